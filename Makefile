@@ -1,0 +1,47 @@
+# PYTHON=/path/to/python make app    picks the interpreter; otherwise the first suitable one is found.
+PYTHON ?=
+VENV   ?= .venv
+PORT   ?= 7860
+
+RUN    := $(VENV)/bin/python
+USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.PHONY: app test quality benchmark assets
+.DEFAULT_GOAL := app
+
+app: $(VENV)/.installed
+	GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=$(PORT) $(RUN) app.py
+
+test: $(VENV)/.installed-dev
+	$(RUN) -m pytest
+
+quality: $(VENV)/.installed-dev
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+benchmark: $(VENV)/.installed
+	$(RUN) -m benchmarks.defaults
+
+assets: $(VENV)/.installed
+	$(RUN) -m align_core build-assets
+
+# The stamps make the second start instant; a changed requirements file installs again.
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bin/python:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	    if command -v $$python >/dev/null 2>&1 && $$python -c '$(USABLE)' >/dev/null 2>&1; then \
+	        echo "Making $(VENV) with $$($$python --version)"; \
+	        $$python -m venv $(VENV) && exit 0; \
+	        rm -rf $(VENV); \
+	    fi; \
+	done; \
+	echo "This needs Python 3.11, 3.12 or 3.13 with its venv module. Found: $$($(or $(PYTHON),python3) --version 2>&1)." >&2; \
+	echo "Install one (python.org), or name one: make app PYTHON=/path/to/python3.12" >&2; \
+	exit 1

@@ -1,0 +1,27 @@
+"""Alignment of small language models: SFT, reward model, PPO and DPO, measured against the optimum.
+
+Names are imported when they are first used, so that a page can import this package without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from align_core.tasks import load_task
+    from align_core.trainers.ppo import PPOConfig, PPOTrainer
+
+__all__ = ["PPOConfig", "PPOTrainer", "load_task"]
+
+_HOMES = {
+    "PPOConfig": "align_core.trainers.ppo",
+    "PPOTrainer": "align_core.trainers.ppo",
+    "load_task": "align_core.tasks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

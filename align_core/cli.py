@@ -1,0 +1,326 @@
+"""The command line: python -m align_core {tasks,train,evaluate,generate,score,build-assets}.
+
+Exit codes: 0 done, 2 bad input (every error at once, nothing written), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from align_core import catalogue, terminal, worker
+from align_core.configs import (
+    ConfigError,
+    Float,
+    Int,
+    RunConfig,
+    Seed,
+    TaskName,
+    complaint,
+    flag,
+    model_errors,
+    resolve,
+    validated,
+)
+from align_core.control import Control
+from align_core.runs import RunDirectory, read_options
+
+_TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
+_PROMPTS_SHOWN = 8
+
+
+class _Evaluate(BaseModel):
+    task: TaskName
+    prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
+    seed: Seed = 0
+
+
+class _Generate(BaseModel):
+    task: TaskName
+    n: Int = Field(4, ge=1, le=1024, description="a whole number of samples from 1 to 1024")
+    temperature: Float = Field(1.0, gt=0, le=10, description="a number above 0, at most 10")
+    seed: Seed = 0
+
+
+class _Score(BaseModel):
+    task: TaskName
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    catalogue.stay_local()
+    try:
+        given, unknown = _parser().parse_known_args(
+            _negative_values_joined(sys.argv[1:] if argv is None else argv)
+        )
+        lines = [f"{' '.join(unknown)}: {given.command} has no such option"] if unknown else []
+        return given.execute(given, lines)
+    except ConfigError as error:
+        print("\n".join(error.lines), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(worker.in_plain_words(error, Path.cwd()), file=sys.stderr)
+        return 1
+
+
+# Commands: each takes the parsed arguments and the errors that parsing found.
+
+
+def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
+    _raise(lines)
+    from align_core.tasks import TASKS, load_task
+
+    rows = [
+        {"name": task.name, "title": task.title, "explanation": task.explanation}
+        for task in map(load_task, TASKS)
+    ]
+    if given.json:
+        print(json.dumps(rows))
+    else:
+        print("\n".join(f"{row['name']:<10} {row['title']}. {row['explanation']}" for row in rows))
+    return 0
+
+
+def _train(given: argparse.Namespace, lines: list[str]) -> int:
+    directory = (_new_run if given.resume is None else _resumable)(given, lines)
+    config = directory.config
+    control = Control()
+
+    def stop(signum: int, frame: Any) -> None:
+        control.put({"command": "stop", "reason": signal.Signals(signum).name})
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    show: Any = terminal.Lines() if given.json else terminal.Progress(config.steps)
+    try:
+        failure = worker.execute(
+            directory, control, resume=given.resume is not None, on_event=show.event
+        )
+    except ConfigError:
+        if given.resume is None:
+            shutil.rmtree(directory.path)  # bad input leaves nothing behind
+        raise
+    finally:
+        show.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        directory.close()
+    if failure is not None:
+        print(f"{directory.path}: {failure['message']}", file=sys.stderr)
+        return 1
+    if not given.json:
+        status = directory.status() or {"status": "finished"}
+        print(f"{status['status']}; the model is in {directory.model_path}")
+    return 0
+
+
+def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
+    options: dict[str, Any] = {"method": None, "task": None}
+    config = None
+    if given.config is not None:
+        with _Collected(lines):
+            options |= read_options(given.config, "--config")
+    overrides = {name: getattr(given, name) for name in ("method", *_TRAIN_OPTIONS)}
+    options |= {name: value for name, value in overrides.items() if value is not None}
+    with _Collected(lines):
+        config = resolve(**options)
+    if options.get("preferences") and Path(options["preferences"]).is_file():
+        from align_core.data import read_preferences
+
+        with _Collected(lines):
+            read_preferences(options["preferences"])
+    if given.run_dir is None:
+        lines.append(complaint("--run-dir", None, "a new or empty folder that can be written"))
+    else:
+        lines += RunDirectory.errors(given.run_dir)
+    _raise(lines)
+    return RunDirectory.create(given.run_dir, config)
+
+
+def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
+    for name in ("method", "config", "run_dir", *_TRAIN_OPTIONS):
+        if (value := getattr(given, name)) is not None:
+            lines.append(f"{flag(name)} got {value!r}; with --resume the run keeps its own options")
+    with _Collected(lines):
+        directory = RunDirectory.open(given.resume, option="--resume")
+        status = directory.status()
+        if directory.being_written():
+            lines.append(complaint("--resume", given.resume, "a run that is not running already"))
+        elif status is not None and status["status"] == "finished":
+            lines.append(complaint("--resume", given.resume, "a run that has not finished"))
+    _raise(lines)
+    return directory
+
+
+def _evaluate(given: argparse.Namespace, lines: list[str]) -> int:
+    options = _model_options(_Evaluate, given, lines)
+    if given.reference is not None:
+        lines += model_errors("--reference", given.reference, reward_model=False)
+    _raise(lines)
+    from align_core import reports
+
+    result = reports.evaluate(
+        given.model, options.task, given.reference, options.prompts, options.seed
+    )
+    terminal.print_measurements(result, given.json)
+    return 0
+
+
+def _generate(given: argparse.Namespace, lines: list[str]) -> int:
+    options = _model_options(_Generate, given, lines)
+    _raise(lines)
+    from align_core import reports
+    from align_core.tasks import load_task
+
+    prompts = given.prompt or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
+    rows = reports.generate(
+        given.model, options.task, prompts, options.n, options.temperature, options.seed
+    )
+    terminal.print_rows(rows, given.json)
+    return 0
+
+
+def _score(given: argparse.Namespace, lines: list[str]) -> int:
+    options = _model_options(_Score, given, lines)
+    for name in ("prompt", "completion"):
+        if not getattr(given, name):
+            lines.append(complaint(flag(name), None, "a text"))
+    _raise(lines)
+    from align_core import reports
+
+    completions = given.completion
+    terminal.print_rows(
+        reports.score(given.model, options.task, given.prompt, completions), given.json
+    )
+    return 0
+
+
+def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
+    _raise(lines)
+    from align_core import assets
+
+    assets.build()
+    return 0
+
+
+# Reading the command line
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> Any:
+        raise ConfigError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m align_core")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, execute: Callable[..., int], about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(execute=execute)
+        return sub
+
+    def json_option(sub: argparse.ArgumentParser, about: str = "print JSON") -> None:
+        sub.add_argument("--json", action="store_true", help=about)
+
+    json_option(command("tasks", _tasks, "list the tasks"))
+
+    # Values stay text here: configs checks them, so that every error is told at once.
+    train = command("train", _train, "train a model")
+    train.add_argument("method", nargs="?", metavar="{sft,reward,ppo,dpo}")
+    train.add_argument("--run-dir", metavar="DIR", help="a new folder for the run")
+    train.add_argument("--config", metavar="FILE", help="options from the config.json of a run")
+    train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
+    for name in _TRAIN_OPTIONS:
+        about = RunConfig.model_fields[name].description
+        if name == "freeze_trunk":
+            train.add_argument(
+                flag(name), action="store_true", default=None, help="train the scalar head alone"
+            )
+        else:
+            train.add_argument(flag(name), help=about)
+    json_option(train, "print the events instead of the progress bar")
+
+    evaluate = command("evaluate", _evaluate, "measure a model on held-out prompts")
+    generate = command("generate", _generate, "sample from a model")
+    score = command("score", _score, "reward and log-probabilities of given completions")
+    for sub in (evaluate, generate, score):
+        sub.add_argument("model", metavar="MODEL", help=catalogue.TAKES)
+        sub.add_argument("--task")
+        json_option(sub)
+    evaluate.add_argument("--reference", metavar="MODEL")
+    evaluate.add_argument("--prompts", metavar="N")
+    evaluate.add_argument("--seed")
+    generate.add_argument("--prompt", action="append", metavar="TEXT")
+    generate.add_argument("-n", metavar="N", help="samples for each prompt")
+    generate.add_argument("--temperature")
+    generate.add_argument("--seed")
+    score.add_argument("--prompt", metavar="TEXT")
+    score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
+
+    command("build-assets", _build_assets, "build the embedded models and data anew")
+    return parser
+
+
+def _negative_values_joined(argv: list[str]) -> list[str]:
+    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse takes such a value for an option."""
+    joined: list[str] = []
+    for token in argv:
+        if joined and joined[-1].startswith("-") and token.startswith("-") and _is_number(token):
+            joined[-1] += f"={token}"
+        else:
+            joined.append(token)
+    return joined
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _model_options(kind: type[BaseModel], given: argparse.Namespace, lines: list[str]) -> Any:
+    """The checked options of a command on MODEL; the task is the model's own unless named."""
+    fields = {name: getattr(given, name) for name in kind.model_fields}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if "task" not in fields and (task := catalogue.task_of(given.model)):
+        fields["task"] = task
+    options, errors = validated(kind, fields)
+    lines += model_errors("MODEL", given.model) + errors
+    return options
+
+
+class _Collected:
+    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, ConfigError):
+            self._lines += error.lines
+        return isinstance(error, ConfigError)
+
+
+def _raise(lines: list[str]) -> None:
+    if lines:
+        raise ConfigError(*lines)

@@ -1,0 +1,234 @@
+"""The configuration of one run: what may be asked for, what is filled in, what is refused.
+
+Every error of a configuration is told at once, in lines that name the option, what it got and
+what it takes, so that a person mends a command in one go.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from align_core import catalogue
+
+Method = Literal["sft", "reward", "ppo", "dpo"]
+Task = Literal["reviews", "capitals"]
+METHODS = get_args(Method)
+TASK_NAMES = get_args(Task)
+
+# The run that the page shows first. Batch: texts (sft), pairs (reward, dpo), episodes (ppo).
+_COLUMNS = ("steps", "learning_rate", "batch_size", "eval_every", "beta", "preference_pairs")
+_DEFAULTS = {
+    ("sft", "reviews"): (150, 1e-3, 32, 15, None, None),
+    ("sft", "capitals"): (150, 1e-3, 32, 15, None, None),
+    ("reward", "reviews"): (60, 1e-3, 64, 6, None, 2000),
+    ("reward", "capitals"): (60, 1e-3, 64, 6, None, 2000),
+    ("ppo", "reviews"): (50, 1e-3, 128, 5, 0.5, None),
+    ("ppo", "capitals"): (50, 1e-3, 128, 5, 0.5, None),
+    ("dpo", "reviews"): (40, 5e-4, 64, 4, 0.5, 2000),
+    ("dpo", "capitals"): (40, 5e-4, 64, 4, 0.5, 2000),
+}
+
+# Options that only some methods have; all the others belong to every method.
+ONLY_FOR = {
+    "reward_model": ("ppo",),
+    "freeze_trunk": ("reward",),
+    "preferences": ("reward", "dpo"),
+    "preference_pairs": ("reward", "dpo"),
+    "label_noise": ("reward", "dpo"),
+    "beta": ("ppo", "dpo"),
+}
+
+
+class ConfigError(ValueError):
+    """Bad input. `lines` holds one line for each error."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = list(lines)
+
+
+def complaint(option: str, got: Any, takes: str) -> str:
+    """One line of a `ConfigError`: the option, what it got, what it takes."""
+    shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
+    shown = " ".join(shown.split())
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return f"{option} got {shown}; it takes {takes}"
+
+
+def flag(field: str) -> str:
+    """The name of a field as the command line spells it: learning_rate -> --learning-rate."""
+    if field == "method":
+        return "METHOD"
+    return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")
+
+
+def _refuse_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_refuse_boolean)]
+Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
+Seed = Annotated[Int, Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")]
+TaskName = Annotated[Task, Field(description="one of " + ", ".join(TASK_NAMES))]
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a run does. Options its method does not have are None.
+
+    The description of each field is what its error line says that it takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method = Field(description="one of " + ", ".join(METHODS))
+    task: TaskName
+    model: str = Field(min_length=1, description=catalogue.TAKES)
+    reward_model: str | None = Field(
+        None, min_length=1, description=f"'gold' (the task's own reward), or {catalogue.TAKES}"
+    )
+    freeze_trunk: bool = Field(False, description="true or false")
+    preferences: str | None = Field(None, description="a JSONL or Parquet file")
+    preference_pairs: Int | None = Field(
+        None, ge=1, le=1_000_000, description="a whole number of pairs from 1 to 1000000"
+    )
+    label_noise: Float | None = Field(
+        None, ge=0, le=0.5, description="a share of labels from 0 to 0.5"
+    )
+    beta: Float | None = Field(
+        None, ge=0, le=1000, description="a number above 0, at most 1000 (0 itself only with ppo)"
+    )
+    steps: Int = Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
+    learning_rate: Float = Field(gt=0, le=1, description="a number above 0, at most 1")
+    batch_size: Int = Field(
+        ge=1, le=65_536, description="a whole number from 1 to 65536 (an even one with ppo)"
+    )
+    seed: Seed = 0
+    eval_every: Int = Field(ge=1, description="a whole number of steps, 1 or more")
+    lora_r: Int = Field(0, ge=0, le=1024, description="a whole number from 0 (no LoRA) to 1024")
+    time_limit: Float | None = Field(None, gt=0, description="a number of seconds above 0")
+
+    @field_validator("beta")
+    @classmethod
+    def _zero_is_for_ppo(cls, beta: float | None, info: ValidationInfo) -> float | None:
+        if beta == 0 and info.data.get("method") != "ppo":
+            raise ValueError("zero")
+        return beta
+
+    @field_validator("batch_size")
+    @classmethod
+    def _halves_for_ppo(cls, batch_size: int, info: ValidationInfo) -> int:
+        if batch_size % 2 and info.data.get("method") == "ppo":  # two minibatches a rollout
+            raise ValueError("odd")
+        return batch_size
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[str]]:
+    """`kind(**fields)` and no lines, or None and the line of every error in `fields`."""
+    try:
+        return kind(**fields), []
+    except ValidationError as error:
+        lines = []
+        for one in error.errors():
+            field = str(one["loc"][0])
+            if one["type"] == "extra_forbidden":
+                lines.append(f"{flag(field)} got {one['input']!r}; there is no such option")
+            else:
+                got = None if one["type"] == "missing" else one["input"]
+                lines.append(complaint(flag(field), got, kind.model_fields[field].description))
+        return None, lines
+
+
+def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
+    """The full configuration: `given` (None means not given) over the defaults of method and task.
+
+    Raises:
+        ConfigError: with one line for each error, wherever it is.
+    """
+    given = {
+        option: value for option, value in given.items() if value is not None and value is not False
+    }
+    lines = [
+        f"{flag(option)} got {value!r}; {method} has no such option, "
+        f"only {' and '.join(ONLY_FOR[option])}"
+        for option, value in given.items()
+        if method in METHODS and method not in ONLY_FOR.get(option, METHODS)
+    ]
+    fields = {"method": method, "task": task, **_defaults(method, task, given), **given}
+    config, errors = validated(RunConfig, fields)
+    lines += errors
+    # The default models of an unknown task are not errors of their own.
+    checked = fields if method in METHODS and task in TASK_NAMES else given
+    for option, is_reward_model in (("model", False), ("reward_model", True)):
+        name = checked.get(option)
+        if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
+            lines += model_errors(flag(option), name, is_reward_model)
+    if isinstance(file := given.get("preferences"), str) and not Path(file).is_file():
+        lines.append(complaint("--preferences", file, "a JSONL or Parquet file; this is none"))
+    if config is None or lines:
+        raise ConfigError(*lines)
+    paths = ("model", "reward_model", "preferences")
+    return config.model_copy(update={name: _absolute(getattr(config, name)) for name in paths})
+
+
+def _defaults(method: str | None, task: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    if method not in METHODS or task not in TASK_NAMES:  # any row serves to find the other errors
+        method, task = "dpo", TASK_NAMES[0]
+    defaults: dict[str, Any] = dict(zip(_COLUMNS, _DEFAULTS[method, task], strict=True))
+    defaults["model"] = "pretrained" if method == "sft" else f"sft-{task}"
+    if method == "ppo":
+        defaults["reward_model"] = f"reward-{task}"
+    if method in ONLY_FOR["label_noise"]:
+        defaults["label_noise"] = 0.0
+    if "preferences" in given:
+        defaults["preference_pairs"] = None  # all pairs of the file
+    return defaults
+
+
+def _absolute(name: str | None) -> str | None:
+    """Paths are stored absolute, so that a run can be resumed from another folder."""
+    if name is None or name in ("gold", *catalogue.embedded()):
+        return name
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
+def revise(config: RunConfig, **settings: Any) -> RunConfig:
+    """`config` with settings changed while it runs (beta, learning rate), checked as at the start.
+
+    Raises:
+        ConfigError: with one line for each error.
+    """
+    revised, lines = validated(RunConfig, {**config.model_dump(), **settings})
+    if revised is None:
+        raise ConfigError(*lines)
+    return revised
+
+
+def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[str]:
+    """Why `name` is no model, or not of the wanted sort (None: either): lines for a ConfigError."""
+    try:
+        location = catalogue.locate(name)
+    except (ValueError, OSError) as error:
+        return [complaint(option, name, f"{catalogue.TAKES}: {error}")]
+    unlike = reward_model is not None and catalogue.is_reward_model(location) != reward_model
+    if unlike and Path(location).is_dir():
+        wanted = "a reward model" if reward_model else "a language model"
+        return [complaint(option, name, f"{wanted}, and this one is not")]
+    return []

@@ -1,0 +1,97 @@
+"""Preference pairs from a file in TRL's format: prompt, chosen, rejected (text or chat)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from align_core.configs import ConfigError, complaint
+
+COLUMNS = ("prompt", "chosen", "rejected")
+_TAKES = "a JSONL or Parquet file with prompt, chosen and rejected"
+_MOST_LINES = 20
+
+
+def read_preferences(path: str | Path) -> list[dict[str, Any]]:
+    """The pairs of a JSONL or Parquet file, each with exactly prompt, chosen and rejected.
+
+    A value is a text, or a list of {"role", "content"} messages (all three values of a pair alike).
+
+    Raises:
+        ConfigError: with one line for each error, which names the line (JSONL) or row (Parquet).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(complaint("--preferences", str(path), f"{_TAKES}; there is no such file"))
+    unit, rows = ("row", _parquet(path)) if path.suffix == ".parquet" else ("line", _jsonl(path))
+    pairs, lines = _checked(rows, str(path), unit)
+    if not pairs and not lines:
+        lines = [complaint("--preferences", str(path), f"{_TAKES}; this one is empty")]
+    if lines:
+        more = [f"--preferences: {len(lines) - _MOST_LINES} more errors in {path}"]
+        raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
+    return pairs
+
+
+def _checked(
+    rows: Iterable[tuple[int, Any]], path: str, unit: str
+) -> tuple[list[dict[str, Any]], list[str]]:
+    pairs, lines = [], []
+    for number, row in rows:
+        if problem := row if isinstance(row, str) else _problem(row):
+            lines.append(f"--preferences got {path}, {unit} {number}: {problem}")
+        else:
+            pairs.append({column: row[column] for column in COLUMNS})
+    return pairs, lines
+
+
+def _problem(row: Any) -> str | None:
+    """What is wrong with one pair, or None."""
+    if not isinstance(row, dict) or any(column not in row for column in COLUMNS):
+        found = ", ".join(row) if isinstance(row, dict) and row else "none"
+        return f"it takes the columns prompt, chosen and rejected (found: {found})"
+    values = [row[column] for column in COLUMNS]
+    texts = all(isinstance(value, str) for value in values)
+    if not texts and not all(_is_conversation(value) for value in values):
+        return "prompt, chosen and rejected take three texts, or three lists of messages"
+    if not all(values):
+        return "prompt, chosen and rejected take something, and one is empty"
+    if row["chosen"] == row["rejected"]:
+        return "chosen and rejected are the same"
+    return None
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(message, dict)
+        and isinstance(message.get("role"), str)
+        and isinstance(message.get("content"), str)
+        for message in value
+    )
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+    """Line number and value; a string in place of the value says why the line cannot be read."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                yield number, "this is not a whole JSON object"
+            else:
+                yield number, value if isinstance(value, dict) else None
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        yield from enumerate(pyarrow.parquet.read_table(path).to_pylist(), start=1)
+    except (pyarrow.ArrowException, OSError, ValueError):
+        line = complaint("--preferences", str(path), f"{_TAKES}; this Parquet file is damaged")
+        raise ConfigError(line) from None

@@ -1,0 +1,261 @@
+"""The run directory: config.json, events.jsonl, model/.
+
+The event log is the only thing that a reader of a run needs: the live view, a reload, the
+comparison of old runs and a recorded run are the same code on the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.metadata
+import json
+import math
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from align_core.configs import ConfigError, RunConfig, complaint, validated
+
+try:
+    import fcntl
+except ImportError:  # Windows: a run cannot be seen to be written by another process there
+    fcntl = None
+
+KINDS = frozenset({"status", "metrics", "samples", "change", "resume"})
+FINAL = frozenset({"finished", "stopped", "failed"})
+_PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+_NEW_FOLDER = "a new or empty folder that can be written"
+
+
+def to_line(event: dict[str, Any]) -> str:
+    """An event as one line of strict JSON: NaN and infinities become null."""
+    return json.dumps(_strict(event), allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return value
+
+
+def read_options(path: str | Path, option: str) -> dict[str, Any]:
+    """The options in the config.json of a run, not yet checked.
+
+    Raises:
+        ConfigError: naming `option`, when `path` is no such file.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise ConfigError(complaint(option, str(path), "the config.json of a run"))
+    return {key: value for key, value in content.items() if key != "versions"}
+
+
+def replay(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that count: a resume at step N voids the lines before it with step > N."""
+    valid: list[dict[str, Any]] = []
+    for event in events:
+        if event["kind"] == "resume":
+            valid = [earlier for earlier in valid if earlier.get("step", 0) <= event["step"]]
+        valid.append(event)
+    return valid
+
+
+class RunDirectory:
+    """One run on disk: written by the process that executes it, read by anyone."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.model_path = self.path / "model"
+        self.events_path = self.path / "events.jsonl"
+        self._log: int | None = None  # file descriptor of the writer
+        self._offset = 0
+        self._last: dict[str, Any] = {"step": 0, "seconds": 0.0}
+        self._status: dict[str, Any] | None = None
+
+    @staticmethod
+    def errors(path: str | Path) -> list[str]:
+        """Why a run cannot be made at `path`: lines for a `ConfigError`. Writes nothing."""
+        path = Path(path)
+        problem = None
+        try:
+            parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+            if path.is_dir() and any(path.iterdir()):
+                problem = "this one is not empty"
+            elif not parent.is_dir():
+                problem = f"{parent} is a file"
+            elif not os.access(parent, os.W_OK | os.X_OK):
+                problem = f"{parent} cannot be written"
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "strerror", None) or str(error)
+        return [complaint("--run-dir", str(path), f"{_NEW_FOLDER}; {problem}")] if problem else []
+
+    @classmethod
+    def create(cls, path: str | Path, config: RunConfig) -> RunDirectory:
+        """Make the directory and write config.json.
+
+        Raises:
+            ConfigError: when the directory exists and is not empty, or cannot be written.
+        """
+        if lines := cls.errors(path):
+            raise ConfigError(*lines)
+        run = cls(path)
+        content = {**config.model_dump(), "versions": _versions()}
+        partial = run.path / "config.json.partial"
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial.replace(run.path / "config.json")
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            why = f"{_NEW_FOLDER}; {error.strerror}"
+            raise ConfigError(complaint("--run-dir", str(path), why)) from None
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, option: str = "--run-dir") -> RunDirectory:
+        """An existing run.
+
+        Raises:
+            ConfigError: naming `option`, when `path` holds no run.
+        """
+        run = cls(path)
+        run._config(option)
+        return run
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration in config.json."""
+        return self._config("--run-dir")
+
+    def _config(self, option: str) -> RunConfig:
+        if not (self.path / "config.json").is_file():
+            raise ConfigError(complaint(option, str(self.path), "a run directory"))
+        config, lines = validated(RunConfig, read_options(self.path / "config.json", option))
+        if config is None:
+            raise ConfigError(*(f"{self.path / 'config.json'}: {line}" for line in lines))
+        return config
+
+    # Writing
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Write one event; it is in the file, whole, when this returns.
+
+        Raises:
+            OSError: disk full, read-only, or another process is writing this run. The file then
+                ends with the last whole line.
+        """
+        line = (to_line(event) + "\n").encode()
+        if self._log is None:
+            self._log = self._open_log()
+        size = os.fstat(self._log).st_size
+        try:
+            while line:  # a disk that fills up takes a part of the line before it refuses
+                line = line[os.write(self._log, line) :]
+        except OSError:
+            os.ftruncate(self._log, size)
+            raise
+
+    def fail(self, message: str) -> dict[str, Any]:
+        """The final status of a run that broke, at the last step it reached; not yet written."""
+        self.status()
+        return {"kind": "status", **self._last, "status": "failed", "message": message}
+
+    def close(self) -> None:
+        """Let another process write this run."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def _open_log(self) -> int:
+        log = os.open(self.events_path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            if not _lock(log, exclusive=True):
+                raise BlockingIOError(errno.EAGAIN, "Another process is writing this run")
+            os.ftruncate(log, self._whole_lines())
+        except OSError:
+            os.close(log)
+            raise
+        return log
+
+    def _whole_lines(self) -> int:
+        """The length of the log without a torn last line (bytes)."""
+        return self.events_path.read_bytes().rfind(b"\n") + 1
+
+    # Reading
+
+    def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Events from byte `offset` on, and the offset to ask from next.
+
+        A torn last line is left for the next call; kinds that are not known are skipped.
+        """
+        try:
+            with self.events_path.open("rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except FileNotFoundError:
+            return [], offset
+        whole = content[: content.rfind(b"\n") + 1]
+        events = []
+        for line in whole.splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("kind") in KINDS:
+                events.append(event)
+        return events, offset + len(whole)
+
+    def status(self) -> dict[str, Any] | None:
+        """The last status event, or None before the first. Reads only what is new."""
+        events, self._offset = self.events(self._offset)
+        for event in events:
+            self._last = {key: event.get(key, self._last[key]) for key in ("step", "seconds")}
+            if event["kind"] == "status":
+                self._status = event
+            elif event["kind"] == "resume":
+                self._status = {**event, "kind": "status", "status": "running", "message": ""}
+        return self._status
+
+    def being_written(self) -> bool:
+        """Whether a living process is executing this run (always False on Windows)."""
+        if not self.events_path.exists():
+            return False
+        with self.events_path.open("rb") as file:
+            return not _lock(file.fileno(), exclusive=False)
+
+
+def _lock(descriptor: int, exclusive: bool) -> bool:
+    """False if another process holds the log. The lock goes with its process, however that ends."""
+    if fcntl is None:
+        return True
+    mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    for _ in range(5):  # a reader that is just looking holds it for microseconds
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.01)
+        except OSError:  # a file system without locks
+            return True
+    return False
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,115 @@
+"""The process of one run: it executes the run and obeys the commands that come through a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from align_core import catalogue
+from align_core.configs import ConfigError
+from align_core.control import Control
+from align_core.runs import RunDirectory
+
+THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
+
+
+def main(connection: Connection, path: str, training: str) -> None:
+    """Execute the run at `path` in this process; `connection` brings commands.
+
+    When the other end goes away (the page died), the run stops and keeps its model. A failure is
+    also sent back, for the page to tell when even the log cannot be written.
+    """
+    catalogue.stay_local()
+    control = Control()
+    # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: control.put({"command": "stop"}))
+    threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
+    directory = RunDirectory(path)
+    try:
+        failure = execute(directory, control, training=training)
+    except ConfigError as error:
+        failure = _tell(directory, error)
+    if failure is not None:
+        with contextlib.suppress(OSError):
+            connection.send(failure)
+
+
+def _listen(connection: Connection, control: Control) -> None:
+    try:
+        while True:
+            control.put(connection.recv())
+    except (EOFError, OSError):
+        control.put({"command": "stop", "reason": "the page that started this run has gone"})
+
+
+def execute(
+    directory: RunDirectory,
+    control: Control,
+    resume: bool = False,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    training: str = "align_core.training",
+) -> dict[str, Any] | None:
+    """Run the configuration in `directory` to its end, whatever that is.
+
+    Returns:
+        None, or the "failed" status event of a run that failed. It is in the log too, if the log
+        can be written; the traceback of an unexpected error is in error.log beside it.
+
+    Raises:
+        ConfigError: bad input that shows only now (a model that does not load, say).
+    """
+    try:
+        _limit_threads()
+        run = importlib.import_module(training).run
+        status = run(directory.config, directory, control, resume=resume, on_event=on_event)
+    except ConfigError:
+        raise
+    except Exception as error:
+        failure = _tell(directory, error)
+        if on_event is not None:
+            on_event(failure)
+        return failure
+    return directory.status() if status == "failed" else None
+
+
+def _tell(directory: RunDirectory, error: Exception) -> dict[str, Any]:
+    """Make the failure of a run visible in its log; returns its "failed" status event."""
+    failure = directory.fail(in_plain_words(error, directory.path))
+    with contextlib.suppress(OSError):
+        directory.append(failure)
+    if not isinstance(error, ConfigError):
+        with contextlib.suppress(OSError):
+            (directory.path / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+    return failure
+
+
+def _limit_threads() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def in_plain_words(error: Exception, path: Path) -> str:
+    """One line that says what went wrong and where."""
+    if isinstance(error, ConfigError):
+        return "; ".join(error.lines)
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return f"The disk is full: {path} could not be written. Free some space"
+    if isinstance(error, OSError):
+        return f"{error.filename or path} cannot be used: {error.strerror or error}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "There is not enough memory: try a smaller batch size"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{what} ({Path(frame.filename).name}, line {frame.lineno})"

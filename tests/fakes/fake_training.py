@@ -1,0 +1,73 @@
+"""Stands in for `align_core.training`: the same events and commands, no model.
+
+The seed of the configuration picks what happens.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from align_core.configs import ConfigError
+
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT = range(7)
+
+
+def run(config, directory, control, resume=False, on_event=None):
+    began = time.monotonic()
+
+    def record(kind, step, **content):
+        seconds = time.monotonic() - began
+        event = {"kind": kind, "step": step, "seconds": seconds, **content}
+        directory.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    def status(step, name, message=""):
+        record("status", step, status=name, message=message)
+        return name
+
+    first, paused, settings = 1, False, {"beta": config.beta, "learning_rate": 0}
+    if resume:
+        first = 4
+        record("resume", first - 1)
+    status(first - 1, "running")
+    for step in range(first, config.steps + 1):
+        commands = control.pending()
+        while commands or paused:
+            command = commands.pop(0) if commands else control.wait()
+            if command["command"] == "stop" and config.seed != DEAF:
+                directory.model_path.mkdir(exist_ok=True)
+                return status(step - 1, "stopped", command.get("reason", ""))
+            if command["command"] == "set":
+                settings = {key: value for key, value in command.items() if key != "command"}
+                record("change", step - 1, settings=settings)
+            if command["command"] == "step":
+                break
+            if command["command"] in ("pause", "resume"):
+                paused = command["command"] == "pause"
+                status(step - 1, "paused" if paused else "running")
+        if step == 3:
+            misbehave(config.seed, status)
+        if step == 3 and config.seed == DIVERGES:
+            return status(step, "failed", "step 3: the loss is NaN; try a smaller learning rate")
+        record("metrics", step, metrics={"loss": 1 / step, "eval/kl": 0.1 * step})
+        time.sleep(0.002)
+    directory.model_path.mkdir(exist_ok=True)
+    return status(config.steps, "finished")
+
+
+def misbehave(scenario, status):
+    if scenario == RAISES:
+        raise ZeroDivisionError("the fake\nbroke")
+    if scenario == BAD_INPUT:
+        raise ConfigError("--model got 'x'; it takes a model that loads")
+    if scenario == EXITS:
+        os._exit(3)
+    if scenario == DISK_FULL:
+
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        os.write = refuse

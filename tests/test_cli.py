@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_training
+import pytest
+
+import align_core
+from align_core import cli
+from align_core.runs import RunDirectory
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def main(fake_assets, monkeypatch, capsys):
+    """`main(*arguments) -> (exit code, standard output, standard error)` with a fake training."""
+    monkeypatch.setitem(sys.modules, "align_core.training", fake_training)
+
+    def main(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return main
+
+
+@pytest.fixture
+def refused(main):
+    """Runs a command that must be refused; returns its lines."""
+
+    def refused(*arguments):
+        code, out, err = main(*arguments)
+        assert (code, out) == (2, "")
+        return err.splitlines()
+
+    return refused
+
+
+@pytest.fixture
+def reports(monkeypatch):
+    """Reports that return their arguments."""
+    calls = SimpleNamespace(
+        evaluate=lambda *given: {"given": given, "kl": 1.25, "kl_ci95": 0.1, "gain": None},
+        generate=lambda *given: [{"prompt": given[2][0], "gold_reward": 1.0, "tokens": [given]}],
+        score=lambda *given: [{"completion": text, "gold_reward": 0.5} for text in given[3]],
+    )
+    monkeypatch.setitem(sys.modules, "align_core.reports", calls)
+    monkeypatch.setattr(align_core, "reports", calls, raising=False)
+
+
+def test_tasks(main):
+    code, out, _ = main("tasks")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["reviews", "capitals"]
+    rows = json.loads(main("tasks", "--json")[1])
+    assert [row["name"] for row in rows] == ["reviews", "capitals"]
+    assert all(row["explanation"] for row in rows)
+
+
+def test_train_shows_progress_and_leaves_a_run(main, tmp_path):
+    code, out, err = main(
+        *("train", "dpo", "--task", "reviews", "--steps", 5, "--beta", "2e-1"),
+        *("--run-dir", tmp_path / "run"),
+    )
+    assert code == 0
+    assert out == f"finished; the model is in {tmp_path / 'run' / 'model'}\n"
+    assert "5/5" in err and "KL=0.50" in err
+    assert RunDirectory(tmp_path / "run").config.beta == 0.2
+
+
+def test_train_prints_the_event_lines(main, tmp_path):
+    code, out, err = main(
+        *(
+            "train",
+            "dpo",
+            "--task",
+            "reviews",
+            "--steps",
+            3,
+            "--run-dir",
+            tmp_path / "run",
+            "--json",
+        )
+    )
+    assert (code, err) == (0, "")
+    assert out == (tmp_path / "run" / "events.jsonl").read_text()
+
+
+def test_every_error_at_once_and_nothing_written(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "file").touch()
+    lines = refused(
+        *("train", "ppp", "--task", "opera", "--beta", "-1e-3", "--steps", "nan", "--wings", "2"),
+        *("--learning-rate", "-inf", "--model", "no-such", "--run-dir", tmp_path / "run"),
+    )
+    assert [line.split()[0] for line in lines] == [
+        *("--wings", "METHOD", "--task", "--beta", "--steps", "--learning-rate"),
+        *("--model", "--run-dir"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["assets", "run"]
+
+
+def test_bad_values_write_nothing(refused, tmp_path):
+    lines = refused("train", "dpo", "--task", "reviews", "--beta", 0, "--run-dir", tmp_path / "run")
+    assert lines == [
+        "--beta got '0'; it takes a number above 0, at most 1000 (0 itself only with ppo)"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_missing_is_named(refused):
+    lines = refused("train")
+    assert [line.split(" got nothing")[0] for line in lines] == ["METHOD", "--task", "--run-dir"]
+
+
+def test_preference_files_are_read_before_the_run_starts(refused, tmp_path):
+    pair = {"prompt": "a", "chosen": "b", "rejected": "b"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + '\n{"torn')
+    lines = refused(
+        *("train", "dpo", "--task", "reviews", "--preferences", tmp_path / "pairs.jsonl"),
+        *("--steps", 0, "--run-dir", tmp_path / "run"),
+    )
+    assert [line.split()[0] for line in lines] == ["--steps", "--preferences", "--preferences"]
+    assert "line 1: chosen and rejected are the same" in lines[1]
+    assert "line 2: this is not a whole JSON object" in lines[2]
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_that_shows_late_leaves_nothing(refused, tmp_path, monkeypatch):
+    lines = None
+    code = cli.main(
+        ["train", "dpo", "--task", "reviews", "--json", "--seed", str(fake_training.BAD_INPUT)]
+        + ["--run-dir", str(tmp_path / "run")]
+    )
+    assert (code, lines) == (2, None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_configuration_is_run_again_with_changes(main, tmp_path):
+    main("train", "dpo", "--task", "capitals", "--steps", 3, "--run-dir", tmp_path / "one")
+    config = tmp_path / "one" / "config.json"
+    main("train", "--config", config, "--run-dir", tmp_path / "two")
+    assert (tmp_path / "two" / "config.json").read_text() == config.read_text()
+    main("train", "--config", config, "--run-dir", tmp_path / "three", "--beta", 0.9)
+    assert RunDirectory(tmp_path / "three").config.beta == 0.9
+    assert RunDirectory(tmp_path / "three").config.steps == 3
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", '{"method": "dpo", "wings": 2}'])
+def test_a_bad_configuration_file(refused, tmp_path, content):
+    file = tmp_path / "config.json"
+    if content is not None:
+        file.write_text(content)
+    lines = refused("train", "--config", file, "--run-dir", tmp_path / "run")
+    assert lines[0].startswith(f"--config got '{file}'") or lines[1].startswith("--wings got 2")
+
+
+def test_resume(main, tmp_path):
+    run = tmp_path / "run"
+    main("train", "dpo", "--task", "reviews", "--steps", 6, "--run-dir", run)
+    log = run / "events.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:6]))
+    code, _, err = main("train", "--resume", run)
+    assert code == 0 and "6/6" in err
+    assert [event["kind"] for event in RunDirectory(run).events()[0]].count("resume") == 1
+
+
+def test_resume_refuses(refused, main, tmp_path):
+    assert refused("train", "--resume", tmp_path)[0].startswith("--resume got ")
+    run = tmp_path / "run"
+    main("train", "dpo", "--task", "reviews", "--steps", 2, "--run-dir", run)
+    lines = refused("train", "--resume", run, "--beta", 2)
+    assert [line.split()[0] for line in lines] == ["--beta", "--resume"]
+    assert "has not finished" in lines[1]
+    directory = RunDirectory(run)
+    directory.append({"kind": "status", "step": 0, "status": "running", "message": ""})
+    assert "not running already" in refused("train", "--resume", run)[0]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        (fake_training.DIVERGES, "step 3: the loss is NaN"),
+        (fake_training.RAISES, "ZeroDivisionError: the fake broke (fake_training.py, line"),
+    ],
+)
+def test_a_failed_run_is_one_line_and_exit_code_1(main, tmp_path, scenario, words):
+    run = tmp_path / "run"
+    arguments = ("train", "dpo", "--task", "reviews", "--seed", scenario, "--run-dir", run)
+    code, _, err = main(*arguments, "--json")
+    assert code == 1
+    assert err.startswith(f"{run}: {words}") and err.count("\n") == 1
+
+
+def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
+    interrupt = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+    interrupt.start()
+    arguments = ("train", "dpo", "--task", "reviews", "--steps", 100000)
+    code, out, _ = main(*arguments, "--run-dir", tmp_path / "run")
+    assert code == 0
+    assert out.startswith("stopped; the model is in")
+    assert (tmp_path / "run" / "model").is_dir()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_evaluate(main, reports):
+    code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
+    assert code == 0
+    assert json.loads(out)["given"] == ["sft-reviews", "reviews", None, 16, 0]
+    _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
+    assert out.splitlines()[1:] == [
+        "kl                     1.250 ± 0.100",
+        "gain                   –",
+    ]
+
+
+def test_generate(main, reports):
+    _, out, _ = main("generate", "sft-reviews", "--prompt", "The film", "--prompt", "-5", "-n", 2)
+    assert out == "prompt    gold_reward\nThe film  1.000\n"
+    _, out, _ = main("generate", "sft-reviews", "--prompt", "A", "--temperature", "0.7", "--json")
+    assert json.loads(out)[0]["tokens"][0] == ["sft-reviews", "reviews", ["A"], 4, 0.7, 0]
+
+
+def test_generate_shows_probe_prompts_unless_given_some(main, reports):
+    rows = json.loads(main("generate", "sft-reviews", "--json")[1])
+    assert len(rows[0]["tokens"][0][2]) == 8
+
+
+def test_score(main, reports):
+    arguments = ("score", "sft-reviews", "--task", "reviews", "--prompt", "The film")
+    _, out, _ = main(*arguments, "--completion", " was warm.", " was cold.", "--json")
+    assert [row["completion"] for row in json.loads(out)] == [" was warm.", " was cold."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("evaluate", "nothing", "--prompts", "0"), ["MODEL", "--task", "--prompts"]),
+        (("evaluate", "pretrained"), ["--task"]),
+        (("evaluate", "sft-reviews", "--reference", "reward-reviews"), ["--reference"]),
+        (("generate", "sft-reviews", "-n", "-3", "--temperature", "nan"), ["-n", "--temperature"]),
+        (("score", "sft-reviews", "--seed", "3"), ["--seed", "--prompt", "--completion"]),
+    ],
+)
+def test_bad_input_to_the_other_commands(refused, arguments, options):
+    assert [line.split()[0].rstrip(":") for line in refused(*arguments)] == options
+
+
+def test_other_failures_are_one_line(main, reports, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("the weights\nare odd")
+
+    monkeypatch.setattr(align_core.reports, "evaluate", broken)
+    code, _, err = main("evaluate", "sft-reviews")
+    assert code == 1
+    assert err.startswith("RuntimeError: the weights are odd (test_cli.py, line")
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["train", "--beta"], ["evaluate"]])
+def test_commands_that_make_no_sense(refused, arguments):
+    assert len(refused(*arguments)) == 1
+
+
+def test_build_assets(main, tmp_path, monkeypatch):
+    built = []
+    fake = SimpleNamespace(build=built.append)
+    monkeypatch.setitem(sys.modules, "align_core.assets", fake)
+    monkeypatch.setattr(align_core, "assets", fake, raising=False)
+    assert main("build-assets")[0] == 0
+    assert built == [tmp_path / "new"]
+
+
+def test_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "align_core", "train", "--beta", "-1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--beta got '-1'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_training
+import pytest
+
+from align_core import client as client_module
+from align_core.client import Busy, Client
+from align_core.configs import ConfigError
+from align_core.runs import RunDirectory
+
+LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
+SHORT = LONG | {"steps": 5}
+
+
+@pytest.fixture
+def client(fake_assets, tmp_path):
+    client = Client(tmp_path / "runs", training="fake_training")
+    yield client
+    client.close()
+
+
+def until(condition, seconds=60):
+    """Wait for `condition` to hold; returns its value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "this did not happen in time"
+        time.sleep(0.005)
+    return value
+
+
+def status(client, run):
+    return (client.status(run) or {"status": None})["status"]
+
+
+def started(client, **options):
+    run = client.start(**(LONG | options))
+    until(lambda: client.events(run)[0])
+    return run
+
+
+def metrics(client, run):
+    return [event for event in client.events(run)[0] if event["kind"] == "metrics"]
+
+
+def test_a_run_from_start_to_end(client):
+    run = client.start(**SHORT)
+    assert client.current() == run
+    until(lambda: status(client, run) == "finished")
+    until(lambda: client.current() is None)
+    assert client.config(run)["steps"] == 5
+    assert [event["step"] for event in metrics(client, run)] == [1, 2, 3, 4, 5]
+    events, offset = client.events(run)
+    assert client.events(run, offset) == ([], offset)
+    assert client.runs() == [run]
+    assert not client.send(run, "stop")
+
+
+def test_stop_is_obeyed_within_a_second_and_keeps_the_model(client):
+    run = started(client)
+    began = time.monotonic()
+    assert client.send(run, "stop")
+    until(lambda: status(client, run) == "stopped")
+    assert time.monotonic() - began < 1
+    assert (client.root / run / "model").is_dir()
+
+
+def test_pause_step_and_resume(client):
+    run = started(client)
+    client.send(run, "pause")
+    until(lambda: status(client, run) == "paused")
+    before = len(metrics(client, run))
+    client.send(run, "step")
+    client.send(run, "step")
+    until(lambda: len(metrics(client, run)) >= before + 2)
+    client.send(run, "pause")
+    until(lambda: [e.get("status") for e in client.events(run)[0]].count("paused") == 2)
+    assert len(metrics(client, run)) == before + 2
+    client.send(run, "resume")
+    until(lambda: len(metrics(client, run)) > before + 2)
+    assert status(client, run) == "running"
+
+
+def test_settings_change_while_it_runs(client):
+    run = started(client)
+    assert client.send(run, "set", beta=0.25, learning_rate="1e-4")
+    changes = until(lambda: [e for e in client.events(run)[0] if e["kind"] == "change"])
+    assert changes[0]["settings"] == {"beta": 0.25, "learning_rate": 1e-4}
+
+
+def test_settings_out_of_range_never_reach_the_run(client):
+    run = started(client)
+    with pytest.raises(ConfigError, match="--beta got -1") as error:
+        client.send(run, "set", beta=-1, learning_rate=float("nan"))
+    assert len(error.value.lines) == 2
+    with pytest.raises(ConfigError, match="steps cannot change"):
+        client.send(run, "set", steps=3)
+    with pytest.raises(ConfigError, match="'dance' is no command"):
+        client.send(run, "dance")
+
+
+def test_one_run_at_a_time(client):
+    run = started(client)
+    with pytest.raises(Busy, match=f"{run} is still running"):
+        client.start(**SHORT)
+    assert client.runs() == [run]
+
+
+def test_bad_options_start_nothing(client):
+    with pytest.raises(ConfigError) as error:
+        client.start(method="dpo", task="opera", beta=-1)
+    assert len(error.value.lines) == 2
+    assert client.runs() == []
+    assert client.current() is None
+
+
+def test_a_killed_process_is_told_in_plain_words_and_the_client_lives_on(client):
+    run = started(client)
+    os.kill(client.pid(), signal.SIGKILL)
+    until(lambda: status(client, run) == "failed")
+    message = client.status(run)["message"]
+    assert "killed from outside (signal 9)" in message
+    assert "It has no model" in message
+    assert RunDirectory(client.root / run).status()["message"] == message
+    again = client.start(**SHORT)
+    until(lambda: status(client, again) == "finished")
+
+
+def test_sigterm_is_a_stop(client):
+    run = started(client)
+    os.kill(client.pid(), signal.SIGTERM)
+    until(lambda: status(client, run) == "stopped")
+
+
+def test_a_run_that_does_not_stop_is_ended(client, monkeypatch):
+    monkeypatch.setattr(client_module, "STOP_WITHIN", 0.2)
+    run = started(client, seed=fake_training.DEAF)
+    client.send(run, "stop")
+    until(lambda: status(client, run) == "failed")
+    assert "did not stop within" in client.status(run)["message"]
+
+
+def test_a_crash_is_told(client):
+    run = client.start(**SHORT, seed=fake_training.RAISES)
+    until(lambda: status(client, run) == "failed")
+    assert "ZeroDivisionError" in client.status(run)["message"]
+
+
+def test_a_process_that_just_ends_is_told(client):
+    run = client.start(**SHORT, seed=fake_training.EXITS)
+    until(lambda: status(client, run) == "failed")
+    assert "ended unexpectedly (exit code 3)" in client.status(run)["message"]
+
+
+def test_a_full_disk_is_told(client):
+    run = client.start(**SHORT, seed=fake_training.DISK_FULL)
+    until(lambda: status(client, run) == "failed")
+    assert client.status(run)["message"].startswith("The disk is full")
+    assert client.current() is None
+
+
+def test_a_full_disk_is_told_even_if_nothing_can_be_written(client, monkeypatch):
+    run = started(client)
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "append", refuse)
+    os.kill(client.pid(), signal.SIGKILL)
+    until(lambda: status(client, run) == "failed")
+    assert client.events(run)[0][-1] == client.status(run)
+
+
+def test_a_root_that_cannot_be_written(fake_assets, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="--run-dir got"):
+        Client(tmp_path / "file", training="fake_training").start(**SHORT)
+
+
+def test_a_reload_finds_the_runs(client):
+    run = started(client)
+    other = Client(client.root, training="fake_training")
+    assert other.runs() == [run]
+    assert other.status(run)["status"] == "running"
+    assert other.events(run)[0]
+    assert not other.send(run, "stop")
+
+
+def test_a_run_whose_page_and_process_are_gone(client):
+    run = client.start(**SHORT)
+    until(lambda: client.current() is None)
+    log = client.root / run / "events.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    later = Client(client.root, training="fake_training")
+    assert later.status(run)["status"] == "failed"
+    assert "process ended before" in later.status(run)["message"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc", "", "2026-01-01-000000-ppo-reviews", "a\n"])
+def test_names_from_outside_are_checked(client, name):
+    for ask in (client.events, client.status, client.config):
+        with pytest.raises(ConfigError, match="is no run here"):
+            ask(name)
+
+
+def test_names_sort_by_time_also_within_a_second(client, monkeypatch):
+    names = []
+    for _ in range(3):
+        names.append(client.start(**(SHORT | {"steps": 1})))
+        until(lambda: client.current() is None)
+    assert client.runs() == names[::-1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
+def test_what_is_imported_ahead_starts_no_threads(client):
+    from multiprocessing import forkserver
+
+    run = client.start(**SHORT)
+    until(lambda: status(client, run) == "finished")
+    server = forkserver._forkserver._forkserver_pid
+    assert len(os.listdir(f"/proc/{server}/task")) == 1
+
+
+PAGE = """
+import sys
+from align_core import catalogue
+from align_core.client import Client
+from pathlib import Path
+
+if __name__ == "__main__":
+    catalogue.ASSETS = Path(sys.argv[2])
+    client = Client(sys.argv[1], training="fake_training")
+    run = client.start(method="dpo", task="reviews", steps=100000)
+    while not client.events(run)[0]:
+        pass
+    print("torch" in sys.modules or "transformers" in sys.modules, client.pid(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_when_the_page_goes_the_run_stops_and_keeps_its_model(fake_assets, tmp_path, how):
+    script = tmp_path / "page.py"
+    script.write_text(PAGE)
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests' / 'fakes'}"}
+    page = subprocess.Popen(
+        [sys.executable, script, tmp_path / "runs", fake_assets],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    heavy, _ = page.stdout.readline().split()
+    assert heavy == "False"
+    if how == "kill":
+        page.kill()
+    page.communicate("")
+    (run,) = (tmp_path / "runs").iterdir()
+    directory = RunDirectory(run)
+    until(lambda: directory.status()["status"] == "stopped")
+    assert directory.model_path.is_dir()
+    last = json.loads(directory.events_path.read_text().splitlines()[-1])
+    assert last["message"] == ("the page that started this run has gone" if how == "kill" else "")

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from align_core.configs import (
+    METHODS,
+    ONLY_FOR,
+    TASK_NAMES,
+    ConfigError,
+    RunConfig,
+    flag,
+    resolve,
+    revise,
+)
+
+pytestmark = pytest.mark.usefixtures("fake_assets")
+
+
+def lines(method="ppo", task="reviews", **options):
+    with pytest.raises(ConfigError) as error:
+        resolve(method, task, **options)
+    assert all("\n" not in line for line in error.value.lines)
+    return error.value.lines
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_defaults_of_every_method_and_task(method, task):
+    config = resolve(method, task)
+    assert (config.method, config.task, config.seed) == (method, task, 0)
+    assert config.model == ("pretrained" if method == "sft" else f"sft-{task}")
+    assert config.reward_model == (f"reward-{task}" if method == "ppo" else None)
+    for option, methods in ONLY_FOR.items():
+        has_default = option not in ("preferences", "freeze_trunk")
+        value = getattr(config, option)
+        assert (value is not None and value is not False) == (has_default and method in methods)
+
+
+def test_the_tasks_are_those_of_the_tasks_package():
+    from align_core.tasks import TASKS
+
+    assert set(TASKS) == set(TASK_NAMES)
+
+
+def test_every_option_reaches_the_configuration(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.touch()
+    given = {
+        "model": "sft-capitals",
+        "preferences": str(file),
+        "preference_pairs": 9,
+        "label_noise": 0.2,
+        "beta": 0.3,
+        "steps": 7,
+        "learning_rate": 0.02,
+        "batch_size": 3,
+        "seed": 11,
+        "eval_every": 2,
+        "lora_r": 4,
+        "time_limit": 5.0,
+    }
+    assert resolve("dpo", "reviews", **given).model_dump(include=set(given)) == given
+    assert resolve("ppo", "reviews", reward_model="gold").reward_model == "gold"
+    assert resolve("reward", "reviews", freeze_trunk=True).freeze_trunk
+
+
+def test_text_from_a_command_line_is_read_as_numbers():
+    config = resolve("ppo", "reviews", beta="0", steps="12", learning_rate="1e-4", seed="0")
+    assert (config.beta, config.steps, config.learning_rate, config.seed) == (0.0, 12, 1e-4, 0)
+
+
+def test_a_file_of_pairs_is_used_whole_unless_a_number_is_named(tmp_path):
+    (tmp_path / "pairs.jsonl").touch()
+    config = resolve("dpo", "reviews", preferences=str(tmp_path / "pairs.jsonl"))
+    assert config.preference_pairs is None
+
+
+def test_paths_are_stored_absolute(tmp_path, fake_assets, monkeypatch):
+    monkeypatch.chdir(fake_assets / "models")
+    config = resolve("ppo", "reviews", model="./sft-reviews")
+    assert config.model == str(fake_assets / "models" / "sft-reviews")
+
+
+@pytest.mark.parametrize("option", ["beta", "learning_rate", "steps", "batch_size", "eval_every"])
+@pytest.mark.parametrize("value", [-1, "-0.5", math.nan, "nan", math.inf, "-inf", "many", "", True])
+def test_numbers_out_of_range(option, value):
+    (line,) = lines(**{option: value})
+    assert line.startswith(f"{flag(option)} got ")
+    assert "; it takes a" in line
+
+
+@pytest.mark.parametrize("option", ["learning_rate", "steps", "batch_size", "time_limit"])
+def test_zero_is_refused(option):
+    (line,) = lines(**{option: 0})
+    assert line.startswith(f"{flag(option)} got 0; it takes")
+
+
+def test_zero_beta_is_for_ppo_alone():
+    assert resolve("ppo", "reviews", beta=0).beta == 0
+    (line,) = lines("dpo", beta=0)
+    assert "--beta got 0; it takes a number above 0" in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("label_noise", 0.51), ("label_noise", -0.1), ("seed", -1), ("seed", 1.5), ("lora_r", -1)],
+)
+def test_other_ranges(option, value):
+    (line,) = lines("dpo", **{option: value})
+    assert line.startswith(f"{flag(option)} got {value}; it takes")
+
+
+def test_every_error_is_told_at_once():
+    found = lines("pp", "review", beta=-1, steps="x", model="nothing-like-it", wings=2)
+    assert [line.split()[0] for line in found] == [
+        "METHOD",
+        "--task",
+        "--beta",
+        "--steps",
+        "--wings",
+        "--model",
+    ]
+    assert "sft, reward, ppo, dpo" in found[0]
+    assert "reviews, capitals" in found[1]
+
+
+def test_nothing_given_at_all():
+    found = lines(None, None)
+    assert found[0].startswith("METHOD got nothing; it takes one of sft")
+    assert found[1].startswith("--task got nothing; it takes one of reviews")
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("option", ONLY_FOR)
+def test_an_option_of_another_method_is_refused(option):
+    method = next(method for method in METHODS if method not in ONLY_FOR[option])
+    found = lines(method, **{option: True if option == "freeze_trunk" else "0.1"})
+    assert any(line.startswith(flag(option)) and "no such option" in line for line in found)
+
+
+def test_models_of_the_wrong_sort():
+    (line,) = lines(model="reward-reviews")
+    assert line.startswith("--model got 'reward-reviews'; it takes a language model")
+    (line,) = lines(reward_model="sft-reviews")
+    assert line.startswith("--reward-model got 'sft-reviews'; it takes a reward model")
+
+
+def test_a_missing_preference_file():
+    (line,) = lines("dpo", preferences="nowhere.jsonl")
+    assert line.startswith("--preferences got 'nowhere.jsonl'; it takes")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/"])
+def test_odd_model_names(name):
+    (line,) = lines(model=name)
+    assert line.startswith("--model got ")
+
+
+def test_values_of_the_wrong_type():
+    assert [line.split()[0] for line in lines(["ppo"], {}, model=3)] == [
+        "METHOD",
+        "--task",
+        "--model",
+    ]
+
+
+def test_long_and_broken_values_stay_on_one_short_line():
+    (line,) = lines(task="x\n" * 500)
+    assert len(line) < 200
+
+
+def test_configurations_are_frozen_and_refuse_unknown_keys():
+    config = resolve("ppo", "reviews")
+    with pytest.raises(ValidationError):
+        config.beta = 2
+    with pytest.raises(ValidationError):
+        RunConfig(**config.model_dump(), wings=2)
+
+
+def test_revise_checks_what_changes():
+    config = resolve("dpo", "reviews")
+    assert revise(config, beta="0.3").beta == 0.3
+    with pytest.raises(ConfigError, match="--beta got 0") as error:
+        revise(config, beta=0, learning_rate=-1)
+    assert len(error.value.lines) == 2

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import signal
+import threading
+
+from align_core.control import Control
+
+
+def test_commands_arrive_in_order_and_once():
+    control = Control()
+    control.put({"command": "pause"})
+    control.put({"command": "set", "beta": 0.3})
+    assert control.pending() == [{"command": "pause"}, {"command": "set", "beta": 0.3}]
+    assert control.pending() == []
+
+
+def test_stop_shows_before_it_is_taken_from_the_queue():
+    control = Control()
+    control.put({"command": "pause"})
+    assert not control.stopping
+    control.put({"command": "stop", "reason": "enough"})
+    assert control.stopping
+
+
+def test_wait_returns_what_another_thread_puts():
+    control = Control()
+    threading.Timer(0.02, control.put, [{"command": "step"}]).start()
+    assert control.wait() == {"command": "step"}
+
+
+def test_a_signal_handler_wakes_a_waiting_run():
+    control = Control()
+    before = signal.signal(signal.SIGALRM, lambda *_: control.put({"command": "stop"}))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert control.wait() == {"command": "stop"}
+    finally:
+        signal.signal(signal.SIGALRM, before)

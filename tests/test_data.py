@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from align_core.configs import ConfigError
+from align_core.data import read_preferences
+
+PAIR = {"prompt": "The film", "chosen": " was warm.", "rejected": " was cold."}
+CHAT = {
+    "prompt": [{"role": "user", "content": "What is the capital of France?"}],
+    "chosen": [{"role": "assistant", "content": "Paris."}],
+    "rejected": [{"role": "assistant", "content": "Berlin."}],
+}
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    def write(*rows):
+        path = tmp_path / "pairs.jsonl"
+        path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+        return path
+
+    return write
+
+
+def lines(path):
+    with pytest.raises(ConfigError) as error:
+        read_preferences(path)
+    assert all(line.startswith("--preferences") and "\n" not in line for line in error.value.lines)
+    return error.value.lines
+
+
+def test_jsonl_text_and_chat(jsonl):
+    assert read_preferences(jsonl(PAIR, "", CHAT)) == [PAIR, CHAT]
+
+
+def test_other_columns_are_left_out(jsonl):
+    assert read_preferences(jsonl({**PAIR, "annotator": 3})) == [PAIR]
+
+
+@pytest.mark.parametrize("pair", [PAIR, CHAT])
+def test_parquet(tmp_path, pair):
+    path = tmp_path / "pairs.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([pair, pair]), path)
+    assert read_preferences(path) == [pair, pair]
+
+
+def test_missing_and_empty_files(tmp_path, jsonl):
+    assert "no such file" in lines(tmp_path / "nowhere.jsonl")[0]
+    assert "empty" in lines(jsonl(""))[0]
+    path = tmp_path / "empty.parquet"
+    columns = {name: pyarrow.array([], pyarrow.string()) for name in PAIR}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    assert "empty" in lines(path)[0]
+
+
+def test_a_torn_line_is_named(jsonl):
+    (line,) = lines(jsonl(PAIR, json.dumps(PAIR)[:-9]))
+    assert "line 2: this is not a whole JSON object" in line
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    (tmp_path / "pairs.parquet").write_bytes(b"PAR1 and then nothing")
+    assert "damaged" in lines(tmp_path / "pairs.parquet")[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"prompt": "a", "chosen": "b"}, "(found: prompt, chosen)"),
+        ({"question": "a"}, "(found: question)"),
+        ([1, 2], "(found: none)"),
+        ({**PAIR, "rejected": PAIR["chosen"]}, "chosen and rejected are the same"),
+        ({**PAIR, "chosen": 3}, "three texts"),
+        ({**PAIR, "chosen": None}, "three texts"),
+        ({**PAIR, "chosen": CHAT["chosen"]}, "three texts"),
+        ({**CHAT, "chosen": [{"content": "no role"}]}, "three texts"),
+        ({**PAIR, "rejected": ""}, "one is empty"),
+    ],
+)
+def test_a_bad_pair_is_named_with_its_line(jsonl, row, problem):
+    (line,) = lines(jsonl(PAIR, "", row))
+    assert ", line 3: " in line
+    assert problem in line
+
+
+def test_every_bad_pair_is_told_up_to_a_number(jsonl):
+    assert len(lines(jsonl("{", PAIR, "{"))) == 2
+    many = lines(jsonl(*["{"] * 50))
+    assert len(many) == 21
+    assert "30 more errors" in many[-1]
+
+
+def test_parquet_of_wrong_columns(tmp_path):
+    path = tmp_path / "pairs.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), path)
+    assert "row 1: it takes the columns prompt, chosen and rejected (found: text)" in lines(path)[0]

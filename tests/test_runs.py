@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from align_core import runs
+from align_core.configs import ConfigError, resolve
+from align_core.runs import RunDirectory, replay, to_line
+
+METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
+RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
+
+
+@pytest.fixture
+def config(fake_assets):
+    return resolve("ppo", "reviews")
+
+
+@pytest.fixture
+def run(tmp_path, config):
+    return RunDirectory.create(tmp_path / "runs" / "one", config)
+
+
+def test_create_writes_the_configuration_and_the_versions(run, config):
+    content = json.loads((run.path / "config.json").read_text())
+    assert content["beta"] == config.beta
+    assert "torch" in content["versions"]
+    assert RunDirectory.open(run.path).config == config
+    assert [path.name for path in run.path.iterdir()] == ["config.json"]
+
+
+def test_create_takes_an_empty_folder(tmp_path, config):
+    (tmp_path / "empty").mkdir()
+    RunDirectory.create(tmp_path / "empty", config)
+
+
+def test_create_refuses_a_folder_in_use_and_leaves_it_alone(tmp_path, config):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="--run-dir got .*full.*not empty"):
+        RunDirectory.create(tmp_path / "full", config)
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+
+
+def test_create_refuses_a_file_and_what_lies_under_one(tmp_path, config):
+    file = tmp_path / "file"
+    file.write_text("")
+    for path in (file, file / "run", file / "a" / "run", tmp_path / ("x" * 300)):
+        with pytest.raises(ConfigError, match="--run-dir got"):
+            RunDirectory.create(path, config)
+
+
+def test_create_refuses_where_it_cannot_write(tmp_path, config, monkeypatch):
+    with pytest.raises(ConfigError, match="--run-dir got '/proc/run'"):
+        RunDirectory.create("/proc/run", config)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ConfigError, match="--run-dir got"):
+        RunDirectory.create(tmp_path / "locked" / "run", config)
+    assert not (tmp_path / "locked").exists()
+
+
+def test_open_refuses_what_is_no_run(tmp_path):
+    for content in (None, "{", "[]"):
+        if content is not None:
+            (tmp_path / "config.json").write_text(content)
+        with pytest.raises(ConfigError, match="--resume got .*; it takes "):
+            RunDirectory.open(tmp_path, option="--resume")
+
+
+def test_events_come_back_and_are_read_on_from_an_offset(run):
+    assert run.events() == ([], 0)
+    run.append(RUNNING)
+    first, offset = run.events()
+    run.append(METRICS)
+    assert first == [RUNNING]
+    assert run.events(offset)[0] == [METRICS]
+    assert run.events()[0] == [RUNNING, METRICS]
+
+
+def test_nan_and_infinity_become_null(run):
+    run.append({**METRICS, "metrics": {"a": math.nan, "b": [math.inf, (-math.inf, 1.0)]}})
+    text = run.events_path.read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["metrics"] == {
+        "a": None,
+        "b": [None, [None, 1.0]],
+    }
+
+
+@pytest.mark.parametrize("text", ["line\nbreak", "\u2028 \u0085 \x1c", "北京", "\ud800"])
+def test_any_text_stays_on_one_line(run, text):
+    event = {"kind": "samples", "step": 0, "seconds": 0.0, "samples": [{"prompt": text}]}
+    run.append(event)
+    run.append(RUNNING)
+    assert run.events()[0] == [event, RUNNING]
+
+
+def test_a_torn_last_line_is_left_for_the_next_call(run):
+    run.append(RUNNING)
+    line = to_line(METRICS) + "\n"
+    with run.events_path.open("a") as file:
+        file.write(line[:20])
+        file.flush()
+        events, offset = run.events()
+        assert events == [RUNNING]
+        file.write(line[20:])
+    assert run.events(offset)[0] == [METRICS]
+
+
+def test_a_writer_replaces_a_torn_last_line(run):
+    run.append(RUNNING)
+    run.close()
+    with run.events_path.open("a") as file:
+        file.write('{"kind": "met')
+    RunDirectory(run.path).append(METRICS)
+    assert [json.loads(line) for line in run.events_path.read_text().splitlines()] == [
+        RUNNING,
+        METRICS,
+    ]
+
+
+def test_readers_skip_what_they_do_not_know(run):
+    run.append({"kind": "weather", "step": 1})
+    run.append({**RUNNING, "mood": "sunny"})
+    with run.events_path.open("a") as file:
+        file.write('not json\n[1]\n"metrics"\n')
+    assert run.events()[0] == [{**RUNNING, "mood": "sunny"}]
+
+
+def test_a_resume_voids_what_was_after_its_step():
+    events = [{"kind": "metrics", "step": step, "run": 1} for step in (1, 2, 3, 4)]
+    events.append({"kind": "resume", "step": 2})
+    events += [{"kind": "metrics", "step": 3, "run": 2}]
+    kept = replay(events)
+    assert [(event["kind"], event["step"]) for event in kept] == [
+        ("metrics", 1),
+        ("metrics", 2),
+        ("resume", 2),
+        ("metrics", 3),
+    ]
+    assert kept[-1]["run"] == 2
+
+
+def test_status_is_the_last_one_and_a_resumed_run_runs(run):
+    assert run.status() is None
+    run.append(RUNNING)
+    run.append(METRICS)
+    run.append({**RUNNING, "step": 5, "status": "stopped"})
+    assert run.status()["status"] == "stopped"
+    run.append({"kind": "resume", "step": 4, "seconds": 4.0})
+    assert run.status()["status"] == "running"
+    assert RunDirectory(run.path).status()["status"] == "running"
+
+
+def test_fail_is_at_the_last_step_that_was_reached(run):
+    run.append(RUNNING)
+    run.append(METRICS)
+    assert RunDirectory(run.path).fail("broke") == {
+        "kind": "status",
+        "step": 4,
+        "seconds": 3.2,
+        "status": "failed",
+        "message": "broke",
+    }
+
+
+def test_one_writer_at_a_time(run):
+    assert not run.being_written()
+    run.append(RUNNING)
+    other = RunDirectory(run.path)
+    assert other.being_written()
+    with pytest.raises(BlockingIOError, match="Another process is writing this run"):
+        other.append(METRICS)
+    run.close()
+    assert not other.being_written()
+    other.append(METRICS)
+
+
+def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
+    """A real write that the system cuts short: the file may not grow past a limit."""
+    run.append(RUNNING)
+    run.close()
+    script = (
+        "import resource, sys\n"
+        "from align_core.runs import RunDirectory\n"
+        "run = RunDirectory(sys.argv[1])\n"
+        "size = run.events_path.stat().st_size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, size + 40))\n"
+        "try:\n"
+        "    run.append({'kind': 'metrics', 'step': 1, 'metrics': {'loss': 0.125} } | "
+        "{'x' * 99: 1})\n"
+        "except OSError:\n"
+        "    sys.exit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, run.path], cwd=os.getcwd())
+    assert done.returncode == 7
+    assert run.events_path.read_text() == to_line(RUNNING) + "\n"
+
+
+def test_versions_leave_out_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(runs, "_PACKAGES", ("pydantic", "no-such-package"))
+    assert list(runs._versions()) == ["pydantic"]

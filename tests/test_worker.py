@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import errno
+
+import fake_training
+import pytest
+
+from align_core import worker
+from align_core.configs import ConfigError, resolve
+from align_core.control import Control
+from align_core.runs import RunDirectory
+
+
+@pytest.fixture
+def execute(fake_assets, tmp_path):
+    def execute(**options):
+        directory = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews", **options))
+        events = []
+        failure = worker.execute(
+            directory, Control(), on_event=events.append, training="fake_training"
+        )
+        return failure, directory, events
+
+    return execute
+
+
+def test_a_run_that_ends_well(execute):
+    failure, directory, events = execute(steps=4)
+    assert failure is None
+    assert directory.events()[0] == events
+    assert events[-1]["status"] == "finished"
+
+
+def test_a_crash_is_one_plain_line_and_a_traceback_in_a_file(execute):
+    failure, directory, events = execute(steps=9, seed=fake_training.RAISES)
+    assert failure == directory.status() == events[-1]
+    assert (failure["status"], failure["step"]) == ("failed", 2)
+    assert "ZeroDivisionError: the fake broke (fake_training.py, line " in failure["message"]
+    assert "\n" not in failure["message"]
+    assert "Traceback" in (directory.path / "error.log").read_text()
+
+
+def test_a_failure_that_the_run_tells_itself(execute):
+    failure, directory, _ = execute(steps=9, seed=fake_training.DIVERGES)
+    assert failure["message"] == "step 3: the loss is NaN; try a smaller learning rate"
+    assert not (directory.path / "error.log").exists()
+
+
+def test_a_full_disk_is_told_although_the_log_cannot_be_written(execute, monkeypatch):
+    monkeypatch.setattr(fake_training.os, "write", fake_training.os.write)  # undone afterwards
+    failure, directory, _ = execute(steps=9, seed=fake_training.DISK_FULL)
+    assert (
+        failure["message"]
+        == f"The disk is full: {directory.path} could not be written. Free some space"
+    )
+    assert directory.status()["status"] == "running"
+
+
+def test_a_training_module_that_cannot_be_imported(fake_assets, tmp_path):
+    directory = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews"))
+    failure = worker.execute(directory, Control(), training="no_such_module")
+    assert "no_such_module" in failure["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConfigError("--a got 1", "--b got 2"), "--a got 1; --b got 2"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y cannot be used: Read-only"),
+        (OSError(errno.EIO, "Input/output error"), "/runs/one cannot be used: Input/output"),
+        (RuntimeError("write failed: No space left on device (os error 28)"), "The disk is full"),
+        (RuntimeError("CUDA out of memory. Tried"), "There is not enough memory"),
+        (MemoryError(), "There is not enough memory"),
+    ],
+)
+def test_plain_words(error, words, tmp_path):
+    assert worker.in_plain_words(error, "/runs/one").startswith(words)
