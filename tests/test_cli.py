@@ -270,13 +270,13 @@ def test_commands_that_make_no_sense(refused, arguments):
     assert len(refused(*arguments)) == 1
 
 
-def test_build_assets(main, tmp_path, monkeypatch):
+def test_build_assets(main, monkeypatch):
     built = []
-    fake = SimpleNamespace(build=built.append)
+    fake = SimpleNamespace(build=lambda: built.append(True))
     monkeypatch.setitem(sys.modules, "align_core.assets", fake)
     monkeypatch.setattr(align_core, "assets", fake, raising=False)
     assert main("build-assets")[0] == 0
-    assert built == [tmp_path / "new"]
+    assert built == [True]
 
 
 def test_as_a_module():

@@ -1,0 +1,291 @@
+"""One evaluation for every method: reward, divergence, win rate and texts on the same prompts.
+
+Policy and reference are sampled at temperature 1 with the same noise, fixed by (seed, prompt,
+sample, position), so that runs, steps and methods are compared on equal terms. Every metric is
+defined in docs/metrics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.encoding import Prompts, encode_prompts
+from align_core.models import as_reference
+from align_core.objectives import entropy, exact_kl, token_logprobs
+from align_core.optimum import Frontier, ReferenceSamples
+from align_core.rewards import Reward
+from align_core.sampling import (
+    FixedDraw,
+    Interrupted,
+    Responses,
+    response_outputs,
+    sample,
+)
+
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Texts:
+    """B sampled texts and what is known of each: rewards in nats, None without a reward model."""
+
+    prompts: list[str]
+    completions: list[str]
+    completion_ids: list[list[int]]
+    gold: Tensor
+    proxy: Tensor | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found, for each text: [B] tensors in nats and tokens, and the texts."""
+
+    policy: Texts
+    reference: Texts
+    kl: Tensor
+    entropy: Tensor
+    length: Tensor
+    logp: list[list[float]]
+    ref_logp: list[list[float]]
+
+
+class Evaluator:
+    """Evaluates policies against one reference on fixed prompts with fixed noise.
+
+    Args:
+        reference: the reference policy; None where the policies carry an adapter over it.
+        gold, proxy: rewards; the proxy is shifted so that reference samples have mean 0.
+        frontier: of the same reference, prompts and token limit; None where it is not known.
+        samples: how many texts for each prompt.
+        interrupted: asked between tokens; once true, the evaluation raises Interrupted.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[str],
+        tokenizer: PreTrainedTokenizerBase,
+        reference: PreTrainedModel | None,
+        *,
+        gold: Reward,
+        proxy: Reward | None,
+        frontier: Frontier | None,
+        max_new_tokens: int,
+        seed: int,
+        samples: int = 4,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._reference_model = reference
+        self._gold, self._proxy = gold, proxy
+        self._frontier = frontier
+        self._max_new_tokens = max_new_tokens
+        self._interrupted = interrupted
+        self._rows = [prompt for prompt in prompts for _ in range(samples)]
+        self._samples = samples
+        self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
+        self._draw = FixedDraw(seed, prompts, samples, max_new_tokens, len(tokenizer))
+        self._reference: Texts | None = None
+        self._proxy_offset = 0.0
+
+    def __call__(self, policy: PreTrainedModel) -> Evaluation:
+        """Sample the policy and hold it against the reference. The policy's mode is restored."""
+        training = policy.training
+        policy.eval()
+        try:
+            reference = self._reference_texts(policy)
+            responses = self._sample(policy)
+            kl, entropies, logp, ref_logp = self._divergence(policy, responses)
+        finally:
+            policy.train(training)
+        return Evaluation(
+            policy=self._texts(responses),
+            reference=reference,
+            kl=kl,
+            entropy=entropies,
+            length=responses.mask.sum(1),
+            logp=_rows(logp, responses.mask),
+            ref_logp=_rows(ref_logp, responses.mask),
+        )
+
+    def metrics(self, found: Evaluation) -> dict[str, float | None]:
+        """The `eval/…` numbers of docs/metrics.md."""
+        gold, ref_gold = found.policy.gold.mean().item(), found.reference.gold.mean().item()
+        kl = found.kl.mean().item()
+        above = (found.policy.gold > found.reference.gold).double()
+        tied = (found.policy.gold == found.reference.gold).double()
+        frontier = self._frontier
+        return {
+            "eval/gold_reward": gold,
+            "eval/gold_reward_reference": ref_gold,
+            "eval/proxy_reward": None if self._proxy is None else found.policy.proxy.mean().item(),
+            "eval/kl": kl,
+            "eval/win_rate": (above + 0.5 * tied).mean().item(),
+            "eval/gain": frontier and frontier.gain(gold, ref_gold),
+            "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
+            "eval/entropy": found.entropy.mean().item(),
+            "eval/length": found.length.double().mean().item(),
+        }
+
+    def shown(self, found: Evaluation, prompts: int = 8) -> list[dict]:
+        """The first sample of the first prompts, as a `samples` event holds them."""
+        return [
+            {
+                "prompt": found.policy.prompts[row],
+                "reference": _entry(found.reference, row),
+                "policy": {
+                    **_entry(found.policy, row),
+                    "kl": found.kl[row].item(),
+                    "tokens": pieces(
+                        self._tokenizer,
+                        found.policy.completion_ids[row],
+                        found.logp[row],
+                        found.ref_logp[row],
+                    ),
+                },
+            }
+            for row in range(0, min(prompts * self._samples, len(self._rows)), self._samples)
+        ]
+
+    def _reference_texts(self, policy: PreTrainedModel) -> Texts:
+        if self._reference is None:
+            model, reference_mode = as_reference(policy, self._reference_model)
+            with reference_mode:
+                texts = self._texts(self._sample(model))
+            if texts.proxy is not None:
+                self._proxy_offset = texts.proxy.mean().item()
+                texts.proxy.sub_(self._proxy_offset)
+            self._reference = texts
+        return self._reference
+
+    def _sample(self, model: PreTrainedModel) -> Responses:
+        return sample(
+            model,
+            self._encoded,
+            self._draw,
+            max_new_tokens=self._max_new_tokens,
+            end_id=self._tokenizer.eos_token_id,
+            pad_id=self._tokenizer.pad_token_id,
+            interrupted=self._interrupted,
+        )
+
+    def _texts(self, responses: Responses) -> Texts:
+        ids = responses.ids()
+        completions = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        gold = self._gold(self._rows, completions, completion_ids=ids)
+        proxy = self._proxy and self._proxy(self._rows, completions, completion_ids=ids)
+        return Texts(
+            self._rows,
+            completions,
+            ids,
+            torch.tensor(gold, dtype=torch.float64),
+            None if proxy is None else torch.tensor(proxy).double() - self._proxy_offset,
+        )
+
+    @torch.no_grad()
+    def _divergence(
+        self, policy: PreTrainedModel, responses: Responses
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Sequence KL and entropy [B]; log-probs of policy and reference [B, T]."""
+        parts = []
+        for start in range(0, len(self._rows), CHUNK):
+            if self._interrupted():
+                raise Interrupted
+            part = slice(start, start + CHUNK)
+            tokens, mask = responses.tokens[part], responses.mask[part]
+            logits = _logits(policy, self._encoded[part], tokens, mask)
+            model, reference_mode = as_reference(policy, self._reference_model)
+            with reference_mode:
+                ref_logits = _logits(model, self._encoded[part], tokens, mask)
+            parts.append(
+                (
+                    (exact_kl(logits, ref_logits) * mask).sum(1),
+                    (entropy(logits) * mask).sum(1),
+                    token_logprobs(logits, tokens),
+                    token_logprobs(ref_logits, tokens),
+                )
+            )
+        kl, entropies, logp, ref_logp = (torch.cat(column) for column in zip(*parts, strict=True))
+        return kl, entropies, logp, ref_logp
+
+
+def agreement(
+    proxy: Reward, tokenizer: PreTrainedTokenizerBase, stored: ReferenceSamples, pairs: int = 8
+) -> tuple[Tensor, Tensor]:
+    """How a reward model orders pairs of reference samples that it never saw: two [P, pairs].
+
+    First 1 where it orders a pair as the gold reward does, ½ where it ties, else 0; second its
+    margin, nats, of the text with the higher gold reward. Pairs of equal gold reward are passed
+    over; P counts the prompts, each with its first `pairs` others.
+    """
+    rows = []
+    for prompt, rewards in enumerate(stored.rewards):
+        unequal = (
+            (i, i + 1) if rewards[i] > rewards[i + 1] else (i + 1, i)
+            for i in range(0, len(rewards) - 1, 2)
+            if rewards[i] != rewards[i + 1]
+        )
+        rows += [(prompt, *pair) for pair in islice(unequal, pairs)]
+    better = _stored_scores(proxy, tokenizer, stored, [(p, i) for p, i, _ in rows])
+    worse = _stored_scores(proxy, tokenizer, stored, [(p, j) for p, _, j in rows])
+    margin = (better - worse).view(-1, pairs)
+    return (margin.sign() + 1) / 2, margin
+
+
+def _stored_scores(
+    proxy: Reward,
+    tokenizer: PreTrainedTokenizerBase,
+    stored: ReferenceSamples,
+    rows: list[tuple[int, int]],
+) -> Tensor:
+    ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]
+    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    prompts = [stored.prompts[prompt] for prompt, _ in rows]
+    return torch.tensor(proxy(prompts, texts, completion_ids=ids), dtype=torch.float64)
+
+
+def pieces(
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Sequence[int],
+    logp: Sequence[float],
+    ref_logp: Sequence[float],
+) -> list[dict]:
+    """The text token by token with both log-probabilities, in nats; the pieces join to the text.
+
+    Tokens that are parts of one character are one piece. The end token is a piece without text.
+    """
+    found, done, start = [], "", 0
+    for stop in range(1, len(ids) + 1):
+        text = tokenizer.decode(ids[:stop], skip_special_tokens=True)
+        if text.endswith("�") and stop < len(ids):
+            continue
+        found.append(
+            {
+                "text": text[len(done) :],
+                "logp": sum(logp[start:stop]),
+                "ref_logp": sum(ref_logp[start:stop]),
+            }
+        )
+        done, start = text, stop
+    return found
+
+
+def _logits(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
+    return response_outputs(model, prompts, tokens, mask)[0]
+
+
+def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:
+    return [row[keep].tolist() for row, keep in zip(values, mask, strict=True)]
+
+
+def _entry(texts: Texts, row: int) -> dict:
+    return {
+        "text": texts.completions[row],
+        "gold_reward": texts.gold[row].item(),
+        "proxy_reward": None if texts.proxy is None else texts.proxy[row].item(),
+    }

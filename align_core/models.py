@@ -1,0 +1,170 @@
+"""Load and save policies, references and reward models, all in the formats of transformers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from align_core.catalogue import locate
+from align_core.configs import ConfigError
+from align_core.encoding import Prompts
+from align_core.sampling import response_outputs
+
+CHECKPOINT = "policy_and_value.safetensors"
+
+
+class ModelError(ConfigError):
+    """A model could not be loaded; one line that says which and why."""
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of MODEL, with a padding token (its end token where it has none)."""
+    tokenizer = _load(AutoTokenizer, name)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_policy(name: str) -> PreTrainedModel | PeftModel:
+    """A causal language model in float32 and evaluation mode, adapter included where it has one."""
+    return _load_with_adapter(AutoModelForCausalLM, name)
+
+
+def load_reward_model(name: str) -> PreTrainedModel | PeftModel:
+    """A sequence classifier with one label: its raw output is the proxy reward, in nats."""
+    model = _load_with_adapter(AutoModelForSequenceClassification, name, num_labels=1)
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"reward model {name}: got {model.config.num_labels} labels, takes a model with one"
+        )
+    return model
+
+
+def new_reward_model(name: str, seed: int) -> PreTrainedModel:
+    """The trunk of a causal language model under a fresh scalar head.
+
+    The head starts at std 1/√(d + 1), d the width of the trunk (the code of arXiv 1909.08593).
+    """
+    torch.manual_seed(seed)
+    model = _load(AutoModelForSequenceClassification, name, num_labels=1)
+    head = scalar_head(model)
+    nn.init.normal_(head.weight, std=(head.in_features + 1) ** -0.5)
+    return model.eval()
+
+
+def scalar_head(model: PreTrainedModel) -> nn.Linear:
+    """The output layer of a reward model: `score` in decoders, `classifier` in encoders."""
+    return model.score if hasattr(model, "score") else model.classifier
+
+
+def freeze_trunk(model: PreTrainedModel) -> None:
+    """Leave only the scalar head of a reward model to train."""
+    model.requires_grad_(False)
+    scalar_head(model).requires_grad_(True)
+
+
+def lora(rank: int, task_type: str) -> LoraConfig | None:
+    """A LoRA adapter on every linear layer of the trunk; none at rank 0 (arXiv 2106.09685)."""
+    if rank == 0:
+        return None
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=task_type)
+
+
+class PolicyWithValue(nn.Module):
+    """A policy and a value head on its trunk, trained together by PPO.
+
+    The head starts at zero, so that the first advantages are those of no critic at all.
+    """
+
+    def __init__(self, policy: PreTrainedModel | PeftModel) -> None:
+        super().__init__()
+        self.policy = policy
+        self.config = policy.config
+        self.value_head = nn.Linear(policy.get_input_embeddings().embedding_dim, 1)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+        self.value_head.to(policy.device)
+
+    def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
+        logits, states = response_outputs(self.policy, prompts, tokens, mask, hidden=True)
+        return logits, self.value_head(states).squeeze(-1)
+
+    def save(self, folder: Path) -> None:
+        """The trained weights of both, embeddings that the output layer shares written once."""
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
+        save_file(trained, folder / CHECKPOINT)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        self.load_state_dict(load_file(folder / CHECKPOINT), strict=False)
+
+
+def as_reference(
+    policy: PreTrainedModel | PeftModel, reference: PreTrainedModel | None
+) -> tuple[PreTrainedModel | PeftModel, AbstractContextManager]:
+    """The model to ask for reference log-probabilities, and the context in which to ask it.
+
+    Without a separate reference the policy must carry an adapter: the reference is that policy with
+    the adapter switched off, and no second copy of the weights exists.
+    """
+    if reference is not None:
+        return reference, nullcontext()
+    return policy, policy.disable_adapter()
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the model as safetensors with its tokenizer: all of the new one or all of the old."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
+        fresh, previous = Path(staging) / "new", Path(staging) / "old"
+        model.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        for notes in fresh.glob("README.md"):
+            notes.unlink()
+        if folder.exists():
+            folder.rename(previous)
+        fresh.rename(folder)
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel | PeftModel:
+    folder = locate(name)
+    adapter = Path(folder) / "adapter_config.json"
+    if not adapter.is_file():
+        return _load(factory, name, **options).eval()
+    base = json.loads(adapter.read_text())["base_model_name_or_path"]
+    return PeftModel.from_pretrained(_load(factory, base, **options), folder).eval()
+
+
+def _load(factory: type, name: str, **options):
+    path = locate(name)
+    if factory is not AutoTokenizer:
+        options["dtype"] = torch.float32
+    try:
+        loaded = factory.from_pretrained(path, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"model {name}: it is not on this machine and could not be loaded from the hub "
+            f"(offline?), or its files are broken: {reason}"
+        ) from error
+    loaded.name_or_path = name  # what an adapter will call its base: a name, not a place
+    return loaded

@@ -1,0 +1,140 @@
+"""The mathematics of alignment on tensors: losses, advantages, divergences.
+
+Every function is pure. Losses come back per example or per token, so that the caller decides what
+is averaged over what. Shapes: B texts, T response tokens, V vocabulary entries. A mask is true at
+response tokens, the end token included, and false at padding.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `x` over the true entries of `mask` (same shape); a scalar."""
+    return (x * mask).sum() / mask.sum()
+
+
+def masked_whiten(x: Tensor, mask: Tensor) -> Tensor:
+    """`x` shifted and scaled to mean 0 and variance 1 over the true entries of `mask`, 0 elsewhere.
+
+    Advantage normalisation (arXiv 2404.10719, section 5): the step no longer depends on the unit of
+    the reward.
+    """
+    mean = masked_mean(x, mask)
+    variance = masked_mean((x - mean) ** 2, mask)
+    return (x - mean) * torch.rsqrt(variance + 1e-8) * mask
+
+
+def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability, in nats, of each token: logits [..., V] and tokens [...] give [...]."""
+    return torch.gather(logits.log_softmax(-1), -1, tokens.unsqueeze(-1)).squeeze(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy, in nats, of the distribution at each position: [..., V] gives [...]."""
+    logp = logits.log_softmax(-1)
+    return -(logp.exp() * logp).sum(-1)
+
+
+def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    """Full-vocabulary KL(policy ‖ reference), in nats, at each position: two [..., V] give [...].
+
+    Summed in float64 and clamped at 0: a divergence that is printed must never be negative.
+    """
+    logp = logits.double().log_softmax(-1)
+    ref_logp = ref_logits.double().log_softmax(-1)
+    return (logp.exp() * (logp - ref_logp)).sum(-1).clamp(min=0)
+
+
+def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
+    """Estimate of KL(policy ‖ reference) from the sampled tokens' log-probabilities alone.
+
+    With log r = ref_logp − logp: k1 = −log r is unbiased and noisy, k3 = (r − 1) − log r is
+    unbiased and never negative (Schulman, "Approximating KL divergence").
+    """
+    log_r = ref_logp - logp
+    if kind == "k1":
+        return -log_r
+    if kind == "k3":
+        return torch.expm1(log_r) - log_r
+    raise ValueError(f"kl estimator: got {kind!r}, takes 'k1' or 'k3'")
+
+
+def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """−log σ(r(x, y_w) − r(x, y_l)) for each pair of rewards (arXiv 2305.18290, Eq. 2)."""
+    return -F.logsigmoid(chosen - rejected)
+
+
+def dpo_loss(
+    chosen_logp: Tensor,
+    rejected_logp: Tensor,
+    ref_chosen_logp: Tensor,
+    ref_rejected_logp: Tensor,
+    beta: float,
+) -> Tensor:
+    """−log σ(r̂_w − r̂_l) with r̂ = β log(π/π_ref) for each pair (arXiv 2305.18290, Eq. 7).
+
+    The inputs are log-probabilities of whole completions, in nats. With π = π_ref it is log 2.
+    """
+    chosen = beta * (chosen_logp - ref_chosen_logp)
+    rejected = beta * (rejected_logp - ref_rejected_logp)
+    return bradley_terry_loss(chosen, rejected)
+
+
+def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """What PPO pays for each token: −β·KL at every token, the score [B] added at the last one.
+
+    `kl` and `mask` are [B, T] (arXiv 1909.08593, section 2, spread over tokens as its code does).
+    """
+    rewards = -beta * kl * mask
+    last = mask.sum(1, keepdim=True).long() - 1
+    return rewards.scatter_add(1, last, scores.unsqueeze(1).to(rewards.dtype))
+
+
+def gae(
+    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation: advantages and returns, both [B, T] and 0 outside the mask.
+
+    A_t = δ_t + γλ A_{t+1} with δ_t = r_t + γ V_{t+1} − V_t (arXiv 1506.02438, Eq. 16); after the
+    last token both V and A are 0. Returns are A + V.
+    """
+    values = values * mask
+    advantages = torch.zeros_like(rewards)
+    ahead = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        next_value = values[:, t + 1] if t + 1 < rewards.shape[1] else torch.zeros_like(ahead)
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        ahead = (delta + gamma * lam * ahead) * mask[:, t]
+        advantages[:, t] = ahead
+    return advantages, advantages + values
+
+
+def ppo_policy_loss(
+    logp: Tensor, old_logp: Tensor, advantages: Tensor, cliprange: float
+) -> tuple[Tensor, Tensor]:
+    """Clipped surrogate, per token, and where the clip was active (arXiv 1707.06347, Eq. 7).
+
+    All [B, T]. The loss is max(−A·ρ, −A·clip(ρ, 1 ± cliprange)) with ρ = exp(logp − old_logp).
+    """
+    ratio = torch.exp(logp - old_logp)
+    plain = -advantages * ratio
+    clipped = -advantages * ratio.clamp(1 - cliprange, 1 + cliprange)
+    return torch.maximum(plain, clipped), clipped > plain
+
+
+def ppo_value_loss(
+    values: Tensor, old_values: Tensor, returns: Tensor, cliprange: float
+) -> tuple[Tensor, Tensor]:
+    """Half the squared error of the value, per token, and where its clip was active.
+
+    All [B, T]. The new value is held within ± cliprange of the value at rollout time and the larger
+    of the two errors counts (the code of arXiv 1909.08593).
+    """
+    held = old_values + (values - old_values).clamp(-cliprange, cliprange)
+    plain = (values - returns) ** 2
+    clipped = (held - returns) ** 2
+    return 0.5 * torch.maximum(plain, clipped), clipped > plain

@@ -1,0 +1,163 @@
+"""The closed-form optimum of KL-constrained reward maximisation, from stored reference samples.
+
+max E_π[r] − β KL(π ‖ π_ref) is solved by π* ∝ π_ref · exp(r/β) (arXiv 2305.18290, Eq. 4). With N
+samples of the reference for a prompt, π* is those samples with weights w ∝ exp(r/β): its reward is
+Σ w r, its divergence Σ w log(N w). One β holds for all prompts; means are over prompts.
+
+Rewards are an array [P, N]: P prompts, N samples each, in nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+LOWEST_BETA, HIGHEST_BETA = 0.02, 200.0
+MIN_KL, MAX_KL = 0.05, 3.0
+MIN_EFFECTIVE_SAMPLES = 100.0
+
+
+def weights(rewards: FloatArray, beta: float) -> FloatArray:
+    """Weights [P, N] of the samples under π*, each row summing to 1: softmax(r/β)."""
+    scaled = rewards / beta
+    scaled = np.exp(scaled - scaled.max(-1, keepdims=True))
+    return scaled / scaled.sum(-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Point:
+    """π* at one β: its mean reward and KL, in nats, and mean effective sample size 1/Σw²."""
+
+    beta: float
+    reward: float
+    kl: float
+    effective_samples: float
+
+
+def optimum(rewards: FloatArray, beta: float) -> Point:
+    """Where π* stands at this β, averaged over the prompts."""
+    w = weights(rewards, beta)
+    log_w = np.log(np.maximum(w, np.finfo(np.float64).tiny))
+    kl = (w * (log_w + np.log(rewards.shape[-1]))).sum(-1)
+    return Point(
+        beta=beta,
+        reward=float((w * rewards).sum(-1).mean()),
+        kl=float(np.maximum(kl, 0.0).mean()),
+        effective_samples=float((1.0 / (w**2).sum(-1)).mean()),
+    )
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The best reward for every KL, on one set of prompts."""
+
+    rewards: FloatArray
+
+    @cached_property
+    def reference_reward(self) -> float:
+        """E_ref[r], nats."""
+        return float(self.rewards.mean())
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """π* over a logarithmic grid of β, from the reference outwards: KL never falls."""
+        return [optimum(self.rewards, b) for b in np.geomspace(HIGHEST_BETA, LOWEST_BETA, 200)]
+
+    def at(self, kl: float) -> tuple[float, float]:
+        """(r*(kl), effective samples there), linear between the points of the grid."""
+        kls = [0.0, *(p.kl for p in self.points)]
+        rewards = [self.reference_reward, *(p.reward for p in self.points)]
+        samples = [float(self.rewards.shape[-1]), *(p.effective_samples for p in self.points)]
+        return float(np.interp(kl, kls, rewards)), float(np.interp(kl, kls, samples))
+
+    def gain(self, reward: float, reference_reward: float) -> float:
+        """(E_π[r] − E_ref[r]) / (r*(2) − E_ref[r]); `reference_reward` is that of π's own noise."""
+        return (reward - reference_reward) / (self.at(2.0)[0] - self.reference_reward)
+
+    def efficiency(self, reward: float, reference_reward: float, kl: float) -> float | None:
+        """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]); 1 is the limit and nothing is clipped.
+
+        None where the frontier cannot tell: KL below 0.05 or above 3 nats, or an effective sample
+        size under 100.
+        """
+        if not MIN_KL <= kl <= MAX_KL:
+            return None
+        best, samples = self.at(kl)
+        if samples < MIN_EFFECTIVE_SAMPLES:
+            return None
+        return (reward - reference_reward) / (best - self.reference_reward)
+
+
+def best_of_n(rewards: FloatArray, n: int) -> tuple[float, float]:
+    """(mean reward, KL) of keeping the best of n reference samples, exact under ties.
+
+    With F the distribution of rewards, the best of n has probability F(r)ⁿ − F(r⁻)ⁿ for all
+    samples of reward r together; its KL is at most log n − (n − 1)/n (arXiv 2401.01879).
+    """
+    total_reward, total_kl = 0.0, 0.0
+    for row in rewards:
+        values, counts = np.unique(row, return_counts=True)
+        below = np.concatenate([[0.0], np.cumsum(counts) / len(row)])
+        p = below[1:] ** n - below[:-1] ** n
+        q = counts / len(row)
+        some = p > 0
+        total_reward += float((p * values).sum())
+        total_kl += float((p[some] * np.log(p[some] / q[some])).sum())
+    return total_reward / len(rewards), total_kl / len(rewards)
+
+
+@dataclass(frozen=True)
+class ReferenceSamples:
+    """Stored samples of a reference: P prompts, N samples each, at most T tokens.
+
+    `tokens` is [P, N, T] of token ids, padded on the right; `lengths` and `ended` are [P, N], the
+    end token counted; `rewards` [P, N] are gold, in nats.
+    """
+
+    prompts: list[str]
+    tokens: NDArray[np.uint16]
+    lengths: NDArray[np.uint8]
+    ended: NDArray[np.bool_]
+    rewards: FloatArray
+
+    @classmethod
+    def load(cls, path: str | Path) -> ReferenceSamples:
+        """Read what `save` wrote. Raises OSError or ValueError where it is not such a file."""
+        with np.load(path, allow_pickle=False) as stored:
+            return cls(
+                prompts=stored["prompts"].tolist(),
+                tokens=stored["tokens"],
+                lengths=stored["lengths"],
+                ended=stored["ended"],
+                rewards=stored["rewards"].astype(np.float64),
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed .npz: arrays only, nothing pickled."""
+        np.savez_compressed(
+            path,
+            prompts=np.array(self.prompts),
+            tokens=self.tokens,
+            lengths=self.lengths,
+            ended=self.ended,
+            rewards=self.rewards.astype(np.float32),
+        )
+
+    def only(self, prompts: Sequence[str]) -> ReferenceSamples:
+        """The samples of these prompts. Raises KeyError where one has none."""
+        row = {prompt: index for index, prompt in enumerate(self.prompts)}
+        rows = [row[prompt] for prompt in prompts]
+        return ReferenceSamples(
+            list(prompts),
+            self.tokens[rows],
+            self.lengths[rows],
+            self.ended[rows],
+            self.rewards[rows],
+        )

@@ -1,0 +1,84 @@
+"""Rewards with one signature, TRL's reward function: the task's gold reward and reward models.
+
+A reward is called as reward(prompts, completions, completion_ids=…) and gives one float a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.encoding import encode_prompts, pad_responses
+from align_core.models import ModelError, scalar_head
+
+CHUNK = 128
+
+
+class Reward(Protocol):
+    """Texts in, rewards in nats out. `completion_ids` keep the end token of a text that ended."""
+
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        *,
+        completion_ids: Sequence[Sequence[int]],
+    ) -> list[float]: ...
+
+
+class ProxyReward:
+    """The raw output of a reward model.
+
+    By Bradley-Terry (arXiv 2305.18290, Eq. 2) it is in nats like the gold reward that the rater
+    prefers by, up to an offset for each prompt.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        if model.get_input_embeddings().num_embeddings < len(tokenizer):
+            raise ModelError("the reward model and the policy do not share a vocabulary")
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        *,
+        completion_ids: Sequence[Sequence[int]],
+    ) -> list[float]:
+        scores = []
+        for start in range(0, len(prompts), CHUNK):
+            part = slice(start, start + CHUNK)
+            encoded = encode_prompts(self._tokenizer, prompts[part])
+            tokens, mask = pad_responses(completion_ids[part], self._tokenizer.pad_token_id)
+            scores.append(score(self._model, encoded.ids, encoded.mask, tokens, mask))
+        return torch.cat(scores).tolist()
+
+
+def score(
+    model: PreTrainedModel,
+    prompt_ids: torch.Tensor,
+    prompt_mask: torch.Tensor,
+    tokens: torch.Tensor,
+    mask: torch.Tensor,
+) -> torch.Tensor:
+    """The reward model's output [B] at the last real token of each text.
+
+    That token is found by the mask and not by its id: where the padding token is also the end
+    token, an ended text would otherwise be read without its end.
+    """
+    attention = torch.cat([prompt_mask, mask.long()], 1).to(model.device)
+    output = model(
+        input_ids=torch.cat([prompt_ids, tokens], 1).to(model.device),
+        attention_mask=attention,
+        position_ids=(attention.cumsum(1) - 1).clamp(min=0),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    last = attention.cumsum(1).argmax(1)
+    states = output.hidden_states[-1][torch.arange(len(last), device=last.device), last]
+    return scalar_head(model)(states).squeeze(-1).float()

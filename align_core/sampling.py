@@ -1,0 +1,191 @@
+"""Sampling with chance that is known, and the log-probabilities that belong to the samples.
+
+Shapes: B texts, P prompt tokens (padded on the left), T response tokens (padded on the right),
+V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from align_core.encoding import Prompts
+
+
+class Interrupted(Exception):
+    """Sampling was told to stop before it was done."""
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Sampled responses: tokens [B, T], their mask, and what was known when they were drawn.
+
+    `mask` is true at response tokens, the end token included; `ended` [B] says which texts ended
+    by themselves; `logp` [B, T] is the log-probability under the sampling distribution, 0 outside
+    the mask; `values` [B, T] are those of the value head, where one was asked.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    ended: Tensor
+    logp: Tensor
+    values: Tensor | None = None
+
+    def ids(self) -> list[list[int]]:
+        """Token ids of each response, padding removed, the end token kept."""
+        return [row[keep].tolist() for row, keep in zip(self.tokens, self.mask, strict=True)]
+
+
+class Draw(Protocol):
+    """Chooses one token a row from logits [len(rows), V], for these rows of the batch.
+
+    Chance is made on the CPU whatever the model's device, so that a seed means one text everywhere.
+    """
+
+    def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor: ...
+
+
+class RandomDraw:
+    """Fresh chance from a seeded generator, for the rollouts of training: the inverse of the CDF.
+
+    One uniform number a token; Gumbel noise would need one for every entry of the vocabulary.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
+        cdf = logits.softmax(-1).cumsum(-1)
+        uniform = torch.rand(len(rows), 1, generator=self._generator).to(logits.device)
+        return torch.searchsorted(cdf, uniform * cdf[:, -1:], right=True).squeeze(1)
+
+
+class FixedDraw:
+    """Chance that depends on (seed, prompt, sample, position) and on nothing else.
+
+    Gumbel-max, argmax(logits + g): with the noise g held fixed, a text changes from one model to
+    the next only where the models differ. Each (prompt, sample) owns a counter-based stream, so
+    batching cannot change what a text is.
+    """
+
+    def __init__(
+        self, seed: int, prompts: Sequence[str], samples: int, positions: int, vocabulary: int
+    ) -> None:
+        rows = [
+            _gumbel_stream(f"{seed}/{sample}/{prompt}", positions, vocabulary)
+            for prompt in prompts
+            for sample in range(samples)
+        ]
+        self._noise = torch.from_numpy(np.stack(rows))
+
+    def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
+        return (logits + self._noise[rows.cpu(), position].to(logits.device)).argmax(-1)
+
+
+def _gumbel_stream(key: str, positions: int, vocabulary: int) -> np.ndarray:
+    digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    exponential = generator.standard_exponential((positions, vocabulary), dtype=np.float32)
+    return -np.log(np.maximum(exponential, np.finfo(np.float32).tiny))
+
+
+@torch.no_grad()
+def sample(
+    model: PreTrainedModel,
+    prompts: Prompts,
+    draw: Draw,
+    *,
+    max_new_tokens: int,
+    end_id: int,
+    pad_id: int,
+    temperature: float = 1.0,
+    value_head: nn.Module | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Responses:
+    """Draw one response a prompt, ending at `end_id` or after `max_new_tokens`.
+
+    At temperature 0 the most likely token is taken. Texts that ended leave the batch, so its cost
+    falls as it empties. Raises Interrupted as soon as `interrupted()` is true.
+    """
+    device, count = model.device, len(prompts.ids)
+    prompts = prompts.to(device)
+    tokens = torch.full((count, max_new_tokens), pad_id, device=device)
+    mask = torch.zeros(count, max_new_tokens, dtype=torch.bool, device=device)
+    logp = torch.zeros(count, max_new_tokens, device=device)
+    values = torch.zeros_like(logp) if value_head is not None else None
+    ended = torch.zeros(count, dtype=torch.bool, device=device)
+
+    alive = torch.arange(count, device=device)
+    cache = DynamicCache(config=model.config)
+    inputs, attention = prompts.ids, prompts.mask
+    positions = (attention.cumsum(1) - 1).clamp(min=0)
+    for t in range(max_new_tokens):
+        if interrupted():
+            raise Interrupted
+        output = model(
+            input_ids=inputs,
+            attention_mask=attention,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            output_hidden_states=value_head is not None,
+        )
+        logits = output.logits[:, -1].float()
+        if temperature > 0:
+            logits = logits / temperature
+            drawn = draw(logits, alive, t)
+        else:
+            drawn = logits.argmax(-1)
+        tokens[alive, t] = drawn
+        mask[alive, t] = True
+        logp[alive, t] = logits.log_softmax(-1).gather(1, drawn[:, None]).squeeze(1)
+        if value_head is not None:
+            values[alive, t] = value_head(output.hidden_states[-1][:, -1]).squeeze(-1).float()
+
+        done = drawn == end_id
+        ended[alive[done]] = True
+        if done.any():
+            keep = (~done).nonzero().squeeze(1)
+            if len(keep) == 0:
+                break
+            alive, drawn, attention = alive[keep], drawn[keep], attention[keep]
+            positions = positions[keep]
+            cache.batch_select_indices(keep)
+        inputs = drawn[:, None]
+        attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
+        positions = positions[:, -1:] + 1
+
+    length = int(mask.sum(1).max())
+    if values is not None:
+        values = values[:, :length]
+    return Responses(tokens[:, :length], mask[:, :length], ended, logp[:, :length], values)
+
+
+def response_outputs(
+    model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor, *, hidden: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Logits [B, T, V] that predict each response token, by one full forward pass.
+
+    With `hidden`, also the last hidden states [B, T, H] at the same positions. Only the response's
+    positions reach the output layer.
+    """
+    prompts = prompts.to(tokens.device)
+    attention = torch.cat([prompts.mask, mask.long()], 1)
+    output = model(
+        input_ids=torch.cat([prompts.ids, tokens], 1),
+        attention_mask=attention,
+        position_ids=(attention.cumsum(1) - 1).clamp(min=0),
+        logits_to_keep=tokens.shape[1] + 1,
+        output_hidden_states=hidden,
+        use_cache=False,
+    )
+    states = output.hidden_states[-1][:, -tokens.shape[1] - 1 : -1] if hidden else None
+    return output.logits[:, :-1], states

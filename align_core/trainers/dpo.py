@@ -1,0 +1,46 @@
+"""Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling while it trains.
+
+It compares log-probabilities of the given chosen and rejected texts, under policy and reference;
+no divergence between outputs enters the loss.
+"""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import DPOConfig, DPOTrainer
+
+from align_core.models import lora
+from align_core.trainers.common import QUIET, FiniteTraining
+
+
+class DirectPreferenceTrainer(FiniteTraining, DPOTrainer):
+    """TRL's DPOTrainer on pairs that are token ids already."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:
+        # TRL would append the end token to every text; a text that was cut must stay unended.
+        return dataset
+
+
+def build(
+    model: PreTrainedModel,
+    reference: PreTrainedModel | None,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Dataset,
+    *,
+    beta: float,
+    lora_r: int = 0,
+    **arguments,
+) -> DirectPreferenceTrainer:
+    """`pairs` has the columns of `encoding.encode_pairs`.
+
+    `reference` is None with LoRA: the adapter switched off.
+    """
+    return DirectPreferenceTrainer(
+        model,
+        ref_model=reference,
+        args=DPOConfig(**{**QUIET, "max_length": None, "beta": beta, **arguments}),
+        train_dataset=pairs,
+        processing_class=tokenizer,
+        peft_config=lora(lora_r, "CAUSAL_LM"),
+    )

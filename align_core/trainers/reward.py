@@ -1,0 +1,40 @@
+"""The reward model: Bradley-Terry on preference pairs, a scalar head on a trunk."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import RewardConfig, RewardTrainer
+
+from align_core.models import lora
+from align_core.trainers.common import QUIET, FiniteTraining
+
+
+class BradleyTerryTrainer(FiniteTraining, RewardTrainer):
+    """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
+
+
+def build(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Dataset,
+    *,
+    lora_r: int = 0,
+    **arguments,
+) -> BradleyTerryTrainer:
+    """`pairs` has the columns of `encoding.encode_pairs`."""
+    whole = pairs.map(_with_prompt, remove_columns="prompt_ids")
+    return BradleyTerryTrainer(
+        model,
+        args=RewardConfig(**{**QUIET, "max_length": None, **arguments}),
+        train_dataset=whole,
+        processing_class=tokenizer,
+        peft_config=lora(lora_r, "SEQ_CLS"),
+    )
+
+
+def _with_prompt(pair: dict) -> dict:
+    return {
+        "chosen_ids": pair["prompt_ids"] + pair["chosen_ids"],
+        "rejected_ids": pair["prompt_ids"] + pair["rejected_ids"],
+    }

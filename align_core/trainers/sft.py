@@ -1,0 +1,32 @@
+"""Supervised fine-tuning on demonstrations: maximise log π(completion | prompt)."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from align_core.models import lora
+from align_core.trainers.common import QUIET, FiniteTraining
+
+
+class SupervisedTrainer(FiniteTraining, SFTTrainer):
+    """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
+
+
+def build(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    demonstrations: Dataset,
+    *,
+    lora_r: int = 0,
+    **arguments,
+) -> SupervisedTrainer:
+    """`demonstrations` has the columns of `encoding.encode_demonstrations`."""
+    return SupervisedTrainer(
+        model,
+        args=SFTConfig(**{**QUIET, "max_length": None, **arguments}),
+        train_dataset=demonstrations,
+        processing_class=tokenizer,
+        peft_config=lora(lora_r, "CAUSAL_LM"),
+    )

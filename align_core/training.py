@@ -1,0 +1,275 @@
+"""One run from its configuration to its model: the only place where all the parts meet."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import transformers
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import get_last_checkpoint
+
+from align_core.callbacks import RunCallback
+from align_core.catalogue import embedded, reference_samples
+from align_core.configs import RunConfig
+from align_core.control import Control
+from align_core.data import read_preferences
+from align_core.encoding import encode_demonstrations, encode_pairs
+from align_core.evaluation import Evaluator, agreement
+from align_core.models import (
+    freeze_trunk,
+    load_policy,
+    load_reward_model,
+    load_tokenizer,
+    new_reward_model,
+    save_model,
+)
+from align_core.optimum import Frontier, ReferenceSamples
+from align_core.preferences import sampled_pairs, stored_pairs, with_label_noise
+from align_core.rewards import ProxyReward, Reward
+from align_core.runs import RunDirectory, replay
+from align_core.tasks import Task, load_task
+from align_core.trainers import dpo, ppo, reward, sft
+from align_core.trainers.common import NonFinite
+
+# PPO's settings beyond those of RunConfig. Two passes over two minibatches are enough when every
+# rollout is cheap; the clip on the value is in nats, wide enough for rewards of a few nats.
+PPO_SETTINGS = {"num_ppo_epochs": 2, "num_mini_batches": 2, "cliprange_value": 1.0}
+
+Write = Callable[..., None]
+
+
+def run(
+    config: RunConfig,
+    directory: RunDirectory,
+    control: Control,
+    resume: bool = False,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> str:
+    """Execute a run; its events and its model go to `directory`.
+
+    Returns "finished", "stopped" (the model is kept) or "failed" (the loss or a gradient was not
+    finite; the last good model is kept). Raises ConfigError for bad input that only a look inside
+    a file could tell.
+    """
+    quieten_libraries()
+    started = time.monotonic()
+
+    def write(kind: str, step: int, **payload: Any) -> None:
+        event = {"kind": kind, "step": step, "seconds": time.monotonic() - started, **payload}
+        directory.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    checkpoint = get_last_checkpoint(str(_checkpoints(directory))) if resume else None
+    done = int(Path(checkpoint).name.split("-")[1]) if checkpoint else 0
+    if resume:
+        write("resume", done // _updates_per_step(config))
+    write("status", done // _updates_per_step(config), status="running", message="")
+    transformers.set_seed(config.seed)
+
+    parts = _build(config, directory, control, write)
+    trainer = parts.trainer
+    if resume and hasattr(trainer, "beta"):
+        trainer.beta = _last_beta(config, directory)
+    callback = RunCallback(
+        trainer,
+        control,
+        write,
+        parts.evaluate,
+        updates_per_step=_updates_per_step(config),
+        eval_every=config.eval_every,
+        time_limit=config.time_limit,
+    )
+    trainer.add_callback(callback)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except NonFinite as error:
+        status, message = "failed", _advice(error, config)
+    else:
+        status = "finished" if callback.stop_reason is None else "stopped"
+        message = callback.stop_reason or ""
+    save_model(parts.model(), parts.tokenizer, directory.model_path)
+    step = trainer.state.global_step // _updates_per_step(config)
+    write("status", step, status=status, message=message)
+    return status
+
+
+@dataclass(frozen=True)
+class _Parts:
+    trainer: Trainer
+    tokenizer: PreTrainedTokenizerBase
+    model: Callable[[], PreTrainedModel]  # the trained model; TRL may wrap it in an adapter
+    evaluate: Callable[[], dict[str, Any]]
+
+
+def _build(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> _Parts:
+    task = load_task(config.task)
+    tokenizer = load_tokenizer(config.model)
+    arguments = {
+        "output_dir": str(_checkpoints(directory)),
+        "max_steps": config.steps * _updates_per_step(config),
+        "learning_rate": config.learning_rate,
+        "per_device_train_batch_size": config.batch_size,
+        "seed": config.seed,
+        "lora_r": config.lora_r,
+    }
+    if config.method == "reward":
+        return _build_reward(config, task, tokenizer, arguments, write)
+
+    policy = load_policy(config.model)
+    # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
+    reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
+    gold = partial(task.reward, eos_token_id=tokenizer.eos_token_id)
+    proxy = _proxy(config, tokenizer)
+    if config.method == "sft":
+        examples = task.demonstrations(config.steps * config.batch_size, config.seed)
+        demonstrations = encode_demonstrations(tokenizer, examples)
+        trainer: Trainer = sft.build(policy, tokenizer, demonstrations, **arguments)
+    elif config.method == "dpo":
+        pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write))
+        trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
+    else:
+        arguments["per_device_train_batch_size"] //= PPO_SETTINGS["num_mini_batches"]
+        arguments["logging_steps"] = _updates_per_step(config)
+        trainer = ppo.build(
+            policy,
+            reference,
+            tokenizer,
+            Dataset.from_dict({"prompt": task.prompts("train")}),
+            reward=gold if config.reward_model == "gold" else proxy,
+            kl_coef=config.beta,
+            response_length=task.max_new_tokens,
+            **PPO_SETTINGS,
+            **arguments,
+        )
+
+    def trained() -> PreTrainedModel:
+        return trainer.policy if config.method == "ppo" else trainer.model
+
+    evaluator = Evaluator(
+        task.prompts("probe"),
+        tokenizer,
+        reference,
+        gold=gold,
+        proxy=proxy,
+        frontier=frontier(task.name, config.model, "probe", task.prompts("probe")),
+        max_new_tokens=task.max_new_tokens,
+        seed=config.seed,
+        interrupted=lambda: control.stopping,
+    )
+
+    def evaluate() -> dict[str, Any]:
+        found = evaluator(trained())
+        return {"metrics": evaluator.metrics(found), "samples": evaluator.shown(found)}
+
+    return _Parts(trainer, tokenizer, trained, evaluate)
+
+
+def _build_reward(
+    config: RunConfig,
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    arguments: dict[str, Any],
+    write: Write,
+) -> _Parts:
+    model = new_reward_model(config.model, config.seed)
+    if config.freeze_trunk:
+        freeze_trunk(model)
+    pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write))
+    trainer = reward.build(model, tokenizer, pairs, **arguments)
+    stored = ReferenceSamples.load(reference_samples(task.name, "probe"))
+
+    def evaluate() -> dict[str, Any]:
+        proxy = ProxyReward(trainer.model, tokenizer)
+        accuracy, margin = agreement(proxy, tokenizer, stored)
+        metrics = {"eval/accuracy": accuracy.mean().item(), "eval/margin": margin.mean().item()}
+        return {"metrics": metrics}
+
+    return _Parts(trainer, tokenizer, lambda: trainer.model, evaluate)
+
+
+def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Frontier | None:
+    """The frontier of the task's embedded SFT model on these prompts; None for any other model."""
+    if reference != f"sft-{task}":
+        return None
+    return Frontier(ReferenceSamples.load(reference_samples(task, split)).only(prompts).rewards)
+
+
+def _pairs(
+    config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase, write: Write
+) -> list[dict]:
+    if config.preferences is not None:
+        pairs = read_preferences(config.preferences)
+        if config.preference_pairs is not None:
+            pairs = pairs[: config.preference_pairs]
+    elif config.model == f"sft-{config.task}":
+        pairs = stored_pairs(config.task, config.preference_pairs, config.seed)
+    else:
+
+        def progress(done: int) -> None:
+            message = f"Sampling preference pairs: {done} of {config.preference_pairs}"
+            write("status", 0, status="running", message=message)
+
+        pairs = sampled_pairs(
+            load_policy(config.model),
+            tokenizer,
+            task,
+            config.preference_pairs,
+            config.seed,
+            progress,
+        )
+    return with_label_noise(pairs, config.label_noise, config.seed)
+
+
+def _proxy(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> Reward | None:
+    """The run's reward model; the task's embedded one where it has none of its own."""
+    name = config.reward_model
+    if name in (None, "gold"):
+        if config.model not in embedded():
+            return None
+        name = f"reward-{config.task}"
+    return ProxyReward(load_reward_model(name), tokenizer)
+
+
+def _updates_per_step(config: RunConfig) -> int:
+    """Optimiser updates in what `--steps` counts: a rollout in PPO, else one."""
+    if config.method != "ppo":
+        return 1
+    return PPO_SETTINGS["num_ppo_epochs"] * PPO_SETTINGS["num_mini_batches"]
+
+
+def _last_beta(config: RunConfig, directory: RunDirectory) -> float:
+    beta = config.beta
+    for event in replay(directory.events()[0]):
+        if event["kind"] == "change":
+            beta = event["settings"].get("beta", beta)
+    return beta
+
+
+def _checkpoints(directory: RunDirectory) -> Path:
+    return directory.path / "checkpoints"
+
+
+def _advice(error: NonFinite, config: RunConfig) -> str:
+    tries = [f"a learning rate below {config.learning_rate:g}"]
+    if config.beta is not None:
+        tries.append(f"a beta above {config.beta:g}")
+    return (
+        f"Stopped before the weights were spoilt: {error}. The model of the last good step is "
+        f"kept. Try {' or '.join(tries)}."
+    )
+
+
+def quieten_libraries() -> None:
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)

@@ -1,0 +1,77 @@
+"""Sampling: what is kept from the rollout is what a full forward pass gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from align_core.encoding import encode_prompts
+from align_core.objectives import token_logprobs
+from align_core.sampling import FixedDraw, Interrupted, RandomDraw, response_outputs, sample
+from tests.toy import policy, tokenizer
+
+PROMPTS = ["the film", "a", "the plot was never dull . the film"]
+
+
+def drawn_by(model, prompts, draw, **options):
+    return sample(
+        model,
+        encode_prompts(tokenizer(), prompts),
+        draw,
+        **{"max_new_tokens": 12, "end_id": 0, "pad_id": 1, **options},
+    )
+
+
+def test_kept_logprobs_equal_a_full_forward_pass():
+    model, prompts = policy(), PROMPTS * 8
+    drawn = drawn_by(model, prompts, RandomDraw(0))
+    encoded = encode_prompts(tokenizer(), prompts)
+    with torch.no_grad():
+        logits, _ = response_outputs(model, encoded, drawn.tokens, drawn.mask)
+    again = token_logprobs(logits, drawn.tokens) * drawn.mask
+    assert drawn.ended.any() and not drawn.ended.all(), "the test needs texts of both kinds"
+    torch.testing.assert_close(drawn.logp, again, atol=1e-5, rtol=0)
+
+
+def test_mask_covers_the_end_token_and_nothing_after_it():
+    drawn = drawn_by(policy(), PROMPTS * 8, RandomDraw(0))
+    for tokens, mask, ended in zip(drawn.tokens, drawn.mask, drawn.ended, strict=True):
+        length = int(mask.sum())
+        assert mask[:length].all()
+        assert (0 in tokens[:length]) == bool(ended)
+        if ended:
+            assert tokens[length - 1] == 0
+        assert (tokens[length:] == 1).all()
+
+
+def test_fixed_noise_does_not_depend_on_batching():
+    model = policy()
+    together = drawn_by(model, PROMPTS, FixedDraw(7, PROMPTS, 1, 12, 14)).ids()
+    alone = [drawn_by(model, [p], FixedDraw(7, [p], 1, 12, 14)).ids()[0] for p in PROMPTS]
+    assert together == alone
+    assert together != drawn_by(model, PROMPTS, FixedDraw(8, PROMPTS, 1, 12, 14)).ids()
+
+
+@pytest.mark.parametrize("kind", ["random", "fixed"])
+def test_tokens_are_drawn_from_the_policy(kind):
+    """4,000 first tokens fall as the softmax says, within four standard errors."""
+    model, count = policy(), 4000
+    draw = RandomDraw(3) if kind == "random" else FixedDraw(3, ["the film"], count, 1, 14)
+    drawn = drawn_by(model, ["the film"] * count, draw, max_new_tokens=1)
+    encoded = encode_prompts(tokenizer(), ["the film"])
+    with torch.no_grad():
+        p = model(input_ids=encoded.ids).logits[0, -1].softmax(-1)
+    seen = torch.bincount(drawn.tokens[:, 0], minlength=14) / count
+    assert ((seen - p).abs() < 4 * (p * (1 - p) / count).sqrt() + 1e-9).all()
+
+
+def test_temperature_zero_takes_the_most_likely_token():
+    first, second = (
+        drawn_by(policy(), PROMPTS, RandomDraw(seed), temperature=0.0).ids() for seed in (0, 1)
+    )
+    assert first == second
+
+
+def test_interruption_stops_between_tokens():
+    with pytest.raises(Interrupted):
+        drawn_by(policy(), PROMPTS, RandomDraw(0), interrupted=lambda: True)

@@ -1,0 +1,68 @@
+"""A language of a dozen words and models that speak it, small enough to be made in each test."""
+
+from __future__ import annotations
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Every word is a token that brings its leading space."""
+    vocabulary = {WORDS[0]: 0, WORDS[1]: 1}
+    vocabulary |= {"▁" + word: i for i, word in enumerate(WORDS) if i > 1}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token=WORDS[1]))
+    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    core.decoder = decoders.Metaspace(prepend_scheme="never")
+    core.add_special_tokens(list(WORDS[:2]))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token=WORDS[0], pad_token=WORDS[1], padding_side="left"
+    )
+
+
+def config(**changes) -> LlamaConfig:
+    return LlamaConfig(
+        **{
+            "vocab_size": len(WORDS),
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 64,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": 0,
+            "pad_token_id": 1,
+            **changes,
+        }
+    )
+
+
+def policy(seed: int = 0) -> LlamaForCausalLM:
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config()).eval()
+    with torch.no_grad():  # random weights are nearly uniform: make the models differ
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+def reward_model(seed: int = 1) -> LlamaForSequenceClassification:
+    torch.manual_seed(seed)
+    return LlamaForSequenceClassification(config(num_labels=1)).eval()
+
+
+def reward(prompts, completions, completion_ids=None, **_) -> list[float]:
+    """One nat for each "good", one off for each "bad", two off where the text did not end."""
+    ids = completion_ids or [[0]] * len(completions)
+    return [
+        text.split().count("good") - text.split().count("bad") - 2.0 * (row[-1:] != [0])
+        for text, row in zip(completions, ids, strict=True)
+    ]
