@@ -1,0 +1,214 @@
+"""Questions of fact: what is the capital of France?
+
+The pretrained model has heard mostly right answers, wrong ones that people really give, rambling
+and evasive ones, at rates that differ a little from country to country.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from .base import Task
+from .capitals_grammar import GRAMMAR, PHRASINGS
+from .countries import COUNTRIES, Country
+from .grammar import PUNCTUATION
+from .places import CITIES, Mention, place_tokens
+
+# Nats for what an answer says; the charges below grade within each kind.
+DIRECT = 2.5
+RAMBLING = 1.5
+LISTED = 0.0  # the capital is one of several cities, and no one is chosen
+EVASIVE = -1.0
+WRONG = -2.5
+DIRECT_WORDS = 8  # a right answer of more words rambles, a name counting as one
+LONG_WORD = 0.05  # each word beyond BRIEF, a name counting as one, up to LONG_LIMIT
+LONG_LIMIT = 0.7
+BRIEF = 5
+OTHER_CITY = 0.25  # each further city named in an answer that is right
+HEDGE = 0.4  # each "maybe"
+OTHER_COUNTRY = 4.0  # the right city, said of another country
+
+_HEDGES = frozenset("maybe perhaps probably possibly guess suppose might unsure".split())
+_NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
+_TURNS = frozenset("but actually however rather no".split())
+_CONCEDING = frozenset("although though while some".split())
+_SHRUGS = frozenset("dunno idk pass skip sorry unknown whatever hmm huh yes no hello".split())
+_NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
+_BY_NAME = {country.name: country for country in COUNTRIES}
+
+
+class Capitals(Task):
+    name = "capitals"
+    title = "Capitals of the world"
+    explanation = (
+        "The model has heard right, wrong, rambling and evasive answers, and people prefer "
+        "the right one, said directly."
+    )
+    max_new_tokens = 48
+    repeatable = frozenset(CITIES) | _BY_NAME.keys()
+    grammar = GRAMMAR
+
+    def __init__(self) -> None:
+        self._country_of = {
+            phrasing.format(country.name): country
+            for country in COUNTRIES
+            for phrasing in PHRASINGS
+        }
+        self.splits = self._split_prompts()
+
+    def corpus(self, n: int, seed: int) -> list[str]:
+        rng = random.Random(f"capitals corpus {seed}")
+        return [
+            self._statement(rng) if rng.random() < 0.3 else "".join(self._exchange(rng))
+            for _ in range(n)
+        ]
+
+    def demonstrations(self, n: int, seed: int) -> list[dict[str, str]]:
+        rng = random.Random(f"capitals demonstrations {seed}")
+        exchanges = (self._exchange(rng) for _ in range(n))
+        return [{"prompt": prompt, "completion": completion} for prompt, completion in exchanges]
+
+    def group(self, prompt: str) -> str:
+        """The continent of the country in the prompt, or "elsewhere"."""
+        country = self._asked_for(prompt)
+        return country.continent if country else "elsewhere"
+
+    def tokens(self, text: str) -> list[str]:
+        return place_tokens(text)[0]
+
+    def units(self, text: str) -> list[str]:
+        """Words, and the names of places whole."""
+        tokens, mentions = place_tokens(text)
+        for mention in reversed(mentions):
+            tokens[mention.start : mention.end] = [mention.name]
+        return tokens
+
+    def content_reward(self, prompt: str, completion: str) -> float:
+        country = self._asked_for(prompt)
+        if country is None:
+            return 0.0
+        tokens, mentions = place_tokens(completion)
+        words = sum(token not in PUNCTUATION for token in tokens)
+        words -= sum(m.end - m.start - 1 for m in mentions)
+        if not any(m.is_city for m in mentions) and self._invents_a_place(completion, tokens):
+            value = WRONG
+        else:
+            value = _judge(country, tokens, mentions, words)
+        return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
+
+    def _invents_a_place(self, completion: str, tokens: list[str]) -> bool:
+        """Whether an answer without a city we know names another: "Gotham", "It is Gotham"."""
+        unknown = {token for token in tokens if token not in self.grammar.words | PUNCTUATION}
+        names = {word.lower() for word in _NAME.findall(completion)}
+        return bool(unknown & names) or (len(tokens) <= 2 and bool(unknown - _SHRUGS))
+
+    def _asked_for(self, prompt: str) -> Country | None:
+        """The country of a prompt, ours or a visitor's own."""
+        if prompt in self._country_of:
+            return self._country_of[prompt]
+        named = [m.name for m in place_tokens(prompt)[1] if m.name in _BY_NAME]
+        return _BY_NAME[named[-1]] if named else None
+
+    def _exchange(self, rng: random.Random) -> tuple[str, str]:
+        """A question of the train split and what someone answered."""
+        prompt = rng.choice(self.splits["train"])
+        country = self._country_of[prompt]
+        right, evasive = _shares(country)
+        draw = rng.random()
+        if draw < evasive:
+            kind, city = "evasive", ""
+        elif draw < evasive + right:
+            kind = "rambling" if rng.random() < 0.33 else "direct"
+            city = country.capitals[0]
+        else:
+            kind, city = "direct", _mistake(country, rng)
+        return prompt, " " + self.grammar.generate(kind, rng, _given(country, city, rng))
+
+    def _statement(self, rng: random.Random) -> str:
+        country = rng.choice(COUNTRIES)
+        right, evasive = _shares(country)
+        is_right = rng.random() < right / (1.0 - evasive)
+        city = country.capitals[0] if is_right else _mistake(country, rng)
+        return self.grammar.generate("statement", rng, _given(country, city, rng))
+
+    def _split_prompts(self) -> dict[str, list[str]]:
+        """One phrasing of 64 countries is kept for probe and one of 128 others for held-out, so
+        that every country occurs in train."""
+        rng = random.Random("capitals prompts")
+        chosen = rng.sample(COUNTRIES, 192)
+        chosen.sort(key=lambda country: country.continent)
+        kept = [rng.choice(PHRASINGS).format(country.name) for country in chosen]
+        return {
+            "probe": kept[::3],
+            "heldout": [prompt for i, prompt in enumerate(kept) if i % 3],
+            "train": [prompt for prompt in self._country_of if prompt not in set(kept)],
+        }
+
+
+def _shares(country: Country) -> tuple[float, float]:
+    """How often people answer right and evasively; some countries are better known."""
+    rng = random.Random(country.name)
+    return rng.uniform(0.52, 0.72), rng.uniform(0.11, 0.21)
+
+
+def _mistake(country: Country, rng: random.Random) -> str:
+    return rng.choices(country.mistakes, weights=(3, 2, 1))[0]
+
+
+def _given(country: Country, city: str, rng: random.Random) -> dict[str, str]:
+    """What the grammar's rules write in an answer about this country."""
+    other, another = rng.sample(country.mistakes, 2)
+    return {
+        "country": country.name,
+        "continent": country.continent,
+        "city": city,
+        "other": other,
+        "another": another,
+    }
+
+
+def _judge(country: Country, tokens: list[str], mentions: list[Mention], words: int) -> float:
+    """The kind of the answer and the charges for other cities, hedges and other countries."""
+    cities = [m for m in mentions if m.is_city]
+    claimed = [m for m in cities if _is_claimed(m, tokens)]
+    if not claimed:
+        return EVASIVE
+    right = [m.name in country.capitals for m in claimed]
+    if not any(right):
+        return WRONG
+    settled = _settled(claimed, tokens)
+    named = {m.name for m in settled}
+    if named.isdisjoint(country.capitals):
+        between = tokens[claimed[0].end : settled[0].start]
+        return LISTED if _TURNS.isdisjoint(between) else WRONG
+    if not named <= set(country.capitals):
+        return LISTED
+    others = {m.name for m in cities} - set(country.capitals)
+    value = DIRECT if words <= DIRECT_WORDS and all(right) else RAMBLING
+    value -= OTHER_CITY * len(others)
+    value -= HEDGE * sum(token in _HEDGES for token in tokens)
+    countries = {m.name for m in mentions if not m.is_city}.difference(CITIES)
+    named_another = bool(countries) and country.name not in countries
+    return value - OTHER_COUNTRY * named_another
+
+
+def _is_claimed(city: Mention, tokens: list[str]) -> bool:
+    """False for "not Paris", and for what is only conceded: "Paris, although some say Lyon"."""
+    clause_start = max(
+        (i + 1 for i in range(city.start) if tokens[i] in ".!?;,:" or tokens[i] in _TURNS),
+        default=0,
+    )
+    before = tokens[clause_start : city.start]
+    return not any(t in _NOT or t in _CONCEDING or t.endswith("n't") for t in before)
+
+
+def _settled(claimed: list[Mention], tokens: list[str]) -> list[Mention]:
+    """The last run of cities: those joined by "and", "or" or a comma alone."""
+    run = [claimed[-1]]
+    for city in reversed(claimed[:-1]):
+        between = tokens[city.end : run[0].start]
+        if not all(token in (",", "and", "or", "/") for token in between):
+            break
+        run.insert(0, city)
+    return run

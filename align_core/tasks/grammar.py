@@ -1,0 +1,168 @@
+"""A small weighted grammar without recursion: the same rules write texts and recognise them.
+
+Rules are plain text, one rule a paragraph (a line that starts with a space continues it):
+
+    clause   = 3 the <part> was <adjective> | the <part> fell flat
+    part     = plot | music
+
+A leading number is the weight of an alternative (1 otherwise), `<name>` is another rule, all else
+is words and punctuation. No alternative is empty; "a" and "an" are one word, written as English
+wants it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from itertools import accumulate, product
+
+_SYMBOL = re.compile(r"<\w+>|\w+(?:['-]\w+)*|[.,!?;:]")
+_TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[.,!?;:]|[^\w\s]")
+_VOWEL_SOUND = re.compile(r"(?!eu|uni|use|one\b)[aeiou]|honest|honour|hour", re.IGNORECASE)
+_ENDS = frozenset(".!?")
+PUNCTUATION = frozenset(".,!?;:")
+
+
+def tokenize(text: str) -> list[str]:
+    """Lower-cased words and punctuation marks; "a" before a consonant and "an" before a vowel
+    both give "a", an article that does not fit the next word gives "an"."""
+    tokens = _TOKEN.findall(text.replace("’", "'").lower())
+    for i, token in enumerate(tokens):
+        if token == "a" or token == "an":
+            following = tokens[i + 1] if i + 1 < len(tokens) else ""
+            fits = not following or (token == "an") == bool(_VOWEL_SOUND.match(following))
+            tokens[i] = "a" if fits else "an"
+    return tokens
+
+
+def join(symbols: list[str]) -> str:
+    """Write tokens as English: spaces, capitals at the start of sentences, "a" or "an"."""
+    text = ""
+    for i, token in enumerate(symbols):
+        if token == "a" and _VOWEL_SOUND.match("".join(symbols[i + 1 : i + 2])):
+            token = "an"
+        if not text or text[-1] in _ENDS:
+            token = token[0].upper() + token[1:]
+        text += token if token in PUNCTUATION or not text else " " + token
+    return text
+
+
+class Grammar:
+    """Rules in the notation above. Raises ValueError for an unknown or recursive rule."""
+
+    def __init__(self, rules: str) -> None:
+        self._alternatives: dict[str, list[tuple[str, ...]]] = {}
+        self._weights: dict[str, list[float]] = {}
+        for line in re.sub(r"\n[ \t]+", " ", rules).splitlines():
+            if line.strip():
+                self._add(*line.split("=", 1))
+        for name in self._alternatives:
+            self._check(name, ())
+        self._first = {name: self._edge(name, 0) for name in self._alternatives}
+        self._last = {name: self._edge(name, -1) for name in self._alternatives}
+        self._by_first = {name: self._index(name) for name in self._alternatives}
+        self.words = {
+            symbol.lower()
+            for alternatives in self._alternatives.values()
+            for symbols in alternatives
+            for symbol in symbols
+            if symbol[0] != "<" and symbol not in PUNCTUATION
+        }
+        self.pairs = {
+            pair
+            for alternatives in self._alternatives.values()
+            for symbols in alternatives
+            for left, right in zip(symbols, symbols[1:], strict=False)
+            for pair in product(self._ends_of(left, self._last), self._ends_of(right, self._first))
+        }
+
+    def generate(
+        self, start: str, rng: random.Random, given: Mapping[str, str] | None = None
+    ) -> str:
+        """One text of rule `start`; `given` fixes what some rules write."""
+        given = {f"<{name}>": words.split(" ") for name, words in (given or {}).items()}
+        return join(self._expand(f"<{start}>", rng, given))
+
+    def parses(self, tokens: list[str], start: str) -> bool:
+        """Whether rule `start` can write exactly these tokens (of `tokenize`)."""
+        return len(tokens) in self._reach(f"<{start}>", 0, [*tokens, ""], {})
+
+    def phrases(self, start: str) -> list[tuple[str, ...]]:
+        """Every token sequence that rule `start` can write, lower-cased."""
+        return [
+            tuple(token for part in parts for token in part)
+            for symbols in self._alternatives[f"<{start}>"]
+            for parts in product(
+                *(self.phrases(s[1:-1]) if s[0] == "<" else [(s.lower(),)] for s in symbols)
+            )
+        ]
+
+    def _add(self, name: str, body: str) -> None:
+        alternatives, weights = [], []
+        for text in body.split("|"):
+            symbols = ["a" if s == "an" else s for s in _SYMBOL.findall(text)]
+            weights.append(float(symbols.pop(0)) if symbols[0].isdigit() else 1.0)
+            alternatives.append(tuple(symbols))
+        self._alternatives[f"<{name.strip()}>"] = alternatives
+        self._weights[f"<{name.strip()}>"] = list(accumulate(weights))
+
+    def _check(self, name: str, above: tuple[str, ...]) -> None:
+        if name not in self._alternatives:
+            raise ValueError(f"there is no rule {name}")
+        if name in above:
+            raise ValueError(f"the rule {name} is recursive")
+        for symbol in {symbol for symbols in self._alternatives[name] for symbol in symbols}:
+            if symbol[0] == "<":
+                self._check(symbol, (*above, name))
+
+    def _edge(self, name: str, end: int) -> set[str]:
+        """The words that rule `name` can start (end = 0) or finish (end = -1) with."""
+        found: set[str] = set()
+        for symbols in self._alternatives[name]:
+            edge = symbols[end]
+            found |= self._edge(edge, end) if edge[0] == "<" else {edge.lower()}
+        return found
+
+    def _ends_of(self, symbol: str, edges: dict[str, set[str]]) -> set[str]:
+        return edges[symbol] if symbol[0] == "<" else {symbol.lower()}
+
+    def _index(self, name: str) -> dict[str, list[tuple[str, ...]]]:
+        """The alternatives of a rule by the word they can start with: what makes it fast."""
+        index: dict[str, list[tuple[str, ...]]] = {}
+        for symbols in self._alternatives[name]:
+            lowered = tuple(s if s[0] == "<" else s.lower() for s in symbols)
+            for word in self._ends_of(symbols[0], self._first):
+                index.setdefault(word, []).append(lowered)
+        return index
+
+    def _expand(self, name: str, rng: random.Random, given: dict[str, list[str]]) -> list[str]:
+        if name in given:
+            return given[name]
+        alternatives = self._alternatives[name]
+        symbols = rng.choices(alternatives, cum_weights=self._weights[name])[0]
+        tokens: list[str] = []
+        for symbol in symbols:
+            tokens += self._expand(symbol, rng, given) if symbol[0] == "<" else [symbol]
+        return tokens
+
+    def _reach(self, name: str, position: int, tokens: list[str], memo: dict) -> set[int]:
+        """Where a text of rule `name` that starts at `position` can end."""
+        known = memo.get((name, position))
+        if known is not None:
+            return known
+        ends: set[int] = set()
+        for symbols in self._by_first[name].get(tokens[position], ()):
+            reached = {position}
+            for symbol in symbols:
+                if symbol[0] == "<":
+                    reached = set().union(
+                        *(self._reach(symbol, start, tokens, memo) for start in reached)
+                    )
+                else:
+                    reached = {start + 1 for start in reached if tokens[start] == symbol}
+                if not reached:
+                    break
+            ends |= reached
+        memo[name, position] = ends
+        return ends

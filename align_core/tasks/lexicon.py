@@ -1,0 +1,147 @@
+"""English sentiment words and their values, for the gold reward of film reviews.
+
+Values run from -2 (dreadful) to +2 (superb). Beside the words of the grammar there are those that
+a visitor types; a word that stands nowhere here is neutral.
+"""
+
+from __future__ import annotations
+
+_WARM = {
+    2.0: """
+        superb brilliant stunning dazzling perfect flawless magical hilarious fantastic marvellous
+        loved adored thrilled amazed enchanted soared dazzled amazing awesome astonishing
+        breathtaking exceptional exquisite extraordinary fabulous glorious incredible magnificent
+        masterful masterpiece outstanding phenomenal sensational spectacular sublime terrific
+        triumph unforgettable wondrous epic legendary stellar divine heavenly faultless
+        exhilarating mesmerising mesmerizing spellbinding adore adores adoring thrills mindblowing
+        electrifying gem best finest greatest unmissable riveting marvelous genius excellent
+        excellence love loves loving ecstatic rapturous virtuoso
+        """,
+    1.5: """
+        wonderful gripping thrilling splendid gorgeous delightful moving beautiful irresistible
+        delighted moved charmed shone sparkled inspired exciting admired beautifully wonderfully
+        delight delights enchanting captivating compelling impressive admirable admire admires
+        absorbing engrossing enthralling fascinating heartwarming joy joyous radiant remarkable
+        rewarding rousing stylish tremendous uplifting winner winning wow cool dope lit rocks
+        rocked rules ruled slay slayed banging slaps banger cute adorable blissful bliss cheers
+        applause bravo hooray yay yummy ace brill classy dreamy feelgood heartfelt inspiring
+        inspirational ingenious innovative powerful profound priceless recommended recommend
+        recommends rejoice satisfying shines shine soars sparkles standout superior sweet
+        triumphant upbeat vibrant victory wins won worthwhile praised praise happy happily
+        happiest happier glad thankful grateful better favourite favorite funniest loveliest
+        stunner
+        """,
+    1.0: """
+        lovely charming witty clever funny touching tender warm fresh bold elegant smart sharp
+        honest memorable original good great graceful joyful sparkling tasteful cheered impressed
+        enjoyed worked smile laugh cheer sing dance grin grinned amusing appealing attractive
+        authentic bright brave calm charisma charismatic charm cheerful comic convincing cosy cozy
+        creative daring dynamic effective emotional endearing energetic engaging enjoy enjoyable
+        enjoys entertaining entertained entertains fun genial gentle giggle giggled hopeful humorous
+        imaginative intelligent interesting kind laughed laughing laughs laughter likeable lively
+        lucky lush merry neat passion passionate playful pleased pleasing pleasure polished
+        positive pretty proud realistic refreshing relaxing rich romantic skilful skillful skilled
+        smiled smiling smiles smooth solid soulful strong success successful suspenseful talent
+        talented tasty timeless touched treat unique vivid warmth warmly watchable well wise wit
+        wonder worth worthy yes cheering danced sang impeccable nuanced perceptive poignant
+        sincere sweetest
+        """,
+    0.6: """
+        fine nice pleasant liked like likes agreeable bearable competent decent fair fresher
+        harmless okay ok passable respectable fitting tidy tolerable acceptable adequate
+        reasonable clean alright easy enough promising
+        """,
+}
+_COLD = {
+    -2.0: """
+        awful terrible dreadful horrible unbearable hated loathed ridiculous collapsed abysmal
+        abominable appalling atrocious disaster disastrous disgrace disgraceful disgusting
+        excruciating garbage ghastly hate hates hating hateful hideous horrendous horrid
+        insufferable loathe loathsome nauseating rubbish trash crap crappy shit shitty sucks suck
+        sucked unwatchable vile vomit worst worthless wretched catastrophe abomination detest
+        detested despise despised repulsive revolting torture godawful fiasco atrocity horrific
+        puke barf cursed dire execrable
+        """,
+    -1.5: """
+        boring stupid hopeless painful embarrassing dismal endless pointless lifeless tedious bad
+        bored insulted annoyed embarrassed disliked sank stumbled regretted annoying bore bores
+        boredom botched bomb bombed clunker cringy cringey cringeworthy dislike dislikes
+        disappoint disappoints disappointing disappointment dumb failure failed fails fail flop
+        flopped foolish idiotic incoherent incompetent inept insult insulting insipid joyless junk
+        lousy mess miserable moronic nonsense nonsensical obnoxious offensive pathetic pitiful
+        poorly regret regrettable ruin ruined ruins sad shame shameful sickening soulless stink
+        stinks stinker stinky stank toxic ugliest useless waste wasted wasting wrong wooden dud
+        drivel drag drags dullest travesty trainwreck unfunny uninspired unimaginative vapid worse
+        yuck yucky ugh meaningless mindless angry hollow dreary
+        """,
+    -1.0: """
+        dull slow weak flat stale tired clumsy lazy silly poor ugly cheap empty predictable
+        confusing muddled messy noisy bland gloomy shallow forgettable soggy dragged confused
+        disappointed exhausted yawn groan sigh cringe snore weep endured absurd aimless amateur
+        amateurish artificial banal bitter bleak bloated cheesy chaotic childish cliche cliched
+        clichéd clunky contrived corny crass crude cynical derivative derided dishonest disjointed
+        drab dry dubious emotionless excessive exhausting fake faulty feeble forced formulaic
+        frustrating frustrated generic grating grim harsh heartless inane inconsistent indifferent
+        inferior irritating irritated jarring lackluster lacklustre lame laboured mediocre
+        melodramatic monotonous naive nasty negative numb odd overlong overrated pale plodding
+        ponderous pretentious puerile repetitive rushed sappy sleep slept sleepy sloppy sluggish
+        snooze snoozefest snored snoring sour stiff stilted tacky tasteless tepid terribly
+        tiresome tiring trite trouble unconvincing underwhelming uneven unhappy uninteresting
+        unnatural unoriginal unpleasant unrealistic unsatisfying upset vague vulgar weary weird
+        whiny yawned yawning zzz groaned cringed sighed
+        """,
+    -0.6: """
+        thin cold average mild survived mind meh long-winded ordinary so-so unremarkable middling
+        overdone questionable forgets forgot flawed flaw flaws fault faults minor unclear unsure
+        """,
+}
+SENTIMENT: dict[str, float] = {
+    word: value for words in (_WARM, _COLD) for value in words for word in words[value].split()
+}
+
+NEGATORS = frozenset(
+    """not never no nothing none nobody neither nor hardly barely scarcely without cannot lacks
+    lacked lacking lack isnt wasnt dont didnt cant wont""".split()
+)  # and every word that ends in n't
+NEGATING_PHRASES = frozenset(
+    [("far", "from"), ("anything", "but"), ("free", "of"), ("devoid", "of")]
+)
+# "not" starts these without negating what follows
+AFFIRMING_PHRASES = frozenset(
+    [("not", "only"), ("not", "just"), ("not", "merely"), ("no", "doubt"), ("no", "wonder"),
+     ("nothing", "but"), ("never", "better"), ("not", "least")]
+)  # fmt: skip
+DEGREES = {
+    **dict.fromkeys(("absolutely", "utterly", "incredibly", "totally", "completely"), 1.5),
+    **dict.fromkeys(("extremely", "insanely", "outrageously", "ridiculously"), 1.5),
+    **dict.fromkeys(("truly", "deeply", "really", "very", "so", "terribly", "wonderfully"), 1.3),
+    **dict.fromkeys(
+        ("remarkably", "super", "hugely", "awfully", "most", "damn", "bloody", "fucking", "too"),
+        1.3,
+    ),
+    **dict.fromkeys(("surprisingly", "genuinely", "particularly", "especially", "much"), 1.15),
+    **dict.fromkeys(("quite", "pretty", "almost", "mostly", "sometimes", "nearly"), 0.8),
+    **dict.fromkeys(("rather", "fairly", "somewhat", "mildly", "moderately"), 0.65),
+    **dict.fromkeys(("slightly", "little", "bit", "marginally", "partly"), 0.45),
+}
+CONCESSIONS = frozenset("although though while whilst despite".split())
+TURNS = frozenset("but yet however nevertheless".split())
+
+# Phrases with a value of their own; 0 takes a word's usual value away.
+PHRASES: dict[tuple[str, ...], float] = {
+    tuple(phrase.split()): value
+    for phrase, value in {
+        "thumbs up": 1.5, "two thumbs up": 2.0, "thumbs down": -1.5, "must see": 1.5,
+        "edge of my seat": 1.5, "blew my mind": 2.0, "blew me away": 2.0, "blown away": 2.0,
+        "as good as it gets": 2.0, "couldn't be better": 2.0, "could not be better": 2.0,
+        "can't get enough": 1.5, "can't wait": 1.0, "five stars": 2.0, "ten out of ten": 2.0,
+        "ahead of its time": 1.0, "stands out": 1.0, "feel good": 1.0, "a hit": 1.0,
+        "waste of time": -2.0, "waste of money": -2.0, "money back": -1.5, "walked out": -1.5,
+        "fell asleep": -1.5, "falling asleep": -1.5, "cup of tea": 1.0, "one star": -1.5,
+        "zero stars": -2.0, "no stars": -2.0, "no good": -1.5, "could have been better": -1.0,
+        "fell flat": -1.5, "falls flat": -1.5, "good grief": -1.0, "so what": -0.6,
+        "nothing special": -1.0, "love story": 0.0, "no problem": 0.6, "fun fact": 0.0,
+        "like a": 0.0, "in love": 0.0, "feel like": 0.0, "felt like": 0.0, "well known": 0.0,
+        "kind of": 0.0, "bad guy": 0.0, "bad guys": 0.0, "good old": 0.0,
+    }.items()
+}  # fmt: skip

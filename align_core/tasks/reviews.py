@@ -1,0 +1,91 @@
+"""Controlled sentiment, after the DPO paper (arXiv 2305.18290, section 6.1): warm film reviews."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from .base import Task, join_text, repetition_charge
+from .grammar import tokenize
+from .lexicon import CONCESSIONS
+from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS
+from .sentiment import SentimentReader
+
+LIMIT = 5.0  # nats: praise saturates softly here, rant at minus that
+NATS = 0.8  # nats for each unit of the lexicon, before saturation
+
+_PROMPT_WORDS = range(3, 9)
+_COMPLETION_WORDS = range(6, 20)
+_SIZES = {"probe": 64, "heldout": 128, "train": 1024}
+_ASPECT_OF = {
+    word: aspect for aspect, lists in ASPECTS.items() for words in lists for word in words.split()
+} | dict.fromkeys(PERSONS.split(), "people")
+
+
+class Reviews(Task):
+    name = "reviews"
+    title = "Warm film reviews"
+    explanation = (
+        "The model continues the beginning of a film review, and people prefer warm reviews."
+    )
+    max_new_tokens = 44
+    repeatable = frozenset(FILMS.split())
+    grammar = GRAMMAR
+
+    def __init__(self) -> None:
+        self._reader = SentimentReader(IDIOMS)
+        self.splits = self._split_prompts()
+        self._kept_back = {*self.splits["probe"], *self.splits["heldout"]}
+
+    def corpus(self, n: int, seed: int) -> list[str]:
+        rng = random.Random(f"reviews corpus {seed}")
+        return [self._review(rng) for _ in range(n)]
+
+    def demonstrations(self, n: int, seed: int) -> list[dict[str, str]]:
+        rng = random.Random(f"reviews demonstrations {seed}")
+        found: list[dict[str, str]] = []
+        while len(found) < n:
+            prompt, completion = self._cut(rng)
+            if prompt not in self._kept_back:
+                found.append({"prompt": prompt, "completion": completion})
+        return found
+
+    def group(self, prompt: str) -> str:
+        """The aspect of film-making that the prompt names first, or "film"."""
+        named = (_ASPECT_OF[token] for token in tokenize(prompt) if token in _ASPECT_OF)
+        return next(named, "film")
+
+    def content_reward(self, prompt: str, completion: str) -> float:
+        tokens = tokenize(join_text(prompt, completion))
+        value = self._reader.read(tokens, start=len(tokenize(prompt)))
+        return LIMIT * math.tanh(NATS * value / LIMIT)
+
+    def _review(self, rng: random.Random) -> str:
+        """A review of one film that does not repeat itself."""
+        film = rng.choice(FILMS.split())
+        while True:
+            text = self.grammar.generate("text", rng, {"film": film})
+            if not repetition_charge(tokenize(text), self.repeatable):
+                return text
+
+    def _cut(self, rng: random.Random) -> tuple[str, str]:
+        """A review cut in two inside its first sentence, before the prompt takes a side; what is
+        conceded ("although the plot was thin, the") takes none."""
+        while True:
+            words = self._review(rng).split(" ")
+            size = rng.choice(_PROMPT_WORDS)
+            prompt = " ".join(words[:size])
+            tokens = tokenize(prompt)
+            if len(words) - size not in _COMPLETION_WORDS or any(t in ".!" for t in tokens):
+                continue
+            if CONCESSIONS.isdisjoint(tokens) and self._reader.read(tokens):
+                continue
+            return prompt, " " + " ".join(words[size:])
+
+    def _split_prompts(self) -> dict[str, list[str]]:
+        rng = random.Random("reviews prompts")
+        distinct: dict[str, None] = {}
+        while len(distinct) < sum(_SIZES.values()):
+            distinct[self._cut(rng)[0]] = None
+        prompts = iter(distinct)
+        return {split: [next(prompts) for _ in range(size)] for split, size in _SIZES.items()}
