@@ -1,0 +1,120 @@
+"""The page in real Chromium: on a scripted worker or, started as a visitor would, on the real one.
+
+Wherever a browser test goes, no request may leave the machine and no script of the page may fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from align_core.client import Client
+from playground import app
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.fail("The browser tests need Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """visit(url) opens the page as one more visitor, with settings of its own if given."""
+    contexts, outside, broken = [], [], []
+
+    def watch(request):
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1":
+            outside.append(request.url)
+
+    def open_page(url, **settings):
+        contexts.append(chromium.new_context(**settings))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", watch)
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("#charts .js-plotly-plot")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not outside, "requests left the machine"
+    assert not broken, "scripts of the page failed"
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    """Runs of the scripted worker."""
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    client.warm()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def address(client):
+    """The page on the scripted worker."""
+    page = app.build(client)
+    options = app.launch_options() | {"server_port": None, "quiet": True}
+    _, address, _ = page.launch(**options, prevent_thread_lock=True)
+    yield address
+    page.close()
+
+
+@pytest.fixture
+def real_app(tmp_path):
+    """The whole playground as a visitor gets it: app.py, the embedded models, the real worker."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    runs = tmp_path / "runs"
+    settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | settings)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(address, process)
+        yield address, runs
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for(address, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            return urllib.request.urlopen(address, timeout=5)
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"app.py does not answer on {address} (exit code {process.poll()})")

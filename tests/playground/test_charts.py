@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from align_core.configs import METHODS
+from playground import charts
+
+
+def metrics(step, **values):
+    named = {name.replace("__", "/"): value for name, value in values.items()}
+    return {"kind": "metrics", "step": step, "seconds": step / 2, "metrics": named}
+
+
+def status(step, name, message=""):
+    content = {"status": name, "message": message}
+    return {"kind": "status", "step": step, "seconds": step / 2, **content}
+
+
+def samples(step, text):
+    side = {"text": text, "gold_reward": 1.0, "proxy_reward": None}
+    tokens = [{"text": text, "logp": -1.0, "ref_logp": -2.0}]
+    row = {"prompt": "p", "reference": side, "policy": {**side, "tokens": tokens}}
+    return {"kind": "samples", "step": step, "seconds": step / 2, "samples": [row]}
+
+
+def test_nothing_new_adds_nothing():
+    assert charts.delta([]) == {
+        "points": {},
+        "void_after": None,
+        "samples": None,
+        "status": None,
+        "step": None,
+        "seconds": None,
+    }
+
+
+def test_points_are_step_and_value_of_drawn_metrics_without_nulls():
+    events = [
+        metrics(0, eval__kl=0.0, eval__proxy_reward=None, timing__step=3.0),
+        metrics(4, eval__kl=0.5),
+    ]
+    assert charts.delta(events)["points"] == {"eval/kl": [[0, 0.0], [4, 0.5]]}
+
+
+def test_deltas_of_parts_append_to_the_delta_of_the_whole():
+    events = [metrics(step, eval__kl=step / 10, loss=1.0 - step / 10) for step in range(9)]
+    parts = [charts.delta(events[:4])["points"], charts.delta(events[4:])["points"]]
+    joined = {name: parts[0][name] + parts[1][name] for name in parts[0]}
+    assert joined == charts.delta(events)["points"]
+
+
+def test_the_newest_status_samples_step_and_seconds_win():
+    found = charts.delta(
+        [status(0, "running"), samples(0, "a"), samples(4, "b"), status(6, "failed", "disk full")]
+    )
+    assert found["status"] == {"name": "failed", "message": "disk full"}
+    assert found["samples"]["step"] == 4
+    assert found["samples"]["rows"][0]["policy"]["text"] == "b"
+    assert (found["step"], found["seconds"]) == (6, 3.0)
+
+
+def test_samples_travel_without_their_tokens():
+    (row,) = charts.delta([samples(0, "a")])["samples"]["rows"]
+    assert row["policy"] == row["reference"] == {
+        "text": "a",
+        "gold_reward": 1.0,
+        "proxy_reward": None,
+    }  # fmt: skip
+
+
+def test_a_resume_voids_later_points_here_and_on_the_page():
+    resume = {"kind": "resume", "step": 8, "seconds": 9.0}
+    events = [metrics(8, loss=1.0), metrics(9, loss=2.0), status(9, "stopped"), resume]
+    found = charts.delta([*events, metrics(9, loss=3.0)])
+    assert found["points"] == {"loss": [[8, 1.0], [9, 3.0]]}
+    assert found["void_after"] == 8
+    assert found["status"]["name"] == "running"
+
+
+def test_the_earliest_of_two_resumes_says_what_is_void():
+    resumes = [{"kind": "resume", "step": step, "seconds": 1.0} for step in (4, 8)]
+    assert charts.delta(resumes)["void_after"] == 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_three_charts(method):
+    assert len(charts.CHARTS[method]) == 3
+
+
+def test_plotly_is_where_the_page_looks_for_it():
+    assert charts.PLOTLY.is_file()
