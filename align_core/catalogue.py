@@ -14,13 +14,14 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.A
 
 
 def stay_local() -> None:
-    """No telemetry, and no network unless the environment asks for it. Call before heavy imports.
+    """No telemetry, and no network unless asked for; threads that sleep. Call before heavy imports.
 
     The libraries read these variables once, when they are imported.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning starves a browser beside a run
 
 
 def embedded() -> list[str]:

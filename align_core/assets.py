@@ -1,0 +1,244 @@
+"""Builds everything embedded in the project, from the tasks' grammars alone.
+
+Tokenizer and pretrained model speak both tasks; then, for each task: the SFT model, its samples on
+the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
+reward model. The same machine builds the same bytes again.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import transformers
+from datasets import Dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    DataCollatorForSeq2Seq,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
+
+from align_core import catalogue
+from align_core.encoding import encode_demonstrations, encode_pairs, encode_prompts
+from align_core.models import load_policy, load_tokenizer, new_reward_model, save_model
+from align_core.optimum import ReferenceSamples
+from align_core.preferences import sampled_pairs, stored_pairs
+from align_core.sampling import RandomDraw, sample
+from align_core.tasks import TASKS, Task, load_task
+from align_core.trainers import reward, sft
+from align_core.trainers.common import QUIET
+from align_core.training import quieten_libraries
+
+END, PAD = "<|end|>", "<|pad|>"
+VOCABULARY = 1024
+ARCHITECTURE = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 128,
+}
+
+DOCUMENTS = 60_000  # of each task
+PRETRAINING = {"max_steps": 2200, "learning_rate": 3e-3, "per_device_train_batch_size": 128}
+FINE_TUNING = {"max_steps": 400, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
+REWARD_MODEL = {"max_steps": 240, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
+SCHEDULE = {
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 50,
+    "weight_decay": 0.01,
+    "disable_tqdm": False,
+    "logging_steps": 100,
+}
+
+REFERENCE_SAMPLES = 1024
+POOL = 8_000
+SEED = 0
+
+Report = Callable[[str], None]
+
+
+def build(report: Report = print) -> None:
+    """Write every asset, in place of those there were; minutes on two cores."""
+    quieten_libraries()
+    folder = catalogue.ASSETS
+    clock = time.monotonic()
+    tasks = [load_task(name) for name in TASKS]
+    facts: dict[str, dict] = {}
+
+    documents = [text for task in tasks for text in task.corpus(DOCUMENTS, SEED)]
+    random.Random(SEED).shuffle(documents)
+    tokenizer = train_tokenizer(documents)
+    pretrained = pretrain(tokenizer, documents)
+    save_model(pretrained, tokenizer, folder / "models" / "pretrained")
+    facts["pretrained"] = {"parameters": sum(p.numel() for p in pretrained.parameters())}
+    report(f"pretrained: {facts['pretrained']} ({time.monotonic() - clock:.0f} s)")
+
+    for task in tasks:
+        policy = fine_tune(task)
+        save_model(policy, tokenizer, folder / "models" / f"sft-{task.name}")
+        facts[f"sft-{task.name}"] = store_references(task, policy, tokenizer, folder)
+        report(f"sft-{task.name}: {facts[f'sft-{task.name}']} ({time.monotonic() - clock:.0f} s)")
+        pairs = sampled_pairs(policy, tokenizer, task, POOL, SEED)
+        pool = folder / "preferences" / f"{task.name}.parquet"
+        pool.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
+        model = train_reward_model(task, tokenizer)
+        save_model(model, tokenizer, folder / "models" / f"reward-{task.name}")
+        report(f"reward-{task.name} ({time.monotonic() - clock:.0f} s)")
+    (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def train_tokenizer(documents: list[str]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE: words of the tasks become one or two tokens, anything else still encodes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=ARCHITECTURE["max_position_embeddings"],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def pretrain(tokenizer: PreTrainedTokenizerBase, documents: list[str]) -> PreTrainedModel:
+    """A language model of both corpora."""
+    transformers.set_seed(SEED)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **ARCHITECTURE,
+        )
+    )
+    ids = [row + [tokenizer.eos_token_id] for row in tokenizer(documents)["input_ids"]]
+    ids = by_length(ids, PRETRAINING["per_device_train_batch_size"])
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(
+            model,
+            args=TrainingArguments(
+                output_dir=scratch,
+                seed=SEED,
+                train_sampling_strategy="sequential",
+                **{**QUIET, **SCHEDULE, **PRETRAINING},
+            ),
+            train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
+            data_collator=DataCollatorForSeq2Seq(tokenizer, model),
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return model.eval()
+
+
+def by_length(rows: list[list[int]], batch: int) -> list[list[int]]:
+    """The rows in batches of similar lengths, the batches in random order: little is padding."""
+    rng = random.Random(SEED)
+    rows = sorted(rows, key=lambda row: (len(row), rng.random()))
+    batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
+    rng.shuffle(batches)
+    return [row for one in batches for row in one]
+
+
+def fine_tune(task: Task) -> PreTrainedModel:
+    """The task's SFT model: what to answer, and where to end."""
+    tokenizer = load_tokenizer("pretrained")
+    count = FINE_TUNING["max_steps"] * FINE_TUNING["per_device_train_batch_size"]
+    demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))
+    return _train(sft.build, load_policy("pretrained"), tokenizer, demonstrations, FINE_TUNING)
+
+
+def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """Bradley-Terry on the whole pool."""
+    pairs = encode_pairs(tokenizer, stored_pairs(task.name, POOL, SEED))
+    model = new_reward_model(f"sft-{task.name}", SEED)
+    return _train(reward.build, model, tokenizer, pairs, REWARD_MODEL)
+
+
+def store_references(
+    task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> dict[str, float]:
+    """Sample and score the reference; the share of fluent texts and the rewards come back."""
+    (folder / "reference").mkdir(parents=True, exist_ok=True)
+    fluent = []
+    for split in ("probe", "heldout"):
+        prompts = task.prompts(split)
+        stored = sample_reference(task, policy, tokenizer, prompts, seed=SEED + len(prompts))
+        stored.save(folder / "reference" / f"{task.name}-{split}.npz")
+        for row, prompt in enumerate(prompts):
+            for n in range(64):
+                ids = stored.tokens[row, n, : stored.lengths[row, n]]
+                text = tokenizer.decode(ids.tolist(), skip_special_tokens=True)
+                fluent.append(bool(stored.ended[row, n]) and task.parses(prompt, text))
+    return {
+        "fluent": float(np.mean(fluent)),
+        "reward_mean": float(stored.rewards.mean()),
+        "reward_std": float(stored.rewards.std()),
+        "length": float(stored.lengths.mean()),
+    }
+
+
+def sample_reference(
+    task: Task,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    seed: int,
+) -> ReferenceSamples:
+    """REFERENCE_SAMPLES texts of the policy for each prompt, with their gold rewards."""
+    shape = len(prompts), REFERENCE_SAMPLES
+    tokens = np.full((*shape, task.max_new_tokens), tokenizer.pad_token_id, dtype=np.uint16)
+    lengths, ended = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+    rewards = np.zeros(shape)
+    for row, prompt in enumerate(prompts):
+        drawn = sample(
+            policy,
+            encode_prompts(tokenizer, [prompt]).repeat(REFERENCE_SAMPLES),
+            RandomDraw(seed * 1_000_003 + row),
+            max_new_tokens=task.max_new_tokens,
+            end_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+        )
+        tokens[row, :, : drawn.tokens.shape[1]] = drawn.tokens.numpy()
+        lengths[row], ended[row] = drawn.mask.sum(1).numpy(), drawn.ended.numpy()
+        texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+        rewards[row] = task.reward([prompt] * len(texts), texts, ended=drawn.ended.tolist())
+    return ReferenceSamples(prompts, tokens, lengths, ended, rewards)
+
+
+def _train(
+    make: Callable, model: PreTrainedModel, tokenizer, data: Dataset, settings: dict
+) -> PreTrainedModel:
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = make(
+            model, tokenizer, data, output_dir=scratch, seed=SEED, **{**SCHEDULE, **settings}
+        )
+        trainer.train()
+    return trainer.model.eval()
