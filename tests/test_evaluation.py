@@ -1,0 +1,392 @@
+"""One evaluation: its divergence, its noise, its rewards and the texts it shows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from peft import get_peft_model
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from align_core.encoding import encode_prompts
+from align_core.evaluation import Evaluator, agreement, pieces
+from align_core.models import lora
+from align_core.objectives import token_logprobs
+from align_core.optimum import Frontier, ReferenceSamples
+from align_core.sampling import Interrupted, response_outputs
+from tests import toy
+
+PROMPTS = ["the film", "a", "the plot was never dull . the film"]
+
+
+def proxy(prompts, completions, completion_ids) -> list[float]:
+    """The length of a text, and something for its prompt."""
+    return [
+        10.0 + len(ids) + len(prompt) for prompt, ids in zip(prompts, completion_ids, strict=True)
+    ]
+
+
+def evaluator(reference=None, prompts=PROMPTS, **changes) -> Evaluator:
+    return Evaluator(
+        prompts,
+        toy.tokenizer(),
+        reference,
+        **{
+            "gold": toy.reward,
+            "proxy": proxy,
+            "frontier": None,
+            "max_new_tokens": 10,
+            "seed": 0,
+            "samples": 4,
+            **changes,
+        },
+    )
+
+
+def frontier() -> Frontier:
+    rewards = np.random.default_rng(0).normal(size=(3, 4000))
+    return Frontier.of(rewards)
+
+
+def logits_of(model, found) -> list[torch.Tensor]:
+    """The logits that each text's tokens were drawn from, one text at a time: [T, V] each."""
+    rows = []
+    for prompt, ids in zip(found.policy.prompts, found.policy.completion_ids, strict=True):
+        encoded = encode_prompts(toy.tokenizer(), [prompt])
+        with torch.no_grad():
+            logits, _ = response_outputs(
+                model, encoded, torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.bool)
+            )
+        rows.append(logits[0].double().log_softmax(-1))
+    return rows
+
+
+def test_a_policy_does_not_diverge_from_itself():
+    evaluate = evaluator(toy.policy(0))
+    found = evaluate(toy.policy(0))
+    assert found.policy.completions == found.reference.completions
+    assert found.kl.abs().max() < 1e-5 and (found.kl >= 0).all()
+    metrics = evaluate.metrics(found)
+    assert metrics["eval/win_rate"] == 0.5, "every text ties with its twin"
+    assert metrics["eval/gold_reward"] == metrics["eval/gold_reward_reference"]
+    assert metrics["eval/proxy_reward"] == pytest.approx(0, abs=1e-9)
+
+
+def test_kl_and_entropy_equal_plain_sums_over_the_vocabulary():
+    policy, reference = toy.policy(0), toy.policy(1)
+    found = evaluator(reference)(policy)
+    assert len({len(ids) for ids in found.policy.completion_ids}) > 1, "it takes padded texts"
+    for row, (logp, ref_logp) in enumerate(
+        zip(logits_of(policy, found), logits_of(reference, found), strict=True)
+    ):
+        p = logp.exp()
+        assert found.kl[row].item() == pytest.approx((p * (logp - ref_logp)).sum().item(), abs=1e-5)
+        assert found.entropy[row].item() == pytest.approx(-(p * logp).sum().item(), abs=1e-5)
+    assert found.kl.dtype == torch.float64
+    assert found.kl.min() > 0.01
+
+
+def test_logprobs_belong_to_the_texts():
+    policy, reference = toy.policy(0), toy.policy(1)
+    found = evaluator(reference)(policy)
+    for model, kept in ((policy, found.logp), (reference, found.ref_logp)):
+        for ids, logits, row in zip(
+            found.policy.completion_ids, logits_of(model, found), kept, strict=True
+        ):
+            expected = token_logprobs(logits, torch.tensor(ids)).tolist()
+            assert row == pytest.approx(expected, abs=1e-5)
+
+
+def test_length_counts_the_end_token_and_no_padding():
+    found = evaluator(toy.policy(1))(toy.policy(0))
+    assert found.length.tolist() == [len(ids) for ids in found.policy.completion_ids]
+    assert any(ids[-1] == 0 for ids in found.policy.completion_ids)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    policy, reference = toy.policy(0), toy.policy(1)
+    first, again, other = (evaluator(reference, seed=seed)(policy) for seed in (3, 3, 4))
+    assert first.policy.completion_ids == again.policy.completion_ids
+    assert torch.equal(first.kl, again.kl)
+    assert first.logp == again.logp
+    assert first.policy.completion_ids != other.policy.completion_ids
+
+
+def test_evaluating_twice_changes_nothing():
+    evaluate, policy = evaluator(toy.policy(1)), toy.policy(0)
+    assert evaluate.metrics(evaluate(policy)) == evaluate.metrics(evaluate(policy))
+
+
+def test_the_chance_of_training_is_neither_used_nor_spent():
+    policy, evaluate = toy.policy(0), evaluator(toy.policy(1))
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    evaluate(policy)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_text_does_not_depend_on_its_batch():
+    policy, reference = toy.policy(0), toy.policy(1)
+    together = evaluator(reference)(policy)
+    for row, prompt in enumerate(PROMPTS):
+        alone = evaluator(reference, [prompt])(policy)
+        rows = slice(4 * row, 4 * row + 4)
+        assert alone.policy.completion_ids == together.policy.completion_ids[rows]
+        assert alone.reference.completion_ids == together.reference.completion_ids[rows]
+        torch.testing.assert_close(alone.kl, together.kl[rows], atol=1e-5, rtol=0)
+
+
+def test_a_split_into_several_batches_changes_no_number():
+    policy, reference = toy.policy(0), toy.policy(1)
+    found = evaluator(reference, samples=30)(policy)  # 90 texts: more than go at a time
+    few = evaluator(reference, PROMPTS[2:], samples=30)(policy)
+    torch.testing.assert_close(found.kl[60:], few.kl, atol=1e-5, rtol=0)
+
+
+def test_the_reference_of_an_adapter_is_the_policy_without_it():
+    torch.manual_seed(0)
+    adapted = get_peft_model(toy.policy(0), lora(4, "CAUSAL_LM"))
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    found, apart = evaluator(None)(adapted), evaluator(toy.policy(0))(adapted)
+    assert found.reference.completions == apart.reference.completions
+    assert found.policy.completions != found.reference.completions
+    torch.testing.assert_close(found.kl, apart.kl, atol=1e-6, rtol=0)
+    assert found.kl.mean() > 0.01
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_of_the_policy_is_restored(training):
+    policy = toy.policy(0).train(training)
+    evaluator(toy.policy(1))(policy)
+    assert policy.training is training
+
+
+def test_reference_samples_have_a_mean_proxy_of_zero_and_the_policy_the_same_offset():
+    found = evaluator(toy.policy(1))(toy.policy(0))
+    assert found.reference.proxy.mean().item() == pytest.approx(0, abs=1e-9)
+    raw, ref_raw = (
+        torch.tensor(proxy(texts.prompts, texts.completions, texts.completion_ids)).double()
+        for texts in (found.policy, found.reference)
+    )
+    torch.testing.assert_close(found.policy.proxy, raw - ref_raw.mean(), atol=1e-9, rtol=0)
+    again = evaluator(toy.policy(1))
+    again(toy.policy(0))
+    torch.testing.assert_close(again(toy.policy(0)).policy.proxy, found.policy.proxy)
+
+
+def test_without_a_reward_model_the_proxy_is_null():
+    evaluate = evaluator(toy.policy(1), proxy=None)
+    found = evaluate(toy.policy(0))
+    assert evaluate.metrics(found)["eval/proxy_reward"] is None
+    assert evaluate.shown(found)[0]["policy"]["proxy_reward"] is None
+
+
+def test_a_tie_counts_half():
+    """The policy's texts against the reference's: 2 wins, 1 tie, 1 loss."""
+    rewards = iter([[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, -5.0]])  # the reference is asked first
+    evaluate = evaluator(toy.policy(1), ["the film"], gold=lambda *_, **__: next(rewards))
+    metrics = evaluate.metrics(evaluate(toy.policy(0)))
+    assert metrics["eval/win_rate"] == (2 + 0.5) / 4
+    assert metrics["eval/gold_reward"] == -0.5
+
+
+def test_metrics_are_means_and_the_frontier_is_asked_for_the_rest():
+    known = frontier()
+    evaluate = evaluator(toy.policy(1), frontier=known)
+    found = evaluate(toy.policy(0))
+    gold, ref_gold = found.policy.gold.mean().item(), found.reference.gold.mean().item()
+    kl = found.kl.mean().item()
+    assert 0.05 < kl < 3
+    assert evaluate.metrics(found) == {
+        "eval/gold_reward": gold,
+        "eval/gold_reward_reference": ref_gold,
+        "eval/proxy_reward": found.policy.proxy.mean().item(),
+        "eval/kl": kl,
+        "eval/win_rate": pytest.approx(0.5 + 0.5 * wins_minus_losses(found), abs=1e-12),
+        "eval/gain": known.gain(gold, ref_gold),
+        "eval/frontier_efficiency": known.efficiency(gold, ref_gold, kl),
+        "eval/entropy": found.entropy.mean().item(),
+        "eval/length": found.length.double().mean().item(),
+    }
+
+
+def wins_minus_losses(found) -> float:
+    return (found.policy.gold - found.reference.gold).sign().mean().item()
+
+
+def test_without_a_frontier_gain_and_efficiency_are_null():
+    evaluate = evaluator(toy.policy(1))
+    metrics = evaluate.metrics(evaluate(toy.policy(0)))
+    assert metrics["eval/gain"] is None and metrics["eval/frontier_efficiency"] is None
+
+
+def test_shown_texts_are_the_first_sample_of_each_prompt():
+    evaluate = evaluator(toy.policy(1))
+    found = evaluate(toy.policy(0))
+    shown = evaluate.shown(found, prompts=2)
+    assert [entry["prompt"] for entry in shown] == PROMPTS[:2]
+    for entry, row in zip(shown, (0, 4), strict=True):
+        for side, texts in (("policy", found.policy), ("reference", found.reference)):
+            assert entry[side]["text"] == texts.completions[row]
+            assert entry[side]["gold_reward"] == texts.gold[row].item()
+            assert entry[side]["proxy_reward"] == texts.proxy[row].item()
+        tokens = entry["policy"]["tokens"]
+        assert "".join(token["text"] for token in tokens) == entry["policy"]["text"]
+        assert [token["logp"] for token in tokens] == found.logp[row]
+        assert [token["ref_logp"] for token in tokens] == found.ref_logp[row]
+        assert entry["policy"]["kl"] == found.kl[row].item()
+
+
+def test_a_gold_reward_is_given_the_ids_that_tell_whether_a_text_ended():
+    found = evaluator(toy.policy(1))(toy.policy(0))
+    cut = torch.tensor([ids[-1] != 0 for ids in found.policy.completion_ids])
+    assert cut.any() and not cut.all()
+    texts = found.policy.completions
+    words = torch.tensor([text.split().count("good") - text.split().count("bad") for text in texts])
+    assert torch.equal(found.policy.gold, words.double() - 2.0 * cut)
+
+
+def test_interruption_stops_an_evaluation_at_any_time():
+    policy = toy.policy(0).train()
+    asked = itertools.count()
+    evaluator(toy.policy(1), interrupted=lambda: next(asked) < 0)(policy)
+    total = next(asked)
+    assert total > 10
+    for moment in (0, total // 2, total - 1):
+        ticks = itertools.count()
+        stopped = evaluator(
+            toy.policy(1), interrupted=lambda ticks=ticks, at=moment: next(ticks) >= at
+        )
+        with pytest.raises(Interrupted):
+            stopped(policy)
+        assert policy.training
+
+
+def test_a_model_with_more_outputs_than_its_tokenizer_has_tokens():
+    """Many published models round the size of their vocabulary up."""
+    torch.manual_seed(0)
+    padded = LlamaForCausalLM(toy.config(vocab_size=16)).eval()
+    found = evaluator(padded)(padded)
+    assert found.kl.max() < 1e-5
+
+
+def byte_level() -> PreTrainedTokenizerFast:
+    """Bytes and a few merges: characters outside ASCII are split over several tokens."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=270,
+        special_tokens=["<end>", "<pad>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(["the film was good . the plot was dull ."] * 4, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", pad_token="<pad>")
+
+
+TEXTS = [
+    "the film was good .",
+    " été à Zürich",
+    "日本の首都は東京 .",
+    "👍👩‍👩‍👧 fine",
+    "é",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("ended", [True, False])
+def test_pieces_join_to_the_text(text, ended):
+    tokenizer = byte_level()
+    ids = tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] * ended
+    logp = [-float(i + 1) for i in range(len(ids))]
+    ref_logp = [-2.0 * (i + 1) for i in range(len(ids))]
+    found = pieces(tokenizer, ids, logp, ref_logp)
+    assert "".join(piece["text"] for piece in found) == text
+    assert sum(piece["logp"] for piece in found) == pytest.approx(sum(logp))
+    assert sum(piece["ref_logp"] for piece in found) == pytest.approx(sum(ref_logp))
+    assert all("\N{REPLACEMENT CHARACTER}" not in piece["text"] for piece in found)
+
+
+def test_the_bytes_of_one_character_are_one_piece():
+    tokenizer = byte_level()
+    ids = tokenizer("a日b")["input_ids"]
+    assert len(ids) == 5
+    found = pieces(tokenizer, ids, [-1.0, -2.0, -3.0, -4.0, -5.0], [0.0] * 5)
+    assert [piece["text"] for piece in found] == ["a", "日", "b"]
+    assert [piece["logp"] for piece in found] == [-1.0, -9.0, -5.0]
+
+
+def test_the_end_token_is_a_piece_without_text():
+    tokenizer = byte_level()
+    found = pieces(tokenizer, [*tokenizer("é")["input_ids"], 0], [-1.0, -1.0, -7.0], [0.0] * 3)
+    assert found[-1] == {"text": "", "logp": -7.0, "ref_logp": 0.0}
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_character_that_was_cut_still_joins_to_the_text(ended):
+    """A sample may stop in the middle of a character, or say bytes that are no character."""
+    tokenizer = byte_level()
+    whole = tokenizer("a日b")["input_ids"]
+    for ids in (whole[:3], whole[:2] + whole[4:], whole[2:], [*whole[1:3], *whole[1:3], whole[4]]):
+        ids = ids + [tokenizer.eos_token_id] * ended
+        found = pieces(tokenizer, ids, [-1.0] * len(ids), [-1.0] * len(ids))
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        assert "".join(piece["text"] for piece in found) == text
+        assert sum(piece["logp"] for piece in found) == -len(ids)
+
+
+def stored(rewards: list[list[float]]) -> ReferenceSamples:
+    """Texts of one word whose token id says where they stand: 10·prompt + sample."""
+    shape = len(rewards), len(rewards[0])
+    ids = 10 * np.arange(shape[0])[:, None] + np.arange(shape[1])
+    tokens = np.stack([ids, np.ones(shape)], -1).astype(np.uint16)
+    return ReferenceSamples(
+        [f"prompt {row}" for row in range(shape[0])],
+        tokens,
+        np.ones(shape, np.uint8),
+        np.ones(shape, bool),
+        np.array(rewards),
+    )
+
+
+def scores(table: dict[int, float]):
+    def proxy(prompts, completions, completion_ids):
+        assert prompts == [f"prompt {ids[0] // 10}" for ids in completion_ids]
+        return [table[ids[0]] for (*ids,) in completion_ids]
+
+    return proxy
+
+
+def test_agreement_with_gold_on_rewards_made_by_hand():
+    gold = [[1.0, 2.0, 5.0, 5.0, 3.0, 0.0], [0.0, 9.0, 1.0, 0.0, 7.0, 7.0]]
+    table = {0: 1.0, 1: 4.0, 4: 0.5, 5: 2.5, 10: 3.0, 11: 3.0, 12: 8.0, 13: 1.0}
+    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
+    assert right.tolist() == [[1.0, 0.0], [0.5, 1.0]]
+    assert margin.tolist() == [[3.0, -2.0], [0.0, 7.0]]
+
+
+def test_agreement_of_gold_with_itself_is_whole_and_with_its_negative_nil():
+    gold = np.random.default_rng(0).normal(size=(3, 10))
+    table = {10 * row + n: gold[row, n] for row in range(3) for n in range(10)}
+    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold.tolist()), pairs=5)
+    assert right.shape == margin.shape == (3, 5)
+    assert (right == 1).all() and (margin > 0).all()
+    against = {key: -value for key, value in table.items()}
+    right, margin = agreement(scores(against), toy.tokenizer(), stored(gold.tolist()), pairs=5)
+    assert (right == 0).all() and (margin < 0).all()
+
+
+def test_agreement_counts_the_first_pairs_of_each_prompt():
+    gold = [[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]] * 2
+    table = {10 * row + n: math.nan if n > 3 else float(n) for row in range(2) for n in range(6)}
+    right, _ = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
+    assert right.tolist() == [[1.0, 1.0]] * 2

@@ -1,0 +1,257 @@
+"""The closed-form optimum against enumeration of a small discrete reference."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zipfile
+
+import numpy as np
+import pytest
+
+from align_core.optimum import Frontier, ReferenceSamples, best_of_n, optimum, weights
+
+# A reference that says four texts with these chances: 20 samples hold them in exact proportion.
+CHANCES = np.array([0.5, 0.25, 0.15, 0.1])
+REWARDS = np.array([-1.0, 0.5, 2.0, 4.0])
+SAMPLES = np.repeat(REWARDS, (20 * CHANCES).astype(int))[None]
+
+
+def tilted(beta: float) -> np.ndarray:
+    """π* of the discrete reference: π_ref exp(r/β) over its sum."""
+    p = CHANCES * np.exp(REWARDS / beta)
+    return p / p.sum()
+
+
+def bell(prompts: int = 4, samples: int = 2000) -> np.ndarray:
+    """Rewards of a standard deviation of 2 nats, a different mean for each prompt."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(prompts, samples)) * 2 + np.arange(prompts)[:, None]
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.5, 1.0, 3.0, 50.0])
+def test_the_optimum_equals_enumeration(beta):
+    p = tilted(beta)
+    point = optimum(SAMPLES, beta)
+    assert point.beta == beta
+    assert point.reward == pytest.approx((p * REWARDS).sum(), abs=1e-9)
+    assert point.kl == pytest.approx((p * np.log(p / CHANCES)).sum(), abs=1e-9)
+
+
+def test_no_other_policy_does_better():
+    """π* is the largest value of E[r] − β KL over a grid of policies on the four texts."""
+    beta, point = 0.8, optimum(SAMPLES, 0.8)
+    best = point.reward - beta * point.kl
+    steps = range(1, 40)
+    for a, b, c in itertools.product(steps, repeat=3):
+        if a + b + c < 40:
+            p = np.array([a, b, c, 40 - a - b - c]) / 40
+            value = (p * REWARDS).sum() - beta * (p * np.log(p / CHANCES)).sum()
+            assert value <= best + 1e-12
+    against = tilted(-beta)
+    assert (against * REWARDS).sum() < point.reward - 1
+
+
+def test_the_value_of_the_optimum_is_the_log_of_its_normaliser():
+    """E[r] − β KL = β log E_ref[exp(r/β)]."""
+    for beta in (0.3, 1.0, 4.0):
+        point = optimum(SAMPLES, beta)
+        normaliser = beta * math.log((CHANCES * np.exp(REWARDS / beta)).sum())
+        assert point.reward - beta * point.kl == pytest.approx(normaliser, abs=1e-9)
+
+
+def test_weights_sum_to_one_and_survive_extreme_betas():
+    rewards = bell(samples=50)
+    for beta in (1e-3, 1.0, 1e6):
+        w = weights(rewards, beta)
+        assert np.isfinite(w).all()
+        assert w.sum(1) == pytest.approx(np.ones(4), abs=1e-12)
+    assert weights(rewards, 1e-3).argmax(1).tolist() == rewards.argmax(1).tolist()
+    assert weights(rewards, 1e6) == pytest.approx(np.full((4, 50), 1 / 50), abs=1e-6)
+
+
+def test_effective_samples_run_from_all_to_one():
+    rewards = bell(samples=50)
+    assert optimum(rewards, 1e6).effective_samples == pytest.approx(50, abs=1e-3)
+    assert optimum(rewards, 1e-3).effective_samples == pytest.approx(1, abs=1e-3)
+    p = tilted(1.0)
+    kish = 1 / (p**2 / (20 * CHANCES)).sum()
+    assert optimum(SAMPLES, 1.0).effective_samples == pytest.approx(kish, abs=1e-9)
+
+
+def test_prompts_count_alike_and_share_one_beta():
+    rewards = bell()
+    alone = [optimum(row[None], 0.9) for row in rewards]
+    together = optimum(rewards, 0.9)
+    assert together.reward == pytest.approx(np.mean([point.reward for point in alone]), abs=1e-9)
+    assert together.kl == pytest.approx(np.mean([point.kl for point in alone]), abs=1e-9)
+
+
+def test_a_constant_added_to_the_reward_changes_no_weight():
+    assert weights(SAMPLES + 100, 0.7) == pytest.approx(weights(SAMPLES, 0.7), abs=1e-12)
+
+
+def test_the_frontier_rises_and_bends_down():
+    reward, kl, _ = Frontier.of(bell()).curve
+    assert (np.diff(kl) > 0).all() and (np.diff(reward) > 0).all()
+    slopes = np.diff(reward) / np.diff(kl)
+    assert (np.diff(slopes) < 1e-6).all()
+
+
+def test_the_slope_of_the_frontier_is_beta():
+    """dr*/dKL = β: what the next nat of divergence still buys."""
+    betas = (0.5, 0.55, 0.6)
+    for low, high in itertools.pairwise(betas):
+        near, far = optimum(bell(), high), optimum(bell(), low)
+        assert low < (far.reward - near.reward) / (far.kl - near.kl) < high
+
+
+def test_the_frontier_starts_at_the_reference():
+    reward, samples = Frontier.of(bell()).at(0.0)
+    assert reward == pytest.approx(bell().mean(), abs=1e-12)
+    assert samples == 2000
+
+
+def test_every_optimum_lies_on_the_frontier():
+    frontier = Frontier.of(bell())
+    for beta in (0.7, 1.3, 5.0):
+        point = optimum(bell(), beta)
+        reward, samples = frontier.at(point.kl)
+        assert reward == pytest.approx(point.reward, abs=2e-3)
+        assert samples == pytest.approx(point.effective_samples, rel=2e-2)
+
+
+def test_the_frontier_is_straight_between_the_points_of_its_grid():
+    frontier = Frontier.of(bell())
+    rewards, kls, _ = frontier.curve[:, 60:62].tolist()
+    reward, _ = frontier.at(sum(kls) / 2)
+    assert reward == pytest.approx(sum(rewards) / 2, abs=1e-12)
+
+
+def test_the_frontier_of_some_prompts_is_that_of_their_rewards():
+    rows = np.array([3, 0, 3])
+    some, anew = Frontier.of(bell()).only(rows), Frontier.of(bell()[rows])
+    assert some.curve == pytest.approx(anew.curve, abs=1e-12)
+
+
+def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():
+    frontier = Frontier.of(bell())
+    best, _ = frontier.at(2.0)
+    base = bell().mean()
+    assert frontier.gain(best, base) == pytest.approx(1, abs=1e-12)
+    assert frontier.gain(base, base) == 0
+    assert frontier.gain(2 * base - best, base) == pytest.approx(-1, abs=1e-12)
+
+
+def test_the_reference_under_the_same_chance_is_the_zero_of_gain_and_efficiency():
+    """Four samples a prompt are not the mean of 2,000; their luck is the policy's luck too."""
+    frontier = Frontier.of(bell())
+    lucky = bell().mean() + 0.4
+    assert frontier.gain(lucky, lucky) == frontier.efficiency(lucky, lucky, kl=1.0) == 0
+    halfway = (lucky + frontier.at(1.0)[0]) / 2
+    assert frontier.efficiency(halfway, lucky, kl=1.0) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_efficiency_of_the_optimum_is_one_and_is_never_clipped():
+    frontier, base, point = Frontier.of(bell()), bell().mean(), optimum(bell(), 1.5)
+    assert frontier.efficiency(point.reward, base, point.kl) == pytest.approx(1, abs=2e-3)
+    beyond = base + 1.5 * (point.reward - base)
+    assert frontier.efficiency(beyond, base, point.kl) == pytest.approx(1.5, abs=2e-3)
+    below = base - (point.reward - base)
+    assert frontier.efficiency(below, base, point.kl) == pytest.approx(-1, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kl", "known"),
+    [(0.0, False), (0.049, False), (0.05, True), (1.0, True), (2.99, True), (3.01, False)],
+)
+def test_efficiency_is_null_outside_the_range_of_kl(kl, known):
+    frontier = Frontier.of(bell(samples=200_000, prompts=1))
+    assert (frontier.efficiency(1.0, 0.0, kl) is not None) is known
+
+
+def test_efficiency_is_null_where_few_samples_carry_the_optimum():
+    few, many = Frontier.of(bell(samples=300)), Frontier.of(bell(samples=3000))
+    assert few.at(1.0)[1] < 100 < many.at(1.0)[1]
+    assert few.efficiency(2.0, 1.5, 1.0) is None
+    assert few.efficiency(2.0, 1.5, 0.1) is not None
+    assert many.efficiency(2.0, 1.5, 1.0) is not None
+
+
+def enumerated_best_of_n(rewards: list[float], n: int) -> tuple[float, float]:
+    """Every draw of n samples; equal rewards share the chance of being kept."""
+    kept = dict.fromkeys(range(len(rewards)), 0.0)
+    for draw in itertools.product(range(len(rewards)), repeat=n):
+        best = max(rewards[i] for i in draw)
+        equals = [i for i, reward in enumerate(rewards) if reward == best]
+        for i in equals:
+            kept[i] += 1 / len(equals) / len(rewards) ** n
+    reward = sum(p * rewards[i] for i, p in kept.items())
+    kl = sum(p * math.log(p * len(rewards)) for p in kept.values() if p > 0)
+    return reward, kl
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize(
+    "rewards", [[0.0, 1.0, 2.0, 4.0], [1.0, 0.0, 1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
+)
+def test_best_of_n_equals_enumeration(rewards, n):
+    found = best_of_n(np.array([rewards]), n)
+    assert found == pytest.approx(enumerated_best_of_n(rewards, n), abs=1e-12)
+
+
+def test_best_of_n_averages_prompts_and_stays_under_its_bounds():
+    rewards = bell()
+    alone = [best_of_n(row[None], 16) for row in rewards]
+    reward, kl = best_of_n(rewards, 16)
+    assert (reward, kl) == pytest.approx(tuple(np.mean(alone, axis=0)), abs=1e-12)
+    assert kl <= math.log(16) - 15 / 16 + 1e-9
+    assert rewards.mean() < reward <= Frontier.of(rewards).at(kl)[0] + 1e-6
+
+
+def stored() -> ReferenceSamples:
+    rng = np.random.default_rng(0)
+    return ReferenceSamples(
+        prompts=["the film", "a plot – été", "never"],
+        tokens=rng.integers(0, 1024, (3, 5, 7)).astype(np.uint16),
+        lengths=rng.integers(1, 8, (3, 5)).astype(np.uint8),
+        ended=rng.random((3, 5)) < 0.5,
+        rewards=rng.normal(size=(3, 5)),
+    )
+
+
+def test_reference_samples_come_back_as_they_were_saved(tmp_path):
+    samples = stored()
+    samples.save(tmp_path / "reference.npz")
+    again = ReferenceSamples.load(tmp_path / "reference.npz")
+    assert again.prompts == samples.prompts
+    for name in ("tokens", "lengths", "ended"):
+        assert np.array_equal(getattr(again, name), getattr(samples, name))
+        assert getattr(again, name).dtype == getattr(samples, name).dtype
+    assert again.rewards.dtype == np.float64
+    assert again.rewards == pytest.approx(samples.rewards, abs=1e-6)
+
+
+def test_reference_samples_hold_no_pickle(tmp_path):
+    stored().save(tmp_path / "reference.npz")
+    with zipfile.ZipFile(tmp_path / "reference.npz") as file:
+        for name in file.namelist():
+            np.lib.format.read_array(file.open(name), allow_pickle=False)
+
+
+def test_a_pickle_is_refused(tmp_path):
+    fields = {name: np.zeros((1, 1)) for name in ("tokens", "lengths", "ended", "rewards")}
+    prompts = np.array([{"not": "a text"}], dtype=object)
+    np.savez_compressed(tmp_path / "bad.npz", prompts=prompts, **fields)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        ReferenceSamples.load(tmp_path / "bad.npz")
+
+
+def test_only_keeps_the_asked_prompts_in_the_asked_order():
+    samples = stored()
+    two = samples.only(["never", "the film"])
+    assert two.prompts == ["never", "the film"]
+    for name in ("tokens", "lengths", "ended", "rewards"):
+        assert np.array_equal(getattr(two, name), getattr(samples, name)[[2, 0]])
+    with pytest.raises(KeyError, match="the play"):
+        samples.only(["the film", "the play"])

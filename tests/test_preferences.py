@@ -1,0 +1,153 @@
+"""Preference pairs: sampled from a policy, kept in a pool, labelled by the rater and by noise."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from align_core import catalogue
+from align_core.configs import ConfigError
+from align_core.preferences import sampled_pairs, stored_pairs, with_label_noise
+from tests import toy
+
+
+class Rated:
+    """A task as far as pairs need one; its rater always takes the higher reward."""
+
+    name = "reviews"
+    max_new_tokens = 6
+
+    def prompts(self, split: str) -> list[str]:
+        return {"train": ["the film", "a plot", "never"]}[split]
+
+    def reward(self, prompts, completions, ended):
+        return [
+            2.0 * text.split().count("good") - text.split().count("bad") - 3.0 * (not whole)
+            for text, whole in zip(completions, ended, strict=True)
+        ]
+
+    def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
+        rng.random()
+        return reward_a >= reward_b
+
+
+def drawn(count: int = 150, seed: int = 0, task=None, **options) -> list[dict]:
+    return sampled_pairs(toy.policy(), toy.tokenizer(), task or Rated(), count, seed, **options)
+
+
+def sides(pair: dict) -> list[tuple]:
+    return [
+        (pair[side], pair[f"{side}_ended"], pair[f"{side}_reward"])
+        for side in ("chosen", "rejected")
+    ]
+
+
+def test_sampled_pairs_are_two_different_texts_to_a_train_prompt():
+    pairs = drawn()
+    assert len(pairs) == 150
+    for pair in pairs:
+        assert pair["prompt"] in Rated().prompts("train")
+        assert pair["chosen"] != pair["rejected"]
+        assert pair["chosen"].strip() and pair["rejected"].strip()
+
+
+def test_sampled_pairs_know_which_text_was_cut_and_what_each_is_worth():
+    pairs = drawn()
+    assert {ended for pair in pairs for _, ended, _ in sides(pair)} == {True, False}
+    for pair in pairs:
+        for text, ended, reward in sides(pair):
+            assert reward == Rated().reward([pair["prompt"]], [text], [ended])[0]
+            assert len(text.split()) <= 6 - ended, "the end is a token of its own"
+            assert "<end>" not in text
+
+
+def test_the_rater_decides_which_text_is_chosen():
+    assert all(pair["chosen_reward"] >= pair["rejected_reward"] for pair in drawn())
+
+    class Contrary(Rated):
+        def prefers(self, reward_a, reward_b, rng):
+            return reward_a < reward_b
+
+    against = drawn(task=Contrary())
+    assert all(pair["chosen_reward"] <= pair["rejected_reward"] for pair in against)
+    assert any(pair["chosen_reward"] < pair["rejected_reward"] for pair in against)
+
+
+def test_the_seed_decides_the_pairs():
+    assert drawn(seed=3) == drawn(seed=3)
+    assert drawn(seed=3) != drawn(seed=4)
+
+
+def test_more_pairs_continue_fewer_ones():
+    assert drawn(150)[:40] == drawn(40)
+
+
+def test_progress_counts_up_to_all_pairs():
+    told: list[int] = []
+    drawn(250, progress=told.append)
+    assert told == sorted(told)
+    assert len(told) > 1 and told[-1] == 250
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch) -> list[dict]:
+    monkeypatch.setattr(catalogue, "ASSETS", tmp_path)
+    pairs = drawn(60)
+    path = catalogue.preference_pool("reviews")
+    path.parent.mkdir()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), path)
+    return pairs
+
+
+def test_stored_pairs_are_chosen_by_the_seed(pool):
+    some = stored_pairs("reviews", 20, seed=1)
+    assert len(some) == 20 and all(pair in pool for pair in some)
+    assert some == stored_pairs("reviews", 20, seed=1)
+    assert some != stored_pairs("reviews", 20, seed=2)
+    assert sorted(map(str, stored_pairs("reviews", 60, seed=1))) == sorted(map(str, pool))
+
+
+def test_a_pool_that_is_too_small_says_so(pool):
+    with pytest.raises(ConfigError) as told:
+        stored_pairs("reviews", 61, seed=0)
+    assert told.value.lines == [
+        "--preference-pairs got 61; it takes at most the 60 stored pairs of reviews"
+    ]
+
+
+def swapped(pair: dict) -> dict:
+    return {
+        "prompt": pair["prompt"],
+        "chosen": pair["rejected"],
+        "rejected": pair["chosen"],
+        "chosen_ended": pair["rejected_ended"],
+        "rejected_ended": pair["chosen_ended"],
+        "chosen_reward": pair["rejected_reward"],
+        "rejected_reward": pair["chosen_reward"],
+    }
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
+def test_label_noise_flips_its_share_with_all_that_belongs_to_a_text(share):
+    pairs = drawn(40)
+    noisy = with_label_noise(pairs, share, seed=0)
+    flipped = [a != b for a, b in zip(pairs, noisy, strict=True)]
+    assert sum(flipped) == 40 * share
+    for before, after in zip(pairs, noisy, strict=True):
+        assert after in (before, swapped(before))
+
+
+def test_label_noise_takes_pairs_of_a_file():
+    pair = {"prompt": "the film", "chosen": "good", "rejected": "bad"}
+    noisy = with_label_noise([pair] * 2, 0.5, seed=0)
+    assert sorted(p["chosen"] for p in noisy) == ["bad", "good"]
+    assert all(p["prompt"] == "the film" and len(p) == 3 for p in noisy)
+
+
+def test_the_seed_decides_the_flips():
+    pairs = drawn(40)
+    assert with_label_noise(pairs, 0.5, 1) == with_label_noise(pairs, 0.5, 1)
+    assert with_label_noise(pairs, 0.5, 1) != with_label_noise(pairs, 0.5, 2)

@@ -1,0 +1,85 @@
+"""A reward model is read at the last real token of a text, wherever padding stands."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from align_core.encoding import encode_prompts, pad_responses
+from align_core.models import ModelError, new_reward_model, save_model
+from align_core.rewards import CHUNK, ProxyReward, score
+from tests import toy
+
+END, PAD = 0, 1
+PROMPTS = ["the film", "a", "the plot was never dull . the film"]
+IDS = [[6, 7, 7, END], [6], [6, 8, END]]
+
+
+@pytest.fixture
+def model(tmp_path):
+    save_model(toy.policy(), toy.tokenizer(), tmp_path / "policy")
+    return new_reward_model(str(tmp_path / "policy"), seed=0)
+
+
+def alone(model, ids: list[int]) -> float:
+    """The head at the last token of one text, without any padding."""
+    with torch.no_grad():
+        states = model.model(input_ids=torch.tensor([ids])).last_hidden_state
+        return model.score(states[0, -1]).item()
+
+
+def whole_texts() -> list[list[int]]:
+    prompts = [toy.tokenizer()(prompt)["input_ids"] for prompt in PROMPTS]
+    return [prompt + ids for prompt, ids in zip(prompts, IDS, strict=True)]
+
+
+def scored(model, pad: int) -> list[float]:
+    tokenizer = toy.tokenizer()
+    tokenizer.pad_token_id = pad
+    encoded = encode_prompts(tokenizer, PROMPTS)
+    tokens, mask = pad_responses(IDS, pad)
+    with torch.no_grad():
+        return score(model, encoded.ids, encoded.mask, tokens, mask).tolist()
+
+
+@pytest.mark.parametrize("pad", [PAD, END])
+def test_the_score_is_that_of_the_text_alone(model, pad):
+    """Padded on both sides; with the end token as padding, an ended text keeps its own end."""
+    model.config.pad_token_id = pad
+    expected = [alone(model, ids) for ids in whole_texts()]
+    assert scored(model, pad) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_score_sees_the_end_token(model):
+    """The test above must be able to fail: reading one token earlier gives something else."""
+    expected = [alone(model, ids) for ids in whole_texts()]
+    earlier = [alone(model, ids[:-1]) for ids in whole_texts()]
+    assert all(abs(a - b) > 1e-2 for a, b in zip(expected, earlier, strict=True))
+
+
+def test_the_score_is_what_transformers_gives_where_padding_has_a_token_of_its_own(model):
+    for ids, found in zip(whole_texts(), scored(model, PAD), strict=True):
+        with torch.no_grad():
+            assert model(input_ids=torch.tensor([ids])).logits.item() == pytest.approx(
+                found, abs=1e-5
+            )
+
+
+def test_the_proxy_reward_takes_texts_as_a_reward_function_does(model):
+    proxy = ProxyReward(model, toy.tokenizer())
+    texts = toy.tokenizer().batch_decode(IDS, skip_special_tokens=True)
+    found = proxy(PROMPTS, texts, completion_ids=IDS)
+    assert all(isinstance(value, float) for value in found)
+    assert found == pytest.approx([alone(model, ids) for ids in whole_texts()], abs=1e-5)
+
+
+def test_batching_changes_no_score(model):
+    proxy, times = ProxyReward(model, toy.tokenizer()), CHUNK // 3 + 2
+    found = proxy(PROMPTS * times, [""] * 3 * times, completion_ids=IDS * times)
+    assert found == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
+
+
+def test_a_reward_model_of_fewer_tokens_is_refused():
+    model = type(toy.reward_model())(toy.config(num_labels=1, vocab_size=10))
+    with pytest.raises(ModelError, match="vocabulary"):
+        ProxyReward(model, toy.tokenizer())

@@ -1,0 +1,277 @@
+"""SFT, the reward model and DPO: thin layers on TRL, each trained for real on the toy language."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+
+import pytest
+import torch
+from datasets import Dataset
+
+from align_core.encoding import encode_demonstrations, encode_pairs
+from align_core.models import freeze_trunk, new_reward_model, save_model
+from align_core.rewards import ProxyReward
+from align_core.trainers import dpo, reward, sft
+from align_core.trainers.common import NonFinite
+from tests import toy
+
+END = 0
+
+
+def arguments(tmp_path, **changes) -> dict:
+    return {
+        "output_dir": str(tmp_path / "out"),
+        "max_steps": 20,
+        "per_device_train_batch_size": 16,
+        "learning_rate": 3e-3,
+        "seed": 0,
+        **changes,
+    }
+
+
+def demonstrations() -> Dataset:
+    return encode_demonstrations(
+        toy.tokenizer(), [{"prompt": "the film", "completion": " was good ."}] * 16
+    )
+
+
+def rated_pairs(count: int) -> list[dict]:
+    """People here want "good": two texts of random words, one of which says it."""
+    rng = random.Random(0)
+    words = "was the plot film dull fine never".split()
+
+    def text(said: str) -> str:
+        some = [*rng.choices(words, k=3), said]
+        rng.shuffle(some)
+        return " " + " ".join(some)
+
+    return [
+        {"prompt": "the film", "chosen": text("good"), "rejected": text("bad")}
+        for _ in range(count)
+    ]
+
+
+def pairs(count: int = 64) -> Dataset:
+    return encode_pairs(toy.tokenizer(), rated_pairs(count))
+
+
+@pytest.fixture
+def reward_model(tmp_path):
+    save_model(toy.policy(), toy.tokenizer(), tmp_path / "policy")
+    return new_reward_model(str(tmp_path / "policy"), seed=0)
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def changed(before: dict[str, torch.Tensor], model) -> set[str]:
+    return {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+
+
+def history(trainer, name: str) -> list[float]:
+    return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+def accuracy(trainer) -> float:
+    """How often the model prefers the text with "good" among pairs that it never saw."""
+    unseen = rated_pairs(200)[64:]
+    proxy = ProxyReward(trainer.model, toy.tokenizer())
+    encoded = encode_pairs(toy.tokenizer(), unseen)
+    prompts, better, worse = ([pair[name] for pair in unseen] for name in unseen[0])
+    chosen = proxy(prompts, better, completion_ids=encoded["chosen_ids"])
+    rejected = proxy(prompts, worse, completion_ids=encoded["rejected_ids"])
+    return sum(a > b for a, b in zip(chosen, rejected, strict=True)) / len(unseen)
+
+
+def test_sft_lowers_the_loss_on_the_completion(tmp_path):
+    trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
+    trainer.train()
+    loss = history(trainer, "loss")
+    assert loss[0] > 1.0 and loss[-1] < 0.3
+
+
+def test_the_loss_of_sft_is_that_of_the_completion_alone(tmp_path):
+    model = toy.policy()
+    ids = demonstrations()[0]["input_ids"]
+    with torch.no_grad():
+        logp = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    by_hand = -sum(logp[i - 1, ids[i]].item() for i in range(2, len(ids))) / (len(ids) - 2)
+    trainer = sft.build(
+        model, toy.tokenizer(), demonstrations(), **arguments(tmp_path, max_steps=1)
+    )
+    trainer.train()
+    assert history(trainer, "loss")[0] == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_reward_model_learns_a_preference(tmp_path, reward_model):
+    trainer = reward.build(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path))
+    before = accuracy(trainer)
+    trainer.train()
+    assert history(trainer, "loss")[-1] < 0.4
+    assert before < 0.9 < accuracy(trainer)
+
+
+def test_a_frozen_trunk_is_not_touched_by_training_the_head(tmp_path, reward_model):
+    freeze_trunk(reward_model)
+    before = weights(reward_model)
+    trainer = reward.build(
+        reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, learning_rate=0.03)
+    )
+    trainer.train()
+    assert changed(before, trainer.model) == {"score.weight"}
+    assert history(trainer, "loss")[-1] < history(trainer, "loss")[0]
+
+
+def test_without_freezing_the_trunk_learns_too(tmp_path, reward_model):
+    before = weights(reward_model)
+    trainer = reward.build(
+        reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, max_steps=2)
+    )
+    trainer.train()
+    assert len(changed(before, trainer.model)) > 10
+
+
+def dpo_trainer(tmp_path, rows: Dataset, reference=None, **changes):
+    model = toy.policy()
+    if reference is None and not changes.get("lora_r"):
+        reference = copy.deepcopy(model)
+    return dpo.build(
+        model,
+        reference,
+        toy.tokenizer(),
+        rows,
+        **{"beta": 0.5, **arguments(tmp_path, **changes)},
+    )
+
+
+def test_dpo_starts_at_log_two_and_prefers_what_was_chosen(tmp_path):
+    trainer = dpo_trainer(tmp_path, pairs(), learning_rate=1e-3)
+    trainer.train()
+    loss, margins = history(trainer, "loss"), history(trainer, "rewards/margins")
+    assert loss[0] == pytest.approx(math.log(2), abs=1e-5)
+    assert loss[-1] < 0.4
+    assert margins[0] == pytest.approx(0, abs=1e-5) and margins[-1] > 1.0
+
+
+def test_dpo_leaves_the_reference_alone(tmp_path):
+    reference = toy.policy().requires_grad_(False)
+    before = weights(reference)
+    trainer = dpo_trainer(tmp_path, pairs(), reference, max_steps=3)
+    trainer.train()
+    assert not changed(before, reference)
+    assert changed(before, trainer.model)
+
+
+def test_dpo_keeps_a_text_that_was_cut_without_an_end(tmp_path):
+    cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
+    trainer = dpo_trainer(tmp_path, encode_pairs(toy.tokenizer(), [cut] * 16))
+    batch = next(iter(trainer.get_train_dataloader()))
+    completions = [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["input_ids"], batch["completion_mask"], strict=True)
+    ]
+    chosen, rejected = completions[:16], completions[16:]
+    assert all(END not in ids for ids in chosen)
+    assert all(ids.count(END) == 1 and ids[-1] == END for ids in rejected)
+
+
+def test_the_reward_trainer_keeps_a_text_that_was_cut_without_an_end(tmp_path, reward_model):
+    cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
+    trainer = reward.build(
+        reward_model,
+        toy.tokenizer(),
+        encode_pairs(toy.tokenizer(), [cut] * 16),
+        **arguments(tmp_path),
+    )
+    batch = next(iter(trainer.get_train_dataloader()))
+    texts = [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+    ]
+    assert sorted(ids.count(END) for ids in texts) == [0] * 16 + [1] * 16
+    prompt = toy.tokenizer()("the film")["input_ids"]
+    assert all(ids[:2] == prompt and ids[2:4] != prompt for ids in texts)
+
+
+def test_beta_can_change_while_dpo_trains(tmp_path):
+    """The logged reward is β log(π/π_ref): twice the β shows twice the reward."""
+    policy, reference = toy.policy(0), toy.policy(1)
+    logged = []
+    for beta in (0.5, 1.0):
+        made = dpo.build(
+            copy.deepcopy(policy),
+            reference,
+            toy.tokenizer(),
+            pairs(),
+            beta=0.5,
+            **arguments(tmp_path, max_steps=1),
+        )
+        made.beta = beta
+        made.train()
+        logged.append(history(made, "rewards/chosen")[0])
+    assert logged[1] == pytest.approx(2 * logged[0], rel=1e-4)
+
+
+def adapter_alone(names: set[str]) -> bool:
+    return bool(names) and all("lora" in name or "score" in name for name in names)
+
+
+def test_lora_trains_the_adapter_alone(tmp_path, reward_model):
+    few = {"max_steps": 3, "lora_r": 4}
+    for trainer in (
+        sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, **few)),
+        dpo_trainer(tmp_path, pairs(), **few),
+        reward.build(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, **few)),
+    ):
+        before = weights(trainer.model)
+        trainer.train()
+        assert adapter_alone(changed(before, trainer.model))
+
+
+def test_dpo_with_lora_starts_at_log_two(tmp_path):
+    trainer = dpo_trainer(tmp_path, pairs(), lora_r=4, max_steps=1)
+    trainer.train()
+    assert history(trainer, "loss")[0] == pytest.approx(math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "reward"])
+def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
+    tmp_path, method, reward_model
+):
+    few = arguments(tmp_path, max_steps=5)
+    trainer = {
+        "sft": lambda: sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **few),
+        "dpo": lambda: dpo_trainer(tmp_path, pairs(), max_steps=5),
+        "reward": lambda: reward.build(reward_model, toy.tokenizer(), pairs(), **few),
+    }[method]()
+    compute_loss, seen = trainer.compute_loss, []
+
+    def poisoned(*args, **kwargs):
+        seen.append(weights(trainer.model))
+        loss = compute_loss(*args, **kwargs)
+        return loss * math.nan if len(seen) == 3 else loss
+
+    trainer.compute_loss = poisoned
+    with pytest.raises(NonFinite, match="the loss is nan at update 3"):
+        trainer.train()
+    assert changed(seen[0], trainer.model), "two good updates were made"
+    assert not changed(seen[2], trainer.model)
+
+
+def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
+    trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
+    before = weights(trainer.model)
+    trainer.model.model.norm.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(NonFinite, match="a gradient is not finite at update 1"):
+        trainer.train()
+    assert not changed(before, trainer.model)
+
+
+def test_training_prints_nothing(tmp_path, capsys):
+    sft.build(
+        toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, max_steps=2)
+    ).train()
+    assert capsys.readouterr().out == ""
