@@ -23,6 +23,7 @@ class RunCallback(TrainerCallback):
 
     Args:
         updates_per_step: optimiser updates in one step of the run (a rollout has several in PPO).
+        deadline: on the clock of `time.monotonic`, seconds; None for no time limit.
         evaluate: raises Interrupted when the run is told to stop in the middle of it.
     """
 
@@ -35,12 +36,12 @@ class RunCallback(TrainerCallback):
         *,
         updates_per_step: int,
         eval_every: int,
-        time_limit: float | None,
+        deadline: float | None,
     ) -> None:
         self._trainer, self._control = trainer, control
         self._write, self._evaluate = write, evaluate
         self._updates_per_step, self._eval_every = updates_per_step, eval_every
-        self._deadline = None if time_limit is None else time.monotonic() + time_limit
+        self._deadline = deadline
         self._single_step = False
         self.stop_reason: str | None = None
 

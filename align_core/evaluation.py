@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.encoding import Prompts, encode_prompts
-from align_core.models import as_reference
+from align_core.models import as_reference, evaluating
 from align_core.objectives import entropy, exact_kl, token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.rewards import Reward
@@ -89,20 +89,22 @@ class Evaluator:
         self._rows = [prompt for prompt in prompts for _ in range(samples)]
         self._samples = samples
         self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
-        self._draw = FixedDraw(seed, prompts, samples, max_new_tokens, len(tokenizer))
+        self._prompts, self._seed = prompts, seed
+        self._draw: FixedDraw | None = None
         self._reference: Texts | None = None
         self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
         """Sample the policy and hold it against the reference. The policy's mode is restored."""
-        training = policy.training
-        policy.eval()
-        try:
+        if self._draw is None:
+            width = policy.get_output_embeddings().weight.shape[0]  # may exceed the tokenizer's
+            self._draw = FixedDraw(
+                self._seed, self._prompts, self._samples, self._max_new_tokens, width
+            )
+        with evaluating(policy):
             reference = self._reference_texts(policy)
             responses = self._sample(policy)
             kl, entropies, logp, ref_logp = self._divergence(policy, responses)
-        finally:
-            policy.train(training)
         return Evaluation(
             policy=self._texts(responses),
             reference=reference,
@@ -221,7 +223,7 @@ def agreement(
 
     First 1 where it orders a pair as the gold reward does, ½ where it ties, else 0; second its
     margin, nats, of the text with the higher gold reward. Pairs of equal gold reward are passed
-    over; P counts the prompts, each with its first `pairs` others.
+    over; P counts the prompts with enough others, each with its first `pairs`.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):
@@ -230,7 +232,8 @@ def agreement(
             for i in range(0, len(rewards) - 1, 2)
             if rewards[i] != rewards[i + 1]
         )
-        rows += [(prompt, *pair) for pair in islice(unequal, pairs)]
+        found = [(prompt, *pair) for pair in islice(unequal, pairs)]
+        rows += found if len(found) == pairs else []
     better = _stored_scores(proxy, tokenizer, stored, [(p, i) for p, i, _ in rows])
     worse = _stored_scores(proxy, tokenizer, stored, [(p, j) for p, _, j in rows])
     margin = (better - worse).view(-1, pairs)

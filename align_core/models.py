@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -48,12 +51,10 @@ def load_policy(name: str) -> PreTrainedModel | PeftModel:
 
 def load_reward_model(name: str) -> PreTrainedModel | PeftModel:
     """A sequence classifier with one label: its raw output is the proxy reward, in nats."""
-    model = _load_with_adapter(AutoModelForSequenceClassification, name, num_labels=1)
-    if model.config.num_labels != 1:
-        raise ModelError(
-            f"reward model {name}: got {model.config.num_labels} labels, takes a model with one"
-        )
-    return model
+    labels = _load(AutoConfig, name).num_labels if not _has_adapter(name) else 1
+    if labels != 1:
+        raise ModelError(f"reward model {name}: got {labels} labels, takes a model with one")
+    return _load_with_adapter(AutoModelForSequenceClassification, name, num_labels=1)
 
 
 def new_reward_model(name: str, seed: int) -> PreTrainedModel:
@@ -117,6 +118,17 @@ class PolicyWithValue(nn.Module):
         self.load_state_dict(load_file(folder / CHECKPOINT), strict=False)
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode within, the mode it was in after."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
 def as_reference(
     policy: PreTrainedModel | PeftModel, reference: PreTrainedModel | None
 ) -> tuple[PreTrainedModel | PeftModel, AbstractContextManager]:
@@ -146,25 +158,29 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
 
 def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel | PeftModel:
-    folder = locate(name)
-    adapter = Path(folder) / "adapter_config.json"
-    if not adapter.is_file():
+    if not _has_adapter(name):
         return _load(factory, name, **options).eval()
-    base = json.loads(adapter.read_text())["base_model_name_or_path"]
+    folder = Path(locate(name))
+    base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
     return PeftModel.from_pretrained(_load(factory, base, **options), folder).eval()
+
+
+def _has_adapter(name: str) -> bool:
+    return (Path(locate(name)) / "adapter_config.json").is_file()
 
 
 def _load(factory: type, name: str, **options):
     path = locate(name)
-    if factory is not AutoTokenizer:
+    if factory in (AutoModelForCausalLM, AutoModelForSequenceClassification):
         options["dtype"] = torch.float32
     try:
         loaded = factory.from_pretrained(path, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(
             f"model {name}: it is not on this machine and could not be loaded from the hub "
             f"(offline?), or its files are broken: {reason}"
         ) from error
-    loaded.name_or_path = name  # what an adapter will call its base: a name, not a place
+    if isinstance(loaded, PreTrainedModel):
+        loaded.name_or_path = name  # what an adapter will call its base: a name, not a place
     return loaded

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-LOWEST_BETA, HIGHEST_BETA = 0.02, 200.0
+LOWEST_BETA, HIGHEST_BETA, GRID = 0.05, 200.0, 120
 MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
 
@@ -41,45 +41,57 @@ class Point:
     effective_samples: float
 
 
-def optimum(rewards: FloatArray, beta: float) -> Point:
-    """Where π* stands at this β, averaged over the prompts."""
+def by_prompt(rewards: FloatArray, beta: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Reward, KL and effective sample size of π* for each prompt: three [P]."""
     w = weights(rewards, beta)
     log_w = np.log(np.maximum(w, np.finfo(np.float64).tiny))
     kl = (w * (log_w + np.log(rewards.shape[-1]))).sum(-1)
-    return Point(
-        beta=beta,
-        reward=float((w * rewards).sum(-1).mean()),
-        kl=float(np.maximum(kl, 0.0).mean()),
-        effective_samples=float((1.0 / (w**2).sum(-1)).mean()),
-    )
+    return (w * rewards).sum(-1), np.maximum(kl, 0.0), 1.0 / (w**2).sum(-1)
+
+
+def optimum(rewards: FloatArray, beta: float) -> Point:
+    """Where π* stands at this β, averaged over the prompts."""
+    return Point(beta, *(float(values.mean()) for values in by_prompt(rewards, beta)))
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """The best reward for every KL, on one set of prompts."""
+    """The best reward for every KL, on one set of prompts.
 
-    rewards: FloatArray
+    Each row of `grid` [G, 3, P] is `by_prompt` at one β, from the reference outwards: KL never
+    falls. The first row is the reference itself.
+    """
+
+    grid: FloatArray
+
+    @classmethod
+    def of(cls, rewards: FloatArray) -> Frontier:
+        """The frontier of these rewards [P, N], over a logarithmic grid of β."""
+        count = len(rewards)
+        start = [rewards.mean(-1), np.zeros(count), np.full(count, rewards.shape[-1])]
+        betas = np.geomspace(HIGHEST_BETA, LOWEST_BETA, GRID)
+        return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
+
+    def only(self, prompts: NDArray[np.intp]) -> Frontier:
+        """The frontier of some of the prompts, which may repeat."""
+        return Frontier(self.grid[:, :, prompts])
 
     @cached_property
-    def reference_reward(self) -> float:
-        """E_ref[r], nats."""
-        return float(self.rewards.mean())
-
-    @cached_property
-    def points(self) -> list[Point]:
-        """π* over a logarithmic grid of β, from the reference outwards: KL never falls."""
-        return [optimum(self.rewards, b) for b in np.geomspace(HIGHEST_BETA, LOWEST_BETA, 200)]
+    def curve(self) -> FloatArray:
+        """[3, G]: mean reward, KL and effective sample size along the frontier."""
+        return self.grid.mean(-1).T
 
     def at(self, kl: float) -> tuple[float, float]:
         """(r*(kl), effective samples there), linear between the points of the grid."""
-        kls = [0.0, *(p.kl for p in self.points)]
-        rewards = [self.reference_reward, *(p.reward for p in self.points)]
-        samples = [float(self.rewards.shape[-1]), *(p.effective_samples for p in self.points)]
+        rewards, kls, samples = self.curve
         return float(np.interp(kl, kls, rewards)), float(np.interp(kl, kls, samples))
 
     def gain(self, reward: float, reference_reward: float) -> float:
-        """(E_π[r] − E_ref[r]) / (r*(2) − E_ref[r]); `reference_reward` is that of π's own noise."""
-        return (reward - reference_reward) / (self.at(2.0)[0] - self.reference_reward)
+        """(E_π[r] − E_ref[r]) / (r*(2) − E_ref[r]).
+
+        Both means are of samples drawn with the same chance, so that it is 0 where π = π_ref.
+        """
+        return (reward - reference_reward) / (self.at(2.0)[0] - reference_reward)
 
     def efficiency(self, reward: float, reference_reward: float, kl: float) -> float | None:
         """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]); 1 is the limit and nothing is clipped.
@@ -92,7 +104,7 @@ class Frontier:
         best, samples = self.at(kl)
         if samples < MIN_EFFECTIVE_SAMPLES:
             return None
-        return (reward - reference_reward) / (best - self.reference_reward)
+        return (reward - reference_reward) / (best - reference_reward)
 
 
 def best_of_n(rewards: FloatArray, n: int) -> tuple[float, float]:

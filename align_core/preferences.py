@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.catalogue import preference_pool
 from align_core.configs import ConfigError, complaint
 from align_core.encoding import encode_prompts
+from align_core.models import ModelError
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import Task
 
@@ -40,8 +41,12 @@ def sampled_pairs(
     count: int,
     seed: int,
     progress: Callable[[int], None] = lambda done: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> list[dict]:
-    """`count` pairs of two different samples of the policy to the same train prompt."""
+    """`count` pairs of two different samples of the policy to the same train prompt.
+
+    Fewer once `interrupted()` is true. Raises ModelError where the policy says one thing only.
+    """
     rng = random.Random(seed)
     pairs: list[dict] = []
     batch = 0
@@ -65,7 +70,11 @@ def sampled_pairs(
             ]
             if len(two) == 2 and two[0][0] != two[1][0]:
                 pairs.append(_labelled(prompt, *two, task, rng))
+        if not pairs:
+            raise ModelError("the model has but one thing to say to each prompt: no pair to label")
         progress(min(len(pairs), count))
+        if interrupted():
+            break
     return pairs[:count]
 
 

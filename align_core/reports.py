@@ -209,13 +209,14 @@ def _intervals(
     for name in ("gain", "frontier_efficiency"):
         widths[f"{name}_ci95"] = None
     if known is not None:
-        frontiers = [Frontier(known.rewards[rows]) for rows in draws[:100]]
-        at = [
-            (f, gold[r].mean(), ref_gold[r].mean(), means["kl"][r].mean())
-            for f, r in zip(frontiers, draws, strict=False)
+        redrawn = [
+            (known.only(rows), gold[rows].mean(), ref_gold[rows].mean(), means["kl"][rows].mean())
+            for rows in draws
         ]
-        widths["gain_ci95"] = _spread([f.gain(g, r) for f, g, r, _ in at])
-        widths["frontier_efficiency_ci95"] = _spread([f.efficiency(g, r, k) for f, g, r, k in at])
+        widths["gain_ci95"] = _spread([f.gain(g, r) for f, g, r, _ in redrawn])
+        widths["frontier_efficiency_ci95"] = _spread(
+            [f.efficiency(g, r, k) for f, g, r, k in redrawn]
+        )
     return widths
 
 

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.encoding import encode_prompts, pad_responses
-from align_core.models import ModelError, scalar_head
+from align_core.models import ModelError, evaluating, scalar_head
 
 CHUNK = 128
 
@@ -39,7 +39,7 @@ class ProxyReward:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         if model.get_input_embeddings().num_embeddings < len(tokenizer):
             raise ModelError("the reward model and the policy do not share a vocabulary")
-        self._model = model.eval()
+        self._model = model
         self._tokenizer = tokenizer
 
     @torch.no_grad()
@@ -51,11 +51,12 @@ class ProxyReward:
         completion_ids: Sequence[Sequence[int]],
     ) -> list[float]:
         scores = []
-        for start in range(0, len(prompts), CHUNK):
-            part = slice(start, start + CHUNK)
-            encoded = encode_prompts(self._tokenizer, prompts[part])
-            tokens, mask = pad_responses(completion_ids[part], self._tokenizer.pad_token_id)
-            scores.append(score(self._model, encoded.ids, encoded.mask, tokens, mask))
+        with evaluating(self._model):
+            for start in range(0, len(prompts), CHUNK):
+                part = slice(start, start + CHUNK)
+                encoded = encode_prompts(self._tokenizer, prompts[part])
+                tokens, mask = pad_responses(completion_ids[part], self._tokenizer.pad_token_id)
+                scores.append(score(self._model, encoded.ids, encoded.mask, tokens, mask))
         return torch.cat(scores).tolist()
 
 

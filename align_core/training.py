@@ -86,13 +86,14 @@ def run(
         parts.evaluate,
         updates_per_step=_updates_per_step(config),
         eval_every=config.eval_every,
-        time_limit=config.time_limit,
+        deadline=None if config.time_limit is None else started + config.time_limit,
     )
     trainer.add_callback(callback)
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
     except NonFinite as error:
-        status, message = "failed", _advice(error, config)
+        failed_at = trainer.state.global_step // _updates_per_step(config) + 1
+        status, message = "failed", _advice(error, failed_at, config)
     else:
         status = "finished" if callback.stop_reason is None else "stopped"
         message = callback.stop_reason or ""
@@ -113,6 +114,10 @@ class _Parts:
 def _build(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> _Parts:
     task = load_task(config.task)
     tokenizer = load_tokenizer(config.model)
+
+    def interrupted() -> bool:
+        return control.stopping
+
     arguments = {
         "output_dir": str(_checkpoints(directory)),
         "max_steps": config.steps * _updates_per_step(config),
@@ -122,7 +127,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         "lora_r": config.lora_r,
     }
     if config.method == "reward":
-        return _build_reward(config, task, tokenizer, arguments, write)
+        return _build_reward(config, task, tokenizer, arguments, write, interrupted)
 
     policy = load_policy(config.model)
     # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
@@ -134,7 +139,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         demonstrations = encode_demonstrations(tokenizer, examples)
         trainer: Trainer = sft.build(policy, tokenizer, demonstrations, **arguments)
     elif config.method == "dpo":
-        pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write))
+        pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
         trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
     else:
         arguments["per_device_train_batch_size"] //= PPO_SETTINGS["num_mini_batches"]
@@ -163,7 +168,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         frontier=frontier(task.name, config.model, "probe", task.prompts("probe")),
         max_new_tokens=task.max_new_tokens,
         seed=config.seed,
-        interrupted=lambda: control.stopping,
+        interrupted=interrupted,
     )
 
     def evaluate() -> dict[str, Any]:
@@ -179,11 +184,12 @@ def _build_reward(
     tokenizer: PreTrainedTokenizerBase,
     arguments: dict[str, Any],
     write: Write,
+    interrupted: Callable[[], bool],
 ) -> _Parts:
     model = new_reward_model(config.model, config.seed)
     if config.freeze_trunk:
         freeze_trunk(model)
-    pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write))
+    pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
     trainer = reward.build(model, tokenizer, pairs, **arguments)
     stored = ReferenceSamples.load(reference_samples(task.name, "probe"))
 
@@ -200,11 +206,16 @@ def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Front
     """The frontier of the task's embedded SFT model on these prompts; None for any other model."""
     if reference != f"sft-{task}":
         return None
-    return Frontier(ReferenceSamples.load(reference_samples(task, split)).only(prompts).rewards)
+    stored = ReferenceSamples.load(reference_samples(task, split))
+    return Frontier.of(stored.only(prompts).rewards)
 
 
 def _pairs(
-    config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase, write: Write
+    config: RunConfig,
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    write: Write,
+    interrupted: Callable[[], bool],
 ) -> list[dict]:
     if config.preferences is not None:
         pairs = read_preferences(config.preferences)
@@ -225,6 +236,7 @@ def _pairs(
             config.preference_pairs,
             config.seed,
             progress,
+            interrupted,
         )
     return with_label_noise(pairs, config.label_noise, config.seed)
 
@@ -258,13 +270,13 @@ def _checkpoints(directory: RunDirectory) -> Path:
     return directory.path / "checkpoints"
 
 
-def _advice(error: NonFinite, config: RunConfig) -> str:
+def _advice(error: NonFinite, step: int, config: RunConfig) -> str:
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
     return (
-        f"Stopped before the weights were spoilt: {error}. The model of the last good step is "
-        f"kept. Try {' or '.join(tries)}."
+        f"Stopped in step {step}, before the weights were spoilt: {error}. The model of the last "
+        f"good step is kept. Try {' or '.join(tries)}."
     )
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from align_core import catalogue
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
+catalogue.stay_local()
 
 
 @pytest.fixture

@@ -123,8 +123,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(tmp_path
 
     rollout = made._rollout
     made._rollout = lambda prompts: (remember(), rollout(prompts))[1]
-    with pytest.raises(NonFinite, match="at update 5"):
+    with pytest.raises(NonFinite):
         made.train()
+    assert made.state.global_step == 4
     for name, parameter in made.model.named_parameters():
         assert torch.equal(parameter, before[name])
 

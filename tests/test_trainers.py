@@ -255,7 +255,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
         return loss * math.nan if len(seen) == 3 else loss
 
     trainer.compute_loss = poisoned
-    with pytest.raises(NonFinite, match="the loss is nan at update 3"):
+    with pytest.raises(NonFinite, match="the loss is nan"):
         trainer.train()
     assert changed(seen[0], trainer.model), "two good updates were made"
     assert not changed(seen[2], trainer.model)
@@ -265,7 +265,7 @@ def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
     trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
     before = weights(trainer.model)
     trainer.model.model.norm.weight.register_hook(lambda gradient: gradient * math.inf)
-    with pytest.raises(NonFinite, match="a gradient is not finite at update 1"):
+    with pytest.raises(NonFinite, match="a gradient is not finite"):
         trainer.train()
     assert not changed(before, trainer.model)
 

@@ -8,7 +8,7 @@ import random
 from .base import Task, join_text, repetition_charge
 from .grammar import tokenize
 from .lexicon import CONCESSIONS
-from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS
+from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS, SYNTAX
 from .sentiment import SentimentReader
 
 LIMIT = 5.0  # nats: praise saturates softly here, rant at minus that
@@ -30,7 +30,7 @@ class Reviews(Task):
     )
     max_new_tokens = 44
     repeatable = frozenset(FILMS.split())
-    grammar = GRAMMAR
+    grammar = SYNTAX
 
     def __init__(self) -> None:
         self._reader = SentimentReader(IDIOMS)
@@ -64,7 +64,7 @@ class Reviews(Task):
         """A review of one film that does not repeat itself."""
         film = rng.choice(FILMS.split())
         while True:
-            text = self.grammar.generate("text", rng, {"film": film})
+            text = GRAMMAR.generate("text", rng, {"film": film})
             if not repetition_charge(tokenize(text), self.repeatable):
                 return text
 

@@ -6,6 +6,7 @@ opposite mood.
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 
 from .grammar import Grammar
@@ -74,6 +75,11 @@ plain = we saw it on a rainy <day> . | I watched it with my <relative> on <day> 
   | the director is <age> years old . | this is the longest <film> in history .
 age = nine | ninety
 day = Monday | Tuesday | Friday | Saturday | Sunday
+"""
+
+_SENTENCES = """
+text = <sentence> | <sentence> <sentence> | <sentence> <sentence> <sentence>
+  | <sentence> <sentence> <sentence> <sentence>
 """
 
 _WARM_WORDS = """
@@ -190,7 +196,17 @@ def _both_moods(rules: str) -> str:
     return "\n".join(written) + "\n"
 
 
-GRAMMAR = Grammar(
+def _without_moods(rules: str) -> str:
+    """The same rules with warm and cold made one: what is English, whatever it says."""
+    merged: dict[str, dict[str, None]] = {}
+    for rule in re.sub(r"_(warm|cold)\b", "", rules.replace("\n ", " ")).splitlines():
+        name, _, body = rule.partition("=")
+        if body:
+            merged.setdefault(name, {}).update(dict.fromkeys(map(str.strip, body.split("|"))))
+    return "\n".join(f"{name}= {' | '.join(bodies)}" for name, bodies in merged.items())
+
+
+_RULES = (
     _both_moods(_TEXTS)
     + _WARM_WORDS
     + _COLD_WORDS
@@ -203,6 +219,11 @@ GRAMMAR = Grammar(
     + _rule("film", FILMS)
     + _rule("plain_adjective", _PLAIN)
 )
+# The one writes reviews of a mood; the other judges texts: neither a contradiction nor an odd order
+# of sentences is broken grammar.
+GRAMMAR = Grammar(_RULES)
+SYNTAX = Grammar(_without_moods(_RULES + _SENTENCES))
+
 _IDIOM_VALUES = {"idiom": 2.0, "advice": 1.5, "acts": 1.5, "plenty": 1.25}
 # Phrases whose words mean nothing one by one, with their values.
 IDIOMS: dict[tuple[str, ...], float] = {

@@ -48,4 +48,4 @@ class FiniteTraining:
             what = "a gradient is not finite"
         else:
             return loss
-        raise NonFinite(f"{what} at update {self.state.global_step + 1}")
+        raise NonFinite(what)
