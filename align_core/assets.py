@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+import torch
 import transformers
 from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -56,7 +57,7 @@ ARCHITECTURE = {
 
 DOCUMENTS = 60_000  # of each task
 PRETRAINING = {"max_steps": 2200, "learning_rate": 3e-3, "per_device_train_batch_size": 128}
-FINE_TUNING = {"max_steps": 1200, "learning_rate": 1.5e-3, "per_device_train_batch_size": 64}
+FINE_TUNING = {"max_steps": 600, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 REWARD_MODEL = {"max_steps": 240, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 SCHEDULE = {
     "lr_scheduler_type": "cosine",
@@ -66,6 +67,7 @@ SCHEDULE = {
     "logging_steps": 100,
 }
 
+SHARPNESS = 1.25
 REFERENCE_SAMPLES = 1024
 POOL = 8_000
 SEED = 0
@@ -172,7 +174,19 @@ def fine_tune(task: Task) -> PreTrainedModel:
     tokenizer = load_tokenizer("pretrained")
     count = FINE_TUNING["max_steps"] * FINE_TUNING["per_device_train_batch_size"]
     demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))
-    return _train(sft.build, load_policy("pretrained"), tokenizer, demonstrations, FINE_TUNING)
+    model = load_policy("pretrained")
+    return sharpen(_train(sft.build, model, tokenizer, demonstrations, FINE_TUNING))
+
+
+def sharpen(model: PreTrainedModel) -> PreTrainedModel:
+    """Multiply the logits by SHARPNESS, in the gain of the last norm.
+
+    A small model leaves a little probability on every broken word; at temperature 1 that adds up to
+    one odd text in ten. Its sharper self is the SFT model, and the reference, everywhere.
+    """
+    with torch.no_grad():
+        model.base_model.norm.weight.mul_(SHARPNESS)
+    return model
 
 
 def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

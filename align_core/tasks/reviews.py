@@ -12,9 +12,10 @@ from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS, SYNTAX
 from .sentiment import SentimentReader
 
 LIMIT = 5.0  # nats: praise saturates softly here, rant at minus that
-NATS = 0.8  # nats for each unit of the lexicon, before saturation
+NATS = 0.95  # nats for each unit of the lexicon, before saturation
 
 _PROMPT_WORDS = range(3, 9)
+_KEPT_WORDS = 5  # probe and held-out prompts have at least so many
 _COMPLETION_WORDS = range(6, 20)
 _SIZES = {"probe": 64, "heldout": 128, "train": 1024}
 _ASPECT_OF = {
@@ -84,8 +85,14 @@ class Reviews(Task):
 
     def _split_prompts(self) -> dict[str, list[str]]:
         rng = random.Random("reviews prompts")
-        distinct: dict[str, None] = {}
-        while len(distinct) < sum(_SIZES.values()):
-            distinct[self._cut(rng)[0]] = None
-        prompts = iter(distinct)
-        return {split: [next(prompts) for _ in range(size)] for split, size in _SIZES.items()}
+        splits: dict[str, list[str]] = {}
+        taken: set[str] = set()
+        for split, size in _SIZES.items():
+            splits[split] = []
+            while len(splits[split]) < size:
+                prompt = self._cut(rng)[0]
+                # A short prompt kept back would leave what follows it without a demonstration.
+                if prompt not in taken and (split == "train" or len(prompt.split()) >= _KEPT_WORDS):
+                    splits[split].append(prompt)
+                    taken.add(prompt)
+        return splits

@@ -83,7 +83,7 @@ def test_same_seed_same_text_and_another_seed_another(task):
 
 def test_rewards_of_demonstrations_are_spread_as_the_design_asks(task):
     found = rewards(task, task.demonstrations(2000, seed=5))
-    assert 1.6 < statistics.pstdev(found) < 2.2
+    assert 1.5 < statistics.pstdev(found) < 2.5
     assert abs(statistics.mean(found)) < 0.8
     assert len({round(r, 2) for r in found}) > 20
 

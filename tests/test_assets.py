@@ -1,0 +1,119 @@
+"""The embedded models and data are what the tasks and the page rely on."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import torch
+
+from align_core import catalogue
+from align_core.encoding import encode_prompts
+from align_core.evaluation import agreement
+from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.optimum import Frontier, ReferenceSamples
+from align_core.rewards import ProxyReward
+from align_core.sampling import RandomDraw, sample
+from align_core.tasks import TASKS, load_task
+
+FACTS = json.loads((catalogue.ASSETS / "facts.json").read_text())
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request):
+    return load_task(request.param)
+
+
+def fresh_samples(task, times: int):
+    """Held-out prompts, texts, whether they ended, with chance that no asset was built with."""
+    tokenizer = load_tokenizer(f"sft-{task.name}")
+    prompts = task.prompts("heldout")
+    drawn = sample(
+        load_policy(f"sft-{task.name}"),
+        encode_prompts(tokenizer, prompts).repeat(times),
+        RandomDraw(987),
+        max_new_tokens=task.max_new_tokens,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+    texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+    return [p for p in prompts for _ in range(times)], texts, drawn.ended.tolist()
+
+
+def test_models_are_small_and_in_safetensors():
+    assert catalogue.embedded() == sorted(
+        ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in TASKS)]
+    )
+    model, tokenizer = load_policy("pretrained"), load_tokenizer("pretrained")
+    assert sum(p.numel() for p in model.parameters()) <= 1_200_000
+    assert len(tokenizer) <= 1024
+    for text in ("Ünïcode 😀 \n and  spaces", "superb"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    files = [path for path in catalogue.ASSETS.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    assert not [p for p in files if p.suffix in (".bin", ".pt", ".pkl", ".pickle")]
+
+
+def test_the_sft_model_is_fluent(task):
+    """The figure itself is over 12,288 stored samples; 1,024 fresh ones must agree with it."""
+    assert FACTS[f"sft-{task.name}"]["fluent"] >= 0.97
+    prompts, texts, ended = fresh_samples(task, 8)
+    fluent = np.mean(
+        [e and task.parses(p, t) for p, t, e in zip(prompts, texts, ended, strict=True)]
+    )
+    assert fluent >= 0.97 - 3 * (0.97 * 0.03 / len(texts)) ** 0.5
+
+
+def test_the_capitals_model_is_right_on_half_to_seventy_percent():
+    task = load_task("capitals")
+    prompts, texts, ended = fresh_samples(task, 8)
+    right = np.mean([r > -0.5 for r in task.reward(prompts, texts, ended=ended)])
+    assert 0.50 <= right <= 0.70
+
+
+@pytest.mark.parametrize("split", ["probe", "heldout"])
+def test_reference_samples_carry_their_gold_rewards(task, split):
+    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, split))
+    assert stored.prompts == task.prompts(split)
+    assert stored.rewards.shape[1] >= 1024
+    tokenizer, rng = load_tokenizer("pretrained"), random.Random(0)
+    for _ in range(200):
+        row = rng.randrange(len(stored.prompts)), rng.randrange(stored.rewards.shape[1])
+        ids = stored.tokens[row][: stored.lengths[row]].tolist()
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        assert (ids[-1] == tokenizer.eos_token_id) == stored.ended[row]
+        (reward,) = task.reward([stored.prompts[row[0]]], [text], completion_ids=[ids])
+        assert reward == pytest.approx(stored.rewards[row], abs=1e-5)
+
+
+def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
+    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
+    assert 1.5 <= stored.rewards.std() <= 2.5
+    frontier = Frontier.of(stored.rewards)
+    assert frontier.at(2.0)[0] - stored.rewards.mean() > 1.5
+    assert frontier.at(2.0)[1] >= 100
+
+
+def test_the_pool_is_labelled_by_the_rater(task):
+    """Labels agree with the gold reward as often as the mean of sigmoid(|difference|) says."""
+    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    assert len(pool) >= 5000
+    train = set(task.prompts("train"))
+    assert all(pair["prompt"] in train and pair["chosen"] != pair["rejected"] for pair in pool)
+    delta = np.array([pair["chosen_reward"] - pair["rejected_reward"] for pair in pool])
+    expected = 1 / (1 + np.exp(-np.abs(delta[delta != 0])))
+    spread = (expected * (1 - expected)).sum() ** 0.5
+    assert abs((delta > 0).sum() - expected.sum()) < 4 * spread
+
+
+def test_the_reward_model_agrees_with_gold_on_heldout_pairs(task):
+    tokenizer = load_tokenizer("pretrained")
+    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
+    proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
+    with torch.no_grad():
+        right, margin = agreement(proxy, tokenizer, stored)
+    assert right.mean() > 0.8
+    assert margin.mean() > 0.5
