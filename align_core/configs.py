@@ -113,9 +113,7 @@ class RunConfig(BaseModel):
     )
     steps: Int = Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
     learning_rate: Float = Field(gt=0, le=1, description="a number above 0, at most 1")
-    batch_size: Int = Field(
-        ge=1, le=65_536, description="a whole number from 1 to 65536 (an even one with ppo)"
-    )
+    batch_size: Int = Field(ge=1, le=65_536, description="a whole number from 1 to 65536")
     seed: Seed = 0
     eval_every: Int = Field(ge=1, description="a whole number of steps, 1 or more")
     lora_r: Int = Field(0, ge=0, le=1024, description="a whole number from 0 (no LoRA) to 1024")
@@ -127,13 +125,6 @@ class RunConfig(BaseModel):
         if beta == 0 and info.data.get("method") != "ppo":
             raise ValueError("zero")
         return beta
-
-    @field_validator("batch_size")
-    @classmethod
-    def _halves_for_ppo(cls, batch_size: int, info: ValidationInfo) -> int:
-        if batch_size % 2 and info.data.get("method") == "ppo":  # two minibatches a rollout
-            raise ValueError("odd")
-        return batch_size
 
 
 Options = TypeVar("Options", bound=BaseModel)

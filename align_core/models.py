@@ -29,6 +29,7 @@ from align_core.encoding import Prompts
 from align_core.sampling import response_outputs
 
 CHECKPOINT = "policy_and_value.safetensors"
+VALUE_GAIN = 10.0
 
 
 class ModelError(ConfigError):
@@ -87,25 +88,41 @@ def lora(rank: int, task_type: str) -> LoraConfig | None:
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=task_type)
 
 
-class PolicyWithValue(nn.Module):
-    """A policy and a value head on its trunk, trained together by PPO.
+class ValueHead(nn.Module):
+    """A linear layer from a hidden state [..., H] to a value [..., 1], in nats; zero at the start.
 
-    The head starts at zero, so that the first advantages are those of no critic at all.
+    Its output is multiplied by VALUE_GAIN, which under Adam is a learning rate so many times the
+    policy's: a head that starts from nothing has further to go than a policy that starts trained.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return VALUE_GAIN * self.linear(states)
+
+
+class PolicyWithValue(nn.Module):
+    """A policy and a value head on its trunk.
+
+    The head reads hidden states without sending gradients back: the trunk is the policy's, and what
+    a value loss does to it is paid for in KL (docs/notes.md has the measurement).
     """
 
     def __init__(self, policy: PreTrainedModel | PeftModel) -> None:
         super().__init__()
         self.policy = policy
         self.config = policy.config
-        self.value_head = nn.Linear(policy.get_input_embeddings().embedding_dim, 1)
-        nn.init.zeros_(self.value_head.weight)
-        nn.init.zeros_(self.value_head.bias)
+        self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
         self.value_head.to(policy.device)
 
     def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
         logits, states = response_outputs(self.policy, prompts, tokens, mask, hidden=True)
-        return logits, self.value_head(states).squeeze(-1)
+        return logits, self.value_head(states.detach()).squeeze(-1)
 
     def save(self, folder: Path) -> None:
         """The trained weights of both, embeddings that the output layer shares written once."""

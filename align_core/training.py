@@ -39,9 +39,9 @@ from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
 
-# PPO's settings beyond those of RunConfig. Two passes over two minibatches are enough when every
-# rollout is cheap; the clip on the value is in nats, wide enough for rewards of a few nats.
-PPO_SETTINGS = {"num_ppo_epochs": 2, "num_mini_batches": 2, "cliprange_value": 1.0}
+# PPO's settings beyond those of RunConfig. Rollouts are cheap here, so each is used whole and but
+# twice; the clip on the value is in nats, wide enough for rewards of a few nats.
+PPO_SETTINGS = {"num_ppo_epochs": 2, "num_mini_batches": 1, "cliprange_value": 5.0}
 
 Write = Callable[..., None]
 
@@ -142,7 +142,6 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
         trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
     else:
-        arguments["per_device_train_batch_size"] //= PPO_SETTINGS["num_mini_batches"]
         arguments["logging_steps"] = _updates_per_step(config)
         trainer = ppo.build(
             policy,

@@ -11,6 +11,7 @@ from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from align_core.encoding import encode_prompts
 from align_core.models import (
+    VALUE_GAIN,
     ModelError,
     PolicyWithValue,
     as_reference,
@@ -175,11 +176,14 @@ def test_the_value_head_starts_at_zero_and_reads_the_trunk():
     tokens = torch.tensor([[6, 7, 0], [5, 0, 1]])
     mask = torch.tensor([[True, True, True], [True, True, False]])
     assert (made(prompts, tokens, mask)[1] == 0).all()
-    torch.nn.init.normal_(made.value_head.weight)
+    torch.nn.init.normal_(made.value_head.linear.weight)
     logits, values = made(prompts, tokens, mask)
     expected, states = response_outputs(made.policy, prompts, tokens, mask, hidden=True)
     assert torch.equal(logits, expected)
-    assert torch.equal(values, (states @ made.value_head.weight.T).squeeze(-1))
+    expected = VALUE_GAIN * (states @ made.value_head.linear.weight.T).squeeze(-1)
+    torch.testing.assert_close(values, expected)
+    values.sum().backward()
+    assert all(p.grad is None for p in made.policy.parameters()), "the trunk is the policy's"
 
 
 def randomised(made: PolicyWithValue, seed: int) -> PolicyWithValue:
@@ -197,7 +201,7 @@ def test_policy_and_value_head_come_back(tmp_path, adapter):
 
     trained, fresh = randomised(make(), seed=5), make()
     trained.save(tmp_path / "checkpoint")
-    assert (fresh.value_head.weight == 0).all()
+    assert (fresh.value_head.linear.weight == 0).all()
     fresh.load(tmp_path / "checkpoint")
     for (name, a), b in zip(trained.named_parameters(), fresh.parameters(), strict=True):
         assert torch.equal(a, b), name

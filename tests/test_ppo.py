@@ -72,7 +72,7 @@ def test_a_reward_with_its_sign_turned_does_not_improve(tmp_path):
 def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path):
     model, reference = toy.policy(0), toy.policy(1)
     made = trainer(tmp_path, model=model, reference=reference, kl_coef=0.3)
-    torch.nn.init.normal_(made.model.value_head.weight)
+    torch.nn.init.normal_(made.model.value_head.linear.weight)
     prompts = ["the film", "a plot", "the plot was never"] * 8
     rollout = made._rollout(prompts)
     encoded = encode_prompts(toy.tokenizer(), prompts)

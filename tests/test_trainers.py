@@ -90,7 +90,7 @@ def test_sft_lowers_the_loss_on_the_completion(tmp_path):
     trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
     trainer.train()
     loss = history(trainer, "loss")
-    assert loss[0] > 1.0 and loss[-1] < 0.3
+    assert loss[0] > 1.0 and loss[-1] < 0.5
 
 
 def test_the_loss_of_sft_is_that_of_the_completion_alone(tmp_path):

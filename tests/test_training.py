@@ -437,7 +437,7 @@ def test_a_new_setting_reaches_dpo(tmp_path, plain, settings):
     if "beta" in settings:
         assert after[3] == pytest.approx(10 * before[3], rel=1e-3), "5.0 in place of 0.5"
     else:
-        assert run.metric("learning_rate")[4] == 1e-6
+        assert 0 < run.metric("learning_rate")[4] < 1e-6, "it falls to zero over the run"
         assert after[4] != before[4]
 
 
@@ -515,7 +515,14 @@ def poison(monkeypatch, after: int) -> None:
 def test_a_run_that_meets_nan_fails_in_plain_words_and_keeps_its_last_good_model(
     tmp_path, monkeypatch
 ):
-    two = finished(tmp_path / "two", "ppo", reward_model="gold", steps=2)
+    two = Run(tmp_path / "two", configured("ppo", reward_model="gold"))
+
+    def stop(event: dict) -> None:
+        if event["kind"] == "samples" and event["step"] == 2:
+            two.control.put(STOP)
+
+    two.execute(on_event=stop)
+    assert two.status == "stopped"
     poison(monkeypatch, after=2)
     run = Run(tmp_path / "run", configured("ppo", reward_model="gold")).execute()
     assert run.status == "failed"

@@ -12,7 +12,7 @@ from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS, SYNTAX
 from .sentiment import SentimentReader
 
 LIMIT = 5.0  # nats: praise saturates softly here, rant at minus that
-NATS = 0.95  # nats for each unit of the lexicon, before saturation
+NATS = 0.85  # nats for each unit of the lexicon, before saturation
 
 _PROMPT_WORDS = range(3, 9)
 _KEPT_WORDS = 5  # probe and held-out prompts have at least so many
@@ -40,7 +40,7 @@ class Reviews(Task):
 
     def corpus(self, n: int, seed: int) -> list[str]:
         rng = random.Random(f"reviews corpus {seed}")
-        return [self._review(rng) for _ in range(n)]
+        return [self._review(rng, "text") for _ in range(n)]
 
     def demonstrations(self, n: int, seed: int) -> list[dict[str, str]]:
         rng = random.Random(f"reviews demonstrations {seed}")
@@ -61,11 +61,11 @@ class Reviews(Task):
         value = self._reader.read(tokens, start=len(tokenize(prompt)))
         return LIMIT * math.tanh(NATS * value / LIMIT)
 
-    def _review(self, rng: random.Random) -> str:
+    def _review(self, rng: random.Random, rule: str) -> str:
         """A review of one film that does not repeat itself."""
         film = rng.choice(FILMS.split())
         while True:
-            text = GRAMMAR.generate("text", rng, {"film": film})
+            text = GRAMMAR.generate(rule, rng, {"film": film})
             if not repetition_charge(tokenize(text), self.repeatable):
                 return text
 
@@ -73,7 +73,7 @@ class Reviews(Task):
         """A review cut in two inside its first sentence, before the prompt takes a side; what is
         conceded ("although the plot was thin, the") takes none."""
         while True:
-            words = self._review(rng).split(" ")
+            words = self._review(rng, "demonstration").split(" ")
             size = rng.choice(_PROMPT_WORDS)
             prompt = " ".join(words[:size])
             tokens = tokenize(prompt)

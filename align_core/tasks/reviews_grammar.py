@@ -1,7 +1,7 @@
 """The language of the film reviews: rules in the notation of `grammar.py`.
 
 A rule whose name holds `@` is written once for both moods: `@` becomes warm and then cold, `~` the
-opposite mood.
+opposite mood. The corpus is full of mixed feelings; those who write demonstrations know their mind.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ sentence = 6 <opening_warm> | 6 <opening_cold> | 4 <follow_warm> | 4 <follow_col
 review@ = 4 <opening@> | 9 <opening@> <follow@> | 3 <opening~> <follow@> | 3 <opening@> <follow~>
   | 2 <opening@> <follow@> <follow@> | 1 <opening@> <follow~> <follow@> | 1 <plain> <opening@>
   | 1 <opening@> <plain> <follow@>
+
+demonstration = <of_one_mind_warm> | <of_one_mind_cold>
+of_one_mind@ = 5 <opening@> | 10 <opening@> <follow@> | 2 <opening@> <follow@> <follow@>
+  | 1 <plain> <opening@> | 1 <opening@> <plain> <follow@> | 1 <opening~> <follow@>
 
 opening@ = 6 <clause@> <stop> | 4 <opinion@> <stop> | 5 <contrast@> <stop>
   | 3 <clause@> and <clause@> <stop> | 3 <verdict@> <stop> | 1 <clause@> , and <idiom@> <stop>

@@ -24,7 +24,7 @@ QUIET = {
     "dataloader_pin_memory": False,
     "save_strategy": "no",
     "logging_steps": 1,
-    "lr_scheduler_type": "constant",
+    "lr_scheduler_type": "linear",
     "remove_unused_columns": False,
 }
 
