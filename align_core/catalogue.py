@@ -21,7 +21,7 @@ def stay_local() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning starves a browser beside a run
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin on starve a browser
 
 
 def embedded() -> list[str]:
