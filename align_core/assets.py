@@ -56,7 +56,7 @@ ARCHITECTURE = {
 }
 
 DOCUMENTS = 60_000  # of each task
-PRETRAINING = {"max_steps": 2400, "learning_rate": 3e-3, "per_device_train_batch_size": 128}
+PRETRAINING = {"max_steps": 2200, "learning_rate": 3e-3, "per_device_train_batch_size": 128}
 FINE_TUNING = {"max_steps": 600, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 REWARD_MODEL = {"max_steps": 240, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 SCHEDULE = {

@@ -25,6 +25,7 @@ from align_core.runs import FINAL, RunDirectory
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
+LEAVING = 5.0  # seconds; how long a process may take to go after its run has ended
 _PRELOADED = (
     *("torch", "transformers", "trl", "peft", "datasets", "align_core.worker"),
     *(f"align_core.trainers.{method}" for method in METHODS),
@@ -72,7 +73,11 @@ class Client:
         """
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
-            if live := self.current():
+            live = self.current()
+            if live and (self._directory(live).status() or {}).get("status") in FINAL:
+                self._live.wait(LEAVING)  # its last words are written, and it is about to leave
+                live = self.current()
+            if live:
                 raise Busy(f"{live} is still running: stop it first, one run at a time")
             name = self._new_name(config.method, config.task)
             self._directories[name] = RunDirectory.create(self.root / name, config)
@@ -225,9 +230,9 @@ class _Process:
             return False
         return True
 
-    def wait(self) -> None:
+    def wait(self, timeout: float | None = None) -> None:
         """Until the process has ended. Leaves its exit code to `alive`, which a lock guards."""
-        wait([self._process.sentinel])
+        wait([self._process.sentinel], timeout)
 
     def kill(self) -> None:
         self._killed = True

@@ -29,14 +29,14 @@ TASK_NAMES = get_args(Task)
 # The run that the page shows first. Batch: texts (sft), pairs (reward, dpo), episodes (ppo).
 _COLUMNS = ("steps", "learning_rate", "batch_size", "eval_every", "beta", "preference_pairs")
 _DEFAULTS = {
-    ("sft", "reviews"): (150, 1e-3, 32, 15, None, None),
-    ("sft", "capitals"): (150, 1e-3, 32, 15, None, None),
-    ("reward", "reviews"): (60, 1e-3, 64, 6, None, 2000),
-    ("reward", "capitals"): (60, 1e-3, 64, 6, None, 2000),
-    ("ppo", "reviews"): (50, 1e-3, 128, 5, 0.5, None),
-    ("ppo", "capitals"): (50, 1e-3, 128, 5, 0.5, None),
-    ("dpo", "reviews"): (40, 5e-4, 64, 4, 0.5, 2000),
-    ("dpo", "capitals"): (40, 5e-4, 64, 4, 0.5, 2000),
+    ("sft", "reviews"): (150, 5e-4, 32, 15, None, None),
+    ("sft", "capitals"): (150, 5e-4, 32, 15, None, None),
+    ("reward", "reviews"): (50, 1e-3, 64, 10, None, 2000),
+    ("reward", "capitals"): (50, 1e-3, 64, 10, None, 2000),
+    ("ppo", "reviews"): (50, 5e-4, 128, 5, 0.5, None),
+    ("ppo", "capitals"): (60, 3e-4, 128, 6, 1.0, None),
+    ("dpo", "reviews"): (28, 4e-4, 64, 7, 0.3, 2000),
+    ("dpo", "capitals"): (30, 2.5e-4, 64, 10, 1.0, 2000),
 }
 
 # Options that only some methods have; all the others belong to every method.

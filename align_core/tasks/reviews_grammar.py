@@ -1,8 +1,7 @@
 """The language of the film reviews: rules in the notation of `grammar.py`.
 
 A rule whose name holds `@` is written once for both moods: `@` becomes warm and then cold, `~` the
-opposite mood. The corpus has some mixed feelings; those who write demonstrations know their mind.
-A model can only learn what is warm and what is cold from what is said in one breath.
+opposite mood. The corpus is full of mixed feelings; those who write demonstrations know their mind.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from itertools import zip_longest
 from .grammar import Grammar
 
 _TEXTS = """
-text = <heard_warm> | <heard_cold>
-heard@ = 6 <of_one_mind@> | 4 <opening@> <follow@> <follow@> | 1 <review@>
+text = <review_warm> | <review_cold>
 sentence = 6 <opening_warm> | 6 <opening_cold> | 4 <follow_warm> | 4 <follow_cold> | 2 <plain>
 
 review@ = 4 <opening@> | 9 <opening@> <follow@> | 3 <opening~> <follow@> | 3 <opening@> <follow~>
