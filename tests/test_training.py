@@ -435,7 +435,8 @@ def test_a_new_setting_reaches_dpo(tmp_path, plain, settings):
     before, after = plain("dpo").metric("rewards/margins"), run.metric("rewards/margins")
     assert after[2] == before[2]
     if "beta" in settings:
-        assert after[3] == pytest.approx(10 * before[3], rel=1e-3), "5.0 in place of 0.5"
+        ratio = 5.0 / configured("dpo").beta
+        assert after[3] == pytest.approx(ratio * before[3], rel=1e-3)
     else:
         assert 0 < run.metric("learning_rate")[4] < 1e-6, "it falls to zero over the run"
         assert after[4] != before[4]
