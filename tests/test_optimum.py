@@ -236,7 +236,8 @@ def test_reference_samples_hold_no_pickle(tmp_path):
     stored().save(tmp_path / "reference.npz")
     with zipfile.ZipFile(tmp_path / "reference.npz") as file:
         for name in file.namelist():
-            np.lib.format.read_array(file.open(name), allow_pickle=False)
+            array = np.lib.format.read_array(file.open(name), allow_pickle=False)
+            assert not array.dtype.hasobject
 
 
 def test_a_pickle_is_refused(tmp_path):

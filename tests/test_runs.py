@@ -37,6 +37,7 @@ def test_create_writes_the_configuration_and_the_versions(run, config):
 def test_create_takes_an_empty_folder(tmp_path, config):
     (tmp_path / "empty").mkdir()
     RunDirectory.create(tmp_path / "empty", config)
+    assert RunDirectory.open(tmp_path / "empty").config == config
 
 
 def test_create_refuses_a_folder_in_use_and_leaves_it_alone(tmp_path, config):
