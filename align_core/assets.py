@@ -28,7 +28,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
-    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
@@ -41,7 +40,7 @@ from align_core.preferences import sampled_pairs, stored_pairs
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, Task, load_task
 from align_core.trainers import reward, sft
-from align_core.trainers.common import QUIET
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 from align_core.training import quieten_libraries
 
 END, PAD = "<|end|>", "<|pad|>"
@@ -56,9 +55,16 @@ ARCHITECTURE = {
 }
 
 DOCUMENTS = 60_000  # of each task
-PRETRAINING = {"max_steps": 2200, "learning_rate": 3e-3, "per_device_train_batch_size": 128}
+# Many small updates: with few large ones a model this small stays at the level of single words.
+PRETRAINING = {
+    "max_steps": 12_000,
+    "learning_rate": 3e-3,
+    "per_device_train_batch_size": 32,
+    "adam_beta2": 0.98,
+    "warmup_steps": 200,
+}
 FINE_TUNING = {"max_steps": 600, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
-REWARD_MODEL = {"max_steps": 240, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
+REWARD_MODEL = {"max_steps": 300, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 SCHEDULE = {
     "lr_scheduler_type": "cosine",
     "warmup_steps": 50,
@@ -68,8 +74,8 @@ SCHEDULE = {
 }
 
 SHARPNESS = 1.25
-REFERENCE_SAMPLES = 1024
-POOL = 8_000
+REFERENCE_SAMPLES = 1536
+POOL = 16_000
 SEED = 0
 
 Report = Callable[[str], None]
@@ -142,31 +148,21 @@ def pretrain(tokenizer: PreTrainedTokenizerBase, documents: list[str]) -> PreTra
         )
     )
     ids = [row + [tokenizer.eos_token_id] for row in tokenizer(documents)["input_ids"]]
-    ids = by_length(ids, PRETRAINING["per_device_train_batch_size"])
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(
+        trainer = Pretrainer(
             model,
             args=TrainingArguments(
-                output_dir=scratch,
-                seed=SEED,
-                train_sampling_strategy="sequential",
-                **{**QUIET, **SCHEDULE, **PRETRAINING},
+                output_dir=scratch, seed=SEED, **{**QUIET, **SCHEDULE, **PRETRAINING}
             ),
             train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
             data_collator=DataCollatorForSeq2Seq(tokenizer, model),
         )
-        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return model.eval()
 
 
-def by_length(rows: list[list[int]], batch: int) -> list[list[int]]:
-    """The rows in batches of similar lengths, the batches in random order: little is padding."""
-    rng = random.Random(SEED)
-    rows = sorted(rows, key=lambda row: (len(row), rng.random()))
-    batches = [rows[start : start + batch] for start in range(0, len(rows), batch)]
-    rng.shuffle(batches)
-    return [row for one in batches for row in one]
+class Pretrainer(LengthBatches, FiniteTraining, Trainer):
+    """Trainer on whole texts, the cross-entropy averaged over all of their tokens."""
 
 
 def fine_tune(task: Task) -> PreTrainedModel:

@@ -20,16 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from align_core import catalogue
-from align_core.configs import METHODS, ConfigError, resolve, revise
+from align_core.configs import ConfigError, resolve, revise
 from align_core.runs import FINAL, RunDirectory
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
 LEAVING = 5.0  # seconds; how long a process may take to go after its run has ended
-_PRELOADED = (
-    *("torch", "transformers", "trl", "peft", "datasets", "align_core.worker"),
-    *(f"align_core.trainers.{method}" for method in METHODS),
-)
+_PRELOADED = "align_core.preload"
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z]+-[a-z]+(-\d+)?", re.ASCII)
 
 
@@ -60,7 +57,7 @@ class Client:
             return
         from multiprocessing import forkserver
 
-        self._context.set_forkserver_preload([*_PRELOADED, self._training])
+        self._context.set_forkserver_preload([_PRELOADED, self._training])
         with _environment():
             forkserver.ensure_running()
 

@@ -29,14 +29,14 @@ TASK_NAMES = get_args(Task)
 # The run that the page shows first. Batch: texts (sft), pairs (reward, dpo), episodes (ppo).
 _COLUMNS = ("steps", "learning_rate", "batch_size", "eval_every", "beta", "preference_pairs")
 _DEFAULTS = {
-    ("sft", "reviews"): (150, 5e-4, 32, 15, None, None),
-    ("sft", "capitals"): (150, 5e-4, 32, 15, None, None),
-    ("reward", "reviews"): (50, 1e-3, 64, 10, None, 2000),
-    ("reward", "capitals"): (50, 1e-3, 64, 10, None, 2000),
-    ("ppo", "reviews"): (50, 5e-4, 128, 5, 0.5, None),
-    ("ppo", "capitals"): (60, 3e-4, 128, 6, 1.0, None),
-    ("dpo", "reviews"): (28, 4e-4, 64, 7, 0.3, 2000),
-    ("dpo", "capitals"): (30, 2.5e-4, 64, 10, 1.0, 2000),
+    ("sft", "reviews"): (240, 5e-4, 32, 20, None, None),
+    ("sft", "capitals"): (240, 5e-4, 32, 20, None, None),
+    ("reward", "reviews"): (60, 1e-3, 64, 10, None, 2000),
+    ("reward", "capitals"): (80, 1e-3, 64, 10, None, 4000),
+    ("ppo", "reviews"): (66, 4e-4, 128, 6, 0.7, None),
+    ("ppo", "capitals"): (66, 3e-4, 128, 6, 0.6, None),
+    ("dpo", "reviews"): (160, 4e-4, 16, 32, 0.5, 3000),
+    ("dpo", "capitals"): (90, 4e-4, 32, 18, 0.5, 3000),
 }
 
 # Options that only some methods have; all the others belong to every method.

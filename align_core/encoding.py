@@ -32,12 +32,15 @@ class Prompts:
         return Prompts(self.ids.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
     def __getitem__(self, rows: slice | Tensor) -> Prompts:
-        return Prompts(self.ids[rows], self.mask[rows])
+        """Some prompts, cut to the longest of them."""
+        ids, mask = self.ids[rows], self.mask[rows]
+        start = ids.shape[1] - int(mask.sum(1).max())
+        return Prompts(ids[:, start:], mask[:, start:])
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text]) -> Prompts:
     """Token ids of the prompts, padded on the left; a chat template is applied where it belongs."""
-    rows = [_ids(tokenizer, _prompt_text(tokenizer, prompt)) for prompt in prompts]
+    rows = _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts])
     width = max(len(row) for row in rows)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -57,28 +60,22 @@ def encode(
     tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text, ended: bool = True
 ) -> tuple[list[int], list[int]]:
     """Token ids of a prompt and of its completion, the end token included where it ended."""
-    before = _prompt_text(tokenizer, prompt)
-    if isinstance(completion, str):
-        after = completion
-    else:
-        whole = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
-        after = whole.removeprefix(before)
-    ids = _ids(tokenizer, after)
-    if ended and ids[-1:] != [tokenizer.eos_token_id]:
-        ids.append(tokenizer.eos_token_id)
-    return _ids(tokenizer, before), ids
+    texts = _prompt_text(tokenizer, prompt), _completion_text(tokenizer, prompt, completion)
+    before, after = _ids(tokenizer, texts)
+    return before, _with_end(tokenizer, after, ended)
 
 
 def encode_demonstrations(
     tokenizer: PreTrainedTokenizerBase, demonstrations: Iterable[dict]
 ) -> Dataset:
     """Columns input_ids and labels; only the completion is learnt (label −100 elsewhere)."""
-    rows = []
-    for one in demonstrations:
-        prompt, completion = encode(tokenizer, one["prompt"], one["completion"])
-        labels = [-100] * len(prompt) + completion
-        rows.append({"input_ids": prompt + completion, "labels": labels})
-    return Dataset.from_list(rows)
+    prompts, completions = _columns(tokenizer, list(demonstrations), "completion")
+    return Dataset.from_list(
+        [
+            {"input_ids": before + after, "labels": [-100] * len(before) + after}
+            for before, after in zip(prompts, completions, strict=True)
+        ]
+    )
 
 
 def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> Dataset:
@@ -87,16 +84,9 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> D
     Each pair has prompt, chosen and rejected; chosen_ended and rejected_ended where it is known
     that a text was cut.
     """
-    rows = []
-    for pair in pairs:
-        prompt, chosen = encode(
-            tokenizer, pair["prompt"], pair["chosen"], pair.get("chosen_ended", True)
-        )
-        _, rejected = encode(
-            tokenizer, pair["prompt"], pair["rejected"], pair.get("rejected_ended", True)
-        )
-        rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
-    return Dataset.from_list(rows)
+    columns = _columns(tokenizer, list(pairs), "chosen", "rejected")
+    names = "prompt_ids", "chosen_ids", "rejected_ids"
+    return Dataset.from_dict(dict(zip(names, columns, strict=True)))
 
 
 def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:
@@ -105,5 +95,36 @@ def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:
     return tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+def _completion_text(tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text) -> str:
+    if isinstance(completion, str):
+        return completion
+    whole = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
+    return whole.removeprefix(_prompt_text(tokenizer, prompt))
+
+
+def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int], ended: bool) -> list[int]:
+    missing = ended and ids[-1:] != [tokenizer.eos_token_id]
+    return ids + [tokenizer.eos_token_id] * missing
+
+
+def _columns(
+    tokenizer: PreTrainedTokenizerBase, rows: list[dict], *completions: str
+) -> list[list[list[int]]]:
+    """Token ids of the prompts and of each named completion of all rows, as `encode` gives them."""
+    columns = [_ids(tokenizer, [_prompt_text(tokenizer, row["prompt"]) for row in rows])]
+    for name in completions:
+        texts = [_completion_text(tokenizer, row["prompt"], row[name]) for row in rows]
+        ended = [row.get(f"{name}_ended", True) for row in rows]
+        columns.append(
+            [
+                _with_end(tokenizer, ids, own_end)
+                for ids, own_end in zip(_ids(tokenizer, texts), ended, strict=True)
+            ]
+        )
+    return columns
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    return tokenizer(list(texts), add_special_tokens=False)["input_ids"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.encoding import Prompts, encode_prompts
+from align_core.encoding import encode_prompts
 from align_core.models import as_reference, evaluating
 from align_core.objectives import entropy, exact_kl, token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
@@ -24,11 +24,10 @@ from align_core.sampling import (
     FixedDraw,
     Interrupted,
     Responses,
+    by_length,
     response_outputs,
     sample,
 )
-
-CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Evaluator:
         self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
         self._prompts, self._seed = prompts, seed
         self._draw: FixedDraw | None = None
-        self._reference: Texts | None = None
+        self._reference: tuple[Responses, Texts] | None = None
         self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
@@ -102,11 +101,15 @@ class Evaluator:
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
             )
         with evaluating(policy):
-            reference = self._reference_texts(policy)
-            responses = self._sample(policy)
+            responses, reference = self._sampled_reference(policy)
+            texts = reference
+            # Of the same weights, as at step 0, the same noise makes the same texts.
+            if not _same_weights(policy, self._reference_model):
+                responses = self._sample(policy)
+                texts = self._texts(responses)
             kl, entropies, logp, ref_logp = self._divergence(policy, responses)
         return Evaluation(
-            policy=self._texts(responses),
+            policy=texts,
             reference=reference,
             kl=kl,
             entropy=entropies,
@@ -154,15 +157,16 @@ class Evaluator:
             for row in range(0, min(prompts * self._samples, len(self._rows)), self._samples)
         ]
 
-    def _reference_texts(self, policy: PreTrainedModel) -> Texts:
+    def _sampled_reference(self, policy: PreTrainedModel) -> tuple[Responses, Texts]:
         if self._reference is None:
             model, reference_mode = as_reference(policy, self._reference_model)
             with reference_mode:
-                texts = self._texts(self._sample(model))
+                responses = self._sample(model)
+            texts = self._texts(responses)
             if texts.proxy is not None:
                 self._proxy_offset = texts.proxy.mean().item()
                 texts.proxy.sub_(self._proxy_offset)
-            self._reference = texts
+            self._reference = responses, texts
         return self._reference
 
     def _sample(self, model: PreTrainedModel) -> Responses:
@@ -194,25 +198,22 @@ class Evaluator:
         self, policy: PreTrainedModel, responses: Responses
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Sequence KL and entropy [B]; log-probs of policy and reference [B, T]."""
-        parts = []
-        for start in range(0, len(self._rows), CHUNK):
+        logp, ref_logp = torch.zeros_like(responses.logp), torch.zeros_like(responses.logp)
+        kl, entropies = logp.new_zeros(len(logp), dtype=torch.float64), logp.new_zeros(len(logp))
+        for rows in by_length(responses.mask):
             if self._interrupted():
                 raise Interrupted
-            part = slice(start, start + CHUNK)
-            tokens, mask = responses.tokens[part], responses.mask[part]
-            logits = _logits(policy, self._encoded[part], tokens, mask)
+            part = responses[rows]
+            batch = self._encoded[rows.cpu()], part.tokens, part.mask
+            logits = response_outputs(policy, *batch)[0]
             model, reference_mode = as_reference(policy, self._reference_model)
             with reference_mode:
-                ref_logits = _logits(model, self._encoded[part], tokens, mask)
-            parts.append(
-                (
-                    (exact_kl(logits, ref_logits) * mask).sum(1),
-                    (entropy(logits) * mask).sum(1),
-                    token_logprobs(logits, tokens),
-                    token_logprobs(ref_logits, tokens),
-                )
-            )
-        kl, entropies, logp, ref_logp = (torch.cat(column) for column in zip(*parts, strict=True))
+                ref_logits = response_outputs(model, *batch)[0]
+            length = part.tokens.shape[1]
+            kl[rows] = (exact_kl(logits, ref_logits) * part.mask).sum(1)
+            entropies[rows] = (entropy(logits) * part.mask).sum(1)
+            logp[rows, :length] = token_logprobs(logits, part.tokens)
+            ref_logp[rows, :length] = token_logprobs(ref_logits, part.tokens)
         return kl, entropies, logp, ref_logp
 
 
@@ -278,8 +279,12 @@ def pieces(
     return found
 
 
-def _logits(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    return response_outputs(model, prompts, tokens, mask)[0]
+def _same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> bool:
+    """Whether the policy still is the reference, as before the first update."""
+    if reference is None:
+        return False
+    pairs = zip(policy.parameters(), reference.parameters(), strict=True)
+    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tempfile
@@ -26,7 +27,7 @@ from transformers import (
 from align_core.catalogue import locate
 from align_core.configs import ConfigError
 from align_core.encoding import Prompts
-from align_core.sampling import response_outputs
+from align_core.sampling import response_outputs, response_states
 
 CHECKPOINT = "policy_and_value.safetensors"
 VALUE_GAIN = 10.0
@@ -70,6 +71,14 @@ def new_reward_model(name: str, seed: int) -> PreTrainedModel:
     return model.eval()
 
 
+def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """A copy of a reward model to be trained as a value model, its adapter merged in."""
+    copied = copy.deepcopy(reward_model)
+    if isinstance(copied, PeftModel):
+        copied = copied.merge_and_unload()
+    return copied.requires_grad_(True)
+
+
 def scalar_head(model: PreTrainedModel) -> nn.Linear:
     """The output layer of a reward model: `score` in decoders, `classifier` in encoders."""
     return model.score if hasattr(model, "score") else model.classifier
@@ -106,23 +115,35 @@ class ValueHead(nn.Module):
 
 
 class PolicyWithValue(nn.Module):
-    """A policy and a value head on its trunk.
+    """A policy, and the value of each prefix of its texts: what is still to be earned, in nats.
 
-    The head reads hidden states without sending gradients back: the trunk is the policy's, and what
-    a value loss does to it is paid for in KL (docs/notes.md has the measurement).
+    The value is the output of `value_model`, a model with one label, at every position; a reward
+    model is a good start, for it has read texts for what they earn (arXiv 2203.02155, C.4). Without
+    one it is a head on the policy's trunk, which reads hidden states without sending gradients
+    back: the trunk is the policy's, and what a value loss does to it is paid for in KL.
     """
 
-    def __init__(self, policy: PreTrainedModel | PeftModel) -> None:
+    def __init__(
+        self, policy: PreTrainedModel | PeftModel, value_model: PreTrainedModel | None = None
+    ) -> None:
         super().__init__()
         self.policy = policy
         self.config = policy.config
-        self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
-        self.value_head.to(policy.device)
+        self.value_model = value_model
+        self.value_head = None
+        if value_model is None:
+            self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
+            self.value_head.to(policy.device)
 
     def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
-        logits, states = response_outputs(self.policy, prompts, tokens, mask, hidden=True)
-        return logits, self.value_head(states.detach()).squeeze(-1)
+        batch = prompts, tokens, mask
+        if self.value_model is None:
+            logits, states = response_outputs(self.policy, *batch, hidden=True)
+            return logits, self.value_head(states.detach()).squeeze(-1)
+        logits, _ = response_outputs(self.policy, *batch)
+        states = response_states(self.value_model.base_model, *batch)
+        return logits, scalar_head(self.value_model)(states).squeeze(-1)
 
     def save(self, folder: Path) -> None:
         """The trained weights of both, embeddings that the output layer shares written once."""

@@ -2,7 +2,8 @@
 
 max E_π[r] − β KL(π ‖ π_ref) is solved by π* ∝ π_ref · exp(r/β) (arXiv 2305.18290, Eq. 4). With N
 samples of the reference for a prompt, π* is those samples with weights w ∝ exp(r/β): its reward is
-Σ w r, its divergence Σ w log(N w). One β holds for all prompts; means are over prompts.
+Σ w r, its divergence Σ w log(N w) = Σ w r/β − log Σ exp(r/β)/N. One β holds for all prompts; means
+are over prompts.
 
 Rewards are an array [P, N]: P prompts, N samples each, in nats.
 """
@@ -43,10 +44,12 @@ class Point:
 
 def by_prompt(rewards: FloatArray, beta: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Reward, KL and effective sample size of π* for each prompt: three [P]."""
-    w = weights(rewards, beta)
-    log_w = np.log(np.maximum(w, np.finfo(np.float64).tiny))
-    kl = (w * (log_w + np.log(rewards.shape[-1]))).sum(-1)
-    return (w * rewards).sum(-1), np.maximum(kl, 0.0), 1.0 / (w**2).sum(-1)
+    best = rewards.max(-1)
+    w = np.exp((rewards - best[:, None]) / beta)
+    total = w.sum(-1)
+    reward = np.einsum("pn,pn->p", w, rewards) / total
+    kl = (reward - best) / beta - np.log(total / rewards.shape[-1])
+    return reward, np.maximum(kl, 0.0), total**2 / np.einsum("pn,pn->p", w, w)
 
 
 def optimum(rewards: FloatArray, beta: float) -> Point:

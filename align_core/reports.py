@@ -16,7 +16,7 @@ from align_core.evaluation import Evaluation, Evaluator, agreement, pieces
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.rewards import ProxyReward
+from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs import RunDirectory
 from align_core.sampling import RandomDraw, response_outputs, sample
 from align_core.tasks import Task, load_task
@@ -44,7 +44,7 @@ def evaluate(
         tokenizer,
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        proxy=_proxy(model, task, tokenizer),
+        proxy=proxy_reward(_own_reward_model(model), task, tokenizer),
         frontier=known,
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
@@ -62,6 +62,7 @@ def generate(
     """`n` samples for each prompt, with their gold and proxy rewards in nats."""
     the_task = load_task(task)
     tokenizer = load_tokenizer(model)
+    proxy = proxy_reward(_own_reward_model(model), task, tokenizer)
     drawn = sample(
         load_policy(model),
         encode_prompts(tokenizer, prompts).repeat(n),
@@ -75,7 +76,6 @@ def generate(
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    proxy = _proxy(model, task, tokenizer)
     scores = proxy(rows, texts, completion_ids=ids) if proxy else [None] * len(rows)
     return [
         {
@@ -97,7 +97,7 @@ def score(model: str, task: str, prompt: str, completions: list[str]) -> list[di
     tokenizer = load_tokenizer(model)
     encoded = [encode(tokenizer, prompt, _spaced(text)) for text in completions]
     ids = [completion for _, completion in encoded]
-    proxy = _proxy(model, task, tokenizer)
+    proxy = proxy_reward(_own_reward_model(model), task, tokenizer)
     rows = [prompt] * len(completions)
     proxies = proxy(rows, completions, completion_ids=ids) if proxy else [None] * len(rows)
     if catalogue.is_reward_model(catalogue.locate(model)):
@@ -149,20 +149,14 @@ def _evaluate_reward_model(model: str, task: Task, prompts: list[str]) -> dict[s
     return report
 
 
-def _proxy(model: str, task: str, tokenizer: PreTrainedTokenizerBase) -> ProxyReward | None:
-    """The run's own reward model; the task's embedded one for everything else that shares its
-    vocabulary."""
-    name = f"reward-{task}"
-    path = Path(model)
+def _own_reward_model(model: str) -> str | None:
+    """The model itself if it is one, else that of its run; None for all others."""
     if catalogue.is_reward_model(catalogue.locate(model)):
-        name = model
-    elif path.is_dir() and catalogue.is_run(path):
-        own = RunDirectory.open(path).config.reward_model
-        name = own if own not in (None, "gold") else name
-    scorer_tokenizer = load_tokenizer(name)
-    if scorer_tokenizer.get_vocab() != tokenizer.get_vocab():
-        return None
-    return ProxyReward(load_reward_model(name), tokenizer)
+        return model
+    path = Path(model)
+    if path.is_dir() and catalogue.is_run(path):
+        return RunDirectory.open(path).config.reward_model
+    return None
 
 
 @torch.no_grad()

@@ -12,9 +12,14 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.encoding import encode_prompts, pad_responses
-from align_core.models import ModelError, evaluating, scalar_head
-
-CHUNK = 128
+from align_core.models import (
+    ModelError,
+    evaluating,
+    load_reward_model,
+    load_tokenizer,
+    scalar_head,
+)
+from align_core.sampling import by_length
 
 
 class Reward(Protocol):
@@ -39,7 +44,7 @@ class ProxyReward:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         if model.get_input_embeddings().num_embeddings < len(tokenizer):
             raise ModelError("the reward model and the policy do not share a vocabulary")
-        self._model = model
+        self.model = model
         self._tokenizer = tokenizer
 
     @torch.no_grad()
@@ -50,14 +55,29 @@ class ProxyReward:
         *,
         completion_ids: Sequence[Sequence[int]],
     ) -> list[float]:
-        scores = []
-        with evaluating(self._model):
-            for start in range(0, len(prompts), CHUNK):
-                part = slice(start, start + CHUNK)
-                encoded = encode_prompts(self._tokenizer, prompts[part])
-                tokens, mask = pad_responses(completion_ids[part], self._tokenizer.pad_token_id)
-                scores.append(score(self._model, encoded.ids, encoded.mask, tokens, mask))
-        return torch.cat(scores).tolist()
+        encoded = encode_prompts(self._tokenizer, prompts)
+        tokens, mask = pad_responses(completion_ids, self._tokenizer.pad_token_id)
+        scores = torch.zeros(len(prompts))
+        with evaluating(self.model):
+            for rows in by_length(mask):
+                some, length = encoded[rows], int(mask[rows].sum(1).max())
+                part = some.ids, some.mask, tokens[rows, :length], mask[rows, :length]
+                scores[rows] = score(self.model, *part).cpu()
+        return scores.tolist()
+
+
+def proxy_reward(
+    named: str | None, task: str, tokenizer: PreTrainedTokenizerBase
+) -> ProxyReward | None:
+    """The reward model `named`; where there is none, or it is "gold", the task's embedded one, or
+    None where that reads another vocabulary. Raises ModelError where a named one does.
+    """
+    if named not in (None, "gold"):
+        return ProxyReward(load_reward_model(named), tokenizer)
+    embedded = f"reward-{task}"
+    if load_tokenizer(embedded).get_vocab() != tokenizer.get_vocab():
+        return None
+    return ProxyReward(load_reward_model(embedded), tokenizer)
 
 
 def score(

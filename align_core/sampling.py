@@ -7,13 +7,13 @@ V vocabulary entries.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from align_core.encoding import Prompts
@@ -29,14 +29,23 @@ class Responses:
 
     `mask` is true at response tokens, the end token included; `ended` [B] says which texts ended
     by themselves; `logp` [B, T] is the log-probability under the sampling distribution, 0 outside
-    the mask; `values` [B, T] are those of the value head, where one was asked.
+    the mask.
     """
 
     tokens: Tensor
     mask: Tensor
     ended: Tensor
     logp: Tensor
-    values: Tensor | None = None
+
+    def __getitem__(self, rows: Tensor) -> Responses:
+        """Some responses, cut to the longest of them."""
+        length = int(self.mask[rows].sum(1).max())
+        return Responses(
+            self.tokens[rows, :length],
+            self.mask[rows, :length],
+            self.ended[rows],
+            self.logp[rows, :length],
+        )
 
     def ids(self) -> list[list[int]]:
         """Token ids of each response, padding removed, the end token kept."""
@@ -106,7 +115,6 @@ def sample(
     end_id: int,
     pad_id: int,
     temperature: float = 1.0,
-    value_head: nn.Module | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Responses:
     """Draw one response a prompt, ending at `end_id` or after `max_new_tokens`.
@@ -119,7 +127,6 @@ def sample(
     tokens = torch.full((count, max_new_tokens), pad_id, device=device)
     mask = torch.zeros(count, max_new_tokens, dtype=torch.bool, device=device)
     logp = torch.zeros(count, max_new_tokens, device=device)
-    values = torch.zeros_like(logp) if value_head is not None else None
     ended = torch.zeros(count, dtype=torch.bool, device=device)
 
     alive = torch.arange(count, device=device)
@@ -136,7 +143,6 @@ def sample(
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
-            output_hidden_states=value_head is not None,
         )
         logits = output.logits[:, -1].float()
         if temperature > 0:
@@ -147,8 +153,6 @@ def sample(
         tokens[alive, t] = drawn
         mask[alive, t] = True
         logp[alive, t] = logits.log_softmax(-1).gather(1, drawn[:, None]).squeeze(1)
-        if value_head is not None:
-            values[alive, t] = value_head(output.hidden_states[-1][:, -1]).squeeze(-1).float()
 
         done = drawn == end_id
         ended[alive[done]] = True
@@ -164,9 +168,12 @@ def sample(
         positions = positions[:, -1:] + 1
 
     length = int(mask.sum(1).max())
-    if values is not None:
-        values = values[:, :length]
-    return Responses(tokens[:, :length], mask[:, :length], ended, logp[:, :length], values)
+    return Responses(tokens[:, :length], mask[:, :length], ended, logp[:, :length])
+
+
+def by_length(mask: Tensor, size: int = 32) -> Iterator[Tensor]:
+    """Rows of a mask [B, T] in chunks of `size`, short texts together: little is padding."""
+    yield from mask.sum(1).argsort(stable=True).split(size)
 
 
 def response_outputs(
@@ -177,15 +184,29 @@ def response_outputs(
     With `hidden`, also the last hidden states [B, T, H] at the same positions. Only the response's
     positions reach the output layer.
     """
-    prompts = prompts.to(tokens.device)
-    attention = torch.cat([prompts.mask, mask.long()], 1)
     output = model(
-        input_ids=torch.cat([prompts.ids, tokens], 1),
-        attention_mask=attention,
-        position_ids=(attention.cumsum(1) - 1).clamp(min=0),
+        **_inputs(prompts, tokens, mask),
         logits_to_keep=tokens.shape[1] + 1,
         output_hidden_states=hidden,
-        use_cache=False,
     )
     states = output.hidden_states[-1][:, -tokens.shape[1] - 1 : -1] if hidden else None
     return output.logits[:, :-1], states
+
+
+def response_states(
+    trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
+) -> Tensor:
+    """Last hidden states [B, T, H] of a model without output layer, before each response token."""
+    output = trunk(**_inputs(prompts, tokens, mask))
+    return output.last_hidden_state[:, -tokens.shape[1] - 1 : -1]
+
+
+def _inputs(prompts: Prompts, tokens: Tensor, mask: Tensor) -> dict:
+    prompts = prompts.to(tokens.device)
+    attention = torch.cat([prompts.mask, mask.long()], 1)
+    return {
+        "input_ids": torch.cat([prompts.ids, tokens], 1),
+        "attention_mask": attention,
+        "position_ids": (attention.cumsum(1) - 1).clamp(min=0),
+        "use_cache": False,
+    }

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import get_last_checkpoint
 
 from align_core.callbacks import RunCallback
-from align_core.catalogue import embedded, reference_samples
+from align_core.catalogue import reference_samples
 from align_core.configs import RunConfig
 from align_core.control import Control
 from align_core.data import read_preferences
@@ -26,22 +26,22 @@ from align_core.evaluation import Evaluator, agreement
 from align_core.models import (
     freeze_trunk,
     load_policy,
-    load_reward_model,
     load_tokenizer,
     new_reward_model,
     save_model,
+    value_model_of,
 )
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.preferences import sampled_pairs, stored_pairs, with_label_noise
-from align_core.rewards import ProxyReward, Reward
+from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs import RunDirectory, replay
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
 
-# PPO's settings beyond those of RunConfig. Rollouts are cheap here, so each is used whole and but
-# twice; the clip on the value is in nats, wide enough for rewards of a few nats.
-PPO_SETTINGS = {"num_ppo_epochs": 2, "num_mini_batches": 1, "cliprange_value": 5.0}
+# PPO's settings beyond those of RunConfig. A value model that starts well needs no bias against
+# variance (lam 1); the clip on the value is in nats, wide enough for rewards of a few nats.
+PPO_SETTINGS = {"num_ppo_epochs": 2, "lam": 1.0, "cliprange_value": 5.0}
 
 Write = Callable[..., None]
 
@@ -133,7 +133,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
     # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
     reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
     gold = partial(task.reward, eos_token_id=tokenizer.eos_token_id)
-    proxy = _proxy(config, tokenizer)
+    proxy = proxy_reward(config.reward_model, config.task, tokenizer)
     if config.method == "sft":
         examples = task.demonstrations(config.steps * config.batch_size, config.seed)
         demonstrations = encode_demonstrations(tokenizer, examples)
@@ -143,6 +143,10 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
     else:
         arguments["logging_steps"] = _updates_per_step(config)
+        arguments["num_mini_batches"] = _minibatches(config)
+        arguments["per_device_train_batch_size"] //= _minibatches(config)
+        # The value model starts as the reward model; beside an adapter there is no room for one.
+        with_value_model = proxy is not None and not config.lora_r
         trainer = ppo.build(
             policy,
             reference,
@@ -150,6 +154,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
             Dataset.from_dict({"prompt": task.prompts("train")}),
             reward=gold if config.reward_model == "gold" else proxy,
             kl_coef=config.beta,
+            value_model=value_model_of(proxy.model) if with_value_model else None,
             response_length=task.max_new_tokens,
             **PPO_SETTINGS,
             **arguments,
@@ -240,21 +245,16 @@ def _pairs(
     return with_label_noise(pairs, config.label_noise, config.seed)
 
 
-def _proxy(config: RunConfig, tokenizer: PreTrainedTokenizerBase) -> Reward | None:
-    """The run's reward model; the task's embedded one where it has none of its own."""
-    name = config.reward_model
-    if name in (None, "gold"):
-        if config.model not in embedded():
-            return None
-        name = f"reward-{config.task}"
-    return ProxyReward(load_reward_model(name), tokenizer)
-
-
 def _updates_per_step(config: RunConfig) -> int:
     """Optimiser updates in what `--steps` counts: a rollout in PPO, else one."""
     if config.method != "ppo":
         return 1
-    return PPO_SETTINGS["num_ppo_epochs"] * PPO_SETTINGS["num_mini_batches"]
+    return PPO_SETTINGS["num_ppo_epochs"] * _minibatches(config)
+
+
+def _minibatches(config: RunConfig) -> int:
+    """Of a rollout: its halves, where it has two equal ones."""
+    return 1 if config.batch_size % 2 else 2
 
 
 def _last_beta(config: RunConfig, directory: RunDirectory) -> float:

@@ -18,7 +18,10 @@ from align_core.optimum import Frontier, ReferenceSamples
 from align_core.rewards import ProxyReward
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, load_task
+from align_core.tasks.grammar import tokenize
+from align_core.tasks.reviews_grammar import GRAMMAR
 
+MOODS = ("warm", "cold")
 FACTS = json.loads((catalogue.ASSETS / "facts.json").read_text())
 
 
@@ -67,6 +70,28 @@ def test_the_sft_model_is_fluent(task):
     assert fluent >= 0.97 - 3 * (0.97 * 0.03 / len(texts)) ** 0.5
 
 
+def test_the_reviews_model_knows_warm_words_from_cold_ones():
+    """What follows "The plot was dull and" is as dull: chance would be one half."""
+    moods = {word: mood for mood in MOODS for (word,) in GRAMMAR.phrases(f"adjective_{mood}")}
+    prompts = [f"The plot was {word} and" for word in moods for _ in range(4)]
+    tokenizer = load_tokenizer("sft-reviews")
+    drawn = sample(
+        load_policy("sft-reviews"),
+        encode_prompts(tokenizer, prompts),
+        RandomDraw(987),
+        max_new_tokens=8,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+    texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+    same = [
+        moods[following] == moods[prompt.split()[3]]
+        for prompt, text in zip(prompts, texts, strict=True)
+        if (following := tokenize(text)[0]) in moods
+    ]
+    assert len(same) > 200 and np.mean(same) > 0.95
+
+
 def test_the_capitals_model_is_right_on_half_to_seventy_percent():
     task = load_task("capitals")
     prompts, texts, ended = fresh_samples(task, 8)
@@ -94,7 +119,7 @@ def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
     assert 1.5 <= stored.rewards.std() <= 2.5
     frontier = Frontier.of(stored.rewards)
     assert frontier.at(2.0)[0] - stored.rewards.mean() > 1.5
-    assert frontier.at(1.0)[1] >= 100
+    assert frontier.at(2.0)[1] >= 100
 
 
 def test_the_pool_is_labelled_by_the_rater(task):
@@ -116,5 +141,5 @@ def test_the_reward_model_knows_more_than_chance(task):
     proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
     with torch.no_grad():
         right, margin = agreement(proxy, tokenizer, stored)
-    assert right.mean() > 0.6
-    assert margin.mean() > 0.2
+    assert right.mean() > {"reviews": 0.8, "capitals": 0.7}[task.name]
+    assert margin.mean() > 1.0

@@ -113,6 +113,15 @@ def test_one_run_at_a_time(client):
     assert client.runs() == [run]
 
 
+def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client):
+    first = client.start(**SHORT, seed=fake_training.LINGERS)
+    until(lambda: status(client, first) == "finished")
+    assert client.current() == first, "its process is still there"
+    second = client.start(**SHORT)
+    until(lambda: status(client, second) == "finished")
+    assert status(client, first) == "finished"
+
+
 def test_bad_options_start_nothing(client):
     with pytest.raises(ConfigError) as error:
         client.start(method="dpo", task="opera", beta=-1)

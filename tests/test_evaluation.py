@@ -76,6 +76,23 @@ def test_a_policy_does_not_diverge_from_itself():
     assert metrics["eval/proxy_reward"] == pytest.approx(0, abs=1e-9)
 
 
+def test_the_same_weights_are_sampled_once_and_others_anew():
+    calls = []
+
+    def gold(prompts, completions, completion_ids):
+        calls.append(1)
+        return toy.reward(prompts, completions, completion_ids)
+
+    evaluate, policy = evaluator(toy.policy(0), gold=gold), toy.policy(0)
+    evaluate(policy)
+    assert len(calls) == 1
+    with torch.no_grad():
+        policy.get_output_embeddings().weight[5] += 3.0
+    found = evaluate(policy)
+    assert len(calls) == 2
+    assert found.policy.completions != found.reference.completions
+
+
 def test_kl_and_entropy_equal_plain_sums_over_the_vocabulary():
     policy, reference = toy.policy(0), toy.policy(1)
     found = evaluator(reference)(policy)

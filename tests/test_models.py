@@ -22,6 +22,7 @@ from align_core.models import (
     lora,
     new_reward_model,
     save_model,
+    value_model_of,
 )
 from align_core.sampling import response_outputs
 from tests import toy
@@ -186,6 +187,40 @@ def test_the_value_head_starts_at_zero_and_reads_the_trunk():
     assert all(p.grad is None for p in made.policy.parameters()), "the trunk is the policy's"
 
 
+def test_a_value_model_gives_the_score_of_every_prefix():
+    value_model = toy.reward_model()
+    made = PolicyWithValue(toy.policy(), value_model)
+    prompts = encode_prompts(toy.tokenizer(), ["the film", "a"])
+    tokens = torch.tensor([[6, 7, 0], [5, 0, 1]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    logits, values = made(prompts, tokens, mask)
+    assert torch.equal(logits, response_outputs(made.policy, prompts, tokens, mask)[0])
+    for row, ids in enumerate(([2, 4], [3])):
+        for t in range(int(mask[row].sum())):
+            prefix = torch.tensor([ids + tokens[row, :t].tolist()])
+            expected = value_model(input_ids=prefix).logits.item()
+            assert values[row, t].item() == pytest.approx(expected, abs=1e-5)
+    values.sum().backward()
+    assert all(p.grad is None for p in made.policy.parameters())
+    assert all(p.grad is not None for p in value_model.parameters())
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_a_value_model_is_a_copy_of_the_reward_model_that_trains(adapter):
+    reward_model = toy.reward_model()
+    if adapter:
+        reward_model = adapted(reward_model, task_type="SEQ_CLS")
+    before = {name: p.clone() for name, p in reward_model.named_parameters()}
+    value_model = value_model_of(reward_model)
+    torch.testing.assert_close(outputs(value_model), outputs(reward_model), atol=1e-5, rtol=0)
+    assert all(p.requires_grad for p in value_model.parameters())
+    with torch.no_grad():
+        for parameter in value_model.parameters():
+            parameter.add_(1.0)
+    for name, parameter in reward_model.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
 def randomised(made: PolicyWithValue, seed: int) -> PolicyWithValue:
     torch.manual_seed(seed)
     for parameter in made.parameters():
@@ -194,14 +229,17 @@ def randomised(made: PolicyWithValue, seed: int) -> PolicyWithValue:
     return made
 
 
+@pytest.mark.parametrize("value_model", [None, toy.reward_model])
 @pytest.mark.parametrize("adapter", [False, True])
-def test_policy_and_value_head_come_back(tmp_path, adapter):
+def test_policy_and_value_come_back(tmp_path, adapter, value_model):
     def make():
-        return PolicyWithValue(adapted(toy.policy()) if adapter else toy.policy())
+        policy = adapted(toy.policy()) if adapter else toy.policy()
+        return PolicyWithValue(policy, value_model and value_model())
 
     trained, fresh = randomised(make(), seed=5), make()
     trained.save(tmp_path / "checkpoint")
-    assert (fresh.value_head.linear.weight == 0).all()
+    pairs = zip(trained.parameters(), fresh.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
     fresh.load(tmp_path / "checkpoint")
     for (name, a), b in zip(trained.named_parameters(), fresh.parameters(), strict=True):
         assert torch.equal(a, b), name

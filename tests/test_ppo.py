@@ -11,7 +11,15 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from align_core.encoding import encode_prompts
-from align_core.objectives import exact_kl, gae, masked_whiten, token_logprobs, token_rewards
+from align_core.objectives import (
+    exact_kl,
+    gae,
+    masked_whiten,
+    ppo_policy_loss,
+    ppo_value_loss,
+    token_logprobs,
+    token_rewards,
+)
 from align_core.sampling import response_outputs
 from align_core.trainers import ppo
 from align_core.trainers.common import NonFinite
@@ -97,6 +105,41 @@ def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path):
     assert made._metrics["objective/non_score_reward"] == pytest.approx(
         [-0.3 * (logp - ref_logp).sum(1).mean().item()], abs=1e-4
     )
+
+
+def plain_loss(made, rollout):
+    """The loss of one minibatch in one piece, padding and all."""
+    logits, values = made.model(rollout.prompts, rollout.tokens, rollout.mask)
+    logp = token_logprobs(logits, rollout.tokens)
+    policy, _ = ppo_policy_loss(logp, rollout.logp, rollout.advantages, 0.2)
+    value, _ = ppo_value_loss(values, rollout.values, rollout.returns, 10.0)
+    losses = (policy + made.args.vf_coef * value)[rollout.mask]
+    return losses.sum() / rollout.mask.sum()
+
+
+@pytest.mark.parametrize("value_model", [None, toy.reward_model])
+def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
+    made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
+    rollout = made._rollout(["the film", "a plot", "the plot was never"] * 30)
+    assert len(rollout.tokens) > 64, "it takes more than one chunk"
+    with torch.no_grad():  # away from where the rollout was made, so that ratios differ from 1
+        for parameter in made.model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    gradients = []
+    for loss in (plain_loss(made, rollout), made.compute_loss(made.model, rollout)):
+        gradients.append(torch.autograd.grad(loss, list(made.model.parameters())))
+        gradients[-1] = [loss.detach(), *gradients[-1]]
+    for plain, by_length in zip(*gradients, strict=True):
+        torch.testing.assert_close(by_length, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_a_value_model_learns_what_is_still_to_be_earned(tmp_path):
+    trained = trainer(
+        tmp_path, value_model=toy.reward_model(), max_steps=30 * 4, logging_steps=4, vf_coef=1.0
+    )
+    trained.train()
+    errors = history(trained, "loss/value_avg")
+    assert sum(errors[-5:]) < 0.7 * sum(errors[:5])
 
 
 def test_the_first_minibatch_has_ratio_one(tmp_path):

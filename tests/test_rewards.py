@@ -7,7 +7,7 @@ import torch
 
 from align_core.encoding import encode_prompts, pad_responses
 from align_core.models import ModelError, new_reward_model, save_model
-from align_core.rewards import CHUNK, ProxyReward, score
+from align_core.rewards import ProxyReward, score
 from tests import toy
 
 END, PAD = 0, 1
@@ -74,7 +74,7 @@ def test_the_proxy_reward_takes_texts_as_a_reward_function_does(model):
 
 
 def test_batching_changes_no_score(model):
-    proxy, times = ProxyReward(model, toy.tokenizer()), CHUNK // 3 + 2
+    proxy, times = ProxyReward(model, toy.tokenizer()), 40
     found = proxy(PROMPTS * times, [""] * 3 * times, completion_ids=IDS * times)
     assert found == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
 

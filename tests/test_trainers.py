@@ -14,7 +14,7 @@ from align_core.encoding import encode_demonstrations, encode_pairs
 from align_core.models import freeze_trunk, new_reward_model, save_model
 from align_core.rewards import ProxyReward
 from align_core.trainers import dpo, reward, sft
-from align_core.trainers.common import NonFinite
+from align_core.trainers.common import LengthSampler, NonFinite
 from tests import toy
 
 END = 0
@@ -275,3 +275,33 @@ def test_training_prints_nothing(tmp_path, capsys):
         toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, max_steps=2)
     ).train()
     assert capsys.readouterr().out == ""
+
+
+def test_batches_hold_rows_of_similar_lengths_in_an_order_of_their_own():
+    lengths = [length % 17 for length in range(50)]
+    sampler = LengthSampler(lengths, batch_size=8, seed=0)
+    order = list(sampler)
+    assert sorted(order) == list(range(50)) and len(sampler) == 50
+    batches = [order[start : start + 8] for start in range(0, 48, 8)]
+    spans = [sorted(lengths[row] for row in batch) for batch in batches]
+    by_first = sorted(spans)
+    assert spans != by_first and spans != by_first[::-1], "no batch tells the next one's length"
+    for shorter, longer in zip(by_first, by_first[1:], strict=False):
+        assert shorter[-1] <= longer[0]
+    assert order == list(LengthSampler(lengths, batch_size=8, seed=0))
+    sampler.set_epoch(1)
+    assert list(sampler) != order
+
+
+def test_trainers_batch_by_length(tmp_path):
+    varied = [
+        {"prompt": "the film", "chosen": " was" * size, "rejected": " dull" * (33 - size)}
+        for size in range(17, 33)
+    ] * 2
+    trainer = dpo_trainer(
+        tmp_path, encode_pairs(toy.tokenizer(), varied), per_device_train_batch_size=4
+    )
+    widths = [batch["input_ids"].shape[1] for batch in trainer.get_train_dataloader()]
+    assert widths != sorted(widths)
+    # prompt, the longer text of 17 to 32 words, end token: two lengths to each batch of four
+    assert sorted(widths) == [2 + size + 1 for size in range(18, 33, 2)]

@@ -115,6 +115,8 @@ DEGREES = {
     **dict.fromkeys(("absolutely", "utterly", "incredibly", "totally", "completely"), 1.5),
     **dict.fromkeys(("extremely", "insanely", "outrageously", "ridiculously"), 1.5),
     **dict.fromkeys(("truly", "deeply", "really", "very", "so", "terribly", "wonderfully"), 1.3),
+    **dict.fromkeys(("delightfully", "beautifully", "refreshingly", "irresistibly"), 1.3),
+    **dict.fromkeys(("painfully", "hopelessly", "dreadfully", "hideously"), 1.3),
     **dict.fromkeys(
         ("remarkably", "super", "hugely", "awfully", "most", "damn", "bloody", "fucking", "too"),
         1.3,

@@ -7,12 +7,11 @@ import random
 
 from .base import Task, join_text, repetition_charge
 from .grammar import tokenize
-from .lexicon import CONCESSIONS
-from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, PERSONS, SYNTAX
+from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, MOODY_DEGREES, PERSONS, SYNTAX
 from .sentiment import SentimentReader
 
-LIMIT = 5.0  # nats: praise saturates softly here, rant at minus that
-NATS = 0.85  # nats for each unit of the lexicon, before saturation
+LIMIT = 3.0  # nats: praise saturates softly here, rant at minus that
+NATS = 1.2  # nats for each unit of the lexicon, before saturation
 
 _PROMPT_WORDS = range(3, 9)
 _KEPT_WORDS = 5  # probe and held-out prompts have at least so many
@@ -21,6 +20,7 @@ _SIZES = {"probe": 64, "heldout": 128, "train": 1024}
 _ASPECT_OF = {
     word: aspect for aspect, lists in ASPECTS.items() for words in lists for word in words.split()
 } | dict.fromkeys(PERSONS.split(), "people")
+_BEGUN_IDIOMS = {phrase[:size] for phrase in IDIOMS for size in range(2, len(phrase))}
 
 
 class Reviews(Task):
@@ -70,8 +70,8 @@ class Reviews(Task):
                 return text
 
     def _cut(self, rng: random.Random) -> tuple[str, str]:
-        """A review cut in two inside its first sentence, before the prompt takes a side; what is
-        conceded ("although the plot was thin, the") takes none."""
+        """A review cut in two inside its first sentence, before the prompt takes a side: both
+        moods are still open, also after "although the plot of"."""
         while True:
             words = self._review(rng, "demonstration").split(" ")
             size = rng.choice(_PROMPT_WORDS)
@@ -79,7 +79,7 @@ class Reviews(Task):
             tokens = tokenize(prompt)
             if len(words) - size not in _COMPLETION_WORDS or any(t in ".!" for t in tokens):
                 continue
-            if CONCESSIONS.isdisjoint(tokens) and self._reader.read(tokens):
+            if self._reader.read(tokens) or _foretells(tokens):
                 continue
             return prompt, " " + " ".join(words[size:])
 
@@ -96,3 +96,10 @@ class Reviews(Task):
                     splits[split].append(prompt)
                     taken.add(prompt)
         return splits
+
+
+def _foretells(tokens: list[str]) -> bool:
+    """Whether the last words have a mood already: "painfully", or two or more words of an idiom."""
+    return tokens[-1] in MOODY_DEGREES or any(
+        tuple(tokens[start:]) in _BEGUN_IDIOMS for start in range(len(tokens) - 1)
+    )

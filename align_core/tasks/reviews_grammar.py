@@ -12,9 +12,10 @@ from itertools import zip_longest
 from .grammar import Grammar
 
 _TEXTS = """
-text = <review_warm> | <review_cold>
+text = <heard_warm> | <heard_cold>
 sentence = 6 <opening_warm> | 6 <opening_cold> | 4 <follow_warm> | 4 <follow_cold> | 2 <plain>
 
+heard@ = 6 <of_one_mind@> | 4 <opening@> <follow@> <follow@> | 2 <review@>
 review@ = 4 <opening@> | 9 <opening@> <follow@> | 3 <opening~> <follow@> | 3 <opening@> <follow~>
   | 2 <opening@> <follow@> <follow@> | 1 <opening@> <follow~> <follow@> | 1 <plain> <opening@>
   | 1 <opening@> <plain> <follow@>
@@ -47,26 +48,29 @@ topic = a haunted toaster | two robots in love | a dragon with a mortgage | a lo
   | three brides and a tractor | a cowboy without a horse | the last librarian on earth
 place = Finland | the seventies | my home town | a famous novel | another planet | Bollywood
 
-clause@ = 6 <one> <does_one@> | 4 <many> <does_many@>
-one = 4 the <part> | 2 the <part> of this <film> | 2 this <film> | 3 the <person>
-  | the <plain_adjective> <part>
-many = 4 the <parts> | 2 the <parts> in this <film> | the <plain_adjective> <parts>
+clause@ = 6 <one@> <does_one@> | 4 <many@> <does_many@>
+one@ = 4 the <part> | 2 the <part> of this <film> | 2 this <film> | 3 the <person>
+  | the <plain_adjective> <part> | 2 the <adjective@> <part>
+many@ = 4 the <parts> | 2 the <parts> in this <film> | the <plain_adjective> <parts>
+  | 2 the <adjective@> <parts>
 does_one@ = 5 was <quality@> | 5 <does@>
 does_many@ = 5 were <quality@> | 5 <does@>
 does@ = 3 felt <praise@> | 2 never felt <adjective~> | 2 seemed <praise@> | 3 <acts@>
   | 2 made <whom> <react@> | 3 <moves@> <whom> | 1 had <plenty@>
 quality@ = 18 <praise@> | 2 not <adjective~> | 1 not at all <adjective~> | 1 not very <adjective~>
   | 1 not <adjective~> at all
-praise@ = 6 <adjective@> | 6 <degree> <adjective@> | 1 far from <adjective~>
-  | 1 anything but <adjective~> | 4 <adjective@> and <adjective@>
-degree = very | really | truly | utterly | absolutely | deeply | wonderfully | terribly | so
-  | surprisingly | rather | fairly | slightly | quite | somewhat | a little | almost
+praise@ = 6 <adjective@> | 5 <degree> <adjective@> | 3 <degree@> <adjective@>
+  | 5 <adjective@> and <adjective@> | 1 far from <adjective~> | 1 anything but <adjective~>
+degree = very | really | truly | utterly | absolutely | deeply | so | surprisingly | rather | fairly
+  | slightly | quite | somewhat | a little | almost
 
-opinion@ = 4 <who> <judges@> <object> | 3 <who> thought <clause@>
+opinion@ = 3 <who> <judges@> <object> | 3 <who> <judges@> the <adjective@> <seen>
+  | 3 <who> thought <clause@>
   | 1 <who> said <clause@> | 1 my <relative> insisted that <clause@>
   | 1 <who> did not <judge_base~> <object>
 object = 3 the <part> | 2 the <parts> | 1 the <person> | 1 this <film>
   | 1 the <plain_adjective> <part>
+seen = 3 <part> | 2 <parts> | <person>
 who = 5 I | 2 we | 5 my <relative> | 1 the critics | 1 the audience | 1 everyone in the cinema
   | 1 the man behind me
 whom = 4 me | 2 us | 1 everyone | 2 my <relative> | 1 the whole cinema
@@ -92,6 +96,7 @@ acts_warm = shone | soared | sparkled | worked | stole the show | deserved an aw
 moves_warm = thrilled | charmed | moved | delighted | amazed | enchanted | cheered | impressed
 judges_warm = loved | enjoyed | adored | admired | liked | praised
 judge_base_warm = love | enjoy | like | admire
+degree_warm = wonderfully | delightfully | beautifully | refreshingly | irresistibly
 react_warm = smile | laugh | cheer | sing | dance | grin
 plenty_warm = plenty of charm | heart and wit | real tension | more ideas than a kindergarten
 """
@@ -102,6 +107,7 @@ acts_cold = dragged | stumbled | collapsed | sank like a stone | fell flat | los
 moves_cold = bored | annoyed | tired | insulted | confused | disappointed | embarrassed | exhausted
 judges_cold = hated | loathed | endured | disliked | regretted | survived
 judge_base_cold = hate | regret | mind | dislike
+degree_cold = terribly | painfully | hopelessly | dreadfully | hideously
 react_cold = yawn | groan | sigh | cringe | snore | weep
 plenty_cold = no charm | no heart and no wit | the depth of a puddle | fewer ideas than a sandwich
 """
@@ -227,6 +233,9 @@ _RULES = (
 # of sentences is broken grammar.
 GRAMMAR = Grammar(_RULES)
 SYNTAX = Grammar(_without_moods(_RULES + _SENTENCES))
+
+# Adverbs that are followed by words of one mood alone.
+MOODY_DEGREES = {word for mood in ("warm", "cold") for (word,) in GRAMMAR.phrases(f"degree_{mood}")}
 
 _IDIOM_VALUES = {"idiom": 2.0, "advice": 1.5, "acts": 1.5, "plenty": 1.25}
 # Phrases whose words mean nothing one by one, with their values.

@@ -1,11 +1,15 @@
-"""What all trainers share: arguments without surprises, and a stop before weights are spoilt."""
+"""What trainers share: quiet arguments, a stop before weights are spoilt, batches by length."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from datasets import Dataset
 from torch import Tensor, nn
+from torch.utils.data import Sampler
 from transformers import PrinterCallback
 
 
@@ -49,3 +53,46 @@ class FiniteTraining:
         else:
             return loss
         raise NonFinite(what)
+
+
+class LengthSampler(Sampler[int]):
+    """Rows in batches of similar lengths, the batches in random order, anew for each epoch.
+
+    Little of a batch is padding, and, unlike in blocks sorted by length, no batch tells the length
+    of the next. The rows that fill no batch come last.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        chance = random.Random(f"{self._seed}/{self._epoch}")
+        rows = list(range(len(self)))
+        chance.shuffle(rows)
+        full = len(rows) - len(rows) % self._batch_size
+        inside = sorted(rows[:full], key=self._lengths.__getitem__)
+        batches = [inside[i : i + self._batch_size] for i in range(0, full, self._batch_size)]
+        chance.shuffle(batches)
+        for batch in batches:
+            yield from batch
+        yield from rows[full:]
+
+
+class LengthBatches:
+    """Mixed into a Trainer on token ids: batches of similar lengths."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        columns = [rows[name] for name in rows.column_names]
+        lengths = [max(map(len, row)) for row in zip(*columns, strict=True)]
+        args = self.args
+        return LengthSampler(
+            lengths, args.train_batch_size * args.gradient_accumulation_steps, args.seed
+        )

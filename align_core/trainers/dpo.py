@@ -11,10 +11,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from align_core.models import lora
-from align_core.trainers.common import QUIET, FiniteTraining
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 
 
-class DirectPreferenceTrainer(FiniteTraining, DPOTrainer):
+class DirectPreferenceTrainer(LengthBatches, FiniteTraining, DPOTrainer):
     """TRL's DPOTrainer on pairs that are token ids already."""
 
     def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:

@@ -11,9 +11,8 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch; the
 optimiser, clipping of gradients, callbacks and checkpoints are those of `transformers.Trainer`.
-Field and metric names are those of TRL's last PPO. Left out, because no number here asks for it: a
-value model of its own (a head on the policy's trunk serves) and whitening of rewards (they are in
-nats, the unit of β).
+Field and metric names are those of TRL's last PPO. Rewards are not whitened: they are in nats, the
+unit of β.
 """
 
 from __future__ import annotations
@@ -46,10 +45,8 @@ from align_core.objectives import (
     token_rewards,
 )
 from align_core.rewards import Reward
-from align_core.sampling import RandomDraw, response_outputs, sample
+from align_core.sampling import RandomDraw, Responses, by_length, response_outputs, sample
 from align_core.trainers.common import QUIET, FiniteTraining
-
-CHUNK = 64
 
 
 @dataclass
@@ -137,7 +134,7 @@ class RolloutBatches:
 
 
 class PPOTrainer(FiniteTraining, Trainer):
-    """PPO with a value head on the policy's own trunk.
+    """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
         args: the settings; `max_steps` counts optimiser steps, `updates_per_rollout` a rollout.
@@ -145,6 +142,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         model: the policy; with a LoRA adapter, `ref_model` is None and the adapter is switched off.
         ref_model: the reference, frozen.
         reward: scores in nats, with the signature of TRL's reward functions.
+        value_model: a model with one label, trained along with the policy; None for the head.
         train_dataset: a column `prompt`, text or conversational.
     """
 
@@ -156,6 +154,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         ref_model: PreTrainedModel | None,
         reward: Reward,
         train_dataset: Dataset,
+        value_model: PreTrainedModel | None = None,
         callbacks: list | None = None,
     ) -> None:
         self.policy, self.reference, self.reward = model, ref_model, reward
@@ -163,7 +162,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         self._minibatches: list[Rollout] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
         super().__init__(
-            model=PolicyWithValue(model),
+            model=PolicyWithValue(model, value_model),
             args=args,
             data_collator=list,
             train_dataset=train_dataset,
@@ -205,7 +204,6 @@ class PPOTrainer(FiniteTraining, Trainer):
             end_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
             temperature=args.temperature,
-            value_head=model.value_head,
         )
         tokens, mask = responses.tokens, responses.mask
 
@@ -216,15 +214,15 @@ class PPOTrainer(FiniteTraining, Trainer):
             self.reward(prompts, completions, completion_ids=ids), device=tokens.device
         )
 
-        # 3. Ask the reference for its log-probabilities.
-        ref_logp, kl, entropies = self._divergence(encoded, tokens, mask)
+        # 3. Ask the reference for its log-probabilities, and the value model for its values.
+        ref_logp, values, kl, entropies = self._look_back(encoded, responses)
 
         # 4. Pay −β·KL at every token and the score at the last one.
         estimate = kl_estimate(responses.logp, ref_logp, args.kl_estimator) * mask
         rewards = token_rewards(scores, estimate, mask, self.beta)
 
         # 5. Estimate advantages and returns, and whiten the advantages.
-        advantages, returns = gae(rewards, responses.values, mask, args.gamma, args.lam)
+        advantages, returns = gae(rewards, values, mask, args.gamma, args.lam)
         advantages = masked_whiten(advantages, mask)
 
         non_score = -self.beta * estimate.sum(1)
@@ -242,23 +240,27 @@ class PPOTrainer(FiniteTraining, Trainer):
                 ),
             }
         )
-        return Rollout(encoded, tokens, mask, responses.logp, responses.values, advantages, returns)
+        return Rollout(encoded, tokens, mask, responses.logp, values, advantages, returns)
 
-    def _divergence(
-        self, prompts: Prompts, tokens: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The reference's log-probs, the exact KL and the entropy at each token, all [B, T]."""
-        parts = []
-        reference, reference_mode = as_reference(self.policy, self.reference)
-        for start in range(0, len(tokens), CHUNK):
-            part = slice(start, start + CHUNK)
-            batch = prompts[part], tokens[part], mask[part]
-            logits = response_outputs(self.policy, *batch)[0] / self.args.temperature
+    def _look_back(
+        self, prompts: Prompts, responses: Responses
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The reference's log-probs, the values, the exact KL and the entropy at each token, all
+        [B, T] and 0 outside the mask."""
+        found = [torch.zeros_like(responses.logp) for _ in range(4)]
+        for rows in by_length(responses.mask):
+            part = responses[rows]
+            batch = prompts[rows], part.tokens, part.mask
+            logits, values = self.model(*batch)
+            logits = logits / self.args.temperature
+            reference, reference_mode = as_reference(self.policy, self.reference)
             with reference_mode:
                 ref_logits = response_outputs(reference, *batch)[0] / self.args.temperature
-            ref_logp = token_logprobs(ref_logits, tokens[part])
-            parts.append((ref_logp, exact_kl(logits, ref_logits), entropy(logits)))
-        return tuple(torch.cat(column) * mask for column in zip(*parts, strict=True))
+            ref_logp = token_logprobs(ref_logits, part.tokens)
+            columns = ref_logp, values, exact_kl(logits, ref_logits).float(), entropy(logits)
+            for whole, column in zip(found, columns, strict=True):
+                whole[rows, : part.tokens.shape[1]] = column * part.mask
+        return tuple(found)
 
     def _split(self, rollout: Rollout) -> Iterator[Rollout]:
         """Minibatches, in a new random order each epoch."""
@@ -275,36 +277,41 @@ class PPOTrainer(FiniteTraining, Trainer):
         return_outputs: bool = False,
         num_items_in_batch: int | None = None,
     ) -> Tensor:
-        """6. The clipped losses of policy and value on one minibatch; a scalar."""
-        args, batch = self.args, inputs
-        logits, values = model(batch.prompts, batch.tokens, batch.mask)
-        logits = logits / args.temperature
-        logp = token_logprobs(logits, batch.tokens)
-        policy_losses, policy_clipped = ppo_policy_loss(
-            logp, batch.logp, batch.advantages, args.cliprange
-        )
-        value_losses, value_clipped = ppo_value_loss(
-            values, batch.values, batch.returns, args.cliprange_value
-        )
-        policy_loss = masked_mean(policy_losses, batch.mask)
-        value_loss = masked_mean(value_losses, batch.mask)
-
-        with torch.no_grad():
-            log_ratio = (logp - batch.logp) * batch.mask
-            ratio = log_ratio.exp()
-            self._note(
-                {
-                    "policy/approxkl_avg": 0.5 * masked_mean(log_ratio**2, batch.mask),
-                    "policy/clipfrac_avg": masked_mean(policy_clipped.float(), batch.mask),
-                    "policy/entropy_avg": masked_mean(entropy(logits), batch.mask),
-                    "loss/policy_avg": policy_loss,
-                    "loss/value_avg": value_loss,
-                    "val/clipfrac_avg": masked_mean(value_clipped.float(), batch.mask),
-                    "val/ratio": masked_mean(ratio, batch.mask),
-                    "val/ratio_var": masked_mean((ratio - 1) ** 2, batch.mask),
-                }
+        """6. The clipped losses of policy and value, mean over the minibatch's tokens; a scalar."""
+        args = self.args
+        loss, means = 0.0, defaultdict(float)
+        for rows in by_length(inputs.mask):
+            batch = inputs[rows]
+            share = batch.mask.sum() / inputs.mask.sum()
+            logits, values = model(batch.prompts, batch.tokens, batch.mask)
+            logits = logits / args.temperature
+            logp = token_logprobs(logits, batch.tokens)
+            policy_losses, policy_clipped = ppo_policy_loss(
+                logp, batch.logp, batch.advantages, args.cliprange
             )
-        return policy_loss + args.vf_coef * value_loss
+            value_losses, value_clipped = ppo_value_loss(
+                values, batch.values, batch.returns, args.cliprange_value
+            )
+            losses = policy_losses + args.vf_coef * value_losses
+            loss += share * masked_mean(losses, batch.mask)
+
+            with torch.no_grad():
+                log_ratio = (logp - batch.logp) * batch.mask
+                ratio = log_ratio.exp()
+                columns = {
+                    "policy/approxkl_avg": 0.5 * log_ratio**2,
+                    "policy/clipfrac_avg": policy_clipped.float(),
+                    "policy/entropy_avg": entropy(logits),
+                    "loss/policy_avg": policy_losses,
+                    "loss/value_avg": value_losses,
+                    "val/clipfrac_avg": value_clipped.float(),
+                    "val/ratio": ratio,
+                    "val/ratio_var": (ratio - 1) ** 2,
+                }
+                for name, column in columns.items():
+                    means[name] += share * masked_mean(column, batch.mask)
+        self._note(means)
+        return loss
 
     def _rollout_seed(self) -> int:
         """Differs for each rollout, and is known without its history: a resumed run agrees."""
@@ -334,6 +341,7 @@ def build(
     prompts: Dataset,
     *,
     reward: Reward,
+    value_model: PreTrainedModel | None = None,
     lora_r: int = 0,
     **arguments,
 ) -> PPOTrainer:
@@ -341,4 +349,4 @@ def build(
     if adapter := lora(lora_r, "CAUSAL_LM"):
         model = get_peft_model(model, adapter)
     args = PPOConfig(**{**QUIET, **arguments})
-    return PPOTrainer(args, tokenizer, model, reference, reward, prompts)
+    return PPOTrainer(args, tokenizer, model, reference, reward, prompts, value_model)

@@ -7,10 +7,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from align_core.models import lora
-from align_core.trainers.common import QUIET, FiniteTraining
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 
 
-class SupervisedTrainer(FiniteTraining, SFTTrainer):
+class SupervisedTrainer(LengthBatches, FiniteTraining, SFTTrainer):
     """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
 
 

@@ -55,7 +55,7 @@ def test_a_first_visit_explains_itself_and_offers_a_run(visit, address):
 
 def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
     page = visit(address)
-    run(page, steps=60)
+    run(page, steps=400)
     assert points(page, 1)
     before = policy(page)
     assert points(page, 4) >= 4
@@ -71,7 +71,7 @@ def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
 
 def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
     page = visit(address)
-    run(page, steps=60, seed=5)
+    run(page, steps=400, seed=5)
     drawn = points(page, 3)
     live = client.current()
     page.reload()
@@ -84,7 +84,7 @@ def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
 
 def test_a_second_visitor_watches_the_same_run(visit, address, client):
     first, second = visit(address), visit(address)
-    run(first, steps=60)
+    run(first, steps=400)
     points(second, 1)
     assert second.evaluate("window.playground.run.name") == client.current()
     assert not second.is_visible("#run")
@@ -92,7 +92,7 @@ def test_a_second_visitor_watches_the_same_run(visit, address, client):
 
 def test_pause_step_and_resume(visit, address):
     page = visit(address)
-    run(page, steps=60)
+    run(page, steps=400)
     points(page, 1)
     page.click("#pause")
     status(page, "paused")
@@ -107,7 +107,7 @@ def test_pause_step_and_resume(visit, address):
 
 def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, address, client):
     page = visit(address)
-    run(page, steps=60)
+    run(page, steps=400)
     points(page, 1)
     os.kill(client.pid(), signal.SIGKILL)
     status(page, "failed")
@@ -125,7 +125,7 @@ def test_bad_input_is_told_beside_the_controls_and_starts_nothing(visit, address
     assert page.locator("#numbers .wrong").count() == 3
     assert page.is_visible("#run")
     assert client.runs() == []
-    fill(page, beta=0.1, steps=60, learning_rate=0.001)
+    fill(page, beta=0.1, steps=400, learning_rate=0.001)
     page.click("#run")
     status(page, "running")
     assert page.locator("#complaints li").count() == 0
@@ -151,7 +151,7 @@ def test_a_reward_model_has_curves_of_its_own(visit, address):
 
 def test_hostile_texts_are_shown_as_texts(visit, address):
     page = visit(address)
-    run(page, steps=60)
+    run(page, steps=400)
     page.wait_for_selector("#samples .row")
     page.click("#samples .more")
     prompts = page.locator("#samples .side.policy .prompt").all_text_contents()
@@ -163,7 +163,7 @@ def test_hostile_texts_are_shown_as_texts(visit, address):
 
 def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
     page = visit(address)
-    run(page, steps=60)
+    run(page, steps=400)
     drawn = points(page, 2)
     page.locator("#charts .value").first.click()
     area = page.locator("#charts .nsewdrag").first.bounding_box()
@@ -173,7 +173,7 @@ def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
     page.mouse.move(area["x"] + 0.5 * area["width"], middle, steps=5)
     page.mouse.up()
     figure = "document.querySelector('#charts .plot')"
-    page.wait_for_function(f"{figure}.layout.xaxis.range[1] < 40")
+    page.wait_for_function(f"{figure}.layout.xaxis.range[1] < 250")
     zoomed = page.evaluate(f"{figure}.layout.xaxis.range")
     points(page, drawn + 1)
     assert page.evaluate(f"{figure}.layout.xaxis.range") == zoomed
@@ -183,7 +183,7 @@ def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
 def test_the_real_page_trains_a_real_model(visit, real_app):
     address, runs = real_app
     page = visit(address)
-    run(page, steps=30)
+    run(page, steps=600)
     drawn = points(page, 2)
     texts = policy(page)
     assert len(texts) == len(page.locator("#samples .side.reference").all())

@@ -11,7 +11,7 @@ import time
 
 from align_core.configs import ConfigError
 
-PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT = range(7)
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS = range(8)
 
 
 def run(config, directory, control, resume=False, on_event=None):
@@ -55,7 +55,10 @@ def run(config, directory, control, resume=False, on_event=None):
         record("metrics", step, metrics={"loss": 1 / step, "eval/kl": 0.1 * step})
         time.sleep(0.002)
     directory.model_path.mkdir(exist_ok=True)
-    return status(config.steps, "finished")
+    status(config.steps, "finished")
+    if config.seed == LINGERS:
+        time.sleep(1)
+    return "finished"
 
 
 def misbehave(scenario, status):

@@ -1,4 +1,4 @@
-"""A run without training: writes believable events, five steps a second, and obeys commands.
+"""A run without training: writes believable events, twenty steps a second, and obeys commands.
 
 It stands in for `align_core.training` (`Client(root, training="tests.playground.scripted")`) where
 a test is about the page.
@@ -14,7 +14,7 @@ from align_core.configs import RunConfig
 from align_core.control import Control
 from align_core.runs import RunDirectory
 
-PACE = 0.2  # seconds a step
+PACE = 0.05  # seconds a step
 PROMPTS = (
     "The plot was thin and",
     "I went in expecting little, but the acting",

@@ -1,0 +1,14 @@
+"""Imported ahead by the forkserver: a run's process begins with all of this in its memory."""
+
+import datasets  # noqa: F401
+import peft  # noqa: F401
+import torch  # noqa: F401
+import transformers  # noqa: F401
+import trl  # noqa: F401
+
+from align_core import worker  # noqa: F401
+from align_core.tasks import TASKS, load_task
+from align_core.trainers import dpo, ppo, reward, sft  # noqa: F401
+
+for name in TASKS:  # writing their prompts takes a while
+    load_task(name)
