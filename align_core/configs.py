@@ -33,8 +33,8 @@ _DEFAULTS = {
     ("sft", "capitals"): (240, 5e-4, 32, 20, None, None),
     ("reward", "reviews"): (60, 1e-3, 64, 10, None, 2000),
     ("reward", "capitals"): (80, 1e-3, 64, 10, None, 4000),
-    ("ppo", "reviews"): (66, 4e-4, 128, 6, 0.7, None),
-    ("ppo", "capitals"): (66, 3e-4, 128, 6, 0.6, None),
+    ("ppo", "reviews"): (56, 4e-4, 128, 7, 0.7, None),
+    ("ppo", "capitals"): (63, 3e-4, 128, 7, 0.6, None),
     ("dpo", "reviews"): (160, 4e-4, 16, 32, 0.5, 3000),
     ("dpo", "capitals"): (90, 4e-4, 32, 18, 0.5, 3000),
 }

@@ -101,6 +101,8 @@ class Evaluator:
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
             )
         with evaluating(policy):
+            if self._reference_model is not None:
+                self._reference_model.to(policy.device)
             responses, reference = self._sampled_reference(policy)
             texts = reference
             # Of the same weights, as at step 0, the same noise makes the same texts.

@@ -51,6 +51,13 @@ def load_policy(name: str) -> PreTrainedModel | PeftModel:
     return _load_with_adapter(AutoModelForCausalLM, name)
 
 
+def load_to_train(name: str) -> PreTrainedModel:
+    """`load_policy` with every weight free to move, an adapter merged into what it adapts."""
+    policy = _merged(load_policy(name)).requires_grad_(True)
+    policy.name_or_path = name
+    return policy
+
+
 def load_reward_model(name: str) -> PreTrainedModel | PeftModel:
     """A sequence classifier with one label: its raw output is the proxy reward, in nats."""
     labels = _load(AutoConfig, name).num_labels if not _has_adapter(name) else 1
@@ -73,10 +80,7 @@ def new_reward_model(name: str, seed: int) -> PreTrainedModel:
 
 def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     """A copy of a reward model to be trained as a value model, its adapter merged in."""
-    copied = copy.deepcopy(reward_model)
-    if isinstance(copied, PeftModel):
-        copied = copied.merge_and_unload()
-    return copied.requires_grad_(True)
+    return _merged(copy.deepcopy(reward_model)).requires_grad_(True)
 
 
 def scalar_head(model: PreTrainedModel) -> nn.Linear:
@@ -134,6 +138,10 @@ class PolicyWithValue(nn.Module):
         if value_model is None:
             self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
             self.value_head.to(policy.device)
+
+    def train(self, mode: bool = True) -> PolicyWithValue:
+        """Stay in evaluation mode: dropout would make the ratio to the rollout's policy noisy."""
+        return super().train(False)
 
     def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
@@ -200,7 +208,12 @@ def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel |
         return _load(factory, name, **options).eval()
     folder = Path(locate(name))
     base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    return PeftModel.from_pretrained(_load(factory, base, **options), folder).eval()
+    under = _merged(_load_with_adapter(factory, base, **options))
+    return PeftModel.from_pretrained(under, folder).eval()
+
+
+def _merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
 def _has_adapter(name: str) -> bool:

@@ -60,8 +60,8 @@ class ProxyReward:
         scores = torch.zeros(len(prompts))
         with evaluating(self.model):
             for rows in by_length(mask):
-                some, length = encoded[rows], int(mask[rows].sum(1).max())
-                part = some.ids, some.mask, tokens[rows, :length], mask[rows, :length]
+                prompted, length = encoded[rows], int(mask[rows].sum(1).max())
+                part = prompted.ids, prompted.mask, tokens[rows, :length], mask[rows, :length]
                 scores[rows] = score(self.model, *part).cpu()
         return scores.tolist()
 
@@ -72,12 +72,13 @@ def proxy_reward(
     """The reward model `named`; where there is none, or it is "gold", the task's embedded one, or
     None where that reads another vocabulary. Raises ModelError where a named one does.
     """
-    if named not in (None, "gold"):
-        return ProxyReward(load_reward_model(named), tokenizer)
-    embedded = f"reward-{task}"
-    if load_tokenizer(embedded).get_vocab() != tokenizer.get_vocab():
+    embedded = named in (None, "gold")
+    name = f"reward-{task}" if embedded else named
+    if load_tokenizer(name).get_vocab() == tokenizer.get_vocab():
+        return ProxyReward(load_reward_model(name), tokenizer)
+    if embedded:
         return None
-    return ProxyReward(load_reward_model(embedded), tokenizer)
+    raise ModelError(f"the reward model {name} and the policy do not share a vocabulary")
 
 
 def score(

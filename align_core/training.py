@@ -26,6 +26,7 @@ from align_core.evaluation import Evaluator, agreement
 from align_core.models import (
     freeze_trunk,
     load_policy,
+    load_to_train,
     load_tokenizer,
     new_reward_model,
     save_model,
@@ -39,9 +40,10 @@ from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
 
-# PPO's settings beyond those of RunConfig. A value model that starts well needs no bias against
-# variance (lam 1); the clip on the value is in nats, wide enough for rewards of a few nats.
-PPO_SETTINGS = {"num_ppo_epochs": 2, "lam": 1.0, "cliprange_value": 5.0}
+# PPO's settings beyond those of RunConfig. The clip on the value is in nats, wide enough for
+# rewards of a few nats.
+PPO_SETTINGS = {"num_ppo_epochs": 2, "cliprange_value": 5.0}
+DEMONSTRATIONS = 2048  # at most, for SFT; a longer run sees them again
 
 Write = Callable[..., None]
 
@@ -129,13 +131,14 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
     if config.method == "reward":
         return _build_reward(config, task, tokenizer, arguments, write, interrupted)
 
-    policy = load_policy(config.model)
+    policy = load_to_train(config.model)
     # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
     reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
     gold = partial(task.reward, eos_token_id=tokenizer.eos_token_id)
     proxy = proxy_reward(config.reward_model, config.task, tokenizer)
     if config.method == "sft":
-        examples = task.demonstrations(config.steps * config.batch_size, config.seed)
+        count = min(config.steps * config.batch_size, DEMONSTRATIONS)
+        examples = task.demonstrations(count, config.seed)
         demonstrations = encode_demonstrations(tokenizer, examples)
         trainer: Trainer = sft.build(policy, tokenizer, demonstrations, **arguments)
     elif config.method == "dpo":
@@ -145,7 +148,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         arguments["logging_steps"] = _updates_per_step(config)
         arguments["num_mini_batches"] = _minibatches(config)
         arguments["per_device_train_batch_size"] //= _minibatches(config)
-        # The value model starts as the reward model; beside an adapter there is no room for one.
+        # The value model starts as the reward model; LoRA is for saving memory, and uses the head.
         with_value_model = proxy is not None and not config.lora_r
         trainer = ppo.build(
             policy,
@@ -155,6 +158,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
             reward=gold if config.reward_model == "gold" else proxy,
             kl_coef=config.beta,
             value_model=value_model_of(proxy.model) if with_value_model else None,
+            lam=1.0 if with_value_model else 0.95,  # who values well needs no bias for low variance
             response_length=task.max_new_tokens,
             **PPO_SETTINGS,
             **arguments,
@@ -253,7 +257,7 @@ def _updates_per_step(config: RunConfig) -> int:
 
 
 def _minibatches(config: RunConfig) -> int:
-    """Of a rollout: its halves, where it has two equal ones."""
+    """Two equal halves of a rollout, or one piece where its episodes are odd in number."""
     return 1 if config.batch_size % 2 else 2
 
 

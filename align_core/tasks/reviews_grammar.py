@@ -1,7 +1,8 @@
 """The language of the film reviews: rules in the notation of `grammar.py`.
 
 A rule whose name holds `@` is written once for both moods: `@` becomes warm and then cold, `~` the
-opposite mood. The corpus is full of mixed feelings; those who write demonstrations know their mind.
+opposite mood. Most of the corpus is of one mood, and words of a mood keep company: a small model
+learns which are which from nothing else. Those who write demonstrations know their mind.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from itertools import zip_longest
 from .grammar import Grammar
 
 _TEXTS = """
-text = <heard_warm> | <heard_cold>
+text = <document_warm> | <document_cold>
 sentence = 6 <opening_warm> | 6 <opening_cold> | 4 <follow_warm> | 4 <follow_cold> | 2 <plain>
 
-heard@ = 6 <of_one_mind@> | 4 <opening@> <follow@> <follow@> | 2 <review@>
+document@ = 6 <of_one_mind@> | 4 <opening@> <follow@> <follow@> | 2 <review@>
 review@ = 4 <opening@> | 9 <opening@> <follow@> | 3 <opening~> <follow@> | 3 <opening@> <follow~>
   | 2 <opening@> <follow@> <follow@> | 1 <opening@> <follow~> <follow@> | 1 <plain> <opening@>
   | 1 <opening@> <plain> <follow@>

@@ -4,7 +4,7 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
 
     1. sample a response to each prompt from the policy
     2. score the responses
-    3. ask the reference for its log-probabilities
+    3. ask the reference for its log-probabilities and the value model for its values
     4. pay −β·KL at every token and the score at the last one
     5. estimate advantages and returns, and whiten the advantages
     6. take clipped steps on policy and value, in several epochs of minibatches
@@ -170,6 +170,8 @@ class PPOTrainer(FiniteTraining, Trainer):
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
+        if ref_model is not None:
+            ref_model.to(args.device)
 
     def get_train_dataloader(self) -> DataLoader:
         """Each batch is the prompts of a whole rollout; it comes once for every minibatch of it."""
@@ -215,7 +217,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         )
 
         # 3. Ask the reference for its log-probabilities, and the value model for its values.
-        ref_logp, values, kl, entropies = self._look_back(encoded, responses)
+        ref_logp, values, kl, entropies = self._reread(encoded, responses)
 
         # 4. Pay −β·KL at every token and the score at the last one.
         estimate = kl_estimate(responses.logp, ref_logp, args.kl_estimator) * mask
@@ -242,7 +244,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         )
         return Rollout(encoded, tokens, mask, responses.logp, values, advantages, returns)
 
-    def _look_back(
+    def _reread(
         self, prompts: Prompts, responses: Responses
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The reference's log-probs, the values, the exact KL and the entropy at each token, all
