@@ -205,6 +205,15 @@ def test_a_value_model_gives_the_score_of_every_prefix():
     assert all(p.grad is not None for p in value_model.parameters())
 
 
+def test_dropout_stays_off_while_ppo_trains():
+    policy = LlamaForCausalLM(toy.config(attention_dropout=0.5))
+    made = PolicyWithValue(policy).train()
+    prompts = encode_prompts(toy.tokenizer(), ["the film was good"])
+    tokens, mask = torch.tensor([[6, 7, 0]]), torch.ones(1, 3, dtype=torch.bool)
+    first, again = (made(prompts, tokens, mask)[0] for _ in range(2))
+    assert torch.equal(first, again)
+
+
 @pytest.mark.parametrize("adapter", [False, True])
 def test_a_value_model_is_a_copy_of_the_reward_model_that_trains(adapter):
     reward_model = toy.reward_model()

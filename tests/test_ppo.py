@@ -77,17 +77,25 @@ def test_a_reward_with_its_sign_turned_does_not_improve(tmp_path):
     assert own[-1] < own[0]
 
 
-def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path):
+@pytest.mark.parametrize("value_model", [None, toy.reward_model])
+def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path, value_model):
     model, reference = toy.policy(0), toy.policy(1)
-    made = trainer(tmp_path, model=model, reference=reference, kl_coef=0.3)
-    torch.nn.init.normal_(made.model.value_head.linear.weight)
-    prompts = ["the film", "a plot", "the plot was never"] * 8
+    made = trainer(
+        tmp_path,
+        model=model,
+        reference=reference,
+        kl_coef=0.3,
+        value_model=value_model and value_model(),
+    )
+    if value_model is None:
+        torch.nn.init.normal_(made.model.value_head.linear.weight)
+    prompts = ["the film", "a plot", "the plot was never"] * 30  # more than one chunk of 32
     rollout = made._rollout(prompts)
     encoded = encode_prompts(toy.tokenizer(), prompts)
     with torch.no_grad():
-        logits, states = response_outputs(model, encoded, rollout.tokens, rollout.mask, hidden=True)
+        logits, values = made.model(encoded, rollout.tokens, rollout.mask)
         ref_logits, _ = response_outputs(reference, encoded, rollout.tokens, rollout.mask)
-        values = made.model.value_head(states).squeeze(-1) * rollout.mask
+        values = values * rollout.mask
     logp = token_logprobs(logits, rollout.tokens) * rollout.mask
     ref_logp = token_logprobs(ref_logits, rollout.tokens) * rollout.mask
     ids = [row[keep].tolist() for row, keep in zip(rollout.tokens, rollout.mask, strict=True)]
@@ -121,7 +129,7 @@ def plain_loss(made, rollout):
 def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
     rollout = made._rollout(["the film", "a plot", "the plot was never"] * 30)
-    assert len(rollout.tokens) > 64, "it takes more than one chunk"
+    assert len(rollout.tokens) > 32, "it takes more than one chunk"
     with torch.no_grad():  # away from where the rollout was made, so that ratios differ from 1
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from align_core import catalogue
 from align_core.encoding import encode_prompts, pad_responses
 from align_core.models import ModelError, new_reward_model, save_model
-from align_core.rewards import ProxyReward, score
+from align_core.rewards import ProxyReward, proxy_reward, score
 from tests import toy
 
 END, PAD = 0, 1
@@ -77,6 +78,17 @@ def test_batching_changes_no_score(model):
     proxy, times = ProxyReward(model, toy.tokenizer()), 40
     found = proxy(PROMPTS * times, [""] * 3 * times, completion_ids=IDS * times)
     assert found == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
+
+
+def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "ASSETS", tmp_path)
+    save_model(toy.reward_model(), toy.tokenizer(), tmp_path / "models" / "reward-reviews")
+    own, other = toy.tokenizer(), toy.tokenizer()
+    other.add_tokens(["splendid"])
+    assert proxy_reward(None, "reviews", own) is not None
+    assert proxy_reward("gold", "reviews", other) is None
+    with pytest.raises(ModelError, match="vocabulary"):
+        proxy_reward("reward-reviews", "reviews", other)
 
 
 def test_a_reward_model_of_fewer_tokens_is_refused():

@@ -19,6 +19,7 @@ import torch
 from align_core import assets, catalogue, training
 from align_core.configs import RunConfig, resolve
 from align_core.control import Control
+from align_core.encoding import encode_prompts
 from align_core.models import (
     load_policy,
     load_reward_model,
@@ -26,8 +27,10 @@ from align_core.models import (
     new_reward_model,
     save_model,
 )
+from align_core.objectives import token_logprobs
 from align_core.preferences import sampled_pairs
 from align_core.runs import RunDirectory, replay
+from align_core.sampling import response_outputs
 from tests import toy
 
 METHODS = ["sft", "reward", "ppo", "dpo"]
@@ -313,6 +316,32 @@ def test_lora_runs_keep_an_adapter_over_the_named_base(tmp_path, method):
 def test_a_lora_reward_model_comes_back(tmp_path):
     run = finished(tmp_path / "run", "reward", lora_r=4, steps=2)
     assert load_reward_model(str(run.path)).num_parameters() > 0
+
+
+def logp(model) -> float:
+    """The log-probability of one text."""
+    tokens, mask = torch.tensor([[6, 7, 0]]), torch.ones(1, 3, dtype=torch.bool)
+    encoded = encode_prompts(toy.tokenizer(), ["the film"])
+    with torch.no_grad():
+        logits, _ = response_outputs(model, encoded, tokens, mask)
+    return token_logprobs(logits, tokens).sum().item()
+
+
+@pytest.mark.parametrize("lora_r", [0, 4])
+def test_a_run_goes_on_from_a_lora_run(tmp_path, lora_r):
+    first = finished(tmp_path / "first", "dpo", lora_r=4, steps=3, learning_rate=0.03)
+    second = finished(tmp_path / "second", "ppo", model=str(first.path), lora_r=lora_r, steps=2)
+    start, end = load_policy(str(first.path)), load_policy(str(second.path))
+    assert second.metric("eval/kl")[0] < 1e-5 < second.metric("eval/kl")[2]
+    ours, base, after = map(logp, (start, load_policy("sft-reviews"), end))
+    distance = abs(after - ours)
+    assert 0 < distance < abs(after - base), "it is near its start and not at the base"
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4])
+def test_ppo_takes_any_number_of_episodes(tmp_path, batch_size):
+    run = finished(tmp_path / "run", "ppo", batch_size=batch_size, steps=2)
+    assert run.metric("episode") == {1: batch_size, 2: 2 * batch_size}
 
 
 def test_a_time_limit_stops_the_run_and_keeps_the_model(tmp_path):
