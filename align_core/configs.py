@@ -35,8 +35,8 @@ _DEFAULTS = {
     ("reward", "capitals"): (80, 1e-3, 64, 10, None, 4000),
     ("ppo", "reviews"): (56, 4e-4, 128, 7, 0.7, None),
     ("ppo", "capitals"): (63, 3e-4, 128, 7, 0.6, None),
-    ("dpo", "reviews"): (160, 4e-4, 16, 32, 0.5, 3000),
-    ("dpo", "capitals"): (90, 4e-4, 32, 18, 0.5, 3000),
+    ("dpo", "reviews"): (90, 4e-4, 32, 18, 0.5, 3000),
+    ("dpo", "capitals"): (80, 4e-4, 32, 16, 0.5, 3000),
 }
 
 # Options that only some methods have; all the others belong to every method.
