@@ -146,6 +146,7 @@ def test_sigterm_is_a_stop(client):
     run = started(client)
     os.kill(client.pid(), signal.SIGTERM)
     until(lambda: status(client, run) == "stopped")
+    assert RunDirectory(client.root / run).model_path.is_dir(), "the model is kept"
 
 
 def test_a_run_that_does_not_stop_is_ended(client, monkeypatch):

@@ -103,6 +103,7 @@ def test_pause_step_and_resume(visit, address):
     page.click("#resume")
     status(page, "running")
     page.wait_for_function(f"window.playground.run.step > {before + 2}")
+    assert page.is_visible("#pause") and not page.is_visible("#resume")
 
 
 def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, address, client):
@@ -139,6 +140,9 @@ def test_settings_follow_task_and_method(visit, address):
     page.wait_for_selector("#field-beta")
     choose(page, "Capitals")
     page.wait_for_selector("#controls >> text=capital of France")
+    beta, steps = (page.input_value(f"#field-{field} input") for field in ("beta", "steps"))
+    expected = resolve("dpo", "capitals")
+    assert (float(beta), int(steps)) == (expected.beta, expected.steps)
 
 
 def test_a_reward_model_has_curves_of_its_own(visit, address):
