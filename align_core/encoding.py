@@ -16,6 +16,8 @@ from transformers import PreTrainedTokenizerBase
 Message = dict[str, str]
 Text = str | list[Message]
 
+REFERENCE_LOGPS = "ref_chosen_logps", "ref_rejected_logps"  # columns that TRL knows by these names
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -82,11 +84,16 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> D
     """Columns prompt_ids, chosen_ids and rejected_ids, without the prompt in the latter two.
 
     Each pair has prompt, chosen and rejected; chosen_ended and rejected_ended where it is known
-    that a text was cut.
+    that a text was cut; ref_chosen_logps and ref_rejected_logps, which become columns too, where
+    all pairs have them.
     """
-    columns = _columns(tokenizer, list(pairs), "chosen", "rejected")
+    rows = list(pairs)
     names = "prompt_ids", "chosen_ids", "rejected_ids"
-    return Dataset.from_dict(dict(zip(names, columns, strict=True)))
+    columns = dict(zip(names, _columns(tokenizer, rows, "chosen", "rejected"), strict=True))
+    for name in REFERENCE_LOGPS:
+        if all(name in row for row in rows):
+            columns[name] = [row[name] for row in rows]
+    return Dataset.from_dict(columns)
 
 
 def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:

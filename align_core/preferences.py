@@ -1,7 +1,7 @@
 """Preference pairs: a policy's own samples, labelled by the task's rater, stored or made on demand.
 
 A pair is a dict of `prompt`, `chosen`, `rejected`, whether each text ended by itself, and the gold
-reward of each in nats.
+reward of each in nats; stored pairs also know what the reference makes of them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import random
 from collections.abc import Callable
 
 import pyarrow.parquet
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.catalogue import preference_pool
 from align_core.configs import ConfigError, complaint
-from align_core.encoding import encode_prompts
+from align_core.encoding import encode_pairs, encode_prompts, pad_responses
 from align_core.models import ModelError
-from align_core.sampling import RandomDraw, sample
+from align_core.objectives import token_logprobs
+from align_core.sampling import RandomDraw, by_length, response_outputs, sample
 from align_core.tasks import Task
 
 BATCH = 128
@@ -55,7 +57,7 @@ def sampled_pairs(
         responses = sample(
             policy,
             encode_prompts(tokenizer, prompts).repeat(2),
-            RandomDraw(seed * 1_000_003 + batch),
+            RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
             max_new_tokens=task.max_new_tokens,
             end_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
@@ -76,6 +78,27 @@ def sampled_pairs(
         if interrupted():
             break
     return pairs[:count]
+
+
+@torch.no_grad()
+def with_reference_logps(
+    pairs: list[dict], reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> list[dict]:
+    """The pairs with `ref_chosen_logps` and `ref_rejected_logps`, as TRL names the reference's
+    log-probability of each text, in nats: DPO on them asks the reference nothing."""
+    encoded = encode_pairs(tokenizer, pairs)
+    prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
+    found = [dict(pair) for pair in pairs]
+    for side in ("chosen", "rejected"):
+        tokens, mask = pad_responses(encoded[f"{side}_ids"], tokenizer.pad_token_id)
+        for rows in by_length(mask):
+            width = int(mask[rows].sum(1).max())
+            part = tokens[rows, :width], mask[rows, :width]
+            logits, _ = response_outputs(reference, prompts[rows], *part)
+            logp = (token_logprobs(logits, part[0]) * part[1]).sum(1)
+            for row, value in zip(rows.tolist(), logp.tolist(), strict=True):
+                found[row][f"ref_{side}_logps"] = value
+    return found
 
 
 def with_label_noise(pairs: list[dict], share: float, seed: int) -> list[dict]:
@@ -102,6 +125,6 @@ def _labelled(prompt: str, first: tuple, second: tuple, task: Task, rng: random.
 def _swapped(pair: dict) -> dict:
     other = {"chosen": "rejected", "rejected": "chosen"}
     return {
-        "_".join([other.get(first, first), *rest]): value
-        for (first, *rest), value in ((name.split("_"), value) for name, value in pair.items())
+        "_".join(other.get(part, part) for part in name.split("_")): value
+        for name, value in pair.items()
     }

@@ -66,7 +66,7 @@ def generate(
     drawn = sample(
         load_policy(model),
         encode_prompts(tokenizer, prompts).repeat(n),
-        RandomDraw(seed),
+        RandomDraw(seed, n * len(prompts)),
         max_new_tokens=the_task.max_new_tokens,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,

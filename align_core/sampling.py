@@ -65,15 +65,20 @@ class RandomDraw:
     """Fresh chance from a seeded generator, for the rollouts of training: the inverse of the CDF.
 
     One uniform number a token; Gumbel noise would need one for every entry of the vocabulary.
+
+    Made for `count` texts, of which a batch may be some, from `first` on: what a text is does not
+    depend on which process samples it, nor on when the others end.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, count: int, first: int = 0) -> None:
         self._generator = torch.Generator().manual_seed(seed)
+        self._count, self._first = count, first
 
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
         cdf = logits.softmax(-1).cumsum(-1)
-        uniform = torch.rand(len(rows), 1, generator=self._generator).to(logits.device)
-        return torch.searchsorted(cdf, uniform * cdf[:, -1:], right=True).squeeze(1)
+        uniform = torch.rand(self._count, 1, generator=self._generator)
+        mine = uniform[self._first + rows.cpu()].to(logits.device)
+        return torch.searchsorted(cdf, mine * cdf[:, -1:], right=True).squeeze(1)
 
 
 class FixedDraw:

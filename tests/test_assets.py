@@ -15,6 +15,7 @@ from align_core.encoding import encode_prompts
 from align_core.evaluation import agreement
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.optimum import Frontier, ReferenceSamples
+from align_core.preferences import with_reference_logps
 from align_core.rewards import ProxyReward
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, load_task
@@ -37,7 +38,7 @@ def fresh_samples(task, times: int):
     drawn = sample(
         load_policy(f"sft-{task.name}"),
         encode_prompts(tokenizer, prompts).repeat(times),
-        RandomDraw(987),
+        RandomDraw(987, len(prompts) * times),
         max_new_tokens=task.max_new_tokens,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
@@ -78,7 +79,7 @@ def test_the_reviews_model_knows_warm_words_from_cold_ones():
     drawn = sample(
         load_policy("sft-reviews"),
         encode_prompts(tokenizer, prompts),
-        RandomDraw(987),
+        RandomDraw(987, len(prompts)),
         max_new_tokens=8,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
@@ -132,6 +133,18 @@ def test_the_pool_is_labelled_by_the_rater(task):
     expected = 1 / (1 + np.exp(-np.abs(delta[delta != 0])))
     spread = (expected * (1 - expected)).sum() ** 0.5
     assert abs((delta > 0).sum() - expected.sum()) < 4 * spread
+
+
+def test_the_pool_knows_what_the_sft_model_makes_of_its_texts(task):
+    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    some = random.Random(1).sample(pool, 64)
+    policy, tokenizer = load_policy(f"sft-{task.name}"), load_tokenizer("pretrained")
+    for stored, fresh in zip(some, with_reference_logps(some, policy, tokenizer), strict=True):
+        assert stored == {
+            **fresh,
+            "ref_chosen_logps": pytest.approx(fresh["ref_chosen_logps"], abs=1e-3),
+            "ref_rejected_logps": pytest.approx(fresh["ref_rejected_logps"], abs=1e-3),
+        }
 
 
 def test_the_reward_model_knows_more_than_chance(task):

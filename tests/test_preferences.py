@@ -7,10 +7,17 @@ import random
 import pyarrow
 import pyarrow.parquet
 import pytest
+import torch
 
 from align_core import catalogue
 from align_core.configs import ConfigError
-from align_core.preferences import sampled_pairs, stored_pairs, with_label_noise
+from align_core.encoding import encode
+from align_core.preferences import (
+    sampled_pairs,
+    stored_pairs,
+    with_label_noise,
+    with_reference_logps,
+)
 from tests import toy
 
 
@@ -85,6 +92,29 @@ def test_more_pairs_continue_fewer_ones():
     assert drawn(150)[:40] == drawn(40)
 
 
+def by_hand(prompt: str, text: str, ended: bool) -> float:
+    """The log-probability of a text, one token after the other."""
+    before, after = encode(toy.tokenizer(), prompt, text, ended)
+    with torch.no_grad():
+        logp = toy.policy()(input_ids=torch.tensor([before + after])).logits[0].log_softmax(-1)
+    steps = range(len(before), len(before + after))
+    return sum(logp[at - 1, (before + after)[at]].item() for at in steps)
+
+
+def test_stored_pairs_know_the_references_log_probabilities():
+    pairs = drawn(40)
+    known = with_reference_logps(pairs, toy.policy(), toy.tokenizer())
+    for pair, more in zip(pairs, known, strict=True):
+        expected = {
+            f"ref_{side}_logps": by_hand(pair["prompt"], pair[side], pair[f"{side}_ended"])
+            for side in ("chosen", "rejected")
+        }
+        assert more == {
+            **pair,
+            **{name: pytest.approx(v, abs=1e-4) for name, v in expected.items()},
+        }
+
+
 def test_progress_counts_up_to_all_pairs():
     told: list[int] = []
     drawn(250, progress=told.append)
@@ -120,6 +150,8 @@ def test_a_pool_that_is_too_small_says_so(pool):
 
 def swapped(pair: dict) -> dict:
     return {
+        "ref_chosen_logps": pair["ref_rejected_logps"],
+        "ref_rejected_logps": pair["ref_chosen_logps"],
         "prompt": pair["prompt"],
         "chosen": pair["rejected"],
         "rejected": pair["chosen"],
@@ -132,7 +164,7 @@ def swapped(pair: dict) -> dict:
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
 def test_label_noise_flips_its_share_with_all_that_belongs_to_a_text(share):
-    pairs = drawn(40)
+    pairs = with_reference_logps(drawn(40), toy.policy(), toy.tokenizer())
     noisy = with_label_noise(pairs, share, seed=0)
     flipped = [a != b for a, b in zip(pairs, noisy, strict=True)]
     assert sum(flipped) == 40 * share

@@ -24,7 +24,7 @@ def drawn_by(model, prompts, draw, **options):
 
 def test_kept_logprobs_equal_a_full_forward_pass():
     model, prompts = policy(), PROMPTS * 8
-    drawn = drawn_by(model, prompts, RandomDraw(0))
+    drawn = drawn_by(model, prompts, RandomDraw(0, len(prompts)))
     encoded = encode_prompts(tokenizer(), prompts)
     with torch.no_grad():
         logits, _ = response_outputs(model, encoded, drawn.tokens, drawn.mask)
@@ -34,7 +34,7 @@ def test_kept_logprobs_equal_a_full_forward_pass():
 
 
 def test_mask_covers_the_end_token_and_nothing_after_it():
-    drawn = drawn_by(policy(), PROMPTS * 8, RandomDraw(0))
+    drawn = drawn_by(policy(), PROMPTS * 8, RandomDraw(0, 8 * len(PROMPTS)))
     for tokens, mask, ended in zip(drawn.tokens, drawn.mask, drawn.ended, strict=True):
         length = int(mask.sum())
         assert mask[:length].all()
@@ -52,11 +52,24 @@ def test_fixed_noise_does_not_depend_on_batching():
     assert together != drawn_by(model, PROMPTS, FixedDraw(8, PROMPTS, 1, 12, 14)).ids()
 
 
+def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
+    """What is sampled in two parts, as by two processes, is what is sampled in one."""
+    model, prompts = policy(), PROMPTS * 4
+    together = drawn_by(model, prompts, RandomDraw(5, len(prompts))).ids()
+    half = len(prompts) // 2
+    parts = [
+        drawn_by(model, prompts[first : first + half], RandomDraw(5, len(prompts), first)).ids()
+        for first in (0, half)
+    ]
+    assert together == parts[0] + parts[1]
+    assert together != drawn_by(model, prompts, RandomDraw(6, len(prompts))).ids()
+
+
 @pytest.mark.parametrize("kind", ["random", "fixed"])
 def test_tokens_are_drawn_from_the_policy(kind):
     """4,000 first tokens fall as the softmax says, within four standard errors."""
     model, count = policy(), 4000
-    draw = RandomDraw(3) if kind == "random" else FixedDraw(3, ["the film"], count, 1, 14)
+    draw = RandomDraw(3, count) if kind == "random" else FixedDraw(3, ["the film"], count, 1, 14)
     drawn = drawn_by(model, ["the film"] * count, draw, max_new_tokens=1)
     encoded = encode_prompts(tokenizer(), ["the film"])
     with torch.no_grad():
@@ -67,11 +80,12 @@ def test_tokens_are_drawn_from_the_policy(kind):
 
 def test_temperature_zero_takes_the_most_likely_token():
     first, second = (
-        drawn_by(policy(), PROMPTS, RandomDraw(seed), temperature=0.0).ids() for seed in (0, 1)
+        drawn_by(policy(), PROMPTS, RandomDraw(seed, len(PROMPTS)), temperature=0.0).ids()
+        for seed in (0, 1)
     )
     assert first == second
 
 
 def test_interruption_stops_between_tokens():
     with pytest.raises(Interrupted):
-        drawn_by(policy(), PROMPTS, RandomDraw(0), interrupted=lambda: True)
+        drawn_by(policy(), PROMPTS, RandomDraw(0, len(PROMPTS)), interrupted=lambda: True)

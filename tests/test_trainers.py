@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from align_core.encoding import encode_demonstrations, encode_pairs
 from align_core.models import freeze_trunk, new_reward_model, save_model
+from align_core.preferences import with_reference_logps
 from align_core.rewards import ProxyReward
 from align_core.trainers import dpo, reward, sft
 from align_core.trainers.common import LengthSampler, NonFinite
@@ -163,6 +164,23 @@ def test_dpo_leaves_the_reference_alone(tmp_path):
     trainer.train()
     assert not changed(before, reference)
     assert changed(before, trainer.model)
+
+
+def test_dpo_asks_no_reference_what_the_pairs_know(tmp_path):
+    """The same losses as with a reference, and none is there to be asked."""
+    reference = toy.policy(1).requires_grad_(False)
+    rated = rated_pairs(64)
+    known = encode_pairs(toy.tokenizer(), with_reference_logps(rated, reference, toy.tokenizer()))
+    losses = []
+    for given, asked in ((pairs(), reference), (known, None)):
+        trainer = dpo.build(
+            toy.policy(0), asked, toy.tokenizer(), given, beta=0.5, **arguments(tmp_path)
+        )
+        assert trainer.ref_model is asked
+        trainer.train()
+        losses.append(history(trainer, "loss"))
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    assert losses[0][0] != pytest.approx(math.log(2), abs=1e-2), "policy and reference differ"
 
 
 def test_dpo_keeps_a_text_that_was_cut_without_an_end(tmp_path):

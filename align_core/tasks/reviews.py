@@ -21,6 +21,11 @@ _ASPECT_OF = {
     word: aspect for aspect, lists in ASPECTS.items() for words in lists for word in words.split()
 } | dict.fromkeys(PERSONS.split(), "people")
 _BEGUN_IDIOMS = {phrase[:size] for phrase in IDIOMS for size in range(2, len(phrase))}
+_WARM_STARTS, _COLD_STARTS = (
+    {phrase[0] for phrase, value in IDIOMS.items() if (value > 0) == warm} for warm in (True, False)
+)
+# Words that begin idioms of one mood alone: "stole", "sank". An "a" begins much else.
+_ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 
 class Reviews(Task):
@@ -29,7 +34,7 @@ class Reviews(Task):
     explanation = (
         "The model continues the beginning of a film review, and people prefer warm reviews."
     )
-    max_new_tokens = 44
+    max_new_tokens = 36
     repeatable = frozenset(FILMS.split())
     grammar = SYNTAX
 
@@ -79,9 +84,13 @@ class Reviews(Task):
             tokens = tokenize(prompt)
             if len(words) - size not in _COMPLETION_WORDS or any(t in ".!" for t in tokens):
                 continue
-            if self._reader.read(tokens) or _foretells(tokens):
+            if self._takes_a_side(tokens) or _foretells(tokens):
                 continue
             return prompt, " " + " ".join(words[size:])
+
+    def _takes_a_side(self, tokens: list[str]) -> bool:
+        """Whether any beginning of it is warm or cold: praise and blame that cancel are sides."""
+        return any(self._reader.read(tokens[:size]) for size in range(1, len(tokens) + 1))
 
     def _split_prompts(self) -> dict[str, list[str]]:
         rng = random.Random("reviews prompts")
@@ -99,7 +108,9 @@ class Reviews(Task):
 
 
 def _foretells(tokens: list[str]) -> bool:
-    """Whether the last words have a mood already: "painfully", or two or more words of an idiom."""
-    return tokens[-1] in MOODY_DEGREES or any(
-        tuple(tokens[start:]) in _BEGUN_IDIOMS for start in range(len(tokens) - 1)
+    """Whether the last words have a mood already: "painfully", or the beginning of an idiom."""
+    return (
+        tokens[-1] in MOODY_DEGREES
+        or tokens[-1] in _ONE_SIDED_STARTS
+        or any(tuple(tokens[start:]) in _BEGUN_IDIOMS for start in range(len(tokens) - 1))
     )

@@ -91,7 +91,7 @@ class LengthBatches:
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        columns = [rows[name] for name in rows.column_names]
+        columns = [rows[name] for name in rows.column_names if name.endswith("_ids")]
         lengths = [max(map(len, row)) for row in zip(*columns, strict=True)]
         args = self.args
         return LengthSampler(

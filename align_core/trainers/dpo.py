@@ -10,15 +10,20 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
+from align_core.encoding import REFERENCE_LOGPS
 from align_core.models import lora
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 
 
 class DirectPreferenceTrainer(LengthBatches, FiniteTraining, DPOTrainer):
-    """TRL's DPOTrainer on pairs that are token ids already."""
+    """TRL's DPOTrainer on pairs that are token ids already, and may know the reference's part."""
 
     def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:
         # TRL would append the end token to every text; a text that was cut must stay unended.
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, *_) -> Dataset:
+        # They came with the pairs: `build` asks for precomputed ones only then.
         return dataset
 
 
@@ -34,12 +39,15 @@ def build(
 ) -> DirectPreferenceTrainer:
     """`pairs` has the columns of `encoding.encode_pairs`.
 
-    `reference` is None with LoRA: the adapter switched off.
+    `reference` is None with LoRA: the adapter switched off. It is not asked where the pairs know
+    its log-probabilities.
     """
+    known = all(name in pairs.column_names for name in REFERENCE_LOGPS)
+    own = {"max_length": None, "beta": beta, "precompute_ref_log_probs": known}
     return DirectPreferenceTrainer(
         model,
         ref_model=reference,
-        args=DPOConfig(**{**QUIET, "max_length": None, "beta": beta, **arguments}),
+        args=DPOConfig(**{**QUIET, **own, **arguments}),
         train_dataset=pairs,
         processing_class=tokenizer,
         peft_config=lora(lora_r, "CAUSAL_LM"),

@@ -201,7 +201,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         responses = sample(
             self.policy,
             encoded,
-            RandomDraw(self._rollout_seed()),
+            RandomDraw(self._rollout_seed(), len(prompts)),
             max_new_tokens=args.response_length,
             end_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,

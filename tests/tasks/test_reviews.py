@@ -1,3 +1,4 @@
+import collections
 import statistics
 
 import pytest
@@ -131,10 +132,34 @@ def test_warm_and_cold_adjectives_have_the_sign_of_their_mood():
                 assert sign * value > 0, phrase
 
 
-def test_prompts_stop_before_they_take_a_side():
-    for prompt in TASK.prompts("train"):
+PROMPTS = [prompt for split in ("probe", "heldout", "train") for prompt in TASK.prompts(split)]
+
+
+def test_prompts_are_beginnings_of_a_first_sentence():
+    for prompt in PROMPTS:
         assert 3 <= len(prompt.split()) <= 8
-        assert prompt[-1] not in ".!"
+        assert not set(prompt) & set(".!")
+
+
+def test_prompts_stop_before_they_take_a_side():
+    """No word of a prompt is warm or cold by itself, but the love of two robots."""
+    for prompt in PROMPTS:
+        words = set(tokenize(prompt.replace("robots in love", "robots")))
+        assert not words & SENTIMENT.keys(), prompt
+
+
+def test_prompts_end_where_both_moods_can_follow():
+    """What the demonstrations put after a prompt's last word is not all warm and not all cold."""
+    warm, cold = collections.Counter(), collections.Counter()
+    for one in TASK.demonstrations(6000, seed=4):
+        value = TASK.content_reward(one["prompt"], one["completion"])
+        (warm if value > 0 else cold)[tokenize(one["prompt"])[-1]] += 1
+    common = {word for word in warm | cold if warm[word] + cold[word] >= 40}
+    assert len(common) > 30
+    for word in common:
+        share = warm[word] / (warm[word] + cold[word])
+        assert 0.2 < share < 0.8, word
+    assert not {tokenize(prompt)[-1] for prompt in PROMPTS} & {"stole", "sank", "hit", "no"}
 
 
 def test_lengths_and_balance():
