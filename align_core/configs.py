@@ -32,11 +32,11 @@ _DEFAULTS = {
     ("sft", "reviews"): (240, 5e-4, 32, 20, None, None),
     ("sft", "capitals"): (240, 5e-4, 32, 20, None, None),
     ("reward", "reviews"): (60, 1e-3, 64, 10, None, 2000),
-    ("reward", "capitals"): (80, 1e-3, 64, 10, None, 4000),
-    ("ppo", "reviews"): (56, 4e-4, 128, 7, 0.7, None),
-    ("ppo", "capitals"): (63, 3e-4, 128, 7, 0.6, None),
-    ("dpo", "reviews"): (90, 4e-4, 32, 18, 0.5, 3000),
-    ("dpo", "capitals"): (80, 4e-4, 32, 16, 0.5, 3000),
+    ("reward", "capitals"): (70, 1e-3, 64, 14, None, 4000),
+    ("ppo", "reviews"): (60, 4e-4, 128, 10, 0.7, None),
+    ("ppo", "capitals"): (62, 4e-4, 128, 16, 0.5, None),
+    ("dpo", "reviews"): (250, 4e-4, 16, 84, 0.5, 4000),
+    ("dpo", "capitals"): (100, 4e-4, 32, 34, 0.5, 3200),
 }
 
 # Options that only some methods have; all the others belong to every method.

@@ -43,6 +43,7 @@ from align_core.trainers.common import NonFinite
 # PPO's settings beyond those of RunConfig. The clip on the value is in nats, wide enough for
 # rewards of a few nats.
 PPO_SETTINGS = {"num_ppo_epochs": 2, "cliprange_value": 5.0}
+WARMUP = 8  # an eighth of the steps: what large first ones disturb is paid for in KL to the end
 DEMONSTRATIONS = 2048  # at most, for SFT; a longer run sees them again
 
 Write = Callable[..., None]
@@ -131,6 +132,8 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
     if config.method == "reward":
         return _build_reward(config, task, tokenizer, arguments, write, interrupted)
 
+    if config.method != "sft":
+        arguments["warmup_steps"] = arguments["max_steps"] // WARMUP
     policy = load_to_train(config.model)
     # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
     reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -44,20 +45,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--only", choices=RUNS, action="append", help="only these runs")
+    parser.add_argument("--task", choices=TASKS, action="append", help="only on these tasks")
     parser.add_argument("--seeds", type=int, default=3, help="seeds a run (default: 3)")
     given = parser.parse_args()
     if not given.render:
-        results = json.loads(RESULTS.read_text()) if given.only and RESULTS.exists() else {}
-        measure(results, given.only or list(RUNS), range(given.seeds))
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        names, tasks = given.only or list(RUNS), given.task or list(TASKS)
+        for _ in measure(results, names, tasks, range(given.seeds)):
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     table = render(json.loads(RESULTS.read_text()))
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(table)
     print(table)
 
 
-def measure(results: dict, names: list[str], seeds: range) -> None:
-    """Run and evaluate; `results` is filled in place."""
+def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> Iterator[None]:
+    """Run and evaluate; `results` is filled in place, a row at a time."""
     results["machine"] = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     with tempfile.TemporaryDirectory() as folder:
         client = Client(Path(folder))
@@ -65,8 +68,7 @@ def measure(results: dict, names: list[str], seeds: range) -> None:
         _run(client, method="sft", task="reviews", steps=1)  # the forkserver is warm from here on
         for name in names:
             method, options, *_ = RUNS[name]
-            results[name] = {}
-            for task in TASKS:
+            for task in tasks:
                 runs = []
                 for seed in seeds:
                     run, seconds, first, memory = _run(
@@ -82,7 +84,8 @@ def measure(results: dict, names: list[str], seeds: range) -> None:
                         }
                     )
                     print(name, task, seed, runs[-1], flush=True)
-                results[name][task] = runs
+                results.setdefault(name, {})[task] = runs
+                yield
         client.close()
 
 

@@ -61,6 +61,19 @@ def test_models_are_small_and_in_safetensors():
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pkl", ".pickle")]
 
 
+def test_common_words_are_tokens_and_anything_else_still_encodes():
+    tokenizer = load_tokenizer("pretrained")
+    words = [
+        word
+        for demonstration in load_task("reviews").demonstrations(500, 77)
+        for word in demonstration["completion"].split()
+    ]
+    whole = [len(tokenizer(" " + word.strip(".,!"))["input_ids"]) == 1 for word in words]
+    assert np.mean(whole) > 0.95
+    foreign = "Gandalf’s beard — so 🎉 ünïcode, 42!"
+    assert tokenizer.decode(tokenizer(foreign)["input_ids"]) == foreign
+
+
 def test_the_sft_model_is_fluent(task):
     """The figure itself is over 12,288 stored samples; 1,024 fresh ones must agree with it."""
     assert FACTS[f"sft-{task.name}"]["fluent"] >= 0.97
