@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from align_core.control import Control
@@ -69,7 +70,8 @@ class RunCallback(TrainerCallback):
             control.should_save = not last  # a checkpoint: from here a killed run resumes
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._control.put({"command": "stop", "reason": "The time limit was reached."})
-        if within == 0 or self._control.stopping:
+        stopping = self._agreed_to_stop()
+        if stopping or (within == 0 and self._trainer.accelerator.num_processes == 1):
             self._obey(step, last)
         control.should_training_stop = control.should_training_stop or self.stop_reason is not None
 
@@ -89,6 +91,20 @@ class RunCallback(TrainerCallback):
         if metrics:
             step = -(-state.global_step // self._updates_per_step)
             self._write("metrics", step, metrics=metrics)
+
+    def _agreed_to_stop(self) -> bool:
+        """Whether to stop now: where one of several processes is told to, all do at this step.
+
+        Told between two steps, a process waits for the next one, where the others hear of it.
+        """
+        accelerator = self._trainer.accelerator
+        if accelerator.num_processes == 1:
+            return self._control.stopping
+        told = torch.tensor(float(self._control.stopping), device=accelerator.device)
+        agreed = bool(accelerator.reduce(told, "sum") > 0)
+        if agreed:
+            self._control.put({"command": "stop"})
+        return agreed
 
     def _evaluate_at(self, step: int) -> None:
         start = time.perf_counter()

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import catalogue, terminal, worker
+from align_core import catalogue, processes, terminal, worker
 from align_core.configs import (
     ConfigError,
     Float,
@@ -93,6 +93,8 @@ def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[str]) -> int:
+    if processes.RANK > 0:
+        return _train_along(given, lines)
     directory = (_new_run if given.resume is None else _resumable)(given, lines)
     config = directory.config
     control = Control()
@@ -123,6 +125,18 @@ def _train(given: argparse.Namespace, lines: list[str]) -> int:
         status = directory.status() or {"status": "finished"}
         print(f"{status['status']}; the model is in {directory.model_path}")
     return 0
+
+
+def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
+    """What the first of several processes does, without a word: it writes the run and tells."""
+    _raise(lines)
+    path = Path(given.run_dir if given.resume is None else given.resume)
+    processes.wait_for(path / "config.json")
+    directory, control = RunDirectory(path, writes=False), Control()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: control.put({"command": "stop"}))
+    failure = worker.execute(directory, control, resume=given.resume is not None)
+    return 0 if failure is None else 1
 
 
 def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 Text = str | list[Message]
+Prompt = Text | list[int]  # token ids are taken as they are
 
 REFERENCE_LOGPS = "ref_chosen_logps", "ref_rejected_logps"  # columns that TRL knows by these names
 
@@ -40,14 +41,21 @@ class Prompts:
         return Prompts(ids[:, start:], mask[:, start:])
 
 
-def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text]) -> Prompts:
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> Prompts:
     """Token ids of the prompts, padded on the left; a chat template is applied where it belongs."""
-    rows = _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts])
+    if is_token_ids(prompts[0]):
+        rows = prompts
+    else:
+        rows = _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts])
     width = max(len(row) for row in rows)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     return Prompts(ids, mask)
+
+
+def is_token_ids(prompt: Prompt) -> bool:
+    return not isinstance(prompt, str) and isinstance(prompt[0], int)
 
 
 def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -29,7 +28,6 @@ from align_core.configs import ConfigError
 from align_core.encoding import Prompts
 from align_core.sampling import response_outputs, response_states
 
-CHECKPOINT = "policy_and_value.safetensors"
 VALUE_GAIN = 10.0
 
 
@@ -86,6 +84,13 @@ def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel
 def scalar_head(model: PreTrainedModel) -> nn.Linear:
     """The output layer of a reward model: `score` in decoders, `classifier` in encoders."""
     return model.score if hasattr(model, "score") else model.classifier
+
+
+def trunk(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """A reward model without its head, an adapter's changes to it included."""
+    if isinstance(reward_model, PeftModel):
+        reward_model = reward_model.get_base_model()
+    return reward_model.base_model
 
 
 def freeze_trunk(model: PreTrainedModel) -> None:
@@ -150,18 +155,15 @@ class PolicyWithValue(nn.Module):
             logits, states = response_outputs(self.policy, *batch, hidden=True)
             return logits, self.value_head(states.detach()).squeeze(-1)
         logits, _ = response_outputs(self.policy, *batch)
-        states = response_states(self.value_model.base_model, *batch)
-        return logits, scalar_head(self.value_model)(states).squeeze(-1)
+        states = response_states(trunk(self.value_model), *batch)
+        return logits, scalar_head(self.value_model)(states).squeeze(-1).float()
 
-    def save(self, folder: Path) -> None:
-        """The trained weights of both, embeddings that the output layer shares written once."""
-        folder.mkdir(parents=True, exist_ok=True)
-        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
-        save_file(trained, folder / CHECKPOINT)
 
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        self.load_state_dict(load_file(folder / CHECKPOINT), strict=False)
+@torch.no_grad()
+def move_towards(model: nn.Module, target: nn.Module, share: float) -> None:
+    """Move every weight of `model` by this share of its way to `target`, a model of its shape."""
+    for ours, theirs in zip(model.parameters(), target.parameters(), strict=True):
+        ours.lerp_(theirs, share)
 
 
 @contextmanager

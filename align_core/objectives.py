@@ -17,15 +17,16 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     return (x * mask).sum() / mask.sum()
 
 
-def masked_whiten(x: Tensor, mask: Tensor) -> Tensor:
+def masked_whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
     """`x` shifted and scaled to mean 0 and variance 1 over the true entries of `mask`, 0 elsewhere.
 
     Advantage normalisation (arXiv 2404.10719, section 5): the step no longer depends on the unit of
-    the reward.
+    the reward. Without `shift_mean` the mean stays where it was.
     """
     mean = masked_mean(x, mask)
     variance = masked_mean((x - mean) ** 2, mask)
-    return (x - mean) * torch.rsqrt(variance + 1e-8) * mask
+    scaled = (x - mean) * torch.rsqrt(variance + 1e-8)
+    return (scaled if shift_mean else scaled + mean) * mask
 
 
 def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
@@ -61,6 +62,14 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
     if kind == "k3":
         return torch.expm1(log_r) - log_r
     raise ValueError(f"kl estimator: got {kind!r}, takes 'k1' or 'k3'")
+
+
+def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> float:
+    """β, led so that the KL comes to its target: β·(1 + clip(KL/target − 1, ±0.2)·share).
+
+    `share` is the part of the horizon that has passed, in episodes (arXiv 1909.08593, section 2.2).
+    """
+    return beta * (1 + min(max(kl / target - 1, -0.2), 0.2) * share)
 
 
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:

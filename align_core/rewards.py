@@ -5,19 +5,21 @@ A reward is called as reward(prompts, completions, completion_ids=…) and gives
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.encoding import encode_prompts, pad_responses
+from align_core.encoding import Prompt, encode_prompts, is_token_ids, pad_responses
 from align_core.models import (
     ModelError,
     evaluating,
     load_reward_model,
     load_tokenizer,
     scalar_head,
+    trunk,
 )
 from align_core.sampling import by_length
 
@@ -32,6 +34,42 @@ class Reward(Protocol):
         *,
         completion_ids: Sequence[Sequence[int]],
     ) -> list[float]: ...
+
+
+def as_score(
+    rewards: PreTrainedModel | Reward | Sequence[PreTrainedModel | Reward],
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device,
+) -> Callable[[Sequence[Prompt], list[list[int]], dict[str, list]], list[float]]:
+    """A reward or the sum of several, as a function of prompts, completion ids and data columns.
+
+    A model with one label reads the token ids, on `device`. A function is called as TRL's GRPO
+    calls its reward functions: with prompts and completions (texts, or messages where the prompts
+    are messages), completion_ids, trainer_state and every other column by its name. A None among
+    its values counts 0. Coroutines are not awaited.
+    """
+    parts = [
+        ProxyReward(reward.to(device), tokenizer) if isinstance(reward, nn.Module) else reward
+        for reward in (rewards if isinstance(rewards, Sequence) else [rewards])
+    ]
+
+    def score(
+        prompts: Sequence[Prompt], ids: list[list[int]], columns: dict[str, list]
+    ) -> list[float]:
+        completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        shown = prompts
+        if is_token_ids(prompts[0]):
+            shown = tokenizer.batch_decode(prompts, skip_special_tokens=True)
+        elif not isinstance(prompts[0], str):
+            completions = [[{"role": "assistant", "content": text}] for text in completions]
+        total = [0.0] * len(ids)
+        for part in parts:
+            given = prompts if isinstance(part, ProxyReward) else shown
+            values = part(prompts=given, completions=completions, completion_ids=ids, **columns)
+            total = [sum_ + (value or 0.0) for sum_, value in zip(total, values, strict=True)]
+        return total
+
+    return score
 
 
 class ProxyReward:
@@ -54,6 +92,7 @@ class ProxyReward:
         completions: Sequence[str],
         *,
         completion_ids: Sequence[Sequence[int]],
+        **_columns: list,
     ) -> list[float]:
         encoded = encode_prompts(self._tokenizer, prompts)
         tokens, mask = pad_responses(completion_ids, self._tokenizer.pad_token_id)
@@ -94,13 +133,12 @@ def score(
     token, an ended text would otherwise be read without its end.
     """
     attention = torch.cat([prompt_mask, mask.long()], 1).to(model.device)
-    output = model(
+    output = trunk(model)(
         input_ids=torch.cat([prompt_ids, tokens], 1).to(model.device),
         attention_mask=attention,
         position_ids=(attention.cumsum(1) - 1).clamp(min=0),
-        output_hidden_states=True,
         use_cache=False,
     )
     last = attention.cumsum(1).argmax(1)
-    states = output.hidden_states[-1][torch.arange(len(last), device=last.device), last]
+    states = output.last_hidden_state[torch.arange(len(last), device=last.device), last]
     return scalar_head(model)(states).squeeze(-1).float()

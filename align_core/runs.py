@@ -71,10 +71,15 @@ def replay(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class RunDirectory:
-    """One run on disk: written by the process that executes it, read by anyone."""
+    """One run on disk: written by the process that executes it, read by anyone.
 
-    def __init__(self, path: str | Path) -> None:
+    Of several processes that execute it together the first one writes: in the others
+    `writes` is false.
+    """
+
+    def __init__(self, path: str | Path, writes: bool = True) -> None:
         self.path = Path(path)
+        self.writes = writes
         self.model_path = self.path / "model"
         self.events_path = self.path / "events.jsonl"
         self._log: int | None = None  # file descriptor of the writer
@@ -155,6 +160,8 @@ class RunDirectory:
             OSError: disk full, read-only, or another process is writing this run. The file then
                 ends with the last whole line.
         """
+        if not self.writes:
+            return
         line = (to_line(event) + "\n").encode()
         if self._log is None:
             self._log = self._open_log()

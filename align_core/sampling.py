@@ -184,7 +184,7 @@ def by_length(mask: Tensor, size: int = 32) -> Iterator[Tensor]:
 def response_outputs(
     model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor, *, hidden: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """Logits [B, T, V] that predict each response token, by one full forward pass.
+    """Logits [B, T, V] in float32 that predict each response token, by one full forward pass.
 
     With `hidden`, also the last hidden states [B, T, H] at the same positions. Only the response's
     positions reach the output layer.
@@ -194,8 +194,8 @@ def response_outputs(
         logits_to_keep=tokens.shape[1] + 1,
         output_hidden_states=hidden,
     )
-    states = output.hidden_states[-1][:, -tokens.shape[1] - 1 : -1] if hidden else None
-    return output.logits[:, :-1], states
+    states = output.hidden_states[-1][:, -tokens.shape[1] - 1 : -1].float() if hidden else None
+    return output.logits[:, :-1].float(), states
 
 
 def response_states(

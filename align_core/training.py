@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,11 +16,12 @@ import datasets
 import transformers
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
 
+from align_core import processes
 from align_core.callbacks import RunCallback
 from align_core.catalogue import reference_samples
-from align_core.configs import RunConfig
+from align_core.configs import ConfigError, RunConfig, complaint
 from align_core.control import Control
 from align_core.data import read_preferences
 from align_core.encoding import encode_demonstrations, encode_pairs
@@ -71,8 +74,8 @@ def run(
         if on_event is not None:
             on_event(event)
 
-    checkpoint = get_last_checkpoint(str(_checkpoints(directory))) if resume else None
-    done = int(Path(checkpoint).name.split("-")[1]) if checkpoint else 0
+    checkpoint = _last_checkpoint(directory) if resume else None
+    done = _step_of(checkpoint) if checkpoint else 0
     if resume:
         write("resume", done // _updates_per_step(config))
     write("status", done // _updates_per_step(config), status="running", message="")
@@ -93,14 +96,16 @@ def run(
     )
     trainer.add_callback(callback)
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except NonFinite as error:
         failed_at = trainer.state.global_step // _updates_per_step(config) + 1
         status, message = "failed", _advice(error, failed_at, config)
     else:
         status = "finished" if callback.stop_reason is None else "stopped"
         message = callback.stop_reason or ""
-    save_model(parts.model(), parts.tokenizer, directory.model_path)
+    if directory.writes:
+        save_model(parts.model(), parts.tokenizer, directory.model_path)
+    trainer.accelerator.end_training()
     step = trainer.state.global_step // _updates_per_step(config)
     write("status", step, status=status, message=message)
     return status
@@ -125,7 +130,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         "output_dir": str(_checkpoints(directory)),
         "max_steps": config.steps * _updates_per_step(config),
         "learning_rate": config.learning_rate,
-        "per_device_train_batch_size": config.batch_size,
+        "per_device_train_batch_size": _share(config.batch_size),
         "seed": config.seed,
         "lora_r": config.lora_r,
     }
@@ -133,7 +138,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         return _build_reward(config, task, tokenizer, arguments, write, interrupted)
 
     if config.method != "sft":
-        arguments["warmup_steps"] = arguments["max_steps"] // WARMUP
+        arguments["warmup_steps"] = config.steps // WARMUP
     policy = load_to_train(config.model)
     # Under LoRA the reference is the policy with its adapter off: no second copy of the weights.
     reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
@@ -148,9 +153,7 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
         trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
     else:
-        arguments["logging_steps"] = _updates_per_step(config)
         arguments["num_mini_batches"] = _minibatches(config)
-        arguments["per_device_train_batch_size"] //= _minibatches(config)
         # The value model starts as the reward model; LoRA is for saving memory, and uses the head.
         with_value_model = proxy is not None and not config.lora_r
         trainer = ppo.build(
@@ -252,6 +255,14 @@ def _pairs(
     return with_label_noise(pairs, config.label_noise, config.seed)
 
 
+def _share(batch_size: int) -> int:
+    """What each process takes of a batch."""
+    if batch_size % processes.COUNT:
+        takes = f"a multiple of the {processes.COUNT} processes"
+        raise ConfigError(complaint("--batch-size", batch_size, takes))
+    return batch_size // processes.COUNT
+
+
 def _updates_per_step(config: RunConfig) -> int:
     """Optimiser updates in what `--steps` counts: a rollout in PPO, else one."""
     if config.method != "ppo":
@@ -274,6 +285,20 @@ def _last_beta(config: RunConfig, directory: RunDirectory) -> float:
 
 def _checkpoints(directory: RunDirectory) -> Path:
     return directory.path / "checkpoints"
+
+
+def _last_checkpoint(directory: RunDirectory) -> Path | None:
+    """The newest checkpoint that is whole: its state is what Trainer writes last."""
+    whole = []
+    for folder in _checkpoints(directory).glob("checkpoint-*"):
+        with contextlib.suppress(OSError, ValueError):
+            json.loads((folder / TRAINER_STATE_NAME).read_text())
+            whole.append(folder)
+    return max(whole, key=_step_of, default=None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
 
 
 def _advice(error: NonFinite, step: int, config: RunConfig) -> str:

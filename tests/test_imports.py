@@ -14,6 +14,9 @@ LIGHT = {"configs", "runs", "catalogue", "control", "client"}
 TRAINERS_USE = {"objectives", "models", "data", "tasks", "evaluation", "encoding", "rewards"} | {
     "sampling",
     "trainers.common",
+    "trainers.ppo_checkpoints",
+    "trainers.ppo_config",
+    "trainers.rollouts",
 }
 PAGE_USES = {"client", "runs", "configs", "catalogue", "optimum"}
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}

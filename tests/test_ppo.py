@@ -39,7 +39,7 @@ def trainer(tmp_path, *, model=None, reference=None, reward=toy.reward, **change
         **{
             "output_dir": str(tmp_path),
             "max_steps": 4,
-            "per_device_train_batch_size": 16,
+            "per_device_train_batch_size": 32,
             "num_mini_batches": 2,
             "num_ppo_epochs": 2,
             "learning_rate": 3e-3,
@@ -52,12 +52,16 @@ def trainer(tmp_path, *, model=None, reference=None, reward=toy.reward, **change
     )
 
 
+def as_rows(prompts):
+    return [{"prompt": prompt} for prompt in prompts]
+
+
 def history(trained, name):
     return [entry[name] for entry in trained.state.log_history if name in entry]
 
 
 def test_ppo_improves_the_reward_and_pays_for_it_in_kl(tmp_path):
-    trained = trainer(tmp_path, max_steps=30 * 4, logging_steps=4, per_device_train_batch_size=32)
+    trained = trainer(tmp_path, max_steps=30 * 4, per_device_train_batch_size=64)
     trained.train()
     scores, kl = history(trained, "objective/scores"), history(trained, "objective/kl")
     assert sum(scores[-5:]) / 5 > sum(scores[:5]) / 5 + 1.0
@@ -69,7 +73,6 @@ def test_a_reward_with_its_sign_turned_does_not_improve(tmp_path):
         tmp_path,
         reward=lambda *args, **kwargs: [-r for r in toy.reward(*args, **kwargs)],
         max_steps=15 * 4,
-        logging_steps=4,
     )
     trained.train()
     scores = history(trained, "objective/scores")
@@ -90,7 +93,7 @@ def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path, value_model):
     if value_model is None:
         torch.nn.init.normal_(made.model.value_head.linear.weight)
     prompts = ["the film", "a plot", "the plot was never"] * 30  # more than one chunk of 32
-    rollout = made._rollout(prompts)
+    rollout = made._rollout(as_rows(prompts))
     encoded = encode_prompts(toy.tokenizer(), prompts)
     with torch.no_grad():
         logits, values = made.model(encoded, rollout.tokens, rollout.mask)
@@ -128,7 +131,7 @@ def plain_loss(made, rollout):
 @pytest.mark.parametrize("value_model", [None, toy.reward_model])
 def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
-    rollout = made._rollout(["the film", "a plot", "the plot was never"] * 30)
+    rollout = made._rollout(as_rows(["the film", "a plot", "the plot was never"] * 30))
     assert len(rollout.tokens) > 32, "it takes more than one chunk"
     with torch.no_grad():  # away from where the rollout was made, so that ratios differ from 1
         for parameter in made.model.parameters():
@@ -142,9 +145,7 @@ def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
 
 
 def test_a_value_model_learns_what_is_still_to_be_earned(tmp_path):
-    trained = trainer(
-        tmp_path, value_model=toy.reward_model(), max_steps=30 * 4, logging_steps=4, vf_coef=1.0
-    )
+    trained = trainer(tmp_path, value_model=toy.reward_model(), max_steps=30 * 4, vf_coef=1.0)
     trained.train()
     errors = history(trained, "loss/value_avg")
     assert sum(errors[-5:]) < 0.7 * sum(errors[:5])
@@ -173,7 +174,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(tmp_path
         before.update({n: p.detach().clone() for n, p in made.model.named_parameters()})
 
     rollout = made._rollout
-    made._rollout = lambda prompts: (remember(), rollout(prompts))[1]
+    made._rollout = lambda rows: (remember(), rollout(rows))[1]
     with pytest.raises(NonFinite):
         made.train()
     assert made.state.global_step == 4
@@ -184,7 +185,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(tmp_path
 def test_lora_trains_the_adapter_alone_and_its_reference_is_the_base(tmp_path):
     base = toy.policy()
     weights = {n: p.clone() for n, p in base.named_parameters()}
-    trained = trainer(tmp_path, model=base, lora_r=4, max_steps=8, logging_steps=4)
+    trained = trainer(tmp_path, model=base, lora_r=4, max_steps=8)
     assert trained.reference is None
     trained.train()
     kl = history(trained, "objective/kl")
@@ -196,13 +197,13 @@ def test_lora_trains_the_adapter_alone_and_its_reference_is_the_base(tmp_path):
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
-    changes = {"max_steps": 16, "save_strategy": "steps", "save_steps": 8}
+    changes = {"max_steps": 16, "save_strategy": "steps", "save_steps": 2}
     whole = trainer(tmp_path / "whole", **changes)
     whole.train()
     trainer(tmp_path / "broken", **changes).train()
     shutil.rmtree(tmp_path / "broken" / "checkpoint-16")
     resumed = trainer(tmp_path / "broken", **changes)
     resumed.train(resume_from_checkpoint=str(tmp_path / "broken" / "checkpoint-8"))
-    a = load_file(tmp_path / "whole" / "checkpoint-16" / "policy_and_value.safetensors")
-    b = load_file(tmp_path / "broken" / "checkpoint-16" / "policy_and_value.safetensors")
+    a = load_file(tmp_path / "whole" / "checkpoint-16" / "ppo.safetensors")
+    b = load_file(tmp_path / "broken" / "checkpoint-16" / "ppo.safetensors")
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

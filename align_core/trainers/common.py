@@ -21,7 +21,8 @@ class NonFinite(FloatingPointError):
 # losses are hidden from the log, and progress and reports go to places nobody asked for.
 QUIET = {
     "bf16": False,
-    "use_cpu": torch.backends.mps.is_available(),  # MPS has no float64, which the exact KL needs
+    # MPS has no float64, which the exact KL needs; and several processes on CPUs must be told so.
+    "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,
     "report_to": "none",

@@ -8,31 +8,32 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     4. pay −β·KL at every token and the score at the last one
     5. estimate advantages and returns, and whiten the advantages
     6. take clipped steps on policy and value, in several epochs of minibatches
+    7. move β towards its KL target, and the reference towards the policy, where that is asked for
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch; the
-optimiser, clipping of gradients, callbacks and checkpoints are those of `transformers.Trainer`.
-Field and metric names are those of TRL's last PPO. Rewards are not whitened: they are in nats, the
-unit of β.
+optimiser, gradient clipping, callbacks, checkpoints and processes are those of
+`transformers.Trainer`. Arguments, settings and metrics are named as in TRL's last PPO;
+docs/ppo.md says where it differs, and what was left out.
 """
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import get_peft_model
+from peft import PeftConfig, PeftModel, get_peft_model
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.encoding import Prompts, encode_prompts
-from align_core.models import PolicyWithValue, as_reference, lora
+from align_core.models import PolicyWithValue, as_reference, lora, move_towards
 from align_core.objectives import (
+    adapted_kl_coef,
     entropy,
     exact_kl,
     gae,
@@ -44,106 +45,32 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.rewards import Reward
+from align_core.rewards import Reward, as_score
 from align_core.sampling import RandomDraw, Responses, by_length, response_outputs, sample
 from align_core.trainers.common import QUIET, FiniteTraining
+from align_core.trainers.ppo_checkpoints import PPOCheckpoints
+from align_core.trainers.ppo_config import PPOConfig
+from align_core.trainers.rollouts import Batch, Episodes, RolloutBatches, prompts_of
 
 
-@dataclass
-class PPOConfig(TrainingArguments):
-    """`TrainingArguments` and PPO's own settings, named as in TRL.
-
-    One rollout has per_device_train_batch_size × gradient_accumulation_steps × num_mini_batches
-    episodes. `kl_coef` is β, in nats of reward per nat of KL.
-    """
-
-    kl_coef: float = 0.05
-    kl_estimator: str = "k1"
-    num_ppo_epochs: int = 4
-    num_mini_batches: int = 1
-    response_length: int = 53
-    temperature: float = 1.0
-    gamma: float = 1.0
-    lam: float = 0.95
-    cliprange: float = 0.2
-    cliprange_value: float = 0.2
-    vf_coef: float = 0.1
-    remove_unused_columns: bool = False
-
-    @property
-    def minibatch_size(self) -> int:
-        """Episodes in one optimiser step."""
-        return self.per_device_train_batch_size * self.gradient_accumulation_steps
-
-    @property
-    def updates_per_rollout(self) -> int:
-        """Optimiser steps made from one rollout."""
-        return self.num_ppo_epochs * self.num_mini_batches
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """Episodes and all that the loss needs of them. B episodes, P prompt and T response tokens.
-
-    `mask`, `logp`, `values`, `advantages` and `returns` are [B, T]; the mask is true at response
-    tokens, the end token included, and the others are 0 outside it.
-    """
-
-    prompts: Prompts
-    tokens: Tensor
-    mask: Tensor
-    logp: Tensor
-    values: Tensor
-    advantages: Tensor
-    returns: Tensor
-
-    def __getitem__(self, rows: Tensor) -> Rollout:
-        """Some episodes, cut to the longest of their responses."""
-        length = int(self.mask[rows].sum(1).max())
-        return Rollout(
-            self.prompts[rows],
-            *(
-                getattr(self, name)[rows, :length]
-                for name in ("tokens", "mask", "logp", "values", "advantages", "returns")
-            ),
-        )
-
-
-class RolloutBatches:
-    """Rows of the data set, one rollout's worth at a time and each repeated for its minibatches.
-
-    The order is a function of the seed alone, so that a resumed run meets the same prompts.
-    """
-
-    def __init__(self, rows: int, size: int, rollouts: int, repeats: int, seed: int) -> None:
-        self._rows, self._size, self._seed = rows, size, seed
-        self._rollouts, self._repeats = rollouts, repeats
-
-    def __len__(self) -> int:
-        return self._rollouts * self._repeats
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(self._seed)
-        waiting: list[int] = []
-        for _ in range(self._rollouts):
-            while len(waiting) < self._size:
-                waiting += torch.randperm(self._rows, generator=generator).tolist()
-            batch, waiting = waiting[: self._size], waiting[self._size :]
-            for _ in range(self._repeats):
-                yield batch
-
-
-class PPOTrainer(FiniteTraining, Trainer):
+class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
-        args: the settings; `max_steps` counts optimiser steps, `updates_per_rollout` a rollout.
+        args: the settings.
         processing_class: the tokenizer, with a padding and an end token.
-        model: the policy; with a LoRA adapter, `ref_model` is None and the adapter is switched off.
-        ref_model: the reference, frozen.
-        reward: scores in nats, with the signature of TRL's reward functions.
-        value_model: a model with one label, trained along with the policy; None for the head.
-        train_dataset: a column `prompt`, text or conversational.
+        model: the policy.
+        ref_model: the reference; None for a copy of the policy or, with an adapter, for the policy
+            with its adapter switched off.
+        reward_model: a model with one label or a function of TRL's reward signature, or several,
+            which are summed. Scores are in the unit of 1/β: nats.
+        train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
+            go to the reward functions.
+        value_model: a model with one label, trained along with the policy; a copy of the reward
+            model is a good start. None for a head on the policy's trunk.
+        data_collator: of batches of `input_ids` and `attention_mask`, where the rows need one.
+        eval_dataset: prompts for `evaluate`.
+        peft_config: an adapter for the policy, and for the value model where there is one.
     """
 
     def __init__(
@@ -152,97 +79,158 @@ class PPOTrainer(FiniteTraining, Trainer):
         processing_class: PreTrainedTokenizerBase,
         model: PreTrainedModel,
         ref_model: PreTrainedModel | None,
-        reward: Reward,
+        reward_model: PreTrainedModel | Reward | Sequence[PreTrainedModel | Reward],
         train_dataset: Dataset,
         value_model: PreTrainedModel | None = None,
-        callbacks: list | None = None,
+        data_collator: Callable | None = None,
+        eval_dataset: Dataset | None = None,
+        optimizers: tuple = (None, None),
+        callbacks: list[TrainerCallback] | None = None,
+        peft_config: PeftConfig | None = None,
     ) -> None:
-        self.policy, self.reference, self.reward = model, ref_model, reward
+        if ref_model is model:
+            raise ValueError(
+                "ref_model is model itself; it takes None for a copy, or another model"
+            )
+        if peft_config is not None:
+            if value_model is not None:
+                of_values = copy.deepcopy(peft_config)
+                of_values.task_type = "SEQ_CLS"
+                value_model = get_peft_model(value_model, of_values)
+            model = get_peft_model(model, peft_config)
+        if args.sync_ref_model and isinstance(model, PeftModel):
+            raise ValueError("sync_ref_model: a reference cannot follow a policy with an adapter")
+        if ref_model is None and not isinstance(model, PeftModel):
+            ref_model = copy.deepcopy(model)
+        if ref_model is not None:
+            ref_model.requires_grad_(False).eval().to(args.device)
+        self.policy, self.reference = model, ref_model
+        self.score = as_score(reward_model, processing_class, args.device)
         self.beta = args.kl_coef
-        self._minibatches: list[Rollout] = []
+        self._waiting: list[Batch] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
         super().__init__(
             model=PolicyWithValue(model, value_model),
-            args=args,
-            data_collator=list,
+            args=args.counted_in_updates(len(train_dataset)),
+            data_collator=data_collator or list,
             train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
             processing_class=processing_class,
+            optimizers=optimizers,
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
-        if ref_model is not None:
-            ref_model.to(args.device)
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise ValueError(
+                "PPO runs in several processes with whole models: no FSDP, no DeepSpeed"
+            )
 
     def get_train_dataloader(self) -> DataLoader:
-        """Each batch is the prompts of a whole rollout; it comes once for every minibatch of it."""
+        """Each batch is the rows of a whole rollout; it comes once for every piece of it."""
         args = self.args
+        self._waiting.clear()
+        self._metrics.clear()
         batches = RolloutBatches(
             rows=len(self.train_dataset),
-            size=args.minibatch_size * args.num_mini_batches,
+            size=args.local_episodes * self.accelerator.num_processes,
             rollouts=-(-args.max_steps // args.updates_per_rollout),
             repeats=args.updates_per_rollout * args.gradient_accumulation_steps,
             seed=args.seed,
         )
-        return DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        # Plain lists of row numbers: a piece's batch is only looked at where a rollout begins.
+        return DataLoader(range(len(self.train_dataset)), batch_sampler=batches, collate_fn=list)
 
-    def _prepare_inputs(self, inputs: list[dict[str, Any]]) -> Rollout:
-        if not self._minibatches:
-            rollout = self._rollout([example["prompt"] for example in inputs])
-            self._minibatches = list(self._split(rollout))
-        return self._minibatches.pop(0)
+    def _prepare_inputs(self, rows: list[int]) -> Batch:
+        if not self._waiting:
+            if self.state.global_step:
+                self._move_reference()
+            self._waiting = self._pieces(self._rollout([self.train_dataset[i] for i in rows]))
+        return self._waiting.pop(0)
+
+    def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
+        """Steps 1 to 5; each process samples its share, and all learn from the whole."""
+        args = self.args
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        share, size = len(rows) // processes, args.per_device_train_batch_size
+        mine = range(process * share, (process + 1) * share)
+        parts = [
+            self._episodes(rows[i : i + size], RandomDraw(self._rollout_seed(), len(rows), i))
+            for i in mine[::size]
+        ]
+        episodes = Episodes.joined(parts, self.processing_class.pad_token_id)
+        episodes = episodes.gathered(self.accelerator, self.processing_class.pad_token_id)
+        mask = episodes.mask
+
+        # 4. Pay −β·KL at every token and the score at the last one.
+        estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
+        rewards = token_rewards(episodes.scores, estimate, mask, self.beta)
+        if args.whiten_rewards:
+            rewards = masked_whiten(rewards, mask, shift_mean=False)
+
+        # 5. Estimate advantages and returns, and whiten the advantages.
+        advantages, returns = gae(rewards, episodes.values, mask, args.gamma, args.lam)
+        if args.whiten_advantages:
+            advantages = masked_whiten(advantages, mask)
+
+        non_score = -self.beta * estimate.sum(1)
+        self._note(
+            {
+                "objective/kl": episodes.kl.mean(),
+                "objective/kl_estimate": estimate.sum(1).mean(),
+                "objective/kl_coef": torch.tensor(self.beta),
+                "objective/entropy": episodes.entropy.mean(),
+                "objective/scores": episodes.scores.mean(),
+                "objective/non_score_reward": non_score.mean(),
+                "objective/rlhf_reward": (episodes.scores + non_score).mean(),
+                "val/num_eos_tokens": episodes.ended.float().sum(),
+            }
+        )
+        # 7. Move β towards its KL target, for the next rollout.
+        if args.kl_target is not None:
+            kl, horizon = episodes.kl.mean().item(), args.kl_horizon
+            self.beta = adapted_kl_coef(self.beta, kl, args.kl_target, len(rows) / horizon)
+        return Batch(
+            Prompts(episodes.prompt_ids, episodes.prompt_mask),
+            *(episodes.tokens, mask, episodes.logp, episodes.values, advantages, returns),
+        )
 
     @torch.no_grad()
-    def _rollout(self, prompts: list) -> Rollout:
-        args, tokenizer, model = self.args, self.processing_class, self.model
-        model.eval()
+    def _episodes(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
+        """Steps 1 to 3, in the precision of step 6."""
+        with self.compute_loss_context_manager():
+            return self._sampled(rows, draw)
+
+    def _sampled(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
+        args, tokenizer = self.args, self.processing_class
+        self.model.eval()
+        prompts = prompts_of(rows, self.data_collator)
         encoded = encode_prompts(tokenizer, prompts).to(self.policy.device)
 
         # 1. Sample a response to each prompt.
         responses = sample(
             self.policy,
             encoded,
-            RandomDraw(self._rollout_seed(), len(prompts)),
+            draw,
             max_new_tokens=args.response_length,
-            end_id=tokenizer.eos_token_id,
+            end_id=self._end_id,
             pad_id=tokenizer.pad_token_id,
             temperature=args.temperature,
         )
-        tokens, mask = responses.tokens, responses.mask
 
         # 2. Score the responses.
-        ids = responses.ids()
-        completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
-        scores = torch.tensor(
-            self.reward(prompts, completions, completion_ids=ids), device=tokens.device
-        )
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name not in _READ}
+        columns["trainer_state"] = self.state
+        scores = torch.tensor(self.score(prompts, responses.ids(), columns))
+        scores = scores.to(responses.logp.device)
+        if args.missing_eos_penalty is not None:
+            scores = scores - args.missing_eos_penalty * ~responses.ended
 
         # 3. Ask the reference for its log-probabilities, and the value model for its values.
         ref_logp, values, kl, entropies = self._reread(encoded, responses)
-
-        # 4. Pay −β·KL at every token and the score at the last one.
-        estimate = kl_estimate(responses.logp, ref_logp, args.kl_estimator) * mask
-        rewards = token_rewards(scores, estimate, mask, self.beta)
-
-        # 5. Estimate advantages and returns, and whiten the advantages.
-        advantages, returns = gae(rewards, values, mask, args.gamma, args.lam)
-        advantages = masked_whiten(advantages, mask)
-
-        non_score = -self.beta * estimate.sum(1)
-        self._note(
-            {
-                "objective/kl": kl.sum(1).mean(),
-                "objective/kl_estimate": estimate.sum(1).mean(),
-                "objective/entropy": entropies.sum(1).mean(),
-                "objective/scores": scores.mean(),
-                "objective/non_score_reward": non_score.mean(),
-                "objective/rlhf_reward": (scores + non_score).mean(),
-                "val/num_eos_tokens": responses.ended.sum(),
-                "episode": torch.tensor(
-                    (self.state.global_step // args.updates_per_rollout + 1) * len(prompts)
-                ),
-            }
+        return Episodes(
+            *(encoded.ids, encoded.mask, responses.tokens, responses.mask, responses.logp),
+            *(ref_logp, values, scores, responses.ended, kl.sum(1), entropies.sum(1)),
         )
-        return Rollout(encoded, tokens, mask, responses.logp, values, advantages, returns)
 
     def _reread(
         self, prompts: Prompts, responses: Responses
@@ -264,18 +252,22 @@ class PPOTrainer(FiniteTraining, Trainer):
                 whole[rows, : part.tokens.shape[1]] = column * part.mask
         return tuple(found)
 
-    def _split(self, rollout: Rollout) -> Iterator[Rollout]:
-        """Minibatches, in a new random order each epoch."""
-        args = self.args
+    def _pieces(self, rollout: Batch) -> list[Batch]:
+        """This process's part of every minibatch of every epoch, in pieces for accumulation."""
+        args, accelerator = self.args, self.accelerator
+        size = args.local_episodes // args.num_mini_batches // args.gradient_accumulation_steps
         generator = torch.Generator().manual_seed(self._rollout_seed())
-        for _ in range(args.num_ppo_epochs):
-            order = torch.randperm(len(rollout.tokens), generator=generator)
-            yield from (rollout[rows] for rows in order.split(args.per_device_train_batch_size))
+        process, processes = accelerator.process_index, accelerator.num_processes
+        return [
+            piece
+            for _ in range(args.num_ppo_epochs)
+            for piece in rollout.pieces(args.num_mini_batches, size, process, processes, generator)
+        ]
 
     def compute_loss(
         self,
         model: PolicyWithValue,
-        inputs: Rollout,
+        inputs: Batch,
         return_outputs: bool = False,
         num_items_in_batch: int | None = None,
     ) -> Tensor:
@@ -284,7 +276,7 @@ class PPOTrainer(FiniteTraining, Trainer):
         loss, means = 0.0, defaultdict(float)
         for rows in by_length(inputs.mask):
             batch = inputs[rows]
-            share = batch.mask.sum() / inputs.mask.sum()
+            share = inputs.weight * batch.mask.sum() / inputs.mask.sum()
             logits, values = model(batch.prompts, batch.tokens, batch.mask)
             logits = logits / args.temperature
             logp = token_logprobs(logits, batch.tokens)
@@ -315,25 +307,65 @@ class PPOTrainer(FiniteTraining, Trainer):
         self._note(means)
         return loss
 
+    def _move_reference(self) -> None:
+        """7. Move the reference towards the policy, every so many rollouts."""
+        args = self.args
+        rollout = self.state.global_step // args.updates_per_rollout
+        if args.sync_ref_model and rollout % args.ref_model_sync_steps == 0:
+            move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
+
+    def evaluate(
+        self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval", **_: Any
+    ) -> dict[str, float]:
+        """Mean score and KL of one response to each prompt, the same chance every time."""
+        rows = list(eval_dataset if eval_dataset is not None else self.eval_dataset)
+        size = self.args.per_device_eval_batch_size
+        parts = [
+            self._episodes(rows[i : i + size], RandomDraw(self.args.seed, len(rows), i))
+            for i in range(0, len(rows), size)
+        ]
+        metrics = {
+            f"{metric_key_prefix}_objective/scores": torch.cat([p.scores for p in parts]),
+            f"{metric_key_prefix}_objective/kl": torch.cat([p.kl for p in parts]),
+        }
+        metrics = {name: values.mean().item() for name, values in metrics.items()}
+        Trainer.log(self, metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    @property
+    def _end_id(self) -> int:
+        """The token that ends a response; one that no token is where none does."""
+        if self.args.stop_token_id is not None:
+            return self.args.stop_token_id
+        return self.processing_class.eos_token_id if self.args.stop_token == "eos" else -1
+
     def _rollout_seed(self) -> int:
         """Differs for each rollout, and is known without its history: a resumed run agrees."""
         return self.args.seed * 1_000_003 + self.state.global_step
 
     def _note(self, metrics: dict[str, Tensor]) -> None:
         for name, value in metrics.items():
-            self._metrics[name].append(value.item())
+            self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the means since the last log."""
-        means = {name: sum(seen) / len(seen) for name, seen in self._metrics.items()}
+        """Add the means since the last log, over all processes."""
+        means = torch.tensor([sum(seen) / len(seen) for seen in self._metrics.values()])
+        if len(means):
+            means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
+            rollouts = -(-self.state.global_step // self.args.updates_per_rollout)
+            episodes = rollouts * self.args.local_episodes * self.accelerator.num_processes
+            logs = {**logs, **dict(zip(self._metrics, means, strict=True)), "episode": episodes}
         self._metrics.clear()
-        super().log({**logs, **means}, start_time)
+        super().log(logs, start_time)
 
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        self.model.save(Path(output_dir or self.args.output_dir))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.model.load(Path(resume_from_checkpoint))
+# Columns that are read here, and names that belong to what reward functions are called with.
+_READ = {"prompt", "input_ids", "attention_mask", "completion"} | {
+    *("prompts", "completions", "completion_ids", "trainer_state"),
+}
 
 
 def build(
@@ -348,7 +380,13 @@ def build(
     **arguments,
 ) -> PPOTrainer:
     """`prompts` has the column prompt; `reference` is None with LoRA: the adapter switched off."""
-    if adapter := lora(lora_r, "CAUSAL_LM"):
-        model = get_peft_model(model, adapter)
-    args = PPOConfig(**{**QUIET, **arguments})
-    return PPOTrainer(args, tokenizer, model, reference, reward, prompts, value_model)
+    return PPOTrainer(
+        PPOConfig(**{**QUIET, **arguments}),
+        tokenizer,
+        model,
+        reference,
+        reward,
+        prompts,
+        value_model,
+        peft_config=lora(lora_r, "CAUSAL_LM"),
+    )

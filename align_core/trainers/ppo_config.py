@@ -1,0 +1,158 @@
+"""The settings of PPO, named as in TRL's last PPO (1.12), and what to use where one is not here."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from transformers import TrainingArguments
+
+# Settings of TRL's PPO, old and last, that do not exist here, and what does what they did.
+ELSEWHERE = {
+    "local_rollout_forward_batch_size": "per_device_train_batch_size, with which it also samples",
+    "num_sample_generations": "eval_strategy with an eval_dataset, or a callback",
+    "dataset_num_proc": "nothing: prompts are encoded when they are met",
+    "ds3_gather_for_generation": "nothing: there is no DeepSpeed here",
+    "sft_model_path": "the argument model of PPOTrainer",
+    "reward_model_path": "the argument reward_model of PPOTrainer",
+    "model_adapter_name": "the argument peft_config of PPOTrainer",
+    "ref_adapter_name": "the argument peft_config: the reference is the adapter switched off",
+    "exp_name": "run_name",
+    "world_size": "accelerate launch --num_processes",
+    "num_total_batches": "total_episodes",
+    "batch_size": "per_device_train_batch_size times gradient_accumulation_steps",
+    "local_batch_size": "per_device_train_batch_size times gradient_accumulation_steps",
+    "mini_batch_size": "num_mini_batches",
+    "local_mini_batch_size": "num_mini_batches",
+    "micro_batch_size": "per_device_train_batch_size",
+    "ppo_epochs": "num_ppo_epochs",
+    "init_kl_coef": "kl_coef",
+    "adap_kl_ctrl": "kl_target, which makes the coefficient adaptive",
+    "target": "kl_target",
+    "horizon": "kl_horizon",
+}
+
+
+@dataclass
+class PPOConfig(TrainingArguments):
+    """`TrainingArguments` and PPO's own settings.
+
+    A rollout has per_device_train_batch_size × gradient_accumulation_steps episodes on each
+    process, and is learnt from in `num_mini_batches` optimiser steps, `num_ppo_epochs` times over.
+    A run has `total_episodes` (`num_train_epochs` over the prompts where that is None), or
+    `max_steps` optimiser steps. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps`
+    count rollouts.
+
+    Args:
+        kl_coef: β, in nats of reward per nat of KL.
+        kl_target: the sequence KL, in nats, to which an adaptive β is led (arXiv 1909.08593, 2.2);
+            None keeps β fixed.
+        kl_horizon: episodes in which the adaptive β can change by about a fifth.
+        kl_estimator: "k1" = log π − log π_ref, or "k3", never negative.
+        response_length: the most tokens of a response.
+        stop_token: "eos" ends a response at the tokenizer's end token, None at `response_length`.
+        stop_token_id: another token that ends a response, in place of `stop_token`.
+        missing_eos_penalty: taken off the score of a response that did not end by itself.
+        temperature: of the policy that samples and learns, and of its reference.
+        gamma, lam: discount and λ of advantage estimation (arXiv 1506.02438).
+        whiten_rewards: scale rewards to variance 1; they are then no longer in nats.
+        whiten_advantages: shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719).
+        sync_ref_model: move the reference towards the policy (the EMA of arXiv 2404.10719):
+            every `ref_model_sync_steps` rollouts, π_ref ← α·π + (1 − α)·π_ref, in the weights,
+            with α = `ref_model_mixup_alpha`. KL is then measured to where the reference is.
+        cliprange, cliprange_value, vf_coef: clips of ratio and value, weight of the value loss.
+    """
+
+    learning_rate: float = 3e-6
+    logging_steps: float = 10
+    total_episodes: int | None = None
+    num_ppo_epochs: int = 4
+    num_mini_batches: int = 1
+    response_length: int = 53
+    stop_token: Literal["eos"] | None = "eos"
+    stop_token_id: int | None = None
+    missing_eos_penalty: float | None = None
+    temperature: float = 1.0
+    kl_coef: float = 0.05
+    kl_target: float | None = None
+    kl_horizon: int = 10_000
+    kl_estimator: Literal["k1", "k3"] = "k1"
+    gamma: float = 1.0
+    lam: float = 0.95
+    whiten_rewards: bool = False
+    whiten_advantages: bool = True
+    sync_ref_model: bool = False
+    ref_model_mixup_alpha: float = 0.05
+    ref_model_sync_steps: int = 1
+    cliprange: float = 0.2
+    cliprange_value: float = 0.2
+    vf_coef: float = 0.1
+    remove_unused_columns: bool = False
+    ddp_find_unused_parameters: bool | None = False  # each has its part in the loss
+
+    def __new__(cls, *_: Any, **given: Any) -> PPOConfig:
+        """Raises TypeError for settings that exist only elsewhere, each with what to use."""
+        if foreign := [f"{name}: use {ELSEWHERE[name]}" for name in given if name in ELSEWHERE]:
+            raise TypeError("PPOConfig has no setting " + "; no ".join(foreign))
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for values that no rollout can be made of."""
+        super().__post_init__()
+        if self.stop_token not in (None, "eos"):
+            raise ValueError(f"stop_token got {self.stop_token!r}; it takes 'eos' or None")
+        if self.kl_estimator not in ("k1", "k3"):
+            raise ValueError(f"kl_estimator got {self.kl_estimator!r}; it takes 'k1' or 'k3'")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature got {self.temperature}; it takes a number above 0")
+        if self.missing_eos_penalty is not None and self.missing_eos_penalty <= 0:
+            got = self.missing_eos_penalty
+            raise ValueError(f"missing_eos_penalty got {got}; it takes a number above 0, or None")
+        if self.activation_checkpointing:
+            raise ValueError("activation_checkpointing is not supported here; it takes False")
+        if self.load_best_model_at_end:
+            raise ValueError("load_best_model_at_end is not supported here; it takes False")
+        self._n_gpu = min(self.n_gpu, 1)  # several GPUs are for several processes
+        if self.local_episodes % self.num_mini_batches:
+            raise ValueError(
+                f"num_mini_batches got {self.num_mini_batches}; it takes a divisor of the "
+                f"{self.local_episodes} episodes of a rollout on each process"
+            )
+
+    @property
+    def local_episodes(self) -> int:
+        """Episodes of a rollout on each process."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    @property
+    def updates_per_rollout(self) -> int:
+        """Optimiser steps made from one rollout."""
+        return self.num_ppo_epochs * self.num_mini_batches
+
+    def counted_in_updates(self, prompts: int) -> PPOConfig:
+        """These settings as Trainer counts: in optimiser steps, and in pieces of a minibatch.
+
+        A minibatch larger than `per_device_train_batch_size` is learnt from in equal pieces.
+        `prompts` is the number of rows that `num_train_epochs` counts.
+        """
+        counted, minibatch = copy.copy(self), self.local_episodes // self.num_mini_batches
+        counted.gradient_accumulation_steps = next(
+            pieces
+            for pieces in range(1, minibatch + 1)
+            if minibatch % pieces == 0 and minibatch // pieces <= self.per_device_train_batch_size
+        )
+        pieces = counted.gradient_accumulation_steps
+        counted.per_device_train_batch_size = self.local_episodes // pieces
+        if self.max_steps <= 0:
+            episodes = self.total_episodes or math.ceil(self.num_train_epochs * prompts)
+            rollouts = math.ceil(episodes / (self.local_episodes * self.world_size))
+            counted.max_steps = rollouts * self.updates_per_rollout
+        rollouts = counted.max_steps // self.updates_per_rollout
+        for name in ("logging_steps", "save_steps", "eval_steps", "warmup_steps"):
+            steps = getattr(self, name)
+            if steps:  # below 1 it is a share of the run, as everywhere in Trainer
+                whole = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
+                setattr(counted, name, whole * self.updates_per_rollout)
+        return counted

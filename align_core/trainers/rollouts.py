@@ -1,0 +1,149 @@
+"""Rollouts: the episodes that a policy made, in the shapes in which PPO learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from align_core.encoding import Prompt, Prompts
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B sampled episodes: P prompt and T response tokens, and what is known of them.
+
+    `tokens`, `mask`, `logp`, `ref_logp` and `values` are [B, T], 0 where the mask is false (the
+    padding token in `tokens`); the mask is true at response tokens, the end token included.
+    `scores` and `ended` are [B]; `kl` and `entropy` [B] are sums over the tokens.
+    """
+
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    tokens: Tensor
+    mask: Tensor
+    logp: Tensor
+    ref_logp: Tensor
+    values: Tensor
+    scores: Tensor
+    ended: Tensor
+    kl: Tensor
+    entropy: Tensor
+
+    @classmethod
+    def joined(cls, parts: list[Episodes], pad_id: int) -> Episodes:
+        """Several as one, padded to the longest: prompts on the left, responses on the right."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = {}
+        for field in fields(cls):
+            rows = [row for part in parts for row in getattr(part, field.name)]
+            if rows[0].dim() == 0:
+                whole[field.name] = torch.stack(rows)
+                continue
+            side = "left" if field.name.startswith("prompt") else "right"
+            value = pad_id if field.name in ("prompt_ids", "tokens") else 0
+            whole[field.name] = pad_sequence(rows, True, value, side)
+        return cls(**whole)
+
+    def gathered(self, accelerator: Accelerator, pad_id: int) -> Episodes:
+        """The episodes of all processes, in the order of the processes."""
+        if accelerator.num_processes == 1:
+            return self
+        whole = {}
+        for field in fields(self):
+            part = getattr(self, field.name)
+            if part.dim() == 2:
+                part = accelerator.pad_across_processes(
+                    part.long() if part.dtype == torch.bool else part,
+                    dim=1,
+                    pad_index=pad_id if field.name in ("prompt_ids", "tokens") else 0,
+                    pad_first=field.name.startswith("prompt"),
+                )
+            whole[field.name] = accelerator.gather(part)
+        whole["mask"] = whole["mask"].bool()
+        return Episodes(**whole)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Episodes to learn from: `tokens`, `mask`, `logp`, `values`, `advantages`, `returns` [B, T].
+
+    `weight` turns the mean over its tokens into its part of the mean over the whole minibatch, of
+    which it is one of several equal pieces (of processes, or of gradient accumulation).
+    """
+
+    prompts: Prompts
+    tokens: Tensor
+    mask: Tensor
+    logp: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+    weight: float = 1.0
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        """Some episodes, cut to the longest of their responses."""
+        length = int(self.mask[rows].sum(1).max())
+        names = ("tokens", "mask", "logp", "values", "advantages", "returns")
+        return Batch(self.prompts[rows], *(getattr(self, name)[rows, :length] for name in names))
+
+    def pieces(
+        self, minibatches: int, size: int, process: int, processes: int, generator: torch.Generator
+    ) -> Iterator[Batch]:
+        """One epoch: each minibatch in a random order of the episodes, its part for this process,
+        in pieces of `size`, each with its weight."""
+        order = torch.randperm(len(self.tokens), generator=generator)
+        lengths = self.mask.sum(1).cpu()
+        for rows in order.chunk(minibatches):
+            mine = rows.chunk(processes)[process].split(size)
+            for piece in mine:
+                share = float(lengths[piece].sum() / lengths[rows].sum())
+                yield replace(self[piece], weight=share * len(mine) * processes)
+
+
+class RolloutBatches:
+    """Rows of the data set, a rollout of all processes at a time, each repeated for its pieces.
+
+    The order is a function of the seed alone, so that a resumed run meets the same prompts.
+    """
+
+    def __init__(self, rows: int, size: int, rollouts: int, repeats: int, seed: int) -> None:
+        self._rows, self._size, self._seed = rows, size, seed
+        self._rollouts, self._repeats = rollouts, repeats
+
+    def __len__(self) -> int:
+        return self._rollouts * self._repeats
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self._seed)
+        waiting: list[int] = []
+        for _ in range(self._rollouts):
+            while len(waiting) < self._size:
+                waiting += torch.randperm(self._rows, generator=generator).tolist()
+            batch, waiting = waiting[: self._size], waiting[self._size :]
+            for _ in range(self._repeats):
+                yield batch
+
+
+def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> list[Prompt]:
+    """The prompts of some rows of a data set: texts, messages, or token ids without padding.
+
+    `collator` is `list`, or makes a batch of `input_ids` and `attention_mask` of the rows.
+    """
+    if "prompt" in rows[0]:
+        return [row["prompt"] for row in rows]
+    if collator is not list:
+        batch = collator(rows)
+        rows = [{name: batch[name][i] for name in batch} for i in range(len(rows))]
+    found = []
+    for row in rows:
+        ids = torch.as_tensor(row["input_ids"])
+        real = torch.as_tensor(row.get("attention_mask", torch.ones_like(ids))).bool()
+        found.append(ids[real].tolist())
+    return found

@@ -1,0 +1,140 @@
+"""Other families of models, tiny and of random weights: SFT → reward model → PPO, and DPO."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from align_core import training
+from align_core.configs import resolve
+from align_core.control import Control
+from align_core.encoding import encode_prompts, pad_responses
+from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.objectives import token_logprobs
+from align_core.runs import RunDirectory
+from align_core.sampling import response_outputs
+
+CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant>"
+
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}
+
+
+def llama(words: int):
+    return LlamaForCausalLM(LlamaConfig(vocab_size=words, **SIZES))
+
+
+def qwen3(words: int):
+    return Qwen3ForCausalLM(
+        Qwen3Config(vocab_size=words, head_dim=16, tie_word_embeddings=True, **SIZES)
+    )
+
+
+def gpt2(words: int):
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=words, n_embd=32, n_layer=2, n_head=2, n_positions=128)
+    )
+
+
+# How each family comes: Llama without padding token, Qwen3 with one and a chat template and padded
+# on the right, GPT-2 with one token for beginning, end and padding, and positions that are learnt.
+FAMILIES = {
+    "llama": (llama, {}),
+    "qwen3": (qwen3, {"pad_token": "<|pad|>", "padding_side": "right", "chat_template": CHAT}),
+    "gpt2": (gpt2, {"bos_token": "<|end|>", "pad_token": "<|end|>"}),
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    """A folder with a model and its tokenizer, as a hub would have them."""
+    make, conventions = FAMILIES[request.param]
+    backend = load_tokenizer("pretrained").backend_tokenizer
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|end|>", **conventions
+    )
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp(request.param) / "model"
+    model = make(len(tokenizer))
+    model.config.eos_token_id = tokenizer.eos_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def run(path, method: str, **options) -> RunDirectory:
+    few = {"preference_pairs": 16} if method in ("reward", "dpo") else {}
+    config = resolve(
+        method,
+        "capitals",
+        **{"steps": 2, "batch_size": 8, "eval_every": 2, **few, **options},
+    )
+    directory = RunDirectory.create(path, config)
+    assert training.run(config, directory, Control()) == "finished"
+    directory.close()
+    return directory
+
+
+def metrics(directory: RunDirectory, step: int) -> dict[str, float]:
+    events = [e for e in directory.events()[0] if e["kind"] == "metrics" and e["step"] == step]
+    return {name: value for event in events for name, value in event["metrics"].items()}
+
+
+def test_the_whole_path_runs_on_it(family, tmp_path):
+    sft = run(tmp_path / "sft", "sft", model=str(family), learning_rate=1e-2)
+    reward = run(tmp_path / "reward", "reward", model=str(sft.path))
+    ppo = run(tmp_path / "ppo", "ppo", model=str(sft.path), reward_model=str(reward.path))
+    dpo = run(tmp_path / "dpo", "dpo", model=str(sft.path))
+    assert type(load_policy(str(ppo.path))) is type(load_policy(str(family)))
+    assert load_reward_model(str(reward.path)).config.num_labels == 1
+    for directory in (ppo, dpo):
+        start, end = metrics(directory, 0), metrics(directory, 2)
+        assert start["eval/kl"] == 0.0 < end["eval/kl"]
+        assert all(math.isfinite(value) for value in end.values() if value is not None)
+    assert metrics(dpo, 1)["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    assert metrics(ppo, 1)["objective/kl"] < 1e-5
+
+
+@pytest.mark.parametrize("lora_r", [4])
+def test_an_adapter_trains_on_it(family, tmp_path, lora_r):
+    ppo = run(tmp_path / "ppo", "ppo", model=str(family), reward_model="gold", lora_r=lora_r)
+    assert (ppo.model_path / "adapter_model.safetensors").is_file()
+    assert metrics(ppo, 1)["objective/kl"] < 1e-5
+
+
+def test_padding_changes_no_log_probability(family):
+    """Prompts and responses of very different lengths, together and each alone."""
+    model, tokenizer = load_policy(str(family)), load_tokenizer(str(family))
+    prompts = ["What is the capital of France?", "Yes", "Tell me, " * 8 + "which city is it?"]
+    answers = [" Paris.", " I do not know, but my atlas says that it is Rome.", " It"]
+    ids = [tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] for text in answers]
+
+    def logp(rows):
+        encoded = encode_prompts(tokenizer, [prompts[row] for row in rows])
+        tokens, mask = pad_responses([ids[row] for row in rows], tokenizer.pad_token_id)
+        with torch.no_grad():
+            logits, _ = response_outputs(model, encoded, tokens, mask)
+        return token_logprobs(logits, tokens), mask
+
+    together, mask = logp([0, 1, 2])
+    for row in range(3):
+        alone, _ = logp([row])
+        torch.testing.assert_close(together[row][mask[row]], alone[0], atol=1e-5, rtol=1e-4)
