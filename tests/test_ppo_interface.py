@@ -367,9 +367,11 @@ def test_mixed_precision_holds_for_sampling_and_update_alike(tmp_path):
 
 
 def test_a_reward_model_needs_no_padding_token_of_its_own(tmp_path):
+    prompts, ids = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
     model = toy.reward_model()
+    known = made(tmp_path, reward=model).score(prompts, ids, {})
     model.config.pad_token_id = None
-    made(tmp_path, reward=model, total_episodes=8).train()
+    assert made(tmp_path, reward=model).score(prompts, ids, {}) == known
 
 
 def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):

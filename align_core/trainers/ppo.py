@@ -362,9 +362,16 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         super().log(logs, start_time)
 
 
-# Columns that are read here, and names that belong to what reward functions are called with.
-_READ = {"prompt", "input_ids", "attention_mask", "completion"} | {
-    *("prompts", "completions", "completion_ids", "trainer_state"),
+# Columns that are read here, or whose names a reward function is called with anyway.
+_READ = {
+    "prompt",
+    "prompts",
+    "completion",
+    "completions",
+    "completion_ids",
+    "input_ids",
+    "attention_mask",
+    "trainer_state",
 }
 
 
