@@ -1,4 +1,5 @@
 # PYTHON=/path/to/python make app    picks the interpreter; otherwise the first suitable one is found.
+# PORT=8000 make app                 serves there; GRADIO_SERVER_NAME=0.0.0.0 make app to the network.
 PYTHON ?=
 VENV   ?= .venv
 PORT   ?= 7860
@@ -6,11 +7,11 @@ PORT   ?= 7860
 RUN    := $(VENV)/bin/python
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: app test quality benchmark assets
+.PHONY: app test quality benchmark lab presets assets
 .DEFAULT_GOAL := app
 
 app: $(VENV)/.installed
-	GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=$(PORT) $(RUN) app.py
+	GRADIO_SERVER_PORT=$(PORT) $(RUN) app.py
 
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest
@@ -19,18 +20,27 @@ quality: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 
-benchmark: $(VENV)/.installed
+benchmark: $(VENV)/.installed-dev
 	$(RUN) -m benchmarks.defaults
+
+lab: $(VENV)/.installed-dev
+	$(RUN) -m benchmarks.lab
+
+presets: $(VENV)/.installed
+	$(RUN) -m benchmarks.presets
 
 assets: $(VENV)/.installed
 	$(RUN) -m align_core build-assets
 
 # The stamps make the second start instant; a changed requirements file installs again.
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what $< names into $(VENV), once: 1.6 GB there, and on Linux, where pip takes"
+	@echo "torch with CUDA, 2.9 GB to download and more on disk. pip says nothing for some minutes."
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what $< names for tests and benchmarks into $(VENV), once: 0.3 GB more."
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

@@ -1,8 +1,25 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 
-from align_core.cli import main
+NEEDED = ("pydantic", "torch", "transformers", "trl")
+
+
+def lacking() -> str | None:
+    """One line where this Python is not the one that the project is installed in; else None."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    return (
+        f"{sys.executable} has no {', '.join(missing)}: use .venv/bin/python, which `make app` "
+        "installs, or activate it first: . .venv/bin/activate"
+    )
+
 
 if __name__ == "__main__":
+    if line := lacking():
+        sys.exit(line)
+    from align_core.cli import main
+
     sys.exit(main())

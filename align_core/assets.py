@@ -2,7 +2,8 @@
 
 Tokenizer and pretrained model speak both tasks; then, for each task: the SFT model, its samples on
 the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
-reward model. The same machine builds the same bytes again.
+reward model; for capitals also one that has seen few pairs, and that PPO can fool; for reviews one
+of pairs that the pretrained model wrote. The same machine builds the same bytes again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -33,16 +35,25 @@ from transformers import (
     TrainingArguments,
 )
 
-from align_core import catalogue
+from align_core import catalogue, lessons, training
+from align_core.configs import resolve
+from align_core.control import Control
+from align_core.data import stored_pairs
 from align_core.encoding import encode_demonstrations, encode_pairs, encode_prompts
-from align_core.models import load_policy, load_tokenizer, new_reward_model, save_model
+from align_core.models import (
+    load_policy,
+    load_reward_model,
+    load_tokenizer,
+    new_reward_model,
+    save_model,
+)
 from align_core.optimum import ReferenceSamples
-from align_core.preferences import sampled_pairs, stored_pairs, with_reference_logps
+from align_core.preferences import sampled_pairs, with_reference_logps
+from align_core.runs import RunDirectory
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, Task, load_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
-from align_core.training import quieten_libraries
 
 END, PAD = "<|end|>", "<|pad|>"
 VOCABULARY = 1024
@@ -78,6 +89,10 @@ SCHEDULE = {
 SHARPNESS = 1.25
 REFERENCE_SAMPLES = 1536
 POOL = 16_000
+# The fewest pairs at which PPO first gains and then loses (benchmarks/few_pairs.json).
+FEW = {"capitals": 1024}
+# Pairs of the pretrained model's texts, as many as the default DPO run has.
+OFF = {"reviews": 4000}
 SEED = 0
 
 Report = Callable[[str], None]
@@ -85,7 +100,7 @@ Report = Callable[[str], None]
 
 def build(report: Report = print) -> None:
     """Write every asset, in place of those there were; minutes on two cores."""
-    quieten_libraries()
+    training.quieten_libraries()
     folder = catalogue.ASSETS
     clock = time.monotonic()
     tasks = [load_task(name) for name in TASKS]
@@ -111,7 +126,13 @@ def build(report: Report = print) -> None:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
         model = train_reward_model(task, tokenizer)
         save_model(model, tokenizer, folder / "models" / f"reward-{task.name}")
+        lessons.save(task.name)
         report(f"reward-{task.name} ({time.monotonic() - clock:.0f} s)")
+    for name, pairs in FEW.items():
+        train_variant(name, folder / "models" / f"reward-{name}-few", preference_pairs=pairs)
+    for name, pairs in OFF.items():
+        options = {"preference_pairs": pairs, "pair_source": "pretrained"}
+        train_variant(name, folder / "models" / f"reward-{name}-off", **options)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -209,6 +230,16 @@ def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTra
     pairs = encode_pairs(tokenizer, stored_pairs(task.name, POOL, SEED))
     model = new_reward_model(f"sft-{task.name}", SEED)
     return _train(reward.build, model, tokenizer, pairs, REWARD_MODEL)
+
+
+def train_variant(task: str, folder: Path, **options: Any) -> None:
+    """The reward model of the task's default run but for `options`, written to `folder`."""
+    config = resolve("reward", task, seed=SEED, **options)
+    with tempfile.TemporaryDirectory() as scratch:
+        run = RunDirectory.create(Path(scratch) / "run", config)
+        training.run(config, run, Control())
+        run.close()
+        save_model(load_reward_model(str(run.path)), load_tokenizer(str(run.path)), folder)
 
 
 def store_references(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from align_core import processes
 from align_core.control import Control
 from align_core.sampling import Interrupted
 
@@ -20,11 +21,11 @@ Evaluate = Callable[[], dict[str, Any]]  # "metrics", and "samples" where there 
 
 
 class RunCallback(TrainerCallback):
-    """Turns a Trainer into a run that can be watched, paused, turned and stopped.
+    """Turns a Trainer into a run that can be watched, paused, turned, slowed down and stopped.
 
     Args:
         updates_per_step: optimiser updates in one step of the run (a rollout has several in PPO).
-        deadline: on the clock of `time.monotonic`, seconds; None for no time limit.
+        deadline: on the clock of `time.monotonic`, seconds; infinity for no time limit.
         evaluate: raises Interrupted when the run is told to stop in the middle of it.
     """
 
@@ -37,14 +38,36 @@ class RunCallback(TrainerCallback):
         *,
         updates_per_step: int,
         eval_every: int,
-        deadline: float | None,
+        deadline: float,
     ) -> None:
         self._trainer, self._control = trainer, control
         self._write, self._evaluate = write, evaluate
         self._updates_per_step, self._eval_every = updates_per_step, eval_every
         self._deadline = deadline
         self._single_step = False
+        self._delay = 0.0  # seconds between two steps, for talks
+        self._step_began = 0.0  # on the clock of time.perf_counter
+        self._measured: int | None = None  # the optimiser update after which it was evaluated last
         self.stop_reason: str | None = None
+
+    def measure(self) -> bool:
+        """Evaluate the policy as it is now and write what was found.
+
+        False where that is known already, or where a stop cut it short.
+        """
+        update = self._trainer.state.global_step
+        if update == self._measured:
+            return False
+        start = time.perf_counter()
+        try:
+            found = self._evaluate()
+        except Interrupted:
+            return False
+        found["metrics"]["timing/evaluation"] = time.perf_counter() - start
+        for kind, payload in found.items():
+            self._write(kind, update // self._updates_per_step, **{kind: payload})
+        self._measured = update
+        return True
 
     def on_train_begin(
         self,
@@ -54,7 +77,10 @@ class RunCallback(TrainerCallback):
         **_: Any,
     ) -> None:
         if state.global_step == 0:
-            self._evaluate_at(0)
+            self.measure()
+        else:
+            self._measured = state.global_step  # checkpoints are made where it was evaluated
+        self._step_began = time.perf_counter()
 
     def on_step_end(
         self,
@@ -63,17 +89,8 @@ class RunCallback(TrainerCallback):
         control: TrainerControl,
         **_: Any,
     ) -> None:
-        step, within = divmod(state.global_step, self._updates_per_step)
-        last = state.global_step == state.max_steps
-        if within == 0 and (last or step % self._eval_every == 0):
-            self._evaluate_at(step)
-            control.should_save = not last  # a checkpoint: from here a killed run resumes
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            self._control.put({"command": "stop", "reason": "The time limit was reached."})
-        stopping = self._agreed_to_stop()
-        if stopping or (within == 0 and self._trainer.accelerator.num_processes == 1):
-            self._obey(step, last)
-        control.should_training_stop = control.should_training_stop or self.stop_reason is not None
+        """After every optimiser update: a stop does not wait for the end of a rollout."""
+        self._heed_stop(control)
 
     def on_log(
         self,
@@ -83,72 +100,83 @@ class RunCallback(TrainerCallback):
         logs: dict[str, float],
         **_: Any,
     ) -> None:
-        metrics = {
-            name: value
-            for name, value in logs.items()
-            if name not in _UNWANTED and not name.startswith("train_")
-        }
-        if metrics:
-            step = -(-state.global_step // self._updates_per_step)
-            self._write("metrics", step, metrics=metrics)
+        """After every step: write its metrics, evaluate, obey."""
+        if "loss" not in logs:
+            return  # Trainer's summary of the training, and what it noted of an unfinished rollout
+        step = state.global_step // self._updates_per_step
+        metrics = {name: value for name, value in logs.items() if name not in _UNWANTED}
+        metrics["timing/step"] = time.perf_counter() - self._step_began
+        self._write("metrics", step, metrics=metrics)
+        if self.stop_reason is not None:
+            return
+        last = state.global_step == state.max_steps
+        scheduled = last or step % self._eval_every == 0
+        if scheduled or self._single_step:
+            self.measure()
+        control.should_save = scheduled and not last  # from this checkpoint a killed run resumes
+        if self._trainer.accelerator.num_processes == 1:
+            self._obey(step, last)
+        self._heed_stop(control)
+        self._step_began = time.perf_counter()
+
+    def _heed_stop(self, control: TrainerControl) -> None:
+        """End the training if that was told, or if its time is up."""
+        if time.monotonic() >= self._deadline:
+            self._control.put({"command": "stop", "reason": "The time limit was reached."})
+        if self._agreed_to_stop():
+            self.stop_reason = self._control.obey_stop()
+            control.should_training_stop = True
 
     def _agreed_to_stop(self) -> bool:
         """Whether to stop now: where one of several processes is told to, all do at this step.
 
         Told between two steps, a process waits for the next one, where the others hear of it.
         """
-        accelerator = self._trainer.accelerator
-        if accelerator.num_processes == 1:
-            return self._control.stopping
-        told = torch.tensor(float(self._control.stopping), device=accelerator.device)
-        agreed = bool(accelerator.reduce(told, "sum") > 0)
+        agreed = processes.any_says(self._trainer.accelerator, self._control.stopping)
         if agreed:
             self._control.put({"command": "stop"})
         return agreed
 
-    def _evaluate_at(self, step: int) -> None:
-        start = time.perf_counter()
-        try:
-            found = self._evaluate()
-        except Interrupted:
-            return
-        found["metrics"]["timing/evaluation"] = time.perf_counter() - start
-        for kind, payload in found.items():
-            self._write(kind, step, **{kind: payload})
-
     def _obey(self, step: int, last: bool) -> None:
-        """Take the commands that came; while paused, wait for more."""
+        """Take the commands that came; wait for more while paused, or until the next step is due.
+
+        A stop ends the waiting, and so does the deadline.
+        """
+        reached = time.monotonic()
         paused = self._single_step and not last
         self._single_step = False
         if paused:
             self._write("status", step, status="paused", message="")
-        commands = self._control.pending()
         while True:
-            for command in commands:
-                match command["command"]:
-                    case "stop":
-                        self.stop_reason = command.get("reason", "")
-                        return
-                    case "set":
-                        self._change(step, command)
-                    case "pause" if not paused:
-                        paused = True
-                        self._write("status", step, status="paused", message="")
-                    case "resume" | "step" if paused:
-                        paused = False
-                        self._single_step = command["command"] == "step"
-                        self._write("status", step, status="running", message="")
-            if not paused:
-                return
-            commands = [self._control.wait()]
+            due = math.inf if paused else reached if last else reached + self._delay
+            command = self._control.wait(min(due, self._deadline) - time.monotonic())
+            match command:
+                case None | {"command": "stop"}:
+                    return
+                case {"command": "set"}:
+                    self._change(step, command)
+                case {"command": "pause"} if not paused:
+                    paused = True
+                    self._write("status", step, status="paused", message="")
+                    self.measure()
+                case {"command": "resume" | "step" as name} if paused:
+                    self._single_step = name == "step"
+                    self._write("status", step, status="running", message="")
+                    return
 
     def _change(self, step: int, command: dict[str, Any]) -> None:
-        settings = {name: command[name] for name in ("beta", "learning_rate") if name in command}
+        self._delay = command.get("delay", self._delay)
+        scheduler = self._trainer.lr_scheduler
+        now = {"beta": getattr(self._trainer, "beta", None)}  # SFT and a reward model have none
+        now["learning_rate"] = scheduler.base_lrs[0]
+        turned = [name for name, value in now.items() if command.get(name, value) != value]
+        settings = {name: command[name] for name in turned}
         if "beta" in settings:
             self._trainer.beta = settings["beta"]
         if "learning_rate" in settings:
-            scheduler = self._trainer.lr_scheduler
             scheduler.base_lrs = [settings["learning_rate"]] * len(scheduler.base_lrs)
-            for group in self._trainer.optimizer.param_groups:
-                group["lr"] = settings["learning_rate"]
-        self._write("change", step, settings=settings)
+            scheduler.last_epoch -= 1  # the same place of the schedule again, at its new height
+            scheduler.step()
+        if settings:
+            before = {name: now[name] for name in turned}
+            self._write("change", step, settings=settings, before=before)

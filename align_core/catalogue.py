@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -37,6 +38,11 @@ def preference_pool(task: str) -> Path:
 def reference_samples(task: str, split: str) -> Path:
     """The embedded SFT model's samples with their gold rewards; `split` is probe or heldout."""
     return ASSETS / "reference" / f"{task}-{split}.npz"
+
+
+def lesson(task: str) -> Path:
+    """One recorded example for each station from SFT to the optimum."""
+    return ASSETS / "lessons" / f"{task}.json"
 
 
 def is_run(path: Path) -> bool:
@@ -72,7 +78,7 @@ def locate(model: str) -> str:
 def task_of(model: str) -> str | None:
     """The task that `model` was made for, where its run or its embedded name tells."""
     if model in embedded():
-        return model.partition("-")[2] or None
+        return model.partition("-")[2].partition("-")[0] or None
     path = Path(model).expanduser()
     run = path if is_run(path) else path.parent
     return _json(run / "config.json").get("task") if is_run(run) else None
@@ -91,7 +97,10 @@ def _inside(path: Path) -> Path:
     if (folder / "adapter_config.json").is_file() or "model_type" in _json(folder / "config.json"):
         return folder
     if folder != path:
-        raise ValueError("this run has not saved a model")
+        raise ValueError(
+            "this run has not saved a model; if it was cut off, go on with it: "
+            f"python -m align_core train --resume {shlex.quote(str(path))}"
+        )
     raise ValueError("this folder holds neither a run nor a model")
 
 

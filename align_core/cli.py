@@ -1,4 +1,4 @@
-"""The command line: python -m align_core {tasks,train,evaluate,generate,score,build-assets}.
+"""The command line: python -m align_core {tasks,train,evaluate,generate,score,…}.
 
 Exit codes: 0 done, 2 bad input (every error at once, nothing written), 1 anything else.
 """
@@ -12,41 +12,51 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import catalogue, processes, terminal, worker
+from align_core import catalogue, preferences_cli, processes, terminal, worker
 from align_core.configs import (
+    COVERS,
+    ONLY_FOR,
+    TASK_NAMES,
+    Collected,
     ConfigError,
-    Float,
+    Coverage,
     Int,
     RunConfig,
     Seed,
     TaskName,
+    Temperature,
     complaint,
     flag,
     model_errors,
+    raise_collected,
     resolve,
     validated,
 )
 from align_core.control import Control
+from align_core.experiments import command as experiment_command
 from align_core.runs import RunDirectory, read_options
 
 _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 _PROMPTS_SHOWN = 8
+_TEXT = "a text of one character or more"
 
 
 class _Evaluate(BaseModel):
     task: TaskName
     prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
+    coverage: Coverage | None = Field(None, description=COVERS)
     seed: Seed = 0
 
 
 class _Generate(BaseModel):
     task: TaskName
     n: Int = Field(4, ge=1, le=1024, description="a whole number of samples from 1 to 1024")
-    temperature: Float = Field(1.0, gt=0, le=10, description="a number above 0, at most 10")
+    temperature: Temperature = 1.0
     seed: Seed = 0
 
 
@@ -62,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
             _negative_values_joined(sys.argv[1:] if argv is None else argv)
         )
         lines = [f"{' '.join(unknown)}: {given.command} has no such option"] if unknown else []
+        if given.command is None:
+            raise ConfigError(complaint("COMMAND", None, "one of these:"), *_commands_listed())
         return given.execute(given, lines)
     except ConfigError as error:
         print("\n".join(error.lines), file=sys.stderr)
@@ -78,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
-    _raise(lines)
+    raise_collected(lines)
     from align_core.tasks import TASKS, load_task
 
     rows = [
@@ -93,31 +105,21 @@ def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[str]) -> int:
+    if processes.left_alone():
+        processes.start_all()
     if processes.RANK > 0:
         return _train_along(given, lines)
-    directory = (_new_run if given.resume is None else _resumable)(given, lines)
-    config = directory.config
-    control = Control()
-
-    def stop(signum: int, frame: Any) -> None:
-        control.put({"command": "stop", "reason": signal.Signals(signum).name})
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    show: Any = terminal.Lines() if given.json else terminal.Progress(config.steps)
+    new, bad_input = given.resume is None, False
+    directory = (_new_run if new else _resumable)(given, lines)
     try:
-        failure = worker.execute(
-            directory, control, resume=given.resume is not None, on_event=show.event
-        )
+        failure = _watched(directory, given)
     except ConfigError:
-        if given.resume is None:
-            shutil.rmtree(directory.path)  # bad input leaves nothing behind
+        bad_input = True
         raise
     finally:
-        show.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
         directory.close()
+        if new and (bad_input or not _begun(directory)):
+            shutil.rmtree(directory.path)  # what never began leaves nothing behind
     if failure is not None:
         print(f"{directory.path}: {failure['message']}", file=sys.stderr)
         return 1
@@ -127,9 +129,35 @@ def _train(given: argparse.Namespace, lines: list[str]) -> int:
     return 0
 
 
+def _watched(directory: RunDirectory, given: argparse.Namespace) -> dict[str, Any] | None:
+    """Execute a run and show its events; Ctrl-C stops it. Returns what `worker.execute` does."""
+    show: Any = terminal.Lines() if given.json else terminal.Progress(directory.config.steps)
+    control = Control()
+
+    def stop(signum: int, frame: Any) -> None:
+        control.put({"command": "stop", "reason": signal.Signals(signum).name})
+        show.stopping()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return worker.execute(
+            directory, control, resume=given.resume is not None, on_event=show.event
+        )
+    finally:
+        show.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _begun(directory: RunDirectory) -> bool:
+    """Whether the run came to its first event; that it failed is none."""
+    return any(event.get("status") != "failed" for event in directory.events()[0])
+
+
 def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
     """What the first of several processes does, without a word: it writes the run and tells."""
-    _raise(lines)
+    raise_collected(lines)
     path = Path(given.run_dir if given.resume is None else given.resume)
     processes.wait_for(path / "config.json")
     directory, control = RunDirectory(path, writes=False), Control()
@@ -143,22 +171,22 @@ def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
     options: dict[str, Any] = {"method": None, "task": None}
     config = None
     if given.config is not None:
-        with _Collected(lines):
+        with Collected(lines):
             options |= read_options(given.config, "--config")
     overrides = {name: getattr(given, name) for name in ("method", *_TRAIN_OPTIONS)}
     options |= {name: value for name, value in overrides.items() if value is not None}
-    with _Collected(lines):
+    with Collected(lines):
         config = resolve(**options)
     if options.get("preferences") and Path(options["preferences"]).is_file():
         from align_core.data import read_preferences
 
-        with _Collected(lines):
+        with Collected(lines):
             read_preferences(options["preferences"])
     if given.run_dir is None:
         lines.append(complaint("--run-dir", None, "a new or empty folder that can be written"))
     else:
         lines += RunDirectory.errors(given.run_dir)
-    _raise(lines)
+    raise_collected(lines)
     return RunDirectory.create(given.run_dir, config)
 
 
@@ -166,14 +194,14 @@ def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
     for name in ("method", "config", "run_dir", *_TRAIN_OPTIONS):
         if (value := getattr(given, name)) is not None:
             lines.append(f"{flag(name)} got {value!r}; with --resume the run keeps its own options")
-    with _Collected(lines):
+    with Collected(lines):
         directory = RunDirectory.open(given.resume, option="--resume")
         status = directory.status()
         if directory.being_written():
             lines.append(complaint("--resume", given.resume, "a run that is not running already"))
         elif status is not None and status["status"] == "finished":
             lines.append(complaint("--resume", given.resume, "a run that has not finished"))
-    _raise(lines)
+    raise_collected(lines)
     return directory
 
 
@@ -181,20 +209,25 @@ def _evaluate(given: argparse.Namespace, lines: list[str]) -> int:
     options = _model_options(_Evaluate, given, lines)
     if given.reference is not None:
         lines += model_errors("--reference", given.reference, reward_model=False)
-    _raise(lines)
-    from align_core import reports
-
+    raise_collected(lines)
+    reports = _reports()
     result = reports.evaluate(
-        given.model, options.task, given.reference, options.prompts, options.seed
+        given.model,
+        options.task,
+        given.reference,
+        options.prompts,
+        options.seed,
+        options.coverage,
     )
     terminal.print_measurements(result, given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[str]) -> int:
-    options = _model_options(_Generate, given, lines)
-    _raise(lines)
-    from align_core import reports
+    options = _model_options(_Generate, given, lines, reward_model=False)
+    lines += [complaint("--prompt", text, _TEXT) for text in given.prompt or () if not text]
+    raise_collected(lines)
+    reports = _reports()
     from align_core.tasks import load_task
 
     prompts = given.prompt or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
@@ -208,24 +241,47 @@ def _generate(given: argparse.Namespace, lines: list[str]) -> int:
 def _score(given: argparse.Namespace, lines: list[str]) -> int:
     options = _model_options(_Score, given, lines)
     for name in ("prompt", "completion"):
-        if not getattr(given, name):
-            lines.append(complaint(flag(name), None, "a text"))
-    _raise(lines)
-    from align_core import reports
-
-    completions = given.completion
-    terminal.print_rows(
-        reports.score(given.model, options.task, given.prompt, completions), given.json
-    )
+        if not (text := getattr(given, name)):
+            lines.append(complaint(flag(name), text, _TEXT))
+    raise_collected(lines)
+    rows = _reports().score(given.model, options.task, given.prompt, given.completion)
+    terminal.print_rows(rows, given.json)
     return 0
 
 
 def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
-    _raise(lines)
+    raise_collected(lines)
     from align_core import assets
 
     assets.build()
     return 0
+
+
+def _reports() -> ModuleType:
+    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
+    from align_core import reports, training
+
+    training.quieten_libraries()
+    return reports
+
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]] = {
+    "tasks": (_tasks, "list the tasks"),
+    "train": (_train, "train a model"),
+    "evaluate": (_evaluate, "measure a model on held-out prompts"),
+    "generate": (_generate, "sample texts from a model"),
+    "score": (_score, "rewards and log-probabilities of given completions"),
+    "preferences": (preferences_cli.execute, "votes: simulate, export, import, stats, delete"),
+    "experiment": (
+        experiment_command.execute,
+        "one of the papers' experiments, on a model whose optimum is known",
+    ),
+    "build-assets": (_build_assets, "build the embedded models and data anew"),
+}
+
+
+def _commands_listed() -> list[str]:
+    return [f"  {name:<13} {about}" for name, (_, about) in _COMMANDS.items()]
 
 
 # Reading the command line
@@ -241,43 +297,49 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m align_core")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, execute: Callable[..., int], about: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=about, description=about)
-        sub.set_defaults(execute=execute)
-        return sub
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subs = {}
+    for name, (execute, about) in _COMMANDS.items():
+        subs[name] = commands.add_parser(name, help=about, description=about)
+        subs[name].set_defaults(execute=execute)
 
     def json_option(sub: argparse.ArgumentParser, about: str = "print JSON") -> None:
         sub.add_argument("--json", action="store_true", help=about)
 
-    json_option(command("tasks", _tasks, "list the tasks"))
+    json_option(subs["tasks"])
 
     # Values stay text here: configs checks them, so that every error is told at once.
-    train = command("train", _train, "train a model")
+    train = subs["train"]
+    train.epilog = terminal.defaults_table()
+    train.formatter_class = argparse.RawDescriptionHelpFormatter
     train.add_argument("method", nargs="?", metavar="{sft,reward,ppo,dpo}")
     train.add_argument("--run-dir", metavar="DIR", help="a new folder for the run")
     train.add_argument("--config", metavar="FILE", help="options from the config.json of a run")
     train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
     for name in _TRAIN_OPTIONS:
         about = RunConfig.model_fields[name].description
+        owners = f"; only {' and '.join(ONLY_FOR[name])}" if name in ONLY_FOR else ""
         if name == "freeze_trunk":
-            train.add_argument(
-                flag(name), action="store_true", default=None, help="train the scalar head alone"
-            )
+            about = "train the scalar head alone"
+            train.add_argument(flag(name), action="store_true", default=None, help=about + owners)
+        elif name == "whiten_advantages":
+            about = "shift and scale advantages to mean 0 and variance 1, or leave them in nats"
+            action = argparse.BooleanOptionalAction
+            train.add_argument(flag(name), action=action, help=about + owners)
         else:
-            train.add_argument(flag(name), help=about)
+            train.add_argument(flag(name), help=about + owners)
     json_option(train, "print the events instead of the progress bar")
 
-    evaluate = command("evaluate", _evaluate, "measure a model on held-out prompts")
-    generate = command("generate", _generate, "sample from a model")
-    score = command("score", _score, "reward and log-probabilities of given completions")
+    evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
         sub.add_argument("model", metavar="MODEL", help=catalogue.TAKES)
         sub.add_argument("--task")
         json_option(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")
+    evaluate.add_argument(
+        "--coverage", metavar="GROUPS", help="groups of prompts to tell from the others"
+    )
     evaluate.add_argument("--seed")
     generate.add_argument("--prompt", action="append", metavar="TEXT")
     generate.add_argument("-n", metavar="N", help="samples for each prompt")
@@ -285,8 +347,8 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed")
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
-
-    command("build-assets", _build_assets, "build the embedded models and data anew")
+    preferences_cli.add_arguments(subs["preferences"])
+    experiment_command.add_arguments(subs["experiment"])
     return parser
 
 
@@ -309,32 +371,20 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _model_options(kind: type[BaseModel], given: argparse.Namespace, lines: list[str]) -> Any:
+def _model_options(
+    kind: type[BaseModel],
+    given: argparse.Namespace,
+    lines: list[str],
+    reward_model: bool | None = None,
+) -> Any:
     """The checked options of a command on MODEL; the task is the model's own unless named."""
     fields = {name: getattr(given, name) for name in kind.model_fields}
     fields = {name: value for name, value in fields.items() if value is not None}
     if "task" not in fields and (task := catalogue.task_of(given.model)):
         fields["task"] = task
+    wrong = model_errors("MODEL", given.model, reward_model)
+    if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it
+        fields.setdefault("task", TASK_NAMES[0])
     options, errors = validated(kind, fields)
-    lines += model_errors("MODEL", given.model) + errors
+    lines += wrong + errors
     return options
-
-
-class _Collected:
-    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self._lines = lines
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, ConfigError):
-            self._lines += error.lines
-        return isinstance(error, ConfigError)
-
-
-def _raise(lines: list[str]) -> None:
-    if lines:
-        raise ConfigError(*lines)

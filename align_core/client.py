@@ -1,92 +1,111 @@
 """Runs seen from outside: start, pause, step, change, stop and follow them. Needs no torch.
 
 Each run has its own process, so that a crash, a hang or an out-of-memory never touches the page.
-A forkserver that has imported the heavy libraries ahead makes such a process ready in
-milliseconds. Its children import the main script again: keep that lean.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import multiprocessing
-import os
 import re
 import threading
-from collections.abc import Iterator
 from datetime import datetime
-from multiprocessing.connection import Connection, wait
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue
-from align_core.configs import ConfigError, resolve, revise
+from align_core import catalogue, children, presets
+from align_core.configs import ConfigError, RunConfig, resolve, revise
+from align_core.estimates import Speed, speed, time_needed
 from align_core.runs import FINAL, RunDirectory
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
 LEAVING = 5.0  # seconds; how long a process may take to go after its run has ended
-_PRELOADED = "align_core.preload"
+# Runs that agree in these are about as fast, step for step.
+_PACE = (
+    *("method", "task", "model", "pair_source"),
+    *("freeze_trunk", "batch_size", "lora_r"),
+)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z]+-[a-z]+(-\d+)?", re.ASCII)
 
 
 class Busy(RuntimeError):
-    """A run is live already: one at a time."""
+    """As many runs are live as may be."""
 
 
 class Client:
-    """The runs under `root`, one of them live at most. Threads may share a client.
+    """The runs under `root`, at most `at_once` of them live. Threads may share a client.
 
     `training` names the module whose `run` executes a run, imported only in the run's process.
     """
 
-    def __init__(self, root: str | Path, training: str = "align_core.training") -> None:
+    def __init__(
+        self, root: str | Path, training: str = "align_core.training", at_once: int = 1
+    ) -> None:
         catalogue.stay_local()
         self.root = Path(root)
+        self.at_once = at_once
         self._training = training
-        method = "forkserver" if _has_forkserver() else "spawn"
-        self._context = multiprocessing.get_context(method)
         self._lock = threading.RLock()
-        self._live: _Process | None = None
+        self._processes: dict[str, _Process] = {}  # that are alive, by their run, oldest first
+        self._closed = False
         self._directories: dict[str, RunDirectory] = {}
         self._unwritten: dict[str, dict[str, Any]] = {}  # last words of runs on a broken disk
 
     def warm(self) -> None:
         """Let the forkserver import the heavy libraries ahead. Returns at once."""
-        if not _has_forkserver():
-            return
-        from multiprocessing import forkserver
-
-        self._context.set_forkserver_preload([_PRELOADED, self._training])
-        with _environment():
-            forkserver.ensure_running()
+        children.warm(self._training)
 
     def start(self, **options: Any) -> str:
         """Start a run with the options of `configs.resolve`; returns its name.
 
         Raises:
             ConfigError: bad options, or a root that cannot be written.
-            Busy: another run of this client is live.
+            Busy: `at_once` runs of this client are live, or it is closed.
         """
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
-            live = self.current()
-            if live and (self._directory(live).status() or {}).get("status") in FINAL:
-                self._live.wait(LEAVING)  # its last words are written, and it is about to leave
-                live = self.current()
-            if live:
-                raise Busy(f"{live} is still running: stop it first, one run at a time")
+            free, present = self.free(), self._present()
+            if free and len(present) >= self.at_once:
+                ended = self._processes[next(run for run in present if self._ended(run))]
+                ended.send({"command": "stop"})  # it may be measuring what it kept
+                ended.wait(LEAVING)
+                present = self._present()
+            if self._closed or len(present) >= self.at_once:
+                runs = " and ".join(present)
+                raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
             name = self._new_name(config.method, config.task)
             self._directories[name] = RunDirectory.create(self.root / name, config)
             self.warm()
-            self._live = _Process(self._context, name, self.root / name, self._training)
+            self._processes[name] = _Process(name, self.root / name, self._training, config)
         return name
+
+    def free(self) -> bool:
+        """Whether another run can start."""
+        with self._lock:
+            return not self._closed and len(self.live()) < self.at_once
+
+    def estimate(self, delay: float = 0.0, **options: Any) -> float | None:
+        """Seconds that a run with these options will take, as fast as the newest run like it was.
+
+        Before the first run like it, as fast as the recorded run of a preset was, on its machine;
+        None where there is no such preset. `delay` are the seconds that it lets pass between two
+        steps. Raises ConfigError for bad options.
+        """
+        config = resolve(**{"method": None, "task": None, **options})
+        known = self._newest_speed(config)
+        if known is None:
+            alike = (known for other, known in self._recorded if _alike(config, other))
+            known = next(alike, None)
+        return known and time_needed(config.model_dump(), known, delay)
 
     def send(self, run: str, command: str, **settings: float) -> bool:
         """Send a command to a live run; returns False if the run is over and cannot hear it.
 
-        `command` is one of COMMANDS; `settings` are the `beta` or `learning_rate` of a "set". A
-        run that has not obeyed a "stop" within STOP_WITHIN seconds is killed.
+        `command` is one of COMMANDS; `settings` are what a "set" changes: `beta`, `learning_rate`,
+        or `delay`, the seconds that the run lets pass between two steps (0 to 10); what is so
+        already is not sent. A run that has not obeyed a "stop" within STOP_WITHIN seconds is
+        killed.
 
         Raises:
             ConfigError: an unknown command, or a setting out of its range.
@@ -94,37 +113,46 @@ class Client:
         if command not in COMMANDS:
             raise ConfigError(f"{command!r} is no command; it takes one of {', '.join(COMMANDS)}")
         if settings:
-            if unknown := sorted(settings.keys() - {"beta", "learning_rate"}):
+            if unknown := sorted(settings.keys() - {"beta", "learning_rate", "delay"}):
                 raise ConfigError(f"{', '.join(unknown)} cannot change while a run is live")
-            config = revise(self._directory(run).config, **settings)
-            settings = {name: getattr(config, name) for name in settings}
+            revised = revise(self._directory(run).config, **settings).model_dump()
+            settings = {name: revised[name] for name in settings}
         with self._lock:
-            if self.current() != run:
+            if run not in self._present():
                 return False
+            process = self._processes[run]
+            if command == "set" and settings.items() <= process.settings.items():
+                return True
+            process.settings |= settings
             if command == "stop":
-                timer = threading.Timer(STOP_WITHIN, self._kill, [self._live])
+                timer = threading.Timer(STOP_WITHIN, self._kill, [process])
                 timer.daemon = True
                 timer.start()
-            return self._live.send({"command": command, **settings})
+            return process.send({"command": command, **settings})
 
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Events from byte `offset` on, and the offset to ask from next.
 
         Where a run's last words could not be written, they come at the end of every answer.
         """
-        self.current()
+        self._present()
         events, offset = RunDirectory(self._directory(run).path).events(offset)
         if run in self._unwritten:
             events.append(self._unwritten[run])
         return events, offset
 
+    def grown(self, run: str, offset: int) -> bool:
+        """Whether `events` has more of a run past byte `offset`. Costs a glance at the file."""
+        self.current()
+        return self._directory(run).size() > offset or run in self._unwritten
+
     def status(self, run: str) -> dict[str, Any] | None:
         """The last status event of a run; None before the first."""
         with self._lock:
-            live = self.current()
+            present = self._present()
             directory = self._directory(run)
             status = self._unwritten.get(run) or directory.status()
-            abandoned = status and status["status"] not in FINAL and run != live
+            abandoned = status and status["status"] not in FINAL and run not in present
             if abandoned and not directory.being_written():
                 self._last_words(run, "This run's process ended before the run did")
                 status = self._unwritten.get(run) or directory.status()
@@ -140,36 +168,61 @@ class Client:
         names = [path.parent.name for path in found if _RUN_NAME.fullmatch(path.parent.name)]
         return sorted(names, reverse=True)
 
-    def current(self) -> str | None:
-        """The name of the live run, or None. Where its process has died, its log says so after."""
+    def live(self) -> list[str]:
+        """The names of the runs that go on, oldest first."""
         with self._lock:
-            if self._live is None:
-                return None
-            if self._live.alive():
-                return self._live.run
-            ended, self._live = self._live, None
-            status = self._directory(ended.run).status()
-            if status is None or status["status"] not in FINAL:
-                self._last_words(ended.run, ended.last_words())
-            return None
+            return [run for run in self._present() if not self._ended(run)]
+
+    def current(self) -> str | None:
+        """The name of the newest run whose process is there, or None."""
+        return next(reversed(self._present()), None)
 
     def pid(self) -> int | None:
-        """The process id of the live run, or None."""
+        """The process id of the current run, or None."""
         with self._lock:
-            return self._live.pid if self.current() else None
+            run = self.current()
+            return self._processes[run].pid if run else None
 
     def close(self) -> None:
-        """Stop the live run, keeping its model, and wait for its end."""
+        """Stop the live runs, keeping their models, and wait for their end. None starts later."""
         with self._lock:
-            run, process = self.current(), self._live
-        if run:
+            self._closed = True
+            processes = {run: self._processes[run] for run in self._present()}
+        for run in processes:
             self.send(run, "stop")
+        for process in processes.values():
             process.wait()
-            self.current()
+        self._present()
+
+    def _present(self) -> list[str]:
+        """The runs whose processes are alive, oldest first. Where one has died, its log says so
+        after."""
+        with self._lock:
+            for run, process in list(self._processes.items()):
+                if not process.alive():
+                    del self._processes[run]
+                    if not self._ended(run):
+                        self._last_words(run, process.last_words())
+            return list(self._processes)
+
+    def _ended(self, run: str) -> bool:
+        return (self._directory(run).status() or {}).get("status") in FINAL
+
+    def _newest_speed(self, config: RunConfig) -> Speed | None:
+        for run in self.runs():
+            with contextlib.suppress(ConfigError):  # a folder of another version
+                alike = _alike(config, self._directory(run).config)
+                if alike and (known := speed(self.events(run)[0])):
+                    return known
+        return None
+
+    @cached_property
+    def _recorded(self) -> list[tuple[RunConfig, Speed]]:
+        return presets.speeds()
 
     def _kill(self, process: _Process) -> None:
         with self._lock:
-            if process is self._live and process.alive():
+            if process is self._processes.get(process.run) and process.alive():
                 process.kill()
 
     def _directory(self, run: str) -> RunDirectory:
@@ -199,48 +252,36 @@ class Client:
             directory.close()
 
 
-class _Process:
+def _alike(one: RunConfig, other: RunConfig) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in _PACE)
+
+
+class _Process(children.Child):
     """The process of a live run, with our end of the pipe to it."""
 
-    def __init__(self, context: Any, run: str, path: Path, training: str) -> None:
+    def __init__(self, run: str, path: Path, training: str, config: RunConfig) -> None:
         self.run = run
+        self.settings = revise(config).model_dump()  # as they were last told
         self._killed = False
-        self._connection, theirs = context.Pipe()
-        # Daemonic: when the page exits, it sends SIGTERM, which the worker obeys as a stop.
-        self._process = context.Process(target=_enter, args=(theirs, str(path), training))
-        self._process.daemon = True
-        with _environment():
-            self._process.start()
-        theirs.close()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def alive(self) -> bool:
-        return self._process.is_alive()
+        super().__init__("align_core.worker", str(path), training)
 
     def send(self, command: dict[str, Any]) -> bool:
         try:
-            self._connection.send(command)
+            self.connection.send(command)
         except OSError:
             return False
         return True
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Until the process has ended. Leaves its exit code to `alive`, which a lock guards."""
-        wait([self._process.sentinel], timeout)
-
     def kill(self) -> None:
         self._killed = True
-        self._process.kill()
+        super().kill()
 
     def last_words(self) -> str:
         """Why the process ended without a final status."""
         with contextlib.suppress(EOFError, OSError):
-            if self._connection.poll():
-                return self._connection.recv()["message"].rstrip(".")
-        code = self._process.exitcode
+            if self.connection.poll():
+                return self.connection.recv()["message"].rstrip(".")
+        code = self.exit_code
         if self._killed:
             return (
                 f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
@@ -253,39 +294,3 @@ class _Process:
         if code < 0:
             return f"The process of this run crashed (signal {-code})"
         return f"The process of this run ended unexpectedly (exit code {code})"
-
-
-def _enter(connection: Connection, path: str, training: str) -> None:
-    """Where a run's process starts; what is imported here stays out of the page's process."""
-    importlib.import_module("align_core.worker").main(connection, path, training)
-
-
-def _has_forkserver() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
-
-
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """The environment in which the forkserver has to start.
-
-    It imports ahead before it learns this process's sys.path, so that PYTHONPATH must tell it; and
-    the libraries must not start threads in it, which would not survive the fork (numpy's BLAS and
-    the memory pool of Arrow do).
-    """
-    home = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    wanted = {
-        "PYTHONPATH": path,
-        "OPENBLAS_NUM_THREADS": "1",
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

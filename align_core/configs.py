@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,6 +26,11 @@ Method = Literal["sft", "reward", "ppo", "dpo"]
 Task = Literal["reviews", "capitals"]
 METHODS = get_args(Method)
 TASK_NAMES = get_args(Task)
+# What the prompts of a task fall into (`Task.group`): a coverage names some of them.
+GROUPS = {
+    "reviews": ("film", "people", "story", "picture", "sound"),
+    "capitals": ("Africa", "Asia", "Europe", "North America", "Oceania", "South America"),
+}
 
 # The run that the page shows first. Batch: texts (sft), pairs (reward, dpo), episodes (ppo).
 _COLUMNS = ("steps", "learning_rate", "batch_size", "eval_every", "beta", "preference_pairs")
@@ -32,11 +38,11 @@ _DEFAULTS = {
     ("sft", "reviews"): (240, 5e-4, 32, 20, None, None),
     ("sft", "capitals"): (240, 5e-4, 32, 20, None, None),
     ("reward", "reviews"): (60, 1e-3, 64, 10, None, 2000),
-    ("reward", "capitals"): (70, 1e-3, 64, 14, None, 4000),
+    ("reward", "capitals"): (66, 1e-3, 64, 22, None, 4000),
     ("ppo", "reviews"): (60, 4e-4, 128, 10, 0.7, None),
-    ("ppo", "capitals"): (62, 4e-4, 128, 16, 0.5, None),
-    ("dpo", "reviews"): (250, 4e-4, 16, 84, 0.5, 4000),
-    ("dpo", "capitals"): (100, 4e-4, 32, 34, 0.5, 3200),
+    ("ppo", "capitals"): (64, 4e-4, 128, 16, 0.5, None),
+    ("dpo", "reviews"): (250, 4e-4, 16, 63, 0.5, 4000),
+    ("dpo", "capitals"): (96, 4e-4, 32, 16, 0.5, 3200),
 }
 
 # Options that only some methods have; all the others belong to every method.
@@ -46,8 +52,13 @@ ONLY_FOR = {
     "preferences": ("reward", "dpo"),
     "preference_pairs": ("reward", "dpo"),
     "label_noise": ("reward", "dpo"),
+    "coverage": ("reward", "dpo"),
+    "pair_source": ("reward", "dpo"),
     "beta": ("ppo", "dpo"),
+    "whiten_advantages": ("ppo",),
 }
+# What the methods that have it do unless told otherwise, the same on every task.
+_USUAL = {"label_noise": 0.0, "coverage": "all", "whiten_advantages": True}
 
 
 class ConfigError(ValueError):
@@ -56,6 +67,27 @@ class ConfigError(ValueError):
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = list(lines)
+
+
+class Collected:
+    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, ConfigError):
+            self._lines += error.lines
+        return isinstance(error, ConfigError)
+
+
+def raise_collected(lines: list[str]) -> None:
+    """Raise a ConfigError with all of `lines`, where there are any."""
+    if lines:
+        raise ConfigError(*lines)
 
 
 def complaint(option: str, got: Any, takes: str) -> str:
@@ -83,7 +115,25 @@ def _refuse_boolean(value: Any) -> Any:
 Int = Annotated[int, BeforeValidator(_refuse_boolean)]
 Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Seed = Annotated[Int, Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")]
+Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]
 TaskName = Annotated[Task, Field(description="one of " + ", ".join(TASK_NAMES))]
+
+
+def _in_order(coverage: str, info: ValidationInfo) -> str:
+    """The groups in the order of GROUPS, each once; "all" where they are all there are."""
+    groups = GROUPS.get(info.data.get("task"))
+    if groups is None or coverage == "all":
+        return coverage
+    asked = {name.strip() for name in coverage.split(",")}
+    if not asked <= set(groups):
+        raise ValueError("unknown group")
+    return ",".join(name for name in groups if name in asked) if len(asked) < len(groups) else "all"
+
+
+Coverage = Annotated[str, AfterValidator(_in_order)]
+COVERS = "'all', or groups of prompts with commas between: " + "; ".join(
+    f"{', '.join(groups)} ({task})" for task, groups in GROUPS.items()
+)
 
 
 class RunConfig(BaseModel):
@@ -108,6 +158,10 @@ class RunConfig(BaseModel):
     label_noise: Float | None = Field(
         None, ge=0, le=0.5, description="a share of labels from 0 to 0.5"
     )
+    coverage: Coverage | None = Field(None, validate_default=True, description=COVERS)
+    pair_source: str | None = Field(
+        None, min_length=1, description=f"the model that writes the pairs: {catalogue.TAKES}"
+    )
     beta: Float | None = Field(
         None, ge=0, le=1000, description="a number above 0, at most 1000 (0 itself only with ppo)"
     )
@@ -117,7 +171,15 @@ class RunConfig(BaseModel):
     seed: Seed = 0
     eval_every: Int = Field(ge=1, description="a whole number of steps, 1 or more")
     lora_r: Int = Field(0, ge=0, le=1024, description="a whole number from 0 (no LoRA) to 1024")
+    whiten_advantages: bool | None = Field(None, validate_default=True, description="true or false")
     time_limit: Float | None = Field(None, gt=0, description="a number of seconds above 0")
+
+    @field_validator("coverage", "whiten_advantages", mode="before")
+    @classmethod
+    def _as_it_always_was(cls, value: Any, info: ValidationInfo) -> Any:
+        """The config.json of a run from before there was a choice does not name it."""
+        has_it = info.data.get("method") in ONLY_FOR[info.field_name]
+        return _USUAL[info.field_name] if value is None and has_it else value
 
     @field_validator("beta")
     @classmethod
@@ -153,43 +215,59 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
         ConfigError: with one line for each error, wherever it is.
     """
     given = {
-        option: value for option, value in given.items() if value is not None and value is not False
-    }
-    lines = [
-        f"{flag(option)} got {value!r}; {method} has no such option, "
-        f"only {' and '.join(ONLY_FOR[option])}"
+        option: value
         for option, value in given.items()
-        if method in METHODS and method not in ONLY_FOR.get(option, METHODS)
-    ]
-    fields = {"method": method, "task": task, **_defaults(method, task, given), **given}
+        if value is not None and (option, value) != ("freeze_trunk", False)
+    }
+    lines = _foreign(method, given)
+    fields = {"method": method, "task": task, **_filled_in(method, task, given), **given}
     config, errors = validated(RunConfig, fields)
     lines += errors
     # The default models of an unknown task are not errors of their own.
     checked = fields if method in METHODS and task in TASK_NAMES else given
-    for option, is_reward_model in (("model", False), ("reward_model", True)):
+    kinds = {"model": False, "reward_model": True, "pair_source": False}
+    for option, is_reward_model in kinds.items():
         name = checked.get(option)
         if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
             lines += model_errors(flag(option), name, is_reward_model)
     if isinstance(file := given.get("preferences"), str) and not Path(file).is_file():
         lines.append(complaint("--preferences", file, "a JSONL or Parquet file; this is none"))
+    if "preferences" in given:
+        lines += [
+            f"{flag(option)} got {given[option]!r}; a file of --preferences is taken as it is"
+            for option in ("coverage", "pair_source")
+            if given.get(option, "all") != "all"
+        ]
     if config is None or lines:
         raise ConfigError(*lines)
-    paths = ("model", "reward_model", "preferences")
+    paths = ("model", "reward_model", "preferences", "pair_source")
     return config.model_copy(update={name: _absolute(getattr(config, name)) for name in paths})
 
 
-def _defaults(method: str | None, task: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def _foreign(method: str | None, given: dict[str, Any]) -> list[str]:
+    """The lines of options that only other methods have."""
+    return [
+        f"{flag(option)} got {value!r}; {method} has no such option, "
+        f"only {' and '.join(ONLY_FOR[option])}"
+        for option, value in given.items()
+        if method in METHODS and method not in ONLY_FOR.get(option, METHODS)
+    ]
+
+
+def defaults(method: str, task: str) -> dict[str, Any]:
+    """What a run of this method and task takes where nothing is given; None: it has no such."""
+    found: dict[str, Any] = dict(zip(_COLUMNS, _DEFAULTS[method, task], strict=True))
+    found["model"] = "pretrained" if method == "sft" else f"sft-{task}"
+    found["reward_model"] = f"reward-{task}" if method in ONLY_FOR["reward_model"] else None
+    usual = {name: usual if method in ONLY_FOR[name] else None for name, usual in _USUAL.items()}
+    return found | usual
+
+
+def _filled_in(method: str | None, task: str | None, given: dict[str, Any]) -> dict[str, Any]:
     if method not in METHODS or task not in TASK_NAMES:  # any row serves to find the other errors
         method, task = "dpo", TASK_NAMES[0]
-    defaults: dict[str, Any] = dict(zip(_COLUMNS, _DEFAULTS[method, task], strict=True))
-    defaults["model"] = "pretrained" if method == "sft" else f"sft-{task}"
-    if method == "ppo":
-        defaults["reward_model"] = f"reward-{task}"
-    if method in ONLY_FOR["label_noise"]:
-        defaults["label_noise"] = 0.0
-    if "preferences" in given:
-        defaults["preference_pairs"] = None  # all pairs of the file
-    return defaults
+    all_pairs = {"preference_pairs": None} if "preferences" in given else {}  # of the file
+    return {**defaults(method, task), **all_pairs}
 
 
 def _absolute(name: str | None) -> str | None:
@@ -200,15 +278,22 @@ def _absolute(name: str | None) -> str | None:
     return str(path.resolve()) if path.exists() else name
 
 
-def revise(config: RunConfig, **settings: Any) -> RunConfig:
-    """`config` with settings changed while it runs (beta, learning rate), checked as at the start.
+class LiveConfig(RunConfig):
+    """What may change while a run is live: settings of its configuration, and its pace."""
+
+    delay: Float = Field(0.0, ge=0, le=10, description="a number of seconds from 0 to 10")
+
+
+def revise(config: RunConfig, **settings: Any) -> LiveConfig:
+    """`config` with `beta`, `learning_rate` or `delay` as they change while it runs.
 
     Raises:
         ConfigError: with one line for each error.
     """
-    revised, lines = validated(RunConfig, {**config.model_dump(), **settings})
-    if revised is None:
-        raise ConfigError(*lines)
+    lines = _foreign(config.method, settings)
+    revised, errors = validated(LiveConfig, {**config.model_dump(), **settings})
+    if revised is None or lines:
+        raise ConfigError(*lines, *errors)
     return revised
 
 
@@ -220,6 +305,10 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
         return [complaint(option, name, f"{catalogue.TAKES}: {error}")]
     unlike = reward_model is not None and catalogue.is_reward_model(location) != reward_model
     if unlike and Path(location).is_dir():
-        wanted = "a reward model" if reward_model else "a language model"
-        return [complaint(option, name, f"{wanted}, and this one is not")]
+        takes = (
+            "a reward model; this is a language model, which writes texts and scores none"
+            if reward_model
+            else "a language model; this is a reward model, which scores texts and writes none"
+        )
+        return [complaint(option, name, takes)]
     return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import queue
+import threading
 from typing import Any
 
 
@@ -10,29 +12,37 @@ class Control:
     """A queue of commands to the run in this process.
 
     A command is `{"command": "pause" | "resume" | "step" | "stop" | "set"}`; "set" carries new
-    values of `beta` or `learning_rate`, "stop" may carry a `reason`. Threads and signal handlers
-    may put commands at any time: `SimpleQueue.put` is re-entrant.
+    values of `beta`, `learning_rate` or `delay`, "stop" may carry a `reason`. Threads and signal
+    handlers may put commands at any time: `SimpleQueue.put` is re-entrant.
     """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.stopping = False
+        self._stop: dict[str, Any] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was told and not obeyed yet; it shows ahead of the queue."""
+        return self._stop is not None
 
     def put(self, command: dict[str, Any]) -> None:
-        """Hand a command to the run. A stop shows in `stopping` at once."""
-        if command["command"] == "stop":
-            self.stopping = True
+        """Hand a command to the run."""
+        if command["command"] == "stop" and self._stop is None:
+            self._stop = command
         self._queue.put(command)
+
+    def obey_stop(self) -> str:
+        """The reason of the stop that was told; `stopping` then shows a further one."""
+        stop, self._stop = self._stop, None
+        return stop.get("reason", "")
 
     def pending(self) -> list[dict[str, Any]]:
         """The commands that have come since the last look, oldest first."""
-        commands = []
-        while True:
-            try:
-                commands.append(self._queue.get_nowait())
-            except queue.Empty:
-                return commands
+        return list(iter(lambda: self.wait(0), None))
 
-    def wait(self) -> dict[str, Any]:
-        """The next command, waiting for it as long as it takes."""
-        return self._queue.get()
+    def wait(self, seconds: float = math.inf) -> dict[str, Any] | None:
+        """The next command, or None where none came within `seconds` (0 and less: at once)."""
+        try:
+            return self._queue.get(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
+        except queue.Empty:
+            return None

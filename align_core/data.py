@@ -1,49 +1,77 @@
-"""Preference pairs from a file in TRL's format: prompt, chosen, rejected (text or chat)."""
+"""Preference pairs that are stored: in TRL's format (prompt, chosen, rejected), or in the pool."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from align_core.catalogue import preference_pool
 from align_core.configs import ConfigError, complaint
 
 COLUMNS = ("prompt", "chosen", "rejected")
+ENDED = ("chosen_ended", "rejected_ended")  # whether a text ended by itself; it did, unless told
 _TAKES = "a JSONL or Parquet file with prompt, chosen and rejected"
 _MOST_LINES = 20
 
+Covers = Callable[[str], bool]  # whether pairs of a prompt are wanted
 
-def read_preferences(path: str | Path) -> list[dict[str, Any]]:
-    """The pairs of a JSONL or Parquet file, each with exactly prompt, chosen and rejected.
+
+def read_preferences(path: str | Path, option: str = "--preferences") -> list[dict[str, Any]]:
+    """The pairs of a JSONL or Parquet file: prompt, chosen, rejected, and those of ENDED it tells.
 
     A value is a text, or a list of {"role", "content"} messages (all three values of a pair alike).
+    Other columns are left out.
 
     Raises:
-        ConfigError: with one line for each error, which names the line (JSONL) or row (Parquet).
+        ConfigError: with one line for each error, which names `option` and the line (JSONL) or row
+            (Parquet).
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(complaint("--preferences", str(path), f"{_TAKES}; there is no such file"))
-    unit, rows = ("row", _parquet(path)) if path.suffix == ".parquet" else ("line", _jsonl(path))
-    pairs, lines = _checked(rows, str(path), unit)
+        raise ConfigError(complaint(option, str(path), f"{_TAKES}; there is no such file"))
+    unit, rows = (
+        ("row", _parquet(path, option)) if path.suffix == ".parquet" else ("line", _jsonl(path))
+    )
+    pairs, lines = _checked(rows, f"{option} got {path}, {unit}")
     if not pairs and not lines:
-        lines = [complaint("--preferences", str(path), f"{_TAKES}; this one is empty")]
+        lines = [complaint(option, str(path), f"{_TAKES}; this one is empty")]
     if lines:
-        more = [f"--preferences: {len(lines) - _MOST_LINES} more errors in {path}"]
+        more = [f"{option}: {len(lines) - _MOST_LINES} more errors in {path}"]
         raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
     return pairs
 
 
-def _checked(
-    rows: Iterable[tuple[int, Any]], path: str, unit: str
-) -> tuple[list[dict[str, Any]], list[str]]:
+def everything(prompt: str) -> bool:
+    """Covers every prompt."""
+    return True
+
+
+def stored_pairs(task: str, count: int, seed: int, covers: Covers = everything) -> list[dict]:
+    """`count` pairs of the embedded SFT model's samples, chosen and ordered by the seed.
+
+    Raises ConfigError where the pool is smaller.
+    """
+    import pyarrow.parquet
+
+    pool = pyarrow.parquet.read_table(preference_pool(task)).to_pylist()
+    pool = [pair for pair in pool if covers(pair["prompt"])]
+    if count > len(pool):
+        takes = f"at most the {len(pool)} stored pairs of {task}"
+        raise ConfigError(complaint("--preference-pairs", count, takes))
+    return random.Random(seed).sample(pool, count)
+
+
+def _checked(rows: Iterable[tuple[int, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
     pairs, lines = [], []
     for number, row in rows:
         if problem := row if isinstance(row, str) else _problem(row):
-            lines.append(f"--preferences got {path}, {unit} {number}: {problem}")
+            lines.append(f"{where} {number}: {problem}")
         else:
-            pairs.append({column: row[column] for column in COLUMNS})
+            told = [name for name in ENDED if isinstance(row.get(name), bool)]
+            pairs.append({name: row[name] for name in (*COLUMNS, *told)})
     return pairs, lines
 
 
@@ -86,12 +114,12 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, value if isinstance(value, dict) else None
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+def _parquet(path: Path, option: str) -> Iterator[tuple[int, Any]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         yield from enumerate(pyarrow.parquet.read_table(path).to_pylist(), start=1)
     except (pyarrow.ArrowException, OSError, ValueError):
-        line = complaint("--preferences", str(path), f"{_TAKES}; this Parquet file is damaged")
+        line = complaint(option, str(path), f"{_TAKES}; this Parquet file is damaged")
         raise ConfigError(line) from None

@@ -7,7 +7,7 @@ defined in docs/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -61,6 +61,7 @@ class Evaluator:
         reference: the reference policy; None where the policies carry an adapter over it.
         gold, proxy: rewards; the proxy is shifted so that reference samples have mean 0.
         frontier: of the same reference, prompts and token limit; None where it is not known.
+        sides: prompts whose rewards and KL are told apart, by name: `Task.sides`.
         samples: how many texts for each prompt.
         interrupted: asked between tokens; once true, the evaluation raises Interrupted.
     """
@@ -76,6 +77,7 @@ class Evaluator:
         frontier: Frontier | None,
         max_new_tokens: int,
         seed: int,
+        sides: Mapping[str, Sequence[str]] | None = None,
         samples: int = 4,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -89,6 +91,10 @@ class Evaluator:
         self._samples = samples
         self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
         self._prompts, self._seed = prompts, seed
+        self._sides = {
+            name: torch.tensor([prompt in side for prompt in self._rows])
+            for name, side in (sides or {}).items()
+        }
         self._draw: FixedDraw | None = None
         self._reference: tuple[Responses, Texts] | None = None
         self._proxy_offset = 0.0
@@ -101,8 +107,9 @@ class Evaluator:
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
             )
         with evaluating(policy):
-            if self._reference_model is not None:
-                self._reference_model.to(policy.device)
+            reference_model = self._reference_model
+            if reference_model is not None and reference_model.device != policy.device:
+                reference_model.to(policy.device)
             responses, reference = self._sampled_reference(policy)
             texts = reference
             # Of the same weights, as at step 0, the same noise makes the same texts.
@@ -137,10 +144,28 @@ class Evaluator:
             "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
             "eval/entropy": found.entropy.mean().item(),
             "eval/length": found.length.double().mean().item(),
+        } | self._by_side(found)
+
+    def _by_side(self, found: Evaluation) -> dict[str, float | None]:
+        """Reward and KL of each side of the prompts; None where it has no prompt."""
+        told = {
+            "gold_reward": found.policy.gold,
+            "gold_reward_reference": found.reference.gold,
+            "kl": found.kl.cpu(),
+        }
+        return {
+            f"eval/{name}_{side}": values[rows].mean().item() if rows.any() else None
+            for side, rows in self._sides.items()
+            for name, values in told.items()
         }
 
     def shown(self, found: Evaluation, prompts: int = 8) -> list[dict]:
-        """The first sample of the first prompts, as a `samples` event holds them."""
+        """The first sample of the first prompts, as a `samples` event holds them.
+
+        Those come first that the reference answers worst, whatever the policy made of them: there
+        is most to see, and the order is the same at every step.
+        """
+        rows = range(0, min(prompts * self._samples, len(self._rows)), self._samples)
         return [
             {
                 "prompt": found.policy.prompts[row],
@@ -156,7 +181,7 @@ class Evaluator:
                     ),
                 },
             }
-            for row in range(0, min(prompts * self._samples, len(self._rows)), self._samples)
+            for row in sorted(rows, key=lambda row: found.reference.gold[row].item())
         ]
 
     def _sampled_reference(self, policy: PreTrainedModel) -> tuple[Responses, Texts]:
@@ -202,7 +227,7 @@ class Evaluator:
         """Sequence KL and entropy [B]; log-probs of policy and reference [B, T]."""
         logp, ref_logp = torch.zeros_like(responses.logp), torch.zeros_like(responses.logp)
         kl, entropies = logp.new_zeros(len(logp), dtype=torch.float64), logp.new_zeros(len(logp))
-        for rows in by_length(responses.mask):
+        for rows in by_length(self._encoded, responses.mask):
             if self._interrupted():
                 raise Interrupted
             part = responses[rows]

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
@@ -27,6 +27,7 @@ from align_core.catalogue import locate
 from align_core.configs import ConfigError
 from align_core.encoding import Prompts
 from align_core.sampling import response_outputs, response_states
+from align_core.sharding import weights_of
 
 VALUE_GAIN = 10.0
 
@@ -106,6 +107,17 @@ def lora(rank: int, task_type: str) -> LoraConfig | None:
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=task_type)
 
 
+def with_adapters(
+    policy: PreTrainedModel, value_model: PreTrainedModel | None, adapter: PeftConfig
+) -> tuple[PeftModel, PeftModel | None]:
+    """The policy and, where there is one, the value model, each under an adapter of its own."""
+    if value_model is not None:
+        of_values = copy.deepcopy(adapter)
+        of_values.task_type = "SEQ_CLS"
+        value_model = get_peft_model(value_model, of_values)
+    return get_peft_model(policy, adapter), value_model
+
+
 class ValueHead(nn.Module):
     """A linear layer from a hidden state [..., H] to a value [..., 1], in nats; zero at the start.
 
@@ -144,6 +156,16 @@ class PolicyWithValue(nn.Module):
             self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
             self.value_head.to(policy.device)
 
+    @property
+    def _no_split_modules(self) -> set[str]:
+        """The layers that accelerate shards, each by itself."""
+        models = filter(None, (self.policy, self.value_model))
+        return {name for model in models for name in model._no_split_modules or ()}
+
+    def tie_weights(self) -> None:
+        """Tie again what sharding took apart."""
+        self.policy.tie_weights()
+
     def train(self, mode: bool = True) -> PolicyWithValue:
         """Stay in evaluation mode: dropout would make the ratio to the rollout's policy noisy."""
         return super().train(False)
@@ -151,12 +173,18 @@ class PolicyWithValue(nn.Module):
     def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
         batch = prompts, tokens, mask
+        logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
+        return logits, self.values(*batch, states)
+
+    def values(
+        self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None
+    ) -> Tensor:
+        """Values [B, T] before each response token; `states` [B, T, H] are the policy's last hidden
+        ones there, which only the head reads."""
         if self.value_model is None:
-            logits, states = response_outputs(self.policy, *batch, hidden=True)
-            return logits, self.value_head(states.detach()).squeeze(-1)
-        logits, _ = response_outputs(self.policy, *batch)
-        states = response_states(trunk(self.value_model), *batch)
-        return logits, scalar_head(self.value_model)(states).squeeze(-1).float()
+            return self.value_head(states.detach()).squeeze(-1).float()
+        states = response_states(trunk(self.value_model), prompts, tokens, mask)
+        return scalar_head(self.value_model)(states).squeeze(-1).float()
 
 
 @torch.no_grad()
@@ -195,7 +223,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
         fresh, previous = Path(staging) / "new", Path(staging) / "old"
-        model.save_pretrained(fresh)
+        model.save_pretrained(fresh, state_dict=weights_of(model))
         tokenizer.save_pretrained(fresh)
         for notes in fresh.glob("README.md"):
             notes.unlink()

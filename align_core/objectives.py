@@ -93,6 +93,15 @@ def dpo_loss(
     return bradley_terry_loss(chosen, rejected)
 
 
+def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) -> Tensor:
+    """−log π(y_w) + α log π(y_l) for each pair: the baselines of DPO (arXiv 2305.18290, section 6).
+
+    With α = 0 it is Preferred-FT, supervised fine-tuning on the chosen texts; above 0 unlikelihood,
+    which nothing bounds from below. The inputs are log-probabilities of completions, in nats.
+    """
+    return alpha * rejected_logp - chosen_logp
+
+
 def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
     """What PPO pays for each token: −β·KL at every token, the score [B] added at the last one.
 
@@ -143,7 +152,7 @@ def ppo_value_loss(
     All [B, T]. The new value is held within ± cliprange of the value at rollout time and the larger
     of the two errors counts (the code of arXiv 1909.08593).
     """
-    held = old_values + (values - old_values).clamp(-cliprange, cliprange)
+    held = values.clamp(old_values - cliprange, old_values + cliprange)
     plain = (values - returns) ** 2
     clipped = (held - returns) ** 2
     return 0.5 * torch.maximum(plain, clipped), clipped > plain

@@ -57,6 +57,20 @@ def optimum(rewards: FloatArray, beta: float) -> Point:
     return Point(beta, *(float(values.mean()) for values in by_prompt(rewards, beta)))
 
 
+def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np.intp]:
+    """For each prompt, the sample [P] at this quantile of the rewards under π*.
+
+    The same luck at every β: as β falls, a prompt's reward never does. At β = 0, where π* keeps
+    the best alone, it is a best sample.
+    """
+    order = np.argsort(rewards, axis=-1, kind="stable")
+    if beta == 0:
+        return order[:, -1]
+    below = np.cumsum(np.take_along_axis(weights(rewards, beta), order, -1), axis=-1)
+    place = np.minimum((below < quantile).sum(-1), rewards.shape[-1] - 1)
+    return np.take_along_axis(order, place[:, None], -1)[:, 0]
+
+
 @dataclass(frozen=True)
 class Frontier:
     """The best reward for every KL, on one set of prompts.
@@ -110,22 +124,23 @@ class Frontier:
         return (reward - reference_reward) / (best - reference_reward)
 
 
-def best_of_n(rewards: FloatArray, n: int) -> tuple[float, float]:
+def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> tuple[float, float]:
     """(mean reward, KL) of keeping the best of n reference samples, exact under ties.
 
     With F the distribution of rewards, the best of n has probability F(r)ⁿ − F(r⁻)ⁿ for all
-    samples of reward r together; its KL is at most log n − (n − 1)/n (arXiv 2401.01879).
+    samples of reward r together; its KL is at most log n − (n − 1)/n (arXiv 2401.01879). With
+    `worth` [P, N] it is that which is averaged, of the samples that are best by `rewards`.
     """
-    total_reward, total_kl = 0.0, 0.0
-    for row in rewards:
-        values, counts = np.unique(row, return_counts=True)
+    total_worth, total_kl = 0.0, 0.0
+    for row, worths in zip(rewards, rewards if worth is None else worth, strict=True):
+        _, places, counts = np.unique(row, return_inverse=True, return_counts=True)
         below = np.concatenate([[0.0], np.cumsum(counts) / len(row)])
         p = below[1:] ** n - below[:-1] ** n
         q = counts / len(row)
         some = p > 0
-        total_reward += float((p * values).sum())
+        total_worth += float((p * np.bincount(places, worths) / counts).sum())
         total_kl += float((p[some] * np.log(p[some] / q[some])).sum())
-    return total_reward / len(rewards), total_kl / len(rewards)
+    return total_worth / len(rewards), total_kl / len(rewards)
 
 
 @dataclass(frozen=True)

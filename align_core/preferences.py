@@ -1,39 +1,29 @@
-"""Preference pairs: a policy's own samples, labelled by the task's rater, stored or made on demand.
+"""Preference pairs: two samples of a policy to a prompt, labelled by the task's rater, or not yet.
 
 A pair is a dict of `prompt`, `chosen`, `rejected`, whether each text ended by itself, and the gold
-reward of each in nats; stored pairs also know what the reference makes of them.
+reward of each in nats; stored pairs also know what the reference makes of them. Before it has a
+label its texts are `first` and `second`.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-import pyarrow.parquet
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.catalogue import preference_pool
-from align_core.configs import ConfigError, complaint
-from align_core.encoding import encode_pairs, encode_prompts, pad_responses
+from align_core.data import Covers, everything
+from align_core.encoding import encode, encode_pairs, encode_prompts, pad_responses
 from align_core.models import ModelError
 from align_core.objectives import token_logprobs
+from align_core.rewards import ProxyReward
 from align_core.sampling import RandomDraw, by_length, response_outputs, sample
 from align_core.tasks import Task
 
 BATCH = 128
-
-
-def stored_pairs(task: str, count: int, seed: int) -> list[dict]:
-    """`count` pairs of the embedded SFT model's samples, chosen and ordered by the seed.
-
-    Raises ConfigError where the pool is smaller.
-    """
-    pool = pyarrow.parquet.read_table(preference_pool(task)).to_pylist()
-    if count > len(pool):
-        takes = f"at most the {len(pool)} stored pairs of {task}"
-        raise ConfigError(complaint("--preference-pairs", count, takes))
-    return random.Random(seed).sample(pool, count)
+_PARTS = ("", "_ended", "_reward")  # what is known of each text of a pair
 
 
 def sampled_pairs(
@@ -42,42 +32,50 @@ def sampled_pairs(
     task: Task,
     count: int,
     seed: int,
+    covers: Covers = everything,
     progress: Callable[[int], None] = lambda done: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> list[dict]:
-    """`count` pairs of two different samples of the policy to the same train prompt.
+    """`count` pairs of two different samples of the policy to the same train prompt it `covers`.
 
     Fewer once `interrupted()` is true. Raises ModelError where the policy says one thing only.
     """
     rng = random.Random(seed)
+    wanted = [prompt for prompt in task.prompts("train") if covers(prompt)]
     pairs: list[dict] = []
-    batch = 0
-    while len(pairs) < count:
-        prompts = rng.choices(task.prompts("train"), k=BATCH)
-        responses = sample(
-            policy,
-            encode_prompts(tokenizer, prompts).repeat(2),
-            RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
-            max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
-            pad_id=tokenizer.pad_token_id,
-        )
-        batch += 1
-        texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
-        ended = responses.ended.tolist()
-        rewards = task.reward([p for p in prompts for _ in range(2)], texts, ended=ended)
-        for row, prompt in enumerate(prompts):
-            two = [
-                (texts[i], ended[i], rewards[i]) for i in (2 * row, 2 * row + 1) if texts[i].strip()
-            ]
-            if len(two) == 2 and two[0][0] != two[1][0]:
-                pairs.append(_labelled(prompt, *two, task, rng))
-        if not pairs:
-            raise ModelError("the model has but one thing to say to each prompt: no pair to label")
+    for batch in _drawn(policy, tokenizer, task, wanted, rng, seed):
+        pairs += [_labelled(pair, task, rng) for pair in batch]
         progress(min(len(pairs), count))
-        if interrupted():
+        if len(pairs) >= count or interrupted():
             break
     return pairs[:count]
+
+
+def unlabelled_pairs(
+    policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: Task, count: int, seed: int
+) -> list[dict]:
+    """`count` pairs as `sampled_pairs` draws them, for people to label.
+
+    Raises ModelError where the policy says one thing only.
+    """
+    prompts = task.prompts("train")
+    batches = _drawn(policy, tokenizer, task, prompts, random.Random(seed), seed)
+    return list(itertools.islice((pair for batch in batches for pair in batch), count))
+
+
+def scored_pairs(
+    pairs: Sequence[dict], proxy: ProxyReward, tokenizer: PreTrainedTokenizerBase
+) -> list[dict]:
+    """The pairs with `first_score` and `second_score`: what a reward model makes of each text."""
+    prompts = [pair["prompt"] for pair in pairs]
+    found = {}
+    for side in ("first", "second"):
+        ids = [encode(tokenizer, p["prompt"], p[side], p[f"{side}_ended"])[1] for p in pairs]
+        found[f"{side}_score"] = proxy(prompts, [p[side] for p in pairs], completion_ids=ids)
+    return [
+        {**pair, "first_score": first, "second_score": second}
+        for pair, first, second in zip(pairs, *found.values(), strict=True)
+    ]
 
 
 @torch.no_grad()
@@ -91,7 +89,7 @@ def with_reference_logps(
     found = [dict(pair) for pair in pairs]
     for side in ("chosen", "rejected"):
         tokens, mask = pad_responses(encoded[f"{side}_ids"], tokenizer.pad_token_id)
-        for rows in by_length(mask):
+        for rows in by_length(prompts, mask):
             width = int(mask[rows].sum(1).max())
             part = tokens[rows, :width], mask[rows, :width]
             logits, _ = response_outputs(reference, prompts[rows], *part)
@@ -108,17 +106,58 @@ def with_label_noise(pairs: list[dict], share: float, seed: int) -> list[dict]:
     return [_swapped(pair) if row in flipped else pair for row, pair in enumerate(pairs)]
 
 
-def _labelled(prompt: str, first: tuple, second: tuple, task: Task, rng: random.Random) -> dict:
-    prefers_first = task.prefers(first[2], second[2], rng)
-    chosen, rejected = (first, second) if prefers_first else (second, first)
-    return {
-        "prompt": prompt,
-        "chosen": chosen[0],
-        "rejected": rejected[0],
-        "chosen_ended": chosen[1],
-        "rejected_ended": rejected[1],
-        "chosen_reward": chosen[2],
-        "rejected_reward": rejected[2],
+def _drawn(
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    wanted: Sequence[str],
+    rng: random.Random,
+    seed: int,
+) -> Iterator[list[dict]]:
+    """Pairs without a label, batch after batch; the first batch has one, or it is a ModelError."""
+    for batch in itertools.count():
+        prompts = rng.choices(wanted, k=BATCH)
+        responses = sample(
+            policy,
+            encode_prompts(tokenizer, prompts).repeat(2),
+            RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
+            max_new_tokens=task.max_new_tokens,
+            end_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+        )
+        texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
+        ended = responses.ended.tolist()
+        rewards = task.reward([p for p in prompts for _ in range(2)], texts, ended=ended)
+        found = []
+        for row, prompt in enumerate(prompts):
+            two = {
+                side: (texts[i], ended[i], rewards[i])
+                for side, i in (("first", 2 * row), ("second", 2 * row + 1))
+                if texts[i].strip()
+            }
+            if len(two) == 2 and two["first"][0] != two["second"][0]:
+                found.append(_pair(prompt, two))
+        if batch == 0 and not found:
+            raise ModelError("the model has but one thing to say to each prompt: no pair to label")
+        yield found
+
+
+def _pair(prompt: str, two: dict[str, tuple[str, bool, float]]) -> dict:
+    return {"prompt": prompt} | {
+        side + part: text[column]
+        for column, part in enumerate(_PARTS)
+        for side, text in two.items()
+    }
+
+
+def _labelled(pair: dict, task: Task, rng: random.Random) -> dict:
+    sides = "first", "second"
+    if not task.prefers(pair["first_reward"], pair["second_reward"], rng):
+        sides = "second", "first"
+    return {"prompt": pair["prompt"]} | {
+        label + part: pair[side + part]
+        for part in _PARTS
+        for label, side in zip(("chosen", "rejected"), sides, strict=True)
     }
 
 

@@ -1,8 +1,10 @@
-"""What a person asks of a model outside a run: its quality, its texts, its view of a text."""
+"""What a person asks of models outside a run: quality, texts, their view of a text, who wins."""
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +13,42 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core import catalogue
-from align_core.encoding import encode, encode_prompts, pad_responses
+from align_core.configs import ConfigError, complaint
+from align_core.encoding import Prompts, encode, encode_prompts, pad_responses
 from align_core.evaluation import Evaluation, Evaluator, agreement, pieces
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
+from align_core.preferences import scored_pairs, unlabelled_pairs
 from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs import RunDirectory
 from align_core.sampling import RandomDraw, response_outputs, sample
 from align_core.tasks import Task, load_task
+from align_core.training import coverage as coverage_behind
 from align_core.training import frontier
 
 RESAMPLES = 1000
+KEPT = 4  # models that stay loaded, with their reference and reward model
 
 
 def evaluate(
-    model: str, task: str, reference: str | None, prompts: int, seed: int
+    model: str,
+    task: str,
+    reference: str | None,
+    prompts: int,
+    seed: int,
+    coverage: str | None = None,
 ) -> dict[str, Any]:
     """Every number of docs/metrics.md on held-out prompts, with 95% intervals.
 
     A reward model gets `accuracy` and `margin` on held-out pairs of reference samples instead.
+    What a `coverage` takes in is told from what it leaves out; None: that of the model's run.
     """
     the_task = load_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
+    sides = the_task.sides(coverage or _own_coverage(model), heldout)
     if catalogue.is_reward_model(catalogue.locate(model)):
-        return _evaluate_reward_model(model, the_task, heldout)
+        return _evaluate_reward_model(model, the_task, heldout, sides)
     reference = reference or reference_of(model, task)
     tokenizer = load_tokenizer(model)
     known = frontier(task, reference, "heldout", heldout)
@@ -48,24 +61,43 @@ def evaluate(
         frontier=known,
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
+        sides=sides,
     )
     found = evaluator(load_policy(model))
     measured = {
         name.removeprefix("eval/"): value for name, value in evaluator.metrics(found).items()
     }
-    return {"task": task, "prompts": len(heldout), **measured, **_intervals(found, known, heldout)}
+    widths = _intervals(found, known, heldout, sides)
+    return {"task": task, "prompts": len(heldout), **measured, **widths}
 
 
 def generate(
-    model: str, task: str, prompts: list[str], n: int, temperature: float, seed: int
+    model: str,
+    task: str,
+    prompts: list[str],
+    n: int,
+    temperature: float,
+    seed: int,
+    reference: str | None = None,
 ) -> list[dict[str, Any]]:
-    """`n` samples for each prompt, with their gold and proxy rewards in nats."""
+    """`n` samples for each prompt, with their gold and proxy rewards in nats.
+
+    With a `reference`, also the tokens with both log-probabilities, which are at temperature 1
+    whatever the samples'.
+
+    Raises:
+        ConfigError: a prompt that is empty, or too long for the model.
+    """
     the_task = load_task(task)
-    tokenizer = load_tokenizer(model)
-    proxy = proxy_reward(_own_reward_model(model), task, tokenizer)
+    asked = _asked(model, task, reference)
+    tokenizer = asked.tokenizer
+    encoded = encode_prompts(tokenizer, prompts)
+    for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
+        _check_length("--prompt", prompt, length, asked.positions - the_task.max_new_tokens)
+    encoded = encoded.repeat(n)
     drawn = sample(
-        load_policy(model),
-        encode_prompts(tokenizer, prompts).repeat(n),
+        asked.policy,
+        encoded,
         RandomDraw(seed, n * len(prompts)),
         max_new_tokens=the_task.max_new_tokens,
         end_id=tokenizer.eos_token_id,
@@ -76,8 +108,8 @@ def generate(
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = proxy(rows, texts, completion_ids=ids) if proxy else [None] * len(rows)
-    return [
+    scores = asked.proxy_rewards(rows, texts, ids)
+    samples = [
         {
             "prompt": prompt,
             "completion": text,
@@ -89,64 +121,127 @@ def generate(
             rows, texts, drawn.ended.tolist(), gold, scores, strict=True
         )
     ]
+    if reference is not None:
+        for row, tokens in zip(samples, asked.tokens(encoded, ids), strict=True):
+            row["tokens"] = tokens
+    return samples
 
 
-def score(model: str, task: str, prompt: str, completions: list[str]) -> list[dict[str, Any]]:
-    """What each completion is worth, and how likely policy and reference find it, in nats."""
-    the_task = load_task(task)
-    tokenizer = load_tokenizer(model)
-    encoded = [encode(tokenizer, prompt, _spaced(text)) for text in completions]
-    ids = [completion for _, completion in encoded]
-    proxy = proxy_reward(_own_reward_model(model), task, tokenizer)
+def score(
+    model: str, task: str, prompt: str, completions: list[str], reference: str | None = None
+) -> list[dict[str, Any]]:
+    """What each completion is worth, and how likely policy and reference find it, in nats.
+
+    A reward model, which writes nothing, is not asked for likelihoods.
+
+    Raises:
+        ConfigError: a text that is empty, or too long for the model.
+    """
+    asked = _asked(model, task, reference or reference_of(model, task))
+    encoded = encode_prompts(asked.tokenizer, [prompt])
+    ids = [encode(asked.tokenizer, prompt, _spaced(text))[1] for text in completions]
+    length = encoded.ids.shape[1]
+    _check_length("--prompt", prompt, length, asked.positions - 1)
+    for text, row in zip(completions, ids, strict=True):
+        _check_length("--completion", text, len(row), asked.positions - length)
     rows = [prompt] * len(completions)
-    proxies = proxy(rows, completions, completion_ids=ids) if proxy else [None] * len(rows)
-    if catalogue.is_reward_model(catalogue.locate(model)):
-        policy, reference = load_policy(f"sft-{task}"), load_policy(f"sft-{task}")
-    else:
-        policy, reference = load_policy(model), load_policy(reference_of(model, task))
-    logps = _logprobs(policy, tokenizer, prompt, ids)
-    ref_logps = _logprobs(reference, tokenizer, prompt, ids)
-    return [
-        {
-            "prompt": prompt,
-            "completion": completion,
-            "gold_reward": gold,
-            "proxy_reward": proxy_reward,
-            "logp": sum(logp),
-            "ref_logp": sum(ref_logp),
-            "tokens": pieces(tokenizer, row, logp, ref_logp),
-        }
-        for completion, gold, proxy_reward, row, logp, ref_logp in zip(
-            completions,
-            the_task.reward(rows, completions),
-            proxies,
-            ids,
-            logps,
-            ref_logps,
-            strict=True,
-        )
+    golds = load_task(task).reward(rows, completions)
+    proxies = asked.proxy_rewards(rows, completions, ids)
+    scored = [
+        {"prompt": prompt, "completion": text, "gold_reward": gold, "proxy_reward": proxy}
+        for text, gold, proxy in zip(completions, golds, proxies, strict=True)
     ]
+    if not catalogue.is_reward_model(catalogue.locate(model)):
+        for row, tokens in zip(scored, asked.tokens(encoded.repeat(len(ids)), ids), strict=True):
+            row["logp"] = sum(token["logp"] for token in tokens)
+            row["ref_logp"] = sum(token["ref_logp"] for token in tokens)
+            row["tokens"] = tokens
+    return scored
 
 
 def reference_of(model: str, task: str) -> str:
-    """What a model is held against: what its run started from, else the task's SFT model."""
+    """What a model is held against: what its run started from, else the task's SFT model.
+
+    A reward model is held against nothing; it gets the latter too.
+    """
     path = Path(model)
     if path.is_dir() and catalogue.is_run(path):
-        return RunDirectory.open(path).config.model
+        config = RunDirectory.open(path).config
+        if config.method != "reward":
+            return config.model
     return f"sft-{task}"
 
 
-def _evaluate_reward_model(model: str, task: Task, prompts: list[str]) -> dict[str, Any]:
+def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
+    """How often each of `models` writes the better text, held against each of the others.
+
+    All answer the task's probe prompts `n` times at temperature 1, with the same chance. Returns
+    how many `prompts` there are, and the matrices of `win_rates`.
+    """
+    prompts = load_task(task).prompts("probe")
+    rewards = [
+        [text["gold_reward"] for text in generate(model, task, prompts, n, 1.0, seed)]
+        for model in models
+    ]
+    return {
+        "prompts": len(prompts),
+        **win_rates(np.array(rewards).reshape(len(models), len(prompts), n)),
+    }
+
+
+def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` pairs of two samples of the model, each pair to one train prompt, for people to rate.
+
+    A pair has `model`, `prompt`, and for its `first` and `second` text whether it `_ended` and its
+    gold `_reward` in nats.
+    """
+    tokenizer = load_tokenizer(model)
+    pairs = unlabelled_pairs(load_policy(model), tokenizer, load_task(task), count, seed)
+    return [{"model": model, **pair} for pair in pairs]
+
+
+def scored(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
+    """The pairs with `first_score` and `second_score`, the reward model's raw outputs in nats."""
+    tokenizer = load_tokenizer(reward_model)
+    return scored_pairs(pairs, ProxyReward(load_reward_model(reward_model), tokenizer), tokenizer)
+
+
+def win_rates(rewards: np.ndarray) -> dict[str, list[list[float]]]:
+    """From gold rewards [M models, P prompts, n texts], two matrices [M, M], row against column.
+
+    `win_rates` is the share of texts whose reward is above that of the other's text for the same
+    prompt and chance, a tie counting half, as `eval/win_rate` is against the reference; `ci95` is
+    the half-width of its 95% interval, bootstrap over prompts.
+    """
+    ours, theirs = rewards[:, None], rewards[None]
+    by_prompt = ((ours > theirs) + 0.5 * (ours == theirs)).mean(-1)
+    redrawn = by_prompt[..., _resampled(rewards.shape[1])].mean(-1)
+    low, high = np.percentile(redrawn, [2.5, 97.5], axis=-1)
+    return {"win_rates": by_prompt.mean(-1).tolist(), "ci95": ((high - low) / 2).tolist()}
+
+
+def _evaluate_reward_model(
+    model: str, task: Task, prompts: list[str], sides: dict[str, list[str]]
+) -> dict[str, Any]:
     tokenizer = load_tokenizer(model)
     stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
     proxy = ProxyReward(load_reward_model(model), tokenizer)
-    right, margin = agreement(proxy, tokenizer, stored.only(prompts))
     report: dict[str, Any] = {"task": task.name, "prompts": len(prompts)}
-    for name, values in (("accuracy", right), ("margin", margin)):
-        by_prompt = values.mean(1).numpy()
-        report[name] = float(by_prompt.mean())
-        report[f"{name}_ci95"] = _half_width(_resampled(len(by_prompt)), by_prompt.__getitem__)
+    parts = {"": prompts} | {f"_{side}": part for side, part in sides.items() if part}
+    for part, of_part in parts.items():
+        right, margin = agreement(proxy, tokenizer, stored.only(of_part))
+        for name, values in ((f"accuracy{part}", right), (f"margin{part}", margin)):
+            by_prompt = values.mean(1).numpy()
+            report[name] = float(by_prompt.mean())
+            report[f"{name}_ci95"] = _half_width(_resampled(len(by_prompt)), by_prompt.__getitem__)
     return report
+
+
+def _own_coverage(model: str) -> str:
+    """The coverage of the preferences that a run's model was trained on."""
+    path = Path(model)
+    is_run = path.is_dir() and catalogue.is_run(path)
+    return coverage_behind(RunDirectory.open(path).config) if is_run else "all"
 
 
 def _own_reward_model(model: str) -> str | None:
@@ -159,13 +254,73 @@ def _own_reward_model(model: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A model with all that it takes to ask it and to judge what it says."""
+
+    tokenizer: PreTrainedTokenizerBase
+    policy: PreTrainedModel
+    reference: PreTrainedModel | None
+    proxy: ProxyReward | None
+
+    @property
+    def positions(self) -> float:
+        """How many tokens a text may have."""
+        return getattr(self.policy.config, "max_position_embeddings", None) or math.inf
+
+    def proxy_rewards(
+        self, prompts: list[str], completions: list[str], ids: list[list[int]]
+    ) -> list[float | None]:
+        """Raw outputs of the reward model, one a text; None where there is no reward model."""
+        if self.proxy is None:
+            return [None] * len(prompts)
+        return self.proxy(prompts, completions, completion_ids=ids)
+
+    def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
+        """Each text token by token, with the log-probabilities of policy and reference."""
+        logps, ref_logps = (
+            _logprobs(model, self.tokenizer, prompts, ids)
+            for model in (self.policy, self.reference)
+        )
+        return [
+            pieces(self.tokenizer, *columns) for columns in zip(ids, logps, ref_logps, strict=True)
+        ]
+
+
+def _asked(model: str, task: str, reference: str | None) -> _Asked:
+    location = Path(catalogue.locate(model))
+    saved = location.stat().st_mtime_ns if location.is_dir() else None
+    return _load(model, task, reference, str(location), saved)
+
+
+@lru_cache(maxsize=KEPT)
+def _load(model: str, task: str, reference: str | None, location: str, saved: int | None) -> _Asked:
+    """Loads what belongs together; the last few stay loaded until a model is `saved` anew."""
+    tokenizer = load_tokenizer(model)
+    policy = f"sft-{task}" if catalogue.is_reward_model(location) else model
+    return _Asked(
+        tokenizer,
+        load_policy(policy),
+        None if reference is None else load_policy(reference),
+        proxy_reward(_own_reward_model(model), task, tokenizer),
+    )
+
+
+def _check_length(option: str, text: str, tokens: int, room: float) -> None:
+    if not 0 < tokens <= room:
+        takes = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
+        raise ConfigError(complaint(option, text, takes))
+
+
 @torch.no_grad()
 def _logprobs(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, ids: list[list[int]]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Prompts,
+    ids: list[list[int]],
 ) -> list[list[float]]:
-    encoded = encode_prompts(tokenizer, [prompt]).repeat(len(ids))
     tokens, mask = pad_responses(ids, tokenizer.pad_token_id)
-    logits, _ = response_outputs(model, encoded.to(model.device), tokens, mask)
+    logits, _ = response_outputs(model, prompts.to(model.device), tokens, mask)
     logp = token_logprobs(logits, tokens)
     return [row[keep].tolist() for row, keep in zip(logp, mask, strict=True)]
 
@@ -176,7 +331,10 @@ def _spaced(completion: str) -> str:
 
 
 def _intervals(
-    found: Evaluation, known: Frontier | None, prompts: list[str]
+    found: Evaluation,
+    known: Frontier | None,
+    prompts: list[str],
+    sides: dict[str, list[str]],
 ) -> dict[str, float | None]:
     """Half-widths of 95% intervals: the spread of each number over resampled prompts."""
 
@@ -200,6 +358,11 @@ def _intervals(
     widths: dict[str, float | None] = {
         f"{name}_ci95": _half_width(draws, values.__getitem__) for name, values in means.items()
     }
+    for side, part in sides.items():
+        rows = np.array([row for row, prompt in enumerate(prompts) if prompt in part], dtype=int)
+        draws_of_side = rows[_resampled(len(rows))] if len(rows) else []
+        for name in ("gold_reward", "gold_reward_reference", "kl"):
+            widths[f"{name}_{side}_ci95"] = _half_width(draws_of_side, means[name].__getitem__)
     for name in ("gain", "frontier_efficiency"):
         widths[f"{name}_ci95"] = None
     if known is not None:
@@ -225,7 +388,7 @@ def _half_width(draws: np.ndarray, values) -> float:
 
 def _spread(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    if len(known) < len(values) / 2:
+    if len(known) < len(values) / 2 or not known:
         return None
     low, high = np.percentile(known, [2.5, 97.5])
     return float(high - low) / 2

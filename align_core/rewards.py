@@ -9,10 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.encoding import Prompt, encode_prompts, is_token_ids, pad_responses
+from align_core.encoding import (
+    Prompt,
+    Prompts,
+    encode_prompts,
+    is_token_ids,
+    pad_responses,
+)
 from align_core.models import (
     ModelError,
     evaluating,
@@ -21,7 +27,7 @@ from align_core.models import (
     scalar_head,
     trunk,
 )
-from align_core.sampling import by_length
+from align_core.sampling import by_length, final_states
 
 
 class Reward(Protocol):
@@ -53,7 +59,7 @@ def as_score(
         for reward in (rewards if isinstance(rewards, Sequence) else [rewards])
     ]
 
-    def score(
+    def summed(
         prompts: Sequence[Prompt], ids: list[list[int]], columns: dict[str, list]
     ) -> list[float]:
         completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -66,10 +72,10 @@ def as_score(
         for part in parts:
             given = prompts if isinstance(part, ProxyReward) else shown
             values = part(prompts=given, completions=completions, completion_ids=ids, **columns)
-            total = [sum_ + (value or 0.0) for sum_, value in zip(total, values, strict=True)]
+            total = [so_far + (value or 0.0) for so_far, value in zip(total, values, strict=True)]
         return total
 
-    return score
+    return summed
 
 
 class ProxyReward:
@@ -94,14 +100,16 @@ class ProxyReward:
         completion_ids: Sequence[Sequence[int]],
         **_columns: list,
     ) -> list[float]:
-        encoded = encode_prompts(self._tokenizer, prompts)
+        device = self.model.device
+        encoded = encode_prompts(self._tokenizer, prompts).to(device)
         tokens, mask = pad_responses(completion_ids, self._tokenizer.pad_token_id)
+        tokens, mask = tokens.to(device), mask.to(device)
         scores = torch.zeros(len(prompts))
         with evaluating(self.model):
-            for rows in by_length(mask):
-                prompted, length = encoded[rows], int(mask[rows].sum(1).max())
-                part = prompted.ids, prompted.mask, tokens[rows, :length], mask[rows, :length]
-                scores[rows] = score(self.model, *part).cpu()
+            for rows in by_length(encoded, mask):
+                length = int(mask[rows].sum(1).max())
+                part = encoded[rows], tokens[rows, :length], mask[rows, :length]
+                scores[rows.cpu()] = score(self.model, *part).cpu()
         return scores.tolist()
 
 
@@ -120,25 +128,11 @@ def proxy_reward(
     raise ModelError(f"the reward model {name} and the policy do not share a vocabulary")
 
 
-def score(
-    model: PreTrainedModel,
-    prompt_ids: torch.Tensor,
-    prompt_mask: torch.Tensor,
-    tokens: torch.Tensor,
-    mask: torch.Tensor,
-) -> torch.Tensor:
+def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
     """The reward model's output [B] at the last real token of each text.
 
     That token is found by the mask and not by its id: where the padding token is also the end
     token, an ended text would otherwise be read without its end.
     """
-    attention = torch.cat([prompt_mask, mask.long()], 1).to(model.device)
-    output = trunk(model)(
-        input_ids=torch.cat([prompt_ids, tokens], 1).to(model.device),
-        attention_mask=attention,
-        position_ids=(attention.cumsum(1) - 1).clamp(min=0),
-        use_cache=False,
-    )
-    last = attention.cumsum(1).argmax(1)
-    states = output.last_hidden_state[torch.arange(len(last), device=last.device), last]
+    states = final_states(trunk(model), prompts, tokens, mask)
     return scalar_head(model)(states).squeeze(-1).float()

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,14 @@ def replay(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             valid = [earlier for earlier in valid if earlier.get("step", 0) <= event["step"]]
         valid.append(event)
     return valid
+
+
+def turned(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """`config` as it is after these events: β and the learning rate may change in a live run."""
+    for event in replay(events):
+        if event["kind"] == "change":
+            config = {**config, **event["settings"]}
+    return dict(config)
 
 
 class RunDirectory:
@@ -222,6 +230,13 @@ class RunDirectory:
             if isinstance(event, dict) and event.get("kind") in KINDS:
                 events.append(event)
         return events, offset + len(whole)
+
+    def size(self) -> int:
+        """Bytes of the log so far: where there are more than were read, there is news."""
+        try:
+            return self.events_path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def status(self) -> dict[str, Any] | None:
         """The last status event, or None before the first. Reads only what is new."""

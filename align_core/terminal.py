@@ -5,16 +5,23 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from align_core import configs
 from align_core.runs import to_line
 
 
 class Progress:
-    """The progress bar of a run: steps, reward, KL, loss, time left."""
+    """The progress bar of a run: steps, time left, and the last numbers known.
+
+    What the evaluation found, on its prompts, stands apart from what the rollouts of a step earned.
+    """
 
     _SHOWN = {
-        "reward": ("eval/gold_reward", "objective/scores"),
-        "KL": ("eval/kl", "objective/kl"),
-        "loss": ("loss",),
+        "eval gold": "eval/gold_reward",
+        "eval KL": "eval/kl",
+        "eval accuracy": "eval/accuracy",
+        "rollout score": "objective/scores",
+        "rollout KL": "objective/kl",
+        "loss": "loss",
     }
 
     def __init__(self, steps: int) -> None:
@@ -30,13 +37,38 @@ class Progress:
         if event["kind"] in ("resume", "metrics"):
             self._bar.n = event["step"]
         if event["kind"] == "status":
-            self._bar.set_description(event["message"])
+            running = event["status"] == "running"
+            self._bar.set_description(event["message"] if running else event["status"])
         metrics = event.get("metrics", {})
-        for label, names in self._SHOWN.items():
-            value = next((metrics[name] for name in names if metrics.get(name) is not None), None)
-            if value is not None:
-                self._values[label] = f"{value:.2f}"
-        self._bar.set_postfix(self._values)
+        for label, name in self._SHOWN.items():
+            if metrics.get(name) is not None:
+                self._values[label] = f"{metrics[name]:.2f}"
+        known = (f"{label} {self._values[label]}" for label in self._SHOWN if label in self._values)
+        self._bar.set_postfix_str(", ".join(known))
+
+    def stopping(self) -> None:
+        """Say that the run was told to stop: what it is at, it finishes first."""
+        self._bar.set_description("stopping")
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+
+
+class Parts:
+    """The progress bar of an experiment: how many of its runs are done, and the time left."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(desc=name, unit="run", dynamic_ncols=True, file=sys.stderr)
+
+    def done(self, done: int, count: int) -> None:
+        """Show that so many are; those that were there already take no part in the time left."""
+        if self._bar.total is None:
+            self._bar.total, self._bar.initial = count, done
+        self._bar.n = done
+        self._bar.refresh()
 
     def close(self) -> None:
         """Leave the bar as it stands."""
@@ -50,8 +82,36 @@ class Lines:
         """Print the event."""
         print(to_line(event), flush=True)
 
+    def stopping(self) -> None:
+        """The event of the stop follows when it has stopped."""
+
     def close(self) -> None:
         """Nothing is left open."""
+
+
+def defaults_table() -> str:
+    """The defaults of `train`, a column a method; where tasks differ, one after the other."""
+    found = {
+        (method, task): configs.defaults(method, task)
+        for method in configs.METHODS
+        for task in configs.TASK_NAMES
+    }
+
+    def cell(option: str, method: str) -> str:
+        shown = [
+            "–"
+            if (value := found[method, task][option]) is None
+            # "sft-reviews / sft-capitals" is told in fewer words.
+            else f"{value}".replace(task, "TASK")
+            for task in configs.TASK_NAMES
+        ]
+        return " / ".join(dict.fromkeys(shown))
+
+    options = next(iter(found.values()))
+    rows = [["", *configs.METHODS]]
+    rows += [[configs.flag(o), *(cell(o, method) for method in configs.METHODS)] for o in options]
+    tasks = " / ".join(configs.TASK_NAMES)
+    return f"defaults on {tasks} (–: the method has no such option):\n" + _table(rows)
 
 
 def print_measurements(result: dict[str, Any], as_json: bool) -> None:
@@ -59,11 +119,12 @@ def print_measurements(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(to_line(result))
         return
+    width = max(22, *(len(name) for name in result if not name.endswith("_ci95")))
     for name, value in result.items():
         if not name.endswith("_ci95"):
             half_width = result.get(f"{name}_ci95")
             interval = "" if half_width is None else f" ± {_shown(half_width)}"
-            print(f"{name:<22} {_shown(value)}{interval}")
+            print(f"{name:<{width}} {_shown(value)}{interval}")
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -73,9 +134,12 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
         return
     names = [name for name, value in rows[0].items() if not isinstance(value, list | dict)]
     cells = [names] + [[_shown(row[name]) for name in names] for row in rows]
+    print(_table(cells))
+
+
+def _table(cells: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        print("  ".join(map(str.ljust, line, widths)).rstrip())
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
 
 
 def _shown(value: Any) -> str:

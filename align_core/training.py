@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +18,14 @@ import datasets
 import transformers
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
 from align_core import processes
-from align_core.callbacks import RunCallback
-from align_core.catalogue import reference_samples
+from align_core.callbacks import RunCallback, Write
+from align_core.catalogue import is_run, reference_samples
 from align_core.configs import ConfigError, RunConfig, complaint
 from align_core.control import Control
-from align_core.data import read_preferences
+from align_core.data import read_preferences, stored_pairs
 from align_core.encoding import encode_demonstrations, encode_pairs
 from align_core.evaluation import Evaluator, agreement
 from align_core.models import (
@@ -36,9 +38,10 @@ from align_core.models import (
     value_model_of,
 )
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.preferences import sampled_pairs, stored_pairs, with_label_noise
+from align_core.preferences import sampled_pairs, with_label_noise
 from align_core.rewards import ProxyReward, proxy_reward
-from align_core.runs import RunDirectory, replay
+from align_core.runs import RunDirectory, turned
+from align_core.sharding import whole
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
@@ -48,8 +51,6 @@ from align_core.trainers.common import NonFinite
 PPO_SETTINGS = {"num_ppo_epochs": 2, "cliprange_value": 5.0}
 WARMUP = 8  # an eighth of the steps: what large first ones disturb is paid for in KL to the end
 DEMONSTRATIONS = 2048  # at most, for SFT; a longer run sees them again
-
-Write = Callable[..., None]
 
 
 def run(
@@ -84,7 +85,7 @@ def run(
     parts = _build(config, directory, control, write)
     trainer = parts.trainer
     if resume and hasattr(trainer, "beta"):
-        trainer.beta = _last_beta(config, directory)
+        trainer.beta = turned(config.model_dump(), directory.events()[0])["beta"]
     callback = RunCallback(
         trainer,
         control,
@@ -92,7 +93,7 @@ def run(
         parts.evaluate,
         updates_per_step=_updates_per_step(config),
         eval_every=config.eval_every,
-        deadline=None if config.time_limit is None else started + config.time_limit,
+        deadline=started + (config.time_limit or math.inf),
     )
     trainer.add_callback(callback)
     try:
@@ -103,11 +104,17 @@ def run(
     else:
         status = "finished" if callback.stop_reason is None else "stopped"
         message = callback.stop_reason or ""
-    if directory.writes:
-        save_model(parts.model(), parts.tokenizer, directory.model_path)
-    trainer.accelerator.end_training()
-    step = trainer.state.global_step // _updates_per_step(config)
-    write("status", step, status=status, message=message)
+    with parts.whole():
+        if directory.writes:
+            save_model(parts.model(), parts.tokenizer, directory.model_path)
+        processes.part()
+        step = trainer.state.global_step // _updates_per_step(config)
+        write("status", step, status=status, message=message)
+        # A stop is told at once, and then what it kept is measured; a further stop cuts that short.
+        if status == "stopped" and directory.writes:
+            with contextlib.suppress(KeyboardInterrupt):
+                if callback.measure():
+                    write("status", step, status=status, message=message)
     return status
 
 
@@ -117,6 +124,7 @@ class _Parts:
     tokenizer: PreTrainedTokenizerBase
     model: Callable[[], PreTrainedModel]  # the trained model; TRL may wrap it in an adapter
     evaluate: Callable[[], dict[str, Any]]
+    whole: Callable[[], AbstractContextManager]  # in which no process needs another
 
 
 def _build(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> _Parts:
@@ -150,25 +158,21 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         demonstrations = encode_demonstrations(tokenizer, examples)
         trainer: Trainer = sft.build(policy, tokenizer, demonstrations, **arguments)
     elif config.method == "dpo":
-        pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
+        pairs = encode_pairs(tokenizer, _pairs(config, task, write, interrupted))
         trainer = dpo.build(policy, reference, tokenizer, pairs, beta=config.beta, **arguments)
     else:
-        arguments["num_mini_batches"] = _minibatches(config)
-        # The value model starts as the reward model; LoRA is for saving memory, and uses the head.
-        with_value_model = proxy is not None and not config.lora_r
         trainer = ppo.build(
             policy,
             reference,
             tokenizer,
             Dataset.from_dict({"prompt": task.prompts("train")}),
             reward=gold if config.reward_model == "gold" else proxy,
-            kl_coef=config.beta,
-            value_model=value_model_of(proxy.model) if with_value_model else None,
-            lam=1.0 if with_value_model else 0.95,  # who values well needs no bias for low variance
-            response_length=task.max_new_tokens,
-            **PPO_SETTINGS,
+            **_ppo_settings(config, task, proxy),
             **arguments,
         )
+
+    if proxy is not None:
+        proxy.model.to(trainer.args.device)
 
     def trained() -> PreTrainedModel:
         return trainer.policy if config.method == "ppo" else trainer.model
@@ -182,14 +186,33 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
         frontier=frontier(task.name, config.model, "probe", task.prompts("probe")),
         max_new_tokens=task.max_new_tokens,
         seed=config.seed,
+        sides=task.sides(coverage(config), task.prompts("probe")),
         interrupted=interrupted,
     )
 
+    def gathered() -> AbstractContextManager:
+        return whole(trainer.model, reference)
+
     def evaluate() -> dict[str, Any]:
-        found = evaluator(trained())
+        with gathered():
+            found = evaluator(trained())
         return {"metrics": evaluator.metrics(found), "samples": evaluator.shown(found)}
 
-    return _Parts(trainer, tokenizer, trained, evaluate)
+    return _Parts(trainer, tokenizer, trained, evaluate, gathered)
+
+
+def _ppo_settings(config: RunConfig, task: Task, proxy: ProxyReward | None) -> dict[str, Any]:
+    # The value model starts as the reward model; LoRA is for saving memory, and uses the head.
+    with_value_model = proxy is not None and not config.lora_r
+    return {
+        **PPO_SETTINGS,
+        "kl_coef": config.beta,
+        "num_mini_batches": _minibatches(config),
+        "response_length": task.max_new_tokens,
+        "value_model": value_model_of(proxy.model) if with_value_model else None,
+        "lam": 1.0 if with_value_model else 0.95,  # who values well needs no bias for low variance
+        "whiten_advantages": config.whiten_advantages,
+    }
 
 
 def _build_reward(
@@ -203,17 +226,26 @@ def _build_reward(
     model = new_reward_model(config.model, config.seed)
     if config.freeze_trunk:
         freeze_trunk(model)
-    pairs = encode_pairs(tokenizer, _pairs(config, task, tokenizer, write, interrupted))
+    pairs = encode_pairs(tokenizer, _pairs(config, task, write, interrupted))
     trainer = reward.build(model, tokenizer, pairs, **arguments)
     stored = ReferenceSamples.load(reference_samples(task.name, "probe"))
+    sides = task.sides(config.coverage, stored.prompts)
+    parts = {"": stored} | {f"_{side}": stored.only(prompts) for side, prompts in sides.items()}
+
+    def gathered() -> AbstractContextManager:
+        return whole(trainer.model)
 
     def evaluate() -> dict[str, Any]:
-        proxy = ProxyReward(trainer.model, tokenizer)
-        accuracy, margin = agreement(proxy, tokenizer, stored)
-        metrics = {"eval/accuracy": accuracy.mean().item(), "eval/margin": margin.mean().item()}
+        metrics = {}
+        with gathered():
+            proxy = ProxyReward(trainer.model, tokenizer)
+            for part, samples in parts.items():
+                accuracy, margin = agreement(proxy, tokenizer, samples)
+                metrics[f"eval/accuracy{part}"] = accuracy.mean().item()
+                metrics[f"eval/margin{part}"] = margin.mean().item()
         return {"metrics": metrics}
 
-    return _Parts(trainer, tokenizer, lambda: trainer.model, evaluate)
+    return _Parts(trainer, tokenizer, lambda: trainer.model, evaluate, gathered)
 
 
 def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Frontier | None:
@@ -224,10 +256,16 @@ def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Front
     return Frontier.of(stored.only(prompts).rewards)
 
 
+def coverage(config: RunConfig) -> str:
+    """The coverage of the preferences behind a run: in PPO, of those behind its reward model."""
+    if config.method == "ppo" and is_run(Path(config.reward_model)):
+        return coverage(RunDirectory.open(config.reward_model).config)
+    return config.coverage or "all"
+
+
 def _pairs(
     config: RunConfig,
     task: Task,
-    tokenizer: PreTrainedTokenizerBase,
     write: Write,
     interrupted: Callable[[], bool],
 ) -> list[dict]:
@@ -235,24 +273,38 @@ def _pairs(
         pairs = read_preferences(config.preferences)
         if config.preference_pairs is not None:
             pairs = pairs[: config.preference_pairs]
-    elif config.model == f"sft-{config.task}":
-        pairs = stored_pairs(config.task, config.preference_pairs, config.seed)
     else:
-
-        def progress(done: int) -> None:
-            message = f"Sampling preference pairs: {done} of {config.preference_pairs}"
-            write("status", 0, status="running", message=message)
-
-        pairs = sampled_pairs(
-            load_policy(config.model),
-            tokenizer,
-            task,
-            config.preference_pairs,
-            config.seed,
-            progress,
-            interrupted,
-        )
+        pairs = _own_pairs(config, task, write, interrupted)
     return with_label_noise(pairs, config.label_noise, config.seed)
+
+
+def _own_pairs(
+    config: RunConfig, task: Task, write: Write, interrupted: Callable[[], bool]
+) -> list[dict]:
+    """Stored pairs where there are; of another model, or of few groups, they are sampled first."""
+    source, count = config.pair_source or config.model, config.preference_pairs
+    covers = partial(task.covers, config.coverage)
+    if source == f"sft-{task.name}":
+        try:
+            return stored_pairs(task.name, count, config.seed, covers)
+        except ConfigError:
+            if config.coverage == "all":
+                raise
+
+    def progress(done: int) -> None:
+        message = f"Sampling preference pairs: {done} of {count}"
+        write("status", 0, status="running", message=message)
+
+    return sampled_pairs(
+        load_policy(source),
+        load_tokenizer(source),
+        task,
+        count,
+        config.seed,
+        covers,
+        progress,
+        interrupted,
+    )
 
 
 def _share(batch_size: int) -> int:
@@ -275,26 +327,33 @@ def _minibatches(config: RunConfig) -> int:
     return 1 if config.batch_size % 2 else 2
 
 
-def _last_beta(config: RunConfig, directory: RunDirectory) -> float:
-    beta = config.beta
-    for event in replay(directory.events()[0]):
-        if event["kind"] == "change":
-            beta = event["settings"].get("beta", beta)
-    return beta
-
-
 def _checkpoints(directory: RunDirectory) -> Path:
     return directory.path / "checkpoints"
 
 
 def _last_checkpoint(directory: RunDirectory) -> Path | None:
-    """The newest checkpoint that is whole: its state is what Trainer writes last."""
-    whole = []
+    """The newest checkpoint that is whole: its state is what Trainer writes last.
+
+    Raises ConfigError where FSDP, DeepSpeed or neither wrote it and this launch is another: a file
+    that is read by the first process alone would be missing, and the others wait.
+    """
+    ended = []
     for folder in _checkpoints(directory).glob("checkpoint-*"):
         with contextlib.suppress(OSError, ValueError):
             json.loads((folder / TRAINER_STATE_NAME).read_text())
-            whole.append(folder)
-    return max(whole, key=_step_of, default=None)
+            ended.append(folder)
+    newest = max(ended, key=_step_of, default=None)
+    if newest and _sharded_by(newest) != processes.SHARDED_BY:
+        launched = f"with {processes.SHARDED_BY}" if processes.SHARDED_BY else "with models whole"
+        takes = f"a run that was launched as this is, {launched}"
+        raise ConfigError(complaint("--resume", str(directory.path), takes))
+    return newest
+
+
+def _sharded_by(checkpoint: Path) -> str | None:
+    if (checkpoint / OPTIMIZER_NAME).is_file():
+        return None
+    return "DeepSpeed" if any(checkpoint.glob("global_step*")) else "FSDP"
 
 
 def _step_of(checkpoint: Path) -> int:

@@ -1,19 +1,18 @@
 """PPO here against TRL 1.12, the last release with one: episodes a second, and where time goes.
 
-    python -m benchmarks.ppo_throughput            install TRL 1.12, run both, write and print
-    python -m benchmarks.ppo_throughput --render   write docs/ppo_throughput.md from the results
+    python -m benchmarks.ppo_throughput            install TRL 1.12, run all, write and print
+    python -m benchmarks.ppo_throughput --render   write docs/benchmarks.md from the results
 
-Same embedded policy, reward model, prompts and settings, the same number of optimiser steps, each
-run in a process of its own, in turn. TRL 1.12 goes into a folder beside the project, without its
-dependencies: it runs on the transformers that is here.
+Same models, prompts and settings, the same number of optimiser steps, each run in a process of its
+own, in turn: with the embedded models, and with random ones of 25 M parameters in all four roles.
+TRL 1.12 goes into a folder beside the project, without its dependencies: it runs on the
+transformers that is here.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,16 +23,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.common import (
+    DOCS,
+    ROOT,
+    THREADS,
+    child,
+    machine,
+    spread,
+    table,
+    write_section,
+)
+
 RESULTS = Path(__file__).with_name("ppo_throughput.json")
-PAGE = ROOT / "docs" / "ppo_throughput.md"
+PAGE = DOCS / "benchmarks.md"
 PEER = ROOT / ".peers" / "trl-1.12.0"
 SIDES = {
     "TRL 1.12": "value model of its own",
     "here, value model": "value model of its own",
     "here, value head": "head on the policy's trunk",
 }
-PAIRS = 5
+# models: (rollouts of each run, runs of each side)
+MODELS = {"embedded": (20, 5), "25M": (2, 3)}
 EPISODES, TOKENS, EPOCHS, MINIBATCHES = 128, 28, 2, 2
 SETTINGS: dict[str, Any] = {
     "per_device_train_batch_size": EPISODES,
@@ -60,20 +70,21 @@ SETTINGS: dict[str, Any] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
-    parser.add_argument("--rollouts", type=int, default=20, help="of each run (default: 20)")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--models", choices=MODELS, help=argparse.SUPPRESS)
+    parser.add_argument("--rollouts", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
-        print(json.dumps(one_run(given.side, given.rollouts, given.seed, given.out)))
+        print(json.dumps(one_run(given.side, given.models, given.rollouts, given.seed, given.out)))
         return
     if not given.render:
         install_peer()
-        RESULTS.write_text(json.dumps(measure(given.rollouts), indent=1) + "\n")
-    page = render(json.loads(RESULTS.read_text()))
-    PAGE.write_text(page)
-    print(page)
+        RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "throughput", text)
+    print(text)
 
 
 def install_peer() -> None:
@@ -82,30 +93,29 @@ def install_peer() -> None:
         subprocess.run([*command, "--target", str(PEER), "trl==1.12.0"], check=True)
 
 
-def measure(rollouts: int) -> dict:
+def measure() -> dict:
+    return {"machine": machine(), "runs": {models: _measure(models) for models in MODELS}}
+
+
+def _measure(models: str) -> dict[str, list[dict]]:
+    rollouts, pairs = MODELS[models]
     runs: dict[str, list[dict]] = {side: [] for side in SIDES}
-    for seed in range(PAIRS):
+    for seed in range(pairs):
         for side in SIDES:
             with tempfile.TemporaryDirectory() as folder:
-                module = [sys.executable, "-m", "benchmarks.ppo_throughput", "--side", side]
-                size = ["--rollouts", str(rollouts), "--seed", str(seed), "--out", folder]
-                run = json.loads(_output([*module, *size]).splitlines()[-1])
-                evaluate = ["evaluate", folder, "--task", "reviews", "--json"]
-                run |= json.loads(_output([sys.executable, "-m", "align_core", *evaluate]))
+                options = ["--side", side, "--models", models, "--rollouts", str(rollouts)]
+                options += ["--seed", str(seed), "--out", folder]
+                run = child("benchmarks.ppo_throughput", *options)
+                if models == "embedded":
+                    run |= child("align_core", "evaluate", folder, "--task", "reviews", "--json")
             kept = ("seconds", "steps", "split", "gold_reward", "kl", "frontier_efficiency")
-            runs[side].append({name: run[name] for name in kept})
-            print(side, seed, runs[side][-1], flush=True)
+            runs[side].append({name: run.get(name) for name in kept})
+            print(models, side, seed, runs[side][-1], flush=True)
     assert len({run["steps"] for side in runs.values() for run in side}) == 1, "unequal steps"
-    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    return {"machine": machine, "rollouts": rollouts, "runs": runs}
+    return runs
 
 
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout
-
-
-def one_run(side: str, rollouts: int, seed: int, out: str) -> dict:
+def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
     """Train in this process; seconds, optimiser steps, the split; the policy is kept in `out`."""
     if side == "TRL 1.12":
         sys.path.insert(0, str(PEER))
@@ -113,23 +123,19 @@ def one_run(side: str, rollouts: int, seed: int, out: str) -> dict:
     from datasets import Dataset
 
     from align_core import catalogue
-    from align_core.models import load_policy, load_reward_model, load_to_train, load_tokenizer
+    from align_core.models import load_tokenizer
     from align_core.tasks import load_task
 
     catalogue.stay_local()
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(THREADS)
     torch.manual_seed(seed)
     tokenizer = load_tokenizer("sft-reviews")
     ids = tokenizer(load_task("reviews").prompts("train"))["input_ids"]
     parts = {
         "processing_class": tokenizer,
-        "model": load_to_train("sft-reviews"),
-        "ref_model": load_policy("sft-reviews"),
-        "reward_model": load_reward_model("reward-reviews"),
-        "value_model": load_reward_model("reward-reviews"),
         "train_dataset": Dataset.from_dict({"input_ids": ids}),
+        **(embedded() if models == "embedded" else _random(len(tokenizer))),
     }
-    parts["value_model"].requires_grad_(True)
     settings = {
         **SETTINGS,
         "output_dir": out,
@@ -153,24 +159,69 @@ def one_run(side: str, rollouts: int, seed: int, out: str) -> dict:
     return {"seconds": seconds, "steps": steps(), "split": dict(clock)}
 
 
+def embedded() -> dict:
+    from align_core.models import load_policy, load_reward_model, load_to_train, value_model_of
+
+    reward_model = load_reward_model("reward-reviews")
+    return {
+        "model": load_to_train("sft-reviews"),
+        "ref_model": load_policy("sft-reviews"),
+        "reward_model": reward_model,
+        "value_model": value_model_of(reward_model),
+    }
+
+
+def _random(vocabulary: int) -> dict:
+    """Llamas of 25 M parameters; the reference is a copy of the policy."""
+    import copy
+
+    from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=512,
+        intermediate_size=1344,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        num_labels=1,
+        pad_token_id=1,
+    )
+    policy = LlamaForCausalLM(config)
+    return {
+        "model": policy,
+        "ref_model": copy.deepcopy(policy),
+        "reward_model": LlamaForSequenceClassification(config),
+        "value_model": LlamaForSequenceClassification(config),
+    }
+
+
 def _of_trl(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
     reward_model, scored = parts["reward_model"], ppo_trainer.get_reward
 
     def get_reward(model, *args):
-        name = "reward" if model is reward_model else "value"
+        name = "reward" if model is reward_model else "reference and value"
         return _timed(scored, clock, name)(model, *args)
 
     ppo_trainer.get_reward = get_reward
     reference, read = parts["ref_model"], ppo_trainer.forward
 
     def forward(model, *args):
-        return (_timed(read, clock, "reference") if model is reference else read)(model, *args)
+        if model is not reference:
+            return read(model, *args)
+        return _timed(read, clock, "reference and value")(model, *args)
 
     ppo_trainer.forward = forward
     ppo_trainer.batch_generation = _timed(ppo_trainer.batch_generation, clock, "rollout")
-    settings = {**settings, "gradient_checkpointing": False, "num_sample_generations": 0}
+    settings = {
+        **settings,
+        "local_rollout_forward_batch_size": EPISODES,
+        "gradient_checkpointing": False,
+        "num_sample_generations": 0,
+    }
     return PPOTrainer(args=PPOConfig(**settings), **parts)
 
 
@@ -180,7 +231,7 @@ def _of_this(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     ppo.sample = _timed(ppo.sample, clock, "rollout")
     trainer = ppo.PPOTrainer(args=ppo.PPOConfig(**settings), **parts)
     trainer.score = _timed(trainer.score, clock, "reward")
-    trainer._reread = _timed(trainer._reread, clock, "reference and value")
+    ppo.reference_and_values = _timed(ppo.reference_and_values, clock, "reference and value")
     return trainer
 
 
@@ -210,50 +261,44 @@ def _count_steps() -> Callable[[], int]:
 
 
 def render(results: dict) -> str:
-    """The page: medians over the pairs, the ratio of each pair's times."""
-    runs, rollouts = results["runs"], results["rollouts"]
-    episodes = rollouts * EPISODES
-    steps = rollouts * EPOCHS * MINIBATCHES
-    peer = [run["seconds"] for run in runs["TRL 1.12"]]
-    lines = [
-        "# PPO against TRL 1.12",
-        "",
-        "Written by `python -m benchmarks.ppo_throughput` from `benchmarks/ppo_throughput.json`.",
-        f"{episodes:,} episodes of at most {TOKENS} tokens, {EPISODES} a rollout, {steps}",
-        f"optimiser steps on each side; medians of {len(peer)} runs in turn, lowest to highest",
-        "in brackets. Gold reward, KL and efficiency on held-out prompts, after all episodes.",
-        f"Machine: {results['machine']}.",
-        "",
-        "| | value | episodes a second | times TRL | gold reward | KL | efficiency |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for side, value in SIDES.items():
-        own = [run["seconds"] for run in runs[side]]
-        rates = [episodes / seconds for seconds in own]
-        ratios = [theirs / ours for theirs, ours in zip(peer, own, strict=True)]
-        cells = [side, value, _spread(rates, 0), _spread(ratios, 2)]
-        for name in ("gold_reward", "kl", "frontier_efficiency"):
-            cells.append(_spread([run[name] for run in runs[side]], 2))
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "Seconds a rollout, medians:", ""]
-    names = list(dict.fromkeys(name for side in runs.values() for name in side[0]["split"]))
-    lines += [f"| | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
-    for side in SIDES:
-        cells = [side]
-        for name in names:
-            seen = [run["split"].get(name) for run in runs[side]]
-            known = None not in seen
-            cells.append(f"{statistics.median(seen) / rollouts:.3f}" if known else "")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _spread(values: list[float | None], digits: int) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return "none"
-    middle, low, high = statistics.median(known), min(known), max(known)
-    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+    """Medians over the pairs, and the ratio of the times of each pair."""
+    text = "\n".join(
+        [
+            "Written by `python -m benchmarks.ppo_throughput` from",
+            f"`benchmarks/ppo_throughput.json`: {EPISODES} episodes of at most {TOKENS} tokens a",
+            f"rollout, {EPOCHS} epochs of {MINIBATCHES} minibatches, as many optimiser steps on",
+            "each side, runs in turn; medians, lowest to highest in brackets. Gold reward, KL and",
+            "efficiency are those on held-out prompts of `reviews` after all episodes, sampled to",
+            "the task's own limit of 36 tokens. TRL 1.12 runs on this project's transformers, with",
+            "as large a batch wherever it takes one.",
+            f"Machine: {results['machine']}.\n\n",
+        ]
+    )
+    head = ["", "models", "value", "episodes a second", "times TRL", "gold reward", "KL"]
+    rows = []
+    for models, runs in results["runs"].items():
+        episodes = MODELS[models][0] * EPISODES
+        peer = [run["seconds"] for run in runs["TRL 1.12"]]
+        for side, value in SIDES.items():
+            own = [run["seconds"] for run in runs[side]]
+            cells = [side, models, value, spread([episodes / seconds for seconds in own], 0)]
+            ratios = [theirs / ours for theirs, ours in zip(peer, own, strict=True)]
+            cells.append(spread(ratios, 2))
+            for name in ("gold_reward", "kl", "frontier_efficiency"):
+                cells.append(spread([run[name] for run in runs[side]], 2))
+            rows.append(cells)
+    text += table([*head, "efficiency"], rows) + "\nSeconds a rollout, medians:\n\n"
+    sides = [side for runs in results["runs"].values() for side in runs.values()]
+    names = list(dict.fromkeys(name for side in sides for name in side[0]["split"]))
+    rows = []
+    for models, runs in results["runs"].items():
+        for side in SIDES:
+            seconds = [
+                statistics.median(run["split"][name] for run in runs[side]) / MODELS[models][0]
+                for name in names
+            ]
+            rows.append([side, models, *(f"{one:.3f}" for one in seconds)])
+    return text + table(["", "models", *names], rows)
 
 
 if __name__ == "__main__":

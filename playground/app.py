@@ -2,59 +2,162 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from align_core.asking import Helper
 from align_core.client import Client
-from playground import charts, text
-from playground.views import train
+from align_core.votes import TRAINED_ON, Sessions
+from playground import charts, presets, targets, text
+from playground.comparing import Comparing
+from playground.harvest import Harvest
+from playground.line import Line
+from playground.links import FIELDS
+from playground.pairs import Pairs
+from playground.parts import part
+from playground.questions import Questions
+from playground.settings import Settings
+from playground.sight import SeenModels, SeenRuns
+from playground.views import compare, lab, learn, rate, train, tryout
+from playground.visitors import Visitors
+from playground.vote_routes import VoteRoutes
+from playground.voting import Voting
 
 RUNS = Path(__file__).resolve().parents[1] / "runs"
 _HERE = Path(__file__).parent
-_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
+_FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
+# What all controls say, even those that are folded away, is known to Gradio alone.
+_TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
+_STYLES = ("style", "tryout", "compare", "learn", "presets", "visit", "choices", "rate", "lab")
+_STYLES += ("phone",)
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
-def build(client: Client, language: str = "en") -> gr.Blocks:
-    """The whole page, every view of which starts and reads runs through `client`."""
-    words = text.load(language)
-    with gr.Blocks(title=words["title"], fill_width=True) as page:
-        gr.HTML(f"<h1>{words['title']}</h1><p>{words['tagline']}</p>", elem_id="masthead")
-        train.build(page, client, words)
+class Page(gr.Blocks):
+    """Gradio's page, with the routes of the room beside Gradio's own."""
+
+    voting: Voting
+    votes: VoteRoutes
+
+    def launch(self, **options: Any) -> Any:
+        """As `Blocks.launch`."""
+        return super().launch(app_kwargs={"routes": self.votes.routes()}, **options)
+
+
+def build(client: Client) -> Page:
+    """The whole page in every language, each at its own path (`text.LANGUAGES`).
+
+    All views start and read runs through `client`.
+    """
+    catalogues = {path: text.load(language) for language, path in text.LANGUAGES.items()}
+    helper = Helper(client)
+    settings = Settings.read()
+    visitors = Visitors(client, settings.presenter_key, settings.public)
+    line = Line(client, visitors, settings.time_limit)
+    sessions = settings.sessions or client.root.with_name("sessions")
+    page = Page(title=catalogues[""]["title"], fill_width=True)
+    pairs = Pairs(helper)
+    page.voting = Voting(Sessions(sessions), pairs)
+    harvest = Harvest(client, line, helper, pairs, sessions / TRAINED_ON)
+    page.votes = VoteRoutes(page.voting, harvest, visitors, settings)
+    recorded = presets.recorded()
+    for path, words in catalogues.items():
+        with page.route(words["title"], path, show_in_navbar=False) if path else page:
+            others = {p: one["language"] for p, one in catalogues.items() if p != path}
+            _lay_out(page, client, helper, line, recorded, words, others)
     return page
+
+
+def _lay_out(
+    page: gr.Blocks,
+    client: Client,
+    helper: Helper,
+    line: Line,
+    recorded: dict[str, presets.Recording],
+    words: dict[str, Any],
+    others: dict[str, dict[str, str]],
+) -> None:
+    """One language of the page; `others` are what its links lead to: path -> tag and name."""
+    masthead = part(
+        "masthead",
+        "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
+        "links",
+        words={name: words[name] for name in ("title", "tagline", "language", "link")},
+        others=others,
+        fields=FIELDS,
+    )
+
+    def seen(request: gr.Request) -> tuple[SeenRuns, SeenModels]:
+        who = line.visitors, line.visitors.behind(request.cookies)
+        return SeenRuns(client, *who), SeenModels(helper, *who)
+
+    def questions(request: gr.Request) -> Questions:
+        return Questions(*seen(request), words)
+
+    def comparing(request: gr.Request) -> Comparing:
+        return Comparing(*seen(request), words, recorded)
+
+    with gr.Tabs(elem_id="views"):
+        # All of them stay on the page: a run is followed while another view is shown.
+        with gr.Tab(words["views"]["train"], render_children=True):
+            settings = train.build(page, client, words, line)
+        with gr.Tab(words["views"]["compare"], render_children=True):
+            compare.build(comparing, words)
+        with gr.Tab(words["views"]["try"], render_children=True):
+            tryout.build_try(questions, words)
+        with gr.Tab(words["views"]["score"], render_children=True):
+            tryout.build_score(questions, words)
+        with gr.Tab(words["views"]["rate"], render_children=True):
+            rate.build(questions, words)
+        with gr.Tab(words["views"]["lab"], render_children=True):
+            lab.build(words)
+        with gr.Tab(words["views"]["learn"], render_children=True):
+            learn.build(questions, words)
+    masthead.submit(None, settings, js=_TELL)
 
 
 def launch_options() -> dict[str, Any]:
     """Arguments of `Blocks.launch`: look, address, and nothing that a shared screen should show."""
     gr.set_static_paths([charts.PLOTLY])
-    on_spaces = "SPACE_ID" in os.environ
+    settings = Settings.read()
     return {
-        "server_name": os.environ.get(
-            "GRADIO_SERVER_NAME", "0.0.0.0" if on_spaces else "127.0.0.1"
-        ),
-        "server_port": int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+        "server_name": settings.host,
+        "server_port": settings.port,
         "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
-        "css_paths": [_HERE / "style.css"],
+        # What styles the whole page stands in the head: Gradio would rewrite its selectors.
+        "head": f"<script>{_read('page.js')}</script><script>{_read('visitor.js')}</script>"
+        f"<script>{_read('present.js')}</script>"
+        f"<style>{_read('present.css')}{_read('rate_present.css')}{_read('lab_present.css')}"
+        "</style>",
+        "css_paths": [_HERE / f"{name}.css" for name in _STYLES],
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
         "share": False,
+        "quiet": True,  # else it invites to share the page with the world
         "state_session_capacity": 500,
         "max_file_size": "20mb",
     }
 
 
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
 def main() -> None:
     """Serve the page until Ctrl-C. A live run is stopped then, and its model kept."""
-    client = Client(Path(os.environ.get("PLAYGROUND_RUNS", RUNS)))
+    settings = Settings.read()
+    client = Client(settings.runs or RUNS, at_once=settings.runs_at_once)
     try:
         page = build(client)
         page.launch(**launch_options(), prevent_thread_lock=True)
+        print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.warm()
+        targets.warm()
         page.block_thread()
     finally:
         client.close()

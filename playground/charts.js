@@ -1,6 +1,6 @@
-// The live curves: one card a chart, each with its latest values, which are the legend too.
+// The live curves: one card a chart, each with its values at the step that is looked at, which are
+// the legend too. Follows plotting.js.
 const words = props.words;
-const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
 // Metric -> the CSS variable of its colour and its dash: told apart without colour as well.
 const LINES = {
   "eval/gold_reward": ["--gold", "solid"],
@@ -13,7 +13,18 @@ const LINES = {
   "eval/accuracy": ["--policy", "solid"],
   margin: ["--loss", "dot"],
   "eval/margin": ["--policy", "solid"],
+  "rewards/chosen": ["--gold", "solid"],
+  "rewards/rejected": ["--proxy", "dash"],
+  "rewards/margins": ["--policy", "dot"],
+  "rewards/accuracies": ["--policy", "solid"],
+  "policy/clipfrac_avg": ["--policy", "solid"],
+  "objective/entropy": ["--kl", "solid"],
+  "eval/gold_reward_covered": ["--gold", "solid"],
+  "eval/gold_reward_uncovered": ["--loss", "dash"],
+  "eval/accuracy_covered": ["--policy", "solid"],
+  "eval/accuracy_uncovered": ["--loss", "dash"],
 };
+const SPAN = 0.02; // the least height of an axis: rounding noise is no curve
 const hidden = new Set();
 let method = null;
 let cards = [];
@@ -21,27 +32,17 @@ let cards = [];
 function build(charts) {
   for (const card of cards) {
     sizes.unobserve(card.plot);
+    sights.unobserve(card.plot);
     Plotly.purge(card.plot);
   }
-  const host = element.querySelector(".charts");
+  const host = find(".charts");
   host.replaceChildren();
-  cards = charts.map(({ id, metrics }) => {
-    const box = make("section", "chart", host);
-    const head = make("header", "", box);
-    make("h3", "", head).textContent = words.titles[id];
-    make("span", "unit", head).textContent = words.metrics[metrics[0]].unit;
-    const help = make("button", "help", head);
-    help.type = "button";
-    help.textContent = "?";
-    help.dataset.tip = words.help[id];
-    help.setAttribute("aria-label", words.help[id]);
-    const values = make("div", "values", box);
-    const plot = make("div", "plot", box);
-    plot.setAttribute("role", "img");
-    const empty = make("p", "empty", box);
-    empty.textContent = words.empty;
-    sizes.observe(plot);
-    return { id, metrics, plot, empty, readouts: metrics.map((metric) => readout(metric, values)) };
+  cards = charts.map(({ id, metrics, optional }) => {
+    const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
+    sights.observe(card.plot);
+    const empty = make("p", "empty", card.box, words.empty);
+    const readouts = metrics.map((metric) => readout(metric, card.values));
+    return { ...card, id, metrics, optional, empty, readouts };
   });
 }
 
@@ -52,7 +53,7 @@ function readout(metric, host) {
   button.style.setProperty("--line", `var(${LINES[metric][0]})`);
   const swatch = make("span", `swatch ${LINES[metric][1]}`, button);
   swatch.setAttribute("aria-hidden", "true");
-  make("span", "name", button).textContent = words.metrics[metric].name;
+  make("span", "name", button, words.metrics[metric].name);
   const number = make("strong", "", button);
   button.onclick = () => {
     hidden.has(metric) ? hidden.delete(metric) : hidden.add(metric);
@@ -61,49 +62,46 @@ function readout(metric, host) {
   return { metric, button, number };
 }
 
-function make(tag, className, host) {
-  const made = host.appendChild(document.createElement(tag));
-  made.className = className;
-  return made;
-}
+const isShare = (metric) => words.metrics[metric].unit === "%";
 
 function shown(metric, value) {
-  if (words.metrics[metric].unit === "%") return window.playground.number(100 * value, 0) + "%";
+  if (value === undefined) return "–"; // not measured so early
+  if (isShare(metric)) return page.percent(value, value < 0.1 ? 1 : 0);
   const digits = Math.abs(value) >= 100 ? 0 : 2;
-  return metric.endsWith("reward")
-    ? window.playground.signed(value, digits)
-    : window.playground.number(value, digits);
+  return /reward(_(un)?covered)?$/.test(metric)
+    ? page.signed(value, digits)
+    : page.number(value, digits);
 }
 
 function draw(changed = null) {
-  const run = window.playground?.run;
+  const run = page.view();
   if (!element.isConnected || typeof Plotly === "undefined") return;
-  const wanted = run?.config.method ?? props.method;
+  const wanted = run?.config.method ?? page.method;
+  if (!wanted) return; // nothing is chosen yet
   if (wanted !== method) build(props.charts[(method = wanted)]);
   const style = getComputedStyle(element);
   for (const card of cards) {
     if (changed && !card.metrics.some((metric) => metric in changed)) continue;
     const drawn = card.metrics.filter((metric) => run?.series[metric]?.x.length);
     card.empty.hidden = drawn.length > 0;
+    card.box.hidden = card.optional && !drawn.length;
     for (const { metric, button, number } of card.readouts) {
       button.hidden = !drawn.includes(metric);
       button.setAttribute("aria-pressed", String(!hidden.has(metric)));
-      if (!button.hidden) number.textContent = shown(metric, run.series[metric].y.at(-1));
+      if (!button.hidden) number.textContent = shown(metric, page.value(run.series[metric]));
     }
     card.plot.setAttribute("aria-label", alternative(card, drawn, run));
-    Plotly.react(
-      card.plot,
+    paint(card.plot, () => [
       drawn.map((metric) => trace(metric, run.series[metric], style)),
       layout(card, run, style, drawn.length > 0),
-      OPTIONS,
-    );
+    ]);
   }
 }
 
 function trace(metric, series, style) {
   const [colour, dash] = LINES[metric];
   const { name, unit } = words.metrics[metric];
-  const percent = unit === "%";
+  const percent = isShare(metric);
   return {
     name,
     x: series.x,
@@ -118,70 +116,73 @@ function trace(metric, series, style) {
 
 function layout(card, run, style, filled) {
   const ink = style.getPropertyValue("--muted");
-  const grid = style.getPropertyValue("--hairline");
-  const axis = { gridcolor: grid, linecolor: grid, zeroline: false, fixedrange: false };
   const start = run?.series["eval/gold_reward_reference"]?.y[0];
   const steps = run?.config.steps ?? 100;
   const reference = card.id === "reward" && start !== undefined;
+  const line = { type: "line", xref: "x", yref: "paper", y0: 0, y1: 1 };
+  const { at } = page;
+  const turned = run?.changes ?? [];
   return {
+    ...plain(style),
     uirevision: run?.name ?? "none",
-    datarevision: run?.step, // the arrays grow in place
-    autosize: true,
-    margin: { l: 44, r: 14, t: 8, b: 36 },
-    showlegend: false,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, size: 14, color: ink },
+    datarevision: [run?.step, at].join(), // the arrays grow in place
+    margin: { l: 3.1 * fontSize(style), r: 14, t: 8, b: 2.6 * fontSize(style) },
     hovermode: "x unified",
-    hoverlabel: {
-      bgcolor: style.getPropertyValue("--card"),
-      bordercolor: grid,
-      font: { color: style.getPropertyValue("--ink"), size: 15 },
-    },
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-    xaxis: {
-      ...axis,
-      title: { text: words.step, standoff: 4 },
-      range: [-0.02 * steps, 1.02 * steps],
-      nticks: 5,
-      hoverformat: "d",
-    },
+    xaxis: stepAxis(style, steps, words.step),
     yaxis: {
-      ...axis,
-      rangemode: card.id === "kl" ? "tozero" : "normal",
-      tickformat: card.id === "accuracy" ? ".0%" : "",
-      nticks: 6,
+      ...valueAxis(style),
+      autorange: true,
+      rangemode: ["kl", "clip"].includes(card.id) ? "tozero" : "normal",
+      tickformat: isShare(card.metrics[0]) ? "~%" : "",
       showticklabels: filled,
+      ...flat(card, run),
     },
-    shapes: reference
-      ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: start, y1: start,
-           line: { color: ink, width: 1.5, dash: "dot" } }]
-      : [],
-    annotations: reference
-      ? [{ xref: "paper", x: 1, y: start, xanchor: "right", yanchor: "top", showarrow: false,
-           text: words.reference, font: { size: 13, color: ink } }]
-      : [],
+    shapes: [
+      ...(reference
+        ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: start, y1: start,
+             line: { color: ink, width: 1.5, dash: "dot" } }]
+        : []),
+      ...turned.map(({ step }) => ({ ...line, x0: step, x1: step, line: { color: ink, width: 1.5, dash: "dash" } })),
+      ...(at === null
+        ? []
+        : [{ ...line, x0: at, x1: at, line: { color: style.getPropertyValue("--accent"), width: 2 } }]),
+    ],
+    annotations: [
+      ...(reference
+        ? [{ xref: "paper", x: 1, y: start, xanchor: "right", yanchor: "top", showarrow: false,
+             text: words.reference }]
+        : []),
+      ...turned.map(({ step, settings }) => ({
+        x: step, yref: "paper", y: 1, xanchor: "left", yanchor: "top", showarrow: false,
+        text: Object.entries(settings).map(([name, value]) => `${words.settings[name]} ${value}`).join(" "),
+      })),
+    ],
   };
+}
+
+// Curves that hardly differ from a line get an axis of their own, around them.
+function flat(card, run) {
+  const values = card.metrics.flatMap((metric) => run?.series[metric]?.y ?? []);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!values.length || high - low >= SPAN) return {};
+  const middle = (low + high) / 2;
+  return { autorange: false, range: [middle - SPAN, middle + SPAN] };
 }
 
 function alternative(card, drawn, run) {
   const title = words.titles[card.id];
   const values = drawn.map((metric) => {
     const { name, unit } = words.metrics[metric];
-    return `${name} ${shown(metric, run.series[metric].y.at(-1))} ${unit === "%" ? "" : unit}`;
+    return `${name} ${shown(metric, page.value(run.series[metric]))} ${unit === "%" ? "" : unit}`;
   });
   if (!values.length) return title;
-  return window.playground.fill(words.alternative, { title, values: values.join(", ") });
+  return page.fill(words.alternative, { title, values: values.join(", ") });
 }
 
-const sizes = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    if (target.classList.contains("js-plotly-plot")) Plotly.Plots.resize(target);
-  }
+document.addEventListener("playground:run", ({ detail }) => {
+  const anew = detail.config || detail.void_after !== null || detail.changes.length;
+  draw(anew ? null : detail.points);
 });
-document.addEventListener("playground:run", ({ detail }) =>
-  draw(detail.config || detail.void_after !== null ? null : detail.points),
-);
-// Light and dark differ only in CSS variables, which Plotly cannot read by itself.
-new MutationObserver(() => draw()).observe(document.body, { attributeFilter: ["class"] });
+document.addEventListener("playground:view", () => draw());
+whenRecoloured(draw);
 draw();

@@ -16,36 +16,77 @@ PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data"
 _REWARD = {"id": "reward", "metrics": ["eval/gold_reward", "eval/proxy_reward"]}
 _KL = {"id": "kl", "metrics": ["eval/kl"]}
 _LOSS = {"id": "loss", "metrics": ["loss"]}
+# Only of runs whose preferences come from some of the prompts.
+_COVERED = {
+    "id": "covered",
+    "metrics": ["eval/gold_reward_covered", "eval/gold_reward_uncovered"],
+    "optional": True,
+}
+_ACCURACY_COVERED = {
+    "id": "covered_accuracy",
+    "metrics": ["eval/accuracy_covered", "eval/accuracy_uncovered"],
+    "optional": True,
+}
 
-# The charts of each method, left to right, and the metrics that each draws where a run has them.
+# The two charts of each method that stand beside the frontier.
 CHARTS: dict[str, list[dict[str, Any]]] = {
-    "sft": [_REWARD, _KL, _LOSS],
-    "dpo": [_REWARD, _KL, _LOSS],
-    "ppo": [_REWARD, _KL, {"id": "loss", "metrics": ["loss/policy_avg", "loss/value_avg"]}],
+    "sft": [_REWARD, _KL],
+    "dpo": [_REWARD, _KL],
+    "ppo": [_REWARD, _KL],
     "reward": [
         {"id": "accuracy", "metrics": ["eval/accuracy", "accuracy"]},
         {"id": "margin", "metrics": ["eval/margin", "margin"]},
-        _LOSS,
     ],
 }
+# The method's own curves, below the texts. Every chart draws those metrics that a run has; one that
+# is optional is not to be seen where it has none.
+OWN: dict[str, list[dict[str, Any]]] = {
+    "sft": [_LOSS],
+    "dpo": [
+        _COVERED,
+        {"id": "implicit", "metrics": ["rewards/chosen", "rewards/rejected", "rewards/margins"]},
+        {"id": "accuracy", "metrics": ["rewards/accuracies"]},
+        _LOSS,
+    ],
+    "ppo": [
+        _COVERED,
+        {"id": "clip", "metrics": ["policy/clipfrac_avg"]},
+        {"id": "entropy", "metrics": ["objective/entropy"]},
+        {"id": "loss", "metrics": ["loss/value_avg", "loss/policy_avg"]},
+    ],
+    "reward": [_ACCURACY_COVERED, _LOSS],
+}
 
-# The gold reward of the reference is a line in the reward chart, and what a gain is counted from.
-REFERENCE = "eval/gold_reward_reference"
-DRAWN = {metric for charts in CHARTS.values() for chart in charts for metric in chart["metrics"]}
-DRAWN.add(REFERENCE)
+# Not curves of their own: a line in the reward chart, the height of a run's trail, and what the
+# sentences are made from.
+REFERENCE, GAIN, EFFICIENCY = (
+    "eval/gold_reward_reference",
+    "eval/gain",
+    "eval/frontier_efficiency",
+)
+CURVES = {
+    metric
+    for charts in (*CHARTS.values(), *OWN.values())
+    for chart in charts
+    for metric in chart["metrics"]
+}
+DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 
 
 def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What `events` (in the order of the log) add to a page that has drawn all events before them.
 
     points:      metric -> [step, value] pairs to append; only metrics that are drawn, and no nulls
+    samples:     the answers to the probe prompts, [{"step", "rows"}, …], to append
+    changes:     settings that were turned, [{"step", "settings"}, …], to append
     void_after:  step after which everything drawn before is void (the run was resumed), or None
-    samples:     the newest samples on the probe prompts, {"step", "rows"}, or None
     status:      the newest status event, or None
     step, seconds: of the newest event, or None
     """
     points: dict[str, list[list[float]]] = {}
-    void_after = samples = status = step = seconds = None
+    samples: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    void_after = status = step = seconds = None
     for event in events:
         step, seconds = event.get("step", step), event.get("seconds", seconds)
         match event.get("kind"):
@@ -54,7 +95,10 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                     if metric in DRAWN and value is not None:
                         points.setdefault(metric, []).append([event["step"], value])
             case "samples":
-                samples = {"step": event["step"], "rows": [_row(s) for s in event["samples"]]}
+                rows = [_row(sample) for sample in event["samples"]]
+                samples.append({"step": event["step"], "rows": rows})
+            case "change":
+                changes.append({"step": event["step"], "settings": event["settings"]})
             case "status":
                 status = {"name": event["status"], "message": event.get("message", "")}
             case "resume":
@@ -64,10 +108,13 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                     metric: [point for point in series if point[0] <= event["step"]]
                     for metric, series in points.items()
                 }
+                samples = [one for one in samples if one["step"] <= event["step"]]
+                changes = [one for one in changes if one["step"] <= event["step"]]
     return {
         "points": points,
-        "void_after": void_after,
         "samples": samples,
+        "changes": changes,
+        "void_after": void_after,
         "status": status,
         "step": step,
         "seconds": seconds,
@@ -75,9 +122,17 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A probe prompt with its two texts, without the tokens, which the page does not show."""
+    """A probe prompt with its two texts, to as many digits as are shown."""
+    tokens = [
+        {
+            "text": token["text"],
+            "logp": round(token["logp"], 3),
+            "ref_logp": round(token["ref_logp"], 3),
+        }
+        for token in sample["policy"]["tokens"]
+    ]
     return {
         "prompt": sample["prompt"],
-        "reference": {k: v for k, v in sample["reference"].items() if k != "tokens"},
-        "policy": {k: v for k, v in sample["policy"].items() if k != "tokens"},
+        "reference": sample["reference"],
+        "policy": {**sample["policy"], "tokens": tokens},
     }

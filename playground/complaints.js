@@ -1,13 +1,7 @@
 // Bad input, told line by line beside the controls, whose fields are marked.
 function draw() {
-  const list = element.querySelector("ul");
-  list.replaceChildren(
-    ...props.value.map(([, line]) => {
-      const item = document.createElement("li");
-      item.textContent = line;
-      return item;
-    }),
-  );
+  find("ul").replaceChildren();
+  for (const [, line] of props.value) make("li", "", find("ul"), line);
   const wrong = new Set(props.value.map(([field]) => field));
   for (const field of props.fields) {
     const input = document.querySelector(`#field-${field} input`);

@@ -1,103 +1,99 @@
 // Follows one run: asks the server what its event log has gained, keeps all of it, and tells the
-// page. Charts and samples listen for "playground:run" on the document and read window.playground.
+// other parts.
 const words = props.words;
 const BUSY_MS = 400;
 const IDLE_MS = 1500;
-const LIVE = ["starting", "running", "paused"];
-
-const page = (window.playground = {
-  run: null,
-  // A real minus sign, and none before a rounded zero.
-  number: (value, digits = 2) => value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", ""),
-  signed(value, digits = 2) {
-    const text = page.number(value, digits);
-    return text.startsWith("−") || Number(text) === 0 ? text : "+" + text;
-  },
-  fill: (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]),
-});
+const timeline = find(".timeline input");
 
 let offset = 0;
+let began = 0; // when the run was new to this page; a recorded one is played from then on
+let wanted = null; // the run that was asked for and has not come yet
+let chosen = null; // the run that was asked for last: the page stays with it
 let state = "idle";
 let pressed = false;
 let timer = null;
-let asking = false;
-let askAgain = false;
+let questions = 0;
 
+// The server answers when there is news, or after a while (patience.py). A newer question makes the
+// answer to an older one void.
 async function poll() {
   clearTimeout(timer);
   if (!element.isConnected) return;
-  if (asking) {
-    askAgain = true;
-    return;
-  }
-  asking = true;
+  const question = ++questions;
+  const elapsed = (performance.now() - began) / 1000;
+  const shown = page.run?.name ?? null;
+  const asked = wanted ? { run: wanted, chosen: true } : { run: shown, offset, elapsed, chosen: shown === chosen };
   try {
-    take(await server.delta({ run: page.run?.name ?? null, offset }));
+    const answer = await server.delta(asked);
+    if (question !== questions) return;
+    chosen = wanted ?? chosen;
+    wanted = null;
+    page.standing = answer.standing;
+    take(answer);
+    page.tell("standing");
   } catch {
+    if (question !== questions) return;
     show("lost");
   }
-  asking = false;
-  if (askAgain) {
-    askAgain = false;
-    poll();
-  } else if (!document.hidden) {
-    timer = setTimeout(poll, LIVE.includes(state) ? BUSY_MS : IDLE_MS);
-  }
+  const soon = page.moving() || pressed || page.standing?.place;
+  if (!document.hidden) timer = setTimeout(poll, soon ? BUSY_MS : IDLE_MS);
 }
 
 function take(delta) {
   if (delta.run === null) return show(pressed ? "starting" : "idle");
   if (delta.config) {
-    page.run = { name: delta.run, config: delta.config, series: {}, samples: null, step: 0, seconds: 0 };
-    page.run.status = { name: "starting", message: "" };
+    page.at = null;
+    began = performance.now();
+    page.run = begun(delta);
   }
   const run = page.run;
   offset = delta.offset;
-  if (delta.void_after !== null) {
-    for (const series of Object.values(run.series)) {
-      while (series.x.length && series.x.at(-1) > delta.void_after) series.x.pop(), series.y.pop();
-    }
-  }
-  for (const [metric, points] of Object.entries(delta.points)) {
-    const series = (run.series[metric] ??= { x: [], y: [] });
-    for (const [step, value] of points) series.x.push(step), series.y.push(value);
-  }
-  run.samples = delta.samples ?? run.samples;
-  run.status = delta.status ?? run.status;
-  run.step = delta.step ?? run.step;
-  run.seconds = delta.seconds ?? run.seconds;
-  show(pressed ? "starting" : run.status.name);
-  if (delta.config || delta.step !== null) {
-    document.dispatchEvent(new CustomEvent("playground:run", { detail: delta }));
-  }
+  gain(run, delta);
+  run.story = delta.story ?? run.story;
+  show(pressed ? "starting" : present());
+  if (delta.config || delta.step !== null) page.tell("run", delta);
 }
+
+const present = () => (page.recorded() ? "recorded" : (page.run?.status.name ?? "idle"));
 
 function show(name) {
   state = name;
   element.closest("#train").dataset.run = name;  // style.css shows the buttons that fit
-  put(".state", words.status.names[name]);
-  const run = page.run;
-  const told = name in words.status ? words.status[name] : run.status.message || reading(run);
-  put(".told", told);
-  put(".progress", run && name !== "idle" ? progress(run) : "");
-  put(".settings", run && name !== "idle" ? settings(run.config) : "");
-  const share = run && name !== "idle" ? Math.min(1, run.step / run.config.steps) : 0;
-  element.querySelector(".bar > div").style.transform = `scaleX(${share})`;
+  const run = page.view();
+  const seen = run || name === "starting" || name === "lost" ? name : "idle";
+  put(".state", seen === "recorded" ? words.presets.state : words.status.names[seen]);
+  const told = run && page.at === null ? (run.story?.told ?? []).map(([, sentence]) => sentence) : [];
+  const first = run?.status.message || (told.length ? told.shift() : run && reading(run));
+  put(".told", seen in words.status ? words.status[seen] : first);
+  tellMore(told);
+  put(".whose", run && page.watching() ? words.visitors.whose : "");
+  put(".progress", run ? progress(run) : "");
+  put(".settings", run ? settings(page.settings(run)) : "");
+  const share = run ? Math.min(1, run.step / run.config.steps) : 0;
+  find(".bar > div").style.transform = `scaleX(${share})`;
+  timeline.disabled = !(run?.samples.length > 1);
+  timeline.max = run?.config.steps ?? 1;
+  timeline.value = run ? (page.at ?? run.step) : 0;
+  timeline.setAttribute("aria-valuetext", page.fill(words.status.at_step, { step: timeline.value }));
+  element.dataset.past = page.at !== null;
 }
 
-function put(selector, text) {
-  const target = element.querySelector(selector);
-  if (target.textContent !== text) target.textContent = text;
+function tellMore(sentences) {
+  const list = find(".story");
+  if (list.textContent === sentences.join("")) return;
+  list.replaceChildren();
+  for (const sentence of sentences) make("li", "", list, sentence);
 }
 
 function progress(run) {
-  return page.fill(words.status.progress, {
-    method: words.methods[run.config.method].name,
-    task: words.tasks[run.config.task]?.name ?? run.config.task,
-    step: run.step,
-    steps: run.config.steps,
-    seconds: page.number(run.seconds, 1),
-  });
+  const task = words.tasks[run.config.task].name;
+  const told = { method: words.methods[run.config.method].name, task, step: run.step };
+  Object.assign(told, { steps: run.config.steps, seconds: page.number(run.seconds, 1) });
+  if (page.at === null && page.live() && run.story?.left) {
+    return page.fill(words.status.progress, told) + page.fill(words.status.left, { time: run.story.left });
+  }
+  const looking = page.at === null ? "" : page.fill(words.status.looking, { step: page.at });
+  return page.fill(words.status.progress, told) + looking;
 }
 
 function settings(config) {
@@ -105,22 +101,48 @@ function settings(config) {
   return page.fill(words.status[weighsKL ? "settings" : "settings_without_beta"], config);
 }
 
-// What the newest points say, in a sentence.
+// What the points at the step that is looked at say, in a sentence.
 function reading(run) {
-  const latest = (metric) => run.series[metric]?.y.at(-1);
-  if (latest("eval/gold_reward") !== undefined && latest("eval/kl") !== undefined) {
-    const reference = latest("eval/gold_reward_reference") ?? run.series["eval/gold_reward"].y[0];
-    const gain = latest("eval/gold_reward") - reference;
+  const value = (metric) => page.value(run.series[metric]);
+  if (value("eval/gold_reward") !== undefined && value("eval/kl") !== undefined) {
+    const reference = value("eval/gold_reward_reference");
+    const gain = value("eval/gold_reward") - reference;
     const size = Math.abs(gain) < 0.05 ? "even" : gain > 0 ? "more" : "less";
-    return page.fill(words.status[size], {
-      gain: page.number(Math.abs(gain)),
-      kl: page.number(latest("eval/kl")),
-    });
+    const told = { gain: page.number(Math.abs(gain)), kl: page.number(value("eval/kl")) };
+    const efficiency = value("eval/frontier_efficiency");
+    const share = { efficiency: page.number(100 * efficiency, 0) };
+    const limit = efficiency > 0 ? " " + page.fill(words.status.efficiency, share) : "";
+    return page.fill(words.status[size], told) + limit;
   }
-  const accuracy = latest("eval/accuracy") ?? latest("accuracy");
-  if (accuracy === undefined) return "";
-  return page.fill(words.status.scores, { accuracy: page.number(100 * accuracy, 0) + "%" });
+  const accuracy = value("eval/accuracy") ?? value("accuracy");
+  if (accuracy === undefined) return words.status.starting;
+  return page.fill(words.status.scores, { accuracy: page.percent(accuracy) });
 }
+
+// Looks at the measured step that lies `by` places from the present one, or nearest to `step`.
+function scrub({ by = 0, step = page.at ?? page.run.step }) {
+  const measured = page.view()?.samples.map((one) => one.step) ?? [];
+  if (!measured.length) return;
+  const near = measured.map((one) => Math.abs(one - step));
+  const place = near.lastIndexOf(Math.min(...near)) + by;
+  page.at = place >= measured.length - 1 ? null : measured[Math.max(0, place)];
+  page.tell("view");
+}
+
+timeline.oninput = () => scrub({ step: Number(timeline.value) });
+put(".newest", words.status.newest);
+find(".newest").onclick = () => scrub({ step: Infinity });
+timeline.setAttribute("aria-label", words.status.timeline);
+document.addEventListener("keydown", (event) => {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const busy = event.target.closest("input, textarea, button, [role=tab]");
+  if (!element.offsetParent || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (by && (!busy || event.target === timeline)) scrub({ by });
+  else if (event.key === " " && !busy && ["running", "paused"].includes(state)) {
+    document.querySelector(state === "running" ? "#pause" : "#resume").click();
+  } else return;
+  event.preventDefault();
+});
 
 // The answer to Run arrives as this component's value; until then the press itself is shown.
 document.addEventListener("click", (event) => {
@@ -131,7 +153,13 @@ document.addEventListener("click", (event) => {
 });
 watch("value", () => {
   pressed = false;
-  if (!props.value.run) show(page.run?.status.name ?? "idle");
+  if (!props.value.run) show(present());
+  if (props.value.run?.startsWith("recorded/")) wanted = props.value.run;
+  poll();
+});
+document.addEventListener("playground:view", () => show(state));
+document.addEventListener("playground:watch", ({ detail }) => {
+  wanted = detail;
   poll();
 });
 document.addEventListener("visibilitychange", () => document.hidden || poll());

@@ -1,8 +1,10 @@
-// The same prompts answered twice. What a model wrote is only ever set as textContent.
+// The same prompts answered by the reference, the policy and the optimum, side by side. Follows
+// shading.js.
 const words = props.words;
 const FIRST = 6;
-const list = element.querySelector(".rows");
-const more = element.querySelector(".more");
+const SIDES = ["reference", "policy", "optimum"];
+const list = find(".rows");
+const more = find(".more");
 let rows = [];
 let all = false;
 
@@ -10,84 +12,92 @@ function build(count) {
   list.replaceChildren();
   rows = Array.from({ length: count }, () => {
     const row = make("li", "row", list);
-    return { row, reference: side("reference", row), policy: side("policy", row) };
+    return { row, ...Object.fromEntries(SIDES.map((who) => [who, side(who, row)])) };
   });
 }
 
 function side(who, row) {
   const box = make("div", `side ${who}`, row);
-  const label = make("span", "who", box);
-  label.textContent = words[who];
+  make("span", "who", box, words[who]);
   const text = make("p", "", box);
   const prompt = make("span", "prompt", text);
   const completion = make("span", "completion", text);
-  const chips = make("div", "chips", box);
-  return { box, prompt, completion, gold: chip("gold", chips), proxy: chip("proxy", chips) };
+  return { box, prompt, completion, chips: make("div", "chips", box) };
 }
 
-function chip(kind, host) {
-  const box = make("span", `chip ${kind}`, host);
-  box.dataset.tip = words[`${kind}_help`];
-  make("span", "name", box).textContent = words[kind];
-  return { box, number: make("strong", "", box) };
-}
-
-function make(tag, className, host) {
-  const made = host.appendChild(document.createElement(tag));
-  made.className = className;
-  return made;
-}
-
-function fill(target, prompt, answer) {
-  target.prompt.textContent = prompt;
-  if (target.completion.textContent !== answer.text) {
-    const changed = target.completion.textContent !== "";
-    target.completion.textContent = answer.text;
-    if (changed) target.box.animate({ backgroundColor: ["var(--flash)", "transparent"] }, 900);
+function fill({ box, prompt, completion, chips }, asked, answer) {
+  box.dataset.silent = !answer;
+  prompt.textContent = asked;
+  const { text, tokens, gold_reward, proxy_reward, kl, log_ratio } = answer ?? { text: words.silent };
+  if (completion.textContent !== text) {
+    const changed = completion.textContent !== "";
+    completion.textContent = text;
+    if (changed) box.animate({ backgroundColor: ["var(--flash)", "transparent"] }, 900);
   }
-  colour(target.gold, answer.gold_reward);
-  colour(target.proxy, answer.proxy_reward);
+  if (tokens) writeTokens(completion, tokens);
+  chips.replaceChildren();
+  addChip("gold", chips, gold_reward);
+  addChip("proxy", chips, proxy_reward);
+  if (kl !== undefined) addDivergence("kl", chips, page.number(kl, 1));
+  if (log_ratio !== undefined) addDivergence("log_ratio", chips, page.signed(log_ratio, 1));
 }
 
-// Blue for a reward above zero, orange below, deeper the larger; full at 4 nats.
-function colour({ box, number }, reward) {
-  box.hidden = reward === null || reward === undefined;
-  if (box.hidden) return;
-  number.textContent = window.playground.signed(reward, 1);
-  box.style.setProperty("--tone", reward < 0 ? "var(--negative)" : "var(--positive)");
-  box.style.setProperty("--depth", `${12 + 63 * Math.min(1, Math.abs(reward) / 4)}%`);
+// How far a text has gone from the reference, in nats: the policy's KL, or the optimum's log-ratio.
+function addDivergence(kind, host, value) {
+  const chip = make("span", `chip ${kind}`, host);
+  chip.dataset.tip = words[`${kind}_help`];
+  make("span", "name", chip, words[kind]);
+  make("strong", "", chip, value);
+}
+
+// Before any run the reference speaks from its stored samples, as the optimum always does.
+function answers(run) {
+  const { target, reference } = page;
+  const wanted = new Map(target?.texts.map((text) => [text.prompt, text]));
+  const samples = page.samples(run);
+  if (samples) return samples.rows.map((row) => ({ ...row, optimum: wanted.get(row.prompt) }));
+  return (reference ?? [])
+    .toSorted((a, b) => a.gold_reward - b.gold_reward)
+    .slice(0, 2 * FIRST)
+    .map((text) => ({ prompt: text.prompt, reference: text, optimum: wanted.get(text.prompt) }));
 }
 
 function draw() {
-  const run = window.playground?.run;
   if (!element.isConnected) return;
-  const samples = run?.samples?.rows ?? [];
-  element.querySelector(".samples").dataset.empty = samples.length === 0;
+  const run = page.view();
   const silent = run?.config.method === "reward";
-  element.querySelector(".heads").hidden = silent;
-  element.querySelector(".none").textContent = silent ? words.none_reward : words.none;
+  const samples = silent ? [] : answers(run);
+  find(".samples").dataset.empty = samples.length === 0;
+  find(".heads").hidden = silent;
+  put(".none", silent ? words.none_reward : "");
   if (rows.length !== samples.length) build(samples.length);
   samples.forEach((sample, i) => {
     rows[i].row.hidden = !all && i >= FIRST;
-    fill(rows[i].reference, sample.prompt, sample.reference);
-    fill(rows[i].policy, sample.prompt, sample.policy);
+    if (rows[i].row.hidden) return;
+    for (const who of SIDES) fill(rows[i][who], sample.prompt, sample[who]);
   });
-  element.querySelector(".step").textContent = run?.samples
-    ? window.playground.fill(words.at_step, run.samples)
-    : "";
+  const shown = page.samples(run);
+  put(".step", shown ? page.fill(words.at_step, shown) : "");
+  const beta = page.target?.beta;
+  put(".beta", beta === undefined ? "" : page.fill(words.at_beta, { beta }));
   more.hidden = samples.length <= FIRST;
-  more.textContent = all ? words.fewer : words.all.replace("{n}", samples.length);
+  put(".more", all ? words.fewer : page.fill(words.all, { n: samples.length }));
 }
 
-for (const who of ["reference", "policy"]) {
-  element.querySelector(`.heads .${who}`).textContent = words[who];
+for (const who of SIDES) {
+  const head = find(`.heads .${who}`);
+  head.textContent = words[who];
+  head.closest("h2").dataset.tip = words[`${who}_help`];
 }
-element.querySelector(".scale span").textContent = words.scale;
+put(".scale .rewards", words.scale);
+put(".scale .tokens", words.shades);
 more.onclick = () => {
   all = !all;
   draw();
 };
 document.addEventListener("playground:run", ({ detail }) => {
-  if (detail.config || detail.samples) draw();
+  if (detail.config || detail.void_after !== null || detail.samples.length) draw();
 });
+document.addEventListener("playground:view", draw);
+document.addEventListener("playground:target", draw);
 draw();

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from align_core import catalogue
+from align_core.votes import Sessions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 catalogue.stay_local()
@@ -13,15 +14,31 @@ catalogue.stay_local()
 
 @pytest.fixture
 def fake_assets(tmp_path, monkeypatch):
-    """Embedded models by name only: their configuration files, no weights."""
+    """Embedded models by name only, no weights; what the optimum and the lessons need is real."""
     models = tmp_path / "assets" / "models"
-    for name in ("pretrained", "sft-reviews", "sft-capitals", "reward-reviews", "reward-capitals"):
+    for name in (
+        "pretrained",
+        *("sft-reviews", "reward-reviews", "reward-reviews-off"),
+        *("sft-capitals", "reward-capitals", "reward-capitals-few"),
+    ):
         head = "LlamaForSequenceClassification" if "reward" in name else "LlamaForCausalLM"
         (models / name).mkdir(parents=True)
         (models / name / "config.json").write_text(
             json.dumps({"model_type": "llama", "architectures": [head]})
         )
+        if (tokenizer := catalogue.ASSETS / "models" / name / "tokenizer.json").is_file():
+            (models / name / "tokenizer.json").symlink_to(tokenizer)
+    for data in ("reference", "lessons"):
+        (tmp_path / "assets" / data).symlink_to(catalogue.ASSETS / data)
     monkeypatch.setattr(catalogue, "ASSETS", tmp_path / "assets")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return tmp_path / "assets"
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    """Votes, in a folder of their own."""
+    sessions = Sessions(tmp_path / "sessions")
+    yield sessions
+    sessions.close()

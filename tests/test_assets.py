@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from align_core import catalogue
+from align_core.assets import FEW, OFF
 from align_core.encoding import encode_prompts
 from align_core.evaluation import agreement
 from align_core.models import load_policy, load_reward_model, load_tokenizer
@@ -50,6 +51,8 @@ def fresh_samples(task, times: int):
 def test_models_are_small_and_in_safetensors():
     assert catalogue.embedded() == sorted(
         ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in TASKS)]
+        + [f"reward-{task}-few" for task in FEW]
+        + [f"reward-{task}-off" for task in OFF]
     )
     model, tokenizer = load_policy("pretrained"), load_tokenizer("pretrained")
     assert sum(p.numel() for p in model.parameters()) <= 1_200_000
@@ -169,3 +172,22 @@ def test_the_reward_model_knows_more_than_chance(task):
         right, margin = agreement(proxy, tokenizer, stored)
     assert right.mean() > {"reviews": 0.8, "capitals": 0.7}[task.name]
     assert margin.mean() > 1.0
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_reward_model_of_few_pairs_knows_less(name):
+    tokenizer = load_tokenizer("pretrained")
+    stored = ReferenceSamples.load(catalogue.reference_samples(name, "heldout"))
+    few, all_ = (
+        agreement(ProxyReward(load_reward_model(model), tokenizer), tokenizer, stored)[0].mean()
+        for model in (f"reward-{name}-few", f"reward-{name}")
+    )
+    assert 0.5 < few < all_ - 0.05
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_reward_model_of_anothers_texts_knows_the_references_as_well(name):
+    tokenizer = load_tokenizer("pretrained")
+    stored = ReferenceSamples.load(catalogue.reference_samples(name, "heldout"))
+    proxy = ProxyReward(load_reward_model(f"reward-{name}-off"), tokenizer)
+    assert agreement(proxy, tokenizer, stored)[0].mean() > 0.8

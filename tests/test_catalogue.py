@@ -40,7 +40,7 @@ def test_a_run_directory_means_its_model_also_after_a_move(run, tmp_path):
 
 def test_a_run_without_a_model(run):
     shutil.rmtree(run / "model")
-    with pytest.raises(ValueError, match="this run has not saved a model"):
+    with pytest.raises(ValueError, match=f"has not saved a model; .* --resume {run}$"):
         catalogue.locate(str(run))
 
 
@@ -84,6 +84,7 @@ def test_which_models_are_reward_models(fake_assets):
 
 def test_the_task_that_a_model_was_made_for(run):
     assert catalogue.task_of("sft-reviews") == "reviews"
+    assert catalogue.task_of("reward-capitals-few") == "capitals"
     assert catalogue.task_of("pretrained") is None
     assert catalogue.task_of(str(run)) == "capitals"
     assert catalogue.task_of(str(run / "model")) == "capitals"

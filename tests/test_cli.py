@@ -14,6 +14,7 @@ import pytest
 
 import align_core
 from align_core import cli
+from align_core.configs import TASK_NAMES, resolve
 from align_core.runs import RunDirectory
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 def main(fake_assets, monkeypatch, capsys):
     """`main(*arguments) -> (exit code, standard output, standard error)` with a fake training."""
     monkeypatch.setitem(sys.modules, "align_core.training", fake_training)
+    monkeypatch.setattr(align_core, "training", fake_training, raising=False)
 
     def main(*arguments):
         code = cli.main([str(argument) for argument in arguments])
@@ -73,7 +75,7 @@ def test_train_shows_progress_and_leaves_a_run(main, tmp_path):
     )
     assert code == 0
     assert out == f"finished; the model is in {tmp_path / 'run' / 'model'}\n"
-    assert "5/5" in err and "KL=0.50" in err
+    assert "5/5" in err and "eval KL 0.50" in err
     assert RunDirectory(tmp_path / "run").config.beta == 0.2
 
 
@@ -145,6 +147,31 @@ def test_bad_input_that_shows_late_leaves_nothing(refused, tmp_path, monkeypatch
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
+    arguments = ("train", "dpo", "--task", "reviews", "--run-dir", tmp_path / "run")
+
+    def lacks_tqdm(steps):
+        raise ModuleNotFoundError("No module named 'tqdm'")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "align_core.training", None)  # its import fails
+        code, _, err = main(*arguments, "--json")
+        assert (code, err.count("\n")) == (1, 1)
+        assert not (tmp_path / "run").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.terminal, "Progress", lacks_tqdm)
+        code, _, err = main(*arguments)
+        assert (code, err.count("\n")) == (1, 1) and "tqdm" in err
+        assert not (tmp_path / "run").exists()
+    assert main(*arguments, "--steps", 2)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "align_core.training", None)
+        log = tmp_path / "run" / "events.jsonl"
+        log.write_text("".join(log.read_text().splitlines(keepends=True)[:1]))
+        assert main("train", "--resume", tmp_path / "run")[0] == 1
+        assert log.is_file(), "what is gone on with stays"
+
+
 def test_a_configuration_is_run_again_with_changes(main, tmp_path):
     main("train", "dpo", "--task", "capitals", "--steps", 3, "--run-dir", tmp_path / "one")
     config = tmp_path / "one" / "config.json"
@@ -199,23 +226,35 @@ def test_a_failed_run_is_one_line_and_exit_code_1(main, tmp_path, scenario, word
     code, _, err = main(*arguments, "--json")
     assert code == 1
     assert err.startswith(f"{run}: {words}") and err.count("\n") == 1
+    assert (run / "events.jsonl").is_file()
 
 
 def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
+    before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background
     interrupt = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
     interrupt.start()
     arguments = ("train", "dpo", "--task", "reviews", "--steps", 100000)
-    code, out, _ = main(*arguments, "--run-dir", tmp_path / "run")
+    code, out, err = main(*arguments, "--run-dir", tmp_path / "run")
     assert code == 0
     assert out.startswith("stopped; the model is in")
+    assert "stopping: " in err and "SIG" not in err
     assert (tmp_path / "run" / "model").is_dir()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_libraries_are_quiet_before_a_model_is_asked(main, reports, monkeypatch):
+    quietened = []
+    monkeypatch.setattr(fake_training, "quieten_libraries", lambda: quietened.append(True))
+    assert main("evaluate", "sft-reviews")[0] == 0
+    assert quietened == [True]
 
 
 def test_evaluate(main, reports):
     code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
     assert code == 0
-    assert json.loads(out)["given"] == ["sft-reviews", "reviews", None, 16, 0]
+    assert json.loads(out)["given"] == ["sft-reviews", "reviews", None, 16, 0, None]
+    _, out, _ = main("evaluate", "sft-reviews", "--coverage", "sound,film", "--json")
+    assert json.loads(out)["given"][-1] == "film,sound"
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",
@@ -244,10 +283,15 @@ def test_score(main, reports):
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [
-        (("evaluate", "nothing", "--prompts", "0"), ["MODEL", "--task", "--prompts"]),
+        (("evaluate", "nothing", "--prompts", "0"), ["MODEL", "--prompts"]),
+        (("evaluate", "nothing", "--task", "opera"), ["MODEL", "--task"]),
         (("evaluate", "pretrained"), ["--task"]),
         (("evaluate", "sft-reviews", "--reference", "reward-reviews"), ["--reference"]),
+        (("evaluate", "sft-reviews", "--coverage", "Europe"), ["--coverage"]),
         (("generate", "sft-reviews", "-n", "-3", "--temperature", "nan"), ["-n", "--temperature"]),
+        (("generate", "sft-reviews", "--prompt", "A", "--prompt", ""), ["--prompt"]),
+        (("generate", "reward-reviews"), ["MODEL"]),
+        (("score", "sft-reviews", "--prompt", "", "--completion", "A"), ["--prompt"]),
         (("score", "sft-reviews", "--seed", "3"), ["--seed", "--prompt", "--completion"]),
     ],
 )
@@ -265,9 +309,35 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
     assert err.startswith("RuntimeError: the weights are odd (test_cli.py, line")
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["train", "--beta"], ["evaluate"]])
+@pytest.mark.parametrize("arguments", [["dance"], ["train", "--beta"], ["evaluate"]])
 def test_commands_that_make_no_sense(refused, arguments):
     assert len(refused(*arguments)) == 1
+
+
+def test_without_a_command_all_are_listed(refused):
+    first, *others = refused()
+    assert first == "COMMAND got nothing; it takes one of these:"
+    assert [line.split()[0] for line in others] == [
+        *("tasks", "train", "evaluate", "generate", "score", "preferences", "experiment"),
+        "build-assets",
+    ]
+
+
+def test_help_tells_the_defaults_and_whose_options_are_whose(main, capsys):
+    with pytest.raises(SystemExit):
+        main("train", "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "train the scalar head alone; only reward" in shown
+    ppo, dpo = ([resolve(method, task).steps for task in TASK_NAMES] for method in ("ppo", "dpo"))
+    assert f"{ppo[0]} / {ppo[1]} {dpo[0]} / {dpo[1]} --learning-rate" in shown
+    assert "--reward-model – – reward-TASK –" in shown
+
+
+def test_a_run_that_was_cut_off_is_told_to_go_on(refused, tmp_path):
+    run = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews"))
+    for command in ("evaluate", "generate"):
+        (line,) = refused(command, run.path)
+        assert line.endswith(f"go on with it: python -m align_core train --resume {run.path}")
 
 
 def test_build_assets(main, monkeypatch):
@@ -277,6 +347,18 @@ def test_build_assets(main, monkeypatch):
     monkeypatch.setattr(align_core, "assets", fake, raising=False)
     assert main("build-assets")[0] == 0
     assert built == [True]
+
+
+def test_the_wrong_python_is_told_the_right_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "align_core", "train", "ppo", "--run-dir", tmp_path / "run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1 and ".venv/bin/python" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_as_a_module():

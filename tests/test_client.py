@@ -13,7 +13,7 @@ import pytest
 
 from align_core import client as client_module
 from align_core.client import Busy, Client
-from align_core.configs import ConfigError
+from align_core.configs import ConfigError, resolve
 from align_core.runs import RunDirectory
 
 LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
@@ -95,6 +95,29 @@ def test_settings_change_while_it_runs(client):
     assert changes[0]["settings"] == {"beta": 0.25, "learning_rate": 1e-4}
 
 
+def test_what_is_so_already_is_not_sent(client):
+    run = started(client)
+    begun = client.config(run)
+    assert client.send(run, "set", beta=begun["beta"], learning_rate=begun["learning_rate"])
+    assert client.send(run, "set", beta=0.25)
+    assert client.send(run, "set", beta=0.25)
+    assert client.send(run, "set", beta=begun["beta"])
+    assert client.send(run, "stop")
+    until(lambda: status(client, run) == "stopped")
+    changes = [e["settings"] for e in client.events(run)[0] if e["kind"] == "change"]
+    assert changes == [{"beta": 0.25}, {"beta": begun["beta"]}]
+
+
+def test_the_pace_changes_while_it_runs_and_nothing_else_does(client):
+    run = started(client)
+    assert client.send(run, "set", delay="0.5")
+    assert client.send(run, "set", beta=0.25)
+    changes = until(lambda: [e for e in client.events(run)[0] if e["kind"] == "change"])
+    assert [change["settings"] for change in changes] == [{"beta": 0.25}]
+    with pytest.raises(ConfigError, match="--delay got 11; it takes a number of seconds from 0"):
+        client.send(run, "set", delay=11)
+
+
 def test_settings_out_of_range_never_reach_the_run(client):
     run = started(client)
     with pytest.raises(ConfigError, match="--beta got -1") as error:
@@ -120,6 +143,63 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client
     second = client.start(**SHORT)
     until(lambda: status(client, second) == "finished")
     assert status(client, first) == "finished"
+
+
+def test_a_new_run_does_not_wait_until_what_a_stop_kept_is_measured(client):
+    first = started(client, seed=fake_training.MEASURES)
+    client.send(first, "stop")
+    until(lambda: status(client, first) == "stopped")
+    began = time.monotonic()
+    second = client.start(**SHORT)
+    assert time.monotonic() - began < 2
+    until(lambda: status(client, second) == "finished")
+    assert status(client, first) == "stopped"
+
+
+def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
+    def ran(step: float, **options) -> None:
+        run = client.start(**(SHORT | options))
+        until(lambda: client.current() is None)
+        timings = {"timing/evaluation": 1.0, "timing/step": step}
+        event = {"kind": "metrics", "step": 5, "seconds": 3.0, "metrics": timings}
+        log = client.root / run / "events.jsonl"
+        log.write_text(json.dumps(event) + "\n")
+
+    asked = {"method": "dpo", "task": "reviews", "steps": 10, "eval_every": 5}
+    assert client.estimate(**asked) is None
+    ran(step=9.0)
+    ran(step=0.5)
+    ran(step=7.0, batch_size=3)
+    # loading, three evaluations, ten steps
+    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**asked, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
+    assert client.estimate(**asked, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
+    assert client.estimate(**asked, lora_r=4) is None, "nobody knows how fast this machine is"
+    (client.root / client.runs()[0] / "config.json").write_text("{}")
+    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
+    with pytest.raises(ConfigError, match="--steps got 0"):
+        client.estimate(**asked | {"steps": 0})
+
+
+def test_before_the_first_run_like_it_an_estimate_is_as_fast_as_a_recorded_one(client, fake_assets):
+    """Loaded in 2 s, a second for an evaluation, half a second a step; another reward model."""
+    folder = fake_assets / "presets" / "kind"
+    folder.mkdir(parents=True)
+    settings = {"method": "ppo", "task": "reviews", "beta": 0.2, "steps": 5}
+    folder.with_suffix(".json").write_text(json.dumps({"settings": settings, "promise": {}}))
+    timings = {"timing/evaluation": 1.0, "timing/step": 0.5}
+    event = {"kind": "metrics", "step": 5, "seconds": 3.0, "metrics": timings}
+    (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
+    asked = {"method": "ppo", "task": "reviews", "steps": 10, "eval_every": 5}
+    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**asked, reward_model="gold") == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**asked, batch_size=64) is None
+    assert client.estimate(**asked | {"task": "capitals"}) is None
+    run = client.start(**asked | {"steps": 3})
+    until(lambda: client.current() is None)
+    event["metrics"] |= {"timing/step": 0.25}
+    (client.root / run / "events.jsonl").write_text(json.dumps(event) + "\n")
+    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as here"
 
 
 def test_bad_options_start_nothing(client):
@@ -218,6 +298,16 @@ def test_names_from_outside_are_checked(client, name):
     for ask in (client.events, client.status, client.config):
         with pytest.raises(ConfigError, match="is no run here"):
             ask(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=window.hacked=1>", "2026-01-01-000000-ppo-<b>reviews"]
+)
+def test_a_folder_that_has_no_name_of_a_run_is_none(client, name):
+    RunDirectory.create(client.root / name, resolve("ppo", "reviews"))
+    assert client.runs() == []
+    with pytest.raises(ConfigError, match="is no run here"):
+        client.config(name)
 
 
 def test_names_sort_by_time_also_within_a_second(client, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from align_core.configs import (
+    GROUPS,
     METHODS,
     ONLY_FOR,
     TASK_NAMES,
@@ -34,7 +35,7 @@ def test_defaults_of_every_method_and_task(method, task):
     assert config.model == ("pretrained" if method == "sft" else f"sft-{task}")
     assert config.reward_model == (f"reward-{task}" if method == "ppo" else None)
     for option, methods in ONLY_FOR.items():
-        has_default = option not in ("preferences", "freeze_trunk")
+        has_default = option not in ("preferences", "freeze_trunk", "pair_source")
         value = getattr(config, option)
         assert (value is not None and value is not False) == (has_default and method in methods)
 
@@ -65,6 +66,67 @@ def test_every_option_reaches_the_configuration(tmp_path):
     assert resolve("dpo", "reviews", **given).model_dump(include=set(given)) == given
     assert resolve("ppo", "reviews", reward_model="gold").reward_model == "gold"
     assert resolve("reward", "reviews", freeze_trunk=True).freeze_trunk
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        ("all", "all"),
+        ("Europe", "Europe"),
+        ("South America, Africa,Africa", "Africa,South America"),  # in one order, each once
+        (",".join(GROUPS["capitals"][::-1]), "all"),
+    ],
+)
+def test_a_coverage_is_written_in_one_way(given, resolved):
+    assert resolve("dpo", "capitals", coverage=given).coverage == resolved
+
+
+@pytest.mark.parametrize("given", ["Atlantis", "Europe,Atlantis", "europe", "all,Europe", "", ","])
+def test_an_unknown_group_is_refused_with_those_there_are(given):
+    (line,) = lines("dpo", "capitals", coverage=given)
+    assert line.startswith(f"--coverage got {given!r}; it takes 'all', or groups of prompts")
+    assert ", ".join(GROUPS["capitals"]) in line
+    (line,) = lines("reward", "reviews", coverage="Europe")
+    assert ", ".join(GROUPS["reviews"]) in line
+
+
+def test_the_groups_are_those_of_the_tasks():
+    from align_core.tasks import load_task
+
+    for task, groups in GROUPS.items():
+        prompts = load_task(task).prompts("train")
+        assert set(map(load_task(task).group, prompts)) == set(groups)
+
+
+def test_pairs_of_another_model(fake_assets):
+    assert resolve("dpo", "reviews", pair_source="pretrained").pair_source == "pretrained"
+    (line,) = lines("dpo", pair_source="reward-reviews")
+    assert line.startswith("--pair-source got 'reward-reviews'; it takes a language model")
+
+
+def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
+    (tmp_path / "pairs.jsonl").touch()
+    file = str(tmp_path / "pairs.jsonl")
+    assert resolve("dpo", "reviews", preferences=file, coverage="all").coverage == "all"
+    found = lines("dpo", preferences=file, coverage="film", pair_source="pretrained")
+    assert found == [
+        "--coverage got 'film'; a file of --preferences is taken as it is",
+        "--pair-source got 'pretrained'; a file of --preferences is taken as it is",
+    ]
+
+
+def test_advantages_are_normalised_unless_told_otherwise():
+    assert resolve("ppo", "reviews").whiten_advantages is True
+    assert resolve("ppo", "reviews", whiten_advantages=False).whiten_advantages is False
+    (line,) = lines("dpo", whiten_advantages=False)
+    assert line == "--whiten-advantages got False; dpo has no such option, only ppo"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_from_before_there_was_a_choice_is_what_it_was(method):
+    config = resolve(method, "reviews")
+    since = {"coverage", "pair_source", "whiten_advantages"}
+    assert RunConfig(**config.model_dump(exclude=since)) == config
 
 
 def test_text_from_a_command_line_is_read_as_numbers():
@@ -186,3 +248,15 @@ def test_revise_checks_what_changes():
     with pytest.raises(ConfigError, match="--beta got 0") as error:
         revise(config, beta=0, learning_rate=-1)
     assert len(error.value.lines) == 2
+
+
+def test_a_run_changes_only_what_its_method_has():
+    with pytest.raises(ConfigError, match="--beta got 0.3; sft has no such option, only ppo and"):
+        revise(resolve("sft", "reviews"), beta=0.3)
+
+
+@pytest.mark.parametrize("delay", [-0.1, 10.1, float("nan"), "slow", True])
+def test_a_delay_is_a_few_seconds(delay):
+    with pytest.raises(ConfigError, match="^--delay got .*; it takes a number of seconds from 0"):
+        revise(resolve("sft", "reviews"), delay=delay)
+    assert revise(resolve("sft", "reviews"), delay="10").delay == 10

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 from align_core.control import Control
 
@@ -19,13 +20,26 @@ def test_stop_shows_before_it_is_taken_from_the_queue():
     control.put({"command": "pause"})
     assert not control.stopping
     control.put({"command": "stop", "reason": "enough"})
+    control.put({"command": "stop", "reason": "more than enough"})
     assert control.stopping
+    assert control.obey_stop() == "enough"
+    assert not control.stopping, "until a further one"
 
 
 def test_wait_returns_what_another_thread_puts():
     control = Control()
     threading.Timer(0.02, control.put, [{"command": "step"}]).start()
     assert control.wait() == {"command": "step"}
+
+
+def test_wait_gives_up_in_time():
+    control = Control()
+    start = time.monotonic()
+    assert control.wait(0.05) is None
+    assert 0.05 <= time.monotonic() - start < 0.5
+    control.put({"command": "step"})
+    assert control.wait(-1) == {"command": "step"}
+    assert control.wait(-1) is None
 
 
 def test_a_signal_handler_wakes_a_waiting_run():

@@ -42,6 +42,11 @@ def test_other_columns_are_left_out(jsonl):
     assert read_preferences(jsonl({**PAIR, "annotator": 3})) == [PAIR]
 
 
+def test_a_text_that_was_cut_stays_cut(jsonl):
+    told = {**PAIR, "chosen_ended": False, "rejected_ended": True}
+    assert read_preferences(jsonl(told, {**PAIR, "chosen_ended": "no"})) == [told, PAIR]
+
+
 @pytest.mark.parametrize("pair", [PAIR, CHAT])
 def test_parquet(tmp_path, pair):
     path = tmp_path / "pairs.parquet"

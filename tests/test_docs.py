@@ -4,17 +4,196 @@ from __future__ import annotations
 
 import json
 import re
+from math import log
 from pathlib import Path
 
-from align_core import cli
-from benchmarks import defaults
+import pytest
+
+from align_core import cli, experiments
+from benchmarks import (
+    active_pairs,
+    defaults,
+    few_pairs,
+    few_votes,
+    lab,
+    lab_figures,
+    lab_quick,
+    page,
+    ppo_growth,
+    ppo_parity,
+    ppo_peers,
+    ppo_switches,
+    ppo_throughput,
+    vote_load,
+    vote_to_outputs,
+)
+from benchmarks.common import section, write_section
+from playground.views.rate import ENOUGH
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_benchmark_page_is_what_its_results_give():
-    results = json.loads(defaults.RESULTS.read_text())
-    assert defaults.PAGE.read_text() == defaults.render(results)
+@pytest.mark.parametrize(
+    "benchmark, name",
+    [
+        (defaults, "defaults"),
+        (page, "page"),
+        (few_pairs, "few pairs"),
+        (few_votes, "few votes"),
+        (active_pairs, "active pairs"),
+        (ppo_parity, "parity"),
+        (ppo_switches, "switches"),
+        (ppo_throughput, "throughput"),
+        (ppo_growth, "growth"),
+        (ppo_peers, "peers"),
+        (vote_load, "vote load"),
+        (lab_quick, "quick"),
+        (vote_to_outputs, "vote to outputs"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_section_is_what_its_results_give(benchmark, name):
+    shown = ""  # where it was not run yet
+    if benchmark.RESULTS.exists():
+        shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
+    assert section(benchmark.PAGE, name) == shown
+
+
+def test_what_few_votes_gain_is_held_against_what_many_do():
+    results = {
+        f"dpo {task} {votes} {seed}": {
+            "steps": 9, "gold_reward": gold, "gold_reward_reference": 0.5, "kl": 1.0, "gain": 0.5,
+        }
+        for task, few in (("reviews", 1.5), ("capitals", 1.0))
+        for votes, gold in ((200, few), (2000, 2.0))
+        for seed in few_votes.SEEDS
+    }  # fmt: skip
+    assert few_votes.share(results, "reviews", 0) == 1.0 / 1.5
+    rows = few_votes.render(results).splitlines()
+    assert rows[-4].endswith("| 0.67 (0.67–0.67) |")
+    assert rows[-2].endswith("| **0.33 (0.33–0.33) ✗** |"), "0.5 of 1.5 is below a half"
+
+
+def test_enough_votes_gain_most_of_what_many_do():
+    curves = {
+        "reviews": (0.6, 0.72, 0.74, 0.75, 0.76, 0.77, 0.78),
+        "capitals": (0.7, 0.74, 0.81, 0.9, 0.9, 0.9, 0.9),
+    }
+    results = {
+        f"reward {task} {votes} {seed}": {"steps": 9, "accuracy": accuracy + spread}
+        for task, curve in curves.items()
+        for votes, accuracy in zip(few_votes.CURVE, curve, strict=True)
+        for seed, spread in enumerate((-0.1, 0.0, 0.01))
+    }
+    # 0.22 of 0.28 are over three quarters, and 0.31 of 0.4; 0.24 of 0.4 are not.
+    assert [few_votes.enough(results, task) for task in few_votes.TASKS] == [50, 100]
+    rows = few_votes.render(results).splitlines()
+    assert rows[-1].startswith("| capitals | 100 | 0.70 (0.60–0.71) | 0.74")
+
+
+def test_the_page_says_how_many_votes_are_enough_as_they_were_measured():
+    results = json.loads(few_votes.RESULTS.read_text())
+    for task in few_votes.TASKS:
+        votes = few_votes.enough(results, task)
+        measured = [few_votes.accuracy(results, task, n) for n in (votes, few_votes.MANY)]
+        assert ENOUGH[task] == (votes, *(round(100 * share) for share in measured))
+
+
+def test_active_pairs_are_held_against_chance_seed_by_seed():
+    by_seed = {0.0: (0.70, 0.80, 0.75), 0.5: (0.72, 0.80, 0.75), 1.0: (0.73, 0.79, 0.77)}
+    results = {
+        f"{task} {share} {seed}": [0.5, 0.6, 0.7, last]
+        for task in active_pairs.TASKS
+        for share, lasts in by_seed.items()
+        for seed, last in enumerate(lasts)
+    }
+    chance, half, all_active = active_pairs.render(results).splitlines()[-3:]
+    assert chance.endswith("| 0.750 (0.700–0.800) | – |")
+    assert half.endswith("| +0.0 (+0.0 to +2.0) |")
+    assert all_active.endswith("| +2.0 (-1.0 to +3.0) |")  # +3, −1, +2
+
+
+def test_a_median_beyond_its_limit_is_marked():
+    assert defaults._held([19.0, 20.1, 21.0], 1, most=20) == ("**20.1 (19.0–21.0) ✗**", "≤ 20")
+    assert defaults._held([19.0, 20.0, 21.0], 1, most=20) == ("20.0 (19.0–21.0)", "≤ 20")
+    assert defaults._held([0.89], 2, least=0.9) == ("**0.89 ✗**", "≥ 0.9")
+    assert defaults._held([None], 2) == ("–", "–")
+
+
+def test_the_figure_is_what_its_results_give(tmp_path):
+    results = json.loads(ppo_growth.RESULTS.read_text())
+    ppo_growth.draw(results, tmp_path / "growth.svg")
+    assert (tmp_path / "growth.svg").read_bytes() == ppo_growth.FIGURE.read_bytes()
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_the_page_of_the_lab_is_what_its_results_give(name, tmp_path):
+    assert section(lab.PAGE, name) == lab.render(name)
+    if experiments.recorded(name).exists():
+        lab_figures.draw(name, experiments.result(name), tmp_path / "figure.svg")
+        assert (tmp_path / "figure.svg").read_bytes() == lab.figure(name).read_bytes()
+
+
+def test_what_was_fitted_is_drawn_with_its_error():
+    fit = {name: {"mean": number} for name, number in (("alpha", 2), ("beta", 0.5), ("error", 0.2))}
+    curve = [[0.0, 0.0, 0.0], [1.0, 1.4, 3.0], [4.0, 0.1, 9.0]]
+    row = {"pairs": 1000, "layers": 3, "beta": 0.0, "curves": [curve], "fit": fit}
+    rows = [{"method": method, **row} for method in ("best-of-n", "ppo")]
+    figure = lab_figures.overoptimised({"rows": rows})
+    for panel, end in ((figure.axes[0], 4 * (2 - 0.5 * 4)), (figure.axes[3], 4 * 2 - 2 * log(4))):
+        gold, proxy, fitted = panel.lines
+        assert gold.get_ydata()[-1] == 0.1 and proxy.get_linestyle() == ":"
+        assert fitted.get_linestyle() == "--"
+        assert (fitted.get_xdata()[-1], fitted.get_ydata()[-1]) == (4.0, pytest.approx(end))
+        (band,) = panel.collections
+        around = [y for x, y in band.get_paths()[0].vertices if x == 4.0]
+        assert (min(around), max(around)) == (pytest.approx(end - 0.2), pytest.approx(end + 0.2))
+
+
+def test_a_recorded_experiment_is_whole_and_small():
+    for path in experiments.recorded("any").parent.glob("*.json"):
+        result = experiments.result(path.stem)
+        assert result["experiment"] == path.stem and not result["quick"]
+        assert result["seeds"] == experiments.load(path.stem).SEEDS >= 3
+        assert path.stat().st_size < 300_000
+
+
+def test_the_lab_says_how_long_it_took_on_the_clock_where_that_is_known():
+    parts = {"core_seconds": 600.0}
+    assert lab.took(parts) == "10.0 minutes of one core, so on two at least 5.0"
+    whole = parts | {"lanes": 2, "wall_seconds": 330.0}
+    assert lab.took(whole) == "10.0 minutes of one core, 5.5 on the clock with 2 runs at a time"
+
+
+@pytest.mark.parametrize("already, clocked", [(0, True), (1, False)])
+def test_the_clock_of_a_recording_counts_where_none_of_it_was_there(
+    already, clocked, tmp_path, monkeypatch
+):
+    def run(name, folder, quick, lanes, on_part):
+        on_part(already, 2)
+        on_part(2, 2)
+        return {"experiment": name, "core_seconds": 9.0}
+
+    monkeypatch.setattr(lab.runner, "run", run)
+    monkeypatch.setattr(experiments, "recorded", lambda name: tmp_path / f"{name}.json")
+    lab.record("shift", lanes=2)
+    found = json.loads((tmp_path / "shift.json").read_text())
+    assert ("wall_seconds" in found) == ("lanes" in found) == clocked
+    assert found.get("lanes", 2) == 2 and found.get("wall_seconds", 0) < 5
+
+
+def test_an_experiment_that_takes_too_long_to_see_is_marked():
+    rendered = lab_quick.render({"machine": "", "lanes": 2, "seconds": {"a": 29.6, "b": 30.2}})
+    assert rendered.endswith("| `a` | 30 |\n| `b` | **30 ✗** |\n")
+
+
+def test_a_section_is_written_between_its_marks_and_nowhere_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- a -->\nold\n<!-- end of a -->\nbelow\n")
+    write_section(page, "a", "new \\1\n")
+    assert page.read_text() == "above\n<!-- a -->\nnew \\1\n<!-- end of a -->\nbelow\n"
+    with pytest.raises(ValueError, match="no section 'b'"):
+        write_section(page, "b", "text")
 
 
 def test_every_metric_that_the_page_draws_is_defined():
@@ -23,6 +202,21 @@ def test_every_metric_that_the_page_draws_is_defined():
     defined = (ROOT / "docs" / "metrics.md").read_text()
     missing = [name for name in charts.DRAWN if f"`{name}`" not in defined]
     assert not missing
+
+
+def test_the_readme_names_every_module_and_no_other():
+    layout = (ROOT / "README.md").read_text().split("## How it is laid out")[1].split("```")[1]
+    core = layout.split("align_core/")[1].split("\nassets/")[0]
+    named = re.findall(r"^ {4}(\S+(?: \S+)*)", core, re.M)
+    modules = {path.stem for path in (ROOT / "align_core").glob("[!_]*.py")}
+    packages = {f"{path.parent.name}/" for path in (ROOT / "align_core").glob("*/__init__.py")}
+    assert sorted(" ".join(named).split()) == sorted(modules | packages)
+
+
+def test_the_readme_names_what_a_link_can_hide():
+    (told,) = re.findall(r"It knows (.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL)
+    style = (ROOT / "playground" / "present.css").read_text()
+    assert re.findall(r"`(\w+)`", told) == re.findall(r'\[data-hide~="(\w+)"\]', style)
 
 
 def test_the_commands_of_the_readme_parse():

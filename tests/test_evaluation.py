@@ -234,6 +234,24 @@ def test_metrics_are_means_and_the_frontier_is_asked_for_the_rest():
     }
 
 
+def test_each_side_of_the_prompts_has_its_own_means():
+    sides = {"covered": [PROMPTS[1]], "uncovered": [PROMPTS[0], PROMPTS[2]], "none": []}
+    evaluate = evaluator(toy.policy(1), sides=sides)
+    found = evaluate(toy.policy(0))
+    metrics = evaluate.metrics(found)
+    told = {"gold_reward": found.policy.gold, "kl": found.kl}
+    told["gold_reward_reference"] = found.reference.gold
+    for name, values in told.items():
+        # Four samples each, in the order of the prompts: rows 4 to 7 are those of the second.
+        first, second, third = values.double().split(4)
+        assert metrics[f"eval/{name}_covered"] == pytest.approx(second.mean().item())
+        others = (first.sum() + third.sum()).item() / 8
+        assert metrics[f"eval/{name}_uncovered"] == pytest.approx(others)
+        assert metrics[f"eval/{name}_none"] is None
+    plain = evaluator(toy.policy(1))
+    assert plain.metrics(plain(toy.policy(0))).items() < metrics.items()
+
+
 def wins_minus_losses(found) -> float:
     return (found.policy.gold - found.reference.gold).sign().mean().item()
 
@@ -244,12 +262,15 @@ def test_without_a_frontier_gain_and_efficiency_are_null():
     assert metrics["eval/gain"] is None and metrics["eval/frontier_efficiency"] is None
 
 
-def test_shown_texts_are_the_first_sample_of_each_prompt():
+def test_shown_texts_are_the_first_samples_and_the_worst_of_the_reference_come_first():
     evaluate = evaluator(toy.policy(1))
     found = evaluate(toy.policy(0))
-    shown = evaluate.shown(found, prompts=2)
-    assert [entry["prompt"] for entry in shown] == PROMPTS[:2]
-    for entry, row in zip(shown, (0, 4), strict=True):
+    rows = sorted(range(0, 4 * len(PROMPTS), 4), key=lambda row: found.reference.gold[row])
+    assert rows != sorted(rows), "the test needs prompts that change places"
+    shown = evaluate.shown(found)
+    assert [entry["prompt"] for entry in shown] == [PROMPTS[row // 4] for row in rows]
+    assert len(evaluate.shown(found, prompts=2)) == 2
+    for entry, row in zip(shown, rows, strict=True):
         for side, texts in (("policy", found.policy), ("reference", found.reference)):
             assert entry[side]["text"] == texts.completions[row]
             assert entry[side]["gold_reward"] == texts.gold[row].item()

@@ -10,15 +10,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LIGHT = {"configs", "runs", "catalogue", "control", "client"}
+LIGHT = {"configs", "runs", "catalogue", "control", "estimates", "presets", "promises"} | {
+    *("children", "client", "asking", "group_commit", "selection", "votes"),
+    *("raters", "feedback"),
+}
 TRAINERS_USE = {"objectives", "models", "data", "tasks", "evaluation", "encoding", "rewards"} | {
-    "sampling",
+    *("sampling", "processes", "sharding"),
     "trainers.common",
     "trainers.ppo_checkpoints",
     "trainers.ppo_config",
+    "trainers.ppo_metrics",
     "trainers.rollouts",
 }
-PAGE_USES = {"client", "runs", "configs", "catalogue", "optimum"}
+PAGE_USES = (
+    {
+        "client",
+        "asking",
+        "runs",
+        "configs",
+        "catalogue",
+        "optimum",
+        "estimates",
+        "presets",
+    }
+    | {"votes", "group_commit", "data", "exchange", "feedback", "experiments", "experiments.grid"}
+    | {"experiments.sentences", "experiments.overoptimisation", "experiments.intervals", "raters"}
+    | {"experiments.verdicts"}
+)
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
 
 
@@ -51,7 +69,8 @@ def outside(path: Path) -> set[str]:
 def inside(path: Path) -> set[str]:
     """The modules of align_core that a file imports: "runs", "trainers.ppo", …"""
     names = {name.removeprefix("align_core.") for name in imports(path) if "align_core." in name}
-    return {name if name.startswith("trainers.") else name.split(".")[0] for name in names}
+    kept = ("trainers.", "experiments.")
+    return {name if name.startswith(kept) else name.split(".")[0] for name in names}
 
 
 def files(pattern: str) -> list:
@@ -89,6 +108,11 @@ def test_the_optimum_uses_numpy_alone():
     assert not inside(core("optimum"))
 
 
+def test_the_grid_uses_numpy_alone():
+    assert outside(core("experiments/grid")) == {"numpy"}
+    assert not inside(core("experiments/grid"))
+
+
 @pytest.mark.parametrize("path", files("align_core/tasks/*.py"))
 def test_tasks_stand_alone(path):
     assert outside(path) <= {"datasets"}
@@ -123,7 +147,9 @@ def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("module", ["align_core", "align_core.client", "align_core.cli"])
+@pytest.mark.parametrize(
+    "module", ["align_core", "align_core.client", "align_core.asking", "align_core.cli"]
+)
 def test_imports_stay_light(module):
     code = f"import sys, {module}; print(*sys.modules)"
     found = subprocess.run(
@@ -140,8 +166,16 @@ def test_listing_the_tasks_needs_no_torch():
     assert not set(found.stdout.splitlines()[-1].split()) & HEAVY
 
 
+def test_the_page_holds_no_torch():
+    code = "import sys, playground.app; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not set(found.stdout.split()) & HEAVY
+
+
 def test_a_process_of_a_run_needs_no_gradio():
-    code = "import sys, align_core.training, align_core.worker; print(*sys.modules)"
+    code = "import sys, align_core.training, align_core.answering; print(*sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

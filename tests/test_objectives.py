@@ -16,6 +16,7 @@ from align_core.objectives import (
     exact_kl,
     gae,
     kl_estimate,
+    likelihood_loss,
     masked_mean,
     masked_whiten,
     ppo_policy_loss,
@@ -176,6 +177,12 @@ def test_bradley_terry_by_hand():
     assert loss.tolist() != pytest.approx(flipped, abs=1e-3)
 
 
+def test_likelihood_by_hand():
+    chosen, rejected = t(-2.0, -1.0), t(-5.0, -0.5)
+    torch.testing.assert_close(likelihood_loss(chosen, rejected, 0.0), t(2.0, 1.0))
+    torch.testing.assert_close(likelihood_loss(chosen, rejected, 0.5), t(-0.5, 0.75))
+
+
 def test_dpo_by_hand():
     loss = dpo_loss(t(-3.0), t(-5.0), t(-3.5), t(-4.0), beta=0.4)
     margin = 0.4 * ((-3.0 + 3.5) - (-5.0 + 4.0))
@@ -298,6 +305,14 @@ def test_ppo_value_loss_by_hand(value, target, loss, clipped):
     assert active.item() is clipped
     turned, _ = ppo_value_loss(t([value]), t([1.0]), t([target - 3.0]), cliprange=0.2)
     assert turned.item() != pytest.approx(loss, abs=1e-3)
+
+
+def test_rounding_is_no_clipping():
+    """Within the clip the held value is the value, to the bit, however far from 0."""
+    torch.manual_seed(0)
+    old, returns = 3 * torch.randn(10_000), torch.randn(10_000)
+    values = old + 1e-3 * torch.randn(10_000)
+    assert not ppo_value_loss(values, old, returns, 5.0)[1].any()
 
 
 def test_ppo_value_gradient_goes_towards_the_return():

@@ -9,7 +9,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from align_core.optimum import Frontier, ReferenceSamples, best_of_n, optimum, weights
+from align_core.optimum import (
+    Frontier,
+    ReferenceSamples,
+    at_quantile,
+    best_of_n,
+    optimum,
+    weights,
+)
 
 # A reference that says four texts with these chances: 20 samples hold them in exact proportion.
 CHANCES = np.array([0.5, 0.25, 0.15, 0.1])
@@ -200,6 +207,17 @@ def test_best_of_n_equals_enumeration(rewards, n):
     assert found == pytest.approx(enumerated_best_of_n(rewards, n), abs=1e-12)
 
 
+def test_best_of_n_can_pick_by_one_reward_and_count_another():
+    # Of two draws from three, the highest of 0, 1, 2 is kept with probability 1/9, 3/9, 5/9.
+    picked_by, worth = np.array([[0.0, 1.0, 2.0]]), np.array([[9.0, 3.0, -1.0]])
+    kept = np.array([1, 3, 5]) / 9
+    reward, kl = best_of_n(picked_by, 2, worth)
+    assert reward == pytest.approx((9 * 1 + 3 * 3 - 1 * 5) / 9, abs=1e-12)
+    assert kl == pytest.approx((kept * np.log(3 * kept)).sum(), abs=1e-12)
+    # A tie is broken by a fair coin: 2/3 of the draws of one hold the tied pair.
+    assert best_of_n(np.array([[1.0, 1.0, 0.0]]), 1, worth)[0] == pytest.approx(11 / 3)
+
+
 def test_best_of_n_averages_prompts_and_stays_under_its_bounds():
     rewards = bell()
     alone = [best_of_n(row[None], 16) for row in rewards]
@@ -256,3 +274,25 @@ def test_only_keeps_the_asked_prompts_in_the_asked_order():
         assert np.array_equal(getattr(two, name), getattr(samples, name)[[2, 0]])
     with pytest.raises(KeyError, match="the play"):
         samples.only(["the film", "the play"])
+
+
+def test_a_quantile_of_the_optimum_is_read_off_its_distribution():
+    """Of 20 samples 10 have −1, 5 have 0.5, 3 have 2 and 2 have 4; at β = 1 their weights are
+    10e⁻¹ : 5e⁰·⁵ : 3e² : 2e⁴ = 0.026 : 0.058 : 0.155 : 0.762."""
+    mixed = SAMPLES[:, np.random.default_rng(3).permutation(20)]
+
+    def reward(beta, quantile):
+        return mixed[0, at_quantile(mixed, beta, quantile)[0]]
+
+    assert [reward(math.inf, q) for q in (0.49, 0.51, 0.74, 0.76, 0.91)] == [-1, 0.5, 0.5, 2, 4]
+    assert [reward(1.0, q) for q in (0.02, 0.03, 0.08, 0.09, 0.23, 0.25)] == [-1, 0.5, 0.5, 2, 2, 4]
+    assert reward(0, 0.01) == 4
+
+
+def test_the_same_luck_never_earns_less_at_a_smaller_beta():
+    rewards = bell()
+    rows = np.arange(len(rewards))
+    betas = [math.inf, 30, 10, 3, 1, 0.3, 0.1, 0]
+    earned = np.array([rewards[rows, at_quantile(rewards, beta, 0.25)] for beta in betas])
+    assert (np.diff(earned, axis=0) >= 0).all()
+    assert (earned[-1] == rewards.max(-1)).all()

@@ -20,7 +20,7 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.sampling import response_outputs
+from align_core.sampling import CHUNK, response_outputs
 from align_core.trainers import ppo
 from align_core.trainers.common import NonFinite
 from tests import toy
@@ -92,7 +92,7 @@ def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path, value_model):
     )
     if value_model is None:
         torch.nn.init.normal_(made.model.value_head.linear.weight)
-    prompts = ["the film", "a plot", "the plot was never"] * 30  # more than one chunk of 32
+    prompts = ["the film", "a plot", "the plot was never"] * 30  # more than one chunk
     rollout = made._rollout(as_rows(prompts))
     encoded = encode_prompts(toy.tokenizer(), prompts)
     with torch.no_grad():
@@ -132,7 +132,7 @@ def plain_loss(made, rollout):
 def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
     rollout = made._rollout(as_rows(["the film", "a plot", "the plot was never"] * 30))
-    assert len(rollout.tokens) > 32, "it takes more than one chunk"
+    assert len(rollout.tokens) > CHUNK, "it takes more than one chunk"
     with torch.no_grad():  # away from where the rollout was made, so that ratios differ from 1
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

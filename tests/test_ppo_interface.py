@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorWithPa
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.rewards import ProxyReward
-from align_core.sampling import RandomDraw
+from align_core.trainers import ppo
 from align_core.trainers.rollouts import prompts_of
 from tests import toy
 
@@ -204,7 +204,7 @@ def test_a_collator_may_prepare_the_prompts(tmp_path):
 
 
 def episodes(trainer, prompt: str = "the film", count: int = 64):
-    return trainer._episodes([{"prompt": prompt}] * count, RandomDraw(1, count))
+    return trainer._episodes([{"prompt": prompt}] * count, range(count), count, seed=1)
 
 
 def test_what_did_not_end_pays_for_it(tmp_path):
@@ -395,3 +395,16 @@ def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):
         assert torch.equal(ours, theirs)
     for ours, theirs in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_no_more_texts_are_sampled_at_a_time_than_fit_the_device_batch(tmp_path, monkeypatch):
+    sizes, sample = [], ppo.sample
+
+    def noting(policy, prompts, *args, **kwargs):
+        sizes.append(len(prompts.ids))
+        return sample(policy, prompts, *args, **kwargs)
+
+    monkeypatch.setattr(ppo, "sample", noting)
+    settings = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    made(tmp_path, **settings, num_mini_batches=1, total_episodes=8).train()
+    assert sizes == [2, 2, 2, 2]

@@ -11,14 +11,19 @@ import torch
 
 from align_core import catalogue
 from align_core.configs import ConfigError
+from align_core.data import stored_pairs
 from align_core.encoding import encode
 from align_core.preferences import (
     sampled_pairs,
-    stored_pairs,
+    scored_pairs,
+    unlabelled_pairs,
     with_label_noise,
     with_reference_logps,
 )
+from align_core.rewards import ProxyReward
 from tests import toy
+
+TOKENS = toy.tokenizer()
 
 
 class Rated:
@@ -115,6 +120,10 @@ def test_stored_pairs_know_the_references_log_probabilities():
         }
 
 
+def test_pairs_come_from_the_prompts_that_are_covered():
+    assert {pair["prompt"] for pair in drawn(40, covers="a plot".__eq__)} == {"a plot"}
+
+
 def test_progress_counts_up_to_all_pairs():
     told: list[int] = []
     drawn(250, progress=told.append)
@@ -138,6 +147,15 @@ def test_stored_pairs_are_chosen_by_the_seed(pool):
     assert some == stored_pairs("reviews", 20, seed=1)
     assert some != stored_pairs("reviews", 20, seed=2)
     assert sorted(map(str, stored_pairs("reviews", 60, seed=1))) == sorted(map(str, pool))
+
+
+def test_stored_pairs_are_those_of_covered_prompts(pool):
+    found = [pair for pair in pool if pair["prompt"] == "never"]
+    assert 0 < len(found) < 60
+    some = stored_pairs("reviews", len(found), seed=1, covers="never".__eq__)
+    assert sorted(map(str, some)) == sorted(map(str, found))
+    with pytest.raises(ConfigError, match=f"it takes at most the {len(found)} stored pairs"):
+        stored_pairs("reviews", len(found) + 1, seed=1, covers="never".__eq__)
 
 
 def test_a_pool_that_is_too_small_says_so(pool):
@@ -183,3 +201,28 @@ def test_the_seed_decides_the_flips():
     pairs = drawn(40)
     assert with_label_noise(pairs, 0.5, 1) == with_label_noise(pairs, 0.5, 1)
     assert with_label_noise(pairs, 0.5, 1) != with_label_noise(pairs, 0.5, 2)
+
+
+def test_pairs_to_label_are_those_that_the_rater_labels():
+    labelled = drawn(40)
+    pairs = unlabelled_pairs(toy.policy(), toy.tokenizer(), Rated(), 40, 0)
+    parts = ("", "_ended", "_reward")
+    for pair, known in zip(pairs[:5], labelled[:5], strict=True):  # before the rater's dice differ
+        ours = [tuple(pair[side + part] for part in parts) for side in ("first", "second")]
+        assert sorted(map(str, ours)) == sorted(map(str, sides(known)))
+        assert pair["prompt"] == known["prompt"]
+    assert len(pairs) == 40
+    assert set(pairs[0]) == {"prompt"} | {s + p for s in ("first", "second") for p in parts}
+
+
+def test_a_reward_model_reads_a_cut_text_without_an_end():
+    proxy = ProxyReward(toy.reward_model(), toy.tokenizer())
+    pair = {"prompt": "the film", "first": " was good", "second": " was dull"}
+    (whole,) = scored_pairs([{**pair, "first_ended": True, "second_ended": True}], proxy, TOKENS)
+    (cut,) = scored_pairs([{**pair, "first_ended": False, "second_ended": True}], proxy, TOKENS)
+    ids = {ended: encode(TOKENS, "the film", " was good", ended)[1] for ended in (True, False)}
+    assert whole["first_score"] == proxy(["the film"], [""], completion_ids=[ids[True]])[0]
+    assert cut["first_score"] == proxy(["the film"], [""], completion_ids=[ids[False]])[0]
+    assert cut["first_score"] != whole["first_score"]
+    assert cut["second_score"] == whole["second_score"]
+    assert cut["prompt"] == "the film"

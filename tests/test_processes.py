@@ -2,56 +2,142 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
+from transformers import LlamaForCausalLM
 
-from align_core import processes, training
+from align_core import cli, processes, training
 from align_core.configs import ConfigError
+from align_core.encoding import encode_demonstrations
 from align_core.runs import RunDirectory
+from align_core.trainers import sft
+from tests import toy
 
 ROOT = Path(__file__).parents[1]
 
 
-def ended(folder: Path, count: int, batch_size: int) -> tuple[dict, dict]:
-    """Weights and last metrics of `count` processes with so many episodes each."""
-    folder.mkdir()
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    module = ["-m", "tests.fakes.ppo_process", str(folder), str(batch_size)]
-    command = [sys.executable, *(several if count > 1 else []), *module]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+ACCELERATE = ["-m", "accelerate.commands.launch", "--num_processes", "2"]
+FSDP = [*ACCELERATE, "--config_file", "docs/fsdp.yaml", "--main_process_port", "0"]
+DEEPSPEED = [*ACCELERATE, "--config_file", "docs/deepspeed.yaml", "--main_process_port", "0"]
+with_deepspeed = pytest.mark.skipif(
+    find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install deepspeed"
+)
+
+
+def started(launcher: list[str], module: str, *arguments: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *launcher, "-m", module, *arguments]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+
+
+def ended(folder: Path, launcher: list[str], *arguments: str) -> tuple[dict, dict]:
+    """Weights and last metrics of a run of the toy language (tests/fakes/ppo_process.py)."""
+    folder.mkdir()
+    started(launcher, "tests.fakes.ppo_process", str(folder), *arguments)
     with safe_open(folder / "end.safetensors", "pt") as stored:
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         return weights, {k: float(v) for k, v in stored.metadata().items()}
 
 
-def test_two_processes_learn_what_one_learns(tmp_path):
-    """16 episodes a rollout in one process, or 8 in each of two, through Adam's steps and all."""
-    alone, alone_says = ended(tmp_path / "one", 1, 16)
-    together, together_say = ended(tmp_path / "two", 2, 8)
-    for name, weights in alone.items():
-        torch.testing.assert_close(together[name], weights, atol=1e-5, rtol=0, msg=name)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[dict, dict]:
+    """16 episodes a rollout in one process, through twelve of Adam's steps."""
+    return ended(tmp_path_factory.mktemp("alone") / "one", [], "16")
+
+
+def assert_same_end(found: tuple[dict, dict], expected: tuple[dict, dict]) -> None:
+    for name, weights in expected[0].items():
+        torch.testing.assert_close(found[0][name], weights, atol=1e-5, rtol=0, msg=name)
     for name in ("objective/kl", "objective/scores", "loss/value_avg", "val/ratio", "episode"):
-        assert together_say[name] == pytest.approx(alone_says[name], abs=1e-3), name
+        assert found[1][name] == pytest.approx(expected[1][name], abs=1e-3), name
+
+
+def test_two_processes_learn_what_one_learns(tmp_path, alone):
+    """8 episodes of each rollout in each of two."""
+    together = ended(tmp_path / "two", TORCHRUN, "8")
+    assert_same_end(together, alone)
+    assert together[1]["held"] == 1
+
+
+def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, alone):
+    """By accelerate's own file; and cut off after the first rollout, and resumed."""
+    halves = ended(tmp_path / "halves", FSDP, "8", "resumed")
+    assert_same_end(halves, alone)
+    assert 0.4 < halves[1]["held"] < 0.6
+    kept = LlamaForCausalLM.from_pretrained(tmp_path / "halves" / "model")
+    for name, weights in kept.named_parameters():
+        torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
+
+
+@with_deepspeed
+def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path, alone):
+    """DeepSpeed's ZeRO 2, by accelerate's own file; cut off and resumed as well."""
+    halves = ended(tmp_path / "halves", DEEPSPEED, "8", "resumed")
+    assert_same_end(halves, alone)
+    assert halves[1]["held"] == 1 and 0.4 < halves[1]["moments"] < 0.6
+    kept = LlamaForCausalLM.from_pretrained(tmp_path / "halves" / "model")
+    for name, weights in kept.named_parameters():
+        torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "part"),
+    [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
+)
+def test_the_other_methods_resume_in_shards(tmp_path, launcher, part):
+    """tests/fakes/sharded_resume.py: after two steps of four, half a model or its moments each."""
+    started(launcher, "tests.fakes.sharded_resume", str(tmp_path))
+    found = json.loads((tmp_path / "end.json").read_text())
+    assert set(found) == {"sft", "reward", "dpo"}
+    for method, end in found.items():
+        assert end["difference"] < 1e-6, method
+        assert 0.4 < end[part] < 0.6, method
+
+
+def test_a_checkpoint_in_shards_and_a_whole_one_do_not_stand_for_each_other(tmp_path, monkeypatch):
+    """Trainer leaves optimizer.pt, FSDP optimizer.bin or a folder, DeepSpeed global_step4."""
+    run, checkpoint = RunDirectory(tmp_path), tmp_path / "checkpoints" / "checkpoint-4"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
+    (checkpoint / "optimizer.bin").touch()
+    with pytest.raises(ConfigError, match="--resume got .* as this is, with models whole"):
+        training._last_checkpoint(run)
+    monkeypatch.setattr(processes, "SHARDED_BY", "FSDP")
+    assert training._last_checkpoint(run) == checkpoint
+    (checkpoint / "global_step4").mkdir()
+    with pytest.raises(ConfigError, match="with FSDP"):
+        training._last_checkpoint(run)
+    monkeypatch.setattr(processes, "SHARDED_BY", "DeepSpeed")
+    assert training._last_checkpoint(run) == checkpoint
+    (checkpoint / "optimizer.bin").rename(checkpoint / "optimizer.pt")
+    with pytest.raises(ConfigError, match="with DeepSpeed"):
+        training._last_checkpoint(run)
 
 
 def trained(folder: Path, count: int) -> list[dict]:
-    """The metrics of a run from the command line."""
+    """The metrics of a run from the command line, of one process or of those of accelerate."""
     command = ["-m", "align_core", "train", "ppo", "--task", "reviews", "--run-dir", str(folder)]
-    command += ["--steps", "2", "--batch-size", "8", "--eval-every", "2"]
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    command = [sys.executable, *(several if count > 1 else []), *command]
+    command += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
+    command = [sys.executable, *([*ACCELERATE, "--cpu"] if count > 1 else []), *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
     events = RunDirectory.open(folder).events()[0]
     assert [e["status"] for e in events if e["kind"] == "status"] == ["running", "finished"]
     assert (folder / "model" / "model.safetensors").is_file()
+    # Each process of a checkpoint keeps its own state of chance.
+    assert len(list(folder.glob("checkpoints/checkpoint-4/rng_state*"))) == count
     return [event["metrics"] for event in events if event["kind"] == "metrics"]
 
 
@@ -68,3 +154,52 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(processes, "COUNT", 3)
     with pytest.raises(ConfigError, match="--batch-size got 16; it takes a multiple of the 3"):
         training._share(16)
+
+
+def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
+    """With --cpu it starts one, and tells it where all would meet; how many, it keeps to itself."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert not processes.left_alone()
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    assert processes.left_alone()
+    assert cli.main(["train", "ppo", "--task", "reviews"]) == 2
+    assert capsys.readouterr().err == processes.LEFT_ALONE + "\n"
+    monkeypatch.setenv("RANK", "0")
+    assert not processes.left_alone()
+
+
+def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    rows = encode_demonstrations(toy.tokenizer(), [{"prompt": "the film", "completion": " fine"}])
+    with pytest.warns(UserWarning, match="torchrun --nproc-per-node N"):
+        sft.build(toy.policy(), toy.tokenizer(), rows, output_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("asked", "joined"),
+    [
+        (["--num_processes", "2", "--cpu"], True),
+        (["--cpu", "--num-processes=2"], True),
+        (["--num_processes", "2", "--num_machines", "2"], False),
+    ],
+)
+def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
+    """A launcher as accelerate is one; what torchrun would be called with is printed."""
+    alone = "import os; os.execv = lambda _, command: print(*command[1:])\n"
+    alone += "from align_core import processes; processes.start_all()"
+    launcher = "import subprocess, sys\n"
+    launcher += f"sys.exit(subprocess.run([sys.executable, '-c', {alone!r}, 'train']).returncode)"
+    told = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-c", launcher, *asked],
+        cwd=ROOT,
+        env={**os.environ, **told},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if joined:
+        assert done.stdout.split() == [*TORCHRUN, "-c", *alone.split(), "train"]
+    else:
+        assert done.returncode == 1 and processes.LEFT_ALONE in done.stderr

@@ -40,7 +40,7 @@ def scored(model, pad: int) -> list[float]:
     encoded = encode_prompts(tokenizer, PROMPTS)
     tokens, mask = pad_responses(IDS, pad)
     with torch.no_grad():
-        return score(model, encoded.ids, encoded.mask, tokens, mask).tolist()
+        return score(model, encoded, tokens, mask).tolist()
 
 
 @pytest.mark.parametrize("pad", [PAD, END])

@@ -10,7 +10,7 @@ import pytest
 
 from align_core import runs
 from align_core.configs import ConfigError, resolve
-from align_core.runs import RunDirectory, replay, to_line
+from align_core.runs import RunDirectory, replay, to_line, turned
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
 RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
@@ -144,6 +144,18 @@ def test_a_resume_voids_what_was_after_its_step():
         ("metrics", 3),
     ]
     assert kept[-1]["run"] == 2
+
+
+def test_settings_are_as_they_were_turned_last_and_a_resume_voids_what_came_after(config):
+    def change(step, **settings):
+        return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
+
+    begun = config.model_dump()
+    events = [RUNNING, change(2, beta=0.3), change(5, learning_rate=1e-4), change(8, beta=0.1)]
+    assert turned(begun, [RUNNING]) == begun
+    assert turned(begun, events) == begun | {"beta": 0.1, "learning_rate": 1e-4}
+    resume = {"kind": "resume", "step": 2, "seconds": 2.0}
+    assert turned(begun, [*events, resume]) == begun | {"beta": 0.3}
 
 
 def test_status_is_the_last_one_and_a_resumed_run_runs(run):

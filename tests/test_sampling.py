@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from align_core.encoding import encode_prompts
+from align_core.encoding import encode_prompts, pad_responses
 from align_core.objectives import token_logprobs
-from align_core.sampling import FixedDraw, Interrupted, RandomDraw, response_outputs, sample
+from align_core.sampling import (
+    FixedDraw,
+    Interrupted,
+    RandomDraw,
+    final_states,
+    response_outputs,
+    response_states,
+    sample,
+)
 from tests.toy import policy, tokenizer
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]
@@ -31,6 +40,51 @@ def test_kept_logprobs_equal_a_full_forward_pass():
     again = token_logprobs(logits, drawn.tokens) * drawn.mask
     assert drawn.ended.any() and not drawn.ended.all(), "the test needs texts of both kinds"
     torch.testing.assert_close(drawn.logp, again, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_kept_outputs_equal_a_full_forward_pass(temperature):
+    model, prompts = policy(), PROMPTS * 8
+    drawn = drawn_by(
+        model,
+        prompts,
+        RandomDraw(0, len(prompts)),
+        temperature=temperature,
+        keep_logits=True,
+        keep_states=True,
+    )
+    encoded = encode_prompts(tokenizer(), prompts)
+    with torch.no_grad():
+        logits, states = response_outputs(model, encoded, drawn.tokens, drawn.mask, hidden=True)
+    there = drawn.mask.unsqueeze(-1)
+    torch.testing.assert_close(drawn.logits, logits / temperature * there, atol=1e-5, rtol=0)
+    torch.testing.assert_close(drawn.states, states * there, atol=1e-5, rtol=0)
+    assert drawn_by(model, prompts, RandomDraw(0, len(prompts))).logits is None
+
+
+@pytest.mark.parametrize("wider", [0, 20])
+def test_texts_read_together_are_read_as_if_alone(wider):
+    """Prompts and responses of very different lengths, and room for longer ones (`wider`)."""
+    model, prompts = policy(), ["a", "the film", "the plot was never dull . the film was fine ."]
+    rows = [[6, 0], [7, 8, 9, 10, 11, 12, 13, 5, 4, 3], [0]]
+    tokens, mask = pad_responses(rows, 1)
+    tokens, mask = F.pad(tokens, (0, wider), value=1), F.pad(mask, (0, wider))
+    encoded = encode_prompts(tokenizer(), prompts)
+    with torch.no_grad():
+        logits, states = response_outputs(model, encoded, tokens, mask, hidden=True)
+        trunk_states = response_states(model.model, encoded, tokens, mask)
+        final = final_states(model.model, encoded, tokens, mask)
+        for row, (prompt, ids) in enumerate(zip(prompts, rows, strict=True)):
+            before = tokenizer()(prompt)["input_ids"]
+            alone = model(input_ids=torch.tensor([before + ids]), output_hidden_states=True)
+            at = slice(len(before) - 1, len(before) - 1 + len(ids))
+            for found, expected in (
+                (logits[row, : len(ids)], alone.logits[0, at]),
+                (states[row, : len(ids)], alone.hidden_states[-1][0, at]),
+                (trunk_states[row, : len(ids)], alone.hidden_states[-1][0, at]),
+                (final[row], alone.hidden_states[-1][0, -1]),
+            ):
+                torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_mask_covers_the_end_token_and_nothing_after_it():
@@ -63,6 +117,18 @@ def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
     ]
     assert together == parts[0] + parts[1]
     assert together != drawn_by(model, prompts, RandomDraw(6, len(prompts))).ids()
+
+
+def test_the_largest_chance_there_is_still_draws_a_possible_token(monkeypatch):
+    """In float32 cumulative sums end above or below 1, and torch.rand at 1 - 2⁻²⁴ at most."""
+    largest = 1 - 2**-24
+    monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, largest))
+    logits = torch.randn(500, 1024, generator=torch.Generator().manual_seed(0))
+    logits[:, -1] = -torch.inf
+    ends = logits.softmax(-1).cumsum(-1)[:, -1]
+    assert (ends < largest).any() and (ends > 1).any(), "the test needs sums of both kinds"
+    drawn = RandomDraw(0, 500)(logits, torch.arange(500), 0)
+    assert (drawn < 1023).all()
 
 
 @pytest.mark.parametrize("kind", ["random", "fixed"])

@@ -14,7 +14,7 @@ from align_core.encoding import encode_demonstrations, encode_pairs
 from align_core.models import freeze_trunk, new_reward_model, save_model
 from align_core.preferences import with_reference_logps
 from align_core.rewards import ProxyReward
-from align_core.trainers import dpo, reward, sft
+from align_core.trainers import dpo, likelihood, reward, sft
 from align_core.trainers.common import LengthSampler, NonFinite
 from tests import toy
 
@@ -235,6 +235,39 @@ def test_beta_can_change_while_dpo_trains(tmp_path):
 
 def adapter_alone(names: set[str]) -> bool:
     return bool(names) and all("lora" in name or "score" in name for name in names)
+
+
+def summed_logp(model, row, side):
+    ids = row["prompt_ids"] + row[side]
+    with torch.no_grad():
+        logp = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    start = len(row["prompt_ids"])
+    return sum(logp[i - 1, ids[i]].item() for i in range(start, len(ids)))
+
+
+def test_the_loss_of_unlikelihood_is_of_whole_texts(tmp_path):
+    model, rows = toy.policy(), pairs(2)
+    by_hand = [
+        0.5 * summed_logp(model, row, "rejected_ids") - summed_logp(model, row, "chosen_ids")
+        for row in rows
+    ]
+    given = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
+    trainer = likelihood.build(model, toy.tokenizer(), rows, alpha=0.5, **given)
+    trainer.train()
+    assert history(trainer, "loss")[0] == pytest.approx(sum(by_hand) / 2, abs=1e-4)
+
+
+def test_preferred_ft_learns_the_chosen_texts_and_unlikelihood_unlearns_the_others(tmp_path):
+    given = arguments(tmp_path)
+    after = {}
+    for alpha in (0.0, 0.5):
+        trainer = likelihood.build(toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **given)
+        trainer.train()
+        row = pairs(1)[0]
+        after[alpha] = [summed_logp(trainer.model, row, side) for side in likelihood.SIDES]
+    before = [summed_logp(toy.policy(), row, side) for side in likelihood.SIDES]
+    assert after[0.0][0] > before[0] + 1
+    assert after[0.5][0] - after[0.5][1] > after[0.0][0] - after[0.0][1] + 1
 
 
 def test_lora_trains_the_adapter_alone(tmp_path, reward_model):

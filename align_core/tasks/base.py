@@ -76,6 +76,17 @@ class Task(ABC):
             raise ValueError(f"no split {split!r}: there are {', '.join(self.splits)}")
         return list(self.splits[split])
 
+    def covers(self, coverage: str, prompt: str) -> bool:
+        """Whether `coverage`, "all" or groups with commas between, takes the prompt in."""
+        return coverage == "all" or self.group(prompt) in coverage.split(",")
+
+    def sides(self, coverage: str, prompts: Sequence[str]) -> dict[str, list[str]]:
+        """The prompts "covered" and those "uncovered"; {} where all are covered."""
+        sides: dict[str, list[str]] = {} if coverage == "all" else {"covered": [], "uncovered": []}
+        for prompt in prompts if sides else ():
+            sides["covered" if self.covers(coverage, prompt) else "uncovered"].append(prompt)
+        return sides
+
     def parses(self, prompt: str, completion: str) -> bool:
         """Whether prompt + completion is a whole text of the task's grammar, spaced as English is
         and with capitals where sentences start."""

@@ -1,16 +1,21 @@
-"""What trainers share: quiet arguments, a stop before weights are spoilt, batches by length."""
+"""What trainers share: quiet arguments, models in shards, finite steps, batches by length."""
 
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import PrinterCallback
+
+from align_core import processes
+from align_core.sharding import heed_file, held, weights_of, whole
 
 
 class NonFinite(FloatingPointError):
@@ -35,6 +40,23 @@ QUIET = {
 }
 
 
+class ShardedTraining:
+    """Mixed into a Trainer: a model in shards, where accelerate's file asks for it."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        heed_file(self.accelerator)
+        if processes.left_alone():
+            warnings.warn(processes.LEFT_ALONE, stacklevel=2)
+        self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        if not self.is_fsdp_enabled:
+            return super().save_model(output_dir, _internal_call)
+        with whole(self.model):
+            self._save(output_dir, weights_of(self.model))
+
+
 class FiniteTraining:
     """Mixed into a Trainer: NaN or infinity ends the run before the optimiser touches a weight.
 
@@ -47,14 +69,18 @@ class FiniteTraining:
 
     def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         loss = super().training_step(model, inputs, *args, **kwargs)
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        gradients = [held(p.grad) for p in model.parameters() if p.grad is not None]
+        largest = [g.abs().max() for g in gradients if g.numel()]
+        what = None
         if not torch.isfinite(loss):
             what = f"the loss is {loss.item()}"
-        elif not torch.stack([g.abs().max() for g in gradients]).isfinite().all():
+        elif largest and not torch.stack(largest).isfinite().all():
             what = "a gradient is not finite"
-        else:
-            return loss
-        raise NonFinite(what)
+        elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
+            what = "a gradient is not finite"  # seen by the step itself, which is behind us
+        if processes.any_says(self.accelerator, what is not None):
+            raise NonFinite(what or "a gradient of another process is not finite")
+        return loss
 
 
 class LengthSampler(Sampler[int]):

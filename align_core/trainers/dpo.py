@@ -12,10 +12,10 @@ from trl import DPOConfig, DPOTrainer
 
 from align_core.encoding import REFERENCE_LOGPS
 from align_core.models import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
 
 
-class DirectPreferenceTrainer(LengthBatches, FiniteTraining, DPOTrainer):
+class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
     """TRL's DPOTrainer on pairs that are token ids already, and may know the reference's part."""
 
     def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:

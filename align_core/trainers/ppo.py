@@ -10,10 +10,16 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     6. take clipped steps on policy and value, in several epochs of minibatches
     7. move β towards its KL target, and the reference towards the policy, where that is asked for
 
-Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch; the
+Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch. Step
+7 has two moments: β moves with the rollout, whose KL no checkpoint holds, and the reference once
+the rollout has been learnt from, for it follows the policy. Neither is asked in between. The
 optimiser, gradient clipping, callbacks, checkpoints and processes are those of
-`transformers.Trainer`. Arguments, settings and metrics are named as in TRL's last PPO;
-docs/ppo.md says where it differs, and what was left out.
+`transformers.Trainer`. Under FSDP the policy and its values are in shards, and whole in every
+process while a rollout is made: one process may sample more tokens than another.
+
+Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md says where it differs.
+Left out: tables of samples while it trains (`evaluate` and callbacks serve), and reference adapters
+by name (the adapter switched off is the reference).
 """
 
 from __future__ import annotations
@@ -25,17 +31,15 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import PeftConfig, PeftModel, get_peft_model
+from peft import PeftConfig, PeftModel
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.encoding import Prompts, encode_prompts
-from align_core.models import PolicyWithValue, as_reference, lora, move_towards
+from align_core.models import PolicyWithValue, lora, move_towards, with_adapters
 from align_core.objectives import (
     adapted_kl_coef,
-    entropy,
-    exact_kl,
     gae,
     kl_estimate,
     masked_mean,
@@ -46,14 +50,23 @@ from align_core.objectives import (
     token_rewards,
 )
 from align_core.rewards import Reward, as_score
-from align_core.sampling import RandomDraw, Responses, by_length, response_outputs, sample
-from align_core.trainers.common import QUIET, FiniteTraining
+from align_core.sampling import RandomDraw, by_length, sample
+from align_core.sharding import whole
+from align_core.trainers.common import QUIET, FiniteTraining, ShardedTraining
 from align_core.trainers.ppo_checkpoints import PPOCheckpoints
 from align_core.trainers.ppo_config import PPOConfig
-from align_core.trainers.rollouts import Batch, Episodes, RolloutBatches, prompts_of
+from align_core.trainers.ppo_metrics import PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.rollouts import (
+    Batch,
+    Episodes,
+    RolloutBatches,
+    columns_of,
+    prompts_of,
+    reference_and_values,
+)
 
 
-class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
+class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer):
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
@@ -93,11 +106,7 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
                 "ref_model is model itself; it takes None for a copy, or another model"
             )
         if peft_config is not None:
-            if value_model is not None:
-                of_values = copy.deepcopy(peft_config)
-                of_values.task_type = "SEQ_CLS"
-                value_model = get_peft_model(value_model, of_values)
-            model = get_peft_model(model, peft_config)
+            model, value_model = with_adapters(model, value_model, peft_config)
         if args.sync_ref_model and isinstance(model, PeftModel):
             raise ValueError("sync_ref_model: a reference cannot follow a policy with an adapter")
         if ref_model is None and not isinstance(model, PeftModel):
@@ -120,10 +129,6 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise ValueError(
-                "PPO runs in several processes with whole models: no FSDP, no DeepSpeed"
-            )
 
     def get_train_dataloader(self) -> DataLoader:
         """Each batch is the rows of a whole rollout; it comes once for every piece of it."""
@@ -141,6 +146,8 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         return DataLoader(range(len(self.train_dataset)), batch_sampler=batches, collate_fn=list)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
+        # The loader gives a rollout's rows once for every piece of it (`get_train_dataloader`). The
+        # first time they make the rollout; then they are ignored, and its pieces handed out.
         if not self._waiting:
             if self.state.global_step:
                 self._move_reference()
@@ -151,14 +158,10 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         """Steps 1 to 5; each process samples its share, and all learn from the whole."""
         args = self.args
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        share, size = len(rows) // processes, args.per_device_train_batch_size
+        share, pad_id = len(rows) // processes, self.processing_class.pad_token_id
         mine = range(process * share, (process + 1) * share)
-        parts = [
-            self._episodes(rows[i : i + size], RandomDraw(self._rollout_seed(), len(rows), i))
-            for i in mine[::size]
-        ]
-        episodes = Episodes.joined(parts, self.processing_class.pad_token_id)
-        episodes = episodes.gathered(self.accelerator, self.processing_class.pad_token_id)
+        episodes = self._episodes(rows, mine, args.sampling_batch_size, self._rollout_seed())
+        episodes = episodes.gathered(self.accelerator, pad_id)
         mask = episodes.mask
 
         # 4. Pay −β·KL at every token and the score at the last one.
@@ -172,33 +175,31 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         if args.whiten_advantages:
             advantages = masked_whiten(advantages, mask)
 
-        non_score = -self.beta * estimate.sum(1)
-        self._note(
-            {
-                "objective/kl": episodes.kl.mean(),
-                "objective/kl_estimate": estimate.sum(1).mean(),
-                "objective/kl_coef": torch.tensor(self.beta),
-                "objective/entropy": episodes.entropy.mean(),
-                "objective/scores": episodes.scores.mean(),
-                "objective/non_score_reward": non_score.mean(),
-                "objective/rlhf_reward": (episodes.scores + non_score).mean(),
-                "val/num_eos_tokens": episodes.ended.float().sum(),
-            }
-        )
-        # 7. Move β towards its KL target, for the next rollout.
+        self._note(rollout_metrics(episodes, estimate, self.beta))
+
+        # 7. Move β towards its KL target, for the next rollout; the reference: `_move_reference`.
         if args.kl_target is not None:
             kl, horizon = episodes.kl.mean().item(), args.kl_horizon
             self.beta = adapted_kl_coef(self.beta, kl, args.kl_target, len(rows) / horizon)
         return Batch(
-            Prompts(episodes.prompt_ids, episodes.prompt_mask),
-            *(episodes.tokens, mask, episodes.logp, episodes.values, advantages, returns),
+            prompts=Prompts(episodes.prompt_ids, episodes.prompt_mask),
+            tokens=episodes.tokens,
+            mask=mask,
+            logp=episodes.logp,
+            values=episodes.values,
+            advantages=advantages,
+            returns=returns,
         )
 
     @torch.no_grad()
-    def _episodes(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
-        """Steps 1 to 3, in the precision of step 6."""
-        with self.compute_loss_context_manager():
-            return self._sampled(rows, draw)
+    def _episodes(self, rows: list[dict[str, Any]], mine: range, size: int, seed: int) -> Episodes:
+        """Steps 1 to 3 for some of `rows`, `size` at a time, in the precision of step 6."""
+        with self.compute_loss_context_manager(), whole(self.model):
+            parts = [
+                self._sampled(rows[i : i + size], RandomDraw(seed, len(rows), i))
+                for i in mine[::size]
+            ]
+        return Episodes.joined(parts, self.processing_class.pad_token_id)
 
     def _sampled(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
         args, tokenizer = self.args, self.processing_class
@@ -212,45 +213,37 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
             encoded,
             draw,
             max_new_tokens=args.response_length,
-            end_id=self._end_id,
+            end_id=args.end_id(tokenizer.eos_token_id),
             pad_id=tokenizer.pad_token_id,
             temperature=args.temperature,
+            keep_logits=True,
+            keep_states=self.model.value_model is None,
         )
 
         # 2. Score the responses.
-        columns = {name: [row[name] for row in rows] for name in rows[0] if name not in _READ}
-        columns["trainer_state"] = self.state
+        columns = {**columns_of(rows), "trainer_state": self.state}
         scores = torch.tensor(self.score(prompts, responses.ids(), columns))
         scores = scores.to(responses.logp.device)
         if args.missing_eos_penalty is not None:
             scores = scores - args.missing_eos_penalty * ~responses.ended
 
         # 3. Ask the reference for its log-probabilities, and the value model for its values.
-        ref_logp, values, kl, entropies = self._reread(encoded, responses)
-        return Episodes(
-            *(encoded.ids, encoded.mask, responses.tokens, responses.mask, responses.logp),
-            *(ref_logp, values, scores, responses.ended, kl.sum(1), entropies.sum(1)),
+        ref_logp, values, kl, entropies = reference_and_values(
+            self.model, self.reference, encoded, responses, args.temperature
         )
-
-    def _reread(
-        self, prompts: Prompts, responses: Responses
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The reference's log-probs, the values, the exact KL and the entropy at each token, all
-        [B, T] and 0 outside the mask."""
-        found = [torch.zeros_like(responses.logp) for _ in range(4)]
-        for rows in by_length(responses.mask):
-            part = responses[rows]
-            batch = prompts[rows], part.tokens, part.mask
-            logits, values = self.model(*batch)
-            logits = logits / self.args.temperature
-            reference, reference_mode = as_reference(self.policy, self.reference)
-            with reference_mode:
-                ref_logits = response_outputs(reference, *batch)[0] / self.args.temperature
-            ref_logp = token_logprobs(ref_logits, part.tokens)
-            columns = ref_logp, values, exact_kl(logits, ref_logits).float(), entropy(logits)
-            for whole, column in zip(found, columns, strict=True):
-                whole[rows, : part.tokens.shape[1]] = column * part.mask
-        return tuple(found)
+        return Episodes(
+            prompt_ids=encoded.ids,
+            prompt_mask=encoded.mask,
+            tokens=responses.tokens,
+            mask=responses.mask,
+            logp=responses.logp,
+            ref_logp=ref_logp,
+            values=values,
+            scores=scores,
+            ended=responses.ended,
+            kl=kl.sum(1),
+            entropy=entropies.sum(1),
+        )
 
     def _pieces(self, rollout: Batch) -> list[Batch]:
         """This process's part of every minibatch of every epoch, in pieces for accumulation."""
@@ -274,7 +267,7 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         """6. The clipped losses of policy and value, mean over the minibatch's tokens; a scalar."""
         args = self.args
         loss, means = 0.0, defaultdict(float)
-        for rows in by_length(inputs.mask):
+        for rows in by_length(inputs.prompts, inputs.mask):
             batch = inputs[rows]
             share = inputs.weight * batch.mask.sum() / inputs.mask.sum()
             logits, values = model(batch.prompts, batch.tokens, batch.mask)
@@ -288,31 +281,21 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
             )
             losses = policy_losses + args.vf_coef * value_losses
             loss += share * masked_mean(losses, batch.mask)
-
-            with torch.no_grad():
-                log_ratio = (logp - batch.logp) * batch.mask
-                ratio = log_ratio.exp()
-                columns = {
-                    "policy/approxkl_avg": 0.5 * log_ratio**2,
-                    "policy/clipfrac_avg": policy_clipped.float(),
-                    "policy/entropy_avg": entropy(logits),
-                    "loss/policy_avg": policy_losses,
-                    "loss/value_avg": value_losses,
-                    "val/clipfrac_avg": value_clipped.float(),
-                    "val/ratio": ratio,
-                    "val/ratio_var": (ratio - 1) ** 2,
-                }
-                for name, column in columns.items():
-                    means[name] += share * masked_mean(column, batch.mask)
+            noted = step_metrics(
+                batch, logits, logp, policy_losses, policy_clipped, value_losses, value_clipped
+            )
+            for name, mean in noted.items():
+                means[name] += share * mean
         self._note(means)
         return loss
 
     def _move_reference(self) -> None:
-        """7. Move the reference towards the policy, every so many rollouts."""
+        """7. Move the reference towards the policy that the last rollout made, every so many."""
         args = self.args
         rollout = self.state.global_step // args.updates_per_rollout
         if args.sync_ref_model and rollout % args.ref_model_sync_steps == 0:
-            move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
+            with whole(self.model):
+                move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
 
     def evaluate(
         self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval", **_: Any
@@ -320,59 +303,20 @@ class PPOTrainer(PPOCheckpoints, FiniteTraining, Trainer):
         """Mean score and KL of one response to each prompt, the same chance every time."""
         rows = list(eval_dataset if eval_dataset is not None else self.eval_dataset)
         size = self.args.per_device_eval_batch_size
-        parts = [
-            self._episodes(rows[i : i + size], RandomDraw(self.args.seed, len(rows), i))
-            for i in range(0, len(rows), size)
-        ]
+        episodes = self._episodes(rows, range(len(rows)), size, self.args.seed)
         metrics = {
-            f"{metric_key_prefix}_objective/scores": torch.cat([p.scores for p in parts]),
-            f"{metric_key_prefix}_objective/kl": torch.cat([p.kl for p in parts]),
+            f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
+            f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
         }
-        metrics = {name: values.mean().item() for name, values in metrics.items()}
         Trainer.log(self, metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
 
-    @property
-    def _end_id(self) -> int:
-        """The token that ends a response; one that no token is where none does."""
-        if self.args.stop_token_id is not None:
-            return self.args.stop_token_id
-        return self.processing_class.eos_token_id if self.args.stop_token == "eos" else -1
-
     def _rollout_seed(self) -> int:
         """Differs for each rollout, and is known without its history: a resumed run agrees."""
         return self.args.seed * 1_000_003 + self.state.global_step
-
-    def _note(self, metrics: dict[str, Tensor]) -> None:
-        for name, value in metrics.items():
-            self._metrics[name].append(float(value))
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the means since the last log, over all processes."""
-        means = torch.tensor([sum(seen) / len(seen) for seen in self._metrics.values()])
-        if len(means):
-            means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
-            rollouts = -(-self.state.global_step // self.args.updates_per_rollout)
-            episodes = rollouts * self.args.local_episodes * self.accelerator.num_processes
-            logs = {**logs, **dict(zip(self._metrics, means, strict=True)), "episode": episodes}
-        self._metrics.clear()
-        super().log(logs, start_time)
-
-
-# Columns that are read here, or whose names a reward function is called with anyway.
-_READ = {
-    "prompt",
-    "prompts",
-    "completion",
-    "completions",
-    "completion_ids",
-    "input_ids",
-    "attention_mask",
-    "trainer_state",
-}
 
 
 def build(
@@ -388,12 +332,12 @@ def build(
 ) -> PPOTrainer:
     """`prompts` has the column prompt; `reference` is None with LoRA: the adapter switched off."""
     return PPOTrainer(
-        PPOConfig(**{**QUIET, **arguments}),
-        tokenizer,
-        model,
-        reference,
-        reward,
-        prompts,
-        value_model,
+        args=PPOConfig(**{**QUIET, **arguments}),
+        processing_class=tokenizer,
+        model=model,
+        ref_model=reference,
+        reward_model=reward,
+        train_dataset=prompts,
+        value_model=value_model,
         peft_config=lora(lora_r, "CAUSAL_LM"),
     )

@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from align_core.sharding import held, share, weights_of, whole
+
 CHECKPOINT = "ppo.safetensors"
 
 
@@ -22,13 +24,14 @@ class PPOCheckpoints:
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the policy and its tokenizer; into a checkpoint, also all that training moves."""
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or self.args.output_dir)
-        self.policy.save_pretrained(folder)
-        self.processing_class.save_pretrained(folder)
-        if _internal_call:
-            save_file(self._moving(), folder / CHECKPOINT, {"beta": repr(self.beta)})
+        with whole(self.model):
+            if not self.args.should_save:
+                return
+            folder = Path(output_dir or self.args.output_dir)
+            self.policy.save_pretrained(folder, state_dict=weights_of(self.policy))
+            self.processing_class.save_pretrained(folder)
+            if _internal_call:
+                save_file(self._moving(), folder / CHECKPOINT, {"beta": repr(self.beta)})
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if int(resume_from_checkpoint.rsplit("-", 1)[1]) % self.args.updates_per_rollout:
@@ -36,7 +39,12 @@ class PPOCheckpoints:
         with safe_open(Path(resume_from_checkpoint) / CHECKPOINT, "pt") as stored, torch.no_grad():
             self.beta = float(stored.metadata()["beta"])
             for name, weights in self._moving().items():
-                weights.copy_(stored.get_tensor(name))
+                held(weights).copy_(share(stored.get_tensor(name), weights))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None and self.is_deepspeed_enabled:
+            self._load_from_checkpoint(checkpoint)  # as Trainer does not, once DeepSpeed has read
 
     def _moving(self) -> dict[str, Tensor]:
         """The weights that change: trained ones, and those of a reference that follows."""

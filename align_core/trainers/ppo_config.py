@@ -14,7 +14,7 @@ ELSEWHERE = {
     "local_rollout_forward_batch_size": "per_device_train_batch_size, with which it also samples",
     "num_sample_generations": "eval_strategy with an eval_dataset, or a callback",
     "dataset_num_proc": "nothing: prompts are encoded when they are met",
-    "ds3_gather_for_generation": "nothing: there is no DeepSpeed here",
+    "ds3_gather_for_generation": "nothing: ZeRO 3 is not taken, and FSDP gathers before a rollout",
     "sft_model_path": "the argument model of PPOTrainer",
     "reward_model_path": "the argument reward_model of PPOTrainer",
     "model_adapter_name": "the argument peft_config of PPOTrainer",
@@ -131,10 +131,17 @@ class PPOConfig(TrainingArguments):
         """Optimiser steps made from one rollout."""
         return self.num_ppo_epochs * self.num_mini_batches
 
+    def end_id(self, eos_token_id: int) -> int:
+        """The token that ends a response; one that no token is where none does."""
+        if self.stop_token_id is not None:
+            return self.stop_token_id
+        return eos_token_id if self.stop_token == "eos" else -1
+
     def counted_in_updates(self, prompts: int) -> PPOConfig:
         """These settings as Trainer counts: in optimiser steps, and in pieces of a minibatch.
 
-        A minibatch larger than `per_device_train_batch_size` is learnt from in equal pieces.
+        A minibatch larger than `per_device_train_batch_size` is learnt from in equal pieces; texts
+        are sampled that many at a time (`sampling_batch_size`).
         `prompts` is the number of rows that `num_train_epochs` counts.
         """
         counted, minibatch = copy.copy(self), self.local_episodes // self.num_mini_batches
@@ -144,6 +151,7 @@ class PPOConfig(TrainingArguments):
             if minibatch % pieces == 0 and minibatch // pieces <= self.per_device_train_batch_size
         )
         pieces = counted.gradient_accumulation_steps
+        counted.sampling_batch_size = self.per_device_train_batch_size
         counted.per_device_train_batch_size = self.local_episodes // pieces
         if self.max_steps <= 0:
             episodes = self.total_episodes or math.ceil(self.num_train_epochs * prompts)

@@ -7,10 +7,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
 from align_core.models import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
 
 
-class BradleyTerryTrainer(LengthBatches, FiniteTraining, RewardTrainer):
+class BradleyTerryTrainer(LengthBatches, ShardedTraining, FiniteTraining, RewardTrainer):
     """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
 
 

@@ -10,8 +10,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 
 from align_core.encoding import Prompt, Prompts
+from align_core.models import PolicyWithValue, as_reference
+from align_core.objectives import entropy, exact_kl, token_logprobs
+from align_core.sampling import Responses, by_length, response_outputs
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Batch:
         """Some episodes, cut to the longest of their responses."""
         length = int(self.mask[rows].sum(1).max())
         names = ("tokens", "mask", "logp", "values", "advantages", "returns")
-        return Batch(self.prompts[rows], *(getattr(self, name)[rows, :length] for name in names))
+        cut = {name: getattr(self, name)[rows, :length] for name in names}
+        return Batch(prompts=self.prompts[rows], **cut)
 
     def pieces(
         self, minibatches: int, size: int, process: int, processes: int, generator: torch.Generator
@@ -147,3 +152,46 @@ def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> list[Prompt]:
         real = torch.as_tensor(row.get("attention_mask", torch.ones_like(ids))).bool()
         found.append(ids[real].tolist())
     return found
+
+
+# Columns that are read here, or whose names a reward function is called with anyway.
+_READ = {
+    "prompt",
+    "prompts",
+    "completion",
+    "completions",
+    "completion_ids",
+    "input_ids",
+    "attention_mask",
+    "trainer_state",
+}
+
+
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, list]:
+    """The other columns of some rows, for reward functions."""
+    return {name: [row[name] for row in rows] for name in rows[0] if name not in _READ}
+
+
+def reference_and_values(
+    model: PolicyWithValue,
+    reference: PreTrainedModel | None,
+    prompts: Prompts,
+    responses: Responses,
+    temperature: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The reference's log-probs, the values, the exact KL and the entropy at each token, all
+    [B, T] and 0 outside the mask. What the policy said of them came with the responses."""
+    found = [torch.zeros_like(responses.logp) for _ in range(4)]
+    for rows in by_length(prompts, responses.mask):
+        part = responses[rows]
+        batch = prompts[rows], part.tokens, part.mask
+        values = model.values(*batch, part.states)
+        asked, reference_mode = as_reference(model.policy, reference)
+        with reference_mode:
+            ref_logits = response_outputs(asked, *batch)[0] / temperature
+        ref_logp = token_logprobs(ref_logits, part.tokens)
+        kl = exact_kl(part.logits, ref_logits).float()
+        columns = ref_logp, values, kl, entropy(part.logits)
+        for whole, column in zip(found, columns, strict=True):
+            whole[rows, : part.tokens.shape[1]] = column * part.mask
+    return tuple(found)

@@ -7,10 +7,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from align_core.models import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
 
 
-class SupervisedTrainer(LengthBatches, FiniteTraining, SFTTrainer):
+class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, SFTTrainer):
     """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
 
 

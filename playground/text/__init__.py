@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+# Language -> where its page is, below the address of the app.
+LANGUAGES = {"en": "", "zh": "zh"}
+
 
 def load(language: str = "en") -> dict[str, Any]:
     """The catalogue of `language`, as nested dictionaries of strings.

@@ -1,66 +1,175 @@
-"""The Train view: settings on the left; status, live curves and texts on the right."""
+"""The Train view: settings on the left; status, frontier, live curves and texts on the right."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from align_core.client import Client
 from align_core.configs import METHODS, TASK_NAMES
-from playground import charts
-from playground.steering import FIRST_METHOD, FIRST_TASK, NUMBERS, Steering
+from playground import charts, links, presets, targets
+from playground.line import Line
+from playground.parts import PLOTLY_HEAD, part
+from playground.patience import Patience
+from playground.steering import (
+    ADVANCED,
+    FIRST_METHOD,
+    FIRST_TASK,
+    NUMBERS,
+    PACES,
+    PREFERENCES,
+    SETTINGS,
+    Steering,
+)
+from playground.views.choices import coverage, pair_source, whiten_advantages
+from playground.who import by_visitor
 
-_SCRIPTS = Path(__file__).parents[1]
-_LIVE = """
-<p class="line"><span class="state" role="status"></span> <span class="progress"></span>
-<span class="settings"></span></p>
-<div class="bar"><div></div></div>
-<p class="told"></p>
+# The last of what a handler gets is the run that the page shows.
+_WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"
+_BETA = """
+<label class="label"></label>
+<div class="scale">
+  <input type="range" min="0" max="1" step="any"><input type="number" step="any">
+</div>
+<label class="zero"><input type="checkbox"> <span></span></label>
+<p class="info"></p>
 """
+_LIVE = """
+<p class="line"><span class="state" role="status"></span> <span class="whose"></span>
+<span class="progress"></span>
+<span class="settings"></span> <button type="button" class="newest"></button></p>
+<div class="timeline"><div class="bar"><div></div></div>
+  <input type="range" min="0" step="1" disabled></div>
+<p class="told"></p>
+<ul class="story"></ul>
+"""
+_VISIT = """
+<p class="line" role="status" hidden></p>
+<button type="button" class="watch" hidden></button>
+<label class="share" hidden><input type="checkbox"> <span></span></label>
+<p class="presents" role="status" hidden></p>
+<p class="limit" hidden></p>
+"""
+_FOLD = "<button type='button' aria-expanded='false'></button>"
+_FRONTIER = """
+<section class="chart">
+  <header><h2></h2><button type="button" class="help">?</button></header>
+  <div class="values">
+    <span class="value target" hidden><i></i><span class="name"></span><strong></strong></span>
+    <span class="value policy" hidden><i></i><span class="name"></span><strong></strong></span>
+  </div>
+  <div class="plot" role="img"></div>
+</section>
+"""
+_CHARTS = "<div class='charts'></div>"
 _SAMPLES = """
 <div class="samples" data-empty="true">
-  <div class="heads"><h2 class="reference"></h2>
-    <h2><span class="policy"></span> <span class="step"></span></h2></div>
+  <div class="heads"><h2><span class="reference"></span></h2>
+    <h2><span class="policy"></span> <span class="step"></span></h2>
+    <h2><span class="optimum"></span> <span class="beta"></span></h2></div>
   <p class="none"></p>
   <ol class="rows"></ol>
   <footer><button type="button" class="more" hidden></button>
-    <p class="scale"><b>−4</b><i></i><b>+4</b> <span></span></p></footer>
+    <p class="scale"><b>−2</b><i></i><b>+2</b> <span class="tokens"></span></p>
+    <p class="scale"><b>−4</b><i></i><b>+4</b> <span class="rewards"></span></p></footer>
 </div>
 """
 
 
-def build(page: gr.Blocks, client: Client, words: dict[str, Any]) -> None:
-    """Lay the view out in `page`, which is being built, and wire it to `client`."""
-    steering = Steering(client, words)
+def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) -> list[gr.Component]:
+    """Lay the view out in `page`, which is being built, and wire it to `client` and its `line`.
 
-    def delta(cursor: dict[str, Any]) -> dict[str, Any]:  # Gradio marks it, which no method allows
-        return steering.delta(cursor)
+    Returns what holds the task, the method and the SETTINGS.
+    """
+    steering = Steering(client, words, line)
+    known = partial(by_visitor, line.visitors)
+    patience = Patience(steering.has_news)
+    followed = known("delta", steering.followed)
 
+    def restore(request: gr.Request) -> list[Any]:
+        visitor = line.visitors.behind(request.cookies)
+        return steering.restore(links.read(request.query_params), visitor=visitor)
+
+    # Gradio marks what it serves, which no method allows.
+    def enter(request: gr.Request, key: Any) -> bool:
+        visitor = line.visitors.behind(request.cookies)
+        return line.visitors.enter(visitor, key, request.client.host)
+
+    async def delta(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
+        run, offset = cursor.get("run"), cursor.get("offset")
+        if isinstance(run, str) and isinstance(offset, int):
+            await patience.until_past((run, offset))
+        return await asyncio.to_thread(followed, request, cursor)
+
+    def curves(name: str, drawn: dict[str, Any]) -> None:
+        part(
+            name,
+            _CHARTS,
+            "plotting",
+            "charts",
+            words=words["charts"],
+            charts=drawn,
+            head=PLOTLY_HEAD,
+        )
+
+    first = {"task": FIRST_TASK, "method": FIRST_METHOD}
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
-            choices, explanations, numbers = _settings(steering, words)
-            complaints = _part("complaints", "<ul></ul>", value=[], fields=list(NUMBERS))
-            buttons = _buttons(words["controls"])
+            choices, explanations, settings = _settings(steering, words)
+            complaints = part(
+                "complaints", "<ul></ul>", "complaints", value=[], fields=list(SETTINGS)
+            )
+            buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
+            part(
+                "visit",
+                _VISIT,
+                "visit",
+                server_functions=[known("share", steering.share), enter],
+                words=words["visitors"],
+                limit=line.time_limit,
+            )
+            part("fold", _FOLD, "fold", words=words["controls"])
+            pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
-            live = _part(
+            preset = presets.strip(steering.recordings, words["presets"])
+            live = part(
                 "live",
                 _LIVE,
+                "following",
+                "live",
                 value={"run": None},
                 server_functions=[delta],
-                words={name: words[name] for name in ("status", "methods", "tasks")},
+                words={
+                    name: words[name]
+                    for name in ("status", "methods", "tasks", "presets", "visitors")
+                },
             )
-            _part(
-                "charts",
-                "<div class='charts'></div>",
-                words=words["charts"],
-                charts=charts.CHARTS,
-                method=FIRST_METHOD,
-                head=f'<script src="gradio_api/file={charts.PLOTLY}"></script>',
+            with gr.Row(elem_id="pictures"):
+                picture = part(
+                    "frontier",
+                    _FRONTIER,
+                    "newest",
+                    "plotting",
+                    "trade",
+                    "frontier",
+                    value=first,
+                    server_functions=[targets.frontier, targets.target],
+                    words=words["frontier"],
+                    head=PLOTLY_HEAD,
+                )
+                curves("charts", charts.CHARTS)
+            part(
+                "samples",
+                _SAMPLES,
+                "shading",
+                "samples",
+                words=words["samples"],
+                shading=words["shading"] | words["samples"],
             )
-            _part("samples", _SAMPLES, words=words["samples"])
+            curves("own", charts.OWN)
 
     # Steering waits behind nobody's queued events, and lays no veil over what it updates.
     at_once: dict[str, Any] = {
@@ -68,64 +177,104 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any]) -> None:
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    settings = [*explanations, *numbers]
-    page.load(steering.restore, None, [*choices, *settings], **at_once)
-    for choice in choices:
-        choice.input(steering.choose, choices, settings, **at_once)
-    buttons["run"].click(steering.start, [*choices, *numbers], [live, complaints], **at_once)
+    told = [*explanations, *settings.values(), picture]
+    asked = [*choices, *settings.values()]
+    loaded = page.load(restore, None, [*choices, *told], **at_once)
+    chosen = [choice.input(steering.choose, choices, told, **at_once) for choice in choices]
+    played = preset.select(known("play", steering.play), preset, [live, *choices, *told], **at_once)
+    for settled in (loaded, played, *chosen):
+        settled.then(steering.needed, [pace, *asked], buttons["run"], **at_once)
+    for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
+        settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **at_once)
+    start, leave = known("start", steering.start), known("leave", steering.leave)
+    for name in ("run", "queue"):
+        buttons[name].click(start, [pace, *asked], [live, complaints], **at_once)
+    buttons["leave"].click(leave, **at_once)
+    to_shown = {**at_once, "js": _WITH_SHOWN}
+    pace.input(known("slow", steering.slow), [pace, live], **to_shown)
+    pace.input(steering.needed, [pace, *asked], buttons["run"], **at_once)
     for name in ("pause", "resume", "step", "stop"):
-        buttons[name].click(partial(steering.command, name), **at_once)
+        buttons[name].click(known(name, partial(steering.command, name)), live, **to_shown)
+    rate = settings["learning_rate"]
+    for field, turned in (
+        ("beta", settings["beta"].release),
+        ("learning_rate", rate.submit),
+        ("learning_rate", rate.blur),
+    ):
+        told_by = [*choices, settings[field], live]
+        turned(known("turn", partial(steering.turn, field)), told_by, complaints, **to_shown)
+    return asked
 
 
 def _settings(
     steering: Steering, words: dict[str, Any]
-) -> tuple[list[gr.Radio], list[gr.HTML], list[gr.Number]]:
-    """The two choices, the explanation under each, and the numbers."""
+) -> tuple[list[gr.Radio], list[gr.HTML], dict[str, Any]]:
+    """The two choices, the explanation under each, and every setting by its name."""
     labels = words["controls"]
-    told_task, told_method, beta, *others = steering.choose(FIRST_TASK, FIRST_METHOD)
-    choices, explanations = [], []
-    for field, names, first, told in (
+    told_task, told_method, beta, *others, _ = steering.choose(FIRST_TASK, FIRST_METHOD)
+    first = dict(zip(SETTINGS[1:], others, strict=True))
+    choices, explanations, settings = [], [], {}
+    for field, names, value, told in (
         ("task", TASK_NAMES, FIRST_TASK, told_task),
         ("method", METHODS, FIRST_METHOD, told_method),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]
         choices.append(
-            gr.Radio(options, value=first, label=labels[field], elem_id=f"field-{field}")
+            gr.Radio(options, value=value, label=labels[field], elem_id=f"field-{field}")
         )
         explanations.append(gr.HTML(told, elem_classes="explanation"))
-    with gr.Row(elem_id="numbers"):
-        numbers = [
-            gr.Number(
-                value,
-                label=labels[field],
-                info=labels.get(f"{field}_info"),
-                step=0.05 if field == "beta" else 1,
-                min_width=60,
-                elem_id=f"field-{field}",
-            )
-            for field, value in zip(NUMBERS, (beta["value"], *others), strict=True)
-        ]
-    return choices, explanations, numbers
+    settings["beta"] = part(
+        "field-beta",
+        _BETA,
+        "beta",
+        value=beta["value"],
+        zero=beta["zero"],
+        range=targets.BETAS,
+        words=labels,
+    )
+
+    def number(field: str) -> gr.Number:
+        return gr.Number(
+            first[field]["value"],
+            visible=first[field]["visible"],
+            label=labels[field],
+            min_width=60,
+            elem_id=f"field-{field}",
+        )
+
+    with gr.Row(elem_id="numbers", elem_classes="numbers"):
+        settings |= {field: number(field) for field in NUMBERS}
+    with gr.Row(elem_id="preferences", elem_classes="numbers"):
+        settings |= {field: number(field) for field in PREFERENCES}
+        settings["coverage"] = coverage(first, words)
+    with (
+        gr.Accordion(labels["advanced"], open=False, elem_id="advanced"),
+        gr.Row(elem_classes="numbers"),
+    ):
+        settings |= {field: number(field) for field in ADVANCED}
+        settings["reward_model"] = gr.Radio(
+            first["reward_model"]["choices"],
+            value=first["reward_model"]["value"],
+            visible=first["reward_model"]["visible"],
+            label=labels["reward_model"],
+            elem_id="field-reward_model",
+        )
+        settings["pair_source"] = pair_source(first, words)
+        settings["whiten_advantages"] = whiten_advantages(first, words)
+    return choices, explanations, settings
 
 
-def _buttons(labels: dict[str, str]) -> dict[str, gr.Button]:
+def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
     """All of them: which are to be seen is a matter of the run's status, and of style.css."""
     with gr.Row(elem_id="buttons"):
         return {
             name: gr.Button(
                 labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"
             )
-            for name in ("run", "pause", "resume", "step", "stop")
+            for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
         }
 
 
-def _part(name: str, template: str, **props: Any) -> gr.HTML:
-    """A part of the page that its own script draws, from data and never from templates."""
-    script = (_SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
-    return gr.HTML(
-        html_template=template,
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=name,
-        **props,
-    )
+def _pace(labels: dict[str, Any]) -> gr.Radio:
+    paces = list(zip(labels["paces"], PACES, strict=True))
+    return gr.Radio(paces, value=PACES[0], label=labels["pace"], elem_id="field-pace")

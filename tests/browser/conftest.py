@@ -16,12 +16,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from align_core.client import Client
 from playground import app
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--headless",
@@ -33,6 +34,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -59,16 +61,20 @@ def visit(chromium):
     def open_page(url, **settings):
         contexts.append(chromium.new_context(**settings))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(url)
         page.wait_for_selector("#charts .js-plotly-plot")
         return page
 
+    def leave():
+        while contexts:
+            contexts.pop().close()
+
+    open_page.leave = leave  # before the server does, or a page asks one that is gone
     yield open_page
-    for context in contexts:
-        context.close()
+    leave()
     assert not outside, "requests left the machine"
     assert not broken, "scripts of the page failed"
 
@@ -83,17 +89,30 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def address(client):
-    """The page on the scripted worker."""
-    page = app.build(client)
-    options = app.launch_options() | {"server_port": None, "quiet": True}
-    _, address, _ = page.launch(**options, prevent_thread_lock=True)
-    yield address
-    page.close()
+def serve(visit):
+    """serve(client) is the address of a page on the runs of `client`."""
+    pages = []
+
+    def launch(client):
+        pages.append(app.build(client))
+        options = app.launch_options() | {"server_port": None}
+        _, address, _ = pages[-1].launch(**options, prevent_thread_lock=True)
+        return address
+
+    yield launch
+    visit.leave()
+    for page in pages:
+        page.close()
 
 
 @pytest.fixture
-def real_app(tmp_path):
+def address(client, serve):
+    """The page on the scripted worker."""
+    return serve(client)
+
+
+@pytest.fixture
+def real_app(tmp_path, visit):
     """The whole playground as a visitor gets it: app.py, the embedded models, the real worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -106,6 +125,7 @@ def real_app(tmp_path):
         wait_for(address, process)
         yield address, runs
     finally:
+        visit.leave()
         process.terminate()
         process.wait(30)
 

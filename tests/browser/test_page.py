@@ -6,11 +6,15 @@ import os
 import signal
 import time
 
+import pytest
+from playwright.sync_api import expect
+
 from align_core.configs import resolve
-from playground import text
+from playground import targets, text
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
+LONG = 2000  # steps: a run that does not end by itself while it is looked at
 POINTS = "(document.querySelector('#charts .plot')?.data?.[0]?.x.length ?? 0)"
 
 
@@ -24,14 +28,13 @@ def choose(page, name):
 
 def fill(page, **numbers):
     for field, value in numbers.items():
-        page.fill(f"#field-{field} input", str(value))
+        page.fill(f"#field-{field} input[type=number]", str(value))
 
 
 def run(page, method="dpo", **numbers):
     """Choose the method, wait for its defaults, change those that are given, press Run."""
     choose(page, WORDS["methods"][method]["name"])
-    steps = resolve(method, "reviews").steps
-    page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")
+    expect(page.locator("#field-steps input")).to_have_value(str(resolve(method, "reviews").steps))
     fill(page, **numbers)
     page.click("#run")
 
@@ -53,14 +56,171 @@ def test_a_first_visit_explains_itself_and_offers_a_run(visit, address):
     assert not page.is_visible("#stop")
 
 
+OPTIMUM = "[...document.querySelectorAll('#samples .optimum .completion')].map(e => e.textContent)"
+MOVE = """beta => {
+  const slider = document.querySelector('#field-beta [type=range]');
+  slider.value = Math.log(beta / 0.05) / Math.log(20 / 0.05);
+  slider.dispatchEvent(new Event('input'));
+}"""
+
+
+def move_beta(page, beta):
+    """Drags the slider; returns once the target has followed."""
+    page.evaluate(MOVE, beta)
+    page.wait_for_function(f"window.playground.target?.beta === {beta}")
+
+
+def test_the_optimum_answers_before_any_training(visit, address, client):
+    page = visit(address)
+    page.wait_for_function("window.playground.target?.beta === 0.7")
+    page.wait_for_function(f"{OPTIMUM}.length > 0")
+    stands, texts = page.inner_text("#frontier .target strong"), page.evaluate(OPTIMUM)
+    move_beta(page, 0.1)
+    assert page.inner_text("#frontier .target strong") != stands
+    assert page.evaluate(OPTIMUM) != texts
+    assert "β = 0.1" in page.inner_text("#samples .heads")
+    assert page.input_value("#field-beta [type=number]") == "0.1"
+    assert client.runs() == []
+
+
+TARGET = """() => {
+  const { data, layout } = document.querySelector('#frontier .plot');
+  const { x, y, marker } = data.findLast(({ text }) => text?.[0]?.startsWith?.('β'));
+  const [left, right] = layout.xaxis.range, [bottom, top] = layout.yaxis.range;
+  return { symbol: marker.symbol, right,
+           inside: left < x[0] && x[0] < right && bottom < y[0] && y[0] < top };
+}"""
+
+
+def test_a_target_that_few_samples_tell_of_is_in_the_picture_and_hollow(visit, address):
+    page = visit(address)
+    page.wait_for_function("window.playground.target?.beta === 0.7")
+    narrow = page.evaluate(TARGET)
+    assert (narrow["symbol"], narrow["inside"]) == ("diamond", True)
+    move_beta(page, 0.05)
+    far = page.evaluate(TARGET)
+    assert (far["symbol"], far["inside"]) == ("diamond-open", True)
+    assert far["right"] > narrow["right"]
+    plot = page.locator("#frontier .plot")
+    assert WORDS["frontier"]["unsure"] in plot.text_content()
+    assert WORDS["frontier"]["unsure"] in plot.get_attribute("aria-label")
+    move_beta(page, 0.7)
+    assert page.evaluate(TARGET) == narrow
+
+
+def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
+    page = visit(address)
+    page.wait_for_function(f"{OPTIMUM}.length > 0")
+    move_beta(page, 1)
+    told = page.locator("#samples .optimum .log_ratio:visible")
+    known = {
+        text["prompt"]: text["log_ratio"] for text in targets.of_task("reviews").at(1.0)["texts"]
+    }
+    prompts = page.locator("#samples .row:visible .optimum .prompt").all_text_contents()
+    shown = [float(one.replace("−", "-")) for one in told.locator("strong").all_text_contents()]
+    assert shown == [pytest.approx(known[prompt], abs=0.0501) for prompt in prompts]
+    assert told.first.get_attribute("data-tip") == WORDS["samples"]["log_ratio_help"]
+    assert page.locator("#samples .optimum .token").count() == 0
+    page.check("#field-beta [type=checkbox]")
+    page.wait_for_function("window.playground.target?.beta === 0")
+    assert told.count() == 0
+
+
+def test_no_leash_has_no_target(visit, address):
+    page = visit(address)
+    page.wait_for_selector("#frontier .target strong")
+    page.check("#field-beta [type=checkbox]")
+    page.wait_for_selector("#frontier .target", state="hidden")
+    page.uncheck("#field-beta [type=checkbox]")
+    page.wait_for_selector("#frontier .target")
+    assert page.input_value("#field-beta [type=number]") == "0.7"
+
+
+def test_beta_is_turned_while_it_runs_and_the_curves_say_so(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    page.evaluate(MOVE, 0.1)
+    page.dispatch_event("#field-beta [type=range]", "change")
+    page.wait_for_function("window.playground.run.changes.length === 1")
+    assert page.evaluate("window.playground.run.changes[0].settings") == {"beta": 0.1}
+    assert "β 0.1" in page.inner_text("#charts")
+    assert page.inner_text("#live .settings").startswith("β 0.1 ")
+    page.reload()
+    page.wait_for_function("window.playground?.target?.beta === 0.1")
+    assert page.input_value("#field-beta [type=number]") == "0.1"
+    page.wait_for_function("window.playground.run?.samples.length > 1")
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.at === 0")
+    assert page.inner_text("#live .settings").startswith("β 0.5 "), "as it began"
+
+
+def test_a_learning_rate_that_is_left_as_it_was_marks_nothing(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    page.focus("#field-learning_rate input")
+    page.keyboard.press("Tab")
+    fill(page, learning_rate=0.0001)
+    page.keyboard.press("Tab")
+    page.wait_for_function("window.playground.run.changes.length > 0")
+    changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
+    assert changes == [{"learning_rate": 0.0001}]
+    page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
+
+
+def test_the_run_button_tells_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
+    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
+    page = visit(address)
+    page.wait_for_selector("#run:has-text('about 50 s')")
+    page.click(f"#field-pace label:has-text('{WORDS['controls']['paces'][2]}')")
+    page.wait_for_selector("#run:has-text('about 68 s')")
+    assert page.inner_text("#run") == WORDS["controls"]["run_needs"].format(time="68 s")
+
+
+def test_every_step_can_be_looked_at_again(visit, address):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 4)
+    newest = policy(page)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.at !== null")
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.at === 0")
+    assert "looking at step 0" in page.inner_text("#live .progress")
+    assert "at step 0" in page.inner_text("#samples .heads")
+    first = policy(page)
+    assert first != newest
+    drawn = points(page, 1)
+    points(page, drawn + 1)
+    assert policy(page) == first  # the run goes on, the eye stays
+    page.click("#live .newest")
+    page.wait_for_function("window.playground.at === null")
+    assert policy(page) != first
+
+
+def test_space_pauses_and_resumes(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    for name in ("paused", "running"):
+        page.keyboard.press("Space")
+        status(page, name)
+        assert client.status(client.current())["status"] == name
+
+
 def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
     page = visit(address)
-    run(page, steps=400)
+    run(page, steps=LONG)
     assert points(page, 1)
     before = policy(page)
     assert points(page, 4) >= 4
     assert policy(page) != before
-    assert "nats more gold reward" in page.inner_text("#live .told")
+    tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
+    assert tip == WORDS["samples"]["proxy_help"]
+    assert "gold reward" in page.inner_text("#live .told")
     began = time.monotonic()
     page.click("#stop")
     status(page, "stopped")
@@ -71,7 +231,7 @@ def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
 
 def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
     page = visit(address)
-    run(page, steps=400, seed=5)
+    run(page, steps=LONG, seed=5)
     drawn = points(page, 3)
     live = client.current()
     page.reload()
@@ -84,7 +244,7 @@ def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
 
 def test_a_second_visitor_watches_the_same_run(visit, address, client):
     first, second = visit(address), visit(address)
-    run(first, steps=400)
+    run(first, steps=LONG)
     points(second, 1)
     assert second.evaluate("window.playground.run.name") == client.current()
     assert not second.is_visible("#run")
@@ -92,7 +252,7 @@ def test_a_second_visitor_watches_the_same_run(visit, address, client):
 
 def test_pause_step_and_resume(visit, address):
     page = visit(address)
-    run(page, steps=400)
+    run(page, steps=LONG)
     points(page, 1)
     page.click("#pause")
     status(page, "paused")
@@ -108,7 +268,7 @@ def test_pause_step_and_resume(visit, address):
 
 def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, address, client):
     page = visit(address)
-    run(page, steps=400)
+    run(page, steps=LONG)
     points(page, 1)
     os.kill(client.pid(), signal.SIGKILL)
     status(page, "failed")
@@ -123,7 +283,7 @@ def test_bad_input_is_told_beside_the_controls_and_starts_nothing(visit, address
     page.wait_for_selector("#complaints li")
     lines = page.locator("#complaints li").all_text_contents()
     assert [line.split(" ")[0] for line in lines] == ["β", "Steps", "Learning"]
-    assert page.locator("#numbers .wrong").count() == 3
+    assert page.locator("#controls .wrong").count() == 3
     assert page.is_visible("#run")
     assert client.runs() == []
     fill(page, beta=0.1, steps=400, learning_rate=0.001)
@@ -140,7 +300,9 @@ def test_settings_follow_task_and_method(visit, address):
     page.wait_for_selector("#field-beta")
     choose(page, "Capitals")
     page.wait_for_selector("#controls >> text=capital of France")
-    beta, steps = (page.input_value(f"#field-{field} input") for field in ("beta", "steps"))
+    beta, steps = (
+        page.input_value(f"#field-{field} input[type=number]") for field in ("beta", "steps")
+    )
     expected = resolve("dpo", "capitals")
     assert (float(beta), int(steps)) == (expected.beta, expected.steps)
 
@@ -149,14 +311,14 @@ def test_a_reward_model_has_curves_of_its_own(visit, address):
     page = visit(address)
     run(page, "reward", steps=30)
     points(page, 2)
-    titles = page.locator("#charts h3").all_text_contents()
-    assert titles == ["Accuracy", "Margin", "Loss"]
+    assert page.locator("#charts h3").all_text_contents() == ["Accuracy", "Margin"]
+    assert page.locator("#own h3:visible").all_text_contents() == ["Loss"]
 
 
 def test_hostile_texts_are_shown_as_texts(visit, address):
     page = visit(address)
-    run(page, steps=400)
-    page.wait_for_selector("#samples .row")
+    run(page, steps=LONG)
+    points(page, 1)
     page.click("#samples .more")
     prompts = page.locator("#samples .side.policy .prompt").all_text_contents()
     assert prompts == list(PROMPTS)

@@ -11,7 +11,12 @@ import time
 
 from align_core.configs import ConfigError
 
-PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS = range(8)
+
+def quieten_libraries():
+    """Nothing here is loud."""
+
+
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES = range(9)
 
 
 def run(config, directory, control, resume=False, on_event=None):
@@ -28,7 +33,7 @@ def run(config, directory, control, resume=False, on_event=None):
         record("status", step, status=name, message=message)
         return name
 
-    first, paused, settings = 1, False, {"beta": config.beta, "learning_rate": 0}
+    first, paused = 1, False
     if resume:
         first = 4
         record("resume", first - 1)
@@ -39,10 +44,14 @@ def run(config, directory, control, resume=False, on_event=None):
             command = commands.pop(0) if commands else control.wait()
             if command["command"] == "stop" and config.seed != DEAF:
                 directory.model_path.mkdir(exist_ok=True)
-                return status(step - 1, "stopped", command.get("reason", ""))
+                status(step - 1, "stopped", command.get("reason", ""))
+                if config.seed == MEASURES:
+                    control.wait()  # for a further stop
+                return "stopped"
             if command["command"] == "set":
-                settings = {key: value for key, value in command.items() if key != "command"}
-                record("change", step - 1, settings=settings)
+                settings = {k: command[k] for k in ("beta", "learning_rate") if k in command}
+                if settings:
+                    record("change", step - 1, settings=settings)
             if command["command"] == "step":
                 break
             if command["command"] in ("pause", "resume"):

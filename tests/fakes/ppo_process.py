@@ -1,4 +1,8 @@
-"""A short PPO run on the toy language, as one of several processes: its end goes to a file."""
+"""A short PPO run on the toy language, as one of several processes: its end goes to a file.
+
+With a third argument the run is made twice: the second time from the first one's checkpoint after
+one rollout, and its end is what goes to the file.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ import sys
 from datasets import Dataset
 from safetensors.torch import save_file
 
-from align_core import PPOConfig, PPOTrainer
+from align_core import PPOConfig, PPOTrainer, processes
+from align_core.sharding import held, whole
 from tests import toy
 
 
-def main(folder: str, batch_size: int) -> None:
-    trainer = PPOTrainer(
+def made(folder: str, batch_size: int) -> PPOTrainer:
+    return PPOTrainer(
         PPOConfig(
             output_dir=f"{folder}/out",
             use_cpu=True,
             report_to="none",
             disable_tqdm=True,
-            save_strategy="no",
+            save_strategy="steps",
+            save_steps=1,
             logging_steps=1,
             per_device_train_batch_size=batch_size,
             num_ppo_epochs=2,
@@ -26,6 +32,10 @@ def main(folder: str, batch_size: int) -> None:
             total_episodes=48,
             response_length=6,
             learning_rate=1e-3,
+            kl_target=0.1,
+            kl_horizon=48,
+            sync_ref_model=True,
+            ref_model_sync_steps=1,
             seed=0,
         ),
         toy.tokenizer(),
@@ -35,14 +45,27 @@ def main(folder: str, batch_size: int) -> None:
         Dataset.from_dict({"prompt": ["the film", "a plot", "the plot was never", "never"]}),
         toy.reward_model(),
     )
+
+
+def main(folder: str, batch_size: int, resumed: bool) -> None:
+    trainer = made(folder, batch_size)
     trainer.train()
-    if trainer.is_world_process_zero():
+    if resumed:
+        trainer = made(folder, batch_size)
+        trainer.train(resume_from_checkpoint=f"{folder}/out/checkpoint-4")
+    trainer.save_model(f"{folder}/model")
+    here = sum(held(p).numel() for p in trainer.model.parameters())
+    moments = sum(held(s["exp_avg"]).numel() for s in trainer.optimizer.state.values())
+    with whole(trainer.model):
         weights = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    if trainer.is_world_process_zero():
         logged = [entry for entry in trainer.state.log_history if "objective/kl" in entry]
         metrics = {name: str(value) for name, value in logged[-1].items()}
+        total = sum(p.numel() for p in weights.values())
+        metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)
-    trainer.accelerator.end_training()
+    processes.part()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3)

@@ -55,19 +55,23 @@ def run(
         if step % config.eval_every == 0 or step == config.steps:
             write("metrics", step, metrics=_evaluation(config, step))
             if config.method != "reward":
-                write("samples", step, samples=_samples(step / config.steps))
+                write("samples", step, samples=samples(step / config.steps))
         due = time.monotonic() + PACE
         stepping = False
         while (paused or time.monotonic() < due) and not stepping:
             time.sleep(0.01)
-            for command in (command["command"] for command in control.pending()):
-                if command == "stop":
-                    status(step, "stopped")
-                    return "stopped"
-                if command in ("pause", "resume"):
-                    paused = command == "pause"
-                    status(step, "paused" if paused else "running")
-                stepping = stepping or command == "step"
+            for command in control.pending():
+                match command.pop("command"):
+                    case "stop":
+                        status(step, "stopped")
+                        return "stopped"
+                    case "pause" | "resume" as name:
+                        paused = name == "pause"
+                        status(step, "paused" if paused else "running")
+                    case "set" if "delay" not in command:
+                        write("change", step, settings=command)
+                    case "step":
+                        stepping = True
     status(config.steps, "finished")
     return "finished"
 
@@ -81,6 +85,10 @@ def _training(config: RunConfig, step: int) -> dict[str, float]:
     if config.method == "ppo":
         return {"loss/policy_avg": -0.03 + wobble / 4, "loss/value_avg": 0.9 - 0.6 * part + wobble,
                 "loss": 0.1 - 0.06 * part + wobble / 4}  # fmt: skip
+    if config.method == "dpo":
+        return {"loss": 0.69 - 0.4 * part + wobble, "rewards/chosen": -part,
+                "rewards/rejected": -2 * part, "rewards/margins": part,
+                "rewards/accuracies": 0.5 + 0.4 * part}  # fmt: skip
     return {"loss": 0.69 - 0.4 * part + wobble}
 
 
@@ -89,21 +97,26 @@ def _evaluation(config: RunConfig, step: int) -> dict[str, float]:
     wobble = 0.05 * math.sin(3.1 * step)
     if config.method == "reward":
         return {"eval/accuracy": 0.5 + 0.31 * rise, "eval/margin": 1.3 * rise}
-    return {
+    sides = {
+        "eval/gold_reward_covered": -0.2 + 2.7 * rise + wobble,
+        "eval/gold_reward_uncovered": -0.6 + 1.5 * rise + wobble,
+    }
+    return (sides if config.coverage not in (None, "all") else {}) | {
         "eval/gold_reward": -0.4 + 2.6 * rise + wobble,
         "eval/gold_reward_reference": -0.4,
         "eval/proxy_reward": 2.2 * rise - wobble,
         "eval/kl": 1.1 * rise,
+        "eval/gain": 0.9 * rise,
     }
 
 
-def _samples(part: float) -> list[dict[str, Any]]:
-    samples = []
+def samples(part: float) -> list[dict[str, Any]]:
+    found = []
     for i, prompt in enumerate(PROMPTS):
         warmed = part > (i % 4) / 6
         text = HOSTILE if prompt[0] in "<$" else WARM if warmed else COLD
         gold = (2.1 if warmed else -1.3) + 0.3 * i
-        samples.append(
+        found.append(
             {
                 "prompt": prompt,
                 "reference": {"text": COLD, "gold_reward": -1.3 + 0.3 * i, "proxy_reward": -0.9},
@@ -115,4 +128,4 @@ def _samples(part: float) -> list[dict[str, Any]]:
                 },
             }  # fmt: skip
         )
-    return samples
+    return found

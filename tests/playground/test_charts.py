@@ -26,8 +26,9 @@ def samples(step, text):
 def test_nothing_new_adds_nothing():
     assert charts.delta([]) == {
         "points": {},
+        "samples": [],
+        "changes": [],
         "void_after": None,
-        "samples": None,
         "status": None,
         "step": None,
         "seconds": None,
@@ -49,23 +50,30 @@ def test_deltas_of_parts_append_to_the_delta_of_the_whole():
     assert joined == charts.delta(events)["points"]
 
 
-def test_the_newest_status_samples_step_and_seconds_win():
-    found = charts.delta(
-        [status(0, "running"), samples(0, "a"), samples(4, "b"), status(6, "failed", "disk full")]
-    )
+def test_the_newest_status_step_and_seconds_win():
+    found = charts.delta([status(0, "running"), metrics(4), status(6, "failed", "disk full")])
     assert found["status"] == {"name": "failed", "message": "disk full"}
-    assert found["samples"]["step"] == 4
-    assert found["samples"]["rows"][0]["policy"]["text"] == "b"
     assert (found["step"], found["seconds"]) == (6, 3.0)
 
 
-def test_samples_travel_without_their_tokens():
-    (row,) = charts.delta([samples(0, "a")])["samples"]["rows"]
-    assert row["policy"] == row["reference"] == {
-        "text": "a",
-        "gold_reward": 1.0,
-        "proxy_reward": None,
-    }  # fmt: skip
+def test_all_samples_are_kept_so_that_a_page_can_go_back():
+    found = charts.delta([samples(0, "a"), samples(4, "b")])["samples"]
+    assert [(one["step"], one["rows"][0]["policy"]["text"]) for one in found] == [
+        (0, "a"),
+        (4, "b"),
+    ]
+
+
+def test_tokens_travel_with_their_log_probabilities():
+    ((row,),) = [one["rows"] for one in charts.delta([samples(0, "a")])["samples"]]
+    side = {"text": "a", "gold_reward": 1.0, "proxy_reward": None}
+    assert row["policy"] == {**side, "tokens": [{"text": "a", "logp": -1.0, "ref_logp": -2.0}]}
+    assert row["reference"] == side
+
+
+def test_what_was_turned_travels_with_its_step():
+    change = {"kind": "change", "step": 3, "seconds": 1.0, "settings": {"beta": 0.1}}
+    assert charts.delta([change])["changes"] == [{"step": 3, "settings": {"beta": 0.1}}]
 
 
 def test_a_resume_voids_later_points_here_and_on_the_page():
@@ -74,6 +82,9 @@ def test_a_resume_voids_later_points_here_and_on_the_page():
     found = charts.delta([*events, metrics(9, loss=3.0)])
     assert found["points"] == {"loss": [[8, 1.0], [9, 3.0]]}
     assert found["void_after"] == 8
+    late = [samples(4, "a"), samples(12, "b"), resume, samples(12, "c")]
+    texts = [one["rows"][0]["policy"]["text"] for one in charts.delta(late)["samples"]]
+    assert texts == ["a", "c"]
     assert found["status"]["name"] == "running"
 
 
@@ -83,8 +94,9 @@ def test_the_earliest_of_two_resumes_says_what_is_void():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_has_three_charts(method):
-    assert len(charts.CHARTS[method]) == 3
+def test_every_method_has_two_charts_beside_the_frontier_and_its_own(method):
+    assert len(charts.CHARTS[method]) == 2
+    assert charts.OWN[method]
 
 
 def test_plotly_is_where_the_page_looks_for_it():

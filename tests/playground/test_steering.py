@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from align_core.client import Busy, Client
-from align_core.configs import resolve
+from align_core.client import Client
+from align_core.configs import GROUPS, METHODS, ONLY_FOR, resolve
 from align_core.runs import RunDirectory
 from playground import text
-from playground.steering import Steering
+from playground.steering import ADVANCED, NUMBERS, SETTINGS, Steering
 
 WORDS = text.load("en")
 
@@ -35,18 +35,34 @@ def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
     return name
 
 
+def given(**changed):
+    """Settings in the order of the page's controls, of a DPO run unless changed."""
+    values = {**resolve("dpo", "reviews").model_dump(), "coverage": [*GROUPS["reviews"]], **changed}
+    return [values[name] for name in SETTINGS]
+
+
 def test_a_choice_brings_its_explanations_and_defaults(steering):
-    told_task, told_method, beta, *numbers = steering.choose("capitals", "dpo")
-    config = resolve("dpo", "capitals")
+    told_task, told_method, *settings, chosen = steering.choose("capitals", "dpo")
+    config = resolve("dpo", "capitals").model_dump()
     assert told_task == WORDS["tasks"]["capitals"]["explanation"]
     assert told_method == WORDS["methods"]["dpo"]["explanation"]
-    assert (beta["value"], beta["visible"]) == (config.beta, True)
-    assert numbers == [config.steps, config.learning_rate, config.seed]
+    found = dict(zip(SETTINGS, settings, strict=True))
+    for name in ("beta", *NUMBERS, *ADVANCED):
+        assert (found[name]["value"], found[name]["visible"]) == (config[name], True)
+    assert found["reward_model"]["visible"] is False
+    assert chosen == {"task": "capitals", "method": "dpo"}
 
 
-@pytest.mark.parametrize("method", ["sft", "reward"])
-def test_beta_is_hidden_where_no_beta_is(steering, method):
-    assert steering.choose("reviews", method)[2]["visible"] is False
+@pytest.mark.parametrize("method", METHODS)
+def test_a_setting_is_shown_where_the_method_has_it(steering, method):
+    _, _, *settings, _ = steering.choose("reviews", method)
+    shown = {name for name, one in zip(SETTINGS, settings, strict=True) if one["visible"] is True}
+    assert shown == {name for name in SETTINGS if method in ONLY_FOR.get(name, METHODS)}
+
+
+def test_only_ppo_can_do_without_a_leash(steering):
+    assert steering.choose("reviews", "ppo")[2]["zero"] is True
+    assert steering.choose("reviews", "dpo")[2]["zero"] is False
 
 
 def test_a_first_visit_gets_the_first_run(steering):
@@ -56,8 +72,19 @@ def test_a_first_visit_gets_the_first_run(steering):
 
 def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(steering, client):
     recorded(client, beta=0.125, seed=7)
-    task, method, _, _, beta, _, _, seed = steering.restore()
-    assert (task, method, beta["value"], seed) == ("capitals", "dpo", 0.125, 7)
+    task, method, _, _, beta, _, _, _, seed, *_ = steering.restore()
+    assert (task, method, beta["value"], seed["value"]) == ("capitals", "dpo", 0.125, 7)
+
+
+def test_a_reload_finds_the_settings_as_they_were_turned_last(steering, client):
+    run = RunDirectory(client.root / recorded(client, beta=0.125))
+    for step, settings in ((3, {"beta": 0.5}), (4, {"learning_rate": 2e-4}), (8, {"beta": 0.25})):
+        run.append({"kind": "change", "step": step, "seconds": step, "settings": settings})
+    _, _, _, _, beta, _, rate, *_ = steering.restore()
+    assert (beta["value"], rate["value"]) == (0.25, 2e-4)
+    run.append({"kind": "resume", "step": 5, "seconds": 0.0})
+    run.close()
+    assert steering.restore()[4]["value"] == 0.5, "what came after step 5 is void"
 
 
 def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(steering, client):
@@ -88,7 +115,9 @@ def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(steering, client
 
 
 def test_every_bad_number_gets_its_line_and_its_field(steering):
-    live, complaints = steering.start("reviews", "dpo", -1, None, math.inf, 1.5)
+    live, complaints = steering.start(
+        0.0, "reviews", "dpo", *given(beta=-1, steps=None, learning_rate=math.inf, seed=1.5)
+    )
     assert live["run"] is None
     assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in complaints]
@@ -98,33 +127,132 @@ def test_every_bad_number_gets_its_line_and_its_field(steering):
     assert lines[3].startswith("Seed got 1.5; it takes a whole number")
 
 
-def test_beta_is_not_sent_where_no_beta_is(steering, client, monkeypatch):
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, method):
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
-    live, complaints = steering.start("reviews", "sft", None, 10, 1e-3, 0)
-    assert (live["run"], complaints) == ("a-run", [])
-    assert sent == {
-        "task": "reviews",
-        "method": "sft",
-        "steps": 10,
-        "learning_rate": 1e-3,
-        "seed": 0,
-    }
+    monkeypatch.setattr(client, "send", lambda *command, **change: None)
+    config = resolve(method, "reviews").model_dump()
+    settings = [config[name] for name in SETTINGS]
+    assert steering.start(0.0, "reviews", method, *settings)[0]["run"] == "a-run"
+    assert resolve(**sent).model_dump() == config
+    assert set(sent) - {"task", "method"} == {
+        name for name in SETTINGS if method in ONLY_FOR.get(name, METHODS)
+    } - {"reward_model", "pair_source"}
 
 
-def test_a_second_run_is_refused_in_plain_words(steering, client, monkeypatch):
-    def busy(**options):
-        raise Busy("one at a time")
+def test_every_control_reaches_the_configuration_of_the_run(steering, client, monkeypatch):
+    sent = {}
+    monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
+    monkeypatch.setattr(client, "send", lambda *command, **change: None)
+    turned = {
+        "ppo": {"beta": 0.31, "steps": 17, "learning_rate": 2e-4, "seed": 5, "batch_size": 48,
+                "eval_every": 7, "lora_r": 4, "reward_model": "gold", "whiten_advantages": False},
+        "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
+                "coverage": ["Asia", "Africa"]},
+    }  # fmt: skip
+    for method, changed in turned.items():
+        sent.clear()
+        values = {**resolve(method, "capitals").model_dump(), "reward_model": "proxy", **changed}
+        steering.start(0.0, "capitals", method, *(values[name] for name in SETTINGS))
+        config = resolve(**sent).model_dump()
+        if "coverage" in changed:
+            changed["coverage"] = "Africa,Asia"
+        assert {name: config[name] for name in changed} == changed
+    assert {name for changed in turned.values() for name in changed} == set(SETTINGS)
 
-    monkeypatch.setattr(client, "start", busy)
-    _, complaints = steering.start("reviews", "dpo", 0.1, 10, 1e-3, 0)
-    assert complaints == [["", WORDS["controls"]["busy"]]]
+
+def test_groups_are_ticked_as_a_run_covers_them(steering, client):
+    def updates(settings):
+        return dict(zip(SETTINGS, settings, strict=True))
+
+    ticked = updates(steering.choose("capitals", "dpo")[2:-1])["coverage"]
+    assert ticked["value"] == [name for _, name in ticked["choices"]] == [*GROUPS["capitals"]]
+    recorded(client, coverage="Asia,Europe", pair_source="pretrained")
+    restored = updates(steering.restore()[4:-1])
+    assert restored["coverage"]["value"] == ["Asia", "Europe"]
+    assert restored["pair_source"]["value"] == "pretrained"
+
+
+def test_no_group_at_all_is_told_at_its_control(steering):
+    live, complaints = steering.start(0.0, "reviews", "dpo", *given(coverage=[]))
+    ((field, line),) = complaints
+    assert (live["run"], field) == (None, "coverage")
+    assert line.startswith(f"{WORDS['controls']['coverage']} got ''; it takes 'all', or groups")
+
+
+def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(steering, client, monkeypatch):
+    monkeypatch.setattr(client, "live", lambda: [recorded(client)])
+    _, complaints = steering.start(0.0, "reviews", "dpo", *given())
+    assert complaints == [["", WORDS["visitors"]["one_each"]]]
 
 
 def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(steering, client, monkeypatch):
     sent = []
     monkeypatch.setattr(client, "send", lambda *command: sent.append(command))
     steering.command("stop")
-    monkeypatch.setattr(client, "current", lambda: "a-run")
+    monkeypatch.setattr(client, "live", lambda: ["a-run"])
     steering.command("stop")
     assert sent == [("a-run", "stop")]
+
+
+def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(steering, client, monkeypatch):
+    name, sent = recorded(client), []
+    monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
+    assert steering.turn("beta", "capitals", "dpo", 0.3) == []
+    assert sent == []  # no run is live
+    monkeypatch.setattr(client, "live", lambda: [name])
+    for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
+        steering.turn("beta", task, method, 0.3)
+    assert sent == []  # another run than the controls describe
+    steering.turn("beta", "capitals", "dpo", 0.3)
+    assert sent == [((name, "set"), {"beta": 0.3})]
+
+
+def test_a_beta_out_of_range_is_told_and_not_sent(steering, client, monkeypatch):
+    name = recorded(client)
+    monkeypatch.setattr(client, "live", lambda: [name])
+    ((field, line),) = steering.turn("beta", "capitals", "dpo", -1.0)
+    assert field == "beta"
+    assert line.startswith("β (beta) got -1.0; it takes a number above 0")
+
+
+def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(steering, client, monkeypatch):
+    sent = []
+    monkeypatch.setattr(client, "start", lambda **options: "a-run")
+    monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
+    steering.start(0.5, "reviews", "dpo", *given())
+    steering.slow(2.0)
+    monkeypatch.setattr(client, "live", lambda: ["a-run"])
+    steering.slow(2.0)
+    assert sent == [(("a-run", "set"), {"delay": 0.5}), (("a-run", "set"), {"delay": 2.0})]
+
+
+def test_the_run_button_says_how_long_where_that_is_known(steering, client, monkeypatch):
+    label = WORDS["controls"]["run"]
+    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == label  # no run like it
+    monkeypatch.setattr(client, "estimate", lambda **options: 61.7)
+    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == f"{label} · about 62 s"
+    monkeypatch.setattr(client, "estimate", lambda **options: 200.0)
+    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == f"{label} · about 3 min"
+    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
+    assert steering.needed(2.0, "reviews", "dpo", *given())["value"] == f"{label} · about 68 s"
+    monkeypatch.undo()
+    assert steering.needed(0.0, "reviews", "dpo", *given(beta=-1))["value"] == label
+
+
+def test_a_run_comes_with_what_it_tells(steering, client):
+    recorded(client)
+    story = steering.delta({"run": None, "offset": 0})["story"]
+    assert [tone for tone, _ in story["told"]]
+    assert story["left"] == "0 s"
+
+
+def test_news_is_what_the_page_has_not_read(steering, client, monkeypatch):
+    name = recorded(client)
+    read = steering.delta({"run": None})["offset"]
+    assert steering.has_news((name, 0))
+    assert not steering.has_news((name, read))
+    assert steering.has_news(("2026-01-02-030405-dpo-reviews", 0))  # its folder was deleted
+    monkeypatch.setattr(client, "live", lambda: ["another"])
+    assert steering.has_news((name, read))

@@ -1,22 +1,56 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from align_core.configs import METHODS, TASK_NAMES
+from align_core.configs import GROUPS, METHODS, TASK_NAMES
 from playground import charts, text
-from playground.steering import NUMBERS
+from playground.steering import SETTINGS
 
 WORDS = text.load("en")
+
+
+def entries(catalogue, path=""):
+    """(path, text) of all entries; those of a list count too."""
+    match catalogue:
+        case str():
+            yield path, catalogue
+        case dict():
+            for key, value in catalogue.items():
+                yield from entries(value, f"{path} / {key}")
+        case list():
+            for place, value in enumerate(catalogue):
+                yield from entries(value, f"{path} / {place}")
+
+
+@pytest.mark.parametrize("language", sorted({*text.LANGUAGES} - {"en"}))
+def test_the_languages_say_the_same(language):
+    english, other = (dict(entries(text.load(name))) for name in ("en", language))
+    assert english.keys() == other.keys()
+    for path, words in english.items():
+        assert bool(words.strip()) == bool(other[path].strip()), path
+        placeholders = [set(re.findall(r"{[^}]*}", one)) for one in (words, other[path])]
+        assert placeholders[0] == placeholders[1], path
+        if re.search(r"/ prompts /|/ stories / \w+ / (prompt$|answers /)", path):
+            assert words == other[path]  # what the models read is English
 
 
 def test_every_task_method_and_control_has_its_words():
     assert set(WORDS["tasks"]) == set(TASK_NAMES)
     assert set(WORDS["methods"]) == set(METHODS)
-    assert {"task", "method", *NUMBERS} <= set(WORDS["controls"])
+    assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
+
+
+def test_every_group_of_prompts_has_its_word():
+    assert {task: set(named) for task, named in WORDS["groups"].items()} == {
+        task: set(groups) for task, groups in GROUPS.items()
+    }
 
 
 def test_every_chart_and_metric_is_explained_and_has_a_unit():
-    for chart in (chart for drawn in charts.CHARTS.values() for chart in drawn):
+    drawn = [*charts.CHARTS.values(), *charts.OWN.values()]
+    for chart in (chart for charts_of_method in drawn for chart in charts_of_method):
         assert WORDS["charts"]["titles"][chart["id"]]
         assert WORDS["charts"]["help"][chart["id"]]
         for metric in chart["metrics"]:
@@ -31,3 +65,9 @@ def test_every_status_has_a_name():
 def test_a_language_without_catalogue_is_refused():
     with pytest.raises(FileNotFoundError):
         text.load("xx")
+
+
+def test_every_task_has_a_prompt_to_try_and_a_story_to_score():
+    for task in TASK_NAMES:
+        assert WORDS["try"]["prompts"][task]
+        assert {"prompt", "answers", "told"} == set(WORDS["score"]["stories"][task])

@@ -39,6 +39,15 @@ def test_splits_are_the_same_in_every_process(task):
     assert type(task)().splits == task.splits
 
 
+def test_a_coverage_parts_the_prompts_in_two(task):
+    prompts = task.prompts("probe")
+    one, other = task.group(prompts[0]), task.group(prompts[-1])
+    sides = task.sides(f"{one},{other}", prompts)
+    assert sides["covered"] == [p for p in prompts if task.group(p) in (one, other)]
+    assert sides["uncovered"] == [p for p in prompts if task.group(p) not in (one, other)]
+    assert task.sides("all", prompts) == {} and task.covers("all", prompts[0])
+
+
 def test_every_split_covers_every_group(task):
     groups = {task.group(prompt) for prompt in task.prompts("train")}
     assert len(groups) >= 5

@@ -1,0 +1,60 @@
+"""The process that answers the questions of asking.py, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from align_core import catalogue, reports, worker
+from align_core.configs import ConfigError
+from align_core.training import quieten_libraries
+
+NICE = 5  # a live run goes first
+
+
+def main(connection: Connection, idle: float) -> None:
+    """Answer until the other end goes away, or no question has come for `idle` seconds."""
+    catalogue.stay_local()
+    # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    torch.set_num_threads(1)
+    quieten_libraries()
+    with contextlib.suppress(EOFError, OSError):
+        while connection.poll(idle):
+            question, content = connection.recv()
+            connection.send(_answer(question, content))
+
+
+def _answer(question: str, content: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        return "answered", _QUESTIONS[question](**content)
+    except ConfigError as error:
+        return "refused", error.lines
+    except Exception as error:
+        return "failed", worker.in_plain_words(error, Path.cwd())
+
+
+def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:
+    answers = []
+    for model in models:
+        reference = reports.reference_of(model, task)
+        against = None if reference == model else reference
+        answers.append(reports.generate(model, task, [prompt], reference=against, **how))
+    return answers
+
+
+_QUESTIONS = {
+    "generate": _generate,
+    "score": reports.score,
+    "duel": reports.duel,
+    "candidates": reports.candidates,
+    "scored": reports.scored,
+}

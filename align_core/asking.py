@@ -1,0 +1,238 @@
+"""Questions to models from a process without torch: what do they say, what do they make of a text?
+
+One helper process (answering.py) loads the models and answers, one question at a time. It is
+started by the first question, leaves when none has come for a while, and is started anew when it
+died or had to be ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from align_core import catalogue
+from align_core.children import Child
+from align_core.client import Client
+from align_core.configs import ConfigError, Int, Seed, TaskName, Temperature, complaint, validated
+
+ANSWER_WITHIN = 30.0  # seconds; a helper that has not answered by then is ended
+IDLE = 300.0  # seconds without a question, after which the helper leaves
+IN_HAND = 8  # questions at once: each of those that wait holds one of the page's threads
+CHARACTERS = 2000  # no text is longer, whatever its tokens
+_NO_MODEL = "an embedded model, or a run here that has saved a model"
+
+
+class Unanswered(RuntimeError):
+    """No answer came; one line, in plain words, that says why."""
+
+
+def _readable(text: str) -> str:
+    if not text.encode().strip():  # raises for half a character, which no tokenizer reads
+        raise ValueError("blank")
+    return text
+
+
+Text = Annotated[
+    str,
+    AfterValidator(_readable),
+    Field(
+        max_length=CHARACTERS, description=f"a text, not empty, of at most {CHARACTERS} characters"
+    ),
+]
+
+
+Samples = Annotated[Int, Field(ge=1, le=16, description="a whole number of samples from 1 to 16")]
+
+
+class _Generate(BaseModel):
+    task: TaskName
+    models: list[str] = Field(min_length=1, max_length=4, description="one to four models")
+    prompt: Text
+    n: Samples
+    temperature: Temperature
+    seed: Seed
+
+
+class _Score(BaseModel):
+    task: TaskName
+    model: str = Field(description=_NO_MODEL)
+    reference: str | None = Field(description=_NO_MODEL)
+    prompt: Text
+    completions: list[Text] = Field(
+        min_length=1,
+        max_length=8,
+        description=f"one to eight texts, none empty or over {CHARACTERS} characters",
+    )
+
+
+class _Duel(BaseModel):
+    task: TaskName
+    models: list[str] = Field(min_length=2, max_length=4, description="two to four models")
+    n: Samples
+    seed: Seed
+
+
+class _Candidates(BaseModel):
+    task: TaskName
+    model: str = Field(description=_NO_MODEL)
+    count: Int = Field(ge=1, le=1024, description="a whole number of pairs from 1 to 1024")
+    seed: Seed
+
+
+class Helper:
+    """Answers about the embedded models and the runs of `client`. Threads may share a helper."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._child: Child | None = None
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(IN_HAND)
+
+    def generate(self, **asked: Any) -> list[dict[str, Any]]:
+        """What each of `models` says to `prompt`: `n` samples, all models with the same chance.
+
+        Takes task, models, prompt, n, temperature and seed. Returns {"model", "samples"} for each
+        model; a sample has completion, ended, gold_reward and proxy_reward (nats; None without a
+        reward model) and, except of a model that is its own reference, tokens: {"text", "logp",
+        "ref_logp"}, log-probabilities at temperature 1 in nats.
+
+        Raises:
+            ConfigError: bad input, one line for each error.
+            Unanswered: the helper died, took too long, or has too many questions in hand.
+        """
+        options = _checked(_Generate, asked)
+        located = self._locate_all(options["models"])
+        answers = self._ask("generate", {**options, "models": located})
+        return [
+            {"model": name, "samples": samples}
+            for name, samples in zip(options["models"], answers, strict=True)
+        ]
+
+    def score(self, **asked: Any) -> list[dict[str, Any]]:
+        """What `model` and its reference make of each of `completions`, as texts that ended.
+
+        Takes task, model, reference (None: what the model started from), prompt and completions.
+        Returns for each completion gold_reward and proxy_reward and, except from a reward model,
+        logp, ref_logp and tokens as `generate` does. Raises as `generate` does.
+        """
+        options = _checked(_Score, asked)
+        options["model"] = self._locate("--model", options["model"])
+        if options["reference"] is not None:
+            options["reference"] = self._locate("--reference", options["reference"], writes=True)
+        return self._ask("score", options)
+
+    def duel(self, **asked: Any) -> dict[str, Any]:
+        """How often each of `models` writes the better text, held against each of the others.
+
+        Takes task, models, n (samples for each of the task's probe prompts) and seed. Returns how
+        many `prompts` there are, and `win_rates` and `ci95`, their 95% half-widths, as matrices
+        [models, models], row against column. Raises as `generate` does.
+        """
+        options = _checked(_Duel, asked)
+        return self._ask("duel", {**options, "models": self._locate_all(options["models"])})
+
+    def candidates(self, **asked: Any) -> list[dict[str, Any]]:
+        """`count` pairs of samples of `model` to the task's train prompts, for people to rate.
+
+        Takes task, model, count and seed. Returns pairs as `votes.Session.add_pairs` takes them,
+        with gold rewards in nats and without scores. Raises as `generate` does.
+        """
+        options = _checked(_Candidates, asked)
+        located = self._locate("--model", options["model"], writes=True)
+        pairs = self._ask("candidates", {**options, "model": located})
+        return [{**pair, "model": options["model"]} for pair in pairs]
+
+    def scored(self, pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
+        """The pairs with `first_score` and `second_score`, what `reward_model` makes of each text.
+
+        Raises as `generate` does.
+        """
+        located = self._locate("--reward-model", reward_model, writes=False)
+        return self._ask("scored", {"pairs": pairs, "reward_model": located})
+
+    def pid(self) -> int | None:
+        """The process id of the helper, or None while there is none."""
+        child = self._child
+        return child.pid if child and child.alive() else None
+
+    def close(self) -> None:
+        """End the helper. A later question starts another."""
+        with self._lock:
+            self._end()
+
+    def _locate_all(self, names: list[str]) -> list[str]:
+        return [self._locate("--models", name, writes=True) for name in names]
+
+    def _locate(self, option: str, name: str, writes: bool | None = None) -> str:
+        """MODEL for an embedded name or the name of a run; a path from a visitor is neither."""
+        model = name
+        if name not in catalogue.embedded():
+            self._client.config(name)
+            model = str(self._client.root / name)
+        try:
+            location = catalogue.locate(model)
+        except ValueError:
+            raise ConfigError(complaint(option, name, _NO_MODEL)) from None
+        scores = catalogue.is_reward_model(location)
+        if writes and scores:
+            raise ConfigError(complaint(option, name, "a model that writes; this one scores"))
+        if writes is False and not scores:
+            raise ConfigError(complaint(option, name, "a model that scores; this one writes"))
+        return model
+
+    def _ask(self, question: str, content: dict[str, Any]) -> Any:
+        if not self._places.acquire(blocking=False):
+            raise Unanswered("Many are asking just now: try again in a moment.")
+        try:
+            with self._lock:
+                outcome, answer = self._exchange(question, content)
+        finally:
+            self._places.release()
+        if outcome == "refused":
+            raise ConfigError(*answer)
+        if outcome == "failed":
+            raise Unanswered(answer)
+        return answer
+
+    def _exchange(self, question: str, content: dict[str, Any]) -> tuple[str, Any]:
+        while True:
+            child = self._started()
+            try:
+                child.connection.send((question, content))
+                if child.connection.poll(ANSWER_WITHIN):
+                    return child.connection.recv()
+                self._end()
+                raise Unanswered(
+                    f"No answer came within {ANSWER_WITHIN:g} seconds, so the question was dropped."
+                )
+            except (EOFError, OSError):
+                self._end()
+                if child.exit_code != 0:  # 0: it was just leaving, for want of questions
+                    raise Unanswered(_last_words(child.exit_code)) from None
+
+    def _started(self) -> Child:
+        if self._child is None or not self._child.alive():
+            self._client.warm()
+            self._child = Child("align_core.answering", IDLE)
+        return self._child
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.kill()  # of no effect on one that has ended
+            self._child.wait()
+            self._child.alive()
+            self._child = None
+
+
+def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
+    options, lines = validated(kind, asked)
+    if options is None:
+        raise ConfigError(*lines)
+    return options.model_dump()
+
+
+def _last_words(code: int) -> str:
+    how = "was killed" if code == -9 else f"ended unexpectedly (exit code {code})"
+    return f"The process that answers {how}. Ask again: another one is started."

@@ -1,0 +1,102 @@
+"""Child processes, forked from a server that has imported the heavy libraries ahead.
+
+Such a process is ready in milliseconds, and the page's own never holds those libraries. Children
+import the main script again: keep that lean. Where there is no forkserver (Windows), they are
+spawned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+_PRELOADED = "align_core.preload"
+_HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
+_CONTEXT = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
+
+
+def warm(*modules: str) -> None:
+    """Let the forkserver import the heavy libraries and `modules` ahead. Returns at once.
+
+    Only the first call counts, and the first child starts the server as it is.
+    """
+    if not _HAS_FORKSERVER:
+        return
+    from multiprocessing import forkserver
+
+    _CONTEXT.set_forkserver_preload([_PRELOADED, *modules])
+    with _environment():
+        forkserver.ensure_running()
+
+
+class Child:
+    """A process that executes `main(connection, *arguments)` of `module`; we hold the other end.
+
+    It ends with this process: `main` must leave when the connection closes.
+    """
+
+    def __init__(self, module: str, *arguments: Any) -> None:
+        self.connection, theirs = _CONTEXT.Pipe()
+        # Daemonic: when the page exits, it sends SIGTERM.
+        self._process = _CONTEXT.Process(target=_enter, args=(module, theirs, *arguments))
+        self._process.daemon = True
+        with _environment():
+            self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives; minus the signal that ended it."""
+        return self._process.exitcode
+
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Until the process has ended. Leaves its exit code to `alive`, which a lock guards."""
+        wait([self._process.sentinel], timeout)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _enter(module: str, connection: Connection, *arguments: Any) -> None:
+    """Where a child starts; what is imported here stays out of the page's process."""
+    importlib.import_module(module).main(connection, *arguments)
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """The environment in which the forkserver has to start.
+
+    It imports ahead before it learns this process's sys.path, so that PYTHONPATH must tell it; and
+    the libraries must not start threads in it, which would not survive the fork (numpy's BLAS and
+    the memory pool of Arrow do).
+    """
+    home = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    wanted = {
+        "PYTHONPATH": path,
+        "OPENBLAS_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,189 @@
+"""Votes to and from files in TRL's preference format, which `train --preferences` takes.
+
+A decided vote is a row of prompt, chosen, rejected, and whether each of the two texts ended by
+itself. A tie prefers neither text: it is left out, or counts as one vote each way, which pulls the
+two together. "Both bad" is no preference between them either and is always left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from align_core import raters
+from align_core.configs import ConfigError, complaint, defaults
+from align_core.data import read_preferences, stored_pairs
+from align_core.tasks import load_task
+from align_core.votes import Session
+
+TIES = ("omit", "both")
+IMPORTED = "imported"  # the kind of the raters whose votes came from a file
+# Of a run on few votes: pairs a step, and how often each is seen. More passes over 100 votes make a
+# reward model no better on held-out pairs; DPO moves too little in fewer.
+BATCH = {"reward": 32, "dpo": 16}
+PASSES = {"reward": 2, "dpo": 8}
+TAKES = "a new file that ends in .jsonl or .parquet, in a folder that can be written"
+
+
+def preferences(votes: Iterable[Mapping[str, Any]], ties: str = "omit") -> list[dict[str, Any]]:
+    """The rows that votes (of `Session.votes`) come to; `ties` is one of TIES."""
+    rows = []
+    for vote in votes:
+        if vote["choice"] in ("first", "second"):
+            rows.append(_row(vote, vote["choice"]))
+        elif vote["choice"] == "tie" and ties == "both":
+            rows += [_row(vote, "first"), _row(vote, "second")]
+    return rows
+
+
+def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--output") -> None:
+    """Write rows as JSONL or Parquet, whichever the name ends in.
+
+    Raises:
+        ConfigError: naming `option`, when it cannot be written, exists, or there are no rows.
+    """
+    path = Path(path)
+    if lines := errors(path, option):
+        raise ConfigError(*lines)
+    if not rows:
+        raise ConfigError(f"{option} got no vote that prefers a text, so there is nothing to write")
+    if path.suffix == ".jsonl":
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        path.write_text("".join(lines), encoding="utf-8")
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+
+
+def errors(path: str | Path | None, option: str) -> list[str]:
+    """Why no file can be written at `path`: lines for a ConfigError. Writes nothing."""
+    given, path = path, Path(path or "")
+    if path.suffix not in (".jsonl", ".parquet") or path.exists() or not path.parent.is_dir():
+        return [complaint(option, given and str(given), TAKES)]
+    return []
+
+
+def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
+    """The rows of a file of texts.
+
+    Raises:
+        ConfigError: naming `option`, for a bad file, or one of messages instead of texts.
+    """
+    if path is None:
+        raise ConfigError(complaint(option, None, "a JSONL or Parquet file"))
+    rows = read_preferences(path, option)
+    if not all(isinstance(row["prompt"], str) for row in rows):
+        raise ConfigError(complaint(option, str(path), "texts; this one has lists of messages"))
+    return rows
+
+
+def import_votes(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Take the rows of a file, as `read` gives them, as votes; returns how many they are.
+
+    Each row is a vote for `chosen`. Rows on the same two texts are votes of different raters on
+    one pair, whose first text is the earlier in the alphabet, so that its place tells nothing.
+    """
+    keys = [(row["prompt"], *sorted((row["chosen"], row["rejected"]))) for row in rows]
+    pairs = {key: _pair(row) for key, row in zip(keys, rows, strict=True)}
+    _with_gold_rewards(session.task, pairs.values())
+    ids = dict(zip(pairs, session.add_pairs(pairs.values()), strict=True))
+    times: Counter = Counter()
+    votes = []
+    for key, row in zip(keys, rows, strict=True):
+        side = "first" if row["chosen"] == key[1] else "second"
+        votes.append((times[key], ids[key], side))
+        times[key] += 1
+    tokens = [session.join(IMPORTED) for _ in range(max(times.values()))]
+    session.record((tokens[who], pair, side, None) for who, pair, side in votes)
+    return len(votes)
+
+
+def write_mixed(
+    path: str | Path,
+    votes: Iterable[Mapping[str, Any]],
+    task: str,
+    simulated: int,
+    crowd: str = "task",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write the votes and `simulated` more of a crowd on the task's stored pairs, shuffled.
+
+    Returns how many rows are `votes` and `simulated`, the `simulated_share` of all, and how many
+    votes were `left_out` because they prefer neither text. Raises ConfigError as `write` does.
+    """
+    given = list(votes)
+    own = preferences(given)
+    pairs = pool_pairs(task, simulated, seed) if simulated else []
+    cast = raters.simulate(pairs, raters.CROWDS[crowd], simulated, raters.RATERS, 0.0, seed)
+    made = preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
+    rows = own + made
+    random.Random(seed).shuffle(rows)
+    write(path, rows)
+    return {
+        "votes": len(own),
+        "simulated": len(made),
+        "simulated_share": len(made) / len(rows),
+        "left_out": len(given) - len(own),
+    }
+
+
+def settings(method: str, task: str, rows: int) -> dict[str, int]:
+    """`steps` and `batch_size` of a run on so many rows, which sees no more than the default run.
+
+    What they reach with 200: docs/benchmarks.md, "What 200 votes are worth".
+    """
+    default = defaults(method, task)
+    seen = min(PASSES[method] * rows, default["steps"] * default["batch_size"])
+    return {"steps": math.ceil(seen / BATCH[method]), "batch_size": BATCH[method]}
+
+
+def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` of the task's stored pairs without their label, in an order that tells nothing."""
+    rng = random.Random(seed)
+    pairs = []
+    for stored in stored_pairs(task, count, seed):
+        sides = rng.choice((("chosen", "rejected"), ("rejected", "chosen")))
+        pair = {"model": f"sft-{task}", "prompt": stored["prompt"]}
+        for name, side in zip(("first", "second"), sides, strict=True):
+            pair |= {name + part: stored[side + part] for part in ("", "_ended", "_reward")}
+        pairs.append(pair)
+    return pairs
+
+
+def _row(vote: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+    rejected = {"first": "second", "second": "first"}[chosen]
+    return {
+        "prompt": vote["prompt"],
+        "chosen": vote[chosen],
+        "rejected": vote[rejected],
+        "chosen_ended": bool(vote[f"{chosen}_ended"]),
+        "rejected_ended": bool(vote[f"{rejected}_ended"]),
+    }
+
+
+def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    first, second = sorted(("chosen", "rejected"), key=lambda side: row[side])
+    return {
+        "prompt": row["prompt"],
+        "first": row[first],
+        "second": row[second],
+        "first_ended": row.get(f"{first}_ended", True),
+        "second_ended": row.get(f"{second}_ended", True),
+    }
+
+
+def _with_gold_rewards(task: str, pairs: Iterable[dict[str, Any]]) -> None:
+    pairs, gold = list(pairs), load_task(task).reward
+    prompts = [pair["prompt"] for pair in pairs]
+    for side in ("first", "second"):
+        ended = [pair[f"{side}_ended"] for pair in pairs]
+        rewards = gold(prompts, [pair[side] for pair in pairs], ended=ended)
+        for pair, reward in zip(pairs, rewards, strict=True):
+            pair[f"{side}_reward"] = reward

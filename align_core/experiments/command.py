@@ -1,0 +1,55 @@
+"""The command of the lab: python -m align_core experiment NAME."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from align_core import experiments, terminal
+from align_core.configs import ConfigError, Int, complaint, validated
+
+
+class _Options(BaseModel):
+    lanes: Int = Field(ge=1, le=256, description="a whole number of runs at a time from 1 to 256")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The name of an experiment, and its options."""
+    parser.add_argument("name", nargs="?", metavar=f"{{{','.join(experiments.NAMES)}}}")
+    parser.add_argument(
+        "--run-dir", metavar="DIR", help="its runs, from which it resumes (default runs/lab/NAME)"
+    )
+    parser.add_argument("--quick", action="store_true", help="see it work, in half a minute")
+    parser.add_argument("--lanes", metavar="N", help="runs at a time (default: one a core)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(given: argparse.Namespace, lines: list[str]) -> int:
+    """Run it, or what is left of it; raises ConfigError with every error at once."""
+    options, errors = validated(_Options, {"lanes": given.lanes or os.cpu_count()})
+    if given.name not in experiments.NAMES:
+        takes = f"one of {', '.join(experiments.NAMES)}"
+        lines.append(complaint("NAME", given.name, takes))
+    if lines or errors:
+        raise ConfigError(*lines, *errors)
+    from align_core.experiments import runner
+
+    place = f"runs/lab/{given.name}{'-quick' if given.quick else ''}"
+    folder = Path(given.run_dir or place)
+    show = terminal.Parts(given.name)
+    try:
+        result = runner.run(
+            given.name, folder, quick=given.quick, lanes=options.lanes, on_part=show.done
+        )
+    finally:
+        show.close()
+    if given.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(experiments.load(given.name).said(result)))
+        print(f"the result is in {folder / 'result.json'}")
+    return 0

@@ -1,0 +1,208 @@
+"""Preferences that cover only some responses: what DPO does with the others, and what PPO does."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from align_core.experiments import grid
+from align_core.experiments.intervals import difference, mean, shown, side
+from align_core.experiments.sentences import Finding, tell
+from align_core.experiments.verdicts import Verdict, majority, spoken, verdict
+
+TITLE = "Responses that no preference covers"
+PAPER = "2404.10719, section 4.2 and Table 1"
+CLAIM = (
+    "DPO can give probability to responses that no preference covers, for its loss compares only "
+    "those that are covered; PPO's reward model may be wrong about them too, but the KL term holds "
+    "the policy back. In the paper's grid DPO raises an uncovered response from 0.11 to 0.23."
+)
+SEEDS = 16
+
+RESPONSES = tuple(range(2, grid.SIZE + 1))  # that are covered, for each prompt
+BETAS = (0.1, 0.5, 1.0)
+METHODS = ("reference", "optimum", "ppo", "dpo")
+RATERS = {"graded": False, "certain": True}
+EXAMPLE = {"responses": 4, "beta": 0.5, "seed": 0}
+TOLD = {"beta": 0.1, "responses": 4}  # where the means are told one by one
+COUNTED = (
+    "Over all {{settings}} settings of coverage and β with {raters} raters, the most that an "
+    "uncovered response gains is clearly larger under DPO in {{dpo}} and clearly larger under PPO "
+    "in {{ppo}}."
+)
+SENTENCES = {
+    "join": ", ",
+    "gives": "DPO can give more probability to a response that no preference covers.",
+    "gives_why": (
+        "Of {settings} settings of coverage, β and raters, one of them clearly gains in {gains}; "
+        "all of them together clearly lose in {losses}."
+    ),
+    "spreads": "DPO gives such a response more than PPO does, which the KL term holds back.",
+    "spreads_why": (
+        "The most that one gains is clearly larger under DPO in {dpo} of these settings, under PPO "
+        "in {ppo}."
+    ),
+    "certain": "raters who always prefer the better response, as in the paper",
+    "graded": "raters who prefer it with probability σ(Δr)",
+    "gained": (
+        "With {raters} (β = {beta}, {responses} of {all} responses covered) an uncovered response "
+        "gains at most {dpo_rise} under DPO and {ppo_rise} under PPO; all uncovered responses "
+        "together fall from {reference} to {dpo} and {ppo}. The exact optimum gives them {optimum}."
+    ),
+    "counted_certain": COUNTED.format(raters="certain"),
+    "counted_graded": COUNTED.format(raters="graded"),
+    "ends": (
+        "DPO's gold reward is above PPO's by {more} nats where {responses} responses are covered "
+        "(graded raters, β = {beta}). Where all are, both arrive at the optimum (β = 0.5): gold "
+        "rewards of {ppo} (PPO) and {dpo} (DPO) against {optimum}."
+    ),
+}
+
+
+def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
+    """One run a seed: every number of covered responses, β and kind of raters."""
+    return [{f"seed-{seed}": {"seed": seed} for seed in range(2 if quick else SEEDS)}]
+
+
+def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
+    """What came of every setting: of each policy its numbers, and the reward model's error."""
+    found = []
+    for responses in RESPONSES:
+        covered = grid.random_coverage(responses, seed)
+        for beta in BETAS:
+            for raters, certain in RATERS.items():
+                outcome = grid.train(covered, beta, seed, certain)
+                policies = {name: numbers(outcome, getattr(outcome, name)) for name in METHODS}
+                setting = {"responses": responses, "beta": beta, "raters": raters}
+                found.append({**setting, **policies})
+    return found
+
+
+def numbers(outcome: grid.Outcome, policy: grid.FloatArray) -> dict[str, float | None]:
+    """Means over prompts: gold reward and KL in nats, the probability of all uncovered responses;
+    and by how much the probability of any one of them has risen at most (None: there are none)."""
+    uncovered = ~outcome.covered
+    rises = (policy - outcome.reference)[uncovered]
+    return {
+        "gold": float((policy * grid.GOLD).sum(1).mean()),
+        "kl": grid.divergence(policy, outcome.reference),
+        "uncovered": float((policy * uncovered).sum(1).mean()),
+        "rise": float(rises.max()) if rises.size else None,
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The means over seeds for each setting; one example in full; Table 1."""
+    settings = []
+    for same in zip(*(run["found"] for run in runs), strict=True):
+        means = {
+            method: {name: mean([one[method][name] for one in same]) for name in same[0][method]}
+            for method in METHODS
+        }
+        # Of the same seed, so that chance in the coverage is no part of it.
+        more = {name: mean([_difference(one, name) for one in same]) for name in ("gold", "rise")}
+        named = {name: same[0][name] for name in ("responses", "beta", "raters")}
+        settings.append({**named, **means, "dpo_over_ppo": more})
+    outcome = example(**EXAMPLE)
+    return {
+        "seeds": len(runs),
+        "settings": settings,
+        "example": {**EXAMPLE, **{name: np.array(m).tolist() for name, m in vars(outcome).items()}},
+        "table_1": table_1(),
+    }
+
+
+def example(responses: int, beta: float, seed: int) -> grid.Outcome:
+    """One outcome, with graded raters."""
+    return grid.train(grid.random_coverage(responses, seed), beta, seed)
+
+
+def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
+    """Three policies over (y1, y2, y3), of which raters always prefer y1 to y2 and never see y3.
+
+    DPO's loss is log(1 + (b/a)^β) where the reference has both at a half: it is least, 0, wherever
+    y2 has nothing, however little y1 has. The KL of such a policy may be infinite (None).
+    """
+    policies = {"reference": (0.5, 0.5, 0.0), "dpo": (0.1, 0.0, 0.9), "ppo": (1.0, 0.0, 0.0)}
+    reference = policies["reference"]
+    rows = []
+    for name, policy in policies.items():
+        outside = any(p > 0 and q == 0 for p, q in zip(policy, reference, strict=True))
+        terms = (p * math.log(p / q) for p, q in zip(policy, reference, strict=True) if p and q)
+        loss = math.log1p((policy[1] / policy[0]) ** beta)
+        kl = None if outside else sum(terms)
+        rows.append({"name": name, "policy": policy, "loss": loss, "kl": kl})
+    return rows
+
+
+def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
+    """The means of one setting, by its responses, β and raters."""
+    return next(one for one in result["settings"] if wanted.items() <= one.items())
+
+
+def said(result: dict[str, Any]) -> list[str]:
+    """The verdicts and the findings in English."""
+    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
+
+
+def verdicts(result: dict[str, Any]) -> list[Verdict]:
+    """On whether DPO gives to uncovered responses, and whether more than PPO."""
+    partial = _partial(result)
+    rises = [side(one["dpo"]["rise"]) for one in partial]
+    together = [
+        side(difference(one["dpo"]["uncovered"], one["reference"]["uncovered"])) for one in partial
+    ]
+    more = [side(one["dpo_over_ppo"]["rise"]) for one in partial]
+    counts = {"settings": len(partial), "gains": rises.count(1), "losses": together.count(-1)}
+    return [
+        verdict(max(rises), "gives", **counts),
+        verdict(majority(more), "spreads", dpo=more.count(1), ppo=more.count(-1)),
+    ]
+
+
+def _partial(result: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
+    """The settings that leave responses uncovered."""
+    return [
+        one
+        for one in result["settings"]
+        if one["responses"] < grid.SIZE and wanted.items() <= one.items()
+    ]
+
+
+def findings(result: dict[str, Any]) -> list[Finding]:
+    """What the means say, for graded and for certain raters."""
+    found: list[Finding] = []
+    for raters in ("certain", "graded"):
+        one = setting(result, raters=raters, **TOLD)
+        gained = {
+            "raters": [(raters, {})],
+            "beta": f"{TOLD['beta']:g}",
+            "responses": str(TOLD["responses"]),
+            "all": str(grid.SIZE),
+            **{f"{name}_rise": shown(one[name]["rise"]) for name in ("dpo", "ppo")},
+            **{name: shown(one[name]["uncovered"]) for name in METHODS},
+        }
+        found.append(("gained", gained))
+    for raters in ("certain", "graded"):
+        more = [side(one["dpo_over_ppo"]["rise"]) for one in _partial(result, raters=raters)]
+        counts = {"settings": len(more), "dpo": more.count(1), "ppo": more.count(-1)}
+        found.append((f"counted_{raters}", {name: str(count) for name, count in counts.items()}))
+    fewest = setting(result, raters="graded", responses=RESPONSES[0], beta=TOLD["beta"])
+    all_ = setting(result, raters="graded", responses=grid.SIZE, beta=0.5)
+    ends = {
+        "more": shown(fewest["dpo_over_ppo"]["gold"]),
+        "responses": str(RESPONSES[0]),
+        "beta": f"{TOLD['beta']:g}",
+        **{name: shown(all_[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
+    }
+    return [*found, ("ends", ends)]
+
+
+def _difference(one: dict[str, Any], name: str) -> float | None:
+    """A number of DPO's minus PPO's, where there is such."""
+    if one["dpo"][name] is None:
+        return None
+    return one["dpo"][name] - one["ppo"][name]

@@ -1,0 +1,265 @@
+"""Eight prompts × eight responses: what PPO and DPO make of preferences that cover only a part.
+
+The synthetic study of arXiv 2404.10719, section 4.2, small enough to train while a slider moves:
+policy and reward model are MLPs on one-hot inputs, with gradients by hand, on numpy alone. The best
+response to prompt x is response x. As everywhere here the rater prefers y1 to y2 with probability
+σ(r(y1) − r(y2)), and so many raters are asked about a pair that the shares are exact: nothing is
+left to chance but which responses are covered, where the MLPs start, and PPO's samples.
+
+Matrices are [8, 8]: a row for each prompt, a column for each response; rewards are in nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+SIZE = 8
+HIDDEN = 32
+# Standard deviations of what the networks say untrained, about: the reference's logits, and the
+# reward model's output where its head starts at 1/√(d + 1) (the code of arXiv 1909.08593).
+REFERENCE_SPREAD, REWARD_SPREAD = 0.5, 0.625
+STEPS, LEARNING_RATE = 300, 0.03  # of the reward model and of DPO, all pairs in every step
+ROLLOUTS, SAMPLES, EPOCHS, CLIP = 75, 16, 4, 0.2  # of PPO; samples of each prompt in a rollout
+
+
+def _gold() -> FloatArray:
+    """0 on the diagonal; elsewhere −0.75 to −3 in even steps, in another order for each prompt, so
+    that nothing about one prompt follows from the others."""
+    rewards = np.zeros((SIZE, SIZE))
+    worse = np.tile(np.linspace(-0.75, -3.0, SIZE - 1), (SIZE, 1))
+    rewards[~np.eye(SIZE, dtype=bool)] = np.random.default_rng(0).permuted(worse, axis=1).ravel()
+    return rewards
+
+
+GOLD = _gold()
+# What the networks read: a prompt, and a prompt beside a response, each row-major as the matrices.
+_PROMPTS = np.eye(SIZE)
+_TEXTS = np.hstack([_PROMPTS.repeat(SIZE, 0), np.tile(_PROMPTS, (SIZE, 1))])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one set of covered responses: matrices [8, 8].
+
+    Policies are probabilities, each row summing to 1. `learned` is the reward model's output, in
+    nats, shifted so that the covered responses of a prompt have the same mean as their gold rewards
+    (all of them where none is covered): Bradley-Terry leaves that offset open.
+    """
+
+    covered: BoolArray
+    reference: FloatArray
+    learned: FloatArray
+    ppo: FloatArray
+    dpo: FloatArray
+    optimum: FloatArray
+
+
+def random_coverage(responses: int, seed: int) -> BoolArray:
+    """[8, 8]: so many covered responses for each prompt, chosen by chance; 0 to 8."""
+    order = np.random.default_rng(seed).permuted(np.tile(np.arange(SIZE), (SIZE, 1)), axis=1)
+    return order < responses
+
+
+def train(covered: BoolArray, beta: float, seed: int, certain: bool = False) -> Outcome:
+    """PPO, its reward model, and DPO, on every pair of two covered responses to one prompt.
+
+    With `certain` raters, as in the paper, the better response is always preferred.
+    """
+    rng = np.random.default_rng(seed)
+    policy = Network.random(SIZE, SIZE, REFERENCE_SPREAD, rng)
+    reward_model = Network.random(2 * SIZE, 1, REWARD_SPREAD, rng)
+    reference = log_softmax(policy.outputs(_PROMPTS))
+    preferences = Preferences.of(covered, certain)
+    learned = fit_reward(reward_model, preferences)
+    return Outcome(
+        covered=covered,
+        reference=np.exp(reference),
+        learned=_aligned(learned, covered),
+        ppo=np.exp(ppo(policy, reference, learned, beta, rng)),
+        dpo=np.exp(dpo(policy, reference, preferences, beta)),
+        optimum=optimum(np.exp(reference), beta),
+    )
+
+
+def optimum(reference: FloatArray, beta: float) -> FloatArray:
+    """π_ref · exp(r/β) / Z on the gold reward (arXiv 2305.18290, Eq. 4)."""
+    return np.exp(log_softmax(np.log(reference) + GOLD / beta))
+
+
+def divergence(policy: FloatArray, reference: FloatArray) -> float:
+    """KL(policy ‖ reference) in nats, averaged over the prompts."""
+    ratio = np.log(np.maximum(policy, 1e-300)) - np.log(reference)
+    return float((policy * ratio).sum(1).mean())
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Pairs of responses to a prompt, both ways round: [8, 8, 8] of prompt, first, second.
+
+    `share` is that of the raters who prefer the first; `weight` is 1 over the number of pairs where
+    a pair is there, else 0.
+    """
+
+    share: FloatArray
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, covered: BoolArray, certain: bool) -> Preferences:
+        """Every pair of two covered responses to one prompt."""
+        pairs = covered[:, :, None] & covered[:, None, :] & ~np.eye(SIZE, dtype=bool)
+        better = GOLD[:, :, None] - GOLD[:, None, :]
+        share = (np.sign(better) + 1) / 2 if certain else sigmoid(better)
+        return cls(share, pairs / max(pairs.sum() / 2, 1))
+
+    def gradient(self, scores: FloatArray) -> FloatArray:
+        """Of the mean over pairs of −p log σ(s1 − s2) − (1 − p) log σ(s2 − s1), by `scores`."""
+        wrong = sigmoid(scores[:, :, None] - scores[:, None, :]) - self.share
+        return (wrong * self.weight).sum(2)
+
+
+def fit_reward(network: Network, preferences: Preferences) -> FloatArray:
+    """The reward model's output for every text: Bradley-Terry (arXiv 2305.18290, Eq. 2)."""
+
+    def gradient(outputs: FloatArray) -> FloatArray:
+        return preferences.gradient(outputs.reshape(SIZE, SIZE)).reshape(-1, 1)
+
+    return network.trained(_TEXTS, gradient, STEPS).outputs(_TEXTS).reshape(SIZE, SIZE)
+
+
+def dpo(
+    policy: Network, reference: FloatArray, preferences: Preferences, beta: float
+) -> FloatArray:
+    """Log-probabilities of the policy after DPO (arXiv 2305.18290, Eq. 7)."""
+
+    def gradient(logits: FloatArray) -> FloatArray:
+        # The implicit rewards enter as differences, in which the logits' normaliser cancels.
+        return beta * preferences.gradient(beta * (log_softmax(logits) - reference))
+
+    return log_softmax(policy.trained(_PROMPTS, gradient, STEPS).outputs(_PROMPTS))
+
+
+def ppo(
+    policy: Network,
+    reference: FloatArray,
+    rewards: FloatArray,
+    beta: float,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Log-probabilities of the policy after PPO on `rewards` with the KL term in the reward.
+
+    A response is one action, so that the value of a prompt is the mean return of its samples.
+    Advantages are whitened, the learning rate falls to 0. Samples of the same response have the
+    same ratio and the same advantage: they are counted, not listed.
+    """
+    state: dict[str, FloatArray] = {}
+
+    def gradient(logits: FloatArray) -> FloatArray:
+        logp = log_softmax(logits)
+        if state.setdefault("updates", 0) % EPOCHS == 0:
+            counts = rng.multinomial(SAMPLES, np.exp(logp)) / (SAMPLES * SIZE)
+            returns = rewards - beta * (logp - reference)
+            advantages = returns - SIZE * (counts * returns).sum(1, keepdims=True)
+            deviation = np.sqrt((counts * advantages**2).sum() + 1e-8)
+            state.update(logp=logp, weights=counts * advantages / deviation)
+        state["updates"] += 1
+        return ppo_gradient(logp, state["logp"], state["weights"])
+
+    return log_softmax(policy.trained(_PROMPTS, gradient, ROLLOUTS * EPOCHS).outputs(_PROMPTS))
+
+
+def ppo_gradient(logp: FloatArray, old_logp: FloatArray, weights: FloatArray) -> FloatArray:
+    """Of −Σ min(ρ·w, clip(ρ, 1 ± CLIP)·w) by the logits of `logp`, ρ = exp(logp − old_logp).
+
+    `weights` are advantages times their share of the samples (arXiv 1707.06347, Eq. 7).
+    """
+    ratio = np.exp(logp - old_logp)
+    clipped = np.where(weights > 0, ratio > 1 + CLIP, ratio < 1 - CLIP)
+    by_logp = np.where(clipped, 0.0, -weights * ratio)
+    return by_logp - np.exp(logp) * by_logp.sum(1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Network:
+    """An MLP of one hidden layer of tanh; all weights in one vector, split where they are used."""
+
+    shape: tuple[int, int]  # inputs, outputs
+    weights: FloatArray
+
+    @classmethod
+    def random(cls, inputs: int, outputs: int, spread: float, rng: np.random.Generator) -> Network:
+        """Outputs of a standard deviation of about `spread`."""
+        into = rng.normal(size=inputs * HIDDEN)
+        out = rng.normal(scale=1.6 * spread / np.sqrt(HIDDEN), size=HIDDEN * outputs)
+        biases = np.zeros(HIDDEN), np.zeros(outputs)
+        return cls((inputs, outputs), np.concatenate([into, biases[0], out, biases[1]]))
+
+    def outputs(self, x: FloatArray) -> FloatArray:
+        """[N, inputs] to [N, outputs]."""
+        return self._forward(self.weights, x)[1]
+
+    def gradient(self, x: FloatArray, by_outputs: FloatArray) -> FloatArray:
+        """Of a loss by the weights, from that by the outputs [N, outputs]."""
+        return self._backward(self.weights, x, self._forward(self.weights, x)[0], by_outputs)
+
+    def trained(
+        self, x: FloatArray, gradient: Callable[[FloatArray], FloatArray], steps: int
+    ) -> Network:
+        """After so many steps of Adam (arXiv 1412.6980), its rate falling linearly to 0.
+
+        `gradient` is that of the loss by the outputs.
+        """
+        weights = self.weights.copy()
+        mean, square = np.zeros_like(weights), np.zeros_like(weights)
+        for step in range(steps):
+            hidden, outputs = self._forward(weights, x)
+            slope = self._backward(weights, x, hidden, gradient(outputs))
+            mean += 0.1 * (slope - mean)
+            square += 0.01 * (slope**2 - square)
+            rate = LEARNING_RATE * (1 - step / steps) / (1 - 0.9 ** (step + 1))
+            weights -= rate * mean / (np.sqrt(square / (1 - 0.99 ** (step + 1))) + 1e-8)
+        return Network(self.shape, weights)
+
+    def _split(self, weights: FloatArray) -> tuple[FloatArray, ...]:
+        """W1 [inputs, HIDDEN], b1, W2 [HIDDEN, outputs], b2: views, not copies."""
+        inputs, outputs = self.shape
+        sizes = inputs * HIDDEN, HIDDEN, HIDDEN * outputs
+        into, bias, out, last = np.split(weights, np.cumsum(sizes))
+        return into.reshape(inputs, HIDDEN), bias, out.reshape(HIDDEN, outputs), last
+
+    def _forward(self, weights: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        into, bias, out, last = self._split(weights)
+        hidden = np.tanh(x @ into + bias)
+        return hidden, hidden @ out + last
+
+    def _backward(
+        self, weights: FloatArray, x: FloatArray, hidden: FloatArray, by_outputs: FloatArray
+    ) -> FloatArray:
+        out = self._split(weights)[2]
+        inside = (by_outputs @ out.T) * (1 - hidden**2)
+        parts = x.T @ inside, inside.sum(0), hidden.T @ by_outputs, by_outputs.sum(0)
+        return np.concatenate([part.ravel() for part in parts])
+
+
+def sigmoid(x: FloatArray) -> FloatArray:
+    """1 / (1 + exp(−x)), without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Log-probabilities of each row."""
+    shifted = logits - logits.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def _aligned(learned: FloatArray, covered: BoolArray) -> FloatArray:
+    """With the offset of each prompt that Bradley-Terry leaves open."""
+    known = covered | ~covered.any(1, keepdims=True)
+    offset = ((GOLD - learned) * known).sum(1, keepdims=True) / known.sum(1, keepdims=True)
+    return learned + offset

@@ -1,0 +1,385 @@
+"""What optimising a learned reward does to the true one: gold and proxy over √KL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align_core.configs import resolve
+from align_core.experiments import TASK
+from align_core.experiments.hull import within
+from align_core.experiments.intervals import mean, shown, side
+from align_core.experiments.sentences import Finding, tell
+from align_core.experiments.verdicts import Verdict, majority, spoken, verdict
+
+TITLE = "A reward model is not the reward"
+PAPER = "2210.10760"
+CLAIM = (
+    "As a policy is optimised against a reward model, the proxy rises and the gold reward rises "
+    "and then falls, as d(α − βd) for best-of-n and d(α − β log d) for RL, with d = √KL. Reward "
+    "models that are larger, or have seen more pairs, peak higher; under some 2,000 pairs they are "
+    "little better than chance. A KL penalty acts as stopping early does: it does not move the "
+    "frontier of gold reward over KL."
+)
+SEEDS = 3
+
+LAYERS = 3  # of the reference, and of a reward model unless it is said
+PAIRS = (100, 300, 1000, 5000)
+SIZES = (1, 2, 3)  # layers of the reference that a reward model is made of
+SIZED_BY = 1000  # pairs, where sizes are compared
+LEASHED = 300  # pairs of the reward model on which β is turned
+BETAS = (0.1, 0.3, 1.0)
+REWARD_STEPS = 80  # of 64 pairs: once over 5,000, 51 times over 100
+ROLLOUTS, EVERY = 40, 2
+BEST_OF, STORED = 128, 256
+BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is held against none
+# Of the verdicts: what of its peak a run loses that falls; up to which accuracy a reward model is
+# little better than chance, and of how many pairs the paper says so; what of the peak a penalty may
+# change that changes nothing.
+FALL = 0.25
+LITTLE, FEW = 0.6, 2000
+TOLERANCE = 0.1
+SENTENCES = {
+    "join": ", ",
+    "fall": "With {cases}, the gold reward peaks and then falls while the proxy rises.",
+    "fall_why": "Gold falls by more than {share} of its peak in {listed} runs.",
+    "ppo": "PPO on {pairs} pairs",
+    "best-of-n": "best-of-n up to √KL = {d}",
+    "fell": "{fell} of {runs}",
+    "fed": "A reward model of more pairs peaks higher.",
+    "fed_why": (
+        "From {least} to {most} pairs the peak rises by {ppo} nats under PPO, {best_of_n} under "
+        "best-of-n."
+    ),
+    "grown": "A larger reward model peaks higher.",
+    "grown_why": (
+        "From {least} to {most} layers the peak rises by {ppo} nats under PPO, {best_of_n} under "
+        "best-of-n."
+    ),
+    "chance": "On fewer than {pairs} pairs a reward model is little better than chance.",
+    "chance_why": "It is right on {listed} of held-out pairs.",
+    "right": "{accuracy} ({pairs} pairs)",
+    "penalised": "A KL penalty does not move the frontier of gold reward over KL.",
+    "penalised_why": (
+        "Of {cases} comparisons with no penalty, the change is clearly below {tolerance} nats, "
+        "{share} of the peak, in {small}, and clearly above in {large}."
+    ),
+    "curve": (
+        "{pairs} pairs, {layers} of {all} layers (right on {accuracy} of held-out pairs): PPO "
+        "without a penalty lifts the gold reward by {peak} nats at √KL = {peak_d} and ends at "
+        "{end}, where the proxy is up by {end_proxy}; best-of-n ends at {best_of_n_end}, its peak "
+        "being {best_of_n_peak}."
+    ),
+    "more": "{more} within {kl} nats",
+    "penalty": "Against no penalty, β = {beta} changes the most gold reward by {listed}.",
+}
+
+
+def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
+    """The reward models, which also pick best-of-n; then PPO on them."""
+    models = list(dict.fromkeys([(p, LAYERS) for p in PAIRS] + [(SIZED_BY, n) for n in SIZES]))
+    runs = [(*model, 0.0) for model in models] + [(LEASHED, LAYERS, beta) for beta in BETAS]
+    steps, rollouts, every, best_of, stored = REWARD_STEPS, ROLLOUTS, EVERY, BEST_OF, STORED
+    seeds = range(SEEDS)
+    if quick:
+        models, runs = [(LEASHED, LAYERS)], [(LEASHED, LAYERS, 0.0), (LEASHED, LAYERS, BETAS[0])]
+        steps, rollouts, every, best_of, stored = 1, 2, 1, 4, 4
+        seeds = range(1)
+    reward_models = {
+        f"{_named(pairs, layers, seed)}": {
+            "method": "best-of-n",
+            "pairs": pairs,
+            "layers": layers,
+            "seed": seed,
+            "steps": steps,
+            "stored": stored,
+            "best_of": best_of,
+        }
+        for pairs, layers in models
+        for seed in seeds
+    }
+    policies = {
+        f"ppo-{beta:g}-{_named(pairs, layers, seed)}": {
+            "method": "ppo",
+            "pairs": pairs,
+            "layers": layers,
+            "seed": seed,
+            "beta": beta,
+            "steps": rollouts,
+            "every": every,
+        }
+        for pairs, layers, beta in runs
+        for seed in seeds
+    }
+    return [reward_models, policies]
+
+
+def _named(pairs: int, layers: int, seed: int) -> str:
+    return f"reward-{pairs}-{layers}-{seed}"
+
+
+def measure(
+    folder: Path, method: str, pairs: int, layers: int, seed: int, **settings: Any
+) -> dict[str, Any]:
+    """The curve of best-of-n, n rising, or of PPO, over training."""
+    from align_core.experiments import runs  # torch; the page reads results without it
+
+    path = folder / "models" / _named(pairs, layers, seed)
+    if method == "ppo":
+        config = resolve(
+            "ppo",
+            TASK,
+            reward_model=str(path),
+            beta=settings["beta"],
+            steps=settings["steps"],
+            eval_every=settings["every"],
+            seed=seed,
+        )
+        with runs.trained(config) as run:
+            return {"curve": runs.curve(run.events()[0])}
+    return runs.train_reward_model(path, pairs, layers, seed, **settings)
+
+
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """For each reward model, seeds together: its accuracy, curves, fits and peaks; the penalty."""
+
+    def key(run: dict[str, Any]) -> tuple:
+        settings = run["settings"]
+        return settings["method"], settings["pairs"], settings["layers"], settings.get("beta", 0.0)
+
+    groups = {of: list(runs) for of, runs in groupby(sorted(found, key=key), key)}
+    rows = []
+    for (method, pairs, layers, beta), runs in groups.items():
+        curves = [_curve(run["found"]["curve"]) for run in runs]
+        peaks = [max(points, key=lambda point: point[1]) for points in curves]
+        rows.append(
+            {
+                "method": method,
+                "pairs": pairs,
+                "layers": layers,
+                "beta": beta,
+                "parameters": runs[0]["found"].get("parameters"),
+                "accuracy": mean([run["found"].get("accuracy") for run in runs]),
+                "curves": curves,
+                "fit": _fits(curves, log_of if method == "ppo" else itself),
+                "peak": mean([gold for _, gold, _ in peaks]),
+                "peak_d": mean([d for d, _, _ in peaks]),
+                "end": mean([points[-1][1] for points in curves]),
+                "end_proxy": mean([points[-1][2] for points in curves]),
+            }
+        )
+    return {
+        "seeds": len({run["settings"]["seed"] for run in found}),
+        "rows": rows,
+        "penalty": _penalty(groups),
+    }
+
+
+def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
+    """d = √KL, and by how much gold and proxy are above the reference's, in nats."""
+    first = points[0]
+    return [
+        [p["kl"] ** 0.5, p["gold"] - first["gold"], p["proxy"] - first["proxy"]] for p in points
+    ]
+
+
+Bend = Callable[[NDArray], NDArray]
+Curve = Sequence[Sequence[float]]  # (d, gold, proxy) along a run
+
+
+def itself(d: NDArray) -> NDArray:
+    """The bend of best-of-n: R = d(α − βd)."""
+    return d
+
+
+def log_of(d: NDArray) -> NDArray:
+    """The bend of RL: R = d(α − β log d)."""
+    return np.log(d)
+
+
+def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | None:
+    """α and β of R = d(α − β·bend(d)) by least squares, in which they are linear, on points
+    (d, R); and the root of the mean squared error, in nats. None for fewer than three points."""
+    d, reward = np.array([point[:2] for point in points if point[0] > 0]).reshape(-1, 2).T
+    if len(d) < 3:
+        return None
+    columns = np.stack([d, -d * bend(d)], axis=1)
+    (alpha, beta), *_ = np.linalg.lstsq(columns, reward, rcond=None)
+    error = reward - columns @ (alpha, beta)
+    return {"alpha": float(alpha), "beta": float(beta), "error": float(np.sqrt((error**2).mean()))}
+
+
+def _fits(curves: Sequence[Sequence[Sequence[float]]], bend: Bend) -> dict[str, Any] | None:
+    """One fit a seed, and their means."""
+    fits = [found for points in curves if (found := fit(points, bend)) is not None]
+    if not fits:
+        return None
+    return {name: mean([one[name] for one in fits]) for name in fits[0]}
+
+
+def fitted(row: dict[str, Any]) -> list[list[float]]:
+    """[d, R] along a row's fit, as far as its seeds went; empty where it has none.
+
+    R is linear in α and β: the curve of their means is the mean of the seeds' curves.
+    """
+    if row["fit"] is None:
+        return []
+    alpha, beta = (row["fit"][name]["mean"] for name in ("alpha", "beta"))
+    bend = log_of if row["method"] == "ppo" else itself
+    d = np.linspace(0, max(point[0] for points in row["curves"] for point in points), 60)[1:]
+    return [[0.0, 0.0], *np.stack([d, d * (alpha - beta * bend(d))], axis=1).tolist()]
+
+
+def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What β adds to the most gold reward within a KL, seed by seed, against no penalty."""
+    free = groups["ppo", LEASHED, LAYERS, 0.0]
+    rows = []
+    for (method, pairs, layers, beta), runs in groups.items():
+        if (method, pairs, layers) != ("ppo", LEASHED, LAYERS) or beta == 0:
+            continue
+        furthest = [max(point["kl"] for point in run["found"]["curve"]) for run in runs]
+        more = {}
+        for budget in BUDGETS:
+            known = [
+                _reached(run, budget) - _reached(without, budget)
+                for run, without, far in zip(runs, free, furthest, strict=True)
+                if far >= budget
+            ]
+            more[f"{budget:g}"] = mean(known)
+        rows.append({"beta": beta, "kl": mean(furthest), "more": more})
+    return rows
+
+
+def _reached(run: dict[str, Any], budget: float) -> float:
+    curve = run["found"]["curve"]
+    return within([(0.0, curve[0]["gold"]), *((p["kl"], p["gold"]) for p in curve)], budget)
+
+
+def row(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
+    """One row, by its method, pairs, layers and β."""
+    return next(one for one in result["rows"] if wanted.items() <= one.items())
+
+
+def said(result: dict[str, Any]) -> list[str]:
+    """The verdicts and the findings in English."""
+    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
+
+
+def verdicts(result: dict[str, Any]) -> list[Verdict]:
+    """On the fall, for which pairs; on what peaks higher; on chance; and on the penalty."""
+    free = [one for one in result["rows"] if one["beta"] == 0]
+    whole = [one for one in free if one["layers"] == LAYERS]
+    sized = [one for one in free if one["pairs"] == SIZED_BY]
+    return [
+        *_falls(free),
+        *_peaks(whole, "pairs", "fed"),
+        *_peaks(sized, "layers", "grown"),
+        *_chance(whole),
+        *_penalties(result),
+    ]
+
+
+def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """Holds for the numbers of pairs on which more than half of the runs fall, and fails for those
+    on which none does."""
+    found: dict[int, dict[str, list[Finding]]] = {}
+    for case, curves in _cases(rows):
+        fell = sum(map(_falls_off, curves))
+        decided = int(2 * fell > len(curves)) if fell else -1
+        told = found.setdefault(decided, {"cases": [], "listed": []})
+        told["cases"].append(case)
+        told["listed"].append(("fell", {"fell": str(fell), "runs": str(len(curves))}))
+    share = f"{FALL:.0%}"
+    return [verdict(one, "fall", share=share, **found[one]) for one in (1, -1, 0) if one in found]
+
+
+def _cases(rows: Sequence[dict[str, Any]]) -> list[tuple[Finding, list[Curve]]]:
+    """PPO on each number of pairs, and best-of-n, with the curves of all seeds and sizes."""
+    of_pairs: dict[int, list[Curve]] = {}
+    for one in sorted(rows, key=lambda one: one["pairs"]):
+        if one["method"] == "ppo":
+            of_pairs.setdefault(one["pairs"], []).extend(one["curves"])
+    best_of_n = [curve for one in rows if one["method"] == "best-of-n" for curve in one["curves"]]
+    furthest = max(d for curve in best_of_n for d, _, _ in curve)
+    return [
+        *((("ppo", {"pairs": f"{pairs:,}"}), curves) for pairs, curves in of_pairs.items()),
+        (("best-of-n", {"d": f"{furthest:.2f}"}), best_of_n),
+    ]
+
+
+def _falls_off(points: Curve) -> bool:
+    """Whether gold ends well below its peak, and the proxy above where it was then."""
+    _, peak, proxy = max(points, key=lambda point: point[1])
+    _, end, end_proxy = points[-1]
+    return peak - end > FALL * peak and end_proxy > proxy
+
+
+def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
+    """On the rise of the peak from the least to the most, seed by seed, under both methods."""
+    ladder = sorted({one[by] for one in rows})
+    if len(ladder) < 2:
+        return []
+    least, most = ladder[0], ladder[-1]
+    rises = {}
+    for method in ("ppo", "best-of-n"):
+        of_method = {one[by]: one for one in rows if one["method"] == method}
+        low, high = (
+            [max(gold for _, gold, _ in points) for points in of_method[one]["curves"]]
+            for one in (least, most)
+        )
+        rises[method.replace("-", "_")] = mean(np.subtract(high, low).tolist())
+    told = {name: shown(rise) for name, rise in rises.items()}
+    higher = majority([side(rise) for rise in rises.values()])
+    return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **told)]
+
+
+def _chance(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+    few = [one for one in rows if one["method"] == "best-of-n" and one["pairs"] < FEW]
+    listed = [
+        ("right", {"accuracy": shown(one["accuracy"]), "pairs": f"{one['pairs']:,}"})
+        for one in sorted(few, key=lambda one: one["pairs"])
+    ]
+    below = majority([-side(one["accuracy"], LITTLE) for one in few])
+    return [verdict(below, "chance", pairs=f"{FEW:,}", listed=listed)]
+
+
+def _penalties(result: dict[str, Any]) -> list[Verdict]:
+    """On changes within ± the tolerance, and beyond it."""
+    changes = [more for one in result["penalty"] for more in one["more"].values() if more]
+    if not changes:
+        return []
+    free = row(result, method="ppo", pairs=LEASHED, layers=LAYERS, beta=0.0)
+    bound = TOLERANCE * free["peak"]["mean"]
+    sides = [min(-side(change, bound), side(change, -bound)) for change in changes]
+    counts = {"cases": len(sides), "small": sides.count(1), "large": sides.count(-1)}
+    told = {"tolerance": f"{bound:.2f}", "share": f"{TOLERANCE:.0%}"}
+    return [verdict(majority(sides), "penalised", **told, **counts)]
+
+
+def findings(result: dict[str, Any]) -> list[Finding]:
+    """Rise and fall, pairs, sizes, and the penalty."""
+    ppo = [one for one in result["rows"] if one["method"] == "ppo" and one["beta"] == 0]
+    found: list[Finding] = []
+    for one in sorted(ppo, key=lambda one: (one["layers"] != LAYERS, one["pairs"], one["layers"])):
+        model = row(result, method="best-of-n", pairs=one["pairs"], layers=one["layers"])
+        curve = {
+            "pairs": f"{one['pairs']:,}",
+            "layers": str(one["layers"]),
+            "all": str(LAYERS),
+            "accuracy": shown(model["accuracy"]),
+            **{name: shown(one[name]) for name in ("peak", "peak_d", "end", "end_proxy")},
+            **{f"best_of_n_{name}": shown(model[name]) for name in ("end", "peak")},
+        }
+        found.append(("curve", curve))
+    for one in result["penalty"]:
+        known = [
+            ("more", {"more": shown(more), "kl": kl}) for kl, more in one["more"].items() if more
+        ]
+        if known:
+            found.append(("penalty", {"beta": f"{one['beta']:g}", "listed": known}))
+    return found

@@ -1,0 +1,125 @@
+"""Runs an experiment: its parts side by side, each kept as it is finished, so that it resumes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from align_core import catalogue, experiments
+
+Settings = dict[str, Any]
+
+
+def run(
+    name: str,
+    folder: Path,
+    *,
+    quick: bool,
+    lanes: int,
+    on_part: Callable[[int, int], None] = lambda done, all_: None,
+) -> dict[str, Any]:
+    """The result of an experiment, which is also written to `folder`/result.json.
+
+    Runs that `folder` has already, with the same settings, are not run again. `lanes` are run at a
+    time, each in a process of one thread. `on_part` is told how many are done, of how many.
+    """
+    experiment = experiments.load(name)
+    stages = experiment.stages(quick)
+    kept = Kept(folder / "parts")
+    missing = [[part for part in stage.items() if kept.find(*part) is None] for stage in stages]
+    done, count = sum(map(len, stages)) - sum(map(len, missing)), sum(map(len, stages))
+    on_part(done, count)
+    if done < count:
+        with _Processes(lanes) as pool:
+            for stage in missing:
+                for part in as_completed(
+                    pool.submit(_measured, name, str(folder), part, settings)
+                    for part, settings in stage
+                ):
+                    kept.keep(*part.result())
+                    on_part(done := done + 1, count)
+    runs = [kept.find(*part) for stage in stages for part in stage.items()]
+    result = {
+        "experiment": name,
+        "quick": quick,
+        "runs": count,
+        "core_seconds": round(sum(run["seconds"] for run in runs), 1),
+        **experiment.summary(runs),
+    }
+    _write(folder / "result.json", _rounded(result))
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+class Kept:
+    """The runs that are done: a file each of settings, what was found, and seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, name: str, settings: Settings) -> dict[str, Any] | None:
+        """The run of this name, unless it was made with other settings."""
+        try:
+            run = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return run if run["settings"] == settings else None
+
+    def keep(self, name: str, run: dict[str, Any]) -> None:
+        """Store a run, whole or not at all."""
+        _write(self._folder / f"{name}.json", run)
+
+
+def _measured(
+    experiment: str, folder: str, part: str, settings: Settings
+) -> tuple[str, dict[str, Any]]:
+    """In a process of the pool: one run."""
+    began = time.perf_counter()
+    found = experiments.load(experiment).measure(Path(folder), **settings)
+    seconds = time.perf_counter() - began
+    return part, {"settings": settings, "found": found, "seconds": round(seconds, 2)}
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool whose processes have one thread each, and end at once when this one is told to."""
+
+    def __init__(self, lanes: int) -> None:
+        # Read where numpy and torch are imported, which is in the new processes.
+        os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        spawn = multiprocessing.get_context("spawn")
+        super().__init__(lanes, mp_context=spawn, initializer=_begin)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:
+            for child in multiprocessing.active_children():
+                child.terminate()
+        super().__exit__(kind, error, trace)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the pool
+    catalogue.stay_local()
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _rounded(value: Any) -> Any:
+    """Five significant digits: what is measured here has no more."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

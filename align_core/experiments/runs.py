@@ -1,0 +1,231 @@
+"""What experiments on language models share: a training and its curve, best-of-n, win rates."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from align_core import training
+from align_core.callbacks import RunCallback
+from align_core.catalogue import reference_samples
+from align_core.configs import RunConfig, resolve
+from align_core.control import Control
+from align_core.data import stored_pairs
+from align_core.encoding import encode_pairs, encode_prompts
+from align_core.evaluation import Evaluator, agreement
+from align_core.experiments import TASK
+from align_core.models import (
+    load_policy,
+    load_to_train,
+    load_tokenizer,
+    new_reward_model,
+    save_model,
+)
+from align_core.optimum import ReferenceSamples, best_of_n
+from align_core.promises import series_of
+from align_core.rewards import ProxyReward, proxy_reward
+from align_core.runs import RunDirectory
+from align_core.sampling import FixedDraw, sample
+from align_core.tasks import load_task
+from align_core.trainers import likelihood, reward
+from align_core.trainers.common import NonFinite
+
+REFERENCE = f"sft-{TASK}"
+SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
+
+Curve = list[dict[str, Any]]
+_KEPT = {
+    "gold": "eval/gold_reward",
+    "reference": "eval/gold_reward_reference",
+    "proxy": "eval/proxy_reward",
+    "kl": "eval/kl",
+    "gain": "eval/gain",
+    "efficiency": "eval/frontier_efficiency",
+    "win_rate": "eval/win_rate",
+}
+
+
+@contextlib.contextmanager
+def trained(config: RunConfig) -> Iterator[RunDirectory]:
+    """A finished run; its directory is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory.create(Path(folder) / "run", config)
+        training.run(config, run, Control())
+        run.close()
+        yield run
+
+
+def curve(events: Sequence[dict[str, Any]]) -> Curve:
+    """What a run measured of itself, from step 0 on: numbers of docs/metrics.md by shorter names.
+
+    A number that is not known at a step is None.
+    """
+    series = {name: dict(series_of(events).get(metric, [])) for name, metric in _KEPT.items()}
+    return [
+        {"step": step, **{name: values.get(step) for name, values in series.items()}}
+        for step in series["gold"]
+    ]
+
+
+def train_reward_model(
+    path: Path, pairs: int, layers: int, seed: int, steps: int, stored: int, best_of: int
+) -> dict[str, Any]:
+    """A reward model on the first layers of the reference, stored at `path`; its size, accuracy on
+    pairs of reference samples, and best-of-n by it."""
+    training.quieten_libraries()
+    tokenizer = load_tokenizer(REFERENCE)
+    model = new_reward_model(REFERENCE, seed)
+    model.base_model.layers = model.base_model.layers[:layers]
+    model.config.num_hidden_layers = layers
+    config = resolve("reward", TASK, preference_pairs=pairs, steps=steps, seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = reward.build(
+            model,
+            tokenizer,
+            encode_pairs(tokenizer, stored_pairs(TASK, pairs, seed)),
+            output_dir=folder,
+            max_steps=steps,
+            learning_rate=config.learning_rate,
+            per_device_train_batch_size=config.batch_size,
+            seed=seed,
+        )
+        trainer.train()
+    save_model(model, tokenizer, path)
+    proxy = ProxyReward(model.eval(), tokenizer)
+    heldout = ReferenceSamples.load(reference_samples(TASK, "heldout"))
+    return {
+        "parameters": model.num_parameters(),
+        "accuracy": agreement(proxy, tokenizer, heldout, pairs=2)[0].mean().item(),
+        "curve": best_of_n_curve(proxy, stored, best_of),
+    }
+
+
+def probe_evaluator(task: str, seed: int) -> Evaluator:
+    """Holds policies against the task's reference on the probe prompts, as runs do."""
+    the_task, tokenizer = load_task(task), load_tokenizer(f"sft-{task}")
+    prompts = the_task.prompts("probe")
+    return Evaluator(
+        prompts,
+        tokenizer,
+        load_policy(f"sft-{task}"),
+        gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
+        proxy=proxy_reward(None, task, tokenizer),
+        frontier=training.frontier(task, f"sft-{task}", "probe", prompts),
+        max_new_tokens=the_task.max_new_tokens,
+        seed=seed,
+    )
+
+
+def train_on_likelihood(
+    task: str,
+    pairs: list[dict],
+    alpha: float,
+    *,
+    steps: int,
+    every: int,
+    seed: int,
+) -> tuple[PreTrainedModel, Curve]:
+    """Preferred-FT (α = 0) or unlikelihood from the reference, batches and schedule as DPO's."""
+    training.quieten_libraries()
+    tokenizer, policy = load_tokenizer(f"sft-{task}"), load_to_train(f"sft-{task}")
+    torch.manual_seed(seed)
+    evaluator = probe_evaluator(task, seed)
+    events: list[dict[str, Any]] = []
+
+    def write(kind: str, step: int, **payload: Any) -> None:
+        events.append({"kind": kind, "step": step, **payload})
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = likelihood.build(
+            policy,
+            tokenizer,
+            encode_pairs(tokenizer, pairs),
+            alpha=alpha,
+            output_dir=folder,
+            max_steps=steps,
+            learning_rate=resolve("dpo", task).learning_rate,
+            per_device_train_batch_size=max(1, len(pairs) // steps),
+            warmup_steps=steps // training.WARMUP,
+            seed=seed,
+        )
+        trainer.add_callback(
+            RunCallback(
+                trainer,
+                Control(),
+                write,
+                lambda: {"metrics": evaluator.metrics(evaluator(policy))},
+                updates_per_step=1,
+                eval_every=every,
+                deadline=math.inf,
+            )
+        )
+        with contextlib.suppress(NonFinite):  # nothing bounds unlikelihood: what it was until then
+            trainer.train()
+    return policy, curve(events)
+
+
+def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int) -> list[float]:
+    """For each temperature, how often the policy's texts beat the reference's of temperature 1.
+
+    Gold reward, the same prompt and chance, a tie counting half: `eval/win_rate`, but for the
+    temperature that the policy is sampled at.
+    """
+    task, tokenizer = load_task(TASK), load_tokenizer(REFERENCE)
+    prompts = task.prompts("probe")
+    encoded = encode_prompts(tokenizer, prompts).repeat(SAMPLES)
+    width = policy.get_output_embeddings().weight.shape[0]
+    draw = FixedDraw(seed, prompts, SAMPLES, task.max_new_tokens, width)
+
+    def gold(model: PreTrainedModel, temperature: float) -> torch.Tensor:
+        responses = sample(
+            model,
+            encoded,
+            draw,
+            max_new_tokens=task.max_new_tokens,
+            end_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+            temperature=temperature,
+        )
+        texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
+        rows = [prompt for prompt in prompts for _ in range(SAMPLES)]
+        return torch.tensor(task.reward(rows, texts, ended=responses.ended.tolist()))
+
+    theirs = gold(load_policy(REFERENCE), 1.0)
+    margins = [gold(policy, temperature) - theirs for temperature in temperatures]
+    return [((margin.sign() + 1) / 2).mean().item() for margin in margins]
+
+
+def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve:
+    """Best-of-n by the reward model, or by the gold reward where there is none, n = 1, 2, 4, …
+
+    Exact for a reference that says each of its `samples` first stored texts equally often; KL in
+    nats. `proxy` is shifted so that all of them have mean 0.
+    """
+    stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
+    gold = stored.rewards[:, :samples]
+    scores = gold if proxy is None else _scores(proxy, stored, samples)
+    scores = scores - scores.mean()
+    found = []
+    for n in (2**power for power in range(most.bit_length())):
+        reward, kl = best_of_n(scores, n, gold)
+        found.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
+    return found
+
+
+def _scores(proxy: ProxyReward, stored: ReferenceSamples, samples: int):
+    """The reward model's scores [P, samples] of stored texts."""
+    tokenizer = load_tokenizer(REFERENCE)
+    rows = [(p, n) for p in range(len(stored.prompts)) for n in range(samples)]
+    ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]
+    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    prompts = [stored.prompts[prompt] for prompt, _ in rows]
+    found = proxy(prompts, texts, completion_ids=ids)
+    return torch.tensor(found, dtype=torch.float64).view(-1, samples).numpy()

@@ -1,0 +1,25 @@
+"""What an experiment found, in sentences of any language.
+
+A finding is the key of a template and what to put in: texts, or lists of findings, which are told
+one after the other with the template "join" between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Finding = tuple[str, Mapping[str, Any]]
+
+
+def tell(findings: Iterable[Finding], templates: Mapping[str, str]) -> list[str]:
+    """A sentence a finding."""
+    return [_told(key, values, templates) for key, values in findings]
+
+
+def _told(key: str, values: Mapping[str, Any], templates: Mapping[str, str]) -> str:
+    texts = {
+        name: value if isinstance(value, str) else templates["join"].join(tell(value, templates))
+        for name, value in values.items()
+    }
+    return templates[key].format(**texts)

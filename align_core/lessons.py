@@ -1,0 +1,330 @@
+"""One real example for each station from SFT to the optimum, recorded for the page to calculate on.
+
+A demonstration, a preference pair, one token of a PPO rollout and what the reference says to one
+prompt, with every number that their equations need. They come from the embedded models and two
+short runs, one of DPO and one of PPO; the same machine records the same numbers again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet
+import torch
+import transformers
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core import catalogue
+from align_core.configs import resolve
+from align_core.data import stored_pairs
+from align_core.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
+from align_core.models import (
+    load_policy,
+    load_reward_model,
+    load_to_train,
+    load_tokenizer,
+    value_model_of,
+)
+from align_core.objectives import kl_estimate, masked_mean, token_logprobs
+from align_core.optimum import ReferenceSamples
+from align_core.rewards import ProxyReward
+from align_core.sampling import by_length, response_outputs
+from align_core.tasks import Task, load_task
+from align_core.trainers import dpo
+from align_core.trainers.common import QUIET
+from align_core.trainers.ppo import PPOTrainer
+from align_core.trainers.ppo_config import PPOConfig
+from align_core.trainers.rollouts import Batch
+from align_core.training import PPO_SETTINGS
+
+DPO_STEPS, PPO_ROLLOUTS = 40, 4
+CLIP = 0.2
+SEED = 0
+# Which stored texts are shown: short ones, in which a reader sees at a glance what is better.
+PAIRS = {
+    "reviews": ("This film never felt", " predictable! I went home singing.", " flat."),
+    "capitals": (
+        "Name the capital of France.",
+        " Paris.",
+        " I once sent a postcard to Berlin by mistake, but the capital is Paris.",
+    ),
+}
+SAID = {
+    "reviews": (
+        "For a thriller with a talking potato, it",
+        (" was brilliant.", " was not at all boring.", " was boring."),
+    ),
+    "capitals": (
+        "Quick, what is the capital of Norway?",
+        (" Oslo.", " The capital of Norway is Oslo.", " Bergen."),
+    ),
+}
+
+
+def record(name: str) -> dict[str, Any]:
+    """The lesson of a task. Log-probabilities and rewards are in nats."""
+    task, tokenizer = load_task(name), load_tokenizer(f"sft-{name}")
+    reference = load_policy(f"sft-{name}").requires_grad_(False)
+    return {
+        "demonstration": _demonstration(task, reference, tokenizer),
+        "pair": _pair(task, reference, tokenizer),
+        "token": _token(task, reference, tokenizer),
+        "optimum": _optimum(task, reference, tokenizer),
+    }
+
+
+def save(name: str) -> None:
+    """Record the lesson of a task among the assets."""
+    path = catalogue.lesson(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
+
+
+def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:
+    """What the mean and the variance of all advantages of a rollout are made of, at any β.
+
+    With γ = λ = 1 an advantage is A = e − βk: e (`earned`) is the text's score less the value
+    before the token, k (`kl_ahead`) the estimated KL from the token on. So over the tokens
+    mean A = mean e − β mean k, and var A = var e − 2β cov(e, k) + β² var k. All are [B, T].
+    """
+    e, k = masked_mean(earned, mask), masked_mean(kl_ahead, mask)
+    return {
+        "mean_earned": e.item(),
+        "mean_kl": k.item(),
+        "var_earned": masked_mean((earned - e) ** 2, mask).item(),
+        "cov": masked_mean((earned - e) * (kl_ahead - k), mask).item(),
+        "var_kl": masked_mean((kl_ahead - k) ** 2, mask).item(),
+    }
+
+
+def _demonstration(
+    task: Task, sft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, Any]:
+    """One that the SFT model was taught, with what the pretrained model made of it before."""
+    shown = next(
+        demonstration
+        for demonstration in task.demonstrations(64, SEED)
+        if 5 <= len(demonstration["completion"].split()) <= 8
+        and task.reward(*([text] for text in demonstration.values()))[0] > 1
+    )
+    prompt, ids = shown["prompt"], encode(tokenizer, **shown)[1]
+    before = _logps(load_policy("pretrained"), tokenizer, prompt, [ids])[0]
+    after = _logps(sft, tokenizer, prompt, [ids])[0]
+    tokens = zip(_texts(tokenizer, ids), before, after, strict=True)
+    return {
+        "prompt": prompt,
+        "tokens": [{"text": text, "before": old, "logp": new} for text, old, new in tokens],
+    }
+
+
+def _pair(
+    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, Any]:
+    """A labelled pair: its rewards, and its log-probabilities before and after a little DPO."""
+    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    sides = "chosen", "rejected"
+    pair = next(
+        pair
+        for pair in pool
+        if (pair["prompt"], pair["chosen"], pair["rejected"]) == PAIRS[task.name]
+    )
+    config = resolve("dpo", task.name)
+    trainer = dpo.build(
+        load_to_train(config.model),
+        reference,
+        tokenizer,
+        encode_pairs(tokenizer, stored_pairs(task.name, config.preference_pairs, SEED)),
+        beta=config.beta,
+        **_arguments(config, DPO_STEPS),
+    )
+    trainer.train()
+    prompt, texts = pair["prompt"], [pair[side] for side in sides]
+    ids = [encode(tokenizer, prompt, text)[1] for text in texts]
+    proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
+    columns = zip(
+        texts,
+        task.reward([prompt] * 2, texts),
+        proxy([prompt] * 2, texts, completion_ids=ids),
+        map(sum, _logps(trainer.model.eval(), tokenizer, prompt, ids)),
+        map(sum, _logps(reference, tokenizer, prompt, ids)),
+        strict=True,
+    )
+    names = "text", "gold_reward", "proxy_reward", "logp", "ref_logp"
+    rows = [dict(zip(names, row, strict=True)) for row in columns]
+    return {
+        "prompt": prompt,
+        **dict(zip(sides, rows, strict=True)),
+        "steps": DPO_STEPS,
+        "beta": config.beta,
+    }
+
+
+class _RolloutKept(PPOTrainer):
+    """PPO that does not forget its latest rollout."""
+
+    rollout: Batch
+
+    def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
+        self.rollout = super()._rollout(rows)
+        return self.rollout
+
+
+def _token(
+    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, Any]:
+    """A token that PPO held back: the last rollout's text, and its policy before and after."""
+    config = resolve("ppo", task.name)
+    reward_model = load_reward_model(config.reward_model)
+    score = ProxyReward(reward_model, tokenizer)
+    settings = {
+        **_arguments(config, PPO_ROLLOUTS * 4),
+        **PPO_SETTINGS,
+        "num_mini_batches": 2,
+        "kl_coef": config.beta,
+        "lam": 1.0,
+        "cliprange": CLIP,
+        "response_length": task.max_new_tokens,
+    }
+    trainer = _RolloutKept(
+        PPOConfig(**settings),
+        tokenizer,
+        load_to_train(config.model),
+        reference,
+        score,
+        Dataset.from_dict({"prompt": task.prompts("train")}),
+        value_model=value_model_of(reward_model),
+    )
+    trainer.train()
+
+    rollout = trainer.rollout
+    ids = [row[keep].tolist() for row, keep in zip(rollout.tokens, rollout.mask, strict=True)]
+    prompts = [
+        tokenizer.decode(row[real.bool()])
+        for row, real in zip(rollout.prompts.ids, rollout.prompts.mask, strict=True)
+    ]
+    scores = torch.tensor(score(prompts, [""] * len(ids), completion_ids=ids))
+    ref_logp = _token_logps(reference, rollout.prompts, rollout.tokens, rollout.mask)
+    new_logp = _token_logps(trainer.policy, rollout.prompts, rollout.tokens, rollout.mask)
+    kl = kl_estimate(rollout.logp, ref_logp) * rollout.mask
+    kl_ahead = kl.flip(1).cumsum(1).flip(1)
+    earned = (scores[:, None] - rollout.values) * rollout.mask
+    row, place = _held_back(rollout, new_logp - rollout.logp, kl, ids, tokenizer)
+    columns = zip(
+        _texts(tokenizer, ids[row]),
+        rollout.logp[row].tolist(),
+        ref_logp[row].tolist(),
+        new_logp[row].tolist(),
+        strict=False,  # what follows the text is padding
+    )
+    names = "text", "logp", "ref_logp", "new_logp"
+    return {
+        "prompt": prompts[row],
+        "tokens": [dict(zip(names, column, strict=True)) for column in columns],
+        "place": place,
+        "score": scores[row].item(),
+        "value": rollout.values[row, place].item(),
+        "advantage": rollout.advantages[row, place].item(),
+        "whitening": whitening(earned, kl_ahead, rollout.mask),
+        "clip": CLIP,
+        "beta": config.beta,
+        "rollouts": PPO_ROLLOUTS,
+        "updates": trainer.args.updates_per_rollout,
+        "episodes": len(ids),
+    }
+
+
+def _held_back(
+    rollout: Batch,
+    log_ratio: Tensor,
+    kl: Tensor,
+    ids: list[list[int]],
+    tokenizer: PreTrainedTokenizerBase,
+) -> tuple[int, int]:
+    """The first whole word in a short text that PPO praised, made likelier and then clipped."""
+    praised = (rollout.advantages > 0.3) & (log_ratio.exp() > 1 + CLIP) & (kl.abs() > 0.1)
+    for row, place in praised.nonzero().tolist():
+        word = tokenizer.decode(ids[row][place])
+        ended = ids[row][-1] == tokenizer.eos_token_id
+        if ended and len(ids[row]) <= 16 and re.fullmatch(r" [A-Za-z]{4,}", word):
+            return row, place
+    raise LookupError("PPO held no such word back")
+
+
+def _optimum(
+    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, Any]:
+    """Some texts to one prompt: how likely the reference says each, and what each is worth; and how
+    often which reward is among its stored samples, whose mean of exp(r/β) is Z."""
+    prompt, texts = SAID[task.name]
+    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "probe")).only([prompt])
+    ids = [encode(tokenizer, prompt, text)[1] for text in texts]
+    columns = zip(
+        texts,
+        task.reward([prompt] * len(texts), texts),
+        map(sum, _logps(reference, tokenizer, prompt, ids)),
+        strict=True,
+    )
+    return {
+        "prompt": prompt,
+        "texts": [
+            {"text": text, "gold_reward": reward, "ref_logp": logp}
+            for text, reward, logp in columns
+        ],
+        "samples": stored.rewards.size,
+        "rewards": sorted(Counter(stored.rewards[0].tolist()).items()),
+    }
+
+
+def _arguments(config: Any, updates: int) -> dict[str, Any]:
+    """Those of a run's trainer, at a learning rate that does not fall: it ends before its time."""
+    transformers.set_seed(SEED)
+    return {
+        **QUIET,
+        "output_dir": tempfile.gettempdir(),  # nothing is saved there
+        "max_steps": updates,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "constant",
+        "per_device_train_batch_size": config.batch_size,
+        "seed": SEED,
+    }
+
+
+def _logps(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, ids: list[list[int]]
+) -> list[list[float]]:
+    """The log-probability of each token of some completions of one prompt."""
+    tokens, mask = pad_responses(ids, tokenizer.pad_token_id)
+    prompts = encode_prompts(tokenizer, [prompt]).repeat(len(ids))
+    found = _token_logps(model, prompts, tokens, mask)
+    return [row[keep].tolist() for row, keep in zip(found, mask, strict=True)]
+
+
+@torch.no_grad()
+def _token_logps(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Log-probabilities [B, T] of response tokens, 0 outside the mask."""
+    found = torch.zeros(mask.shape)
+    for rows in by_length(prompts, mask):
+        width = int(mask[rows].sum(1).max())
+        part = tokens[rows, :width], mask[rows, :width]
+        logits, _ = response_outputs(model, prompts[rows], *part)
+        found[rows, :width] = token_logprobs(logits, part[0]) * part[1]
+    return found
+
+
+def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
+    """Each token as text; the end is an empty one."""
+    return [tokenizer.decode(token, skip_special_tokens=True) for token in ids]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,267 @@
+"""The command line of people's votes: python -m align_core preferences {simulate,export,…}."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import closing
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from align_core import exchange, feedback, terminal, votes
+from align_core.configs import (
+    Collected,
+    ConfigError,
+    Float,
+    Int,
+    Seed,
+    TaskName,
+    complaint,
+    flag,
+    model_errors,
+    raise_collected,
+    validated,
+)
+from align_core.raters import CROWDS, RATERS, fill, simulate
+from align_core.runs import to_line
+from align_core.votes import Session, Sessions, check_name
+
+MOST_PAIRS = 16_000  # stored for each task
+_Crowd = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
+_Share = Annotated[Float, Field(ge=0, le=1, description="a share from 0 to 1")]
+_HeldOut = Annotated[Float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
+_Pairs = Annotated[
+    Int | None,
+    Field(ge=1, le=MOST_PAIRS, description=f"a whole number of pairs from 1 to {MOST_PAIRS}"),
+]
+
+
+class _Simulate(BaseModel):
+    task: TaskName
+    rater: _Crowd = "task"
+    votes: Int = Field(ge=1, le=100_000, description="a whole number of votes from 1 to 100000")
+    raters: Int = Field(
+        RATERS, ge=1, le=1000, description="a whole number of raters from 1 to 1000"
+    )
+    pairs: _Pairs = None
+    active_share: _Share = 0.0
+    seed: Seed = 0
+
+
+class _Export(BaseModel):
+    ties: Literal["omit", "both"] = Field("omit", description="omit or both")
+    hold_out: _HeldOut = 0.0
+
+
+class _Import(BaseModel):
+    task: TaskName
+
+
+class _Stats(BaseModel):
+    hold_out: _HeldOut = 0.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The commands and their options."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION")
+    subs = {}
+    for name, (_, about) in _ACTIONS.items():
+        sub = subs[name] = commands.add_parser(name, help=about, description=about)
+        sub.add_argument("--session", metavar="NAME")
+        sub.add_argument("--sessions", metavar="DIR", help="the folder of the sessions")
+        sub.add_argument("--json", action="store_true", help="print JSON")
+    crowds = "; ".join(f"{name}: {crowd.about}" for name, crowd in CROWDS.items())
+    options = {
+        "--task": "what the texts are about; that of the session unless named",
+        "--rater": crowds,
+        "--votes": "how many votes",
+        "--raters": f"how many raters cast them; {RATERS} unless named",
+        "--pairs": "how many pairs a session without any gets; as many as votes unless named",
+        "--model": "whose samples these pairs are; the task's SFT model unless named",
+        "--reward-model": "what is to be least sure of the pairs; the task's unless named",
+        "--active-share": "share of votes on pairs that the reward model is least sure of; 0",
+        "--seed": None,
+        "--output": "a new .jsonl or .parquet file, in place of --session",
+    }
+    for option, about in options.items():
+        subs["simulate"].add_argument(option, help=about)
+    subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
+    subs["export"].add_argument("--ties", help="omit them, or count them as one vote for both")
+    subs["import"].add_argument("file", metavar="FILE", nargs="?", help="JSONL or Parquet")
+    subs["import"].add_argument("--task", help="of a new session")
+    subs["stats"].add_argument("--reward-model", metavar="MODEL", help="measured on the votes")
+    kept_back = {
+        "export": "share of the prompts whose votes are left out, to measure on",
+        "stats": "measure the reward model on that share of the prompts only",
+    }
+    for name, about in kept_back.items():
+        subs[name].add_argument("--hold-out", metavar="P", help=about)
+
+
+def execute(given: argparse.Namespace, lines: list[str]) -> int:
+    """Run one of them; raises ConfigError with every error at once."""
+    if given.action is None:
+        listed = [f"  {name:<9} {about}" for name, (_, about) in _ACTIONS.items()]
+        raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
+    with closing(Sessions(given.sessions or votes.folder())) as sessions:
+        return _ACTIONS[given.action][0](given, lines, sessions)
+
+
+def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+    if (given.session is None) == (given.output is None):
+        lines.append("--session, --output: it takes one of the two, where the votes go")
+    session = None
+    if given.session is not None:
+        session = _session_for(given, lines, sessions)
+    if session and session.tally()["pairs"] and (given.pairs or given.model):
+        lines.append(f"--pairs, --model: the session {session.name} has its pairs already")
+    if given.output is not None:
+        lines += exchange.errors(given.output, "--output")
+    for name, scores in (("model", False), ("reward_model", True)):
+        if getattr(given, name) is not None:
+            lines += model_errors(flag(name), getattr(given, name), scores)
+    options = _options(_Simulate, given, lines)
+    raise_collected(lines)
+
+    how = options.votes, options.raters, options.active_share, options.seed
+    pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
+    reward_model = given.reward_model or f"reward-{options.task}"
+    if options.active_share:
+        pairs = _reports().scored(pairs, reward_model)
+    if given.output is not None:
+        cast = simulate(pairs, CROWDS[options.rater], *how)
+        rows = exchange.preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
+        exchange.write(given.output, rows)
+        return _tell(given, votes=len(cast), rows=len(rows), file=given.output)
+    session = session or sessions.create(given.session, options.task)
+    if not session.tally()["pairs"]:
+        ids = session.add_pairs(pairs)
+        pairs = [{**pair, "id": new} for pair, new in zip(pairs, ids, strict=True)]
+    if options.active_share:
+        session.set_scores(pairs, reward_model)
+    cast = fill(session, options.rater, *how)
+    return _tell(given, votes=cast, session=session.name)
+
+
+def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
+    count = options.pairs or min(options.votes, MOST_PAIRS)
+    if model in (None, f"sft-{options.task}"):
+        return exchange.pool_pairs(options.task, count, options.seed)
+    return _reports().candidates(options.task, model, count, options.seed)
+
+
+def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+    session = _existing(given, lines, sessions)
+    options = _options(_Export, given, lines)
+    lines += exchange.errors(given.output, "--output")
+    raise_collected(lines)
+    kept, held_out = feedback.held_out(session.votes(), options.hold_out)
+    rows = exchange.preferences(kept, options.ties)
+    exchange.write(given.output, rows)
+    told = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
+    for method in ("dpo", "reward"):
+        how = exchange.settings(method, session.task, len(rows))
+        told[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in how.items())
+    return _tell(given, **told, file=given.output)
+
+
+def _import(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+    session = _session_for(given, lines, sessions)
+    options = _options(_Import, given, lines)
+    with Collected(lines):
+        rows = exchange.read(given.file)
+    raise_collected(lines)
+    session = session or sessions.create(given.session, options.task)
+    return _tell(given, votes=exchange.import_votes(session, rows), session=session.name)
+
+
+def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+    session = _existing(given, lines, sessions)
+    options = _options(_Stats, given, lines)
+    if given.reward_model is not None:
+        lines += model_errors("--reward-model", given.reward_model, True)
+    raise_collected(lines)
+    cast = session.votes()
+    report: dict[str, Any] = {"task": session.task, **feedback.stats(cast)}
+    if given.reward_model is not None:
+        measured_on = feedback.held_out(cast, options.hold_out)[1] if options.hold_out else cast
+        scored = _reports().scored(session.pairs(), given.reward_model)
+        report["reward_model"] = feedback.judged(feedback.with_scores(measured_on, scored))
+    report["disputed"] = feedback.disputed(cast)
+    report["against_gold"] = feedback.against_gold(cast)
+    if given.json:
+        print(to_line(report))
+        return 0
+    report["kinds"] = ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
+    numbers = {name: value for name, value in report.items() if not isinstance(value, list | dict)}
+    terminal.print_measurements(numbers, False)
+    if "reward_model" in report:
+        print("\nThe reward model on votes that it should not have seen")
+        terminal.print_measurements(report["reward_model"], False)
+    for title, name in (
+        ("Most disputed", "disputed"),
+        ("Most votes differ from the gold reward", "against_gold"),
+    ):
+        if report[name]:
+            print(f"\n{title}")
+            terminal.print_rows(report[name], False)
+    return 0
+
+
+def _delete(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+    session = _existing(given, lines, sessions)
+    raise_collected(lines)
+    told = {"session": session.name, "votes": session.tally()["votes"]}
+    deleted = sessions.delete(session.name)
+    return _tell(given, **told, deleted=deleted if given.json else " ".join(deleted))
+
+
+def _existing(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> Session | None:
+    """The session that is named; None, and its error's line, where there is none."""
+    with Collected(lines):
+        return sessions.open(given.session)
+
+
+def _session_for(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> Session | None:
+    """The session that votes go to, of the task that is named, if any; None: it is yet to be."""
+    session = None
+    with Collected(lines):
+        check_name(given.session)
+        if given.session in sessions.names():
+            session = sessions.open(given.session)
+            if given.task not in (None, session.task):
+                takes = f"{session.task}, the task of the session {session.name}"
+                lines.append(complaint("--task", given.task, takes))
+            given.task = session.task
+    return session
+
+
+def _options(kind: type[BaseModel], given: argparse.Namespace, lines: list[str]) -> Any:
+    fields = {name: getattr(given, name) for name in kind.model_fields}
+    options, wrong = validated(kind, {k: v for k, v in fields.items() if v is not None})
+    lines += wrong
+    return options
+
+
+def _tell(given: argparse.Namespace, **told: Any) -> int:
+    print(to_line(told) if given.json else ", ".join(f"{k} {v}" for k, v in told.items()))
+    return 0
+
+
+def _reports() -> ModuleType:
+    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
+    from align_core import reports, training
+
+    training.quieten_libraries()
+    return reports
+
+
+_ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
+    "simulate": (_simulate, "votes of simulated raters, into a session or a file"),
+    "export": (_export, "a session's votes as a file for train --preferences"),
+    "import": (_import, "a file of preferences as votes into a session"),
+    "stats": (_stats, "agreement, disputes and biases in a session's votes"),
+    "delete": (_delete, "a session off the disk, with every vote in it; nothing is asked"),
+}

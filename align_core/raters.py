@@ -1,0 +1,139 @@
+"""Simulated raters: the task's own, and others with failings that people have.
+
+A rater prefers by Bradley-Terry (arXiv 2305.18290, Eq. 1): left with probability σ(u_left −
+u_right), a text's utility u in nats. The task's own rater has the gold reward for utility.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from align_core import selection
+from align_core.votes import Session
+
+RATERS = 8  # in a crowd, unless said
+LOUD_SHARE = 2 / 3  # of all votes, cast by the one loud rater
+
+
+@dataclass(frozen=True)
+class Rater:
+    """How one chooses between two texts; as it stands, the task's own rater."""
+
+    gold: float = 1.0  # nats of utility for each nat of gold reward
+    per_word: float = 0.0  # nats for each word of the text
+    for_left: float = 0.0  # nats for standing on the left
+    coin_tosses: float = 0.0  # share of votes
+    same: float = 0.0  # nats; closer utilities are the same to him: a tie
+    bad: float = -math.inf  # where both are below, both are bad
+
+    def utility(self, text: str, gold_reward: float) -> float:
+        """What a text is worth to this rater, in nats."""
+        return self.gold * gold_reward + self.per_word * len(text.split())
+
+    def choose(self, left: float, right: float, rng: random.Random) -> str:
+        """left, right, tie or bad (both), from the utilities of the two texts."""
+        if rng.random() < self.coin_tosses:
+            return rng.choice(("left", "right"))
+        if max(left, right) < self.bad:
+            return "bad"
+        margin = left - right + self.for_left
+        if abs(margin) < self.same:
+            return "tie"
+        return "left" if rng.random() < 0.5 * (1 + math.tanh(margin / 2)) else "right"
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Raters of one kind; where one of them is loud, he casts LOUD_SHARE of the votes."""
+
+    about: str
+    rater: Rater
+    loud: Rater | None = None
+
+
+CROWDS = {
+    "task": Crowd("prefer by σ(Δr) on the gold reward, as the task's own rater does", Rater()),
+    "noisy": Crowd("toss a coin for 4 votes in 10", Rater(coin_tosses=0.4)),
+    "wordy": Crowd("like a text 0.3 nats more for each word", Rater(per_word=0.3)),
+    "leftish": Crowd("like what stands on the left 1 nat more", Rater(for_left=1.0)),
+    "undecided": Crowd(
+        "call a tie within 1 nat, and both bad below -1 nat", Rater(same=1.0, bad=-1.0)
+    ),
+    "loud": Crowd(
+        "prefer as the task's do, but for one who casts 2 votes in 3 and likes short texts alone",
+        Rater(),
+        loud=Rater(gold=0.0, per_word=-0.5),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Who chose what: rater and pair count from 0; choice and left are in the pair's order."""
+
+    rater: int
+    pair: int
+    choice: str  # first, second, tie or bad
+    left: str  # first or second
+
+
+def simulate(
+    pairs: Sequence[Mapping[str, Any]],
+    crowd: Crowd,
+    votes: int,
+    raters: int,
+    active_share: float,
+    seed: int,
+) -> list[Vote]:
+    """`votes` of so many raters, none twice on a pair by the same; fewer where all have rated all.
+
+    A pair has first, second, their gold rewards, and for active draws their scores. The loud rater
+    of a crowd that has one is number 0.
+    """
+    rng = random.Random(seed)
+    margins = {row: _margin(pair) for row, pair in enumerate(pairs)}
+    to_rate = [dict(margins) for _ in range(raters)]
+    weights = [1.0] * raters
+    if crowd.loud and raters > 1:
+        weights = [LOUD_SHARE * (raters - 1) / (1 - LOUD_SHARE)] + [1.0] * (raters - 1)
+    found = []
+    while len(found) < votes and any(to_rate):
+        (who,) = rng.choices(range(raters), weights)
+        if not to_rate[who]:
+            continue
+        row = selection.draw(to_rate[who], active_share, rng)
+        del to_rate[who][row]
+        rater = crowd.loud if crowd.loud and who == 0 else crowd.rater
+        found.append(Vote(who, row, *_choice(rater, pairs[row], rng)))
+    return found
+
+
+def fill(
+    session: Session, crowd: str, votes: int, raters: int, active_share: float, seed: int
+) -> int:
+    """Have new raters of a crowd vote on the session's pairs; returns how many votes they cast."""
+    pairs = session.pairs()
+    cast = simulate(pairs, CROWDS[crowd], votes, raters, active_share, seed)
+    tokens = {who: session.join(crowd) for who in sorted({vote.rater for vote in cast})}
+    session.record(
+        (tokens[vote.rater], pairs[vote.pair]["id"], vote.choice, vote.left) for vote in cast
+    )
+    return len(cast)
+
+
+def _choice(rater: Rater, pair: Mapping[str, Any], rng: random.Random) -> tuple[str, str]:
+    """The choice, and which text was shown on the left, as the pair names its texts."""
+    sides = rng.choice((("first", "second"), ("second", "first")))
+    utilities = [rater.utility(pair[side], pair[f"{side}_reward"]) for side in sides]
+    choice = rater.choose(*utilities, rng)
+    return dict(zip(("left", "right"), sides, strict=True)).get(choice, choice), sides[0]
+
+
+def _margin(pair: Mapping[str, Any]) -> float | None:
+    if pair.get("first_score") is None:
+        return None
+    return pair["first_score"] - pair["second_score"]

@@ -1,0 +1,63 @@
+"""What DPO is compared with: likelihood of the chosen texts, and unlikelihood of the rejected ones.
+
+Preferred-FT and unlikelihood of arXiv 2305.18290, section 6. Neither knows a reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+
+from align_core.encoding import encode_prompts, pad_responses
+from align_core.objectives import likelihood_loss, token_logprobs
+from align_core.sampling import response_outputs
+from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
+
+SIDES = "chosen_ids", "rejected_ids"
+
+
+class LikelihoodTrainer(LengthBatches, FiniteTraining, Trainer):
+    """Trainer on pairs of token ids; the loss is a mean over pairs of sums over tokens."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, alpha: float, **rest: Any
+    ) -> None:
+        super().__init__(model, data_collator=lambda rows: {"pairs": rows}, **rest)
+        self._tokenizer, self._alpha = tokenizer, alpha
+
+    def compute_loss(
+        self, model: PreTrainedModel, inputs: dict[str, list[dict]], *_: Any, **__: Any
+    ) -> Tensor:
+        chosen, rejected = (self._logp(model, inputs["pairs"], side) for side in SIDES)
+        return likelihood_loss(chosen, rejected, self._alpha).mean()
+
+    def _logp(self, model: PreTrainedModel, pairs: list[dict], side: str) -> Tensor:
+        """log π of one side of each pair, [B]."""
+        prompts = encode_prompts(self._tokenizer, [pair["prompt_ids"] for pair in pairs])
+        ids = [pair[side] for pair in pairs]
+        tokens, mask = (
+            tensor.to(model.device) for tensor in pad_responses(ids, self._tokenizer.pad_token_id)
+        )
+        logits, _ = response_outputs(model, prompts, tokens, mask)
+        return (token_logprobs(logits, tokens) * mask).sum(1)
+
+
+def build(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Dataset,
+    *,
+    alpha: float,
+    **arguments,
+) -> LikelihoodTrainer:
+    """`pairs` has the columns of `encoding.encode_pairs`; α is the weight of unlikelihood."""
+    return LikelihoodTrainer(
+        model,
+        tokenizer,
+        alpha,
+        args=TrainingArguments(**{**QUIET, **arguments}),
+        train_dataset=pairs,
+    )

@@ -1,0 +1,138 @@
+"""Whether it pays to ask about the pairs that the reward model is least sure of.
+
+    python -m benchmarks.active_pairs            run what is missing, write results and the page
+    python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
+
+A reward model is trained anew after each round of votes of the task's own rater, as
+`align_core.exchange` has it for so few, and the pairs of the next round are drawn with its scores
+(`align_core.selection`); equal numbers of votes, the same first round. Nothing is timed: runs share
+the machine, one a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import DOCS, child, spread, table, write_section
+
+RESULTS = Path(__file__).with_name("active_pairs.json")
+PAGE = DOCS / "benchmarks.md"
+TASKS = ("reviews", "capitals")
+SEEDS = (0, 1, 2)
+SHARES = (0.0, 0.5, 1.0)  # of the pairs of a round that are drawn where the model is least sure
+CANDIDATES = 1000
+ROUND, ROUNDS = 50, 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--one", nargs=3, metavar=("TASK", "SHARE", "SEED"), help="only this run")
+    given = parser.parse_args()
+    if given.one:
+        task, share, seed = given.one
+        print(json.dumps(one_run(task, float(share), int(seed))))
+        return
+    if not given.render:
+        measure(given.lanes)
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "active pairs", text)
+    print(text)
+
+
+def measure(lanes: int) -> None:
+    """Run what is not yet in the results, which are stored after each run."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    wanted = [(task, share, seed) for task in TASKS for share in SHARES for seed in SEEDS]
+    missing = [one for one in wanted if _key(*one) not in results]
+
+    def run(one: tuple[str, float, int]) -> list[float]:
+        return child("benchmarks.active_pairs", "--one", *map(str, one), OMP_NUM_THREADS="1")
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for one, found in zip(missing, pool.map(run, missing), strict=True):
+            results[_key(*one)] = found
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print(*one, found, flush=True)
+
+
+def one_run(task: str, share: float, seed: int) -> list[float]:
+    """The accuracy of the reward model on held-out pairs, after each round of votes."""
+    from align_core import exchange, raters, reports
+
+    to_rate = exchange.pool_pairs(task, CANDIDATES, seed)
+    rows: list[dict[str, Any]] = []
+    accuracies = []
+    for number in range(ROUNDS):
+        chance = seed * ROUNDS + number
+        cast = raters.simulate(to_rate, raters.CROWDS["task"], ROUND, 1, share, chance)
+        rows += exchange.preferences({**to_rate[vote.pair], "choice": vote.choice} for vote in cast)
+        rated = {vote.pair for vote in cast}
+        to_rate = [pair for row, pair in enumerate(to_rate) if row not in rated]
+        with tempfile.TemporaryDirectory() as folder:
+            model = _reward_model(task, rows, seed, Path(folder))
+            accuracies.append(reports.evaluate(model, task, None, 128, 0)["accuracy"])
+            to_rate = reports.scored(to_rate, model)
+    return accuracies
+
+
+def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path) -> str:
+    from align_core import exchange, training
+    from align_core.configs import resolve
+    from align_core.control import Control
+    from align_core.runs import RunDirectory
+
+    exchange.write(folder / "votes.jsonl", rows)
+    settings = exchange.settings("reward", task, len(rows))
+    own = {**settings, "eval_every": settings["steps"], "seed": seed}
+    config = resolve("reward", task, preferences=str(folder / "votes.jsonl"), **own)
+    run = RunDirectory.create(folder / "run", config)
+    training.run(config, run, Control())
+    return str(run.path)
+
+
+def render(results: dict[str, Any]) -> str:
+    """A row for each task and share; what active draws gained over chance, seed by seed."""
+    rows = []
+    for task in TASKS:
+        by_chance = [results[_key(task, 0.0, seed)][-1] for seed in SEEDS]
+        for share in SHARES:
+            found = [results[_key(task, share, seed)] for seed in SEEDS]
+            columns = [spread(list(column), 3) for column in zip(*found, strict=True)]
+            gains = [one[-1] - chance for one, chance in zip(found, by_chance, strict=True)]
+            gained = (
+                "–" if share == 0 else f"{100 * statistics.median(gains):+.1f} ({_range(gains)})"
+            )
+            rows.append([task, f"{share:.0%}", *columns, gained])
+    votes = [str(ROUND * (number + 1)) for number in range(ROUNDS)]
+    intro = [
+        "Written by `python -m benchmarks.active_pairs` from `benchmarks/active_pairs.json`:",
+        "accuracy on held-out pairs of a reward model trained anew after each round of",
+        f"{ROUND} votes of the task's own rater, on {CANDIDATES:,} stored pairs to choose from.",
+        "Active: the share of pairs drawn from the tenth that the last reward model is least",
+        f"sure of, the rest by chance. Medians of {len(SEEDS)} seeds, lowest to highest in",
+        f"brackets. Gained: points of accuracy at {votes[-1]} votes over chance alone with the",
+        "same seed.\n\n",
+    ]
+    head = ["task", "active", *(f"{count} votes" for count in votes), "gained"]
+    return "\n".join(intro) + table(head, rows)
+
+
+def _range(gains: list[float]) -> str:
+    return f"{100 * min(gains):+.1f} to {100 * max(gains):+.1f}"
+
+
+def _key(task: str, share: float, seed: int) -> str:
+    return f"{task} {share} {seed}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""How many pairs a reward model must have seen for PPO to gain first and then to fool it.
+
+    python -m benchmarks.few_pairs            run what is missing, write results and the page
+    python -m benchmarks.few_pairs --render   write docs/benchmarks.md from the stored results
+
+Reward models as `align_core.assets.train_variant` makes the embedded one, PPO as the preset
+reward-hacking runs it. Nothing is timed: runs share the machine, one a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from align_core import presets
+from align_core.configs import resolve
+from align_core.promises import Finding, findings, series_of
+from benchmarks.common import DOCS, child, spread, table, write_section
+
+RESULTS = Path(__file__).with_name("few_pairs.json")
+PAGE = DOCS / "benchmarks.md"
+PRESET = presets.load("reward-hacking")
+BASE = resolve(**{**PRESET.settings, "reward_model": None})  # the embedded one follows from this
+PAIRS = (64, 128, 256, 512, 1024, 2048, 4000)
+SEEDS = (0, 1, 2)
+KEPT = ("eval/gain", "eval/gold_reward", "eval/proxy_reward", "eval/kl")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--pairs", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.pairs:
+        print(json.dumps(one_model(given.pairs)))
+        return
+    if not given.render:
+        measure(given.lanes)
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "few pairs", text)
+    print(text)
+
+
+def measure(lanes: int) -> None:
+    """Run what is not yet in the results, which are stored after each number of pairs."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    missing = [pairs for pairs in PAIRS if str(pairs) not in results]
+
+    def run(pairs: int) -> dict:
+        return child("benchmarks.few_pairs", "--pairs", str(pairs), OMP_NUM_THREADS="1")
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for pairs, found in zip(missing, pool.map(run, missing), strict=True):
+            results[str(pairs)] = found
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print(pairs, found, flush=True)
+
+
+def one_model(pairs: int) -> dict:
+    """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
+    from align_core import reports, training
+    from align_core.assets import train_variant
+    from align_core.control import Control
+    from align_core.runs import RunDirectory
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "reward"
+        train_variant(BASE.task, model, preference_pairs=pairs)
+        accuracy = reports.evaluate(str(model), BASE.task, None, 128, 0)["accuracy"]
+        runs = {}
+        for seed in SEEDS:
+            changed = {"reward_model": str(model), "seed": seed}
+            run = RunDirectory.create(Path(folder) / str(seed), BASE.model_copy(update=changed))
+            training.run(run.config, run, Control())
+            series = series_of(run.events()[0])
+            runs[seed] = {name: series[name] for name in KEPT}
+    return {"accuracy": accuracy, "runs": runs}
+
+
+def keeping(found: dict) -> list[list[Finding]]:
+    """What the runs on one reward model make of the preset's promise."""
+    return [findings(PRESET.promise, series) for series in found["runs"].values()]
+
+
+def fewest(results: dict) -> int | None:
+    """The smallest number of pairs at which every run keeps the promise."""
+    kept = [
+        int(pairs)
+        for pairs, found in results.items()
+        if all(finding.holds for run in keeping(found) for finding in run)
+    ]
+    return min(kept, default=None)
+
+
+def render(results: dict) -> str:
+    """A row for each number of pairs."""
+    rows = []
+    for pairs, one in results.items():
+        runs = keeping(one)
+        kept = sum(all(finding.holds for finding in run) for run in runs)
+        measured = [
+            spread([finding.value for finding in row], 2) for row in zip(*runs, strict=True)
+        ]
+        ends = [
+            spread([series[name][-1][1] for series in one["runs"].values()], 2)
+            for name in ("eval/gain", "eval/kl")
+        ]
+        accuracy = f"{one['accuracy']:.2f}"
+        rows.append([pairs, accuracy, *measured, *ends, f"{kept} of {len(runs)}"])
+    promise, least = PRESET.promise, fewest(results)
+    found = f"{least} pairs are the fewest" if least else "No number of pairs is one"
+    intro = [
+        "Written by `python -m benchmarks.few_pairs` from `benchmarks/few_pairs.json`. PPO on",
+        f"`{BASE.task}` (β = {BASE.beta:g}, {BASE.steps} rollouts) on reward models that",
+        f"differ only in how many pairs they have seen; medians of {len(SEEDS)} seeds, lowest to",
+        "highest in brackets, on the probe prompts. Kept: the best gain is at least",
+        f"{promise['gain']:g}, {promise['lost']:.0%} of it is lost by the end, and the proxy has",
+        f"risen by {promise['rise']:g} nats since. {found} at which every seed does so.",
+        f"The embedded `reward-{BASE.task}-few` is of this kind. Accuracy: on held-out pairs.\n\n",
+    ]
+    names = [finding.name for finding in runs[0]]
+    head = ["pairs", "accuracy", *names, "gain at the end", "KL there", "kept"]
+    return "\n".join(intro) + table(head, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What few votes are worth beside 2,000: DPO by the gold reward, reward models by held-out pairs.
+
+    python -m benchmarks.few_votes            run what is missing, write results and the page
+    python -m benchmarks.few_votes --reward   only the reward models, which take seconds each
+    python -m benchmarks.few_votes --render   write docs/benchmarks.md from the stored results
+
+The votes are the task's own rater's, one a pair, on the stored pairs, and reach a run as a person's
+would: simulated, written to a file, and read by `--preferences`, with the settings that
+`align_core.exchange` has for so many. Nothing is timed: runs share the machine, one a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import DOCS, child, spread, table, write_section
+
+RESULTS = Path(__file__).with_name("few_votes.json")
+PAGE = DOCS / "benchmarks.md"
+TASKS = ("reviews", "capitals")
+SEEDS = (0, 1, 2)
+FEW, MANY = 200, 2000
+LEAST = 0.5  # of what MANY votes gain
+CURVE = (25, 50, 100, 200, 400, 800, MANY)  # votes that reward models learn from
+VOTES = {"dpo": (FEW, MANY), "reward": CURVE}
+MEASURED = {"dpo": ("gold_reward", "gold_reward_reference", "kl", "gain"), "reward": ("accuracy",)}
+MOST = 0.75  # of what MANY votes gain over a coin: so many are enough to train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--reward", action="store_true", help="only the reward models")
+    one = ("METHOD", "TASK", "VOTES", "SEED")
+    parser.add_argument("--one", nargs=4, metavar=one, help="only this run")
+    given = parser.parse_args()
+    if given.one:
+        method, task, votes, seed = given.one
+        print(json.dumps(one_run(method, task, int(votes), int(seed))))
+        return
+    if not given.render:
+        measure(given.lanes, ("reward",) if given.reward else tuple(VOTES))
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "few votes", text)
+    print(text)
+
+
+def measure(lanes: int, methods: tuple[str, ...]) -> None:
+    """Run what is not yet in the results, which are stored after each run."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    missing = [one for method in methods for one in _missing(results, method)]
+
+    def run(one: tuple[str, str, int, int]) -> dict[str, Any]:
+        return child("benchmarks.few_votes", "--one", *map(str, one), OMP_NUM_THREADS="1")
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for one, found in zip(missing, pool.map(run, missing), strict=True):
+            results[_key(*one)] = found
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            print(*one, found, flush=True)
+
+
+def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
+    """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
+    often it ranks two texts of the reference as the gold reward does."""
+    from align_core import exchange, raters, reports, training
+    from align_core.configs import resolve
+    from align_core.control import Control
+    from align_core.runs import RunDirectory
+
+    pairs = exchange.pool_pairs(task, votes, seed)
+    cast = raters.simulate(pairs, raters.CROWDS["task"], votes, 1, 0.0, seed)
+    rows = exchange.preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
+    settings = exchange.settings(method, task, len(rows))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "votes.jsonl"
+        exchange.write(file, rows)
+        own = {**settings, "eval_every": settings["steps"], "seed": seed}
+        config = resolve(method, task, preferences=str(file), **own)
+        run = RunDirectory.create(Path(folder) / "run", config)
+        training.run(config, run, Control())
+        found = reports.evaluate(str(run.path), task, None, 128, 0)
+    return {"steps": settings["steps"], **{name: found[name] for name in MEASURED[method]}}
+
+
+def share(results: dict[str, Any], task: str, seed: int) -> float:
+    """What FEW votes gain, nats of gold reward, over what MANY gain."""
+    few, many = (
+        found["gold_reward"] - found["gold_reward_reference"]
+        for found in (results[_key("dpo", task, votes, seed)] for votes in (FEW, MANY))
+    )
+    return few / many
+
+
+def accuracy(results: dict[str, Any], task: str, votes: int) -> float:
+    """Of a reward model of so many votes: the median of the seeds."""
+    found = (results[_key("reward", task, votes, seed)]["accuracy"] for seed in SEEDS)
+    return statistics.median(found)
+
+
+def enough(results: dict[str, Any], task: str) -> int:
+    """The fewest votes of CURVE that gain MOST of what MANY do over a coin."""
+    gains = {votes: accuracy(results, task, votes) - 0.5 for votes in CURVE}
+    return next(votes for votes, gain in gains.items() if gain >= MOST * gains[MANY])
+
+
+def render(results: dict[str, Any]) -> str:
+    """The table of each method whose runs are all there."""
+    tables = {"dpo": _render_gain, "reward": _render_curve}
+    whole = (draw(results) for name, draw in tables.items() if not _missing(results, name))
+    return "\n".join(whole)
+
+
+def _render_gain(results: dict[str, Any]) -> str:
+    """A row for each task and number of votes."""
+    rows = []
+    for task in TASKS:
+        shares = [share(results, task, seed) for seed in SEEDS]
+        held = statistics.median(shares) >= LEAST
+        for votes in (FEW, MANY):
+            found = [results[_key("dpo", task, votes, seed)] for seed in SEEDS]
+            columns = [
+                spread([one[name] for one in found], 2)
+                for name in ("gold_reward_reference", "gold_reward", "kl", "gain")
+            ]
+            kept = spread(shares, 2) if votes == FEW else "1"
+            shown = kept if held or votes == MANY else f"**{kept} ✗**"
+            rows.append([task, f"{votes:,}", str(found[0]["steps"]), *columns, shown])
+    intro = [
+        "Written by `python -m benchmarks.few_votes` from `benchmarks/few_votes.json`. DPO on",
+        "votes of the task's own rater, one a pair, given as a file; gold reward on held-out",
+        f"prompts, medians of {len(SEEDS)} seeds, lowest to highest in brackets. Share: of what",
+        f"{MANY:,} votes add to the reference's gold reward; **✗** where it is below",
+        f"{LEAST:g}.\n\n",
+    ]
+    head = ["task", "votes", "steps", "reference", "gold reward", "KL", "gain", "share"]
+    return "\n".join(intro) + table(head, rows)
+
+
+def _render_curve(results: dict[str, Any]) -> str:
+    """A row for each task: the accuracy of reward models by the number of votes."""
+    rows = []
+    for task in TASKS:
+        found = (
+            [results[_key("reward", task, votes, seed)]["accuracy"] for seed in SEEDS]
+            for votes in CURVE
+        )
+        rows.append([task, str(enough(results, task)), *(spread(values, 2) for values in found)])
+    intro = [
+        "How often a reward model of so many votes ranks two held-out texts as the gold reward",
+        f"does; a coin: 0.5. Enough: the fewest that gain {MOST:g} of what {MANY:,} gain over a",
+        "coin. All prefer a text and all are learnt from: so the page counts them, too, without",
+        'ties, "both bad" and those that it holds out.\n\n',
+    ]
+    return "\n".join(intro) + table(["task", "enough", *(f"{votes:,}" for votes in CURVE)], rows)
+
+
+def _missing(results: dict[str, Any], method: str) -> list[tuple[str, str, int, int]]:
+    runs = ((method, task, n, seed) for task in TASKS for n in VOTES[method] for seed in SEEDS)
+    return [one for one in runs if _key(*one) not in results]
+
+
+def _key(method: str, task: str, votes: int, seed: int) -> str:
+    return f"{method} {task} {votes} {seed}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The lab: runs its experiments at full size, records their results, writes docs/results.md.
+
+    python -m benchmarks.lab NAME…      run these (all, if none is named), record, write the page
+    python -m benchmarks.lab --render   write page and figures from the recorded results
+
+An experiment goes on from the runs that runs/lab/NAME holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+from align_core import experiments
+from align_core.experiments import frontier, runner, shift, verdicts
+from align_core.experiments.intervals import Mean, shown
+from align_core.experiments.sentences import tell
+from benchmarks import lab_figures
+from benchmarks.common import DOCS, ROOT, machine, table, write_section
+
+PAGE = DOCS / "results.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(experiments.NAMES))
+    parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--render", action="store_true", help="only write page and figures")
+    given = parser.parse_args()
+    if not given.render:
+        for name in given.names or experiments.NAMES:
+            record(name, given.lanes)
+    for name in experiments.NAMES:
+        write_section(PAGE, name, render(name))
+        if experiments.recorded(name).exists():
+            lab_figures.draw(name, experiments.result(name), figure(name))
+
+
+def record(name: str, lanes: int) -> None:
+    """Run it, or what is missing of it, and store the result among the assets.
+
+    What it took on the clock is stored where none of it was there before.
+    """
+    folder = ROOT / "runs" / "lab" / name
+    progress: list[int] = []
+
+    def on_part(done: int, count: int) -> None:
+        progress.append(done)
+        print(f"{name}: {done} of {count}", flush=True)
+
+    began = time.monotonic()
+    result = runner.run(name, folder, quick=False, lanes=lanes, on_part=on_part)
+    if progress[0] == 0:
+        result |= {"lanes": lanes, "wall_seconds": round(time.monotonic() - began, 1)}
+    path = experiments.recorded(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(threads=1), **result}) + "\n")
+
+
+def figure(name: str) -> Path:
+    """Where its figure is."""
+    return DOCS / f"lab-{name}.svg"
+
+
+def render(name: str) -> str:
+    """The section of an experiment."""
+    command = f"python -m benchmarks.lab {name}"
+    if not experiments.recorded(name).exists():
+        return f"Not recorded yet: `{command}` does so.\n"
+    experiment, result = experiments.load(name), experiments.result(name)
+    how = (
+        f"Written by `{command}` from `assets/lab/{name}.json`: {result['runs']} runs, "
+        f"{result['seeds']} seeds, {took(result)}. ± is half the width of the 95% interval "
+        f"(Student's t over seeds). Machine: {result['machine']}."
+    )
+    judged = [
+        _filled(f"**{verdicts.WORDS[one['verdict']]} {one['claim']}** {one['why']}")
+        for one in verdicts.judged(experiment.verdicts(result), experiment.SENTENCES)
+    ]
+    found = tell(experiment.findings(result), experiment.SENTENCES)
+    return "\n\n".join(
+        [
+            _filled(how),
+            _filled(f"**The paper** (arXiv {experiment.PAPER}): {experiment.CLAIM}"),
+            "**Here:**",
+            *judged,
+            "\n".join(_filled(f"- {sentence}", indent="  ") for sentence in found),
+            f"![{experiment.TITLE}]({figure(name).name})",
+            TABLES[name](result),
+        ]
+    )
+
+
+def took(result: dict[str, Any]) -> str:
+    """Minutes of the runs together and, where it is known, on the clock."""
+    core = result["core_seconds"] / 60
+    if "wall_seconds" not in result:
+        return f"{core:.1f} minutes of one core, so on two at least {core / 2:.1f}"
+    clock, lanes = result["wall_seconds"] / 60, result["lanes"]
+    return f"{core:.1f} minutes of one core, {clock:.1f} on the clock with {lanes} runs at a time"
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 118, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def coverage_table(result: dict[str, Any]) -> str:
+    """A row a setting: what uncovered responses have together, and what one gains at most."""
+    head = ["raters", "β", "covered", *(f"uncovered: {name}" for name in ("reference", "PPO"))]
+    head += ["DPO", "optimum", "most gained: PPO", "DPO", "gold: PPO", "DPO", "optimum"]
+    rows = []
+    shown_here = [one for one in result["settings"] if one["responses"] % 2 == 0]
+    for one in sorted(shown_here, key=lambda one: (one["raters"], one["beta"])):
+        columns = [(method, "uncovered") for method in ("reference", "ppo", "dpo", "optimum")]
+        columns += [(method, "rise") for method in ("ppo", "dpo")]
+        columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
+        cells = [shown(one[method][number]) for method, number in columns]
+        rows.append([one["raters"], f"{one['beta']:g}", str(one["responses"]), *cells])
+    first = table(head, rows)
+    rows = [
+        [
+            row["name"].upper() if row["name"] != "reference" else "reference",
+            ", ".join(f"{p:g}" for p in row["policy"]),
+            f"{row['loss']:.3f}",
+            "∞" if row["kl"] is None else f"{row['kl']:.3f}",
+        ]
+        for row in result["table_1"]
+    ]
+    intro = (
+        "Other numbers of responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
+        "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
+        "nearly leaves the preferred y1 for y3 as for the one that PPO finds; the KL of the former "
+        "is infinite."
+    )
+    return "\n".join(
+        [first, _filled(intro) + "\n", table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
+    )
+
+
+def frontier_table(result: dict[str, Any]) -> str:
+    """Shares of the limit, and win rates over temperature."""
+    budgets = [f"{kl:g}" for kl in frontier.BUDGETS]
+    head = ["share of the optimum's gain", *(f"within {kl} nats" for kl in budgets)]
+    rows = [
+        [frontier.NAMES[method], *(shown(shares[kl]) for kl in budgets)]
+        for method, shares in result["shares"].items()
+    ]
+    win_rates = result["win_rates"]
+    temperatures = [f"T = {t:g}" for t in win_rates["dpo"]["temperatures"]]
+    wins = [
+        [frontier.NAMES[method], _setting(one["setting"]), *map(shown, one["rates"])]
+        for method, one in win_rates.items()
+    ]
+    note = (
+        "The share is that of the upper hull of all points of a seed, along training and over the "
+        "sweep: two policies may be mixed, and the KL of the mixture is not beyond the line "
+        f"between theirs. The reward model is right on {shown(result['accuracy'])} of held-out "
+        "pairs. Below: the win rate against the reference's texts of temperature 1, by the "
+        "sampling temperature T, for the setting (β or α) that wins most at T = 1."
+    )
+    first = table(head, rows)
+    return "\n".join([first, _filled(note) + "\n", table(["", "setting", *temperatures], wins)])
+
+
+def _setting(strength: float | None) -> str:
+    return "–" if strength is None else f"{strength:g}"
+
+
+def overoptimisation_table(result: dict[str, Any]) -> str:
+    """A row a curve: the reward model, its fit, where it peaks and how it ends."""
+    head = ["", "pairs", "layers", "parameters", "β", "accuracy", "fitted α", "fitted β"]
+    head += ["error, nats", "gold at its peak", "√KL there", "gold at the end", "proxy there"]
+    models = [row for row in result["rows"] if row["method"] == "best-of-n"]
+    parameters = {(row["pairs"], row["layers"]): row["parameters"] for row in models}
+
+    def fitted(row: dict[str, Any]) -> list[Mean | None]:
+        return [row["fit"] and row["fit"][name] for name in ("alpha", "beta", "error")]
+
+    rows = [
+        [
+            "PPO" if row["method"] == "ppo" else "best-of-n",
+            f"{row['pairs']:,}",
+            str(row["layers"]),
+            f"{parameters[row['pairs'], row['layers']] / 1e6:.2f} M",
+            f"{row['beta']:g}" if row["method"] == "ppo" else "–",
+            shown(row["accuracy"]),
+            *map(shown, fitted(row)),
+            *(shown(row[name]) for name in ("peak", "peak_d", "end", "end_proxy")),
+        ]
+        for row in result["rows"]
+    ]
+    note = (
+        "Gold and proxy are nats above the reference's. Fitted for each seed by least squares: "
+        "R = d(α − βd) for best-of-n, R = d(α − β log d) for PPO, d = √KL; the error is the root "
+        "of the mean squared residual. The figure has the curve of the mean α and β, with the "
+        "error as a band."
+    )
+    return "\n".join([table(head, rows), _filled(note) + "\n"])
+
+
+def shift_table(result: dict[str, Any]) -> str:
+    """A row a source and method; the reward model's accuracy with the first."""
+    head = ["pairs", "method", "gold above the reference", "lost by the shift", "KL", "gain"]
+    head += ["covered continents", "others"]
+    rows = []
+    for source in dict.fromkeys(row["source"] for row in result["rows"]):
+        accuracy = shift.row(result, source, "reward")["accuracy"]
+        label = f"{shift.NAMES[source]} (reward model right on {shown(accuracy)})"
+        for method, name in shift.METHODS.items():
+            row = shift.row(result, source, method)
+            numbers = ("more", "lost", "kl", "gain", "covered", "others")
+            rows.append([label, name, *(shown(row.get(number)) for number in numbers)])
+            label = ""
+    note = (
+        f"β = {shift.BETA:g} throughout; lost: against pairs of the reference's own texts, seed by "
+        "seed. The reward model's accuracy is that on pairs of the reference's own texts. KL and "
+        "gain are against the reference that all began from, on the probe prompts."
+    )
+    return "\n".join([table(head, rows), _filled(note) + "\n"])
+
+
+TABLES = {
+    "coverage": coverage_table,
+    "frontier": frontier_table,
+    "overoptimisation": overoptimisation_table,
+    "shift": shift_table,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""The figures of docs/results.md: the same bytes for the same results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from align_core.experiments import frontier, overoptimisation, shift
+
+# Okabe and Ito's colours, which eyes of all kinds tell apart.
+COLOURS = {
+    "ppo": "#0072b2",
+    "ppo-gold": "#56b4e9",
+    "dpo": "#d55e00",
+    "unlikelihood": "#cc79a7",
+    "preferred-ft": "#009e73",
+    "reference": "#777777",
+    "sft-dpo": "#009e73",
+    "iterated": "#cc79a7",
+    "best-of-n": "#e69f00",
+    "best-of-n-gold": "#b8860b",
+}
+# Gold and proxy are a line a seed, and the fit one for all of them.
+GOLD, PROXY = {"linewidth": 0.6}, {"linewidth": 0.7, "linestyle": ":"}
+FIT, ERROR = {"linewidth": 2, "linestyle": "--"}, {"alpha": 0.2, "linewidth": 0}
+SHADES = ("#9ecae1", "#6baed6", "#2171b5", "#08306b")
+
+
+def draw(name: str, result: dict[str, Any], path: Path) -> None:
+    """The figure of an experiment's result, as SVG."""
+    style = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}
+    with plt.rc_context(style):
+        figure = FIGURES[name](result)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+
+
+def coverage(result: dict[str, Any]) -> plt.Figure:
+    """One example as six heat maps; below, what an uncovered response gains at most."""
+    example = result["example"]
+    figure = plt.figure(figsize=(10, 5.4))
+    grids = figure.add_gridspec(2, 6, left=0.08, right=0.98, bottom=0.09, top=0.93, hspace=0.2)
+    maps = {"covered": "coverage", "reference": "reference", "learned": "learned reward"}
+    maps |= {"ppo": "PPO", "dpo": "DPO", "optimum": "optimum"}
+    for place, (key, label) in enumerate(maps.items()):
+        panel = figure.add_subplot(grids[0, place])
+        matrix = np.array(example[key], dtype=float)
+        low, high = (matrix.min(), matrix.max()) if key == "learned" else (0, 1)
+        panel.pcolormesh(matrix, cmap="Blues", vmin=low, vmax=high)
+        panel.invert_yaxis()
+        panel.set_aspect("equal")
+        panel.set_title(label, fontsize=9)
+        panel.set_xticks([])
+        panel.set_yticks([])
+    raters = ("certain", "graded")
+    panel = None
+    for place, kind in enumerate(raters):
+        panel = figure.add_subplot(grids[1, 3 * place : 3 * place + 3], sharey=panel)
+        for method in ("ppo", "dpo"):
+            for beta, line in ((0.1, "-"), (1.0, "--")):
+                rows = [
+                    one
+                    for one in result["settings"]
+                    if (one["raters"], one["beta"]) == (kind, beta) and one[method]["rise"]
+                ]
+                panel.errorbar(
+                    [one["responses"] for one in rows],
+                    [one[method]["rise"]["mean"] for one in rows],
+                    [one[method]["rise"]["ci95"] for one in rows],
+                    fmt=f"o{line}",
+                    markersize=3,
+                    color=COLOURS[method],
+                    label=f"{method.upper()}, β = {beta:g}",
+                )
+        panel.axhline(0, color="black", linewidth=0.5)
+        panel.set_xlabel(f"covered responses of a prompt ({kind} raters)")
+        if place == 1:
+            panel.tick_params(labelleft=False)
+        else:
+            panel.set_ylabel("most that an uncovered\nresponse gains")
+            panel.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def limit(result: dict[str, Any]) -> plt.Figure:
+    """Every evaluation of every run under the exact limit; win rate over temperature."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), width_ratios=(2, 1))
+    left.plot(*zip(*result["optimum"], strict=True), color="black", label="optimum")
+    for method, curves in result["curves"].items():
+        mark = "o-" if method.startswith("best-of-n") else "o"
+        for place, one in enumerate(curves):
+            label = frontier.NAMES[method] if place == 0 else None
+            style = {"color": COLOURS[method], "linewidth": 0.8, "alpha": 0.8, "label": label}
+            left.plot(*zip(*one["points"], strict=True), mark, markersize=3, **style)
+    left.set_xlim(0, max(kl for kl, _ in result["optimum"]) * 1.5)
+    best = max(reward for _, reward in result["optimum"])
+    left.set_ylim(result["reference"] - 0.5, best + 0.3)
+    left.set_xlabel("KL to the reference, nats")
+    left.set_ylabel("gold reward, nats")
+    left.legend(frameon=False, fontsize=8)
+    for method, one in result["win_rates"].items():
+        right.errorbar(
+            one["temperatures"],
+            [rate["mean"] for rate in one["rates"]],
+            [rate["ci95"] or 0 for rate in one["rates"]],
+            fmt="o-",
+            markersize=3,
+            color=COLOURS[method],
+            label=frontier.NAMES[method],
+        )
+    right.legend(frameon=False, fontsize=7)
+    right.set_xlabel("sampling temperature")
+    right.set_ylabel("win rate against the reference")
+    figure.tight_layout()
+    return figure
+
+
+def overoptimised(result: dict[str, Any]) -> plt.Figure:
+    """Gold with its fit, and proxy, over √KL: by pairs, by size, by penalty."""
+    full, rows = overoptimisation.LAYERS, result["rows"]
+    plain = [row for row in rows if row["beta"] == 0]
+    by_pairs = [row for row in plain if row["layers"] == full]
+    by_size = [row for row in plain if row["pairs"] == overoptimisation.SIZED_BY]
+    leashed = [
+        row
+        for row in rows
+        if (row["method"], row["pairs"], row["layers"]) == ("ppo", overoptimisation.LEASHED, full)
+    ]
+
+    def of(method: str, chosen: list[dict[str, Any]], key: str) -> list[tuple[str, Any]]:
+        return [(f"{row[key]:,}", row) for row in chosen if row["method"] == method]
+
+    panels = {
+        "best-of-n, by pairs": of("best-of-n", by_pairs, "pairs"),
+        "PPO, β = 0, by pairs": of("ppo", by_pairs, "pairs"),
+        "best-of-n, by layers": of("best-of-n", by_size, "layers"),
+        "PPO, β = 0, by layers": of("ppo", by_size, "layers"),
+        f"PPO, {overoptimisation.LEASHED} pairs, by β": of("ppo", leashed, "beta"),
+    }
+    figure, places = plt.subplots(2, 3, figsize=(10, 6.4))
+    key = places[1, 2]
+    key.axis("off")
+    for name, style in (("gold", GOLD), ("fit of the gold", FIT), ("proxy", PROXY)):
+        key.plot([], [], color="black", **style, label=name)
+    key.fill_between([], [], color="black", **ERROR, label="error of the fit")
+    key.legend(frameon=False, loc="center left")
+    for panel, (title, curves) in zip(places.T.flat, panels.items(), strict=False):
+        for shade, (label, row) in zip(SHADES, curves, strict=False):
+            for seed, points in enumerate(row["curves"]):
+                d, gold, proxy = zip(*points, strict=True)
+                name = label if seed == 0 else None
+                panel.plot(d, gold, color=shade, **GOLD, label=name)
+                panel.plot(d, proxy, color=shade, **PROXY)
+            if fit := overoptimisation.fitted(row):
+                d, gold = np.array(fit).T
+                error = row["fit"]["error"]["mean"]
+                panel.plot(d, gold, color=shade, **FIT)
+                panel.fill_between(d, gold - error, gold + error, color=shade, **ERROR)
+        panel.set_title(title, fontsize=9)
+        panel.set_xlabel("√KL")
+        if curves:
+            panel.legend(frameon=False, fontsize=8)
+    for panel in places[:, 0]:
+        panel.set_ylabel("nats above the reference")
+    figure.tight_layout()
+    return figure
+
+
+def shifted(result: dict[str, Any]) -> plt.Figure:
+    """What each method gains on each source of pairs."""
+    sources = list(dict.fromkeys(row["source"] for row in result["rows"]))
+    figure, panel = plt.subplots(figsize=(10, 3.8))
+    for place, (method, name) in enumerate(shift.METHODS.items()):
+        found = [shift.row(result, source, method)["gain"] for source in sources]
+        panel.bar(
+            [column + 0.2 * (place - 1.5) for column in range(len(sources))],
+            [one["mean"] for one in found],
+            0.18,
+            yerr=[one["ci95"] or 0 for one in found],
+            color=COLOURS[method],
+            label=name,
+        )
+    labels = [shift.NAMES[source].replace(", ", ",\n", 1) for source in sources]
+    panel.set_xticks(range(len(sources)), labels, fontsize=7)
+    panel.axhline(0, color="black", linewidth=0.5)
+    panel.set_ylabel("gain (1: the optimum at 2 nats)")
+    panel.legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    figure.tight_layout()
+    return figure
+
+
+FIGURES = {
+    "coverage": coverage,
+    "frontier": limit,
+    "overoptimisation": overoptimised,
+    "shift": shifted,
+}

@@ -1,0 +1,346 @@
+"""What the page costs a visitor, a run, and a browser that stays open.
+
+    python -m benchmarks.page                  measure all, write results and docs/benchmarks.md
+    python -m benchmarks.page --only target    only this part; the others keep their results
+    python -m benchmarks.page --render         write docs/benchmarks.md from the stored results
+
+The page is `app.py` in a process of its own, with the real worker, except for the updates: there a
+scripted worker (tests/playground/scripted.py) writes twenty steps a second. Chromium runs on the
+same cores as everything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.browsing import DRAWN, browsing, free_port, serving
+from benchmarks.common import DOCS, child, machine, table, write_section
+from benchmarks.vote_load import Line
+
+RESULTS = Path(__file__).with_name("page.json")
+PAGE = DOCS / "benchmarks.md"
+REPEATS = 3
+BETAS = tuple(0.1 * 1.2**i for i in range(20))
+UPDATES = 1000  # at least, from the second run to the last
+UPDATED_STEPS = 400  # of each run: 20 s, some fifty updates
+IDLE = 10  # seconds
+WATCHERS, WATCHED_SECONDS = 50, 30
+USABLE = "#run"
+
+# Moves β's slider; resolves to the milliseconds until the texts that it asks for are painted.
+MOVE = """beta => new Promise((done) => {
+  const slider = document.querySelector('#field-beta [type=range]');
+  slider.value = Math.log(beta / 0.05) / Math.log(20 / 0.05);
+  const began = performance.now();
+  const painted = () => setTimeout(() => done(performance.now() - began));
+  const framed = () => requestAnimationFrame(painted);
+  document.addEventListener('playground:target', framed, {once: true});
+  slider.dispatchEvent(new Event('input'));
+})"""
+# Notes how long the page's own scripts take over each update.
+NOTE_UPDATES = """() => {
+  const {tell} = window.playground;
+  window.updates = [];
+  window.playground.tell = (name, detail) => {
+    const began = performance.now();
+    tell.call(window.playground, name, detail);
+    if (name === 'run') window.updates.push(performance.now() - began);
+  };
+}"""
+STATUS = "window.playground.run?.status.name"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only these parts")
+    parser.add_argument("--watch", nargs=2, metavar=("ADDRESS", "LOG"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.watch:
+        print(json.dumps(asyncio.run(watch(*given.watch))))
+        return
+    if not given.render:
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results["machine"] = machine()
+        for name in given.only or PARTS:
+            results[name] = PARTS[name]()
+            print(name, json.dumps(results[name]), flush=True)
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "page", text)
+    print(text)
+
+
+# Each part measures one thing, in lists of single values
+
+
+def visit() -> dict[str, list[float]]:
+    """Seconds from the start of app.py to a page to use and to its picture; megabytes sent."""
+    found: dict[str, list[float]] = {"usable": [], "drawn": [], "megabytes": []}
+    for _ in range(REPEATS):
+        began = time.monotonic()
+        with serving() as (address, _), browsing() as page:
+            sent = _sent(page)
+            page.goto(address)
+            page.wait_for_selector(USABLE)
+            found["usable"].append(time.monotonic() - began)
+            page.wait_for_selector(DRAWN)
+            found["drawn"].append(time.monotonic() - began)
+            page.wait_for_load_state("networkidle")
+            found["megabytes"].append(sum(sent) / 1e6)
+    return found
+
+
+def press() -> dict[str, list[float]]:
+    """Seconds from Run to the first point on the screen, and from Stop to a stopped run."""
+    found: dict[str, list[float]] = {"first": [], "stopped": []}
+    with serving() as (address, _), browsing() as page:
+        page.goto(address)
+        page.wait_for_selector(DRAWN)
+        for _ in range(REPEATS + 1):  # the first one waits for the forkserver
+            page.click("#run")
+            began = time.monotonic()
+            page.wait_for_function(
+                f"{STATUS} === 'running' && window.playground.run.series['eval/kl']?.x.length"
+            )
+            found["first"].append(time.monotonic() - began)
+            time.sleep(3)
+            began = time.monotonic()
+            page.click("#stop")
+            page.wait_for_function(f"{STATUS} === 'stopped'")
+            found["stopped"].append(time.monotonic() - began)
+            page.wait_for_selector(USABLE)
+    return {name: seconds[1:] for name, seconds in found.items()}
+
+
+def target() -> dict[str, list[float]]:
+    """Milliseconds from a move of β to its target: on the server, and painted on the screen."""
+    from playground import targets
+
+    targets.warm()
+    server = []
+    for beta in BETAS:
+        began = time.perf_counter()
+        targets.of_task("reviews").at(beta)
+        server.append(1000 * (time.perf_counter() - began))
+    with serving() as (address, _), browsing() as page:
+        page.goto(address)
+        page.wait_for_selector(DRAWN)
+        page.wait_for_function("window.playground.target && window.playground.reference")
+        screen = [page.evaluate(MOVE, beta) for beta in BETAS]
+    return {"server": server, "screen": screen}
+
+
+def updates() -> dict[str, Any]:
+    """What an open page takes for each update, and holds after each of many runs."""
+    from align_core.client import Client
+    from playground import app
+
+    held: list[dict[str, float]] = []
+    counts: list[int] = []  # updates until the end of each run
+    with tempfile.TemporaryDirectory() as folder, browsing() as page:
+        client = Client(folder, training="tests.playground.scripted")
+        built = app.build(client)
+        options = app.launch_options() | {"server_port": free_port()}
+        _, address, _ = built.launch(**options, prevent_thread_lock=True)
+        page.goto(address)
+        page.wait_for_selector(DRAWN)
+        page.evaluate(NOTE_UPDATES)
+        session = page.context.new_cdp_session(page)
+        session.send("HeapProfiler.enable")
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        idle = _busy(session, IDLE)  # Gradio 6.31 leaves a timer of 60 ticks a second behind
+        before, began = _metrics(session)["TaskDuration"], time.monotonic()
+        for seed in itertools.count():
+            client.start(method="ppo", task="reviews", steps=UPDATED_STEPS, eval_every=8, seed=seed)
+            page.wait_for_function(
+                f"{STATUS} === 'finished' && window.playground.run.config.seed === {seed}",
+                timeout=120_000,
+            )
+            now = _metrics(session)
+            held.append({name: now[name] for name in ("Nodes", "JSHeapUsedSize")})
+            counts.append(page.evaluate("window.updates.length"))
+            if counts[-1] - counts[:2][-1] >= UPDATES:
+                break
+        busy = now["TaskDuration"] - before - idle * (time.monotonic() - began)
+        script = page.evaluate("window.updates")
+        client.close()
+        page.goto("about:blank")
+        built.close()
+    return {
+        "updates": len(script),
+        "script_ms": sorted(script),
+        "task_ms": 1000 * busy / len(script),
+        "nodes": [one["Nodes"] for one in held],
+        "heap_mb": [one["JSHeapUsedSize"] / 1e6 for one in held],
+    }
+
+
+def watchers() -> dict[str, Any]:
+    """Rollouts a second of the default PPO run, alone and watched, and how old the news is."""
+    found: dict[str, list] = {"alone": [], "watched": [], "ages": []}
+    with serving() as (address, runs):
+        from align_core.client import Client
+
+        for repeat in range(REPEATS):
+            for watched in (False, True) if repeat % 2 else (True, False):
+                client = Client(runs)  # the page watches the newest run of its folder
+                name = client.start(method="ppo", task="reviews", steps=1000, eval_every=10)
+                log = runs / name / "events.jsonl"
+                while _steps(log) < 2:
+                    time.sleep(0.1)
+                if watched:
+                    seen = child("benchmarks.page", "--watch", address, str(log))
+                    found["ages"].append(seen["ages"])
+                    found["watched"].append(seen["rate"])
+                else:
+                    found["alone"].append(_rate(log))
+                client.close()
+    return found
+
+
+async def watch(address: str, log: str) -> dict[str, Any]:
+    """What WATCHERS pages see of a run: seconds from an event's writing to its arrival, sorted,
+    and the rollouts a second that it makes meanwhile."""
+    path, host = Path(log), urlsplit(address)
+    live = await asyncio.to_thread(_live_component, address)
+    sizes: list[tuple[float, int]] = [(time.monotonic(), path.stat().st_size)]
+    ages: list[float] = []
+    end = time.monotonic() + WATCHED_SECONDS
+
+    async def look() -> None:
+        while time.monotonic() < end:
+            if (size := path.stat().st_size) > sizes[-1][1]:
+                sizes.append((time.monotonic(), size))
+            await asyncio.sleep(0.01)
+
+    async def page(number: int) -> None:
+        line = Line(*await asyncio.open_connection(host.hostname, host.port))
+        cursor: dict[str, Any] = {"run": None, "offset": 0}
+        while time.monotonic() < end:
+            asked = {"data": cursor, "component_id": live, "fn_name": "delta"}
+            asked["session_hash"] = f"watcher{number}"
+            _, answer = await line.post("/gradio_api/component_server", asked)
+            now, known = time.monotonic(), cursor["offset"]
+            cursor = {"run": answer["run"], "offset": answer.get("offset", 0)}
+            if cursor["offset"] > known >= sizes[0][1]:
+                written = next((when for when, size in sizes if size > known), now)
+                ages.append(now - written)
+            await asyncio.sleep(0.4)
+
+    rate, *_ = await asyncio.gather(
+        asyncio.to_thread(_rate, path), look(), *(page(number) for number in range(WATCHERS))
+    )
+    return {"rate": rate, "ages": sorted(ages)}
+
+
+PARTS = {
+    "visit": visit,
+    "press": press,
+    "target": target,
+    "updates": updates,
+    "watchers": watchers,
+}
+
+
+def _sent(page: Any) -> list[float]:
+    """Grows by the bytes of each answer as they travel."""
+    sent: list[float] = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.loadingFinished", lambda one: sent.append(one["encodedDataLength"]))
+    return sent
+
+
+def _live_component(address: str) -> int:
+    """What Gradio calls the part of the page that follows a run."""
+    with urllib.request.urlopen(f"{address}/config") as answer:
+        parts = json.load(answer)["components"]
+    return next(one["id"] for one in parts if one["props"].get("elem_id") == "live")
+
+
+def _metrics(session: Any) -> dict[str, float]:
+    session.send("HeapProfiler.collectGarbage")
+    return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+
+
+def _busy(session: Any, seconds: float) -> float:
+    """The share of its time that the main thread works while nothing happens."""
+    before = _metrics(session)["TaskDuration"]
+    time.sleep(seconds)
+    return (_metrics(session)["TaskDuration"] - before) / seconds
+
+
+def _steps(log: Path) -> int:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return max((json.loads(line)["step"] for line in lines), default=0)
+
+
+def _rate(log: Path) -> float:
+    """Rollouts a second of a live run over the next WATCHED_SECONDS."""
+    began, first = time.monotonic(), _steps(log)
+    time.sleep(WATCHED_SECONDS - 1)
+    return (_steps(log) - first) / (time.monotonic() - began)
+
+
+def render(results: dict) -> str:
+    """A row for each figure: what was asked, what was measured."""
+    middle = statistics.median
+    visited, pressed, moved = results["visit"], results["press"], results["target"]
+    updated, watched = results["updates"], results["watchers"]
+    ages = sorted(age for run in watched["ages"] for age in run)
+    pairs = zip(watched["alone"], watched["watched"], strict=True)
+    lost = middle(1 - with_pages / alone for alone, with_pages in pairs)
+    script = updated["script_ms"]
+    runs = len(updated["nodes"])
+    growth = updated["heap_mb"][-1] - updated["heap_mb"][1]
+    rows = [
+        ("second start to a page to use", middle(visited["usable"]), 6, "s"),
+        ("and to its picture", middle(visited["drawn"]), None, "s"),
+        ("what travels at a first visit, compressed", middle(visited["megabytes"]), 3, "MB"),
+        ("Run to the first point on the screen", middle(pressed["first"]), 2, "s"),
+        ("Stop to a run that has stopped", middle(pressed["stopped"]), 1, "s"),
+        ("target and texts after β has moved, on the server", max(moved["server"]), 50, "ms"),
+        ("and painted on the screen, the slowest of 20", max(moved["screen"]), 200, "ms"),
+        ("main thread for an update, mean, painting included", updated["task_ms"], 50, "ms"),
+        ("the page's scripts for an update, 95th percentile", _high(script), 50, "ms"),
+        ("heap gained from the second to the last run", growth, 1, "MB"),
+        ("nodes gained", updated["nodes"][-1] - updated["nodes"][1], 50, ""),
+        (f"age of what {WATCHERS} pages are told, 95th percentile", _high(ages), 1, "s"),
+        ("speed that the run loses to them, and to who plays them", 100 * lost, 15, "%"),
+    ]
+    intro = [
+        "Written by `python -m benchmarks.page` from `benchmarks/page.json`. Chromium and, for the",
+        "last two rows, those who play the pages run on the same two cores. Medians of",
+        f"{REPEATS} unless said. {updated['updates']:,} updates in {runs} runs one after",
+        "the other in one open page; heap and nodes are counted after a garbage collection.",
+        "**Bold ✗**: beyond what it should be.",
+        f"Machine: {results['machine']}.\n\n",
+    ]
+    return "\n".join(intro) + table(["", "measured", "at most"], [_row(*row) for row in rows])
+
+
+def _high(values: list[float]) -> float:
+    return sorted(values)[int(0.95 * (len(values) - 1))]
+
+
+def _row(name: str, value: float, most: float | None, unit: str) -> list[str]:
+    shown = f"{value:.0f}" if abs(value) >= 20 or unit == "" else f"{value:.2g}"
+    shown = f"{shown} {unit}".strip()
+    if most is None:
+        return [name, shown, "–"]
+    return [name, shown if value <= most else f"**{shown} ✗**", f"{most:g} {unit}".strip()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The presets: runs each one fresh, checks its promise, and records it where asked.
+
+    python -m benchmarks.presets                      run all and check their promises
+    python -m benchmarks.presets --record             and store those runs that keep them
+    python -m benchmarks.presets --record --missing   only those not recorded with their settings
+
+Runs are started as the page starts them, in a process from a warm forkserver, one after the other.
+A recording is the run's directory without its model, and the machine it came from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+
+from align_core import presets
+from align_core.client import Client
+from align_core.configs import ConfigError
+from align_core.presets import Preset
+from align_core.promises import Finding, findings, series_of
+from align_core.runs import FINAL, RunDirectory
+from benchmarks.common import machine
+
+LONGEST = 90  # seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help="store the runs that keep promises")
+    parser.add_argument("--missing", action="store_true", help="only what is not recorded yet")
+    parser.add_argument("--only", choices=presets.names(), action="append", help="only these")
+    given = parser.parse_args()
+    chosen = [presets.load(name) for name in given.only or presets.names()]
+    if given.missing:
+        chosen = [preset for preset in chosen if not is_recorded(preset)]
+    with tempfile.TemporaryDirectory() as folder:
+        client = Client(folder)
+        _run(client, method="sft", task="reviews", steps=1)  # the forkserver is warm from here on
+        broken = [preset.name for preset in chosen if not check(client, preset, given.record)]
+        client.close()
+    if broken:
+        sys.exit(f"not kept: {', '.join(broken)}")
+
+
+def check(client: Client, preset: Preset, record: bool) -> bool:
+    """Run it and hold the run against its promise; True if that is kept, and in time."""
+    run = _run(client, **preset.settings)
+    found = promised(preset, run)
+    kept = all(finding.holds for finding in found)
+    print(f"{preset.name}: {'; '.join(map(str, found))}", flush=True)
+    if kept and record:
+        store(preset, run)
+    return kept
+
+
+def promised(preset: Preset, run: RunDirectory) -> list[Finding]:
+    """What a run of the preset makes of its promise, and of the time that it may take."""
+    events = run.events()[0]
+    seconds = Finding("seconds", events[-1]["seconds"], most=LONGEST)
+    return [*findings(preset.promise, series_of(events)), seconds]
+
+
+def is_recorded(preset: Preset) -> bool:
+    """Whether there is a recording with the settings that the preset has now."""
+    try:
+        return RunDirectory.open(preset.recording).config == preset.config
+    except ConfigError:
+        return False
+
+
+def store(preset: Preset, run: RunDirectory) -> None:
+    """Make a run the recording of the preset, in place of the one there was."""
+    shutil.rmtree(preset.recording, ignore_errors=True)
+    preset.recording.mkdir(parents=True)
+    for path in (run.path / "config.json", run.events_path):
+        shutil.copy(path, preset.recording)
+    hardware = machine().partition(",")[0]  # versions are in config.json
+    (preset.recording / "machine.txt").write_text(hardware + "\n", encoding="utf-8")
+
+
+def _run(client: Client, **options) -> RunDirectory:
+    name = client.start(**options)
+    while (client.status(name) or {}).get("status") not in FINAL:
+        time.sleep(0.2)
+    return RunDirectory(client.root / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""How long it takes from the last vote to changed outputs on the screen, with 200 votes.
+
+    python -m benchmarks.vote_to_outputs            measure, write results and docs/benchmarks.md
+    python -m benchmarks.vote_to_outputs --try      one session on one task; writes nothing
+    python -m benchmarks.vote_to_outputs --render   write docs/benchmarks.md from stored results
+
+The page is `app.py` in a process of its own, with the real worker and the embedded models. In each
+session simulated raters cast all votes but one. The last is a click in Chromium, on the same
+cores as everything else, and "Train on these votes" is pressed as soon as that is saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.browsing import DRAWN, browsing, serving
+from benchmarks.common import DOCS, machine, spread, table, write_section
+
+RESULTS = Path(__file__).with_name("vote_to_outputs.json")
+PAGE = DOCS / "benchmarks.md"
+TASKS = ("reviews", "capitals")
+METHODS = {"dpo": "DPO", "reward": "reward model"}
+REPEATS = 3
+VOTES = 200
+WITHIN = 30  # seconds
+PATIENCE = 180  # seconds to wait for anything: what takes long is to be measured
+SETTLED = 0.5  # seconds, after which a ballot takes a vote (SETTLE_MS of ballot.js)
+
+# What is new on the screen: the first texts of the live policy that differ from the reference's,
+# and, in the report, the texts of the trained policy or what the trained reward model foretells.
+LIVE = """() => {
+  const {run} = window.playground;
+  if (!run?.config.preferences || !run.step) return false;
+  const said = (row, who) => row.querySelector(`.${who} .completion`).textContent;
+  return [...document.querySelectorAll('#samples .row:not([hidden])')]
+    .some((row) => said(row, 'policy') !== said(row, 'reference'));
+}"""
+OVER = "window.playground.run?.config.preferences && playground.run.status.name === 'finished'"
+REPORTED = {"dpo": "#rate .report .run .texts", "reward": "#rate .report .run .foretells"}
+OUTPUTS = "[...document.querySelectorAll('#rate .report .run .texts p')].map(p => p.textContent)"
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--try", action="store_true", dest="once", help="one task, once; no result")
+    given = parser.parse_args()
+    if given.once:
+        measure(TASKS[:1], 1)
+        return
+    if not given.render:
+        found = {"machine": machine(), "votes": VOTES, **measure(TASKS, REPEATS)}
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "vote to outputs", text)
+    print(text)
+
+
+def measure(tasks: tuple[str, ...], repeats: int) -> dict[str, list[dict[str, float]]]:
+    """Sessions of each method and task, in turn; what `one_session` gives, by both names."""
+    found: dict[str, list[dict[str, float]]] = {}
+    with serving() as (address, runs):
+        one_session(address, runs, tasks[0], "reward")  # the first waits for the forkserver
+        for _ in range(repeats):
+            for task in tasks:
+                for method in METHODS:
+                    one = one_session(address, runs, task, method)
+                    found.setdefault(f"{method} {task}", []).append(one)
+                    print(method, task, json.dumps(one), flush=True)
+    return found
+
+
+def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, float]:
+    """A new visitor rates and trains. Seconds from the last vote: `saved`; with DPO `live`, the
+    first changed text beside the run; `shown`, the changed outputs of what it came to. `training`
+    is how long its run took, `learnt` how many votes it learnt from, `changed` the share of the
+    texts shown that are not as before.
+    """
+    with browsing() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(address)
+        page.wait_for_selector(DRAWN)
+        page.click("#views [role=tab]:has-text('Rate')")
+        page.click(f"#rate .tasks label:has([value={task}])")
+        page.click(f"#rate .ways label:has([value={method}])")
+        _others_vote(page, runs.with_name("sessions"), task)
+        page.wait_for_selector("#rate .pair:not([hidden])")
+        page.wait_for_selector("#rate .train button:not([disabled])")  # all votes are counted
+        time.sleep(SETTLED)
+
+        began = time.monotonic()
+        seconds: dict[str, float] = {}
+        with page.expect_response(lambda answer: answer.url.endswith("/vote/cast")) as saved:
+            page.click("#rate [data-choice=left]")
+        if saved.value.status != 200:
+            raise RuntimeError(f"the last vote was refused: {saved.value.text()}")
+        seconds["saved"] = time.monotonic() - began
+        page.click("#rate .train button")
+        if method == "dpo":
+            page.wait_for_function(LIVE)
+            page.evaluate(PAINTED)
+            seconds["live"] = time.monotonic() - began
+        page.wait_for_function(OVER)
+        page.click("#views [role=tab]:has-text('Rate')")
+        page.wait_for_selector(REPORTED[method])
+        page.evaluate(PAINTED)
+        seconds["shown"] = time.monotonic() - began
+        return seconds | _run(runs) | _changed(page.evaluate(OUTPUTS))
+
+
+def _others_vote(page: Any, sessions: Path, task: str) -> None:
+    """All votes but one, into the session that the page has begun, once its pairs are scored."""
+    from align_core import raters
+    from align_core.votes import Sessions
+
+    kept = f"playground-rate-{task}-sft-{task}"
+    page.wait_for_function("kept => localStorage.getItem(kept)", arg=kept)
+    name = json.loads(page.evaluate("kept => localStorage.getItem(kept)", kept))["session"]
+    with closing(Sessions(sessions)) as opened:
+        session = opened.open(name)
+        while any(pair["first_score"] is None for pair in session.pairs()):
+            time.sleep(0.2)
+        cast = raters.fill(session, "task", VOTES - 1, raters.RATERS, 0.0, seed=0)
+    if cast != VOTES - 1:
+        raise RuntimeError(f"the simulated raters cast {cast} votes, not {VOTES - 1}")
+
+
+def _run(runs: Path) -> dict[str, float]:
+    """What the newest run tells of itself."""
+    from align_core.client import Client
+
+    client = Client(runs)
+    name = client.runs()[0]
+    learnt = Path(client.config(name)["preferences"]).stem.split("-")[1]  # see playground.harvest
+    return {"training": client.events(name)[0][-1]["seconds"], "learnt": int(learnt)}
+
+
+def _changed(outputs: list[str]) -> dict[str, float]:
+    """The report has one text before and one after, in turn; none of a reward model."""
+    if not outputs:
+        return {}
+    pairs = list(zip(outputs[::2], outputs[1::2], strict=True))
+    return {"changed": sum(before != after for before, after in pairs) / len(pairs)}
+
+
+def render(results: dict[str, Any]) -> str:
+    """A row for each method and task: seconds to its changed outputs, and those of its training."""
+    rows = []
+    for method, name in METHODS.items():
+        for task in TASKS:
+            sessions = results[f"{method} {task}"]
+            columns = {
+                key: [one.get(key) for one in sessions]
+                for key in ("learnt", "live", "shown", "training", "changed")
+            }
+            late = max(columns["shown"]) > WITHIN or 0 in columns["changed"]
+            shown = spread(columns["shown"], 1)
+            rows.append(
+                [
+                    name,
+                    task,
+                    spread(columns["learnt"], 0),
+                    spread(columns["live"], 1),
+                    f"**{shown} ✗**" if late else shown,
+                    spread(columns["training"], 1),
+                    spread(columns["changed"], 2),
+                ]
+            )
+    intro = [
+        "Written by `python -m benchmarks.vote_to_outputs` from `benchmarks/vote_to_outputs.json`.",
+        f"Seconds from the last of {results['votes']} votes, a click in Chromium, until the screen",
+        'shows what they have changed: "Train on these votes" is pressed when that vote is saved;',
+        "those on a quarter of the prompts are held out. Live: the first text of the policy that",
+        "differs from the reference's, beside the curves. Outputs: the report has the texts of the",
+        "trained policy beside those before, or how the trained reward model scores the votes held",
+        "out. Training: of these seconds, those of the run, its loading and its measurements",
+        f"included. Medians of {REPEATS} sessions, lowest to highest in brackets; **✗** where one",
+        f"takes more than {WITHIN} s or no text that is shown has changed.",
+        f"Machine: {results['machine']}.\n\n",
+    ]
+    head = [
+        "",
+        "task",
+        "votes learnt from",
+        "live",
+        "outputs",
+        "training",
+        "share of texts changed",
+    ]
+    return "\n".join(intro) + table(head, rows)
+
+
+if __name__ == "__main__":
+    main()

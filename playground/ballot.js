@@ -1,0 +1,101 @@
+// A rater's ballot, on the page for phones and in the Rate view: what is to be rated, and the votes.
+// Every answer of the server is the whole ballot: {open, rated, undo, pair} (vote_routes.py).
+const AGAIN_MS = 3000; // between two looks whether a closed room, or a lost server, is back
+const SETTLE_MS = 350; // a second tap that lands this soon was meant for the pair before
+
+// `kept` names the place where the browser keeps who it is to the server.
+function newBallot({ kept, asks = {}, show, lost }) {
+  let rater = { session: "", token: "" };
+  let ballot = null;
+  let asking = false;
+  let left = false;
+  let shown = 0;
+  let timer = null;
+  try {
+    rater = JSON.parse(localStorage.getItem(kept)) ?? rater;
+  } catch {
+    // Storage is blocked: a reload makes another rater.
+  }
+
+  async function send(path, content) {
+    const known = { "X-Session": rater.session, "X-Rater": rater.token };
+    const headers = { "Content-Type": "application/json", ...known };
+    const body = JSON.stringify(content);
+    const answer = await fetch(`vote/${path}`, { method: "POST", headers, body });
+    return { status: answer.status, ...(await answer.json()) };
+  }
+
+  async function join() {
+    const answer = await send("join", asks);
+    if (answer.status === 200) become(answer);
+    return answer;
+  }
+
+  function become({ session, token }) {
+    rater = { session, token };
+    try {
+      localStorage.setItem(kept, JSON.stringify(rater));
+    } catch {
+      // As above.
+    }
+  }
+
+  // Asks one thing at a time. Whatever was refused, the server then says how the ballot stands.
+  async function ask(path, content = {}) {
+    if (asking || left) return;
+    asking = true;
+    clearTimeout(timer);
+    try {
+      let answer = path === "join" ? await join() : await send(path, content);
+      if (answer.status === 401) answer = await join();
+      else if (answer.status === 409) answer = await send("pair", {});
+      take(answer);
+    } catch {
+      lost("lost");
+      timer = setTimeout(() => ask("join"), AGAIN_MS);
+    }
+    asking = false;
+  }
+
+  function take(answer) {
+    if (left) return;
+    if (answer.status !== 200) {
+      lost(answer.why ?? "lost", answer.line);
+      timer = setTimeout(() => ask("join"), AGAIN_MS);
+      return;
+    }
+    if (answer.pair?.id !== ballot?.pair?.id) shown = performance.now();
+    ballot = answer;
+    show(ballot);
+    // Jitter, so that a hall of phones does not ask at once.
+    if (!ballot.pair) timer = setTimeout(() => ask("join"), AGAIN_MS * (1 + Math.random()));
+  }
+
+  const settled = () => performance.now() - shown > SETTLE_MS;
+  return {
+    join: () => ask("join"),
+    cast: (choice) => ballot?.pair && settled() && ask("cast", { pair: ballot.pair.id, choice }),
+    skip: () => ballot?.pair && settled() && ask("skip", { pair: ballot.pair.id }),
+    undo: () => ballot?.undo && ask("undo"),
+    leave: () => ((left = true), clearTimeout(timer)),
+    rater: () => rater,
+    become,
+    send,
+  };
+}
+
+const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", ArrowDown: "bad" };
+Object.assign(CHOICES, { 1: "left", 2: "right", 3: "tie", 4: "bad" });
+
+// Keys for the present ballot, while `seen` says that it is to be seen.
+function listen(present, seen) {
+  document.addEventListener("keydown", (event) => {
+    const elsewhere = event.target.closest("input, select, textarea, [role=tab]");
+    if (!seen() || elsewhere || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (CHOICES[event.key]) present().cast(CHOICES[event.key]);
+    else if (event.key === "s") present().skip();
+    else if (event.key === "u" || event.key === "Backspace") present().undo();
+    else return;
+    event.preventDefault();
+  });
+}

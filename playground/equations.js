@@ -1,0 +1,62 @@
+// Equations in MathML, from a notation for fixed text: its parts stand apart by spaces, `y_t` has an
+// index, and {beta}, {(beta)} and {*beta} are places for a number: as it is, in brackets where it
+// is negative, and as the result of its line. Numbers come later, as text (`fillIn`).
+const MATH = "http://www.w3.org/1998/Math/MathML";
+
+function node(tag, ...children) {
+  const made = document.createElementNS(MATH, tag);
+  made.append(...children);
+  return made;
+}
+
+function term(token) {
+  const place = token.match(/^\{([(*]?)(\w+)\)?\}$/);
+  if (place) {
+    const number = node("mn");
+    Object.assign(number.dataset, { number: place[2], shown: place[1] });
+    return number;
+  }
+  const [base, index] = token.split("_");
+  if (index !== undefined) {
+    const above = node("mpadded", term(base));
+    above.setAttribute("depth", 0);  // else an index hangs from the tail of a y
+    return node("msub", above, index.length > 1 ? node("mtext", index) : term(index));
+  }
+  if (/^\p{L}\*$/u.test(token)) return node("msup", term(token[0]), node("mo", "*"));
+  if (/^[\d.]+$/.test(token)) return node("mn", token);
+  return node(/^\p{L}+$/u.test(token) ? "mi" : "mo", token);
+}
+
+function space() {
+  const made = node("mspace");
+  made.setAttribute("width", "0.17em");
+  return made;
+}
+
+// Texts in the notation and nodes that stand for themselves, in one row.
+function row(...parts) {
+  const tokens = parts.flatMap((part) => (part instanceof Node ? [part] : part.split(" ")));
+  const terms = tokens.flatMap((token) => {
+    if (token instanceof Node) return [token];
+    return token === "log" ? [space(), term(token), space()] : [term(token)];
+  });
+  return node("mrow", ...terms);
+}
+
+const fraction = (above, below) => node("mfrac", row(above), row(below));
+
+function equation(host, content, display = "block") {
+  const math = node("math", content);
+  math.setAttribute("display", display);
+  host.appendChild(math);
+}
+
+// Writes values {name: number or text} wherever `host` has a place for them, two digits each.
+function fillIn(host, values) {
+  for (const place of host.querySelectorAll("[data-number]")) {
+    const value = values[place.dataset.number];
+    const text = typeof value === "number" ? page.number(value) : value;
+    const bracketed = place.dataset.shown === "(" && text.startsWith("−");
+    place.textContent = bracketed ? `(${text})` : text;
+  }
+}

@@ -1,0 +1,104 @@
+// Matrices as maps of cells, light to dark; in light and dark alike, only lightness tells. A cell
+// that is pointed at or focused is marked in all maps, and each says its own number.
+
+// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed`, which are
+// buttons, tell `press(row, column)`.
+function heatMaps(host, names, size, words, pressed, press) {
+  const maps = Object.fromEntries(names.map((name) => [name, heatMap(host, name, size, words, name === pressed)]));
+  const all = Object.values(maps);
+  let here = null;
+
+  function point(place) {
+    if (here) for (const { cells } of all) cells[here[0]][here[1]].classList.remove("here");
+    here = place;
+    if (here) for (const { cells } of all) cells[here[0]][here[1]].classList.add("here");
+    for (const { number, values, kind } of all) {
+      number.textContent = here && values ? valueOf(kind, values[here[0]][here[1]], words) : "";
+    }
+  }
+  const place = (target) => (target.dataset.place ? target.dataset.place.split(" ").map(Number) : null);
+  host.onpointerover = host.onfocusin = ({ target }) => place(target) && point(place(target));
+  host.onpointerleave = () => point(null);
+  walk(maps[pressed], size);
+  maps[pressed].grid.onclick = ({ target }) => place(target) && press(...place(target));
+
+  return {
+    draw(drawn, covered) {
+      for (const [name, values] of Object.entries(drawn)) fillMap(maps[name], values, covered, words);
+      point(here);
+    },
+    note: (name, text) => (maps[name].note.textContent = text),
+  };
+}
+
+function heatMap(host, name, size, words, pressed) {
+  const box = make("figure", `map ${name}`, host);
+  const caption = make("figcaption", "", box);
+  make("strong", "", caption, words.maps[name]);
+  const number = make("output", "", caption);
+  const grid = make("div", "cells", box);
+  grid.style.setProperty("--size", size);
+  grid.setAttribute("role", pressed ? "group" : "img");
+  const cells = Array.from({ length: size }, (_, row) =>
+    Array.from({ length: size }, (_, column) => {
+      const cell = make(pressed ? "button" : "i", "", grid);
+      cell.dataset.place = `${row} ${column}`;
+      if (pressed) Object.assign(cell, { type: "button", tabIndex: row + column ? -1 : 0 });
+      return cell;
+    }),
+  );
+  const kind = pressed ? "covered" : name === "learned" ? "reward" : "share";
+  return { name, kind, grid, cells, number, note: make("p", "note", box), values: null };
+}
+
+function fillMap(map, values, covered, words) {
+  map.values = values;
+  const { kind, cells } = map;
+  const all = values.flat();
+  const [low, high] = kind === "reward" ? [Math.min(...all), Math.max(...all)] : [0, 1];
+  values.forEach((row, i) =>
+    row.forEach((value, j) => {
+      const cell = cells[i][j];
+      cell.style.setProperty("--depth", `${(100 * (value - low)) / (high - low)}%`);
+      cell.classList.toggle("uncovered", !covered[i][j]);
+      if (kind !== "covered") return;
+      cell.setAttribute("aria-pressed", value);
+      const place = { prompt: i + 1, response: j + 1, value: valueOf(kind, value, words) };
+      cell.setAttribute("aria-label", page.fill(words.cell, place));
+    }),
+  );
+  map.grid.setAttribute("aria-label", kind === "covered" ? words.toggle : described(map, low, high, words));
+  if (kind === "reward") {
+    map.note.textContent = page.fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
+  }
+}
+
+// For who does not see the map: its range, and the largest of every row.
+function described({ name, kind, values }, low, high, words) {
+  const most = values.map((row, i) => {
+    const j = row.indexOf(Math.max(...row));
+    return page.fill(words.cell, { prompt: i + 1, response: j + 1, value: valueOf(kind, row[j], words) });
+  });
+  const range = page.fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
+  return `${words.maps[name]}. ${range} ${words.largest} ${most.join("; ")}`;
+}
+
+function valueOf(kind, value, words) {
+  if (kind === "covered") return value ? words.covered : words.uncovered;
+  return page.number(value, 2);
+}
+
+// One of the buttons is in the tab order, and the arrow keys go from there.
+function walk({ grid, cells }, size) {
+  const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+  grid.onkeydown = (event) => {
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const [row, column] = event.target.dataset.place.split(" ").map(Number);
+    const to = (at, by) => Math.min(size - 1, Math.max(0, at + by));
+    cells[to(row, steps[event.key][0])][to(column, steps[event.key][1])].focus();
+  };
+  grid.addEventListener("focusin", ({ target }) => {
+    for (const cell of cells.flat()) cell.tabIndex = cell === target ? 0 : -1;
+  });
+}

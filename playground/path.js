@@ -1,0 +1,83 @@
+// The way from SFT to the optimum as a picture: stations to click, or to walk with the arrow keys.
+const SVG = "http://www.w3.org/2000/svg";
+// Where each station stands, lying and upright (on a phone): the middle of its box.
+const LYING = {
+  size: [1340, 172],
+  box: [208, 68],
+  at: {
+    sft: [106, 86], preferences: [376, 86], reward: [646, 36], ppo: [916, 36], dpo: [781, 136],
+    optimum: [1234, 86],
+  },
+};
+const UPRIGHT = {
+  size: [360, 500],
+  box: [164, 68],
+  at: {
+    sft: [180, 42], preferences: [180, 146], reward: [90, 250], ppo: [90, 354], dpo: [270, 302],
+    optimum: [180, 458],
+  },
+};
+const WAYS = [
+  ["sft", "preferences"], ["preferences", "reward"], ["reward", "ppo"], ["ppo", "optimum"],
+  ["preferences", "dpo"], ["dpo", "optimum"],
+];
+
+function draw(tag, host, attributes, text = "") {
+  const made = host.appendChild(document.createElementNS(SVG, tag));
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.textContent = text;
+  return made;
+}
+
+// A curve that leaves one box and enters the next along the direction of the whole path.
+function way({ box, at }, from, to, upright) {
+  const along = upright ? 1 : 0;
+  const [a, b] = [[...at[from]], [...at[to]]];
+  a[along] += box[along] / 2 + 4;
+  b[along] -= box[along] / 2 + 9;
+  const [p, q] = [[...a], [...b]];
+  p[along] = q[along] = (a[along] + b[along]) / 2;
+  return `M${a} C${p} ${q} ${b}`;
+}
+
+// Draws the path into `host`; `names` has {name, short} of each station, `open` is told of a choice.
+function drawPath(host, names, label, upright, open) {
+  const plan = upright ? UPRIGHT : LYING;
+  const [width, height] = plan.size;
+  host.replaceChildren();
+  const picture = draw("svg", host, { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label });
+  const marker = draw("marker", draw("defs", picture, {}), {
+    id: "learn-arrow", viewBox: "0 0 8 8", refX: 2, refY: 4, markerWidth: 5, markerHeight: 5, orient: "auto",
+  });
+  draw("path", marker, { d: "M0 0 L8 4 L0 8 Z", class: "head" });
+  for (const [from, to] of WAYS) {
+    const shortcut = from === "dpo" || to === "dpo";
+    const d = way(plan, from, to, upright);
+    draw("path", picture, { d, class: shortcut ? "way shortcut" : "way", "marker-end": "url(#learn-arrow)" });
+  }
+  const stations = Object.entries(plan.at).map(([station, [x, y]]) => {
+    const [w, h] = plan.box;
+    const group = draw("g", picture, { class: "station", role: "button", tabindex: 0 });
+    group.dataset.station = station;
+    draw("rect", group, { x: x - w / 2, y: y - h / 2, width: w, height: h, rx: 14 });
+    draw("text", group, { x, y: y - 5, class: "name" }, names[station].name);
+    draw("text", group, { x, y: y + 18, class: "short" }, names[station].short);
+    group.setAttribute("aria-label", `${names[station].name}: ${names[station].short}`);
+    group.onclick = () => open(station);
+    return group;
+  });
+  picture.onkeydown = (event) => {
+    const place = stations.indexOf(event.target);
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) stations[place + step]?.focus();
+    else if (event.key === "Enter" || event.key === " ") open(event.target.dataset.station);
+    else return;
+    event.preventDefault();
+  };
+}
+
+function mark(host, open) {
+  for (const group of host.querySelectorAll(".station")) {
+    group.setAttribute("aria-pressed", group.dataset.station === open);
+  }
+}

@@ -1,0 +1,63 @@
+"""What Try it, Score it, Learn and Rate ask of the server, for any number of visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from align_core.asking import Helper, Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError
+from playground.offers import OFFERED, offers
+
+_GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
+_SCORE = ("task", "model", "reference", "prompt", "completions")
+
+
+class Questions:
+    """Handlers of these views. What a visitor sends is checked by the helper.
+
+    An answer is {"answers", "complaints"}: one of the two is empty.
+    """
+
+    def __init__(self, client: Client, helper: Helper, words: dict[str, Any]) -> None:
+        self._client = client
+        self._helper = helper
+        self._options = words["try"]["options"]
+
+    def runs(self, task: Any) -> list[dict[str, Any]]:
+        """The newest runs on `task` that have ended well and left a model, newest first."""
+        found = offers(self._client, task)
+        well = (run for run in found if run["status"] in ("finished", "stopped") and run["model"])
+        return list(islice(well, OFFERED))
+
+    def generate(self, asked: Any) -> dict[str, Any]:
+        """What the chosen models say to a prompt: `Helper.generate`."""
+        return answered(self._helper.generate, asked, _GENERATE, self._options)
+
+    def score(self, asked: Any) -> dict[str, Any]:
+        """What a model makes of some answers: `Helper.score`."""
+        return answered(self._helper.score, asked, _SCORE, self._options)
+
+
+def answered(
+    ask: Callable[..., Any], asked: Any, names: tuple[str, ...], options: dict[str, str]
+) -> dict[str, Any]:
+    """What `ask` makes of those `names` that a visitor gave: an answer, or complaints.
+
+    A complaint calls an option what the page calls it: `options`.
+    """
+    given = asked if isinstance(asked, dict) else {}
+    try:
+        answers = ask(**{name: given.get(name) for name in names})
+    except ConfigError as error:
+        return {"answers": [], "complaints": [_in_words(line, options) for line in error.lines]}
+    except Unanswered as error:
+        return {"answers": [], "complaints": [str(error)]}
+    return {"answers": answers, "complaints": []}
+
+
+def _in_words(line: str, options: dict[str, str]) -> str:
+    option, _, rest = line.partition(" ")
+    return f"{options.get(option, option)} {rest}"

@@ -1,0 +1,89 @@
+"""What a run's own curves say, in plain words: rules on the numbers, sentences in the catalogue.
+
+A method has questions. The rules of a question stand in order, and the first that holds answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from playground.readings import curves, evaluations
+from playground.readings.measures import Reading, Rule, Run, Series, Target
+
+MOST = 3  # readings at once: the curves move while a visitor reads
+
+_OF_REWARD = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
+_OF_REWARD += (evaluations.far, evaluations.rising, evaluations.no_better, evaluations.efficiency)
+_AT_THE_END = ((evaluations.short_of_target,),)
+_OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
+
+# Of each method, the questions that two evaluations answer, and those that the curves alone do.
+EVALUATIONS: dict[str, tuple[tuple[Rule, ...], ...]] = {
+    "ppo": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
+    "dpo": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
+    "reward": (),
+    "sft": ((evaluations.imitated_reward,),),
+}
+CURVES: dict[str, tuple[tuple[Rule, ...], ...]] = {
+    "ppo": ((curves.leapt, curves.clipped), (curves.value_unstable,)),
+    "dpo": ((curves.worse_than_a_coin,), (curves.pairs,)),
+    "reward": ((curves.worse_than_a_coin,), (curves.ranking,)),
+    "sft": ((curves.imitation,),),
+}
+
+
+def readings(
+    config: Mapping[str, Any],
+    series: Series,
+    status: Mapping | None,
+    target: Target | None = None,
+    since: int = 0,
+) -> list[Reading]:
+    """One to three readings of a run, the most important first.
+
+    Args:
+        config: of the run, with the β that holds now.
+        series: metric -> (step, value), in order, without nulls; all metrics of the log.
+        status: the newest status, {"name": …}; None before the first.
+        target: of the β that holds now, where it is known; told of once the run is over.
+        since: the step from which that β holds.
+    """
+    name = status["name"] if status else "starting"
+    over = name in ("finished", "stopped")
+    run = Run(config, series, target if over else None, since)
+    questions = CURVES[config["method"]]
+    if len(run.points) > 1:
+        questions = EVALUATIONS[config["method"]] + questions
+    found = [answer for question in questions if (answer := _answer(question, run))]
+    step = max((points[-1][0] for points in series.values() if points), default=0)
+    if name == "failed":
+        found.insert(0, Reading("failed", "warning", {"step": step}))
+    if not found and over:
+        found = [Reading("too_short", "note", {"step": step})]
+    if not found:
+        found = [Reading("nothing_yet", "note", {})]
+    if any(reading.tone == "warning" for reading in found):  # praise beside it would play it down
+        found = [reading for reading in found if reading.tone != "good"]
+    return sorted(found, key=lambda reading: reading.tone != "warning")[:MOST]
+
+
+def told(reading: Reading, words: Mapping[str, str]) -> str:
+    """The sentence of a reading; `words` is the part "readings" of a catalogue."""
+    return words[reading.key].format(
+        **{name: number(value) for name, value in reading.values.items()}
+    )
+
+
+def number(value: float) -> str:
+    """About two digits after the first, none of them idle, and a real minus: -0.531 -> "−0.53"."""
+    size = abs(value)
+    digits = next((d for d, least in enumerate((100, 10, 0.1, 0.01)) if size >= least), 4)
+    text = f"{value:.{digits}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text.replace("-", "−")
+
+
+def _answer(question: tuple[Rule, ...], run: Run) -> Reading | None:
+    return next((answer for rule in question if (answer := rule(run))), None)

@@ -1,0 +1,84 @@
+"""What a run's log tells so far: sentences on its curves, and the time that is left.
+
+Every page that watches a run asks for the same; a log is read once, and on from there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Any
+
+from align_core.client import Client
+from align_core.estimates import time_left
+from align_core.runs import replay, turned
+from playground import targets
+from playground.readings import readings, told
+from playground.readings.measures import Target
+
+KEPT = 16  # runs; a page watches one, and few pages look at old ones
+
+
+class Stories:
+    """The stories of the runs of `client`. Threads may share them."""
+
+    def __init__(self, client: Client, words: dict[str, Any]) -> None:
+        self._client = client
+        self._words = words["readings"]
+        self._kept: OrderedDict[str, _Story] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, run: str) -> dict[str, Any]:
+        """`told`: [tone, sentence] pairs, the most important first; `left`: seconds, or None."""
+        with self._lock:
+            story = self._kept.setdefault(run, _Story())
+            self._kept.move_to_end(run)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            events, story.offset = self._client.events(run, story.offset)
+            if events:
+                story.events += [event for event in events if event["kind"] != "samples"]
+                story.answer = self.tell(self._client.config(run), story.events)
+            return story.answer
+
+    def tell(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
+        """The same, of any run's events so far; those of kind "samples" are not needed."""
+        series: dict[str, list[tuple[int, float]]] = {}
+        status, since = None, 0
+        for event in replay(events):
+            match event["kind"]:
+                case "metrics":
+                    for metric, value in event["metrics"].items():
+                        if value is not None:
+                            series.setdefault(metric, []).append((event["step"], value))
+                case "change" if "beta" in event["settings"]:
+                    since = event["step"]
+                case "status":
+                    status = {"name": event["status"], "message": event["message"]}
+        now = turned(config, events)
+        found = [
+            (reading.tone, told(reading, self._words))
+            for reading in readings(now, series, status, _target(now["task"], now["beta"]), since)
+        ]
+        return {"told": found, "left": time_left(config, events)}
+
+
+@lru_cache(maxsize=64)  # asked at each step of a run, whose β hardly ever changes
+def _target(task: str, beta: float | None) -> Target | None:
+    if not beta:
+        return None
+    target = targets.of_task(task)
+    place = target.place(beta)
+    if not place["known"]:
+        return None
+    return Target(place["gain"], place["kl"], target.frontier["whole"])
+
+
+class _Story:
+    """How far a log was read, what of it the rules need, and what they made of it."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self.events: list[dict[str, Any]] = []
+        self.answer: dict[str, Any] = {"told": [], "left": None}

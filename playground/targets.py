@@ -1,0 +1,151 @@
+"""What the optimum says before anything is trained: its frontier, and its texts at any β.
+
+All of it comes from the stored reference samples of a task, reweighted (`align_core.optimum`): no
+model is at work.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from align_core import catalogue
+from align_core.configs import TASK_NAMES
+from align_core.optimum import (
+    MAX_KL,
+    MIN_EFFECTIVE_SAMPLES,
+    Frontier,
+    ReferenceSamples,
+    at_quantile,
+    best_of_n,
+    by_prompt,
+)
+
+BETAS = (0.05, 20.0)  # of the slider; any other may be typed
+BUDGET = 2.0  # nats of KL, for which the optimum's gain is 1 (docs/metrics.md, `eval/gain`)
+LUCK = 0.25  # the quantile of the texts shown: a quarter of what is written there is no better
+BEST_OF = (2, 4, 8, 16, 32)
+
+
+@cache
+def of_task(task: str) -> Target:
+    """The target of a built-in task, read once."""
+    return Target(task)
+
+
+def frontier(task: Any) -> dict[str, Any]:
+    """`Target.frontier` of a task."""
+    return _known(task).frontier
+
+
+def target(asked: dict[str, Any]) -> dict[str, Any]:
+    """`Target.at` of `asked`, {"task", "beta"}; a β that makes no sense is the slider's largest."""
+    beta = asked.get("beta")
+    usable = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
+    return _known(asked.get("task")).at(float(beta) if usable else BETAS[1])
+
+
+def warm() -> None:
+    """Read and reckon everything ahead, so that no visitor waits for it."""
+    for task in TASK_NAMES:
+        of_task(task).frontier  # noqa: B018 - it is kept
+
+
+class Target:
+    """The optimum of one task on its probe prompts, in nats above the reference."""
+
+    def __init__(self, task: str) -> None:
+        self._samples = ReferenceSamples.load(catalogue.reference_samples(task, "probe"))
+        folder = Path(catalogue.locate(f"sft-{task}"))
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._reference = float(self._samples.rewards.mean())
+
+    @cached_property
+    def frontier(self) -> dict[str, Any]:
+        """What the picture draws: `curve` [[KL, gain], …] from the reference outwards, as far as
+        the stored samples can tell, `whole`, the gain at a KL of 2, of which `eval/gain` is a
+        share, `best_of` [[n, KL, gain], …], and the reference's `texts`."""
+        frontier = Frontier.of(self._samples.rewards)
+        rewards, kls, samples = frontier.curve
+        known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
+        best_of = [(n, *best_of_n(self._samples.rewards, n)) for n in BEST_OF]
+        return {
+            "curve": [
+                [_short(kl), _short(reward - self._reference)]
+                for reward, kl in zip(rewards[known], kls[known], strict=True)
+            ],
+            "whole": _short(frontier.at(BUDGET)[0] - self._reference),
+            "best_of": [
+                [n, _short(kl), _short(reward - self._reference)] for n, reward, kl in best_of
+            ],
+            "texts": self._texts(at_quantile(self._samples.rewards, np.inf, LUCK)),
+        }
+
+    def at(self, beta: float) -> dict[str, Any]:
+        """Where π* stands at this β, and what it says to each prompt with the same, modest luck.
+
+        At β = 0 there is no such place: `kl` and `gain` are None, and the texts are the best ones.
+        `known` is False where too few stored samples carry the weight. A text has its `log_ratio`,
+        log(π*/π_ref) of it as a whole in nats, where enough samples to its prompt do.
+        """
+        chosen = at_quantile(self._samples.rewards, beta, LUCK)
+        texts = self._texts(chosen)
+        if beta == 0:
+            return {"beta": beta, "kl": None, "gain": None, "known": False, "texts": texts}
+        rewards, kls, samples = by_prompt(self._samples.rewards, beta)
+        # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
+        # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
+        earned = np.take_along_axis(self._samples.rewards, chosen[:, None], -1)[:, 0]
+        log_ratios = (earned - rewards) / beta + kls
+        for text, log_ratio, count in zip(texts, log_ratios, samples, strict=True):
+            if count >= MIN_EFFECTIVE_SAMPLES:
+                text["log_ratio"] = _short(log_ratio)
+        return {"beta": beta, **self._place(rewards, kls, samples), "texts": texts}
+
+    def place(self, beta: float) -> dict[str, Any]:
+        """`kl`, `gain` and `known` of `at`, for a β above 0."""
+        return self._place(*by_prompt(self._samples.rewards, beta))
+
+    def _place(
+        self, rewards: NDArray[np.float64], kls: NDArray[np.float64], samples: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        return {
+            "kl": _short(kls.mean()),
+            "gain": _short(rewards.mean() - self._reference),
+            "known": bool(samples.mean() >= MIN_EFFECTIVE_SAMPLES),
+        }
+
+    def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
+        """The chosen [P] sample of each prompt."""
+        rows = np.arange(len(self._samples.prompts))
+        tokens = self._samples.tokens[rows, chosen]
+        lengths = self._samples.lengths[rows, chosen]
+        return [
+            {
+                "prompt": prompt,
+                "text": self._tokenizer.decode(ids[:length].tolist()),
+                "gold_reward": _short(reward),
+            }
+            for prompt, ids, length, reward in zip(
+                self._samples.prompts,
+                tokens,
+                lengths,
+                self._samples.rewards[rows, chosen],
+                strict=True,
+            )
+        ]
+
+
+def _known(task: Any) -> Target:
+    """That of a task; of the first, where a visitor names none that there is."""
+    return of_task(task if task in TASK_NAMES else TASK_NAMES[0])
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)

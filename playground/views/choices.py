@@ -1,0 +1,38 @@
+"""Settings of the Train view that choose: which preferences, whose texts, what PPO leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from playground.steering import SOURCES
+
+First = dict[str, dict[str, Any]]  # what each setting is on a first visit
+
+
+def coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:
+    """The kinds of prompts that the preferences are about."""
+    return gr.CheckboxGroup(first["coverage"]["choices"], **_told("coverage", first, words))
+
+
+def pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
+    """Who wrote the texts of the pairs."""
+    labels = words["controls"]
+    sources = [(labels[f"source_{name}"], name) for name in ("reference", *SOURCES)]
+    return gr.Radio(sources, **_told("pair_source", first, words))
+
+
+def whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
+    """Whether PPO normalises its advantages."""
+    return gr.Checkbox(**_told("whiten_advantages", first, words))
+
+
+def _told(field: str, first: First, words: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "value": first[field]["value"],
+        "visible": first[field]["visible"],
+        "label": words["controls"][field],
+        "info": words["controls"][f"{field}_info"],
+        "elem_id": f"field-{field}",
+    }

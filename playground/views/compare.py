@@ -1,0 +1,79 @@
+"""The Compare view: runs over each other, and what sets them apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground import targets
+from playground.comparing import CURVES, Comparing
+from playground.parts import PLOTLY_HEAD, part
+from playground.views import choosing
+from playground.who import Handlers, served
+
+_COMPARE = """
+<form class="asking" autocomplete="off">
+  <div class="panel">
+    <fieldset class="choice tasks"><legend></legend></fieldset>
+    <fieldset class="choice models"><legend></legend>
+      <input type="search" class="sought"></fieldset>
+  </div>
+  <div class="side">
+    <p class="few"></p>
+    <ul class="legend"></ul>
+    <ul class="complaints" role="alert"></ul>
+    <div class="found" hidden>
+      <div class="overview">
+        <div class="pictures">
+          <section class="chart trade">
+            <header><h2></h2><button type="button" class="help">?</button></header>
+            <div class="plot" role="img"></div>
+            <p class="aside"></p>
+          </section>
+          <div class="curves"></div>
+        </div>
+        <div class="tables">
+          <section class="sheet apart">
+            <div class="wide"><table></table></div>
+            <p class="aside"></p>
+          </section>
+          <section class="sheet duel">
+            <header><h2></h2><button type="submit"></button></header>
+            <p class="aside rules"></p>
+            <div class="wide" aria-live="polite"><table></table><p class="aside counted"></p></div>
+          </section>
+        </div>
+      </div>
+      <section class="answers texts"></section>
+      <p class="scale"><b>−2</b><i></i><b>+2</b> <span></span></p>
+    </div>
+  </div>
+</form>
+"""
+
+
+def build(comparing: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view that holds runs against each other; `comparing` is as who asks has it."""
+    part(
+        "compare",
+        _COMPARE,
+        "shading",
+        "choosing",
+        "newest",
+        "following",
+        "plotting",
+        "trade",
+        "overlay",
+        "compare",
+        server_functions=[
+            *served(comparing, Comparing.runs, Comparing.follow, Comparing.duel),
+            targets.frontier,
+        ],
+        words={**words["try"], **words["compare"]},
+        shading=words["shading"] | words["samples"],
+        frontier=words["frontier"],
+        metrics=words["charts"]["metrics"],
+        statuses=words["status"]["names"],
+        curves=CURVES,
+        head=PLOTLY_HEAD,
+        **choosing.props(words),
+    )

@@ -1,0 +1,94 @@
+"""The Lab view: experiments of the papers, what was measured here, and one that trains at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from align_core import experiments
+from align_core.experiments import grid
+from align_core.experiments.sentences import tell
+from align_core.experiments.verdicts import judged
+from playground import coverage, figures
+from playground.links import FIELDS
+from playground.parts import PLOTLY_HEAD, part
+
+# Settings of Train's that show the same in one run; an address names them (links.py). The quick
+# variants of the experiments would take no longer, but train for a step or two: they show nothing.
+LIVE: dict[str, dict[str, dict[str, Any]]] = {
+    "frontier": {
+        "ppo": {"task": "reviews", "method": "ppo"},
+        "dpo": {"task": "reviews", "method": "dpo"},
+    },
+    "overoptimisation": {
+        "few": {
+            "task": "capitals",
+            "method": "ppo",
+            "reward_model": "few",
+            "beta": 0.1,
+            "steps": 50,
+        },
+        "leashed": {
+            "task": "capitals",
+            "method": "ppo",
+            "reward_model": "few",
+            "beta": 1.0,
+            "steps": 50,
+        },
+    },
+    "shift": {
+        "dpo": {"task": "reviews", "method": "dpo", "pair_source": "pretrained"},
+        "own": {"task": "reviews", "method": "dpo"},
+        "ppo": {"task": "reviews", "method": "ppo", "reward_model": "off"},
+    },
+}
+ORDER = ("coverage", *(name for name in experiments.NAMES if name != "coverage"))
+_LAB = '<div class="lab"></div>'
+_FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # as the recorded example
+
+
+def build(words: dict[str, Any]) -> None:
+    """Lay out the view. It starts no run: what trains here takes a twentieth of a second."""
+
+    def train(asked: Any) -> dict[str, Any]:
+        return coverage.train(asked, words["lab"]["live"])
+
+    part(
+        "lab",
+        _LAB,
+        "plotting",
+        "heatmaps",
+        "newest",
+        "grid",
+        "lab",
+        server_functions=[train],
+        words=words["lab"],
+        cards={name: card(name, words["lab"]) for name in ORDER},
+        first={**_FIRST, "certain": False, "covered": None},
+        fields=list(FIELDS),
+        size=grid.SIZE,
+        bounds={
+            "beta": coverage.BETAS,
+            "responses": coverage.RESPONSES,
+            "seed": coverage.SEEDS,
+        },
+        table_1=experiments.load("coverage").table_1(),
+        head=PLOTLY_HEAD,
+    )
+
+
+def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
+    """What the card of an experiment shows beside its words; `measured` is None until recorded."""
+    live = LIVE.get(name, {})
+    try:
+        result = experiments.result(name)
+    except OSError:
+        return {"live": live, "measured": None}
+    experiment, told = experiments.load(name), words["said"][name]
+    measured = {
+        "judged": judged(experiment.verdicts(result), told),
+        "said": tell(experiment.findings(result), told),
+        "panels": figures.panels(name, result, words["figures"]),
+        "minutes": round(result["core_seconds"] / 60, 1),
+        **{key: result[key] for key in ("machine", "runs", "seeds")},
+    }
+    return {"live": live, "measured": measured}

@@ -1,0 +1,54 @@
+"""The Learn view: from SFT to the optimum, each station with its equation and real numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from align_core import catalogue
+from align_core.configs import TASK_NAMES
+from playground.parts import part
+from playground.questions import Questions
+from playground.steering import FIRST_TASK
+from playground.who import Handlers, served
+
+_LEARN = """
+<div class="learn">
+  <figure class="path"></figure>
+  <div class="dials">
+    <fieldset class="choice tasks"><legend></legend></fieldset>
+    <label class="beta"><span class="name"></span>
+      <input type="range" min="0" max="1" step="any"><output></output></label>
+    <p class="role"></p>
+  </div>
+  <article>
+    <div class="told"><h2></h2><p class="what"></p>
+      <div class="equations"></div><p class="source"></p></div>
+    <div class="worked"><div class="example"></div><ol class="steps"></ol>
+      <p class="verdict"></p><p class="note"></p></div>
+  </article>
+</div>
+"""
+
+
+def build(questions: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view; it asks the server only about a visitor's own run."""
+    part(
+        "learn",
+        _LEARN,
+        "shading",
+        "equations",
+        "arithmetic",
+        "path",
+        "learn",
+        server_functions=served(questions, Questions.runs, Questions.score),
+        words=words["learn"],
+        shading=words["samples"] | words["shading"],
+        tasks={task: words["tasks"][task]["name"] for task in TASK_NAMES},
+        lessons={task: _lesson(task) for task in TASK_NAMES},
+        first=FIRST_TASK,
+    )
+
+
+def _lesson(task: str) -> dict[str, Any]:
+    return json.loads(catalogue.lesson(task).read_text(encoding="utf-8"))

@@ -1,0 +1,102 @@
+"""The Rate view: people choose between two texts of a model, alone or as a room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from align_core.raters import CROWDS
+from playground.harvest import WAYS
+from playground.parts import part
+from playground.questions import Questions
+from playground.views import choosing
+from playground.vote_routes import SIMULATED
+from playground.who import Handlers, served
+
+# Votes to learn from that are enough (`few_votes.enough`), and what percentage of held-out pairs
+# reward models of so many and of 2,000 votes get right: all from benchmarks/few_votes.json.
+ENOUGH = {"reviews": (25, 79, 84), "capitals": (400, 64, 67)}
+_RATE = """
+<form class="asking" autocomplete="off">
+  <div class="panel">
+    <fieldset class="choice tasks"><legend></legend></fieldset>
+    <fieldset class="choice models"><legend></legend></fieldset>
+    <label class="share"><span class="name"></span>
+      <input type="range" min="0" max="100" step="5"><output></output>
+      <small class="asks"></small><small class="about"></small></label>
+    <fieldset class="room"><legend></legend>
+      <p class="state"></p>
+      <button type="button" class="open"></button>
+      <button type="button" class="close"></button>
+      <button type="button" class="delete"></button>
+    </fieldset>
+  </div>
+  <div class="side">
+    <ul class="complaints" role="alert"></ul>
+    <section class="hall card" hidden>
+      <div class="invitation"><img alt=""><p class="link"></p></div>
+      <div class="counts"></div>
+      <div class="disputed"><h2></h2><p class="prompt"></p><div class="texts"></div></div>
+    </section>
+    <section class="ballot card">
+      <p class="message" role="status"></p>
+      <div class="pair" hidden>
+        <p class="asked"></p><p class="prompt"></p>
+        <div class="texts">
+          <button type="button" data-choice="left"><small></small><span></span></button>
+          <button type="button" data-choice="right"><small></small><span></span></button>
+        </div>
+        <div class="others">
+          <button type="button" data-choice="tie"></button>
+          <button type="button" data-choice="bad"></button>
+          <button type="button" class="undo"></button>
+          <button type="button" class="skip"></button>
+        </div>
+        <p class="keys"></p>
+      </div>
+    </section>
+    <section class="card enough">
+      <p class="count"></p><div class="bar"><div></div></div><p class="reason"></p>
+      <p class="crowd"><label><span></span> <select></select></label>
+        <button type="button" class="simulate"></button></p>
+    </section>
+    <section class="card train">
+      <h2></h2>
+      <fieldset class="choice ways"></fieldset>
+      <label class="mixed"><span class="name"></span>
+        <input type="range" min="0" max="90" step="10" value="0"><output></output></label>
+      <button type="submit"></button>
+      <p class="aside"></p>
+    </section>
+    <section class="card report" hidden></section>
+  </div>
+</form>
+"""
+
+
+def build(questions: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view; its votes go past Gradio, to the routes of `vote_routes`."""
+    refused = {
+        **words["ballot"]["refused"],
+        "presenter": words["rate"]["only_presenter"],
+        "one_each": words["visitors"]["one_each"],
+    }
+    part(
+        "rate",
+        _RATE,
+        "choosing",
+        "ballot",
+        "rate",
+        "crowd",
+        "harvest",
+        server_functions=served(questions, Questions.runs),
+        words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
+        enough={
+            task: dict(zip(("enough", "share", "of_many"), known, strict=True))
+            for task, known in ENOUGH.items()
+        },
+        crowds=list(CROWDS),
+        simulated=SIMULATED,
+        ways=WAYS,
+        statuses=words["status"]["names"],
+        **choosing.props(words),
+    )

@@ -1,0 +1,74 @@
+"""The Try it and Score it views: a visitor's prompts to the models, a visitor's texts to judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from playground.parts import part
+from playground.questions import Questions
+from playground.views import choosing
+from playground.who import Handlers, served
+
+_ASK = """
+<form class="asking" autocomplete="off">
+  <div class="panel">
+    <fieldset class="choice tasks"><legend></legend></fieldset>
+    <fieldset class="choice models"><legend></legend></fieldset>
+    {numbers}
+  </div>
+  <div class="side">
+    {lines}
+    <ul class="complaints" role="alert"></ul>
+    <div class="answers" aria-live="polite"></div>
+    <p class="scale"><b>−2</b><i></i><b>+2</b> <span></span></p>
+  </div>
+</form>
+"""
+_NUMBERS = """
+<div class="numbers">
+  <label><span class="n"></span>
+    <input name="n" type="number" min="1" max="16" value="4" required></label>
+  <label><span class="temperature"></span>
+    <input name="temperature" type="number" min="0.05" max="10" step="any" value="1" required>
+  </label>
+</div>
+"""
+_PROMPT = """
+<label class="line"><span class="prompt"></span>
+  <input name="prompt" maxlength="2000" required></label>
+"""
+_ANSWER = """
+<label class="line"><span class="own"></span><input name="own" maxlength="2000"></label>
+"""
+_BUTTON = '<button type="submit"></button>'
+
+
+def build_try(questions: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view that sends a visitor's prompt to several models."""
+    asked = served(questions, Questions.runs, Questions.generate)
+    lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>'
+    _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), asked, words)
+
+
+def build_score(questions: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view that shows what a model and the rewards make of a visitor's text."""
+    asked = served(questions, Questions.runs, Questions.score)
+    lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'
+    _view("score", _ASK.format(numbers="", lines=lines), asked, words)
+
+
+def _view(name: str, template: str, server_functions: list[Any], words: dict[str, Any]) -> gr.HTML:
+    return part(
+        name,
+        template,
+        "shading",
+        "choosing",
+        "asking",
+        name,
+        server_functions=server_functions,
+        words={**words["try"], **words[name]},
+        shading=words["samples"] | words["shading"],
+        **choosing.props(words),
+    )

@@ -1,0 +1,18 @@
+// Who looks at this page: a random token that this browser keeps and the server files as a hash.
+// A presenter's key is taken out of the address before anyone can read it there.
+{
+  const name = "playground_visitor=";
+  const kept = document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length);
+  const random = () => [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, "0"));
+  const token = /^[0-9a-f]{64}$/.test(kept) ? kept : random().join("");
+  // On a Space the page stands in a frame of another site.
+  const site = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
+  document.cookie = `${name}${token}; Path=/; Max-Age=31536000; ${site}`;
+
+  const address = new URL(location.href);
+  window.playground.key = address.searchParams.get("key");
+  if (window.playground.key !== null) {
+    address.searchParams.delete("key");
+    history.replaceState(history.state, "", address);
+  }
+}

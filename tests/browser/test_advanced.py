@@ -1,0 +1,82 @@
+"""Settings under Advanced that are chosen: each reaches the run, the link and the page again."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from align_core.configs import GROUPS
+from playground import text
+
+WORDS = text.load("en")
+CONTROLS = WORDS["controls"]
+
+
+@pytest.fixture
+def page(visit, address):
+    page = visit(address)
+    page.click("#advanced button")
+    return page
+
+
+def choose(page, method):
+    page.click(f"#field-method label:has-text('{WORDS['methods'][method]['name']}')")
+
+
+def ran(page, client):
+    """Press Run; the configuration of the run that began."""
+    page.click("#run")
+    page.wait_for_selector("#train[data-run=running]")
+    return client.config(client.current())
+
+
+def test_pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
+    choose(page, "dpo")
+    page.wait_for_selector("#field-coverage")
+    for group in GROUPS["reviews"][2:]:
+        page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
+    page.click(f"#field-pair_source label:has-text('{CONTROLS['source_pretrained']}')")
+    page.fill("#field-steps input", "400")
+    config = ran(page, client)
+    assert (config["coverage"], config["pair_source"]) == ("film,people", "pretrained")
+
+    page.wait_for_selector("#own h3:has-text('Covered')")
+    page.locator("#own").scroll_into_view_if_needed()  # what is out of sight is not drawn
+    page.wait_for_function("(document.querySelector('#own .plot').data?.length ?? 0) === 2")
+    assert page.locator("#own .chart:visible").count() == 4
+
+    page.click("#masthead button")
+    page.wait_for_selector(f"#masthead button:has-text('{WORDS['link']['copied']}')")
+    link = parse_qs(urlsplit(page.url).query)
+    assert (link["coverage"], link["pair_source"]) == (["film,people"], ["pretrained"])
+    page.click("#stop")
+    page.wait_for_selector("#train[data-run=stopped]")
+    page.reload()
+    page.wait_for_selector("#charts .js-plotly-plot")
+    page.click("#advanced button")
+    page.wait_for_function("document.querySelectorAll('#field-coverage .selected').length === 2")
+
+
+def test_a_run_on_all_prompts_has_no_chart_of_two_sides(page, client):
+    choose(page, "dpo")
+    page.wait_for_selector("#field-coverage")
+    assert ran(page, client)["coverage"] == "all"
+    page.wait_for_function("window.playground.run?.series['eval/kl']?.x.length > 0")
+    assert page.locator("#own .chart:visible").count() == 3
+
+
+def test_advantages_are_left_as_they_are(page, client):
+    assert not page.is_visible("#field-coverage")
+    page.uncheck("#field-whiten_advantages input")
+    assert ran(page, client)["whiten_advantages"] is False
+
+
+def test_no_group_is_told_at_the_control(page, client):
+    choose(page, "dpo")
+    page.wait_for_selector("#field-coverage")
+    for group in GROUPS["reviews"]:
+        page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
+    page.click("#run")
+    page.wait_for_selector(f"#complaints li:has-text('{CONTROLS['coverage']}')")
+    assert client.runs() == []

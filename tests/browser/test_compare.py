@@ -1,0 +1,138 @@
+"""Compare, as a visitor meets it: old runs, the live one, and a duel of embedded models."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core.configs import resolve
+from align_core.runs import RunDirectory
+from playground import app, text
+from tests.playground.recordings import MACHINE, record
+from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples
+
+WORDS = text.load("en")
+OLD = ("2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews")
+TURNED = 0.3
+TRAILS = """[...document.querySelector('#compare .trade .plot').data]
+  .filter((trace) => trace.name?.length === 1).map((trace) => trace.x.length)"""
+
+
+def recorded(client, name, status, beta):
+    """An old run that measured twice; both have the embedded pretrained model."""
+    config = resolve("ppo", "reviews", beta=beta, steps=40)
+    run = RunDirectory.create(client.root / name, config)
+    for step in (0, 30):
+        run.append({"kind": "metrics", "step": step, "seconds": step, "metrics": {
+            **_evaluation(config, step), "eval/frontier_efficiency": beta}})  # fmt: skip
+        texts = samples(step / 40)
+        run.append({"kind": "samples", "step": step, "seconds": step, "samples": texts})
+    run.append({"kind": "change", "step": 30, "seconds": 30, "settings": {"beta": TURNED}})
+    run.append({"kind": "status", "step": 30, "seconds": 31, "status": status, "message": "<b>"})
+    run.close()
+    run.model_path.symlink_to(app.RUNS.parent / "assets" / "models" / "pretrained")
+
+
+@pytest.fixture(autouse=True)
+def recordings(fake_assets):
+    """Before the page is built, as they are in the real one."""
+    record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.4})
+
+
+@pytest.fixture
+def page(visit, address, client):
+    recorded(client, OLD[0], "finished", 0.5)
+    recorded(client, OLD[1], "failed", 0.7)
+    page = visit(address)
+    page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
+    page.wait_for_selector("#compare .trade .js-plotly-plot")
+    return page
+
+
+def texts(page, selector):
+    return page.locator(f"#compare {selector}").all_text_contents()
+
+
+def test_runs_are_laid_over_each_other_and_what_differs_is_told(page):
+    assert texts(page, ".legend .run b") == ["A", "B"]
+    assert texts(page, ".legend .run span") == ["PPO · β 0.7", "PPO · β 0.5"]
+    assert "Failed" in texts(page, ".legend small")[0]
+    assert page.evaluate(TRAILS) == [2, 2]
+    assert texts(page, ".chart:not([hidden]) h3") == ["Gold reward", "Proxy reward", "KL"]
+    rows = texts(page, ".apart tbody:first-of-type tr:not(.group)")
+    assert rows == ["β0.7 → 0.3 from step 300.5 → 0.3 from step 30"]
+    assert texts(page, ".apart .best") == ["70%best"]
+
+    prompts = texts(page, ".texts .one:first-child .prompt")
+    assert sorted(prompts) == sorted(PROMPTS)
+    assert HOSTILE in texts(page, ".texts .completion")
+    assert page.locator("#compare :is(img, script, b[onmouseover])").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+    page.uncheck(f"#compare [value='{OLD[0]}']", force=True)
+    page.wait_for_selector("#compare .few:not([hidden])")
+    assert not page.is_visible("#compare .found")
+
+
+def test_a_folder_with_a_hostile_name_is_a_run_of_no_view(visit, address, client):
+    recorded(client, "<img src=x onerror=window.hacked=1>", "finished", 0.5)
+    recorded(client, OLD[0], "finished", 0.5)
+    page = visit(address)
+    for view in ("compare", "try"):
+        page.get_by_role("tab", name=WORDS["views"][view]).click()
+        page.wait_for_selector(f"#{view} [value='{OLD[0]}']", state="attached")
+        assert page.locator(f"#{view} .models [value*='-']:not([value^=recorded])").count() == 1
+    assert page.evaluate("window.playground.run.name") == OLD[0]
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_recorded_run_is_laid_over_ones_own_and_marked(page):
+    page.check("#compare [value='recorded/healthy-ppo']", force=True)
+    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    name = WORDS["presets"]["cards"]["healthy-ppo"]["name"]
+    assert texts(page, ".legend .run span")[2] == name
+    assert texts(page, ".legend small")[2].startswith(f"recorded on {MACHINE}")
+    assert "recorded · PPO · β 0.4" in texts(page, ".models small")
+    page.wait_for_function(f"({TRAILS})[2] === 3")
+    assert "Without C" in page.inner_text("#compare .duel .rules")
+
+
+def test_an_old_run_is_found_by_typing_and_what_is_chosen_stays(page, client):
+    for second in range(12):
+        recorded(client, f"2026-02-03-0405{second:02d}-ppo-reviews", "finished", 0.25)
+    recorded(client, "2025-12-31-235900-ppo-reviews", "finished", 0.9)
+    old = "#compare [value='2025-12-31-235900-ppo-reviews']"
+    assert page.locator(old).count() == 0
+    page.locator("#compare .sought").press_sequentially("2025-12-31 0.9")
+    page.wait_for_selector(old, state="attached")
+    assert page.locator("#compare [name=models]").count() == 3
+    page.check(old, force=True)
+    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    page.press("#compare .sought", "Enter")
+    assert texts(page, ".duel td") == []
+    page.fill("#compare .sought", "")
+    page.wait_for_function("document.querySelectorAll('#compare [name=models]').length === 16")
+    assert page.locator("#compare [name=models]:checked").count() == 3
+
+
+def test_win_rates_are_fought_out_when_asked(page):
+    assert texts(page, ".duel td") == []
+    page.click("#compare .duel button")
+    page.wait_for_selector("#compare .rate")
+    assert texts(page, ".duel .rate strong") == ["50%", "50%"], "one model under two names"
+    assert "64 prompts" in page.inner_text("#compare .duel .counted")
+
+
+def test_the_live_run_is_followed_beside_an_old_one(page, client):
+    live = client.start(method="dpo", task="reviews", steps=400)
+    page.get_by_role("tab", name=WORDS["views"]["train"]).click()
+    page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
+    page.wait_for_selector(f"#compare [value='{live}']", state="attached")
+    page.check(f"#compare [value='{live}']", force=True)
+    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    assert texts(page, ".legend .run b") == ["A", "B", "C"]
+    page.wait_for_function(f"({TRAILS})[2] >= 2")
+    drawn = page.evaluate(TRAILS)[2]
+    page.wait_for_function(f"({TRAILS})[2] > {drawn}")
+    assert "Running" in texts(page, ".legend small")[2]
+    assert "Without C" in page.inner_text("#compare .duel .rules")

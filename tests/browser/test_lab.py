@@ -1,0 +1,90 @@
+"""The Lab view: its live card trains as a slider moves and as cells are clicked."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from playground import text
+
+WORDS = text.load("en")["lab"]
+CELLS = """name => [...document.querySelectorAll(`#lab .map.${name} .cells > *`)]
+    .map((cell) => cell.style.getPropertyValue("--depth"))"""
+PAIRS = "#lab .map.coverage .note"
+
+
+@pytest.fixture
+def lab(visit, address):
+    page = visit(address)
+    page.get_by_role("tab", name="Lab", exact=True).click()
+    page.wait_for_selector("#lab .told p")
+    return page
+
+
+def slide(page, name, value):
+    page.eval_on_selector(
+        f"#lab .{name} input",
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }",
+        value,
+    )
+
+
+def test_the_maps_follow_sliders_and_cells(lab):
+    assert lab.inner_text(PAIRS) == "48 pairs"
+    before = {name: lab.evaluate(CELLS, name) for name in ("coverage", "dpo", "optimum")}
+    assert len(before["dpo"]) == 64
+
+    slide(lab, "beta", "-2.9")
+    lab.wait_for_function(
+        f"before => String(({CELLS})('dpo')) !== before", arg=",".join(before["dpo"])
+    )
+    assert lab.inner_text("#lab .dials .beta output") == "0.055"
+    assert lab.evaluate(CELLS, "optimum") != before["optimum"]
+    assert lab.evaluate(CELLS, "coverage") == before["coverage"]
+
+    slide(lab, "responses", "8")
+    lab.wait_for_selector(f"{PAIRS}:text('224 pairs')")  # 8 prompts · 8 · 7 / 2
+    assert lab.inner_text("#lab .told") == WORDS["live"]["told"]["all"]
+
+    cell = lab.locator("#lab .map.coverage button").first
+    cell.click()
+    lab.wait_for_selector(f"{PAIRS}:text('217 pairs')")  # 7 less: those of one of 8 responses
+    assert cell.get_attribute("aria-pressed") == "false"
+    assert cell.get_attribute("aria-label") == "prompt 1, response 1: not covered"
+    assert lab.inner_text("#lab .responses output") == "as clicked"
+    assert "response 1 to prompt 1" in lab.inner_text("#lab .told") or (
+        "none of them gains" in lab.inner_text("#lab .told")
+    )
+
+    lab.keyboard.press("ArrowRight")
+    lab.keyboard.press("Enter")
+    lab.wait_for_selector(f"{PAIRS}:text('211 pairs')")  # 6 less
+    assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # of the focused cell
+
+
+def test_a_bad_seed_is_told(lab):
+    slide(lab, "seed", "")
+    lab.wait_for_selector("#lab .complaints li")
+    complaint = lab.inner_text("#lab .complaints")
+    assert complaint == "Seed takes a whole number from 0 to 999; got None"
+    slide(lab, "seed", "3")
+    lab.wait_for_selector("#lab .complaints:empty", state="attached")
+
+
+def test_every_card_says_what_was_measured_or_that_nothing_was(lab):
+    cards = lab.locator("#lab .card")
+    assert cards.count() == 4
+    for card in cards.all():
+        assert card.locator(".said li").count() or card.locator(".missing").count()
+        verdicts = card.locator(".verdicts p")
+        assert verdicts.count() >= 2 or card.locator(".missing").count()
+        for line in verdicts.all_inner_texts():
+            assert line.startswith(tuple(WORDS["verdicts"].values()))
+
+
+def test_a_link_fills_in_the_settings_of_train(lab):
+    lab.locator("[data-experiment=overoptimisation] .links a").first.click()
+    lab.wait_for_selector("#charts .js-plotly-plot")
+    assert "reward_model=few" in lab.url
+    lab.wait_for_function("document.querySelector('#field-beta [type=number]').value === '0.1'")

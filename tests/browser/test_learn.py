@@ -1,0 +1,212 @@
+"""The Learn view: its arithmetic against the library's, its stations as visitors meet them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from align_core import catalogue, objectives
+from align_core.asking import Helper
+from align_core.client import Client
+from align_core.configs import TASK_NAMES, resolve
+from align_core.optimum import weights
+from align_core.runs import RunDirectory
+from playground import app, text
+
+WORDS = text.load("en")["learn"]
+RUN = "2026-01-02-030405-dpo-reviews"
+
+
+def lesson(task):
+    return json.loads(catalogue.lesson(task).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def calculate(chromium):
+    """calculate("dpo", data, beta) is what arithmetic.js makes of it."""
+    page = chromium.new_page()
+    source = (app.RUNS.parent / "playground" / "arithmetic.js").read_text(encoding="utf-8")
+    yield lambda name, *given: page.evaluate(
+        f"(given) => {{ {source}; return arithmetic[{name!r}](...given); }}", given
+    )
+    page.close()
+
+
+def ratio(text):
+    return torch.tensor([text["logp"] - text["ref_logp"]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize("beta", [0.05, 0.7, 20.0])
+def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
+    known = lesson(task)
+    pair = known["pair"]
+    zero = torch.zeros(1, dtype=torch.float64)
+    dpo = calculate("dpo", pair, beta)
+    up, down = ratio(pair["chosen"]).requires_grad_(), ratio(pair["rejected"])
+    loss = objectives.dpo_loss(up, down, zero, zero, beta)
+    loss.backward()
+    assert dpo["loss"] == pytest.approx(loss.item(), rel=1e-9)
+    assert dpo["weight"] == pytest.approx(-up.grad.item(), rel=1e-9)
+
+    scores = torch.tensor(
+        [pair[side]["proxy_reward"] for side in ("chosen", "rejected")], dtype=torch.float64
+    )
+    expected = objectives.bradley_terry_loss(*scores).item()
+    assert calculate("pair", pair, "proxy_reward")["loss"] == pytest.approx(expected, rel=1e-9)
+
+    token = known["token"]
+    ppo = calculate("ppo", token, beta)
+    here = token["tokens"][token["place"]]
+    new, old, advantage = (
+        torch.tensor([value], dtype=torch.float64)
+        for value in (here["new_logp"], here["logp"], ppo["advantage"])
+    )
+    loss, clipped = objectives.ppo_policy_loss(new, old, advantage, token["clip"])
+    assert ppo["objective"] == pytest.approx(-loss.item(), rel=1e-9)
+    assert ppo["clipped"] == clipped.item()
+    assert ppo["paid"] == pytest.approx(-beta * (here["logp"] - here["ref_logp"]), rel=1e-9)
+
+    optimum = known["optimum"]
+    values, counts = zip(*optimum["rewards"], strict=True)
+    rewards = np.repeat(values, counts)
+    mean = np.exp((rewards - rewards.max()) / beta).mean()
+    for one, found in zip(optimum["texts"], calculate("optimum", optimum, beta), strict=True):
+        factor = math.exp((one["gold_reward"] - rewards.max()) / beta) / mean
+        assert found["after"] == pytest.approx(math.exp(one["ref_logp"]) * factor, rel=1e-9)
+    # The samples' own weights are the library's.
+    everyone = [{"gold_reward": value, "ref_logp": -math.log(len(rewards))} for value in rewards]
+    found = calculate("optimum", {**optimum, "texts": everyone}, beta)
+    after = [one["after"] for one in found]
+    assert after == pytest.approx(weights(rewards[None], beta)[0].tolist(), rel=1e-9)
+
+
+def test_the_arithmetic_in_figures(calculate):
+    """At β = 0.5 log-ratios of 2 and −2 have a margin of 2; PPO's ratio of 1.5 is held at 1.2."""
+    pair = {"chosen": {"logp": -3, "ref_logp": -5}, "rejected": {"logp": -9, "ref_logp": -7}}
+    assert calculate("dpo", pair, 0.5) == {
+        "up": 2,
+        "down": -2,
+        "margin": 2,
+        "loss": pytest.approx(0.126928, abs=1e-6),
+        "weight": pytest.approx(0.5 * 0.119203, abs=1e-6),
+    }
+    token = {
+        "tokens": [
+            {"logp": -1, "ref_logp": -9, "new_logp": -1},
+            {"logp": -2, "ref_logp": -3, "new_logp": -2 + math.log(1.5)},
+            {"logp": -1, "ref_logp": -2, "new_logp": -1},
+        ],
+        "place": 1,
+        "score": 4,
+        "value": 1,
+        "whitening": {"mean_earned": 2, "mean_kl": 1, "var_earned": 2, "cov": 1, "var_kl": 4},
+        "clip": 0.2,
+    }
+    # KL to come 2; earned 4 − 0.5·2 = 3; mean 1.5; spread √(2 − 1 + 1); A = (3 − 1 − 1.5)/√2.
+    found = calculate("ppo", token, 0.5)
+    expected = {"paid": -0.5, "ahead": 2, "earned": 3, "mean": 1.5, "ratio": 1.5, "held": 1.2}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert found["advantage"] == pytest.approx(0.5 / 2**0.5)
+    assert found["objective"] == pytest.approx(1.2 * 0.5 / 2**0.5)
+    assert found["clipped"]
+    # e² and e⁰ with weights 1 and 3: Z = (e² + 3)/4.
+    optimum = {
+        "samples": 4,
+        "texts": [
+            {"gold_reward": 1, "ref_logp": math.log(0.25)},
+            {"gold_reward": 0, "ref_logp": math.log(0.5)},
+        ],
+        "rewards": [[0, 3], [1, 1]],
+    }
+    first, second = calculate("optimum", optimum, 0.5)
+    assert first["factor"] == pytest.approx(4 * math.e**2 / (math.e**2 + 3))
+    assert second["after"] == pytest.approx(2 / (math.e**2 + 3))
+    best, other = calculate("optimum", optimum, 0)
+    assert (best["factor"], other["factor"]) == (4, 0)
+
+
+@pytest.fixture
+def page(visit, serve, tmp_path, monkeypatch):
+    """The page with one DPO run, which is the embedded pretrained model by another name."""
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    run = RunDirectory.create(client.root / RUN, resolve("dpo", "reviews"))
+    run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
+    run.close()
+    run.model_path.symlink_to(catalogue.ASSETS / "models" / "pretrained")
+    helper = Helper(client)
+    monkeypatch.setattr(app, "Helper", lambda client: helper)
+    page = visit(serve(client))
+    page.get_by_role("tab", name="Learn").click()
+    page.wait_for_function("window.playground.beta !== null")
+    yield page
+    helper.close()
+    client.close()
+
+
+def shown(page, name):
+    found = page.locator(f"#learn [data-number={name}]").first.text_content()
+    return float(found.replace("−", "-").strip("()"))
+
+
+def move(page, place):
+    """Move the slider of this view; β is then what the page says that it is."""
+    page.locator("#learn .beta input").evaluate(
+        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }",
+        place,
+    )
+    return page.evaluate("window.playground.beta")
+
+
+def test_every_station_opens_with_its_numbers(page):
+    for name, words in WORDS["stations"].items():
+        page.click(f"#learn [data-station={name}]")
+        assert page.locator("#learn h2").text_content() == words["title"]
+        assert page.locator("#learn .equations math").count() >= 1
+        numbers = page.locator("#learn [data-number]").all_text_contents()
+        assert numbers and not [one for one in numbers if one in ("", "NaN", "undefined")]
+    page.focus("#learn [data-station=sft]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.locator("#learn [aria-pressed=true]").get_attribute("data-station") == "preferences"
+    pair = lesson("reviews")["pair"]
+    difference = pair["chosen"]["gold_reward"] - pair["rejected"]["gold_reward"]
+    assert shown(page, "share") == pytest.approx(1 / (1 + math.exp(-difference)), abs=0.006)
+    page.click("#learn .tasks label:has-text('Capitals')")
+    assert "Paris" in page.locator("#learn .chosen").text_content()
+
+
+def test_beta_moves_the_numbers_and_the_slider_of_train(page):
+    page.click("#learn [data-station=dpo]")
+    pair = lesson("reviews")["pair"]
+    gap = ratio(pair["chosen"]).item() - ratio(pair["rejected"]).item()
+    for place in (0.2, 0.8):
+        beta = move(page, place)
+        assert page.locator("#field-beta [type=number]").input_value() == f"{beta:g}"
+        assert shown(page, "margin") == pytest.approx(beta * gap, abs=0.006)
+        loss = math.log1p(math.exp(-beta * gap))
+        assert shown(page, "loss") == pytest.approx(loss, abs=0.006)
+    page.click("#learn [data-station=ppo]")
+    token = lesson("reviews")["token"]
+    here = token["tokens"][token["place"]]
+    beta = move(page, 0.5)
+    paid = -beta * (here["logp"] - here["ref_logp"])
+    assert shown(page, "paid") == pytest.approx(paid, abs=0.006)
+
+
+def test_dpo_before_training_and_in_ones_own_run(page):
+    page.click("#learn [data-station=dpo]")
+    page.click("#learn [data-whose=reference]")
+    assert (shown(page, "margin"), shown(page, "loss")) == (0, 0.69)
+    assert page.locator("#learn .verdict").text_content() == WORDS["verdicts"]["same"]
+    page.click("#learn [data-whose=own]")
+    page.wait_for_selector("#learn .note:has-text('Your run')")
+    assert RUN in page.locator("#learn .note").text_content()
+    assert abs(shown(page, "margin")) > 0.01
+    page.click("#learn .tasks label:has-text('Capitals')")
+    page.click("#learn [data-whose=own]")
+    page.wait_for_selector(f"#learn .note:has-text('{WORDS['no_run']}')")

@@ -1,0 +1,59 @@
+"""Train on a phone: the picture before the controls, and most of these in a fold."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.test_page import LONG, WORDS, choose, run, status
+
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def page(visit, address):
+    page = visit(address, viewport=PHONE)
+    page.wait_for_selector("#frontier .js-plotly-plot")
+    return page
+
+
+def top(page, selector):
+    """Pixels from the top of the page."""
+    return page.locator(selector).bounding_box()["y"] + page.evaluate("scrollY")
+
+
+def test_the_picture_comes_first_then_beta_and_run_then_the_texts(page):
+    order = ("#frontier", "#field-beta", "#run", "#fold", "#live", "#charts", "#samples")
+    tops = [top(page, selector) for selector in order]
+    assert tops == sorted(tops)
+    picture = page.locator("#frontier .plot").bounding_box()
+    assert picture["y"] + picture["height"] <= PHONE["height"], "seen without scrolling"
+    assert top(page, "#run") - top(page, "#frontier") <= PHONE["height"] - 100, "seen together"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_other_controls_are_in_the_fold(page):
+    folded = ("#field-task", "#field-method", "#field-steps", "#advanced", "#field-pace")
+    assert not any(page.is_visible(control) for control in folded)
+    page.click("#fold button")
+    assert all(page.is_visible(control) for control in folded)
+    choose(page, WORDS["methods"]["dpo"]["name"])
+    page.wait_for_function("window.playground.method === 'dpo'")
+    page.click("#fold button")
+    assert not any(page.is_visible(control) for control in folded)
+
+
+def test_a_run_is_started_watched_and_stopped_beside_its_picture(page):
+    page.click("#fold button")
+    run(page, steps=LONG)
+    page.wait_for_function("window.playground.run?.series['eval/kl']?.x.length > 1")
+    assert page.is_visible("#pause") and page.is_visible("#stop")
+    assert top(page, "#frontier") < top(page, "#stop") < top(page, "#charts")
+    page.click("#stop")
+    status(page, "stopped")
+    assert page.is_visible("#run")
+
+
+def test_a_large_screen_has_no_fold(visit, address):
+    page = visit(address)
+    assert not page.is_visible("#fold")
+    assert page.is_visible("#field-task")

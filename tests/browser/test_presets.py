@@ -1,0 +1,117 @@
+"""Presets: recorded runs that play through the screen of the live ones."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from align_core.configs import resolve
+from playground import text
+from tests.browser.test_page import MOVE
+from tests.playground.recordings import MACHINE, record
+
+WORDS = text.load("en")["presets"]
+SETTINGS = {
+    "healthy-ppo": {"method": "ppo", "task": "reviews", "steps": 400},
+    "noisy-raters": {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": 400},
+}
+
+
+@pytest.fixture(autouse=True)
+def recordings(fake_assets):
+    """Before the page is built, as they are in the real one."""
+    for name, settings in SETTINGS.items():
+        record(fake_assets, name, settings)
+
+
+def chip(page, name):
+    return page.locator("#presets button", has_text=WORDS["cards"][name]["name"])
+
+
+def end(page):
+    page.wait_for_function("window.playground.run?.status.name === 'finished'")
+
+
+def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client):
+    page = visit(address)
+    page.wait_for_selector("#train[data-run=recorded]")
+    assert page.inner_text("#live .state") == WORDS["state"]
+    assert MACHINE in page.inner_text("#presets .origin")
+    assert page.is_visible("#run") and not page.is_visible("#stop")
+    end(page)
+    assert page.evaluate("window.playground.run.series['eval/kl'].y") == [0, 0.5, 1]
+    page.wait_for_selector(f"#presets .about:has-text('{WORDS['shows']}')")
+    assert page.inner_text("#live .state") == WORDS["state"]
+    assert client.runs() == []
+
+
+def test_a_preset_plays_from_its_beginning_and_fills_the_settings(visit, address):
+    page = visit(address)
+    end(page)
+    for _ in range(2):  # again, and it is played again
+        chip(page, "noisy-raters").click()
+        page.wait_for_function("window.playground.run.name === 'recorded/noisy-raters'")
+        page.wait_for_function("window.playground.run.step < 2")
+        end(page)
+    assert chip(page, "noisy-raters").get_attribute("aria-pressed") == "true"
+    assert chip(page, "healthy-ppo").get_attribute("aria-pressed") == "false"
+    for field in ("label_noise", "steps"):
+        expected = str(SETTINGS["noisy-raters"][field])
+        assert page.input_value(f"#field-{field} input") == expected
+
+
+def run_live(page):
+    """Choose a preset, wait for its settings, press Run."""
+    chip(page, "noisy-raters").click()
+    steps = str(SETTINGS["noisy-raters"]["steps"])
+    expect(page.locator("#field-steps input")).to_have_value(steps)
+    page.wait_for_function("window.playground.method === 'dpo'")
+    page.click("#run")
+    page.wait_for_function("window.playground.live()")
+
+
+def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address, client):
+    page = visit(address)
+    run_live(page)
+    page.wait_for_selector("#train[data-run=running]")
+    config = resolve(**SETTINGS["noisy-raters"]).model_dump()
+    assert client.config(client.current()) == config
+    assert page.is_visible("#stop")
+    assert page.inner_text("#presets .origin") == ""
+    assert WORDS["cards"]["noisy-raters"]["watch"] in page.inner_text("#presets .about")
+    assert chip(page, "healthy-ppo").is_disabled()
+    page.click("#stop")
+    page.wait_for_selector("#train[data-run=stopped]")
+    assert chip(page, "healthy-ppo").is_enabled()
+
+
+def test_a_run_that_was_turned_is_no_preset_any_more(visit, address, client):
+    page = visit(address)
+    run_live(page)
+    page.wait_for_selector("#presets [aria-pressed=true]")
+    page.evaluate(MOVE, 0.1)
+    page.dispatch_event("#field-beta [type=range]", "change")
+    page.wait_for_function("window.playground.run.changes.length === 1")
+    assert page.locator("#presets [aria-pressed=true]").count() == 0
+    assert page.inner_text("#presets .told") == ""
+
+
+def test_a_card_tells_of_its_preset_on_hover_and_focus(visit, address):
+    page = visit(address)
+    card = page.locator("#preset-noisy-raters")
+    assert not card.is_visible()
+    chip(page, "noisy-raters").hover()
+    card.wait_for(state="visible")
+    assert card.locator("dt").all_text_contents() == [WORDS[p] for p in ("aim", "watch", "shows")]
+    page.mouse.move(0, 0)
+    card.wait_for(state="hidden")
+    chip(page, "healthy-ppo").focus()
+    page.keyboard.press("Tab")
+    card.wait_for(state="visible")
+
+
+def test_a_link_can_leave_the_presets_out_and_says_what_is_played(visit, address):
+    page = visit(f"{address}?hide=presets")
+    page.wait_for_selector("#presets li", state="attached")
+    assert not page.is_visible("#presets nav")
+    assert MACHINE in page.inner_text("#presets .origin")

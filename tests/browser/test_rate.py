@@ -1,0 +1,211 @@
+"""Rate, alone and as a room: the page of the presenter, and the one on phones."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from playwright.sync_api import TimeoutError
+
+from align_core.votes import Sessions
+from playground import app, text
+from playground.harvest import counted
+from playground.pairs import Pairs
+from playground.views.rate import ENOUGH
+
+WORDS = text.load("en")
+NEEDED = ENOUGH["reviews"][0]
+CHINESE = text.load("zh")["ballot"]
+HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}} <script>window.hacked=1</script>"
+PAIRS = [
+    {"prompt": f"{i} {HOSTILE}", "first": f" {i} warm {HOSTILE}", "second": f" {i} cold"}
+    for i in range(8)
+]
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def sessions(client, monkeypatch):
+    """Where the page keeps its votes, about pairs whose texts want to be more than text."""
+    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: PAIRS)
+    monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
+    sessions = Sessions(client.root.with_name("sessions"))
+    monkeypatch.setattr(app, "Sessions", lambda root: sessions)
+    yield sessions
+    sessions.close()
+
+
+@pytest.fixture
+def rate(sessions, visit, address):
+    page = visit(address)
+    page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    page.wait_for_selector("#rate .pair:not([hidden])")
+    return page
+
+
+@pytest.fixture
+def phone(rate, chromium, address):
+    """A phone in the room that the presenter has opened."""
+    rate.click("#rate .room .open")
+    rate.wait_for_selector("#rate .hall:not([hidden])")
+    context = chromium.new_context(**PHONE)
+    phone = context.new_page()
+    broken = []
+    phone.on("pageerror", lambda error: broken.append(str(error)))
+    phone.goto(f"{address}vote")
+    phone.wait_for_selector("main:not([hidden])")
+    yield phone
+    context.close()
+    assert not broken
+
+
+def told(page, selector, words):
+    page.wait_for_function(
+        "([selector, words]) => document.querySelector(selector)?.textContent.includes(words)",
+        arg=[selector, words],
+    )
+
+
+def counts(page, session):
+    """The page says how many of the votes a run would learn from, and how many it would not."""
+    votes = session.votes()
+    part = counted(votes)
+    told(page, "#rate .count", f"Votes to train on: {part['to_train']} of {NEEDED}")
+    held, neither = part["held_out"], len(votes) - sum(part.values())
+    told(
+        page, "#rate .train .aside", f"To train on: {part['to_train']} votes of this session and 0"
+    )
+    told(page, "#rate .train .aside", f"no training has seen: {held}, those")
+    told(page, "#rate .train .aside", f"Left out: {neither}, ties")
+
+
+def choose(page, act, prompt):
+    """Acts as soon as the page takes it, and waits for another pair than that of `prompt`."""
+    before = page.text_content(prompt)
+    changed = "([selector, before]) => document.querySelector(selector).textContent !== before"
+    for _ in range(10):  # what comes too soon is not taken (SETTLE_MS of ballot.js)
+        page.wait_for_timeout(400)
+        act()
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_function(changed, arg=[prompt, before], timeout=2000)
+            return before
+    raise AssertionError(f"{prompt} stays as it was")
+
+
+def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
+    prompt = "#rate .ballot .prompt"
+    keys = {"ArrowLeft": "left", "ArrowUp": "tie", "ArrowDown": "bad"}
+    for key in keys:
+        choose(rate, lambda key=key: rate.keyboard.press(key), prompt)
+    choose(rate, lambda: rate.click("#rate [data-choice=right]"), prompt)
+    session = sessions.open(sessions.names()[0])
+    cast = [
+        vote["choice"]
+        if vote["choice"] in ("tie", "bad")
+        else "left"
+        if vote["choice"] == vote["left"]
+        else "right"
+        for vote in session.votes()
+    ]
+    assert cast == [*keys.values(), "right"]
+    told(rate, "#rate .counts .votes strong", "4")
+    counts(rate, session)
+    told(rate, "#rate .share .asks", WORDS["rate"]["asks"]["none"])
+    session.set_scores([], "a-run")
+    told(rate, "#rate .share .asks", WORDS["rate"]["asks"]["votes"])
+    assert sum(counted(session.votes()).values()) == 2  # neither the tie nor "both bad"
+
+    choose(rate, lambda: rate.keyboard.press("s"), prompt)
+    choose(rate, lambda: rate.keyboard.press("u"), prompt)
+    assert session.tally()["votes"] == 3
+    told(rate, "#rate .counts .votes strong", "3")
+    assert rate.locator("#rate .ballot :is(img, script)").count() == 0
+    assert HOSTILE in rate.text_content(prompt)
+    assert rate.evaluate("window.hacked") is None
+
+    rate.reload()
+    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    told(rate, "#rate .counts .votes strong", "3")
+    counts(rate, session)
+    rate.on("dialog", lambda dialog: dialog.accept())
+    before = sessions.names()
+    rate.click("#rate .room .delete")
+    told(rate, "#rate .counts .votes strong", "0")
+    (fresh,) = sessions.names()
+    assert fresh not in before and rate.is_visible("#rate .pair")
+
+
+def test_a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert phone.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    for button in phone.locator("main button").all():
+        box = button.bounding_box()
+        assert min(box["width"], box["height"]) >= 44  # a thumb
+    for choice in ("left", "right", "tie"):
+        choose(phone, lambda choice=choice: phone.tap(f"[data-choice={choice}]"), "#prompt")
+    told(phone, "#rated", "3")
+    told(rate, "#rate .counts .votes strong", "3")
+    told(rate, "#rate .counts .raters strong", "1")
+    assert HOSTILE in phone.text_content("#prompt")
+    assert phone.locator(":is(img, main script)").count() == 0
+    assert phone.evaluate("window.hacked") is None
+
+    # On 127.0.0.1 no phone gets here: the page says so, and how it would.
+    assert "GRADIO_SERVER_NAME=0.0.0.0" in rate.text_content("#rate .invitation")
+    rate.click("#rate .room .close")
+    phone.wait_for_timeout(400)
+    phone.tap("[data-choice=left]")
+    told(phone, "#message", WORDS["ballot"]["closed"])
+    rate.click("#rate .room .open")
+    phone.wait_for_selector("main:not([hidden])")  # by itself
+    told(phone, "#rated", "3")
+
+    phone.click("header a")
+    told(phone, "h1", CHINESE["title"])
+    assert phone.get_attribute("html", "lang") == "zh-CN"
+    told(phone, "#rated", "3")
+
+
+def test_training_on_votes_is_followed_in_train(rate, client):
+    for _ in range(6):
+        choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
+    told(rate, "#rate .counts .votes strong", "6")
+    rate.click("#rate .ways label:has-text('DPO')")
+    rate.click("#rate .train button")
+    rate.wait_for_selector("#train[data-run=finished]")
+    config = client.config(client.runs()[0])
+    assert config["method"] == "dpo" and "trained-on" in config["preferences"]
+    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    told(rate, "#rate .report", "DPO")
+    assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
+    assert rate.locator("#rate .report :is(img, script)").count() == 0
+
+
+def test_a_run_on_votes_waits_behind_anothers(rate, client):
+    live = client.start(method="dpo", task="reviews", steps=5000)
+    choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
+    for _ in range(3):
+        choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
+    told(rate, "#rate .counts .votes strong", "4")
+    rate.click("#rate .train button")
+    rate.wait_for_function("window.playground?.standing?.place === 1")
+    assert rate.is_visible("#visit .line") and rate.is_visible("#leave")
+    assert client.runs() == [live]
+    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    rate.click("#rate .train button")
+    told(rate, "#rate .complaints", WORDS["visitors"]["one_each"])
+    client.send(live, "stop")
+    rate.wait_for_function("window.playground.standing.place === null")  # it had its turn
+    assert "trained-on" in client.config(client.runs()[0])["preferences"]
+
+
+def test_on_a_narrow_screen_nothing_leaves_its_card(rate):
+    rate.set_viewport_size(PHONE["viewport"])
+    assert rate.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not rate.evaluate(
+        """[...document.querySelectorAll('#rate .card *')]
+        .filter((one) => one.offsetParent && !one.closest('[hidden]'))
+        .filter((one) => one.getBoundingClientRect().right
+            > one.closest('.card').getBoundingClientRect().right - 10)
+        .map((one) => `${one.tagName} ${one.className}`)"""
+    )

@@ -1,0 +1,76 @@
+"""The page in a talk: in Chinese, from a link, on a projector."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from align_core.configs import GROUPS, defaults
+from playground import text
+
+CHINESE = text.load("zh")
+CONTROLS = "#field-task, #field-method, #field-beta, #field-steps, #field-seed, #field-pace, #run"
+# [pixels, text] of every text that is to be seen.
+SIZES = """[...document.querySelectorAll('#train *, #masthead *')]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((one) => [parseFloat(getComputedStyle(one).fontSize), one.textContent])"""
+
+
+def told(page, **numbers):
+    """Waits until the controls say so."""
+    for field, number in numbers.items():
+        number_input = f"document.querySelector('#field-{field} [type=number]')"
+        page.wait_for_function(f"{number_input}?.value === '{number}'")
+
+
+def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, address):
+    page = visit(f"{address}zh?present&hide=pace")
+    assert page.get_attribute("html", "lang") == "zh-CN"
+    assert page.title() == CHINESE["title"]
+    page.click(f"#controls label:has-text('{CHINESE['methods']['dpo']['name']}')")
+    steps = defaults("dpo", "reviews")["steps"]
+    told(page, steps=steps)
+    page.fill("#field-beta [type=number]", "0.25")
+    page.click("#masthead a")
+    page.wait_for_selector("html[lang=en-GB]")
+    told(page, steps=steps, beta="0.25")
+    assert page.locator("#field-method input:checked").input_value() == "dpo"
+    assert urlsplit(page.url).path == "/"
+    assert not page.is_visible("#field-pace")
+    assert page.text_content("#masthead nav a") == CHINESE["language"]["name"]
+
+
+def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
+    settings = {"task": "capitals", "method": "dpo", "beta": "0.3", "steps": "40", "seed": "7"}
+    hostile = "<img src=x onerror=window.hacked=1>"
+    asked = "&".join(f"{name}={value}" for name, value in settings.items())
+    page = visit(f"{address}?{asked}&learning_rate={hostile}&lora_r=-3&hide={hostile}")
+    usual = defaults("dpo", "capitals")
+    told(page, beta="0.3", steps=40, seed=7, learning_rate=usual["learning_rate"])
+    assert "capital of France" in page.inner_text("#controls")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.fill("#field-beta [type=number]", "0.25")
+    page.click("#masthead button")
+    page.wait_for_selector(f"#masthead button:has-text('{text.load()['link']['copied']}')")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    link = {name: values for name, (values,) in parse_qs(urlsplit(page.url).query).items()}
+    unchanged = ("learning_rate", "batch_size", "eval_every", "preference_pairs")
+    expected = {**settings, "beta": "0.25", "label_noise": "0", "lora_r": "0", "hide": hostile}
+    expected |= {"coverage": ",".join(GROUPS["capitals"]), "pair_source": "reference"}
+    assert link == expected | {name: str(usual[name]) for name in unchanged}
+
+
+def test_a_projector_gets_large_type_and_few_controls(visit, address):
+    page = visit(
+        f"{address}?present&hide=seed,task,nonsense", viewport={"width": 1920, "height": 1080}
+    )
+    shown = [control for control in CONTROLS.split(", ") if page.is_visible(control)]
+    assert shown == ["#field-method", "#field-beta", "#field-pace", "#run"]
+    page.wait_for_selector("#frontier .xtick text")
+    sizes = page.evaluate(SIZES)
+    assert len(sizes) > 30
+    assert [one for one in sizes if one[0] < 24] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

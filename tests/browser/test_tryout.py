@@ -1,0 +1,104 @@
+"""Try it and Score it, as a visitor meets them: the embedded models, a real helper."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from align_core.asking import Helper
+from align_core.client import Client
+from align_core.configs import resolve
+from align_core.runs import RunDirectory
+from playground import app, text
+
+WORDS = text.load("en")
+HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}} <script>window.hacked=1</script>"
+RUN = "2026-01-02-030405-sft-capitals"
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    """Answers for the page, about one run that is the embedded pretrained model by another name."""
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    run = RunDirectory.create(client.root / RUN, resolve("sft", "capitals", model="sft-capitals"))
+    run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
+    run.close()
+    run.model_path.symlink_to(app.RUNS.parent / "assets" / "models" / "pretrained")
+    helper = Helper(client)
+    monkeypatch.setattr(app, "Helper", lambda client: helper)
+    yield helper
+    helper.close()
+    client.close()
+
+
+@pytest.fixture
+def page(visit, serve, helper):
+    page = visit(serve(helper._client))
+    return page
+
+
+def open_view(page, name, task="Capitals"):
+    page.get_by_role("tab", name=WORDS["views"][name]).click()
+    page.click(f"#{name} .tasks label:has-text('{task}')")
+
+
+def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
+    open_view(page, "score")
+    story = WORDS["score"]["stories"]["capitals"]
+    page.wait_for_selector(f"#score .judged:has-text('{story['answers'][0]}')")
+    texts = page.locator("#score .judged .completion").all_text_contents()
+    assert texts == story["answers"]
+    assert page.locator("#score .judged .gold strong").all_text_contents()[-1] == "+2.5"
+    # The tokens' log-ratios add up to the sum that is shown (two decimals each).
+    for row in page.locator("#score .judged:not(.heads)").all():
+        tips = row.locator(".token").evaluate_all("all => all.map((one) => one.dataset.tip)")
+        ratios = [float(tip.split(" nats")[0].replace("−", "-")) for tip in tips]
+        shown = float(row.locator(".ratio strong").inner_text().replace("−", "-"))
+        assert sum(ratios) == pytest.approx(shown, abs=0.005 * (len(ratios) + 1))
+    page.locator("#score .token").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.matches('.token:nth-of-type(2)')")
+
+    page.fill("#score [name=own]", HOSTILE)
+    page.click("#score button")
+    page.wait_for_selector("#score .judged:has-text('onerror')")
+    assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
+    assert page.locator("#score .answers :is(img, script)").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+    os.kill(helper.pid(), signal.SIGSTOP)
+    page.click("#score button")
+    os.kill(helper.pid(), signal.SIGKILL)
+    page.wait_for_selector("#score .complaints:has-text('was killed')")
+    page.click("#score button")
+    page.wait_for_selector("#score .complaints:empty", state="attached")
+    assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
+
+
+def test_try_it_shows_texts_side_by_side_and_train_goes_on(page):
+    page.click("#controls label:has-text('DPO')")
+    steps = resolve("dpo", "capitals").steps
+    page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")
+    page.fill("#field-steps input", "400")
+    page.click("#run")
+    page.wait_for_selector("#train[data-run=running]")
+    open_view(page, "try")
+    assert page.locator("#try .models input:checked").get_attribute("value") == RUN
+    page.fill("#try [name=prompt]", HOSTILE)
+    page.fill("#try [name=n]", "2")
+    page.click("#try button")
+    page.wait_for_selector("#try .answers .row")
+    assert page.locator("#try .heads h2").all_text_contents() == ["Reference", "SFT"]
+    assert page.locator("#try .answers .one .prompt").all_text_contents() == [HOSTILE] * 4
+    assert page.locator("#try .answers .one:not(.policy) .token").count() == 0
+    assert page.locator("#try .answers .policy .token").count() > 0
+    assert page.locator("#try .answers :is(img, script)").count() == 0
+    assert page.evaluate("window.hacked") is None
+    step = page.evaluate("window.playground.run.step")
+    page.wait_for_function(f"window.playground.run.step > {step}")
+
+    page.fill("#try [name=prompt]", " ")
+    page.click("#try button")
+    page.wait_for_selector("#try .complaints:has-text(\"Your prompt got ' '\")")

@@ -1,0 +1,180 @@
+"""Several visitors on one page: who waits, who watches, and who may stop what."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from align_core.configs import resolve
+from playground.pairs import Pairs
+from playground.visitors import Visitors
+from tests.browser.test_page import LONG, MOVE, WORDS, choose, move_beta, points, run, status
+
+KEY = "correct horse battery"
+VISIT = WORDS["visitors"]
+
+
+@pytest.fixture(autouse=True)
+def presenter_key(monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_PRESENTER_KEY", KEY)
+
+
+def queue(page):
+    choose(page, WORDS["methods"]["dpo"]["name"])
+    expect(page.locator("#field-steps input")).to_have_value(str(resolve("dpo", "reviews").steps))
+    page.click("#queue")
+    page.wait_for_selector("#leave")
+
+
+def shown(page, n):
+    page.wait_for_function(f"window.playground?.standing?.place === {n}")
+    assert page.inner_text("#visit .line").startswith(f"You are number {n} in the queue")
+
+
+def test_the_second_visitor_waits_watches_and_gets_their_turn(visit, address, client):
+    first, second, third = visit(address), visit(address), visit(address)
+    run(first, steps=LONG)
+    points(first, 1)
+    points(second, 1)
+    assert second.inner_text("#live .whose") == VISIT["whose"]
+    assert first.inner_text("#live .whose") == ""
+    assert not any(second.is_visible(f"#{name}") for name in ("run", "pause", "stop"))
+    second.evaluate("document.querySelector('#stop').click()")  # hidden, yet there
+    queue(second)
+    queue(third)
+    shown(second, 1)
+    shown(third, 2)
+    live = client.current()
+    second.reload()
+    shown(second, 1)
+    assert client.live() == [live]
+    third.click("#leave")
+    third.wait_for_selector("#queue")
+    second.close()
+    first.click("#stop")
+    third.wait_for_function(f"![null, '{live}'].includes(window.playground.run.name)")
+    points(third, 1)
+    assert client.live() != [live]
+    assert first.evaluate("window.playground.run.name") == live, "one's own run stays on the stage"
+    first.click("#visit .watch")
+    first.wait_for_function("document.querySelector('#live .whose').textContent")
+
+
+def test_who_watches_sees_the_target_of_the_run_until_they_move_their_own(visit, address, client):
+    def aims(page, beta):
+        page.wait_for_function(f"window.playground.target?.beta === {beta}")
+        page.wait_for_function(
+            f"document.querySelector('#samples .heads').textContent.includes('β = {beta}')"
+        )
+        return page.inner_text("#frontier .target .name")
+
+    named = WORDS["frontier"]["legend"]["target"]
+    first, second = visit(address), visit(address)
+    move_beta(second, 5)
+    run(first, steps=LONG, beta=0.2)
+    points(second, 1)
+    assert aims(second, 0.2) == named.format(beta=0.2)
+    assert second.input_value("#field-beta [type=number]") == "5", "it stays as it was left"
+    move_beta(second, 2)
+    assert aims(second, 2) == named.format(beta=2)
+    first.evaluate(MOVE, 0.1)
+    first.dispatch_event("#field-beta [type=range]", "change")
+    assert aims(second, 0.1) == named.format(beta=0.1)
+    assert aims(first, 0.1) == named.format(beta=0.1)
+    assert "β 0.1" in second.inner_text("#live .settings")
+
+
+def test_who_comes_back_finds_their_run_and_others_only_a_shared_one(visit, address, client):
+    first, second = visit(address), visit(address)
+    run(first, steps=30)
+    status(first, "finished")
+    (name,) = client.runs()
+    first.reload()
+    first.wait_for_function(f"window.playground?.run?.name === '{name}'")
+    boxes = f"#compare input[value='{name}']"
+    for page, there in ((first, 1), (second, 0)):
+        page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
+        page.wait_for_selector("#compare .models :is(label, p)")
+        assert page.locator(boxes).count() == there
+    first.get_by_role("tab", name=WORDS["views"]["train"]).click()
+    first.check("#visit .share input")
+    second.get_by_role("tab", name=WORDS["views"]["train"]).click()
+    second.get_by_role("tab", name=WORDS["views"]["compare"]).click()
+    second.wait_for_selector(boxes)
+
+
+def test_whoever_watches_a_shared_run_may_stop_it(visit, address, monkeypatch):
+    share = Visitors.share
+
+    def late(*given):
+        """News of the run overtakes it, and must not undo on the screen what was just chosen."""
+        time.sleep(1)
+        share(*given)
+
+    monkeypatch.setattr(Visitors, "share", late)
+    first, second = visit(address), visit(address)
+    run(first, steps=LONG)
+    points(second, 1)
+    assert not second.is_visible("#stop")
+    first.check("#visit .share input")
+    step = first.evaluate("window.playground.run.step")
+    first.wait_for_function(f"window.playground.run.step > {step} + 5")
+    assert first.is_checked("#visit .share input")
+    second.click("#stop")
+    status(first, "stopped")
+
+
+def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(visit, address, client):
+    first = visit(address)
+    presenter = visit(f"{address}?key={KEY.replace(' ', '+')}&seed=7")
+    assert presenter.url.endswith("?seed=7")
+    presenter.wait_for_selector("#visit .presents")
+    assert presenter.inner_text("#visit .presents") == VISIT["presents"]
+    run(first, steps=LONG)
+    presenter.click("#stop")
+    status(first, "stopped")
+    guesser = visit(f"{address}?key=nonsense")
+    guesser.wait_for_selector("#visit .presents")
+    assert guesser.inner_text("#visit .presents") == VISIT["wrong_key"]
+
+
+@pytest.fixture
+def pairs(monkeypatch):
+    """What is rated, without a model."""
+    pairs = [{"prompt": "A film", "first": " is good.", "second": " is bad."}]
+    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: pairs)
+    monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
+
+
+def test_only_who_presents_can_open_the_room(pairs, visit, address):
+    for url, may in ((address, False), (f"{address}?key={KEY.replace(' ', '+')}", True)):
+        page = visit(url)
+        page.wait_for_function("window.playground.key === null")
+        if may:
+            page.wait_for_selector("#visit .presents")
+        page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+        page.wait_for_function("document.querySelector('#rate .room .state').textContent")
+        assert page.is_visible("#rate .room .open") is may
+        told = page.inner_text("#rate .room .state")
+        assert (told == WORDS["rate"]["only_presenter"]) is not may
+
+
+def test_one_visitor_alone_sees_nothing_of_all_this(visit, address):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    assert page.is_visible("#stop")
+    assert not page.is_visible("#visit")
+    assert page.inner_text("#live .whose") == ""
+
+
+def test_a_public_machine_says_its_limit_before_the_run(visit, serve, client, monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_PUBLIC", "1")
+    monkeypatch.setenv("PLAYGROUND_TIME_LIMIT", "90")
+    visitor = visit(serve(client))
+    assert "a run ends after 90 s" in visitor.inner_text("#visit .limit")
+    run(visitor, steps=LONG)
+    points(visitor, 1)
+    assert client.config(client.current())["time_limit"] == 90

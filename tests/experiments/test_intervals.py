@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from align_core.experiments.hull import within
+from align_core.experiments.intervals import difference, mean, shown, side, t_quantile
+
+
+def test_an_interval_of_three_values():
+    # stdev 1, t of two degrees of freedom 4.303, over the root of 3
+    found = mean([1.0, 2.0, 3.0])
+    assert found == {"mean": 2.0, "ci95": pytest.approx(4.303 / 3**0.5), "n": 3}
+
+
+def test_what_is_not_known_is_left_out():
+    assert mean([None, 0.5]) == {"mean": 0.5, "ci95": None, "n": 1}
+    assert mean([None]) is None
+
+
+@pytest.mark.parametrize(
+    "freedom, quantile", [(2, 4.3027), (9, 2.2622), (10, 2.2281), (15, 2.1314), (60, 2.0003)]
+)
+def test_students_t(freedom, quantile):
+    assert t_quantile(freedom) == pytest.approx(quantile, rel=2e-3)
+
+
+def test_a_mean_is_shown_with_its_interval():
+    assert shown({"mean": -0.814, "ci95": 0.031, "n": 3}) == "−0.81 ± 0.03"
+    assert shown({"mean": -0.001, "ci95": None, "n": 1}) == "0.00"
+    assert shown(None) == "–"
+
+
+def test_an_interval_lies_on_a_side_of_a_number():
+    above = {"mean": 0.5, "ci95": 0.2, "n": 3}
+    assert (side(above), side(above, 0.8), side(above, 0.4)) == (1, -1, 0)
+    assert side({**above, "mean": -0.5}) == -1
+    assert side({**above, "ci95": 0.5}) == 0  # its end is 0 itself
+    assert side({**above, "ci95": None}) == 0  # one seed has no interval
+
+
+def test_a_difference_of_means_has_the_interval_of_both():
+    first, second = mean([1.0, 2.0, 3.0]), mean([1.0, 1.0, 4.0])
+    found = difference(first, second)
+    # Variances 1 and 3; t of two degrees of freedom over the root of 3, times the root of 1 + 3.
+    assert found == {"mean": 0.0, "ci95": pytest.approx(4.303 / 3**0.5 * 2), "n": 3}
+    assert difference(first, mean([5.0])) == {"mean": -3.0, "ci95": None, "n": 1}
+
+
+def test_policies_may_be_mixed():
+    points = [(0.0, 0.0), (1.0, 1.0), (2.0, 3.0), (3.0, 2.0), (4.0, 3.5), (0.5, -1.0)]
+    # The hull goes 0 → (2, 3) → (4, 3.5): (1, 1) is under it, (3, 2) and (0.5, −1) are worse.
+    assert within(points, 1.0) == pytest.approx(1.5)
+    assert within(points, 2.0) == pytest.approx(3.0)
+    assert within(points, 3.0) == pytest.approx(3.25)
+    assert within(points, 9.0) == pytest.approx(3.5)  # it need not be spent
+    assert within([(0.0, 0.5)], 1.0) == 0.5
+
+
+def test_the_better_of_two_at_the_same_kl_counts():
+    assert within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from align_core.experiments import overoptimisation as over
+
+
+def run(method, pairs, layers, seed, points, beta=None):
+    """(KL, gold, proxy) along a run, as `measure` gives them."""
+    curve = [{"kl": kl, "gold": gold, "proxy": proxy} for kl, gold, proxy in points]
+    own = {"accuracy": 0.8, "parameters": 1} if method == "best-of-n" else {}
+    settings = {"method": method, "pairs": pairs, "layers": layers, "seed": seed}
+    settings |= {} if beta is None else {"beta": beta}
+    return {"settings": settings, "found": {"curve": curve, **own}, "seconds": 1.0}
+
+
+def test_a_fit_finds_the_curve_that_it_was_given():
+    ds = [0.0, 0.5, 1.0, 2.0, 3.0]
+    best_of_n = [(d, d * (2.0 - 0.3 * d)) for d in ds]
+    found = over.fit(best_of_n, over.itself)
+    assert found == pytest.approx({"alpha": 2.0, "beta": 0.3, "error": 0.0}, abs=1e-9)
+    rl = [(d, d * (1.5 - 0.7 * math.log(d)) if d else 0.0) for d in ds]
+    found = over.fit(rl, over.log_of)
+    assert found == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
+
+
+def test_the_error_of_a_fit_is_that_of_what_is_left():
+    # d(α − βd) on d = 1, 1, 2 and R = 1 ± 0.1 and 2: α = 1, β = 0, and 0.1 is left twice.
+    found = over.fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], over.itself)
+    assert found["error"] == pytest.approx(math.sqrt(0.02 / 3))
+    assert over.fit([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], over.itself) is None
+
+
+def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_as_far_as_they_went():
+    alphas, betas, bends = (1.0, 3.0), (0.2, 0.6), {"best-of-n": lambda d: d, "ppo": math.log}
+    found = [
+        run(method, 300, 3, seed, points, beta=0.0 if method == "ppo" else None)
+        for method, bend in bends.items()
+        for seed, (alpha, beta) in enumerate(zip(alphas, betas, strict=True))
+        for ds in [(0.5, 1.0, 1.5, 2.0 + seed)]
+        for points in [[(0, 0, 0), *((d**2, d * (alpha - beta * bend(d)), 0) for d in ds)]]
+    ]
+    result = over.summary(found)
+    for method, bend in bends.items():
+        start, *rest = over.fitted(over.row(result, method=method))
+        assert start == [0.0, 0.0] and rest[-1][0] == 3.0
+        for d, reward in rest:
+            assert reward == pytest.approx(d * (2.0 - 0.4 * bend(d)), abs=1e-9)
+    assert over.fitted({"fit": None}) == []
+
+
+def test_a_summary_is_of_what_lies_above_the_reference():
+    rise_and_fall = [(0.0, 1.0, 0.2), (1.0, 3.0, 1.2), (4.0, 2.0, 5.2)]
+    found = [
+        *(run("best-of-n", 300, 3, seed, rise_and_fall) for seed in range(2)),
+        *(run("ppo", 300, 3, seed, rise_and_fall, beta=0.0) for seed in range(2)),
+        *(run("ppo", 300, 3, seed, [(0, 1.0, 0.0), (1.0, 3.5, 1.0)], beta=0.3) for seed in (0, 1)),
+    ]
+    result = over.summary(found)
+    row = over.row(result, method="ppo", beta=0.0)
+    assert row["curves"][0] == [[0.0, 0.0, 0.0], [1.0, 2.0, 1.0], [2.0, 1.0, 5.0]]
+    assert (row["peak"]["mean"], row["peak_d"]["mean"]) == (2.0, 1.0)
+    assert (row["end"]["mean"], row["end_proxy"]["mean"]) == (1.0, 5.0)
+    penalty = result["penalty"][0]
+    assert penalty["beta"] == 0.3
+    assert penalty["more"]["0.5"]["mean"] == pytest.approx(0.25)
+    assert penalty["more"]["1"]["mean"] == pytest.approx(0.5)
+    assert penalty["more"]["2"] is None  # it never went so far
+    assert over.said(result)
+
+
+def test_its_size_is_what_its_page_says():
+    models, policies = over.stages(quick=False)
+    assert len(models) == 6 * over.SEEDS and len(policies) == (6 + 3) * over.SEEDS
+    for settings in policies.values():
+        assert f"reward-{settings['pairs']}-{settings['layers']}-{settings['seed']}" in models

@@ -1,0 +1,50 @@
+"""The experiments on language models for real, as small as they come."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from align_core import experiments
+from align_core.experiments import runner, runs
+from align_core.models import load_reward_model, load_tokenizer
+from align_core.rewards import ProxyReward
+from benchmarks import lab, lab_figures
+
+
+@pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
+def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):
+    result = runner.run(name, tmp_path, quick=True, lanes=os.cpu_count() or 1)
+    experiment = experiments.load(name)
+    assert result["quick"] and result["seeds"] == 1
+    assert result["runs"] == sum(map(len, experiment.stages(quick=True)))
+    said = " ".join(experiment.said(result))
+    assert said and "nan" not in said and "None" not in said
+    assert lab.TABLES[name](result).count("|") > 20
+    lab_figures.draw(name, result, tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 10_000
+
+
+def test_at_temperature_1_the_win_rate_is_that_of_the_evaluation(tmp_path):
+    frontier = experiments.load("frontier")
+    settings = frontier.stages(quick=True)[1]["unlikelihood-0.05-0"]
+    found = frontier.measure(tmp_path, **settings)
+    assert settings["temperatures"][-1] == 1.0
+    assert found["win_rates"][-1] == pytest.approx(found["curve"][-1]["win_rate"], abs=1e-12)
+    assert found["curve"][0]["kl"] == 0 < found["curve"][-1]["kl"]
+
+
+def test_a_reward_model_of_fewer_layers_is_stored_as_such(tmp_path):
+    sizes = {}
+    for layers in (1, 3):
+        path = tmp_path / str(layers)
+        found = runs.train_reward_model(path, 16, layers, seed=0, steps=1, stored=2, best_of=2)
+        stored = load_reward_model(str(path))
+        assert len(stored.base_model.layers) == stored.config.num_hidden_layers == layers
+        sizes[layers] = found["parameters"]
+        assert stored.num_parameters() == sizes[layers]
+        again = runs.best_of_n_curve(ProxyReward(stored, load_tokenizer(str(path))), 2, 2)
+        assert again == [pytest.approx(point, abs=1e-5) for point in found["curve"]]
+    # A layer has 4 · 128² weights of attention, 3 · 128 · 384 of the MLP, and two norms.
+    assert sizes[3] - sizes[1] == 2 * (4 * 128**2 + 3 * 128 * 384 + 2 * 128)

@@ -1,0 +1,101 @@
+"""An experiment runs its parts, keeps them, and goes on from those it has."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import pytest
+
+from align_core import cli, experiments
+from align_core.experiments import runner
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """An experiment "sum" of two stages, in this process; returns what it was asked to measure."""
+    made = []
+    fake = types.ModuleType("fake")
+    fake.stages = lambda quick: [{"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 3}}]
+    fake.measure = lambda folder, x: made.append(x) or x / 3
+    fake.summary = lambda runs: {"sum": sum(run["found"] for run in runs)}
+    fake.said = lambda result: [f"The sum is {result['sum']:g}."]
+    monkeypatch.setattr(experiments, "NAMES", ("sum",))
+    monkeypatch.setitem(sys.modules, "align_core.experiments.sum", fake)
+    monkeypatch.setattr(runner, "_Processes", InThisProcess)
+    return made
+
+
+class InThisProcess:
+    def __init__(self, lanes):
+        assert lanes == 2
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def submit(self, function, *arguments):
+        from concurrent.futures import Future
+
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
+
+
+def run(folder, **changes):
+    return runner.run("sum", folder, **{"quick": False, "lanes": 2, **changes})
+
+
+def test_every_part_is_measured_and_summed_up(calls, tmp_path):
+    progress = []
+    result = run(tmp_path, on_part=lambda done, count: progress.append((done, count)))
+    assert sorted(calls) == [1, 2, 3] and calls[-1] == 3  # the second stage is last
+    assert result["sum"] == 2 and result["runs"] == 3
+    assert progress == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+
+
+def test_it_goes_on_from_the_parts_it_has(calls, tmp_path):
+    run(tmp_path)
+    del calls[:]
+    (tmp_path / "parts" / "b.json").unlink()
+    progress = []
+    run(tmp_path, on_part=lambda done, count: progress.append(done))
+    assert calls == [2] and progress == [2, 3]
+
+
+def test_a_part_of_other_settings_is_measured_anew(calls, tmp_path):
+    run(tmp_path)
+    part = tmp_path / "parts" / "c.json"
+    part.write_text(part.read_text().replace('"x": 3', '"x": 4'))
+    del calls[:]
+    run(tmp_path)
+    assert calls == [3]
+
+
+def test_the_command_says_what_came_out(calls, tmp_path, capsys):
+    folder = tmp_path / "new"
+    assert cli.main(["experiment", "sum", "--run-dir", str(folder), "--lanes", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"The sum is 2.\nthe result is in {folder / 'result.json'}\n"
+    assert "3/3" in err
+    cli.main(["experiment", "sum", "--run-dir", str(folder), "--lanes", "2", "--json"])
+    assert json.loads(capsys.readouterr().out)["sum"] == 2
+
+
+def test_a_wrong_command_is_told_at_once(calls, capsys):
+    assert cli.main(["experiment", "diff", "--lanes", "0"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "NAME got 'diff'; it takes one of sum",
+        "--lanes got '0'; it takes a whole number of runs at a time from 1 to 256",
+    ]
+
+
+def test_a_real_one_in_real_processes(tmp_path):
+    result = runner.run("coverage", tmp_path, quick=True, lanes=2)
+    assert result["seeds"] == result["runs"] == 2
+    assert len(result["settings"]) == 7 * 3 * 2
+    assert experiments.load("coverage").said(result)

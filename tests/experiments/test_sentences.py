@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from align_core.experiments.sentences import tell
+
+ENGLISH = {"join": " and ", "apples": "{n} apples", "she": "She", "ate": "{who} ate {what}."}
+GERMAN = {"join": " und ", "apples": "{n} Äpfel", "she": "Sie", "ate": "{what} aß {who}."}
+FOUND = [
+    ("ate", {"who": [("she", {})], "what": [("apples", {"n": "3"}), ("apples", {"n": "4"})]}),
+    ("ate", {"who": "{n}", "what": []}),
+]
+
+
+def test_findings_are_told_in_the_words_of_a_language():
+    assert tell(FOUND, ENGLISH) == ["She ate 3 apples and 4 apples.", "{n} ate ."]
+    assert tell(FOUND, GERMAN) == ["3 Äpfel und 4 Äpfel aß Sie.", " aß {n}."]
+
+
+def test_a_language_without_the_template_is_an_error():
+    with pytest.raises(KeyError, match="apples"):
+        tell(FOUND, {name: one for name, one in ENGLISH.items() if name != "apples"})

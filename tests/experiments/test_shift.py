@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from align_core.experiments import shift, shifted
+from align_core.models import load_tokenizer
+from align_core.tasks import load_task
+
+
+def run(source, method, seed, more):
+    settings = {"source": source, "task": shift.SOURCES[source], "method": method, "seed": seed}
+    if method == "reward":
+        return {"settings": settings, "found": {"accuracy": 0.8, "pairs": 10}}
+    numbers = {"more": more, "kl": 1.0, "gain": more / 2, "efficiency": None}
+    return {"settings": settings, "found": numbers}
+
+
+@pytest.fixture
+def result():
+    """DPO loses a nat on texts of another model, PPO nothing but chance."""
+    found = []
+    for source in ("own", "pretrained"):
+        for seed in range(3):
+            for method in ("reward", *shift.METHODS):
+                more = 2.0 + 0.1 * seed
+                if (source, method) == ("pretrained", "dpo"):
+                    more -= 1.0 + 0.01 * seed
+                elif source == "pretrained":
+                    more += (-0.1, 0.0, 0.1)[seed]
+                found.append(run(source, method, seed, more))
+    return shift.summary(found)
+
+
+def test_what_is_lost_is_counted_seed_by_seed(result):
+    lost = shift.row(result, "pretrained", "dpo")["lost"]
+    assert lost["mean"] == pytest.approx(1.01)
+    assert lost["ci95"] == pytest.approx(4.303 * 0.01 / 3**0.5)
+    assert "lost" not in shift.row(result, "own", "dpo")
+    assert shift.row(result, "own", "reward")["accuracy"]["mean"] == pytest.approx(0.8)
+
+
+def test_it_says_who_suffers(result):
+    said = shift.said(result)
+    assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in said[-2]
+    assert said[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
+
+
+def test_half_the_continents_are_those_that_are_named():
+    task = load_task("capitals")
+    pairs = shifted.pairs_of("half", "capitals", 50, seed=0)
+    assert {task.group(pair["prompt"]) for pair in pairs} == set(shift.COVERED)
+    everywhere = shifted.pairs_of("own-capitals", "capitals", 50, seed=0)
+    assert {task.group(pair["prompt"]) for pair in everywhere} > set(shift.COVERED)
+
+
+def test_who_shouts_says_the_same():
+    plain = shifted.pairs_of("own", "reviews", 50, seed=0)
+    shouted = shifted.pairs_of("shouted", "reviews", 50, seed=0)
+    assert len(shouted) == 50
+    assert [pair["prompt"] for pair in shouted] == [pair["prompt"] for pair in plain]
+    assert all("." not in pair["chosen"] + pair["rejected"] for pair in shouted)
+    # The gold reward of what is shouted is nearly that of what is said.
+    for side in ("chosen", "rejected"):
+        rewards = load_task("reviews").reward(
+            [pair["prompt"] for pair in shouted], [pair[side] for pair in shouted]
+        )
+        said = [pair[f"{side}_reward"] for pair in plain]
+        assert sum(map(abs, map(float.__sub__, rewards, said))) / 50 < 0.1
+
+
+def test_a_reward_model_labels_as_raters_with_its_reward_would():
+    def by_length(prompts, completions, *, completion_ids):
+        return [float(10 * len(text)) for text in completions]
+
+    pairs = [
+        {"prompt": "The plot", "chosen": " was bad.", "rejected": " was very bad."},
+        {"prompt": "The plot", "chosen": " was very fine.", "rejected": " was fine."},
+    ]
+    found = shifted.labelled(by_length, load_tokenizer("sft-reviews"), pairs, seed=0)
+    assert [pair["chosen"] for pair in found] == [" was very bad.", " was very fine."]
+    assert found[0]["rejected"] == " was bad."
+
+
+def test_a_rater_without_a_preference_tosses_a_coin():
+    pairs = [{"prompt": "The plot", "chosen": " was bad.", "rejected": " was fine."}] * 400
+    nothing = lambda prompts, completions, **_: [0.0] * len(prompts)  # noqa: E731
+    found = shifted.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)
+    kept = sum(pair["chosen"] == " was bad." for pair in found)
+    assert 160 < kept < 240  # 200, four standard deviations of 10

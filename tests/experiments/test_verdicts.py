@@ -1,0 +1,375 @@
+"""Verdicts on the papers' claims follow from a result's numbers: with others, another comes out."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from align_core import experiments
+from align_core.experiments import coverage, frontier, overoptimisation, shift
+from align_core.experiments.verdicts import WORDS, judged, majority, spoken, verdict
+from playground import text
+
+
+def mean(value, half=0.1):
+    return {"mean": value, "ci95": half, "n": 3}
+
+
+def found(experiment, result, part):
+    """(verdict, why) of a part; it is there once."""
+    verdicts = [one for one in experiment.verdicts(result) if one.part == part]
+    (told,) = judged(verdicts, experiment.SENTENCES)
+    return told["verdict"], told["why"]
+
+
+def test_the_side_of_more_than_half_is_the_majority():
+    assert majority([1, 1, 0]) == majority([1, 1, -1]) == 1
+    assert majority([-1, -1, 0]) == -1
+    assert majority([1, 1, -1, -1]) == majority([1, 0]) == majority([1, 0, -1]) == majority([]) == 0
+
+
+def test_a_verdict_is_told_by_its_claim_and_why():
+    templates = {"grows": "{who} grows.", "grows_why": "By {n}.", "join": ", ", "it": "It"}
+    verdicts = [verdict(side, "grows", who=[("it", {})], n=2) for side in (1, -1, 0)]
+    assert spoken(verdicts, templates) == [
+        "Holds here: It grows. By 2.",
+        "Does not hold here: It grows. By 2.",
+        "Not clear here: It grows. By 2.",
+    ]
+    first = {"verdict": "holds", "claim": "It grows.", "why": "By 2."}
+    assert judged(verdicts, templates)[0] == first
+
+
+# DPO less PPO, in shares of the limit, at each budget.
+
+
+def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.9)):
+    budgets = ("0.5", "1")
+    return {
+        "dpo_over_ppo": dict(zip(budgets, over_ppo, strict=True)),
+        "shares": {
+            "dpo": {
+                budget: mean(0.4 + more) for budget, more in zip(budgets, over_gold, strict=True)
+            },
+            "ppo-gold": dict.fromkeys(budgets, mean(0.4)),
+        },
+        "win_rates": {
+            "dpo": {"rates": [mean(rate, 0.03) for rate in dpo]},
+            "ppo": {"rates": [mean(rate, 0.04) for rate in ppo]},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "over_ppo, over_gold, expected",
+    [
+        # 0.15 and its half of √(0.1² + 0.1²) = 0.141 leave 0 out; 0.14 does not.
+        ([mean(0.2), mean(0.11)], (0.5, 0.15), "holds"),
+        ([mean(0.2), mean(0.11)], (0.5, 0.14), "unclear"),
+        ([mean(0.2), mean(0.11)], (0.5, -0.15), "fails"),
+        ([mean(0.2), mean(0.09)], (0.5, 0.15), "unclear"),
+        ([mean(0.2), mean(-0.11)], (0.5, 0.15), "fails"),
+        ([mean(0.2), mean(0.2, None)], (0.5, 0.15), "unclear"),  # a single seed
+    ],
+)
+def test_dpo_dominates_where_it_is_clearly_ahead_everywhere(over_ppo, over_gold, expected):
+    result = frontier_result(over_ppo, over_gold)
+    assert found(frontier, result, "dominates")[0] == expected
+
+
+def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
+    result = frontier_result([mean(-0.2), mean(0.2)], (0.0, -0.3))
+    why = found(frontier, result, "dominates")[1]
+    assert "Of 2 budgets of KL it is clearly ahead of PPO on a reward model in 1" in why
+    assert "behind in 1; of PPO on the gold reward, ahead in 0 and behind in 1." in why
+
+
+@pytest.mark.parametrize(
+    "dpo, ppo, expected",
+    [
+        # What is lost has a half of 0.03·√2 or 0.04·√2; the difference of the two 0.05·√2 = 0.0707.
+        ((0.9, 0.5, 0.8), (0.7, 0.9, 0.9), "fails"),  # 0.4 against 0.2
+        ((0.9, 0.8, 0.7), (0.5, 0.9, 0.7), "holds"),  # 0.2 against 0.4
+        ((0.9, 0.70), (0.90, 0.63), "unclear"),  # 0.20 against 0.27
+        ((0.9, 0.70), (0.90, 0.62), "holds"),  # 0.20 against 0.28
+    ],
+)
+def test_who_suffers_from_the_temperature_is_who_loses_more_to_the_worst(dpo, ppo, expected):
+    result = frontier_result([mean(0.0)] * 2, dpo=dpo, ppo=ppo)
+    assert found(frontier, result, "steadier")[0] == expected
+
+
+def test_what_the_temperature_takes_is_told():
+    result = frontier_result([mean(0.0)] * 2, dpo=(0.5, 0.9, 0.8))
+    why = found(frontier, result, "steadier")[1]
+    assert why == "From the best to the worst temperature DPO loses 0.40 ± 0.04, PPO 0.00 ± 0.06."
+
+
+# Gold and proxy over √KL: (d, gold, proxy).
+
+RISES = [(0, 0, 0), (1, 2.0, 2.0), (2, 2.5, 4.0)]
+FALLS = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.4, 4.0)]
+DIPS = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.6, 4.0)]  # by less than a quarter of 2
+BOTH_FALL = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.0, 1.9)]
+
+
+def over_row(method, pairs, curves, layers=3, accuracy=0.8, beta=0.0):
+    named = {"method": method, "pairs": pairs, "layers": layers, "beta": beta}
+    peak = sum(max(gold for _, gold, _ in points) for points in curves) / len(curves)
+    return {**named, "curves": curves, "accuracy": mean(accuracy), "peak": mean(peak)}
+
+
+def over_result(*rows, penalty=()):
+    """These rows, and a rise without a fall wherever PPO or best-of-n is missing."""
+    seeds = len(rows[0]["curves"]) if rows else 3
+    given = {(row["method"], row["pairs"], row["layers"]) for row in rows}
+    models = {(pairs, layers) for _, pairs, layers in given} | {(300, 3), (1000, 3)}
+    missing = {(method, *model) for method in ("ppo", "best-of-n") for model in models} - given
+    flat = [
+        over_row(method, pairs, [RISES] * seeds, layers)
+        for method, pairs, layers in sorted(missing)
+    ]
+    return {"rows": [*rows, *flat], "penalty": [{"beta": 1.0, "more": dict(enumerate(penalty))}]}
+
+
+def falls(result):
+    """Verdict -> (claim, why)."""
+    verdicts = [one for one in overoptimisation.verdicts(result) if one.part == "fall"]
+    told = judged(verdicts, overoptimisation.SENTENCES)
+    return {one["verdict"]: (one["claim"], one["why"]) for one in told}
+
+
+def test_the_fall_is_judged_for_each_number_of_pairs():
+    result = over_result(
+        over_row("ppo", 100, [FALLS, RISES, RISES]),
+        over_row("ppo", 1000, [FALLS, FALLS, DIPS]),
+        over_row("ppo", 1000, [FALLS, FALLS, RISES], layers=1),
+    )
+    found_here = falls(result)
+    claim, why = found_here["holds"]
+    assert claim.startswith("With PPO on 1,000 pairs, the gold reward peaks")
+    assert why == "Gold falls by more than 25% of its peak in 4 of 6 runs."
+    claim, why = found_here["unclear"]
+    assert claim.startswith("With PPO on 100 pairs, the") and "in 1 of 3 runs." in why
+    claim, why = found_here["fails"]
+    assert claim.startswith("With PPO on 300 pairs, best-of-n up to √KL = 2.00, the")
+    assert "in 0 of 3, 0 of 12 runs." in why  # four models, three seeds
+
+
+@pytest.mark.parametrize("curve", [RISES, DIPS, BOTH_FALL])
+def test_it_is_no_fall_without_a_quarter_less_gold_and_more_proxy(curve):
+    result = over_result(over_row("ppo", 300, [curve]), over_row("ppo", 1000, [FALLS]))
+    found_here = falls(result)
+    assert "PPO on 300 pairs" in found_here["fails"][0]
+    assert "PPO on 1,000 pairs" in found_here["holds"][0]
+
+
+def peaking(*peaks):
+    return [[(0, 0, 0), (1, peak, 1)] for peak in peaks]
+
+
+@pytest.mark.parametrize(
+    "ppo, best_of_n, expected",
+    [
+        # Seed by seed against 1, 2, 3: a rise of 0.5 for each is clear, though the seeds differ.
+        ((1.5, 2.5, 3.6), (1.5, 2.5, 3.6), "holds"),
+        ((0.5, 1.5, 2.6), (0.5, 1.5, 2.6), "fails"),
+        ((1.5, 2.5, 3.6), (0.0, 3.0, 3.0), "unclear"),
+        ((1.5, 2.5, 3.6), (0.5, 1.5, 2.6), "unclear"),
+    ],
+)
+@pytest.mark.parametrize("by, part", [("pairs", "fed"), ("layers", "grown")])
+def test_a_higher_peak_is_one_under_both_methods(ppo, best_of_n, expected, by, part):
+    low = {"pairs": 1000, "layers": 3} | {by: 1}
+    rows = []
+    for method, peaks in (("ppo", ppo), ("best-of-n", best_of_n)):
+        rows += [over_row(method, low["pairs"], peaking(1, 2, 3), low["layers"])]
+        rows += [over_row(method, 1000, peaking(*peaks))]
+    assert found(overoptimisation, over_result(*rows), part)[0] == expected
+
+
+def test_the_rise_of_a_peak_is_told():
+    rows = [over_row("best-of-n", 300, peaking(1, 2, 3)), over_row("ppo", 300, peaking(1, 2, 3))]
+    rows += [over_row("best-of-n", 1000, peaking(2, 3, 4)), over_row("ppo", 1000, peaking(1, 2, 3))]
+    why = found(overoptimisation, over_result(*rows), "fed")[1]
+    assert why.startswith("From 300 to 1,000 pairs the peak rises by 0.00 ± 0.00 nats under PPO, ")
+    assert why.endswith("1.00 ± 0.00 under best-of-n.")
+
+
+@pytest.mark.parametrize(
+    "accuracies, expected",
+    [
+        ((0.8, 0.8), "fails"),  # ± 0.1 against 0.6
+        ((0.45, 0.45), "holds"),
+        ((0.65, 0.65), "unclear"),
+        ((0.45, 0.8), "unclear"),
+    ],
+)
+def test_little_better_than_chance_is_at_most_six_in_ten(accuracies, expected):
+    rows = [
+        over_row("best-of-n", pairs, [RISES], accuracy=accuracy)
+        for pairs, accuracy in zip((300, 1000), accuracies, strict=True)
+    ]
+    many = over_row("best-of-n", 5000, [RISES], accuracy=0.95)  # the claim is of fewer
+    verdict_here, why = found(overoptimisation, over_result(*rows, many), "chance")
+    assert verdict_here == expected
+    assert "(300 pairs)" in why and "5,000" not in why
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        # The peak is 2.5, so a change within ± 0.25 is none.
+        ([mean(0.1), mean(-0.1), None], "holds"),
+        ([mean(0.1), mean(0.2)], "unclear"),
+        ([mean(0.4), mean(-0.4)], "fails"),
+        ([mean(0.4), mean(0.1)], "unclear"),
+        ([mean(0.4), mean(-0.4), mean(0.0)], "fails"),
+    ],
+)
+def test_a_penalty_changes_nothing_within_a_tenth_of_the_peak(changes, expected):
+    verdict_here, why = found(overoptimisation, over_result(penalty=changes), "penalised")
+    assert verdict_here == expected
+    assert "below 0.25 nats, 10% of the peak" in why
+
+
+def test_a_penalty_that_never_went_so_far_is_not_judged():
+    parts = [one.part for one in overoptimisation.verdicts(over_result(penalty=[None]))]
+    assert "penalised" not in parts and "chance" in parts
+
+
+# What an uncovered response gains at most, in settings of coverage.
+
+
+def coverage_result(settings):
+    """From (rise under DPO, DPO's less PPO's) of each; all together fall from 0.5 to 0.3."""
+    rows = [
+        {
+            "responses": 4,
+            "raters": "graded",
+            "beta": 0.1,
+            "reference": {"uncovered": mean(0.5)},
+            "dpo": {"rise": rise, "uncovered": mean(0.3)},
+            "dpo_over_ppo": {"rise": more},
+        }
+        for rise, more in settings
+    ]
+    nothing = {"rise": None, "uncovered": mean(0.0)}
+    full = {"responses": 8, "raters": "graded", "beta": 0.1, "reference": nothing, "dpo": nothing}
+    return {"settings": [*rows, {**full, "dpo_over_ppo": {"rise": None}}]}
+
+
+@pytest.mark.parametrize(
+    "rises, expected",
+    [((0.2, 0.0), "holds"), ((0.05, 0.0), "unclear"), ((-0.2, 0.0), "unclear")]
+    + [((-0.2, -0.3), "fails")],
+)
+def test_dpo_can_where_it_clearly_does_once(rises, expected):
+    result = coverage_result([(mean(rise), mean(0.0)) for rise in rises])
+    assert found(coverage, result, "gives")[0] == expected
+
+
+@pytest.mark.parametrize(
+    "mores, expected",
+    [
+        ((0.2, 0.2, 0.0), "holds"),
+        ((-0.2, -0.2, 0.2), "fails"),
+        ((-0.2, 0.0, 0.0), "unclear"),
+        ((0.2, -0.2), "unclear"),
+    ],
+)
+def test_who_spreads_is_who_clearly_does_in_most_settings(mores, expected):
+    result = coverage_result([(mean(0.0), mean(more)) for more in mores])
+    assert found(coverage, result, "spreads")[0] == expected
+
+
+def test_the_settings_are_counted_that_leave_something_uncovered():
+    result = coverage_result([(mean(0.2), mean(-0.2)), (mean(0.0), mean(-0.2))])
+    why = found(coverage, result, "gives")[1]
+    # 0.3 − 0.5 = −0.2 ± 0.141
+    assert why.startswith("Of 2 settings") and "gains in 1;" in why and "lose in 2." in why
+    assert "DPO in 0 of these settings, under PPO in 2." in found(coverage, result, "spreads")[1]
+
+
+# What the shifts cost.
+
+
+def shift_result(**lost):
+    """Of each method what it loses by the two shifts."""
+    lost = {"sft-dpo": lost.pop("sft", (0.0, 0.0)), "iterated": (0.0, 0.0)} | lost
+    rows = [{"source": "own", "method": method, "more": mean(2.0)} for method in lost]
+    rows += [
+        {"source": source, "method": method, "lost": mean(lost[method][place])}
+        for (place, source), method in product(enumerate(("pretrained", "shouted")), lost)
+    ]
+    return {"rows": rows}
+
+
+@pytest.mark.parametrize(
+    "dpo, ppo, expected",
+    [
+        ((0.5, 0.5), (0.0, 0.3), "holds"),  # 0.5 − 0.3 = 0.2 is more than 0.1 · √2
+        ((0.5, 0.5), (0.4, 0.4), "unclear"),  # PPO loses as well, and not clearly less
+        ((0.5, 0.0), (0.0, 0.0), "unclear"),
+        ((0.05, 0.05), (-0.3, -0.3), "unclear"),  # PPO gains, but DPO loses nothing clearly
+        ((0.5, 0.5), (0.8, 0.8), "fails"),
+        ((-0.5, -0.5), (0.0, 0.0), "fails"),  # it gains
+    ],
+)
+def test_dpo_suffers_where_it_clearly_loses_and_more_than_ppo(dpo, ppo, expected):
+    assert found(shift, shift_result(dpo=dpo, ppo=ppo), "lose")[0] == expected
+
+
+def test_it_is_counted_by_how_many_shifts_a_method_loses():
+    why = found(shift, shift_result(dpo=(0.5, 0.5), ppo=(0.0, 0.2)), "lose")[1]
+    assert why.startswith("DPO clearly loses in 2 of 2 shifts, PPO in 1;")
+    assert why.endswith("PPO clearly loses less than DPO in 2.")
+
+
+def mends(result):
+    verdicts = [one for one in shift.verdicts(result) if one.part == "mends"]
+    return judged(verdicts, shift.SENTENCES)
+
+
+@pytest.mark.parametrize(
+    "dpo, sft, expected",
+    [
+        ((0.5, 0.5), (0.0, 0.3), "holds"),
+        ((0.5, 0.5), (0.0, 0.4), "unclear"),
+        ((0.5, 0.5), (0.7, 0.7), "fails"),
+        ((0.5, 0.0), (0.3, 0.7), "holds"),  # there is nothing to mend in the second
+        ((0.0, 0.0), (-0.5, -0.5), "unclear"),
+    ],
+)
+def test_what_mends_loses_clearly_less_where_dpo_loses(dpo, sft, expected):
+    first, second = mends(shift_result(dpo=dpo, ppo=(0.0, 0.0), sft=sft))
+    assert first["claim"].startswith("DPO after SFT on the chosen texts mends")
+    assert first["verdict"] == expected
+    assert second["claim"].startswith("iterated DPO mends")
+    assert f"loses in {sum(loss > 0.1 for loss in dpo)} of the shifts" in first["why"]
+
+
+def test_without_a_shift_there_is_no_verdict():
+    assert shift.verdicts({"rows": [{"source": "pretrained", "method": "dpo"}]}) == []
+
+
+# As recorded.
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_the_recorded_results_are_judged_in_every_language(name, language):
+    words = text.load(language)["lab"]
+    assert words["verdicts"].keys() == WORDS.keys()
+    assert (words["verdicts"] == WORDS) == (language == "en")
+    experiment, result = experiments.load(name), experiments.result(name)
+    told = judged(experiment.verdicts(result), words["said"][name])
+    assert len(told) >= 2
+    assert "{" not in json.dumps([[one["claim"], one["why"]] for one in told])
+    if language == "en":
+        lines = experiment.said(result)
+        assert lines[: len(told)] == [
+            f"{WORDS[one['verdict']]} {one['claim']} {one['why']}" for one in told
+        ]

@@ -1,0 +1,75 @@
+"""SFT, the reward model and DPO on the toy language, each cut off half-way and resumed.
+
+One of several processes. What goes to `end.json` is, for each method, by how much the weights that
+the resumed run ends with differ from those of the unbroken one, and the shares of them and of the
+optimiser's moments held here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from torch import Tensor
+from transformers import Trainer
+
+from align_core import processes
+from align_core.encoding import encode_demonstrations, encode_pairs
+from align_core.sharding import held, whole
+from align_core.trainers import dpo, reward, sft
+from tests import toy
+
+ENDINGS = [" was good .", " was bad .", " fine", " was never dull .", " plot"]
+DEMONSTRATIONS = [{"prompt": "the film", "completion": text} for text in ENDINGS]
+PAIRS = [
+    {"prompt": "the film", "chosen": chosen, "rejected": rejected}
+    for chosen, rejected in zip(ENDINGS, ENDINGS[1:] + ENDINGS[:1], strict=True)
+]
+
+
+def made(method: str, folder: str) -> Trainer:
+    tokenizer, pairs = toy.tokenizer(), encode_pairs(toy.tokenizer(), PAIRS * 8)
+    arguments = {
+        "output_dir": f"{folder}/{method}",
+        "max_steps": 4,
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "seed": 0,
+    }
+    if method == "sft":
+        rows = encode_demonstrations(tokenizer, DEMONSTRATIONS * 8)
+        return sft.build(toy.policy(), tokenizer, rows, **arguments)
+    if method == "reward":
+        return reward.build(toy.reward_model(), tokenizer, pairs, **arguments)
+    return dpo.build(toy.policy(), toy.policy(), tokenizer, pairs, beta=0.5, **arguments)
+
+
+def weights(trainer: Trainer) -> list[Tensor]:
+    with whole(trainer.model):
+        return [p.detach().clone() for p in trainer.model.parameters()]
+
+
+def end(method: str, folder: str) -> dict[str, float]:
+    unbroken = made(method, folder)
+    unbroken.train()
+    resumed = made(method, folder)
+    resumed.train(resume_from_checkpoint=f"{folder}/{method}/checkpoint-2")
+    ours, theirs = weights(unbroken), weights(resumed)
+    here = sum(held(p).numel() for p in resumed.model.parameters())
+    moments = sum(held(s["exp_avg"]).numel() for s in resumed.optimizer.state.values())
+    total = sum(p.numel() for p in ours)
+    return {
+        "difference": max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)),
+        "held": here / total,
+        "moments": moments / total,
+    }
+
+
+if __name__ == "__main__":
+    found = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
+    if processes.RANK == 0:
+        Path(sys.argv[1], "end.json").write_text(json.dumps(found))
+    processes.part()

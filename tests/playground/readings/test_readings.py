@@ -1,0 +1,165 @@
+"""What is said of a run: each reading of its own example, the order of several, and their words."""
+
+from __future__ import annotations
+
+import ast
+import string
+from pathlib import Path
+
+import pytest
+
+from playground import readings as rules
+from playground import text
+from playground.readings import Reading, number, readings, told
+from playground.readings.measures import Target
+from tests.playground.readings.examples import (
+    DPO,
+    EXAMPLES,
+    PPO,
+    WELL,
+    around,
+    evaluated,
+    trained,
+)
+
+WORDS = text.load("en")["readings"]
+RUNNING, FAILED = {"name": "running"}, {"name": "failed"}
+FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
+STATUS = {"failed": FAILED, "too_short": STOPPED}
+STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
+TARGET = Target(gain=2.5, kl=0.9, whole=2.0)  # at β = 0.5 worth 2.05
+
+
+def keys(config, series, status=RUNNING):
+    return [reading.key for reading in readings(config, series, status)]
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+def test_every_reading_has_its_run(key):
+    config, series, values = EXAMPLES[key]
+    (reading,) = [
+        found
+        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET)
+        if found.key == key
+    ]
+    assert reading.values == pytest.approx(values, abs=1e-12)
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+def test_a_sentence_holds_the_numbers_of_its_reading_and_no_others(key):
+    fields = {field for _, field, _, _ in string.Formatter().parse(WORDS[key]) if field}
+    assert fields == set(EXAMPLES[key][2])
+
+
+def test_the_catalogue_has_exactly_the_readings_that_the_rules_give():
+    modules = Path(rules.__file__).parent.glob("*.py")
+    trees = [ast.parse(module.read_text(encoding="utf-8")) for module in modules]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    firsts = [call.args[0] for call in calls if getattr(call.func, "id", "") == "Reading"]
+    given = set()
+    for first in firsts:
+        branches = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+        given |= {branch.value for branch in branches}
+    assert given == set(WORDS) == set(EXAMPLES)
+
+
+def test_the_first_that_holds_answers_a_question():
+    """The reward has fallen below the reference's, far away, and too dearly: one story."""
+    series = evaluated([0.5, 2.0, -1.0], [0.0, 1.0, 9.0], proxy_reward=[0.0, 1.5, 2.5])
+    assert keys(PPO, series) == ["over_optimised"]
+    del series["eval/proxy_reward"]
+    assert keys(PPO, series) == ["past_best"]
+    assert keys(PPO, evaluated([0.5, -1.0], [0.0, 9.0])) == ["below_reference"]
+    assert keys(PPO, evaluated([0.5, 0.5], [0.0, 9.0])) == ["overpaid"]
+    assert keys(PPO | {"beta": 0.0}, evaluated([0.5, 0.5], [0.0, 9.0])) == ["far"]
+    assert keys(PPO, evaluated([0.5, 0.5], [0.0, 0.5])) == ["no_better"]
+
+
+def test_warnings_come_first_and_three_at_most():
+    series = {
+        **evaluated([0.0, 0.0], [0.0, 0.5], entropy=[20.0, 5.0], length=[10.0, 5.0]),
+        **trained(objective__kl=[0.0, 4.0], loss__value_avg=[1.0] * 5 + [3.0] * 5),
+    }
+    assert keys(PPO, series) == ["leapt", "value_unstable", "no_better"]
+    assert keys(PPO, series, FAILED) == ["failed", "leapt", "value_unstable"]
+
+
+def test_no_praise_beside_a_warning():
+    well = evaluated(**WELL)
+    assert keys(PPO, well) == ["rising"]
+    assert keys(PPO, well | trained(objective__kl=[0.0, 4.0])) == ["leapt"]
+    # A note stays beside praise.
+    assert keys(PPO, well | evaluated(**WELL, length=[10.0, 20.0])) == ["rising", "longer"]
+
+
+def test_the_end_is_held_against_the_target_and_nothing_before_it():
+    series = evaluated(**WELL, gain=[0.0, 1.0])
+    told_at = {
+        status: [reading.key for reading in readings(PPO, series, {"name": status}, TARGET)]
+        for status in ("running", "paused", "finished", "stopped")
+    }
+    assert told_at["running"] == told_at["paused"] == ["rising"]
+    assert told_at["finished"] == told_at["stopped"] == ["rising", "short_of_target"]
+    assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
+    del series["eval/gain"]
+    assert [r.key for r in readings(PPO, series, FINISHED, TARGET)] == ["rising"]
+
+
+def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
+    """At β = 4 the first ten steps cost 4 · 0.95 nats for 1.5; nothing was paid since step 10."""
+    series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
+    config = PPO | {"beta": 4.0}
+    assert [r.key for r in readings(config, series, RUNNING)] == ["overpaid"]
+    assert [r.key for r in readings(config, series, RUNNING, since=10)] == ["improved"]
+    assert [r.key for r in readings(config, series, RUNNING, since=15)] == ["improved"]
+
+
+def test_what_is_held_is_not_praised_as_well():
+    series = evaluated([0.0, 0.3, 0.39], [0.0, 0.03, 0.034])
+    config = PPO | {"beta": 8.0, "steps": 20}
+    assert keys(config, series) == ["held"]
+    assert keys(config | {"steps": 60}, series) == ["improved"]
+
+
+def test_before_there_is_anything_to_say():
+    assert keys(PPO, {}, None) == ["nothing_yet"]
+    assert keys(PPO, evaluated([0.2], [0.0])) == ["nothing_yet"]
+    assert keys(PPO, evaluated([0.2], [0.0]), {"name": "paused"}) == ["nothing_yet"]
+    assert keys(PPO, evaluated([0.2], [0.0]), {"name": "finished"}) == ["too_short"]
+    assert keys(PPO, evaluated(**WELL), {"name": "finished"}) == ["rising"]
+
+
+def test_a_long_curve_is_judged_by_its_latest_quarter():
+    """240 steps: the last 60 against the 60 before; the last 20 are as the 20 before them."""
+    series = trained(
+        rewards__margins=around(1.0, 240),
+        rewards__accuracies=[0.7] * 240,
+        rewards__chosen=around(-0.5, 180) + around(-0.8, 60),
+    )
+    (reading,) = readings(DPO, series, RUNNING)
+    assert reading.key == "chosen_falling"
+    assert reading.values == pytest.approx({"chosen": -0.8, "margin": 1.0})
+
+
+def test_chance_above_the_limit_is_told_as_the_limit():
+    series = evaluated([0.0, 2.0, 2.0], [0.0, 1.0, 1.0], frontier_efficiency=[0.0, 1.0, 1.04])
+    (reading,) = readings(PPO, series, RUNNING)
+    assert (reading.key, reading.values["share"]) == ("near_limit", 100)
+
+
+def test_a_sentence_is_filled_with_rounded_numbers():
+    reading = Reading("below_reference", "warning", {"then": 0.2284, "now": -4.5098})
+    assert told(reading, WORDS) == WORDS["below_reference"].format(then="0.23", now="−4.51")
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        (0, "0"), (18, "18"), (120, "120"), (0.7, "0.7"), (4.0, "4"), (2.203, "2.2"),
+        (-0.5312, "−0.53"), (-0.00001, "0"), (0.0196, "0.02"), (0.0138, "0.014"),
+        (0.002, "0.002"), (13.74, "13.7"), (256.6, "257"), (100.0, "100"), (20.04, "20"),
+    ],
+)  # fmt: skip
+def test_numbers_read_aloud(value, shown):
+    assert number(value) == shown

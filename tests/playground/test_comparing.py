@@ -1,0 +1,275 @@
+"""What the server answers to the Compare view, without a browser or a helper."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from align_core.asking import Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError, RunConfig, resolve
+from align_core.runs import RunDirectory
+from playground import comparing, presets, text
+from playground.comparing import ABOVE, Comparing, differences, history, last_numbers, ranked
+from tests.playground.recordings import MACHINE, record
+
+WORDS = text.load("en")
+GOLD, REFERENCE, KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
+GAIN = "eval/gain"
+EFFICIENCY = "eval/frontier_efficiency"
+PPO, DPO = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-dpo-reviews"
+
+
+def metrics(step, **values):
+    return {"kind": "metrics", "step": step, "seconds": 1.0, "metrics": values}
+
+
+def evaluation(step, gold, kl):
+    return {
+        "kind": "metrics",
+        "step": step,
+        "seconds": 1.0,
+        "metrics": {GOLD: gold, REFERENCE: -0.5, KL: kl, EFFICIENCY: None, "loss": 0.1}
+        | {GAIN: (gold + 0.5) / 4},
+    }
+
+
+def change(step, **settings):
+    return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
+
+
+def samples(step):
+    token = {"text": "a", "logp": -1.0, "ref_logp": -2.0}
+    return {
+        "kind": "samples",
+        "step": step,
+        "seconds": 1.0,
+        "samples": [
+            {
+                "prompt": "The plot",
+                "reference": {"text": "a", "gold_reward": 0.0, "proxy_reward": None},
+                "policy": {"text": f"{step}", "gold_reward": 1.0, "proxy_reward": None}
+                | {"tokens": [token]},
+            }
+        ],
+    }
+
+
+class Helper:
+    error: Exception | None = None
+
+    def duel(self, **asked):
+        if self.error:
+            raise self.error
+        return asked
+
+
+@pytest.fixture
+def helper():
+    return Helper()
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    client = Client(tmp_path / "runs")
+    for name, status, model in ((PPO, "finished", True), (DPO, "failed", False)):
+        method, task = name.split("-")[4:6]
+        run = RunDirectory.create(client.root / name, resolve(method, task))
+        for event in (evaluation(0, -0.5, 0.0), samples(0), evaluation(7, 1.5, 0.8), samples(7)):
+            run.append(event)
+        run.append({"kind": "status", "step": 7, "seconds": 2, "status": status, "message": ""})
+        run.close()
+        if model:
+            run.model_path.mkdir()
+    return client
+
+
+@pytest.fixture
+def compare(client, helper, fake_assets):
+    record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews", "beta": 0.3})
+    record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.5})
+    return Comparing(client, helper, WORDS, presets.recorded())
+
+
+def test_a_history_has_every_setting_and_what_it_was_turned_to():
+    config = resolve("ppo", "reviews", beta=0.7).model_dump()
+    turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
+    found = history(config, [evaluation(0, 0, 0), *turned])
+    assert found["beta"] == [[0, 0.7], [4, 0.3]]
+    assert found["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
+    assert found["seed"] == [[0, 0]]
+    assert set(found) == set(RunConfig.model_fields)
+
+
+def test_only_settings_that_differ_are_listed():
+    ppo, other, dpo = (
+        resolve("ppo", "reviews", beta=0.7),
+        resolve("ppo", "reviews", beta=0.7, seed=3),
+        resolve("dpo", "reviews", beta=0.7),
+    )
+    first, seeded, direct = (history(config.model_dump(), []) for config in (ppo, other, dpo))
+    assert differences([first, first]) == []
+    assert differences([first]) == differences([]) == []
+    assert differences([first, seeded]) == [{"setting": "seed", "values": [[[0, 0]], [[0, 3]]]}]
+    by_name = {row["setting"]: row["values"] for row in differences([first, seeded, direct])}
+    assert by_name["method"] == [[[0, "ppo"]], [[0, "ppo"]], [[0, "dpo"]]]
+    assert by_name["reward_model"][2] == [[0, None]]
+    assert not {"task", "model", "beta"} & by_name.keys()
+    turned = history(ppo.model_dump(), [change(4, beta=0.3)])
+    (beta,) = differences([first, turned])
+    assert beta["values"] == [[[0, 0.7]], [[0, 0.7], [4, 0.3]]]
+
+
+def test_the_last_evaluation_counts_and_not_what_training_measures_after_it():
+    events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
+    assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
+    assert last_numbers([metrics(1, loss=3.0), change(1, beta=1.0)]) == {}
+    assert last_numbers([metrics(9, **{"eval/accuracy": 0.8})]) == {"eval/accuracy": 0.8}
+
+
+def test_the_best_of_each_number_is_marked():
+    numbers = [
+        {GOLD: 1.0, ABOVE: 1.5, KL: 0.9, EFFICIENCY: 0.8},
+        {GOLD: 2.0, ABOVE: 2.5, KL: 0.5},
+        {GOLD: 2.0, ABOVE: 2.5, KL: 0.6},
+    ]
+    rows = {row["number"]: row for row in ranked(numbers, one_reference=True)}
+    assert list(rows) == [GOLD, ABOVE, KL, EFFICIENCY]
+    assert rows[GOLD] == {"number": GOLD, "values": [1.0, 2.0, 2.0], "best": [1, 2]}
+    assert rows[KL]["best"] == [1], "a price: the smallest"
+    assert rows[EFFICIENCY] == {"number": EFFICIENCY, "values": [0.8, None, None], "best": []}
+    same = ranked([{GOLD: 1.0}, {GOLD: 1.0}], one_reference=True)
+    assert [row["best"] for row in same] == [[]]
+
+
+def test_what_is_counted_from_different_references_is_not_ranked():
+    numbers = [{GOLD: 1.0, ABOVE: 1.5, KL: 0.9}, {GOLD: 2.0, ABOVE: 0.1, KL: 0.5}]
+    best = [row["best"] for row in ranked(numbers, one_reference=False)]
+    assert best == [[1], [], []]
+
+
+def test_runs_that_failed_are_offered_too(compare):
+    dpo, ppo, *_ = compare.runs({"task": "reviews"})
+    assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
+    assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
+    for asked in ({"task": "capitals"}, {"task": ["<b>"]}, {"a": 1}, "reviews", None):
+        assert compare.runs(asked) == []
+
+
+def found(compare, sought):
+    return [run["run"] for run in compare.runs({"task": "reviews", "sought": sought})]
+
+
+def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(compare):
+    *own, ppo, dpo = compare.runs({"task": "reviews"})
+    assert len(own) == 2
+    assert ppo == {
+        "run": "recorded/healthy-ppo",
+        "method": "ppo",
+        "beta": 0.5,
+        "recorded": WORDS["presets"]["cards"]["healthy-ppo"]["name"],
+        "machine": MACHINE,
+    }
+    assert dpo["run"] == "recorded/noisy-raters"
+
+
+def test_any_run_is_found_by_method_beta_day_and_time(compare, client):
+    for second in range(20):
+        run = RunDirectory.create(
+            client.root / f"2026-02-03-0405{second:02d}-ppo-reviews",
+            resolve("ppo", "reviews", beta=0.25),
+        )
+        run.append({"kind": "status", "step": 7, "seconds": 2, "status": "stopped", "message": ""})
+        run.close()
+    assert PPO not in found(compare, ""), "twelve newer ones stand before it"
+    assert found(compare, "PPO 2026-01-02 03:04") == [PPO]
+    assert found(compare, "dpo") == [DPO, "recorded/noisy-raters"]
+    assert found(compare, "recorded 0.5") == ["recorded/healthy-ppo"]
+    assert found(compare, "healthy") == ["recorded/healthy-ppo"]
+    assert found(compare, "0.25 03:04") == found(compare, ["<b>"]) == []
+
+
+def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(compare):
+    asked = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
+    answer = compare.follow(asked)
+    recorded, own = answer["runs"]
+    assert recorded["points"][KL] == [[0, 0.0], [1, 0.5], [2, 1.0]]
+    assert (recorded["status"]["name"], recorded["model"]) == ("finished", False)
+    assert [sample["step"] for sample in recorded["samples"]] == [2]
+    assert own["points"][KL] == [[0, 0.0], [7, 0.8]]
+    kl = next(row for row in answer["numbers"] if row["number"] == KL)
+    assert kl["values"] == [1.0, 0.8]
+    beta = next(row for row in answer["settings"] if row["setting"] == "beta")
+    assert beta["values"][0] == [[0, 0.5]]
+    again = compare.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
+    assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
+    assert again["numbers"] and compare.follow([{"run": "recorded/nothing"}])["runs"] == []
+
+
+def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(compare, client):
+    found = compare.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
+    ppo, dpo = found["runs"]
+    assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
+    assert ppo["points"] == {GOLD: [[0, -0.5], [7, 1.5]], KL: [[0, 0.0], [7, 0.8]]} | {
+        GAIN: [[0, 0.0], [7, 0.5]]
+    }
+    assert [sample["step"] for sample in ppo["samples"]] == [7]
+    assert ppo["config"]["method"] == "ppo"
+    assert "method" in [row["setting"] for row in found["settings"]]
+    assert found["numbers"][1] == {"number": ABOVE, "values": [2.0, 2.0], "best": []}
+    again = compare.follow([{"run": PPO, "offset": ppo["offset"]}])
+    assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
+    assert again["numbers"][1]["values"] == [2.0], "the numbers stand, whatever the cursor"
+
+
+def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(compare, client):
+    run = RunDirectory(client.root / PPO)
+    run.append({"kind": "resume", "step": 0, "seconds": 3.0})
+    assert compare.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
+    run.append(evaluation(3, 0.0, 0.1))
+    run.close()
+    found = compare.follow([{"run": PPO, "offset": 0}])
+    assert found["numbers"][0]["values"] == [0.0]
+    assert found["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
+)
+def test_names_that_are_no_runs_here_are_passed_over(compare, asked):
+    assert compare.follow(asked) == {"runs": [], "settings": [], "numbers": []}
+
+
+@pytest.mark.parametrize("offset", [None, -1, "0", 1.5, {}])
+def test_a_bad_offset_reads_from_the_beginning(compare, offset):
+    (found,) = compare.follow([{"run": PPO, "offset": offset}])["runs"]
+    assert len(found["points"][GOLD]) == 2
+
+
+def test_no_more_runs_than_four_are_followed(compare):
+    assert len(compare.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
+
+
+def test_only_what_belongs_to_a_duel_reaches_the_helper(compare, helper):
+    asked = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
+    reply = compare.duel(asked | {"surprise": 1})
+    assert reply == {"answers": asked, "complaints": []}
+    helper.error = ConfigError("--models got []; it takes two to four models")
+    assert compare.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
+    helper.error = Unanswered("It was killed. Ask again.")
+    assert compare.duel({})["complaints"] == ["It was killed. Ask again."]
+
+
+def test_whatever_is_told_is_json(compare):
+    told = compare.follow([{"run": PPO, "offset": 0}])
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_every_setting_number_and_curve_has_its_words():
+    words = WORDS["compare"]
+    assert set(words["settings"]) == set(RunConfig.model_fields)
+    assert set(words["numbers"]) == set(comparing.NUMBERS)
+    assert set(words["shares"]) < set(comparing.NUMBERS)
+    assert set(words["curves"]) == set(comparing.CURVES) <= set(WORDS["charts"]["metrics"])

@@ -1,0 +1,70 @@
+"""Text stands out from what it is on by 4.5:1 (WCAG 2.2, level AA), in light and dark."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PLAYGROUND = Path(__file__).parents[2] / "playground"
+SHEETS = {
+    name: (PLAYGROUND / f"{name}.css").read_text(encoding="utf-8")
+    for name in ("style", "present", "compare")
+}
+TEXT = ("ink", "muted", "accent", "wrong", "policy", "gold", "proxy", "kl", "loss")
+TEXT += ("run-a", "run-b", "run-c", "run-d")
+DEEPEST = 0.75  # of a shaded token or chip is its tone, the rest the card (shading.js)
+
+
+def variables(sheet, selector):
+    """The colours that a rule sets."""
+    rule = re.search(rf"^{re.escape(selector)} {{(.*?)}}", SHEETS[sheet], re.DOTALL | re.MULTILINE)
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", rule[1]))
+
+
+LIGHT = variables("style", ":root") | variables("compare", ":root")
+DARK = LIGHT | variables("style", ".dark") | variables("compare", ".dark")
+LOOKS = {
+    "light": LIGHT,
+    "dark": DARK,
+    "projector": LIGHT | variables("present", "html[data-present]"),
+    "dark projector": DARK
+    | variables("present", "html[data-present] .dark .gradio-container .contain"),
+}
+
+
+def channels(colour):
+    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def luminance(colour):
+    """Relative luminance of an sRGB colour, 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_black_on_white_has_the_most_that_there_is():
+    assert contrast([0, 0, 0], [1, 1, 1]) == pytest.approx(21)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", TEXT)
+def test_coloured_text_can_be_read(look, name):
+    colours = LOOKS[look]
+    for surface in ("paper", "card"):
+        assert contrast(channels(colours[name]), channels(colours[surface])) >= 4.5
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("tone", ["positive", "negative"])
+def test_text_on_the_deepest_shade_can_be_read(look, tone):
+    colours = LOOKS[look]
+    both = zip(channels(colours[tone]), channels(colours["card"]), strict=True)
+    shade = [DEEPEST * ours + (1 - DEEPEST) * card for ours, card in both]
+    assert contrast(channels(colours["ink"]), shade) >= 4.5

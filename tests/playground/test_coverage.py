@@ -1,0 +1,80 @@
+"""What the server answers to the Lab's live card: the grid, trained on what is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from align_core.experiments import grid
+from playground import coverage, text
+
+WORDS = text.load("en")["lab"]["live"]
+ASKED = {"beta": 0.5, "seed": 0, "certain": False, "covered": None, "responses": 4}
+
+
+def test_it_answers_what_the_grid_finds():
+    answer = coverage.train(ASKED, WORDS)
+    expected = grid.train(grid.random_coverage(4, 0), 0.5, 0)
+    found = answer["outcome"]
+    assert answer["complaints"] == []
+    assert np.array_equal(found["covered"], expected.covered)
+    assert found["pairs"] == 8 * 6  # 4 responses of each of 8 prompts: 4 · 3 / 2 pairs
+    for name in coverage.MAPS:
+        assert np.array(found["maps"][name]) == pytest.approx(getattr(expected, name), abs=5e-5)
+    uncovered = (expected.dpo * ~expected.covered).sum(1).mean()
+    assert found["numbers"]["dpo"]["uncovered"] == pytest.approx(uncovered)
+
+
+def test_what_gains_most_is_of_those_that_no_pair_covers():
+    found = coverage.train(ASKED, WORDS)["outcome"]
+    before, after = (np.array(found["maps"][name]) for name in ("reference", "ppo"))
+    rises = np.where(found["covered"], -1.0, after - before)
+    most = found["rises"]["ppo"]
+    assert rises[most["prompt"] - 1, most["response"] - 1] == rises.max() > 0
+    assert most["after"] - most["before"] == pytest.approx(rises.max(), abs=1e-3)
+    everything = ASKED | {"responses": 8}
+    assert coverage.train(everything, WORDS)["outcome"]["rises"] == {"ppo": None, "dpo": None}
+
+
+def test_the_optimum_is_best_at_gold_less_the_price_of_kl_and_not_at_gold_alone():
+    """As its legend says: at β = 0.5 with certain raters DPO has more gold, and a worse trade."""
+    numbers = coverage.train(ASKED | {"certain": True, "responses": 8}, WORDS)["outcome"]["numbers"]
+    trade = {name: one["gold"] - 0.5 * one["kl"] for name, one in numbers.items()}
+    assert numbers["dpo"]["gold"] > numbers["optimum"]["gold"] + 0.1
+    assert numbers["dpo"]["kl"] > numbers["optimum"]["kl"] + 0.1
+    assert max(trade, key=trade.get) == "optimum"
+    assert "gold − β·KL" in WORDS["legend"]
+
+
+def test_without_a_pair_dpo_stays_where_it_is():
+    one_each = np.eye(8, dtype=bool).tolist()
+    found = coverage.train(ASKED | {"covered": one_each}, WORDS)["outcome"]
+    assert found["pairs"] == 0
+    assert found["maps"]["dpo"] == found["maps"]["reference"]
+
+
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        ({"beta": 0}, "β takes a number from 0.05 to 2.0; got 0"),
+        ({"beta": float("nan")}, "β takes a number from 0.05 to 2.0; got nan"),
+        ({"beta": True}, "β takes a number from 0.05 to 2.0; got True"),
+        ({"seed": 1.5}, "Seed takes a whole number from 0 to 999; got 1.5"),
+        ({"responses": 9}, "Covered responses takes a whole number from 0 to 8; got 9"),
+        ({"covered": [[True] * 8] * 7}, "Coverage takes 8 rows of 8 times true or false; got [["),
+        ({"covered": [[1] * 8] * 8}, "Coverage takes 8 rows of 8 times true or false; got [["),
+        ({"covered": "x" * 9999}, "Coverage takes 8 rows of 8 times true or false; got 'xxx"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(wrong, complaint):
+    answer = coverage.train(ASKED | wrong, WORDS)
+    assert answer["outcome"] is None
+    (line,) = answer["complaints"]
+    assert line.startswith(complaint) and len(line) < 120
+
+
+@pytest.mark.parametrize("asked", [None, "beta", [], 7, {}])
+def test_what_is_no_question_is_refused(asked):
+    answer = coverage.train(asked, WORDS)
+    assert answer["outcome"] is None
+    assert len(answer["complaints"]) == 4  # β, seed, raters, and how many are covered

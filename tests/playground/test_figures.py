@@ -1,0 +1,179 @@
+"""The Lab's cards: figures of results, recorded or not, and links to runs that show the same."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from align_core import experiments, presets
+from align_core.configs import resolve
+from align_core.experiments import frontier, overoptimisation, shift
+from playground import figures, links, text
+from playground.views import lab
+
+WORDS = text.load("en")["lab"]
+FEW = 1024  # pairs that reward-capitals-few has seen: align_core.assets.FEW, which imports torch
+
+
+def mean(value, half=0.1):
+    return {"mean": value, "ci95": half, "n": 3}
+
+
+def curve_of(panel, name):
+    return [curve for curve in panel["curves"] if curve["name"] == name]
+
+
+def test_the_recorded_coverage_is_drawn_from_its_numbers():
+    result = experiments.result("coverage")
+    certain, graded = figures.panels("coverage", result, WORDS["figures"])
+    (line,) = curve_of(graded, "DPO, β = 0.1")
+    one = experiments.load("coverage").setting(result, raters="graded", beta=0.1, responses=4)
+    place = line["x"].index(4)
+    assert line["y"][place] == one["dpo"]["rise"]["mean"]
+    assert line["half"][place] == one["dpo"]["rise"]["ci95"]
+    assert line["x"] == [2, 3, 4, 5, 6, 7]  # of 8 covered, none is uncovered
+    assert certain["title"] != graded["title"]
+
+
+def test_the_frontier_ends_where_the_picture_does():
+    result = {
+        "optimum": [[0.0, 1.0], [1.0, 2.0], [9.0, 3.0]],
+        "curves": {"ppo": [{"points": [[0.0, 1.0], [2.0, 1.5]]}, {"points": [[8.0, 0.0]]}]},
+        "win_rates": {"dpo": {"temperatures": [0.0, 1.0], "rates": [mean(0.9), mean(0.7, None)]}},
+    }
+    trade, wins = figures.panels("frontier", result, WORDS["figures"])
+    (limit,) = curve_of(trade, "exact limit")
+    (ppo,) = curve_of(trade, "PPO")
+    assert (limit["x"], limit["y"]) == ([0.0, 1.0], [1.0, 2.0])
+    assert (ppo["x"], ppo["y"]) == ([0.0, 2.0], [1.0, 1.5])
+    assert wins["curves"][0]["y"] == [0.9, 0.7]
+    assert wins["curves"][0]["half"] == [0.1, 0.0]  # a single seed has no interval
+
+
+def test_overoptimisation_has_gold_and_proxy_of_every_seed():
+    def row(method, pairs, layers, beta):
+        curves = [[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0 + seed]] for seed in range(2)]
+        fit = {"alpha": mean(2.0), "beta": mean(0.5), "error": mean(0.2)} if beta == 0 else None
+        named = {"method": method, "pairs": pairs, "layers": layers, "beta": beta}
+        return {**named, "curves": curves, "fit": fit}
+
+    rows = [row(m, p, 3, 0.0) for m in ("best-of-n", "ppo") for p in (300, 1000)]
+    rows += [row(m, 1000, 1, 0.0) for m in ("best-of-n", "ppo")] + [row("ppo", 300, 3, 0.1)]
+    found = figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
+    assert [panel["title"] for panel in found] == [
+        "best-of-n, by pairs (proxy dotted, fit dashed)",
+        "PPO, by pairs (proxy dotted, fit dashed)",
+        "best-of-n, by layers (proxy dotted, fit dashed)",
+        "PPO, by layers (proxy dotted, fit dashed)",
+        "PPO on 300 pairs, by β (proxy dotted, fit dashed)",
+    ]
+    by_pairs, by_beta = found[1], found[4]
+    assert [len(curve_of(by_pairs, name)) for name in ("300", "1,000")] == [2, 2]
+    assert [curve["quiet"] for curve in curve_of(by_pairs, "300")] == [False, True]
+    assert curve_of(by_pairs, "300, proxy")[1]["y"] == [0.0, 4.0]
+    assert {curve["name"] for curve in by_beta["curves"] if not curve["quiet"]} == {"0", "0.1"}
+    fit = "300, fit: α = 2.00 ± 0.10, β = 0.50 ± 0.10, error 0.20 ± 0.10 nats"
+    (bent,), (logged,) = curve_of(found[0], fit), curve_of(by_pairs, fit)
+    assert (bent["x"][-1], bent["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 1.0))
+    assert (logged["x"][-1], logged["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 0.0))
+    assert bent["dash"] == "dash" and bent["quiet"]
+    assert len([curve for curve in by_beta["curves"] if curve.get("dash") == "dash"]) == 1
+
+
+def test_shift_has_a_bar_for_every_method_and_source():
+    rows = [
+        {"source": source, "method": method, "gain": mean(0.5)}
+        for source in ("own", "pretrained")
+        for method in shift.METHODS
+    ]
+    rows += [{"source": "own", "method": "reward", "accuracy": mean(0.8)}]
+    (panel,) = figures.panels("shift", {"rows": rows}, WORDS["figures"])
+    assert len(panel["curves"]) == len(shift.METHODS)
+    assert panel["curves"][0]["x"] == [
+        WORDS["figures"]["sources"][s] for s in ("own", "pretrained")
+    ]
+
+
+def test_all_that_is_drawn_has_its_words():
+    names = WORDS["figures"]["names"]
+    assert names.keys() >= frontier.NAMES.keys() | shift.METHODS.keys() | {"best-of-n", "ppo"}
+    assert WORDS["figures"]["sources"].keys() == shift.NAMES.keys()
+    assert overoptimisation.LAYERS <= figures.SHADES >= len(overoptimisation.PAIRS)
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_a_card_claims_what_the_experiment_is_about(name):
+    told, experiment = WORDS["cards"][name], experiments.load(name)
+    assert told["title"].replace("’", "'") == experiment.TITLE
+    assert told["claim"].replace("’", "'") == experiment.CLAIM
+    assert experiment.PAPER.split(",")[0] in told["paper"]
+    assert WORDS["said"][name] == experiment.SENTENCES
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_what_was_measured_is_told_in_every_language(language):
+    words = text.load(language)["lab"]
+    measured = lab.card("coverage", words)["measured"]
+    assert len(measured["said"]) == 5
+    assert "0.14 ± 0.13" in measured["said"][1] and "0.80 ± 0.15" in measured["said"][1]
+    english = experiments.load("coverage").said(experiments.result("coverage"))
+    assert (measured["said"] == english[-5:]) == (language == "en")
+    assert [one["verdict"] for one in measured["judged"]] == ["holds", "fails"]
+    assert measured["judged"][0]["claim"] in english[0] or language != "en"
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_what_is_not_recorded_is_not_shown(name, monkeypatch, tmp_path):
+    monkeypatch.setattr(experiments, "recorded", lambda name: tmp_path / name)
+    assert lab.card(name, WORDS)["measured"] is None
+
+
+@pytest.mark.parametrize("name", sorted(lab.LIVE))
+def test_the_smaller_runs_are_settings_that_train_takes(name):
+    assert lab.LIVE[name].keys() == WORDS["cards"][name]["runs"].keys()
+    for settings in lab.LIVE[name].values():
+        read = links.read({field: str(value) for field, value in settings.items()})
+        assert settings.items() - {("reward_model", "few"), ("reward_model", "off")} <= read.items()
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("name", sorted(lab.LIVE))
+def test_the_smaller_runs_say_in_what_they_are_smaller(name, language):
+    words = text.load(language)
+    told = words["lab"]["cards"][name]["smaller"]
+    ppo, dpo = resolve("ppo", "reviews"), resolve("dpo", "reviews")
+    few = lab.LIVE["overoptimisation"]
+    numbers = {
+        "frontier": [ppo.steps, frontier.LENGTHS["ppo"][0], dpo.steps, dpo.preference_pairs],
+        "overoptimisation": [few["few"]["steps"], overoptimisation.ROLLOUTS, FEW]
+        + [few["few"]["beta"], few["leashed"]["beta"]]
+        + [min(overoptimisation.PAIRS), max(overoptimisation.PAIRS)],
+        "shift": [ppo.steps, shift.FULL["rollouts"], dpo.preference_pairs, shift.FULL["pairs"]]
+        + [ppo.beta, dpo.beta, dpo.steps],
+    }[name]
+    assert {f"{number:,g}" for number in numbers} <= set(re.findall(r"\d[\d.,]*(?<=\d)", told))
+    for settings in lab.LIVE[name].values():
+        if settings["task"] != experiments.TASK:
+            called = [
+                words["tasks"][task]["name"].lower()
+                for task in (settings["task"], experiments.TASK)
+            ]
+            assert called[0] in told and called[1].split()[-1] in told
+
+
+def test_the_smaller_runs_are_known_to_show_it():
+    """They are presets, whose recorded runs keep their promises."""
+    for settings, name in (
+        (lab.LIVE["frontier"]["ppo"], "healthy-ppo"),
+        (lab.LIVE["frontier"]["dpo"], "healthy-dpo"),
+        (lab.LIVE["overoptimisation"]["few"], "reward-hacking"),
+        (lab.LIVE["overoptimisation"]["leashed"], "hacking-mended"),
+        (lab.LIVE["shift"]["dpo"], "off-distribution-dpo"),
+        (lab.LIVE["shift"]["ppo"], "off-distribution-ppo"),
+    ):
+        read = links.read({field: str(value) for field, value in settings.items()})
+        known = presets.load(name).config.model_dump()
+        assert {k: v for k, v in read.items() if k != "eval_every"} == {
+            k: v for k, v in known.items() if k != "eval_every"
+        }

@@ -1,0 +1,188 @@
+"""Runs on votes: what they are given, what follows them, and what is told about them."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from align_core import exchange, feedback, raters
+from align_core.client import Client
+from align_core.configs import ConfigError
+from align_core.votes import TRAINED_ON
+from playground.harvest import HELD_OUT, Harvest
+from playground.line import Line, OneEach
+from playground.pairs import Pairs
+from playground.visitors import Visitors
+
+RNG = random.Random(0)
+PAIRS = [
+    {"prompt": f"Prompt {i}", "first": f" warm {i}", "second": f" cold {i}", "model": "sft-reviews"}
+    | {"first_reward": RNG.gauss(0, 2), "second_reward": RNG.gauss(0, 2)}
+    for i in range(40)
+]
+
+
+class GoldHelper:
+    """A reward model that scores as the gold reward does."""
+
+    def __init__(self):
+        self.asked = []
+
+    def scored(self, pairs, reward_model):
+        self.asked.append(reward_model)
+        return [
+            {**pair, "first_score": pair["first_reward"], "second_score": pair["second_reward"]}
+            for pair in pairs
+        ]
+
+
+@pytest.fixture
+def session(sessions):
+    session = sessions.create("one", "reviews")
+    session.add_pairs(PAIRS)
+    raters.fill(session, "task", votes=80, raters=2, active_share=0.0, seed=0)
+    return session
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def line(client):
+    return Line(client, Visitors(client), time_limit=100.0)
+
+
+@pytest.fixture
+def trained(client, line, tmp_path):
+    pairs = Pairs(GoldHelper())
+    return Harvest(client, line, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
+
+
+def wait_for(found, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def ended(client, run):
+    status = client.status(run)
+    return status and status["status"] == "finished"
+
+
+def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, sessions):
+    run = trained.train(session, "reward", simulated=0.0)
+    config = client.config(run)
+    rows = [json.loads(line) for line in Path(config["preferences"]).read_text().splitlines()]
+    to_train, held_out = feedback.held_out(session.votes(), HELD_OUT)
+    assert len(rows) == len(to_train) and len(to_train) + len(held_out) == 80
+    assert not {row["prompt"] for row in rows} & {vote["prompt"] for vote in held_out}
+    paced = exchange.settings("reward", "reviews", len(rows))
+    assert {name: config[name] for name in paced} == paced
+    assert config["model"] == "sft-reviews"
+
+    wait_for(lambda: ended(client, run))
+    told = trained.report(session)
+    (one,) = told["runs"]
+    assert (one["votes"], one["simulated"]) == (len(rows), 0)
+    assert one["judged"]["votes"] == len(held_out)
+    assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
+    assert told["gold_agreement"] == feedback.stats(session.votes())["gold_agreement"]
+    assert trained.report(session) == told and trained._helper.asked == [run]  # reckoned once
+    sessions.delete(session.name)
+    assert not Path(config["preferences"]).exists()
+    assert ended(client, run)
+
+
+def test_a_reward_model_of_the_votes_says_where_the_next_are_asked(client, trained, session):
+    assert session.scored_by() is None
+    dpo = trained.train(session, "dpo", simulated=0.0)
+    wait_for(lambda: ended(client, dpo) and not client.live())
+    run = trained.train(session, "reward", simulated=0.0)
+    wait_for(session.scored_by)
+    assert ended(client, run) and session.scored_by() == run
+    assert set(trained._pairs._helper.asked) == {run}
+    margins = {p["id"]: abs(p["first_reward"] - p["second_reward"]) for p in session.pairs()}
+    least_sure = sorted(margins, key=margins.get)[:4]  # a tenth of 40
+    asked = {session.ballot(session.join(), 1.0, random.Random(i)).pair for i in range(40)}
+    assert asked == set(least_sure)
+
+
+def test_a_run_on_votes_waits_for_its_turn_as_any_other(
+    client, line, trained, session, monkeypatch
+):
+    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 400})
+    ann, bob = (line.visitors.known(digit * 64) for digit in "ab")
+    first = trained.train(session, "reward", 0.0, ann)
+    assert line.visitors.owns(ann, first) and client.config(first)["time_limit"] == 100.0
+    assert trained.train(session, "dpo", 0.0, bob) is None
+    assert line.place(bob).number == 1
+    for visitor in (ann, bob):
+        with pytest.raises(OneEach):
+            trained.train(session, "dpo", 0.0, visitor)
+    files = [*(trained._folder / session.name).iterdir()]
+    assert len(files) == 2, "what was refused leaves no votes behind"
+    client.send(first, "stop")
+    wait_for(lambda: len(client.runs()) == 2)
+    (second,) = set(client.runs()) - {first}
+    wait_for(lambda: line.visitors.owns(bob, second))
+    assert {one["run"] for one in trained.report(session)["runs"]} == {first, second}
+
+
+def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeypatch):
+    made = []
+
+    def write_mixed(path, votes, task, simulated):
+        made.append(simulated)
+        path.write_text("")
+        return {"votes": 60, "simulated": simulated, "simulated_share": 0.75, "left_out": 0}
+
+    monkeypatch.setattr(exchange, "write_mixed", write_mixed)
+    trained.train(session, "dpo", simulated=0.75)
+    to_train, _ = feedback.held_out(session.votes(), HELD_OUT)
+    assert made == [3 * len(to_train)]  # three in four
+
+
+def test_ppo_follows_its_reward_model(client, line, trained, session):
+    ann = line.visitors.known("a" * 64)
+    first = trained.train(session, "reward_ppo", 0.0, ann)
+    assert client.config(first)["method"] == "reward"
+    model = client.root / first / "model"
+    model.mkdir()
+    kind = {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}
+    (model / "config.json").write_text(json.dumps(kind))
+    wait_for(lambda: len(client.runs()) == 2)
+    (second,) = set(client.runs()) - {first}
+    config = client.config(second)
+    assert config["method"] == "ppo" and config["reward_model"] == str(client.root / first)
+    wait_for(lambda: line.visitors.owns(ann, second))
+    client.send(second, "stop")
+    wait_for(lambda: client.current() is None)
+    told = {one["method"]: one for one in trained.report(session)["runs"]}
+    assert told.keys() == {"ppo", "reward"}
+    assert told["ppo"]["votes"] is None and len(told["ppo"]["texts"]) == 4
+
+
+def test_nothing_follows_a_run_that_was_stopped(client, trained, session, monkeypatch):
+    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 400})
+    run = trained.train(session, "reward_ppo", simulated=0.0)
+    wait_for(lambda: client.status(run))
+    client.send(run, "stop")
+    wait_for(lambda: client.current() is None)
+    time.sleep(0.3)
+    assert client.runs() == [run]
+
+
+def test_without_a_vote_that_prefers_a_text_there_is_nothing_to_train_on(trained, sessions):
+    empty = sessions.create("empty", "reviews")
+    with pytest.raises(ConfigError, match="rate some pairs first"):
+        trained.train(empty, "reward", simulated=0.0)
+    assert trained.report(empty) == {"runs": [], "gold_agreement": None, "against": []}

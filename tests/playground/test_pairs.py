@@ -1,0 +1,58 @@
+"""The pairs of a session: how many there are, and what reward models make of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core import feedback
+from align_core.asking import Unanswered
+from align_core.votes import Sessions
+from playground.harvest import HELD_OUT
+from playground.pairs import PAIRS, SCORED_AT_ONCE, Pairs
+from playground.views.rate import ENOUGH
+
+
+@pytest.mark.parametrize("task", ENOUGH)
+def test_one_rater_alone_can_reach_what_is_enough(task):
+    """With a quarter of the prompts held out, and a tie or "both bad" in five votes."""
+    pairs = Pairs(helper=None).of(task, f"sft-{task}")
+    to_train, _ = feedback.held_out(pairs, HELD_OUT)
+    assert len(pairs) == PAIRS[task]
+    assert 0.8 * len(to_train) >= ENOUGH[task][0]
+
+
+class Scorer:
+    """A reward model that likes what has more letters, until it is `lost`."""
+
+    lost = False
+
+    def scored(self, pairs, reward_model):
+        assert len(pairs) <= SCORED_AT_ONCE
+        if self.lost and pairs[0]["id"] > SCORED_AT_ONCE:
+            raise Unanswered("It was killed.")
+        lengths = [(len(pair["first"]), len(pair["second"])) for pair in pairs]
+        return [
+            {**pair, "first_score": first, "second_score": second}
+            for pair, (first, second) in zip(pairs, lengths, strict=True)
+        ]
+
+
+def test_pairs_have_the_scores_of_one_reward_model_or_of_none(tmp_path):
+    sessions, scorer = Sessions(tmp_path), Scorer()
+    session = sessions.create("one", "reviews")
+    pair = {"prompt": "p", "first": "long", "second": "s"}
+    session.add_pairs(pair for _ in range(SCORED_AT_ONCE + 1))
+    pairs = Pairs(scorer)
+    scorer.lost = True
+    pairs.score(session, "reward-reviews")
+    pairs._scoring.submit(int).result()  # it has been tried
+    assert session.scored_by() is None
+    assert {pair["first_score"] for pair in session.pairs()} == {None}
+    scorer.lost = False
+    pairs.score(session, "a-run")
+    pairs._scoring.submit(int).result()
+    assert session.scored_by() == "a-run"
+    assert {(p["first_score"], p["second_score"]) for p in session.pairs()} == {(4.0, 1.0)}
+    sessions.close()
+    pairs.score(session, "a-run")  # of a session that was deleted meanwhile
+    pairs._scoring.submit(int).result()

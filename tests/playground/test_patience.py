@@ -1,0 +1,79 @@
+"""Waiting for news: as soon as there is some, together, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from playground import patience
+from playground.patience import Patience
+
+
+class Log:
+    """A log of one length, which counts how often it is looked at."""
+
+    def __init__(self) -> None:
+        self.length = self.glances = 0
+
+    def grown(self, known: int) -> bool:
+        self.glances += 1
+        return self.length > known
+
+
+async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
+    """How many seconds waits for these lengths take, begun at once."""
+    waiting, began = Patience(log.grown), time.monotonic()
+
+    async def one(length: int) -> float:
+        await waiting.until_past(length)
+        return time.monotonic() - began
+
+    async def grow() -> None:
+        if grows_after is not None:
+            await asyncio.sleep(grows_after)
+            log.length += 1
+
+    *seconds, _ = await asyncio.gather(*map(one, known), grow())
+    return seconds
+
+
+def played(function, *args):
+    """What the coroutine gives, in a thread's own loop: Playwright keeps the main thread's busy."""
+    with start_blocking_portal() as portal:
+        return portal.call(function, *args)
+
+
+def test_what_is_known_to_be_old_is_answered_at_once():
+    log = Log()
+    log.length = 5
+    assert played(waits, log, [4, 3]) == pytest.approx([0, 0], abs=0.08)
+
+
+def test_many_wait_for_the_same_with_one_pair_of_eyes():
+    log = Log()
+    seconds = played(waits, log, [0] * 50, 0.25)
+    assert min(seconds) > 0.2
+    assert max(seconds) - min(seconds) < 0.1
+    assert log.glances == pytest.approx(0.3 / patience.GLANCE, abs=2)
+
+
+def test_nobody_waits_for_ever(monkeypatch):
+    monkeypatch.setattr(patience, "LONGEST", 0.3)
+    (seconds,) = played(waits, Log(), [0])
+    assert 0.3 <= seconds < 0.3 + 3 * patience.GLANCE
+
+
+def test_an_error_reaches_whoever_waits_and_no_later_one():
+    def fail(known):
+        raise OSError("the disk is gone")
+
+    async def twice():
+        waiting = Patience(fail)
+        for _ in range(2):
+            with pytest.raises(OSError, match="disk"):
+                await waiting.until_past(0)
+
+    played(twice)

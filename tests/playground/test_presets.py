@@ -1,0 +1,132 @@
+"""The presets on the page: cards, and recorded runs that are played as if they ran just now."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core.client import Client
+from align_core.configs import TASK_NAMES, resolve
+from align_core.presets import names
+from align_core.runs import RunDirectory
+from playground import text
+from playground.presets import FIRST, SPEED
+from playground.steering import REWARDS, SETTINGS, Steering
+from tests.playground.recordings import record
+
+WORDS = text.load("en")
+FIRST_SETTINGS = {"method": "ppo", "task": "reviews", "beta": 0.25, "seed": 3}
+
+
+@pytest.fixture
+def steering(tmp_path, fake_assets):
+    record(fake_assets, "healthy-ppo", FIRST_SETTINGS)
+    record(fake_assets, "other", {"method": "dpo", "task": "capitals"})
+    return Steering(Client(tmp_path / "runs"), WORDS)
+
+
+def follow(steering, *moments, run=None):
+    """What a page is told that asks at these moments, in seconds since the run was new to it."""
+    cursor, told = {"run": run}, []
+    for elapsed in moments:
+        told.append(steering.delta({**cursor, "elapsed": elapsed}))
+        cursor = {"run": told[-1]["run"], "offset": told[-1]["offset"]}
+    return told
+
+
+def points(delta):
+    return delta["points"].get("eval/kl", [])
+
+
+def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(steering):
+    task, method, _, _, beta, _, _, _, seed, *_ = steering.restore()
+    assert (task, method, beta["value"], seed["value"]) == ("reviews", "ppo", 0.25, 3)
+    first = steering.delta({"run": None, "offset": 0, "elapsed": 99.0})
+    assert first["run"] == FIRST
+    assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
+
+
+def test_it_begins_where_the_reference_was_measured_and_goes_four_times_as_fast(steering):
+    assert SPEED == 4
+    start, soon, later, end = follow(steering, 99.0, 0.99, 1.0, 2.2)
+    assert (points(start), start["status"]["name"]) == ([[0, 0.0]], "running")
+    assert points(soon) == []  # 2 + 4 · 0.99 < 6
+    assert points(later) == [[1, 0.5]]  # 2 + 4 · 1 = 6
+    assert (points(end), end["status"]["name"]) == ([[2, 1.0]], "finished")
+    assert (end["seconds"], end["config"], end["story"]["left"]) == (10.5, None, None)
+
+
+def test_a_page_that_was_asleep_misses_nothing(steering):
+    _, woken, after = follow(steering, 0, 60, 61)
+    assert points(woken) == [[1, 0.5], [2, 1.0]]
+    assert points(after) == []
+
+
+@pytest.mark.parametrize("offset", [None, -1, "x"])
+@pytest.mark.parametrize("elapsed", [None, "1", -5, 60])
+def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(steering, offset, elapsed):
+    delta = steering.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
+    assert delta["config"] is not None
+    assert points(delta) == [[0, 0.0]]
+
+
+@pytest.mark.parametrize("elapsed", [None, "1", -5])
+def test_a_time_that_makes_no_sense_brings_nothing_new(steering, elapsed):
+    assert points(follow(steering, 0, elapsed)[1]) == []
+
+
+@pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
+def test_a_run_that_there_is_not_is_the_first_one(steering, run):
+    assert steering.delta({"run": run, "offset": 0})["run"] == FIRST
+
+
+def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(steering):
+    live, task, method, *_ = steering.play("other")
+    assert (live["run"], task, method) == ("recorded/other", "capitals", "dpo")
+    (delta,) = follow(steering, 0, run=live["run"])
+    assert (delta["run"], points(delta)) == ("recorded/other", [[0, 0.0]])
+
+
+@pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
+def test_a_preset_that_there_is_not_changes_nothing(steering, preset):
+    live, task, method, *_ = steering.play(preset)
+    assert (task, method) == ("reviews", "ppo")
+    assert steering.delta({"run": live["run"]})["run"] == FIRST
+
+
+def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
+    client = steering._client
+    name = "2026-01-02-030405-dpo-capitals"
+    RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
+    assert steering.delta({"run": None})["run"] == name
+    assert steering.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
+    monkeypatch.setattr(client, "live", lambda: [name])
+    assert steering.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
+    assert steering.play("other")[1:3] == ["capitals", "dpo"]
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_every_reward_that_a_task_has_reaches_the_configuration(steering, monkeypatch, task):
+    client, sent = steering._client, {}
+    monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
+    monkeypatch.setattr(client, "send", lambda *command, **change: None)
+    choices = steering.choose(task, "ppo")[2 + SETTINGS.index("reward_model")]["choices"]
+    offered = [name for _, name in choices]
+    assert offered == ["proxy", "few" if task == "capitals" else "off", "gold"]
+    values = resolve("ppo", task).model_dump()
+    for name in offered:
+        sent.clear()
+        steering.start(
+            0.0, task, "ppo", *({**values, "reward_model": name}[one] for one in SETTINGS)
+        )
+        config = resolve(**sent)
+        assert config.reward_model == REWARDS.get(name, "reward-{task}").format(task=task)
+        restored = steering._settings(config.model_dump())[2 + SETTINGS.index("reward_model")]
+        assert restored["value"] == name
+
+
+def test_every_preset_has_its_card_and_every_card_its_preset():
+    cards = WORDS["presets"]["cards"]
+    assert set(cards) == set(names())
+    assert next(iter(cards)) == FIRST.removeprefix("recorded/")
+    for card in cards.values():
+        assert set(card) == {"name", "aim", "watch", "shows"}

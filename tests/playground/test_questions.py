@@ -1,0 +1,113 @@
+"""What the server answers to the Try it and Score it views, without a browser or a helper."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core.asking import Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError, resolve
+from align_core.runs import RunDirectory
+from playground import text
+from playground.questions import Questions
+
+WORDS = text.load("en")
+
+
+class Helper:
+    """Answers with what it was asked, or raises what it was given."""
+
+    error: Exception | None = None
+
+    def generate(self, **asked):
+        if self.error:
+            raise self.error
+        return [asked]
+
+    score = generate
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    return Client(tmp_path / "runs")
+
+
+@pytest.fixture
+def helper():
+    return Helper()
+
+
+@pytest.fixture
+def questions(client, helper):
+    return Questions(client, helper, WORDS)
+
+
+def recorded(client, name, status="finished", model=True):
+    method, task = name.split("-")[4:6]
+    run = RunDirectory.create(client.root / name, resolve(method, task))
+    run.append({"kind": "status", "step": 7, "seconds": 0.1, "status": status, "message": ""})
+    run.close()
+    if model:
+        run.model_path.mkdir()
+
+
+def test_runs_that_left_a_model_are_offered_newest_first(questions, client):
+    recorded(client, "2026-01-02-030405-ppo-reviews", "stopped")
+    recorded(client, "2026-01-02-030406-sft-reviews")
+    recorded(client, "2026-01-02-030407-dpo-capitals")
+    recorded(client, "2026-01-02-030408-dpo-reviews", "failed")
+    recorded(client, "2026-01-02-030409-dpo-reviews", model=False)
+    (client.root / "2026-01-02-030410-dpo-reviews").mkdir()
+    (client.root / "2026-01-02-030410-dpo-reviews" / "config.json").write_text("{}")
+    sft, ppo = questions.runs("reviews")
+    assert (sft["method"], sft["beta"]) == ("sft", None)
+    assert ppo == {
+        "run": "2026-01-02-030405-ppo-reviews",
+        "method": "ppo",
+        "beta": resolve("ppo", "reviews").beta,
+        "steps": 7,
+        "time": "2026-01-02T03:04:05",
+        "status": "stopped",
+        "model": True,
+    }
+    assert questions.runs(["<b>"]) == []
+
+
+def test_a_run_whose_name_tells_no_time_is_offered_like_any(questions, client):
+    recorded(client, "2026-99-99-999999-ppo-reviews")
+    (run,) = questions.runs("reviews")
+    assert (run["method"], run["time"]) == ("ppo", "2026-99-99T99:99:99")
+
+
+def test_no_more_than_twelve_are_offered(questions, client):
+    for second in range(14):
+        recorded(client, f"2026-01-02-0304{second:02d}-dpo-reviews")
+    offered = questions.runs("reviews")
+    assert len(offered) == 12
+    assert offered[0]["run"].startswith("2026-01-02-030413")
+
+
+def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
+    reply = questions.score({"prompt": "a", "model": 7, "surprise": 1})
+    (asked,) = reply["answers"]
+    assert asked == {
+        "task": None,
+        "model": 7,
+        "reference": None,
+        "prompt": "a",
+        "completions": None,
+    }
+    assert questions.generate("nonsense")["answers"][0]["prompt"] is None
+
+
+def test_bad_input_is_told_by_the_names_that_the_page_shows(questions, helper):
+    helper.error = ConfigError("--prompt got ' '; it takes a text", "-n got 17; it takes less")
+    assert questions.generate({}) == {
+        "answers": [],
+        "complaints": ["Your prompt got ' '; it takes a text", "Samples got 17; it takes less"],
+    }
+
+
+def test_a_helper_that_is_gone_is_told(questions, helper):
+    helper.error = Unanswered("It was killed. Ask again.")
+    assert questions.score({}) == {"answers": [], "complaints": ["It was killed. Ask again."]}

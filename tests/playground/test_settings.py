@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from align_core.configs import ConfigError
+from playground.settings import PUBLIC_LIMIT, Settings
+
+
+def test_a_machine_of_ones_own_has_no_limits():
+    found = Settings.read({})
+    assert (found.host, found.port, found.runs_at_once) == ("127.0.0.1", 7860, 1)
+    assert (found.time_limit, found.public, found.presenter_key) == (None, False, None)
+
+
+@pytest.mark.parametrize("name, value", [("SPACE_ID", "me/mine"), ("PLAYGROUND_PUBLIC", "1")])
+def test_a_public_machine_has_a_time_limit(name, value):
+    assert Settings.read({name: value}).time_limit == PUBLIC_LIMIT
+    assert Settings.read({name: value, "PLAYGROUND_TIME_LIMIT": "45"}).time_limit == 45
+    assert (Settings.read({name: value}).host == "0.0.0.0") == (name == "SPACE_ID")
+    assert Settings.read({name: value}).proxied == (name == "SPACE_ID")
+    host = {name: value, "SPACE_HOST": "who-what.hf.space"}
+    assert Settings.read(host).address == "https://who-what.hf.space"
+
+
+def test_what_the_environment_says():
+    found = Settings.read(
+        {
+            "PLAYGROUND_RUNS": "/x/runs",
+            "PLAYGROUND_RUNS_AT_ONCE": "3",
+            "PLAYGROUND_PRESENTER_KEY": "correct horse",
+            "GRADIO_SERVER_PORT": "80",
+            "PLAYGROUND_ADDRESS": "https://talk.example/",
+            "SPACE_HOST": "who-what.hf.space",
+        }
+    )
+    assert (found.address, found.proxied) == ("https://talk.example", False)
+    assert (found.runs, found.runs_at_once, found.port) == (Path("/x/runs"), 3, 80)
+    assert found.presenter_key == "correct horse"
+
+
+def test_every_variable_that_makes_no_sense_gets_its_line():
+    with pytest.raises(ConfigError) as error:
+        Settings.read(
+            {
+                "PLAYGROUND_PUBLIC": "maybe",
+                "PLAYGROUND_RUNS_AT_ONCE": "1.5",
+                "PLAYGROUND_TIME_LIMIT": "nan",
+                "PLAYGROUND_PRESENTER_KEY": "secret",
+                "GRADIO_SERVER_PORT": "x",
+            }
+        )
+    assert error.value.lines == [
+        "PLAYGROUND_PUBLIC got 'maybe'; it takes 1 or 0",
+        "PLAYGROUND_PRESENTER_KEY takes 12 characters or more",
+        "GRADIO_SERVER_PORT got 'x'; it takes a whole number from 1 to 65535",
+        "PLAYGROUND_RUNS_AT_ONCE got '1.5'; it takes a whole number from 1 to 64",
+        "PLAYGROUND_TIME_LIMIT got 'nan'; it takes seconds from 1 to 86400",
+    ]

@@ -1,0 +1,139 @@
+"""What the page says of the optimum, against the stored samples themselves."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from align_core import catalogue
+from align_core.configs import TASK_NAMES
+from align_core.optimum import ReferenceSamples
+from align_core.tasks import load_task
+from playground import targets
+
+
+@pytest.fixture(params=TASK_NAMES)
+def task(request):
+    return request.param
+
+
+def test_the_target_is_the_reweighted_mean(task):
+    rewards = ReferenceSamples.load(catalogue.reference_samples(task, "probe")).rewards
+    w = np.exp(rewards / 0.7)
+    w /= w.sum(-1, keepdims=True)
+    found = targets.of_task(task).at(0.7)
+    assert found["gain"] == pytest.approx((w * rewards).sum(-1).mean() - rewards.mean(), abs=1e-4)
+    kl = (w * np.log(w * rewards.shape[-1])).sum(-1).mean()
+    assert found["kl"] == pytest.approx(kl, abs=1e-4)
+    assert found["known"]
+
+
+def test_the_target_lies_on_the_frontier(task):
+    frontier = np.array(targets.of_task(task).frontier["curve"])
+    for beta in (0.5, 1, 4):
+        found = targets.of_task(task).at(beta)
+        limit = np.interp(found["kl"], frontier[:, 0], frontier[:, 1])
+        assert found["gain"] == pytest.approx(limit, abs=0.01)
+
+
+def test_the_whole_gain_is_that_at_a_kl_of_two(task):
+    found = targets.of_task(task).frontier
+    curve = np.array(found["curve"])
+    assert found["whole"] == pytest.approx(np.interp(2.0, curve[:, 0], curve[:, 1]), abs=0.001)
+
+
+def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
+    end, _ = targets.of_task(task).frontier["curve"][-1]
+    found = [targets.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
+    assert [one["known"] for one in found] == [one["kl"] <= end + 1e-6 for one in found]
+    assert found[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
+
+
+def test_best_of_n_stays_below_the_limit(task):
+    found = targets.of_task(task).frontier
+    curve = np.array(found["curve"])
+    for _, kl, gain in found["best_of"]:
+        if kl <= curve[-1, 0]:
+            assert gain <= np.interp(kl, curve[:, 0], curve[:, 1]) + 0.01
+
+
+def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives(task):
+    for texts in (
+        targets.of_task(task).frontier["texts"],
+        targets.of_task(task).at(0.3)["texts"],
+    ):
+        assert [text["prompt"] for text in texts] == load_task(task).prompts("probe")
+        rewards = load_task(task).reward(
+            [text["prompt"] for text in texts],
+            [text["text"] for text in texts],
+            ended=[True] * len(texts),
+        )
+        given = [text["gold_reward"] for text in texts]
+        # A sample that did not end is charged for it, and no longer shows that it did not.
+        same = [abs(a - b) < 1e-3 for a, b in zip(given, rewards, strict=True)]
+        assert sum(same) >= 0.95 * len(same)
+
+
+def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
+    stored = ReferenceSamples.load(catalogue.reference_samples(task, "probe"))
+    texts = targets.of_task(task).at(0.7)["texts"]
+    log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # of each prompt
+    earned = np.array([text["gold_reward"] for text in texts])
+    found = [text["log_ratio"] for text in texts]
+    assert found == pytest.approx(earned / 0.7 - log_z, abs=2e-4)
+
+
+def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
+    stored = ReferenceSamples.load(catalogue.reference_samples("reviews", "probe"))
+    w = np.exp((stored.rewards - stored.rewards.max(-1, keepdims=True)) / 0.1)
+    many = w.sum(-1) ** 2 / (w**2).sum(-1) >= 100
+    assert 0 < many.sum() < len(many)
+    told = ["log_ratio" in text for text in targets.of_task("reviews").at(0.1)["texts"]]
+    assert told == many.tolist()
+    assert not any("log_ratio" in text for text in targets.of_task("reviews").at(0)["texts"])
+
+
+def test_a_smaller_beta_never_says_what_earns_less(task):
+    betas = (20, 5, 1, 0.2, 0)
+    earned = [[t["gold_reward"] for t in targets.of_task(task).at(b)["texts"]] for b in betas]
+    assert (np.diff(earned, axis=0) >= 0).all()
+
+
+def test_without_a_leash_there_is_no_place_to_aim_at(task):
+    found = targets.of_task(task).at(0)
+    assert (found["kl"], found["gain"], found["known"]) == (None, None, False)
+
+
+@pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
+def test_an_unknown_task_is_the_first(named):
+    first, second = (targets.of_task(name) for name in TASK_NAMES)
+    assert targets.frontier(named) == first.frontier != second.frontier
+    assert targets.target({"task": named, "beta": 1}) == first.at(1.0)
+    assert targets.frontier("capitals") == second.frontier
+
+
+@pytest.mark.parametrize("beta", [None, "x", -1, math.nan, math.inf])
+def test_a_beta_that_makes_no_sense_is_the_largest_of_the_slider(beta):
+    assert targets.target({"task": "reviews", "beta": beta})["beta"] == 20
+
+
+def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
+    """`eval/gain` times the whole gain is its height in the picture."""
+    target = targets.of_task(task)
+    curve = np.array(target.frontier["curve"])
+    shares = []
+    for log in (catalogue.ASSETS / "presets").glob("*/events.jsonl"):
+        config = json.loads(log.with_name("config.json").read_text())
+        if config["task"] != task:
+            continue
+        for event in map(json.loads, log.read_text().splitlines()):
+            found = event.get("metrics", {})
+            if (found.get("eval/kl") or 0) > 0.25 and found.get("eval/frontier_efficiency"):
+                limit = np.interp(found["eval/kl"], curve[:, 0], curve[:, 1])
+                shown = found["eval/gain"] * target.frontier["whole"] / limit
+                shares.append(shown - found["eval/frontier_efficiency"])
+    assert len(shares) > 10
+    assert np.abs(shares).max() < 0.04

@@ -1,0 +1,164 @@
+"""Whose runs are whose, without a browser or a worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core.asking import Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError, resolve
+from align_core.runs import RunDirectory
+from playground import visitors as module
+from playground.sight import SeenModels, SeenRuns
+from playground.visitors import Visitors
+
+ANN, BOB = "a" * 64, "b" * 64  # tokens
+KEY = "correct horse battery"
+OLD, HERS = "2026-01-02-030405-dpo-reviews", "2026-01-02-030406-ppo-reviews"
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets, monkeypatch):
+    """Makes the folder of a run and no process."""
+    client = Client(tmp_path / "runs")
+
+    def start(method, task):
+        RunDirectory.create(client.root / HERS, resolve(method, task))
+        return HERS
+
+    monkeypatch.setattr(client, "start", start)
+    RunDirectory.create(client.root / OLD, resolve("dpo", "reviews"))
+    return client
+
+
+@pytest.fixture
+def visitors(client):
+    return Visitors(client, KEY)
+
+
+def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
+    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    visitors.start(ann, {"method": "ppo", "task": "reviews"})
+    for later in (visitors, Visitors(client)):  # also after a restart
+        assert later.runs(ann) == [HERS, OLD]
+        assert later.runs(bob) == later.runs(None) == [OLD]
+        assert later.steers(ann, HERS) and not later.steers(bob, HERS)
+        assert later.steers(bob, OLD) and not later.owns(bob, OLD)
+    kept = (client.root / HERS / "owner.json").read_text()
+    assert ANN not in kept and ann in kept
+
+
+def test_only_its_owner_shares_a_run_and_everyone_steers_it_then(client, visitors):
+    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    visitors.start(ann, {"method": "ppo", "task": "reviews"})
+    for visitor, run in ((bob, HERS), (bob, OLD), (ann, "../x"), (None, HERS)):
+        visitors.share(visitor, run, True)
+        assert visitors.runs(bob) == [OLD]
+    visitors.share(ann, HERS, True)
+    assert Visitors(client).runs(bob) == [HERS, OLD]
+    assert visitors.steers(bob, HERS) and visitors.steers(None, HERS)
+    assert (visitors.shared(ann, HERS), visitors.shared(bob, HERS)) == (True, None)
+    visitors.share(bob, HERS, False)
+    assert visitors.runs(bob) == [HERS, OLD], "it is not bob's to share"
+    visitors.share(ann, HERS, False)
+    assert visitors.runs(bob) == [OLD] and not visitors.steers(bob, HERS)
+
+
+@pytest.mark.parametrize("token", [None, "", 7, "A" * 64, "a" * 63, "a" * 64 + "\n", "../" * 20])
+def test_what_is_no_token_is_nobody(visitors, token):
+    assert visitors.known(token) is None
+
+
+def test_a_hash_is_no_token_for_its_owner(visitors):
+    ann = visitors.known(ANN)
+    assert visitors.known(ann) not in (ann, None)
+
+
+def test_a_spoilt_owner_file_makes_a_run_nobodys(client, visitors):
+    (client.root / OLD / "owner.json").write_text('{"visitor": ')
+    assert visitors.runs(visitors.known(BOB)) == []
+
+
+def test_the_key_makes_a_presenter_who_sees_and_steers_all(visitors):
+    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    visitors.start(ann, {"method": "ppo", "task": "reviews"})
+    assert not visitors.enter(bob, "correct horse", "here")
+    assert visitors.enter(bob, KEY, "here")
+    assert visitors.runs(bob) == [HERS, OLD] and visitors.steers(bob, HERS)
+    assert not visitors.presents(ann)
+
+
+def test_without_a_key_nobody_presents(client):
+    visitors = Visitors(client)
+    assert not any(visitors.enter("x", key, "here") for key in (None, "", KEY))
+    assert not Visitors(client, KEY).enter(None, KEY, "here")
+
+
+def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    bob = visitors.known(BOB)
+    for _ in range(module.WRONG_KEYS):
+        assert not visitors.enter(bob, "wrong", "there")
+    assert not visitors.enter(bob, KEY, "there"), "the right one does not count any more"
+    now += module.WITHIN
+    assert visitors.enter(bob, KEY, "there")
+    for _ in range(module.WRONG_KEYS):
+        visitors.enter(bob, "wrong", "there")
+    assert visitors.enter(bob, KEY, "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "key, public, address, may",
+    [
+        (None, False, "127.0.0.1", True),
+        (None, False, "::1", True),
+        (None, False, "10.0.0.9", False),
+        (None, True, "127.0.0.1", False),
+        (KEY, False, "127.0.0.1", False),
+    ],
+)
+def test_who_opens_the_room(client, key, public, address, may):
+    visitors = Visitors(client, key, public)
+    ann = visitors.known(ANN)
+    assert visitors.hosts(ann, address) is may
+    assert visitors.enter(ann, KEY, address) is (key is not None)
+    assert visitors.hosts(ann, "10.0.0.9") is (key is not None)
+
+
+class Helper:
+    def generate(self, **asked):
+        return [asked]
+
+    score = duel = generate
+
+
+def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
+    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    visitors.start(ann, {"method": "ppo", "task": "reviews"})
+    hers = SeenModels(Helper(), visitors, ann)
+    his = SeenModels(Helper(), visitors, bob)
+    asked = {"models": ["sft-reviews", HERS]}
+    assert hers.generate(**asked) == hers.duel(**asked) == [asked]
+    for ask in (his.generate, his.duel):
+        with pytest.raises(ConfigError, match=f"'{HERS}' is no run here"):
+            ask(**asked)
+    for field in ("model", "reference"):
+        with pytest.raises(ConfigError, match="is no run here"):
+            his.score(**{field: HERS})
+    assert his.score(model=OLD, models=7) == [{"model": OLD, "models": 7}]
+    assert SeenRuns(client, visitors, bob).runs() == [OLD]
+
+
+def test_nobody_takes_all_the_places_of_the_helper(visitors):
+    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    with (
+        visitors.asking(ann),
+        visitors.asking(ann),
+        visitors.asking(bob),
+        pytest.raises(Unanswered, match="still being answered"),
+        visitors.asking(ann),
+    ):
+        pass
+    with visitors.asking(ann):
+        pass

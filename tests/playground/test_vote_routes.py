@@ -1,0 +1,418 @@
+"""What a phone can ask of the room, and what it is refused: endpoints as a browser meets them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from align_core import exchange, feedback
+from align_core.client import Client
+from align_core.configs import resolve
+from align_core.runs import RunDirectory
+from playground import vote_routes
+from playground.harvest import HELD_OUT
+from playground.line import OneEach
+from playground.settings import Settings
+from playground.visitors import COOKIE, Visitors
+from playground.vote_routes import BYTES, VoteRoutes
+from playground.voting import Voting
+
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+PAIRS = [
+    {
+        **{"prompt": f"Prompt {i}", "first": f" {i} warm", "second": f" {i} cold"},
+        **{"first_reward": 1.0, "second_reward": -1.0},
+    }
+    for i in range(6)
+]
+KEY = "主讲人 & more"
+PRESENTER, OTHER = "a" * 64, "b" * 64  # tokens of two browsers
+RUN = "2026-01-02-030405-dpo-reviews"
+
+
+class Stored:
+    """Stands in for `playground.pairs.Pairs`: no model is asked."""
+
+    def of(self, task, model):
+        return PAIRS
+
+    def score(self, session, reward_model):
+        pairs = [
+            {**pair, "first_score": 0.0, "second_score": pair["id"]} for pair in session.pairs()
+        ]
+        session.set_scores(pairs, reward_model)
+
+
+class Trained:
+    """Stands in for `playground.harvest.Harvest`."""
+
+    def train(self, session, way, simulated, visitor):
+        if simulated:
+            raise OneEach
+        return f"{way} on {session.name}"
+
+    def report(self, session):
+        return {"runs": [session.name]}
+
+
+class Phone:
+    """One browser: its cookie, what it was told to name itself, and its answers."""
+
+    def __init__(self, client: TestClient, cookie: str = OTHER, **own: str) -> None:
+        self.client, self.own = client, own
+        self.browser = {"Cookie": f"{COOKIE}={cookie}"}
+        self.headers: dict[str, str] = {}
+
+    def ask(self, path, content=None, **headers):
+        body = content if isinstance(content, bytes) else json.dumps(content or {}).encode()
+        headers = self.browser | self.headers | headers
+        answer = self.client.post(f"/vote/{path}", content=body, headers=headers)
+        if answer.status_code == 200 and "token" in answer.json():
+            told = answer.json()
+            self.headers = {"X-Session": told["session"], "X-Rater": told["token"]}
+        return answer
+
+    def join(self):
+        return self.ask("join", self.own).json()
+
+    def cast(self, pair, choice="left"):
+        return self.ask("cast", {"pair": pair, "choice": choice})
+
+    def tally(self):
+        return self.ask("tally")
+
+    def room(self, action):
+        return self.ask("room", {"action": action})
+
+
+def serve(sessions, key=KEY, environment=(), **chances):
+    """The routes as after a start of the server; PRESENTER has come with the key."""
+    visitors = Visitors(Client(sessions.root / "runs"), key)
+    visitors.enter(visitors.known(PRESENTER), key, "10.0.0.1")
+    voting = Voting(sessions, Stored(), **chances)
+    routes = VoteRoutes(voting, Trained(), visitors, Settings.read(dict(environment)))
+    return TestClient(Starlette(routes=routes.routes()))
+
+
+@pytest.fixture
+def client(sessions, monkeypatch):
+    monkeypatch.setattr(vote_routes, "OF_A_RATER", (1000.0, 1000))
+    return serve(sessions, seed=0)
+
+
+@pytest.fixture
+def presenter(client):
+    """Who has begun a session and opened it to the room."""
+    presenter = Phone(client, PRESENTER, task="reviews")
+    presenter.join()
+    assert presenter.room("open").json()["open"]
+    return presenter
+
+
+@pytest.fixture
+def phone(presenter):
+    return Phone(presenter.client)
+
+
+def test_a_phone_rates_every_pair_once(phone, presenter, sessions):
+    ballot, seen = phone.join(), []
+    while ballot["pair"]:
+        assert set(ballot["pair"]) == {"id", "prompt", "left", "right"}  # no reward, no score
+        seen.append(ballot["pair"]["prompt"])
+        ballot = phone.cast(ballot["pair"]["id"], ("left", "right", "tie", "bad")[len(seen) % 4])
+        ballot = ballot.json()
+    assert sorted(seen) == [pair["prompt"] for pair in PAIRS]
+    assert ballot == {"open": True, "rated": 6, "undo": True, "pair": None}
+    votes = sessions.open(presenter.headers["X-Session"]).votes()
+    told = presenter.tally().json()
+    assert len(votes) == told["votes"] == 6
+    to_train, held_out = feedback.held_out(votes, HELD_OUT)
+    for name, part in (("to_train", to_train), ("held_out", held_out)):
+        assert told[name] == len(exchange.preferences(part))
+    assert told["to_train"] + told["held_out"] == 3 and told["ties"] + told["both_bad"] == 3
+
+
+def test_undo_brings_the_pair_back_and_skip_lays_it_aside(phone, presenter):
+    first = phone.join()["pair"]
+    second = phone.cast(first["id"]).json()["pair"]
+    assert second["id"] != first["id"]
+    ballot = phone.ask("undo").json()
+    assert ballot == {"open": True, "rated": 0, "undo": False, "pair": first}
+    assert presenter.tally().json()["votes"] == 0
+    assert phone.ask("undo").status_code == 409
+    seen = {first["id"]}
+    for _ in PAIRS[1:]:
+        ballot = phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()
+        seen.add(ballot["pair"]["id"])
+    assert len(seen) == len(PAIRS) and ballot["rated"] == 0
+    assert phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()["pair"]  # one comes back
+
+
+def test_a_reload_changes_nothing_about_who_one_is_and_what_is_out(phone):
+    before = phone.join()
+    assert phone.join() == before
+    assert phone.ask("pair").json()["pair"] == before["pair"]
+
+
+@pytest.mark.parametrize(
+    "path, content, status",
+    [
+        ("cast", b"{", 422),
+        ("cast", b"", 422),
+        ("cast", b"[1]", 422),
+        ("cast", {"pair": 1}, 422),
+        ("cast", {"pair": 1, "choice": "first"}, 422),
+        ("cast", {"pair": "1", "choice": "left"}, 422),
+        ("cast", {"pair": True, "choice": "left"}, 422),
+        ("cast", {"pair": 2**63, "choice": "left"}, 422),
+        ("cast", {"pair": 1, "choice": "left", "rater": "another"}, 422),
+        ("cast", {"pair": 1, "choice": HOSTILE}, 422),
+        ("cast", {"pair": 4_000, "choice": "left"}, 409),
+        ("skip", {"pair": 4_000}, 409),
+        ("undo", {"pair": 1}, 422),
+        ("undo", {}, 409),
+        ("cast", b'{"pair": 1, "choice": "left"' + b" " * BYTES + b"}", 413),
+        ("join", {"task": "../../etc"}, 422),
+        ("room", {"action": "clear"}, 422),
+        ("delete", {}, 403),
+        ("delete", {"session": "another"}, 422),
+        ("room", {"action": "close"}, 403),
+    ],
+)
+def test_what_is_wrong_is_refused_and_changes_nothing(phone, presenter, path, content, status):
+    before = phone.join()
+    answer = phone.ask(path, content)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"why", "line"}
+    assert "\n" not in answer.json()["line"] and HOSTILE not in answer.text
+    assert phone.join() == before
+    assert presenter.tally().json()["votes"] == 0
+
+
+def test_a_vote_that_is_replayed_or_out_of_order_is_refused(phone, presenter):
+    first = phone.join()["pair"]["id"]
+    second = phone.cast(first).json()["pair"]["id"]
+    for pair in (first, (set(range(1, 7)) - {first, second}).pop()):
+        assert phone.cast(pair, "right").status_code == 409
+    told = presenter.tally().json()
+    assert told["votes"] == 1
+    assert phone.ask("pair").json()["pair"]["id"] == second
+
+
+@pytest.mark.parametrize("token", ["", "guessed", "x" * 5000, "' OR 1=1 --", "%00"])
+def test_nobody_votes_under_a_token_that_was_not_issued(phone, presenter, token):
+    phone.join()
+    phone.headers["X-Rater"] = token
+    assert phone.cast(1).status_code == 401
+    assert phone.ask("tally").status_code == 403
+    phone.headers["X-Session"] = "../../secret"
+    assert phone.ask("pair").status_code == 401
+    assert presenter.tally().json()["votes"] == 0
+
+
+def test_a_token_of_one_session_opens_no_other(client, presenter):
+    other = Phone(client, task="capitals")
+    other.join()
+    other.headers["X-Session"] = presenter.headers["X-Session"]
+    assert other.ask("pair").status_code == 401
+
+
+def test_only_the_presenter_opens_closes_and_deletes(phone, presenter, sessions):
+    pair = phone.join()["pair"]["id"]
+    assert phone.room("close").status_code == 403
+    assert not phone.room("look").json()["hosts"]
+    phone.cast(pair)
+
+    assert not presenter.room("close").json()["open"]
+    ballot = phone.ask("pair").json()
+    assert not ballot["open"] and ballot["pair"] is None
+    for path, content in (("cast", {"pair": 2, "choice": "tie"}), ("undo", {})):
+        assert phone.ask(path, content).status_code == 403
+    assert presenter.tally().json()["votes"] == 1
+
+    presenter.room("open")
+    before = presenter.headers["X-Session"]
+    assert presenter.ask("delete").json() == {}
+    assert list(sessions.root.glob(f"{before}*")) == []
+    for one in (phone, presenter):
+        assert one.ask("pair").status_code == 401  # who they were was deleted, too
+    assert phone.ask("join").json()["why"] == "closed"
+
+    assert presenter.join()["rated"] == 0
+    assert presenter.headers["X-Session"] != before
+    assert not presenter.room("look").json()["open"]
+    assert presenter.tally().json()["votes"] == 0
+    presenter.room("open")
+    assert phone.join()["rated"] == 0
+
+
+def test_the_tally_says_whose_reward_model_asks(client, sessions, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Stored, "score", lambda *_: None)
+        own = Phone(client, task="reviews")
+        session = sessions.open(own.join()["session"])
+    assert own.tally().json()["asks"] == "none"
+    for reward_model, asks in (("reward-reviews", "embedded"), (RUN, "votes")):
+        Stored().score(session, reward_model)
+        assert own.tally().json()["asks"] == asks
+
+
+def test_who_began_a_session_deletes_it_and_nobody_elses(client, sessions):
+    own, other = Phone(client, task="reviews"), Phone(client, task="reviews")
+    own.join(), other.join()
+    assert own.ask("delete").status_code == 200
+    assert sessions.names() == [other.headers["X-Session"]]
+    assert own.ask("delete").status_code == 401
+    assert other.ask("pair").json()["pair"]
+
+
+def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
+    phone, presenter, client
+):
+    own = Phone(client, task="capitals")
+    name = own.join()["session"]
+    asked = {"way": "dpo", "simulated": 0.0}
+    assert own.ask("train", asked).json() == {"run": f"dpo on {name}"}
+    assert own.ask("report").json() == {"runs": [name]}
+    assert own.ask("train", asked | {"simulated": 0.5}).json()["why"] == "one_each"
+    for wrong in ({"way": "sft"}, {"simulated": 1.0}, {"simulated": "much"}, {"steps": 9}):
+        assert own.ask("train", asked | wrong).status_code == 422
+
+    phone.join()
+    for path, content in (("train", asked), ("report", {}), ("tally", {})):
+        assert phone.ask(path, content).status_code == 403
+    phone.browser = presenter.browser
+    for path, content in (("train", asked), ("report", {}), ("tally", {})):
+        assert phone.ask(path, content).status_code == 200
+
+
+def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monkeypatch):
+    monkeypatch.setattr(vote_routes, "SIMULATED", 30)
+    own = Phone(phone.client, task="capitals")
+    own.join()
+    assert own.ask("simulate", {"crowd": "leftish"}).status_code == 200
+    assert own.tally().json()["votes"] == 30
+    assert own.ask("simulate", {"crowd": "leftish"}).status_code == 200
+    assert own.tally().json()["votes"] == 60
+    assert own.ask("simulate", {"crowd": "nobody"}).status_code == 422
+    phone.join()
+    assert phone.ask("simulate", {"crowd": "task"}).status_code == 403
+    assert presenter.tally().json()["votes"] == 0
+
+
+def test_nobody_has_texts_rated_of_a_run_that_they_do_not_see(client, sessions):
+    RunDirectory.create(sessions.root / "runs" / RUN, resolve("dpo", "reviews"))
+    hers = Visitors(Client(sessions.root / "runs")).known(PRESENTER)
+    owner = {"visitor": hers, "shared": False}
+    (sessions.root / "runs" / RUN / "owner.json").write_text(json.dumps(owner))
+    asked = {"task": "reviews", "model": RUN}
+    refused = Phone(client).ask("join", asked)
+    assert (refused.status_code, refused.json()["line"]) == (422, f"'{RUN}' is no run here")
+    assert Phone(client, PRESENTER).ask("join", asked).status_code == 200
+
+
+def test_a_run_on_votes_is_the_visitors_of_the_cookie(client, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-1]))
+    own = Phone(client, task="capitals")
+    own.join()
+    assert own.ask("train", {"way": "dpo", "simulated": 0.0}).json() == {"run": None}
+    assert seen == [hashlib.sha256(OTHER.encode()).hexdigest()]
+
+
+def test_without_a_room_a_phone_is_told_and_tries_again_when_one_opens(client):
+    phone = Phone(client)
+    answer = phone.ask("join")
+    assert (answer.status_code, answer.json()["why"]) == (403, "closed")
+    presenter = Phone(client, PRESENTER, task="reviews")
+    presenter.join()
+    presenter.room("open")
+    assert phone.join()["pair"]
+
+
+def test_phones_follow_the_presenter_to_another_session(phone, presenter):
+    pair = phone.join()["pair"]["id"]
+    other = Phone(presenter.client, PRESENTER, task="capitals")
+    other.join()
+    other.room("open")
+    assert phone.cast(pair).status_code == 403
+    assert phone.join()["pair"]
+    assert phone.headers["X-Session"] == other.headers["X-Session"]
+    assert not presenter.room("look").json()["open"]
+
+
+def test_without_a_key_the_presenter_sits_at_the_machine(sessions):
+    client = serve(sessions, key=None)
+    phone = Phone(client, task="reviews")
+    phone.join()
+    assert phone.room("open").status_code == 403  # TestClient comes from "testclient"
+    client._transport.client = ("127.0.0.1", 1)
+    assert phone.room("open").json()["open"]
+
+
+def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypatch):
+    monkeypatch.setattr(vote_routes, "SESSIONS", (0.1, 2))
+    client = serve(sessions)
+    made_up = {"X-Session": "a", "X-Rater": "b"}
+    asked = {"task": "reviews"}
+    told = [Phone(client).ask("join", asked, **made_up).status_code for _ in range(3)]
+    assert told == [200, 200, 429] and len(sessions.names()) == 2
+
+
+def test_after_a_restart_the_room_is_still_the_presenters(phone, presenter, sessions):
+    pair = phone.join()["pair"]["id"]
+    phone.cast(pair)
+    client = serve(sessions)
+    for one in (phone, presenter):
+        one.client = client
+    assert phone.ask("pair").json() == {"open": False, "rated": 0, "undo": False, "pair": None}
+    for path, content in (("delete", {}), ("tally", {}), ("report", {})):
+        assert phone.ask(path, content).status_code == 403
+    assert presenter.room("open").json()["open"]
+    assert phone.ask("pair").json()["pair"]["id"] != pair  # what was rated is not asked again
+    assert presenter.tally().json()["votes"] == 1
+
+
+def test_another_site_cannot_act_for_the_presenter(presenter, client):
+    """It can make their browser post, but with no header of its own."""
+    assert Phone(client, PRESENTER).room("close").status_code == 401
+    assert presenter.room("look").json()["open"]
+
+
+def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
+    client = serve(sessions, environment={"SPACE_ID": "who/what"})
+    monkeypatch.setattr(client, "headers", {"X-Forwarded-For": "1.1.1.1, 9.9.9.9"})
+    seen = []
+    monkeypatch.setattr(vote_routes.Limit, "wait", lambda self, key: seen.append(key) or 0.0)
+    Phone(client).ask("join")
+    assert set(seen) == {"9.9.9.9"}  # the first one is what the phone itself has claimed
+
+
+def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
+    monkeypatch.setattr(vote_routes, "OF_A_RATER", (1.0, 3))
+    monkeypatch.setattr(vote_routes, "JOINS", (1.0, 4))
+    client = serve(sessions)
+    phone, other = Phone(client, task="reviews"), Phone(client, task="reviews")
+    phone.join(), other.join()
+    answers = [phone.ask("pair") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert other.ask("pair").status_code == 200  # the limit is each rater's own
+    joins = [Phone(client).ask("join", {"task": "reviews"}).status_code for _ in range(3)]
+    assert joins == [200, 200, 429]  # and one address joins no more than so often
+
+
+def test_the_page_for_phones_is_light_whole_and_lets_no_other_script_run(client):
+    answer = client.get("/vote")
+    assert len(answer.content) < 50_000
+    assert not re.search(r"(src|href)=[\"'](?!data:)", answer.text)
+    assert "{words}" not in answer.text and "{ballot}" not in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
+    for unsafe in ("innerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert unsafe not in answer.text

@@ -1,0 +1,107 @@
+"""Limits and addresses of a room, and that many at once lose no vote."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from playground import addresses, limits, voting
+from playground.limits import Limit
+from playground.voting import Rater, Refused, Voting
+
+PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
+
+
+class Stored:
+    def of(self, task, model):
+        return PAIRS
+
+    def score(self, session, reward_model):
+        pass
+
+
+def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
+    now = [0.0]
+    limit = Limit(rate=2.0, burst=3, clock=lambda: now[0])
+    assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert limit.wait("b") == 0
+    now[0] = 0.25  # half a token
+    assert limit.wait("a") == 0.25
+    now[0] = 0.5
+    assert [limit.wait("a"), limit.wait("a")] == [0, 0.5]
+    now[0] = 100.0
+    assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    monkeypatch.setattr(limits, "KEPT", 2)
+    for key in "cde":
+        limit.wait(key)
+    assert len(limit._buckets) == 2
+
+
+@pytest.mark.parametrize(
+    "listens_on, address",
+    [
+        ("127.0.0.1", None),
+        ("localhost", None),
+        ("::1", None),
+        ("0.0.0.0", "http://10.1.2.3:7860"),
+        ("192.168.1.5", "http://192.168.1.5:7860"),
+        ("fe80::1", "http://[fe80::1]:7860"),
+    ],
+)
+def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
+    monkeypatch.setattr(addresses, "_on_the_network", lambda: "10.1.2.3")
+    assert addresses.for_phones(listens_on, 7860) == address
+
+
+def test_many_at_once_lose_no_vote(sessions):
+    room = Voting(sessions, Stored(), seed=0)
+    told = room.join(Rater("", ""), "reviews", "sft-reviews")
+    owner = Rater(told["session"], told["token"])
+    room.open(owner)
+
+    def rate(_):
+        told = room.join(Rater("", ""))
+        rater = Rater(told["session"], told["token"])
+        while told["pair"]:
+            told = room.cast(rater, told["pair"]["id"], "left")
+        return told["rated"]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(rate, range(24))) == [10] * 24
+    votes = room.session(owner).votes()
+    assert len(votes) == len({(vote["rater"], vote["pair"]) for vote in votes}) == 240
+
+
+def test_one_vote_sent_many_times_at_once_counts_once(sessions):
+    room = Voting(sessions, Stored(), seed=0)
+    told = room.join(Rater("", ""), "reviews", "sft-reviews")
+    rater = Rater(told["session"], told["token"])
+
+    def cast(_):
+        try:
+            room.cast(rater, told["pair"]["id"], "left")
+        except Refused as error:
+            return error.status
+        return 200
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(cast, range(8))) == [200] + [409] * 7
+    assert room.session(rater).tally()["votes"] == 1
+
+
+def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
+    monkeypatch.setattr(voting, "RATERS", 3)
+    monkeypatch.setattr(voting, "SESSIONS", 2)
+    room = Voting(sessions, Stored(), seed=0)
+    told = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
+    raters = [Rater(one["session"], one["token"]) for one in told]
+    room.cast(raters[0], told[0]["pair"]["id"], "left")
+    room.join(Rater("", ""), "capitals", "sft-capitals")  # in place of the one without a vote
+    with pytest.raises(Refused, match="join first"):
+        room.pair(raters[1])
+    room.open(raters[0])
+    for _ in range(2):
+        room.join(Rater("", ""))
+    with pytest.raises(Refused, match="no more can"):
+        room.join(Rater("", ""))

@@ -1,0 +1,278 @@
+"""The helper process that answers about models, on runs of toy models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from align_core import asking, models
+from align_core.asking import Helper, Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError, resolve
+from align_core.runs import RunDirectory
+from tests import toy
+
+ROOT = Path(__file__).parent.parent
+RUN, SCORER = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-reward-reviews"
+EMPTY = "2026-01-02-030407-dpo-reviews"
+ASKED = {"task": "reviews", "models": [RUN], "prompt": "the film was", "n": 3} | {
+    "temperature": 1.0,
+    "seed": 0,
+}
+SCORED = {"task": "reviews", "model": RUN, "reference": None, "prompt": "the film was"} | {
+    "completions": ["good.", "bad."]
+}
+HOSTILE = "<img src=x onerror=alert(1)> ${1+1} {{value}} \x00 ; rm -rf / 🙂 ﷽"
+
+
+@pytest.fixture
+def client(tmp_path):
+    """A client of three runs: PPO and a reward model of toy models, and one without a model."""
+    reward, reference = tmp_path / "reward", tmp_path / "reference"
+    models.save_model(toy.reward_model(), toy.tokenizer(), reward)
+    models.save_model(toy.policy(5), toy.tokenizer(), reference)
+    client = Client(tmp_path / "runs")
+    options = {"model": str(reference)}
+    for name, method, more, model in (
+        (RUN, "ppo", {"reward_model": str(reward)}, toy.policy(0)),
+        (SCORER, "reward", {}, toy.reward_model()),
+        (EMPTY, "dpo", {}, None),
+    ):
+        config = resolve(method, "reviews", **options, **more)
+        run = RunDirectory.create(client.root / name, config)
+        if model is not None:
+            models.save_model(model, toy.tokenizer(), run.model_path)
+    return client
+
+
+@pytest.fixture
+def helper(client):
+    helper = Helper(client)
+    yield helper
+    helper.close()
+
+
+def test_generate_brings_texts_rewards_and_tokens(helper):
+    (answer,) = helper.generate(**ASKED)
+    assert answer["model"] == RUN
+    assert len(answer["samples"]) == 3
+    for sample in answer["samples"]:
+        assert "".join(token["text"] for token in sample["tokens"]) == sample["completion"]
+        assert set(sample["tokens"][0]) == {"text", "logp", "ref_logp"}
+        assert isinstance(sample["gold_reward"], float)
+        assert isinstance(sample["proxy_reward"], float)
+        assert isinstance(sample["ended"], bool)
+    assert helper.generate(**ASKED) == [answer]
+    assert helper.generate(**ASKED | {"seed": 1}) != [answer]
+
+
+def test_score_holds_a_run_against_what_it_started_from(helper, tmp_path):
+    from align_core import reports
+
+    found = helper.score(**SCORED)
+    path, reference = str(tmp_path / "runs" / RUN), str(tmp_path / "reference")
+    assert found == reports.score(path, "reviews", "the film was", ["good.", "bad."], reference)
+    assert found[0]["logp"] != found[0]["ref_logp"]
+
+
+def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
+    (answer,) = helper.generate(**ASKED | {"models": ["sft-reviews"], "n": 2})
+    assert all("tokens" not in sample for sample in answer["samples"])
+    (scored,) = helper.score(
+        **SCORED
+        | {"model": "sft-reviews", "reference": "pretrained", "completions": ["was superb."]}
+    )
+    assert scored["gold_reward"] > 0
+    assert scored["logp"] != scored["ref_logp"]
+
+
+def test_a_duel_is_answered_by_the_helper(helper):
+    asked = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
+    found = helper.duel(**asked)
+    assert found["prompts"] == 64
+    (even, wins), (losses, _) = found["win_rates"]
+    assert (even, losses) == (0.5, 1 - wins)
+    assert found["ci95"][0][1] > 0
+
+
+def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
+    with pytest.raises(ConfigError) as error:
+        helper.duel(task="opera", models=[RUN], n=17, seed=-1)
+    assert [line.split(" ")[0] for line in error.value.lines] == [
+        "--task",
+        "--models",
+        "-n",
+        "--seed",
+    ]
+    for wrong in (EMPTY, SCORER, "../reference"):
+        with pytest.raises(ConfigError):
+            helper.duel(task="reviews", models=[RUN, wrong], n=1, seed=0)
+    assert helper.pid() is None
+
+
+def test_pairs_to_rate_are_drawn_and_scored(helper):
+    asked = {"task": "reviews", "model": "sft-reviews", "count": 3, "seed": 0}
+    pairs = helper.candidates(**asked)
+    assert [pair["model"] for pair in pairs] == ["sft-reviews"] * 3
+    assert all(pair["first"] != pair["second"] for pair in pairs)
+    assert helper.candidates(**asked) == pairs
+    scored = helper.scored(pairs, "reward-reviews")
+    assert [{**pair, "first_score": None, "second_score": None} for pair in scored] == [
+        {**pair, "first_score": None, "second_score": None} for pair in pairs
+    ]
+    (again,) = helper.score(
+        **SCORED
+        | {"model": "reward-reviews", "prompt": pairs[0]["prompt"]}
+        | {"completions": [pairs[0]["first"]]}
+    )
+    assert pairs[0]["first_ended"]
+    assert scored[0]["first_score"] == pytest.approx(again["proxy_reward"], abs=1e-5)
+    assert scored[0]["first_reward"] == pytest.approx(again["gold_reward"], abs=1e-9)
+
+
+def test_pairs_that_cannot_be_had_start_nothing(helper):
+    with pytest.raises(ConfigError) as error:
+        helper.candidates(task="opera", model="sft-reviews", count=1025, seed=-1)
+    assert [line.split(" ")[0] for line in error.value.lines] == ["--task", "--count", "--seed"]
+    with pytest.raises(ConfigError, match="a model that writes; this one scores"):
+        helper.candidates(task="reviews", model=SCORER, count=1, seed=0)
+    with pytest.raises(ConfigError, match="a model that scores; this one writes"):
+        helper.scored([], "sft-reviews")
+    assert helper.pid() is None
+
+
+def test_every_bad_option_gets_its_line(helper):
+    bad = {"task": "opera", "models": [], "prompt": " ", "n": 17, "temperature": 0, "seed": -1}
+    with pytest.raises(ConfigError) as error:
+        helper.generate(**bad)
+    lines = error.value.lines
+    options = ["--task", "--models", "--prompt", "-n", "--temperature", "--seed"]
+    assert [line.split(" ")[0] for line in lines] == options
+    assert lines[3] == "-n got 17; it takes a whole number of samples from 1 to 16"
+    for wrong in ({"prompt": None}, {"prompt": "\ud800"}, {"prompt": "x" * 2001}, {"n": True}):
+        with pytest.raises(ConfigError):
+            helper.generate(**ASKED | wrong)
+    with pytest.raises(ConfigError, match="--completions got"):
+        helper.score(**SCORED | {"completions": ["good."] * 9})
+    assert helper.pid() is None, "a question that is refused here starts nothing"
+
+
+@pytest.mark.parametrize("name", ["../reference", "/etc", ".", "", RUN + "/model", "gpt2", EMPTY])
+def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
+    for ask in (
+        lambda: helper.generate(**ASKED | {"models": [name]}),
+        lambda: helper.score(**SCORED | {"model": name}),
+        lambda: helper.score(**SCORED | {"reference": name}),
+    ):
+        with pytest.raises(ConfigError):
+            ask()
+    assert helper.pid() is None
+
+
+def test_a_reward_model_scores_and_does_not_write(helper):
+    with pytest.raises(ConfigError, match="a model that writes; this one scores"):
+        helper.generate(**ASKED | {"models": ["reward-reviews"]})
+    (found,) = helper.score(
+        **SCORED | {"model": "reward-reviews", "completions": ["superb."], "prompt": "The plot was"}
+    )
+    assert found["proxy_reward"] > 1
+    assert "logp" not in found
+
+
+def test_a_prompt_too_long_for_a_model_is_refused_by_the_helper_which_lives_on(helper):
+    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here"):
+        helper.generate(**ASKED | {"prompt": "good " * 40})
+    pid = helper.pid()
+    helper.generate(**ASKED)
+    assert helper.pid() == pid
+
+
+def test_hostile_text_is_text(helper):
+    found = helper.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
+        "completions": [HOSTILE], "reference": "pretrained"
+    })  # fmt: skip
+    assert "".join(token["text"] for token in found[0]["tokens"]) == " " + HOSTILE
+    helper.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
+
+
+def test_a_killed_helper_is_told_and_the_next_question_is_answered(helper):
+    before = helper.generate(**ASKED)
+    os.kill(helper.pid(), signal.SIGSTOP)  # so that the question is under way when it dies
+    threading.Timer(0.3, os.kill, [helper.pid(), signal.SIGKILL]).start()
+    with pytest.raises(Unanswered, match="was killed. Ask again"):
+        helper.generate(**ASKED)
+    assert helper.generate(**ASKED) == before
+
+
+def test_a_helper_that_hangs_is_ended_and_the_next_question_is_answered(helper, monkeypatch):
+    before = helper.generate(**ASKED)
+    pid = helper.pid()
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(asking, "ANSWER_WITHIN", 0.2)
+    with pytest.raises(Unanswered, match="No answer came within 0.2 seconds"):
+        helper.generate(**ASKED)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    monkeypatch.undo()
+    assert helper.generate(**ASKED) == before
+
+
+def test_a_helper_without_questions_leaves_and_another_is_started(helper, monkeypatch):
+    monkeypatch.setattr(asking, "IDLE", 0.3)
+    before = helper.generate(**ASKED)
+    end = time.monotonic() + 20
+    while helper.pid() is not None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert helper.generate(**ASKED) == before
+
+
+def test_more_questions_than_can_wait_are_sent_away(helper, monkeypatch):
+    monkeypatch.setattr(helper, "_places", threading.BoundedSemaphore(1))
+    helper._places.acquire()
+    with pytest.raises(Unanswered, match="Many are asking"):
+        helper.generate(**ASKED)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_the_helper_steps_back_for_a_run(helper):
+    own = os.nice(0)
+    helper.generate(**ASKED)
+    nice = Path(f"/proc/{helper.pid()}/stat").read_text().rsplit(")", 1)[1].split()[16]
+    assert int(nice) == min(own + 5, 19)
+
+
+PAGE = """
+import json, sys
+from align_core.asking import Helper
+from align_core.client import Client
+
+if __name__ == "__main__":
+    helper = Helper(Client(sys.argv[1]))
+    (answer,) = helper.generate(**json.loads(sys.argv[2]))
+    print(len(answer["samples"]), "torch" in sys.modules, helper.pid(), flush=True)
+"""
+
+
+def test_the_process_that_asks_holds_no_torch_and_leaves_no_helper(client, tmp_path):
+    script = tmp_path / "page.py"
+    script.write_text(PAGE)
+    said = subprocess.run(
+        [sys.executable, script, client.root, json.dumps(ASKED)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    samples, heavy, pid = said.stdout.split()
+    assert (samples, heavy) == ("3", "False")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)

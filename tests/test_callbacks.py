@@ -1,0 +1,262 @@
+"""What a run does between two steps, with a trainer that only counts them."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import TrainerControl, TrainerState, get_linear_schedule_with_warmup
+
+from align_core.callbacks import RunCallback
+from align_core.control import Control
+from align_core.sampling import Interrupted
+
+
+class Counter:
+    """A Trainer without a model: it makes steps of two optimiser updates and calls back."""
+
+    def __init__(self, steps: int = 10, eval_every: int = 5, deadline: float = math.inf) -> None:
+        self.state = TrainerState(max_steps=2 * steps)
+        self.accelerator = SimpleNamespace(num_processes=1)
+        self.beta = 0.5
+        self.optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        self.lr_scheduler = get_linear_schedule_with_warmup(self.optimizer, 4, 2 * steps)
+        self.control, self.flags = Control(), TrainerControl()
+        self.events: list[tuple] = []
+        self.callback = RunCallback(
+            self,
+            self.control,
+            lambda kind, step, **payload: self.events.append((kind, step, payload)),
+            self.evaluate,
+            updates_per_step=2,
+            eval_every=eval_every,
+            deadline=deadline,
+        )
+        self.callback.on_train_begin(None, self.state, self.flags)
+
+    def evaluate(self) -> dict:
+        if self.control.stopping:
+            raise Interrupted
+        return {"metrics": {"eval/kl": 0.0}}
+
+    def update(self) -> None:
+        self.optimizer.step()
+        self.lr_scheduler.step()
+        self.state.global_step += 1
+        self.flags.should_save = False
+        self.callback.on_step_end(None, self.state, self.flags)
+        if self.state.global_step % 2 == 0:
+            self.callback.on_log(None, self.state, self.flags, {"loss": 1.0, "epoch": 0.1})
+
+    def step(self) -> None:
+        for _ in range(2):
+            if not self.flags.should_training_stop:
+                self.update()
+
+    def put(self, command: str, after: float = 0.0, **settings: float) -> None:
+        content = {"command": command, **settings}
+        if not after:
+            self.control.put(content)
+        else:
+            threading.Timer(after, self.control.put, [content]).start()
+
+    def told(self) -> list[str | float]:
+        """The events in short: the status, what was measured, what was changed."""
+        return [
+            payload["status"]
+            if kind == "status"
+            else ("evaluation" if "eval/kl" in payload["metrics"] else "step")
+            if kind == "metrics"
+            else kind
+            for kind, _, payload in self.events
+        ]
+
+
+def seconds(call) -> float:
+    start = time.monotonic()
+    call()
+    return time.monotonic() - start
+
+
+def test_a_step_is_written_before_it_is_evaluated_and_the_run_obeys_after_that():
+    trainer = Counter(eval_every=1)
+    trainer.put("pause")
+    trainer.put("resume", after=0.05)
+    trainer.step()
+    assert trainer.told() == ["evaluation", "step", "evaluation", "paused", "running"]
+    assert [step for _, step, _ in trainer.events] == [0, 1, 1, 1, 1]
+
+
+def test_a_pause_is_measured_once_and_so_is_a_single_step():
+    trainer = Counter()
+    trainer.put("pause")
+    trainer.put("step", after=0.05)
+    trainer.step()
+    assert trainer.told()[1:] == ["step", "paused", "evaluation", "running"]
+    trainer.events.clear()
+    trainer.put("resume", after=0.05)
+    trainer.step()
+    assert trainer.told() == ["step", "evaluation", "paused", "running"]
+    trainer.events.clear()
+    trainer.step()
+    assert trainer.told() == ["step"]
+
+
+def test_two_presses_of_one_step_are_two_steps():
+    trainer = Counter()
+    trainer.put("pause")
+    trainer.put("step")
+    trainer.put("step")
+    trainer.step()
+    trainer.put("resume", after=0.05)
+    trainer.step()
+    assert trainer.told().count("running") == 2
+    assert not trainer.callback.measure(), "the second step is a single one: it was measured"
+
+
+def test_a_stop_in_the_middle_of_a_step_ends_it_there():
+    trainer = Counter()
+    trainer.put("stop", reason="enough")
+    trainer.step()
+    assert trainer.state.global_step == 1
+    assert trainer.callback.stop_reason == "enough"
+    assert trainer.told() == ["evaluation"]
+
+
+def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes():
+    trainer = Counter()
+    trainer.step()
+    trainer.put("stop")
+    trainer.step()
+    assert not trainer.control.stopping, "this one is obeyed"
+    trainer.put("stop")
+    assert not trainer.callback.measure()
+    assert trainer.control.obey_stop() == ""
+    assert trainer.callback.measure()
+    assert trainer.events[-1][:2] == ("metrics", 1), "of the last whole step"
+    assert not trainer.callback.measure()
+
+
+def test_what_trainer_sums_up_is_no_step():
+    trainer = Counter()
+    trainer.step()
+    before = trainer.told()
+    summary = {"train_loss": 0.5, "objective/kl": 0.1}
+    trainer.callback.on_log(None, trainer.state, trainer.flags, summary)
+    assert trainer.told() == before
+
+
+def test_checkpoints_are_made_where_it_was_evaluated_and_the_training_goes_on():
+    trainer, saved = Counter(steps=4, eval_every=3), []
+    for _ in range(4):
+        trainer.step()
+        saved.append(trainer.flags.should_save)
+    assert saved == [False, False, True, False]
+
+
+def test_the_time_of_a_step_is_its_own():
+    trainer = Counter()
+    trainer.put("pause")
+    trainer.put("resume", after=0.2)
+    trainer.step()
+    trainer.step()
+    measured = [payload.get("metrics", {}) for _, _, payload in trainer.events]
+    times = [metrics["timing/step"] for metrics in measured if "timing/step" in metrics]
+    assert len(times) == 2 and all(0 < spent < 0.1 for spent in times)
+
+
+# Settings that change while it runs
+
+
+def test_a_change_tells_what_was_and_what_is():
+    trainer = Counter()
+    trainer.put("set", beta=2.0, learning_rate=0.3, delay=0.0)
+    trainer.step()
+    assert trainer.events[-1] == (
+        "change",
+        1,
+        {
+            "settings": {"beta": 2.0, "learning_rate": 0.3},
+            "before": {"beta": 0.5, "learning_rate": 0.1},
+        },
+    )
+    assert trainer.beta == 2.0
+
+
+def test_what_is_so_already_is_no_change():
+    trainer = Counter()
+    trainer.put("set", beta=0.5, learning_rate=0.1)
+    trainer.step()
+    assert "change" not in trainer.told()
+    trainer.put("set", beta=0.5, learning_rate=0.3)
+    trainer.step()
+    content = {"settings": {"learning_rate": 0.3}, "before": {"learning_rate": 0.1}}
+    assert trainer.events[-1] == ("change", 2, content)
+
+
+@pytest.mark.parametrize("changed_at", [1, 6])
+def test_a_learning_rate_keeps_the_shape_of_its_schedule(changed_at):
+    """4 updates of warm-up, then down to 0 after 20: the update n + 1 has the factor of n."""
+    trainer = Counter()
+    for step in range(1, 10):
+        if step == changed_at:
+            trainer.put("set", learning_rate=0.3)
+        trainer.step()
+        n = 2 * step
+        factor = n / 4 if n < 4 else (20 - n) / 16
+        base = 0.3 if step >= changed_at else 0.1
+        assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(base * factor, rel=1e-12)
+
+
+# Slow motion
+
+
+def slow(delay: float, **settings) -> Counter:
+    trainer = Counter(**settings)
+    trainer.put("set", delay=delay)
+    return trainer
+
+
+def test_a_delay_lies_between_two_steps_and_is_no_change_of_the_run():
+    trainer = slow(0.2)
+    cpu = time.process_time()
+    assert 0.2 <= seconds(trainer.step) < 0.4
+    assert 0.2 <= seconds(trainer.step) < 0.4
+    assert time.process_time() - cpu < 0.1, "it waits, and does not look around"
+    assert trainer.told() == ["evaluation", "step", "step"]
+
+
+@pytest.mark.parametrize("command", ["stop", "pause"])
+def test_a_command_ends_the_delay(command):
+    trainer = slow(10)
+    trainer.put(command, after=0.1)
+    if command == "pause":
+        trainer.put("step", after=0.2)
+    assert seconds(trainer.step) < 1
+    assert trainer.flags.should_training_stop == (command == "stop")
+    assert ("paused" in trainer.told()) == (command == "pause")
+
+
+def test_another_delay_counts_from_the_step_and_other_settings_leave_it():
+    trainer = slow(10)
+    trainer.put("set", after=0.1, delay=0.3)
+    trainer.put("set", after=0.15, beta=1.0)
+    assert 0.3 <= seconds(trainer.step) < 0.6
+    assert trainer.told()[-1] == "change"
+
+
+def test_no_delay_follows_the_last_step():
+    assert seconds(slow(10, steps=1).step) < 1
+
+
+@pytest.mark.parametrize("command", [{"command": "set", "delay": 10}, {"command": "pause"}])
+def test_the_time_limit_ends_a_delay_and_a_pause(command):
+    trainer = Counter(deadline=time.monotonic() + 0.2)
+    trainer.control.put(command)
+    assert seconds(trainer.step) < 1
+    assert trainer.flags.should_training_stop
+    assert trainer.callback.stop_reason == "The time limit was reached."

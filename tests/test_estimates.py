@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+
+from align_core.estimates import Speed, speed, time_left, time_needed
+
+CONFIG = {"steps": 10, "eval_every": 4, "time_limit": None}
+
+
+def evaluated(step, at, took):
+    metrics = {"eval/kl": 0.1, "timing/evaluation": took}
+    return {"kind": "metrics", "step": step, "seconds": at, "metrics": metrics}
+
+
+def stepped(step, at, took):
+    metrics = {"loss": 0.5, "timing/step": took}
+    return {"kind": "metrics", "step": step, "seconds": at, "metrics": metrics}
+
+
+def status(step, at, name):
+    return {"kind": "status", "step": step, "seconds": at, "status": name, "message": ""}
+
+
+# A second to load, one to evaluate, half a second a step; then a pause of a minute, at which it
+# was evaluated too, and slow motion, 10 s before each step.
+LOG = [
+    status(0, 0.1, "running"),
+    evaluated(0, 2.0, took=1.0),
+    stepped(1, 2.6, took=0.6),
+    stepped(2, 3.1, took=0.5),
+    status(2, 3.1, "paused"),
+    evaluated(2, 4.2, took=1.1),
+    status(2, 63.1, "running"),
+    stepped(3, 63.5, took=0.4),
+    stepped(4, 74.0, took=0.5),
+    evaluated(4, 75.05, took=1.05),
+    stepped(5, 85.55, took=0.5),
+]
+
+
+def test_the_speed_is_of_steps_and_evaluations_apart_from_pauses_and_delays():
+    assert speed(LOG) == Speed(start=1.0, evaluation=1.05, step=0.5)
+
+
+def test_there_is_no_speed_before_the_first_step():
+    assert speed(LOG[:2]) is None
+    assert time_left(CONFIG, LOG[:2]) is None
+    assert time_left(CONFIG, []) is None
+
+
+def test_the_time_left():
+    # 5 steps, each after 10 s, as most of the newest three; evaluations after steps 8 and 10
+    assert time_left(CONFIG, LOG) == pytest.approx(5 * 10.5 + 2 * 1.05)
+
+
+def test_at_full_pace_nothing_passes_between_two_steps():
+    assert time_left(CONFIG, LOG[:4]) == pytest.approx(8 * 0.55 + 3 * 1.0)
+
+
+def test_a_single_step_does_not_show_the_pace_and_neither_does_one_after_a_pause():
+    assert time_left(CONFIG, LOG[:3]) is None
+    assert time_left(CONFIG, [*LOG[:3], *LOG[4:8]]) is None
+
+
+def test_a_pace_that_was_turned_counts_from_the_second_step_after():
+    """Slow motion of 2 s after 30 steps at full pace, each of half a second, and off again."""
+    log, at = [evaluated(0, 0.0, took=1.0)], 0.0
+    delays = [0.0] * 30 + [2.0] * 3 + [0.0] * 2
+    found = []
+    for step, delay in enumerate(delays, start=1):
+        at += delay + 0.5
+        log.append(stepped(step, at, took=0.5))
+        found.append(time_left(CONFIG | {"steps": 100, "eval_every": 200}, log))
+    paced = [None] + [0.0] * 30 + [2.0] * 3 + [0.0]
+    for step, (left, delay) in enumerate(zip(found, paced, strict=True), start=1):
+        assert left == (delay if delay is None else pytest.approx((100 - step) * (0.5 + delay) + 1))
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "to_come"), [(10, 4, 2), (8, 4, 1), (5, 5, 0), (6, 5, 1), (12, 3, 3)]
+)
+def test_one_evaluation_is_made_every_so_many_steps_and_one_at_the_end(steps, every, to_come):
+    config = CONFIG | {"steps": steps, "eval_every": every}
+    assert time_left(config, LOG) == pytest.approx((steps - 5) * 10.5 + to_come * 1.05)
+
+
+def test_the_newest_twenty_steps_count():
+    log = [*LOG[:2], *(stepped(i, i, took=9.0) for i in range(1, 31))]
+    log += [stepped(i, i, took=1.0) for i in range(31, 51)]
+    assert speed(log).step == 1.0
+
+
+def test_a_resumed_run_has_the_steps_to_make_again():
+    resume = {"kind": "resume", "step": 2, "seconds": 0.0}
+    assert time_left(CONFIG, [*LOG, resume]) == pytest.approx(8 * 0.55 + 3 * 1.05)
+
+
+@pytest.mark.parametrize("name", ["finished", "stopped", "failed"])
+def test_a_run_that_is_over_takes_no_time(name):
+    over = [*LOG, status(5, 86.0, name)]
+    assert time_left(CONFIG, over) == 0
+    assert time_left(CONFIG, [*over, evaluated(5, 87.0, took=1.0)]) == 0
+
+
+def test_the_time_limit_is_a_limit():
+    assert time_left(CONFIG | {"time_limit": 90.0}, LOG) == pytest.approx(90.0 - 85.55)
+    assert time_left(CONFIG | {"time_limit": 80.0}, LOG) == 0
+
+
+def test_the_time_that_a_run_will_need():
+    known = Speed(start=1.0, evaluation=2.0, step=0.5)
+    # evaluations before the first step and after steps 4, 8 and 10
+    assert time_needed(CONFIG, known) == 1.0 + 4 * 2.0 + 10 * 0.5
+    assert time_needed(CONFIG | {"time_limit": 6.0}, known) == 6.0
+    # slow motion passes between two steps, and before none and after none
+    assert time_needed(CONFIG, known, delay=2.0) == 1.0 + 4 * 2.0 + 10 * 0.5 + 9 * 2.0

@@ -1,0 +1,129 @@
+"""Votes become files that train takes, and come back."""
+
+from __future__ import annotations
+
+import json
+
+import datasets
+import pytest
+
+from align_core import exchange
+from align_core.configs import ConfigError, resolve
+from align_core.data import COLUMNS, ENDED, read_preferences
+
+PROMPT = "The plot of this thriller"
+PAIRS = [
+    {"prompt": PROMPT, "first": " was superb.", "second": " was dull.", "second_ended": False},
+    {"prompt": PROMPT, "first": " was “dull”. 🙂", "second": " was\nfine."},
+]
+
+
+@pytest.fixture
+def session(sessions):
+    session = sessions.create("talk", "reviews")
+    session.add_pairs(PAIRS)
+    a, b = session.join(), session.join()
+    session.record([(a, 1, "first", "second"), (a, 2, "tie", "first")])
+    session.record([(b, 1, "second", "first"), (b, 2, "bad", "first")])
+    return session
+
+
+def row(chosen: str, rejected: str, *ended: bool) -> dict:
+    names = "chosen", "rejected", "chosen_ended", "rejected_ended"
+    return {"prompt": PROMPT} | dict(zip(names, (chosen, rejected, *ended), strict=True))
+
+
+def test_decided_votes_are_rows_and_ties_as_is_asked(session):
+    decided = [
+        row(" was superb.", " was dull.", True, False),
+        row(" was dull.", " was superb.", False, True),
+    ]
+    both = [
+        row(" was “dull”. 🙂", " was\nfine.", True, True),
+        row(" was\nfine.", " was “dull”. 🙂", True, True),
+    ]
+    assert exchange.preferences(session.votes()) == decided
+    by_vote = exchange.preferences(session.votes(), ties="both")
+    assert by_vote == [decided[0], *both, decided[1]]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_file_goes_straight_into_preferences_and_datasets(session, tmp_path, suffix):
+    path = tmp_path / f"pairs.{suffix}"
+    rows = exchange.preferences(session.votes(), ties="both")
+    exchange.write(path, rows)
+    assert read_preferences(path) == rows
+    assert resolve("dpo", "reviews", preferences=str(path)).preferences == str(path)
+    kind = {"jsonl": "json"}.get(suffix, suffix)
+    cache = str(tmp_path / "cache")
+    loaded = datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=cache)
+    assert loaded.to_list() == rows
+    assert loaded.column_names == [*COLUMNS, *ENDED]
+
+
+def test_a_file_is_new_and_of_a_known_kind(tmp_path):
+    taken = tmp_path / "taken.jsonl"
+    taken.write_text("mine")
+    for path in (taken, tmp_path / "pairs.csv", tmp_path / "nowhere" / "pairs.jsonl"):
+        with pytest.raises(ConfigError, match="--output got .* a new file that ends in .jsonl"):
+            exchange.write(path, [row("a", "b", True, True)])
+    assert taken.read_text() == "mine"
+    with pytest.raises(ConfigError, match="no vote that prefers a text"):
+        exchange.write(tmp_path / "pairs.jsonl", [])
+    assert not (tmp_path / "pairs.jsonl").exists()
+
+
+def test_votes_come_back_as_they_left(session, sessions, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    rows = exchange.preferences(session.votes())
+    exchange.write(path, rows)
+    other = sessions.create("other", "reviews")
+    assert exchange.import_votes(other, exchange.read(path)) == 2
+    assert exchange.preferences(other.votes()) == rows
+    (pair,) = other.pairs()
+    assert (pair["first"], pair["second"]) == (" was dull.", " was superb.")  # by the alphabet
+    assert (pair["first_ended"], pair["second_ended"]) == (False, True)
+    assert pair["second_reward"] > 0 > pair["first_reward"]  # gold, of a warm and of a cut text
+    votes = other.votes()
+    assert {(vote["kind"], vote["left"]) for vote in votes} == {("imported", None)}
+    assert len({vote["rater"] for vote in votes}) == 2, "two votes on one pair are two raters'"
+
+
+def test_a_file_of_messages_is_refused(tmp_path):
+    path = tmp_path / "chat.jsonl"
+    says = [{"role": "user", "content": "a"}]
+    chat = {"prompt": says, "chosen": says, "rejected": [{"role": "user", "content": "b"}]}
+    path.write_text(json.dumps(chat))
+    with pytest.raises(ConfigError, match="FILE got .* it takes texts"):
+        exchange.read(path)
+    with pytest.raises(ConfigError, match="FILE got .*no such file"):
+        exchange.read(tmp_path / "nowhere.jsonl")
+
+
+def test_pairs_of_the_pool_come_without_their_label():
+    pairs = exchange.pool_pairs("reviews", 400, 0)
+    assert pairs == exchange.pool_pairs("reviews", 400, 0)
+    better = sum(pair["first_reward"] > pair["second_reward"] for pair in pairs)
+    assert better == pytest.approx(200, abs=40)  # 4 σ; the chosen is the better in 8 of 10
+    assert pairs[0]["model"] == "sft-reviews" and "ref_chosen_logps" not in pairs[0]
+
+
+def test_a_mixed_file_tells_its_shares(session, tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    counts = exchange.write_mixed(path, session.votes(), "reviews", 6, "noisy")
+    assert counts == {"votes": 2, "simulated": 6, "simulated_share": 0.75, "left_out": 2}
+    rows = read_preferences(path)
+    assert len(rows) == 8
+    assert sum(one["prompt"] == PROMPT for one in rows) == 2
+    again = tmp_path / "again.jsonl"
+    exchange.write_mixed(again, session.votes(), "reviews", 6, "noisy")
+    assert again.read_bytes() == path.read_bytes()
+    alone = exchange.write_mixed(tmp_path / "own.jsonl", session.votes(), "reviews", 0)
+    assert alone == {"votes": 2, "simulated": 0, "simulated_share": 0.0, "left_out": 2}
+
+
+def test_few_votes_are_seen_often_and_many_as_in_the_default_run():
+    assert exchange.settings("dpo", "reviews", 200) == {"steps": 100, "batch_size": 16}
+    assert exchange.settings("dpo", "reviews", 2000) == {"steps": 250, "batch_size": 16}
+    assert exchange.settings("dpo", "reviews", 1) == {"steps": 1, "batch_size": 16}
+    assert exchange.settings("reward", "reviews", 200) == {"steps": 13, "batch_size": 32}

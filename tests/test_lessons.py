@@ -1,0 +1,114 @@
+"""The recorded examples are what the embedded models and the trainers make of their texts."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from align_core import catalogue, lessons
+from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.objectives import masked_whiten
+from align_core.rewards import ProxyReward
+from align_core.tasks import TASKS, load_task
+
+SLACK = 1e-3  # between machines
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def lesson(name):
+    return json.loads(catalogue.lesson(name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(name):
+    return load_tokenizer(f"sft-{name}")
+
+
+def logps(model, tokenizer, prompt, texts):
+    ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
+    return lessons._logps(load_policy(model), tokenizer, prompt, ids)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 20.0])
+def test_whitening_at_any_beta(beta):
+    """A = e − βk of three tokens: e = 1, 2, 6 (mean 3) and k = 0.5, 0, 1 (mean 0.5)."""
+    earned, kl = torch.tensor([[1.0, 2.0], [6.0, 9.0]]), torch.tensor([[0.5, 0.0], [1.0, 9.0]])
+    mask = torch.tensor([[True, True], [True, False]])
+    found = lessons.whitening(earned, kl, mask)
+    assert found == {
+        "mean_earned": 3.0,
+        "mean_kl": 0.5,
+        "var_earned": pytest.approx((4 + 1 + 9) / 3),
+        "cov": pytest.approx((0.0 + 0.5 + 1.5) / 3),
+        "var_kl": pytest.approx((0.0 + 0.25 + 0.25) / 3),
+    }
+    mean = found["mean_earned"] - beta * found["mean_kl"]
+    variance = found["var_earned"] - 2 * beta * found["cov"] + beta**2 * found["var_kl"]
+    whitened = ((earned - beta * kl) - mean) / variance**0.5
+    expected = masked_whiten(earned - beta * kl, mask)
+    torch.testing.assert_close(whitened[mask], expected[mask])
+
+
+def test_the_demonstration(name, lesson, tokenizer):
+    shown = lesson["demonstration"]
+    text = "".join(token["text"] for token in shown["tokens"])
+    for model, column in (("pretrained", "before"), (f"sft-{name}", "logp")):
+        (found,) = logps(model, tokenizer, shown["prompt"], [text])
+        assert [token[column] for token in shown["tokens"]] == pytest.approx(found, abs=SLACK)
+
+
+def test_the_pair(name, lesson, tokenizer):
+    pair = lesson["pair"]
+    sides = [pair["chosen"], pair["rejected"]]
+    prompts, texts = [pair["prompt"]] * 2, [side["text"] for side in sides]
+    ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
+    proxy = ProxyReward(load_reward_model(f"reward-{name}"), tokenizer)
+    reference = map(sum, logps(f"sft-{name}", tokenizer, pair["prompt"], texts))
+    for column, found in {
+        "gold_reward": load_task(name).reward(prompts, texts),
+        "proxy_reward": proxy(prompts, texts, completion_ids=ids),
+        "ref_logp": list(reference),
+    }.items():
+        assert [side[column] for side in sides] == pytest.approx(found, abs=SLACK)
+    up, down = (side["logp"] - side["ref_logp"] for side in sides)
+    assert up > down + 0.5  # DPO has begun to do its work
+
+
+def test_the_token_of_ppo(name, lesson, tokenizer):
+    token = lesson["token"]
+    text = "".join(one["text"] for one in token["tokens"])
+    (reference,) = logps(f"sft-{name}", tokenizer, token["prompt"], [text])
+    assert [one["ref_logp"] for one in token["tokens"]] == pytest.approx(reference, abs=SLACK)
+    ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
+    proxy = ProxyReward(load_reward_model(f"reward-{name}"), tokenizer)
+    (score,) = proxy([token["prompt"]], [text], completion_ids=ids)
+    assert token["score"] == pytest.approx(score, abs=SLACK)
+
+    here = token["tokens"][token["place"]]
+    assert math.exp(here["new_logp"] - here["logp"]) > 1 + token["clip"]
+    # The advantage that the trainer estimated and whitened, from the parts that are stored.
+    beta, parts = token["beta"], token["whitening"]
+    kl = sum(one["logp"] - one["ref_logp"] for one in token["tokens"][token["place"] :])
+    mean = parts["mean_earned"] - beta * parts["mean_kl"]
+    variance = parts["var_earned"] - 2 * beta * parts["cov"] + beta**2 * parts["var_kl"]
+    advantage = (token["score"] - beta * kl - token["value"] - mean) / variance**0.5
+    assert token["advantage"] == pytest.approx(advantage, abs=1e-4)
+
+
+def test_the_texts_of_the_optimum(name, lesson, tokenizer):
+    optimum = lesson["optimum"]
+    assert sum(count for _, count in optimum["rewards"]) == optimum["samples"]
+    texts = [text["text"] for text in optimum["texts"]]
+    golds = load_task(name).reward([optimum["prompt"]] * len(texts), texts)
+    assert [text["gold_reward"] for text in optimum["texts"]] == pytest.approx(golds, abs=1e-4)
+    found = map(sum, logps(f"sft-{name}", tokenizer, optimum["prompt"], texts))
+    shown = [text["ref_logp"] for text in optimum["texts"]]
+    assert shown == pytest.approx(list(found), abs=SLACK)

@@ -1,0 +1,175 @@
+"""python -m align_core preferences: its exit codes, its lines, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from align_core import cli, preferences_cli
+from align_core.data import read_preferences
+from align_core.raters import CROWDS
+from align_core.votes import Sessions
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """`run(*arguments) -> (exit code, standard output, standard error)` in a folder of its own."""
+    monkeypatch.setenv("PLAYGROUND_SESSIONS", str(tmp_path / "sessions"))
+
+    def run(*arguments):
+        code = cli.main(["preferences", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+def refused(run, *arguments) -> list[str]:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    return err.splitlines()
+
+
+def test_votes_of_every_crowd_go_into_a_session_and_out_again(run, tmp_path):
+    for crowd in CROWDS:
+        code, out, _ = run(
+            *("simulate", "--task", "reviews", "--votes", 20, "--rater", crowd),
+            *("--session", "talk", "--json"),
+        )
+        assert (code, json.loads(out)) == (0, {"votes": 20, "session": "talk"})
+    code, out, _ = run("stats", "--session", "talk", "--json")
+    found = json.loads(out)
+    assert found["kinds"] == dict.fromkeys(CROWDS, 20)
+    assert (found["task"], found["votes"]) == ("reviews", 120)
+    file = tmp_path / "pairs.jsonl"
+    code, out, _ = run("export", "--session", "talk", "--output", file, "--json")
+    told = json.loads(out)
+    decided = 120 - found["ties"] - found["both_bad"]
+    assert (told["votes"], told["rows"], told["held_out"]) == (120, decided, 0)
+    assert len(read_preferences(file)) == decided < 120
+    code, out, _ = run("import", file, "--session", "other", "--task", "reviews")
+    assert (code, out) == (0, f"votes {decided}, session other\n")
+
+
+def test_votes_straight_into_a_file(run, tmp_path):
+    file = tmp_path / "pairs.parquet"
+    simulate = "simulate", "--task", "capitals", "--votes", 30, "--raters", 1, "--seed", 3
+    code, out, _ = run(*simulate, "--output", file)
+    assert (code, out) == (0, f"votes 30, rows 30, file {file}\n")
+    assert len({str(row) for row in read_preferences(file)}) == 30, "one rater, 30 pairs"
+    assert not (tmp_path / "sessions").exists()
+    run(*simulate, "--output", tmp_path / "again.parquet")
+    assert read_preferences(tmp_path / "again.parquet") == read_preferences(file)
+
+
+def test_held_out_prompts_are_in_no_file(run, tmp_path):
+    run("simulate", "--task", "reviews", "--votes", 100, "--session", "talk")
+    file = tmp_path / "pairs.jsonl"
+    _, out, _ = run("export", "--session", "talk", "--output", file, "--hold-out", 0.3, "--json")
+    told = json.loads(out)
+    assert told["votes"] + told["held_out"] == 100
+    assert 10 < told["held_out"] < 50
+
+
+def test_stats_in_words(run, monkeypatch):
+    run("simulate", "--task", "reviews", "--votes", 40, "--pairs", 10, "--session", "talk")
+
+    class Reports:
+        @staticmethod
+        def scored(pairs, reward_model):
+            return [{**p, "first_score": p["first_reward"], "second_score": 0.0} for p in pairs]
+
+    monkeypatch.setattr(preferences_cli, "_reports", lambda: Reports)
+    code, out, _ = run("stats", "--session", "talk", "--reward-model", "reward-reviews")
+    assert code == 0
+    assert re.search(r"^kinds +40 task$", out, re.MULTILINE)
+    for title in ("agreement", "left_share", "The reward model", "log_loss", "Most disputed"):
+        assert title in out
+
+
+def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
+    asked = []
+
+    class Reports:
+        @staticmethod
+        def scored(pairs, reward_model):
+            asked.append(reward_model)
+            return [
+                {**pair, "first_score": 0.1 * row, "second_score": 0.0}
+                for row, pair in enumerate(pairs)
+            ]
+
+        @staticmethod
+        def candidates(task, model, count, seed):
+            asked.append(model)
+            texts = {"first": "a", "second": "b", "first_reward": 0.0, "second_reward": 0.0}
+            ends = {"first_ended": True, "second_ended": True}
+            return [{"model": model, "prompt": str(row), **texts, **ends} for row in range(count)]
+
+    monkeypatch.setattr(preferences_cli, "_reports", lambda: Reports)
+    simulate = "simulate", "--votes", 5, "--session", "talk", "--active-share", 1
+    first = *simulate, "--task", "reviews", "--pairs", 50, "--model", "pretrained"
+    assert run(*first)[0] == 0
+    assert run(*simulate, "--reward-model", "reward-capitals")[0] == 0
+    assert asked == ["pretrained", "reward-reviews", "reward-capitals"]
+    sessions = Sessions(tmp_path / "sessions")
+    votes = sessions.open("talk").votes()
+    sessions.close()
+    assert len(votes) == 10
+    assert max(abs(vote["first_score"]) for vote in votes) < 1.0  # 0.1 × the least sure tenth
+
+
+def test_every_bad_option_gets_its_line_and_nothing_is_written(run, tmp_path):
+    bad = {
+        "--votes": 0, "--rater": "cat", "--raters": 1001, "--pairs": "many", "--active-share": 2,
+        "--seed": -1, "--task": "opera", "--session": "../talk", "--model": "reward-reviews",
+        "--reward-model": "sft-reviews", "--colour": "red",
+    }  # fmt: skip
+    lines = refused(run, "simulate", *(word for pair in bad.items() for word in pair))
+    named = [line.split(" ")[0].rstrip(":") for line in lines]
+    assert sorted(named) == sorted(bad)
+    assert not (tmp_path / "sessions").exists()
+
+
+def test_a_command_in_need_says_what_it_takes(run, tmp_path):
+    assert refused(run)[0] == "ACTION got nothing; it takes one of these:"
+    assert refused(run, "simulate", "--task", "reviews", "--votes", 1) == [
+        "--session, --output: it takes one of the two, where the votes go"
+    ]
+    lines = refused(run, "export", "--ties", "maybe", "--hold-out", 1)
+    assert [line.split(" ")[0] for line in lines] == [
+        "--session", "--ties", "--hold-out", "--output",
+    ]  # fmt: skip
+    lines = refused(run, "import", tmp_path / "nowhere.jsonl", "--session", "talk")
+    assert [line.split(" ")[0] for line in lines] == ["--task", "FILE"]
+    lines = refused(run, "stats", "--session", "talk", "--reward-model", "sft-reviews")
+    assert lines[0] == "--session got 'talk'; it takes a session; none is here"
+    assert "this is a language model" in lines[1]
+
+
+def test_a_session_is_deleted_and_nothing_else(run, tmp_path):
+    for name in ("talk", "other"):
+        run("simulate", "--task", "reviews", "--votes", 5, "--session", name)
+    (tmp_path / "sessions" / "talk.room").touch()
+    assert refused(run, "delete", "--session", "talk", "--colour", "red")[0].startswith("--colour")
+    code, out, _ = run("delete", "--session", "talk")
+    assert (code, out) == (0, "session talk, votes 5, deleted talk.room talk.db\n")
+    assert [path.name for path in (tmp_path / "sessions").iterdir()] == ["other.db"]
+    told = "--session got 'talk'; it takes the name of a session here: other"
+    assert refused(run, "delete", "--session", "talk") == [told]
+    assert refused(run, "delete")[0].startswith("--session got nothing; it takes")
+    _, out, _ = run("delete", "--session", "other", "--json")
+    assert json.loads(out) == {"session": "other", "votes": 5, "deleted": ["other.db"]}
+
+
+def test_a_session_keeps_its_task_and_its_pairs(run):
+    run("simulate", "--task", "reviews", "--votes", 5, "--session", "talk")
+    simulate = "simulate", "--votes", 5, "--session", "talk"
+    assert refused(run, *simulate, "--task", "capitals", "--pairs", 9) == [
+        "--task got 'capitals'; it takes reviews, the task of the session talk",
+        "--pairs, --model: the session talk has its pairs already",
+    ]
+    assert run(*simulate)[0] == 0

@@ -1,0 +1,63 @@
+"""Every preset's recorded run is of its settings and keeps its promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core import presets
+from align_core.estimates import time_needed
+from align_core.promises import RULES, findings, series_of
+from align_core.runs import RunDirectory
+
+LONGEST = 90  # seconds
+ALL_BYTES = 4_000_000
+
+
+@pytest.fixture(params=presets.names())
+def preset(request):
+    return presets.load(request.param)
+
+
+@pytest.fixture
+def events(preset):
+    return RunDirectory.open(preset.recording).events()[0]
+
+
+def test_the_recorded_run_has_the_settings_of_the_preset(preset):
+    assert RunDirectory.open(preset.recording).config == preset.config
+
+
+def test_the_recorded_run_is_whole_and_short(preset, events):
+    assert events[-1]["status"] == "finished"
+    assert events[-1]["step"] == preset.config.steps
+    assert events[-1]["seconds"] <= LONGEST
+    assert [event["seconds"] for event in events] == sorted(event["seconds"] for event in events)
+    assert any(event["kind"] == "samples" and event["step"] == 0 for event in events)
+
+
+def test_the_recorded_run_keeps_the_promise(preset, events):
+    found = findings(preset.promise, series_of(events))
+    assert found and not [str(finding) for finding in found if not finding.holds]
+
+
+def test_the_recorded_run_tells_how_long_such_a_run_takes(preset, events):
+    (known,) = [known for config, known in presets.speeds() if config == preset.config]
+    needed = time_needed(preset.config.model_dump(), known)
+    assert needed == pytest.approx(events[-1]["seconds"], rel=0.15)
+
+
+def test_a_recording_is_a_run_without_its_model_and_says_where_it_was_made(preset):
+    files = {path.name for path in preset.recording.rglob("*")}
+    assert files == {"config.json", "events.jsonl", "machine.txt"}
+    assert "cores" in preset.machine and "\n" not in preset.machine
+
+
+def test_all_recordings_together_are_small():
+    files = [file for name in presets.names() for file in presets.load(name).recording.iterdir()]
+    assert sum(file.stat().st_size for file in files) < ALL_BYTES
+
+
+def test_promises_ask_for_something():
+    for preset in map(presets.load, presets.names()):
+        assert preset.promise["rule"] in RULES
+        assert preset.promise.keys() - {"rule"}, preset.name

@@ -1,0 +1,167 @@
+"""Each rule on a series that keeps it, and on one that breaks it in one number."""
+
+from __future__ import annotations
+
+import pytest
+
+from align_core.promises import RULES, Finding, findings, series_of
+
+
+def metrics(step, **values):
+    return {"kind": "metrics", "step": step, "seconds": step, "metrics": values}
+
+
+def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
+    """Events of a run that was measured at steps 0, 10, 20, …, and trained at each in between."""
+    names = ("eval/gain", "eval/proxy_reward", "eval/kl", "eval/frontier_efficiency")
+    events = []
+    for name, values in zip(names, (gain, proxy, kl, efficiency), strict=True):
+        events += [metrics(10 * i, **{name: value}) for i, value in enumerate(values)]
+    events += [metrics(i, **{"rewards/margins": value}) for i, value in enumerate(margins, 1)]
+    return sorted(events, key=lambda event: event["step"])
+
+
+def found(rule, events, **thresholds):
+    """name -> value, and the names of what does not hold."""
+    all_found = findings({"rule": rule, **thresholds}, series_of(events))
+    values = {finding.name: finding.value for finding in all_found}
+    return values, [finding.name for finding in all_found if not finding.holds]
+
+
+def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
+    def sides(covered, uncovered):
+        end = {"gold_reward_covered": covered, "gold_reward_reference_covered": 1.0}
+        end |= {"gold_reward_uncovered": uncovered, "gold_reward_reference_uncovered": 0.5}
+        return [metrics(10, **{f"eval/{name}": value for name, value in end.items()})]
+
+    values, broken = found("carries_over", sides(2.0, 1.25), rise=0.9, share=0.7)
+    assert values == {"rise on covered prompts": 1.0, "share on the others": 0.75}
+    assert broken == []
+    _, broken = found("carries_over", sides(1.5, 0.75), rise=0.6, share=0.6)
+    assert broken == ["rise on covered prompts", "share on the others"]
+    _, broken = found("carries_over", run(gain=[0, 0.5]), rise=0.6, share=0.6)
+    assert broken == ["rise on covered prompts", "share on the others"], "not measured"
+
+
+def test_a_finding_keeps_its_bounds_and_says_them():
+    assert Finding("gain", 0.5, least=0.5).holds
+    assert not Finding("gain", 0.499, least=0.5).holds
+    assert not Finding("KL", 0.51, most=0.5).holds
+    assert not Finding("KL", None).holds
+    assert str(Finding("gain", 0.5, least=0.5)) == "gain 0.50 (at least 0.5)"
+    assert str(Finding("KL", 2.0, least=0.5, most=1)) == "KL 2.00 (at least 0.5, at most 1) ✗"
+    assert str(Finding("KL", None, most=1)) == "KL not measured (at most 1) ✗"
+
+
+def test_series_leave_out_nulls_and_what_a_resume_made_void():
+    events = [
+        metrics(0, **{"eval/gain": 0.0, "eval/frontier_efficiency": None}),
+        metrics(10, **{"eval/gain": 0.9}),
+        {"kind": "resume", "step": 5, "seconds": 11.0},
+        metrics(10, **{"eval/gain": 0.4}),
+    ]
+    assert series_of(events) == {"eval/gain": [(0, 0.0), (10, 0.4)]}
+
+
+def test_it_aligns_where_the_end_has_gain_and_efficiency():
+    healthy = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, 0.92])
+    values, broken = found("aligns", healthy, gain=0.7, efficiency=0.85)
+    assert values == {"gain": 0.81, "efficiency": 0.92}
+    assert broken == []
+    assert found("aligns", healthy, gain=0.82, efficiency=0.93)[1] == ["gain", "efficiency"]
+
+
+def test_what_the_end_did_not_measure_is_not_kept():
+    far = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, None])  # KL beyond the frontier
+    values, broken = found("aligns", far, gain=0.7, efficiency=0.85)
+    assert values["efficiency"] is None
+    assert broken == ["efficiency"]
+
+
+def test_it_stays_where_no_evaluation_is_far():
+    leashed = run(gain=[0, 0.2, 0.25], kl=[0, 0.12, 0.09])
+    values, broken = found("stays", leashed, kl=0.15, gain=0.4)
+    assert values == {"largest KL": 0.12, "gain": 0.25}
+    assert broken == []
+    assert found("stays", leashed, kl=0.1, gain=0.2)[1] == ["largest KL", "gain"]
+
+
+def test_it_wastes_where_gain_has_cost_too_much():
+    noisy = run(gain=[0, 0.4, 0.5], efficiency=[None, 0.6, 0.55])
+    assert found("wastes", noisy, gain=0.4, efficiency=0.6)[1] == []
+    assert found("wastes", noisy, gain=0.6, efficiency=0.5)[1] == ["gain", "efficiency"]
+
+
+def test_it_over_optimises_where_gold_falls_and_the_proxy_rises():
+    hacked = run(gain=[0, 0.5, 0.8, 0.2], proxy=[0, 1, 2, 2.5])
+    values, broken = found("over_optimises", hacked, gain=0.3, lost=0.3, rise=0.1)
+    assert values == {
+        "best gain": 0.8,
+        "share lost": pytest.approx((0.8 - 0.2) / 0.8),
+        "rise of the proxy since": pytest.approx(2.5 - 2),
+    }
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    "gain, proxy, name",
+    [
+        ([0, 0.1, 0.29, 0.1], [0, 1, 2, 2.5], "best gain"),
+        ([0, 0.5, 0.8, 0.6], [0, 1, 2, 2.5], "share lost"),
+        ([0, 0.5, 0.8, 0.2], [0, 1, 2, 1.9], "rise of the proxy since"),
+    ],
+)
+def test_it_does_not_over_optimise_where_one_of_the_three_lacks(gain, proxy, name):
+    events = run(gain=gain, proxy=proxy)
+    assert found("over_optimises", events, gain=0.3, lost=0.3, rise=0.1)[1] == [name]
+
+
+def test_a_run_that_never_gained_has_lost_no_share():
+    worse = run(gain=[0, -0.2, -0.4], proxy=[0, 1, 2])
+    values, broken = found("over_optimises", worse, gain=0.3, lost=0.3, rise=0.1)
+    assert values["share lost"] is None
+    assert broken == ["best gain", "share lost"]
+
+
+def test_it_runs_away_where_it_over_optimises_and_ends_far_off():
+    away = run(gain=[0, 0.9, -0.1], proxy=[0, 2, 3], kl=[0, 3, 80])
+    values, broken = found("runs_away", away, gain=0.5, lost=1.0, rise=0.1, kl=50)
+    assert values["share lost"] == pytest.approx((0.9 + 0.1) / 0.9)
+    assert broken == []
+    near = run(gain=[0, 0.9, 0.1], proxy=[0, 2, 3], kl=[0, 3, 40])
+    assert found("runs_away", near, gain=0.5, lost=1.0, rise=0.1, kl=50)[1] == ["share lost", "KL"]
+
+
+def test_it_keeps_what_it_gained_where_little_is_lost():
+    mended = run(gain=[0, 0.4, 0.5, 0.45])
+    values, broken = found("keeps", mended, gain=0.3, lost=0.1)
+    assert values == {"gain": 0.45, "share lost": pytest.approx(0.1)}
+    assert broken == []
+    assert found("keeps", mended, gain=0.5, lost=0.09)[1] == ["gain", "share lost"]
+
+
+def test_it_overtrains_where_gold_falls_and_the_margin_grows():
+    margins = [1.0] * 10 + [3.0] * 20  # the best gain is that of step 10, whose ten have mean 1
+    events = run(gain=[0, 0.8, 0.6, 0.4], margins=margins)
+    values, broken = found("overtrains", events, gain=0.5, lost=0.3, rise=1.0)
+    assert values["share lost"] == pytest.approx(0.5)
+    assert values["growth of the margin since"] == pytest.approx(3.0 - 1.0)
+    assert broken == []
+    level = run(gain=[0, 0.8, 0.6, 0.4], margins=[1.0] * 30)
+    assert found("overtrains", level, gain=0.5, lost=0.3, rise=1.0)[1] == [
+        "growth of the margin since"
+    ]
+
+
+def test_a_margin_that_is_hardly_measured_says_nothing():
+    early = run(gain=[0, 0.8, 0.4], margins=[1.0] * 9 + [None] + [3.0] * 10)
+    values, broken = found("overtrains", early, gain=0.5, lost=0.3, rise=1.0)
+    assert values["growth of the margin since"] is None
+    assert broken == ["growth of the margin since"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_run_without_a_measurement_keeps_no_promise(rule):
+    thresholds = RULES[rule].__annotations__.keys() - {"series", "return"}
+    kept = findings({"rule": rule, **dict.fromkeys(thresholds, 0.0)}, {})
+    assert kept and not any(finding.holds for finding in kept)

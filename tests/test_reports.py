@@ -1,0 +1,178 @@
+"""What is asked of models outside a run: the arithmetic of scores, and the limits of a text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from align_core import models, reports
+from align_core.configs import ConfigError
+from align_core.tasks import load_task
+from align_core.training import quieten_libraries
+from tests import toy
+
+PROMPT = "the film was"
+TEXTS = [" superb.", " dull."]
+
+
+@pytest.fixture
+def named(tmp_path):
+    """A policy, a reference and a reward model of the toy language, by their folders."""
+    made = {"policy": toy.policy(0), "reference": toy.policy(5), "reward": toy.reward_model()}
+    for name, model in made.items():
+        models.save_model(model, toy.tokenizer(), tmp_path / name)
+    return {name: str(tmp_path / name) for name in made}
+
+
+def plain_logp(seed: int, text: str) -> list[float]:
+    """log π of each token of `text` and of its end after PROMPT, one forward pass a token."""
+    ids = toy.tokenizer()(f"{PROMPT}{text}")["input_ids"] + [0]
+    model = toy.policy(seed)
+    with torch.no_grad():
+        return [
+            model(torch.tensor([ids[:i]])).logits[0, -1].log_softmax(-1)[ids[i]].item()
+            for i in range(3, len(ids))
+        ]
+
+
+def test_score_gives_each_token_under_policy_and_reference(named):
+    long, short = reports.score(
+        named["policy"], "reviews", PROMPT, ["good . never bad", "dull"], named["reference"]
+    )
+    for found, text in ((long, " good . never bad"), (short, " dull")):
+        ours, theirs = plain_logp(0, text), plain_logp(5, text)
+        assert [token["logp"] for token in found["tokens"]] == pytest.approx(ours, abs=1e-5)
+        assert [token["ref_logp"] for token in found["tokens"]] == pytest.approx(theirs, abs=1e-5)
+        assert (found["logp"], found["ref_logp"]) == pytest.approx((sum(ours), sum(theirs)), 1e-5)
+    assert long["proxy_reward"] is None  # the embedded reward model reads another vocabulary
+    assert short["gold_reward"] < 0
+
+
+def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named):
+    model, reference = named["policy"], named["reference"]
+    samples = reports.generate(model, "reviews", [PROMPT], 40, 0.7, 3, reference)
+    # Padding may be drawn too, and is not in the text; a text without a word is scored as a space.
+    ended = [
+        s
+        for s in samples
+        if s["ended"] and s["completion"] and len(s["tokens"]) == len(s["completion"].split()) + 1
+    ]
+    assert len(ended) > 3
+    texts = [sample["completion"] for sample in ended]
+    for sample, scored in zip(
+        ended, reports.score(model, "reviews", PROMPT, texts, reference), strict=True
+    ):
+        for name in ("logp", "ref_logp"):
+            expected = [token[name] for token in scored["tokens"]]
+            assert [token[name] for token in sample["tokens"]] == pytest.approx(expected, abs=1e-5)
+    assert "tokens" not in reports.generate(model, "reviews", [PROMPT], 1, 0.7, 3)[0]
+
+
+def test_a_text_too_long_for_the_model_is_refused(named):
+    # 64 positions: 36 are kept for a review, and one for the end of a given completion.
+    model, reference = named["policy"], named["reference"]
+    reports.generate(model, "reviews", ["good " * 27 + "good"], 1, 1.0, 0)
+    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here.* has 29"):
+        reports.generate(model, "reviews", ["good " * 28 + "good"], 1, 1.0, 0)
+    reports.score(model, "reviews", PROMPT, ["good " * 59 + "good"], reference)
+    with pytest.raises(ConfigError, match="--completion got .* 1 to 61 tokens here.* has 62"):
+        reports.score(model, "reviews", PROMPT, ["good " * 60 + "good"], reference)
+    with pytest.raises(ConfigError, match="--prompt got ''.* has 0"):
+        reports.generate(model, "reviews", [""], 1, 1.0, 0)
+
+
+def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
+    ask = (named["policy"], "reviews", PROMPT, ["good"], named["reference"])
+    before = reports.score(*ask)[0]["logp"]
+    assert reports.score(*ask)[0]["logp"] == before
+    models.save_model(toy.policy(9), toy.tokenizer(), tmp_path / "policy")
+    assert reports.score(*ask)[0]["logp"] == pytest.approx(sum(plain_logp(9, " good")), abs=1e-5)
+
+
+@pytest.fixture
+def silence(capfd):
+    """No library may write beside the report."""
+    quieten_libraries()
+    yield
+    assert capfd.readouterr().err == ""
+
+
+def test_a_policy_scores_texts_and_says_how_likely_they_are(silence):
+    rows = reports.score("sft-reviews", "reviews", "The plot was", TEXTS)
+    assert [row["completion"] for row in rows] == TEXTS
+    assert rows[0]["gold_reward"] > rows[1]["gold_reward"]
+    for row in rows:
+        assert row["proxy_reward"] is not None
+        assert row["logp"] == row["ref_logp"] < 0, "the SFT model is its own reference"
+        assert "".join(piece["text"] for piece in row["tokens"]) == row["completion"]
+        assert sum(piece["logp"] for piece in row["tokens"]) == pytest.approx(row["logp"])
+
+
+def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
+    rows = reports.score("reward-reviews", "reviews", "The plot was", TEXTS)
+    assert all(
+        row.keys() == {"prompt", "completion", "gold_reward", "proxy_reward"} for row in rows
+    )
+    assert rows[0]["proxy_reward"] > rows[1]["proxy_reward"]
+    of_policy = reports.score("sft-reviews", "reviews", "The plot was", TEXTS)
+    assert [row["gold_reward"] for row in rows] == [row["gold_reward"] for row in of_policy]
+
+
+def test_win_rates_count_texts_prompt_by_prompt_and_ties_half():
+    rewards = np.array(
+        [
+            [[2.0, 1.0], [0.0, 3.0]],  # two prompts, two texts each
+            [[1.0, 1.0], [0.5, 2.0]],
+            [[9.0, 9.0], [9.0, 9.0]],
+        ]
+    )
+    found = reports.win_rates(rewards)
+    # First against second: 2 > 1, 1 = 1, 0 < 0.5, 3 > 2, so (1 + 0.5 + 0 + 1) / 4.
+    assert found["win_rates"] == [[0.5, 0.625, 0], [0.375, 0.5, 0], [1, 1, 0.5]]
+    # A redrawn pair of prompts has the rate 0.75, 0.625 or 0.5; the outer two in 1 of 4 each.
+    assert found["ci95"][0][1] == found["ci95"][1][0] == 0.125
+    assert found["ci95"][2][0] == 0  # every prompt says the same
+
+
+def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
+    rng = np.random.default_rng(0)
+    for prompts in (100, 400):
+        ours, theirs = rng.normal(size=(2, prompts, 1))
+        width = reports.win_rates(np.array([ours, theirs]))["ci95"][0][1]
+        # The standard error of a share of fair coins is 0.5/√prompts.
+        assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)
+
+
+def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
+    models = ["sft-capitals", "sft-capitals", "pretrained"]
+    found = reports.duel("capitals", models, 1, 0)
+    assert found["prompts"] == 64
+    rates = np.array(found["win_rates"])
+    assert rates[0, 1] == 0.5 and found["ci95"][0][1] == 0
+    assert rates + rates.T == pytest.approx(np.ones((3, 3)), abs=1e-12)
+    prompts = load_task("capitals").prompts("probe")
+    ours, theirs = (
+        [text["gold_reward"] for text in reports.generate(model, "capitals", prompts, 1, 1.0, 0)]
+        for model in ("sft-capitals", "pretrained")
+    )
+    wins = [(a > b) + 0.5 * (a == b) for a, b in zip(ours, theirs, strict=True)]
+    assert rates[0, 2] == sum(wins) / 64
+
+
+def test_covered_and_uncovered_prompts_are_measured_apart():
+    found = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
+    # The held-out prompts stand in the order of their continents: 35 of Africa, 5 of Asia.
+    for name in ("gold_reward", "kl"):
+        sides = found[f"{name}_covered"], found[f"{name}_uncovered"]
+        assert (35 * sides[0] + 5 * sides[1]) / 40 == pytest.approx(found[name], abs=1e-9)
+    assert found["gold_reward_covered_ci95"] > 0 < found["gold_reward_uncovered_ci95"]
+    few = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0, "Africa")
+    assert few["gold_reward_uncovered"] is few["gold_reward_uncovered_ci95"] is None
+    whole = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0)
+    assert "gold_reward_covered" not in whole
+
+
+def test_a_reward_model_is_measured_on_either_side():
+    found = reports.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
+    assert 0.5 < found["accuracy_covered"] < 1 and found["accuracy_uncovered_ci95"] > 0

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from align_core.terminal import Progress
+
+
+def test_what_was_evaluated_stands_apart_from_the_rollouts(capsys):
+    bar = Progress(10)
+    bar.event({"kind": "metrics", "step": 2, "metrics": {"eval/gold_reward": 1.0, "eval/kl": 0.5}})
+    rollout = {"objective/scores": 2.0, "objective/kl": 0.75, "eval/gain": None, "loss": -0.25}
+    bar.event({"kind": "metrics", "step": 3, "metrics": rollout})
+    bar.close()
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "3/10" in last
+    assert "eval gold 1.00, eval KL 0.50, rollout score 2.00, rollout KL 0.75, loss -0.25]" in last
+
+
+def test_a_run_that_is_told_to_stop_says_so(capsys):
+    bar = Progress(10)
+    bar.stopping()
+    assert capsys.readouterr().err.split("\r")[-1].startswith("stopping: ")
+    bar.event({"kind": "status", "step": 3, "status": "stopped", "message": "SIGINT"})
+    bar.close()
+    assert capsys.readouterr().err.split("\r")[-1].startswith("stopped: ")

@@ -1,0 +1,46 @@
+"""What a whole run reads, and the default runs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from align_core import assets, catalogue, training
+from align_core.models import new_reward_model, save_model
+from align_core.preferences import sampled_pairs
+from tests import toy
+from tests.training.films import Films, finished
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toys(tmp_path_factory):
+    """Everything that is embedded, made of toy models on the spot."""
+    path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "ASSETS", path)
+        patch.setattr(training, "load_task", lambda name: Films())
+        patch.setattr(assets, "REFERENCE_SAMPLES", 512)
+        policy = toy.policy(0)
+        save_model(toy.policy(1), tokenizer, path / "models" / "pretrained")
+        save_model(policy, tokenizer, path / "models" / "sft-reviews")
+        reward_model = new_reward_model("sft-reviews", seed=0)
+        save_model(reward_model, tokenizer, path / "models" / "reward-reviews")
+        for split in ("probe", "heldout"):
+            stored = assets.sample_reference(task, policy, tokenizer, task.prompts(split), 0)
+            file = catalogue.reference_samples("reviews", split)
+            file.parent.mkdir(exist_ok=True)
+            stored.save(file)
+        pool = catalogue.preference_pool("reviews")
+        pool.parent.mkdir()
+        pairs = sampled_pairs(policy, tokenizer, task, 200, seed=0)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool)
+        yield
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The default run of a method; it is made once."""
+    return cache(lambda method: finished(tmp_path_factory.mktemp(method) / "run", method))

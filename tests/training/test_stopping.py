@@ -1,0 +1,125 @@
+"""Runs that are stopped: what is kept, and what it is worth."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from align_core import training
+from align_core.models import load_policy, save_model
+from align_core.runs import RunDirectory
+from tests import toy
+from tests.training.films import METHODS, STOP, Films, Killed, Run, configured, stopped
+
+
+def test_a_time_limit_stops_the_run_and_keeps_the_model(tmp_path):
+    run = Run(tmp_path / "run", configured("dpo", steps=10_000, time_limit=0.2)).execute()
+    assert run.status == "stopped"
+    last = run.events[-1]
+    assert last["status"] == "stopped" and "time limit" in last["message"].lower()
+    assert 0 < last["step"] < 10_000
+    assert run.weights().keys() == toy.policy().state_dict().keys()
+
+
+def test_a_stop_that_came_before_the_first_update_keeps_the_model(tmp_path):
+    run = Run(tmp_path / "run", configured("ppo", steps=1000))
+    run.control.put({"command": "stop", "reason": "enough"})
+    run.execute()
+    assert run.status == "stopped"
+    assert run.events[-1]["message"] == "enough"
+    assert run.events[-1]["step"] <= 1
+    assert run.weights()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
+    """The end is told first; what the kept model is worth follows, and the end stands last."""
+    run = stopped(tmp_path / "run", configured(method, eval_every=100), at=2)
+    told = [(e["kind"], e.get("status"), e["step"]) for e in run.events]
+    end = ("status", "stopped", 2)
+    samples = [] if method == "reward" else [("samples", None, 2)]
+    after = told[told.index(end) :]
+    assert after == [end, ("metrics", None, 2), *samples, end]
+    name = "eval/margin" if method == "reward" else "eval/kl"
+    assert run.metric(name)[2] == plain(method).metric(name)[2], "that of the model at step 2"
+
+
+def test_a_model_that_was_measured_when_it_was_stopped_is_not_measured_again(tmp_path):
+    run = Run(tmp_path / "run", configured("dpo"))
+
+    def stop(event: dict) -> None:
+        if event["kind"] == "samples" and event["step"] == 2:
+            run.control.put(STOP)
+
+    run.execute(on_event=stop)
+    assert [event["status"] for event in run.of("status")] == ["running", "stopped"]
+    assert [event["step"] for event in run.of("samples")] == [0, 2]
+
+
+def test_a_further_stop_cuts_the_measurement_short(tmp_path):
+    def press_again(run: Run, event: dict) -> None:
+        if event.get("status") == "stopped":
+            run.control.put(STOP)
+
+    config = configured("ppo", eval_every=100)
+    run = stopped(tmp_path / "run", config, at=2, on_event=press_again)
+    assert run.events[-1]["status"] == "stopped"
+    assert [event["step"] for event in run.of("samples")] == [0]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Killed])
+def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
+    """A second Ctrl-C is a further stop; and a run that is killed there has ended well."""
+
+    def interrupt(run: Run, event: dict) -> None:
+        def evaluate(*_: object) -> None:
+            raise error
+
+        if event.get("status") == "stopped":
+            monkeypatch.setattr(training.Evaluator, "__call__", evaluate)
+
+    with contextlib.suppress(Killed):
+        config = configured("ppo", eval_every=100)
+        stopped(tmp_path / "run", config, at=2, on_event=interrupt)
+    last = RunDirectory.open(tmp_path / "run").events()[0][-1]
+    assert (last["kind"], last["status"]) == ("status", "stopped")
+    assert load_policy(str(tmp_path / "run"))
+
+
+def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, monkeypatch):
+    """It is told while the third rollout is made; a rollout has four updates."""
+    run, rollouts = Run(tmp_path / "run", configured("ppo", reward_model="gold")), []
+    reward = Films.reward
+
+    def stop(self, prompts, *args, **kwargs):
+        if len(prompts) == 16:  # a rollout; an evaluation asks for 2 prompts of 4 samples
+            rollouts.append(1)
+            if len(rollouts) == 3:
+                run.control.put(STOP)
+        return reward(self, prompts, *args, **kwargs)
+
+    monkeypatch.setattr(Films, "reward", stop)
+    run.execute()
+    found = [(event["step"], event["metrics"]) for event in run.of("metrics")]
+    assert [step for step, metrics in found if "objective/kl" in metrics] == [1, 2]
+    kept = [metrics["eval/kl"] for _, metrics in found if "eval/kl" in metrics]
+    assert [event["step"] for event in run.of("samples")] == [0, 2, 2]
+    assert kept[1] != kept[2], "it has learnt from a part of the third"
+    assert (run.events[-1]["status"], run.events[-1]["step"]) == ("stopped", 2)
+
+
+def test_stop_takes_effect_while_pairs_are_sampled(tmp_path):
+    save_model(toy.policy(5), toy.tokenizer(), tmp_path / "own")
+    config = configured("dpo", model=str(tmp_path / "own"), preference_pairs=2000)
+    run, told = Run(tmp_path / "run", config), []
+
+    def stop(event: dict) -> None:
+        if "pairs" in event.get("message", ""):
+            told.append(event)
+            run.control.put(STOP)
+
+    run.execute(on_event=stop)
+    assert run.status == "stopped"
+    assert len(told) <= 2, "no further batch of pairs is sampled"
+    assert run.weights()
