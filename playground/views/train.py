@@ -177,24 +177,28 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
         "show_progress": "hidden",
         "api_visibility": "private",
     }
+    # While an answer is awaited Gradio would pass over a second choice; its last one counts.
+    to_last = {**at_once, "trigger_mode": "always_last"}
     told = [*explanations, *settings.values(), picture]
     asked = [*choices, *settings.values()]
     loaded = page.load(restore, None, [*choices, *told], **at_once)
-    chosen = [choice.input(steering.choose, choices, told, **at_once) for choice in choices]
+    chosen = [choice.input(steering.choose, choices, told, **to_last) for choice in choices]
     played = preset.select(known("play", steering.play), preset, [live, *choices, *told], **at_once)
+    loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, *chosen):
-        settled.then(steering.needed, [pace, *asked], buttons["run"], **at_once)
+        settled.then(steering.needed, [pace, *asked], buttons["run"], **to_last)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
-        settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **at_once)
+        settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **to_last)
     start, leave = known("start", steering.start), known("leave", steering.leave)
     for name in ("run", "queue"):
         buttons[name].click(start, [pace, *asked], [live, complaints], **at_once)
     buttons["leave"].click(leave, **at_once)
-    to_shown = {**at_once, "js": _WITH_SHOWN}
-    pace.input(known("slow", steering.slow), [pace, live], **to_shown)
-    pace.input(steering.needed, [pace, *asked], buttons["run"], **at_once)
+    shown = {"js": _WITH_SHOWN}
+    pace.input(known("slow", steering.slow), [pace, live], **to_last, **shown)
+    pace.input(steering.needed, [pace, *asked], buttons["run"], **to_last)
     for name in ("pause", "resume", "step", "stop"):
-        buttons[name].click(known(name, partial(steering.command, name)), live, **to_shown)
+        steered = known(name, partial(steering.command, name))
+        buttons[name].click(steered, live, **at_once, **shown)
     rate = settings["learning_rate"]
     for field, turned in (
         ("beta", settings["beta"].release),
@@ -202,7 +206,9 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
         ("learning_rate", rate.blur),
     ):
         told_by = [*choices, settings[field], live]
-        turned(known("turn", partial(steering.turn, field)), told_by, complaints, **to_shown)
+        turned(
+            known("turn", partial(steering.turn, field)), told_by, complaints, **to_last, **shown
+        )
     return asked
 
 

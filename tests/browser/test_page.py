@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 
 from align_core.configs import resolve
 from playground import targets, text
+from playground.steering import Steering
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
@@ -168,6 +170,46 @@ def test_a_learning_rate_that_is_left_as_it_was_marks_nothing(visit, address, cl
     changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
     assert changes == [{"learning_rate": 0.0001}]
     page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
+
+
+def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, client, monkeypatch):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    send, asked, may_go = client.send, threading.Event(), threading.Event()
+
+    def hesitate(*command, **settings):
+        asked.set()
+        may_go.wait(30)
+        send(*command, **settings)
+
+    monkeypatch.setattr(client, "send", hesitate)
+    for beta in (0.1, 0.2, 0.3):
+        page.evaluate(MOVE, beta)
+        page.dispatch_event("#field-beta [type=range]", "change")
+        assert asked.wait(30)
+    may_go.set()
+    page.wait_for_function("window.playground.run.changes.length === 2")
+    turned = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
+    assert turned == [0.1, 0.3], "the first, and the last of those that came while it was awaited"
+
+
+def test_what_is_chosen_before_the_page_has_settled_stays(visit, address, client, monkeypatch):
+    may_go = threading.Event()
+    restore = Steering.restore
+
+    def hesitate(self, *asked, **named):
+        may_go.wait(30)
+        return restore(self, *asked, **named)
+
+    monkeypatch.setattr(Steering, "restore", hesitate)
+    page = visit(address)
+    threading.Timer(1, may_go.set).start()
+    choose(page, WORDS["methods"]["dpo"]["name"])
+    steps = resolve("dpo", "reviews").steps
+    expect(page.locator("#field-steps input")).to_have_value(str(steps))
+    page.wait_for_timeout(2000)  # the first answer has long come
+    assert page.input_value("#field-steps input") == str(steps)
 
 
 def test_the_run_button_tells_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
