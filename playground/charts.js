@@ -125,7 +125,7 @@ function layout(card, run, style, filled) {
   return {
     ...plain(style),
     uirevision: run?.name ?? "none",
-    datarevision: [run?.step, at].join(), // the arrays grow in place
+    datarevision: [run?.offset, at].join(), // the arrays grow in place
     margin: { l: 3.1 * fontSize(style), r: 14, t: 8, b: 2.6 * fontSize(style) },
     hovermode: "x unified",
     xaxis: stepAxis(style, steps, words.step),

@@ -91,7 +91,7 @@ function take({ runs, settings, numbers }, outdated) {
     if (!kept.has(delta.run)) kept.set(delta.run, begun(delta));
     const run = kept.get(delta.run);
     gain(run, delta);
-    Object.assign(run, { offset: delta.offset, model: delta.model });
+    run.model = delta.model;
   }
   const names = runs.map(({ run }) => run);
   const same = names.join() === latest.names.join();

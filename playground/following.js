@@ -2,7 +2,7 @@
 // (charts.py). Only what is appended travels.
 function begun({ run, config }) {
   const status = { name: "starting", message: "" };
-  return { name: run, config, series: {}, samples: [], changes: [], step: 0, seconds: 0, status };
+  return { name: run, offset: 0, config, series: {}, samples: [], changes: [], step: 0, seconds: 0, status };
 }
 
 function gain(run, delta) {
@@ -18,6 +18,7 @@ function gain(run, delta) {
     const series = (run.series[metric] ??= { x: [], y: [] });
     for (const [step, value] of points) series.x.push(step), series.y.push(value);
   }
+  run.offset = delta.offset; // how far the log is known
   run.samples.push(...delta.samples);
   run.changes.push(...delta.changes);
   run.status = delta.status ?? run.status;

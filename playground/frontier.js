@@ -77,7 +77,7 @@ function layout(drawn, style, remarks) {
   return {
     ...rest,
     uirevision: `${page.view()?.name} ${task()} ${right > NARROWEST}`,
-    datarevision: [page.run?.step, page.target?.beta, page.at].join(),
+    datarevision: [page.run?.offset, page.target?.beta, page.at].join(),
   };
 }
 

@@ -5,7 +5,6 @@ const BUSY_MS = 400;
 const IDLE_MS = 1500;
 const timeline = find(".timeline input");
 
-let offset = 0;
 let began = 0; // when the run was new to this page; a recorded one is played from then on
 let wanted = null; // the run that was asked for and has not come yet
 let chosen = null; // the run that was asked for last: the page stays with it
@@ -22,7 +21,7 @@ async function poll() {
   const question = ++questions;
   const elapsed = (performance.now() - began) / 1000;
   const shown = page.run?.name ?? null;
-  const asked = wanted ? { run: wanted, chosen: true } : { run: shown, offset, elapsed, chosen: shown === chosen };
+  const asked = wanted ? { run: wanted, chosen: true } : { run: shown, offset: page.run?.offset ?? 0, elapsed, chosen: shown === chosen };
   try {
     const answer = await server.delta(asked);
     if (question !== questions) return;
@@ -47,7 +46,6 @@ function take(delta) {
     page.run = begun(delta);
   }
   const run = page.run;
-  offset = delta.offset;
   gain(run, delta);
   run.story = delta.story ?? run.story;
   show(pressed ? "starting" : present());

@@ -308,6 +308,35 @@ def test_pause_step_and_resume(visit, address):
     assert page.is_visible("#pause") and not page.is_visible("#resume")
 
 
+DRAWN = """() => {
+  const plot = document.querySelector('#charts .plot');
+  const marks = plot.querySelectorAll('.scatterlayer .trace:first-child path.point').length;
+  return { marks, points: plot.data[0].x.length };
+}"""
+
+
+def test_what_is_measured_when_a_paused_run_is_stopped_is_drawn(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    every = client.config(client.current())["eval_every"]
+    page.click("#pause")
+    status(page, "paused")
+    page.wait_for_timeout(600)  # what was under way has arrived
+    while (step := page.evaluate("window.playground.run.step")) % every == 0:
+        page.click("#step")
+        page.wait_for_function(f"window.playground.run.step > {step}")
+    page.reload()  # all is drawn anew, at this step
+    page.wait_for_function(f"window.playground?.run?.step === {step}")
+    before = points(page, 1)
+    page.click("#stop")
+    status(page, "stopped")
+    assert page.evaluate("window.playground.run.step") == step
+    points(page, before + 1)
+    drawn = page.evaluate(DRAWN)
+    assert drawn == {"marks": before + 1, "points": before + 1}
+
+
 def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)

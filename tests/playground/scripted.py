@@ -47,15 +47,19 @@ def run(
     def status(step: int, name: str, message: str = "") -> None:
         write("status", step, status=name, message=message)
 
+    def evaluate(step: int) -> None:
+        write("metrics", step, metrics=_evaluation(config, step))
+        if config.method != "reward":
+            write("samples", step, samples=samples(step / config.steps))
+
     status(0, "running")
     paused = False
     for step in range(config.steps + 1):
         if step:
             write("metrics", step, metrics=_training(config, step))
-        if step % config.eval_every == 0 or step == config.steps:
-            write("metrics", step, metrics=_evaluation(config, step))
-            if config.method != "reward":
-                write("samples", step, samples=samples(step / config.steps))
+        evaluated = step % config.eval_every == 0 or step == config.steps
+        if evaluated:
+            evaluate(step)
         due = time.monotonic() + PACE
         stepping = False
         while (paused or time.monotonic() < due) and not stepping:
@@ -63,6 +67,8 @@ def run(
             for command in control.pending():
                 match command.pop("command"):
                     case "stop":
+                        if not evaluated:
+                            evaluate(step)
                         status(step, "stopped")
                         return "stopped"
                     case "pause" | "resume" as name:
