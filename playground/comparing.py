@@ -18,19 +18,20 @@ from playground.questions import answered
 
 MOST = 4  # runs at once
 ABOVE = "above the reference"
-# The last measurement of a run. Which of them are better the larger, which the smaller; and which
-# hold a run against its own reference, so that they say less where the references differ.
+# The last measurement of a run. All but KL are better the larger: KL is a price, which is low where
+# nothing was bought. And which of them hold a run against its own reference, so that they say less
+# where the references differ.
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
-NUMBERS = {
-    _GOLD: max,
-    ABOVE: max,
-    _KL: min,
-    "eval/gain": max,
-    "eval/frontier_efficiency": max,
-    "eval/win_rate": max,
-    "eval/accuracy": max,
-    "eval/margin": max,
-}
+NUMBERS = (
+    _GOLD,
+    ABOVE,
+    _KL,
+    "eval/gain",
+    "eval/frontier_efficiency",
+    "eval/win_rate",
+    "eval/accuracy",
+    "eval/margin",
+)
 _OF_A_REFERENCE = {ABOVE, _KL, "eval/gain", "eval/frontier_efficiency", "eval/win_rate"}
 # The curves: a chart each, where a run has it. The reference is for the picture of the frontier.
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")
@@ -150,7 +151,7 @@ def _counting(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     return tuple(
         event
         for event in replay(events)
-        if event["kind"] == "change" or event.get("metrics", {}).keys() & NUMBERS.keys()
+        if event["kind"] == "change" or event.get("metrics", {}).keys() & set(NUMBERS)
     )
 
 
@@ -179,7 +180,7 @@ def differences(histories: Sequence[Mapping[str, History]]) -> list[dict[str, An
 def last_numbers(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """NUMBERS at the last evaluation of a run. Those it does not have are left out."""
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
-    evaluations = [metrics for metrics in measured if metrics.keys() & NUMBERS.keys()]
+    evaluations = [metrics for metrics in measured if metrics.keys() & set(NUMBERS)]
     if not evaluations:
         return {}
     last = {name: value for name, value in evaluations[-1].items() if value is not None}
@@ -191,17 +192,18 @@ def last_numbers(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 def ranked(numbers: Sequence[Mapping[str, float]], one_reference: bool) -> list[dict[str, Any]]:
     """The numbers of runs in rows: {"number", "values", "best"}, a value or None for each run.
 
-    `best` lists the places of the best value. It is empty where all are the same, where only one
-    run has the number, and, without `one_reference`, where it depends on what a run started from.
+    `best` lists the places of the best value. It is empty for KL, where all are the same, where
+    only one run has the number, and, without `one_reference`, where it depends on what a run
+    started from.
     """
     rows = []
-    for name, better in NUMBERS.items():
+    for name in NUMBERS:
         values = [one.get(name) for one in numbers]
         known = [value for value in values if value is not None]
         if not known:
             continue
-        comparable = one_reference or name not in _OF_A_REFERENCE
-        best = better(known) if comparable and len(set(known)) > 1 else None
+        comparable = name != _KL and (one_reference or name not in _OF_A_REFERENCE)
+        best = max(known) if comparable and len(set(known)) > 1 else None
         places = [i for i, value in enumerate(values) if value is not None and value == best]
         rows.append({"number": name, "values": values, "best": places})
     return rows

@@ -30,6 +30,7 @@ from align_core.optimum import (
 BETAS = (0.05, 20.0)  # of the slider; any other may be typed
 BUDGET = 2.0  # nats of KL, for which the optimum's gain is 1 (docs/metrics.md, `eval/gain`)
 LUCK = 0.25  # the quantile of the texts shown: a quarter of what is written there is no better
+AS_GOOD_AS_ZERO = 1e-3  # β; π* keeps the best samples alone
 BEST_OF = (2, 4, 8, 16, 32)
 
 
@@ -75,11 +76,15 @@ class Target:
         rewards, kls, samples = frontier.curve
         known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
         best_of = [(n, *best_of_n(self._samples.rewards, n)) for n in BEST_OF]
+        curve = [
+            [_short(kl), _short(reward - self._reference)]
+            for reward, kl in zip(rewards[known], kls[known], strict=True)
+        ]
+        end = self.place(AS_GOOD_AS_ZERO)
+        if end["known"]:  # all that there is to gain is gained: more KL brings no more
+            curve += [[kl, end["gain"]] for kl in (end["kl"], MAX_KL)]
         return {
-            "curve": [
-                [_short(kl), _short(reward - self._reference)]
-                for reward, kl in zip(rewards[known], kls[known], strict=True)
-            ],
+            "curve": curve,
             "whole": _short(frontier.at(BUDGET)[0] - self._reference),
             "best_of": [
                 [n, _short(kl), _short(reward - self._reference)] for n, reward, kl in best_of

@@ -137,7 +137,7 @@ def test_the_best_of_each_number_is_marked():
     rows = {row["number"]: row for row in ranked(numbers, one_reference=True)}
     assert list(rows) == [GOLD, ABOVE, KL, EFFICIENCY]
     assert rows[GOLD] == {"number": GOLD, "values": [1.0, 2.0, 2.0], "best": [1, 2]}
-    assert rows[KL]["best"] == [1], "a price: the smallest"
+    assert rows[KL]["best"] == [], "a price, low where nothing was bought"
     assert rows[EFFICIENCY] == {"number": EFFICIENCY, "values": [0.8, None, None], "best": []}
     same = ranked([{GOLD: 1.0}, {GOLD: 1.0}], one_reference=True)
     assert [row["best"] for row in same] == [[]]
