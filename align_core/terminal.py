@@ -27,7 +27,8 @@ class Progress:
     def __init__(self, steps: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=steps, unit="step", dynamic_ncols=True, file=sys.stderr)
+        told = {"desc": "loading the models", "unit": "step", "dynamic_ncols": True}
+        self._bar = tqdm(total=steps, file=sys.stderr, **told)
         self._values: dict[str, str] = {}
 
     def event(self, event: dict[str, Any]) -> None:
@@ -38,8 +39,11 @@ class Progress:
             self._bar.n = event["step"]
         if event["kind"] == "status":
             running = event["status"] == "running"
-            self._bar.set_description(event["message"] if running else event["status"])
+            about = event["message"] or ("" if self._values else "measuring the reference")
+            self._bar.set_description(about if running else event["status"])
         metrics = event.get("metrics", {})
+        if metrics:
+            self._bar.set_description()
         for label, name in self._SHOWN.items():
             if metrics.get(name) is not None:
                 self._values[label] = f"{metrics[name]:.2f}"

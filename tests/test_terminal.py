@@ -14,6 +14,19 @@ def test_what_was_evaluated_stands_apart_from_the_rollouts(capsys):
     assert "eval gold 1.00, eval KL 0.50, rollout score 2.00, rollout KL 0.75, loss -0.25]" in last
 
 
+def test_the_time_before_the_first_number_says_what_is_under_way(capsys):
+    def last():
+        return capsys.readouterr().err.split("\r")[-1]
+
+    bar = Progress(10)
+    assert last().startswith("loading the models: ")
+    bar.event({"kind": "status", "step": 0, "status": "running", "message": ""})
+    assert last().startswith("measuring the reference: ")
+    bar.event({"kind": "metrics", "step": 0, "metrics": {"eval/kl": 0.0}})
+    assert last().lstrip().startswith("0%|")
+    bar.close()
+
+
 def test_a_run_that_is_told_to_stop_says_so(capsys):
     bar = Progress(10)
     bar.stopping()
