@@ -119,10 +119,11 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             choices, explanations, settings = _settings(steering, words)
-            complaints = part(
-                "complaints", "<ul></ul>", "complaints", value=[], fields=list(SETTINGS)
-            )
-            buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
+            with gr.Row(elem_id="buttons"):
+                complaints = part(
+                    "complaints", "<ul></ul>", "complaints", value=[], fields=list(SETTINGS)
+                )
+                buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
             part(
                 "visit",
                 _VISIT,
@@ -272,13 +273,12 @@ def _settings(
 
 def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
     """All of them: which are to be seen is a matter of the run's status, and of style.css."""
-    with gr.Row(elem_id="buttons"):
-        return {
-            name: gr.Button(
-                labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"
-            )
-            for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
-        }
+    return {
+        name: gr.Button(
+            labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"
+        )
+        for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
+    }
 
 
 def _pace(labels: dict[str, Any]) -> gr.Radio:

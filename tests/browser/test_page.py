@@ -352,6 +352,8 @@ def test_bad_input_is_told_beside_the_controls_and_starts_nothing(visit, address
     page = visit(address)
     run(page, beta=-1, steps="", learning_rate="1e9")
     page.wait_for_selector("#complaints li")
+    for line in page.locator("#complaints li").all():
+        expect(line).to_be_in_viewport(ratio=1)
     lines = page.locator("#complaints li").all_text_contents()
     assert [line.split(" ")[0] for line in lines] == ["β", "Steps", "Learning"]
     assert page.locator("#controls .wrong").count() == 3
