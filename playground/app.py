@@ -31,8 +31,9 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
-_STYLES = ("style", "tryout", "compare", "learn", "presets", "visit", "choices", "rate", "lab")
-_STYLES += ("phone",)
+# The look of the whole page, then of its views, then of all that a phone lays out anew.
+_STYLES = ("style", "controls", "live", "charts", "samples", "tryout", "answers", "compare")
+_STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "lab", "phone")
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 

@@ -58,7 +58,7 @@ const present = () => (page.recorded() ? "recorded" : (page.run?.status.name ?? 
 
 function show(name) {
   state = name;
-  element.closest("#train").dataset.run = name;  // style.css shows the buttons that fit
+  element.closest("#train").dataset.run = name;  // controls.css shows the buttons that fit
   const run = page.view();
   const seen = run || name === "starting" || name === "lost" ? name : "idle";
   put(".state", seen === "recorded" ? words.presets.state : words.status.names[seen]);

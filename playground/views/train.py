@@ -271,7 +271,7 @@ def _settings(
 
 
 def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
-    """All of them: which are to be seen is a matter of the run's status, and of style.css."""
+    """All of them: which are to be seen is a matter of the run's status, and of controls.css."""
     with gr.Row(elem_id="buttons"):
         return {
             name: gr.Button(
