@@ -31,8 +31,12 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
-_STYLES = ("style", "tryout", "compare", "learn", "presets", "visit", "choices", "rate", "lab")
-_STYLES += ("phone",)
+# The look of the whole page, then of its views, then of all that a phone lays out anew.
+_STYLES = ("style", "controls", "live", "charts", "samples", "tryout", "answers", "compare")
+_STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "lab", "phone")
+# What ?present and ?hide change in them.
+_TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
+_TALKS += ("learn_present",)
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
@@ -130,8 +134,7 @@ def launch_options() -> dict[str, Any]:
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
         "head": f"<script>{_read('page.js')}</script><script>{_read('visitor.js')}</script>"
         f"<script>{_read('present.js')}</script>"
-        f"<style>{_read('present.css')}{_read('rate_present.css')}{_read('lab_present.css')}"
-        "</style>",
+        f"<style>{''.join(_read(f'{name}.css') for name in _TALKS)}</style>",
         "css_paths": [_HERE / f"{name}.css" for name in _STYLES],
         "footer_links": [],
         "run_history": False,

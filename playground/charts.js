@@ -126,7 +126,7 @@ function layout(card, run, style, filled) {
     ...plain(style),
     uirevision: run?.name ?? "none",
     datarevision: [run?.offset, at].join(), // the arrays grow in place
-    margin: { l: 3.1 * fontSize(style), r: 14, t: 8, b: 2.6 * fontSize(style) },
+    margin: curveMargin(style),
     hovermode: "x unified",
     xaxis: stepAxis(style, steps, words.step),
     yaxis: {

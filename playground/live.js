@@ -4,6 +4,7 @@ const words = props.words;
 const BUSY_MS = 400;
 const IDLE_MS = 1500;
 const timeline = find(".timeline input");
+const sentences = find(".told");
 
 let began = 0; // when the run was new to this page; a recorded one is played from then on
 let wanted = null; // the run that was asked for and has not come yet
@@ -56,14 +57,14 @@ const present = () => (page.recorded() ? "recorded" : (page.run?.status.name ?? 
 
 function show(name) {
   state = name;
-  element.closest("#train").dataset.run = name;  // style.css shows the buttons that fit
+  element.closest("#train").dataset.run = name;  // controls.css shows the buttons that fit
   const run = page.view();
   const seen = run || name === "starting" || name === "lost" ? name : "idle";
   put(".state", seen === "recorded" ? words.presets.state : words.status.names[seen]);
   const told = run && page.at === null ? (run.story?.told ?? []).map(([, sentence]) => sentence) : [];
   const first = run?.status.message || (told.length ? told.shift() : run && reading(run));
-  put(".told", seen in words.status ? words.status[seen] : first);
-  tellMore(told);
+  say((seen in words.status ? words.status[seen] : first) ?? "");
+  page.tell("story", told);
   put(".whose", run && page.watching() ? words.visitors.whose : "");
   put(".progress", run ? progress(run) : "");
   put(".settings", run ? settings(page.settings(run)) : "");
@@ -76,11 +77,17 @@ function show(name) {
   element.dataset.past = page.at !== null;
 }
 
-function tellMore(sentences) {
-  const list = find(".story");
-  if (list.textContent === sentences.join("")) return;
-  list.replaceChildren();
-  for (const sentence of sentences) make("li", "", list, sentence);
+// Its room is the same for every sentence, so that none moves the pictures: one that is too long for
+// it is written smaller (live.css).
+function say(sentence) {
+  if (sentence === sentences.textContent) return;
+  sentences.textContent = sentence;
+  fit();
+}
+
+function fit() {
+  sentences.classList.remove("long");
+  sentences.classList.toggle("long", sentences.scrollHeight > sentences.clientHeight);
 }
 
 function progress(run) {
@@ -160,6 +167,7 @@ document.addEventListener("playground:watch", ({ detail }) => {
   wanted = detail;
   poll();
 });
+new ResizeObserver(fit).observe(sentences);
 document.addEventListener("visibilitychange", () => document.hidden || poll());
 show("idle");
 poll();

@@ -37,7 +37,7 @@ function drawTrade(runs, frontier) {
       hoverinfo: "skip",
       mode: "markers+text",
       textposition: "top center",
-      textfont: { size: 19, color: colour(one.colour) },
+      textfont: { size: fontSize(style) + 5, color: colour(one.colour) },
       marker: { size: 15, symbol: one.symbol, color: colour(one.colour), line: { width: 2, color: colour("--card") } },
     },
   ]);
@@ -101,7 +101,7 @@ function drawCurves(runs) {
       ...plain(style),
       uirevision: named(runs),
       datarevision: grown(having),
-      margin: { l: 44, r: 14, t: 8, b: 36 },
+      margin: curveMargin(style),
       hovermode: "x unified",
       xaxis: stepAxis(style, steps, words.step),
       yaxis: { ...valueAxis(style), rangemode: metric === "eval/kl" ? "tozero" : "normal", tickformat: percent ? "~%" : "" },

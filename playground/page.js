@@ -3,7 +3,7 @@
 // "playground:run" (the run gained something), "playground:view" (another step or task is looked
 // at), "playground:beta" (β was moved), and before it "playground:hand" where the visitor did so,
 // "playground:target" (the optimum has answered), "playground:standing" (the server has said whose
-// the run is), "playground:watch" (show another), "playground:settings" (what all controls say, for
+// the run is), "playground:story" (what else its curves say), "playground:watch" (show another), "playground:settings" (what all controls say, for
 // a link).
 window.playground = {
   run: null,

@@ -35,8 +35,14 @@ function valueAxis(style) {
 
 function stepAxis(style, steps, name) {
   const range = [-0.02 * steps, 1.02 * steps];
-  return { ...valueAxis(style), title: { text: name, standoff: 4 }, range, nticks: 5, hoverformat: "d" };
+  return { ...valueAxis(style), title: axisTitle(style, name, 4), range, nticks: 5, hoverformat: "d" };
 }
+
+// As large as the figures beside it: Plotly would make it larger, and it would lie over them.
+const axisTitle = (style, text, standoff) => ({ text, standoff, font: { size: fontSize(style) } });
+
+// Room for the figures of both axes and the name of the lower.
+const curveMargin = (style) => ({ l: 3.1 * fontSize(style), r: 14, t: 8, b: 2.7 * fontSize(style) });
 
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {

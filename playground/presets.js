@@ -44,7 +44,9 @@ function draw() {
   const part = page.moving() ? "watch" : "shows";
   put(".part", name ? words[part] : "");
   put(".told", name ? words.cards[name][part] : "");
-  put(".origin", name && page.recorded() ? page.fill(words.recorded, { ...cards[name], speed: props.speed }) : "");
+  const origin = name && page.recorded() ? page.fill(words.recorded, { ...cards[name], speed: props.speed }) : "";
+  put(".origin", origin);
+  find(".origin").title = origin; // where the line has no room for all of it
 }
 
 build();

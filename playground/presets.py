@@ -77,7 +77,7 @@ class Recordings:
 
 _STRIP = """
 <nav><span class="title"></span><ul></ul></nav>
-<p class="about"><strong class="part"></strong> <span class="told"></span>
+<p class="about"><span><strong class="part"></strong> <span class="told"></span></span>
 <span class="origin"></span></p>
 """
 

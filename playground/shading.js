@@ -3,7 +3,7 @@
 const FULL_TOKEN = 2;  // nats
 const FULL_REWARD = 4;
 
-// Sets the variables from which style.css and tryout.css mix the background.
+// Sets the variables from which samples.css and answers.css mix the background.
 function shade(element, value, full, least = 0) {
   const share = Math.min(1, Math.abs(value) / full);
   element.style.setProperty("--tone", value < 0 ? "var(--negative)" : "var(--positive)");

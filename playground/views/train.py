@@ -44,8 +44,8 @@ _LIVE = """
 <div class="timeline"><div class="bar"><div></div></div>
   <input type="range" min="0" step="1" disabled></div>
 <p class="told"></p>
-<ul class="story"></ul>
 """
+_STORY = "<ul class='story'></ul>"
 _VISIT = """
 <p class="line" role="status" hidden></p>
 <button type="button" class="watch" hidden></button>
@@ -162,6 +162,7 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                     head=PLOTLY_HEAD,
                 )
                 curves("charts", charts.CHARTS)
+            part("story", _STORY, "story")
             part(
                 "samples",
                 _SAMPLES,
@@ -272,7 +273,7 @@ def _settings(
 
 
 def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
-    """All of them: which are to be seen is a matter of the run's status, and of style.css."""
+    """All of them: which are to be seen is a matter of the run's status, and of controls.css."""
     return {
         name: gr.Button(
             labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"

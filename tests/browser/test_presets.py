@@ -37,6 +37,8 @@ def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client)
     page.wait_for_selector("#train[data-run=recorded]")
     assert page.inner_text("#live .state") == WORDS["state"]
     assert MACHINE in page.inner_text("#presets .origin")
+    origin, told = (page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "told"))
+    assert origin["height"] < 1.5 * told["height"], "in one line"
     assert page.is_visible("#run") and not page.is_visible("#stop")
     end(page)
     assert page.evaluate("window.playground.run.series['eval/kl'].y") == [0, 0.5, 1]

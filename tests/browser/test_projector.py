@@ -1,0 +1,65 @@
+"""Every view on a projector: what stands there can be read from the last row."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from playground import text
+from tests.browser.test_compare import OLD, recorded
+
+VIEWS = text.load()["views"]
+PROJECTOR = {"viewport": {"width": 1920, "height": 1080}}
+LEAST = 20  # pixels on the screen
+# [pixels, text] of every text of the view that is to be seen: of letters in a drawing as large as
+# they are drawn, and of a formula its own size, its indices being smaller.
+SIZES = """view => [...document.querySelectorAll(`#${view} *`)]
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 1)
+  .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((one) => [parseFloat(getComputedStyle(one.closest("math") ?? one).fontSize)
+    * (one.closest("svg") ? one.getScreenCTM().a : 1), one.textContent])"""
+FILLED = {
+    "compare": "#compare .curves .js-plotly-plot .xtick text >> nth=0",
+    "try": "#try .answers .one p >> nth=0",
+    "score": "#score .answers .judged .completion >> nth=0",
+    "rate": "#rate .card:visible >> nth=0",
+    "lab": "#lab .told p >> nth=0",
+    "learn": "#learn .steps math >> nth=0",
+}
+
+
+@pytest.fixture
+def shown(visit, address, client):
+    """shown("lab") is the page on a projector with this view, and something in it."""
+    for name, beta in zip(OLD, (0.5, 0.7), strict=True):
+        recorded(client, name, "finished", beta)
+    page = visit(f"{address}?present", **PROJECTOR)
+
+    def show(view):
+        page.get_by_role("tab", name=VIEWS[view], exact=True).click()
+        if view in ("try", "score"):
+            page.click(f"#{view} button[type=submit]")
+        page.wait_for_selector(FILLED[view])
+        return page
+
+    return show
+
+
+def assert_readable(page, view):
+    sizes = page.evaluate(SIZES, view)
+    assert len(sizes) > 8
+    assert [one for one in sizes if one[0] < LEAST] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("view", FILLED)
+def test_every_view_can_be_read_from_the_last_row(shown, view):
+    assert_readable(shown(view), view)
+
+
+def test_every_lesson_can_be_read_from_the_last_row(shown):
+    page = shown("learn")
+    for station in page.locator("#learn .station").all():
+        station.click()
+        expect(station).to_have_attribute("aria-pressed", "true")
+        assert_readable(page, "learn")

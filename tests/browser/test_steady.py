@@ -1,0 +1,71 @@
+"""What is said of a run comes and goes; what is drawn of it stays where it is."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from playground import text
+from playground.stories import Stories
+from tests.browser.test_page import LONG
+
+SCREENS = {
+    "laptop": ("?", 1440, 900),
+    "hall": ("?", 1920, 1080),
+    "projector": ("?present&", 1920, 1080),
+    "chinese": ("zh?", 1440, 900),
+}
+# Keeps what is said, and where the pictures are and whether all of it can be read as it is said.
+WATCH = """() => {
+  const told = document.querySelector("#live .told");
+  window.seen = [];
+  new MutationObserver(() => window.seen.push({
+    told: told.textContent,
+    top: document.querySelector("#pictures").getBoundingClientRect().top + scrollY,
+    cut: told.scrollHeight > told.clientHeight,
+  })).observe(told, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+@pytest.fixture
+def sayings(monkeypatch):
+    """What the curves of every run say, one after the other: little, much, and all there is."""
+    sentences = sorted(text.load("en")["readings"].values(), key=len)
+    chinese = sorted(text.load("zh")["readings"].values(), key=len)
+    stories = [sentences[:1], sentences[-3:], sentences[-1:], chinese[-3:], chinese[:1]]
+    turn = count()
+
+    def tell(self, config, events):
+        told = stories[next(turn) % len(stories)]
+        return {"told": [("good", sentence) for sentence in told], "left": None}
+
+    monkeypatch.setattr(Stories, "tell", tell)
+    return {story[0] for story in stories}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_no_sentence_moves_the_pictures(visit, address, sayings, screen):
+    path, width, height = SCREENS[screen]
+    page = visit(
+        f"{address}{path}method=dpo&steps={LONG}", viewport={"width": width, "height": height}
+    )
+    page.click("#run")
+    page.wait_for_function("window.playground.run?.story?.told.length > 0")
+    page.evaluate(WATCH)
+    page.wait_for_function(
+        "all => all.every((one) => window.seen.some(({ told }) => told === one))",
+        arg=sorted(sayings),
+    )
+    page.wait_for_selector("#story li >> nth=1", state="attached")  # the other sentences
+    seen = [one for one in page.evaluate("window.seen") if one["told"] in sayings]
+    assert len({one["top"] for one in seen}) == 1
+    assert not any(one["cut"] for one in seen)
+
+
+def test_the_bar_is_full_as_soon_as_the_run_has_ended(visit, address):
+    page = visit(f"{address}?method=dpo&steps=60")
+    page.click("#run")
+    page.wait_for_selector("#train[data-run=finished]")
+    bar = page.locator("#live .bar").bounding_box()
+    assert page.locator("#live .bar > div").bounding_box() == bar
