@@ -83,6 +83,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
     part(
         "rate",
         _RATE,
+        "histories",
         "choosing",
         "ballot",
         "rate",
