@@ -16,6 +16,7 @@ from playground.histories import History, history
 from playground.offers import OFFERED, has, has_model, offers, settings
 from playground.presets import PREFIX, Recording
 from playground.questions import answered
+from playground.trained_on import nameless
 
 MOST = 4  # runs at once
 ABOVE = "above the reference"
@@ -115,6 +116,7 @@ class Comparing:
         else:
             self._client.status(run)  # a run whose process is gone gets its last words here
             config, model = self._client.config(run), has_model(self._client, run)
+            config = nameless(config)
             events, end = self._client.events(run, start)
         gained = charts.delta(events)
         points = gained["points"]

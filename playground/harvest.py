@@ -12,13 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align_core import exchange, feedback
+from align_core import exchange, feedback, raters
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
 from align_core.votes import Session
 from playground.line import Line
 from playground.pairs import Pairs
+from playground.trained_on import file_name, numbers
 from playground.visitors import Visitor
 
 WAYS = ("reward", "dpo", "reward_ppo")
@@ -49,7 +50,12 @@ class Harvest:
         self._judged = lru_cache(maxsize=64)(self._judge)
 
     def train(
-        self, session: Session, way: str, simulated: float, visitor: Visitor = None
+        self,
+        session: Session,
+        way: str,
+        simulated: float,
+        visitor: Visitor = None,
+        room: bool = False,
     ) -> str | None:
         """Let a visitor run on the votes of a session, as WAYS tells: now, or in their turn.
 
@@ -57,7 +63,8 @@ class Harvest:
 
         `simulated` is the share of simulated votes among all that it is trained on. A reward model
         that is trained scores the pairs of the session anew, for the votes to come. With
-        "reward_ppo" PPO on it follows, which waits for its own turn.
+        "reward_ppo" PPO on it follows, which waits for its own turn. `room` tells whether the
+        session was opened to one.
 
         Raises:
             ConfigError: too few votes, or what `Line.join` refuses.
@@ -66,16 +73,16 @@ class Harvest:
         votes = session.votes()
         model = votes[0]["model"] if votes else None
         to_train, _ = feedback.held_out(votes, HELD_OUT)
-        own = len(exchange.preferences(to_train))
-        if not own:
+        decided = [vote for vote in to_train if vote["choice"] in feedback.DECIDED]
+        if not decided:
             raise ConfigError("there is no vote that prefers a text: rate some pairs first")
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{secrets.token_hex(4)}.jsonl"
-        mix = exchange.write_mixed(
-            file, to_train, session.task, simulated=round(own * simulated / (1 - simulated))
-        )
-        file = file.rename(file.with_stem(f"{file.stem}-{mix['votes']}-{mix['simulated']}"))
+        partial = folder / f"{secrets.token_hex(4)}.jsonl"
+        more = round(len(decided) * simulated / (1 - simulated))
+        mix = exchange.write_mixed(partial, to_train, session.task, simulated=more)
+        cast = sum(vote["kind"] in raters.CROWDS for vote in decided)
+        file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
         method = "dpo" if way == "dpo" else "reward"
         paced = exchange.settings(method, session.task, mix["votes"] + mix["simulated"])
         start = {"task": session.task, "model": self._model(model)}
@@ -117,9 +124,8 @@ class Harvest:
         status = (self._client.status(run) or {"status": "starting"})["status"]
         told = {"run": run, "method": config["method"], "status": status}
         told |= {"votes": None, "simulated": None, "judged": None, "texts": []}
-        if config["preferences"]:
-            votes, simulated = Path(config["preferences"]).stem.split("-")[1:]
-            told |= {"votes": int(votes), "simulated": int(simulated)}
+        if found := numbers(config):
+            told |= {name: found[name] for name in ("votes", "simulated")}
         if status not in ("finished", "stopped"):
             return told
         if config["method"] != "reward":
