@@ -16,16 +16,19 @@ from align_core import exchange, feedback, raters
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
+from align_core.runs import replay, turned
 from align_core.votes import Session
+from playground import verdicts
 from playground.line import Line
 from playground.pairs import Pairs
-from playground.trained_on import file_name, numbers
+from playground.trained_on import file_name, numbers, told
 from playground.visitors import Visitor
 
 WAYS = ("reward", "dpo", "reward_ppo")
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model
 MEASURED = 6  # times during a run
 SHOWN = 4  # texts before and after
+ENDED = ("finished", "stopped")  # and have left a model
 DIFFERING = 3  # pairs where raters and gold reward differ
 
 
@@ -111,29 +114,33 @@ class Harvest:
         """
         votes = session.votes()
         _, held_out = feedback.held_out(votes, HELD_OUT)
-        runs = [self._told(run, config, session, held_out) for run, config in self._runs(session)]
-        return {
-            "runs": runs,
-            "gold_agreement": feedback.stats(votes)["gold_agreement"],
-            "against": feedback.against_gold(votes, DIFFERING),
-        }
+        agreement = feedback.stats(votes)["gold_agreement"]
+        decided = sum(vote["choice"] in feedback.DECIDED for vote in votes)
+        runs = []
+        for run, config in self._runs(session):
+            one = self._told(run, config, session, held_out)
+            if config["method"] == "reward":
+                one["verdict"] = verdicts.of_reward_model(one["judged"])
+            elif one["status"] in ENDED:
+                one |= self._became(run, config, agreement, decided)
+            runs.append(one)
+        against = feedback.against_gold(votes, DIFFERING)
+        return {"runs": runs, "gold_agreement": agreement, "against": against}
 
     def _told(
         self, run: str, config: dict[str, Any], session: Session, held_out: list
     ) -> dict[str, Any]:
         status = (self._client.status(run) or {"status": "starting"})["status"]
-        told = {"run": run, "method": config["method"], "status": status}
-        told |= {"votes": None, "simulated": None, "judged": None, "texts": []}
+        one = {"run": run, "method": config["method"], "status": status}
+        one |= {"votes": None, "simulated": None, "judged": None, "texts": [], "verdict": None}
         if found := numbers(config):
-            told |= {name: found[name] for name in ("votes", "simulated")}
-        if status not in ("finished", "stopped"):
-            return told
-        if config["method"] != "reward":
-            return told | {"texts": self._texts(run)}
-        if held_out:
+            one |= {name: found[name] for name in ("votes", "simulated")}
+        learnt = told(self._client, config)
+        one["mixed"] = bool(learnt and learnt["simulated"])
+        if status in ENDED and config["method"] == "reward" and held_out:
             with contextlib.suppress(ConfigError, Unanswered):
-                told["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
-        return told
+                one["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
+        return one
 
     def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
         """`last` and `count` only tell votes apart that are not the same."""
@@ -142,17 +149,22 @@ class Harvest:
         pairs = [pair for pair in session.pairs() if pair["id"] in voted]
         return feedback.judged(feedback.with_scores(held_out, self._helper.scored(pairs, run)))
 
-    def _texts(self, run: str) -> list[dict[str, Any]]:
-        events, _ = self._client.events(run)
+    def _became(
+        self, run: str, config: dict[str, Any], agreement: float | None, votes: int
+    ) -> dict[str, Any]:
+        """The `texts` of a policy, and the `verdict` on it."""
+        events = replay(self._client.events(run)[0])
         samples = [event["samples"] for event in events if event["kind"] == "samples"]
-        return [
-            {
-                "prompt": one["prompt"],
-                "before": one["reference"]["text"],
-                "after": one["policy"]["text"],
-            }
-            for one in (samples[-1] if samples else [])[:SHOWN]
-        ]
+        evaluations = [event["metrics"] for event in events if event["kind"] == "metrics"]
+        measured = [one for one in evaluations if "eval/gold_reward" in one]
+        beta = turned(config, events)["beta"]
+        return {
+            "texts": [
+                {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
+                for one in (samples[-1] if samples else [])[:SHOWN]
+            ],
+            "verdict": verdicts.of_policy(measured[-1] if measured else {}, beta, agreement, votes),
+        }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
         """The runs on this session's votes, and PPO runs on the reward models among them."""

@@ -179,6 +179,16 @@ def test_training_on_votes_is_followed_in_train(rate, client):
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     told(rate, "#rate .report", "DPO")
     assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
+    assert rate.locator("#rate .report .run .said .chip.gold").count() == 8
+    events, _ = client.events(client.runs()[0])
+    first = [event for event in events if event["kind"] == "samples"][-1]["samples"][0]
+    chips = rate.locator("#rate .report .run .said .chip strong").all_text_contents()[:2]
+    golds = [first[side]["gold_reward"] for side in ("reference", "policy")]
+    assert [float(chip.replace("−", "-")) for chip in chips] == pytest.approx(golds, abs=0.051)
+    rose = WORDS["rate"]["verdicts"]["rose"]
+    verdict = rate.text_content("#rate .report .run > :last-child")
+    size = verdict.split("rose by ")[1].split(" ")[0]
+    assert verdict == rose.format(prompts=64, texts=4, size=size)
     assert rate.locator("#rate .report :is(img, script)").count() == 0
 
 

@@ -99,6 +99,8 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
     assert one["judged"]["votes"] == len(held_out)
     assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
+    assert one["verdict"]["values"]["accuracy"] == one["judged"]["accuracy"]
+    assert one["verdict"]["values"]["n"] == len(held_out)
     assert told["gold_agreement"] == feedback.stats(session.votes())["gold_agreement"]
     assert trained.report(session) == told and trained._helper.asked == [run]  # reckoned once
     sessions.delete(session.name)
@@ -139,6 +141,24 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
     (second,) = set(client.runs()) - {first}
     wait_for(lambda: line.visitors.owns(bob, second))
     assert {one["run"] for one in trained.report(session)["runs"]} == {first, second}
+
+
+def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
+    client, trained, session, monkeypatch
+):
+    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 12})
+    run = trained.train(session, "dpo", simulated=0.0)
+    wait_for(lambda: ended(client, run))
+    (one,) = trained.report(session)["runs"]
+    events, _ = client.events(run)
+    last = [event for event in events if event["kind"] == "samples"][-1]["samples"]
+    for told, sample in zip(one["texts"], last, strict=False):
+        assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
+        assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
+    ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
+    gain = ends["eval/gold_reward"] - ends["eval/gold_reward_reference"]
+    assert one["verdict"]["key"] == "rose" and not one["mixed"]
+    assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
 
 
 def shown(client, run, visitor=None):
