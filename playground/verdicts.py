@@ -59,7 +59,7 @@ def of_reward_model(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def beyond_chance(share: float, count: int) -> int:
-    """1 where a share of so many votes is above what a coin gets in 95% of cases, -1 below, else 0."""
+    """1 where a share of so many is above what a coin gets in 95% of cases, -1 below, else 0."""
     if abs(share - 0.5) <= _chance(count):
         return 0
     return 1 if share > 0.5 else -1
