@@ -33,7 +33,8 @@ _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
 # The look of the whole page, then of its views, then of all that a phone lays out anew.
 _STYLES = ("style", "controls", "live", "charts", "samples", "tryout", "answers", "compare")
-_STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "lab", "phone")
+_STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "trained_on", "lab")
+_STYLES += ("phone",)
 # What ?present and ?hide change in them.
 _TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
 _TALKS += ("learn_present",)

@@ -1,11 +1,14 @@
-// The choice of a task and of its runs, as the views beside Train offer it.
+// The choice of a task and of its runs, as the views beside Train offer it. Follows histories.js.
 const { words, methods, tasks } = props;
 const form = find("form");
 const chosenTask = () => form.elements.task.value;
 
+// By its method and β; by its learning rate where that was turned.
 function described(run) {
-  const template = run.beta === null ? words.run_without_beta : words.run;
-  return page.fill(template, { ...run, method: methods[run.method] });
+  const parts = [methods[run.method]];
+  if (run.beta[0][1] !== null) parts.push(fillRun(words.run_beta, run));
+  if (run.learning_rate.length > 1) parts.push(fillRun(words.run_learning_rate, run));
+  return parts.join(" · ");
 }
 
 const runName = (run) => run.recorded ?? described(run);

@@ -92,6 +92,8 @@ function take({ runs, settings, numbers }, outdated) {
     const run = kept.get(delta.run);
     gain(run, delta);
     run.model = delta.model;
+    // It may have been turned since it was offered.
+    Object.assign(offered.get(delta.run) ?? {}, { beta: delta.beta, learning_rate: delta.learning_rate });
   }
   const names = runs.map(({ run }) => run);
   const same = names.join() === latest.names.join();
@@ -161,7 +163,7 @@ function drawApart(runs) {
   for (const { setting, values } of latest.settings) {
     const row = make("tr", "", settings);
     make("th", "", row, words.settings[setting]);
-    for (const value of values) make("td", "", row, history(setting, value));
+    for (const value of values) make("td", "", row, everyStep(setting, value));
   }
   if (!latest.settings.length) wide(make("tr", "", settings), words.settings_same, runs.length);
   const numbers = group(table, words.numbers_last, runs.length);
@@ -194,8 +196,8 @@ function wide(row, text, columns) {
   return cell;
 }
 
-function history(setting, values) {
-  const written = values.map(([step, value]) => {
+function everyStep(setting, history) {
+  const written = history.map(([step, value]) => {
     const text = written_as(setting, value);
     return step === 0 ? text : page.fill(words.turned, { value: text, step });
   });

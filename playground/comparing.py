@@ -12,9 +12,11 @@ from align_core.client import Client
 from align_core.configs import RunConfig
 from align_core.runs import RunDirectory, replay
 from playground import charts
-from playground.offers import OFFERED, has, has_model, offers
+from playground.histories import History, history
+from playground.offers import OFFERED, has, has_model, offers, settings
 from playground.presets import PREFIX, Recording
 from playground.questions import answered
+from playground.trained_on import nameless
 
 MOST = 4  # runs at once
 ABOVE = "above the reference"
@@ -35,8 +37,6 @@ NUMBERS = (
 _OF_A_REFERENCE = {ABOVE, _KL, "eval/gain", "eval/frontier_efficiency", "eval/win_rate"}
 # The curves: a chart each, where a run has it. The reference is for the picture of the frontier.
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")
-
-History = list[list[Any]]  # of one setting: [step, value], the first at step 0
 
 
 class Comparing:
@@ -74,21 +74,17 @@ class Comparing:
         for name in (name for name in order if name in self._recorded):
             run = self._recorded[name]
             card = self._presets["cards"][run.preset.name]["name"]
+            told = settings(history(run.config, run.events))
             called = f"{card} {self._presets['state']}"
-            if run.config["task"] == task and has(sought, run.config, called):
-                yield {
-                    "run": name,
-                    "method": run.config["method"],
-                    "beta": run.config["beta"],
-                    "recorded": card,
-                    "machine": run.preset.machine,
-                }
+            if run.config["task"] == task and has(sought, told, called):
+                yield {"run": name, **told, "recorded": card, "machine": run.preset.machine}
 
     def follow(self, asked: Any) -> dict[str, Any]:
         """What runs have gained past `asked`, [{"run", "offset"}, …], and what sets them apart.
 
-        `runs`: for each, a new cursor, its `config`, whether it has a `model`, and `charts.delta`
-        with the CURVES and the last samples alone; `settings`: `differences`; `numbers`: `ranked`.
+        `runs`: for each, a new cursor, its `config`, what names it (`offers.settings`), whether it
+        has a `model`, and `charts.delta` with the CURVES and the last samples alone; `settings`:
+        `differences`; `numbers`: `ranked`.
         Names that are no runs here are passed over, and so are more than MOST.
         """
         known = {*self._client.runs(), *self._recorded}
@@ -97,8 +93,9 @@ class Comparing:
         found = [self._gained(_name(one), one.get("offset")) for one in cursors]
         logs = [self._log(one["run"]) for one in found]
         histories = [history(one["config"], log) for one, log in zip(found, logs, strict=True)]
+        named = [settings(one) for one in histories]
         return {
-            "runs": found,
+            "runs": [one | told for one, told in zip(found, named, strict=True)],
             "settings": differences(histories),
             "numbers": ranked(
                 [last_numbers(log) for log in logs],
@@ -120,6 +117,7 @@ class Comparing:
         else:
             self._client.status(run)  # a run whose process is gone gets its last words here
             config, model = self._client.config(run), has_model(self._client, run)
+            config = nameless(config)
             events, end = self._client.events(run, start)
         gained = charts.delta(events)
         points = gained["points"]
@@ -153,18 +151,6 @@ def _counting(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
         for event in replay(events)
         if event["kind"] == "change" or event.get("metrics", {}).keys() & set(NUMBERS)
     )
-
-
-def history(config: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> dict[str, History]:
-    """Each setting of a run with its value at step 0, and every other that it was turned to."""
-    found = {name: [[0, config[name]]] for name in RunConfig.model_fields}
-    for event in events:
-        if event["kind"] == "change":
-            for name in event["settings"].keys() & found.keys():
-                value = event["settings"][name]
-                if value != found[name][-1][1]:
-                    found[name].append([event["step"], value])
-    return found
 
 
 def differences(histories: Sequence[Mapping[str, History]]) -> list[dict[str, Any]]:

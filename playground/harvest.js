@@ -1,4 +1,4 @@
-// Rate: training on the votes, and what came of it. Follows rate.js.
+// Rate: training on the votes, and what came of it. Follows shading.js and rate.js.
 const REPORT_MS = 3000;
 let counted = { votes: 0, to_train: 0, held_out: 0 };
 let reporting = null;
@@ -74,16 +74,30 @@ function drawRun(host, run) {
     told.gold = page.percent(run.judged.gold_accuracy);
     make("p", "foretells", box, page.fill(words.judged, told));
   }
-  if (!run.texts.length) return;
-  const table = make("div", "texts", box);
+  if (run.texts.length) drawBeforeAndAfter(make("div", "texts", box), run.texts);
+  if (run.verdict) make("p", "verdict", box, verdict(run));
+}
+
+// Each text with its gold reward, as Train shows its samples.
+function drawBeforeAndAfter(table, texts) {
   for (const side of ["before", "after"]) make("h3", "", table, words[side]);
-  for (const text of run.texts) {
+  for (const { prompt, ...sides } of texts) {
     for (const side of ["before", "after"]) {
-      const said = make("p", "", table);
-      make("span", "prompt", said, text.prompt);
-      make("span", "", said, text[side]);
+      const { text, gold_reward } = sides[side];
+      writeText(make("div", "said", table), prompt, { text, gold_reward });
     }
   }
+}
+
+function verdict({ verdict: { key, values }, texts, mixed }) {
+  const { gain, kl, agreement, accuracy, low, high } = values;
+  const written = { ...values, shown: texts.length, size: page.number(Math.abs(gain ?? 0), 1) };
+  Object.assign(written, { change: page.signed(gain ?? 0, 1), kl: page.number(kl ?? 0) });
+  for (const [name, share] of Object.entries({ agreement, accuracy, low, high })) {
+    if (share !== undefined && share !== null) written[name] = page.percent(share);
+  }
+  const sentence = page.fill(words.verdicts[key], written);
+  return mixed ? `${sentence} ${words.verdicts.mixed}` : sentence;
 }
 
 put(".train h2", words.train);

@@ -12,19 +12,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align_core import exchange, feedback
+from align_core import exchange, feedback, raters
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
+from align_core.runs import replay, turned
 from align_core.votes import Session
+from playground import verdicts
 from playground.line import Line
 from playground.pairs import Pairs
+from playground.trained_on import file_name, numbers, told
 from playground.visitors import Visitor
 
 WAYS = ("reward", "dpo", "reward_ppo")
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model
 MEASURED = 6  # times during a run
 SHOWN = 4  # texts before and after
+ENDED = ("finished", "stopped")  # and have left a model
 DIFFERING = 3  # pairs where raters and gold reward differ
 
 
@@ -49,7 +53,12 @@ class Harvest:
         self._judged = lru_cache(maxsize=64)(self._judge)
 
     def train(
-        self, session: Session, way: str, simulated: float, visitor: Visitor = None
+        self,
+        session: Session,
+        way: str,
+        simulated: float,
+        visitor: Visitor = None,
+        room: bool = False,
     ) -> str | None:
         """Let a visitor run on the votes of a session, as WAYS tells: now, or in their turn.
 
@@ -57,7 +66,8 @@ class Harvest:
 
         `simulated` is the share of simulated votes among all that it is trained on. A reward model
         that is trained scores the pairs of the session anew, for the votes to come. With
-        "reward_ppo" PPO on it follows, which waits for its own turn.
+        "reward_ppo" PPO on it follows, which waits for its own turn. `room` tells whether the
+        session was opened to one.
 
         Raises:
             ConfigError: too few votes, or what `Line.join` refuses.
@@ -66,16 +76,16 @@ class Harvest:
         votes = session.votes()
         model = votes[0]["model"] if votes else None
         to_train, _ = feedback.held_out(votes, HELD_OUT)
-        own = len(exchange.preferences(to_train))
-        if not own:
+        decided = [vote for vote in to_train if vote["choice"] in feedback.DECIDED]
+        if not decided:
             raise ConfigError("there is no vote that prefers a text: rate some pairs first")
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{secrets.token_hex(4)}.jsonl"
-        mix = exchange.write_mixed(
-            file, to_train, session.task, simulated=round(own * simulated / (1 - simulated))
-        )
-        file = file.rename(file.with_stem(f"{file.stem}-{mix['votes']}-{mix['simulated']}"))
+        partial = folder / f"{secrets.token_hex(4)}.jsonl"
+        more = round(len(decided) * simulated / (1 - simulated))
+        mix = exchange.write_mixed(partial, to_train, session.task, simulated=more)
+        cast = sum(vote["kind"] in raters.CROWDS for vote in decided)
+        file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
         method = "dpo" if way == "dpo" else "reward"
         paced = exchange.settings(method, session.task, mix["votes"] + mix["simulated"])
         start = {"task": session.task, "model": self._model(model)}
@@ -104,30 +114,33 @@ class Harvest:
         """
         votes = session.votes()
         _, held_out = feedback.held_out(votes, HELD_OUT)
-        runs = [self._told(run, config, session, held_out) for run, config in self._runs(session)]
-        return {
-            "runs": runs,
-            "gold_agreement": feedback.stats(votes)["gold_agreement"],
-            "against": feedback.against_gold(votes, DIFFERING),
-        }
+        agreement = feedback.stats(votes)["gold_agreement"]
+        decided = sum(vote["choice"] in feedback.DECIDED for vote in votes)
+        runs = []
+        for run, config in self._runs(session):
+            one = self._told(run, config, session, held_out)
+            if config["method"] == "reward":
+                one["verdict"] = verdicts.of_reward_model(one["judged"])
+            elif one["status"] in ENDED:
+                one |= self._became(run, config, agreement, decided)
+            runs.append(one)
+        against = feedback.against_gold(votes, DIFFERING)
+        return {"runs": runs, "gold_agreement": agreement, "against": against}
 
     def _told(
         self, run: str, config: dict[str, Any], session: Session, held_out: list
     ) -> dict[str, Any]:
         status = (self._client.status(run) or {"status": "starting"})["status"]
-        told = {"run": run, "method": config["method"], "status": status}
-        told |= {"votes": None, "simulated": None, "judged": None, "texts": []}
-        if config["preferences"]:
-            votes, simulated = Path(config["preferences"]).stem.split("-")[1:]
-            told |= {"votes": int(votes), "simulated": int(simulated)}
-        if status not in ("finished", "stopped"):
-            return told
-        if config["method"] != "reward":
-            return told | {"texts": self._texts(run)}
-        if held_out:
+        one = {"run": run, "method": config["method"], "status": status}
+        one |= {"votes": None, "simulated": None, "judged": None, "texts": [], "verdict": None}
+        if found := numbers(config):
+            one |= {name: found[name] for name in ("votes", "simulated")}
+        learnt = told(self._client, config)
+        one["mixed"] = bool(learnt and learnt["simulated"])
+        if status in ENDED and config["method"] == "reward" and held_out:
             with contextlib.suppress(ConfigError, Unanswered):
-                told["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
-        return told
+                one["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
+        return one
 
     def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
         """`last` and `count` only tell votes apart that are not the same."""
@@ -136,17 +149,22 @@ class Harvest:
         pairs = [pair for pair in session.pairs() if pair["id"] in voted]
         return feedback.judged(feedback.with_scores(held_out, self._helper.scored(pairs, run)))
 
-    def _texts(self, run: str) -> list[dict[str, Any]]:
-        events, _ = self._client.events(run)
+    def _became(
+        self, run: str, config: dict[str, Any], agreement: float | None, votes: int
+    ) -> dict[str, Any]:
+        """The `texts` of a policy, and the `verdict` on it."""
+        events = replay(self._client.events(run)[0])
         samples = [event["samples"] for event in events if event["kind"] == "samples"]
-        return [
-            {
-                "prompt": one["prompt"],
-                "before": one["reference"]["text"],
-                "after": one["policy"]["text"],
-            }
-            for one in (samples[-1] if samples else [])[:SHOWN]
-        ]
+        evaluations = [event["metrics"] for event in events if event["kind"] == "metrics"]
+        measured = [one for one in evaluations if "eval/gold_reward" in one]
+        beta = turned(config, events)["beta"]
+        return {
+            "texts": [
+                {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
+                for one in (samples[-1] if samples else [])[:SHOWN]
+            ],
+            "verdict": verdicts.of_policy(measured[-1] if measured else {}, beta, agreement, votes),
+        }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
         """The runs on this session's votes, and PPO runs on the reward models among them."""

@@ -259,7 +259,8 @@ function show() {
     equation(step, row(line), "inline");
   });
   const recorded = station.note?.();
-  put(".note", recorded ? page.fill(policy === "own" && open === "dpo" ? words.own : told.note, recorded) : "");
+  const ran = policy === "own" && open === "dpo";
+  put(".note", !recorded ? "" : ran ? fillRun(words.own, recorded) : page.fill(told.note, recorded));
   put(".role", told.beta);
   find(".learn").dataset.open = open;
   calculate();

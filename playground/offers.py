@@ -1,4 +1,4 @@
-"""Runs to choose from, as the views name them: by method, β, steps and time."""
+"""Runs to choose from, as the views name them: by method, β and learning rate, steps and time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from align_core.client import Client
 from align_core.configs import ConfigError
 from align_core.runs import RunDirectory
+from playground.histories import History, of_run
 
 OFFERED = 12  # runs to choose from
 
@@ -21,15 +22,14 @@ def offers(client: Client, task: Any, sought: str = "") -> Iterator[dict[str, An
     """
     for name in client.runs():
         with contextlib.suppress(ConfigError):  # a run that another version has written
-            config = client.config(name)
+            told = settings(of_run(client, name)) if client.config(name)["task"] == task else None
             time = f"{name[:10]}T{name[11:13]}:{name[13:15]}:{name[15:17]}"
-            wanted = config["task"] == task and has(sought, config, time.replace("T", " "))
+            wanted = told and has(sought, told, time.replace("T", " "))
             status = client.status(name) if wanted else None
             if status is not None:
                 yield {
                     "run": name,
-                    "method": config["method"],
-                    "beta": config["beta"],
+                    **told,
                     "steps": status["step"],
                     "time": time,
                     "status": status["status"],
@@ -37,10 +37,21 @@ def offers(client: Client, task: Any, sought: str = "") -> Iterator[dict[str, An
                 }
 
 
-def has(sought: str, config: Mapping[str, Any], called: str) -> bool:
-    """Whether each word of `sought` is in what a run is `called`, its method, or its β."""
-    beta = "" if config["beta"] is None else f"{config['beta']:g}"
-    known = f"{called} {config['method']} β {beta}".lower()
+def settings(histories: Mapping[str, History]) -> dict[str, Any]:
+    """The settings that name a run: its `method`, and `beta` and `learning_rate` as histories."""
+    ((_, method),) = histories["method"]
+    return {
+        "method": method,
+        "beta": histories["beta"],
+        "learning_rate": histories["learning_rate"],
+    }
+
+
+def has(sought: str, told: Mapping[str, Any], called: str) -> bool:
+    """Whether each word of `sought` is in what a run is `called`, its method, or a β of it; `told`
+    are its `settings`."""
+    betas = " ".join(f"{value:g}" for _, value in told["beta"] if value is not None)
+    known = f"{called} {told['method']} β {betas}".lower()
     return all(word in known for word in sought.lower().split())
 
 

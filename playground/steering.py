@@ -11,9 +11,9 @@ import gradio as gr
 
 from align_core import catalogue
 from align_core.client import Client
-from align_core.configs import GROUPS, ONLY_FOR, ConfigError, flag, resolve
+from align_core.configs import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs import turned
-from playground import charts
+from playground import charts, trained_on
 from playground.line import Line, OneEach, Place
 from playground.presets import FIRST, PREFIX, Recordings
 from playground.stories import Stories
@@ -59,8 +59,9 @@ class Steering:
         watched: str | None = None,
         visitor: Visitor = None,
     ) -> list[Any]:
-        """A page was opened: task, method and settings of the configuration that its address links
-        to, or of the run that it is going to show, as they were turned last."""
+        """A page was opened, or a run of its visitor began by itself: task, method and settings of
+        the configuration that its address links to, or of the run that it is going to show, as they
+        were turned last."""
         run = self._shown(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
@@ -165,7 +166,8 @@ class Steering:
         A page follows the visitor's live run, else one that is live; without one it stays with the
         run that it shows. It stays with the visitor's own run, too, and with one that was
         `chosen`, while another visitor's is live. A run that is new to the page comes with its
-        `config` and from its beginning. Where no run was ever made, a recorded one is shown.
+        `config`, with what votes it was `trained_on` (`trained_on.told`), and from its beginning.
+        Where no run was ever made, a recorded one is shown.
         """
         run = self._shown(visitor, cursor.get("run"), cursor.get("chosen") is True)
         if run is None:
@@ -173,16 +175,18 @@ class Steering:
         if run in self.recordings:
             return self.recordings.delta(run, cursor)
         self._watch(visitor, run)
-        config, offset = None, cursor.get("offset")
+        config, votes, offset = None, None, cursor.get("offset")
         if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
             config, offset = self._client.config(run), 0
+            votes = trained_on.told(self._client, config)
+            config = trained_on.nameless(config)
             self._client.status(run)  # a run whose process is gone gets its last words here
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None
         if story and story["left"] is not None:
             story = {**story, "left": self._duration(story["left"])}
-        found = {"run": run, "offset": offset, "config": config, "story": story}
-        return {**found, **charts.delta(events)}
+        found = {"run": run, "offset": offset, "config": config, "trained_on": votes}
+        return {**found, "story": story, **charts.delta(events)}
 
     def followed(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, and the visitor's `standing` to the run in it."""
@@ -255,6 +259,8 @@ class Steering:
         for field, models in MODELS.items():
             named = {model.format(task=task): name for name, model in models.items()}
             values[field] = named.get(config[field], values[field])
+        if config["preference_pairs"] is None:  # a file was taken whole; Run takes so many pairs
+            values["preference_pairs"] = defaults(method, task)["preference_pairs"]
         everything = config["coverage"] in (None, "all")
         values["coverage"] = [*GROUPS[task]] if everything else config["coverage"].split(",")
         updates = {

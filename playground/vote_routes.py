@@ -226,7 +226,8 @@ class VoteRoutes:
         def train() -> str | None:
             try:
                 session = self._voting.session(rater)
-                return self._harvest.train(session, asked.way, asked.simulated, visitor)
+                room = not self._voting.private(rater)
+                return self._harvest.train(session, asked.way, asked.simulated, visitor, room)
             except ConfigError as error:
                 raise Refused(422, "config", error.lines[0]) from None
             except OneEach:

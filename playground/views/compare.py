@@ -57,6 +57,7 @@ def build(comparing: Handlers, words: dict[str, Any]) -> None:
         "compare",
         _COMPARE,
         "shading",
+        "histories",
         "choosing",
         "newest",
         "following",

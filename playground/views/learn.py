@@ -39,6 +39,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "shading",
         "equations",
         "arithmetic",
+        "histories",
         "path",
         "learn",
         server_functions=served(questions, Questions.runs, Questions.score),

@@ -83,6 +83,8 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
     part(
         "rate",
         _RATE,
+        "shading",
+        "histories",
         "choosing",
         "ballot",
         "rate",
@@ -98,5 +100,6 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         simulated=SIMULATED,
         ways=WAYS,
         statuses=words["status"]["names"],
+        shading=words["samples"] | words["shading"],
         **choosing.props(words),
     )

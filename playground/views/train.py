@@ -25,6 +25,7 @@ from playground.steering import (
     Steering,
 )
 from playground.views.choices import coverage, pair_source, whiten_advantages
+from playground.visitors import Visitor
 from playground.who import by_visitor
 
 # The last of what a handler gets is the run that the page shows.
@@ -53,6 +54,7 @@ _VISIT = """
 <p class="presents" role="status" hidden></p>
 <p class="limit" hidden></p>
 """
+_TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
 _FOLD = "<button type='button' aria-expanded='false'></button>"
 _FRONTIER = """
 <section class="chart">
@@ -88,6 +90,9 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
     known = partial(by_visitor, line.visitors)
     patience = Patience(steering.has_news)
     followed = known("delta", steering.followed)
+
+    def adopt(run: Any, visitor: Visitor) -> list[Any]:
+        return steering.restore(watched=run, visitor=visitor)
 
     def restore(request: gr.Request) -> list[Any]:
         visitor = line.visitors.behind(request.cookies)
@@ -148,6 +153,7 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                     for name in ("status", "methods", "tasks", "presets", "visitors")
                 },
             )
+            votes = part("trained_on", _TRAINED_ON, "trained_on", words=words["trained_on"])
             with gr.Row(elem_id="pictures"):
                 picture = part(
                     "frontier",
@@ -186,8 +192,9 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
     loaded = page.load(restore, None, [*choices, *told], **at_once)
     chosen = [choice.input(steering.choose, choices, told, **to_last) for choice in choices]
     played = preset.select(known("play", steering.play), preset, [live, *choices, *told], **at_once)
+    adopted = votes.select(known("adopt", adopt), votes, [*choices, *told], **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
-    for settled in (loaded, played, *chosen):
+    for settled in (loaded, played, adopted, *chosen):
         settled.then(steering.needed, [pace, *asked], buttons["run"], **to_last)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **to_last)

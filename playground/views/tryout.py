@@ -64,6 +64,7 @@ def _view(name: str, template: str, server_functions: list[Any], words: dict[str
         name,
         template,
         "shading",
+        "histories",
         "choosing",
         "asking",
         name,

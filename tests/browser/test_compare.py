@@ -54,7 +54,7 @@ def texts(page, selector):
 
 def test_runs_are_laid_over_each_other_and_what_differs_is_told(page):
     assert texts(page, ".legend .run b") == ["A", "B"]
-    assert texts(page, ".legend .run span") == ["PPO · β 0.7", "PPO · β 0.5"]
+    assert texts(page, ".legend .run span") == ["PPO · β 0.7 → 0.3", "PPO · β 0.5 → 0.3"]
     assert "Failed" in texts(page, ".legend small")[0]
     assert page.evaluate(TRAILS) == [2, 2]
     assert texts(page, ".chart:not([hidden]) h3") == ["Gold reward", "Proxy reward", "KL"]
@@ -135,4 +135,7 @@ def test_the_live_run_is_followed_beside_an_old_one(page, client):
     drawn = page.evaluate(TRAILS)[2]
     page.wait_for_function(f"({TRAILS})[2] > {drawn}")
     assert "Running" in texts(page, ".legend small")[2]
+    client.send(live, "set", beta=TURNED)
+    first = client.config(live)["beta"]
+    page.wait_for_selector(f"#compare .legend .run:has-text('β {first} → {TURNED}')")
     assert "Without C" in page.inner_text("#compare .duel .rules")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, expect
 
 from align_core.votes import Sessions
 from playground import app, text
@@ -178,7 +179,43 @@ def test_training_on_votes_is_followed_in_train(rate, client):
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     told(rate, "#rate .report", "DPO")
     assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
+    assert rate.locator("#rate .report .run .said .chip.gold").count() == 8
+    events, _ = client.events(client.runs()[0])
+    first = [event for event in events if event["kind"] == "samples"][-1]["samples"][0]
+    chips = rate.locator("#rate .report .run .said .chip strong").all_text_contents()[:2]
+    golds = [first[side]["gold_reward"] for side in ("reference", "policy")]
+    assert [float(chip.replace("−", "-")) for chip in chips] == pytest.approx(golds, abs=0.051)
+    rose = WORDS["rate"]["verdicts"]["rose"]
+    verdict = rate.text_content("#rate .report .run > :last-child")
+    size = verdict.split("rose by ")[1].split(" ")[0]
+    assert verdict == rose.format(prompts=64, texts=4, size=size)
     assert rate.locator("#rate .report :is(img, script)").count() == 0
+
+
+def test_a_run_on_votes_brings_its_settings_and_says_what_run_would_do(rate, client):
+    for _ in range(6):
+        choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
+    told(rate, "#rate .counts .votes strong", "6")
+    assert rate.is_hidden("#trained_on")
+    rate.click("#rate .ways label:has-text('DPO')")
+    rate.click("#rate .train button")
+    words = WORDS["trained_on"]
+    told(rate, "#trained_on .again", words["again"])
+    rate.wait_for_selector("#trained_on", state="visible")
+    config = client.config(client.runs()[0])
+    for field in ("steps", "batch_size", "learning_rate"):
+        expect(rate.locator(f"#field-{field} input")).to_have_value(f"{config[field]:g}")
+    expect(rate.locator("#field-method input:checked")).to_have_value("dpo")
+    votes = len(Path(config["preferences"]).read_text().splitlines())
+    learnt = words["learnt"].format(votes=votes, origin=words["origins"]["alone"])
+    assert rate.text_content("#trained_on .learnt") == learnt
+
+    rate.wait_for_selector("#train[data-run=finished]")
+    rate.fill("#field-steps input", "1")
+    rate.click("#run")
+    rate.wait_for_selector("#trained_on", state="hidden")
+    again = client.config(client.runs()[0])
+    assert again["method"] == "dpo" and again["preferences"] is None
 
 
 def test_a_run_on_votes_waits_behind_anothers(rate, client):

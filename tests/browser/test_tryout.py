@@ -77,6 +77,27 @@ def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
     assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
 
 
+def test_a_run_that_was_turned_is_called_by_all_that_its_settings_were(page, helper):
+    """A drag leaves many values: the first and the last name it. What was not turned does not."""
+    name = "2026-01-02-030406-dpo-capitals"
+    root = helper._client.root
+    run = RunDirectory.create(root / name, resolve("dpo", "capitals", beta=0.7, learning_rate=0.01))
+    rates = [(step, {"learning_rate": 0.01 * step}) for step in (2, 3, 4)]
+    for step, settings in [(1, {"beta": 0.2}), *rates]:
+        run.append({"kind": "change", "step": step, "seconds": 1, "settings": settings})
+    run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
+    run.close()
+    run.model_path.symlink_to(root / RUN / "model")
+    rate = WORDS["try"]["run_learning_rate"].format(learning_rate="0.01 → … → 0.04")
+    for view in ("try", "score", "rate"):
+        open_view(page, view)
+        page.wait_for_selector(f"#{view} .models [value='{name}']", state="attached")
+        offered = page.locator(f"#{view} .models label:has([value='{name}']) > span")
+        assert offered.text_content() == f"DPO · β 0.7 → 0.2 · {rate}"
+        plain = page.locator(f"#{view} .models label:has([value='{RUN}']) > span")
+        assert plain.text_content() == "SFT"
+
+
 def test_try_it_shows_texts_side_by_side_and_train_goes_on(page):
     page.click("#controls label:has-text('DPO')")
     steps = resolve("dpo", "capitals").steps

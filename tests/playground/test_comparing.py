@@ -11,7 +11,8 @@ from align_core.client import Client
 from align_core.configs import ConfigError, RunConfig, resolve
 from align_core.runs import RunDirectory
 from playground import comparing, presets, text
-from playground.comparing import ABOVE, Comparing, differences, history, last_numbers, ranked
+from playground.comparing import ABOVE, Comparing, differences, last_numbers, ranked
+from playground.histories import history
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -92,16 +93,6 @@ def compare(client, helper, fake_assets):
     return Comparing(client, helper, WORDS, presets.recorded())
 
 
-def test_a_history_has_every_setting_and_what_it_was_turned_to():
-    config = resolve("ppo", "reviews", beta=0.7).model_dump()
-    turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
-    found = history(config, [evaluation(0, 0, 0), *turned])
-    assert found["beta"] == [[0, 0.7], [4, 0.3]]
-    assert found["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
-    assert found["seed"] == [[0, 0]]
-    assert set(found) == set(RunConfig.model_fields)
-
-
 def test_only_settings_that_differ_are_listed():
     ppo, other, dpo = (
         resolve("ppo", "reviews", beta=0.7),
@@ -167,7 +158,8 @@ def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(co
     assert ppo == {
         "run": "recorded/healthy-ppo",
         "method": "ppo",
-        "beta": 0.5,
+        "beta": [[0, 0.5]],
+        "learning_rate": [[0, resolve("ppo", "reviews").learning_rate]],
         "recorded": WORDS["presets"]["cards"]["healthy-ppo"]["name"],
         "machine": MACHINE,
     }
@@ -188,6 +180,16 @@ def test_any_run_is_found_by_method_beta_day_and_time(compare, client):
     assert found(compare, "recorded 0.5") == ["recorded/healthy-ppo"]
     assert found(compare, "healthy") == ["recorded/healthy-ppo"]
     assert found(compare, "0.25 03:04") == found(compare, ["<b>"]) == []
+
+
+def test_a_run_is_found_by_what_its_beta_was_turned_to(compare, client):
+    run = RunDirectory(client.root / PPO)
+    run.append(change(4, beta=0.125))
+    run.close()
+    assert found(compare, "ppo 0.125") == [PPO]
+    assert found(compare, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
+    offered = compare.runs({"task": "reviews", "sought": "0.125"})[0]
+    assert offered["beta"] == [[0, resolve("ppo", "reviews").beta], [4, 0.125]]
 
 
 def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(compare):

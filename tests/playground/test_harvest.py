@@ -11,13 +11,17 @@ import pytest
 
 from align_core import exchange, feedback, raters
 from align_core.client import Client
-from align_core.configs import ConfigError
+from align_core.configs import ConfigError, resolve
 from align_core.votes import TRAINED_ON
+from playground import text
+from playground.comparing import Comparing
 from playground.harvest import HELD_OUT, Harvest
 from playground.line import Line, OneEach
 from playground.pairs import Pairs
+from playground.steering import SETTINGS, Steering
 from playground.visitors import Visitors
 
+WORDS = text.load("en")
 RNG = random.Random(0)
 PAIRS = [
     {"prompt": f"Prompt {i}", "first": f" warm {i}", "second": f" cold {i}", "model": "sft-reviews"}
@@ -95,6 +99,8 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
     assert one["judged"]["votes"] == len(held_out)
     assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
+    assert one["verdict"]["values"]["accuracy"] == one["judged"]["accuracy"]
+    assert one["verdict"]["values"]["n"] == len(held_out)
     assert told["gold_agreement"] == feedback.stats(session.votes())["gold_agreement"]
     assert trained.report(session) == told and trained._helper.asked == [run]  # reckoned once
     sessions.delete(session.name)
@@ -137,6 +143,81 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
     assert {one["run"] for one in trained.report(session)["runs"]} == {first, second}
 
 
+def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
+    client, trained, session, monkeypatch
+):
+    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 12})
+    run = trained.train(session, "dpo", simulated=0.0)
+    wait_for(lambda: ended(client, run))
+    (one,) = trained.report(session)["runs"]
+    events, _ = client.events(run)
+    last = [event for event in events if event["kind"] == "samples"][-1]["samples"]
+    for told, sample in zip(one["texts"], last, strict=False):
+        assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
+        assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
+    ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
+    gain = ends["eval/gold_reward"] - ends["eval/gold_reward_reference"]
+    assert one["verdict"]["key"] == "rose" and not one["mixed"]
+    assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
+
+
+def shown(client, run, visitor=None):
+    """What a page that has just been opened is told of a run's votes, and its whole answer."""
+    delta = Steering(client, WORDS).delta({"run": run, "chosen": True}, visitor)
+    return delta["trained_on"], json.dumps(delta)
+
+
+def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
+    client, trained, session, sessions, monkeypatch
+):
+    """Half of the session's raters are simulated, half are people; as many more are mixed in."""
+
+    def write_mixed(path, votes, task, simulated):
+        path.write_text("")
+        return {"votes": len(votes), "simulated": simulated}
+
+    monkeypatch.setattr(exchange, "write_mixed", write_mixed)
+    people = [session.join() for _ in range(2)]
+    pairs = session.pairs()
+    session.record((one, pair["id"], "first", "first") for one in people for pair in pairs[:20])
+    run = trained.train(session, "dpo", simulated=0.5, room=True)
+    to_train, _ = feedback.held_out(session.votes(), HELD_OUT)
+    cast = sum(vote["rater"] not in people for vote in to_train)
+    assert 0 < cast < len(to_train)
+    numbers = {"votes": len(to_train), "cast": cast, "simulated": len(to_train), "origin": "room"}
+    known, answer = shown(client, run)
+    assert known == {**numbers, "through": False, "elsewhere": False}
+    wait_for(lambda: ended(client, run))
+    sessions.delete(session.name)
+    known, answer = shown(client, run)
+    assert known["votes"] == len(to_train), "the session is gone, the run is what it was"
+    assert not [one for one in (*people, TRAINED_ON, f"/{session.name}") if one in answer]
+    compared = json.dumps(Comparing(client, None, WORDS, {}).follow([{"run": run}] * 2))
+    assert "room.jsonl" in compared and TRAINED_ON not in compared
+
+
+def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
+    client, trained, session
+):
+    run = trained.train(session, "dpo", simulated=0.0)
+    config = client.config(run)
+    task, method, _, _, *updates, _ = Steering(client, WORDS).restore(watched=run)
+    found = {name: one["value"] for name, one in zip(SETTINGS, updates, strict=True)}
+    assert (task, method) == ("reviews", "dpo")
+    for name in ("beta", "steps", "learning_rate", "batch_size", "eval_every"):
+        assert found[name] == config[name]
+    assert config["preference_pairs"] is None
+    assert found["preference_pairs"] == resolve("dpo", "reviews").preference_pairs
+
+
+def test_a_run_on_no_votes_is_told_of_none(client):
+    plain = client.start(method="dpo", task="reviews", steps=1)
+    assert shown(client, plain)[0] is None
+    wait_for(lambda: ended(client, plain))
+    ppo = client.start(method="ppo", task="reviews", steps=1)
+    assert shown(client, ppo)[0] is None
+
+
 def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeypatch):
     made = []
 
@@ -166,6 +247,9 @@ def test_ppo_follows_its_reward_model(client, line, trained, session):
     wait_for(lambda: line.visitors.owns(ann, second))
     client.send(second, "stop")
     wait_for(lambda: client.current() is None)
+    votes = shown(client, first, ann)[0]
+    assert not votes["through"]
+    assert shown(client, second, ann)[0] == {**votes, "through": True}
     told = {one["method"]: one for one in trained.report(session)["runs"]}
     assert told.keys() == {"ppo", "reward"}
     assert told["ppo"]["votes"] is None and len(told["ppo"]["texts"]) == 4

@@ -60,17 +60,29 @@ def test_runs_that_left_a_model_are_offered_newest_first(questions, client):
     (client.root / "2026-01-02-030410-dpo-reviews").mkdir()
     (client.root / "2026-01-02-030410-dpo-reviews" / "config.json").write_text("{}")
     sft, ppo = questions.runs("reviews")
-    assert (sft["method"], sft["beta"]) == ("sft", None)
+    assert (sft["method"], sft["beta"]) == ("sft", [[0, None]])
     assert ppo == {
         "run": "2026-01-02-030405-ppo-reviews",
         "method": "ppo",
-        "beta": resolve("ppo", "reviews").beta,
+        "beta": [[0, resolve("ppo", "reviews").beta]],
+        "learning_rate": [[0, resolve("ppo", "reviews").learning_rate]],
         "steps": 7,
         "time": "2026-01-02T03:04:05",
         "status": "stopped",
         "model": True,
     }
     assert questions.runs(["<b>"]) == []
+
+
+def test_a_run_that_was_turned_is_offered_with_all_that_its_settings_were(questions, client):
+    recorded(client, "2026-01-02-030405-ppo-reviews")
+    run = RunDirectory(client.root / "2026-01-02-030405-ppo-reviews")
+    run.append({"kind": "change", "step": 4, "seconds": 1, "settings": {"learning_rate": 0.5}})
+    run.close()
+    (ppo,) = questions.runs("reviews")
+    first = resolve("ppo", "reviews")
+    assert ppo["beta"] == [[0, first.beta]]
+    assert ppo["learning_rate"] == [[0, first.learning_rate], [4, 0.5]]
 
 
 def test_a_run_whose_name_tells_no_time_is_offered_like_any(questions, client):

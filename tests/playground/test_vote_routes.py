@@ -51,7 +51,7 @@ class Stored:
 class Trained:
     """Stands in for `playground.harvest.Harvest`."""
 
-    def train(self, session, way, simulated, visitor):
+    def train(self, session, way, simulated, visitor, room):
         if simulated:
             raise OneEach
         return f"{way} on {session.name}"
@@ -318,11 +318,20 @@ def test_nobody_has_texts_rated_of_a_run_that_they_do_not_see(client, sessions):
 
 def test_a_run_on_votes_is_the_visitors_of_the_cookie(client, monkeypatch):
     seen = []
-    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-1]))
+    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-2:]))
     own = Phone(client, task="capitals")
     own.join()
     assert own.ask("train", {"way": "dpo", "simulated": 0.0}).json() == {"run": None}
-    assert seen == [hashlib.sha256(OTHER.encode()).hexdigest()]
+    assert seen == [(hashlib.sha256(OTHER.encode()).hexdigest(), False)]
+
+
+def test_a_run_on_votes_knows_whether_its_session_was_opened_to_the_room(presenter, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-1]))
+    for room in ("open", "close"):
+        presenter.room(room)
+        assert presenter.ask("train", {"way": "dpo", "simulated": 0.0}).status_code == 200
+    assert seen == [True, True]
 
 
 def test_without_a_room_a_phone_is_told_and_tries_again_when_one_opens(client):

@@ -1,0 +1,49 @@
+"""What a run's settings were, and what they were turned to."""
+
+from __future__ import annotations
+
+from align_core.client import Client
+from align_core.configs import RunConfig, resolve
+from align_core.runs import RunDirectory
+from playground import histories
+from playground.histories import history
+
+RUN = "2026-01-02-030405-ppo-reviews"
+
+
+def change(step, **settings):
+    return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
+
+
+def test_a_history_has_every_setting_and_what_it_was_turned_to():
+    config = resolve("ppo", "reviews", beta=0.7).model_dump()
+    metrics = {"kind": "metrics", "step": 4, "seconds": 1.0, "metrics": {"eval/kl": 0.5}}
+    turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
+    found = history(config, [metrics, *turned])
+    assert found["beta"] == [[0, 0.7], [4, 0.3]]
+    assert found["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
+    assert found["seed"] == [[0, 0]]
+    assert set(found) == set(RunConfig.model_fields)
+
+
+def test_a_value_that_no_step_was_made_with_is_none_of_them():
+    config = resolve("ppo", "reviews", beta=0.7).model_dump()
+    dragged = [change(4, beta=0.6), change(4, beta=0.5), change(9, beta=0.2), change(9, beta=0.5)]
+    assert history(config, dragged)["beta"] == [[0, 0.7], [4, 0.5]]
+    assert history(config, [change(0, beta=0.1)])["beta"] == [[0, 0.1]]
+
+
+def test_what_a_resume_voids_was_never_turned():
+    config = resolve("ppo", "reviews", beta=0.7).model_dump()
+    events = [change(4, beta=0.3), {"kind": "resume", "step": 2, "seconds": 1.0}]
+    assert history(config, events)["beta"] == [[0, 0.7]]
+    assert history(config, [*events, change(3, beta=0.2)])["beta"] == [[0, 0.7], [3, 0.2]]
+
+
+def test_the_log_of_a_run_is_read_as_far_as_it_has_grown(tmp_path):
+    client = Client(tmp_path)
+    run = RunDirectory.create(tmp_path / RUN, resolve("ppo", "reviews", beta=0.7))
+    assert histories.of_run(client, RUN)["beta"] == [[0, 0.7]]
+    run.append(change(4, beta=0.3))
+    assert histories.of_run(client, RUN)["beta"] == [[0, 0.7], [4, 0.3]]
+    run.close()

@@ -1,0 +1,86 @@
+"""One sentence on a run on votes: only what its numbers say."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from align_core.evaluation import Evaluator
+from align_core.tasks import load_task
+from playground import text, verdicts
+from playground.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
+from playground.verdicts import of_policy, of_reward_model
+
+EVERY = {"rose", "fell", "fell_though", "fell_against", "elsewhere", "unmoved", "held"}
+EVERY |= {"foretells", "contrary", "coin"}
+
+
+def measured(gain, kl):
+    return {"eval/gold_reward": 0.5 + gain, "eval/gold_reward_reference": 0.5, "eval/kl": kl}
+
+
+@pytest.mark.parametrize(
+    ("gain", "kl", "beta", "key"),
+    [
+        (RISE + 0.01, NEAR + 1, 0.5, "rose"),
+        (RISE + 0.01, NEAR - 0.01, HOLDING_BETA, "rose"),
+        (RISE - 0.01, NEAR, 0.5, "elsewhere"),
+        (0.01 - BELOW, NEAR, 0.5, "elsewhere"),
+        (RISE - 0.01, NEAR - 0.01, 0.5, "unmoved"),
+        (RISE - 0.01, NEAR - 0.01, HOLDING_BETA, "held"),
+        (-BELOW - 0.01, 1.0, 0.5, "fell"),
+    ],
+)
+def test_a_policy_is_told_by_its_reward_its_kl_and_its_beta(gain, kl, beta, key):
+    found = of_policy(measured(gain, kl), beta, None, 0)
+    assert found["key"] == key
+    assert (found["values"]["gain"], found["values"]["kl"]) == pytest.approx((gain, kl))
+    assert (found["values"]["prompts"], found["values"]["texts"]) == (64, 4)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "votes", "key"),
+    [
+        (0.7, 100, "fell_though"),  # a coin gets 40% to 60% of 100
+        (0.59, 100, "fell"),
+        (0.41, 100, "fell"),
+        (0.3, 100, "fell_against"),
+        (0.7, 10, "fell"),  # and 19% to 81% of 10
+        (None, 0, "fell"),
+    ],
+)
+def test_why_the_reward_fell_is_told_where_the_votes_tell_it(agreement, votes, key):
+    assert of_policy(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
+
+
+def test_what_was_not_measured_has_no_verdict():
+    assert of_policy({}, 0.5, 0.7, 10) is None
+    assert of_policy(measured(1.0, 1.0) | {"eval/kl": None}, 0.5, 0.7, 10) is None
+    assert of_reward_model(None) is None
+    assert of_reward_model({"votes": 0, "accuracy": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "key"), [(0.65, "coin"), (0.75, "foretells"), (0.4, "coin"), (0.25, "contrary")]
+)
+def test_a_reward_model_is_held_against_a_coin_that_is_tossed_as_often(accuracy, key):
+    """Of 25 votes a coin gets 0.5 ± 1.96 · 0.5 / 5."""
+    found = of_reward_model({"votes": 25, "accuracy": accuracy})
+    assert found["key"] == key
+    assert (found["values"]["low"], found["values"]["high"]) == pytest.approx((0.304, 0.696))
+    assert of_reward_model({"votes": 2, "accuracy": 1.0})["key"] == "coin"
+    assert of_reward_model({"votes": 2, "accuracy": 1.0})["values"]["high"] == 1.0
+
+
+def test_every_verdict_has_its_words():
+    for language in text.LANGUAGES:
+        assert text.load(language)["rate"]["verdicts"].keys() == EVERY | {"mixed"}
+
+
+def test_the_prompts_and_texts_that_are_told_are_those_of_an_evaluation():
+    assert {len(load_task(task).prompts("probe")) for task in ("reviews", "capitals")} == {
+        verdicts.PROMPTS
+    }
+    default = inspect.signature(Evaluator).parameters["samples"].default
+    assert default == verdicts.TEXTS
