@@ -16,6 +16,7 @@ from align_core import exchange, feedback
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
+from align_core.telling import Told
 from align_core.votes import Session
 from playground.line import Line
 from playground.pairs import Pairs
@@ -68,7 +69,8 @@ class Harvest:
         to_train, _ = feedback.held_out(votes, HELD_OUT)
         own = len(exchange.preferences(to_train))
         if not own:
-            raise ConfigError("there is no vote that prefers a text: rate some pairs first")
+            line = "there is no vote that prefers a text: rate some pairs first"
+            raise ConfigError(Told(line, "no_votes"))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{secrets.token_hex(4)}.jsonl"

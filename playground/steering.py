@@ -13,7 +13,7 @@ from align_core import catalogue
 from align_core.client import Client
 from align_core.configs import GROUPS, ONLY_FOR, ConfigError, flag, resolve
 from align_core.runs import turned
-from playground import charts
+from playground import charts, complaints, messages
 from playground.line import Line, OneEach, Place
 from playground.presets import FIRST, PREFIX, Recordings
 from playground.stories import Stories
@@ -84,15 +84,15 @@ class Steering:
 
         A complaint is [field, line]; its field is "" where it is about none in particular.
         """
-        run, complaints = None, []
+        run, refused = None, []
         try:
             options = {"task": task, "method": method, **_options(task, method, settings)}
             run = self._line.join(visitor, options, pace)
         except ConfigError as error:
-            complaints = [self._complaint(line) for line in error.lines]
+            refused = [self._complaint(line) for line in error.lines]
         except OneEach:
-            complaints = [["", self._words["visitors"]["one_each"]]]
-        return [{"run": run, "pressed": time.time()}, complaints]
+            refused = [["", self._words["visitors"]["one_each"]]]
+        return [{"run": run, "pressed": time.time()}, refused]
 
     def needed(self, pace: float, task: str, method: str, *settings: Any) -> Any:
         """What stands on the Run button: how long it will take at this pace, where a run like it is
@@ -182,7 +182,11 @@ class Steering:
         if story and story["left"] is not None:
             story = {**story, "left": self._duration(story["left"])}
         found = {"run": run, "offset": offset, "config": config, "story": story}
-        return {**found, **charts.delta(events)}
+        gained = charts.delta(events)
+        if status := gained["status"]:
+            status["message"] = messages.in_words(status, self._words)
+            status.pop("cause", None)
+        return {**found, **gained}
 
     def followed(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, and the visitor's `standing` to the run in it."""
@@ -207,7 +211,9 @@ class Steering:
             "free": self._client.free(),
             "place": place and place.number,
             "wait": self._wait(place) if place else "",
-            "refused": self._line.refused(visitor),
+            "refused": [
+                complaints.in_words(line, self._words) for line in self._line.refused(visitor)
+            ],
             "presents": self._visitors.presents(visitor),
             "several": self._visitors.several,
         }
@@ -288,12 +294,10 @@ class Steering:
         return self._words["status"][unit].format(n=round(seconds / size))
 
     def _complaint(self, line: str) -> list[str]:
-        for field in ("task", "method", *SETTINGS):
-            if line.startswith(flag(field) + " "):
-                labels = self._words["controls"]
-                line = labels[field] + line.removeprefix(flag(field))
-                return [field, line.replace("got nan", labels["no_number"])]
-        return ["", line]
+        """A line of a ConfigError in the page's words, after the field that it is about."""
+        fields = {flag(field): field for field in ("task", "method", *SETTINGS)}
+        option = getattr(line, "values", {}).get("option")
+        return [fields.get(option, ""), complaints.in_words(line, self._words)]
 
 
 def _options(task: str, method: str, settings: tuple[Any, ...]) -> dict[str, Any]:
