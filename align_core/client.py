@@ -288,20 +288,9 @@ class _Process(children.Child):
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
                 return from_event(self.connection.recv())
-        code = self.exit_code
         if self._killed:
             line = (
                 f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
             )
             return Told(line, "unstopped", seconds=round(STOP_WITHIN))
-        if code == -9:
-            line = (
-                "The process of this run was killed from outside (signal 9), as a person does, or "
-                "the machine when its memory runs out"
-            )
-            return Told(line, "killed")
-        if code < 0:
-            line = f"The process of this run crashed (signal {-code})"
-            return Told(line, "crashed", signal=-code)
-        line = f"The process of this run ended unexpectedly (exit code {code})"
-        return Told(line, "ended", code=code)
+        return children.last_words(self.exit_code)

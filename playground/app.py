@@ -32,7 +32,7 @@ _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
 _STYLES = ("style", "tryout", "compare", "learn", "presets", "visit", "choices", "rate", "lab")
-_STYLES += ("phone",)
+_STYLES += ("smaller", "phone")
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
@@ -113,7 +113,7 @@ def _lay_out(
         with gr.Tab(words["views"]["rate"], render_children=True):
             rate.build(questions, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
-            lab.build(words)
+            lab.build(words, line)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(questions, words)
     masthead.submit(None, settings, js=_TELL)

@@ -13,8 +13,8 @@ from align_core import catalogue
 from align_core.client import Client
 from align_core.configs import GROUPS, ONLY_FOR, ConfigError, flag, resolve
 from align_core.runs import turned
-from playground import charts, complaints, messages
-from playground.line import Line, OneEach, Place
+from playground import charts, complaints, messages, waiting
+from playground.line import Line, OneEach
 from playground.presets import FIRST, PREFIX, Recordings
 from playground.stories import Stories
 from playground.visitors import Visitor, Visitors
@@ -104,7 +104,9 @@ class Steering:
         except ConfigError:  # told when it is run
             seconds = None
         if seconds is not None:
-            label = self._words["controls"]["run_needs"].format(time=self._duration(seconds))
+            label = self._words["controls"]["run_needs"].format(
+                time=waiting.duration(seconds, self._words)
+            )
         return gr.update(value=label)
 
     def leave(self, visitor: Visitor = None) -> None:
@@ -180,7 +182,7 @@ class Steering:
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None
         if story and story["left"] is not None:
-            story = {**story, "left": self._duration(story["left"])}
+            story = {**story, "left": waiting.duration(story["left"], self._words)}
         found = {"run": run, "offset": offset, "config": config, "story": story}
         gained = charts.delta(events)
         if status := gained["status"]:
@@ -198,7 +200,8 @@ class Steering:
 
         `own`: a live run of theirs; `steers`: whether they may steer the run; `shared`: whether
         they share it, None where it is not theirs; `other`: another live run, to watch; `free`:
-        whether a run would begin at once; `place` and `wait` in line.
+        whether a run would begin at once; `trial`: whether one of the lab's experiments is tried,
+        "own" or "other"; `place` and `wait` in line.
         """
         live = self._client.live()
         place = self._line.place(visitor)
@@ -208,9 +211,10 @@ class Steering:
             "steers": run in live and self._visitors.steers(visitor, run),
             "shared": self._visitors.shared(visitor, run) if known else None,
             "other": next((other for other in reversed(live) if other != run), None),
-            "free": self._client.free(),
+            "free": self._line.free(),
+            "trial": self._line.trial(visitor),
             "place": place and place.number,
-            "wait": self._wait(place) if place else "",
+            "wait": waiting.wait(place, self._words) if place else "",
             "refused": [
                 complaints.in_words(line, self._words) for line in self._line.refused(visitor)
             ],
@@ -249,12 +253,6 @@ class Steering:
             return shown
         return self._own(visitor)
 
-    def _wait(self, place: Place) -> str:
-        if place.seconds is None:
-            return ""
-        words = self._words["visitors"]["about" if place.sure else "at_most"]
-        return words.format(time=self._duration(place.seconds))
-
     def _settings(self, config: dict[str, Any]) -> list[Any]:
         task, method = config["task"], config["method"]
         values = {**config, "reward_model": "proxy", "pair_source": "reference"}
@@ -288,10 +286,6 @@ class Steering:
         known = {"gold", *catalogue.embedded()}
         names = [name for name, model in REWARDS.items() if model.format(task=task) in known]
         return [(labels[f"reward_{name}"], name) for name in ("proxy", *names)]
-
-    def _duration(self, seconds: float) -> str:
-        unit, size = ("seconds", 1) if seconds < 99.5 else ("minutes", 60)
-        return self._words["status"][unit].format(n=round(seconds / size))
 
     def _complaint(self, line: str) -> list[str]:
         """A line of a ConfigError in the page's words, after the field that it is about."""

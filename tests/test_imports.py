@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = {"configs", "runs", "catalogue", "control", "estimates", "presets", "promises"} | {
     *("children", "client", "asking", "group_commit", "selection", "votes"),
-    *("raters", "feedback", "telling"),
+    *("raters", "feedback", "telling", "trials"),
 }
 TRAINERS_USE = {"objectives", "models", "data", "tasks", "evaluation", "encoding", "rewards"} | {
     *("sampling", "processes", "sharding", "telling"),
@@ -35,7 +35,7 @@ PAGE_USES = (
     }
     | {"votes", "group_commit", "data", "exchange", "feedback", "experiments", "experiments.grid"}
     | {"experiments.sentences", "experiments.overoptimisation", "experiments.intervals", "raters"}
-    | {"experiments.verdicts", "telling"}
+    | {"experiments.verdicts", "telling", "trials"}
 )
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
 
