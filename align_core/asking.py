@@ -16,6 +16,7 @@ from align_core import catalogue
 from align_core.children import Child
 from align_core.client import Client
 from align_core.configs import ConfigError, Int, Seed, TaskName, Temperature, complaint, validated
+from align_core.telling import Told
 
 ANSWER_WITHIN = 30.0  # seconds; a helper that has not answered by then is ended
 IDLE = 300.0  # seconds without a question, after which the helper leaves
@@ -25,7 +26,11 @@ _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
 
 class Unanswered(RuntimeError):
-    """No answer came; one line, in plain words, that says why."""
+    """No answer came; `line`, in plain words, says why."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 def _readable(text: str) -> str:
@@ -174,17 +179,20 @@ class Helper:
         try:
             location = catalogue.locate(model)
         except ValueError:
-            raise ConfigError(complaint(option, name, _NO_MODEL)) from None
+            raise ConfigError(complaint(option, name, _NO_MODEL, "model")) from None
         scores = catalogue.is_reward_model(location)
         if writes and scores:
-            raise ConfigError(complaint(option, name, "a model that writes; this one scores"))
+            takes = "a model that writes; this one scores"
+            raise ConfigError(complaint(option, name, takes, "model_that_writes"))
         if writes is False and not scores:
-            raise ConfigError(complaint(option, name, "a model that scores; this one writes"))
+            takes = "a model that scores; this one writes"
+            raise ConfigError(complaint(option, name, takes, "model_that_scores"))
         return model
 
     def _ask(self, question: str, content: dict[str, Any]) -> Any:
         if not self._places.acquire(blocking=False):
-            raise Unanswered("Many are asking just now: try again in a moment.")
+            line = "Many are asking just now: try again in a moment."
+            raise Unanswered(Told(line, "many_asking"))
         try:
             with self._lock:
                 outcome, answer = self._exchange(question, content)
@@ -204,9 +212,10 @@ class Helper:
                 if child.connection.poll(ANSWER_WITHIN):
                     return child.connection.recv()
                 self._end()
-                raise Unanswered(
+                line = (
                     f"No answer came within {ANSWER_WITHIN:g} seconds, so the question was dropped."
                 )
+                raise Unanswered(Told(line, "no_answer", seconds=ANSWER_WITHIN))
             except (EOFError, OSError):
                 self._end()
                 if child.exit_code != 0:  # 0: it was just leaving, for want of questions
@@ -233,6 +242,8 @@ def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
     return options.model_dump()
 
 
-def _last_words(code: int) -> str:
-    how = "was killed" if code == -9 else f"ended unexpectedly (exit code {code})"
-    return f"The process that answers {how}. Ask again: another one is started."
+def _last_words(code: int) -> Told:
+    killed = code == -9
+    how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
+    line = f"The process that answers {how}. Ask again: another one is started."
+    return Told(line, "helper_killed" if killed else "helper_ended", code=code)

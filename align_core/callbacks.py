@@ -12,6 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from align_core import processes
 from align_core.control import Control
 from align_core.sampling import Interrupted
+from align_core.telling import Told
 
 # Names that Trainer adds to every log and that say nothing about a short run.
 _UNWANTED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}
@@ -122,7 +123,8 @@ class RunCallback(TrainerCallback):
     def _heed_stop(self, control: TrainerControl) -> None:
         """End the training if that was told, or if its time is up."""
         if time.monotonic() >= self._deadline:
-            self._control.put({"command": "stop", "reason": "The time limit was reached."})
+            reason = Told("The time limit was reached.", "time_limit")
+            self._control.put({"command": "stop", "reason": reason})
         if self._agreed_to_stop():
             self.stop_reason = self._control.obey_stop()
             control.should_training_stop = True

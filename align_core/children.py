@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from align_core.telling import Told
+
 _PRELOADED = "align_core.preload"
 _HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 _CONTEXT = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
@@ -70,6 +72,26 @@ class Child:
         self._process.kill()
 
 
+def last_words(code: int) -> Told:
+    """Why a process ended, that told nothing itself; `code` is its exit code."""
+    if code == -9:
+        line = (
+            "The process of this run was killed from outside (signal 9), as a person does, or "
+            "the machine when its memory runs out"
+        )
+        return Told(line, "killed")
+    if code < 0:
+        return Told(f"The process of this run crashed (signal {-code})", "crashed", signal=-code)
+    line = f"The process of this run ended unexpectedly (exit code {code})"
+    return Told(line, "ended", code=code)
+
+
+def path() -> str:
+    """PYTHONPATH for a process that imports align_core from where this one does."""
+    home = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+
+
 def _enter(module: str, connection: Connection, *arguments: Any) -> None:
     """Where a child starts; what is imported here stays out of the page's process."""
     importlib.import_module(module).main(connection, *arguments)
@@ -83,10 +105,8 @@ def _environment() -> Iterator[None]:
     the libraries must not start threads in it, which would not survive the fork (numpy's BLAS and
     the memory pool of Arrow do).
     """
-    home = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     wanted = {
-        "PYTHONPATH": path,
+        "PYTHONPATH": path(),
         "OPENBLAS_NUM_THREADS": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }

@@ -17,6 +17,7 @@ from align_core import catalogue, children, presets
 from align_core.configs import ConfigError, RunConfig, resolve, revise
 from align_core.estimates import Speed, speed, time_needed
 from align_core.runs import FINAL, RunDirectory
+from align_core.telling import Told, from_event, in_event
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
@@ -154,7 +155,8 @@ class Client:
             status = self._unwritten.get(run) or directory.status()
             abandoned = status and status["status"] not in FINAL and run not in present
             if abandoned and not directory.being_written():
-                self._last_words(run, "This run's process ended before the run did")
+                cause = Told("This run's process ended before the run did", "abandoned")
+                self._last_words(run, cause)
                 status = self._unwritten.get(run) or directory.status()
             return status
 
@@ -229,7 +231,7 @@ class Client:
         """Raises ConfigError for a name that no run of this root has, whatever it contains."""
         if run not in self._directories:
             if not _RUN_NAME.fullmatch(run) or not (self.root / run / "config.json").is_file():
-                raise ConfigError(f"{run!r} is no run here")
+                raise ConfigError(no_run(run))
             self._directories[run] = RunDirectory(self.root / run)
         return self._directories[run]
 
@@ -238,18 +240,23 @@ class Client:
         taken = sum(1 for run in self.runs() if run == name or run.startswith(f"{name}-"))
         return f"{name}-{taken + 1}" if taken else name
 
-    def _last_words(self, run: str, cause: str) -> None:
+    def _last_words(self, run: str, cause: Told) -> None:
         directory = self._directory(run)
-        kept = (
-            "Its last saved model is kept" if directory.model_path.is_dir() else "It has no model"
-        )
-        failure = directory.fail(f"{cause}. {kept}; start it again to have it whole.")
+        kept = directory.model_path.is_dir()
+        model = "Its last saved model is kept" if kept else "It has no model"
+        line = f"{cause.rstrip('.')}. {model}; start it again to have it whole."
+        failure = directory.fail(Told(line, "cut_off", cause=in_event(cause), kept=kept))
         try:
             directory.append(failure)
         except OSError:
             self._unwritten[run] = failure
         finally:
             directory.close()
+
+
+def no_run(name: str) -> Told:
+    """A line for a ConfigError: no run is called so."""
+    return Told(f"{name!r} is no run here", "no_run", name=name)
 
 
 def _alike(one: RunConfig, other: RunConfig) -> bool:
@@ -276,21 +283,14 @@ class _Process(children.Child):
         self._killed = True
         super().kill()
 
-    def last_words(self) -> str:
+    def last_words(self) -> Told:
         """Why the process ended without a final status."""
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
-                return self.connection.recv()["message"].rstrip(".")
-        code = self.exit_code
+                return from_event(self.connection.recv())
         if self._killed:
-            return (
+            line = (
                 f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
             )
-        if code == -9:
-            return (
-                "The process of this run was killed from outside (signal 9), as a person does, or "
-                "the machine when its memory runs out"
-            )
-        if code < 0:
-            return f"The process of this run crashed (signal {-code})"
-        return f"The process of this run ended unexpectedly (exit code {code})"
+            return Told(line, "unstopped", seconds=round(STOP_WITHIN))
+        return children.last_words(self.exit_code)

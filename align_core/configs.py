@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from align_core import catalogue
+from align_core.telling import Told
 
 Method = Literal["sft", "reward", "ppo", "dpo"]
 Task = Literal["reviews", "capitals"]
@@ -62,7 +63,7 @@ _USUAL = {"label_noise": 0.0, "coverage": "all", "whiten_advantages": True}
 
 
 class ConfigError(ValueError):
-    """Bad input. `lines` holds one line for each error."""
+    """Bad input. `lines` holds one line for each error; those of `complaint` say what they tell."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -90,13 +91,17 @@ def raise_collected(lines: list[str]) -> None:
         raise ConfigError(*lines)
 
 
-def complaint(option: str, got: Any, takes: str) -> str:
-    """One line of a `ConfigError`: the option, what it got, what it takes."""
+def complaint(option: str, got: Any, takes: str, kind: str = "", **values: Any) -> Told:
+    """One line of a `ConfigError`: the option, what it got, what it takes.
+
+    Its `kind` names what it takes; `values` are the numbers in that.
+    """
     shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
     shown = " ".join(shown.split())
     if len(shown) > 80:
         shown = shown[:77] + "..."
-    return f"{option} got {shown}; it takes {takes}"
+    line = f"{option} got {shown}; it takes {takes}"
+    return Told(line, kind, option=option, got=shown, **values)
 
 
 def flag(field: str) -> str:
@@ -193,7 +198,10 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[str]]:
-    """`kind(**fields)` and no lines, or None and the line of every error in `fields`."""
+    """`kind(**fields)` and no lines, or None and the line of every error in `fields`.
+
+    The kind of a line is the name of its field.
+    """
     try:
         return kind(**fields), []
     except ValidationError as error:
@@ -201,10 +209,13 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
         for one in error.errors():
             field = str(one["loc"][0])
             if one["type"] == "extra_forbidden":
-                lines.append(f"{flag(field)} got {one['input']!r}; there is no such option")
+                got = repr(one["input"])
+                line = f"{flag(field)} got {got}; there is no such option"
+                lines.append(Told(line, "no_such_option", option=flag(field), got=got))
             else:
                 got = None if one["type"] == "missing" else one["input"]
-                lines.append(complaint(flag(field), got, kind.model_fields[field].description))
+                takes = kind.model_fields[field].description
+                lines.append(complaint(flag(field), got, takes, field))
         return None, lines
 
 
@@ -231,10 +242,16 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
         if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
             lines += model_errors(flag(option), name, is_reward_model)
     if isinstance(file := given.get("preferences"), str) and not Path(file).is_file():
-        lines.append(complaint("--preferences", file, "a JSONL or Parquet file; this is none"))
+        takes = "a JSONL or Parquet file; this is none"
+        lines.append(complaint("--preferences", file, takes, "file"))
     if "preferences" in given:
         lines += [
-            f"{flag(option)} got {given[option]!r}; a file of --preferences is taken as it is"
+            Told(
+                f"{flag(option)} got {given[option]!r}; a file of --preferences is taken as it is",
+                "as_it_is",
+                option=flag(option),
+                got=repr(given[option]),
+            )
             for option in ("coverage", "pair_source")
             if given.get(option, "all") != "all"
         ]
@@ -247,8 +264,15 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
 def _foreign(method: str | None, given: dict[str, Any]) -> list[str]:
     """The lines of options that only other methods have."""
     return [
-        f"{flag(option)} got {value!r}; {method} has no such option, "
-        f"only {' and '.join(ONLY_FOR[option])}"
+        Told(
+            f"{flag(option)} got {value!r}; {method} has no such option, "
+            f"only {' and '.join(ONLY_FOR[option])}",
+            "foreign",
+            option=flag(option),
+            got=repr(value),
+            method=method,
+            methods=", ".join(ONLY_FOR[option]),
+        )
         for option, value in given.items()
         if method in METHODS and method not in ONLY_FOR.get(option, METHODS)
     ]
@@ -302,7 +326,7 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
     try:
         location = catalogue.locate(name)
     except (ValueError, OSError) as error:
-        return [complaint(option, name, f"{catalogue.TAKES}: {error}")]
+        return [complaint(option, name, f"{catalogue.TAKES}: {error}", "model")]
     unlike = reward_model is not None and catalogue.is_reward_model(location) != reward_model
     if unlike and Path(location).is_dir():
         takes = (
@@ -310,5 +334,6 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
             if reward_model
             else "a language model; this is a reward model, which scores texts and writes none"
         )
-        return [complaint(option, name, takes)]
+        kind = "model_that_scores" if reward_model else "model_that_writes"
+        return [complaint(option, name, takes, kind)]
     return []

@@ -60,7 +60,8 @@ def stored_pairs(task: str, count: int, seed: int, covers: Covers = everything) 
     pool = [pair for pair in pool if covers(pair["prompt"])]
     if count > len(pool):
         takes = f"at most the {len(pool)} stored pairs of {task}"
-        raise ConfigError(complaint("--preference-pairs", count, takes))
+        line = complaint("--preference-pairs", count, takes, "pool", most=len(pool))
+        raise ConfigError(line)
     return random.Random(seed).sample(pool, count)
 
 

@@ -309,7 +309,8 @@ def _load(model: str, task: str, reference: str | None, location: str, saved: in
 def _check_length(option: str, text: str, tokens: int, room: float) -> None:
     if not 0 < tokens <= room:
         takes = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
-        raise ConfigError(complaint(option, text, takes))
+        line = complaint(option, text, takes, "length", most=int(room), tokens=tokens)
+        raise ConfigError(line)
 
 
 @torch.no_grad()

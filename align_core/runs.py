@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.configs import ConfigError, RunConfig, complaint, validated
+from align_core.telling import in_event
 
 try:
     import fcntl
@@ -27,7 +28,6 @@ except ImportError:  # Windows: a run cannot be seen to be written by another pr
 KINDS = frozenset({"status", "metrics", "samples", "change", "resume"})
 FINAL = frozenset({"finished", "stopped", "failed"})
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-_NEW_FOLDER = "a new or empty folder that can be written"
 
 
 def to_line(event: dict[str, Any]) -> str:
@@ -110,7 +110,7 @@ class RunDirectory:
                 problem = f"{parent} cannot be written"
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or str(error)
-        return [complaint("--run-dir", str(path), f"{_NEW_FOLDER}; {problem}")] if problem else []
+        return [_no_folder(path, problem)] if problem else []
 
     @classmethod
     def create(cls, path: str | Path, config: RunConfig) -> RunDirectory:
@@ -122,17 +122,16 @@ class RunDirectory:
         if lines := cls.errors(path):
             raise ConfigError(*lines)
         run = cls(path)
-        content = {**config.model_dump(), "versions": _versions()}
+        resolved = {**config.model_dump(), "versions": _versions()}
         partial = run.path / "config.json.partial"
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(resolved, indent=2) + "\n", encoding="utf-8")
             partial.replace(run.path / "config.json")
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
-            why = f"{_NEW_FOLDER}; {error.strerror}"
-            raise ConfigError(complaint("--run-dir", str(path), why)) from None
+            raise ConfigError(_no_folder(path, error.strerror)) from None
         return run
 
     @classmethod
@@ -184,7 +183,7 @@ class RunDirectory:
     def fail(self, message: str) -> dict[str, Any]:
         """The final status of a run that broke, at the last step it reached; not yet written."""
         self.status()
-        return {"kind": "status", **self._last, "status": "failed", "message": message}
+        return {"kind": "status", **self._last, "status": "failed", **in_event(message)}
 
     def close(self) -> None:
         """Let another process write this run."""
@@ -255,6 +254,11 @@ class RunDirectory:
             return False
         with self.events_path.open("rb") as file:
             return not _lock(file.fileno(), exclusive=False)
+
+
+def _no_folder(path: Path, problem: str) -> str:
+    takes = f"a new or empty folder that can be written; {problem}"
+    return complaint("--run-dir", str(path), takes, "folder", problem=problem)
 
 
 def _lock(descriptor: int, exclusive: bool) -> bool:

@@ -43,6 +43,7 @@ from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs import RunDirectory, turned
 from align_core.sharding import whole
 from align_core.tasks import Task, load_task
+from align_core.telling import Told, in_event
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
 
@@ -104,17 +105,18 @@ def run(
     else:
         status = "finished" if callback.stop_reason is None else "stopped"
         message = callback.stop_reason or ""
+    ended = {"status": status, **in_event(message)}
     with parts.whole():
         if directory.writes:
             save_model(parts.model(), parts.tokenizer, directory.model_path)
         processes.part()
         step = trainer.state.global_step // _updates_per_step(config)
-        write("status", step, status=status, message=message)
+        write("status", step, **ended)
         # A stop is told at once, and then what it kept is measured; a further stop cuts that short.
         if status == "stopped" and directory.writes:
             with contextlib.suppress(KeyboardInterrupt):
                 if callback.measure():
-                    write("status", step, status=status, message=message)
+                    write("status", step, **ended)
     return status
 
 
@@ -292,8 +294,9 @@ def _own_pairs(
                 raise
 
     def progress(done: int) -> None:
-        message = f"Sampling preference pairs: {done} of {count}"
-        write("status", 0, status="running", message=message)
+        line = f"Sampling preference pairs: {done} of {count}"
+        told = Told(line, "sampling", done=done, count=count)
+        write("status", 0, status="running", **in_event(told))
 
     return sampled_pairs(
         load_policy(source),
@@ -360,14 +363,16 @@ def _step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.split("-")[1])
 
 
-def _advice(error: NonFinite, step: int, config: RunConfig) -> str:
+def _advice(error: NonFinite, step: int, config: RunConfig) -> Told:
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
-    return (
+    line = (
         f"Stopped in step {step}, before the weights were spoilt: {error}. The model of the last "
         f"good step is kept. Try {' or '.join(tries)}."
     )
+    settings = {"learning_rate": config.learning_rate, "beta": config.beta}
+    return Told(line, "not_finite", step=step, what=in_event(error.line), **settings)
 
 
 def quieten_libraries() -> None:

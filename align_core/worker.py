@@ -18,6 +18,7 @@ from align_core import catalogue
 from align_core.configs import ConfigError
 from align_core.control import Control
 from align_core.runs import RunDirectory
+from align_core.telling import Told, in_event
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
 
@@ -49,7 +50,8 @@ def _listen(connection: Connection, control: Control) -> None:
         while True:
             control.put(connection.recv())
     except (EOFError, OSError):
-        control.put({"command": "stop", "reason": "the page that started this run has gone"})
+        gone = Told("the page that started this run has gone", "page_gone")
+        control.put({"command": "stop", "reason": gone})
 
 
 def execute(
@@ -100,16 +102,19 @@ def _limit_threads() -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
-def in_plain_words(error: Exception, path: Path) -> str:
+def in_plain_words(error: Exception, path: Path) -> Told:
     """One line that says what went wrong and where."""
     if isinstance(error, ConfigError):
-        return "; ".join(error.lines)
+        lines = [in_event(line) for line in error.lines]
+        return Told("; ".join(error.lines), "refused", lines=lines)
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-        return f"The disk is full: {path} could not be written. Free some space"
+        line = f"The disk is full: {path} could not be written. Free some space"
+        return Told(line, "disk_full", path=str(path))
     if isinstance(error, OSError):
-        return f"{error.filename or path} cannot be used: {error.strerror or error}"
+        file, why = str(error.filename or path), str(error.strerror or error)
+        return Told(f"{file} cannot be used: {why}", "unusable", file=file, why=why)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return "There is not enough memory: try a smaller batch size"
+        return Told("There is not enough memory: try a smaller batch size", "memory")
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{what} ({Path(frame.filename).name}, line {frame.lineno})"
+    return Told(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")

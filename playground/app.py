@@ -34,7 +34,7 @@ _TELL = "(...settings) => { window.playground.tell('settings', settings); return
 # The look of the whole page, then of its views, then of all that a phone lays out anew.
 _STYLES = ("style", "controls", "live", "charts", "samples", "tryout", "answers", "compare")
 _STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "trained_on", "lab")
-_STYLES += ("phone",)
+_STYLES += ("smaller", "phone")
 # What ?present and ?hide change in them.
 _TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
 _TALKS += ("learn_present",)
@@ -118,7 +118,7 @@ def _lay_out(
         with gr.Tab(words["views"]["rate"], render_children=True):
             rate.build(questions, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
-            lab.build(words)
+            lab.build(words, line)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(questions, words)
     masthead.submit(None, settings, js=_TELL)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from align_core.telling import from_event, in_event
+
 # The plotly.js that comes with the Python package; importing the package would take half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
@@ -100,7 +102,7 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             case "change":
                 changes.append({"step": event["step"], "settings": event["settings"]})
             case "status":
-                status = {"name": event["status"], "message": event.get("message", "")}
+                status = {"name": event["status"], **in_event(from_event(event))}
             case "resume":
                 status = {"name": "running", "message": ""}
                 void_after = event["step"] if void_after is None else min(void_after, event["step"])

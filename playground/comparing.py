@@ -54,7 +54,7 @@ class Comparing:
     ) -> None:
         self._client = client
         self._helper = helper
-        self._options = words["try"]["options"]
+        self._words = words
         self._presets = words["presets"]
         self._recorded = recorded
 
@@ -106,7 +106,7 @@ class Comparing:
     def duel(self, asked: Any) -> dict[str, Any]:
         """Win rates of runs against each other: `Helper.duel`."""
         names = ("task", "models", "n", "seed")
-        return answered(self._helper.duel, asked, names, self._options)
+        return answered(self._helper.duel, asked, names, self._words)
 
     def _gained(self, run: str, offset: Any) -> dict[str, Any]:
         start = offset if isinstance(offset, int) and offset >= 0 else 0

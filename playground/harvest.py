@@ -17,6 +17,7 @@ from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
 from align_core.runs import replay, turned
+from align_core.telling import Told
 from align_core.votes import Session
 from playground import verdicts
 from playground.line import Line
@@ -78,7 +79,8 @@ class Harvest:
         to_train, _ = feedback.held_out(votes, HELD_OUT)
         decided = [vote for vote in to_train if vote["choice"] in feedback.DECIDED]
         if not decided:
-            raise ConfigError("there is no vote that prefers a text: rate some pairs first")
+            line = "there is no vote that prefers a text: rate some pairs first"
+            raise ConfigError(Told(line, "no_votes"))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{secrets.token_hex(4)}.jsonl"

@@ -16,6 +16,7 @@ function build(name, { measured, live }) {
   make("h3", "", box, words.measured);
   measured ? show(box, measured) : make("p", "missing", box, words.missing);
   if (Object.keys(live).length) links(box, live, told);
+  if (props.trials[name]) trial(box, name);
 }
 
 function show(box, { judged, said, panels, ...made }) {
@@ -30,6 +31,12 @@ function show(box, { judged, said, panels, ...made }) {
   }
   const list = make("ul", "said", box);
   for (const sentence of said) make("li", "", list, sentence);
+  pictures(box, panels);
+  make("p", "made", box, page.fill(words.made, made));
+}
+
+// A figure of several panels, drawn by `draw`.
+function pictures(box, panels) {
   const figure = make("div", "panels", box);
   figure.dataset.count = panels.length;
   for (const panel of panels) {
@@ -42,7 +49,6 @@ function show(box, { judged, said, panels, ...made }) {
     sights.observe(plot);
     plots.push([plot, panel]);
   }
-  make("p", "made", box, page.fill(words.made, made));
 }
 
 const names = ({ curves }) => [...new Set(curves.filter(({ quiet }) => !quiet).map(({ name }) => name))];

@@ -1,4 +1,4 @@
-"""The line in front of a busy machine: who waits, for how long, and whose run begins next."""
+"""The line in front of a busy machine: who waits, for how long, and whose turn is next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from align_core.client import Busy, Client
 from align_core.configs import ConfigError, resolve
 from align_core.estimates import time_left
 from align_core.runs import FINAL
+from align_core.trials import Trials
 from playground.visitors import Visitor, Visitors
 
 LOOK = 0.25  # seconds between two looks for a free place, while somebody waits
@@ -26,7 +28,7 @@ Then = Callable[[str], dict[str, Any] | None]
 
 
 class OneEach(RuntimeError):
-    """The visitor has a run that is live or waits: one each."""
+    """The visitor has a run or a trial that is live or waits: one each."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,34 @@ class Place:
 @dataclass(frozen=True)
 class _Waiting:
     visitor: Visitor
-    options: dict[str, Any]
-    pace: float  # seconds between two steps
-    then: Then | None
+    begin: Callable[[], str]  # returns the name of the run or the experiment
+    needs: Callable[[], tuple[float, bool]]  # seconds, and whether not more than a bound
+    trial: str | None = None  # the experiment
 
 
 class Line:
-    """Runs that wait for a place of `client`; first come, first served, a presenter before others.
+    """Runs, and `trials` of the lab's experiments, that wait for a place of `client`; first come,
+    first served, a presenter before others.
 
     What stands in line is run in its turn, whether or not its owner's page is still open: they
-    find the run when they come back. A visitor has one run that is live or waits. The line itself
-    ends with the server. Threads may share it.
+    find it when they come back. A visitor has one that is live or waits, and an experiment is tried
+    once at a time. The line itself ends with the server. Threads may share it.
 
-    `time_limit` in seconds is that of every run, None: there is none.
+    `time_limit` in seconds is that of every run and trial, None: there is none.
     """
 
-    def __init__(self, client: Client, visitors: Visitors, time_limit: float | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        visitors: Visitors,
+        time_limit: float | None = None,
+        trials: Trials | None = None,
+    ) -> None:
         self.visitors = visitors
         self.time_limit = time_limit
+        self.trials = trials or Trials(client.root / "trials")
         self._client = client
+        self._tried: dict[str, float] = {}  # seconds that a trial takes, where that is known
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._refused: dict[Visitor, list[str]] = {}
@@ -88,16 +99,62 @@ class Line:
         """
         options = self.limited(options)
         resolve(**options)  # bad ones are told before they wait
-        joined = _Waiting(visitor, options, pace, then)
+        begin = partial(self._start, visitor, options, pace, then)
+        bound = self.time_limit or math.inf
+        return self._enter(_Waiting(visitor, begin, partial(self._needed, options, bound, pace)))
+
+    def attempt(self, visitor: Visitor, name: str, seconds: float | None) -> None:
+        """Try one of the lab's experiments, which takes about so many seconds: now, where a place
+        is free, else in its turn. Where it is being tried, or waits for that, it stays so.
+
+        Raises:
+            OneEach: a run or a trial of this visitor is live or waits.
+            OSError: there is no memory for a process, or no room on the disk.
+        """
+        bound = self.time_limit or math.inf
+        self._tried[name] = min(bound, seconds or math.inf)
+
+        def begin() -> str:
+            self.trials.start(name, visitor, self.time_limit)
+            return name
+
+        self._enter(_Waiting(visitor, begin, partial(self._trial_left, name), name))
+
+    def free(self) -> bool:
+        """Whether a run would begin at once, were nobody waiting."""
+        taken = len(self._client.live()) + len(self.trials.live())
+        return self._client.free() and taken < self._client.at_once
+
+    def trial(self, visitor: Visitor) -> str | None:
+        """Whether an experiment is tried just now: "own", the visitor's, or "other"."""
+        live = [(self.trials.state(name) or {}).get("owner") for name in self.trials.live()]
+        return "own" if visitor in live else "other" if live else None
+
+    def steers(self, visitor: Visitor, name: str) -> bool:
+        """Whether the visitor may stop the trial of an experiment."""
+        owner = (self.trials.state(name) or {}).get("owner")
+        return owner in (None, visitor) or self.visitors.presents(visitor)
+
+    def awaited(self, name: str) -> bool:
+        """Whether a trial of an experiment stands in line."""
+        return any(one.trial == name for one in self._waiting)
+
+    def awaits(self, visitor: Visitor) -> str | None:
+        """The experiment whose trial the visitor has in line."""
+        return next((one.trial for one in self._waiting if one.visitor == visitor), None)
+
+    def _enter(self, joined: _Waiting) -> str | None:
         with self._lock:
-            if self._has_one(visitor):
+            if self._has_one(joined.visitor):
                 raise OneEach
-            self._refused.pop(visitor, None)
-            if not self._waiting and self._client.free():
+            if joined.trial and (joined.trial in self.trials.live() or self.awaited(joined.trial)):
+                return None
+            self._refused.pop(joined.visitor, None)
+            if not self._waiting and self.free():
                 with contextlib.suppress(Busy):  # a run that has ended does not leave its place
-                    return self._start(joined)
+                    return joined.begin()
             ahead = len(self._waiting)
-            if self.visitors.presents(visitor):
+            if self.visitors.presents(joined.visitor):
                 ahead = sum(self.visitors.presents(one.visitor) for one in self._waiting)
             self._waiting.insert(ahead, joined)
             self._changed()
@@ -126,23 +183,27 @@ class Line:
 
     def _has_one(self, visitor: Visitor) -> bool:
         live = any(self.visitors.owns(visitor, run) for run in self._client.live())
-        return live or any(one.visitor == visitor for one in self._waiting)
+        waits = any(one.visitor == visitor for one in self._waiting)
+        return live or waits or self.trial(visitor) == "own"
 
-    def _start(self, one: _Waiting) -> str:
-        run = self.visitors.start(one.visitor, one.options)
-        self._client.send(run, "set", delay=one.pace)
+    def _start(
+        self, visitor: Visitor, options: dict[str, Any], pace: float, then: Then | None
+    ) -> str:
+        run = self.visitors.start(visitor, options)
+        self._client.send(run, "set", delay=pace)
         if self.time_limit is not None:  # told to stop, a run that does not is ended
             timer = threading.Timer(self.time_limit + GRACE, self._client.send, [run, "stop"])
             timer.daemon = True
             timer.start()
-        if one.then is not None:
-            threading.Thread(target=self._follow, args=(run, one), daemon=True).start()
+        if then is not None:
+            followed = (run, visitor, pace, then)
+            threading.Thread(target=self._follow, args=followed, daemon=True).start()
         return run
 
     def _start_first(self) -> None:
         first = self._waiting[0]
         try:
-            self._start(first)
+            first.begin()
         except ConfigError as error:
             self._refused[first.visitor] = error.lines
         except OSError as error:  # no memory for a process, say: those behind still have their turn
@@ -155,28 +216,28 @@ class Line:
         while True:
             with self._lock:
                 with contextlib.suppress(Busy):
-                    while self._waiting and self._client.free():
+                    while self._waiting and self.free():
                         self._start_first()
                 if not self._waiting:
                     self._tended = False
                     return
             time.sleep(LOOK)
 
-    def _follow(self, run: str, first: _Waiting) -> None:
-        """Do what follows `run`, unless that was stopped or failed."""
+    def _follow(self, run: str, visitor: Visitor, pace: float, then: Then) -> None:
+        """Do what follows a visitor's `run`, unless that was stopped or failed."""
         while (self._client.status(run) or {}).get("status") not in FINAL:
             time.sleep(LOOK)
         if self._client.status(run)["status"] != "finished":
             return
-        options = first.then(run)
+        options = then(run)
         while options is not None:
             try:
-                self.join(first.visitor, options, first.pace)
+                self.join(visitor, options, pace)
                 return
             except OneEach:  # the visitor was faster
                 time.sleep(LOOK)
             except ConfigError as error:  # the folder of the first was deleted, say
-                self._refused[first.visitor] = error.lines
+                self._refused[visitor] = error.lines
                 return
 
     # How long it takes
@@ -193,14 +254,14 @@ class Line:
         now = time.monotonic()
         if now - reckoned > RECKON:
             ends = [self._left(run) for run in self._client.live()]
+            ends += [self._trial_left(name) for name in self.trials.live()]
             ends += [(0.0, True)] * (self._client.at_once - len(ends))
             heapq.heapify(ends)
             waits = []
             for one in self._waiting:
                 begins, sure = heapq.heappop(ends)
                 waits.append((begins if math.isfinite(begins) else None, sure))
-                bound = self.time_limit or math.inf
-                needed, known = self._needed(one.options, bound, one.pace)
+                needed, known = one.needs()
                 heapq.heappush(ends, (begins + needed, sure and known))
             self._reckoned = (now, waits)
         return waits
@@ -214,6 +275,13 @@ class Line:
             return bound, False
         left = time_left(config, events)
         return self._needed(config, bound) if left is None else (left, True)
+
+    def _trial_left(self, name: str) -> tuple[float, bool]:
+        """As `_left`, of an experiment that is tried, or will be."""
+        needed = self._tried.get(name, math.inf)
+        if name in self.trials.live() and (state := self.trials.state(name)):
+            return max(0.0, needed - (time.time() - state["began"])), math.isfinite(needed)
+        return needed, math.isfinite(needed)
 
     def _needed(
         self, options: dict[str, Any], bound: float, pace: float = 0.0

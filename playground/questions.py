@@ -9,6 +9,7 @@ from typing import Any
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
+from playground import complaints
 from playground.offers import OFFERED, offers
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
@@ -24,7 +25,7 @@ class Questions:
     def __init__(self, client: Client, helper: Helper, words: dict[str, Any]) -> None:
         self._client = client
         self._helper = helper
-        self._options = words["try"]["options"]
+        self._words = words
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
         """The newest runs on `task` that have ended well and left a model, newest first."""
@@ -34,30 +35,26 @@ class Questions:
 
     def generate(self, asked: Any) -> dict[str, Any]:
         """What the chosen models say to a prompt: `Helper.generate`."""
-        return answered(self._helper.generate, asked, _GENERATE, self._options)
+        return answered(self._helper.generate, asked, _GENERATE, self._words)
 
     def score(self, asked: Any) -> dict[str, Any]:
         """What a model makes of some answers: `Helper.score`."""
-        return answered(self._helper.score, asked, _SCORE, self._options)
+        return answered(self._helper.score, asked, _SCORE, self._words)
 
 
 def answered(
-    ask: Callable[..., Any], asked: Any, names: tuple[str, ...], options: dict[str, str]
+    ask: Callable[..., Any], asked: Any, names: tuple[str, ...], words: dict[str, Any]
 ) -> dict[str, Any]:
     """What `ask` makes of those `names` that a visitor gave: an answer, or complaints.
 
-    A complaint calls an option what the page calls it: `options`.
+    Complaints are in the words of the catalogue.
     """
     given = asked if isinstance(asked, dict) else {}
     try:
         answers = ask(**{name: given.get(name) for name in names})
     except ConfigError as error:
-        return {"answers": [], "complaints": [_in_words(line, options) for line in error.lines]}
+        told = [complaints.in_words(line, words) for line in error.lines]
+        return {"answers": [], "complaints": told}
     except Unanswered as error:
-        return {"answers": [], "complaints": [str(error)]}
+        return {"answers": [], "complaints": [complaints.in_words(error.line, words)]}
     return {"answers": answers, "complaints": []}
-
-
-def _in_words(line: str, options: dict[str, str]) -> str:
-    option, _, rest = line.partition(" ")
-    return f"{options.get(option, option)} {rest}"

@@ -13,8 +13,8 @@ from align_core import catalogue
 from align_core.client import Client
 from align_core.configs import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs import turned
-from playground import charts, trained_on
-from playground.line import Line, OneEach, Place
+from playground import charts, complaints, messages, trained_on, waiting
+from playground.line import Line, OneEach
 from playground.presets import FIRST, PREFIX, Recordings
 from playground.stories import Stories
 from playground.visitors import Visitor, Visitors
@@ -85,15 +85,15 @@ class Steering:
 
         A complaint is [field, line]; its field is "" where it is about none in particular.
         """
-        run, complaints = None, []
+        run, refused = None, []
         try:
             options = {"task": task, "method": method, **_options(task, method, settings)}
             run = self._line.join(visitor, options, pace)
         except ConfigError as error:
-            complaints = [self._complaint(line) for line in error.lines]
+            refused = [self._complaint(line) for line in error.lines]
         except OneEach:
-            complaints = [["", self._words["visitors"]["one_each"]]]
-        return [{"run": run, "pressed": time.time()}, complaints]
+            refused = [["", self._words["visitors"]["one_each"]]]
+        return [{"run": run, "pressed": time.time()}, refused]
 
     def needed(self, pace: float, task: str, method: str, *settings: Any) -> Any:
         """What stands on the Run button: how long it will take at this pace, where a run like it is
@@ -105,7 +105,9 @@ class Steering:
         except ConfigError:  # told when it is run
             seconds = None
         if seconds is not None:
-            label = self._words["controls"]["run_needs"].format(time=self._duration(seconds))
+            label = self._words["controls"]["run_needs"].format(
+                time=waiting.duration(seconds, self._words)
+            )
         return gr.update(value=label)
 
     def leave(self, visitor: Visitor = None) -> None:
@@ -184,9 +186,13 @@ class Steering:
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None
         if story and story["left"] is not None:
-            story = {**story, "left": self._duration(story["left"])}
+            story = {**story, "left": waiting.duration(story["left"], self._words)}
         found = {"run": run, "offset": offset, "config": config, "trained_on": votes}
-        return {**found, "story": story, **charts.delta(events)}
+        gained = charts.delta(events)
+        if status := gained["status"]:
+            status["message"] = messages.in_words(status, self._words)
+            status.pop("cause", None)
+        return {**found, "story": story, **gained}
 
     def followed(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, and the visitor's `standing` to the run in it."""
@@ -198,7 +204,8 @@ class Steering:
 
         `own`: a live run of theirs; `steers`: whether they may steer the run; `shared`: whether
         they share it, None where it is not theirs; `other`: another live run, to watch; `free`:
-        whether a run would begin at once; `place` and `wait` in line.
+        whether a run would begin at once; `trial`: whether one of the lab's experiments is tried,
+        "own" or "other"; `place` and `wait` in line.
         """
         live = self._client.live()
         place = self._line.place(visitor)
@@ -208,10 +215,13 @@ class Steering:
             "steers": run in live and self._visitors.steers(visitor, run),
             "shared": self._visitors.shared(visitor, run) if known else None,
             "other": next((other for other in reversed(live) if other != run), None),
-            "free": self._client.free(),
+            "free": self._line.free(),
+            "trial": self._line.trial(visitor),
             "place": place and place.number,
-            "wait": self._wait(place) if place else "",
-            "refused": self._line.refused(visitor),
+            "wait": waiting.wait(place, self._words) if place else "",
+            "refused": [
+                complaints.in_words(line, self._words) for line in self._line.refused(visitor)
+            ],
             "presents": self._visitors.presents(visitor),
             "several": self._visitors.several,
         }
@@ -246,12 +256,6 @@ class Steering:
         if shown in self._client.live() and self._visitors.steers(visitor, shown):
             return shown
         return self._own(visitor)
-
-    def _wait(self, place: Place) -> str:
-        if place.seconds is None:
-            return ""
-        words = self._words["visitors"]["about" if place.sure else "at_most"]
-        return words.format(time=self._duration(place.seconds))
 
     def _settings(self, config: dict[str, Any]) -> list[Any]:
         task, method = config["task"], config["method"]
@@ -289,17 +293,11 @@ class Steering:
         names = [name for name, model in REWARDS.items() if model.format(task=task) in known]
         return [(labels[f"reward_{name}"], name) for name in ("proxy", *names)]
 
-    def _duration(self, seconds: float) -> str:
-        unit, size = ("seconds", 1) if seconds < 99.5 else ("minutes", 60)
-        return self._words["status"][unit].format(n=round(seconds / size))
-
     def _complaint(self, line: str) -> list[str]:
-        for field in ("task", "method", *SETTINGS):
-            if line.startswith(flag(field) + " "):
-                labels = self._words["controls"]
-                line = labels[field] + line.removeprefix(flag(field))
-                return [field, line.replace("got nan", labels["no_number"])]
-        return ["", line]
+        """A line of a ConfigError in the page's words, after the field that it is about."""
+        fields = {flag(field): field for field in ("task", "method", *SETTINGS)}
+        option = getattr(line, "values", {}).get("option")
+        return [fields.get(option, ""), complaints.in_words(line, self._words)]
 
 
 def _options(task: str, method: str, settings: tuple[Any, ...]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ let wish = null; // who else may see which run, as it was just chosen, until the
 
 function draw() {
   if (!element.isConnected || !page.standing) return;
-  const { own, steers, shared, other, free, place, wait, refused, presents, several } = page.standing;
+  const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = page.standing;
   const others = page.live() && page.run.name !== own;
   // visit.css shows the buttons that fit.
   train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : others ? "run" : "";
@@ -14,7 +14,7 @@ function draw() {
   const waiting = place && page.fill(words.place, { n: place, wait });
   const theirs = !own && (others || other) && (free ? words.others_free : words.others);
   const failed = refused.length ? page.fill(words.refused, { why: refused.join("; ") }) : "";
-  say(".line", waiting || failed || theirs || "");
+  say(".line", waiting || failed || theirs || (trial ? words.trials[trial] : ""));
   find(".watch").hidden = !other || Boolean(own);
   find(".share").hidden = shared === null || !several;
   if (wish?.on === shared || wish?.run !== page.run?.name) wish = null;

@@ -23,8 +23,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_core.asking import Unanswered
-from align_core.client import Client
+from align_core.client import Client, no_run
 from align_core.configs import ConfigError
+from align_core.telling import Told
 from playground.addresses import is_loopback
 
 COOKIE = "playground_visitor"
@@ -135,7 +136,7 @@ class Visitors:
         """Raises ConfigError where the visitor does not see a run that is `named`."""
         for run in self._client.runs():
             if run in named and not self.steers(visitor, run):
-                raise ConfigError(f"{run!r} is no run here")
+                raise ConfigError(no_run(run))
 
     def runs(self, visitor: Visitor) -> list[str]:
         """The names of all runs that the visitor may see and steer, newest first."""
@@ -184,7 +185,8 @@ class Visitors:
         """
         with self._lock:
             if self._asking.get(visitor, 0) >= QUESTIONS:
-                raise Unanswered("Your earlier questions are still being answered.")
+                line = "Your earlier questions are still being answered."
+                raise Unanswered(Told(line, "still_answering"))
             self._asking[visitor] = self._asking.get(visitor, 0) + 1
         try:
             yield

@@ -229,7 +229,9 @@ class VoteRoutes:
                 room = not self._voting.private(rater)
                 return self._harvest.train(session, asked.way, asked.simulated, visitor, room)
             except ConfigError as error:
-                raise Refused(422, "config", error.lines[0]) from None
+                line = error.lines[0]
+                why = "no_votes" if getattr(line, "kind", "") == "no_votes" else "config"
+                raise Refused(422, why, line) from None
             except OneEach:
                 line = "this visitor has a run that is live or waits"
                 raise Refused(409, "one_each", line) from None

@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = {"configs", "runs", "catalogue", "control", "estimates", "presets", "promises"} | {
     *("children", "client", "asking", "group_commit", "selection", "votes"),
-    *("raters", "feedback"),
+    *("raters", "feedback", "telling", "trials"),
 }
 TRAINERS_USE = {"objectives", "models", "data", "tasks", "evaluation", "encoding", "rewards"} | {
-    *("sampling", "processes", "sharding"),
+    *("sampling", "processes", "sharding", "telling"),
     "trainers.common",
     "trainers.ppo_checkpoints",
     "trainers.ppo_config",
@@ -35,7 +35,7 @@ PAGE_USES = (
     }
     | {"votes", "group_commit", "data", "exchange", "feedback", "experiments", "experiments.grid"}
     | {"experiments.sentences", "experiments.overoptimisation", "experiments.intervals", "raters"}
-    | {"experiments.verdicts"}
+    | {"experiments.verdicts", "telling", "trials"}
 )
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
 

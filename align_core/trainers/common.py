@@ -16,10 +16,20 @@ from transformers import PrinterCallback
 
 from align_core import processes
 from align_core.sharding import heed_file, held, weights_of, whole
+from align_core.telling import Told
+
+_GRADIENT = Told("a gradient is not finite", "gradient")
 
 
 class NonFinite(FloatingPointError):
-    """The loss or a gradient is NaN or infinite; the weights are those of the last good step."""
+    """The loss or a gradient is NaN or infinite; the weights are those of the last good step.
+
+    `line` says which.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 # Defaults of TRL and transformers that bite here: bf16 and gradient checkpointing are on, NaN
@@ -73,13 +83,14 @@ class FiniteTraining:
         largest = [g.abs().max() for g in gradients if g.numel()]
         what = None
         if not torch.isfinite(loss):
-            what = f"the loss is {loss.item()}"
+            what = Told(f"the loss is {loss.item()}", "loss", value=str(loss.item()))
         elif largest and not torch.stack(largest).isfinite().all():
-            what = "a gradient is not finite"
+            what = _GRADIENT
         elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
-            what = "a gradient is not finite"  # seen by the step itself, which is behind us
+            what = _GRADIENT  # seen by the step itself, which is behind us
         if processes.any_says(self.accelerator, what is not None):
-            raise NonFinite(what or "a gradient of another process is not finite")
+            other = Told("a gradient of another process is not finite", "gradient")
+            raise NonFinite(what or other)
         return loss
 
 

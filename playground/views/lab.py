@@ -1,7 +1,9 @@
-"""The Lab view: experiments of the papers, what was measured here, and one that trains at once."""
+"""The Lab view: experiments of the papers, what was measured here, one that trains at once, and the
+others to try at their quick size."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from align_core import experiments
@@ -9,11 +11,13 @@ from align_core.experiments import grid
 from align_core.experiments.sentences import tell
 from align_core.experiments.verdicts import judged
 from playground import coverage, figures
+from playground.line import Line
 from playground.links import FIELDS
 from playground.parts import PLOTLY_HEAD, part
+from playground.smaller import Smaller
+from playground.who import by_visitor
 
-# Settings of Train's that show the same in one run; an address names them (links.py). The quick
-# variants of the experiments would take no longer, but train for a step or two: they show nothing.
+# Settings of Train's that show the same in one run; an address names them (links.py).
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
     "frontier": {
         "ppo": {"task": "reviews", "method": "ppo"},
@@ -46,8 +50,11 @@ _LAB = '<div class="lab"></div>'
 _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # as the recorded example
 
 
-def build(words: dict[str, Any]) -> None:
-    """Lay out the view. It starts no run: what trains here takes a twentieth of a second."""
+def build(words: dict[str, Any], line: Line) -> None:
+    """Lay out the view. What trains at once takes a twentieth of a second; experiments that are
+    tried take their place in `line`."""
+    smaller = Smaller(line, words)
+    known = partial(by_visitor, line.visitors)
 
     def train(asked: Any) -> dict[str, Any]:
         return coverage.train(asked, words["lab"]["live"])
@@ -59,8 +66,15 @@ def build(words: dict[str, Any]) -> None:
         "heatmaps",
         "newest",
         "grid",
+        "smaller",
         "lab",
-        server_functions=[train],
+        server_functions=[
+            train,
+            known("look", smaller.look),
+            known("attempt", smaller.attempt),
+            known("stop", smaller.stop),
+        ],
+        trials=smaller.labels(),
         words=words["lab"],
         cards={name: card(name, words["lab"]) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},

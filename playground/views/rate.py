@@ -79,6 +79,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
         "one_each": words["visitors"]["one_each"],
+        "no_votes": words["complaints"]["says"]["no_votes"],
     }
     part(
         "rate",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from align_core import presets
+from align_core.client import Client
 from align_core.configs import resolve
-from playground import links
+from playground import links, text
+from playground.steering import ADVANCED, PREFERENCES, SETTINGS, Steering
+from playground.steering import NUMBERS as STEERED
 
+PRESETS = {name: presets.load(name).settings for name in presets.names()}
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}}"
 
 
@@ -48,19 +55,12 @@ def test_what_is_left_out_is_the_default_of_task_and_method():
         ("task", "../../etc"),
         ("task", HOSTILE),
         ("method", "PPO"),
-        ("beta", "-1"),
-        ("beta", "0"),  # only PPO can do without
-        ("beta", "1001"),
         ("beta", "nan"),
-        ("beta", "1e999"),
-        ("steps", "0"),
-        ("steps", "2.5"),
-        ("steps", "1000001"),
-        ("steps", "9" * 5000),
-        ("seed", "4294967296"),
-        ("eval_every", "inf"),
+        ("beta", ""),
+        ("steps", "many"),
         ("learning_rate", HOSTILE),
         ("label_noise", ""),
+        ("seed", "0x7"),
         ("reward_model", "/etc/passwd"),
         ("reward_model", "gold"),  # DPO has none
         ("reward_model", "few"),
@@ -75,7 +75,70 @@ def test_what_is_left_out_is_the_default_of_task_and_method():
         ("preferences", "/etc/passwd"),
     ],
 )
-def test_what_a_run_would_refuse_is_passed_over_and_the_rest_is_kept(name, value):
+def test_what_is_no_value_of_a_setting_is_passed_over_and_the_rest_is_kept(name, value):
     query = {"method": "dpo", "batch_size": "24", name: value}
     expected = resolve("ppo" if name == "method" else "dpo", "reviews", batch_size=24)
     assert links.read(query) == expected.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "nearest"),
+    [
+        ("beta", "-1", 0.001),
+        ("beta", "0", 0.001),  # only PPO can do without
+        ("beta", "1001", 1000),
+        ("beta", "1e999", 1000),
+        ("steps", "0", 1),
+        ("steps", "2.6", 3),
+        ("steps", "999999", links.MOST_STEPS),
+        ("steps", "9" * 5000, links.MOST_STEPS),
+        ("seed", "4294967296", 4294967295),
+        ("seed", "-inf", 0),
+        ("eval_every", "inf", links.MOST_STEPS),
+        ("eval_every", "-3", 1),
+        ("learning_rate", "0", 1e-7),
+        ("learning_rate", "2", 1),
+        ("batch_size", "1000000", 512),
+        ("preference_pairs", "100000", links.MOST_PAIRS),
+        ("label_noise", "0.7", 0.5),
+        ("label_noise", "-0.1", 0),
+        ("lora_r", "-1", 0),
+        ("lora_r", "4096", 256),
+    ],
+)
+def test_a_number_out_of_its_range_is_the_nearest_in_it(name, value, nearest):
+    read = links.read({"method": "dpo", name: value})
+    assert read == resolve("dpo", "reviews", **{name: nearest}).model_dump()
+
+
+def test_ppo_without_a_leash_is_the_nearest_to_a_beta_below_zero():
+    assert links.read({"method": "ppo", "beta": "-0.5"})["beta"] == 0
+    assert links.read({"method": "ppo", "beta": "0.00001"})["beta"] == 0.001
+    assert links.read({"method": "sft", "beta": "-1"}) == resolve("sft", "reviews").model_dump()
+
+
+def test_every_number_of_the_page_has_its_range_whose_ends_a_run_accepts():
+    assert set(links.NUMBERS) == {"beta", *STEERED, *PREFERENCES, *ADVANCED}
+    for name, ends in links.NUMBERS.items():
+        for end in ends:
+            assert getattr(resolve("dpo", "reviews", **{name: end}), name) == end
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_link_can_say_what_a_preset_does(preset):
+    for name in links.NUMBERS.keys() & PRESETS[preset].keys():
+        value = PRESETS[preset][name]
+        read = links.read({"method": PRESETS[preset]["method"], name: str(value)})
+        assert read[name] == value
+
+
+def test_the_button_says_how_long_the_longest_run_of_a_link_takes(tmp_path, monkeypatch):
+    monkeypatch.undo()  # the recorded runs of the presets tell how fast a run is
+    steering = Steering(Client(tmp_path), text.load("en"))
+    for method in ("ppo", "dpo"):
+        config = links.read({"method": method, "steps": "999999"})
+        asked = {**config, "reward_model": "proxy", "pair_source": "reference"}
+        settings = [asked[name] for name in SETTINGS]
+        label = steering.needed(0.0, "reviews", method, *settings)["value"]
+        minutes = int(re.search(r"about (\d+) min", label)[1])
+        assert 1 < minutes < 120

@@ -178,7 +178,8 @@ def test_no_group_at_all_is_told_at_its_control(steering):
     live, complaints = steering.start(0.0, "reviews", "dpo", *given(coverage=[]))
     ((field, line),) = complaints
     assert (live["run"], field) == (None, "coverage")
-    assert line.startswith(f"{WORDS['controls']['coverage']} got ''; it takes 'all', or groups")
+    takes = WORDS["complaints"]["takes"]["coverage"]
+    assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
 
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(steering, client, monkeypatch):

@@ -1,0 +1,44 @@
+"""What a run says of itself, how it ended above all, in the words of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from align_core.telling import Told, from_event
+from playground import complaints
+
+
+def in_words(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
+    """The message of a status event as the catalogue `words` says it.
+
+    One that no kind is known of stays as it is: what broke, or what an older version wrote.
+    """
+    told = from_event(event)
+    try:
+        return _said(told, words)
+    except (LookupError, TypeError, ValueError, AttributeError):  # a log of another version
+        return str(told)
+
+
+def _said(told: Told, words: Mapping[str, Any]) -> str:
+    named, values = words["messages"], told.values
+    match told.kind:
+        case "refused":
+            lines = map(from_event, values["lines"])
+            return "; ".join(complaints.in_words(line, words) for line in lines)
+        case "cut_off":
+            cause = in_words(values["cause"], words).rstrip(".。")
+            model = named["kept" if values["kept"] else "lost"]
+            return named["cut_off"].format(cause=cause, model=model)
+        case "not_finite":
+            tries = [named["try_rate"].format(**values)]
+            if values["beta"] is not None:
+                tries.append(named["try_beta"].format(**values))
+            what = in_words(values["what"], words)
+            return named["not_finite"].format(
+                step=values["step"], what=what, tries=named["or"].join(tries)
+            )
+        case kind if kind in named:
+            return named[kind].format(**values)
+    return str(told)

@@ -1,0 +1,80 @@
+"""An experiment of the Lab, tried live from its card."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from playwright.sync_api import expect
+
+from align_core.trials import Trials
+from playground import line, text
+from tests.playground.scripted_trial import GO
+
+WORDS = text.load("en")
+TRIAL = WORDS["lab"]["trial"]
+CARD = "#lab [data-experiment=overoptimisation] .trial"
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch):
+    monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
+    monkeypatch.setattr(line, "Trials", partial(Trials, module="tests.playground.scripted_trial"))
+
+
+def lab(page):
+    page.get_by_role("tab", name=WORDS["views"]["lab"], exact=True).click()
+    page.wait_for_selector(f"{CARD}[data-status]")
+
+
+def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
+    page, other = visit(address), visit(address)
+    lab(page)
+    page.click(f"{CARD} .attempt")
+    one_of_three = TRIAL["running"].format(done=1, count=3)
+    stands = page.locator(f"{CARD} .stands")
+    expect(stands).to_have_text(f"{TRIAL['own']} {one_of_three}")
+    assert not page.is_visible(f"{CARD} .attempt")
+    page.reload()
+    lab(page)
+    expect(stands).to_have_text(f"{TRIAL['own']} {one_of_three}")
+
+    lab(other)
+    expect(other.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['other']} {one_of_three}")
+    assert not other.is_visible(f"{CARD} .stop")
+    assert not other.is_visible(f"{CARD} .attempt")
+    page.get_by_role("tab", name=WORDS["views"]["train"], exact=True).click()
+    expect(page.locator("#visit .line")).to_have_text(WORDS["visitors"]["trials"]["own"])
+
+    (tmp_path / "runs" / "trials" / GO).touch()
+    for visitor in (page, other):
+        lab(visitor)
+        size = visitor.locator(f"{CARD} .size")
+        expect(size).to_have_text(TRIAL["size"].format(runs=3, seeds=1))
+        size.scroll_into_view_if_needed()
+        visitor.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
+    page.click(f"{CARD} .attempt")
+    expect(page.locator(f"{CARD} .outcome")).to_be_empty()
+    expect(stands).to_contain_text(TRIAL["finished"].split("{")[0])
+    page.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
+
+
+def test_a_trial_is_stopped(visit, address):
+    page = visit(address)
+    lab(page)
+    page.click(f"{CARD} .attempt")
+    page.click(f"{CARD} .stop")
+    expect(page.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['own']} {TRIAL['stopped']}")
+    page.wait_for_selector(f"{CARD} .attempt")
+
+
+def test_a_second_experiment_is_refused(visit, address):
+    page = visit(address)
+    lab(page)
+    page.click(f"{CARD} .attempt")
+    page.wait_for_selector(f"{CARD}[data-status=running]")
+    page.click("#lab [data-experiment=shift] .trial .attempt")
+    complaint = page.locator("#lab [data-experiment=shift] .trial .complaint")
+    expect(complaint).to_have_text(WORDS["visitors"]["one_each"])
+    page.click(f"{CARD} .stop")
+    page.wait_for_selector(f"{CARD}[data-status=stopped]")

@@ -1,0 +1,51 @@
+"""A trial without training: it tells of three parts, and ends as SCRIPTED_TRIAL says.
+
+It stands in for `align_core.experiments.trial` where a test is about what is around it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from align_core import experiments
+from align_core.experiments.trial import leave_with_the_page, say, tell
+from align_core.telling import Told, in_event
+
+GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
+
+
+def main(name: str, folder: Path) -> int:
+    threading.Thread(target=leave_with_the_page, daemon=True).start()
+    print("what a library prints is no event", flush=True)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(1000)"]
+    other = subprocess.Popen(sleeper, stdin=subprocess.DEVNULL)
+    (folder / "pids").write_text(f"{os.getpid()} {other.pid}")
+    tell(0, 3)
+    tell(1, 3)
+    match os.environ["SCRIPTED_TRIAL"]:
+        case "fails":
+            say(in_event(Told("There is not enough memory", "memory")))
+            return 1
+        case "exits":
+            return 3
+        case "finds nothing":
+            return 0
+        case "waits":
+            time.sleep(1000)
+        case "awaits":
+            while not (folder.parent / GO).exists():
+                time.sleep(0.02)
+    tell(3, 3)
+    result = {**experiments.result(name), "runs": 3, "seeds": 1}
+    (folder / "result.json").write_text(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

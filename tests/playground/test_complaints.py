@@ -1,0 +1,151 @@
+"""Every complaint of align_core that can reach the page, provoked, in every language."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from align_core import asking, configs
+from align_core.asking import Helper, Unanswered
+from align_core.client import Client
+from align_core.configs import ConfigError, LiveConfig, flag, resolve, validated
+from align_core.data import stored_pairs
+from align_core.runs import RunDirectory
+from playground import complaints, text
+from playground.harvest import Harvest
+from playground.visitors import Visitors
+
+ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)
+
+
+def refused(act, *given, **options):
+    """The lines of what is raised."""
+    with pytest.raises((ConfigError, Unanswered)) as raised:
+        act(*given, **options)
+    error = raised.value
+    return error.lines if isinstance(error, ConfigError) else [error.line]
+
+
+class Silent:
+    """Stands in for a helper's process that never answers."""
+
+    connection = property(lambda self: self)
+
+    def send(self, question):
+        pass
+
+    def poll(self, seconds):
+        return False
+
+    wait = kill = alive = lambda self: None
+
+
+def silent(monkeypatch, client):
+    helper = Helper(client)
+    monkeypatch.setattr(helper, "_started", Silent)
+    return refused(helper._ask, "score", {})
+
+
+def crowded(client):
+    helper = Helper(client)
+    while helper._places.acquire(blocking=False):
+        pass
+    return refused(helper._ask, "score", {})
+
+
+def eager(client):
+    visitors = Visitors(client)
+    with visitors.asking("a"), visitors.asking("a"):
+        return refused(visitors.asking("a").__enter__)
+
+
+@pytest.fixture
+def provoked(tmp_path, monkeypatch, sessions):
+    """A line or more of every kind."""
+    from align_core.reports import _check_length
+
+    client = Client(tmp_path / "runs")
+    (tmp_path / "full" / "file").mkdir(parents=True)
+    file = tmp_path / "pairs.jsonl"
+    file.touch()
+    given = {"preferences": str(file), "coverage": "film"}
+    no_votes = sessions.create("empty", "reviews")
+    return [
+        *(
+            line
+            for kind in (LiveConfig, *ASKED)
+            for line in validated(kind, dict.fromkeys(kind.model_fields, {}))[1]
+        ),
+        *refused(resolve, "sft", "reviews", beta=1.0),
+        *refused(resolve, "dpo", "reviews", **given),
+        *validated(LiveConfig, resolve("sft", "reviews").model_dump() | {"nonsense": 1})[1],
+        *refused(resolve, "dpo", "reviews", preferences="/nowhere"),
+        *refused(resolve, "dpo", "reviews", model="reward-reviews"),
+        *refused(resolve, "ppo", "reviews", reward_model="sft-reviews"),
+        *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
+        *RunDirectory.errors(tmp_path / "full"),
+        *refused(client.config, "<b>"),
+        *refused(stored_pairs, "reviews", 10**6, 0),
+        *refused(_check_length, "--prompt", "a text", 600, 512.0),
+        *refused(Harvest(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),
+        *silent(monkeypatch, client),
+        *crowded(client),
+        *eager(client),
+        asking._last_words(-9),
+        asking._last_words(3),
+    ]
+
+
+def digits(line):
+    return sorted(re.findall(r"\d+(?:\.\d+)?", line))
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
+    words = text.load(language)
+    told = words["complaints"]
+    assert {line.kind for line in provoked} == {*told["takes"], *told["says"]}
+    for line in provoked:
+        said = complaints.in_words(line, words)
+        assert "{" not in said.replace("{}", "")
+        if language == "zh":
+            assert re.search("[\u4e00-\u9fff]", said)
+            assert " got " not in said and "takes" not in said
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("kind", (LiveConfig, *ASKED))
+def test_the_words_of_a_field_have_the_numbers_that_it_takes(kind, language):
+    takes = text.load(language)["complaints"]["takes"]
+    for name, field in kind.model_fields.items():
+        assert digits(takes[name]) == digits(field.description), name
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_an_option_is_called_what_its_control_is_called(language):
+    words = text.load(language)
+    (line,) = refused(resolve, "ppo", "reviews", steps=0)
+    label, takes = words["controls"]["steps"], words["complaints"]["takes"]["steps"]
+    told = words["complaints"]["got"].format(name=label, got="0", takes=takes)
+    assert complaints.in_words(line, words) == told
+    (line,) = refused(resolve, "ppo", "reviews", steps=float("nan"))
+    told = words["complaints"]["no_number"].format(name=label, takes=takes)
+    assert complaints.in_words(line, words) == told
+
+
+def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
+    line = configs.complaint("--seed", "x", "a lucky number", "unheard-of")
+    words = text.load("zh")
+    assert complaints.in_words(line, words) == (
+        f"{words['controls']['seed']} got 'x'; it takes a lucky number"
+    )
+    assert complaints.in_words("plain words", words) == "plain words"
+
+
+def test_a_line_is_the_one_of_the_command_line_and_survives_the_way_between_processes():
+    line = configs.complaint(flag("seed"), "x", "a number", "seed", most=7)
+    assert line == "--seed got 'x'; it takes a number"
+    copy = pickle.loads(pickle.dumps(line))
+    assert (copy, copy.kind, copy.values) == (line, line.kind, line.values)

@@ -1,0 +1,124 @@
+"""What a run says of its end, in every language."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from align_core.client import Client
+from align_core.configs import ConfigError, complaint, resolve
+from align_core.runs import RunDirectory
+from align_core.telling import Told, in_event
+from playground import messages, text
+from playground.steering import Steering
+
+ROOT = Path(__file__).parents[2]
+PARTS = {"loss", "gradient", "try_rate", "try_beta", "or", "kept", "lost"}
+CAUSES = [
+    Told("", "killed"),
+    Told("", "crashed", signal=11),
+    Told("", "ended", code=3),
+    Told("", "unstopped", seconds=10),
+    Told("", "abandoned"),
+]
+
+
+def ends():
+    """Messages of every kind, as the events of a run have them."""
+    from align_core.trainers.common import NonFinite
+    from align_core.training import _advice
+    from align_core.worker import in_plain_words
+
+    full = OSError(errno.ENOSPC, "No space left on device")
+    denied = PermissionError(errno.EACCES, "Permission denied", "/a/file")
+    wrong = ConfigError(complaint("--preference-pairs", 9, "at most 5", "pool", most=5))
+    config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
+    broken = [
+        *(in_plain_words(error, Path("/a/run")) for error in (full, denied, wrong, MemoryError())),
+        _advice(NonFinite(Told("the loss is nan", "loss", value="nan")), 7, config),
+        _advice(NonFinite(Told("a gradient is not finite", "gradient")), 7, config),
+        Told("The time limit was reached.", "time_limit"),
+        Told("the page that started this run has gone", "page_gone"),
+        Told("Sampling preference pairs: 3 of 9", "sampling", done=3, count=9),
+        *CAUSES,
+    ]
+    cut = [
+        Told("x", "cut_off", cause=in_event(line), kept=kept)
+        for line in broken
+        for kept in (True, False)
+    ]
+    return [json.loads(json.dumps(in_event(line))) for line in (*broken, *cut)]
+
+
+def expected(language, kind, **values):
+    return text.load(language)["messages"][kind].format(**values)
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_every_message_is_in_the_words_of_the_page(language):
+    words = text.load(language)
+    kinds = {event["cause"]["kind"] for event in ends()}
+    assert kinds - {"refused"} == set(words["messages"]) - PARTS
+    for event in ends():
+        said = messages.in_words(event, words)
+        assert "{" not in said
+        if language == "zh":
+            assert re.search("[\u4e00-\u9fff]", said), event
+            assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", said), event
+
+
+def test_the_numbers_of_a_message_are_told():
+    config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
+    told = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
+    said = messages.in_words(told, text.load("zh"))
+    assert expected("zh", "try_rate", learning_rate=config.learning_rate) in said
+    assert expected("zh", "try_beta", beta=config.beta) in said
+    assert " 7 " in said and "nan" in said
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"message": "what an older version wrote"},
+        {"message": "broke", "cause": "?"},
+        {"message": "broke", "cause": {"kind": "unheard-of", "values": {}}},
+        {"message": "broke", "cause": {"kind": "disk_full", "values": {}}},
+        {"message": "broke", "cause": {"kind": "cut_off", "values": [1]}},
+        {"message": "broke", "cause": {"kind": "cut_off", "values": {"cause": 1, "kept": True}}},
+        {"message": "broke", "cause": {"kind": "refused", "values": {"lines": 7}}},
+    ],
+)
+def test_what_is_not_known_is_shown_as_it_is(event):
+    assert messages.in_words(event, text.load("zh")) == event["message"]
+
+
+def test_a_kind_is_made_somewhere():
+    code = "".join(file.read_text() for file in (ROOT / "align_core").rglob("*.py"))
+    for kind in set(text.load("en")["messages"]) - PARTS | {"refused", "loss", "gradient"}:
+        assert f'"{kind}"' in code, kind
+
+
+def test_a_killed_run_is_told_in_chinese(fake_assets, tmp_path):
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    steering = Steering(client, text.load("zh"))
+    run = client.start(method="dpo", task="reviews", steps=100_000)
+    try:
+        while not client.events(run)[0]:
+            time.sleep(0.02)
+        os.kill(client.pid(), signal.SIGKILL)
+        while client.live():
+            time.sleep(0.02)
+    finally:
+        client.close()
+    cause, model = expected("zh", "killed"), expected("zh", "lost")
+    status = steering.delta({"run": None})["status"]
+    message = expected("zh", "cut_off", cause=cause, model=model)
+    assert status == {"name": "failed", "message": message}
+    assert "killed from outside" in RunDirectory(client.root / run).status()["message"]

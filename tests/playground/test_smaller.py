@@ -1,0 +1,226 @@
+"""Trials of the lab's experiments beside runs, and what their cards are told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from align_core.client import Client
+from align_core.trials import Trials
+from playground import smaller as module
+from playground import text, waiting
+from playground.line import Line, OneEach
+from playground.smaller import NAMES, Smaller
+from playground.steering import Steering
+from playground.visitors import Visitors
+from tests.playground.scripted_trial import GO
+
+KEY = "correct horse battery"
+NAME, OTHER = "overoptimisation", "shift"
+SHORT = {"method": "reward", "task": "reviews", "steps": 4}
+LONG = SHORT | {"steps": 5000}
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    client.warm()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def line(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
+    trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
+    line = Line(client, Visitors(client, KEY), trials=trials)
+    yield line
+    for waiting_one in list(line._waiting):
+        line.leave(waiting_one.visitor)
+    for name in trials.live():
+        trials.stop(name)
+    until(lambda: not trials.live())
+
+
+@pytest.fixture
+def people(line):
+    return [line.visitors.known(digit * 64) for digit in "abc"]
+
+
+@pytest.fixture
+def cards(line):
+    return Smaller(line, text.load("en"))
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "this did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def go(tmp_path):
+    (tmp_path / "trials" / GO).touch()
+
+
+def stands(cards, person, name=NAME, **known):
+    return cards.look(known, person)[name]
+
+
+def words(language="en"):
+    return text.load(language)["lab"]["trial"]
+
+
+def test_a_trial_takes_the_place_of_a_run(client, line, people, tmp_path):
+    line.attempt(people[0], NAME, 16.0)
+    assert line.trials.live() == [NAME] and not line.free()
+    assert line.join(people[1], SHORT) is None
+    assert line.place(people[1]).number == 1
+    assert 0 <= line.place(people[1]).seconds <= 16.0
+    assert client.live() == []
+    go(tmp_path)
+    until(lambda: client.runs())
+    assert not line.trials.live()
+
+
+def test_a_trial_waits_for_the_end_of_a_run_and_then_begins_by_itself(client, line, people):
+    run = line.join(people[0], LONG)
+    line.attempt(people[1], NAME, 16.0)
+    assert line.awaited(NAME) and line.awaits(people[1]) == NAME
+    assert line.trials.live() == []
+    client.send(run, "stop")
+    until(lambda: line.trials.live() == [NAME])
+    assert not line.awaited(NAME)
+
+
+def test_two_places_are_for_a_run_and_a_trial(client, line, people):
+    client.at_once = 2
+    line.attempt(people[0], NAME, 16.0)
+    assert line.join(people[1], LONG) in client.live()
+    assert not line.free()
+    line.attempt(people[2], OTHER, 16.0)
+    assert line.trials.live() == [NAME] and line.awaited(OTHER)
+
+
+def test_a_visitor_has_one_of_either(line, people):
+    line.attempt(people[0], NAME, 16.0)
+    for refused in (lambda: line.join(people[0], SHORT), lambda: line.attempt(people[0], OTHER, 1)):
+        with pytest.raises(OneEach):
+            refused()
+    line.attempt(people[1], OTHER, 16.0)
+    with pytest.raises(OneEach):
+        line.join(people[1], SHORT)
+
+
+def test_an_experiment_is_tried_once_at_a_time(line, people):
+    line.attempt(people[0], NAME, 16.0)
+    line.attempt(people[1], NAME, 16.0)
+    assert line.awaits(people[1]) is None
+    line.attempt(people[1], OTHER, 16.0)
+    line.attempt(people[2], OTHER, 16.0)
+    assert line.awaits(people[2]) is None
+
+
+def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_TRIAL", "waits")
+    trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
+    line = Line(client, Visitors(client), time_limit=0.5, trials=trials)
+    line.attempt(people[0], NAME, None)
+    until(lambda: not trials.live())
+    told = stands(Smaller(line, text.load("zh")), people[0])
+    assert told["status"] == "stopped"
+    assert text.load("zh")["messages"]["time_limit"] in told["told"]
+
+
+def test_the_train_view_hears_of_it(client, line, people):
+    steering = Steering(client, text.load("en"), line)
+    assert steering.standing(None, people[0])["trial"] is None
+    line.attempt(people[0], NAME, 16.0)
+    found = [steering.standing(None, person) for person in people[:2]]
+    assert [one["trial"] for one in found] == ["own", "other"]
+    assert not found[0]["free"]
+
+
+def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_path):
+    me, other = people[:2]
+    assert stands(cards, me)["status"] is None
+    assert cards.attempt(NAME, me) == ""
+    state = until(lambda: (one := stands(cards, me))["done"] and one)
+    running = words()["running"].format(done=1, count=3)
+    assert state["told"] == f"{words()['own']} {running}"
+    assert state["own"] and state["steers"] and state["done"] == pytest.approx(1 / 3)
+    theirs = stands(cards, other)
+    assert theirs["told"] == f"{words()['other']} {running}"
+    assert not theirs["own"] and not theirs["steers"]
+    go(tmp_path)
+    state = until(lambda: (one := stands(cards, other))["status"] == "finished" and one)
+    assert state["result"]["size"] == words()["size"].format(runs=3, seeds=1)
+    assert len(state["result"]["panels"]) > 1
+    again = stands(cards, other, **{NAME: state["stamp"]})
+    assert (again["result"], again["stamp"]) == (None, state["stamp"])
+    assert stands(cards, other, OTHER)["status"] is None
+
+
+def test_only_its_owner_and_who_presents_stop_a_trial(cards, line, people):
+    line.visitors.enter(people[2], KEY, "here")
+    for stops, ended in ((1, False), (0, True), (2, True)):
+        cards.attempt(NAME, people[0])
+        until(lambda: stands(cards, people[0]).get("done"))
+        cards.stop(NAME, people[stops])
+        if ended:
+            until(lambda: stands(cards, people[0])["status"] == "stopped")
+        else:
+            assert line.trials.live() == [NAME]
+            cards.stop(NAME, people[0])
+            until(lambda: not line.trials.live())
+
+
+def test_a_place_in_line_is_told_and_can_be_left(cards, client, line, people):
+    line.join(people[0], LONG)
+    cards.attempt(NAME, people[1])
+    mine, theirs = stands(cards, people[1]), stands(cards, people[2])
+    assert mine["status"] == theirs["status"] == "waiting"
+    assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["told"])
+    assert theirs["told"] == words()["waits_other"]
+    cards.stop(NAME, people[2])
+    assert line.awaited(NAME), "it is another visitor's"
+    cards.stop(NAME, people[1])
+    assert stands(cards, people[1])["status"] is None
+
+
+def test_a_second_one_is_refused_in_plain_words(cards, people):
+    cards.attempt(NAME, people[0])
+    assert cards.attempt(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
+
+
+def test_a_killed_trial_is_told_in_both_languages(cards, line, people, tmp_path):
+    cards.attempt(NAME, people[0])
+    until(lambda: stands(cards, people[0]).get("done"))
+    pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: stands(cards, people[0])["status"] == "failed")
+    for language in text.LANGUAGES:
+        told = stands(Smaller(line, text.load(language)), people[0])["told"]
+        assert text.load(language)["messages"]["killed"] in told
+
+
+@pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])
+def test_only_an_experiment_is_tried(cards, line, people, name):
+    assert cards.attempt(name, people[0]) == ""
+    cards.stop(name, people[0])
+    assert not line.trials.live()
+    assert set(cards.look(name, people[0])) == set(NAMES)
+
+
+def test_the_button_says_how_long_it_took_where_that_was_measured(cards, monkeypatch, tmp_path):
+    labels = cards.labels()
+    for name in NAMES:
+        time_needed = waiting.duration(module.seconds(name), text.load("en"))
+        assert labels[name] == words()["start_needs"].format(time=time_needed)
+    monkeypatch.setattr(module, "_MEASURED", tmp_path / "nowhere.json")
+    assert set(cards.labels().values()) == {words()["start"]}

@@ -1,0 +1,153 @@
+"""Trials of the lab's experiments: their processes, how they end, and one for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from align_core import catalogue, experiments
+from align_core.telling import from_event
+from align_core.trials import Trials
+
+ROOT = Path(__file__).parents[1]
+NAME = "overoptimisation"
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """start(how) is the trials of a folder, with one that has told of its first part."""
+    begun = []
+
+    def act(how, **options):
+        monkeypatch.setenv("SCRIPTED_TRIAL", how)
+        begun.append(Trials(tmp_path, module="tests.playground.scripted_trial"))
+        begun[-1].start(NAME, **options)
+        return begun[-1]
+
+    yield act
+    for trials in begun:
+        trials.stop(NAME)
+        ended(trials)
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "this did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def ended(trials, name=NAME):
+    until(lambda: name not in trials.live())
+    return trials.state(name)
+
+
+def at_work(trials):
+    return until(lambda: (state := trials.state(NAME)).get("done") and state)
+
+
+def pids(folder):
+    return [int(pid) for pid in (folder / NAME / "pids").read_text().split()]
+
+
+def alive(pid):
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return shown.stdout.strip()[:1] not in ("", "Z")
+
+
+def test_a_trial_tells_how_far_it_is_and_what_it_found(start, tmp_path):
+    trials = start("awaits", owner="somebody")
+    state = at_work(trials)
+    assert trials.live() == [NAME]
+    assert (state["status"], state["owner"]) == ("running", "somebody")
+    assert (state["done"], state["count"]) == (1, 3)
+    (tmp_path / "go").touch()
+    state = ended(trials)
+    assert (state["status"], state["message"], state["owner"]) == ("finished", "", "somebody")
+    assert state["ended"] > state["began"]
+    assert trials.result(NAME)["seeds"] == 1
+    later = Trials(tmp_path)
+    assert later.state(NAME) == state, "a server that was started anew finds it"
+    assert later.state("shift") is None
+
+
+def test_a_trial_is_not_started_twice_and_the_next_one_takes_its_place(start, tmp_path):
+    trials = start("awaits")
+    first = at_work(trials)
+    trials.start(NAME, owner="another")
+    assert trials.state(NAME)["owner"] is None
+    (tmp_path / "go").touch()
+    ended(trials)
+    (tmp_path / "go").unlink()
+    again = start("awaits", owner="another")
+    state = at_work(again)
+    assert state["began"] > first["began"] and state["owner"] == "another"
+    with pytest.raises(OSError):
+        again.result(NAME)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_its_end_is_told_and_is_that_of_all_its_processes(start, tmp_path, how):
+    trials = start("waits")
+    at_work(trials)
+    processes = pids(tmp_path)
+    trials.stop(NAME) if how == "stop" else os.kill(processes[0], signal.SIGKILL)
+    state = ended(trials)
+    assert state["status"] == {"stop": "stopped", "kill": "failed"}[how]
+    assert from_event(state).kind == {"stop": "", "kill": "killed"}[how]
+    until(lambda: not any(map(alive, processes)))
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"), [("fails", "memory"), ("exits", "ended"), ("finds nothing", "ended")]
+)
+def test_why_it_failed_is_told(start, how, kind):
+    state = ended(start(how))
+    assert (state["status"], from_event(state).kind) == ("failed", kind)
+
+
+def test_a_time_limit_ends_it(start):
+    state = ended(start("waits", time_limit=0.5))
+    assert (state["status"], from_event(state).kind) == ("stopped", "time_limit")
+
+
+def test_it_goes_with_the_page(tmp_path):
+    code = (
+        "import pathlib, sys, time; from align_core.trials import Trials\n"
+        "trials = Trials(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"
+        f"trials.start('{NAME}')\n"
+        "while True: time.sleep(1)\n"
+    )
+    environment = {**os.environ, "SCRIPTED_TRIAL": "waits", "PYTHONPATH": str(ROOT)}
+    page = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
+    try:
+        until(lambda: (tmp_path / NAME / "pids").is_file() and len(pids(tmp_path)) == 2)
+        processes = pids(tmp_path)
+        assert all(map(alive, processes))
+    finally:
+        page.kill()
+        page.wait()
+    until(lambda: not any(map(alive, processes)))
+    state = Trials(tmp_path).state(NAME)
+    assert (state["status"], from_event(state).kind) == ("failed", "abandoned")
+
+
+def test_the_cheapest_experiment_for_real(tmp_path):
+    assets = [path.stat().st_mtime_ns for path in sorted(catalogue.ASSETS.rglob("*"))]
+    trials = Trials(tmp_path)
+    trials.start(NAME)
+    state = ended(trials)
+    assert (state["status"], state["message"]) == ("finished", "")
+    result = trials.result(NAME)
+    assert result["quick"] and result["seeds"] == 1
+    assert result["runs"] == sum(map(len, experiments.load(NAME).stages(quick=True)))
+    assert assets == [path.stat().st_mtime_ns for path in sorted(catalogue.ASSETS.rglob("*"))]
+    json.dumps(result, allow_nan=False)
