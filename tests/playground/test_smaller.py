@@ -94,8 +94,7 @@ def test_a_trial_waits_for_the_end_of_a_run_and_then_begins_by_itself(client, li
     assert line.awaited(NAME) and line.awaits(people[1]) == NAME
     assert line.trials.live() == []
     client.send(run, "stop")
-    until(lambda: line.trials.live() == [NAME])
-    assert not line.awaited(NAME)
+    until(lambda: line.trials.live() == [NAME] and not line.awaited(NAME))
 
 
 def test_two_places_are_for_a_run_and_a_trial(client, line, people):
