@@ -11,7 +11,7 @@ from align_core.asking import Helper
 from align_core.client import Client
 from align_core.configs import RunConfig
 from align_core.runs import RunDirectory, replay
-from playground import charts
+from playground import charts, targets
 from playground.histories import History, history
 from playground.offers import OFFERED, has, has_model, offers, settings
 from playground.presets import PREFIX, Recording
@@ -24,17 +24,18 @@ ABOVE = "above the reference"
 # nothing was bought. And which of them hold a run against its own reference, so that they say less
 # where the references differ.
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
+_GAIN = "eval/gain"
 NUMBERS = (
     _GOLD,
     ABOVE,
     _KL,
-    "eval/gain",
+    _GAIN,
     "eval/frontier_efficiency",
     "eval/win_rate",
     "eval/accuracy",
     "eval/margin",
 )
-_OF_A_REFERENCE = {ABOVE, _KL, "eval/gain", "eval/frontier_efficiency", "eval/win_rate"}
+_OF_A_REFERENCE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
 # The curves: a chart each, where a run has it. The reference is for the picture of the frontier.
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")
 
@@ -98,7 +99,10 @@ class Comparing:
             "runs": [one | told for one, told in zip(found, named, strict=True)],
             "settings": differences(histories),
             "numbers": ranked(
-                [last_numbers(log) for log in logs],
+                [
+                    last_numbers(log, targets.whole(one["config"]))
+                    for one, log in zip(found, logs, strict=True)
+                ],
                 one_reference=len({one["config"]["model"] for one in found}) == 1,
             ),
         }
@@ -163,14 +167,22 @@ def differences(histories: Sequence[Mapping[str, History]]) -> list[dict[str, An
     return [row for row in rows if any(one != row["values"][0] for one in row["values"])]
 
 
-def last_numbers(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """NUMBERS at the last evaluation of a run. Those it does not have are left out."""
+def last_numbers(
+    events: Iterable[Mapping[str, Any]], whole: float | None = None
+) -> dict[str, float]:
+    """NUMBERS at the last evaluation of a run. Those it does not have are left out.
+
+    With the `whole` that its gain is a share of (`targets.whole`), what it is above the reference
+    is told as the picture of the trade shows it.
+    """
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
     evaluations = [metrics for metrics in measured if metrics.keys() & set(NUMBERS)]
     if not evaluations:
         return {}
     last = {name: value for name, value in evaluations[-1].items() if value is not None}
-    if {_GOLD, _REFERENCE} <= last.keys():
+    if whole is not None and _GAIN in last:
+        last[ABOVE] = last[_GAIN] * whole
+    elif {_GOLD, _REFERENCE} <= last.keys():
         last[ABOVE] = last[_GOLD] - last[_REFERENCE]
     return {name: last[name] for name in NUMBERS if name in last}
 

@@ -15,6 +15,7 @@ const ask = newestLast(async () => {
   frontiers[asked] ??= await server.frontier(asked);
   page.target = { task: asked, ...(await server.target({ task: asked, beta: beta() })) };
   page.reference = frontiers[asked].texts;
+  page.wholes[asked] = frontiers[asked].whole;
   draw();
   page.tell("target");
 });

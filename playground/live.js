@@ -110,8 +110,7 @@ function settings(config) {
 function reading(run) {
   const value = (metric) => page.value(run.series[metric]);
   if (value("eval/gold_reward") !== undefined && value("eval/kl") !== undefined) {
-    const reference = value("eval/gold_reward_reference");
-    const gain = value("eval/gold_reward") - reference;
+    const gain = page.gain(run);
     const size = Math.abs(gain) < 0.05 ? "even" : gain > 0 ? "more" : "less";
     const told = { gain: page.number(Math.abs(gain)), kl: page.number(value("eval/kl")) };
     const efficiency = value("eval/frontier_efficiency");
@@ -140,9 +139,9 @@ find(".newest").onclick = () => scrub({ step: Infinity });
 timeline.setAttribute("aria-label", words.status.timeline);
 document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const busy = event.target.closest("input, textarea, button, [role=tab]");
+  const busy = event.target !== timeline && event.target.closest("input, textarea, button, [role=tab]");
   if (!element.offsetParent || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (by && (!busy || event.target === timeline)) scrub({ by });
+  if (by && !busy) scrub({ by });
   else if (event.key === " " && !busy && ["running", "paused"].includes(state)) {
     document.querySelector(state === "running" ? "#pause" : "#resume").click();
   } else return;

@@ -13,6 +13,7 @@ window.playground = {
   beta: null,
   at: null, // the step that is looked at; null is the newest
   target: null, // what the optimum says at the β of the controls, or of a run that is watched
+  wholes: {}, // task -> the gain that `eval/gain` counts the shares of, in nats
   reference: null, // what the reference says, from its stored samples
 
   // Whether the run still gains something; a recorded one does while it is played.
@@ -46,6 +47,14 @@ window.playground = {
   // The newest value of a series, or that at the step that is looked at.
   value(series) {
     return series?.y[this.at === null ? series.y.length - 1 : series.x.findLastIndex((step) => step <= this.at)];
+  },
+  // What a run has gained on its reference at that step, in nats: as the picture of the trade draws
+  // it, where it does.
+  gain({ config, series }) {
+    const share = this.value(series["eval/gain"]);
+    const whole = config.model === `sft-${config.task}` ? this.wholes[config.task] : undefined;
+    if (share !== undefined && whole !== undefined) return share * whole;
+    return this.value(series["eval/gold_reward"]) - this.value(series["eval/gold_reward_reference"]);
   },
   tell(name, detail) {
     document.dispatchEvent(new CustomEvent(`playground:${name}`, { detail }));

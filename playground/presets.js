@@ -41,7 +41,7 @@ function draw() {
     chip.setAttribute("aria-pressed", String(other === name));
     chip.disabled = page.live() && page.run.name === page.standing.own;
   }
-  const part = page.moving() ? "watch" : "shows";
+  const part = page.run?.status.name === "finished" ? "shows" : "watch"; // a run that was cut off shows nothing
   put(".part", name ? words[part] : "");
   put(".told", name ? words.cards[name][part] : "");
   const origin = name && page.recorded() ? page.fill(words.recorded, { ...cards[name], speed: props.speed }) : "";

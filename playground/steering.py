@@ -240,7 +240,10 @@ class Steering:
             return kept if kept in mine or (chosen and known) else live[-1]
         if known or (watched is not None and self._watched.get(visitor) == watched):
             return watched
-        return next(iter(seen), FIRST if FIRST in self.recordings else None)
+        # Nobody is greeted by what another visitor shared.
+        owners = (visitor, None)
+        greeting = (run for run in seen if any(self._visitors.owns(one, run) for one in owners))
+        return next(greeting, FIRST if FIRST in self.recordings else None)
 
     def _watch(self, visitor: Visitor, run: str) -> None:
         """Remember what a visitor was shown: of another's run they may see the end, too."""

@@ -15,7 +15,7 @@ from align_core.estimates import time_left
 from align_core.runs import replay, turned
 from playground import targets
 from playground.readings import readings, told
-from playground.readings.measures import Target
+from playground.readings.measures import Limit, Target
 
 KEPT = 16  # runs; a page watches one, and few pages look at old ones
 
@@ -57,9 +57,10 @@ class Stories:
                 case "status":
                     status = {"name": event["status"], "message": event["message"]}
         now = turned(config, events)
+        target, limit = _target(now["task"], now["beta"]), _limit(now["task"], now["model"])
         found = [
             (reading.tone, told(reading, self._words))
-            for reading in readings(now, series, status, _target(now["task"], now["beta"]), since)
+            for reading in readings(now, series, status, target, since, limit)
         ]
         return {"told": found, "left": time_left(config, events)}
 
@@ -72,7 +73,12 @@ def _target(task: str, beta: float | None) -> Target | None:
     place = target.place(beta)
     if not place["known"]:
         return None
-    return Target(place["gain"], place["kl"], target.frontier["whole"])
+    return Target(place["gain"], place["kl"])
+
+
+def _limit(task: str, model: str) -> Limit | None:
+    whole = targets.whole({"task": task, "model": model})
+    return whole and Limit(whole, targets.of_task(task).frontier["curve"])
 
 
 class _Story:

@@ -7,6 +7,7 @@ model is at work.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ def of_task(task: str) -> Target:
 def frontier(task: Any) -> dict[str, Any]:
     """`Target.frontier` of a task."""
     return _known(task).frontier
+
+
+def whole(config: Mapping[str, Any]) -> float | None:
+    """The gain in nats that `eval/gain` of a run counts the shares of; None where the run began
+    from another reference than that of its task."""
+    task = config["task"]
+    return of_task(task).frontier["whole"] if config["model"] == f"sft-{task}" else None
 
 
 def target(asked: dict[str, Any]) -> dict[str, Any]:

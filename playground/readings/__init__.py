@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from playground.readings import curves, evaluations
-from playground.readings.measures import Reading, Rule, Run, Series, Target
+from playground.readings.measures import Limit, Reading, Rule, Run, Series, Target
 
 MOST = 3  # readings at once: the curves move while a visitor reads
 
@@ -39,6 +39,7 @@ def readings(
     status: Mapping | None,
     target: Target | None = None,
     since: int = 0,
+    limit: Limit | None = None,
 ) -> list[Reading]:
     """One to three readings of a run, the most important first.
 
@@ -48,10 +49,11 @@ def readings(
         status: the newest status, {"name": …}; None before the first.
         target: of the β that holds now, where it is known; told of once the run is over.
         since: the step from which that β holds.
+        limit: of the page's reference, where the run began from it.
     """
     name = status["name"] if status else "starting"
     over = name in ("finished", "stopped")
-    run = Run(config, series, target if over else None, since)
+    run = Run(config, series, target if over else None, limit, since)
     questions = CURVES[config["method"]]
     if len(run.points) > 1:
         questions = EVALUATIONS[config["method"]] + questions
@@ -60,7 +62,8 @@ def readings(
     if name == "failed":
         found.insert(0, Reading("failed", "warning", {"step": step}))
     if not found and over:
-        found = [Reading("too_short", "note", {"step": step})]
+        stopped = name == "stopped"
+        found = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
     if not found:
         found = [Reading("nothing_yet", "note", {})]
     if any(reading.tone == "warning" for reading in found):  # praise beside it would play it down

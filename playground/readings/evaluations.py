@@ -105,14 +105,15 @@ def no_better(run: Run) -> Reading | None:
 def efficiency(run: Run) -> Reading | None:
     """How much of what this KL can bring has come; passed over where the limit is not known."""
     share = run.at("eval/frontier_efficiency", run.last)
-    gain = run.last.gold - run.first.gold
+    gain = run.gained(run.last)
     values = {"gain": gain, "kl": run.last.kl}
     if share >= EFFICIENT:
         # Chance can put it above the limit, a sentence cannot.
         share = round(100 * min(share, 1.0))
         return Reading("near_limit", "good", {"share": share, "kl": run.last.kl})
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
-        return Reading("wasteful", "note", values | {"possible": gain / share})
+        possible = run.limit.at(run.last.kl) if run.pictured else gain / share
+        return Reading("wasteful", "note", values | {"possible": possible})
     if near(run):  # which says why it is not more
         return None
     return Reading("improved", "good", values)
@@ -120,9 +121,9 @@ def efficiency(run: Run) -> Reading | None:
 
 def short_of_target(run: Run) -> Reading | None:
     """What the optimum of this β has beyond the run's end, of what both are to maximise."""
-    if run.target is None or "eval/gain" not in run.series:  # it began from another reference
+    if run.target is None or not run.pictured:  # it began from another reference
         return None
-    beta, gain = run.config["beta"], run.at("eval/gain", run.last) * run.target.whole
+    beta, gain = run.config["beta"], run.gained(run.last)
     short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)
     if short < LEVEL:
         return Reading("on_target", "good", {"beta": beta})

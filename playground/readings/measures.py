@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import hypot, sqrt
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 WINDOW = 20  # steps whose mean is taken: one batch of 16 pairs says little
 SURE = 3.0  # standard errors of such means; rules are asked at every step, so 2 would cry wolf
@@ -33,23 +35,34 @@ class Point(NamedTuple):
     kl: float
 
 
+class Limit(NamedTuple):
+    """What any policy can gain on its reference, in nats, as the picture of the trade draws it: the
+    `whole` gain that `eval/gain` counts the shares of, and its `curve`, (KL, gain) by KL."""
+
+    whole: float
+    curve: Sequence[Sequence[float]]
+
+    def at(self, kl: float) -> float:
+        """The most for this KL, linear between the points of the curve."""
+        return float(np.interp(kl, *zip(*self.curve, strict=True)))
+
+
 class Target(NamedTuple):
-    """Where the optimum of a β stands, in nats: gold reward above the reference's, and KL; and the
-    `whole` gain that `eval/gain` counts the shares of."""
+    """Where the optimum of a β stands, in nats: gold reward above the reference's, and KL."""
 
     gain: float
     kl: float
-    whole: float
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the rules ask of a run; it has a `target` once it is over, where that is known. Its β
-    holds `since` this step."""
+    """What the rules ask of a run; it has a `target` once it is over, where that is known, and a
+    `limit` where it began from the reference of the page. Its β holds `since` this step."""
 
     config: Mapping[str, Any]
     series: Series
     target: Target | None = None
+    limit: Limit | None = None
     since: int = 0
 
     @cached_property
@@ -89,6 +102,17 @@ class Run:
     def at(self, metric: str, point: Point) -> float:
         """`metric` at an evaluation; 0 where the run does not have it."""
         return dict(self.series.get(metric, ())).get(point.step, 0.0)
+
+    @property
+    def pictured(self) -> bool:
+        """Whether it has a trail in the picture of the trade."""
+        return self.limit is not None and "eval/gain" in self.series
+
+    def gained(self, point: Point) -> float:
+        """Gold reward above the reference's, in nats; where it is pictured, as it is there."""
+        if self.pictured:
+            return self.at("eval/gain", point) * self.limit.whole
+        return point.gold - self.first.gold
 
     def worth(self, point: Point) -> float:
         """What PPO and DPO maximise, of the gold reward: reward − β·KL."""

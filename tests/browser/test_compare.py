@@ -94,7 +94,8 @@ def test_a_recorded_run_is_laid_over_ones_own_and_marked(page):
     assert texts(page, ".legend small")[2].startswith(f"recorded on {MACHINE}")
     assert "recorded · PPO · β 0.4" in texts(page, ".models small")
     page.wait_for_function(f"({TRAILS})[2] === 3")
-    assert "Without C" in page.inner_text("#compare .duel .rules")
+    left_out = WORDS["compare"]["duel_without"].format(runs="C")
+    assert left_out in page.inner_text("#compare .duel .rules")
 
 
 def test_an_old_run_is_found_by_typing_and_what_is_chosen_stays(page, client):
@@ -138,4 +139,5 @@ def test_the_live_run_is_followed_beside_an_old_one(page, client):
     client.send(live, "set", beta=TURNED)
     first = client.config(live)["beta"]
     page.wait_for_selector(f"#compare .legend .run:has-text('β {first} → {TURNED}')")
-    assert "Without C" in page.inner_text("#compare .duel .rules")
+    left_out = WORDS["compare"]["duel_without"].format(runs="C")
+    assert left_out in page.inner_text("#compare .duel .rules")

@@ -246,7 +246,8 @@ def test_every_step_can_be_looked_at_again(visit, address):
 def test_space_pauses_and_resumes(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
-    points(page, 1)
+    points(page, 2)
+    page.focus("#live .timeline input")  # as who has just looked at an earlier step
     for name in ("paused", "running"):
         page.keyboard.press("Space")
         status(page, name)

@@ -85,6 +85,8 @@ def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address
     page.click("#stop")
     page.wait_for_selector("#train[data-run=stopped]")
     assert chip(page, "healthy-ppo").is_enabled()
+    about = page.inner_text("#presets .about")
+    assert WORDS["cards"]["noisy-raters"]["shows"] not in about, "it was cut off"
 
 
 def test_a_run_that_was_turned_is_no_preset_any_more(visit, address, client):

@@ -103,6 +103,9 @@ def test_who_comes_back_finds_their_run_and_others_only_a_shared_one(visit, addr
     second.get_by_role("tab", name=WORDS["views"]["train"]).click()
     second.get_by_role("tab", name=WORDS["views"]["compare"]).click()
     second.wait_for_selector(boxes)
+    third = visit(address)
+    third.wait_for_function("window.playground.standing !== null")
+    assert third.evaluate("window.playground.run") is None, "not greeted by another's run"
 
 
 def test_whoever_watches_a_shared_run_may_stop_it(visit, address, monkeypatch):

@@ -10,7 +10,7 @@ from align_core.asking import Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError, RunConfig, resolve
 from align_core.runs import RunDirectory
-from playground import comparing, presets, text
+from playground import comparing, presets, targets, text
 from playground.comparing import ABOVE, Comparing, differences, last_numbers, ranked
 from playground.histories import history
 from tests.playground.recordings import MACHINE, record
@@ -115,6 +115,7 @@ def test_only_settings_that_differ_are_listed():
 def test_the_last_evaluation_counts_and_not_what_training_measures_after_it():
     events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
     assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
+    assert last_numbers(events, whole=2.0)[ABOVE] == 0.875, "the share of a whole 2"
     assert last_numbers([metrics(1, loss=3.0), change(1, beta=1.0)]) == {}
     assert last_numbers([metrics(9, **{"eval/accuracy": 0.8})]) == {"eval/accuracy": 0.8}
 
@@ -219,10 +220,11 @@ def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(compare, clie
     assert [sample["step"] for sample in ppo["samples"]] == [7]
     assert ppo["config"]["method"] == "ppo"
     assert "method" in [row["setting"] for row in found["settings"]]
-    assert found["numbers"][1] == {"number": ABOVE, "values": [2.0, 2.0], "best": []}
+    above = 0.5 * targets.of_task("reviews").frontier["whole"]  # the share that both have gained
+    assert found["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
     again = compare.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
-    assert again["numbers"][1]["values"] == [2.0], "the numbers stand, whatever the cursor"
+    assert again["numbers"][1]["values"] == [above], "the numbers stand, whatever the cursor"
 
 
 def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(compare, client):

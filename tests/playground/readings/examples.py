@@ -39,6 +39,7 @@ WELL = {"gold": [0.0, 2.0], "kl": [0.0, 1.0]}
 EXAMPLES = {
     "failed": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
     "too_short": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
+    "stopped_early": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
     "nothing_yet": (PPO, evaluated([0.2], [0.0]), {}),
     "over_optimised": (
         PPO,

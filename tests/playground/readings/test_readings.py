@@ -11,7 +11,7 @@ import pytest
 from playground import readings as rules
 from playground import text
 from playground.readings import Reading, number, readings, told
-from playground.readings.measures import Target
+from playground.readings.measures import Limit, Target
 from tests.playground.readings.examples import (
     DPO,
     EXAMPLES,
@@ -25,9 +25,10 @@ from tests.playground.readings.examples import (
 WORDS = text.load("en")["readings"]
 RUNNING, FAILED = {"name": "running"}, {"name": "failed"}
 FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
-STATUS = {"failed": FAILED, "too_short": STOPPED}
+STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
-TARGET = Target(gain=2.5, kl=0.9, whole=2.0)  # at β = 0.5 worth 2.05
+TARGET = Target(gain=2.5, kl=0.9)  # at β = 0.5 worth 2.05
+LIMIT = Limit(whole=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
 
 
 def keys(config, series, status=RUNNING):
@@ -39,7 +40,7 @@ def test_every_reading_has_its_run(key):
     config, series, values = EXAMPLES[key]
     (reading,) = [
         found
-        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET)
+        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET, limit=LIMIT)
         if found.key == key
     ]
     assert reading.values == pytest.approx(values, abs=1e-12)
@@ -96,14 +97,25 @@ def test_no_praise_beside_a_warning():
 def test_the_end_is_held_against_the_target_and_nothing_before_it():
     series = evaluated(**WELL, gain=[0.0, 1.0])
     told_at = {
-        status: [reading.key for reading in readings(PPO, series, {"name": status}, TARGET)]
+        status: [
+            reading.key for reading in readings(PPO, series, {"name": status}, TARGET, 0, LIMIT)
+        ]
         for status in ("running", "paused", "finished", "stopped")
     }
     assert told_at["running"] == told_at["paused"] == ["rising"]
     assert told_at["finished"] == told_at["stopped"] == ["rising", "short_of_target"]
     assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
     del series["eval/gain"]
-    assert [r.key for r in readings(PPO, series, FINISHED, TARGET)] == ["rising"]
+    assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, LIMIT)] == ["rising"]
+
+
+def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
+    """The share 0.3 of a whole 2 is 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 for a KL of 1."""
+    shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
+    series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
+    (reading,) = readings(PPO, series, RUNNING, limit=LIMIT)
+    assert reading.key == "wasteful"
+    assert reading.values == pytest.approx({"gain": 0.6, "kl": 1.0, "possible": 1.4}, abs=1e-12)
 
 
 def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
