@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core import catalogue
+from align_core.close_up import whitening
 from align_core.configs import resolve
 from align_core.data import stored_pairs
 from align_core.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
@@ -31,7 +32,7 @@ from align_core.models import (
     load_tokenizer,
     value_model_of,
 )
-from align_core.objectives import kl_estimate, masked_mean, token_logprobs
+from align_core.objectives import kl_estimate, token_logprobs
 from align_core.optimum import ReferenceSamples
 from align_core.rewards import ProxyReward
 from align_core.sampling import by_length, response_outputs
@@ -84,23 +85,6 @@ def save(name: str) -> None:
     path = catalogue.lesson(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
-
-
-def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:
-    """What the mean and the variance of all advantages of a rollout are made of, at any β.
-
-    With γ = λ = 1 an advantage is A = e − βk: e (`earned`) is the text's score less the value
-    before the token, k (`kl_ahead`) the estimated KL from the token on. So over the tokens
-    mean A = mean e − β mean k, and var A = var e − 2β cov(e, k) + β² var k. All are [B, T].
-    """
-    e, k = masked_mean(earned, mask), masked_mean(kl_ahead, mask)
-    return {
-        "mean_earned": e.item(),
-        "mean_kl": k.item(),
-        "var_earned": masked_mean((earned - e) ** 2, mask).item(),
-        "cov": masked_mean((earned - e) * (kl_ahead - k), mask).item(),
-        "var_kl": masked_mean((kl_ahead - k) ** 2, mask).item(),
-    }
 
 
 def _demonstration(

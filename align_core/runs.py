@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows: a run cannot be seen to be written by another process there
     fcntl = None
 
-KINDS = frozenset({"status", "metrics", "samples", "change", "resume"})
+KINDS = frozenset({"status", "metrics", "samples", "token", "change", "resume"})
 FINAL = frozenset({"finished", "stopped", "failed"})
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 

@@ -23,6 +23,7 @@ from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 from align_core import processes
 from align_core.callbacks import RunCallback, Write
 from align_core.catalogue import is_run, reference_samples
+from align_core.close_up import close_up
 from align_core.configs import ConfigError, RunConfig, complaint
 from align_core.control import Control
 from align_core.data import read_preferences, stored_pairs
@@ -198,7 +199,9 @@ def _build(config: RunConfig, directory: RunDirectory, control: Control, write: 
     def evaluate() -> dict[str, Any]:
         with gathered():
             found = evaluator(trained())
-        return {"metrics": evaluator.metrics(found), "samples": evaluator.shown(found)}
+            token = close_up(trainer) if config.method == "ppo" else None
+        events = {"metrics": evaluator.metrics(found), "samples": evaluator.shown(found)}
+        return events if token is None else {**events, "token": token}
 
     return _Parts(trainer, tokenizer, trained, evaluate, gathered)
 

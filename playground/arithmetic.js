@@ -17,11 +17,12 @@ const arithmetic = {
     return { difference, share: sigmoid(difference), loss: logisticLoss(difference) };
   },
 
-  // One token of PPO: what it is paid, its advantage (γ = λ = 1, whitened over the rollout), and
-  // its part of the clipped objective (arXiv 1707.06347, Eq. 7).
-  ppo({ tokens, place, score, value, whitening, clip }, beta) {
+  // One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
+  // the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
+  // in full. A run's token brings its own sum (align_core/close_up.py).
+  ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
     const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
-    const ahead = total(divergences.slice(place));
+    const ahead = counted ?? total(divergences.slice(place));
     const earned = score - beta * ahead;
     const mean = whitening.mean_earned - beta * whitening.mean_kl;
     const { var_earned, cov, var_kl } = whitening;

@@ -6,19 +6,23 @@ const narrow = window.matchMedia("(max-width: 820px)");
 const slider = find(".beta input");
 let task = props.first;
 let open = "sft";
-let policy = "recorded"; // whose numbers DPO shows: "reference", "recorded" or "own"
+const CHOICES = {
+  sft: ["recorded", "own"], reward: ["recorded", "own"], ppo: ["recorded", "own"],
+  dpo: ["reference", "recorded", "own"],
+};
+const picked = {}; // station -> whose numbers it shows, one of its CHOICES
+const own = {}; // station -> the newest run of the task: {lesson, told}, its numbers and a sentence
 let turn = 0; // of that choice: a model’s answer may come when another is made already
-let own = null; // what the newest DPO run of the task makes of the pair
 
-const lesson = () => lessons[task];
+const policy = () => picked[open] ?? "recorded";
+const lesson = () => (policy() === "own" ? { ...lessons[task], ...own[open].lesson } : lessons[task]);
 const ratio = (answer) =>
   fraction(`π_θ ( y_${answer} | x )`, `π_ref ( y_${answer} | x )`);
 
-// The pair as DPO is to see it: under the reference alone, the recorded policy, or the own run's.
+// The pair as DPO is to see it: under a policy, or under the reference alone.
 function seen() {
   const { chosen, rejected } = lesson().pair;
-  if (policy === "own") return own.pair;
-  if (policy === "recorded") return { chosen, rejected };
+  if (policy() !== "reference") return { chosen, rejected };
   const still = (text) => ({ ...text, logp: text.ref_logp });
   return { chosen: still(chosen), rejected: still(rejected) };
 }
@@ -28,7 +32,7 @@ function seen() {
 const stations = {
   sft: {
     equations: () => [row("L = − Σ_t log π_θ ( y_t | x , y_<t )")],
-    lines: ["− log π_pretrained = {*before}", "− log π_SFT = {*after}", "{after} / {count} = {*mean}"],
+    lines: ["− log π_pretrained = {*before}", "− log π_SFT = {*after}", "{after} / {count} ≈ {*mean}"],
     example(host) {
       prompt(host, lesson().demonstration.prompt);
       costs(host, lesson().demonstration);
@@ -37,13 +41,13 @@ const stations = {
   },
   preferences: {
     equations: () => [row("P ( y_w ≻ y_l | x ) = σ ( r ( x , y_w ) − r ( x , y_l ) )")],
-    lines: ["{chosen} − {(rejected)} = {*difference}", "P = σ ( {difference} ) = {*share}"],
+    lines: ["{chosen} − {(rejected)} ≈ {*difference}", "P = σ ( {difference} ) ≈ {*share}"],
     example: (host) => pair(host, "gold"),
     numbers: () => scores("gold_reward"),
   },
   reward: {
     equations: () => [row("L = − log σ ( r_φ ( x , y_w ) − r_φ ( x , y_l ) )")],
-    lines: ["{chosen} − {(rejected)} = {*difference}", "σ ( {difference} ) = {*share}", "L = − log {share} = {*loss}"],
+    lines: ["{chosen} − {(rejected)} ≈ {*difference}", "σ ( {difference} ) ≈ {*share}", "L = − log {share} ≈ {*loss}"],
     example: (host) => pair(host, "proxy"),
     numbers: () => scores("proxy_reward"),
   },
@@ -55,11 +59,11 @@ const stations = {
       row("min ( ρ A , clip ( ρ , 1 − ε , 1 + ε ) A )"),
     ],
     lines: [
-      "− {beta} · ( {logp} − {(ref_logp)} ) = {*paid}",
-      "{score} − {beta} · {(ahead)} = {*earned}",
-      "A = ( {earned} − {(value)} − {(mean)} ) / {spread} = {*advantage}",
-      "ρ = exp ( {new_logp} − {(logp)} ) = {*ratio}",
-      "min ( {ratio} · {(advantage)} , {held} · {(advantage)} ) = {*objective}",
+      "− {beta} · ( {logp} − {(ref_logp)} ) ≈ {*paid}",
+      "{score} − {beta} · {(ahead)} ≈ {*earned}",
+      "A = ( {earned} − {(value)} − {(mean)} ) / {spread} ≈ {*advantage}",
+      "ρ = exp ( {new_logp} − {(logp)} ) ≈ {*ratio}",
+      "min ( {ratio} · {(advantage)} , {held} · {(advantage)} ) ≈ {*objective}",
     ],
     example: rollout,
     numbers(beta) {
@@ -75,22 +79,21 @@ const stations = {
       row("margin = β log", ratio("w"), "− β log", ratio("l")),
     ],
     lines: [
-      "margin = {beta} · ( {up} − {(down)} ) = {*margin}",
-      "L = − log σ ( {margin} ) = {*loss}",
-      "β σ ( − margin ) = {*weight}",
+      "margin = {beta} · ( {up} − {(down)} ) ≈ {*margin}",
+      "L = − log σ ( {margin} ) ≈ {*loss}",
+      "β σ ( − margin ) ≈ {*weight}",
     ],
     example(host) {
       pair(host);
-      whose(host);
       likelihoods(host);
     },
     numbers: (beta) => ({ beta: shown(beta), ...arithmetic.dpo(seen(), beta) }),
     verdict: ({ up, down }) => (up === 0 && down === 0 ? "same" : up < 0 && up > down ? "both" : null),
-    note: () => (policy === "recorded" ? lesson().pair : policy === "own" ? own.run : null),
+    note: () => (policy() === "recorded" ? lesson().pair : null),
   },
   optimum: {
     equations: () => [row("π* ( y | x ) =", fraction("1", "Z ( x )"), "π_ref ( y | x ) exp ( r ( x , y ) / β )")],
-    lines: ["exp ( {reward} / {beta} ) / Z = {*factor}"],
+    lines: ["exp ( {reward} / {beta} ) / Z ≈ {*factor}"],
     example(host) {
       prompt(host, lesson().optimum.prompt);
       said(host);
@@ -156,7 +159,7 @@ function rollout(host) {
   tokens.forEach((token, i) => {
     if (i !== place) return text.append(token.text);
     text.append(" ");
-    make("mark", "", text, token.text.trim());
+    make("mark", "", text, token.text.trim() || words.end);
   });
   const table = make("dl", "chances", host);
   for (const name of ["ref_logp", "logp", "new_logp"]) {
@@ -187,41 +190,54 @@ function likelihoods(host) {
 function whose(host) {
   const box = make("div", "whose", host);
   box.setAttribute("role", "group");
-  for (const name of ["reference", "recorded", "own"]) {
-    const button = make("button", "", box, page.fill(words.whose[name], lesson().pair));
+  for (const name of CHOICES[open]) {
+    const button = make("button", "", box, words.whose[name]);
     button.type = "button";
     button.dataset.whose = name;
-    button.setAttribute("aria-pressed", name === policy);
+    button.setAttribute("aria-pressed", name === policy());
     button.onclick = () => choose(name);
   }
 }
 
 async function choose(name) {
   const mine = ++turn;
+  const [asked, station] = [task, open];
   if (name === "own") {
-    const asked = task;
     put(".note", words.asking);
-    const answer = await ownRun();
-    if (mine !== turn || open !== "dpo" || task !== asked) return;
+    const answer = await ownRun(asked, station);
+    if (mine !== turn || open !== station || task !== asked) return;
     if (typeof answer === "string") return put(".note", answer);
-    own = answer;
+    own[station] = answer;
   }
-  policy = name;
+  picked[station] = name;
   show();
   find(`[data-whose=${name}]`).focus();
 }
 
-// The pair under the newest DPO run of the task, or the sentence that says why not.
-async function ownRun() {
+// What the newest run of a station's method makes of its example, or the sentence that says why not.
+async function ownRun(task, station) {
   try {
-    const run = (await server.runs(task)).find(({ method }) => method === "dpo");
-    if (!run) return words.no_run;
-    const { prompt, ...texts } = lesson().pair;
-    const [chosen, rejected] = [texts.chosen, texts.rejected];
-    const completions = [chosen.text, rejected.text];
+    const found = await server.newest({ task, method: station });
+    if (!found) return page.fill(words.no_run, { method: props.methods[station] });
+    const { run, token } = found;
+    if (token) {
+      const told = page.fill(words.own.ppo, { ...token, run: run.run });
+      const lambda = token.lam < 1 ? ` ${page.fill(words.own.lambda, token)}` : "";
+      return { lesson: { token }, told: told + lambda };
+    }
+    const { demonstration, pair } = lessons[task];
+    const [{ prompt }, completions] = station === "sft"
+      ? [demonstration, [demonstration.tokens.map(({ text }) => text).join("")]]
+      : [pair, [pair.chosen.text, pair.rejected.text]];
     const reply = await server.score({ task, model: run.run, reference: null, prompt, completions });
     if (reply.complaints.length) return reply.complaints.join(" ");
-    return { run, pair: { chosen: reply.answers[0], rejected: reply.answers[1] } };
+    const [first, second] = reply.answers;
+    const tokens = first.tokens?.map((one) => ({ ...one, before: one.ref_logp }));
+    const sides = { chosen: { ...pair.chosen, ...first }, rejected: { ...pair.rejected, ...second } };
+    return {
+      lesson: station === "sft" ? { demonstration: { prompt, tokens } } : { pair: { ...pair, ...sides } },
+      told: fillRun(words.own[station], run),
+    };
   } catch {
     return words.lost;
   }
@@ -251,6 +267,7 @@ function show() {
   find(".equations").replaceChildren();
   for (const content of station.equations()) equation(find(".equations"), content);
   find(".example").replaceChildren();
+  if (CHOICES[open]) whose(find(".example"));
   station.example(find(".example"));
   find(".steps").replaceChildren();
   station.lines.forEach((line, i) => {
@@ -259,8 +276,7 @@ function show() {
     equation(step, row(line), "inline");
   });
   const recorded = station.note?.();
-  const ran = policy === "own" && open === "dpo";
-  put(".note", !recorded ? "" : ran ? fillRun(words.own, recorded) : page.fill(told.note, recorded));
+  put(".note", policy() === "own" ? own[open].told : recorded ? page.fill(told.note, recorded) : "");
   put(".role", told.beta);
   find(".learn").dataset.open = open;
   calculate();
@@ -304,7 +320,7 @@ for (const [name, label] of Object.entries(tasks)) {
   input.checked = name === task;
   input.onchange = () => {
     task = name;
-    if (policy === "own") policy = "recorded";
+    for (const station in picked) if (picked[station] === "own") delete picked[station];
     show();
   };
 }

@@ -9,6 +9,7 @@ from typing import Any
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.configs import ConfigError
+from align_core.runs import replay
 from playground import complaints
 from playground.offers import OFFERED, offers
 
@@ -32,6 +33,26 @@ class Questions:
         found = offers(self._client, task)
         well = (run for run in found if run["status"] in ("finished", "stopped") and run["model"])
         return list(islice(well, OFFERED))
+
+    def newest(self, asked: Any) -> dict[str, Any] | None:
+        """The newest run of a method on a task that can be put into the method's equations; None
+        where there is none. Of `asked` ({"task", "method"}).
+
+        A run of PPO comes with its last `token` (docs/metrics.md), live or not; of the other
+        methods one counts that has ended well and left a model, and `token` is None.
+        """
+        given = asked if isinstance(asked, dict) else {}
+        task, method = given.get("task"), given.get("method")
+        if method != "ppo":
+            found = (run for run in self.runs(task) if run["method"] == method)
+            return next(({"run": run, "token": None} for run in found), None)
+        runs = (run for run in offers(self._client, task) if run["method"] == method)
+        seen = ((run, self._token(run["run"])) for run in islice(runs, OFFERED))
+        return next(({"run": run, "token": token} for run, token in seen if token), None)
+
+    def _token(self, run: str) -> dict[str, Any] | None:
+        events = reversed(replay(self._client.events(run)[0]))
+        return next((event["token"] for event in events if event["kind"] == "token"), None)
 
     def generate(self, asked: Any) -> dict[str, Any]:
         """What the chosen models say to a prompt: `Helper.generate`."""

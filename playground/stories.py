@@ -17,6 +17,7 @@ from playground import targets
 from playground.readings import readings, told
 from playground.readings.measures import Limit, Target
 
+UNTOLD = {"samples", "token"}  # kinds that no rule needs, and that are long
 KEPT = 16  # runs; a page watches one, and few pages look at old ones
 
 
@@ -38,12 +39,12 @@ class Stories:
                 self._kept.popitem(last=False)
             events, story.offset = self._client.events(run, story.offset)
             if events:
-                story.events += [event for event in events if event["kind"] != "samples"]
+                story.events += [event for event in events if event["kind"] not in UNTOLD]
                 story.answer = self.tell(self._client.config(run), story.events)
             return story.answer
 
     def tell(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-        """The same, of any run's events so far; those of kind "samples" are not needed."""
+        """The same, of any run's events so far; those of UNTOLD kinds are not needed."""
         series: dict[str, list[tuple[int, float]]] = {}
         status, since = None, 0
         for event in replay(events):

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from align_core import catalogue, lessons
+from align_core import catalogue, close_up, lessons
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.objectives import masked_whiten
 from align_core.rewards import ProxyReward
@@ -42,7 +42,7 @@ def test_whitening_at_any_beta(beta):
     """A = e − βk of three tokens: e = 1, 2, 6 (mean 3) and k = 0.5, 0, 1 (mean 0.5)."""
     earned, kl = torch.tensor([[1.0, 2.0], [6.0, 9.0]]), torch.tensor([[0.5, 0.0], [1.0, 9.0]])
     mask = torch.tensor([[True, True], [True, False]])
-    found = lessons.whitening(earned, kl, mask)
+    found = close_up.whitening(earned, kl, mask)
     assert found == {
         "mean_earned": 3.0,
         "mean_kl": 0.5,

@@ -59,6 +59,7 @@ from align_core.trainers.ppo_metrics import PPOMetrics, rollout_metrics, step_me
 from align_core.trainers.rollouts import (
     Batch,
     Episodes,
+    Rollout,
     RolloutBatches,
     columns_of,
     prompts_of,
@@ -116,6 +117,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         self.policy, self.reference = model, ref_model
         self.score = as_score(reward_model, processing_class, args.device)
         self.beta = args.kl_coef
+        self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
         super().__init__(
@@ -175,6 +177,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if args.whiten_advantages:
             advantages = masked_whiten(advantages, mask)
 
+        self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
         self._note(rollout_metrics(episodes, estimate, self.beta))
 
         # 7. Move β towards its KL target, for the next rollout; the reference: `_move_reference`.

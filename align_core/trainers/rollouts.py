@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -72,6 +72,15 @@ class Episodes:
             whole[field.name] = accelerator.gather(part)
         whole["mask"] = whole["mask"].bool()
         return Episodes(**whole)
+
+
+class Rollout(NamedTuple):
+    """Episodes, what came of them [B, T], the β they paid, and how many updates were before."""
+
+    episodes: Episodes
+    advantages: Tensor
+    beta: float
+    update: int
 
 
 @dataclass(frozen=True)

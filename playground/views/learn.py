@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from align_core import catalogue
-from align_core.configs import TASK_NAMES
+from align_core.configs import METHODS, TASK_NAMES
 from playground.parts import part
 from playground.questions import Questions
 from playground.steering import FIRST_TASK
@@ -42,9 +42,10 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "histories",
         "path",
         "learn",
-        server_functions=served(questions, Questions.runs, Questions.score),
+        server_functions=served(questions, Questions.newest, Questions.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
+        methods={method: words["methods"][method]["name"] for method in METHODS},
         tasks={task: words["tasks"][task]["name"] for task in TASK_NAMES},
         lessons={task: _lesson(task) for task in TASK_NAMES},
         first=FIRST_TASK,

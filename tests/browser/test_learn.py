@@ -8,16 +8,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from align_core import catalogue, objectives
 from align_core.asking import Helper
 from align_core.client import Client
-from align_core.configs import TASK_NAMES, resolve
+from align_core.configs import METHODS, TASK_NAMES, resolve
+from align_core.encoding import encode
+from align_core.models import load_reward_model, load_tokenizer
 from align_core.optimum import weights
+from align_core.rewards import ProxyReward
 from align_core.runs import RunDirectory
 from playground import app, text
 
 WORDS = text.load("en")["learn"]
+HOSTILE = " <img src=x onerror=window.hacked=1>${1+1}{{value}}"
 RUN = "2026-01-02-030405-dpo-reviews"
 
 
@@ -130,14 +135,43 @@ def test_the_arithmetic_in_figures(calculate):
     assert (best["factor"], other["factor"]) == (4, 0)
 
 
+TURNED = 0.2
+MODELS = {"dpo": "pretrained", "sft": "sft-reviews", "reward": "reward-reviews-off"}
+
+
+def token():
+    """A token of one's own: another of the lesson's text, of a run with λ = 0.95."""
+    known = lesson("reviews")["token"]
+    known["tokens"][0]["text"] = HOSTILE
+    return {
+        **known,
+        "place": 1,
+        "score": 0.75,
+        "ahead": 0.625,
+        "beta": 0.3,
+        "lam": 0.95,
+        "rollout": 6,
+        "updates": 4,
+    }
+
+
 @pytest.fixture
 def page(visit, serve, tmp_path, monkeypatch):
-    """The page with one DPO run, which is the embedded pretrained model by another name."""
+    """The page with one run of each method, whose models are embedded ones by another name."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    run = RunDirectory.create(client.root / RUN, resolve("dpo", "reviews"))
-    run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
-    run.close()
-    run.model_path.symlink_to(catalogue.ASSETS / "models" / "pretrained")
+    for method in METHODS:
+        run = RunDirectory.create(
+            client.root / RUN.replace("dpo", method), resolve(method, "reviews")
+        )
+        if method == "dpo":
+            change = {"settings": {"beta": TURNED}}
+            run.append({"kind": "change", "step": 3, "seconds": 1, **change})
+        if method == "ppo":
+            run.append({"kind": "token", "step": 6, "seconds": 1, "token": token()})
+        run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
+        run.close()
+        if model := MODELS.get(method):
+            run.model_path.symlink_to(catalogue.ASSETS / "models" / model)
     helper = Helper(client)
     monkeypatch.setattr(app, "Helper", lambda client: helper)
     page = visit(serve(client))
@@ -204,9 +238,91 @@ def test_dpo_before_training_and_in_ones_own_run(page):
     assert (shown(page, "margin"), shown(page, "loss")) == (0, 0.69)
     assert page.locator("#learn .verdict").text_content() == WORDS["verdicts"]["same"]
     page.click("#learn [data-whose=own]")
-    page.wait_for_selector("#learn .note:has-text('Your run')")
-    assert RUN in page.locator("#learn .note").text_content()
+    beta = f"{resolve('dpo', 'reviews').beta:g} → {TURNED}"
+    told(page, WORDS["own"]["dpo"].format(run=RUN, beta=beta))
     assert abs(shown(page, "margin")) > 0.01
+
+
+def told(page, note):
+    expect(page.locator("#learn .note")).to_have_text(note)
+
+
+def test_where_there_is_no_own_run_the_lesson_stays(page):
     page.click("#learn .tasks label:has-text('Capitals')")
+    for station, method in {"sft": "SFT", "reward": "Reward model", "ppo": "PPO"}.items():
+        page.click(f"#learn [data-station={station}]")
+        before = page.locator("#learn [data-number]").all_text_contents()
+        page.click("#learn [data-whose=own]")
+        told(page, WORDS["no_run"].format(method=method))
+        assert page.locator("#learn [data-number]").all_text_contents() == before
+        pressed = page.locator("#learn .whose [aria-pressed=true]").text_content()
+        assert pressed == WORDS["whose"]["recorded"]
+    for station in ("preferences", "optimum"):
+        page.click(f"#learn [data-station={station}]")
+        assert page.locator("#learn .whose").count() == 0
+
+
+def own(page, station):
+    page.click(f"#learn [data-station={station}]")
     page.click("#learn [data-whose=own]")
-    page.wait_for_selector(f"#learn .note:has-text('{WORDS['no_run']}')")
+    page.wait_for_selector("#learn .whose [data-whose=own][aria-pressed=true]")
+
+
+def test_a_token_of_ones_own_ppo_goes_into_its_equations(page):
+    own(page, "ppo")
+    mine = token()
+    name = RUN.replace("dpo", "ppo")
+    note = WORDS["own"]["ppo"].format(run=name, **mine)
+    told(page, f"{note} {WORDS['own']['lambda'].format(**mine)}")
+    assert page.locator("#learn .example mark").text_content() == mine["tokens"][1]["text"].strip()
+    beta = move(page, 0.5)
+    here = mine["tokens"][1]
+    assert shown(page, "paid") == pytest.approx(
+        -beta * (here["logp"] - here["ref_logp"]), abs=0.006
+    )
+    assert shown(page, "earned") == pytest.approx(0.75 - beta * 0.625, abs=0.006)
+    assert shown(page, "ratio") == pytest.approx(
+        math.exp(here["new_logp"] - here["logp"]), abs=0.006
+    )
+    assert HOSTILE in page.locator("#learn .example").text_content()
+    assert page.locator("#learn .example :is(img, script)").count() == 0
+    assert page.evaluate("window.hacked") is None
+    page.click("#learn [data-whose=recorded]")
+    assert shown(page, "score") == pytest.approx(lesson("reviews")["token"]["score"], abs=0.006)
+
+
+def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
+    """The runs are the embedded SFT model, whose lesson says the same, and another reward model."""
+    known = lesson("reviews")
+    own(page, "sft")
+    told(page, WORDS["own"]["sft"].format(run=RUN.replace("dpo", "sft")))
+    tokens = known["demonstration"]["tokens"]
+    for name, column in (("before", "before"), ("after", "logp")):
+        cost = -sum(one[column] for one in tokens)
+        assert shown(page, name) == pytest.approx(cost, abs=0.006)
+    own(page, "reward")
+    told(page, WORDS["own"]["reward"].format(run=RUN.replace("dpo", "reward")))
+    sides = [known["pair"][side] for side in ("chosen", "rejected")]
+    tokenizer = load_tokenizer("sft-reviews")
+    proxy = ProxyReward(load_reward_model("reward-reviews-off"), tokenizer)
+    prompt, texts = known["pair"]["prompt"], [side["text"] for side in sides]
+    ids = [encode(tokenizer, prompt, text)[1] for text in texts]
+    scores = proxy([prompt] * 2, texts, completion_ids=ids)
+    assert shown(page, "chosen") == pytest.approx(scores[0], abs=0.006)
+    assert shown(page, "difference") == pytest.approx(scores[0] - scores[1], abs=0.006)
+
+
+def test_what_is_calculated_from_rounded_numbers_is_not_said_to_be_equal(page):
+    """A line whose operands are printed says ≈, and a calculator comes near to what it says."""
+    for station in WORDS["stations"]:
+        page.click(f"#learn [data-station={station}]")
+        move(page, 0.7)
+        for line in page.locator("#learn .steps math").all():
+            numbers = line.locator("[data-number]").all_text_contents()
+            assert ("≈" in line.text_content()) == (len(numbers) > 1 or "β" in line.text_content())
+    page.click("#learn [data-station=ppo]")
+    for place in (0.1, 0.5, 0.9):
+        move(page, place)
+        raw = shown(page, "earned") - shown(page, "value") - shown(page, "mean")
+        slack = (3 * 0.005 + 0.005 * abs(shown(page, "advantage"))) / shown(page, "spread") + 0.005
+        assert raw / shown(page, "spread") == pytest.approx(shown(page, "advantage"), abs=slack)

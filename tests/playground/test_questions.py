@@ -99,6 +99,47 @@ def test_no_more_than_twelve_are_offered(questions, client):
     assert offered[0]["run"].startswith("2026-01-02-030413")
 
 
+def token(step, **content):
+    return {"kind": "token", "step": step, "seconds": 0.1, "token": content}
+
+
+def test_the_newest_run_of_a_method_is_found(questions, client):
+    recorded(client, "2026-01-02-030405-sft-reviews")
+    recorded(client, "2026-01-02-030406-sft-reviews")
+    recorded(client, "2026-01-02-030407-sft-reviews", model=False)
+    recorded(client, "2026-01-02-030408-sft-capitals")
+    recorded(client, "2026-01-02-030409-reward-reviews", "failed")
+    found = questions.newest({"task": "reviews", "method": "sft"})
+    assert (found["run"]["run"], found["token"]) == ("2026-01-02-030406-sft-reviews", None)
+    assert questions.newest({"task": "reviews", "method": "reward"}) is None
+    for nonsense in (
+        None,
+        {},
+        {"task": ["<b>"], "method": {}},
+        {"task": "reviews", "method": "ppo"},
+    ):
+        assert questions.newest(nonsense) is None
+
+
+def test_of_ppo_the_last_token_is_found_that_counts(questions, client):
+    """A live run shows its own; one that has none yet leaves the word to an older one."""
+    older, newest = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews"
+    recorded(client, older, model=False)
+    recorded(client, newest, "running", model=False)
+    run = RunDirectory(client.root / older)
+    for event in (token(2, place=1), token(4, place=2), {"kind": "resume", "step": 2}):
+        run.append(event)
+    run.close()
+    asked = {"task": "reviews", "method": "ppo"}
+    found = questions.newest(asked)
+    assert (found["run"]["run"], found["token"]) == (older, {"place": 1})
+    run = RunDirectory(client.root / newest)
+    run.append(token(6, place=3))
+    run.close()
+    found = questions.newest(asked)
+    assert (found["run"]["run"], found["token"]) == (newest, {"place": 3})
+
+
 def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
     reply = questions.score({"prompt": "a", "model": 7, "surprise": 1})
     (asked,) = reply["answers"]

@@ -99,6 +99,16 @@ def test_sample_events_show_policy_and_reference(plain, method):
     assert all(entry["policy"]["text"] == entry["reference"]["text"] for entry in first)
 
 
+def test_ppo_shows_a_token_of_its_latest_rollout_at_each_evaluation(plain):
+    run = plain("ppo")
+    events = run.of("token")
+    assert [(event["step"], event["token"]["rollout"]) for event in events] == [(2, 2), (4, 4)]
+    for event in events:
+        assert event["token"]["beta"] == configured("ppo").beta
+        assert event["token"]["updates"] == 4  # two epochs of two minibatches
+    assert not plain("dpo").of("token") and not plain("reward").of("token")
+
+
 def test_a_reward_run_has_no_samples(plain):
     assert plain("reward").of("samples") == []
 

@@ -31,7 +31,9 @@ def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, plain, method):
     assert same_weights(method, run, plain(method))
 
     def measured(events: list[dict]) -> list[dict]:
-        return [event for event in timeless(events) if event["kind"] in ("metrics", "samples")]
+        return [
+            event for event in timeless(events) if event["kind"] in ("metrics", "samples", "token")
+        ]
 
     assert measured(replay(run.events)) == measured(plain(method).events)
 

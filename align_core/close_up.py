@@ -1,0 +1,85 @@
+"""One real token of PPO, with every number that its equations need.
+
+It is of the latest rollout, taken when the run is evaluated: one text more for the policy to read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from align_core.encoding import Prompts
+from align_core.objectives import gae, kl_estimate, masked_mean, token_logprobs, token_rewards
+from align_core.sampling import response_outputs
+from align_core.trainers.ppo import PPOTrainer
+
+
+def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:
+    """What the mean and the variance of all advantages of a rollout are made of, at any β.
+
+    An advantage is A = e − βk: e (`earned`) is what it would be without a KL term, k (`kl_ahead`)
+    the estimated KL from the token on, discounted as the advantages are. With γ = λ = 1, e is the
+    text's score less the value before the token, and k a plain sum. So over the tokens
+    mean A = mean e − β mean k, and var A = var e − 2β cov(e, k) + β² var k. All are [B, T].
+    """
+    e, k = masked_mean(earned, mask), masked_mean(kl_ahead, mask)
+    return {
+        "mean_earned": e.item(),
+        "mean_kl": k.item(),
+        "var_earned": masked_mean((earned - e) ** 2, mask).item(),
+        "cov": masked_mean((earned - e) * (kl_ahead - k), mask).item(),
+        "var_kl": masked_mean((kl_ahead - k) ** 2, mask).item(),
+    }
+
+
+_AS_IT_IS = {"mean_earned": 0.0, "mean_kl": 0.0, "var_earned": 1.0, "cov": 0.0, "var_kl": 0.0}
+
+
+@torch.no_grad()
+def close_up(trainer: PPOTrainer) -> dict[str, Any] | None:
+    """A token of the trainer's latest rollout (docs/metrics.md); None before there is any.
+
+    It is the token that the updates on the rollout moved most, of its first text that ended by
+    itself. All processes of a run find the same one; each needs all weights (`sharding.whole`).
+    """
+    if trainer.latest is None:
+        return None
+    episodes, advantages, beta, update = trainer.latest
+    args, mask = trainer.args, episodes.mask
+    kl = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
+    scored = token_rewards(episodes.scores, kl, mask, 0.0)
+    ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
+    earned, foreseen = gae(scored, episodes.values, mask, args.gamma, args.lam)
+
+    row = int(episodes.ended.int().argmax())
+    text = mask[row].nonzero().squeeze(1)
+    tokens = episodes.tokens[row : row + 1, : len(text)]
+    prompt = Prompts(episodes.prompt_ids[row : row + 1], episodes.prompt_mask[row : row + 1])
+    trainer.policy.eval()
+    logits, _ = response_outputs(trainer.policy, prompt, tokens, mask[row : row + 1, : len(text)])
+    new_logp = token_logprobs(logits / args.temperature, tokens)[0]
+    logp, ref_logp = episodes.logp[row, text], episodes.ref_logp[row, text]
+    words = max(1, len(text) - int(episodes.ended[row]))  # the end is no word to show
+    place = int((new_logp - logp)[:words].abs().argmax())
+
+    tokenizer = trainer.processing_class
+    names = "text", "logp", "ref_logp", "new_logp"
+    texts = [tokenizer.decode(token, skip_special_tokens=True) for token in tokens[0].tolist()]
+    columns = zip(texts, logp.tolist(), ref_logp.tolist(), new_logp.tolist(), strict=True)
+    return {
+        "prompt": tokenizer.decode(prompt.ids[0][prompt.mask[0].bool()]),
+        "tokens": [dict(zip(names, column, strict=True)) for column in columns],
+        "place": place,
+        "score": foreseen[row, place].item(),
+        "ahead": ahead[row, place].item(),
+        "value": episodes.values[row, place].item(),
+        "advantage": advantages[row, place].item(),
+        "whitening": whitening(earned, ahead, mask) if args.whiten_advantages else _AS_IT_IS,
+        "clip": args.cliprange,
+        "lam": args.lam,
+        "beta": beta,
+        "rollout": update // args.updates_per_rollout + 1,
+        "updates": trainer.state.global_step - update,
+    }

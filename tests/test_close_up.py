@@ -1,0 +1,108 @@
+"""One token of PPO: its numbers against the trainer's own."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+
+from align_core.close_up import close_up
+from align_core.encoding import encode_prompts
+from align_core.objectives import token_logprobs
+from align_core.sampling import response_outputs
+from align_core.trainers import ppo
+from tests import toy
+
+
+def trained(tmp_path, *callbacks, **changes):
+    """PPO after two rollouts, and its close-up of the second."""
+    model = toy.policy()
+    torch.manual_seed(0)
+    trainer = ppo.build(
+        model,
+        copy.deepcopy(model),
+        toy.tokenizer(),
+        Dataset.from_dict({"prompt": ["the film", "a plot", "the plot was never"]}),
+        reward=toy.reward,
+        **{
+            "output_dir": str(tmp_path),
+            "max_steps": 8,
+            "per_device_train_batch_size": 32,
+            "num_mini_batches": 2,
+            "num_ppo_epochs": 2,
+            "learning_rate": 3e-3,
+            "lr_scheduler_type": "constant",
+            "kl_coef": 0.3,
+            "response_length": 8,
+            "seed": 0,
+            **changes,
+        },
+    )
+    assert close_up(trainer) is None
+    for callback in callbacks:
+        callback.trainer = trainer
+        trainer.add_callback(callback)
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize("lam", [1.0, 0.95])
+@pytest.mark.parametrize("whiten", [True, False])
+def test_the_advantage_is_made_of_what_stands_beside_it(tmp_path, lam, whiten):
+    trainer = trained(tmp_path, lam=lam, whiten_advantages=whiten)
+    token = close_up(trainer)
+    parts, beta = token["whitening"], token["beta"]
+    mean = parts["mean_earned"] - beta * parts["mean_kl"]
+    variance = parts["var_earned"] - 2 * beta * parts["cov"] + beta**2 * parts["var_kl"]
+    raw = token["score"] - beta * token["ahead"] - token["value"] - mean
+    assert token["advantage"] == pytest.approx(raw / variance**0.5, abs=1e-4)
+    assert (beta, token["lam"], token["clip"]) == (0.3, lam, trainer.args.cliprange)
+    assert (token["rollout"], token["updates"]) == (2, 4)
+    if lam == 1.0:
+        later = token["tokens"][token["place"] :]
+        kl = sum(one["logp"] - one["ref_logp"] for one in later)
+        assert token["ahead"] == pytest.approx(kl, abs=1e-5)
+        text = "".join(one["text"] for one in token["tokens"])
+        ids = [[0]]  # it ended
+        assert token["score"] == pytest.approx(toy.reward([""], [text], ids)[0], abs=1e-5)
+
+
+def test_its_log_probabilities_are_those_of_the_three_models(tmp_path):
+    trainer = trained(tmp_path)
+    token = close_up(trainer)
+    tokenizer = toy.tokenizer()
+    episodes = trainer.latest.episodes
+    row = episodes.ended.nonzero()[0].item()
+    length = int(episodes.mask[row].sum())
+    assert len(token["tokens"]) == length
+    prompts = encode_prompts(tokenizer, [token["prompt"]])
+    tokens = episodes.tokens[row : row + 1, :length]
+    with torch.no_grad():
+        for model, name in ((trainer.policy, "new_logp"), (trainer.reference, "ref_logp")):
+            logits, _ = response_outputs(model, prompts, tokens, torch.ones_like(tokens).bool())
+            found = token_logprobs(logits, tokens)[0].tolist()
+            assert [one[name] for one in token["tokens"]] == pytest.approx(found, abs=1e-4)
+    assert [one["logp"] for one in token["tokens"]] == episodes.logp[row, :length].tolist()
+    words = token["tokens"][:-1]
+    moved = [abs(one["new_logp"] - one["logp"]) for one in words]
+    assert moved[token["place"]] == max(moved) > 0
+
+
+class Looking(TrainerCallback):
+    """Looks after every update."""
+
+    def on_step_end(self, args, state, control, **_):
+        assert close_up(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
+
+
+def test_to_look_changes_no_step(tmp_path):
+    def end(*callbacks):
+        trainer = trained(tmp_path, *callbacks)
+        return [p.detach() for p in trainer.policy.parameters()], torch.get_rng_state()
+
+    (seen, chance), (unseen, other) = end(Looking()), end()
+    assert torch.equal(chance, other)
+    assert all(torch.equal(a, b) for a, b in zip(seen, unseen, strict=True))
