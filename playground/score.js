@@ -48,6 +48,15 @@ function judge(row, { completion, tokens, gold_reward, proxy_reward, logp, ref_l
   text.firstChild.remove();  // the space that parts it from the prompt
   make("strong", "", sum, page.signed(logp - ref_logp));
   make("small", "", sum, likelihood(logp - ref_logp));
+  make("small", "chances", sum, page.fill(words.chances, { reference: chance(ref_logp), policy: chance(logp) }));
+}
+
+// How often this very answer is written: a share, or one in so many, both to two digits.
+function chance(logp) {
+  const share = Math.exp(logp);
+  if (share >= 0.01) return page.percent(share, share < 0.1 ? 1 : 0);
+  const notation = share > 1e-6 ? "standard" : "compact"; // 3,400 and 14B
+  return page.fill(words.one_in, { n: (1 / share).toLocaleString("en", { notation, maximumSignificantDigits: 2 }) });
 }
 
 function likelihood(ratio) {

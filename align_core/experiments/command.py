@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from align_core import experiments, terminal
 from align_core.configs import ConfigError, Int, complaint, validated
 
+NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."
+
 
 class _Options(BaseModel):
     lanes: Int = Field(ge=1, le=256, description="a whole number of runs at a time from 1 to 256")
@@ -50,6 +52,8 @@ def execute(given: argparse.Namespace, lines: list[str]) -> int:
     if given.json:
         print(json.dumps(result))
     else:
+        if given.quick:
+            print(NO_EVIDENCE)
         print("\n".join(experiments.load(given.name).said(result)))
         print(f"the result is in {folder / 'result.json'}")
     return 0

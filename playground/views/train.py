@@ -30,6 +30,10 @@ from playground.who import by_visitor
 
 # The last of what a handler gets is the run that the page shows.
 _WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"
+# A run of few steps is measured five times all the same. It is the browser that says so: a press of
+# Run follows at once.
+_OFTEN_ENOUGH = """(steps, every) =>
+  steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
 _BETA = """
 <label class="label"></label>
 <div class="scale">
@@ -196,6 +200,9 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, adopted, *chosen):
         settled.then(steering.needed, [pace, *asked], buttons["run"], **to_last)
+    measured = settings["eval_every"]
+    steps_and_measured = [settings["steps"], measured]
+    settings["steps"].blur(None, steps_and_measured, measured, js=_OFTEN_ENOUGH, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **to_last)
     start, leave = known("start", steering.start), known("leave", steering.leave)

@@ -381,6 +381,18 @@ def test_settings_follow_task_and_method(visit, address):
     assert (float(beta), int(steps)) == (expected.beta, expected.steps)
 
 
+def test_a_run_of_few_steps_is_measured_all_the_same(visit, address, client):
+    page = visit(address)
+    default = resolve("dpo", "reviews").eval_every
+    run(page, steps=37)
+    points(page, 2)
+    (name,) = client.runs()
+    assert default > 37 / 5
+    assert client.config(name)["eval_every"] == 7
+    page.click("#advanced button")
+    expect(page.locator("#field-eval_every input")).to_have_value("7")
+
+
 def test_a_reward_model_has_curves_of_its_own(visit, address):
     page = visit(address)
     run(page, "reward", steps=30)

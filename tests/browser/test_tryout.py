@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 
@@ -44,6 +45,15 @@ def open_view(page, name, task="Capitals"):
     page.click(f"#{name} .tasks label:has-text('{task}')")
 
 
+def share(chance):
+    """Of "14%", "1 in 3,400" or "1 in 14B"."""
+    if chance.endswith("%"):
+        return float(chance[:-1]) / 100
+    number = chance.removeprefix("1 in ").replace(",", "")
+    exponent = {"M": 6, "B": 9, "T": 12}.get(number[-1], 0)
+    return 10**-exponent / float(number.rstrip("MBT"))
+
+
 def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
     open_view(page, "score")
     story = WORDS["score"]["stories"]["capitals"]
@@ -57,6 +67,9 @@ def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
         ratios = [float(tip.split(" nats")[0].replace("−", "-")) for tip in tips]
         shown = float(row.locator(".ratio strong").inner_text().replace("−", "-"))
         assert sum(ratios) == pytest.approx(shown, abs=0.005 * (len(ratios) + 1))
+        # And e to that power parts the two chances, of two digits each.
+        before, after = map(share, row.locator(".chances").inner_text().split(" → "))
+        assert math.log(after / before) == pytest.approx(shown, abs=0.11)
     page.locator("#score .token").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.matches('.token:nth-of-type(2)')")

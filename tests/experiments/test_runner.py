@@ -9,7 +9,7 @@ import types
 import pytest
 
 from align_core import cli, experiments
-from align_core.experiments import runner
+from align_core.experiments import command, runner
 
 
 @pytest.fixture
@@ -82,6 +82,8 @@ def test_the_command_says_what_came_out(calls, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == f"The sum is 2.\nthe result is in {folder / 'result.json'}\n"
     assert "3/3" in err
+    cli.main(["experiment", "sum", "--run-dir", str(tmp_path / "quick"), "--quick"])
+    assert capsys.readouterr().out.startswith(f"{command.NO_EVIDENCE}\nThe sum is")
     cli.main(["experiment", "sum", "--run-dir", str(folder), "--lanes", "2", "--json"])
     assert json.loads(capsys.readouterr().out)["sum"] == 2
 
