@@ -32,7 +32,7 @@ _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
 _STYLES = ("style", "tryout", "compare", "learn", "presets", "visit", "choices", "rate", "lab")
-_STYLES += ("smaller", "phone")
+_STYLES += ("samples", "smaller", "phone")
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
