@@ -45,14 +45,16 @@ const arithmetic = {
   },
 
   // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
-  // reference's samples. The best of them is taken out of both; β = 0 leaves it alone.
+  // reference's samples. The best of them is taken out of both; β = 0 leaves it alone. `bar` is
+  // β log Z, which r must pass for a text to become likelier: log(π*/π_ref) = (r − β log Z)/β.
   optimum({ samples, texts, rewards }, beta) {
     const best = Math.max(...rewards.map(([reward]) => reward));
     const relative = (reward) => (beta === 0 ? Number(reward === best) : Math.exp((reward - best) / beta));
     const mean = total(rewards.map(([reward, count]) => count * relative(reward))) / samples;
+    const bar = best + beta * Math.log(mean);
     return texts.map(({ gold_reward, ref_logp }) => {
       const factor = relative(gold_reward) / mean;
-      return { factor, before: Math.exp(ref_logp), after: factor * Math.exp(ref_logp) };
+      return { factor, bar, before: Math.exp(ref_logp), after: factor * Math.exp(ref_logp) };
     });
   },
 };

@@ -93,7 +93,11 @@ const stations = {
   },
   optimum: {
     equations: () => [row("π* ( y | x ) =", fraction("1", "Z ( x )"), "π_ref ( y | x ) exp ( r ( x , y ) / β )")],
-    lines: ["exp ( {reward} / {beta} ) / Z ≈ {*factor}"],
+    lines: [
+      "exp ( {reward} / {beta} ) / Z ≈ {*factor}",
+      "β log Z ≈ {*bar}",
+      "( {reward} − {(bar)} ) / {beta} ≈ {*ratio}",
+    ],
     example(host) {
       prompt(host, lesson().optimum.prompt);
       said(host);
@@ -101,16 +105,21 @@ const stations = {
     numbers(beta) {
       const weighed = arithmetic.optimum(lesson().optimum, beta);
       const most = Math.max(...weighed.flatMap(({ before, after }) => [before, after]));
-      const values = { beta: shown(beta), reward: lesson().optimum.texts[0].gold_reward };
-      weighed.forEach(({ factor, before, after }, i) => {
+      const { texts } = lesson().optimum;
+      const [{ factor, bar }] = weighed;
+      const ratio = beta === 0 ? "–" : Math.log(factor);
+      const values = { beta: shown(beta), reward: texts[0].gold_reward, factor: page.number(factor), bar, ratio };
+      const lost = texts.find(({ gold_reward }, i) => gold_reward > 0 && weighed[i].factor < 1);
+      if (lost) values.lost = { text: lost.text.trim(), r: page.number(lost.gold_reward), bar: page.number(bar) };
+      weighed.forEach(({ before, after }, i) => {
         Object.assign(values, { [`before${i}`]: percent(before), [`after${i}`]: percent(after) });
         const box = find(`[data-text="${i}"]`);
         box.style.setProperty("--before", before / most);
         box.style.setProperty("--after", after / most);
-        if (i === 0) values.factor = page.number(factor);
       });
       return values;
     },
+    verdict: ({ lost }) => (lost ? "below_bar" : null),
     note: () => lesson().optimum,
   },
 };
@@ -287,7 +296,7 @@ function calculate() {
   const values = stations[open].numbers(page.beta);
   fillIn(find("article"), values);
   const verdict = stations[open].verdict?.(values);
-  put(".verdict", verdict ? words.verdicts[verdict] : "");
+  put(".verdict", verdict ? page.fill(words.verdicts[verdict], values.lost) : "");
 }
 
 // β is Train's own: its slider is moved from here, and tells what came of it.

@@ -39,7 +39,19 @@ function fill({ box, prompt, completion, chips }, asked, answer) {
   addChip("gold", chips, gold_reward);
   addChip("proxy", chips, proxy_reward);
   if (kl !== undefined) addDivergence("kl", chips, page.number(kl, 1));
-  if (log_ratio !== undefined) addDivergence("log_ratio", chips, page.signed(log_ratio, 1));
+  if (log_ratio !== undefined) addRatio(chips, gold_reward, log_ratio);
+}
+
+// How much likelier the optimum makes a text, r/β − log Z, with the numbers of this text; and why
+// one of positive reward loses.
+function addRatio(host, reward, ratio) {
+  const { beta } = page.target;
+  const bar = reward - beta * ratio;
+  const told = { beta, reward: page.number(reward), bar: page.number(bar), log_z: page.number(bar / beta) };
+  told.log_ratio = page.signed(ratio);
+  const chip = addDivergence("log_ratio", host, page.signed(ratio, 1));
+  chip.dataset.tip += ` ${page.fill(words.log_ratio_here, told)}`;
+  if (reward > 0 && ratio < 0) make("span", "below", host, page.fill(words.below_bar, told));
 }
 
 // How far a text has gone from the reference, in nats: the policy's KL, or the optimum's log-ratio.
@@ -48,6 +60,7 @@ function addDivergence(kind, host, value) {
   chip.dataset.tip = words[`${kind}_help`];
   make("span", "name", chip, words[kind]);
   make("strong", "", chip, value);
+  return chip;
 }
 
 // Before any run the reference speaks from its stored samples, as the optimum always does.

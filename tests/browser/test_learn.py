@@ -83,6 +83,8 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     for one, found in zip(optimum["texts"], calculate("optimum", optimum, beta), strict=True):
         factor = math.exp((one["gold_reward"] - rewards.max()) / beta) / mean
         assert found["after"] == pytest.approx(math.exp(one["ref_logp"]) * factor, rel=1e-9)
+        log_z = (one["gold_reward"] / beta) - math.log(factor)
+        assert found["bar"] == pytest.approx(beta * log_z, rel=1e-9)
     # The samples' own weights are the library's.
     everyone = [{"gold_reward": value, "ref_logp": -math.log(len(rewards))} for value in rewards]
     found = calculate("optimum", {**optimum, "texts": everyone}, beta)
@@ -133,6 +135,8 @@ def test_the_arithmetic_in_figures(calculate):
     assert second["after"] == pytest.approx(2 / (math.e**2 + 3))
     best, other = calculate("optimum", optimum, 0)
     assert (best["factor"], other["factor"]) == (4, 0)
+    assert first["bar"] == pytest.approx(0.5 * math.log((math.e**2 + 3) / 4))
+    assert best["bar"] == 1, "at β = 0 no text but the best passes it"
 
 
 TURNED = 0.2
@@ -230,6 +234,31 @@ def test_beta_moves_the_numbers_and_the_slider_of_train(page):
     beta = move(page, 0.5)
     paid = -beta * (here["logp"] - here["ref_logp"])
     assert shown(page, "paid") == pytest.approx(paid, abs=0.006)
+
+
+def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(page):
+    page.click("#learn [data-station=optimum]")
+    optimum = lesson("reviews")["optimum"]
+    first = optimum["texts"][0]
+    verdict = page.locator("#learn .verdict")
+    for place in (0.35, 0.9):
+        beta = move(page, place)
+        log_z = math.log(
+            sum(count * math.exp(reward / beta) for reward, count in optimum["rewards"])
+            / optimum["samples"]
+        )
+        bar = beta * log_z
+        assert shown(page, "bar") == pytest.approx(bar, abs=0.006)
+        assert shown(page, "ratio") == pytest.approx(first["gold_reward"] / beta - log_z, abs=0.006)
+        lost = next((text for text in optimum["texts"] if 0 < text["gold_reward"] < bar), None)
+        assert (lost is not None) == (place == 0.35)
+        if lost:
+            told = {"text": lost["text"].strip(), "r": f"{lost['gold_reward']:.2f}"}
+            expected = WORDS["verdicts"]["below_bar"].format(**told, bar=f"{bar:.2f}")
+            assert verdict.text_content() == expected
+    assert verdict.text_content() == "", "at this β both earn more than it takes"
+    page.click("#learn [data-station=sft]")
+    assert verdict.text_content() == ""
 
 
 def test_dpo_before_training_and_in_ones_own_run(page):
