@@ -37,12 +37,12 @@ function build(charts) {
   }
   const host = find(".charts");
   host.replaceChildren();
-  cards = charts.map(({ id, metrics, optional }) => {
+  cards = charts.map(({ id, metrics, optional, range = "normal" }) => {
     const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
     sights.observe(card.plot);
     const empty = make("p", "empty", card.box, words.empty);
     const readouts = metrics.map((metric) => readout(metric, card.values));
-    return { ...card, id, metrics, optional, empty, readouts };
+    return { ...card, id, metrics, optional, range, empty, readouts };
   });
 }
 
@@ -132,7 +132,7 @@ function layout(card, run, style, filled) {
     yaxis: {
       ...valueAxis(style),
       autorange: true,
-      rangemode: ["kl", "clip"].includes(card.id) ? "tozero" : "normal",
+      rangemode: card.range,
       tickformat: isShare(card.metrics[0]) ? "~%" : "",
       showticklabels: filled,
       ...flat(card, run),
@@ -166,7 +166,8 @@ function flat(card, run) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (!values.length || high - low >= SPAN) return {};
   const middle = (low + high) / 2;
-  return { autorange: false, range: [middle - SPAN, middle + SPAN] };
+  const least = card.range === "normal" ? middle - SPAN : Math.max(0, middle - SPAN);
+  return { autorange: false, range: [least, least + 2 * SPAN] };
 }
 
 function alternative(card, drawn, run) {

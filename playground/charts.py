@@ -16,8 +16,10 @@ from align_core.telling import from_event, in_event
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
 _REWARD = {"id": "reward", "metrics": ["eval/gold_reward", "eval/proxy_reward"]}
-_KL = {"id": "kl", "metrics": ["eval/kl"]}
-_LOSS = {"id": "loss", "metrics": ["loss"]}
+# The axis of what cannot be negative shows nothing below zero, and begins there where zero means
+# "untouched" (Plotly's rangemode).
+_KL = {"id": "kl", "metrics": ["eval/kl"], "range": "tozero"}
+_LOSS = {"id": "loss", "metrics": ["loss"], "range": "nonnegative"}
 # Only of runs whose preferences come from some of the prompts.
 _COVERED = {
     "id": "covered",
@@ -27,6 +29,7 @@ _COVERED = {
 _ACCURACY_COVERED = {
     "id": "covered_accuracy",
     "metrics": ["eval/accuracy_covered", "eval/accuracy_uncovered"],
+    "range": "nonnegative",
     "optional": True,
 }
 
@@ -36,7 +39,7 @@ CHARTS: dict[str, list[dict[str, Any]]] = {
     "dpo": [_REWARD, _KL],
     "ppo": [_REWARD, _KL],
     "reward": [
-        {"id": "accuracy", "metrics": ["eval/accuracy", "accuracy"]},
+        {"id": "accuracy", "metrics": ["eval/accuracy", "accuracy"], "range": "nonnegative"},
         {"id": "margin", "metrics": ["eval/margin", "margin"]},
     ],
 }
@@ -47,13 +50,13 @@ OWN: dict[str, list[dict[str, Any]]] = {
     "dpo": [
         _COVERED,
         {"id": "implicit", "metrics": ["rewards/chosen", "rewards/rejected", "rewards/margins"]},
-        {"id": "accuracy", "metrics": ["rewards/accuracies"]},
+        {"id": "accuracy", "metrics": ["rewards/accuracies"], "range": "nonnegative"},
         _LOSS,
     ],
     "ppo": [
         _COVERED,
-        {"id": "clip", "metrics": ["policy/clipfrac_avg"]},
-        {"id": "entropy", "metrics": ["objective/entropy"]},
+        {"id": "clip", "metrics": ["policy/clipfrac_avg"], "range": "tozero"},
+        {"id": "entropy", "metrics": ["objective/entropy"], "range": "nonnegative"},
         {"id": "loss", "metrics": ["loss/value_avg", "loss/policy_avg"]},
     ],
     "reward": [_ACCURACY_COVERED, _LOSS],

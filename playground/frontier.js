@@ -69,12 +69,13 @@ function draw() {
   const remarks = [];
   if (here && here.x > WIDEST) remarks.push(page.fill(words.outside, told(here)));
   if (marks.some(({ known }) => !known)) remarks.push(words.unsure);
-  paint(plot, () => [traces, layout([run, aim], style, remarks.join("<br>"))]);
+  put(".remarks", remarks.join("\n"));
+  paint(plot, () => [traces, layout([run, aim], style)]);
   plot.setAttribute("aria-label", [alternative(target, here), ...remarks].join(" "));
 }
 
-function layout(drawn, style, remarks) {
-  const { right, ...rest } = trade(frontiers[task()], drawn, words, style, remarks);
+function layout(drawn, style) {
+  const { right, ...rest } = trade(frontiers[task()], drawn, words, style);
   return {
     ...rest,
     uirevision: `${page.view()?.name} ${task()} ${right > NARROWEST}`,

@@ -41,7 +41,7 @@ function drawTrade(runs, frontier) {
       marker: { size: 15, symbol: one.symbol, color: colour(one.colour), line: { width: 2, color: colour("--card") } },
     },
   ]);
-  const { right, ...layout } = trade(frontier, trails, props.frontier, style, "");
+  const { right, ...layout } = trade(frontier, trails, props.frontier, style);
   const uirevision = `${named(runs)} ${right > NARROWEST}`;
   const plot = find(".trade .plot");
   const drawing = [...limits(frontier, props.frontier, colour), ...traces];

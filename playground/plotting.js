@@ -30,7 +30,7 @@ const ROOMY = { ticklabeloverflow: "allow" };
 // The axes of a curve: of what was measured, and of the `steps` of a run.
 function valueAxis(style) {
   const colour = style.getPropertyValue("--hairline");
-  return { ...ROOMY, gridcolor: colour, linecolor: colour, zeroline: false, nticks: 6 };
+  return { ...ROOMY, gridcolor: colour, linecolor: colour, zeroline: false, nticks: Math.round(84 / fontSize(style)) };
 }
 
 function stepAxis(style, steps, name) {

@@ -43,8 +43,9 @@ function limits(frontier, words, colour) {
   ];
 }
 
-// Plotly's layout around these trails, and `right`, the KL at which it ends; `remarks` stand below.
-function trade(frontier, trails, words, style, remarks) {
+// Plotly's layout around these trails, and `right`, the KL at which it ends. The limit and the crosses
+// are named above, where no curve and no target is.
+function trade(frontier, trails, words, style) {
   const colour = (name) => style.getPropertyValue(name);
   const axis = { ...ROOMY, gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
   const points = trails.flatMap(({ x, y }) => x.map((kl, i) => [kl, y[i]]));
@@ -52,18 +53,18 @@ function trade(frontier, trails, words, style, remarks) {
   const right = Math.max(NARROWEST, ...inside.map(([kl]) => 1.1 * kl));
   const top = Math.max(...frontier.curve.map(([, gain]) => gain));
   const bottom = Math.min(-0.08 * top, ...inside.map(([, gain]) => gain - 0.3));
-  const told = { xref: "paper", yref: "paper", showarrow: false };
+  const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
   return {
     ...plain(style),
     right,
-    margin: { l: 3.3 * fontSize(style), r: 14, t: 8, b: 3.1 * fontSize(style) },
+    margin: { l: 3.3 * fontSize(style), r: 14, t: 1.7 * fontSize(style), b: 3.1 * fontSize(style) },
     hovermode: "closest",
-    xaxis: { ...axis, title: { text: words.x, standoff: 6 }, range: [-0.02 * right, right] },
-    yaxis: { ...axis, range: [bottom, 1.14 * top] },
+    xaxis: { ...axis, title: axisTitle(style, words.x, 6), range: [-0.02 * right, right] },
+    yaxis: { ...axis, range: [bottom, 1.2 * top] },
     annotations: [
-      { ...told, x: 0.99, y: 0.97, xanchor: "right", yanchor: "top", text: words.limit },
-      { ...told, x: 0.99, y: 0.1, xanchor: "right", yanchor: "bottom", align: "right", text: remarks },
-      { ...told, xref: "x", yref: "y", x: 0, y: 0, xanchor: "left", yanchor: "top", text: words.reference },
+      { ...above, x: 1, xanchor: "right", xshift: 8, text: words.limit },
+      { ...above, x: 0, xanchor: "left", xshift: -fontSize(style), text: words.crosses },
+      { x: 0, y: 0, xanchor: "left", yanchor: "top", showarrow: false, text: words.reference },
     ],
   };
 }

@@ -68,6 +68,7 @@ _FRONTIER = """
     <span class="value policy" hidden><i></i><span class="name"></span><strong></strong></span>
   </div>
   <div class="plot" role="img"></div>
+  <p class="remarks"></p>
 </section>
 """
 _CHARTS = "<div class='charts'></div>"

@@ -246,3 +246,16 @@ def test_on_a_narrow_screen_nothing_leaves_its_card(rate):
             > one.closest('.card').getBoundingClientRect().right - 10)
         .map((one) => `${one.tagName} ${one.className}`)"""
     )
+
+
+def test_a_room_without_a_code_shows_its_counts_side_by_side(rate):
+    rate.click("#rate .room .open")
+    rate.wait_for_selector("#rate .hall:not([hidden])")
+    assert not rate.is_visible("#rate .invitation img"), "no phone reaches this page"
+    hall = rate.locator("#rate .hall").bounding_box()
+    boxes = [one.bounding_box() for one in rate.locator("#rate .counts p").all()]
+    assert len(boxes) == 3
+    for left, right in zip(boxes, boxes[1:], strict=False):
+        assert left["x"] + left["width"] <= right["x"]
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= hall["x"] + hall["width"]
+    assert min(box["width"] for box in boxes) > 100

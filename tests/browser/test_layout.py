@@ -1,0 +1,93 @@
+"""Nothing on the stage lies over anything else, and no axis tells of what cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from playground import text
+from tests.browser.test_page import LONG, MOVE, points
+
+WORDS = text.load("en")
+SCREENS = {"laptop": (1440, 900), "phone": (390, 844)}
+# What is seen at each point of a grid over the buttons.
+OVER = """() => {
+  const { left, top, width, height } = document.querySelector("#buttons").getBoundingClientRect();
+  const at = (i, j) => document.elementFromPoint(left + width * i / 20, top + height * j / 20);
+  return Array.from({ length: 19 * 19 }, (_, n) => at(1 + n % 19, 1 + Math.floor(n / 19)))
+    .filter((one) => !one.closest("#buttons")).map((one) => one.textContent);
+}"""
+# The texts in a picture, each with its box.
+LABELS = """() => [...document.querySelectorAll(
+    "#frontier .annotation-text, #frontier .textpoint text, #frontier .remarks")]
+  .map((one) => [one.textContent, one.getBoundingClientRect()])
+  .map(([text, { left, right, top, bottom }]) => ({ text, left, right, top, bottom }))
+  .filter(({ text }) => text)"""
+
+
+def visit_on(visit, address, screen):
+    width, height = SCREENS[screen]
+    page = visit(address, viewport={"width": width, "height": height})
+    page.wait_for_function("window.playground.target")
+    return page
+
+
+def cover(one, other):
+    return (
+        min(one["right"], other["right"]) - max(one["left"], other["left"]) > 1
+        and min(one["bottom"], other["bottom"]) - max(one["top"], other["top"]) > 1
+    )
+
+
+def test_the_buttons_stay_above_the_controls_that_pass_under_them(visit, address):
+    page = visit_on(visit, f"{address}?method=dpo", "laptop")
+    page.wait_for_selector("#field-coverage")
+    under = page.locator("#field-coverage").bounding_box()["y"]
+    page.set_viewport_size({"width": 1440, "height": int(under) + 20})
+    assert page.evaluate(OVER) == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_values_of_a_chart_stand_in_its_card(visit, address, screen):
+    page = visit_on(visit, f"{address}?method=dpo&steps={LONG}", screen)
+    page.click("#run")
+    margins = page.locator(
+        "#own .value", has_text=WORDS["charts"]["metrics"]["rewards/margins"]["name"]
+    )
+    margins.wait_for()
+    chart = page.locator("#own .chart", has=margins)
+    card = chart.bounding_box()
+    for box in (value.bounding_box() for value in chart.locator(".value").all()):
+        assert card["x"] <= box["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_words_in_the_frontier_stand_apart(visit, address, screen):
+    page = visit_on(visit, address, screen)
+    picture = page.locator("#frontier .chart").bounding_box()
+    unsure = False
+    for beta in (5, 1, 0.5, 0.3, 0.2, 0.15, 0.1, 0.05):
+        page.evaluate(MOVE, beta)
+        page.wait_for_function(f"window.playground.target?.beta === {beta}")
+        page.wait_for_selector(f"#frontier .textpoint:has-text('β {beta}')")
+        labels = page.evaluate(LABELS)
+        told = [one["text"] for one in labels]
+        assert WORDS["frontier"]["limit"] in told and WORDS["frontier"]["crosses"] in told
+        unsure = unsure or WORDS["frontier"]["unsure"] in told
+        assert not [
+            (one["text"], other["text"])
+            for i, one in enumerate(labels)
+            for other in labels[:i]
+            if cover(one, other)
+        ]
+        for one in labels:
+            assert picture["x"] <= one["left"] and one["right"] <= picture["x"] + picture["width"]
+    assert unsure, "the note was there, too"
+
+
+def test_no_axis_goes_below_zero_where_nothing_can(visit, address):
+    page = visit_on(visit, f"{address}?method=dpo&steps={LONG}&eval_every={LONG // 2}", "laptop")
+    page.click("#run")
+    points(page, 1)
+    lowest = "document.querySelectorAll('#charts .plot')[1]._fullLayout.yaxis.range[0]"
+    page.wait_for_function("window.playground.run.series['eval/kl'].y.join() === '0'")
+    assert page.evaluate(lowest) == 0
