@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from align_core.configs import GROUPS, defaults
 from playground import text
 
@@ -63,14 +65,22 @@ def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
     assert link == expected | {name: str(usual[name]) for name in unchanged}
 
 
-def test_a_projector_gets_large_type_and_few_controls(visit, address):
-    page = visit(
-        f"{address}?present&hide=seed,task,nonsense", viewport={"width": 1920, "height": 1080}
-    )
+# How far the furthest card goes.
+REACH = """Math.max(...[...document.querySelectorAll('#train .chart, #samples')]
+  .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right))"""
+
+
+@pytest.mark.parametrize(("width", "height", "least"), [(1920, 1080, 24), (1280, 720, 16)])
+def test_a_projector_gets_large_type_and_few_controls(visit, address, width, height, least):
+    screen = {"width": width, "height": height}
+    page = visit(f"{address}?present&hide=seed,task,nonsense", viewport=screen)
     shown = [control for control in CONTROLS.split(", ") if page.is_visible(control)]
     assert shown == ["#field-method", "#field-beta", "#field-pace", "#run"]
     page.wait_for_selector("#frontier .xtick text")
     sizes = page.evaluate(SIZES)
     assert len(sizes) > 30
-    assert [one for one in sizes if one[0] < 24] == []
+    assert [one for one in sizes if one[0] < least] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(REACH) <= page.evaluate(
+        "document.querySelector('#stage').getBoundingClientRect().right"
+    )
