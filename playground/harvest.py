@@ -19,7 +19,7 @@ from align_core.configs import ConfigError
 from align_core.runs import replay, turned
 from align_core.telling import Told
 from align_core.votes import Session
-from playground import verdicts
+from playground import targets, verdicts
 from playground.line import Line
 from playground.pairs import Pairs
 from playground.trained_on import file_name, numbers, told
@@ -159,13 +159,13 @@ class Harvest:
         samples = [event["samples"] for event in events if event["kind"] == "samples"]
         evaluations = [event["metrics"] for event in events if event["kind"] == "metrics"]
         measured = [one for one in evaluations if "eval/gold_reward" in one]
-        beta = turned(config, events)["beta"]
+        last, beta = measured[-1] if measured else {}, turned(config, events)["beta"]
         return {
             "texts": [
                 {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
                 for one in (samples[-1] if samples else [])[:SHOWN]
             ],
-            "verdict": verdicts.of_policy(measured[-1] if measured else {}, beta, agreement, votes),
+            "verdict": verdicts.of_policy(last, beta, agreement, votes, targets.whole(config)),
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:

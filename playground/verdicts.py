@@ -16,7 +16,11 @@ PROMPTS, TEXTS = 64, 4  # probe prompts, and the texts to each, of an evaluation
 
 
 def of_policy(
-    measured: Mapping[str, float | None], beta: float, agreement: float | None, votes: int
+    measured: Mapping[str, float | None],
+    beta: float,
+    agreement: float | None,
+    votes: int,
+    whole: float | None = None,
 ) -> dict[str, Any] | None:
     """The verdict {"key", "values"} on a policy; None where it was not measured.
 
@@ -24,15 +28,18 @@ def of_policy(
         measured: its last evaluation, metric -> value.
         beta: that held last.
         agreement: how often the raters prefer the text of higher gold reward, in so many `votes`.
+        whole: the gain that its "eval/gain" is a share of (`targets.whole`), where that is known.
     """
     gold, reference, kl = (
         measured.get(name) for name in ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")
     )
     if None in (gold, reference, kl):
         return None
-    values = {"gain": gold - reference, "kl": kl, "beta": beta, "agreement": agreement}
+    share = measured.get("eval/gain")
+    gain = gold - reference if None in (whole, share) else share * whole
+    values = {"gain": gain, "kl": kl, "beta": beta, "agreement": agreement}
     values |= {"prompts": PROMPTS, "texts": TEXTS}
-    return {"key": _of_policy(values["gain"], kl, beta, agreement, votes), "values": values}
+    return {"key": _of_policy(gain, kl, beta, agreement, votes), "values": values}
 
 
 def _of_policy(gain: float, kl: float, beta: float, agreement: float | None, votes: int) -> str:

@@ -13,7 +13,7 @@ from align_core import exchange, feedback, raters
 from align_core.client import Client
 from align_core.configs import ConfigError, resolve
 from align_core.votes import TRAINED_ON
-from playground import text
+from playground import targets, text
 from playground.comparing import Comparing
 from playground.harvest import HELD_OUT, Harvest
 from playground.line import Line, OneEach
@@ -156,7 +156,7 @@ def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
         assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
         assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
     ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
-    gain = ends["eval/gold_reward"] - ends["eval/gold_reward_reference"]
+    gain = ends["eval/gain"] * targets.whole(client.config(run))
     assert one["verdict"]["key"] == "rose" and not one["mixed"]
     assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
 
