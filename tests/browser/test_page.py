@@ -112,9 +112,9 @@ def test_a_target_that_few_samples_tell_of_is_in_the_picture_and_hollow(visit, a
     far = page.evaluate(TARGET)
     assert (far["symbol"], far["inside"]) == ("diamond-open", True)
     assert far["right"] > narrow["right"]
-    plot = page.locator("#frontier .plot")
-    assert WORDS["frontier"]["unsure"] in plot.text_content()
-    assert WORDS["frontier"]["unsure"] in plot.get_attribute("aria-label")
+    assert page.inner_text("#frontier .remarks") == WORDS["frontier"]["unsure"]
+    spoken = page.get_attribute("#frontier .plot", "aria-label")
+    assert WORDS["frontier"]["unsure"] in spoken
     move_beta(page, 0.7)
     assert page.evaluate(TARGET) == narrow
 
