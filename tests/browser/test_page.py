@@ -7,11 +7,10 @@ import signal
 import threading
 import time
 
-import pytest
 from playwright.sync_api import expect
 
 from align_core.configs import resolve
-from playground import targets, text
+from playground import text
 from playground.steering import Steering
 from tests.playground.scripted import HOSTILE, PROMPTS
 
@@ -58,7 +57,6 @@ def test_a_first_visit_explains_itself_and_offers_a_run(visit, address):
     assert not page.is_visible("#stop")
 
 
-OPTIMUM = "[...document.querySelectorAll('#samples .optimum .completion')].map(e => e.textContent)"
 MOVE = """beta => {
   const slider = document.querySelector('#field-beta [type=range]');
   slider.value = Math.log(beta / 0.05) / Math.log(20 / 0.05);
@@ -70,104 +68,6 @@ def move_beta(page, beta):
     """Drags the slider; returns once the target has followed."""
     page.evaluate(MOVE, beta)
     page.wait_for_function(f"window.playground.target?.beta === {beta}")
-
-
-def test_the_optimum_answers_before_any_training(visit, address, client):
-    page = visit(address)
-    page.wait_for_function("window.playground.target?.beta === 0.7")
-    page.wait_for_function(f"{OPTIMUM}.length > 0")
-    stands, texts = page.inner_text("#frontier .target strong"), page.evaluate(OPTIMUM)
-    move_beta(page, 0.1)
-    assert page.inner_text("#frontier .target strong") != stands
-    assert page.evaluate(OPTIMUM) != texts
-    assert "β = 0.1" in page.inner_text("#samples .heads")
-    assert page.input_value("#field-beta [type=number]") == "0.1"
-    assert client.runs() == []
-
-
-def here(beta, text):
-    """r/β − log Z of an optimum's text, with its numbers, as the page says it."""
-    reward, ratio = text["gold_reward"], text["log_ratio"]
-    bar = reward - beta * ratio
-    told = {"beta": beta, "reward": f"{reward:.2f}", "bar": f"{bar:.2f}"}
-    told |= {"log_z": f"{bar / beta:.2f}", "log_ratio": f"{ratio:+.2f}"}
-    return WORDS["samples"]["log_ratio_here"].format(**told).replace("-", "−")
-
-
-TARGET = """() => {
-  const { data, layout } = document.querySelector('#frontier .plot');
-  const { x, y, marker } = data.findLast(({ text }) => text?.[0]?.startsWith?.('β'));
-  const [left, right] = layout.xaxis.range, [bottom, top] = layout.yaxis.range;
-  return { symbol: marker.symbol, right,
-           inside: left < x[0] && x[0] < right && bottom < y[0] && y[0] < top };
-}"""
-
-
-def test_a_target_that_few_samples_tell_of_is_in_the_picture_and_hollow(visit, address):
-    page = visit(address)
-    page.wait_for_function("window.playground.target?.beta === 0.7")
-    narrow = page.evaluate(TARGET)
-    assert (narrow["symbol"], narrow["inside"]) == ("diamond", True)
-    move_beta(page, 0.05)
-    far = page.evaluate(TARGET)
-    assert (far["symbol"], far["inside"]) == ("diamond-open", True)
-    assert far["right"] > narrow["right"]
-    assert page.inner_text("#frontier .remarks") == WORDS["frontier"]["unsure"]
-    spoken = page.get_attribute("#frontier .plot", "aria-label")
-    assert WORDS["frontier"]["unsure"] in spoken
-    move_beta(page, 0.7)
-    assert page.evaluate(TARGET) == narrow
-
-
-def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
-    page = visit(address)
-    page.wait_for_function(f"{OPTIMUM}.length > 0")
-    move_beta(page, 1)
-    told = page.locator("#samples .optimum .log_ratio:visible")
-    texts = {text["prompt"]: text for text in targets.of_task("reviews").at(1.0)["texts"]}
-    known = {prompt: text["log_ratio"] for prompt, text in texts.items()}
-    prompts = page.locator("#samples .row:visible .optimum .prompt").all_text_contents()
-    shown = [float(one.replace("−", "-")) for one in told.locator("strong").all_text_contents()]
-    assert shown == [pytest.approx(known[prompt], abs=0.0501) for prompt in prompts]
-    tip = told.first.get_attribute("data-tip")
-    assert tip.startswith(WORDS["samples"]["log_ratio_help"])
-    ratio = known[prompts[0]]
-    assert tip.endswith(here(1, texts[prompts[0]]))
-    assert f"{ratio:+.2f}".replace("-", "−") in tip
-    assert page.locator("#samples .optimum .token").count() == 0
-    page.check("#field-beta [type=checkbox]")
-    page.wait_for_function("window.playground.target?.beta === 0")
-    assert told.count() == 0
-
-
-def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(visit, address):
-    page = visit(address)
-    page.wait_for_function(f"{OPTIMUM}.length > 0")
-    page.click("#samples .more")
-    move_beta(page, 4)
-    texts = {text["prompt"]: text for text in targets.of_task("reviews").at(4.0)["texts"]}
-    sides = page.locator("#samples .row:visible .side.optimum")
-    lost = 0
-    for side in sides.all():
-        text = texts[side.locator(".prompt").text_content()]
-        below = text["gold_reward"] > 0 > text["log_ratio"]
-        lost += below
-        assert side.locator(".below").count() == below
-        if below:
-            bar = text["gold_reward"] - 4 * text["log_ratio"]
-            told = WORDS["samples"]["below_bar"].format(bar=f"{bar:.2f}")
-            assert side.locator(".below").text_content() == told
-    assert 0 < lost < sides.count()
-
-
-def test_no_leash_has_no_target(visit, address):
-    page = visit(address)
-    page.wait_for_selector("#frontier .target strong")
-    page.check("#field-beta [type=checkbox]")
-    page.wait_for_selector("#frontier .target", state="hidden")
-    page.uncheck("#field-beta [type=checkbox]")
-    page.wait_for_selector("#frontier .target")
-    assert page.input_value("#field-beta [type=number]") == "0.7"
 
 
 def test_beta_is_turned_while_it_runs_and_the_curves_say_so(visit, address, client):
