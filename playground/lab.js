@@ -29,9 +29,11 @@ function show(box, { judged, said, panels, ...made }) {
     line.append(" ");
     make("span", "why", line, why);
   }
-  const list = make("ul", "said", box);
-  for (const sentence of said) make("li", "", list, sentence);
   pictures(box, panels);
+  const fold = make("details", "", box);
+  make("summary", "", fold, words.in_numbers);
+  const list = make("ul", "said", fold);
+  for (const sentence of said) make("li", "", list, sentence);
   make("p", "made", box, page.fill(words.made, made));
 }
 

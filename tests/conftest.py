@@ -14,7 +14,7 @@ catalogue.stay_local()
 
 @pytest.fixture
 def fake_assets(tmp_path, monkeypatch):
-    """Embedded models by name only, no weights; what the optimum and the lessons need is real."""
+    """Embedded models by name only, no weights; what the page has on record is real."""
     models = tmp_path / "assets" / "models"
     for name in (
         "pretrained",
@@ -28,7 +28,7 @@ def fake_assets(tmp_path, monkeypatch):
         )
         if (tokenizer := catalogue.ASSETS / "models" / name / "tokenizer.json").is_file():
             (models / name / "tokenizer.json").symlink_to(tokenizer)
-    for data in ("reference", "lessons"):
+    for data in ("reference", "lessons", "lab"):
         (tmp_path / "assets" / data).symlink_to(catalogue.ASSETS / data)
     monkeypatch.setattr(catalogue, "ASSETS", tmp_path / "assets")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))

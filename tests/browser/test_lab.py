@@ -83,6 +83,14 @@ def test_every_card_says_what_was_measured_or_that_nothing_was(lab):
             assert line.startswith(tuple(WORDS["verdicts"].values()))
 
 
+def test_the_numbers_behind_a_figure_are_a_press_away(lab):
+    card = lab.locator("[data-experiment=frontier]")
+    said = card.locator(".said")
+    assert not said.is_visible()
+    card.get_by_text(WORDS["in_numbers"]).click()
+    said.wait_for()
+
+
 def test_a_link_fills_in_the_settings_of_train(lab):
     lab.locator("[data-experiment=overoptimisation] .links a").first.click()
     lab.wait_for_selector("#charts .js-plotly-plot")

@@ -38,9 +38,9 @@ def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
     run = stopped(tmp_path / "run", configured(method, eval_every=100), at=2)
     told = [(e["kind"], e.get("status"), e["step"]) for e in run.events]
     end = ("status", "stopped", 2)
-    samples = [] if method == "reward" else [("samples", None, 2)]
+    kinds = ["metrics"] + ["samples"] * (method != "reward") + ["token"] * (method == "ppo")
     after = told[told.index(end) :]
-    assert after == [end, ("metrics", None, 2), *samples, end]
+    assert after == [end, *((kind, None, 2) for kind in kinds), end]
     name = "eval/margin" if method == "reward" else "eval/kl"
     assert run.metric(name)[2] == plain(method).metric(name)[2], "that of the model at step 2"
 
