@@ -12,12 +12,13 @@ VIEWS = text.load()["views"]
 PROJECTOR = {"viewport": {"width": 1920, "height": 1080}}
 LEAST = 20  # pixels on the screen
 # [pixels, text] of every text of the view that is to be seen: of letters in a drawing as large as
-# they are drawn, and of a formula its own size, its indices being smaller.
-SIZES = """view => [...document.querySelectorAll(`#${view} *`)]
+# they are drawn, turned or not, and of a formula its own size, its indices being smaller.
+SIZES = """(view, scale = ({ a, b }) => Math.hypot(a, b)) =>
+[...document.querySelectorAll(`#${view} *`)]
   .filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 1)
   .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
   .map((one) => [parseFloat(getComputedStyle(one.closest("math") ?? one).fontSize)
-    * (one.closest("svg") ? one.getScreenCTM().a : 1), one.textContent])"""
+    * (one.closest("svg") ? scale(one.getScreenCTM()) : 1), one.textContent])"""
 FILLED = {
     "compare": "#compare .curves .js-plotly-plot .xtick text >> nth=0",
     "try": "#try .answers .one p >> nth=0",
