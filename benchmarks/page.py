@@ -33,7 +33,6 @@ REPEATS = 3
 BETAS = tuple(0.1 * 1.2**i for i in range(20))
 UPDATES = 1000  # at least, from the second run to the last
 UPDATED_STEPS = 400  # of each run: 20 s, some fifty updates
-IDLE = 10  # seconds
 WATCHERS, WATCHED_SECONDS = 50, 30
 USABLE = "#run"
 
@@ -158,9 +157,7 @@ def updates() -> dict[str, Any]:
         page.evaluate(NOTE_UPDATES)
         session = page.context.new_cdp_session(page)
         session.send("HeapProfiler.enable")
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        idle = _busy(session, IDLE)  # Gradio 6.31 leaves a timer of 60 ticks a second behind
-        before, began = _metrics(session)["TaskDuration"], time.monotonic()
+        session.send("Performance.enable")
         for seed in itertools.count():
             client.start(method="ppo", task="reviews", steps=UPDATED_STEPS, eval_every=8, seed=seed)
             page.wait_for_function(
@@ -172,7 +169,6 @@ def updates() -> dict[str, Any]:
             counts.append(page.evaluate("window.updates.length"))
             if counts[-1] - counts[:2][-1] >= UPDATES:
                 break
-        busy = now["TaskDuration"] - before - idle * (time.monotonic() - began)
         script = page.evaluate("window.updates")
         client.close()
         page.goto("about:blank")
@@ -180,7 +176,6 @@ def updates() -> dict[str, Any]:
     return {
         "updates": len(script),
         "script_ms": sorted(script),
-        "task_ms": 1000 * busy / len(script),
         "nodes": [one["Nodes"] for one in held],
         "heap_mb": [one["JSHeapUsedSize"] / 1e6 for one in held],
     }
@@ -274,13 +269,6 @@ def _metrics(session: Any) -> dict[str, float]:
     return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
 
 
-def _busy(session: Any, seconds: float) -> float:
-    """The share of its time that the main thread works while nothing happens."""
-    before = _metrics(session)["TaskDuration"]
-    time.sleep(seconds)
-    return (_metrics(session)["TaskDuration"] - before) / seconds
-
-
 def _steps(log: Path) -> int:
     lines = log.read_text().splitlines() if log.exists() else []
     return max((json.loads(line)["step"] for line in lines), default=0)
@@ -312,7 +300,6 @@ def render(results: dict) -> str:
         ("Stop to a run that has stopped", middle(pressed["stopped"]), 1, "s"),
         ("target and texts after β has moved, on the server", max(moved["server"]), 50, "ms"),
         ("and painted on the screen, the slowest of 20", max(moved["screen"]), 200, "ms"),
-        ("main thread for an update, mean, painting included", updated["task_ms"], 50, "ms"),
         ("the page's scripts for an update, 95th percentile", _high(script), 50, "ms"),
         ("heap gained from the second to the last run", growth, 1, "MB"),
         ("nodes gained", updated["nodes"][-1] - updated["nodes"][1], 50, ""),
