@@ -6,6 +6,7 @@ import os
 import pytest
 
 from align_core import catalogue
+from align_core.client import Client
 from align_core.votes import Sessions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
@@ -34,6 +35,15 @@ def fake_assets(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return tmp_path / "assets"
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    """Runs of the scripted worker."""
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    client.warm()
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from align_core.client import Client
 from playground import app
 
 ROOT = Path(__file__).parents[2]
@@ -87,15 +86,6 @@ def visit(chromium):
     leave()
     assert not outside, "requests left the machine"
     assert not broken, "scripts of the page failed"
-
-
-@pytest.fixture
-def client(tmp_path, fake_assets):
-    """Runs of the scripted worker."""
-    client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    client.warm()
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ LONG = SHORT | {"steps": 5000}
 
 
 @pytest.fixture
-def client(tmp_path, fake_assets):
-    client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    client.warm()
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def visitors(client):
     return Visitors(client, KEY)
 

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from align_core.client import Client
 from align_core.trials import Trials
 from playground import smaller as module
 from playground import text, waiting
@@ -23,14 +22,6 @@ KEY = "correct horse battery"
 NAME, OTHER = "overoptimisation", "shift"
 SHORT = {"method": "reward", "task": "reviews", "steps": 4}
 LONG = SHORT | {"steps": 5000}
-
-
-@pytest.fixture
-def client(tmp_path, fake_assets):
-    client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    client.warm()
-    yield client
-    client.close()
 
 
 @pytest.fixture
