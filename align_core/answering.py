@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from align_core import catalogue, reports, worker
-from align_core.configs import ConfigError
+from align_core import reports, worker
+from align_core.config import model_index
+from align_core.config.run_config import ConfigError
 from align_core.training import quieten_libraries
 
 NICE = 5  # a live run goes first
@@ -20,7 +21,7 @@ NICE = 5  # a live run goes first
 
 def main(connection: Connection, idle: float) -> None:
     """Answer until the other end goes away, or no question has come for `idle` seconds."""
-    catalogue.stay_local()
+    model_index.stay_local()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):

@@ -12,11 +12,19 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from align_core import catalogue
 from align_core.children import Child
 from align_core.client import Client
-from align_core.configs import ConfigError, Int, Seed, TaskName, Temperature, complaint, validated
-from align_core.telling import Told
+from align_core.config import model_index
+from align_core.config.messages import Told
+from align_core.config.run_config import (
+    ConfigError,
+    Int,
+    Seed,
+    TaskName,
+    Temperature,
+    complaint,
+    validated,
+)
 
 ANSWER_WITHIN = 30.0  # seconds; a helper that has not answered by then is ended
 IDLE = 300.0  # seconds without a question, after which the helper leaves
@@ -173,14 +181,14 @@ class Helper:
     def _locate(self, option: str, name: str, writes: bool | None = None) -> str:
         """MODEL for an embedded name or the name of a run; a path from a visitor is neither."""
         model = name
-        if name not in catalogue.embedded():
+        if name not in model_index.embedded():
             self._client.config(name)
             model = str(self._client.root / name)
         try:
-            location = catalogue.locate(model)
+            location = model_index.locate(model)
         except ValueError:
             raise ConfigError(complaint(option, name, _NO_MODEL, "model")) from None
-        scores = catalogue.is_reward_model(location)
+        scores = model_index.is_reward_model(location)
         if writes and scores:
             takes = "a model that writes; this one scores"
             raise ConfigError(complaint(option, name, takes, "model_that_writes"))

@@ -35,8 +35,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from align_core import catalogue, lessons, training
-from align_core.configs import resolve
+from align_core import lessons, training
+from align_core.config import model_index
+from align_core.config.run_config import resolve
 from align_core.control import Control
 from align_core.data import stored_pairs
 from align_core.encoding import encode_demonstrations, encode_pairs, encode_prompts
@@ -101,7 +102,7 @@ Report = Callable[[str], None]
 def build(report: Report = print) -> None:
     """Write every asset, in place of those there were; minutes on two cores."""
     training.quieten_libraries()
-    folder = catalogue.ASSETS
+    folder = model_index.ASSETS
     clock = time.monotonic()
     tasks = [load_task(name) for name in TASKS]
     facts: dict[str, dict] = {}

@@ -10,9 +10,9 @@ from typing import Any
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from align_core import processes
+from align_core.config.messages import Told
 from align_core.control import Control
 from align_core.sampling import Interrupted
-from align_core.telling import Told
 
 # Names that Trainer adds to every log and that say nothing about a short run.
 _UNWANTED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}

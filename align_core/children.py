@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from align_core.telling import Told
+from align_core.config.messages import Told
 
 _PRELOADED = "align_core.preload"
 _HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()

@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import catalogue, preferences_cli, processes, terminal, worker
-from align_core.configs import (
+from align_core import preferences_cli, processes, terminal, worker
+from align_core.config import model_index
+from align_core.config.run_config import (
     COVERS,
     ONLY_FOR,
     TASK_NAMES,
@@ -66,7 +67,7 @@ class _Score(BaseModel):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    catalogue.stay_local()
+    model_index.stay_local()
     try:
         given, unknown = _parser().parse_known_args(
             _negative_values_joined(sys.argv[1:] if argv is None else argv)
@@ -332,7 +333,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
-        sub.add_argument("model", metavar="MODEL", help=catalogue.TAKES)
+        sub.add_argument("model", metavar="MODEL", help=model_index.TAKES)
         sub.add_argument("--task")
         json_option(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
@@ -380,7 +381,7 @@ def _model_options(
     """The checked options of a command on MODEL; the task is the model's own unless named."""
     fields = {name: getattr(given, name) for name in kind.model_fields}
     fields = {name: value for name, value in fields.items() if value is not None}
-    if "task" not in fields and (task := catalogue.task_of(given.model)):
+    if "task" not in fields and (task := model_index.task_of(given.model)):
         fields["task"] = task
     wrong = model_errors("MODEL", given.model, reward_model)
     if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it

@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue, children, presets
-from align_core.configs import ConfigError, RunConfig, resolve, revise
+from align_core import children, presets
+from align_core.config import model_index
+from align_core.config.messages import Told, from_event, in_event
+from align_core.config.run_config import ConfigError, RunConfig, resolve, revise
 from align_core.estimates import Speed, speed, time_needed
 from align_core.runs import FINAL, RunDirectory
-from align_core.telling import Told, from_event, in_event
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
@@ -43,7 +44,7 @@ class Client:
     def __init__(
         self, root: str | Path, training: str = "align_core.training", at_once: int = 1
     ) -> None:
-        catalogue.stay_local()
+        model_index.stay_local()
         self.root = Path(root)
         self.at_once = at_once
         self._training = training

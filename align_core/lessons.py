@@ -20,9 +20,9 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core import catalogue
 from align_core.close_up import whitening
-from align_core.configs import resolve
+from align_core.config import model_index
+from align_core.config.run_config import resolve
 from align_core.data import stored_pairs
 from align_core.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
 from align_core.models import (
@@ -82,7 +82,7 @@ def record(name: str) -> dict[str, Any]:
 
 def save(name: str) -> None:
     """Record the lesson of a task among the assets."""
-    path = catalogue.lesson(name)
+    path = model_index.lesson(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
 
@@ -111,7 +111,7 @@ def _pair(
     task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """A labelled pair: its rewards, and its log-probabilities before and after a little DPO."""
-    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     sides = "chosen", "rejected"
     pair = next(
         pair
@@ -246,7 +246,7 @@ def _optimum(
     """Some texts to one prompt: how likely the reference says each, and what each is worth; and how
     often which reward is among its stored samples, whose mean of exp(r/β) is Z."""
     prompt, texts = SAID[task.name]
-    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "probe")).only([prompt])
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe")).only([prompt])
     ids = [encode(tokenizer, prompt, text)[1] for text in texts]
     columns = zip(
         texts,

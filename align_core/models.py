@@ -23,8 +23,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from align_core.catalogue import locate
-from align_core.configs import ConfigError
+from align_core.config.model_index import locate
+from align_core.config.run_config import ConfigError
 from align_core.encoding import Prompts
 from align_core.sampling import response_outputs, response_states
 from align_core.sharding import weights_of

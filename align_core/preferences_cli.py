@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from align_core import exchange, feedback, terminal, votes
-from align_core.configs import (
+from align_core.config.run_config import (
     Collected,
     ConfigError,
     Float,

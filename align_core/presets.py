@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue
-from align_core.configs import RunConfig, resolve
+from align_core.config import model_index
+from align_core.config.run_config import RunConfig, resolve
 from align_core.estimates import Speed, speed
 from align_core.runs import RunDirectory
 
@@ -63,4 +63,4 @@ def speeds() -> list[tuple[RunConfig, Speed]]:
 
 
 def _folder() -> Path:
-    return catalogue.ASSETS / "presets"
+    return model_index.ASSETS / "presets"

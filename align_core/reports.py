@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core import catalogue
-from align_core.configs import ConfigError, complaint
+from align_core.config import model_index
+from align_core.config.run_config import ConfigError, complaint
 from align_core.encoding import Prompts, encode, encode_prompts, pad_responses
 from align_core.evaluation import Evaluation, Evaluator, agreement, pieces
 from align_core.models import load_policy, load_reward_model, load_tokenizer
@@ -47,7 +47,7 @@ def evaluate(
     the_task = load_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
     sides = the_task.sides(coverage or _own_coverage(model), heldout)
-    if catalogue.is_reward_model(catalogue.locate(model)):
+    if model_index.is_reward_model(model_index.locate(model)):
         return _evaluate_reward_model(model, the_task, heldout, sides)
     reference = reference or reference_of(model, task)
     tokenizer = load_tokenizer(model)
@@ -151,7 +151,7 @@ def score(
         {"prompt": prompt, "completion": text, "gold_reward": gold, "proxy_reward": proxy}
         for text, gold, proxy in zip(completions, golds, proxies, strict=True)
     ]
-    if not catalogue.is_reward_model(catalogue.locate(model)):
+    if not model_index.is_reward_model(model_index.locate(model)):
         for row, tokens in zip(scored, asked.tokens(encoded.repeat(len(ids)), ids), strict=True):
             row["logp"] = sum(token["logp"] for token in tokens)
             row["ref_logp"] = sum(token["ref_logp"] for token in tokens)
@@ -165,7 +165,7 @@ def reference_of(model: str, task: str) -> str:
     A reward model is held against nothing; it gets the latter too.
     """
     path = Path(model)
-    if path.is_dir() and catalogue.is_run(path):
+    if path.is_dir() and model_index.is_run(path):
         config = RunDirectory.open(path).config
         if config.method != "reward":
             return config.model
@@ -224,7 +224,7 @@ def _evaluate_reward_model(
     model: str, task: Task, prompts: list[str], sides: dict[str, list[str]]
 ) -> dict[str, Any]:
     tokenizer = load_tokenizer(model)
-    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     proxy = ProxyReward(load_reward_model(model), tokenizer)
     report: dict[str, Any] = {"task": task.name, "prompts": len(prompts)}
     parts = {"": prompts} | {f"_{side}": part for side, part in sides.items() if part}
@@ -240,16 +240,16 @@ def _evaluate_reward_model(
 def _own_coverage(model: str) -> str:
     """The coverage of the preferences that a run's model was trained on."""
     path = Path(model)
-    is_run = path.is_dir() and catalogue.is_run(path)
+    is_run = path.is_dir() and model_index.is_run(path)
     return coverage_behind(RunDirectory.open(path).config) if is_run else "all"
 
 
 def _own_reward_model(model: str) -> str | None:
     """The model itself if it is one, else that of its run; None for all others."""
-    if catalogue.is_reward_model(catalogue.locate(model)):
+    if model_index.is_reward_model(model_index.locate(model)):
         return model
     path = Path(model)
-    if path.is_dir() and catalogue.is_run(path):
+    if path.is_dir() and model_index.is_run(path):
         return RunDirectory.open(path).config.reward_model
     return None
 
@@ -288,7 +288,7 @@ class _Asked:
 
 
 def _asked(model: str, task: str, reference: str | None) -> _Asked:
-    location = Path(catalogue.locate(model))
+    location = Path(model_index.locate(model))
     saved = location.stat().st_mtime_ns if location.is_dir() else None
     return _load(model, task, reference, str(location), saved)
 
@@ -297,7 +297,7 @@ def _asked(model: str, task: str, reference: str | None) -> _Asked:
 def _load(model: str, task: str, reference: str | None, location: str, saved: int | None) -> _Asked:
     """Loads what belongs together; the last few stay loaded until a model is `saved` anew."""
     tokenizer = load_tokenizer(model)
-    policy = f"sft-{task}" if catalogue.is_reward_model(location) else model
+    policy = f"sft-{task}" if model_index.is_reward_model(location) else model
     return _Asked(
         tokenizer,
         load_policy(policy),

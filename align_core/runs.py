@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from align_core.configs import ConfigError, RunConfig, complaint, validated
-from align_core.telling import in_event
+from align_core.config.messages import in_event
+from align_core.config.run_config import ConfigError, RunConfig, complaint, validated
 
 try:
     import fcntl

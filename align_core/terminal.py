@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from align_core import configs
+from align_core.config import run_config
 from align_core.runs import to_line
 
 
@@ -96,9 +96,9 @@ class Lines:
 def defaults_table() -> str:
     """The defaults of `train`, a column a method; where tasks differ, one after the other."""
     found = {
-        (method, task): configs.defaults(method, task)
-        for method in configs.METHODS
-        for task in configs.TASK_NAMES
+        (method, task): run_config.defaults(method, task)
+        for method in run_config.METHODS
+        for task in run_config.TASK_NAMES
     }
 
     def cell(option: str, method: str) -> str:
@@ -107,14 +107,16 @@ def defaults_table() -> str:
             if (value := found[method, task][option]) is None
             # "sft-reviews / sft-capitals" is told in fewer words.
             else f"{value}".replace(task, "TASK")
-            for task in configs.TASK_NAMES
+            for task in run_config.TASK_NAMES
         ]
         return " / ".join(dict.fromkeys(shown))
 
     options = next(iter(found.values()))
-    rows = [["", *configs.METHODS]]
-    rows += [[configs.flag(o), *(cell(o, method) for method in configs.METHODS)] for o in options]
-    tasks = " / ".join(configs.TASK_NAMES)
+    rows = [["", *run_config.METHODS]]
+    rows += [
+        [run_config.flag(o), *(cell(o, method) for method in run_config.METHODS)] for o in options
+    ]
+    tasks = " / ".join(run_config.TASK_NAMES)
     return f"defaults on {tasks} (–: the method has no such option):\n" + _table(rows)
 
 

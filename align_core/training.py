@@ -22,9 +22,10 @@ from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
 from align_core import processes
 from align_core.callbacks import RunCallback, Write
-from align_core.catalogue import is_run, reference_samples
 from align_core.close_up import close_up
-from align_core.configs import ConfigError, RunConfig, complaint
+from align_core.config.messages import Told, in_event
+from align_core.config.model_index import is_run, reference_samples
+from align_core.config.run_config import ConfigError, RunConfig, complaint
 from align_core.control import Control
 from align_core.data import read_preferences, stored_pairs
 from align_core.encoding import encode_demonstrations, encode_pairs
@@ -44,7 +45,6 @@ from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs import RunDirectory, turned
 from align_core.sharding import whole
 from align_core.tasks import Task, load_task
-from align_core.telling import Told, in_event
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core import children
-from align_core.telling import Told, from_event, in_event
+from align_core.config.messages import Told, from_event, in_event
 
 _FILE, _RESULT = "trial.json", "result.json"
 

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue, selection
-from align_core.configs import ConfigError, complaint
+from align_core import selection
+from align_core.config import model_index
+from align_core.config.run_config import ConfigError, complaint
 from align_core.group_commit import Closed, Writer, connect
 
 CHOICES = ("left", "right", "tie", "bad")  # bad: both are
@@ -62,7 +63,7 @@ _PAIR = ("model", "prompt", "first", "second", "first_ended", "second_ended") + 
 
 def folder() -> Path:
     """Where sessions are kept: $PLAYGROUND_SESSIONS, else `sessions` beside `runs`."""
-    return Path(os.environ.get("PLAYGROUND_SESSIONS", catalogue.ASSETS.parent / "sessions"))
+    return Path(os.environ.get("PLAYGROUND_SESSIONS", model_index.ASSETS.parent / "sessions"))
 
 
 class Refused(ValueError):

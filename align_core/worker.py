@@ -14,11 +14,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue
-from align_core.configs import ConfigError
+from align_core.config import model_index
+from align_core.config.messages import Told, in_event
+from align_core.config.run_config import ConfigError
 from align_core.control import Control
 from align_core.runs import RunDirectory
-from align_core.telling import Told, in_event
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
 
@@ -29,7 +29,7 @@ def main(connection: Connection, path: str, training: str) -> None:
     When the other end goes away (the page died), the run stops and keeps its model. A failure is
     also sent back, for the page to tell when even the log cannot be written.
     """
-    catalogue.stay_local()
+    model_index.stay_local()
     control = Control()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -86,7 +86,7 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
 
 def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path) -> str:
     from align_core import exchange, training
-    from align_core.configs import resolve
+    from align_core.config.run_config import resolve
     from align_core.control import Control
     from align_core.runs import RunDirectory
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from align_core import presets
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.promises import Finding, findings, series_of
 from benchmarks.common import DOCS, child, spread, table, write_section
 

@@ -72,7 +72,7 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
     often it ranks two texts of the reference as the gold reward does."""
     from align_core import exchange, raters, reports, training
-    from align_core.configs import resolve
+    from align_core.config.run_config import resolve
     from align_core.control import Control
     from align_core.runs import RunDirectory
 

@@ -78,10 +78,11 @@ def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
     from datasets import Dataset
     from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 
-    from align_core import PPOConfig, PPOTrainer, catalogue
+    from align_core import PPOConfig, PPOTrainer
+    from align_core.config import model_index
     from align_core.models import load_tokenizer
 
-    catalogue.stay_local()
+    model_index.stay_local()
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     tokenizer = load_tokenizer("pretrained")

@@ -98,13 +98,14 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import TrainerCallback
 
-    from align_core import catalogue, training
+    from align_core import training
+    from align_core.config import model_index
     from align_core.evaluation import Evaluator
     from align_core.models import load_policy, load_tokenizer
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
 
-    catalogue.stay_local()
+    model_index.stay_local()
     training.quieten_libraries()
     torch.set_num_threads(THREADS)
     task, tokenizer = load_task("reviews"), load_tokenizer("sft-reviews")
@@ -198,11 +199,11 @@ def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) 
 def _of_trl(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-    from align_core import catalogue
+    from align_core.config import model_index
 
     config, trainer = {"RLOO": (RLOOConfig, RLOOTrainer), "GRPO": (GRPOConfig, GRPOTrainer)}[side]
     return trainer(
-        model=str(catalogue.locate("sft-reviews")),
+        model=str(model_index.locate("sft-reviews")),
         reward_funcs=gold,
         args=config(
             **common,

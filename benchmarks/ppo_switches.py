@@ -18,14 +18,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from align_core import configs, training
+from align_core import training
+from align_core.config import run_config
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("ppo_switches.json")
 PAGE = DOCS / "ppo.md"
 
 SEEDS = (0, 1, 2)
-BUILT_IN = configs.resolve("ppo", "reviews", reward_model="gold")
+BUILT_IN = run_config.resolve("ppo", "reviews", reward_model="gold")
 EPISODES = BUILT_IN.steps * BUILT_IN.batch_size
 DEFAULT: dict[str, Any] = {
     **training.PPO_SETTINGS,
@@ -107,7 +108,8 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     import torch
     from datasets import Dataset
 
-    from align_core import catalogue, reports
+    from align_core import reports
+    from align_core.config import model_index
     from align_core.models import (
         load_policy,
         load_reward_model,
@@ -120,7 +122,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     from align_core.tasks import load_task
     from align_core.trainers import ppo
 
-    catalogue.stay_local()
+    model_index.stay_local()
     settings = {**DEFAULT, **changes}
     value = settings.pop("value")
     rollouts = EPISODES // settings["per_device_train_batch_size"]

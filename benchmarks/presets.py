@@ -18,7 +18,7 @@ import time
 
 from align_core import presets
 from align_core.client import Client
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.presets import Preset
 from align_core.promises import Finding, findings, series_of
 from align_core.runs import FINAL, RunDirectory

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from align_core.telling import from_event, in_event
+from align_core.config.messages import from_event, in_event
 
 # The plotly.js that comes with the Python package; importing the package would take half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"

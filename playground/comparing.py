@@ -9,7 +9,7 @@ from typing import Any
 
 from align_core.asking import Helper
 from align_core.client import Client
-from align_core.configs import RunConfig
+from align_core.config.run_config import RunConfig
 from align_core.runs import RunDirectory, replay
 from playground import charts, targets
 from playground.histories import History, history

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.configs import RunConfig, flag
+from align_core.config.run_config import RunConfig, flag
 
 
 def in_words(line: str, words: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.client import Client
-from align_core.configs import RunConfig
+from align_core.config.run_config import RunConfig
 from align_core.runs import RunDirectory, replay
 
 History = list[list[Any]]  # of one setting: [step, value], the first at step 0

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from align_core.client import Busy, Client
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.estimates import time_left
 from align_core.runs import FINAL
 from align_core.trials import Trials

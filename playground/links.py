@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.configs import METHODS, ONLY_FOR, TASK_NAMES, ConfigError, resolve
+from align_core.config.run_config import METHODS, ONLY_FOR, TASK_NAMES, ConfigError, resolve
 from playground.steering import FIRST_METHOD, FIRST_TASK, MODELS, SETTINGS
 
 # What an address may name -> the methods that have it. links.js writes it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.telling import Told, from_event
+from align_core.config.messages import Told, from_event
 from playground import complaints
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from align_core.client import Client
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.runs import RunDirectory
 from playground.histories import History, of_run
 

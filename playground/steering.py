@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from align_core import catalogue
 from align_core.client import Client
-from align_core.configs import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
+from align_core.config import model_index
+from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs import turned
 from playground import charts, complaints, messages, trained_on, waiting
 from playground.line import Line, OneEach
@@ -292,7 +292,7 @@ class Steering:
     def _rewards(self, task: str) -> list[tuple[str, str]]:
         """What PPO can optimise on a task: label and name."""
         labels = self._words["controls"]
-        known = {"gold", *catalogue.embedded()}
+        known = {"gold", *model_index.embedded()}
         names = [name for name, model in REWARDS.items() if model.format(task=task) in known]
         return [(labels[f"reward_{name}"], name) for name in ("proxy", *names)]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from align_core import catalogue
-from align_core.configs import TASK_NAMES
+from align_core.config import model_index
+from align_core.config.run_config import TASK_NAMES
 from align_core.optimum import (
     MAX_KL,
     MIN_EFFECTIVE_SAMPLES,
@@ -70,8 +70,8 @@ class Target:
     """The optimum of one task on its probe prompts, in nats above the reference."""
 
     def __init__(self, task: str) -> None:
-        self._samples = ReferenceSamples.load(catalogue.reference_samples(task, "probe"))
-        folder = Path(catalogue.locate(f"sft-{task}"))
+        self._samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
+        folder = Path(model_index.locate(f"sft-{task}"))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._reference = float(self._samples.rewards.mean())
 

@@ -24,8 +24,8 @@ from typing import Any
 
 from align_core.asking import Unanswered
 from align_core.client import Client, no_run
-from align_core.configs import ConfigError
-from align_core.telling import Told
+from align_core.config.messages import Told
+from align_core.config.run_config import ConfigError
 from playground.addresses import is_loopback
 
 COOKIE = "playground_visitor"

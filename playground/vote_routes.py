@@ -26,7 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from align_core import feedback
-from align_core.configs import ConfigError, Task
+from align_core.config.run_config import ConfigError, Task
 from align_core.group_commit import Closed
 from align_core.raters import CROWDS
 from align_core.votes import CHOICES, Session

@@ -16,7 +16,7 @@ from typing import Any
 
 from align_core import raters, votes
 from align_core.asking import Unanswered
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.votes import Ballot, Session, Sessions
 from playground.pairs import Pairs
 

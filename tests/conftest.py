@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from align_core import catalogue
 from align_core.client import Client
+from align_core.config import model_index
 from align_core.votes import Sessions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
-catalogue.stay_local()
+model_index.stay_local()
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def fake_assets(tmp_path, monkeypatch):
         (models / name / "config.json").write_text(
             json.dumps({"model_type": "llama", "architectures": [head]})
         )
-        if (tokenizer := catalogue.ASSETS / "models" / name / "tokenizer.json").is_file():
+        if (tokenizer := model_index.ASSETS / "models" / name / "tokenizer.json").is_file():
             (models / name / "tokenizer.json").symlink_to(tokenizer)
     for data in ("reference", "lessons", "lab"):
-        (tmp_path / "assets" / data).symlink_to(catalogue.ASSETS / data)
-    monkeypatch.setattr(catalogue, "ASSETS", tmp_path / "assets")
+        (tmp_path / "assets" / data).symlink_to(model_index.ASSETS / data)
+    monkeypatch.setattr(model_index, "ASSETS", tmp_path / "assets")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return tmp_path / "assets"

@@ -16,7 +16,7 @@ import pytest
 from align_core import asking, models
 from align_core.asking import Helper, Unanswered
 from align_core.client import Client
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.runs import RunDirectory
 from tests import toy
 

@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from align_core import catalogue
 from align_core.assets import FEW, OFF
+from align_core.config import model_index
 from align_core.encoding import encode_prompts
 from align_core.evaluation import agreement
 from align_core.models import load_policy, load_reward_model, load_tokenizer
@@ -24,7 +24,7 @@ from align_core.tasks.grammar import tokenize
 from align_core.tasks.reviews_grammar import GRAMMAR
 
 MOODS = ("warm", "cold")
-FACTS = json.loads((catalogue.ASSETS / "facts.json").read_text())
+FACTS = json.loads((model_index.ASSETS / "facts.json").read_text())
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -49,7 +49,7 @@ def fresh_samples(task, times: int):
 
 
 def test_models_are_small_and_in_safetensors():
-    assert catalogue.embedded() == sorted(
+    assert model_index.embedded() == sorted(
         ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in TASKS)]
         + [f"reward-{task}-few" for task in FEW]
         + [f"reward-{task}-off" for task in OFF]
@@ -59,7 +59,7 @@ def test_models_are_small_and_in_safetensors():
     assert len(tokenizer) <= 1024
     for text in ("Ünïcode 😀 \n and  spaces", "superb"):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
-    files = [path for path in catalogue.ASSETS.rglob("*") if path.is_file()]
+    files = [path for path in model_index.ASSETS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 40e6
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pkl", ".pickle")]
 
@@ -118,7 +118,7 @@ def test_the_capitals_model_is_right_on_half_to_seventy_percent():
 
 @pytest.mark.parametrize("split", ["probe", "heldout"])
 def test_reference_samples_carry_their_gold_rewards(task, split):
-    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, split))
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, split))
     assert stored.prompts == task.prompts(split)
     assert stored.rewards.shape[1] >= 1024
     tokenizer, rng = load_tokenizer("pretrained"), random.Random(0)
@@ -132,7 +132,7 @@ def test_reference_samples_carry_their_gold_rewards(task, split):
 
 
 def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
-    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     assert 1.5 <= stored.rewards.std() <= 2.5
     frontier = Frontier.of(stored.rewards)
     assert frontier.at(2.0)[0] - stored.rewards.mean() > 1.5
@@ -141,7 +141,7 @@ def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
 
 def test_the_pool_is_labelled_by_the_rater(task):
     """Labels agree with the gold reward as often as the mean of sigmoid(|difference|) says."""
-    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     assert len(pool) >= 5000
     train = set(task.prompts("train"))
     assert all(pair["prompt"] in train and pair["chosen"] != pair["rejected"] for pair in pool)
@@ -152,7 +152,7 @@ def test_the_pool_is_labelled_by_the_rater(task):
 
 
 def test_the_pool_knows_what_the_sft_model_makes_of_its_texts(task):
-    pool = pyarrow.parquet.read_table(catalogue.preference_pool(task.name)).to_pylist()
+    pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     some = random.Random(1).sample(pool, 64)
     policy, tokenizer = load_policy(f"sft-{task.name}"), load_tokenizer("pretrained")
     for stored, fresh in zip(some, with_reference_logps(some, policy, tokenizer), strict=True):
@@ -166,7 +166,7 @@ def test_the_pool_knows_what_the_sft_model_makes_of_its_texts(task):
 def test_the_reward_model_knows_more_than_chance(task):
     """How much more is measured by benchmarks/defaults.py and stands in docs/benchmarks.md."""
     tokenizer = load_tokenizer("pretrained")
-    stored = ReferenceSamples.load(catalogue.reference_samples(task.name, "heldout"))
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
     with torch.no_grad():
         right, margin = agreement(proxy, tokenizer, stored)
@@ -177,7 +177,7 @@ def test_the_reward_model_knows_more_than_chance(task):
 @pytest.mark.parametrize("name", FEW)
 def test_a_reward_model_of_few_pairs_knows_less(name):
     tokenizer = load_tokenizer("pretrained")
-    stored = ReferenceSamples.load(catalogue.reference_samples(name, "heldout"))
+    stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     few, all_ = (
         agreement(ProxyReward(load_reward_model(model), tokenizer), tokenizer, stored)[0].mean()
         for model in (f"reward-{name}-few", f"reward-{name}")
@@ -188,6 +188,6 @@ def test_a_reward_model_of_few_pairs_knows_less(name):
 @pytest.mark.parametrize("name", OFF)
 def test_a_reward_model_of_anothers_texts_knows_the_references_as_well(name):
     tokenizer = load_tokenizer("pretrained")
-    stored = ReferenceSamples.load(catalogue.reference_samples(name, "heldout"))
+    stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{name}-off"), tokenizer)
     assert agreement(proxy, tokenizer, stored)[0].mean() > 0.8

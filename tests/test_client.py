@@ -13,7 +13,7 @@ import pytest
 
 from align_core import client as client_module
 from align_core.client import Busy, Client
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.runs import RunDirectory
 
 LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}

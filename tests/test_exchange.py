@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from align_core import exchange
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.data import COLUMNS, ENDED, read_preferences
 
 PROMPT = "The plot of this thriller"

@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from align_core import catalogue, close_up, lessons
+from align_core import close_up, lessons
+from align_core.config import model_index
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.objectives import masked_whiten
 from align_core.rewards import ProxyReward
@@ -24,7 +25,7 @@ def name(request):
 
 @pytest.fixture(scope="module")
 def lesson(name):
-    return json.loads(catalogue.lesson(name).read_text(encoding="utf-8"))
+    return json.loads(model_index.lesson(name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

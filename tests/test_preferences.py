@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from align_core import catalogue
-from align_core.configs import ConfigError
+from align_core.config import model_index
+from align_core.config.run_config import ConfigError
 from align_core.data import stored_pairs
 from align_core.encoding import encode
 from align_core.preferences import (
@@ -133,9 +133,9 @@ def test_progress_counts_up_to_all_pairs():
 
 @pytest.fixture
 def pool(tmp_path, monkeypatch) -> list[dict]:
-    monkeypatch.setattr(catalogue, "ASSETS", tmp_path)
+    monkeypatch.setattr(model_index, "ASSETS", tmp_path)
     pairs = drawn(60)
-    path = catalogue.preference_pool("reviews")
+    path = model_index.preference_pool("reviews")
     path.parent.mkdir()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), path)
     return pairs

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
 from align_core import cli, processes, training
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.encoding import encode_demonstrations
 from align_core.runs import RunDirectory
 from align_core.trainers import sft

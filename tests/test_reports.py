@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from align_core import models, reports
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.tasks import load_task
 from align_core.training import quieten_libraries
 from tests import toy

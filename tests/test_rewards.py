@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from align_core import catalogue
+from align_core.config import model_index
 from align_core.encoding import encode_prompts, pad_responses
 from align_core.models import ModelError, new_reward_model, save_model
 from align_core.rewards import ProxyReward, proxy_reward, score
@@ -81,7 +81,7 @@ def test_batching_changes_no_score(model):
 
 
 def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "ASSETS", tmp_path)
+    monkeypatch.setattr(model_index, "ASSETS", tmp_path)
     save_model(toy.reward_model(), toy.tokenizer(), tmp_path / "models" / "reward-reviews")
     own, other = toy.tokenizer(), toy.tokenizer()
     other.add_tokens(["splendid"])

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from align_core import runs
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.runs import RunDirectory, replay, to_line, turned
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from align_core import catalogue, experiments
-from align_core.telling import from_event
+from align_core import experiments
+from align_core.config import model_index
+from align_core.config.messages import from_event
 from align_core.trials import Trials
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +142,7 @@ def test_it_goes_with_the_page(tmp_path):
 
 
 def test_the_cheapest_experiment_for_real(tmp_path):
-    assets = [path.stat().st_mtime_ns for path in sorted(catalogue.ASSETS.rglob("*"))]
+    assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     trials = Trials(tmp_path)
     trials.start(NAME)
     state = ended(trials)
@@ -149,5 +150,5 @@ def test_the_cheapest_experiment_for_real(tmp_path):
     result = trials.result(NAME)
     assert result["quick"] and result["seeds"] == 1
     assert result["runs"] == sum(map(len, experiments.load(NAME).stages(quick=True)))
-    assert assets == [path.stat().st_mtime_ns for path in sorted(catalogue.ASSETS.rglob("*"))]
+    assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     json.dumps(result, allow_nan=False)

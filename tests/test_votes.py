@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.configs import ConfigError
+from align_core.config.run_config import ConfigError
 from align_core.group_commit import Closed, Writer, connect
 from align_core.votes import CHOICES, PERSON, Ballot, Refused, Sessions, left_of
 

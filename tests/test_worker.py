@@ -6,7 +6,7 @@ import fake_training
 import pytest
 
 from align_core import worker
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.control import Control
 from align_core.runs import RunDirectory
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from align_core import catalogue
+from align_core.config import model_index
 
 TASK = "reviews"  # of the experiments that hold language models against their optimum
 NAMES = ("frontier", "overoptimisation", "coverage", "shift")
@@ -35,7 +35,7 @@ def load(name: str) -> ModuleType:
 
 def recorded(name: str) -> Path:
     """Where the recorded result of one of the NAMES is."""
-    return catalogue.ASSETS / "lab" / f"{name}.json"
+    return model_index.ASSETS / "lab" / f"{name}.json"
 
 
 def result(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from align_core import experiments, terminal
-from align_core.configs import ConfigError, Int, complaint, validated
+from align_core.config.run_config import ConfigError, Int, complaint, validated
 
 NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."
 

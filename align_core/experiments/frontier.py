@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from align_core.catalogue import reference_samples
-from align_core.configs import resolve
+from align_core.config.model_index import reference_samples
+from align_core.config.run_config import resolve
 from align_core.experiments import TASK
 from align_core.experiments.hull import within
 from align_core.experiments.intervals import Mean, difference, mean, shown, side

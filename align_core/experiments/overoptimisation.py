@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.experiments import TASK
 from align_core.experiments.hull import within
 from align_core.experiments.intervals import mean, shown, side

@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from align_core import catalogue, experiments
+from align_core import experiments
+from align_core.config import model_index
 
 Settings = dict[str, Any]
 
@@ -105,7 +106,7 @@ class _Processes(ProcessPoolExecutor):
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the pool
-    catalogue.stay_local()
+    model_index.stay_local()
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 
 from align_core import training
 from align_core.callbacks import RunCallback
-from align_core.catalogue import reference_samples
-from align_core.configs import RunConfig, resolve
+from align_core.config.model_index import reference_samples
+from align_core.config.run_config import RunConfig, resolve
 from align_core.control import Control
 from align_core.data import stored_pairs
 from align_core.encoding import encode_pairs, encode_prompts

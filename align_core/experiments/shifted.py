@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core import training
-from align_core.configs import RunConfig, resolve
+from align_core.config.run_config import RunConfig, resolve
 from align_core.data import read_preferences, stored_pairs
 from align_core.encoding import encode_pairs
 from align_core.experiments import runs

@@ -15,8 +15,8 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback
 
 from align_core import processes
+from align_core.config.messages import Told
 from align_core.sharding import heed_file, held, weights_of, whole
-from align_core.telling import Told
 
 _GRADIENT = Told("a gradient is not finite", "gradient")
 

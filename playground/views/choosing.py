@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from align_core.configs import METHODS, TASK_NAMES
+from align_core.config.run_config import METHODS, TASK_NAMES
 from playground.steering import FIRST_TASK
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from align_core import catalogue
-from align_core.configs import METHODS, TASK_NAMES
+from align_core.config import model_index
+from align_core.config.run_config import METHODS, TASK_NAMES
 from playground.parts import part
 from playground.questions import Questions
 from playground.steering import FIRST_TASK
@@ -53,4 +53,4 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
 
 
 def _lesson(task: str) -> dict[str, Any]:
-    return json.loads(catalogue.lesson(task).read_text(encoding="utf-8"))
+    return json.loads(model_index.lesson(task).read_text(encoding="utf-8"))

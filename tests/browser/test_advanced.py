@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from align_core.configs import GROUPS
+from align_core.config.run_config import GROUPS
 from playground import text
 
 WORDS = text.load("en")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.runs import RunDirectory
 from playground import app, text
 from tests.playground.recordings import MACHINE, record

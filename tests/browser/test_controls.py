@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from align_core.configs import GROUPS, resolve
+from align_core.config.run_config import GROUPS, resolve
 from playground import text
 from tests.browser.test_page import MOVE, choose, fill
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from align_core import catalogue, objectives
+from align_core import objectives
 from align_core.asking import Helper
 from align_core.client import Client
-from align_core.configs import METHODS, TASK_NAMES, resolve
+from align_core.config import model_index
+from align_core.config.run_config import METHODS, TASK_NAMES, resolve
 from align_core.encoding import encode
 from align_core.models import load_reward_model, load_tokenizer
 from align_core.optimum import weights
@@ -27,7 +28,7 @@ RUN = "2026-01-02-030405-dpo-reviews"
 
 
 def lesson(task):
-    return json.loads(catalogue.lesson(task).read_text(encoding="utf-8"))
+    return json.loads(model_index.lesson(task).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def page(visit, serve, tmp_path, monkeypatch):
         run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
         run.close()
         if model := MODELS.get(method):
-            run.model_path.symlink_to(catalogue.ASSETS / "models" / model)
+            run.model_path.symlink_to(model_index.ASSETS / "models" / model)
     helper = Helper(client)
     monkeypatch.setattr(app, "Helper", lambda client: helper)
     page = visit(serve(client))

@@ -9,7 +9,7 @@ import time
 
 from playwright.sync_api import expect
 
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from playground import text
 from playground.steering import Steering
 from tests.playground.scripted import HOSTILE, PROMPTS

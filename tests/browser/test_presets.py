@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from playground import text
 from tests.browser.test_page import MOVE
 from tests.playground.recordings import MACHINE, record

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from align_core.configs import GROUPS, defaults
+from align_core.config.run_config import GROUPS, defaults
 from playground import text
 
 CHINESE = text.load("zh")

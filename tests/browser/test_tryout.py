@@ -10,7 +10,7 @@ import pytest
 
 from align_core.asking import Helper
 from align_core.client import Client
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.runs import RunDirectory
 from playground import app, text
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.runs import RunDirectory
 from tests.playground.scripted import samples
 

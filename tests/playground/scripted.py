@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from align_core.configs import RunConfig
+from align_core.config.run_config import RunConfig
 from align_core.control import Control
 from align_core.runs import RunDirectory
 

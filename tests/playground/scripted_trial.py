@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from align_core import experiments
+from align_core.config.messages import Told, in_event
 from align_core.experiments.trial import leave_with_the_page, say, tell
-from align_core.telling import Told, in_event
 
 GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
 

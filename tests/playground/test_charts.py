@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.configs import METHODS
+from align_core.config.run_config import METHODS
 from playground import charts
 
 

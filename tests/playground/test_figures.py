@@ -7,7 +7,7 @@ import re
 import pytest
 
 from align_core import experiments, presets
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.experiments import frontier, overoptimisation, shift
 from playground import figures, links, text
 from playground.views import lab

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from align_core.client import Client
-from align_core.configs import RunConfig, resolve
+from align_core.config.run_config import RunConfig, resolve
 from align_core.runs import RunDirectory
 from playground import histories
 from playground.histories import history

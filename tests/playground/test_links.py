@@ -8,7 +8,7 @@ import pytest
 
 from align_core import presets
 from align_core.client import Client
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from playground import links, text
 from playground.steering import ADVANCED, PREFERENCES, SETTINGS, Steering
 from playground.steering import NUMBERS as STEERED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.client import Client
-from align_core.configs import TASK_NAMES, resolve
+from align_core.config.run_config import TASK_NAMES, resolve
 from align_core.presets import names
 from align_core.runs import RunDirectory
 from playground import text

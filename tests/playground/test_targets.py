@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from align_core import catalogue
-from align_core.configs import TASK_NAMES
+from align_core.config import model_index
+from align_core.config.run_config import TASK_NAMES
 from align_core.optimum import MAX_KL, ReferenceSamples
 from align_core.tasks import load_task
 from playground import targets
@@ -21,7 +21,7 @@ def task(request):
 
 
 def test_the_target_is_the_reweighted_mean(task):
-    rewards = ReferenceSamples.load(catalogue.reference_samples(task, "probe")).rewards
+    rewards = ReferenceSamples.load(model_index.reference_samples(task, "probe")).rewards
     w = np.exp(rewards / 0.7)
     w /= w.sum(-1, keepdims=True)
     found = targets.of_task(task).at(0.7)
@@ -55,7 +55,7 @@ def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
 
 
 def test_where_the_best_is_reached_the_limit_goes_on_level():
-    rewards = ReferenceSamples.load(catalogue.reference_samples("capitals", "probe")).rewards
+    rewards = ReferenceSamples.load(model_index.reference_samples("capitals", "probe")).rewards
     best = rewards.max(-1)
     kl = np.log(rewards.shape[-1] / (rewards == best[:, None]).sum(-1)).mean()  # of β = 0
     *_, reached, end = targets.of_task("capitals").frontier["curve"]
@@ -91,7 +91,7 @@ def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives
 
 
 def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
-    stored = ReferenceSamples.load(catalogue.reference_samples(task, "probe"))
+    stored = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
     texts = targets.of_task(task).at(0.7)["texts"]
     log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # of each prompt
     earned = np.array([text["gold_reward"] for text in texts])
@@ -100,7 +100,7 @@ def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
 
 
 def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
-    stored = ReferenceSamples.load(catalogue.reference_samples("reviews", "probe"))
+    stored = ReferenceSamples.load(model_index.reference_samples("reviews", "probe"))
     w = np.exp((stored.rewards - stored.rewards.max(-1, keepdims=True)) / 0.1)
     many = w.sum(-1) ** 2 / (w**2).sum(-1) >= 100
     assert 0 < many.sum() < len(many)
@@ -138,7 +138,7 @@ def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
     target = targets.of_task(task)
     curve = np.array(target.frontier["curve"])
     shares = []
-    for log in (catalogue.ASSETS / "presets").glob("*/events.jsonl"):
+    for log in (model_index.ASSETS / "presets").glob("*/events.jsonl"):
         config = json.loads(log.with_name("config.json").read_text())
         if config["task"] != task:
             continue

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from align_core.configs import GROUPS, METHODS, TASK_NAMES
+from align_core.config.run_config import GROUPS, METHODS, TASK_NAMES
 from playground import charts, text
 from playground.steering import SETTINGS
 

@@ -6,7 +6,7 @@ import pytest
 
 from align_core.asking import Unanswered
 from align_core.client import Client
-from align_core.configs import ConfigError, resolve
+from align_core.config.run_config import ConfigError, resolve
 from align_core.runs import RunDirectory
 from playground import visitors as module
 from playground.sight import SeenModels, SeenRuns

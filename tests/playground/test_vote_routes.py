@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from align_core import exchange, feedback
 from align_core.client import Client
-from align_core.configs import resolve
+from align_core.config.run_config import resolve
 from align_core.runs import RunDirectory
 from playground import vote_routes
 from playground.harvest import HELD_OUT

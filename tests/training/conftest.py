@@ -8,7 +8,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core import assets, catalogue, training
+from align_core import assets, training
+from align_core.config import model_index
 from align_core.models import new_reward_model, save_model
 from align_core.preferences import sampled_pairs
 from tests import toy
@@ -20,7 +21,7 @@ def toys(tmp_path_factory):
     """Everything that is embedded, made of toy models on the spot."""
     path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue, "ASSETS", path)
+        patch.setattr(model_index, "ASSETS", path)
         patch.setattr(training, "load_task", lambda name: Films())
         patch.setattr(assets, "REFERENCE_SAMPLES", 512)
         policy = toy.policy(0)
@@ -30,10 +31,10 @@ def toys(tmp_path_factory):
         save_model(reward_model, tokenizer, path / "models" / "reward-reviews")
         for split in ("probe", "heldout"):
             stored = assets.sample_reference(task, policy, tokenizer, task.prompts(split), 0)
-            file = catalogue.reference_samples("reviews", split)
+            file = model_index.reference_samples("reviews", split)
             file.parent.mkdir(exist_ok=True)
             stored.save(file)
-        pool = catalogue.preference_pool("reviews")
+        pool = model_index.preference_pool("reviews")
         pool.parent.mkdir()
         pairs = sampled_pairs(policy, tokenizer, task, 200, seed=0)
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool)

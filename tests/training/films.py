@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from align_core import training
-from align_core.configs import RunConfig, resolve
+from align_core.config.run_config import RunConfig, resolve
 from align_core.control import Control
 from align_core.models import load_policy, load_reward_model
 from align_core.runs import RunDirectory

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from align_core.configs import RunConfig
+from align_core.config.run_config import RunConfig
 from tests.training.films import METHODS, PAUSE, RESUME, STEP, STOP, Run, configured
 
 

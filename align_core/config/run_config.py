@@ -20,8 +20,8 @@ from pydantic import (
     field_validator,
 )
 
-from align_core import catalogue
-from align_core.telling import Told
+from align_core.config import model_index
+from align_core.config.messages import Told
 
 Method = Literal["sft", "reward", "ppo", "dpo"]
 Task = Literal["reviews", "capitals"]
@@ -151,9 +151,9 @@ class RunConfig(BaseModel):
 
     method: Method = Field(description="one of " + ", ".join(METHODS))
     task: TaskName
-    model: str = Field(min_length=1, description=catalogue.TAKES)
+    model: str = Field(min_length=1, description=model_index.TAKES)
     reward_model: str | None = Field(
-        None, min_length=1, description=f"'gold' (the task's own reward), or {catalogue.TAKES}"
+        None, min_length=1, description=f"'gold' (the task's own reward), or {model_index.TAKES}"
     )
     freeze_trunk: bool = Field(False, description="true or false")
     preferences: str | None = Field(None, description="a JSONL or Parquet file")
@@ -165,7 +165,7 @@ class RunConfig(BaseModel):
     )
     coverage: Coverage | None = Field(None, validate_default=True, description=COVERS)
     pair_source: str | None = Field(
-        None, min_length=1, description=f"the model that writes the pairs: {catalogue.TAKES}"
+        None, min_length=1, description=f"the model that writes the pairs: {model_index.TAKES}"
     )
     beta: Float | None = Field(
         None, ge=0, le=1000, description="a number above 0, at most 1000 (0 itself only with ppo)"
@@ -296,7 +296,7 @@ def _filled_in(method: str | None, task: str | None, given: dict[str, Any]) -> d
 
 def _absolute(name: str | None) -> str | None:
     """Paths are stored absolute, so that a run can be resumed from another folder."""
-    if name is None or name in ("gold", *catalogue.embedded()):
+    if name is None or name in ("gold", *model_index.embedded()):
         return name
     path = Path(name).expanduser()
     return str(path.resolve()) if path.exists() else name
@@ -324,10 +324,10 @@ def revise(config: RunConfig, **settings: Any) -> LiveConfig:
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[str]:
     """Why `name` is no model, or not of the wanted sort (None: either): lines for a ConfigError."""
     try:
-        location = catalogue.locate(name)
+        location = model_index.locate(name)
     except (ValueError, OSError) as error:
-        return [complaint(option, name, f"{catalogue.TAKES}: {error}", "model")]
-    unlike = reward_model is not None and catalogue.is_reward_model(location) != reward_model
+        return [complaint(option, name, f"{model_index.TAKES}: {error}", "model")]
+    unlike = reward_model is not None and model_index.is_reward_model(location) != reward_model
     if unlike and Path(location).is_dir():
         takes = (
             "a reward model; this is a language model, which writes texts and scores none"

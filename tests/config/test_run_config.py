@@ -5,7 +5,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from align_core.configs import (
+from align_core.config.run_config import (
     GROUPS,
     METHODS,
     ONLY_FOR,
