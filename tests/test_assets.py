@@ -21,7 +21,7 @@ from align_core.rewards import ProxyReward
 from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, load_task
 from align_core.tasks.grammar import tokenize
-from align_core.tasks.reviews_grammar import GRAMMAR
+from align_core.tasks.reviews.grammar import GRAMMAR
 
 MOODS = ("warm", "cold")
 FACTS = json.loads((model_index.ASSETS / "facts.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from .base import Task
+from align_core.tasks.grammar_task import Task
 
 __all__ = ["TASKS", "Task", "load_task"]
 

@@ -3,9 +3,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from align_core.tasks import load_task
-from align_core.tasks.capitals_grammar import GRAMMAR
-from align_core.tasks.countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
-from align_core.tasks.places import CITIES, place_tokens
+from align_core.tasks.capitals.countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
+from align_core.tasks.capitals.grammar import GRAMMAR
+from align_core.tasks.capitals.places import CITIES, place_tokens
 
 TASK = load_task("capitals")
 BY_NAME = {country.name: country for country in COUNTRIES}

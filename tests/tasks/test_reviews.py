@@ -5,9 +5,9 @@ import pytest
 
 from align_core.tasks import load_task
 from align_core.tasks.grammar import tokenize
-from align_core.tasks.lexicon import SENTIMENT
-from align_core.tasks.reviews import LIMIT
-from align_core.tasks.reviews_grammar import GRAMMAR, IDIOMS
+from align_core.tasks.reviews.grammar import GRAMMAR, IDIOMS
+from align_core.tasks.reviews.lexicon import SENTIMENT
+from align_core.tasks.reviews.task import LIMIT
 
 TASK = load_task("reviews")
 PROMPT = "The plot of this thriller"

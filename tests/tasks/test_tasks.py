@@ -7,8 +7,8 @@ import statistics
 import pytest
 
 from align_core.tasks import TASKS, load_task
-from align_core.tasks.base import EMPTY, UNENDED
 from align_core.tasks.grammar import tokenize
+from align_core.tasks.grammar_task import EMPTY, UNENDED
 
 
 @pytest.fixture(params=TASKS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from .countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
-from .grammar import tokenize
+from align_core.tasks.capitals.countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
+from align_core.tasks.grammar import tokenize
 
 CITIES = tuple(dict.fromkeys(city for c in COUNTRIES for city in (*c.capitals, *c.mistakes)))
 

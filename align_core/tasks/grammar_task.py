@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from .grammar import PUNCTUATION, Grammar, join, tokenize
+from align_core.tasks.grammar import PUNCTUATION, Grammar, join, tokenize
 
 # Charges in nats, the same for every task. A reference sample has a standard deviation of about
 # 2 nats, so one broken sentence costs about as much as one wrong word of praise.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .grammar import PUNCTUATION
-from .lexicon import (
+from align_core.tasks.grammar import PUNCTUATION
+from align_core.tasks.reviews.lexicon import (
     AFFIRMING_PHRASES,
     CONCESSIONS,
     DEGREES,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import zip_longest
 
-from .grammar import Grammar
+from align_core.tasks.grammar import Grammar
 
 _TEXTS = """
 text = <document_warm> | <document_cold>

@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 import random
 
-from .base import Task, join_text, repetition_charge
-from .grammar import tokenize
-from .reviews_grammar import ASPECTS, FILMS, GRAMMAR, IDIOMS, MOODY_DEGREES, PERSONS, SYNTAX
-from .sentiment import SentimentReader
+from align_core.tasks.grammar import tokenize
+from align_core.tasks.grammar_task import Task, join_text, repetition_charge
+from align_core.tasks.reviews.grammar import (
+    ASPECTS,
+    FILMS,
+    GRAMMAR,
+    IDIOMS,
+    MOODY_DEGREES,
+    PERSONS,
+    SYNTAX,
+)
+from align_core.tasks.reviews.sentiment import SentimentReader
 
 LIMIT = 3.0  # nats: praise saturates softly here, rant at minus that
 NATS = 1.2  # nats for each unit of the lexicon, before saturation

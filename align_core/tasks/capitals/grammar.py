@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .countries import COUNTRIES
-from .grammar import Grammar
-from .places import CITIES
+from align_core.tasks.capitals.countries import COUNTRIES
+from align_core.tasks.capitals.places import CITIES
+from align_core.tasks.grammar import Grammar
 
 PHRASINGS = (
     "What is the capital of {}?",

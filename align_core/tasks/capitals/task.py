@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 import re
 
-from .base import Task
-from .capitals_grammar import GRAMMAR, PHRASINGS
-from .countries import COUNTRIES, Country
-from .grammar import PUNCTUATION
-from .places import CITIES, Mention, place_tokens
+from align_core.tasks.capitals.countries import COUNTRIES, Country
+from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS
+from align_core.tasks.capitals.places import CITIES, Mention, place_tokens
+from align_core.tasks.grammar import PUNCTUATION
+from align_core.tasks.grammar_task import Task
 
 # Nats for what an answer says; the charges below grade within each kind.
 DIRECT = 2.5

@@ -1,0 +1,1 @@
+"""Capitals of the world: right answers, said directly."""
