@@ -39,8 +39,8 @@ from align_core import lessons, training
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.control import Control
-from align_core.data import stored_pairs
-from align_core.encoding import encode_demonstrations, encode_pairs, encode_prompts
+from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
+from align_core.data.preference_files import stored_pairs
 from align_core.models import (
     load_policy,
     load_reward_model,

@@ -179,7 +179,7 @@ def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
     with Collected(lines):
         config = resolve(**options)
     if options.get("preferences") and Path(options["preferences"]).is_file():
-        from align_core.data import read_preferences
+        from align_core.data.preference_files import read_preferences
 
         with Collected(lines):
             read_preferences(options["preferences"])

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from align_core.encoding import Prompts
+from align_core.data.encoding import Prompts
 from align_core.objectives import gae, kl_estimate, masked_mean, token_logprobs, token_rewards
 from align_core.sampling import response_outputs
 from align_core.trainers.ppo import PPOTrainer

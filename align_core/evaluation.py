@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.models import as_reference, evaluating
 from align_core.objectives import entropy, exact_kl, token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples

@@ -17,7 +17,7 @@ from typing import Any
 
 from align_core import raters
 from align_core.config.run_config import ConfigError, complaint, defaults
-from align_core.data import read_preferences, stored_pairs
+from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.tasks import load_task
 from align_core.votes import Session
 

@@ -23,8 +23,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.close_up import whitening
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.data import stored_pairs
-from align_core.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.preference_files import stored_pairs
 from align_core.models import (
     load_policy,
     load_reward_model,

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data import Covers, everything
-from align_core.encoding import encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.encoding import encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.preference_files import Covers, everything
 from align_core.models import ModelError
 from align_core.objectives import token_logprobs
 from align_core.rewards import ProxyReward

@@ -12,13 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.encoding import (
-    Prompt,
-    Prompts,
-    encode_prompts,
-    is_token_ids,
-    pad_responses,
-)
+from align_core.data.encoding import Prompt, Prompts, encode_prompts, is_token_ids, pad_responses
 from align_core.models import (
     ModelError,
     evaluating,

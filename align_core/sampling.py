@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from align_core.encoding import Prompts
+from align_core.data.encoding import Prompts
 
 CHUNK = 16  # texts that are read together on a CPU
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from align_core.asking import Helper, Unanswered
 from align_core.config.run_config import ConfigError
-from align_core.data import stored_pairs
+from align_core.data.preference_files import stored_pairs
 from align_core.group_commit import Closed
 from align_core.votes import Session
 

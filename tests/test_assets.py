@@ -12,7 +12,7 @@ import torch
 
 from align_core.assets import FEW, OFF
 from align_core.config import model_index
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.evaluation import agreement
 from align_core.models import load_policy, load_reward_model, load_tokenizer
 from align_core.optimum import Frontier, ReferenceSamples

@@ -12,7 +12,7 @@ from peft import get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.evaluation import Evaluator, agreement, pieces
 from align_core.models import lora
 from align_core.objectives import token_logprobs

@@ -9,7 +9,7 @@ import pytest
 
 from align_core import exchange
 from align_core.config.run_config import ConfigError, resolve
-from align_core.data import COLUMNS, ENDED, read_preferences
+from align_core.data.preference_files import COLUMNS, ENDED, read_preferences
 
 PROMPT = "The plot of this thriller"
 PAIRS = [

@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel, get_peft_model
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.models import (
     VALUE_GAIN,
     ModelError,

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.objectives import (
     exact_kl,
     gae,

@@ -11,8 +11,8 @@ import torch
 
 from align_core.config import model_index
 from align_core.config.run_config import ConfigError
-from align_core.data import stored_pairs
-from align_core.encoding import encode
+from align_core.data.encoding import encode
+from align_core.data.preference_files import stored_pairs
 from align_core.preferences import (
     sampled_pairs,
     scored_pairs,

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from align_core import cli, preferences_cli
-from align_core.data import read_preferences
+from align_core.data.preference_files import read_preferences
 from align_core.raters import CROWDS
 from align_core.votes import Sessions
 

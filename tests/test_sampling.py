@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from align_core.encoding import encode_prompts, pad_responses
+from align_core.data.encoding import encode_prompts, pad_responses
 from align_core.objectives import token_logprobs
 from align_core.sampling import (
     FixedDraw,

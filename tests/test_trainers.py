@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from align_core.encoding import encode_demonstrations, encode_pairs
+from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.models import freeze_trunk, new_reward_model, save_model
 from align_core.preferences import with_reference_logps
 from align_core.rewards import ProxyReward

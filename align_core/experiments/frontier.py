@@ -134,7 +134,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -> dict[str, Any]:
     """The curve of one run, and its final policy's win rate at each temperature."""
-    from align_core.data import stored_pairs
+    from align_core.data.preference_files import stored_pairs
     from align_core.experiments import runs  # torch; the page reads results without it
     from align_core.models import load_policy
 

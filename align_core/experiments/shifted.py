@@ -14,8 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core import training
 from align_core.config.run_config import RunConfig, resolve
-from align_core.data import read_preferences, stored_pairs
-from align_core.encoding import encode_pairs
+from align_core.data.encoding import encode_pairs
+from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import runs
 from align_core.experiments.shift import BETA, COVERED
 from align_core.models import load_policy, load_reward_model, load_tokenizer, save_model

@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
-from align_core.encoding import Prompts, encode_prompts
+from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models import PolicyWithValue, lora, move_towards, with_adapters
 from align_core.objectives import (
     adapted_kl_coef,

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import Trainer
 
 from align_core import processes
-from align_core.encoding import encode_demonstrations, encode_pairs
+from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.sharding import held, whole
 from align_core.trainers import dpo, reward, sft
 from tests import toy

@@ -12,7 +12,7 @@ from align_core.asking import Helper, Unanswered
 from align_core.client import Client
 from align_core.config import run_config
 from align_core.config.run_config import ConfigError, LiveConfig, flag, resolve, validated
-from align_core.data import stored_pairs
+from align_core.data.preference_files import stored_pairs
 from align_core.runs import RunDirectory
 from playground import complaints, text
 from playground.harvest import Harvest

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from align_core.encoding import encode_prompts
+from align_core.data.encoding import encode_prompts
 from align_core.models import load_policy, load_reward_model
 from align_core.objectives import token_logprobs
 from align_core.sampling import response_outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from align_core.encoding import (
+from align_core.data.encoding import (
     Prompts,
     encode,
     encode_demonstrations,

@@ -1,0 +1,1 @@
+"""Texts on their way to token ids, and files of preference pairs."""
