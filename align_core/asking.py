@@ -12,8 +12,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from align_core.children import Child
-from align_core.client import Client
 from align_core.config import model_index
 from align_core.config.messages import Told
 from align_core.config.run_config import (
@@ -25,6 +23,8 @@ from align_core.config.run_config import (
     complaint,
     validated,
 )
+from align_core.runs.child_process import Child
+from align_core.runs.client import Client
 
 ANSWER_WITHIN = 30.0  # seconds; a helper that has not answered by then is ended
 IDLE = 300.0  # seconds without a question, after which the helper leaves

@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from align_core import processes
 from align_core.config.messages import Told
-from align_core.control import Control
+from align_core.runs.control import Control
 from align_core.sampling import Interrupted
 
 # Names that Trainer adds to every log and that say nothing about a short run.

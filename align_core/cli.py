@@ -38,9 +38,9 @@ from align_core.config.run_config import (
     resolve,
     validated,
 )
-from align_core.control import Control
 from align_core.experiments import command as experiment_command
-from align_core.runs import RunDirectory, read_options
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory, read_options
 
 _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 _PROMPTS_SHOWN = 8

@@ -25,7 +25,7 @@ from align_core.config.run_config import (
     validated,
 )
 from align_core.raters import CROWDS, RATERS, fill, simulate
-from align_core.runs import to_line
+from align_core.runs.directory import to_line
 from align_core.votes import Session, Sessions, check_name
 
 MOST_PAIRS = 16_000  # stored for each task

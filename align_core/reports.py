@@ -21,7 +21,7 @@ from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.preferences import scored_pairs, unlabelled_pairs
 from align_core.rewards import ProxyReward, proxy_reward
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 from align_core.sampling import RandomDraw, response_outputs, sample
 from align_core.tasks import Task, load_task
 from align_core.training import coverage as coverage_behind

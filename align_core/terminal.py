@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from align_core.config import run_config
-from align_core.runs import to_line
+from align_core.runs.directory import to_line
 
 
 class Progress:

@@ -26,7 +26,6 @@ from align_core.close_up import close_up
 from align_core.config.messages import Told, in_event
 from align_core.config.model_index import is_run, reference_samples
 from align_core.config.run_config import ConfigError, RunConfig, complaint
-from align_core.control import Control
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.evaluation import Evaluator, agreement
@@ -42,7 +41,8 @@ from align_core.models import (
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.preferences import sampled_pairs, with_label_noise
 from align_core.rewards import ProxyReward, proxy_reward
-from align_core.runs import RunDirectory, turned
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory, turned
 from align_core.sharding import whole
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft

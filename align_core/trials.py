@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from align_core import children
 from align_core.config.messages import Told, from_event, in_event
+from align_core.runs import child_process
 
 _FILE, _RESULT = "trial.json", "result.json"
 
@@ -94,7 +94,7 @@ class Trials:
     def _follow(self, name: str, process: _Process) -> None:
         status, message = process.end()
         if status == "finished" and not (self._root / name / _RESULT).is_file():
-            status, message = "failed", children.last_words(0)
+            status, message = "failed", child_process.last_words(0)
         with self._lock:
             ended = {"status": status, "ended": time.time(), **in_event(message)}
             with contextlib.suppress(OSError, TypeError):  # a full disk, a folder that was deleted
@@ -126,7 +126,7 @@ class _Process:
             stdin=subprocess.PIPE,  # closes when this process goes, however that is
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": children.path()},
+            env={**os.environ, "PYTHONPATH": child_process.path()},
             start_new_session=True,
             text=True,
         )
@@ -149,7 +149,7 @@ class _Process:
             return "stopped", self._stopped
         if code == 0:
             return "finished", Told("")
-        return "failed", self._failure or children.last_words(code)
+        return "failed", self._failure or child_process.last_words(code)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

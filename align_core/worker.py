@@ -17,8 +17,8 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.messages import Told, in_event
 from align_core.config.run_config import ConfigError
-from align_core.control import Control
-from align_core.runs import RunDirectory
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
 

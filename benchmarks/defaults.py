@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from align_core.client import Client
 from align_core.config.model_index import reference_samples
 from align_core.optimum import ReferenceSamples
-from align_core.runs import FINAL, RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import FINAL, RunDirectory
 from benchmarks.common import DOCS, child, machine, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("defaults.json")

@@ -16,9 +16,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from align_core import presets
 from align_core.config.run_config import resolve
-from align_core.promises import Finding, findings, series_of
+from align_core.runs import presets
+from align_core.runs.preset_checks import Finding, findings, series_of
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("few_pairs.json")
@@ -65,8 +65,8 @@ def one_model(pairs: int) -> dict:
     """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
     from align_core import reports, training
     from align_core.assets import train_variant
-    from align_core.control import Control
-    from align_core.runs import RunDirectory
+    from align_core.runs.control import Control
+    from align_core.runs.directory import RunDirectory
 
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "reward"

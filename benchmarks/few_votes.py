@@ -73,8 +73,8 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     often it ranks two texts of the reference as the gold reward does."""
     from align_core import exchange, raters, reports, training
     from align_core.config.run_config import resolve
-    from align_core.control import Control
-    from align_core.runs import RunDirectory
+    from align_core.runs.control import Control
+    from align_core.runs.directory import RunDirectory
 
     pairs = exchange.pool_pairs(task, votes, seed)
     cast = raters.simulate(pairs, raters.CROWDS["task"], votes, 1, 0.0, seed)

@@ -142,7 +142,7 @@ def target() -> dict[str, list[float]]:
 
 def updates() -> dict[str, Any]:
     """What an open page takes for each update, and holds after each of many runs."""
-    from align_core.client import Client
+    from align_core.runs.client import Client
     from playground import app
 
     held: list[dict[str, float]] = []
@@ -185,7 +185,7 @@ def watchers() -> dict[str, Any]:
     """Rollouts a second of the default PPO run, alone and watched, and how old the news is."""
     found: dict[str, list] = {"alone": [], "watched": [], "ages": []}
     with serving() as (address, runs):
-        from align_core.client import Client
+        from align_core.runs.client import Client
 
         for repeat in range(REPEATS):
             for watched in (False, True) if repeat % 2 else (True, False):

@@ -16,12 +16,12 @@ import sys
 import tempfile
 import time
 
-from align_core import presets
-from align_core.client import Client
 from align_core.config.run_config import ConfigError
-from align_core.presets import Preset
-from align_core.promises import Finding, findings, series_of
-from align_core.runs import FINAL, RunDirectory
+from align_core.runs import presets
+from align_core.runs.client import Client
+from align_core.runs.directory import FINAL, RunDirectory
+from align_core.runs.preset_checks import Finding, findings, series_of
+from align_core.runs.presets import Preset
 from benchmarks.common import machine
 
 LONGEST = 90  # seconds

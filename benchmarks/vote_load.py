@@ -58,7 +58,7 @@ def measure(phones: int, seconds: float, with_ppo: bool) -> dict[str, Any]:
     """One hall on a fresh page, while PPO runs or not."""
     import psutil
 
-    from align_core.client import Client
+    from align_core.runs.client import Client
     from playground import app
 
     with tempfile.TemporaryDirectory() as folder:

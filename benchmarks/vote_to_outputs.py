@@ -133,7 +133,7 @@ def _others_vote(page: Any, sessions: Path, task: str) -> None:
 
 def _run(runs: Path) -> dict[str, float]:
     """What the newest run tells of itself."""
-    from align_core.client import Client
+    from align_core.runs.client import Client
 
     client = Client(runs)
     name = client.runs()[0]

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any
 
 from align_core.asking import Helper
-from align_core.client import Client
 from align_core.config.run_config import RunConfig
-from align_core.runs import RunDirectory, replay
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory, replay
 from playground import charts, targets
 from playground.histories import History, history
 from playground.offers import OFFERED, has, has_model, offers, settings

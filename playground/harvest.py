@@ -14,10 +14,10 @@ from typing import Any
 
 from align_core import exchange, feedback, raters
 from align_core.asking import Helper, Unanswered
-from align_core.client import Client
 from align_core.config.messages import Told
 from align_core.config.run_config import ConfigError
-from align_core.runs import replay, turned
+from align_core.runs.client import Client
+from align_core.runs.directory import replay, turned
 from align_core.votes import Session
 from playground import targets, verdicts
 from playground.line import Line

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align_core.client import Client
 from align_core.config.run_config import RunConfig
-from align_core.runs import RunDirectory, replay
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory, replay
 
 History = list[list[Any]]  # of one setting: [step, value], the first at step 0
 

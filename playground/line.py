@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from align_core.client import Busy, Client
 from align_core.config.run_config import ConfigError, resolve
-from align_core.estimates import time_left
-from align_core.runs import FINAL
+from align_core.runs.client import Busy, Client
+from align_core.runs.directory import FINAL
+from align_core.runs.durations import time_left
 from align_core.trials import Trials
 from playground.visitors import Visitor, Visitors
 

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from align_core.client import Client
 from align_core.config.run_config import ConfigError
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground.histories import History, of_run
 
 OFFERED = 12  # runs to choose from

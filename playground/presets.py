@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from align_core import presets
-from align_core.runs import RunDirectory
+from align_core.runs import presets
+from align_core.runs.directory import RunDirectory
 from playground import charts
 from playground.parts import part
 from playground.stories import Stories

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any
 
 from align_core.asking import Helper, Unanswered
-from align_core.client import Client
 from align_core.config.run_config import ConfigError
-from align_core.runs import replay
+from align_core.runs.client import Client
+from align_core.runs.directory import replay
 from playground import complaints
 from playground.offers import OFFERED, offers
 

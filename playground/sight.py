@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.asking import Helper
-from align_core.client import Client
+from align_core.runs.client import Client
 from playground.visitors import Visitor, Visitors
 
 

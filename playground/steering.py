@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.client import Client
 from align_core.config import model_index
 from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
-from align_core.runs import turned
+from align_core.runs.client import Client
+from align_core.runs.directory import turned
 from playground import charts, complaints, messages, trained_on, waiting
 from playground.line import Line, OneEach
 from playground.presets import FIRST, PREFIX, Recordings

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
-from align_core.client import Client
-from align_core.estimates import time_left
-from align_core.runs import replay, turned
+from align_core.runs.client import Client
+from align_core.runs.directory import replay, turned
+from align_core.runs.durations import time_left
 from playground import targets
 from playground.readings import readings, told
 from playground.readings.measures import Limit, Target

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from align_core.client import Client
 from align_core.config.run_config import ConfigError
+from align_core.runs.client import Client
 from align_core.votes import TRAINED_ON
 
 _NAME = re.compile(

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_core.asking import Unanswered
-from align_core.client import Client, no_run
 from align_core.config.messages import Told
 from align_core.config.run_config import ConfigError
+from align_core.runs.client import Client, no_run
 from playground.addresses import is_loopback
 
 COOKIE = "playground_visitor"

@@ -15,9 +15,9 @@ import pytest
 
 from align_core import asking, models
 from align_core.asking import Helper, Unanswered
-from align_core.client import Client
 from align_core.config.run_config import ConfigError, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from tests import toy
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ import pytest
 import align_core
 from align_core import cli
 from align_core.config.run_config import TASK_NAMES, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parent.parent
 

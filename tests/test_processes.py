@@ -17,7 +17,7 @@ from transformers import LlamaForCausalLM
 from align_core import cli, processes, training
 from align_core.config.run_config import ConfigError
 from align_core.data.encoding import encode_demonstrations
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
 from tests import toy
 

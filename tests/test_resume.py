@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from align_core.models import load_policy
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 TRAIN = [sys.executable, "-m", "align_core", "train"]

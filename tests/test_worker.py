@@ -7,8 +7,8 @@ import pytest
 
 from align_core import worker
 from align_core.config.run_config import ConfigError, resolve
-from align_core.control import Control
-from align_core.runs import RunDirectory
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory
 
 
 @pytest.fixture

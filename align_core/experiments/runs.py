@@ -17,7 +17,6 @@ from align_core import training
 from align_core.callbacks import RunCallback
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
-from align_core.control import Control
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation import Evaluator, agreement
@@ -30,9 +29,10 @@ from align_core.models import (
     save_model,
 )
 from align_core.optimum import ReferenceSamples, best_of_n
-from align_core.promises import series_of
 from align_core.rewards import ProxyReward, proxy_reward
-from align_core.runs import RunDirectory
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory
+from align_core.runs.preset_checks import series_of
 from align_core.sampling import FixedDraw, sample
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward

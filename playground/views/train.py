@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.client import Client
 from align_core.config.run_config import METHODS, TASK_NAMES
+from align_core.runs.client import Client
 from playground import charts, links, presets, targets
 from playground.line import Line
 from playground.parts import PLOTLY_HEAD, part

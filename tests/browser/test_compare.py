@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.config.run_config import resolve
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 from playground import app, text
 from tests.playground.recordings import MACHINE, record
 from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples

@@ -7,7 +7,7 @@ import pytest
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 
 
 @pytest.fixture

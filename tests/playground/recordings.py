@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.run_config import resolve
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 from tests.playground.scripted import samples
 
 MACHINE = "2 cores of nobody's machine"

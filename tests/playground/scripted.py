@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from align_core.config.run_config import RunConfig
-from align_core.control import Control
-from align_core.runs import RunDirectory
+from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory
 
 PACE = 0.05  # seconds a step
 PROMPTS = (

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from align_core.asking import Unanswered
-from align_core.client import Client
 from align_core.config.run_config import ConfigError, RunConfig, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import comparing, presets, targets, text
 from playground.comparing import ABOVE, Comparing, differences, last_numbers, ranked
 from playground.histories import history

@@ -9,11 +9,11 @@ import pytest
 
 from align_core import asking
 from align_core.asking import Helper, Unanswered
-from align_core.client import Client
 from align_core.config import run_config
 from align_core.config.run_config import ConfigError, LiveConfig, flag, resolve, validated
 from align_core.data.preference_files import stored_pairs
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import complaints, text
 from playground.harvest import Harvest
 from playground.visitors import Visitors

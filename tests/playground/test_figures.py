@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from align_core import experiments, presets
+from align_core import experiments
 from align_core.config.run_config import resolve
 from align_core.experiments import frontier, overoptimisation, shift
+from align_core.runs import presets
 from playground import figures, links, text
 from playground.views import lab
 

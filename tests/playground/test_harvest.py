@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from align_core import exchange, feedback, raters
-from align_core.client import Client
 from align_core.config.run_config import ConfigError, resolve
+from align_core.runs.client import Client
 from align_core.votes import TRAINED_ON
 from playground import targets, text
 from playground.comparing import Comparing

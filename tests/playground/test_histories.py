@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from align_core.client import Client
 from align_core.config.run_config import RunConfig, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import histories
 from playground.histories import history
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from align_core.client import Client
 from align_core.config.run_config import ConfigError
+from align_core.runs.client import Client
 from playground import line as module
 from playground import text
 from playground.line import Line, OneEach, Place

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from align_core import presets
-from align_core.client import Client
 from align_core.config.run_config import resolve
+from align_core.runs import presets
+from align_core.runs.client import Client
 from playground import links, text
 from playground.steering import ADVANCED, PREFERENCES, SETTINGS, Steering
 from playground.steering import NUMBERS as STEERED

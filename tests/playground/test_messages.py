@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from align_core.client import Client
 from align_core.config.messages import Told, in_event
 from align_core.config.run_config import ConfigError, complaint, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import messages, text
 from playground.steering import Steering
 

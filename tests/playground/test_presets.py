@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.client import Client
 from align_core.config.run_config import TASK_NAMES, resolve
-from align_core.presets import names
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
+from align_core.runs.presets import names
 from playground import text
 from playground.presets import FIRST, SPEED
 from playground.steering import REWARDS, SETTINGS, Steering

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from align_core.client import Client
 from align_core.config.run_config import GROUPS, METHODS, ONLY_FOR, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.steering import ADVANCED, NUMBERS, SETTINGS, Steering
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from align_core.asking import Unanswered
-from align_core.client import Client
 from align_core.config.run_config import ConfigError, resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import visitors as module
 from playground.sight import SeenModels, SeenRuns
 from playground.visitors import Visitors

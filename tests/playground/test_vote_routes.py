@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from align_core import exchange, feedback
-from align_core.client import Client
 from align_core.config.run_config import resolve
-from align_core.runs import RunDirectory
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
 from playground import vote_routes
 from playground.harvest import HELD_OUT
 from playground.line import OneEach

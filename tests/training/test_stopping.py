@@ -8,7 +8,7 @@ import pytest
 
 from align_core import training
 from align_core.models import load_policy, save_model
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
 from tests import toy
 from tests.training.films import METHODS, STOP, Films, Killed, Run, configured, stopped
 

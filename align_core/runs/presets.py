@@ -14,8 +14,8 @@ from typing import Any
 
 from align_core.config import model_index
 from align_core.config.run_config import RunConfig, resolve
-from align_core.estimates import Speed, speed
-from align_core.runs import RunDirectory
+from align_core.runs.directory import RunDirectory
+from align_core.runs.durations import Speed, speed
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from math import inf
 from statistics import fmean
 from typing import Any
 
-from align_core.runs import replay
+from align_core.runs.directory import replay
 
 WIDTH = 10  # steps; one batch of pairs says little about a margin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.promises import RULES, Finding, findings, series_of
+from align_core.runs.preset_checks import RULES, Finding, findings, series_of
 
 
 def metrics(step, **values):

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from align_core.control import Control
+from align_core.runs.control import Control
 
 
 def test_commands_arrive_in_order_and_once():

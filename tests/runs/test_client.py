@@ -11,10 +11,10 @@ from pathlib import Path
 import fake_training
 import pytest
 
-from align_core import client as client_module
-from align_core.client import Busy, Client
 from align_core.config.run_config import ConfigError, resolve
-from align_core.runs import RunDirectory
+from align_core.runs import client as client_module
+from align_core.runs.client import Busy, Client
+from align_core.runs.directory import RunDirectory
 
 LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
 SHORT = LONG | {"steps": 5}
@@ -358,7 +358,7 @@ if __name__ == "__main__":
 def test_when_the_page_goes_the_run_stops_and_keeps_its_model(fake_assets, tmp_path, how):
     script = tmp_path / "page.py"
     script.write_text(PAGE)
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests' / 'fakes'}"}
     page = subprocess.Popen(
         [sys.executable, script, tmp_path / "runs", fake_assets],

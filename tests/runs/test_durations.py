@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.estimates import Speed, speed, time_left, time_needed
+from align_core.runs.durations import Speed, speed, time_left, time_needed
 
 CONFIG = {"steps": 10, "eval_every": 4, "time_limit": None}
 

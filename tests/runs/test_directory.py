@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from align_core import runs
 from align_core.config.run_config import ConfigError, resolve
-from align_core.runs import RunDirectory, replay, to_line, turned
+from align_core.runs import directory
+from align_core.runs.directory import RunDirectory, replay, to_line, turned
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
 RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
@@ -215,5 +215,5 @@ def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
 
 
 def test_versions_leave_out_what_is_not_installed(monkeypatch):
-    monkeypatch.setattr(runs, "_PACKAGES", ("pydantic", "no-such-package"))
-    assert list(runs._versions()) == ["pydantic"]
+    monkeypatch.setattr(directory, "_PACKAGES", ("pydantic", "no-such-package"))
+    assert list(directory._versions()) == ["pydantic"]

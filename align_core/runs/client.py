@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from align_core import children, presets
 from align_core.config import model_index
 from align_core.config.messages import Told, from_event, in_event
 from align_core.config.run_config import ConfigError, RunConfig, resolve, revise
-from align_core.estimates import Speed, speed, time_needed
-from align_core.runs import FINAL, RunDirectory
+from align_core.runs import child_process, presets
+from align_core.runs.directory import FINAL, RunDirectory
+from align_core.runs.durations import Speed, speed, time_needed
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
@@ -56,7 +56,7 @@ class Client:
 
     def warm(self) -> None:
         """Let the forkserver import the heavy libraries ahead. Returns at once."""
-        children.warm(self._training)
+        child_process.warm(self._training)
 
     def start(self, **options: Any) -> str:
         """Start a run with the options of `configs.resolve`; returns its name.
@@ -264,7 +264,7 @@ def _alike(one: RunConfig, other: RunConfig) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in _PACE)
 
 
-class _Process(children.Child):
+class _Process(child_process.Child):
     """The process of a live run, with our end of the pipe to it."""
 
     def __init__(self, run: str, path: Path, training: str, config: RunConfig) -> None:
@@ -294,4 +294,4 @@ class _Process(children.Child):
                 f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
             )
             return Told(line, "unstopped", seconds=round(STOP_WITHIN))
-        return children.last_words(self.exit_code)
+        return child_process.last_words(self.exit_code)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from align_core import presets
-from align_core.estimates import time_needed
-from align_core.promises import RULES, findings, series_of
-from align_core.runs import RunDirectory
+from align_core.runs import presets
+from align_core.runs.directory import RunDirectory
+from align_core.runs.durations import time_needed
+from align_core.runs.preset_checks import RULES, findings, series_of
 
 LONGEST = 90  # seconds
 ALL_BYTES = 4_000_000

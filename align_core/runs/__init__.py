@@ -1,0 +1,1 @@
+"""Runs seen from outside: their directory, their process, their presets. Needs no torch."""
