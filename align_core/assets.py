@@ -40,18 +40,18 @@ from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
-from align_core.models import (
+from align_core.models.loading import (
     load_policy,
     load_reward_model,
     load_tokenizer,
     new_reward_model,
     save_model,
 )
+from align_core.models.sampled_pairs import sampled_pairs, with_reference_logps
+from align_core.models.sampling import RandomDraw, sample
 from align_core.optimum import ReferenceSamples
-from align_core.preferences import sampled_pairs, with_reference_logps
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, Task, load_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches

@@ -9,10 +9,10 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from align_core import processes
 from align_core.config.messages import Told
+from align_core.models import distributed
+from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
-from align_core.sampling import Interrupted
 
 # Names that Trainer adds to every log and that say nothing about a short run.
 _UNWANTED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}
@@ -134,7 +134,7 @@ class RunCallback(TrainerCallback):
 
         Told between two steps, a process waits for the next one, where the others hear of it.
         """
-        agreed = processes.any_says(self._trainer.accelerator, self._control.stopping)
+        agreed = distributed.any_says(self._trainer.accelerator, self._control.stopping)
         if agreed:
             self._control.put({"command": "stop"})
         return agreed

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import preferences_cli, processes, terminal, worker
+from align_core import preferences_cli, terminal, worker
 from align_core.config import model_index
 from align_core.config.run_config import (
     COVERS,
@@ -39,6 +39,7 @@ from align_core.config.run_config import (
     validated,
 )
 from align_core.experiments import command as experiment_command
+from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
 
@@ -106,9 +107,9 @@ def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[str]) -> int:
-    if processes.left_alone():
-        processes.start_all()
-    if processes.RANK > 0:
+    if distributed.left_alone():
+        distributed.start_all()
+    if distributed.RANK > 0:
         return _train_along(given, lines)
     new, bad_input = given.resume is None, False
     directory = (_new_run if new else _resumable)(given, lines)
@@ -160,7 +161,7 @@ def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
     """What the first of several processes does, without a word: it writes the run and tells."""
     raise_collected(lines)
     path = Path(given.run_dir if given.resume is None else given.resume)
-    processes.wait_for(path / "config.json")
+    distributed.wait_for(path / "config.json")
     directory, control = RunDirectory(path, writes=False), Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.put({"command": "stop"}))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from align_core.data.encoding import Prompts
+from align_core.models.sampling import response_outputs
 from align_core.objectives import gae, kl_estimate, masked_mean, token_logprobs, token_rewards
-from align_core.sampling import response_outputs
 from align_core.trainers.ppo import PPOTrainer
 
 

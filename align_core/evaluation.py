@@ -16,11 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import encode_prompts
-from align_core.models import as_reference, evaluating
-from align_core.objectives import entropy, exact_kl, token_logprobs
-from align_core.optimum import Frontier, ReferenceSamples
-from align_core.rewards import Reward
-from align_core.sampling import (
+from align_core.models.loading import as_reference, evaluating
+from align_core.models.rewards import Reward
+from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     Responses,
@@ -28,6 +26,8 @@ from align_core.sampling import (
     response_outputs,
     sample,
 )
+from align_core.objectives import entropy, exact_kl, token_logprobs
+from align_core.optimum import Frontier, ReferenceSamples
 
 
 @dataclass(frozen=True)

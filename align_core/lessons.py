@@ -25,17 +25,17 @@ from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
 from align_core.data.preference_files import stored_pairs
-from align_core.models import (
+from align_core.models.loading import (
     load_policy,
     load_reward_model,
     load_to_train,
     load_tokenizer,
     value_model_of,
 )
+from align_core.models.rewards import ProxyReward
+from align_core.models.sampling import by_length, response_outputs
 from align_core.objectives import kl_estimate, token_logprobs
 from align_core.optimum import ReferenceSamples
-from align_core.rewards import ProxyReward
-from align_core.sampling import by_length, response_outputs
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET

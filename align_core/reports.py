@@ -16,13 +16,13 @@ from align_core.config import model_index
 from align_core.config.run_config import ConfigError, complaint
 from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
 from align_core.evaluation import Evaluation, Evaluator, agreement, pieces
-from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
+from align_core.models.sampling import RandomDraw, response_outputs, sample
 from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.preferences import scored_pairs, unlabelled_pairs
-from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs.directory import RunDirectory
-from align_core.sampling import RandomDraw, response_outputs, sample
 from align_core.tasks import Task, load_task
 from align_core.training import coverage as coverage_behind
 from align_core.training import frontier

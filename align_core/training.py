@@ -20,7 +20,6 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
-from align_core import processes
 from align_core.callbacks import RunCallback, Write
 from align_core.close_up import close_up
 from align_core.config.messages import Told, in_event
@@ -29,7 +28,8 @@ from align_core.config.run_config import ConfigError, RunConfig, complaint
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.evaluation import Evaluator, agreement
-from align_core.models import (
+from align_core.models import distributed
+from align_core.models.loading import (
     freeze_trunk,
     load_policy,
     load_to_train,
@@ -38,12 +38,12 @@ from align_core.models import (
     save_model,
     value_model_of,
 )
+from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
+from align_core.models.sharding import whole
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.preferences import sampled_pairs, with_label_noise
-from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, turned
-from align_core.sharding import whole
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, ppo, reward, sft
 from align_core.trainers.common import NonFinite
@@ -110,7 +110,7 @@ def run(
     with parts.whole():
         if directory.writes:
             save_model(parts.model(), parts.tokenizer, directory.model_path)
-        processes.part()
+        distributed.part()
         step = trainer.state.global_step // _updates_per_step(config)
         write("status", step, **ended)
         # A stop is told at once, and then what it kept is measured; a further stop cuts that short.
@@ -315,10 +315,10 @@ def _own_pairs(
 
 def _share(batch_size: int) -> int:
     """What each process takes of a batch."""
-    if batch_size % processes.COUNT:
-        takes = f"a multiple of the {processes.COUNT} processes"
+    if batch_size % distributed.COUNT:
+        takes = f"a multiple of the {distributed.COUNT} processes"
         raise ConfigError(complaint("--batch-size", batch_size, takes))
-    return batch_size // processes.COUNT
+    return batch_size // distributed.COUNT
 
 
 def _updates_per_step(config: RunConfig) -> int:
@@ -349,8 +349,10 @@ def _last_checkpoint(directory: RunDirectory) -> Path | None:
             json.loads((folder / TRAINER_STATE_NAME).read_text())
             ended.append(folder)
     newest = max(ended, key=_step_of, default=None)
-    if newest and _sharded_by(newest) != processes.SHARDED_BY:
-        launched = f"with {processes.SHARDED_BY}" if processes.SHARDED_BY else "with models whole"
+    if newest and _sharded_by(newest) != distributed.SHARDED_BY:
+        launched = (
+            f"with {distributed.SHARDED_BY}" if distributed.SHARDED_BY else "with models whole"
+        )
         takes = f"a run that was launched as this is, {launched}"
         raise ConfigError(complaint("--resume", str(directory.path), takes))
     return newest

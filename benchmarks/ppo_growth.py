@@ -80,7 +80,7 @@ def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
 
     from align_core import PPOConfig, PPOTrainer
     from align_core.config import model_index
-    from align_core.models import load_tokenizer
+    from align_core.models.loading import load_tokenizer
 
     model_index.stay_local()
     torch.set_num_threads(THREADS)

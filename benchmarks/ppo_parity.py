@@ -97,7 +97,7 @@ def _run_of_trl() -> dict[str, list[Any]]:
     from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
     from align_core.config import model_index
-    from align_core.models import load_policy, load_tokenizer
+    from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
 
     model_index.stay_local()

@@ -101,7 +101,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from align_core import training
     from align_core.config import model_index
     from align_core.evaluation import Evaluator
-    from align_core.models import load_policy, load_tokenizer
+    from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
 
@@ -173,7 +173,12 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 
 
 def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
-    from align_core.models import load_policy, load_reward_model, load_to_train, value_model_of
+    from align_core.models.loading import (
+        load_policy,
+        load_reward_model,
+        load_to_train,
+        value_model_of,
+    )
     from align_core.trainers import ppo
 
     head = side == "PPO, value head"

@@ -110,7 +110,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
 
     from align_core import reports
     from align_core.config import model_index
-    from align_core.models import (
+    from align_core.models.loading import (
         load_policy,
         load_reward_model,
         load_to_train,

@@ -123,7 +123,7 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
     from datasets import Dataset
 
     from align_core.config import model_index
-    from align_core.models import load_tokenizer
+    from align_core.models.loading import load_tokenizer
     from align_core.tasks import load_task
 
     model_index.stay_local()
@@ -160,7 +160,12 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
 
 
 def embedded() -> dict:
-    from align_core.models import load_policy, load_reward_model, load_to_train, value_model_of
+    from align_core.models.loading import (
+        load_policy,
+        load_reward_model,
+        load_to_train,
+        value_model_of,
+    )
 
     reward_model = load_reward_model("reward-reviews")
     return {

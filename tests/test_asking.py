@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from align_core import asking, models
+from align_core import asking
 from align_core.asking import Helper, Unanswered
 from align_core.config.run_config import ConfigError, resolve
+from align_core.models import loading
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from tests import toy
@@ -37,8 +38,8 @@ HOSTILE = "<img src=x onerror=alert(1)> ${1+1} {{value}} \x00 ; rm -rf / ðŸ™‚ ï·
 def client(tmp_path):
     """A client of three runs: PPO and a reward model of toy models, and one without a model."""
     reward, reference = tmp_path / "reward", tmp_path / "reference"
-    models.save_model(toy.reward_model(), toy.tokenizer(), reward)
-    models.save_model(toy.policy(5), toy.tokenizer(), reference)
+    loading.save_model(toy.reward_model(), toy.tokenizer(), reward)
+    loading.save_model(toy.policy(5), toy.tokenizer(), reference)
     client = Client(tmp_path / "runs")
     options = {"model": str(reference)}
     for name, method, more, model in (
@@ -49,7 +50,7 @@ def client(tmp_path):
         config = resolve(method, "reviews", **options, **more)
         run = RunDirectory.create(client.root / name, config)
         if model is not None:
-            models.save_model(model, toy.tokenizer(), run.model_path)
+            loading.save_model(model, toy.tokenizer(), run.model_path)
     return client
 
 

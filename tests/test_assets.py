@@ -14,11 +14,11 @@ from align_core.assets import FEW, OFF
 from align_core.config import model_index
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation import agreement
-from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward
+from align_core.models.sampled_pairs import with_reference_logps
+from align_core.models.sampling import RandomDraw, sample
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.preferences import with_reference_logps
-from align_core.rewards import ProxyReward
-from align_core.sampling import RandomDraw, sample
 from align_core.tasks import TASKS, load_task
 from align_core.tasks.grammar import tokenize
 from align_core.tasks.reviews.grammar import GRAMMAR

@@ -12,8 +12,8 @@ import torch
 from transformers import TrainerControl, TrainerState, get_linear_schedule_with_warmup
 
 from align_core.callbacks import RunCallback
+from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
-from align_core.sampling import Interrupted
 
 
 class Counter:

@@ -11,8 +11,8 @@ from transformers import TrainerCallback
 
 from align_core.close_up import close_up
 from align_core.data.encoding import encode_prompts
+from align_core.models.sampling import response_outputs
 from align_core.objectives import token_logprobs
-from align_core.sampling import response_outputs
 from align_core.trainers import ppo
 from tests import toy
 

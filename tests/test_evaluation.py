@@ -14,10 +14,10 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation import Evaluator, agreement, pieces
-from align_core.models import lora
+from align_core.models.loading import lora
+from align_core.models.sampling import Interrupted, response_outputs
 from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.sampling import Interrupted, response_outputs
 from tests import toy
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]

@@ -10,9 +10,9 @@ import torch
 
 from align_core import close_up, lessons
 from align_core.config import model_index
-from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward
 from align_core.objectives import masked_whiten
-from align_core.rewards import ProxyReward
 from align_core.tasks import TASKS, load_task
 
 SLACK = 1e-3  # between machines

@@ -11,6 +11,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from align_core.data.encoding import encode_prompts
+from align_core.models.sampling import CHUNK, response_outputs
 from align_core.objectives import (
     exact_kl,
     gae,
@@ -20,7 +21,6 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.sampling import CHUNK, response_outputs
 from align_core.trainers import ppo
 from align_core.trainers.common import NonFinite
 from tests import toy

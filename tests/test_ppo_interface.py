@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorWithPadding
 
 from align_core import PPOConfig, PPOTrainer
-from align_core.rewards import ProxyReward
+from align_core.models.rewards import ProxyReward
 from align_core.trainers import ppo
 from align_core.trainers.rollouts import prompts_of
 from tests import toy

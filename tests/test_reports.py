@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from align_core import models, reports
+from align_core import reports
 from align_core.config.run_config import ConfigError
+from align_core.models import loading
 from align_core.tasks import load_task
 from align_core.training import quieten_libraries
 from tests import toy
@@ -21,7 +22,7 @@ def named(tmp_path):
     """A policy, a reference and a reward model of the toy language, by their folders."""
     made = {"policy": toy.policy(0), "reference": toy.policy(5), "reward": toy.reward_model()}
     for name, model in made.items():
-        models.save_model(model, toy.tokenizer(), tmp_path / name)
+        loading.save_model(model, toy.tokenizer(), tmp_path / name)
     return {name: str(tmp_path / name) for name in made}
 
 
@@ -86,7 +87,7 @@ def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
     ask = (named["policy"], "reviews", PROMPT, ["good"], named["reference"])
     before = reports.score(*ask)[0]["logp"]
     assert reports.score(*ask)[0]["logp"] == before
-    models.save_model(toy.policy(9), toy.tokenizer(), tmp_path / "policy")
+    loading.save_model(toy.policy(9), toy.tokenizer(), tmp_path / "policy")
     assert reports.score(*ask)[0]["logp"] == pytest.approx(sum(plain_logp(9, " good")), abs=1e-5)
 
 

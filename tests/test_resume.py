@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from align_core.models import load_policy
+from align_core.models.loading import load_policy
 from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]

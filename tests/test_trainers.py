@@ -11,9 +11,9 @@ import torch
 from datasets import Dataset
 
 from align_core.data.encoding import encode_demonstrations, encode_pairs
-from align_core.models import freeze_trunk, new_reward_model, save_model
-from align_core.preferences import with_reference_logps
-from align_core.rewards import ProxyReward
+from align_core.models.loading import freeze_trunk, new_reward_model, save_model
+from align_core.models.rewards import ProxyReward
+from align_core.models.sampled_pairs import with_reference_logps
 from align_core.trainers import dpo, likelihood, reward, sft
 from align_core.trainers.common import LengthSampler, NonFinite
 from tests import toy

@@ -136,7 +136,7 @@ def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -
     """The curve of one run, and its final policy's win rate at each temperature."""
     from align_core.data.preference_files import stored_pairs
     from align_core.experiments import runs  # torch; the page reads results without it
-    from align_core.models import load_policy
+    from align_core.models.loading import load_policy
 
     if method == "best-of-n":
         return runs.train_reward_model(_model(folder, seed), pairs, LAYERS, seed, **settings)

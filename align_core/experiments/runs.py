@@ -21,19 +21,19 @@ from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation import Evaluator, agreement
 from align_core.experiments import TASK
-from align_core.models import (
+from align_core.models.loading import (
     load_policy,
     load_to_train,
     load_tokenizer,
     new_reward_model,
     save_model,
 )
+from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.sampling import FixedDraw, sample
 from align_core.optimum import ReferenceSamples, best_of_n
-from align_core.rewards import ProxyReward, proxy_reward
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.preset_checks import series_of
-from align_core.sampling import FixedDraw, sample
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward
 from align_core.trainers.common import NonFinite

@@ -18,9 +18,9 @@ from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import runs
 from align_core.experiments.shift import BETA, COVERED
-from align_core.models import load_policy, load_reward_model, load_tokenizer, save_model
-from align_core.preferences import sampled_pairs
-from align_core.rewards import ProxyReward, Reward
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
+from align_core.models.rewards import ProxyReward, Reward
+from align_core.models.sampled_pairs import sampled_pairs
 from align_core.runs.preset_checks import series_of
 from align_core.tasks import load_task
 

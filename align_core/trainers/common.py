@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import PrinterCallback
 
-from align_core import processes
 from align_core.config.messages import Told
-from align_core.sharding import heed_file, held, weights_of, whole
+from align_core.models import distributed
+from align_core.models.sharding import heed_file, held, weights_of, whole
 
 _GRADIENT = Told("a gradient is not finite", "gradient")
 
@@ -56,8 +56,8 @@ class ShardedTraining:
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
         heed_file(self.accelerator)
-        if processes.left_alone():
-            warnings.warn(processes.LEFT_ALONE, stacklevel=2)
+        if distributed.left_alone():
+            warnings.warn(distributed.LEFT_ALONE, stacklevel=2)
         self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -88,7 +88,7 @@ class FiniteTraining:
             what = _GRADIENT
         elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
             what = _GRADIENT  # seen by the step itself, which is behind us
-        if processes.any_says(self.accelerator, what is not None):
+        if distributed.any_says(self.accelerator, what is not None):
             other = Told("a gradient of another process is not finite", "gradient")
             raise NonFinite(what or other)
         return loss

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from align_core.data.encoding import REFERENCE_LOGPS
-from align_core.models import lora
+from align_core.models.loading import lora
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 from align_core.data.encoding import encode_prompts, pad_responses
+from align_core.models.sampling import response_outputs
 from align_core.objectives import likelihood_loss, token_logprobs
-from align_core.sampling import response_outputs
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 
 SIDES = "chosen_ids", "rejected_ids"

@@ -37,7 +37,10 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.data.encoding import Prompts, encode_prompts
-from align_core.models import PolicyWithValue, lora, move_towards, with_adapters
+from align_core.models.loading import PolicyWithValue, lora, move_towards, with_adapters
+from align_core.models.rewards import Reward, as_score
+from align_core.models.sampling import RandomDraw, by_length, sample
+from align_core.models.sharding import whole
 from align_core.objectives import (
     adapted_kl_coef,
     gae,
@@ -49,9 +52,6 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.rewards import Reward, as_score
-from align_core.sampling import RandomDraw, by_length, sample
-from align_core.sharding import whole
 from align_core.trainers.common import QUIET, FiniteTraining, ShardedTraining
 from align_core.trainers.ppo_checkpoints import PPOCheckpoints
 from align_core.trainers.ppo_config import PPOConfig

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from align_core.sharding import held, share, weights_of, whole
+from align_core.models.sharding import held, share, weights_of, whole
 
 CHECKPOINT = "ppo.safetensors"
 

@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompt, Prompts
-from align_core.models import PolicyWithValue, as_reference
+from align_core.models.loading import PolicyWithValue, as_reference
+from align_core.models.sampling import Responses, by_length, response_outputs
 from align_core.objectives import entropy, exact_kl, token_logprobs
-from align_core.sampling import Responses, by_length, response_outputs
 
 
 @dataclass(frozen=True)

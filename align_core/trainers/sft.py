@@ -6,7 +6,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from align_core.models import lora
+from align_core.models.loading import lora
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
 
 

@@ -15,9 +15,9 @@ from align_core.asking import Helper
 from align_core.config import model_index
 from align_core.config.run_config import METHODS, TASK_NAMES, resolve
 from align_core.data.encoding import encode
-from align_core.models import load_reward_model, load_tokenizer
+from align_core.models.loading import load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward
 from align_core.optimum import weights
-from align_core.rewards import ProxyReward
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text

@@ -8,8 +8,8 @@ import pytest
 
 from align_core import experiments
 from align_core.experiments import runner, runs
-from align_core.models import load_reward_model, load_tokenizer
-from align_core.rewards import ProxyReward
+from align_core.models.loading import load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward
 from benchmarks import lab, lab_figures
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.experiments import shift, shifted
-from align_core.models import load_tokenizer
+from align_core.models.loading import load_tokenizer
 from align_core.tasks import load_task
 
 

@@ -11,8 +11,9 @@ import sys
 from datasets import Dataset
 from safetensors.torch import save_file
 
-from align_core import PPOConfig, PPOTrainer, processes
-from align_core.sharding import held, whole
+from align_core import PPOConfig, PPOTrainer
+from align_core.models import distributed
+from align_core.models.sharding import held, whole
 from tests import toy
 
 
@@ -64,7 +65,7 @@ def main(folder: str, batch_size: int, resumed: bool) -> None:
         total = sum(p.numel() for p in weights.values())
         metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)
-    processes.part()
+    distributed.part()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from pathlib import Path
 from torch import Tensor
 from transformers import Trainer
 
-from align_core import processes
 from align_core.data.encoding import encode_demonstrations, encode_pairs
-from align_core.sharding import held, whole
+from align_core.models import distributed
+from align_core.models.sharding import held, whole
 from align_core.trainers import dpo, reward, sft
 from tests import toy
 
@@ -70,6 +70,6 @@ def end(method: str, folder: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     found = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
-    if processes.RANK == 0:
+    if distributed.RANK == 0:
         Path(sys.argv[1], "end.json").write_text(json.dumps(found))
-    processes.part()
+    distributed.part()

@@ -11,7 +11,7 @@ import torch
 
 from align_core import training
 from align_core.config.run_config import RunConfig, resolve
-from align_core.models import load_policy, load_reward_model
+from align_core.models.loading import load_policy, load_reward_model
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from align_core.models import load_policy, load_reward_model, load_tokenizer
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from tests import toy
 from tests.training.films import METHODS, Films, Run, configured, finished, timeless
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from align_core import training
-from align_core.models import save_model
-from align_core.preferences import sampled_pairs
+from align_core.models.loading import save_model
+from align_core.models.sampled_pairs import sampled_pairs
 from tests import toy
 from tests.training.films import Films, Run, finished
 

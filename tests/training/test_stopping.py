@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from align_core import training
-from align_core.models import load_policy, save_model
+from align_core.models.loading import load_policy, save_model
 from align_core.runs.directory import RunDirectory
 from tests import toy
 from tests.training.films import METHODS, STOP, Films, Killed, Run, configured, stopped

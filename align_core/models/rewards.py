@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import Prompt, Prompts, encode_prompts, is_token_ids, pad_responses
-from align_core.models import (
+from align_core.models.loading import (
     ModelError,
     evaluating,
     load_reward_model,
@@ -21,7 +21,7 @@ from align_core.models import (
     scalar_head,
     trunk,
 )
-from align_core.sampling import by_length, final_states
+from align_core.models.sampling import by_length, final_states
 
 
 class Reward(Protocol):

@@ -14,14 +14,15 @@ import torch
 from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
-from align_core import cli, processes, training
+from align_core import cli, training
 from align_core.config.run_config import ConfigError
 from align_core.data.encoding import encode_demonstrations
+from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
 from tests import toy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -111,12 +112,12 @@ def test_a_checkpoint_in_shards_and_a_whole_one_do_not_stand_for_each_other(tmp_
     (checkpoint / "optimizer.bin").touch()
     with pytest.raises(ConfigError, match="--resume got .* as this is, with models whole"):
         training._last_checkpoint(run)
-    monkeypatch.setattr(processes, "SHARDED_BY", "FSDP")
+    monkeypatch.setattr(distributed, "SHARDED_BY", "FSDP")
     assert training._last_checkpoint(run) == checkpoint
     (checkpoint / "global_step4").mkdir()
     with pytest.raises(ConfigError, match="with FSDP"):
         training._last_checkpoint(run)
-    monkeypatch.setattr(processes, "SHARDED_BY", "DeepSpeed")
+    monkeypatch.setattr(distributed, "SHARDED_BY", "DeepSpeed")
     assert training._last_checkpoint(run) == checkpoint
     (checkpoint / "optimizer.bin").rename(checkpoint / "optimizer.pt")
     with pytest.raises(ConfigError, match="with DeepSpeed"):
@@ -151,7 +152,7 @@ def test_the_command_line_runs_in_two_processes(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
-    monkeypatch.setattr(processes, "COUNT", 3)
+    monkeypatch.setattr(distributed, "COUNT", 3)
     with pytest.raises(ConfigError, match="--batch-size got 16; it takes a multiple of the 3"):
         training._share(16)
 
@@ -159,13 +160,13 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
 def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
     """With --cpu it starts one, and tells it where all would meet; how many, it keeps to itself."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    assert not processes.left_alone()
+    assert not distributed.left_alone()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    assert processes.left_alone()
+    assert distributed.left_alone()
     assert cli.main(["train", "ppo", "--task", "reviews"]) == 2
-    assert capsys.readouterr().err == processes.LEFT_ALONE + "\n"
+    assert capsys.readouterr().err == distributed.LEFT_ALONE + "\n"
     monkeypatch.setenv("RANK", "0")
-    assert not processes.left_alone()
+    assert not distributed.left_alone()
 
 
 def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, monkeypatch):
@@ -202,4 +203,4 @@ def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
     if joined:
         assert done.stdout.split() == [*TORCHRUN, "-c", *alone.split(), "train"]
     else:
-        assert done.returncode == 1 and processes.LEFT_ALONE in done.stderr
+        assert done.returncode == 1 and distributed.LEFT_ALONE in done.stderr

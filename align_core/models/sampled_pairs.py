@@ -16,10 +16,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import encode, encode_pairs, encode_prompts, pad_responses
 from align_core.data.preference_files import Covers, everything
-from align_core.models import ModelError
+from align_core.models.loading import ModelError
+from align_core.models.rewards import ProxyReward
+from align_core.models.sampling import RandomDraw, by_length, response_outputs, sample
 from align_core.objectives import token_logprobs
-from align_core.rewards import ProxyReward
-from align_core.sampling import RandomDraw, by_length, response_outputs, sample
 from align_core.tasks import Task
 
 BATCH = 128

@@ -10,7 +10,7 @@ from peft import PeftModel, get_peft_model
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
 from align_core.data.encoding import encode_prompts
-from align_core.models import (
+from align_core.models.loading import (
     VALUE_GAIN,
     ModelError,
     PolicyWithValue,
@@ -25,7 +25,7 @@ from align_core.models import (
     save_model,
     value_model_of,
 )
-from align_core.sampling import response_outputs
+from align_core.models.sampling import response_outputs
 from tests import toy
 
 IDS = torch.tensor([[2, 3, 6, 7, 0]])

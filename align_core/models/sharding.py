@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from align_core import processes
+from align_core.models import distributed
 
 
 def heed_file(accelerator: Accelerator) -> None:
@@ -29,7 +29,7 @@ def heed_file(accelerator: Accelerator) -> None:
     ZeRO 0, which shards nothing.
     """
     state = accelerator.state
-    if processes.SHARDED_BY == "FSDP" and state.distributed_type == DistributedType.MULTI_CPU:
+    if distributed.SHARDED_BY == "FSDP" and state.distributed_type == DistributedType.MULTI_CPU:
         # Both, as accelerate does on GPUs: each new AcceleratorState takes what PartialState says.
         state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
         state.fsdp_plugin = FullyShardedDataParallelPlugin()

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from align_core.data.encoding import encode_prompts, pad_responses
-from align_core.objectives import token_logprobs
-from align_core.sampling import (
+from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     RandomDraw,
@@ -17,6 +16,7 @@ from align_core.sampling import (
     response_states,
     sample,
 )
+from align_core.objectives import token_logprobs
 from tests.toy import policy, tokenizer
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]

@@ -13,14 +13,14 @@ from align_core.config import model_index
 from align_core.config.run_config import ConfigError
 from align_core.data.encoding import encode
 from align_core.data.preference_files import stored_pairs
-from align_core.preferences import (
+from align_core.models.rewards import ProxyReward
+from align_core.models.sampled_pairs import (
     sampled_pairs,
     scored_pairs,
     unlabelled_pairs,
     with_label_noise,
     with_reference_logps,
 )
-from align_core.rewards import ProxyReward
 from tests import toy
 
 TOKENS = toy.tokenizer()

@@ -7,8 +7,8 @@ import torch
 
 from align_core.config import model_index
 from align_core.data.encoding import encode_prompts, pad_responses
-from align_core.models import ModelError, new_reward_model, save_model
-from align_core.rewards import ProxyReward, proxy_reward, score
+from align_core.models.loading import ModelError, new_reward_model, save_model
+from align_core.models.rewards import ProxyReward, proxy_reward, score
 from tests import toy
 
 END, PAD = 0, 1

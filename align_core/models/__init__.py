@@ -1,0 +1,1 @@
+"""Policies, references and reward models: loaded, sampled and scored."""
