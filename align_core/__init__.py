@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from align_core.tasks import load_task
-    from align_core.trainers.ppo import PPOConfig, PPOTrainer
+    from align_core.trainers.ppo.trainer import PPOConfig, PPOTrainer
 
 __all__ = ["PPOConfig", "PPOTrainer", "load_task"]
 
 _HOMES = {
-    "PPOConfig": "align_core.trainers.ppo",
-    "PPOTrainer": "align_core.trainers.ppo",
+    "PPOConfig": "align_core.trainers.ppo.trainer",
+    "PPOTrainer": "align_core.trainers.ppo.trainer",
     "load_task": "align_core.tasks",
 }
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from align_core.data.encoding import Prompts
 from align_core.models.sampling import response_outputs
 from align_core.objectives import gae, kl_estimate, masked_mean, token_logprobs, token_rewards
-from align_core.trainers.ppo import PPOTrainer
+from align_core.trainers.ppo.trainer import PPOTrainer
 
 
 def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:

@@ -39,9 +39,9 @@ from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET
-from align_core.trainers.ppo import PPOTrainer
-from align_core.trainers.ppo_config import PPOConfig
-from align_core.trainers.rollouts import Batch
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.rollouts import Batch
+from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training import PPO_SETTINGS
 
 DPO_STEPS, PPO_ROLLOUTS = 40, 4

@@ -8,7 +8,7 @@ import trl  # noqa: F401
 
 from align_core import answering, worker  # noqa: F401
 from align_core.tasks import TASKS, load_task
-from align_core.trainers import dpo, ppo, reward, sft  # noqa: F401
+from align_core.trainers import dpo, reward, sft  # noqa: F401
 
 for name in TASKS:  # writing their prompts takes a while
     load_task(name)

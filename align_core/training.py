@@ -45,8 +45,9 @@ from align_core.optimum import Frontier, ReferenceSamples
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, turned
 from align_core.tasks import Task, load_task
-from align_core.trainers import dpo, ppo, reward, sft
+from align_core.trainers import dpo, reward, sft
 from align_core.trainers.common import NonFinite
+from align_core.trainers.ppo import trainer as ppo
 
 # PPO's settings beyond those of RunConfig. The clip on the value is in nats, wide enough for
 # rewards of a few nats.

@@ -179,7 +179,7 @@ def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) 
         load_to_train,
         value_model_of,
     )
-    from align_core.trainers import ppo
+    from align_core.trainers.ppo import trainer as ppo
 
     head = side == "PPO, value head"
     return ppo.build(

@@ -120,7 +120,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
         value_model_of,
     )
     from align_core.tasks import load_task
-    from align_core.trainers import ppo
+    from align_core.trainers.ppo import trainer as ppo
 
     model_index.stay_local()
     settings = {**DEFAULT, **changes}

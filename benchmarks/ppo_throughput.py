@@ -231,7 +231,7 @@ def _of_trl(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
 
 
 def _of_this(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
-    from align_core.trainers import ppo
+    from align_core.trainers.ppo import trainer as ppo
 
     ppo.sample = _timed(ppo.sample, clock, "rollout")
     trainer = ppo.PPOTrainer(args=ppo.PPOConfig(**settings), **parts)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from align_core.objectives import entropy, masked_mean
-from align_core.trainers.rollouts import Batch, Episodes
+from align_core.trainers.ppo.rollouts import Batch, Episodes
 
 
 class PPOMetrics:

@@ -11,7 +11,7 @@ import torch
 from transformers import TrainerCallback
 
 from tests import toy
-from tests.test_ppo import as_rows, history, trainer
+from tests.trainers.test_ppo import as_rows, history, trainer
 
 BETA, GAMMA, LAM, CLIP, VALUE_CLIP, VF, TEMPERATURE = 0.3, 0.9, 0.8, 0.1, 0.05, 0.5, 0.7
 

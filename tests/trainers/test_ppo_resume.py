@@ -15,7 +15,7 @@ import torch
 from align_core.models.loading import load_policy
 from align_core.runs.directory import RunDirectory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAIN = [sys.executable, "-m", "align_core", "train"]
 SIZE = ["--steps", "5", "--batch-size", "8", "--eval-every", "2", "--seed", "3"]
 

@@ -21,8 +21,8 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.trainers import ppo
 from align_core.trainers.common import NonFinite
+from align_core.trainers.ppo import trainer as ppo
 from tests import toy
 
 

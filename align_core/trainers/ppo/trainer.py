@@ -53,10 +53,10 @@ from align_core.objectives import (
     token_rewards,
 )
 from align_core.trainers.common import QUIET, FiniteTraining, ShardedTraining
-from align_core.trainers.ppo_checkpoints import PPOCheckpoints
-from align_core.trainers.ppo_config import PPOConfig
-from align_core.trainers.ppo_metrics import PPOMetrics, rollout_metrics, step_metrics
-from align_core.trainers.rollouts import (
+from align_core.trainers.ppo.checkpoints import PPOCheckpoints
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.ppo.rollouts import (
     Batch,
     Episodes,
     Rollout,

@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorWithPa
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.models.rewards import ProxyReward
-from align_core.trainers import ppo
-from align_core.trainers.rollouts import prompts_of
+from align_core.trainers.ppo import trainer as ppo
+from align_core.trainers.ppo.rollouts import prompts_of
 from tests import toy
 
 PROMPTS = ["the film", "a plot", "the plot was never", "never a film"]
