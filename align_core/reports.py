@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config import model_index
 from align_core.config.run_config import ConfigError, complaint
 from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
-from align_core.evaluation import Evaluation, Evaluator, agreement, pieces
+from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs

@@ -27,7 +27,7 @@ from align_core.config.model_index import is_run, reference_samples
 from align_core.config.run_config import ConfigError, RunConfig, complaint
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
-from align_core.evaluation import Evaluator, agreement
+from align_core.evaluation.evaluator import Evaluator, agreement
 from align_core.models import distributed
 from align_core.models.loading import (
     freeze_trunk,

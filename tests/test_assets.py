@@ -13,7 +13,7 @@ import torch
 from align_core.assets import FEW, OFF
 from align_core.config import model_index
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation import agreement
+from align_core.evaluation.evaluator import agreement
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import with_reference_logps

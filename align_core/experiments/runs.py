@@ -19,7 +19,7 @@ from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
-from align_core.evaluation import Evaluator, agreement
+from align_core.evaluation.evaluator import Evaluator, agreement
 from align_core.experiments import TASK
 from align_core.models.loading import (
     load_policy,

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from align_core.evaluation import Evaluator
+from align_core.evaluation.evaluator import Evaluator
 from align_core.tasks import load_task
 from playground import text, verdicts
 from playground.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation import Evaluator, agreement, pieces
+from align_core.evaluation.evaluator import Evaluator, agreement, pieces
 from align_core.models.loading import lora
 from align_core.models.sampling import Interrupted, response_outputs
 from align_core.objectives import token_logprobs

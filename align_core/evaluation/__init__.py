@@ -1,0 +1,1 @@
+"""One measure for every method."""
