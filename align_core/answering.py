@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from align_core import reports, worker
+from align_core import reports
 from align_core.config import model_index
 from align_core.config.run_config import ConfigError
-from align_core.training import quieten_libraries
+from align_core.training import worker
+from align_core.training.run import quieten_libraries
 
 NICE = 5  # a live run goes first
 

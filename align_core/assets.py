@@ -35,7 +35,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from align_core import lessons, training
+from align_core import lessons
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
@@ -55,6 +55,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.tasks import TASKS, Task, load_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
+from align_core.training import run as training
 
 END, PAD = "<|end|>", "<|pad|>"
 VOCABULARY = 1024

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import preferences_cli, terminal, worker
+from align_core import preferences_cli, terminal
 from align_core.config import model_index
 from align_core.config.run_config import (
     COVERS,
@@ -42,6 +42,7 @@ from align_core.experiments import command as experiment_command
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
+from align_core.training import worker
 
 _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 _PROMPTS_SHOWN = 8
@@ -261,7 +262,8 @@ def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
 
 def _reports() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core import reports, training
+    from align_core import reports
+    from align_core.training import run as training
 
     training.quieten_libraries()
     return reports

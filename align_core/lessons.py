@@ -20,7 +20,6 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.close_up import whitening
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
@@ -42,7 +41,8 @@ from align_core.trainers.common import QUIET
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.rollouts import Batch
 from align_core.trainers.ppo.trainer import PPOTrainer
-from align_core.training import PPO_SETTINGS
+from align_core.training.example_token import whitening
+from align_core.training.run import PPO_SETTINGS
 
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2

@@ -252,7 +252,8 @@ def _tell(given: argparse.Namespace, **told: Any) -> int:
 
 def _reports() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core import reports, training
+    from align_core import reports
+    from align_core.training import run as training
 
     training.quieten_libraries()
     return reports

@@ -24,8 +24,8 @@ from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, load_task
-from align_core.training import coverage as coverage_behind
-from align_core.training import frontier
+from align_core.training.run import coverage as coverage_behind
+from align_core.training.run import frontier
 
 RESAMPLES = 1000
 KEPT = 4  # models that stay loaded, with their reference and reward model

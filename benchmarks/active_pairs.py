@@ -85,10 +85,11 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
 
 
 def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path) -> str:
-    from align_core import exchange, training
+    from align_core import exchange
     from align_core.config.run_config import resolve
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
+    from align_core.training import run as training
 
     exchange.write(folder / "votes.jsonl", rows)
     settings = exchange.settings("reward", task, len(rows))

@@ -63,10 +63,11 @@ def measure(lanes: int) -> None:
 
 def one_model(pairs: int) -> dict:
     """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
-    from align_core import reports, training
+    from align_core import reports
     from align_core.assets import train_variant
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
+    from align_core.training import run as training
 
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "reward"

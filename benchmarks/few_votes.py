@@ -71,10 +71,11 @@ def measure(lanes: int, methods: tuple[str, ...]) -> None:
 def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
     often it ranks two texts of the reference as the gold reward does."""
-    from align_core import exchange, raters, reports, training
+    from align_core import exchange, raters, reports
     from align_core.config.run_config import resolve
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
+    from align_core.training import run as training
 
     pairs = exchange.pool_pairs(task, votes, seed)
     cast = raters.simulate(pairs, raters.CROWDS["task"], votes, 1, 0.0, seed)

@@ -98,12 +98,12 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import TrainerCallback
 
-    from align_core import training
     from align_core.config import model_index
     from align_core.evaluation.evaluator import Evaluator
     from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
+    from align_core.training import run as training
 
     model_index.stay_local()
     training.quieten_libraries()

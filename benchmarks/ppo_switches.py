@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from align_core import training
 from align_core.config import run_config
+from align_core.training import run as training
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("ppo_switches.json")

@@ -19,7 +19,7 @@ const arithmetic = {
 
   // One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
   // the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
-  // in full. A run's token brings its own sum (align_core/close_up.py).
+  // in full. A run's token brings its own sum (align_core/training/example_token.py).
   ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
     const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
     const ahead = counted ?? total(divergences.slice(place));

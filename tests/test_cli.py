@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def main(fake_assets, monkeypatch, capsys):
     """`main(*arguments) -> (exit code, standard output, standard error)` with a fake training."""
-    monkeypatch.setitem(sys.modules, "align_core.training", fake_training)
+    monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(align_core, "training", fake_training, raising=False)
 
     def main(*arguments):
@@ -154,7 +154,7 @@ def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
         raise ModuleNotFoundError("No module named 'tqdm'")
 
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "align_core.training", None)  # its import fails
+        patch.setitem(sys.modules, "align_core.training.run", None)  # its import fails
         code, _, err = main(*arguments, "--json")
         assert (code, err.count("\n")) == (1, 1)
         assert not (tmp_path / "run").exists()
@@ -165,7 +165,7 @@ def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
         assert not (tmp_path / "run").exists()
     assert main(*arguments, "--steps", 2)[0] == 0
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "align_core.training", None)
+        patch.setitem(sys.modules, "align_core.training.run", None)
         log = tmp_path / "run" / "events.jsonl"
         log.write_text("".join(log.read_text().splitlines(keepends=True)[:1]))
         assert main("train", "--resume", tmp_path / "run")[0] == 1

@@ -8,12 +8,13 @@ import math
 import pytest
 import torch
 
-from align_core import close_up, lessons
+from align_core import lessons
 from align_core.config import model_index
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import masked_whiten
 from align_core.tasks import TASKS, load_task
+from align_core.training import example_token
 
 SLACK = 1e-3  # between machines
 
@@ -43,7 +44,7 @@ def test_whitening_at_any_beta(beta):
     """A = e − βk of three tokens: e = 1, 2, 6 (mean 3) and k = 0.5, 0, 1 (mean 0.5)."""
     earned, kl = torch.tensor([[1.0, 2.0], [6.0, 9.0]]), torch.tensor([[0.5, 0.0], [1.0, 9.0]])
     mask = torch.tensor([[True, True], [True, False]])
-    found = close_up.whitening(earned, kl, mask)
+    found = example_token.whitening(earned, kl, mask)
     assert found == {
         "mean_earned": 3.0,
         "mean_kl": 0.5,

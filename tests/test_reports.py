@@ -10,7 +10,7 @@ from align_core import reports
 from align_core.config.run_config import ConfigError
 from align_core.models import loading
 from align_core.tasks import load_task
-from align_core.training import quieten_libraries
+from align_core.training.run import quieten_libraries
 from tests import toy
 
 PROMPT = "the film was"

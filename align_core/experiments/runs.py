@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from align_core import training
-from align_core.callbacks import RunCallback
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
 from align_core.data.encoding import encode_pairs, encode_prompts
@@ -37,6 +35,8 @@ from align_core.runs.preset_checks import series_of
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward
 from align_core.trainers.common import NonFinite
+from align_core.training import run as training
+from align_core.training.callback import RunCallback
 
 REFERENCE = f"sft-{TASK}"
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations

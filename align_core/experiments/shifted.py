@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core import training
 from align_core.config.run_config import RunConfig, resolve
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
@@ -23,6 +22,7 @@ from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sampled_pairs import sampled_pairs
 from align_core.runs.preset_checks import series_of
 from align_core.tasks import load_task
+from align_core.training import run as training
 
 
 def pairs_of(source: str, task: str, count: int, seed: int) -> list[dict]:

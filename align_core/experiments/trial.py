@@ -17,7 +17,7 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.messages import in_event
 from align_core.experiments import runner
-from align_core.worker import THREADS, in_plain_words
+from align_core.training.worker import THREADS, in_plain_words
 
 
 def main(name: str, folder: Path) -> int:

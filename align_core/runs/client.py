@@ -42,7 +42,7 @@ class Client:
     """
 
     def __init__(
-        self, root: str | Path, training: str = "align_core.training", at_once: int = 1
+        self, root: str | Path, training: str = "align_core.training.run", at_once: int = 1
     ) -> None:
         model_index.stay_local()
         self.root = Path(root)
@@ -271,7 +271,7 @@ class _Process(child_process.Child):
         self.run = run
         self.settings = revise(config).model_dump()  # as they were last told
         self._killed = False
-        super().__init__("align_core.worker", str(path), training)
+        super().__init__("align_core.training.worker", str(path), training)
 
     def send(self, command: dict[str, Any]) -> bool:
         try:

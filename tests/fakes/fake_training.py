@@ -1,4 +1,4 @@
-"""Stands in for `align_core.training`: the same events and commands, no model.
+"""Stands in for `align_core.training.run`: the same events and commands, no model.
 
 The seed of the configuration picks what happens.
 """

@@ -14,12 +14,13 @@ import torch
 from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
-from align_core import cli, training
+from align_core import cli
 from align_core.config.run_config import ConfigError
 from align_core.data.encoding import encode_demonstrations
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
+from align_core.training import run as training
 from tests import toy
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,6 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from align_core import training
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_prompts, pad_responses
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
@@ -24,6 +23,7 @@ from align_core.models.sampling import response_outputs
 from align_core.objectives import token_logprobs
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
+from align_core.training import run as training
 
 CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant>"
 

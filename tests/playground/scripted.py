@@ -1,6 +1,6 @@
 """A run without training: writes believable events, twenty steps a second, and obeys commands.
 
-It stands in for `align_core.training` (`Client(root, training="tests.playground.scripted")`) where
+It stands in for `align_core.training.run` (`Client(root, training="tests.playground.scripted")`) where
 a test is about the page.
 """
 
@@ -37,7 +37,7 @@ def run(
     resume: bool = False,
     on_event: Any = None,
 ) -> str:
-    """The interface of `align_core.training.run`; no model is loaded and none is kept."""
+    """The interface of `align_core.training.run.run`; no model is loaded and none is kept."""
     began = time.monotonic()
 
     def write(kind: str, step: int, **content: Any) -> None:

@@ -33,8 +33,8 @@ CAUSES = [
 def ends():
     """Messages of every kind, as the events of a run have them."""
     from align_core.trainers.common import NonFinite
-    from align_core.training import _advice
-    from align_core.worker import in_plain_words
+    from align_core.training.run import _advice
+    from align_core.training.worker import in_plain_words
 
     full = OSError(errno.ENOSPC, "No space left on device")
     denied = PermissionError(errno.EACCES, "Permission denied", "/a/file")

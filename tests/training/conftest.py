@@ -8,10 +8,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core import assets, training
+from align_core import assets
 from align_core.config import model_index
 from align_core.models.loading import new_reward_model, save_model
 from align_core.models.sampled_pairs import sampled_pairs
+from align_core.training import run as training
 from tests import toy
 from tests.training.films import Films, finished
 

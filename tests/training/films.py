@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from align_core import training
 from align_core.config.run_config import RunConfig, resolve
 from align_core.models.loading import load_policy, load_reward_model
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task
+from align_core.training import run as training
 
 METHODS = ["sft", "reward", "ppo", "dpo"]
 PAUSE, RESUME, STEP, STOP = ({"command": name} for name in ("pause", "resume", "step", "stop"))

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from align_core import training
 from align_core.models.loading import save_model
 from align_core.models.sampled_pairs import sampled_pairs
+from align_core.training import run as training
 from tests import toy
 from tests.training.films import Films, Run, finished
 

@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
-from align_core import training
 from align_core.models.loading import load_policy, save_model
 from align_core.runs.directory import RunDirectory
+from align_core.training import run as training
 from tests import toy
 from tests.training.films import METHODS, STOP, Films, Killed, Run, configured, stopped
 

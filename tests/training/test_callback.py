@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState, get_linear_schedule_with_warmup
 
-from align_core.callbacks import RunCallback
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
+from align_core.training.callback import RunCallback
 
 
 class Counter:

@@ -59,7 +59,7 @@ def execute(
     control: Control,
     resume: bool = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-    training: str = "align_core.training",
+    training: str = "align_core.training.run",
 ) -> dict[str, Any] | None:
     """Run the configuration in `directory` to its end, whatever that is.
 

@@ -20,8 +20,6 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
-from align_core.callbacks import RunCallback, Write
-from align_core.close_up import close_up
 from align_core.config.messages import Told, in_event
 from align_core.config.model_index import is_run, reference_samples
 from align_core.config.run_config import ConfigError, RunConfig, complaint
@@ -48,6 +46,8 @@ from align_core.tasks import Task, load_task
 from align_core.trainers import dpo, reward, sft
 from align_core.trainers.common import NonFinite
 from align_core.trainers.ppo import trainer as ppo
+from align_core.training.callback import RunCallback, Write
+from align_core.training.example_token import close_up
 
 # PPO's settings beyond those of RunConfig. The clip on the value is in nats, wide enough for
 # rewards of a few nats.
