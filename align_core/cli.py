@@ -213,8 +213,8 @@ def _evaluate(given: argparse.Namespace, lines: list[str]) -> int:
     if given.reference is not None:
         lines += model_errors("--reference", given.reference, reward_model=False)
     raise_collected(lines)
-    reports = _reports()
-    result = reports.evaluate(
+    queries = _queries()
+    result = queries.evaluate(
         given.model,
         options.task,
         given.reference,
@@ -230,11 +230,11 @@ def _generate(given: argparse.Namespace, lines: list[str]) -> int:
     options = _model_options(_Generate, given, lines, reward_model=False)
     lines += [complaint("--prompt", text, _TEXT) for text in given.prompt or () if not text]
     raise_collected(lines)
-    reports = _reports()
+    queries = _queries()
     from align_core.tasks import load_task
 
     prompts = given.prompt or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
-    rows = reports.generate(
+    rows = queries.generate(
         given.model, options.task, prompts, options.n, options.temperature, options.seed
     )
     terminal.print_rows(rows, given.json)
@@ -247,7 +247,7 @@ def _score(given: argparse.Namespace, lines: list[str]) -> int:
         if not (text := getattr(given, name)):
             lines.append(complaint(flag(name), text, _TEXT))
     raise_collected(lines)
-    rows = _reports().score(given.model, options.task, given.prompt, given.completion)
+    rows = _queries().score(given.model, options.task, given.prompt, given.completion)
     terminal.print_rows(rows, given.json)
     return 0
 
@@ -260,13 +260,13 @@ def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
     return 0
 
 
-def _reports() -> ModuleType:
+def _queries() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core import reports
+    from align_core.inference import queries
     from align_core.training import run as training
 
     training.quieten_libraries()
-    return reports
+    return queries
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]] = {

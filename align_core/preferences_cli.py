@@ -129,7 +129,7 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
     reward_model = given.reward_model or f"reward-{options.task}"
     if options.active_share:
-        pairs = _reports().scored(pairs, reward_model)
+        pairs = _queries().scored(pairs, reward_model)
     if given.output is not None:
         cast = simulate(pairs, CROWDS[options.rater], *how)
         rows = exchange.preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
@@ -149,7 +149,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     count = options.pairs or min(options.votes, MOST_PAIRS)
     if model in (None, f"sft-{options.task}"):
         return exchange.pool_pairs(options.task, count, options.seed)
-    return _reports().candidates(options.task, model, count, options.seed)
+    return _queries().candidates(options.task, model, count, options.seed)
 
 
 def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
@@ -187,7 +187,7 @@ def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> i
     report: dict[str, Any] = {"task": session.task, **feedback.stats(cast)}
     if given.reward_model is not None:
         measured_on = feedback.held_out(cast, options.hold_out)[1] if options.hold_out else cast
-        scored = _reports().scored(session.pairs(), given.reward_model)
+        scored = _queries().scored(session.pairs(), given.reward_model)
         report["reward_model"] = feedback.judged(feedback.with_scores(measured_on, scored))
     report["disputed"] = feedback.disputed(cast)
     report["against_gold"] = feedback.against_gold(cast)
@@ -250,13 +250,13 @@ def _tell(given: argparse.Namespace, **told: Any) -> int:
     return 0
 
 
-def _reports() -> ModuleType:
+def _queries() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core import reports
+    from align_core.inference import queries
     from align_core.training import run as training
 
     training.quieten_libraries()
-    return reports
+    return queries
 
 
 _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {

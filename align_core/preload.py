@@ -6,7 +6,7 @@ import torch  # noqa: F401
 import transformers  # noqa: F401
 import trl  # noqa: F401
 
-from align_core import answering  # noqa: F401
+from align_core.inference import server  # noqa: F401
 from align_core.tasks import TASKS, load_task
 from align_core.trainers import dpo, reward, sft  # noqa: F401
 

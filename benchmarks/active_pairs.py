@@ -66,7 +66,8 @@ def measure(lanes: int) -> None:
 
 def one_run(task: str, share: float, seed: int) -> list[float]:
     """The accuracy of the reward model on held-out pairs, after each round of votes."""
-    from align_core import exchange, raters, reports
+    from align_core import exchange, raters
+    from align_core.inference import queries
 
     to_rate = exchange.pool_pairs(task, CANDIDATES, seed)
     rows: list[dict[str, Any]] = []
@@ -79,8 +80,8 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
         to_rate = [pair for row, pair in enumerate(to_rate) if row not in rated]
         with tempfile.TemporaryDirectory() as folder:
             model = _reward_model(task, rows, seed, Path(folder))
-            accuracies.append(reports.evaluate(model, task, None, 128, 0)["accuracy"])
-            to_rate = reports.scored(to_rate, model)
+            accuracies.append(queries.evaluate(model, task, None, 128, 0)["accuracy"])
+            to_rate = queries.scored(to_rate, model)
     return accuracies
 
 

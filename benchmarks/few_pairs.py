@@ -63,8 +63,8 @@ def measure(lanes: int) -> None:
 
 def one_model(pairs: int) -> dict:
     """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
-    from align_core import reports
     from align_core.assets import train_variant
+    from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
     from align_core.training import run as training
@@ -72,7 +72,7 @@ def one_model(pairs: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "reward"
         train_variant(BASE.task, model, preference_pairs=pairs)
-        accuracy = reports.evaluate(str(model), BASE.task, None, 128, 0)["accuracy"]
+        accuracy = queries.evaluate(str(model), BASE.task, None, 128, 0)["accuracy"]
         runs = {}
         for seed in SEEDS:
             changed = {"reward_model": str(model), "seed": seed}

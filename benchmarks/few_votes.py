@@ -71,8 +71,9 @@ def measure(lanes: int, methods: tuple[str, ...]) -> None:
 def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
     often it ranks two texts of the reference as the gold reward does."""
-    from align_core import exchange, raters, reports
+    from align_core import exchange, raters
     from align_core.config.run_config import resolve
+    from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
     from align_core.training import run as training
@@ -88,7 +89,7 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
         config = resolve(method, task, preferences=str(file), **own)
         run = RunDirectory.create(Path(folder) / "run", config)
         training.run(config, run, Control())
-        found = reports.evaluate(str(run.path), task, None, 128, 0)
+        found = queries.evaluate(str(run.path), task, None, 128, 0)
     return {"steps": settings["steps"], **{name: found[name] for name in MEASURED[method]}}
 
 

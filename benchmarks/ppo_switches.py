@@ -108,8 +108,8 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     import torch
     from datasets import Dataset
 
-    from align_core import reports
     from align_core.config import model_index
+    from align_core.inference import queries
     from align_core.models.loading import (
         load_policy,
         load_reward_model,
@@ -152,7 +152,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
         trainer.train()
         model = Path(folder) / "model"
         save_model(trainer.policy, tokenizer, model)
-        found = reports.evaluate(str(model), "reviews", "sft-reviews", prompts=128, seed=0)
+        found = queries.evaluate(str(model), "reviews", "sft-reviews", prompts=128, seed=0)
     kept = ("gold_reward", "gold_reward_reference", "kl", "gain", "frontier_efficiency")
     return {name: found[name] for name in kept}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.asking import Helper
+from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.votes import TRAINED_ON, Sessions
 from playground import charts, presets, targets, text

@@ -7,8 +7,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from align_core.asking import Helper
 from align_core.config.run_config import RunConfig
+from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory, replay
 from playground import charts, targets

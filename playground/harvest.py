@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from align_core import exchange, feedback, raters
-from align_core.asking import Helper, Unanswered
 from align_core.config.messages import Told
 from align_core.config.run_config import ConfigError
+from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
 from align_core.votes import Session

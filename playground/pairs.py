@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-from align_core.asking import Helper, Unanswered
 from align_core.config.run_config import ConfigError
 from align_core.data.preference_files import stored_pairs
 from align_core.group_commit import Closed
+from align_core.inference.client import Helper, Unanswered
 from align_core.votes import Session
 
 # Of a session. A rater sees each at most once, and can reach alone what is enough to train

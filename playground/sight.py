@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from align_core.asking import Helper
+from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from playground.visitors import Visitor, Visitors
 

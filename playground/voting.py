@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from align_core import raters, votes
-from align_core.asking import Unanswered
 from align_core.config.run_config import ConfigError
+from align_core.inference.client import Unanswered
 from align_core.votes import Ballot, Session, Sessions
 from playground.pairs import Pairs
 

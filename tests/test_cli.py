@@ -55,7 +55,7 @@ def reports(monkeypatch):
         generate=lambda *given: [{"prompt": given[2][0], "gold_reward": 1.0, "tokens": [given]}],
         score=lambda *given: [{"completion": text, "gold_reward": 0.5} for text in given[3]],
     )
-    monkeypatch.setitem(sys.modules, "align_core.reports", calls)
+    monkeypatch.setitem(sys.modules, "align_core.inference.queries", calls)
     monkeypatch.setattr(align_core, "reports", calls, raising=False)
 
 

@@ -11,10 +11,10 @@ import torch
 from playwright.sync_api import expect
 
 from align_core import objectives
-from align_core.asking import Helper
 from align_core.config import model_index
 from align_core.config.run_config import METHODS, TASK_NAMES, resolve
 from align_core.data.encoding import encode
+from align_core.inference.client import Helper
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.optimum import weights

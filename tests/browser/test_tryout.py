@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from align_core.asking import Helper
 from align_core.config.run_config import resolve
+from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text

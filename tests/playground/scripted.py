@@ -1,7 +1,7 @@
 """A run without training: writes believable events, twenty steps a second, and obeys commands.
 
-It stands in for `align_core.training.run` (`Client(root, training="tests.playground.scripted")`) where
-a test is about the page.
+It stands in for `align_core.training.run` (`Client(root, training="tests.playground.scripted")`)
+where a test is about the page.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from align_core.asking import Unanswered
 from align_core.config.run_config import ConfigError, RunConfig, resolve
+from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import comparing, presets, targets, text

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from align_core import asking
-from align_core.asking import Helper, Unanswered
 from align_core.config import run_config
 from align_core.config.run_config import ConfigError, LiveConfig, flag, resolve, validated
 from align_core.data.preference_files import stored_pairs
+from align_core.inference import client as asking
+from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import complaints, text
@@ -65,7 +65,7 @@ def eager(client):
 @pytest.fixture
 def provoked(tmp_path, monkeypatch, sessions):
     """A line or more of every kind."""
-    from align_core.reports import _check_length
+    from align_core.inference.queries import _check_length
 
     client = Client(tmp_path / "runs")
     (tmp_path / "full" / "file").mkdir(parents=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core import feedback
-from align_core.asking import Unanswered
+from align_core.inference.client import Unanswered
 from align_core.votes import Sessions
 from playground.harvest import HELD_OUT
 from playground.pairs import PAIRS, SCORED_AT_ONCE, Pairs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.asking import Unanswered
 from align_core.config.run_config import ConfigError, resolve
+from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from align_core import asking
-from align_core.asking import Helper, Unanswered
 from align_core.config.run_config import ConfigError, resolve
+from align_core.inference import client as asking
+from align_core.inference.client import Helper, Unanswered
 from align_core.models import loading
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from tests import toy
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RUN, SCORER = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-reward-reviews"
 EMPTY = "2026-01-02-030407-dpo-reviews"
 ASKED = {"task": "reviews", "models": [RUN], "prompt": "the film was", "n": 3} | {
@@ -76,11 +76,11 @@ def test_generate_brings_texts_rewards_and_tokens(helper):
 
 
 def test_score_holds_a_run_against_what_it_started_from(helper, tmp_path):
-    from align_core import reports
+    from align_core.inference import queries
 
     found = helper.score(**SCORED)
     path, reference = str(tmp_path / "runs" / RUN), str(tmp_path / "reference")
-    assert found == reports.score(path, "reviews", "the film was", ["good.", "bad."], reference)
+    assert found == queries.score(path, "reviews", "the film was", ["good.", "bad."], reference)
     assert found[0]["logp"] != found[0]["ref_logp"]
 
 

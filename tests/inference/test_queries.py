@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from align_core import reports
 from align_core.config.run_config import ConfigError
+from align_core.inference import queries
 from align_core.models import loading
 from align_core.tasks import load_task
 from align_core.training.run import quieten_libraries
@@ -38,7 +38,7 @@ def plain_logp(seed: int, text: str) -> list[float]:
 
 
 def test_score_gives_each_token_under_policy_and_reference(named):
-    long, short = reports.score(
+    long, short = queries.score(
         named["policy"], "reviews", PROMPT, ["good . never bad", "dull"], named["reference"]
     )
     for found, text in ((long, " good . never bad"), (short, " dull")):
@@ -52,7 +52,7 @@ def test_score_gives_each_token_under_policy_and_reference(named):
 
 def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named):
     model, reference = named["policy"], named["reference"]
-    samples = reports.generate(model, "reviews", [PROMPT], 40, 0.7, 3, reference)
+    samples = queries.generate(model, "reviews", [PROMPT], 40, 0.7, 3, reference)
     # Padding may be drawn too, and is not in the text; a text without a word is scored as a space.
     ended = [
         s
@@ -62,33 +62,33 @@ def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named)
     assert len(ended) > 3
     texts = [sample["completion"] for sample in ended]
     for sample, scored in zip(
-        ended, reports.score(model, "reviews", PROMPT, texts, reference), strict=True
+        ended, queries.score(model, "reviews", PROMPT, texts, reference), strict=True
     ):
         for name in ("logp", "ref_logp"):
             expected = [token[name] for token in scored["tokens"]]
             assert [token[name] for token in sample["tokens"]] == pytest.approx(expected, abs=1e-5)
-    assert "tokens" not in reports.generate(model, "reviews", [PROMPT], 1, 0.7, 3)[0]
+    assert "tokens" not in queries.generate(model, "reviews", [PROMPT], 1, 0.7, 3)[0]
 
 
 def test_a_text_too_long_for_the_model_is_refused(named):
     # 64 positions: 36 are kept for a review, and one for the end of a given completion.
     model, reference = named["policy"], named["reference"]
-    reports.generate(model, "reviews", ["good " * 27 + "good"], 1, 1.0, 0)
+    queries.generate(model, "reviews", ["good " * 27 + "good"], 1, 1.0, 0)
     with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here.* has 29"):
-        reports.generate(model, "reviews", ["good " * 28 + "good"], 1, 1.0, 0)
-    reports.score(model, "reviews", PROMPT, ["good " * 59 + "good"], reference)
+        queries.generate(model, "reviews", ["good " * 28 + "good"], 1, 1.0, 0)
+    queries.score(model, "reviews", PROMPT, ["good " * 59 + "good"], reference)
     with pytest.raises(ConfigError, match="--completion got .* 1 to 61 tokens here.* has 62"):
-        reports.score(model, "reviews", PROMPT, ["good " * 60 + "good"], reference)
+        queries.score(model, "reviews", PROMPT, ["good " * 60 + "good"], reference)
     with pytest.raises(ConfigError, match="--prompt got ''.* has 0"):
-        reports.generate(model, "reviews", [""], 1, 1.0, 0)
+        queries.generate(model, "reviews", [""], 1, 1.0, 0)
 
 
 def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
     ask = (named["policy"], "reviews", PROMPT, ["good"], named["reference"])
-    before = reports.score(*ask)[0]["logp"]
-    assert reports.score(*ask)[0]["logp"] == before
+    before = queries.score(*ask)[0]["logp"]
+    assert queries.score(*ask)[0]["logp"] == before
     loading.save_model(toy.policy(9), toy.tokenizer(), tmp_path / "policy")
-    assert reports.score(*ask)[0]["logp"] == pytest.approx(sum(plain_logp(9, " good")), abs=1e-5)
+    assert queries.score(*ask)[0]["logp"] == pytest.approx(sum(plain_logp(9, " good")), abs=1e-5)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def silence(capfd):
 
 
 def test_a_policy_scores_texts_and_says_how_likely_they_are(silence):
-    rows = reports.score("sft-reviews", "reviews", "The plot was", TEXTS)
+    rows = queries.score("sft-reviews", "reviews", "The plot was", TEXTS)
     assert [row["completion"] for row in rows] == TEXTS
     assert rows[0]["gold_reward"] > rows[1]["gold_reward"]
     for row in rows:
@@ -111,12 +111,12 @@ def test_a_policy_scores_texts_and_says_how_likely_they_are(silence):
 
 
 def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
-    rows = reports.score("reward-reviews", "reviews", "The plot was", TEXTS)
+    rows = queries.score("reward-reviews", "reviews", "The plot was", TEXTS)
     assert all(
         row.keys() == {"prompt", "completion", "gold_reward", "proxy_reward"} for row in rows
     )
     assert rows[0]["proxy_reward"] > rows[1]["proxy_reward"]
-    of_policy = reports.score("sft-reviews", "reviews", "The plot was", TEXTS)
+    of_policy = queries.score("sft-reviews", "reviews", "The plot was", TEXTS)
     assert [row["gold_reward"] for row in rows] == [row["gold_reward"] for row in of_policy]
 
 
@@ -128,7 +128,7 @@ def test_win_rates_count_texts_prompt_by_prompt_and_ties_half():
             [[9.0, 9.0], [9.0, 9.0]],
         ]
     )
-    found = reports.win_rates(rewards)
+    found = queries.win_rates(rewards)
     # First against second: 2 > 1, 1 = 1, 0 < 0.5, 3 > 2, so (1 + 0.5 + 0 + 1) / 4.
     assert found["win_rates"] == [[0.5, 0.625, 0], [0.375, 0.5, 0], [1, 1, 0.5]]
     # A redrawn pair of prompts has the rate 0.75, 0.625 or 0.5; the outer two in 1 of 4 each.
@@ -140,21 +140,21 @@ def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
     rng = np.random.default_rng(0)
     for prompts in (100, 400):
         ours, theirs = rng.normal(size=(2, prompts, 1))
-        width = reports.win_rates(np.array([ours, theirs]))["ci95"][0][1]
+        width = queries.win_rates(np.array([ours, theirs]))["ci95"][0][1]
         # The standard error of a share of fair coins is 0.5/√prompts.
         assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)
 
 
 def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
     models = ["sft-capitals", "sft-capitals", "pretrained"]
-    found = reports.duel("capitals", models, 1, 0)
+    found = queries.duel("capitals", models, 1, 0)
     assert found["prompts"] == 64
     rates = np.array(found["win_rates"])
     assert rates[0, 1] == 0.5 and found["ci95"][0][1] == 0
     assert rates + rates.T == pytest.approx(np.ones((3, 3)), abs=1e-12)
     prompts = load_task("capitals").prompts("probe")
     ours, theirs = (
-        [text["gold_reward"] for text in reports.generate(model, "capitals", prompts, 1, 1.0, 0)]
+        [text["gold_reward"] for text in queries.generate(model, "capitals", prompts, 1, 1.0, 0)]
         for model in ("sft-capitals", "pretrained")
     )
     wins = [(a > b) + 0.5 * (a == b) for a, b in zip(ours, theirs, strict=True)]
@@ -162,18 +162,18 @@ def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
 
 
 def test_covered_and_uncovered_prompts_are_measured_apart():
-    found = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
+    found = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
     # The held-out prompts stand in the order of their continents: 35 of Africa, 5 of Asia.
     for name in ("gold_reward", "kl"):
         sides = found[f"{name}_covered"], found[f"{name}_uncovered"]
         assert (35 * sides[0] + 5 * sides[1]) / 40 == pytest.approx(found[name], abs=1e-9)
     assert found["gold_reward_covered_ci95"] > 0 < found["gold_reward_uncovered_ci95"]
-    few = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0, "Africa")
+    few = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0, "Africa")
     assert few["gold_reward_uncovered"] is few["gold_reward_uncovered_ci95"] is None
-    whole = reports.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0)
+    whole = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0)
     assert "gold_reward_covered" not in whole
 
 
 def test_a_reward_model_is_measured_on_either_side():
-    found = reports.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
+    found = queries.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
     assert 0.5 < found["accuracy_covered"] < 1 and found["accuracy_uncovered_ci95"] > 0

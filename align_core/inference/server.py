@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from align_core import reports
 from align_core.config import model_index
 from align_core.config.run_config import ConfigError
+from align_core.inference import queries
 from align_core.training import worker
 from align_core.training.run import quieten_libraries
 
@@ -47,16 +47,16 @@ def _answer(question: str, content: dict[str, Any]) -> tuple[str, Any]:
 def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:
     answers = []
     for model in models:
-        reference = reports.reference_of(model, task)
+        reference = queries.reference_of(model, task)
         against = None if reference == model else reference
-        answers.append(reports.generate(model, task, [prompt], reference=against, **how))
+        answers.append(queries.generate(model, task, [prompt], reference=against, **how))
     return answers
 
 
 _QUESTIONS = {
     "generate": _generate,
-    "score": reports.score,
-    "duel": reports.duel,
-    "candidates": reports.candidates,
-    "scored": reports.scored,
+    "score": queries.score,
+    "duel": queries.duel,
+    "candidates": queries.candidates,
+    "scored": queries.scored,
 }

@@ -232,7 +232,7 @@ class Helper:
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
             self._client.warm()
-            self._child = Child("align_core.answering", IDLE)
+            self._child = Child("align_core.inference.server", IDLE)
         return self._child
 
     def _end(self) -> None:

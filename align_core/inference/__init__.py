@@ -1,0 +1,1 @@
+"""Questions to trained models: samples, rewards and log-probabilities."""
