@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from align_core import exchange, feedback, terminal, votes
+from align_core import terminal
 from align_core.config.run_config import (
     Collected,
     ConfigError,
@@ -24,9 +24,10 @@ from align_core.config.run_config import (
     raise_collected,
     validated,
 )
-from align_core.raters import CROWDS, RATERS, fill, simulate
 from align_core.runs.directory import to_line
-from align_core.votes import Session, Sessions, check_name
+from align_core.votes import preference_files, sessions, statistics
+from align_core.votes.sessions import Session, Sessions, check_name
+from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
 MOST_PAIRS = 16_000  # stored for each task
 _Crowd = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
@@ -105,7 +106,7 @@ def execute(given: argparse.Namespace, lines: list[str]) -> int:
     if given.action is None:
         listed = [f"  {name:<9} {about}" for name, (_, about) in _ACTIONS.items()]
         raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
-    with closing(Sessions(given.sessions or votes.folder())) as sessions:
+    with closing(Sessions(given.sessions or sessions.folder())) as sessions:
         return _ACTIONS[given.action][0](given, lines, sessions)
 
 
@@ -118,7 +119,7 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
     if session and session.tally()["pairs"] and (given.pairs or given.model):
         lines.append(f"--pairs, --model: the session {session.name} has its pairs already")
     if given.output is not None:
-        lines += exchange.errors(given.output, "--output")
+        lines += preference_files.errors(given.output, "--output")
     for name, scores in (("model", False), ("reward_model", True)):
         if getattr(given, name) is not None:
             lines += model_errors(flag(name), getattr(given, name), scores)
@@ -132,8 +133,10 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
         pairs = _queries().scored(pairs, reward_model)
     if given.output is not None:
         cast = simulate(pairs, CROWDS[options.rater], *how)
-        rows = exchange.preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
-        exchange.write(given.output, rows)
+        rows = preference_files.preferences(
+            {**pairs[vote.pair], "choice": vote.choice} for vote in cast
+        )
+        preference_files.write(given.output, rows)
         return _tell(given, votes=len(cast), rows=len(rows), file=given.output)
     session = session or sessions.create(given.session, options.task)
     if not session.tally()["pairs"]:
@@ -148,21 +151,21 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     count = options.pairs or min(options.votes, MOST_PAIRS)
     if model in (None, f"sft-{options.task}"):
-        return exchange.pool_pairs(options.task, count, options.seed)
+        return preference_files.pool_pairs(options.task, count, options.seed)
     return _queries().candidates(options.task, model, count, options.seed)
 
 
 def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
     options = _options(_Export, given, lines)
-    lines += exchange.errors(given.output, "--output")
+    lines += preference_files.errors(given.output, "--output")
     raise_collected(lines)
-    kept, held_out = feedback.held_out(session.votes(), options.hold_out)
-    rows = exchange.preferences(kept, options.ties)
-    exchange.write(given.output, rows)
+    kept, held_out = statistics.held_out(session.votes(), options.hold_out)
+    rows = preference_files.preferences(kept, options.ties)
+    preference_files.write(given.output, rows)
     told = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
     for method in ("dpo", "reward"):
-        how = exchange.settings(method, session.task, len(rows))
+        how = preference_files.settings(method, session.task, len(rows))
         told[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in how.items())
     return _tell(given, **told, file=given.output)
 
@@ -171,10 +174,10 @@ def _import(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> 
     session = _session_for(given, lines, sessions)
     options = _options(_Import, given, lines)
     with Collected(lines):
-        rows = exchange.read(given.file)
+        rows = preference_files.read(given.file)
     raise_collected(lines)
     session = session or sessions.create(given.session, options.task)
-    return _tell(given, votes=exchange.import_votes(session, rows), session=session.name)
+    return _tell(given, votes=preference_files.import_votes(session, rows), session=session.name)
 
 
 def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
@@ -184,13 +187,13 @@ def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> i
         lines += model_errors("--reward-model", given.reward_model, True)
     raise_collected(lines)
     cast = session.votes()
-    report: dict[str, Any] = {"task": session.task, **feedback.stats(cast)}
+    report: dict[str, Any] = {"task": session.task, **statistics.stats(cast)}
     if given.reward_model is not None:
-        measured_on = feedback.held_out(cast, options.hold_out)[1] if options.hold_out else cast
+        measured_on = statistics.held_out(cast, options.hold_out)[1] if options.hold_out else cast
         scored = _queries().scored(session.pairs(), given.reward_model)
-        report["reward_model"] = feedback.judged(feedback.with_scores(measured_on, scored))
-    report["disputed"] = feedback.disputed(cast)
-    report["against_gold"] = feedback.against_gold(cast)
+        report["reward_model"] = statistics.judged(statistics.with_scores(measured_on, scored))
+    report["disputed"] = statistics.disputed(cast)
+    report["against_gold"] = statistics.against_gold(cast)
     if given.json:
         print(to_line(report))
         return 0

@@ -4,8 +4,8 @@
     python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
 
 A reward model is trained anew after each round of votes of the task's own rater, as
-`align_core.exchange` has it for so few, and the pairs of the next round are drawn with its scores
-(`align_core.selection`); equal numbers of votes, the same first round. Nothing is timed: runs share
+`align_core.votes.preference_files` has it for so few, and the pairs of the next round are drawn with its scores
+(`align_core.votes.pair_selection`); equal numbers of votes, the same first round. Nothing is timed: runs share
 the machine, one a core.
 """
 
@@ -66,16 +66,20 @@ def measure(lanes: int) -> None:
 
 def one_run(task: str, share: float, seed: int) -> list[float]:
     """The accuracy of the reward model on held-out pairs, after each round of votes."""
-    from align_core import exchange, raters
     from align_core.inference import queries
+    from align_core.votes import preference_files, simulated_raters
 
-    to_rate = exchange.pool_pairs(task, CANDIDATES, seed)
+    to_rate = preference_files.pool_pairs(task, CANDIDATES, seed)
     rows: list[dict[str, Any]] = []
     accuracies = []
     for number in range(ROUNDS):
         chance = seed * ROUNDS + number
-        cast = raters.simulate(to_rate, raters.CROWDS["task"], ROUND, 1, share, chance)
-        rows += exchange.preferences({**to_rate[vote.pair], "choice": vote.choice} for vote in cast)
+        cast = simulated_raters.simulate(
+            to_rate, simulated_raters.CROWDS["task"], ROUND, 1, share, chance
+        )
+        rows += preference_files.preferences(
+            {**to_rate[vote.pair], "choice": vote.choice} for vote in cast
+        )
         rated = {vote.pair for vote in cast}
         to_rate = [pair for row, pair in enumerate(to_rate) if row not in rated]
         with tempfile.TemporaryDirectory() as folder:
@@ -86,14 +90,14 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
 
 
 def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path) -> str:
-    from align_core import exchange
     from align_core.config.run_config import resolve
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
     from align_core.training import run as training
+    from align_core.votes import preference_files
 
-    exchange.write(folder / "votes.jsonl", rows)
-    settings = exchange.settings("reward", task, len(rows))
+    preference_files.write(folder / "votes.jsonl", rows)
+    settings = preference_files.settings("reward", task, len(rows))
     own = {**settings, "eval_every": settings["steps"], "seed": seed}
     config = resolve("reward", task, preferences=str(folder / "votes.jsonl"), **own)
     run = RunDirectory.create(folder / "run", config)

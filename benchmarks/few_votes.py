@@ -6,7 +6,7 @@
 
 The votes are the task's own rater's, one a pair, on the stored pairs, and reach a run as a person's
 would: simulated, written to a file, and read by `--preferences`, with the settings that
-`align_core.exchange` has for so many. Nothing is timed: runs share the machine, one a core.
+`align_core.votes.preference_files` has for so many. Nothing is timed: runs share the machine, one a core.
 """
 
 from __future__ import annotations
@@ -71,20 +71,22 @@ def measure(lanes: int, methods: tuple[str, ...]) -> None:
 def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
     often it ranks two texts of the reference as the gold reward does."""
-    from align_core import exchange, raters
     from align_core.config.run_config import resolve
     from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
     from align_core.training import run as training
+    from align_core.votes import preference_files, simulated_raters
 
-    pairs = exchange.pool_pairs(task, votes, seed)
-    cast = raters.simulate(pairs, raters.CROWDS["task"], votes, 1, 0.0, seed)
-    rows = exchange.preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
-    settings = exchange.settings(method, task, len(rows))
+    pairs = preference_files.pool_pairs(task, votes, seed)
+    cast = simulated_raters.simulate(pairs, simulated_raters.CROWDS["task"], votes, 1, 0.0, seed)
+    rows = preference_files.preferences(
+        {**pairs[vote.pair], "choice": vote.choice} for vote in cast
+    )
+    settings = preference_files.settings(method, task, len(rows))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "votes.jsonl"
-        exchange.write(file, rows)
+        preference_files.write(file, rows)
         own = {**settings, "eval_every": settings["steps"], "seed": seed}
         config = resolve(method, task, preferences=str(file), **own)
         run = RunDirectory.create(Path(folder) / "run", config)

@@ -116,8 +116,8 @@ def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, f
 
 def _others_vote(page: Any, sessions: Path, task: str) -> None:
     """All votes but one, into the session that the page has begun, once its pairs are scored."""
-    from align_core import raters
-    from align_core.votes import Sessions
+    from align_core.votes import simulated_raters
+    from align_core.votes.sessions import Sessions
 
     kept = f"playground-rate-{task}-sft-{task}"
     page.wait_for_function("kept => localStorage.getItem(kept)", arg=kept)
@@ -126,7 +126,9 @@ def _others_vote(page: Any, sessions: Path, task: str) -> None:
         session = opened.open(name)
         while any(pair["first_score"] is None for pair in session.pairs()):
             time.sleep(0.2)
-        cast = raters.fill(session, "task", VOTES - 1, raters.RATERS, 0.0, seed=0)
+        cast = simulated_raters.fill(
+            session, "task", VOTES - 1, simulated_raters.RATERS, 0.0, seed=0
+        )
     if cast != VOTES - 1:
         raise RuntimeError(f"the simulated raters cast {cast} votes, not {VOTES - 1}")
 

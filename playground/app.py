@@ -9,7 +9,7 @@ import gradio as gr
 
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
-from align_core.votes import TRAINED_ON, Sessions
+from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import charts, presets, targets, text
 from playground.comparing import Comparing
 from playground.harvest import Harvest

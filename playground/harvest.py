@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align_core import exchange, feedback, raters
 from align_core.config.messages import Told
 from align_core.config.run_config import ConfigError
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
-from align_core.votes import Session
+from align_core.votes import preference_files, simulated_raters, statistics
+from align_core.votes.sessions import Session
 from playground import targets, verdicts
 from playground.line import Line
 from playground.pairs import Pairs
@@ -33,11 +33,13 @@ ENDED = ("finished", "stopped")  # and have left a model
 DIFFERING = 3  # pairs where raters and gold reward differ
 
 
-def counted(votes: feedback.Votes) -> dict[str, int]:
+def counted(votes: statistics.Votes) -> dict[str, int]:
     """Of the votes that prefer a text, how many a run learns from (`to_train`), and how many are
     kept to measure it on (`held_out`)."""
-    parts = zip(("to_train", "held_out"), feedback.held_out(votes, HELD_OUT), strict=True)
-    return {name: sum(vote["choice"] in feedback.DECIDED for vote in part) for name, part in parts}
+    parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
+    return {
+        name: sum(vote["choice"] in statistics.DECIDED for vote in part) for name, part in parts
+    }
 
 
 class Harvest:
@@ -76,8 +78,8 @@ class Harvest:
         """
         votes = session.votes()
         model = votes[0]["model"] if votes else None
-        to_train, _ = feedback.held_out(votes, HELD_OUT)
-        decided = [vote for vote in to_train if vote["choice"] in feedback.DECIDED]
+        to_train, _ = statistics.held_out(votes, HELD_OUT)
+        decided = [vote for vote in to_train if vote["choice"] in statistics.DECIDED]
         if not decided:
             line = "there is no vote that prefers a text: rate some pairs first"
             raise ConfigError(Told(line, "no_votes"))
@@ -85,11 +87,11 @@ class Harvest:
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{secrets.token_hex(4)}.jsonl"
         more = round(len(decided) * simulated / (1 - simulated))
-        mix = exchange.write_mixed(partial, to_train, session.task, simulated=more)
-        cast = sum(vote["kind"] in raters.CROWDS for vote in decided)
+        mix = preference_files.write_mixed(partial, to_train, session.task, simulated=more)
+        cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
         file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
         method = "dpo" if way == "dpo" else "reward"
-        paced = exchange.settings(method, session.task, mix["votes"] + mix["simulated"])
+        paced = preference_files.settings(method, session.task, mix["votes"] + mix["simulated"])
         start = {"task": session.task, "model": self._model(model)}
         asked = {**start, "method": method, "preferences": str(file), **paced}
         asked["eval_every"] = max(1, paced["steps"] // MEASURED)
@@ -115,9 +117,9 @@ class Harvest:
         the votes held out (`feedback.judged`), and `texts` of a policy: prompt, before and after.
         """
         votes = session.votes()
-        _, held_out = feedback.held_out(votes, HELD_OUT)
-        agreement = feedback.stats(votes)["gold_agreement"]
-        decided = sum(vote["choice"] in feedback.DECIDED for vote in votes)
+        _, held_out = statistics.held_out(votes, HELD_OUT)
+        agreement = statistics.stats(votes)["gold_agreement"]
+        decided = sum(vote["choice"] in statistics.DECIDED for vote in votes)
         runs = []
         for run, config in self._runs(session):
             one = self._told(run, config, session, held_out)
@@ -126,7 +128,7 @@ class Harvest:
             elif one["status"] in ENDED:
                 one |= self._became(run, config, agreement, decided)
             runs.append(one)
-        against = feedback.against_gold(votes, DIFFERING)
+        against = statistics.against_gold(votes, DIFFERING)
         return {"runs": runs, "gold_agreement": agreement, "against": against}
 
     def _told(
@@ -146,10 +148,10 @@ class Harvest:
 
     def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
         """`last` and `count` only tell votes apart that are not the same."""
-        _, held_out = feedback.held_out(session.votes(), HELD_OUT)
+        _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         voted = {vote["pair"] for vote in held_out}
         pairs = [pair for pair in session.pairs() if pair["id"] in voted]
-        return feedback.judged(feedback.with_scores(held_out, self._helper.scored(pairs, run)))
+        return statistics.judged(statistics.with_scores(held_out, self._helper.scored(pairs, run)))
 
     def _became(
         self, run: str, config: dict[str, Any], agreement: float | None, votes: int

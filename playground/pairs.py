@@ -10,9 +10,9 @@ from typing import Any
 
 from align_core.config.run_config import ConfigError
 from align_core.data.preference_files import stored_pairs
-from align_core.group_commit import Closed
 from align_core.inference.client import Helper, Unanswered
-from align_core.votes import Session
+from align_core.votes.sessions import Session
+from align_core.votes.sqlite_writer import Closed
 
 # Of a session. A rater sees each at most once, and can reach alone what is enough to train
 # (`views.rate.ENOUGH`) beside a quarter that is held out and a fifth of ties.

@@ -14,7 +14,7 @@ from typing import Any
 
 from align_core.config.run_config import ConfigError
 from align_core.runs.client import Client
-from align_core.votes import TRAINED_ON
+from align_core.votes.sessions import TRAINED_ON
 
 _NAME = re.compile(
     r"[0-9a-f]{8}-(?P<votes>\d+)-(?P<cast>\d+)-(?P<simulated>\d+)-(?P<origin>alone|room)\.jsonl"

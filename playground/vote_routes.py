@@ -25,11 +25,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from align_core import feedback
 from align_core.config.run_config import ConfigError, Task
-from align_core.group_commit import Closed
-from align_core.raters import CROWDS
-from align_core.votes import CHOICES, Session
+from align_core.votes import statistics
+from align_core.votes.sessions import CHOICES, Session
+from align_core.votes.simulated_raters import CROWDS
+from align_core.votes.sqlite_writer import Closed
 from playground import text
 from playground.addresses import for_phones
 from playground.harvest import WAYS, Harvest, counted
@@ -317,12 +317,12 @@ def _tally(session: Session) -> dict[str, Any]:
     one trained on the "votes", or "none", for no pair has been scored yet."""
     votes, scored_by = session.votes(), session.scored_by()
     asks = {None: "none", f"reward-{session.task}": "embedded"}.get(scored_by, "votes")
-    told = feedback.stats(votes)
+    told = statistics.stats(votes)
     return {
         **{name: told[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
         **counted(votes),
         "asks": asks,
-        "disputed": next(iter(feedback.disputed(votes, 1)), None),
+        "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }
 
 

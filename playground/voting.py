@@ -1,7 +1,7 @@
 """Who rates what: the sessions of visitors, the room, and the pair that is out for each rater.
 
 A session belongs to the rater who began it and, as its name, goes to nobody else. The presenter can
-open one to the room: then phones vote in it, too. The votes themselves are `align_core.votes`.
+open one to the room: then phones vote in it, too. The votes themselves are `align_core.votes.sessions`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from align_core import raters, votes
 from align_core.config.run_config import ConfigError
 from align_core.inference.client import Unanswered
-from align_core.votes import Ballot, Session, Sessions
+from align_core.votes import sessions, simulated_raters
+from align_core.votes.sessions import Ballot, Session, Sessions
 from playground.pairs import Pairs
 
 ACTIVE_SHARE = 0.2  # of the pairs are those that the reward model is least sure of
@@ -81,7 +81,7 @@ class Voting:
         self._open = False
         # These take votes only while they are the open room, and are the presenter's to delete:
         # also after a restart, so a mark lies beside each.
-        self._opened = {path.stem for path in sessions.root.glob(f"*{votes.ROOM}")}
+        self._opened = {path.stem for path in sessions.root.glob(f"*{sessions.ROOM}")}
 
     # Raters
 
@@ -124,7 +124,7 @@ class Voting:
             self._must_be_out(rater, desk, pair)
             try:
                 session.vote(rater.token, pair, choice)
-            except votes.Refused as error:
+            except sessions.Refused as error:
                 desk.out = None
                 raise Refused(409, "order", str(error)) from None
             desk.behind.append(desk.out)
@@ -178,7 +178,7 @@ class Voting:
         as many as it has pairs for."""
         session, _ = self._seated(rater)
         seed = session.tally()["votes"]  # others vote when they are asked again
-        raters.fill(session, crowd, count, raters.RATERS, 0.0, seed)
+        simulated_raters.fill(session, crowd, count, simulated_raters.RATERS, 0.0, seed)
 
     def open(self, rater: Rater) -> None:
         """Let phones vote in the session of this rater."""
@@ -186,7 +186,7 @@ class Voting:
         with self._lock:
             self._room, self._open = rater.session, True
             self._opened.add(rater.session)
-            (self._sessions.root / f"{rater.session}{votes.ROOM}").touch()
+            (self._sessions.root / f"{rater.session}{sessions.ROOM}").touch()
 
     def close(self) -> None:
         """Take no more votes from phones; those that came stay."""

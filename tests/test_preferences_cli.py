@@ -9,8 +9,8 @@ import pytest
 
 from align_core import cli, preferences_cli
 from align_core.data.preference_files import read_preferences
-from align_core.raters import CROWDS
-from align_core.votes import Sessions
+from align_core.votes.sessions import Sessions
+from align_core.votes.simulated_raters import CROWDS
 
 
 @pytest.fixture

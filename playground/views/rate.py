@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from align_core.raters import CROWDS
+from align_core.votes.simulated_raters import CROWDS
 from playground.harvest import WAYS
 from playground.parts import part
 from playground.questions import Questions

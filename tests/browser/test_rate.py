@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import TimeoutError, expect
 
-from align_core.votes import Sessions
+from align_core.votes.sessions import Sessions
 from playground import app, text
 from playground.harvest import counted
 from playground.pairs import Pairs

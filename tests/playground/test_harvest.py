@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from align_core import exchange, feedback, raters
 from align_core.config.run_config import ConfigError, resolve
 from align_core.runs.client import Client
-from align_core.votes import TRAINED_ON
+from align_core.votes import preference_files, simulated_raters, statistics
+from align_core.votes.sessions import TRAINED_ON
 from playground import targets, text
 from playground.comparing import Comparing
 from playground.harvest import HELD_OUT, Harvest
@@ -48,7 +48,7 @@ class GoldHelper:
 def session(sessions):
     session = sessions.create("one", "reviews")
     session.add_pairs(PAIRS)
-    raters.fill(session, "task", votes=80, raters=2, active_share=0.0, seed=0)
+    simulated_raters.fill(session, "task", votes=80, raters=2, active_share=0.0, seed=0)
     return session
 
 
@@ -86,10 +86,10 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     run = trained.train(session, "reward", simulated=0.0)
     config = client.config(run)
     rows = [json.loads(line) for line in Path(config["preferences"]).read_text().splitlines()]
-    to_train, held_out = feedback.held_out(session.votes(), HELD_OUT)
+    to_train, held_out = statistics.held_out(session.votes(), HELD_OUT)
     assert len(rows) == len(to_train) and len(to_train) + len(held_out) == 80
     assert not {row["prompt"] for row in rows} & {vote["prompt"] for vote in held_out}
-    paced = exchange.settings("reward", "reviews", len(rows))
+    paced = preference_files.settings("reward", "reviews", len(rows))
     assert {name: config[name] for name in paced} == paced
     assert config["model"] == "sft-reviews"
 
@@ -101,7 +101,7 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
     assert one["verdict"]["values"]["accuracy"] == one["judged"]["accuracy"]
     assert one["verdict"]["values"]["n"] == len(held_out)
-    assert told["gold_agreement"] == feedback.stats(session.votes())["gold_agreement"]
+    assert told["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
     assert trained.report(session) == told and trained._helper.asked == [run]  # reckoned once
     sessions.delete(session.name)
     assert not Path(config["preferences"]).exists()
@@ -125,7 +125,7 @@ def test_a_reward_model_of_the_votes_says_where_the_next_are_asked(client, train
 def test_a_run_on_votes_waits_for_its_turn_as_any_other(
     client, line, trained, session, monkeypatch
 ):
-    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 400})
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
     ann, bob = (line.visitors.known(digit * 64) for digit in "ab")
     first = trained.train(session, "reward", 0.0, ann)
     assert line.visitors.owns(ann, first) and client.config(first)["time_limit"] == 100.0
@@ -146,7 +146,7 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
 def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
     client, trained, session, monkeypatch
 ):
-    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 12})
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
     run = trained.train(session, "dpo", simulated=0.0)
     wait_for(lambda: ended(client, run))
     (one,) = trained.report(session)["runs"]
@@ -176,12 +176,12 @@ def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
         path.write_text("")
         return {"votes": len(votes), "simulated": simulated}
 
-    monkeypatch.setattr(exchange, "write_mixed", write_mixed)
+    monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     people = [session.join() for _ in range(2)]
     pairs = session.pairs()
     session.record((one, pair["id"], "first", "first") for one in people for pair in pairs[:20])
     run = trained.train(session, "dpo", simulated=0.5, room=True)
-    to_train, _ = feedback.held_out(session.votes(), HELD_OUT)
+    to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
     cast = sum(vote["rater"] not in people for vote in to_train)
     assert 0 < cast < len(to_train)
     numbers = {"votes": len(to_train), "cast": cast, "simulated": len(to_train), "origin": "room"}
@@ -226,9 +226,9 @@ def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeyp
         path.write_text("")
         return {"votes": 60, "simulated": simulated, "simulated_share": 0.75, "left_out": 0}
 
-    monkeypatch.setattr(exchange, "write_mixed", write_mixed)
+    monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     trained.train(session, "dpo", simulated=0.75)
-    to_train, _ = feedback.held_out(session.votes(), HELD_OUT)
+    to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
     assert made == [3 * len(to_train)]  # three in four
 
 
@@ -256,7 +256,7 @@ def test_ppo_follows_its_reward_model(client, line, trained, session):
 
 
 def test_nothing_follows_a_run_that_was_stopped(client, trained, session, monkeypatch):
-    monkeypatch.setattr(exchange, "settings", lambda *_: {"steps": 400})
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
     run = trained.train(session, "reward_ppo", simulated=0.0)
     wait_for(lambda: client.status(run))
     client.send(run, "stop")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from align_core import feedback
 from align_core.inference.client import Unanswered
-from align_core.votes import Sessions
+from align_core.votes import statistics
+from align_core.votes.sessions import Sessions
 from playground.harvest import HELD_OUT
 from playground.pairs import PAIRS, SCORED_AT_ONCE, Pairs
 from playground.views.rate import ENOUGH
@@ -16,7 +16,7 @@ from playground.views.rate import ENOUGH
 def test_one_rater_alone_can_reach_what_is_enough(task):
     """With a quarter of the prompts held out, and a tie or "both bad" in five votes."""
     pairs = Pairs(helper=None).of(task, f"sft-{task}")
-    to_train, _ = feedback.held_out(pairs, HELD_OUT)
+    to_train, _ = statistics.held_out(pairs, HELD_OUT)
     assert len(pairs) == PAIRS[task]
     assert 0.8 * len(to_train) >= ENOUGH[task][0]
 

@@ -10,10 +10,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from align_core import exchange, feedback
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
+from align_core.votes import preference_files, statistics
 from playground import vote_routes
 from playground.harvest import HELD_OUT
 from playground.line import OneEach
@@ -131,9 +131,9 @@ def test_a_phone_rates_every_pair_once(phone, presenter, sessions):
     votes = sessions.open(presenter.headers["X-Session"]).votes()
     told = presenter.tally().json()
     assert len(votes) == told["votes"] == 6
-    to_train, held_out = feedback.held_out(votes, HELD_OUT)
+    to_train, held_out = statistics.held_out(votes, HELD_OUT)
     for name, part in (("to_train", to_train), ("held_out", held_out)):
-        assert told[name] == len(exchange.preferences(part))
+        assert told[name] == len(preference_files.preferences(part))
     assert told["to_train"] + told["held_out"] == 3 and told["ties"] + told["both_bad"] == 3
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from align_core.config.run_config import ConfigError
-from align_core.group_commit import Closed, Writer, connect
-from align_core.votes import CHOICES, PERSON, Ballot, Refused, Sessions, left_of
+from align_core.votes.sessions import CHOICES, PERSON, Ballot, Refused, Sessions, left_of
+from align_core.votes.sqlite_writer import Closed, Writer, connect
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def pairs(count: int) -> list[dict]:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from align_core import selection
-from align_core.votes import Session
+from align_core.votes import pair_selection
+from align_core.votes.sessions import Session
 
 RATERS = 8  # in a crowd, unless said
 LOUD_SHARE = 2 / 3  # of all votes, cast by the one loud rater
@@ -105,7 +105,7 @@ def simulate(
         (who,) = rng.choices(range(raters), weights)
         if not to_rate[who]:
             continue
-        row = selection.draw(to_rate[who], active_share, rng)
+        row = pair_selection.draw(to_rate[who], active_share, rng)
         del to_rate[who][row]
         rater = crowd.loud if crowd.loud and who == 0 else crowd.rater
         found.append(Vote(who, row, *_choice(rater, pairs[row], rng)))

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from align_core.raters import CROWDS, LOUD_SHARE, Rater, Vote, fill, simulate
-from align_core.votes import left_of
+from align_core.votes.sessions import left_of
+from align_core.votes.simulated_raters import CROWDS, LOUD_SHARE, Rater, Vote, fill, simulate
 
 SIGMA_1 = 0.7310586  # σ(1)
 

@@ -7,9 +7,9 @@ import json
 import datasets
 import pytest
 
-from align_core import exchange
 from align_core.config.run_config import ConfigError, resolve
 from align_core.data.preference_files import COLUMNS, ENDED, read_preferences
+from align_core.votes import preference_files
 
 PROMPT = "The plot of this thriller"
 PAIRS = [
@@ -42,16 +42,16 @@ def test_decided_votes_are_rows_and_ties_as_is_asked(session):
         row(" was “dull”. 🙂", " was\nfine.", True, True),
         row(" was\nfine.", " was “dull”. 🙂", True, True),
     ]
-    assert exchange.preferences(session.votes()) == decided
-    by_vote = exchange.preferences(session.votes(), ties="both")
+    assert preference_files.preferences(session.votes()) == decided
+    by_vote = preference_files.preferences(session.votes(), ties="both")
     assert by_vote == [decided[0], *both, decided[1]]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 def test_a_file_goes_straight_into_preferences_and_datasets(session, tmp_path, suffix):
     path = tmp_path / f"pairs.{suffix}"
-    rows = exchange.preferences(session.votes(), ties="both")
-    exchange.write(path, rows)
+    rows = preference_files.preferences(session.votes(), ties="both")
+    preference_files.write(path, rows)
     assert read_preferences(path) == rows
     assert resolve("dpo", "reviews", preferences=str(path)).preferences == str(path)
     kind = {"jsonl": "json"}.get(suffix, suffix)
@@ -66,20 +66,20 @@ def test_a_file_is_new_and_of_a_known_kind(tmp_path):
     taken.write_text("mine")
     for path in (taken, tmp_path / "pairs.csv", tmp_path / "nowhere" / "pairs.jsonl"):
         with pytest.raises(ConfigError, match="--output got .* a new file that ends in .jsonl"):
-            exchange.write(path, [row("a", "b", True, True)])
+            preference_files.write(path, [row("a", "b", True, True)])
     assert taken.read_text() == "mine"
     with pytest.raises(ConfigError, match="no vote that prefers a text"):
-        exchange.write(tmp_path / "pairs.jsonl", [])
+        preference_files.write(tmp_path / "pairs.jsonl", [])
     assert not (tmp_path / "pairs.jsonl").exists()
 
 
 def test_votes_come_back_as_they_left(session, sessions, tmp_path):
     path = tmp_path / "pairs.jsonl"
-    rows = exchange.preferences(session.votes())
-    exchange.write(path, rows)
+    rows = preference_files.preferences(session.votes())
+    preference_files.write(path, rows)
     other = sessions.create("other", "reviews")
-    assert exchange.import_votes(other, exchange.read(path)) == 2
-    assert exchange.preferences(other.votes()) == rows
+    assert preference_files.import_votes(other, preference_files.read(path)) == 2
+    assert preference_files.preferences(other.votes()) == rows
     (pair,) = other.pairs()
     assert (pair["first"], pair["second"]) == (" was dull.", " was superb.")  # by the alphabet
     assert (pair["first_ended"], pair["second_ended"]) == (False, True)
@@ -95,14 +95,14 @@ def test_a_file_of_messages_is_refused(tmp_path):
     chat = {"prompt": says, "chosen": says, "rejected": [{"role": "user", "content": "b"}]}
     path.write_text(json.dumps(chat))
     with pytest.raises(ConfigError, match="FILE got .* it takes texts"):
-        exchange.read(path)
+        preference_files.read(path)
     with pytest.raises(ConfigError, match="FILE got .*no such file"):
-        exchange.read(tmp_path / "nowhere.jsonl")
+        preference_files.read(tmp_path / "nowhere.jsonl")
 
 
 def test_pairs_of_the_pool_come_without_their_label():
-    pairs = exchange.pool_pairs("reviews", 400, 0)
-    assert pairs == exchange.pool_pairs("reviews", 400, 0)
+    pairs = preference_files.pool_pairs("reviews", 400, 0)
+    assert pairs == preference_files.pool_pairs("reviews", 400, 0)
     better = sum(pair["first_reward"] > pair["second_reward"] for pair in pairs)
     assert better == pytest.approx(200, abs=40)  # 4 σ; the chosen is the better in 8 of 10
     assert pairs[0]["model"] == "sft-reviews" and "ref_chosen_logps" not in pairs[0]
@@ -110,20 +110,20 @@ def test_pairs_of_the_pool_come_without_their_label():
 
 def test_a_mixed_file_tells_its_shares(session, tmp_path):
     path = tmp_path / "mixed.jsonl"
-    counts = exchange.write_mixed(path, session.votes(), "reviews", 6, "noisy")
+    counts = preference_files.write_mixed(path, session.votes(), "reviews", 6, "noisy")
     assert counts == {"votes": 2, "simulated": 6, "simulated_share": 0.75, "left_out": 2}
     rows = read_preferences(path)
     assert len(rows) == 8
     assert sum(one["prompt"] == PROMPT for one in rows) == 2
     again = tmp_path / "again.jsonl"
-    exchange.write_mixed(again, session.votes(), "reviews", 6, "noisy")
+    preference_files.write_mixed(again, session.votes(), "reviews", 6, "noisy")
     assert again.read_bytes() == path.read_bytes()
-    alone = exchange.write_mixed(tmp_path / "own.jsonl", session.votes(), "reviews", 0)
+    alone = preference_files.write_mixed(tmp_path / "own.jsonl", session.votes(), "reviews", 0)
     assert alone == {"votes": 2, "simulated": 0, "simulated_share": 0.0, "left_out": 2}
 
 
 def test_few_votes_are_seen_often_and_many_as_in_the_default_run():
-    assert exchange.settings("dpo", "reviews", 200) == {"steps": 100, "batch_size": 16}
-    assert exchange.settings("dpo", "reviews", 2000) == {"steps": 250, "batch_size": 16}
-    assert exchange.settings("dpo", "reviews", 1) == {"steps": 1, "batch_size": 16}
-    assert exchange.settings("reward", "reviews", 200) == {"steps": 13, "batch_size": 32}
+    assert preference_files.settings("dpo", "reviews", 200) == {"steps": 100, "batch_size": 16}
+    assert preference_files.settings("dpo", "reviews", 2000) == {"steps": 250, "batch_size": 16}
+    assert preference_files.settings("dpo", "reviews", 1) == {"steps": 1, "batch_size": 16}
+    assert preference_files.settings("reward", "reviews", 200) == {"steps": 13, "batch_size": 32}

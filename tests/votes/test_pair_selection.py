@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from align_core.selection import LEAST_SURE, draw, information
+from align_core.votes.pair_selection import LEAST_SURE, draw, information
 
 
 def test_information_is_p_times_one_minus_p():

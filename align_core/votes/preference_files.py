@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from align_core import raters
 from align_core.config.run_config import ConfigError, complaint, defaults
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.tasks import load_task
-from align_core.votes import Session
+from align_core.votes import simulated_raters
+from align_core.votes.sessions import Session
 
 TIES = ("omit", "both")
 IMPORTED = "imported"  # the kind of the raters whose votes came from a file
@@ -121,7 +121,9 @@ def write_mixed(
     given = list(votes)
     own = preferences(given)
     pairs = pool_pairs(task, simulated, seed) if simulated else []
-    cast = raters.simulate(pairs, raters.CROWDS[crowd], simulated, raters.RATERS, 0.0, seed)
+    cast = simulated_raters.simulate(
+        pairs, simulated_raters.CROWDS[crowd], simulated, simulated_raters.RATERS, 0.0, seed
+    )
     made = preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
     rows = own + made
     random.Random(seed).shuffle(rows)

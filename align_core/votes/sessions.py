@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from align_core import selection
 from align_core.config import model_index
 from align_core.config.run_config import ConfigError, complaint
-from align_core.group_commit import Closed, Writer, connect
+from align_core.votes import pair_selection
+from align_core.votes.sqlite_writer import Closed, Writer, connect
 
 CHOICES = ("left", "right", "tie", "bad")  # bad: both are
 PERSON = "person"  # the kind of a rater; others are simulated or come from a file
@@ -258,7 +258,7 @@ class Session:
         if not open_pairs:
             return None
         margins = {row["id"]: row["margin"] for row in open_pairs}
-        return self._ballot(rater, selection.draw(margins, active_share, rng))
+        return self._ballot(rater, pair_selection.draw(margins, active_share, rng))
 
     # Votes
 
