@@ -10,8 +10,8 @@ from align_core.config.run_config import ConfigError
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay
-from playground import complaints
 from playground.offers import OFFERED, offers
+from playground.text import complaints
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
 _SCORE = ("task", "model", "reference", "prompt", "completions")

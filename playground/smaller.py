@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from align_core import experiments
-from playground import figures, messages, waiting
+from playground import figures
 from playground.line import Line, OneEach
+from playground.text import durations, messages
 from playground.visitors import Visitor
 
 NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # which trains at once
@@ -36,7 +37,7 @@ class Smaller:
         labels = {}
         for name in NAMES:
             needed = seconds(name)
-            time = needed and waiting.duration(needed, self._words)
+            time = needed and durations.duration(needed, self._words)
             labels[name] = words["start_needs"].format(time=time) if time else words["start"]
         return labels
 
@@ -80,7 +81,7 @@ class Smaller:
             place = self._line.place(visitor) if own else None
             told = words["waits_other"]
             if place:
-                wait = waiting.wait(place, self._words)
+                wait = durations.wait(place, self._words)
                 told = words["waits"].format(n=place.number, wait=wait)
             return {"status": "waiting", "own": own, "steers": own, "told": told}
         state = self._line.trials.state(name)
@@ -94,7 +95,7 @@ class Smaller:
             found["done"] = state["done"] / max(1, state["count"])
             return {**found, "told": " ".join((told, said.format(**state)))}
         said = messages.in_words(state, self._words) or words[status].format(
-            time=waiting.duration(state["ended"] - state["began"], self._words)
+            time=durations.duration(state["ended"] - state["began"], self._words)
         )
         found["told"] = " ".join((told, said))
         if status == "finished":

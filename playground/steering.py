@@ -13,10 +13,11 @@ from align_core.config import model_index
 from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import turned
-from playground import charts, complaints, messages, trained_on, waiting
+from playground import charts, trained_on
 from playground.line import Line, OneEach
 from playground.presets import FIRST, PREFIX, Recordings
 from playground.stories import Stories
+from playground.text import complaints, durations, messages
 from playground.visitors import Visitor, Visitors
 
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
@@ -106,7 +107,7 @@ class Steering:
             seconds = None
         if seconds is not None:
             label = self._words["controls"]["run_needs"].format(
-                time=waiting.duration(seconds, self._words)
+                time=durations.duration(seconds, self._words)
             )
         return gr.update(value=label)
 
@@ -186,7 +187,7 @@ class Steering:
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None
         if story and story["left"] is not None:
-            story = {**story, "left": waiting.duration(story["left"], self._words)}
+            story = {**story, "left": durations.duration(story["left"], self._words)}
         found = {"run": run, "offset": offset, "config": config, "trained_on": votes}
         gained = charts.delta(events)
         if status := gained["status"]:
@@ -218,7 +219,7 @@ class Steering:
             "free": self._line.free(),
             "trial": self._line.trial(visitor),
             "place": place and place.number,
-            "wait": waiting.wait(place, self._words) if place else "",
+            "wait": durations.wait(place, self._words) if place else "",
             "refused": [
                 complaints.in_words(line, self._words) for line in self._line.refused(visitor)
             ],

@@ -11,10 +11,11 @@ import pytest
 
 from align_core.trials import Trials
 from playground import smaller as module
-from playground import text, waiting
+from playground import text
 from playground.line import Line, OneEach
 from playground.smaller import NAMES, Smaller
 from playground.steering import Steering
+from playground.text import durations
 from playground.visitors import Visitors
 from tests.playground.scripted_trial import GO
 
@@ -210,7 +211,7 @@ def test_only_an_experiment_is_tried(cards, line, people, name):
 def test_the_button_says_how_long_it_took_where_that_was_measured(cards, monkeypatch, tmp_path):
     labels = cards.labels()
     for name in NAMES:
-        time_needed = waiting.duration(module.seconds(name), text.load("en"))
+        time_needed = durations.duration(module.seconds(name), text.load("en"))
         assert labels[name] == words()["start_needs"].format(time=time_needed)
     monkeypatch.setattr(module, "_MEASURED", tmp_path / "nowhere.json")
     assert set(cards.labels().values()) == {words()["start"]}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.messages import Told, from_event
-from playground import complaints
+from playground.text import complaints
 
 
 def in_words(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ from align_core.inference import client as asking
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import complaints, text
+from playground import text
 from playground.harvest import Harvest
+from playground.text import complaints
 from playground.visitors import Visitors
 
 ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)

@@ -16,10 +16,11 @@ from align_core.config.messages import Told, in_event
 from align_core.config.run_config import ConfigError, complaint, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import messages, text
+from playground import text
 from playground.steering import Steering
+from playground.text import messages
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARTS = {"loss", "gradient", "try_rate", "try_beta", "or", "kept", "lost"}
 CAUSES = [
     Told("", "killed"),
