@@ -124,13 +124,13 @@ def press() -> dict[str, list[float]]:
 
 def target() -> dict[str, list[float]]:
     """Milliseconds from a move of β to its target: on the server, and painted on the screen."""
-    from playground import targets
+    from playground.content import optimum
 
-    targets.warm()
+    optimum.warm()
     server = []
     for beta in BETAS:
         began = time.perf_counter()
-        targets.of_task("reviews").at(beta)
+        optimum.of_task("reviews").at(beta)
         server.append(1000 * (time.perf_counter() - began))
     with serving() as (address, _), browsing() as page:
         page.goto(address)

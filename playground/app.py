@@ -10,8 +10,9 @@ import gradio as gr
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
-from playground import charts, presets, targets, text
+from playground import text
 from playground.comparing import Comparing
+from playground.content import charts, optimum, recordings
 from playground.harvest import Harvest
 from playground.line import Line
 from playground.links import FIELDS
@@ -68,7 +69,7 @@ def build(client: Client) -> Page:
     page.voting = Voting(Sessions(sessions), pairs)
     harvest = Harvest(client, line, helper, pairs, sessions / TRAINED_ON)
     page.votes = VoteRoutes(page.voting, harvest, visitors, settings)
-    recorded = presets.recorded()
+    recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
             others = {p: one["language"] for p, one in catalogues.items() if p != path}
@@ -81,7 +82,7 @@ def _lay_out(
     client: Client,
     helper: Helper,
     line: Line,
-    recorded: dict[str, presets.Recording],
+    recorded: dict[str, recordings.Recording],
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
 ) -> None:
@@ -161,7 +162,7 @@ def main() -> None:
         page.launch(**launch_options(), prevent_thread_lock=True)
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.warm()
-        targets.warm()
+        optimum.warm()
         page.block_thread()
     finally:
         client.close()

@@ -11,10 +11,10 @@ from align_core.config.run_config import RunConfig
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory, replay
-from playground import charts, targets
-from playground.histories import History, history
-from playground.offers import OFFERED, has, has_model, offers, settings
-from playground.presets import PREFIX, Recording
+from playground.content import charts, optimum
+from playground.content.histories import History, history
+from playground.content.recordings import PREFIX, Recording
+from playground.content.run_list import OFFERED, has, has_model, offers, settings
 from playground.questions import answered
 from playground.trained_on import nameless
 
@@ -100,7 +100,7 @@ class Comparing:
             "settings": differences(histories),
             "numbers": ranked(
                 [
-                    last_numbers(log, targets.whole(one["config"]))
+                    last_numbers(log, optimum.whole(one["config"]))
                     for one, log in zip(found, logs, strict=True)
                 ],
                 one_reference=len({one["config"]["model"] for one in found}) == 1,

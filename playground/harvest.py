@@ -19,7 +19,8 @@ from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import Session
-from playground import targets, verdicts
+from playground import verdicts
+from playground.content import optimum
 from playground.line import Line
 from playground.pairs import Pairs
 from playground.trained_on import file_name, numbers, told
@@ -167,7 +168,7 @@ class Harvest:
                 {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
                 for one in (samples[-1] if samples else [])[:SHOWN]
             ],
-            "verdict": verdicts.of_policy(last, beta, agreement, votes, targets.whole(config)),
+            "verdict": verdicts.of_policy(last, beta, agreement, votes, optimum.whole(config)),
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground import charts
+from playground.content import charts
 
 # The `head` of a part that draws with Plotly.
 PLOTLY_HEAD = f'<script src="gradio_api/file={charts.PLOTLY}"></script>'

@@ -10,7 +10,7 @@ from align_core.config.run_config import ConfigError
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay
-from playground.offers import OFFERED, offers
+from playground.content.run_list import OFFERED, offers
 from playground.text import complaints
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")

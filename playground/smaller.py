@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core import experiments
-from playground import figures
+from playground.content import lab_figures
 from playground.line import Line, OneEach
 from playground.text import durations, messages
 from playground.visitors import Visitor
@@ -110,4 +110,4 @@ class Smaller:
         except OSError:  # another trial is just taking its place
             return None
         size = words["trial"]["size"].format(runs=result["runs"], seeds=result["seeds"])
-        return {"panels": figures.panels(name, result, words["figures"]), "size": size}
+        return {"panels": lab_figures.panels(name, result, words["figures"]), "size": size}

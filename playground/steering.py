@@ -13,10 +13,11 @@ from align_core.config import model_index
 from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import turned
-from playground import charts, trained_on
+from playground import trained_on
+from playground.content import charts
+from playground.content.recordings import FIRST, PREFIX, Recordings
+from playground.content.summaries import Stories
 from playground.line import Line, OneEach
-from playground.presets import FIRST, PREFIX, Recordings
-from playground.stories import Stories
 from playground.text import complaints, durations, messages
 from playground.visitors import Visitor, Visitors
 

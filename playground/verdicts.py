@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from playground.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
+from playground.content.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
 
 PROMPTS, TEXTS = 64, 4  # probe prompts, and the texts to each, of an evaluation (docs/metrics.md)
 

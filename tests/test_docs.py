@@ -197,7 +197,7 @@ def test_a_section_is_written_between_its_marks_and_nowhere_else(tmp_path):
 
 
 def test_every_metric_that_the_page_draws_is_defined():
-    from playground import charts
+    from playground.content import charts
 
     defined = (ROOT / "docs" / "metrics.md").read_text()
     missing = [name for name in charts.DRAWN if f"`{name}`" not in defined]

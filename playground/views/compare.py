@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground import targets
 from playground.comparing import CURVES, Comparing
+from playground.content import optimum
 from playground.parts import PLOTLY_HEAD, part
 from playground.views import choosing
 from playground.who import Handlers, served
@@ -67,7 +67,7 @@ def build(comparing: Handlers, words: dict[str, Any]) -> None:
         "compare",
         server_functions=[
             *served(comparing, Comparing.runs, Comparing.follow, Comparing.duel),
-            targets.frontier,
+            optimum.frontier,
         ],
         words={**words["try"], **words["compare"]},
         shading=words["shading"] | words["samples"],

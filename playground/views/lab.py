@@ -10,7 +10,7 @@ from align_core import experiments
 from align_core.experiments import grid
 from align_core.experiments.sentences import tell
 from align_core.experiments.verdicts import judged
-from playground import coverage, figures
+from playground.content import coverage, lab_figures
 from playground.line import Line
 from playground.links import FIELDS
 from playground.parts import PLOTLY_HEAD, part
@@ -101,7 +101,7 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
     measured = {
         "judged": judged(experiment.verdicts(result), told),
         "said": tell(experiment.findings(result), told),
-        "panels": figures.panels(name, result, words["figures"]),
+        "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
         **{key: result[key] for key in ("machine", "runs", "seeds")},
     }

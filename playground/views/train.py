@@ -10,7 +10,8 @@ import gradio as gr
 
 from align_core.config.run_config import METHODS, TASK_NAMES
 from align_core.runs.client import Client
-from playground import charts, links, presets, targets
+from playground import links
+from playground.content import charts, optimum, recordings
 from playground.line import Line
 from playground.parts import PLOTLY_HEAD, part
 from playground.patience import Patience
@@ -145,7 +146,7 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
             part("fold", _FOLD, "fold", words=words["controls"])
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
-            preset = presets.strip(steering.recordings, words["presets"])
+            preset = recordings.strip(steering.recordings, words["presets"])
             live = part(
                 "live",
                 _LIVE,
@@ -168,7 +169,7 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                     "trade",
                     "frontier",
                     value=first,
-                    server_functions=[targets.frontier, targets.target],
+                    server_functions=[optimum.frontier, optimum.target],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
@@ -252,7 +253,7 @@ def _settings(
         "beta",
         value=beta["value"],
         zero=beta["zero"],
-        range=targets.BETAS,
+        range=optimum.BETAS,
         words=labels,
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from playground import targets, text
+from playground import text
+from playground.content import optimum
 from tests.browser.test_page import move_beta
 
 WORDS = text.load("en")
@@ -63,7 +64,7 @@ def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     move_beta(page, 1)
     told = page.locator("#samples .optimum .log_ratio:visible")
-    texts = {text["prompt"]: text for text in targets.of_task("reviews").at(1.0)["texts"]}
+    texts = {text["prompt"]: text for text in optimum.of_task("reviews").at(1.0)["texts"]}
     known = {prompt: text["log_ratio"] for prompt, text in texts.items()}
     prompts = page.locator("#samples .row:visible .optimum .prompt").all_text_contents()
     shown = [float(one.replace("−", "-")) for one in told.locator("strong").all_text_contents()]
@@ -84,7 +85,7 @@ def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     page.click("#samples .more")
     move_beta(page, 4)
-    texts = {text["prompt"]: text for text in targets.of_task("reviews").at(4.0)["texts"]}
+    texts = {text["prompt"]: text for text in optimum.of_task("reviews").at(4.0)["texts"]}
     sides = page.locator("#samples .row:visible .side.optimum")
     lost = 0
     for side in sides.all():

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from playground import text
-from playground.stories import Stories
+from playground.content.summaries import Stories
 from tests.browser.test_page import LONG
 
 SCREENS = {

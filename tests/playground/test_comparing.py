@@ -10,9 +10,10 @@ from align_core.config.run_config import ConfigError, RunConfig, resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import comparing, presets, targets, text
+from playground import comparing, text
 from playground.comparing import ABOVE, Comparing, differences, last_numbers, ranked
-from playground.histories import history
+from playground.content import optimum, recordings
+from playground.content.histories import history
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -90,7 +91,7 @@ def client(tmp_path, fake_assets):
 def compare(client, helper, fake_assets):
     record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews", "beta": 0.3})
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.5})
-    return Comparing(client, helper, WORDS, presets.recorded())
+    return Comparing(client, helper, WORDS, recordings.recorded())
 
 
 def test_only_settings_that_differ_are_listed():
@@ -220,7 +221,7 @@ def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(compare, clie
     assert [sample["step"] for sample in ppo["samples"]] == [7]
     assert ppo["config"]["method"] == "ppo"
     assert "method" in [row["setting"] for row in found["settings"]]
-    above = 0.5 * targets.of_task("reviews").frontier["whole"]  # the share that both have gained
+    above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # the share that both have gained
     assert found["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
     again = compare.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})

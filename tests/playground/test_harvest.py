@@ -13,8 +13,9 @@ from align_core.config.run_config import ConfigError, resolve
 from align_core.runs.client import Client
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import TRAINED_ON
-from playground import targets, text
+from playground import text
 from playground.comparing import Comparing
+from playground.content import optimum
 from playground.harvest import HELD_OUT, Harvest
 from playground.line import Line, OneEach
 from playground.pairs import Pairs
@@ -156,7 +157,7 @@ def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
         assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
         assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
     ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
-    gain = ends["eval/gain"] * targets.whole(client.config(run))
+    gain = ends["eval/gain"] * optimum.whole(client.config(run))
     assert one["verdict"]["key"] == "rose" and not one["mixed"]
     assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
 

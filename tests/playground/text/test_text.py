@@ -5,7 +5,8 @@ import re
 import pytest
 
 from align_core.config.run_config import GROUPS, METHODS, TASK_NAMES
-from playground import charts, text
+from playground import text
+from playground.content import charts
 from playground.steering import SETTINGS
 
 WORDS = text.load("en")

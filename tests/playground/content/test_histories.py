@@ -5,8 +5,8 @@ from __future__ import annotations
 from align_core.config.run_config import RunConfig, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import histories
-from playground.histories import history
+from playground.content import histories
+from playground.content.histories import history
 
 RUN = "2026-01-02-030405-ppo-reviews"
 

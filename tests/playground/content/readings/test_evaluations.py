@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from playground.readings import readings
-from tests.playground.readings.examples import (
+from playground.content.readings import readings
+from tests.playground.content.readings.examples import (
     DPO,
     EXAMPLES,
     PPO,

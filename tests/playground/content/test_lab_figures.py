@@ -10,7 +10,8 @@ from align_core import experiments
 from align_core.config.run_config import resolve
 from align_core.experiments import frontier, overoptimisation, shift
 from align_core.runs import presets
-from playground import figures, links, text
+from playground import links, text
+from playground.content import lab_figures
 from playground.views import lab
 
 WORDS = text.load("en")["lab"]
@@ -27,7 +28,7 @@ def curve_of(panel, name):
 
 def test_the_recorded_coverage_is_drawn_from_its_numbers():
     result = experiments.result("coverage")
-    certain, graded = figures.panels("coverage", result, WORDS["figures"])
+    certain, graded = lab_figures.panels("coverage", result, WORDS["figures"])
     (line,) = curve_of(graded, "DPO, β = 0.1")
     one = experiments.load("coverage").setting(result, raters="graded", beta=0.1, responses=4)
     place = line["x"].index(4)
@@ -43,7 +44,7 @@ def test_the_frontier_ends_where_the_picture_does():
         "curves": {"ppo": [{"points": [[0.0, 1.0], [2.0, 1.5]]}, {"points": [[8.0, 0.0]]}]},
         "win_rates": {"dpo": {"temperatures": [0.0, 1.0], "rates": [mean(0.9), mean(0.7, None)]}},
     }
-    trade, wins = figures.panels("frontier", result, WORDS["figures"])
+    trade, wins = lab_figures.panels("frontier", result, WORDS["figures"])
     (limit,) = curve_of(trade, "exact limit")
     (ppo,) = curve_of(trade, "PPO")
     assert (limit["x"], limit["y"]) == ([0.0, 1.0], [1.0, 2.0])
@@ -61,7 +62,7 @@ def test_overoptimisation_has_gold_and_proxy_of_every_seed():
 
     rows = [row(m, p, 3, 0.0) for m in ("best-of-n", "ppo") for p in (300, 1000)]
     rows += [row(m, 1000, 1, 0.0) for m in ("best-of-n", "ppo")] + [row("ppo", 300, 3, 0.1)]
-    found = figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
+    found = lab_figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
     assert [panel["title"] for panel in found] == [
         "best-of-n, by pairs (proxy dotted, fit dashed)",
         "PPO, by pairs (proxy dotted, fit dashed)",
@@ -89,7 +90,7 @@ def test_shift_has_a_bar_for_every_method_and_source():
         for method in shift.METHODS
     ]
     rows += [{"source": "own", "method": "reward", "accuracy": mean(0.8)}]
-    (panel,) = figures.panels("shift", {"rows": rows}, WORDS["figures"])
+    (panel,) = lab_figures.panels("shift", {"rows": rows}, WORDS["figures"])
     assert len(panel["curves"]) == len(shift.METHODS)
     assert panel["curves"][0]["x"] == [
         WORDS["figures"]["sources"][s] for s in ("own", "pretrained")
@@ -100,7 +101,7 @@ def test_all_that_is_drawn_has_its_words():
     names = WORDS["figures"]["names"]
     assert names.keys() >= frontier.NAMES.keys() | shift.METHODS.keys() | {"best-of-n", "ppo"}
     assert WORDS["figures"]["sources"].keys() == shift.NAMES.keys()
-    assert overoptimisation.LAYERS <= figures.SHADES >= len(overoptimisation.PAIRS)
+    assert overoptimisation.LAYERS <= lab_figures.SHADES >= len(overoptimisation.PAIRS)
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playground.readings import curves, evaluations
-from playground.readings.measures import Limit, Reading, Rule, Run, Series, Target
+from playground.content.readings import curves, evaluations
+from playground.content.readings.measures import Limit, Reading, Rule, Run, Series, Target
 
 MOST = 3  # readings at once: the curves move while a visitor reads
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import sqrt
 from statistics import fmean
 
-from playground.readings.measures import SURE, WINDOW, Reading, Run, rise
+from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise
 
 # Rewards, in nats, and how many of the standard deviations above they are.
 RISE = 0.2  # 4 from one step to another, and 5 for a policy that is still near its reference

@@ -14,9 +14,9 @@ import gradio as gr
 
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
-from playground import charts
+from playground.content import charts
+from playground.content.summaries import Stories
 from playground.parts import part
-from playground.stories import Stories
 
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # what a page plays before there is any run

@@ -12,7 +12,7 @@ from align_core.config import model_index
 from align_core.config.run_config import TASK_NAMES
 from align_core.optimum import MAX_KL, ReferenceSamples
 from align_core.tasks import load_task
-from playground import targets
+from playground.content import optimum
 
 
 @pytest.fixture(params=TASK_NAMES)
@@ -24,7 +24,7 @@ def test_the_target_is_the_reweighted_mean(task):
     rewards = ReferenceSamples.load(model_index.reference_samples(task, "probe")).rewards
     w = np.exp(rewards / 0.7)
     w /= w.sum(-1, keepdims=True)
-    found = targets.of_task(task).at(0.7)
+    found = optimum.of_task(task).at(0.7)
     assert found["gain"] == pytest.approx((w * rewards).sum(-1).mean() - rewards.mean(), abs=1e-4)
     kl = (w * np.log(w * rewards.shape[-1])).sum(-1).mean()
     assert found["kl"] == pytest.approx(kl, abs=1e-4)
@@ -32,15 +32,15 @@ def test_the_target_is_the_reweighted_mean(task):
 
 
 def test_the_target_lies_on_the_frontier(task):
-    frontier = np.array(targets.of_task(task).frontier["curve"])
+    frontier = np.array(optimum.of_task(task).frontier["curve"])
     for beta in (0.5, 1, 4):
-        found = targets.of_task(task).at(beta)
+        found = optimum.of_task(task).at(beta)
         limit = np.interp(found["kl"], frontier[:, 0], frontier[:, 1])
         assert found["gain"] == pytest.approx(limit, abs=0.01)
 
 
 def test_the_whole_gain_is_that_at_a_kl_of_two(task):
-    found = targets.of_task(task).frontier
+    found = optimum.of_task(task).frontier
     curve = np.array(found["curve"])
     short = np.interp(2.0, curve[:, 0], curve[:, 1]) - found["whole"]
     # What the metrics count by ends at β = 0.05, where capitals have 0.0124 nats more to gain.
@@ -48,8 +48,8 @@ def test_the_whole_gain_is_that_at_a_kl_of_two(task):
 
 
 def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
-    end, _ = targets.of_task(task).frontier["curve"][-1]
-    found = [targets.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
+    end, _ = optimum.of_task(task).frontier["curve"][-1]
+    found = [optimum.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
     assert [one["known"] for one in found] == [one["kl"] <= end + 1e-6 for one in found]
     assert found[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
 
@@ -58,15 +58,15 @@ def test_where_the_best_is_reached_the_limit_goes_on_level():
     rewards = ReferenceSamples.load(model_index.reference_samples("capitals", "probe")).rewards
     best = rewards.max(-1)
     kl = np.log(rewards.shape[-1] / (rewards == best[:, None]).sum(-1)).mean()  # of β = 0
-    *_, reached, end = targets.of_task("capitals").frontier["curve"]
+    *_, reached, end = optimum.of_task("capitals").frontier["curve"]
     assert reached == pytest.approx([kl, best.mean() - rewards.mean()], abs=1e-4)
     assert end == [MAX_KL, reached[1]]
-    *_, (end, _) = targets.of_task("reviews").frontier["curve"]
+    *_, (end, _) = optimum.of_task("reviews").frontier["curve"]
     assert end < MAX_KL, "few samples are as good as the best review"
 
 
 def test_best_of_n_stays_below_the_limit(task):
-    found = targets.of_task(task).frontier
+    found = optimum.of_task(task).frontier
     curve = np.array(found["curve"])
     for _, kl, gain in found["best_of"]:
         if kl <= curve[-1, 0]:
@@ -75,8 +75,8 @@ def test_best_of_n_stays_below_the_limit(task):
 
 def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives(task):
     for texts in (
-        targets.of_task(task).frontier["texts"],
-        targets.of_task(task).at(0.3)["texts"],
+        optimum.of_task(task).frontier["texts"],
+        optimum.of_task(task).at(0.3)["texts"],
     ):
         assert [text["prompt"] for text in texts] == load_task(task).prompts("probe")
         rewards = load_task(task).reward(
@@ -92,7 +92,7 @@ def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives
 
 def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
     stored = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
-    texts = targets.of_task(task).at(0.7)["texts"]
+    texts = optimum.of_task(task).at(0.7)["texts"]
     log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # of each prompt
     earned = np.array([text["gold_reward"] for text in texts])
     found = [text["log_ratio"] for text in texts]
@@ -104,38 +104,38 @@ def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
     w = np.exp((stored.rewards - stored.rewards.max(-1, keepdims=True)) / 0.1)
     many = w.sum(-1) ** 2 / (w**2).sum(-1) >= 100
     assert 0 < many.sum() < len(many)
-    told = ["log_ratio" in text for text in targets.of_task("reviews").at(0.1)["texts"]]
+    told = ["log_ratio" in text for text in optimum.of_task("reviews").at(0.1)["texts"]]
     assert told == many.tolist()
-    assert not any("log_ratio" in text for text in targets.of_task("reviews").at(0)["texts"])
+    assert not any("log_ratio" in text for text in optimum.of_task("reviews").at(0)["texts"])
 
 
 def test_a_smaller_beta_never_says_what_earns_less(task):
     betas = (20, 5, 1, 0.2, 0)
-    earned = [[t["gold_reward"] for t in targets.of_task(task).at(b)["texts"]] for b in betas]
+    earned = [[t["gold_reward"] for t in optimum.of_task(task).at(b)["texts"]] for b in betas]
     assert (np.diff(earned, axis=0) >= 0).all()
 
 
 def test_without_a_leash_there_is_no_place_to_aim_at(task):
-    found = targets.of_task(task).at(0)
+    found = optimum.of_task(task).at(0)
     assert (found["kl"], found["gain"], found["known"]) == (None, None, False)
 
 
 @pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
 def test_an_unknown_task_is_the_first(named):
-    first, second = (targets.of_task(name) for name in TASK_NAMES)
-    assert targets.frontier(named) == first.frontier != second.frontier
-    assert targets.target({"task": named, "beta": 1}) == first.at(1.0)
-    assert targets.frontier("capitals") == second.frontier
+    first, second = (optimum.of_task(name) for name in TASK_NAMES)
+    assert optimum.frontier(named) == first.frontier != second.frontier
+    assert optimum.target({"task": named, "beta": 1}) == first.at(1.0)
+    assert optimum.frontier("capitals") == second.frontier
 
 
 @pytest.mark.parametrize("beta", [None, "x", -1, math.nan, math.inf])
 def test_a_beta_that_makes_no_sense_is_the_largest_of_the_slider(beta):
-    assert targets.target({"task": "reviews", "beta": beta})["beta"] == 20
+    assert optimum.target({"task": "reviews", "beta": beta})["beta"] == 20
 
 
 def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
     """`eval/gain` times the whole gain is its height in the picture."""
-    target = targets.of_task(task)
+    target = optimum.of_task(task)
     curve = np.array(target.frontier["curve"])
     shares = []
     for log in (model_index.ASSETS / "presets").glob("*/events.jsonl"):

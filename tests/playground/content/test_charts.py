@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.config.run_config import METHODS
-from playground import charts
+from playground.content import charts
 
 
 def metrics(step, **values):

@@ -9,7 +9,7 @@ from typing import Any
 from align_core.config.run_config import ConfigError
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground.histories import History, of_run
+from playground.content.histories import History, of_run
 
 OFFERED = 12  # runs to choose from
 

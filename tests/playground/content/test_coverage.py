@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from align_core.experiments import grid
-from playground import coverage, text
+from playground import text
+from playground.content import coverage
 
 WORDS = text.load("en")["lab"]["live"]
 ASKED = {"beta": 0.5, "seed": 0, "certain": False, "covered": None, "responses": 4}

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from playground.readings import readings
-from tests.playground.readings.examples import DPO, EXAMPLES, PPO, REWARD, SFT, around, trained
+from playground.content.readings import readings
+from tests.playground.content.readings.examples import (
+    DPO,
+    EXAMPLES,
+    PPO,
+    REWARD,
+    SFT,
+    around,
+    trained,
+)
 
 
 @pytest.mark.parametrize(

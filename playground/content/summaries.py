@@ -13,9 +13,9 @@ from typing import Any
 from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
 from align_core.runs.durations import time_left
-from playground import targets
-from playground.readings import readings, told
-from playground.readings.measures import Limit, Target
+from playground.content import optimum
+from playground.content.readings import readings, told
+from playground.content.readings.measures import Limit, Target
 
 UNTOLD = {"samples", "token"}  # kinds that no rule needs, and that are long
 KEPT = 16  # runs; a page watches one, and few pages look at old ones
@@ -70,7 +70,7 @@ class Stories:
 def _target(task: str, beta: float | None) -> Target | None:
     if not beta:
         return None
-    target = targets.of_task(task)
+    target = optimum.of_task(task)
     place = target.place(beta)
     if not place["known"]:
         return None
@@ -78,8 +78,8 @@ def _target(task: str, beta: float | None) -> Target | None:
 
 
 def _limit(task: str, model: str) -> Limit | None:
-    whole = targets.whole({"task": task, "model": model})
-    return whole and Limit(whole, targets.of_task(task).frontier["curve"])
+    whole = optimum.whole({"task": task, "model": model})
+    return whole and Limit(whole, optimum.of_task(task).frontier["curve"])
 
 
 class _Story:

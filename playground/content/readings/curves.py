@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import log, sqrt
 from statistics import fmean, stdev
 
-from playground.readings.measures import SURE, WINDOW, Reading, Run, rise, standard_error
+from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise, standard_error
 
 # Nats of KL of a whole run: where gain is 1 (docs/metrics.md); a default rollout adds 0.8 at most.
 BUDGET = 2.0

@@ -9,7 +9,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import names
 from playground import text
-from playground.presets import FIRST, SPEED
+from playground.content.recordings import FIRST, SPEED
 from playground.steering import REWARDS, SETTINGS, Steering
 from tests.playground.recordings import record
 

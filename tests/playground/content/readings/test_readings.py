@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from playground import readings as rules
 from playground import text
-from playground.readings import Reading, number, readings, told
-from playground.readings.measures import Limit, Target
-from tests.playground.readings.examples import (
+from playground.content import readings as rules
+from playground.content.readings import Reading, number, readings, told
+from playground.content.readings.measures import Limit, Target
+from tests.playground.content.readings.examples import (
     DPO,
     EXAMPLES,
     PPO,

@@ -1,0 +1,1 @@
+"""What the page says of runs and tasks, as data."""
