@@ -14,15 +14,15 @@ from playground import text
 from playground.comparing import Comparing
 from playground.content import charts, optimum, recordings
 from playground.harvest import Harvest
-from playground.line import Line
 from playground.links import FIELDS
 from playground.pairs import Pairs
 from playground.parts import part
+from playground.people.access import SeenModels, SeenRuns
+from playground.people.run_queue import Line
+from playground.people.visitors import Visitors
 from playground.questions import Questions
 from playground.settings import Settings
-from playground.sight import SeenModels, SeenRuns
 from playground.views import compare, lab, learn, rate, train, tryout
-from playground.visitors import Visitors
 from playground.vote_routes import VoteRoutes
 from playground.voting import Voting
 

@@ -21,10 +21,10 @@ from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import Session
 from playground import verdicts
 from playground.content import optimum
-from playground.line import Line
 from playground.pairs import Pairs
+from playground.people.run_queue import Line
+from playground.people.visitors import Visitor
 from playground.trained_on import file_name, numbers, told
-from playground.visitors import Visitor
 
 WAYS = ("reward", "dpo", "reward_ppo")
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model

@@ -8,9 +8,9 @@ from typing import Any
 
 from align_core import experiments
 from playground.content import lab_figures
-from playground.line import Line, OneEach
+from playground.people.run_queue import Line, OneEach
+from playground.people.visitors import Visitor
 from playground.text import durations, messages
-from playground.visitors import Visitor
 
 NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # which trains at once
 _MEASURED = Path(__file__).resolve().parents[1] / "benchmarks" / "lab_quick.json"

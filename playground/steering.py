@@ -17,9 +17,9 @@ from playground import trained_on
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Stories
-from playground.line import Line, OneEach
+from playground.people.run_queue import Line, OneEach
+from playground.people.visitors import Visitor, Visitors
 from playground.text import complaints, durations, messages
-from playground.visitors import Visitor, Visitors
 
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")

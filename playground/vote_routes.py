@@ -31,12 +31,12 @@ from align_core.votes.sessions import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground import text
-from playground.addresses import for_phones
 from playground.harvest import WAYS, Harvest, counted
-from playground.limits import Limit
-from playground.line import OneEach
+from playground.people.addresses import for_phones
+from playground.people.rate_limit import Limit
+from playground.people.run_queue import OneEach
+from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
-from playground.visitors import Visitor, Visitors
 from playground.voting import ACTIVE_SHARE, Rater, Refused, Voting
 
 SIMULATED = 200  # votes that simulated raters cast when they are asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playground.line import Place
+from playground.people.run_queue import Place
 
 
 def duration(seconds: float, words: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from playground.comparing import CURVES, Comparing
 from playground.content import optimum
 from playground.parts import PLOTLY_HEAD, part
+from playground.people.requests import Handlers, served
 from playground.views import choosing
-from playground.who import Handlers, served
 
 _COMPARE = """
 <form class="asking" autocomplete="off">

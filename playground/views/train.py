@@ -12,9 +12,11 @@ from align_core.config.run_config import METHODS, TASK_NAMES
 from align_core.runs.client import Client
 from playground import links
 from playground.content import charts, optimum, recordings
-from playground.line import Line
 from playground.parts import PLOTLY_HEAD, part
 from playground.patience import Patience
+from playground.people.requests import by_visitor
+from playground.people.run_queue import Line
+from playground.people.visitors import Visitor
 from playground.steering import (
     ADVANCED,
     FIRST_METHOD,
@@ -26,8 +28,6 @@ from playground.steering import (
     Steering,
 )
 from playground.views.choices import coverage, pair_source, whiten_advantages
-from playground.visitors import Visitor
-from playground.who import by_visitor
 
 # The last of what a handler gets is the run that the page shows.
 _WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from playground.parts import part
+from playground.people.requests import Handlers, served
 from playground.questions import Questions
 from playground.views import choosing
-from playground.who import Handlers, served
 
 _ASK = """
 <form class="asking" autocomplete="off">

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from align_core.trials import Trials
-from playground import line, text
+from playground import text
+from playground.people import run_queue as line
 from tests.playground.scripted_trial import GO
 
 WORDS = text.load("en")

@@ -17,10 +17,10 @@ from playground import text
 from playground.comparing import Comparing
 from playground.content import optimum
 from playground.harvest import HELD_OUT, Harvest
-from playground.line import Line, OneEach
 from playground.pairs import Pairs
+from playground.people.run_queue import Line, OneEach
+from playground.people.visitors import Visitors
 from playground.steering import SETTINGS, Steering
-from playground.visitors import Visitors
 
 WORDS = text.load("en")
 RNG = random.Random(0)

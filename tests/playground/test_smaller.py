@@ -12,11 +12,11 @@ import pytest
 from align_core.trials import Trials
 from playground import smaller as module
 from playground import text
-from playground.line import Line, OneEach
+from playground.people.run_queue import Line, OneEach
+from playground.people.visitors import Visitors
 from playground.smaller import NAMES, Smaller
 from playground.steering import Steering
 from playground.text import durations
-from playground.visitors import Visitors
 from tests.playground.scripted_trial import GO
 
 KEY = "correct horse battery"

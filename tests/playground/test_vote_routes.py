@@ -16,9 +16,9 @@ from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
 from playground import vote_routes
 from playground.harvest import HELD_OUT
-from playground.line import OneEach
+from playground.people.run_queue import OneEach
+from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
-from playground.visitors import COOKIE, Visitors
 from playground.vote_routes import BYTES, VoteRoutes
 from playground.voting import Voting
 

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from playground import addresses, limits, voting
-from playground.limits import Limit
+from playground import voting
+from playground.people import addresses, rate_limit
+from playground.people.rate_limit import Limit
 from playground.voting import Rater, Refused, Voting
 
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
@@ -32,7 +33,7 @@ def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
     assert [limit.wait("a"), limit.wait("a")] == [0, 0.5]
     now[0] = 100.0
     assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
-    monkeypatch.setattr(limits, "KEPT", 2)
+    monkeypatch.setattr(rate_limit, "KEPT", 2)
     for key in "cde":
         limit.wait(key)
     assert len(limit._buckets) == 2

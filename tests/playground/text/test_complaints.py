@@ -16,8 +16,8 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.harvest import Harvest
+from playground.people.visitors import Visitors
 from playground.text import complaints
-from playground.visitors import Visitors
 
 ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)
 

@@ -8,9 +8,9 @@ from align_core.config.run_config import ConfigError, resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import visitors as module
-from playground.sight import SeenModels, SeenRuns
-from playground.visitors import Visitors
+from playground.people import visitors as module
+from playground.people.access import SeenModels, SeenRuns
+from playground.people.visitors import Visitors
 
 ANN, BOB = "a" * 64, "b" * 64  # tokens
 KEY = "correct horse battery"

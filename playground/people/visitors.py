@@ -26,7 +26,7 @@ from align_core.config.messages import Told
 from align_core.config.run_config import ConfigError
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, no_run
-from playground.addresses import is_loopback
+from playground.people.addresses import is_loopback
 
 COOKIE = "playground_visitor"
 WRONG_KEYS, WITHIN = 5, 60.0  # from one address, in so many seconds

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.visitors import Visitors
+from playground.people.visitors import Visitors
 
 Handlers = Callable[[gr.Request], Any]  # the handlers of a view, as they are for who asks
 

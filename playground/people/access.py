@@ -8,7 +8,7 @@ from typing import Any
 
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
-from playground.visitors import Visitor, Visitors
+from playground.people.visitors import Visitor, Visitors
 
 
 class SeenRuns:

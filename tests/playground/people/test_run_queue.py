@@ -11,11 +11,11 @@ import pytest
 
 from align_core.config.run_config import ConfigError
 from align_core.runs.client import Client
-from playground import line as module
 from playground import text
-from playground.line import Line, OneEach, Place
+from playground.people import run_queue as module
+from playground.people.run_queue import Line, OneEach, Place
+from playground.people.visitors import Visitors
 from playground.steering import Steering
-from playground.visitors import Visitors
 
 WORDS = text.load("en")
 KEY = "correct horse battery"

@@ -17,7 +17,7 @@ from align_core.runs.client import Busy, Client
 from align_core.runs.directory import FINAL
 from align_core.runs.durations import time_left
 from align_core.trials import Trials
-from playground.visitors import Visitor, Visitors
+from playground.people.visitors import Visitor, Visitors
 
 LOOK = 0.25  # seconds between two looks for a free place, while somebody waits
 GRACE = 20.0  # seconds past its time limit; a run heeds it after a step, and steps can be long

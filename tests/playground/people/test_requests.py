@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import gradio as gr
 
-from playground.who import served
+from playground.people.requests import served
 
 
 class Handlers:
