@@ -97,7 +97,7 @@ def open_room(address: str) -> Any:
     """The presenter: begins a session and opens it to the room."""
     import httpx
 
-    from playground.voting import Rater
+    from playground.voting.room import Rater
 
     told = httpx.post(f"{address}vote/join", json={"task": "reviews"}).raise_for_status().json()
     known = {"X-Session": told["session"], "X-Rater": told["token"]}

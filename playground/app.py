@@ -13,9 +13,7 @@ from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
 from playground.comparing import Comparing
 from playground.content import charts, optimum, recordings
-from playground.harvest import Harvest
 from playground.links import FIELDS
-from playground.pairs import Pairs
 from playground.parts import part
 from playground.people.access import SeenModels, SeenRuns
 from playground.people.run_queue import Line
@@ -23,8 +21,10 @@ from playground.people.visitors import Visitors
 from playground.questions import Questions
 from playground.settings import Settings
 from playground.views import compare, lab, learn, rate, train, tryout
-from playground.vote_routes import VoteRoutes
-from playground.voting import Voting
+from playground.voting.pairs import Pairs
+from playground.voting.room import Voting
+from playground.voting.routes import VoteRoutes
+from playground.voting.vote_training import Harvest
 
 RUNS = Path(__file__).resolve().parents[1] / "runs"
 _HERE = Path(__file__).parent

@@ -13,13 +13,13 @@ from align_core.config import model_index
 from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import turned
-from playground import trained_on
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Stories
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitor, Visitors
 from playground.text import complaints, durations, messages
+from playground.voting import provenance
 
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
@@ -182,8 +182,8 @@ class Steering:
         config, votes, offset = None, None, cursor.get("offset")
         if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
             config, offset = self._client.config(run), 0
-            votes = trained_on.told(self._client, config)
-            config = trained_on.nameless(config)
+            votes = provenance.told(self._client, config)
+            config = provenance.nameless(config)
             self._client.status(run)  # a run whose process is gone gets its last words here
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None

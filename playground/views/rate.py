@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
-from playground.harvest import WAYS
 from playground.parts import part
 from playground.people.requests import Handlers, served
 from playground.questions import Questions
 from playground.views import choosing
-from playground.vote_routes import SIMULATED
+from playground.voting.routes import SIMULATED
+from playground.voting.vote_training import WAYS
 
 # Votes to learn from that are enough (`few_votes.enough`), and what percentage of held-out pairs
 # reward models of so many and of 2,000 votes get right: all from benchmarks/few_votes.json.

@@ -10,9 +10,9 @@ from playwright.sync_api import TimeoutError, expect
 
 from align_core.votes.sessions import Sessions
 from playground import app, text
-from playground.harvest import counted
-from playground.pairs import Pairs
 from playground.views.rate import ENOUGH
+from playground.voting.pairs import Pairs
+from playground.voting.vote_training import counted
 
 WORDS = text.load("en")
 NEEDED = ENOUGH["reviews"][0]

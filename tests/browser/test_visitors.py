@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
-from playground.pairs import Pairs
 from playground.people.visitors import Visitors
+from playground.voting.pairs import Pairs
 from tests.browser.test_page import LONG, MOVE, WORDS, choose, move_beta, points, run, status
 
 KEY = "correct horse battery"

@@ -15,9 +15,9 @@ from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.harvest import Harvest
 from playground.people.visitors import Visitors
 from playground.text import complaints
+from playground.voting.vote_training import Harvest
 
 ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)
 

@@ -14,13 +14,13 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
-from playground import vote_routes
-from playground.harvest import HELD_OUT
 from playground.people.run_queue import OneEach
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
-from playground.vote_routes import BYTES, VoteRoutes
-from playground.voting import Voting
+from playground.voting import routes
+from playground.voting.room import Voting
+from playground.voting.routes import BYTES, VoteRoutes
+from playground.voting.vote_training import HELD_OUT
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 PAIRS = [
@@ -36,7 +36,7 @@ RUN = "2026-01-02-030405-dpo-reviews"
 
 
 class Stored:
-    """Stands in for `playground.pairs.Pairs`: no model is asked."""
+    """Stands in for `playground.voting.pairs.Pairs`: no model is asked."""
 
     def of(self, task, model):
         return PAIRS
@@ -49,7 +49,7 @@ class Stored:
 
 
 class Trained:
-    """Stands in for `playground.harvest.Harvest`."""
+    """Stands in for `playground.voting.vote_training.Harvest`."""
 
     def train(self, session, way, simulated, visitor, room):
         if simulated:
@@ -101,7 +101,7 @@ def serve(sessions, key=KEY, environment=(), **chances):
 
 @pytest.fixture
 def client(sessions, monkeypatch):
-    monkeypatch.setattr(vote_routes, "OF_A_RATER", (1000.0, 1000))
+    monkeypatch.setattr(routes, "OF_A_RATER", (1000.0, 1000))
     return serve(sessions, seed=0)
 
 
@@ -292,7 +292,7 @@ def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
 
 
 def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monkeypatch):
-    monkeypatch.setattr(vote_routes, "SIMULATED", 30)
+    monkeypatch.setattr(routes, "SIMULATED", 30)
     own = Phone(phone.client, task="capitals")
     own.join()
     assert own.ask("simulate", {"crowd": "leftish"}).status_code == 200
@@ -365,7 +365,7 @@ def test_without_a_key_the_presenter_sits_at_the_machine(sessions):
 
 
 def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypatch):
-    monkeypatch.setattr(vote_routes, "SESSIONS", (0.1, 2))
+    monkeypatch.setattr(routes, "SESSIONS", (0.1, 2))
     client = serve(sessions)
     made_up = {"X-Session": "a", "X-Rater": "b"}
     asked = {"task": "reviews"}
@@ -397,14 +397,14 @@ def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
     client = serve(sessions, environment={"SPACE_ID": "who/what"})
     monkeypatch.setattr(client, "headers", {"X-Forwarded-For": "1.1.1.1, 9.9.9.9"})
     seen = []
-    monkeypatch.setattr(vote_routes.Limit, "wait", lambda self, key: seen.append(key) or 0.0)
+    monkeypatch.setattr(routes.Limit, "wait", lambda self, key: seen.append(key) or 0.0)
     Phone(client).ask("join")
     assert set(seen) == {"9.9.9.9"}  # the first one is what the phone itself has claimed
 
 
 def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
-    monkeypatch.setattr(vote_routes, "OF_A_RATER", (1.0, 3))
-    monkeypatch.setattr(vote_routes, "JOINS", (1.0, 4))
+    monkeypatch.setattr(routes, "OF_A_RATER", (1.0, 3))
+    monkeypatch.setattr(routes, "JOINS", (1.0, 4))
     client = serve(sessions)
     phone, other = Phone(client, task="reviews"), Phone(client, task="reviews")
     phone.join(), other.join()

@@ -19,12 +19,12 @@ from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import Session
-from playground import verdicts
 from playground.content import optimum
-from playground.pairs import Pairs
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
-from playground.trained_on import file_name, numbers, told
+from playground.voting import verdicts
+from playground.voting.pairs import Pairs
+from playground.voting.provenance import file_name, numbers, told
 
 WAYS = ("reward", "dpo", "reward_ppo")
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model

@@ -31,13 +31,13 @@ from align_core.votes.sessions import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground import text
-from playground.harvest import WAYS, Harvest, counted
 from playground.people.addresses import for_phones
 from playground.people.rate_limit import Limit
 from playground.people.run_queue import OneEach
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
-from playground.voting import ACTIVE_SHARE, Rater, Refused, Voting
+from playground.voting.room import ACTIVE_SHARE, Rater, Refused, Voting
+from playground.voting.vote_training import WAYS, Harvest, counted
 
 SIMULATED = 200  # votes that simulated raters cast when they are asked
 BYTES = 1000  # of a request's body; a vote takes 40

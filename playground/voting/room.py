@@ -18,7 +18,7 @@ from align_core.config.run_config import ConfigError
 from align_core.inference.client import Unanswered
 from align_core.votes import sessions, simulated_raters
 from align_core.votes.sessions import Ballot, Session, Sessions
-from playground.pairs import Pairs
+from playground.voting.pairs import Pairs
 
 ACTIVE_SHARE = 0.2  # of the pairs are those that the reward model is least sure of
 RATERS = 5_000  # of a session, so that joining in a loop fills no disk

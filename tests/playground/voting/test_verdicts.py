@@ -8,9 +8,10 @@ import pytest
 
 from align_core.evaluation.evaluator import Evaluator
 from align_core.tasks import load_task
-from playground import text, verdicts
+from playground import text
 from playground.content.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
-from playground.verdicts import of_policy, of_reward_model
+from playground.voting import verdicts
+from playground.voting.verdicts import of_policy, of_reward_model
 
 EVERY = {"rose", "fell", "fell_though", "fell_against", "elsewhere", "unmoved", "held"}
 EVERY |= {"foretells", "contrary", "coin"}

@@ -16,11 +16,11 @@ from align_core.votes.sessions import TRAINED_ON
 from playground import text
 from playground.comparing import Comparing
 from playground.content import optimum
-from playground.harvest import HELD_OUT, Harvest
-from playground.pairs import Pairs
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitors
 from playground.steering import SETTINGS, Steering
+from playground.voting.pairs import Pairs
+from playground.voting.vote_training import HELD_OUT, Harvest
 
 WORDS = text.load("en")
 RNG = random.Random(0)

@@ -7,9 +7,9 @@ import pytest
 from align_core.inference.client import Unanswered
 from align_core.votes import statistics
 from align_core.votes.sessions import Sessions
-from playground.harvest import HELD_OUT
-from playground.pairs import PAIRS, SCORED_AT_ONCE, Pairs
 from playground.views.rate import ENOUGH
+from playground.voting.pairs import PAIRS, SCORED_AT_ONCE, Pairs
+from playground.voting.vote_training import HELD_OUT
 
 
 @pytest.mark.parametrize("task", ENOUGH)

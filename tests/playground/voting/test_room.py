@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from playground import voting
 from playground.people import addresses, rate_limit
 from playground.people.rate_limit import Limit
-from playground.voting import Rater, Refused, Voting
+from playground.voting import room as voting
+from playground.voting.room import Rater, Refused, Voting
 
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
 
