@@ -11,14 +11,14 @@ from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
-from playground.comparing import Comparing
 from playground.content import charts, optimum, recordings
-from playground.links import FIELDS
+from playground.handlers.ask import Questions
+from playground.handlers.compare import Comparing
+from playground.handlers.links import FIELDS
 from playground.parts import part
 from playground.people.access import SeenModels, SeenRuns
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitors
-from playground.questions import Questions
 from playground.settings import Settings
 from playground.views import compare, lab, learn, rate, train, tryout
 from playground.voting.pairs import Pairs

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.steering import SOURCES
+from playground.handlers.train import SOURCES
 
 First = dict[str, dict[str, Any]]  # what each setting is on a first visit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.config.run_config import METHODS, TASK_NAMES
-from playground.steering import FIRST_TASK
+from playground.handlers.train import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.comparing import CURVES, Comparing
 from playground.content import optimum
+from playground.handlers.compare import CURVES, Comparing
 from playground.parts import PLOTLY_HEAD, part
 from playground.people.requests import Handlers, served
 from playground.views import choosing

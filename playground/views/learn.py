@@ -7,10 +7,10 @@ from typing import Any
 
 from align_core.config import model_index
 from align_core.config.run_config import METHODS, TASK_NAMES
+from playground.handlers.ask import Questions
+from playground.handlers.train import FIRST_TASK
 from playground.parts import part
 from playground.people.requests import Handlers, served
-from playground.questions import Questions
-from playground.steering import FIRST_TASK
 
 _LEARN = """
 <div class="learn">

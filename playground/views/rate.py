@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
+from playground.handlers.ask import Questions
 from playground.parts import part
 from playground.people.requests import Handlers, served
-from playground.questions import Questions
 from playground.views import choosing
 from playground.voting.routes import SIMULATED
 from playground.voting.vote_training import WAYS

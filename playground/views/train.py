@@ -10,14 +10,10 @@ import gradio as gr
 
 from align_core.config.run_config import METHODS, TASK_NAMES
 from align_core.runs.client import Client
-from playground import links
 from playground.content import charts, optimum, recordings
-from playground.parts import PLOTLY_HEAD, part
-from playground.patience import Patience
-from playground.people.requests import by_visitor
-from playground.people.run_queue import Line
-from playground.people.visitors import Visitor
-from playground.steering import (
+from playground.handlers import links
+from playground.handlers.long_polling import Patience
+from playground.handlers.train import (
     ADVANCED,
     FIRST_METHOD,
     FIRST_TASK,
@@ -27,6 +23,10 @@ from playground.steering import (
     SETTINGS,
     Steering,
 )
+from playground.parts import PLOTLY_HEAD, part
+from playground.people.requests import by_visitor
+from playground.people.run_queue import Line
+from playground.people.visitors import Visitor
 from playground.views.choices import coverage, pair_source, whiten_advantages
 
 # The last of what a handler gets is the run that the page shows.

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from playground.handlers.ask import Questions
 from playground.parts import part
 from playground.people.requests import Handlers, served
-from playground.questions import Questions
 from playground.views import choosing
 
 _ASK = """

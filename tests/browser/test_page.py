@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
-from playground.steering import Steering
+from playground.handlers.train import Steering
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")

@@ -10,8 +10,9 @@ from align_core import experiments
 from align_core.config.run_config import resolve
 from align_core.experiments import frontier, overoptimisation, shift
 from align_core.runs import presets
-from playground import links, text
+from playground import text
 from playground.content import lab_figures
+from playground.handlers import links
 from playground.views import lab
 
 WORDS = text.load("en")["lab"]

@@ -10,7 +10,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import names
 from playground import text
 from playground.content.recordings import FIRST, SPEED
-from playground.steering import REWARDS, SETTINGS, Steering
+from playground.handlers.train import REWARDS, SETTINGS, Steering
 from tests.playground.recordings import record
 
 WORDS = text.load("en")

@@ -12,10 +12,10 @@ import pytest
 from align_core.config.run_config import ConfigError
 from align_core.runs.client import Client
 from playground import text
+from playground.handlers.train import Steering
 from playground.people import run_queue as module
 from playground.people.run_queue import Line, OneEach, Place
 from playground.people.visitors import Visitors
-from playground.steering import Steering
 
 WORDS = text.load("en")
 KEY = "correct horse battery"

@@ -17,7 +17,7 @@ from align_core.config.run_config import ConfigError, complaint, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.steering import Steering
+from playground.handlers.train import Steering
 from playground.text import messages
 
 ROOT = Path(__file__).parents[3]

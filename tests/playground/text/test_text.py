@@ -7,7 +7,7 @@ import pytest
 from align_core.config.run_config import GROUPS, METHODS, TASK_NAMES
 from playground import text
 from playground.content import charts
-from playground.steering import SETTINGS
+from playground.handlers.train import SETTINGS
 
 WORDS = text.load("en")
 

@@ -14,11 +14,11 @@ from align_core.runs.client import Client
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import TRAINED_ON
 from playground import text
-from playground.comparing import Comparing
 from playground.content import optimum
+from playground.handlers.compare import Comparing
+from playground.handlers.train import SETTINGS, Steering
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitors
-from playground.steering import SETTINGS, Steering
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import HELD_OUT, Harvest
 

@@ -10,12 +10,12 @@ import time
 import pytest
 
 from align_core.trials import Trials
-from playground import smaller as module
 from playground import text
+from playground.handlers import quick_experiments as module
+from playground.handlers.quick_experiments import NAMES, Smaller
+from playground.handlers.train import Steering
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitors
-from playground.smaller import NAMES, Smaller
-from playground.steering import Steering
 from playground.text import durations
 from tests.playground.scripted_trial import GO
 

@@ -10,7 +10,7 @@ from align_core.config.run_config import GROUPS, METHODS, ONLY_FOR, resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.steering import ADVANCED, NUMBERS, SETTINGS, Steering
+from playground.handlers.train import ADVANCED, NUMBERS, SETTINGS, Steering
 
 WORDS = text.load("en")
 

@@ -15,7 +15,7 @@ from playground.content import charts, optimum
 from playground.content.histories import History, history
 from playground.content.recordings import PREFIX, Recording
 from playground.content.run_list import OFFERED, has, has_model, offers, settings
-from playground.questions import answered
+from playground.handlers.ask import answered
 from playground.voting.provenance import nameless
 
 MOST = 4  # runs at once

@@ -9,7 +9,7 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.questions import Questions
+from playground.handlers.ask import Questions
 
 WORDS = text.load("en")
 

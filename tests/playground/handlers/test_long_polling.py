@@ -8,8 +8,8 @@ import time
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from playground import patience
-from playground.patience import Patience
+from playground.handlers import long_polling
+from playground.handlers.long_polling import Patience
 
 
 class Log:
@@ -57,13 +57,13 @@ def test_many_wait_for_the_same_with_one_pair_of_eyes():
     seconds = played(waits, log, [0] * 50, 0.25)
     assert min(seconds) > 0.2
     assert max(seconds) - min(seconds) < 0.1
-    assert log.glances == pytest.approx(0.3 / patience.GLANCE, abs=2)
+    assert log.glances == pytest.approx(0.3 / long_polling.GLANCE, abs=2)
 
 
 def test_nobody_waits_for_ever(monkeypatch):
-    monkeypatch.setattr(patience, "LONGEST", 0.3)
+    monkeypatch.setattr(long_polling, "LONGEST", 0.3)
     (seconds,) = played(waits, Log(), [0])
-    assert 0.3 <= seconds < 0.3 + 3 * patience.GLANCE
+    assert 0.3 <= seconds < 0.3 + 3 * long_polling.GLANCE
 
 
 def test_an_error_reaches_whoever_waits_and_no_later_one():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.run_config import METHODS, ONLY_FOR, TASK_NAMES, ConfigError, resolve
-from playground.steering import FIRST_METHOD, FIRST_TASK, MODELS, SETTINGS
+from playground.handlers.train import FIRST_METHOD, FIRST_TASK, MODELS, SETTINGS
 
 # What an address may name -> the methods that have it. links.js writes it.
 FIELDS = {name: ONLY_FOR.get(name, METHODS) for name in ("task", "method", *SETTINGS)}

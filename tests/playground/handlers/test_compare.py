@@ -10,10 +10,11 @@ from align_core.config.run_config import ConfigError, RunConfig, resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import comparing, text
-from playground.comparing import ABOVE, Comparing, differences, last_numbers, ranked
+from playground import text
 from playground.content import optimum, recordings
 from playground.content.histories import history
+from playground.handlers import compare
+from playground.handlers.compare import ABOVE, Comparing, differences, last_numbers, ranked
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -275,6 +276,6 @@ def test_whatever_is_told_is_json(compare):
 def test_every_setting_number_and_curve_has_its_words():
     words = WORDS["compare"]
     assert set(words["settings"]) == set(RunConfig.model_fields)
-    assert set(words["numbers"]) == set(comparing.NUMBERS)
-    assert set(words["shares"]) < set(comparing.NUMBERS)
-    assert set(words["curves"]) == set(comparing.CURVES) <= set(WORDS["charts"]["metrics"])
+    assert set(words["numbers"]) == set(compare.NUMBERS)
+    assert set(words["shares"]) < set(compare.NUMBERS)
+    assert set(words["curves"]) == set(compare.CURVES) <= set(WORDS["charts"]["metrics"])

@@ -9,9 +9,10 @@ import pytest
 from align_core.config.run_config import resolve
 from align_core.runs import presets
 from align_core.runs.client import Client
-from playground import links, text
-from playground.steering import ADVANCED, PREFERENCES, SETTINGS, Steering
-from playground.steering import NUMBERS as STEERED
+from playground import text
+from playground.handlers import links
+from playground.handlers.train import ADVANCED, PREFERENCES, SETTINGS, Steering
+from playground.handlers.train import NUMBERS as STEERED
 
 PRESETS = {name: presets.load(name).settings for name in presets.names()}
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}}"

@@ -1,0 +1,1 @@
+"""What each view asks of the server."""
