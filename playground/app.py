@@ -15,12 +15,12 @@ from playground.content import charts, optimum, recordings
 from playground.handlers.ask import Questions
 from playground.handlers.compare import Comparing
 from playground.handlers.links import FIELDS
-from playground.parts import part
 from playground.people.access import SeenModels, SeenRuns
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitors
 from playground.settings import Settings
-from playground.views import compare, lab, learn, rate, train, tryout
+from playground.views import ask, compare, lab, learn, rate, train
+from playground.views.parts import part
 from playground.voting.pairs import Pairs
 from playground.voting.room import Voting
 from playground.voting.routes import VoteRoutes
@@ -113,9 +113,9 @@ def _lay_out(
         with gr.Tab(words["views"]["compare"], render_children=True):
             compare.build(comparing, words)
         with gr.Tab(words["views"]["try"], render_children=True):
-            tryout.build_try(questions, words)
+            ask.build_try(questions, words)
         with gr.Tab(words["views"]["score"], render_children=True):
-            tryout.build_score(questions, words)
+            ask.build_score(questions, words)
         with gr.Tab(words["views"]["rate"], render_children=True):
             rate.build(questions, words)
         with gr.Tab(words["views"]["lab"], render_children=True):

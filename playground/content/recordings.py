@@ -16,7 +16,7 @@ from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
 from playground.content.summaries import Stories
-from playground.parts import part
+from playground.views.parts import part
 
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # what a page plays before there is any run

@@ -6,9 +6,9 @@ from typing import Any
 
 from playground.content import optimum
 from playground.handlers.compare import CURVES, Comparing
-from playground.parts import PLOTLY_HEAD, part
 from playground.people.requests import Handlers, served
 from playground.views import choosing
+from playground.views.parts import PLOTLY_HEAD, part
 
 _COMPARE = """
 <form class="asking" autocomplete="off">

@@ -13,9 +13,9 @@ from align_core.experiments.verdicts import judged
 from playground.content import coverage, lab_figures
 from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import Smaller
-from playground.parts import PLOTLY_HEAD, part
 from playground.people.requests import by_visitor
 from playground.people.run_queue import Line
+from playground.views.parts import PLOTLY_HEAD, part
 
 # Settings of Train's that show the same in one run; an address names them (links.py).
 LIVE: dict[str, dict[str, dict[str, Any]]] = {

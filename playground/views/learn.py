@@ -9,8 +9,8 @@ from align_core.config import model_index
 from align_core.config.run_config import METHODS, TASK_NAMES
 from playground.handlers.ask import Questions
 from playground.handlers.train import FIRST_TASK
-from playground.parts import part
 from playground.people.requests import Handlers, served
+from playground.views.parts import part
 
 _LEARN = """
 <div class="learn">

@@ -6,9 +6,9 @@ from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import Questions
-from playground.parts import part
 from playground.people.requests import Handlers, served
 from playground.views import choosing
+from playground.views.parts import part
 from playground.voting.routes import SIMULATED
 from playground.voting.vote_training import WAYS
 

@@ -23,11 +23,11 @@ from playground.handlers.train import (
     SETTINGS,
     Steering,
 )
-from playground.parts import PLOTLY_HEAD, part
 from playground.people.requests import by_visitor
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
 from playground.views.choices import coverage, pair_source, whiten_advantages
+from playground.views.parts import PLOTLY_HEAD, part
 
 # The last of what a handler gets is the run that the page shows.
 _WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from playground.handlers.ask import Questions
-from playground.parts import part
 from playground.people.requests import Handlers, served
 from playground.views import choosing
+from playground.views.parts import part
 
 _ASK = """
 <form class="asking" autocomplete="off">
