@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from align_core import experiments
-from align_core.experiments import frontier, runner, shift, verdicts
-from align_core.experiments.intervals import Mean, shown
+from align_core.experiments import claims, frontier, runner, shift
 from align_core.experiments.sentences import tell
+from align_core.experiments.statistics import Mean, shown
 from benchmarks import lab_figures
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
 
@@ -79,8 +79,8 @@ def render(name: str) -> str:
         f"(Student's t over seeds). Machine: {result['machine']}."
     )
     judged = [
-        _filled(f"**{verdicts.WORDS[one['verdict']]} {one['claim']}** {one['why']}")
-        for one in verdicts.judged(experiment.verdicts(result), experiment.SENTENCES)
+        _filled(f"**{claims.WORDS[one['verdict']]} {one['claim']}** {one['why']}")
+        for one in claims.judged(experiment.verdicts(result), experiment.SENTENCES)
     ]
     found = tell(experiment.findings(result), experiment.SENTENCES)
     return "\n\n".join(

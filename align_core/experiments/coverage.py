@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from align_core.experiments import grid
-from align_core.experiments.intervals import difference, mean, shown, side
+from align_core.experiments import tabular
+from align_core.experiments.claims import Verdict, majority, spoken, verdict
 from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.verdicts import Verdict, majority, spoken, verdict
+from align_core.experiments.statistics import difference, mean, shown, side
 
 TITLE = "Responses that no preference covers"
 PAPER = "2404.10719, section 4.2 and Table 1"
@@ -22,7 +22,7 @@ CLAIM = (
 )
 SEEDS = 16
 
-RESPONSES = tuple(range(2, grid.SIZE + 1))  # that are covered, for each prompt
+RESPONSES = tuple(range(2, tabular.SIZE + 1))  # that are covered, for each prompt
 BETAS = (0.1, 0.5, 1.0)
 METHODS = ("reference", "optimum", "ppo", "dpo")
 RATERS = {"graded": False, "certain": True}
@@ -71,24 +71,24 @@ def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
     """What came of every setting: of each policy its numbers, and the reward model's error."""
     found = []
     for responses in RESPONSES:
-        covered = grid.random_coverage(responses, seed)
+        covered = tabular.random_coverage(responses, seed)
         for beta in BETAS:
             for raters, certain in RATERS.items():
-                outcome = grid.train(covered, beta, seed, certain)
+                outcome = tabular.train(covered, beta, seed, certain)
                 policies = {name: numbers(outcome, getattr(outcome, name)) for name in METHODS}
                 setting = {"responses": responses, "beta": beta, "raters": raters}
                 found.append({**setting, **policies})
     return found
 
 
-def numbers(outcome: grid.Outcome, policy: grid.FloatArray) -> dict[str, float | None]:
+def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, float | None]:
     """Means over prompts: gold reward and KL in nats, the probability of all uncovered responses;
     and by how much the probability of any one of them has risen at most (None: there are none)."""
     uncovered = ~outcome.covered
     rises = (policy - outcome.reference)[uncovered]
     return {
-        "gold": float((policy * grid.GOLD).sum(1).mean()),
-        "kl": grid.divergence(policy, outcome.reference),
+        "gold": float((policy * tabular.GOLD).sum(1).mean()),
+        "kl": tabular.divergence(policy, outcome.reference),
         "uncovered": float((policy * uncovered).sum(1).mean()),
         "rise": float(rises.max()) if rises.size else None,
     }
@@ -115,9 +115,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def example(responses: int, beta: float, seed: int) -> grid.Outcome:
+def example(responses: int, beta: float, seed: int) -> tabular.Outcome:
     """One outcome, with graded raters."""
-    return grid.train(grid.random_coverage(responses, seed), beta, seed)
+    return tabular.train(tabular.random_coverage(responses, seed), beta, seed)
 
 
 def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _partial(result: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
     return [
         one
         for one in result["settings"]
-        if one["responses"] < grid.SIZE and wanted.items() <= one.items()
+        if one["responses"] < tabular.SIZE and wanted.items() <= one.items()
     ]
 
 
@@ -181,7 +181,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
             "raters": [(raters, {})],
             "beta": f"{TOLD['beta']:g}",
             "responses": str(TOLD["responses"]),
-            "all": str(grid.SIZE),
+            "all": str(tabular.SIZE),
             **{f"{name}_rise": shown(one[name]["rise"]) for name in ("dpo", "ppo")},
             **{name: shown(one[name]["uncovered"]) for name in METHODS},
         }
@@ -191,7 +191,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
         counts = {"settings": len(more), "dpo": more.count(1), "ppo": more.count(-1)}
         found.append((f"counted_{raters}", {name: str(count) for name, count in counts.items()}))
     fewest = setting(result, raters="graded", responses=RESPONSES[0], beta=TOLD["beta"])
-    all_ = setting(result, raters="graded", responses=grid.SIZE, beta=0.5)
+    all_ = setting(result, raters="graded", responses=tabular.SIZE, beta=0.5)
     ends = {
         "more": shown(fewest["dpo_over_ppo"]["gold"]),
         "responses": str(RESPONSES[0]),

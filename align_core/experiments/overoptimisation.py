@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
+from align_core.experiments.claims import Verdict, majority, spoken, verdict
 from align_core.experiments.hull import within
-from align_core.experiments.intervals import mean, shown, side
 from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.verdicts import Verdict, majority, spoken, verdict
+from align_core.experiments.statistics import mean, shown, side
 
 TITLE = "A reward model is not the reward"
 PAPER = "2210.10760"
@@ -127,7 +127,7 @@ def measure(
     folder: Path, method: str, pairs: int, layers: int, seed: int, **settings: Any
 ) -> dict[str, Any]:
     """The curve of best-of-n, n rising, or of PPO, over training."""
-    from align_core.experiments import runs  # torch; the page reads results without it
+    from align_core.experiments import language_models  # torch; the page reads results without it
 
     path = folder / "models" / _named(pairs, layers, seed)
     if method == "ppo":
@@ -140,9 +140,9 @@ def measure(
             eval_every=settings["every"],
             seed=seed,
         )
-        with runs.trained(config) as run:
-            return {"curve": runs.curve(run.events()[0])}
-    return runs.train_reward_model(path, pairs, layers, seed, **settings)
+        with language_models.trained(config) as run:
+            return {"curve": language_models.curve(run.events()[0])}
+    return language_models.train_reward_model(path, pairs, layers, seed, **settings)
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-from align_core.experiments.intervals import Mean, difference, mean, shown, side
+from align_core.experiments.claims import Verdict, majority, spoken, verdict
 from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.verdicts import Verdict, majority, spoken, verdict
+from align_core.experiments.statistics import Mean, difference, mean, shown, side
 
 TITLE = "Preferences about other texts than one's own"
 PAPER = "2404.10719, Table 2"

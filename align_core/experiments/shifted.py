@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config.run_config import RunConfig, resolve
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
-from align_core.experiments import runs
+from align_core.experiments import language_models
 from align_core.experiments.shift import BETA, COVERED
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
 from align_core.models.rewards import ProxyReward, Reward
@@ -54,7 +54,7 @@ def reward(
     config = resolve(
         "reward", task, preferences=str(_pairs(shared, source, seed)), steps=steps, seed=seed
     )
-    with runs.trained(config) as run:
+    with language_models.trained(config) as run:
         model, tokenizer = load_reward_model(str(run.path)), load_tokenizer(str(run.path))
         save_model(model, tokenizer, _model(shared, source, seed))
         accuracy = series_of(run.events()[0])["eval/accuracy"][-1][1]
@@ -90,7 +90,9 @@ def sft_dpo(
     path = _pairs(shared, source, seed)
     pairs = read_preferences(path)
     steps = max(1, len(pairs) // batch)
-    policy, _ = runs.train_on_likelihood(task, pairs, 0.0, steps=steps, every=steps, seed=seed)
+    policy, _ = language_models.train_on_likelihood(
+        task, pairs, 0.0, steps=steps, every=steps, seed=seed
+    )
     folder = shared / "sft" / f"{source}-{seed}"
     save_model(policy, load_tokenizer(f"sft-{task}"), folder)
     return _earned(_dpo(path, task, batch, seed, model=str(folder)), task, seed)
@@ -120,7 +122,7 @@ def iterated(
         whole = [pair for pair in own if pair["chosen_ended"] and pair["rejected_ended"]]
         path = shared / "iterated" / f"{source}-{seed}-{turn}.jsonl"
         _write(path, labelled(proxy, tokenizer, whole, chance))
-        with runs.trained(_dpo(path, task, batch, seed, model=start)) as run:
+        with language_models.trained(_dpo(path, task, batch, seed, model=start)) as run:
             policy = load_policy(str(run.model_path))
         start = str(shared / "iterated" / f"{source}-{seed}")
         save_model(policy, tokenizer, Path(start))
@@ -172,13 +174,13 @@ def _dpo(pairs: Path, task: str, batch: int, seed: int, **model: str) -> RunConf
 
 
 def _earned(config: RunConfig, task: str, seed: int) -> dict[str, float]:
-    with runs.trained(config) as run:
+    with language_models.trained(config) as run:
         return _measured(load_policy(str(run.model_path)), task, seed)
 
 
 def _measured(policy: PreTrainedModel, task: str, seed: int) -> dict[str, float]:
     """Gold reward above the reference's, KL, gain; for capitals also by coverage."""
-    evaluator = runs.probe_evaluator(task, seed)
+    evaluator = language_models.probe_evaluator(task, seed)
     found = evaluator(policy)
     metrics = evaluator.metrics(found)
     more = found.policy.gold - found.reference.gold

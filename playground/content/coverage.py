@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from align_core import experiments
-from align_core.experiments import grid
+from align_core.experiments import tabular
 
 BETAS = (0.05, 2.0)
-RESPONSES = (0, grid.SIZE)
+RESPONSES = (0, tabular.SIZE)
 SEEDS = (0, 999)
 MAPS = ("reference", "learned", "ppo", "dpo", "optimum")
 POLICIES = ("reference", "ppo", "dpo", "optimum")
@@ -35,7 +35,7 @@ def train(asked: Any, words: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": None, "complaints": complaints}
     covered = given["covered"]
     if covered is None:
-        covered = grid.random_coverage(given["responses"], given["seed"]).tolist()
+        covered = tabular.random_coverage(given["responses"], given["seed"]).tolist()
     rows = tuple(map(tuple, covered))
     outcome = _trained(rows, float(given["beta"]), given["seed"], given["certain"])
     return {"outcome": outcome, "complaints": []}
@@ -49,7 +49,7 @@ def _trained(
 
     `pairs` is the number of preference pairs.
     """
-    outcome = grid.train(np.array(covered), beta, seed, certain)
+    outcome = tabular.train(np.array(covered), beta, seed, certain)
     numbers = experiments.load("coverage").numbers
     counts = outcome.covered.sum(1)
     return {
@@ -61,7 +61,7 @@ def _trained(
     }
 
 
-def _most_gained(outcome: grid.Outcome, policy: grid.FloatArray) -> dict[str, Any] | None:
+def _most_gained(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, Any] | None:
     """The uncovered response whose probability rises most, counted from 1; None: none rises."""
     rises = np.where(outcome.covered, 0.0, policy - outcome.reference)
     place = np.unravel_index(rises.argmax(), rises.shape)
@@ -97,9 +97,9 @@ def _within(value: Any, bounds: tuple[float, float], *types: type) -> bool:
 
 def _is_grid(value: Any) -> bool:
     rows = value if isinstance(value, list) else []
-    return len(rows) == grid.SIZE and all(
+    return len(rows) == tabular.SIZE and all(
         isinstance(row, list)
-        and len(row) == grid.SIZE
+        and len(row) == tabular.SIZE
         and all(isinstance(cell, bool) for cell in row)
         for row in rows
     )

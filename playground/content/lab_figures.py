@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from align_core.experiments.intervals import shown
 from align_core.experiments.overoptimisation import fitted
+from align_core.experiments.statistics import shown
 
 Words = dict[str, Any]
 SHADES = 4  # of one colour, in lab.css

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from align_core.config.run_config import ConfigError, resolve
+from align_core.experiments.quick_runs import Trials
 from align_core.runs.client import Busy, Client
 from align_core.runs.directory import FINAL
 from align_core.runs.durations import time_left
-from align_core.trials import Trials
 from playground.people.visitors import Visitor, Visitors
 
 LOOK = 0.25  # seconds between two looks for a free place, while somebody waits

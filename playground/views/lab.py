@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from align_core import experiments
-from align_core.experiments import grid
+from align_core.experiments import tabular
+from align_core.experiments.claims import judged
 from align_core.experiments.sentences import tell
-from align_core.experiments.verdicts import judged
 from playground.content import coverage, lab_figures
 from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import Smaller
@@ -79,7 +79,7 @@ def build(words: dict[str, Any], line: Line) -> None:
         cards={name: card(name, words["lab"]) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},
         fields=list(FIELDS),
-        size=grid.SIZE,
+        size=tabular.SIZE,
         bounds={
             "beta": coverage.BETAS,
             "responses": coverage.RESPONSES,

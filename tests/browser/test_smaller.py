@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import expect
 
-from align_core.trials import Trials
+from align_core.experiments.quick_runs import Trials
 from playground import text
 from playground.people import run_queue as line
 from tests.playground.scripted_trial import GO

@@ -1,6 +1,6 @@
 """A trial without training: it tells of three parts, and ends as SCRIPTED_TRIAL says.
 
-It stands in for `align_core.experiments.trial` where a test is about what is around it.
+It stands in for `align_core.experiments.quick_process` where a test is about what is around it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from align_core import experiments
 from align_core.config.messages import Told, in_event
-from align_core.experiments.trial import leave_with_the_page, say, tell
+from align_core.experiments.quick_process import leave_with_the_page, say, tell
 
 GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from align_core.experiments import grid
+from align_core.experiments import tabular
 from playground import text
 from playground.content import coverage
 
@@ -15,7 +15,7 @@ ASKED = {"beta": 0.5, "seed": 0, "certain": False, "covered": None, "responses":
 
 def test_it_answers_what_the_grid_finds():
     answer = coverage.train(ASKED, WORDS)
-    expected = grid.train(grid.random_coverage(4, 0), 0.5, 0)
+    expected = tabular.train(tabular.random_coverage(4, 0), 0.5, 0)
     found = answer["outcome"]
     assert answer["complaints"] == []
     assert np.array_equal(found["covered"], expected.covered)

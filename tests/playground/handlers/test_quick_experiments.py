@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from align_core.trials import Trials
+from align_core.experiments.quick_runs import Trials
 from playground import text
 from playground.handlers import quick_experiments as module
 from playground.handlers.quick_experiments import NAMES, Smaller

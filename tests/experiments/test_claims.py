@@ -9,7 +9,7 @@ import pytest
 
 from align_core import experiments
 from align_core.experiments import coverage, frontier, overoptimisation, shift
-from align_core.experiments.verdicts import WORDS, judged, majority, spoken, verdict
+from align_core.experiments.claims import WORDS, judged, majority, spoken, verdict
 from playground import text
 
 

@@ -15,9 +15,9 @@ import pytest
 from align_core import experiments
 from align_core.config import model_index
 from align_core.config.messages import from_event
-from align_core.trials import Trials
+from align_core.experiments.quick_runs import Trials
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAME = "overoptimisation"
 
 

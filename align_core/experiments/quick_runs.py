@@ -29,10 +29,10 @@ State = dict[str, Any]
 class Trials:
     """The newest trial of each experiment, under `root`. Threads may share them.
 
-    `module` is what the processes execute: `align_core.experiments.trial`, or a stand-in.
+    `module` is what the processes execute: `align_core.experiments.quick_process`, or a stand-in.
     """
 
-    def __init__(self, root: Path, module: str = "align_core.experiments.trial") -> None:
+    def __init__(self, root: Path, module: str = "align_core.experiments.quick_process") -> None:
         self._root = root
         self._module = module
         self._lock = threading.RLock()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.experiments.hull import within
-from align_core.experiments.intervals import difference, mean, shown, side, t_quantile
+from align_core.experiments.statistics import difference, mean, shown, side, t_quantile
 
 
 def test_an_interval_of_three_values():

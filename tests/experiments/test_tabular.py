@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from align_core.experiments import grid
+from align_core.experiments import tabular
 from align_core.objectives import dpo_loss, ppo_policy_loss
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 FULL = np.ones((8, 8), dtype=bool)
 
 
@@ -29,9 +29,9 @@ def by_autograd(loss, values):
 
 
 def test_the_gradient_of_a_network_is_that_of_autograd():
-    network = grid.Network.random(16, 3, 0.7, np.random.default_rng(0))
+    network = tabular.Network.random(16, 3, 0.7, np.random.default_rng(0))
     x, by_outputs = random(5, 16), random(5, 3, seed=1)
-    inputs, hidden, outputs = 16, grid.HIDDEN, 3
+    inputs, hidden, outputs = 16, tabular.HIDDEN, 3
 
     def outputs_of(weights):
         into, bias, out, last = weights.split([inputs * hidden, hidden, hidden * outputs, outputs])
@@ -49,7 +49,7 @@ def test_the_gradient_of_a_network_is_that_of_autograd():
 
 @pytest.mark.parametrize("certain", [False, True])
 def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
-    covered = grid.random_coverage(3, seed=4)
+    covered = tabular.random_coverage(3, seed=4)
     covered[0] = False
     pairs = [
         (x, i, j)
@@ -63,7 +63,7 @@ def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
     def loss(scores):
         total = 0.0
         for x, i, j in pairs:
-            gap = grid.GOLD[x, i] - grid.GOLD[x, j]
+            gap = tabular.GOLD[x, i] - tabular.GOLD[x, j]
             share = float(gap > 0) if certain else 1 / (1 + np.exp(-gap))
             margin = scores[x, i] - scores[x, j]
             logsigmoid = torch.nn.functional.logsigmoid
@@ -71,7 +71,7 @@ def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
         return total / len(pairs)
 
     scores = random(8, 8)
-    found = grid.Preferences.of(covered, certain).gradient(scores)
+    found = tabular.Preferences.of(covered, certain).gradient(scores)
     np.testing.assert_allclose(found, by_autograd(loss, scores), atol=1e-12)
 
 
@@ -79,40 +79,40 @@ def test_the_gradient_of_dpo_by_logits_is_that_of_its_loss():
     """One pair, rater certain: what `dpo` hands to the network against objectives.dpo_loss."""
     covered = np.zeros((8, 8), dtype=bool)
     covered[2, [2, 5]] = True
-    preferences = grid.Preferences.of(covered, certain=True)
-    reference, logits, beta = grid.log_softmax(random(8, 8)), random(8, 8, seed=1), 0.3
+    preferences = tabular.Preferences.of(covered, certain=True)
+    reference, logits, beta = tabular.log_softmax(random(8, 8)), random(8, 8, seed=1), 0.3
 
     def loss(values):
         logp, ref = values.log_softmax(1)[2], torch.tensor(reference)[2]
         return dpo_loss(logp[2], logp[5], ref[2], ref[5], beta)
 
-    found = beta * preferences.gradient(beta * (grid.log_softmax(logits) - reference))
+    found = beta * preferences.gradient(beta * (tabular.log_softmax(logits) - reference))
     np.testing.assert_allclose(found, by_autograd(loss, logits), atol=1e-12)
 
 
 def test_the_gradient_of_ppo_is_that_of_the_clipped_surrogate():
-    old, logits = grid.log_softmax(random(8, 8)), random(8, 8, seed=1)
+    old, logits = tabular.log_softmax(random(8, 8)), random(8, 8, seed=1)
     shares = np.random.default_rng(2).multinomial(16, np.full(8, 1 / 8), size=8) / 128
     advantages = random(8, 8, seed=3)
 
     def loss(values):
         logp = values.log_softmax(1)
-        terms = ppo_policy_loss(logp, torch.tensor(old), torch.tensor(advantages), grid.CLIP)[0]
+        terms = ppo_policy_loss(logp, torch.tensor(old), torch.tensor(advantages), tabular.CLIP)[0]
         return (torch.tensor(shares) * terms).sum()
 
-    found = grid.ppo_gradient(grid.log_softmax(logits), old, shares * advantages)
+    found = tabular.ppo_gradient(tabular.log_softmax(logits), old, shares * advantages)
     np.testing.assert_allclose(found, by_autograd(loss, logits), atol=1e-12)
 
 
 def test_adam_is_that_of_torch():
-    network = grid.Network.random(8, 8, 0.5, np.random.default_rng(0))
+    network = tabular.Network.random(8, 8, 0.5, np.random.default_rng(0))
     x, aim, steps = np.eye(8), random(8, 8), 20
     found = network.trained(x, lambda outputs: outputs - aim, steps)
 
     weights = torch.tensor(network.weights, requires_grad=True)
-    adam = torch.optim.Adam([weights], lr=grid.LEARNING_RATE, betas=(0.9, 0.99), eps=1e-8)
+    adam = torch.optim.Adam([weights], lr=tabular.LEARNING_RATE, betas=(0.9, 0.99), eps=1e-8)
     fall = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1 - step / steps)
-    hidden = grid.HIDDEN
+    hidden = tabular.HIDDEN
     for _ in range(steps):
         into, bias, out, last = weights.split([8 * hidden, hidden, hidden * 8, 8])
         outputs = torch.tanh(into.view(8, hidden) + bias) @ out.view(hidden, 8) + last
@@ -124,44 +124,44 @@ def test_adam_is_that_of_torch():
 
 
 def test_the_best_response_is_on_the_diagonal_and_the_others_are_told_apart():
-    assert (grid.GOLD.argmax(1) == np.arange(8)).all()
-    assert (np.diagonal(grid.GOLD) == 0).all()
-    for row in grid.GOLD:
+    assert (tabular.GOLD.argmax(1) == np.arange(8)).all()
+    assert (np.diagonal(tabular.GOLD) == 0).all()
+    for row in tabular.GOLD:
         np.testing.assert_allclose(np.sort(row)[:-1], np.linspace(-3, -0.75, 7))
 
 
 def test_where_all_is_covered_both_methods_arrive_at_the_optimum():
     for beta in (0.5, 1.0):
-        outcome = grid.train(FULL, beta, seed=0)
-        np.testing.assert_allclose(outcome.learned, grid.GOLD, atol=0.02)
-        assert grid.divergence(outcome.dpo, outcome.optimum) < 2e-3
-        assert grid.divergence(outcome.ppo, outcome.optimum) < 2e-2
-        assert grid.divergence(outcome.reference, outcome.optimum) > 0.3
+        outcome = tabular.train(FULL, beta, seed=0)
+        np.testing.assert_allclose(outcome.learned, tabular.GOLD, atol=0.02)
+        assert tabular.divergence(outcome.dpo, outcome.optimum) < 2e-3
+        assert tabular.divergence(outcome.ppo, outcome.optimum) < 2e-2
+        assert tabular.divergence(outcome.reference, outcome.optimum) > 0.3
 
 
 def test_the_optimum_is_the_closed_form():
     reference = np.full((8, 8), 1 / 8)
-    found = grid.optimum(reference, 0.5)
-    expected = np.exp(grid.GOLD[3] / 0.5)
+    found = tabular.optimum(reference, 0.5)
+    expected = np.exp(tabular.GOLD[3] / 0.5)
     np.testing.assert_allclose(found[3], expected / expected.sum(), atol=1e-12)
 
 
 def test_without_pairs_dpo_stays_where_it_is_and_the_reward_model_says_nothing():
     nothing = np.zeros((8, 8), dtype=bool)
     nothing[:, 0] = True  # one covered response makes no pair
-    outcome = grid.train(nothing, 0.5, seed=0)
+    outcome = tabular.train(nothing, 0.5, seed=0)
     np.testing.assert_allclose(outcome.dpo, outcome.reference, atol=1e-12)
     assert np.isfinite(outcome.learned).all()
 
 
 def test_coverage_is_as_much_as_was_asked_for_and_of_the_seed():
     for responses in range(9):
-        assert (grid.random_coverage(responses, 1).sum(1) == responses).all()
-    assert (grid.random_coverage(4, 1) != grid.random_coverage(4, 2)).any()
+        assert (tabular.random_coverage(responses, 1).sum(1) == responses).all()
+    assert (tabular.random_coverage(4, 1) != tabular.random_coverage(4, 2)).any()
 
 
 def test_an_outcome_follows_from_its_arguments():
-    first, again = (grid.train(grid.random_coverage(4, 0), 0.5, seed=3) for _ in range(2))
+    first, again = (tabular.train(tabular.random_coverage(4, 0), 0.5, seed=3) for _ in range(2))
     for name, matrix in vars(first).items():
         np.testing.assert_array_equal(matrix, getattr(again, name))
         assert matrix.shape == (8, 8)
@@ -173,7 +173,7 @@ def test_it_follows_a_slider():
     """45 ms on a quiet core. The time of this process alone: a busy machine does not count."""
     began = time.process_time()
     for seed in range(5):
-        grid.train(grid.random_coverage(4, seed), 0.5, seed)
+        tabular.train(tabular.random_coverage(4, seed), 0.5, seed)
     assert (time.process_time() - began) / 5 < 0.3
 
 
