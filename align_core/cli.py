@@ -254,7 +254,7 @@ def _score(given: argparse.Namespace, lines: list[str]) -> int:
 
 def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
     raise_collected(lines)
-    from align_core import assets
+    from align_core.build import assets
 
     assets.build()
     return 0

@@ -3,7 +3,7 @@
     python -m benchmarks.few_pairs            run what is missing, write results and the page
     python -m benchmarks.few_pairs --render   write docs/benchmarks.md from the stored results
 
-Reward models as `align_core.assets.train_variant` makes the embedded one, PPO as the preset
+Reward models as `align_core.build.assets.train_variant` makes the embedded one, PPO as the preset
 reward-hacking runs it. Nothing is timed: runs share the machine, one a core.
 """
 
@@ -63,7 +63,7 @@ def measure(lanes: int) -> None:
 
 def one_model(pairs: int) -> dict:
     """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
-    from align_core.assets import train_variant
+    from align_core.build.assets import train_variant
     from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory

@@ -1,5 +1,5 @@
 // What the equations of the Learn view give at a β: pure functions of a recorded lesson
-// (align_core/lessons.py). Log-probabilities and rewards are in nats.
+// (align_core/build/worked_examples.py). Log-probabilities and rewards are in nats.
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 // −log σ(x), however far x is from 0.
 const logisticLoss = (x) => Math.max(0, -x) + Math.log1p(Math.exp(-Math.abs(x)));

@@ -343,7 +343,7 @@ def test_a_run_that_was_cut_off_is_told_to_go_on(refused, tmp_path):
 def test_build_assets(main, monkeypatch):
     built = []
     fake = SimpleNamespace(build=lambda: built.append(True))
-    monkeypatch.setitem(sys.modules, "align_core.assets", fake)
+    monkeypatch.setitem(sys.modules, "align_core.build.assets", fake)
     monkeypatch.setattr(align_core, "assets", fake, raising=False)
     assert main("build-assets")[0] == 0
     assert built == [True]

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core import assets
+from align_core.build import assets
 from align_core.config import model_index
 from align_core.models.loading import new_reward_model, save_model
 from align_core.models.sampled_pairs import sampled_pairs

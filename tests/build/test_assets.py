@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from align_core.assets import FEW, OFF
+from align_core.build.assets import FEW, OFF
 from align_core.config import model_index
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation.evaluator import agreement

@@ -35,7 +35,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from align_core import lessons
+from align_core.build import worked_examples
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
@@ -128,7 +128,7 @@ def build(report: Report = print) -> None:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
         model = train_reward_model(task, tokenizer)
         save_model(model, tokenizer, folder / "models" / f"reward-{task.name}")
-        lessons.save(task.name)
+        worked_examples.save(task.name)
         report(f"reward-{task.name} ({time.monotonic() - clock:.0f} s)")
     for name, pairs in FEW.items():
         train_variant(name, folder / "models" / f"reward-{name}-few", preference_pairs=pairs)

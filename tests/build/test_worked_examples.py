@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from align_core import lessons
+from align_core.build import worked_examples
 from align_core.config import model_index
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
@@ -36,7 +36,7 @@ def tokenizer(name):
 
 def logps(model, tokenizer, prompt, texts):
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
-    return lessons._logps(load_policy(model), tokenizer, prompt, ids)
+    return worked_examples._logps(load_policy(model), tokenizer, prompt, ids)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 20.0])

@@ -1,0 +1,1 @@
+"""Builds what is embedded in `assets/`."""
