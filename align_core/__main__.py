@@ -20,6 +20,6 @@ def lacking() -> str | None:
 if __name__ == "__main__":
     if line := lacking():
         sys.exit(line)
-    from align_core.cli import main
+    from align_core.cli.main import main
 
     sys.exit(main())

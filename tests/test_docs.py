@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from align_core import cli, experiments
+from align_core import experiments
+from align_core.cli import main as cli
 from benchmarks import (
     active_pairs,
     defaults,

@@ -17,7 +17,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from align_core import preferences_cli, terminal
+from align_core.cli import experiments as experiment_command
+from align_core.cli import preferences, terminal
 from align_core.config import model_index
 from align_core.config.run_config import (
     COVERS,
@@ -38,7 +39,6 @@ from align_core.config.run_config import (
     resolve,
     validated,
 )
-from align_core.experiments import command as experiment_command
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
@@ -275,7 +275,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]]
     "evaluate": (_evaluate, "measure a model on held-out prompts"),
     "generate": (_generate, "sample texts from a model"),
     "score": (_score, "rewards and log-probabilities of given completions"),
-    "preferences": (preferences_cli.execute, "votes: simulate, export, import, stats, delete"),
+    "preferences": (preferences.execute, "votes: simulate, export, import, stats, delete"),
     "experiment": (
         experiment_command.execute,
         "one of the papers' experiments, on a model whose optimum is known",
@@ -351,7 +351,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed")
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
-    preferences_cli.add_arguments(subs["preferences"])
+    preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
     return parser
 

@@ -13,11 +13,11 @@ import fake_training
 import pytest
 
 import align_core
-from align_core import cli
+from align_core.cli import main as cli
 from align_core.config.run_config import TASK_NAMES, resolve
 from align_core.runs.directory import RunDirectory
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from align_core import cli, preferences_cli
+from align_core.cli import main as cli
+from align_core.cli import preferences
 from align_core.data.preference_files import read_preferences
 from align_core.votes.sessions import Sessions
 from align_core.votes.simulated_raters import CROWDS
@@ -82,7 +83,7 @@ def test_stats_in_words(run, monkeypatch):
         def scored(pairs, reward_model):
             return [{**p, "first_score": p["first_reward"], "second_score": 0.0} for p in pairs]
 
-    monkeypatch.setattr(preferences_cli, "_reports", lambda: Reports)
+    monkeypatch.setattr(preferences, "_reports", lambda: Reports)
     code, out, _ = run("stats", "--session", "talk", "--reward-model", "reward-reviews")
     assert code == 0
     assert re.search(r"^kinds +40 task$", out, re.MULTILINE)
@@ -109,7 +110,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
             ends = {"first_ended": True, "second_ended": True}
             return [{"model": model, "prompt": str(row), **texts, **ends} for row in range(count)]
 
-    monkeypatch.setattr(preferences_cli, "_reports", lambda: Reports)
+    monkeypatch.setattr(preferences, "_reports", lambda: Reports)
     simulate = "simulate", "--votes", 5, "--session", "talk", "--active-share", 1
     first = *simulate, "--task", "reviews", "--pairs", 50, "--model", "pretrained"
     assert run(*first)[0] == 0

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from align_core import terminal
+from align_core.cli import terminal
 from align_core.config.run_config import (
     Collected,
     ConfigError,

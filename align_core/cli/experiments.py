@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from align_core import experiments, terminal
+from align_core import experiments
+from align_core.cli import terminal
 from align_core.config.run_config import ConfigError, Int, complaint, validated
 
 NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."

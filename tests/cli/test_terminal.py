@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from align_core.terminal import Progress
+from align_core.cli.terminal import Progress
 
 
 def test_what_was_evaluated_stands_apart_from_the_rollouts(capsys):
