@@ -4,9 +4,9 @@
     python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
 
 A reward model is trained anew after each round of votes of the task's own rater, as
-`align_core.votes.preference_files` has it for so few, and the pairs of the next round are drawn with its scores
-(`align_core.votes.pair_selection`); equal numbers of votes, the same first round. Nothing is timed: runs share
-the machine, one a core.
+`align_core.votes.preference_files` has it for so few, and the pairs of the next round are drawn
+with its scores (`align_core.votes.pair_selection`); equal numbers of votes, the same first round.
+Nothing is timed: runs share the machine, one a core.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
 
 The votes are the task's own rater's, one a pair, on the stored pairs, and reach a run as a person's
 would: simulated, written to a file, and read by `--preferences`, with the settings that
-`align_core.votes.preference_files` has for so many. Nothing is timed: runs share the machine, one a core.
+`align_core.votes.preference_files` has for so many. Nothing is timed: runs share the machine, one a
+core.
 """
 
 from __future__ import annotations

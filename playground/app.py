@@ -27,15 +27,18 @@ from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import Harvest
 
 RUNS = Path(__file__).resolve().parents[1] / "runs"
-_HERE = Path(__file__).parent
+STATIC = Path(__file__).parent / "static"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
 _TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
 # The look of the whole page, then of its views, then of all that a phone lays out anew.
-_STYLES = ("style", "controls", "live", "charts", "samples", "tryout", "answers", "compare")
-_STYLES += ("learn", "lessons", "presets", "visit", "choices", "rate", "room", "trained_on", "lab")
-_STYLES += ("smaller", "phone")
+_STYLES = ("core/style", "core/controls", "train/live", "charts/charts", "train/samples")
+_STYLES += ("ask/tryout", "ask/answers", "compare/compare", "learn/learn", "learn/lessons")
+_STYLES += ("train/presets", "train/visit", "core/choices", "rate/rate", "rate/room")
+_STYLES += ("train/trained_on", "lab/lab", "lab/smaller", "core/phone")
+# Ready before any part is drawn.
+_FIRST = ("core/page", "core/visitor", "talk/present")
 # What ?present and ?hide change in them.
 _TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
 _TALKS += ("learn_present",)
@@ -90,7 +93,7 @@ def _lay_out(
     masthead = part(
         "masthead",
         "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
-        "links",
+        "masthead/links",
         words={name: words[name] for name in ("title", "tagline", "language", "link")},
         others=others,
         fields=FIELDS,
@@ -134,10 +137,9 @@ def launch_options() -> dict[str, Any]:
         "server_port": settings.port,
         "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
-        "head": f"<script>{_read('page.js')}</script><script>{_read('visitor.js')}</script>"
-        f"<script>{_read('present.js')}</script>"
-        f"<style>{''.join(_read(f'{name}.css') for name in _TALKS)}</style>",
-        "css_paths": [_HERE / f"{name}.css" for name in _STYLES],
+        "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
+        + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
+        "css_paths": [STATIC / f"{name}.css" for name in _STYLES],
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
@@ -150,7 +152,7 @@ def launch_options() -> dict[str, Any]:
 
 
 def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
+    return (STATIC / name).read_text(encoding="utf-8")
 
 
 def main() -> None:

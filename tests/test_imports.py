@@ -1,4 +1,8 @@
-"""Who may import what: the architecture, read from the import statements."""
+"""Who may import what: the rooms of the house and the floors they stand on.
+
+A room is a folder of a package, or a module beside the folders. A room imports from the floors
+below its own, never from its own floor or above.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LIGHT = {"configs", "runs", "catalogue", "control", "estimates", "presets", "promises"} | {
-    *("children", "client", "asking", "group_commit", "selection", "votes"),
-    *("raters", "feedback", "telling", "trials"),
+FLOORS = {
+    "align_core": (
+        {"config", "objectives", "optimum"},
+        {"tasks", "data", "runs"},
+        {"models", "votes"},
+        {"trainers", "evaluation"},
+        {"training"},
+        {"inference", "experiments", "build"},
+        {"cli", "preload"},
+    ),
+    "playground": (
+        {"settings", "text"},
+        {"content"},
+        {"people"},
+        {"voting"},
+        {"handlers"},
+        {"views"},
+        {"app"},
+    ),
 }
-TRAINERS_USE = {"objectives", "models", "data", "tasks", "evaluation", "encoding", "rewards"} | {
-    *("sampling", "processes", "sharding", "telling"),
-    "trainers.common",
-    "trainers.ppo_checkpoints",
-    "trainers.ppo_config",
-    "trainers.ppo_metrics",
-    "trainers.rollouts",
-}
-PAGE_USES = (
-    {
-        "client",
-        "asking",
-        "runs",
-        "configs",
-        "catalogue",
-        "optimum",
-        "estimates",
-        "presets",
-    }
-    | {"votes", "group_commit", "data", "exchange", "feedback", "experiments", "experiments.grid"}
-    | {"experiments.sentences", "experiments.overoptimisation", "experiments.intervals", "raters"}
-    | {"experiments.verdicts", "telling", "trials"}
-)
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
+# What a room needs from outside, where that is limited: the page's process loads the light ones.
+NEEDS = {
+    "objectives": {"torch"},
+    "optimum": {"numpy"},
+    "tasks": {"datasets"},
+    "config": {"pydantic"},
+    "runs": {"pydantic"},
+    "votes": {"pydantic", "pyarrow"},
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -60,17 +66,21 @@ def is_module(name: str) -> bool:
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
-def outside(path: Path) -> set[str]:
-    """The top-level packages that a file imports, the standard library and its own aside."""
-    tops = {name.split(".")[0] for name in imports(path)}
-    return tops - sys.stdlib_module_names - {"align_core", "playground"}
+def room(path: Path) -> tuple[str, str]:
+    """The package and the room of a file: ("align_core", "models")."""
+    package, name, *_ = path.relative_to(ROOT).with_suffix("").parts
+    return package, name
 
 
-def inside(path: Path) -> set[str]:
-    """The modules of align_core that a file imports: "runs", "trainers.ppo", …"""
-    names = {name.removeprefix("align_core.") for name in imports(path) if "align_core." in name}
-    kept = ("trainers.", "experiments.")
-    return {name if name.startswith(kept) else name.split(".")[0] for name in names}
+def rooms(names: set[str], package: str) -> set[str]:
+    """The rooms of `package` among dotted module names."""
+    parts = [name.split(".") for name in names]
+    return {part[1] for part in parts if part[0] == package and len(part) > 1}
+
+
+def outside(names: set[str]) -> set[str]:
+    """The top-level packages among `names`, the standard library and the project's own aside."""
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {*FLOORS}
 
 
 def files(pattern: str) -> list:
@@ -78,56 +88,54 @@ def files(pattern: str) -> list:
     return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
 
 
-def core(name: str) -> Path:
-    return ROOT / "align_core" / f"{name}.py"
+@pytest.mark.parametrize("path", files("align_core/*/**/*.py") + files("playground/*/**/*.py"))
+def test_a_room_imports_from_the_floors_below_it(path):
+    package, name = room(path)
+    below: set[str] = set()
+    for floor in FLOORS[package]:
+        if name in floor:
+            break
+        below |= floor
+    assert rooms(imports(path), package) <= below | {name}
 
 
 @pytest.mark.parametrize("path", files("align_core/**/*.py"))
-def test_align_core_knows_no_page(path):
-    tops = {name.split(".")[0] for name in imports(path)}
-    assert not tops & {"gradio", "plotly", "playground"}
+def test_align_core_imports_no_page(path):
+    names = imports(path)
+    assert not outside(names) & {"gradio"}
+    assert not rooms(names, "playground")
+    assert "plotly" not in outside(names) or path.name == "plots.py"
 
 
 @pytest.mark.parametrize("path", files("playground/**/*.py") + files("app.py"))
-def test_the_page_knows_no_training(path):
-    assert not outside(path) & HEAVY
-    assert inside(path) <= PAGE_USES
+def test_the_page_imports_no_torch(path):
+    assert not outside(imports(path)) & HEAVY
 
 
-def test_charts_know_no_gradio():
-    assert "gradio" not in outside(ROOT / "playground" / "charts.py")
+@pytest.mark.parametrize("path", files("playground/content/**/*.py"))
+def test_what_the_page_says_is_data(path):
+    assert "gradio" not in outside(imports(path))
 
 
-def test_objectives_use_torch_alone():
-    assert outside(core("objectives")) == {"torch"}
-    assert not inside(core("objectives"))
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_a_room_needs_no_more_from_outside_than_it_says(name):
+    paths = [*ROOT.glob(f"align_core/{name}.py"), *ROOT.glob(f"align_core/{name}/**/*.py")]
+    assert paths
+    for path in paths:
+        assert outside(imports(path)) <= NEEDS[name], path
 
 
-def test_the_optimum_uses_numpy_alone():
-    assert outside(core("optimum")) == {"numpy"}
-    assert not inside(core("optimum"))
+@pytest.mark.parametrize("package", sorted(FLOORS))
+def test_the_folders_are_the_rooms_and_no_file_stands_in_the_hall(package):
+    floors = set().union(*FLOORS[package])
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert folders <= floors
+    assert len([path for path in (ROOT / package).iterdir() if path.is_file()]) <= 8
 
 
-def test_the_grid_uses_numpy_alone():
-    assert outside(core("experiments/grid")) == {"numpy"}
-    assert not inside(core("experiments/grid"))
-
-
-@pytest.mark.parametrize("path", files("align_core/tasks/*.py"))
-def test_tasks_stand_alone(path):
-    assert outside(path) <= {"datasets"}
-    assert inside(path) <= {"tasks"}
-
-
-@pytest.mark.parametrize("path", files("align_core/trainers/*.py"))
-def test_trainers_know_no_runs_and_not_each_other(path):
-    assert inside(path) <= TRAINERS_USE
-
-
-@pytest.mark.parametrize("name", sorted(LIGHT))
-def test_what_a_page_uses_is_light(name):
-    assert outside(core(name)) <= {"pydantic"}
-    assert inside(core(name)) <= LIGHT
+@pytest.mark.parametrize("path", files("align_core/**/*.py") + files("playground/**/*.py"))
+def test_a_module_fits_on_some_screens(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 
 
 def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
@@ -140,11 +148,23 @@ def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
         "def f():\n    import torch.nn\n    from . import base\n    from .two import y\n"
     )
     assert imports(package / "one.py") == {
-        "align_core.runs.directory",
+        "align_core.runs",
         "torch.nn",
         "align_core.tasks",
         "align_core.tasks.two",
     }
+    assert room(package / "one.py") == ("align_core", "tasks")
+    assert rooms(imports(package / "one.py"), "align_core") == {"runs", "tasks"}
+    assert outside(imports(package / "one.py")) == {"torch"}
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that a Python process holds after `code`."""
+    program = f"{code}; import sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
@@ -152,35 +172,19 @@ def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
     ["align_core", "align_core.runs.client", "align_core.inference.client", "align_core.cli.main"],
 )
 def test_imports_stay_light(module):
-    code = f"import sys, {module}; print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not set(found.stdout.split()) & (HEAVY | {"gradio", "numpy"})
+    assert not loaded(f"import {module}") & (HEAVY | {"gradio", "numpy"})
 
 
 def test_listing_the_tasks_needs_no_torch():
-    code = "import sys; from align_core import cli; cli.main(['tasks']); print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not set(found.stdout.splitlines()[-1].split()) & HEAVY
+    assert not loaded("from align_core.cli import main; main.main(['tasks'])") & HEAVY
 
 
 def test_the_page_holds_no_torch():
-    code = "import sys, playground.app; print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not set(found.stdout.split()) & HEAVY
+    assert not loaded("import playground.app") & HEAVY
 
 
 def test_a_process_of_a_run_needs_no_gradio():
-    code = "import sys, align_core.training, align_core.answering; print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "gradio" not in found.stdout.split()
+    assert "gradio" not in loaded("import align_core.training.run, align_core.inference.server")
 
 
 def test_the_package_gives_its_three_names():

@@ -25,8 +25,8 @@ from align_core.config.run_config import (
     validated,
 )
 from align_core.runs.directory import to_line
-from align_core.votes import preference_files, sessions, statistics
-from align_core.votes.sessions import Session, Sessions, check_name
+from align_core.votes import preference_files, statistics
+from align_core.votes.sessions import Session, Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
 MOST_PAIRS = 16_000  # stored for each task
@@ -106,7 +106,7 @@ def execute(given: argparse.Namespace, lines: list[str]) -> int:
     if given.action is None:
         listed = [f"  {name:<9} {about}" for name, (_, about) in _ACTIONS.items()]
         raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
-    with closing(Sessions(given.sessions or sessions.folder())) as sessions:
+    with closing(Sessions(given.sessions or folder())) as sessions:
         return _ACTIONS[given.action][0](given, lines, sessions)
 
 

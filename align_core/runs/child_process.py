@@ -88,7 +88,7 @@ def last_words(code: int) -> Told:
 
 def path() -> str:
     """PYTHONPATH for a process that imports align_core from where this one does."""
-    home = str(Path(__file__).resolve().parent.parent)
+    home = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
 
 

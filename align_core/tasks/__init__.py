@@ -18,4 +18,4 @@ def load_task(name: str) -> Task:
     """The task of that name; raises ValueError with the names there are."""
     if name not in _CLASSES:
         raise ValueError(f"no task {name!r}: there are {', '.join(TASKS)}")
-    return getattr(import_module(f".{name}", __name__), _CLASSES[name])()
+    return getattr(import_module(f".{name}.task", __name__), _CLASSES[name])()

@@ -10,13 +10,10 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import Any
 
-import gradio as gr
-
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
 from playground.content.summaries import Stories
-from playground.views.parts import part
 
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # what a page plays before there is any run
@@ -73,26 +70,6 @@ class Recordings:
             story = {**told, "left": None}
         found = {"run": run, "offset": reached, "config": config, "story": story}
         return {**found, **charts.delta(events)}
-
-
-_STRIP = """
-<nav><span class="title"></span><ul></ul></nav>
-<p class="about"><span><strong class="part"></strong> <span class="told"></span></span>
-<span class="origin"></span></p>
-"""
-
-
-def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
-    """A row of presets; its value is the name of the one that was chosen."""
-    return part(
-        "presets",
-        _STRIP,
-        "presets",
-        value=None,
-        cards=recordings.cards(),
-        speed=SPEED,
-        words=words,
-    )
 
 
 class Recording:

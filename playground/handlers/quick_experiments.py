@@ -13,7 +13,7 @@ from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
 NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # which trains at once
-_MEASURED = Path(__file__).resolve().parents[1] / "benchmarks" / "lab_quick.json"
+_MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "lab_quick.json"
 
 
 def seconds(name: str) -> float | None:
@@ -81,7 +81,7 @@ class Smaller:
             place = self._line.place(visitor) if own else None
             told = words["waits_other"]
             if place:
-                wait = durations.wait(place, self._words)
+                wait = durations.wait(place.seconds, place.sure, self._words)
                 told = words["waits"].format(n=place.number, wait=wait)
             return {"status": "waiting", "own": own, "steers": own, "told": told}
         state = self._line.trials.state(name)

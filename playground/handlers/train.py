@@ -220,7 +220,7 @@ class Steering:
             "free": self._line.free(),
             "trial": self._line.trial(visitor),
             "place": place and place.number,
-            "wait": durations.wait(place, self._words) if place else "",
+            "wait": durations.wait(place.seconds, place.sure, self._words) if place else "",
             "refused": [
                 complaints.in_words(line, self._words) for line in self._line.refused(visitor)
             ],

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playground.people.run_queue import Place
-
 
 def duration(seconds: float, words: Mapping[str, Any]) -> str:
     """So many seconds or, where they are many, minutes."""
@@ -14,9 +12,9 @@ def duration(seconds: float, words: Mapping[str, Any]) -> str:
     return words["status"][unit].format(n=round(seconds / size))
 
 
-def wait(place: Place, words: Mapping[str, Any]) -> str:
+def wait(seconds: float | None, sure: bool, words: Mapping[str, Any]) -> str:
     """How long it is until one's turn; nothing where nobody knows."""
-    if place.seconds is None:
+    if seconds is None:
         return ""
-    template = words["visitors"]["about" if place.sure else "at_most"]
-    return template.format(time=duration(place.seconds, words))
+    template = words["visitors"]["about" if sure else "at_most"]
+    return template.format(time=duration(seconds, words))

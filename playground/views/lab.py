@@ -62,12 +62,12 @@ def build(words: dict[str, Any], line: Line) -> None:
     part(
         "lab",
         _LAB,
-        "plotting",
-        "heatmaps",
-        "newest",
-        "grid",
-        "smaller",
-        "lab",
+        "charts/plotting",
+        "charts/heatmaps",
+        "core/newest",
+        "lab/grid",
+        "lab/smaller",
+        "lab/lab",
         server_functions=[
             train,
             known("look", smaller.look),

@@ -10,7 +10,7 @@ import gradio as gr
 
 from align_core.config.run_config import METHODS, TASK_NAMES
 from align_core.runs.client import Client
-from playground.content import charts, optimum, recordings
+from playground.content import charts, optimum
 from playground.handlers import links
 from playground.handlers.long_polling import Patience
 from playground.handlers.train import (
@@ -26,6 +26,7 @@ from playground.handlers.train import (
 from playground.people.requests import by_visitor
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
+from playground.views import presets
 from playground.views.choices import coverage, pair_source, whiten_advantages
 from playground.views.parts import PLOTLY_HEAD, part
 
@@ -119,8 +120,8 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
         part(
             name,
             _CHARTS,
-            "plotting",
-            "charts",
+            "charts/plotting",
+            "charts/charts",
             words=words["charts"],
             charts=drawn,
             head=PLOTLY_HEAD,
@@ -132,26 +133,26 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
             choices, explanations, settings = _settings(steering, words)
             with gr.Row(elem_id="buttons"):
                 complaints = part(
-                    "complaints", "<ul></ul>", "complaints", value=[], fields=list(SETTINGS)
+                    "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
                 )
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
             part(
                 "visit",
                 _VISIT,
-                "visit",
+                "train/visit",
                 server_functions=[known("share", steering.share), enter],
                 words=words["visitors"],
                 limit=line.time_limit,
             )
-            part("fold", _FOLD, "fold", words=words["controls"])
+            part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
-            preset = recordings.strip(steering.recordings, words["presets"])
+            preset = presets.strip(steering.recordings, words["presets"])
             live = part(
                 "live",
                 _LIVE,
-                "following",
-                "live",
+                "core/following",
+                "train/live",
                 value={"run": None},
                 server_functions=[delta],
                 words={
@@ -159,27 +160,27 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                     for name in ("status", "methods", "tasks", "presets", "visitors")
                 },
             )
-            votes = part("trained_on", _TRAINED_ON, "trained_on", words=words["trained_on"])
+            votes = part("trained_on", _TRAINED_ON, "train/trained_on", words=words["trained_on"])
             with gr.Row(elem_id="pictures"):
                 picture = part(
                     "frontier",
                     _FRONTIER,
-                    "newest",
-                    "plotting",
-                    "trade",
-                    "frontier",
+                    "core/newest",
+                    "charts/plotting",
+                    "charts/trade",
+                    "train/frontier",
                     value=first,
                     server_functions=[optimum.frontier, optimum.target],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
                 curves("charts", charts.CHARTS)
-            part("story", _STORY, "story")
+            part("story", _STORY, "train/story")
             part(
                 "samples",
                 _SAMPLES,
-                "shading",
-                "samples",
+                "core/shading",
+                "train/samples",
                 words=words["samples"],
                 shading=words["shading"] | words["samples"],
             )
@@ -250,7 +251,7 @@ def _settings(
     settings["beta"] = part(
         "field-beta",
         _BETA,
-        "beta",
+        "train/beta",
         value=beta["value"],
         zero=beta["zero"],
         range=optimum.BETAS,

@@ -1,7 +1,8 @@
 """Who rates what: the sessions of visitors, the room, and the pair that is out for each rater.
 
 A session belongs to the rater who began it and, as its name, goes to nobody else. The presenter can
-open one to the room: then phones vote in it, too. The votes themselves are `align_core.votes.sessions`.
+open one to the room: then phones vote in it, too. The votes themselves are
+`align_core.votes.sessions`.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ OF_AN_ADDRESS = (400.0, 2000)
 JOINS = (50.0, 1000)
 SESSIONS = (0.1, 10)
 _HERE = Path(__file__).parent
+_BALLOT = _HERE.parent / "static" / "rate" / "ballot.js"
 
 
 class _Asked(BaseModel):
@@ -338,7 +339,7 @@ def _page() -> tuple[str, str]:
         words[language] = {**known["ballot"], **known["language"]}
     listed = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     page = (_HERE / "vote.html").read_text(encoding="utf-8").replace("{words}", listed)
-    page = page.replace("{ballot}", (_HERE / "ballot.js").read_text(encoding="utf-8"))
+    page = page.replace("{ballot}", _BALLOT.read_text(encoding="utf-8"))
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (

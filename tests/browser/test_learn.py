@@ -35,7 +35,7 @@ def lesson(task):
 def calculate(chromium):
     """calculate("dpo", data, beta) is what arithmetic.js makes of it."""
     page = chromium.new_page()
-    source = (app.RUNS.parent / "playground" / "arithmetic.js").read_text(encoding="utf-8")
+    source = (app.STATIC / "learn" / "arithmetic.js").read_text(encoding="utf-8")
     yield lambda name, *given: page.evaluate(
         f"(given) => {{ {source}; return arithmetic[{name!r}](...given); }}", given
     )

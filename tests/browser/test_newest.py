@@ -29,7 +29,7 @@ ASKED = """async () => {{ {source};
 
 @pytest.mark.parametrize("fails, outcome", [(-1, "fulfilled"), (0, "rejected")])
 def test_the_newest_is_asked_once_the_first_is_answered(chromium, fails, outcome):
-    source = (app.RUNS.parent / "playground" / "newest.js").read_text(encoding="utf-8")
+    source = (app.STATIC / "core" / "newest.js").read_text(encoding="utf-8")
     page = chromium.new_page()
     found = page.evaluate(ASKED.format(source=source, fails=fails))
     page.close()

@@ -9,8 +9,8 @@ import types
 import pytest
 
 from align_core import experiments
-from align_core.cli import experiments
 from align_core.cli import main as cli
+from align_core.cli.experiments import NO_EVIDENCE
 from align_core.experiments import runner
 
 
@@ -85,7 +85,7 @@ def test_the_command_says_what_came_out(calls, tmp_path, capsys):
     assert out == f"The sum is 2.\nthe result is in {folder / 'result.json'}\n"
     assert "3/3" in err
     cli.main(["experiment", "sum", "--run-dir", str(tmp_path / "quick"), "--quick"])
-    assert capsys.readouterr().out.startswith(f"{experiments.NO_EVIDENCE}\nThe sum is")
+    assert capsys.readouterr().out.startswith(f"{NO_EVIDENCE}\nThe sum is")
     cli.main(["experiment", "sum", "--run-dir", str(folder), "--lanes", "2", "--json"])
     assert json.loads(capsys.readouterr().out)["sum"] == 2
 

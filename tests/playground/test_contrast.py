@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-PLAYGROUND = Path(__file__).parents[2] / "playground"
+STATIC = Path(__file__).parents[2] / "playground" / "static"
 SHEETS = {
-    name: (PLAYGROUND / f"{name}.css").read_text(encoding="utf-8")
-    for name in ("style", "present", "compare")
+    name: (STATIC / folder / f"{name}.css").read_text(encoding="utf-8")
+    for folder, name in (("core", "style"), ("talk", "present"), ("compare", "compare"))
 }
 TEXT = ("ink", "muted", "accent", "wrong", "policy", "gold", "proxy", "kl", "loss")
 TEXT += ("run-a", "run-b", "run-c", "run-d")

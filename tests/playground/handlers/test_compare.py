@@ -89,7 +89,7 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def compare(client, helper, fake_assets):
+def comparing(client, helper, fake_assets):
     record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews", "beta": 0.3})
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.5})
     return Comparing(client, helper, WORDS, recordings.recorded())
@@ -143,20 +143,20 @@ def test_what_is_counted_from_different_references_is_not_ranked():
     assert best == [[1], [], []]
 
 
-def test_runs_that_failed_are_offered_too(compare):
-    dpo, ppo, *_ = compare.runs({"task": "reviews"})
+def test_runs_that_failed_are_offered_too(comparing):
+    dpo, ppo, *_ = comparing.runs({"task": "reviews"})
     assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
     assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
     for asked in ({"task": "capitals"}, {"task": ["<b>"]}, {"a": 1}, "reviews", None):
-        assert compare.runs(asked) == []
+        assert comparing.runs(asked) == []
 
 
-def found(compare, sought):
-    return [run["run"] for run in compare.runs({"task": "reviews", "sought": sought})]
+def found(comparing, sought):
+    return [run["run"] for run in comparing.runs({"task": "reviews", "sought": sought})]
 
 
-def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(compare):
-    *own, ppo, dpo = compare.runs({"task": "reviews"})
+def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(comparing):
+    *own, ppo, dpo = comparing.runs({"task": "reviews"})
     assert len(own) == 2
     assert ppo == {
         "run": "recorded/healthy-ppo",
@@ -169,7 +169,7 @@ def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(co
     assert dpo["run"] == "recorded/noisy-raters"
 
 
-def test_any_run_is_found_by_method_beta_day_and_time(compare, client):
+def test_any_run_is_found_by_method_beta_day_and_time(comparing, client):
     for second in range(20):
         run = RunDirectory.create(
             client.root / f"2026-02-03-0405{second:02d}-ppo-reviews",
@@ -177,27 +177,27 @@ def test_any_run_is_found_by_method_beta_day_and_time(compare, client):
         )
         run.append({"kind": "status", "step": 7, "seconds": 2, "status": "stopped", "message": ""})
         run.close()
-    assert PPO not in found(compare, ""), "twelve newer ones stand before it"
-    assert found(compare, "PPO 2026-01-02 03:04") == [PPO]
-    assert found(compare, "dpo") == [DPO, "recorded/noisy-raters"]
-    assert found(compare, "recorded 0.5") == ["recorded/healthy-ppo"]
-    assert found(compare, "healthy") == ["recorded/healthy-ppo"]
-    assert found(compare, "0.25 03:04") == found(compare, ["<b>"]) == []
+    assert PPO not in found(comparing, ""), "twelve newer ones stand before it"
+    assert found(comparing, "PPO 2026-01-02 03:04") == [PPO]
+    assert found(comparing, "dpo") == [DPO, "recorded/noisy-raters"]
+    assert found(comparing, "recorded 0.5") == ["recorded/healthy-ppo"]
+    assert found(comparing, "healthy") == ["recorded/healthy-ppo"]
+    assert found(comparing, "0.25 03:04") == found(comparing, ["<b>"]) == []
 
 
-def test_a_run_is_found_by_what_its_beta_was_turned_to(compare, client):
+def test_a_run_is_found_by_what_its_beta_was_turned_to(comparing, client):
     run = RunDirectory(client.root / PPO)
     run.append(change(4, beta=0.125))
     run.close()
-    assert found(compare, "ppo 0.125") == [PPO]
-    assert found(compare, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
-    offered = compare.runs({"task": "reviews", "sought": "0.125"})[0]
+    assert found(comparing, "ppo 0.125") == [PPO]
+    assert found(comparing, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
+    offered = comparing.runs({"task": "reviews", "sought": "0.125"})[0]
     assert offered["beta"] == [[0, resolve("ppo", "reviews").beta], [4, 0.125]]
 
 
-def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(compare):
+def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(comparing):
     asked = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
-    answer = compare.follow(asked)
+    answer = comparing.follow(asked)
     recorded, own = answer["runs"]
     assert recorded["points"][KL] == [[0, 0.0], [1, 0.5], [2, 1.0]]
     assert (recorded["status"]["name"], recorded["model"]) == ("finished", False)
@@ -207,13 +207,13 @@ def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(compare):
     assert kl["values"] == [1.0, 0.8]
     beta = next(row for row in answer["settings"] if row["setting"] == "beta")
     assert beta["values"][0] == [[0, 0.5]]
-    again = compare.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
+    again = comparing.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
-    assert again["numbers"] and compare.follow([{"run": "recorded/nothing"}])["runs"] == []
+    assert again["numbers"] and comparing.follow([{"run": "recorded/nothing"}])["runs"] == []
 
 
-def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(compare, client):
-    found = compare.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
+def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(comparing, client):
+    found = comparing.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
     ppo, dpo = found["runs"]
     assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
     assert ppo["points"] == {GOLD: [[0, -0.5], [7, 1.5]], KL: [[0, 0.0], [7, 0.8]]} | {
@@ -224,18 +224,18 @@ def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(compare, clie
     assert "method" in [row["setting"] for row in found["settings"]]
     above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # the share that both have gained
     assert found["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
-    again = compare.follow([{"run": PPO, "offset": ppo["offset"]}])
+    again = comparing.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
     assert again["numbers"][1]["values"] == [above], "the numbers stand, whatever the cursor"
 
 
-def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(compare, client):
+def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(comparing, client):
     run = RunDirectory(client.root / PPO)
     run.append({"kind": "resume", "step": 0, "seconds": 3.0})
-    assert compare.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
+    assert comparing.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
     run.append(evaluation(3, 0.0, 0.1))
     run.close()
-    found = compare.follow([{"run": PPO, "offset": 0}])
+    found = comparing.follow([{"run": PPO, "offset": 0}])
     assert found["numbers"][0]["values"] == [0.0]
     assert found["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
 
@@ -244,32 +244,32 @@ def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(compare,
     "asked",
     [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
 )
-def test_names_that_are_no_runs_here_are_passed_over(compare, asked):
-    assert compare.follow(asked) == {"runs": [], "settings": [], "numbers": []}
+def test_names_that_are_no_runs_here_are_passed_over(comparing, asked):
+    assert comparing.follow(asked) == {"runs": [], "settings": [], "numbers": []}
 
 
 @pytest.mark.parametrize("offset", [None, -1, "0", 1.5, {}])
-def test_a_bad_offset_reads_from_the_beginning(compare, offset):
-    (found,) = compare.follow([{"run": PPO, "offset": offset}])["runs"]
+def test_a_bad_offset_reads_from_the_beginning(comparing, offset):
+    (found,) = comparing.follow([{"run": PPO, "offset": offset}])["runs"]
     assert len(found["points"][GOLD]) == 2
 
 
-def test_no_more_runs_than_four_are_followed(compare):
-    assert len(compare.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
+def test_no_more_runs_than_four_are_followed(comparing):
+    assert len(comparing.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
 
 
-def test_only_what_belongs_to_a_duel_reaches_the_helper(compare, helper):
+def test_only_what_belongs_to_a_duel_reaches_the_helper(comparing, helper):
     asked = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
-    reply = compare.duel(asked | {"surprise": 1})
+    reply = comparing.duel(asked | {"surprise": 1})
     assert reply == {"answers": asked, "complaints": []}
     helper.error = ConfigError("--models got []; it takes two to four models")
-    assert compare.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
+    assert comparing.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
     helper.error = Unanswered("It was killed. Ask again.")
-    assert compare.duel({})["complaints"] == ["It was killed. Ask again."]
+    assert comparing.duel({})["complaints"] == ["It was killed. Ask again."]
 
 
-def test_whatever_is_told_is_json(compare):
-    told = compare.follow([{"run": PPO, "offset": 0}])
+def test_whatever_is_told_is_json(comparing):
+    told = comparing.follow([{"run": PPO, "offset": 0}])
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
