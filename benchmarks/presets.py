@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.runs import presets
 from align_core.runs.client import Client
 from align_core.runs.directory import FINAL, RunDirectory

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from align_core.config.run_config import ConfigError, complaint
+from align_core.config.errors import ConfigError, complaint
 
 PUBLIC_LIMIT = 180.0  # seconds; long enough for every preset and for the defaults of each method
 SHORTEST_KEY = 12  # characters; a presenter's key must not be guessed

@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 
 from align_core import experiments
 from align_core.cli import terminal
-from align_core.config.run_config import ConfigError, Int, complaint, validated
+from align_core.config.errors import ConfigError, complaint
+from align_core.config.fields import Int
+from align_core.config.run_config import validated
 
 NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."
 

@@ -20,25 +20,25 @@ from pydantic import BaseModel, Field
 from align_core.cli import experiments as experiment_command
 from align_core.cli import preferences, terminal
 from align_core.config import model_index
-from align_core.config.run_config import (
-    COVERS,
-    ONLY_FOR,
-    TASK_NAMES,
+from align_core.config.errors import (
     Collected,
     ConfigError,
-    Coverage,
-    Int,
-    RunConfig,
-    Seed,
-    TaskName,
-    Temperature,
     complaint,
     flag,
-    model_errors,
     raise_collected,
+)
+from align_core.config.fields import Int, Seed, Temperature
+from align_core.config.methods import methods, owners
+from align_core.config.run_config import (
+    COVERS,
+    Coverage,
+    RunConfig,
+    TaskName,
+    model_errors,
     resolve,
     validated,
 )
+from align_core.config.task_card import BUILT_IN
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
@@ -322,16 +322,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
     for name in _TRAIN_OPTIONS:
         about = RunConfig.model_fields[name].description
-        owners = f"; only {' and '.join(ONLY_FOR[name])}" if name in ONLY_FOR else ""
+        of = owners(name)
+        only = f"; only {' and '.join(of)}" if 0 < len(of) < len(methods()) else ""
         if name == "freeze_trunk":
             about = "train the scalar head alone"
-            train.add_argument(flag(name), action="store_true", default=None, help=about + owners)
+            train.add_argument(flag(name), action="store_true", default=None, help=about + only)
         elif name == "whiten_advantages":
             about = "shift and scale advantages to mean 0 and variance 1, or leave them in nats"
             action = argparse.BooleanOptionalAction
-            train.add_argument(flag(name), action=action, help=about + owners)
+            train.add_argument(flag(name), action=action, help=about + only)
         else:
-            train.add_argument(flag(name), help=about + owners)
+            train.add_argument(flag(name), help=about + only)
     json_option(train, "print the events instead of the progress bar")
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
@@ -388,7 +389,7 @@ def _model_options(
         fields["task"] = task
     wrong = model_errors("MODEL", given.model, reward_model)
     if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it
-        fields.setdefault("task", TASK_NAMES[0])
+        fields.setdefault("task", BUILT_IN[0])
     options, errors = validated(kind, fields)
     lines += wrong + errors
     return options

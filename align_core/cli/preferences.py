@@ -11,19 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from align_core.cli import terminal
-from align_core.config.run_config import (
+from align_core.config.errors import (
     Collected,
     ConfigError,
-    Float,
-    Int,
-    Seed,
-    TaskName,
     complaint,
     flag,
-    model_errors,
     raise_collected,
-    validated,
 )
+from align_core.config.fields import Float, Int, Seed
+from align_core.config.run_config import TaskName, model_errors, validated
 from align_core.runs.directory import to_line
 from align_core.votes import preference_files, statistics
 from align_core.votes.sessions import Session, Sessions, check_name, folder

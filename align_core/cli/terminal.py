@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from align_core.config import run_config
+from align_core.config.errors import flag
+from align_core.config.methods import methods
+from align_core.config.run_config import defaults
+from align_core.config.task_card import BUILT_IN
 from align_core.runs.directory import to_line
 
 
@@ -95,28 +98,27 @@ class Lines:
 
 def defaults_table() -> str:
     """The defaults of `train`, a column a method; where tasks differ, one after the other."""
-    found = {
-        (method, task): run_config.defaults(method, task)
-        for method in run_config.METHODS
-        for task in run_config.TASK_NAMES
-    }
+    found = {(method, task): defaults(method, task) for method in methods() for task in BUILT_IN}
 
     def cell(option: str, method: str) -> str:
         shown = [
             "–"
-            if (value := found[method, task][option]) is None
+            if (value := found[method, task].get(option)) is None
             # "sft-reviews / sft-capitals" is told in fewer words.
             else f"{value}".replace(task, "TASK")
-            for task in run_config.TASK_NAMES
+            for task in BUILT_IN
         ]
         return " / ".join(dict.fromkeys(shown))
 
-    options = next(iter(found.values()))
-    rows = [["", *run_config.METHODS]]
-    rows += [
-        [run_config.flag(o), *(cell(o, method) for method in run_config.METHODS)] for o in options
-    ]
-    tasks = " / ".join(run_config.TASK_NAMES)
+    options = dict.fromkeys(
+        option
+        for row in found.values()
+        for option, value in row.items()
+        if value not in (None, False)
+    )
+    rows = [["", *methods()]]
+    rows += [[flag(o), *(cell(o, method) for method in methods())] for o in options]
+    tasks = " / ".join(BUILT_IN)
     return f"defaults on {tasks} (–: the method has no such option):\n" + _table(rows)
 
 

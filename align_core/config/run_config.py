@@ -7,12 +7,11 @@ what it takes, so that a person mends a command in one go.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -21,123 +20,46 @@ from pydantic import (
 )
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError, complaint, flag
+from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
 from align_core.config.messages import Told
-
-Method = Literal["sft", "reward", "ppo", "dpo"]
-Task = Literal["reviews", "capitals"]
-METHODS = get_args(Method)
-TASK_NAMES = get_args(Task)
-# What the prompts of a task fall into (`Task.group`): a coverage names some of them.
-GROUPS = {
-    "reviews": ("film", "people", "story", "picture", "sound"),
-    "capitals": ("Africa", "Asia", "Europe", "North America", "Oceania", "South America"),
-}
-
-# The run that the page shows first. Batch: texts (sft), pairs (reward, dpo), episodes (ppo).
-_COLUMNS = ("steps", "learning_rate", "batch_size", "eval_every", "beta", "preference_pairs")
-_DEFAULTS = {
-    ("sft", "reviews"): (240, 5e-4, 32, 20, None, None),
-    ("sft", "capitals"): (240, 5e-4, 32, 20, None, None),
-    ("reward", "reviews"): (60, 1e-3, 64, 10, None, 2000),
-    ("reward", "capitals"): (66, 1e-3, 64, 22, None, 4000),
-    ("ppo", "reviews"): (60, 4e-4, 128, 10, 0.7, None),
-    ("ppo", "capitals"): (64, 4e-4, 128, 16, 0.5, None),
-    ("dpo", "reviews"): (250, 4e-4, 16, 63, 0.5, 4000),
-    ("dpo", "capitals"): (96, 4e-4, 32, 16, 0.5, 3200),
-}
-
-# Options that only some methods have; all the others belong to every method.
-ONLY_FOR = {
-    "reward_model": ("ppo",),
-    "freeze_trunk": ("reward",),
-    "preferences": ("reward", "dpo"),
-    "preference_pairs": ("reward", "dpo"),
-    "label_noise": ("reward", "dpo"),
-    "coverage": ("reward", "dpo"),
-    "pair_source": ("reward", "dpo"),
-    "beta": ("ppo", "dpo"),
-    "whiten_advantages": ("ppo",),
-}
-# What the methods that have it do unless told otherwise, the same on every task.
-_USUAL = {"label_noise": 0.0, "coverage": "all", "whiten_advantages": True}
+from align_core.config.methods import OfTask, method_named, methods, owners
+from align_core.config.task_card import BUILT_IN, card
 
 
-class ConfigError(ValueError):
-    """Bad input. `lines` holds one line for each error; those of `complaint` say what they tell."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = list(lines)
+def _known(task: str) -> str:
+    if card(task) is None:
+        raise ValueError("unknown task")
+    return task
 
 
-class Collected:
-    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self._lines = lines
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, ConfigError):
-            self._lines += error.lines
-        return isinstance(error, ConfigError)
+def _is_method(method: str) -> str:
+    if method_named(method) is None:
+        raise ValueError("unknown method")
+    return method
 
 
-def raise_collected(lines: list[str]) -> None:
-    """Raise a ConfigError with all of `lines`, where there are any."""
-    if lines:
-        raise ConfigError(*lines)
-
-
-def complaint(option: str, got: Any, takes: str, kind: str = "", **values: Any) -> Told:
-    """One line of a `ConfigError`: the option, what it got, what it takes.
-
-    Its `kind` names what it takes; `values` are the numbers in that.
-    """
-    shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
-    shown = " ".join(shown.split())
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
-    line = f"{option} got {shown}; it takes {takes}"
-    return Told(line, kind, option=option, got=shown, **values)
-
-
-def flag(field: str) -> str:
-    """The name of a field as the command line spells it: learning_rate -> --learning-rate."""
-    if field == "method":
-        return "METHOD"
-    return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")
-
-
-def _refuse_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a boolean is not a number")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_refuse_boolean)]
-Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
-Seed = Annotated[Int, Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")]
-Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]
-TaskName = Annotated[Task, Field(description="one of " + ", ".join(TASK_NAMES))]
+TaskName = Annotated[
+    str, AfterValidator(_known), Field(description="one of " + ", ".join(BUILT_IN))
+]
 
 
 def _in_order(coverage: str, info: ValidationInfo) -> str:
-    """The groups in the order of GROUPS, each once; "all" where they are all there are."""
-    groups = GROUPS.get(info.data.get("task"))
-    if groups is None or coverage == "all":
+    """The groups in the order of the task's card, each once; "all" where they are all there are."""
+    task = card(info.data.get("task"))
+    if task is None or coverage == "all":
         return coverage
     asked = {name.strip() for name in coverage.split(",")}
-    if not asked <= set(groups):
+    if not asked <= set(task.groups):
         raise ValueError("unknown group")
-    return ",".join(name for name in groups if name in asked) if len(asked) < len(groups) else "all"
+    if len(asked) == len(task.groups):
+        return "all"
+    return ",".join(name for name in task.groups if name in asked)
 
 
 Coverage = Annotated[str, AfterValidator(_in_order)]
-COVERS = "'all', or groups of prompts with commas between: " + "; ".join(
-    f"{', '.join(groups)} ({task})" for task, groups in GROUPS.items()
+COVERS = f"{SETTINGS['coverage'].takes}: " + "; ".join(
+    f"{', '.join(card(task).groups)} ({task})" for task in BUILT_IN
 )
 
 
@@ -149,47 +71,40 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Method = Field(description="one of " + ", ".join(METHODS))
+    method: Annotated[str, AfterValidator(_is_method)] = Field(
+        description="one of " + ", ".join(methods())
+    )
     task: TaskName
-    model: str = Field(min_length=1, description=model_index.TAKES)
-    reward_model: str | None = Field(
-        None, min_length=1, description=f"'gold' (the task's own reward), or {model_index.TAKES}"
-    )
-    freeze_trunk: bool = Field(False, description="true or false")
-    preferences: str | None = Field(None, description="a JSONL or Parquet file")
-    preference_pairs: Int | None = Field(
-        None, ge=1, le=1_000_000, description="a whole number of pairs from 1 to 1000000"
-    )
-    label_noise: Float | None = Field(
-        None, ge=0, le=0.5, description="a share of labels from 0 to 0.5"
-    )
+    model: str = declared("model")
+    reward_model: str | None = declared("reward_model", None)
+    freeze_trunk: bool = declared("freeze_trunk", False)
+    preferences: str | None = declared("preferences", None)
+    preference_pairs: Int | None = declared("preference_pairs", None)
+    label_noise: Float | None = declared("label_noise", None)
     coverage: Coverage | None = Field(None, validate_default=True, description=COVERS)
-    pair_source: str | None = Field(
-        None, min_length=1, description=f"the model that writes the pairs: {model_index.TAKES}"
-    )
-    beta: Float | None = Field(
-        None, ge=0, le=1000, description="a number above 0, at most 1000 (0 itself only with ppo)"
-    )
-    steps: Int = Field(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")
-    learning_rate: Float = Field(gt=0, le=1, description="a number above 0, at most 1")
-    batch_size: Int = Field(ge=1, le=65_536, description="a whole number from 1 to 65536")
+    pair_source: str | None = declared("pair_source", None)
+    beta: Float | None = declared("beta", None)
+    steps: Int = declared("steps")
+    learning_rate: Float = declared("learning_rate")
+    batch_size: Int = declared("batch_size")
     seed: Seed = 0
-    eval_every: Int = Field(ge=1, description="a whole number of steps, 1 or more")
-    lora_r: Int = Field(0, ge=0, le=1024, description="a whole number from 0 (no LoRA) to 1024")
-    whiten_advantages: bool | None = Field(None, validate_default=True, description="true or false")
-    time_limit: Float | None = Field(None, gt=0, description="a number of seconds above 0")
+    eval_every: Int = declared("eval_every")
+    lora_r: Int = declared("lora_r", 0)
+    whiten_advantages: bool | None = declared("whiten_advantages", None)
+    time_limit: Float | None = declared("time_limit", None)
 
     @field_validator("coverage", "whiten_advantages", mode="before")
     @classmethod
     def _as_it_always_was(cls, value: Any, info: ValidationInfo) -> Any:
         """The config.json of a run from before there was a choice does not name it."""
-        has_it = info.data.get("method") in ONLY_FOR[info.field_name]
-        return _USUAL[info.field_name] if value is None and has_it else value
+        known = method_named(info.data.get("method"))
+        return known.options.get(info.field_name) if value is None and known else value
 
     @field_validator("beta")
     @classmethod
-    def _zero_is_for_ppo(cls, beta: float | None, info: ValidationInfo) -> float | None:
-        if beta == 0 and info.data.get("method") != "ppo":
+    def _zero_holds_nothing(cls, beta: float | None, info: ValidationInfo) -> float | None:
+        known = method_named(info.data.get("method"))
+        if beta == 0 and not (known and known.free_beta):
             raise ValueError("zero")
         return beta
 
@@ -235,7 +150,7 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
     config, errors = validated(RunConfig, fields)
     lines += errors
     # The default models of an unknown task are not errors of their own.
-    checked = fields if method in METHODS and task in TASK_NAMES else given
+    checked = fields if method_named(method) and card(task) else given
     kinds = {"model": False, "reward_model": True, "pair_source": False}
     for option, is_reward_model in kinds.items():
         name = checked.get(option)
@@ -261,35 +176,44 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
     return config.model_copy(update={name: _absolute(getattr(config, name)) for name in paths})
 
 
+def has(method: str, option: str) -> bool:
+    """Whether a method has an option: one of its own, or one that every method has."""
+    return method in (owners(option) or methods())
+
+
 def _foreign(method: str | None, given: dict[str, Any]) -> list[str]:
     """The lines of options that only other methods have."""
     return [
         Told(
             f"{flag(option)} got {value!r}; {method} has no such option, "
-            f"only {' and '.join(ONLY_FOR[option])}",
+            f"only {' and '.join(owners(option))}",
             "foreign",
             option=flag(option),
             got=repr(value),
             method=method,
-            methods=", ".join(ONLY_FOR[option]),
+            methods=", ".join(owners(option)),
         )
         for option, value in given.items()
-        if method in METHODS and method not in ONLY_FOR.get(option, METHODS)
+        if method_named(method) and not has(method, option)
     ]
 
 
 def defaults(method: str, task: str) -> dict[str, Any]:
-    """What a run of this method and task takes where nothing is given; None: it has no such."""
-    found: dict[str, Any] = dict(zip(_COLUMNS, _DEFAULTS[method, task], strict=True))
-    found["model"] = "pretrained" if method == "sft" else f"sft-{task}"
-    found["reward_model"] = f"reward-{task}" if method in ONLY_FOR["reward_model"] else None
-    usual = {name: usual if method in ONLY_FOR[name] else None for name, usual in _USUAL.items()}
-    return found | usual
+    """What a run of this method and task takes where nothing is given; an option that the method
+    does not have is not in it."""
+    on_task = card(task)
+    found = {**methods()[method].options, **on_task.options.get(method, {})}
+    return {
+        option: (getattr(on_task, value.attribute) or value.otherwise)
+        if isinstance(value, OfTask)
+        else value
+        for option, value in found.items()
+    }
 
 
 def _filled_in(method: str | None, task: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    if method not in METHODS or task not in TASK_NAMES:  # any row serves to find the other errors
-        method, task = "dpo", TASK_NAMES[0]
+    if not method_named(method) or card(task) is None:  # any will do to find the other errors
+        method, task = next(iter(methods())), BUILT_IN[0]
     all_pairs = {"preference_pairs": None} if "preferences" in given else {}  # of the file
     return {**defaults(method, task), **all_pairs}
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from align_core.config.errors import ConfigError, complaint
 from align_core.config.model_index import preference_pool
-from align_core.config.run_config import ConfigError, complaint
 
 COLUMNS = ("prompt", "chosen", "rejected")
 ENDED = ("chosen_ended", "rejected_ended")  # whether a text ended by itself; it did, unless told

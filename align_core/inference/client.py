@@ -13,16 +13,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError, complaint
+from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Told
-from align_core.config.run_config import (
-    ConfigError,
-    Int,
-    Seed,
-    TaskName,
-    Temperature,
-    complaint,
-    validated,
-)
+from align_core.config.run_config import TaskName, validated
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
 

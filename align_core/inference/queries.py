@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
-from align_core.config.run_config import ConfigError, complaint
+from align_core.config.errors import ConfigError, complaint
 from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
 from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from align_core.config import model_index
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.training import worker
 from align_core.training.run import quieten_libraries

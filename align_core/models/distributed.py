@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -23,8 +23,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from align_core.config.errors import ConfigError
 from align_core.config.model_index import locate
-from align_core.config.run_config import ConfigError
 from align_core.data.encoding import Prompts
 from align_core.models.sampling import response_outputs, response_states
 from align_core.models.sharding import weights_of

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError
 from align_core.config.messages import Told, from_event, in_event
-from align_core.config.run_config import ConfigError, RunConfig, resolve, revise
+from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.runs import child_process, presets
 from align_core.runs.directory import FINAL, RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
@@ -59,7 +60,7 @@ class Client:
         child_process.warm(self._training)
 
     def start(self, **options: Any) -> str:
-        """Start a run with the options of `configs.resolve`; returns its name.
+        """Start a run with the options of `run_config.resolve`; returns its name.
 
         Raises:
             ConfigError: bad options, or a root that cannot be written.

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import in_event
-from align_core.config.run_config import ConfigError, RunConfig, complaint, validated
+from align_core.config.run_config import RunConfig, validated
 
 try:
     import fcntl

@@ -1,7 +1,7 @@
 """Presets: settings worth seeing, what their run promises, and a recorded run of each.
 
-`assets/presets/NAME.json` holds `settings`, as `configs.resolve` takes them, and the `promise`, a
-rule of `promises` with its thresholds. The folder NAME beside it is the recorded run, a run
+`assets/presets/NAME.json` holds `settings`, as `run_config.resolve` takes them, and the `promise`,
+a rule of `preset_checks` with its thresholds. The folder NAME beside it is the recorded run, a run
 directory without its model, with the machine it came from in machine.txt.
 """
 

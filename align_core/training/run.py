@@ -20,9 +20,10 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
+from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Told, in_event
 from align_core.config.model_index import is_run, reference_samples
-from align_core.config.run_config import ConfigError, RunConfig, complaint
+from align_core.config.run_config import RunConfig
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.evaluation.evaluator import Evaluator, agreement

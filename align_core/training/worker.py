@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError
 from align_core.config.messages import Told, in_event
-from align_core.config.run_config import ConfigError
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from align_core.config.run_config import ConfigError, complaint, defaults
+from align_core.config.errors import ConfigError, complaint
+from align_core.config.run_config import defaults
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.tasks import load_task
 from align_core.votes import simulated_raters

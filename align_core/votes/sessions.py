@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
-from align_core.config.run_config import ConfigError, complaint
+from align_core.config.errors import ConfigError, complaint
 from align_core.votes import pair_selection
 from align_core.votes.sqlite_writer import Closed, Writer, connect
 

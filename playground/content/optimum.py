@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.run_config import TASK_NAMES
+from align_core.config.task_card import BUILT_IN
 from align_core.optimum import (
     MAX_KL,
     MIN_EFFECTIVE_SAMPLES,
@@ -62,7 +62,7 @@ def target(asked: dict[str, Any]) -> dict[str, Any]:
 
 def warm() -> None:
     """Read and reckon everything ahead, so that no visitor waits for it."""
-    for task in TASK_NAMES:
+    for task in BUILT_IN:
         of_task(task).frontier  # noqa: B018 - it is kept
 
 
@@ -157,7 +157,7 @@ class Target:
 
 def _known(task: Any) -> Target:
     """That of a task; of the first, where a visitor names none that there is."""
-    return of_task(task if task in TASK_NAMES else TASK_NAMES[0])
+    return of_task(task if task in BUILT_IN else BUILT_IN[0])
 
 
 def _short(value: float) -> float:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground.content.histories import History, of_run

@@ -7,11 +7,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.config.run_config import METHODS, ONLY_FOR, TASK_NAMES, ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.methods import methods, owners
+from align_core.config.run_config import (
+    resolve,
+)
+from align_core.config.task_card import BUILT_IN
 from playground.handlers.train import FIRST_METHOD, FIRST_TASK, MODELS, SETTINGS
 
 # What an address may name -> the methods that have it. links.js writes it.
-FIELDS = {name: ONLY_FOR.get(name, METHODS) for name in ("task", "method", *SETTINGS)}
+FIELDS = {name: owners(name) or tuple(methods()) for name in ("task", "method", *SETTINGS)}
 MOST_STEPS = 2000  # half an hour of PPO on two cores: nobody presses Run on a day by mistake
 MOST_PAIRS = 16_000  # as many are stored
 # What an address can set each number to: whatever a run accepts, but for what would take hours, or
@@ -39,8 +44,8 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     if not FIELDS.keys() & query.keys():
         return None
     task, method = query.get("task"), query.get("method")
-    task = task if task in TASK_NAMES else FIRST_TASK
-    method = method if method in METHODS else FIRST_METHOD
+    task = task if task in BUILT_IN else FIRST_TASK
+    method = method if method in methods() else FIRST_METHOD
     asked = {name: _value(task, method, name, query[name]) for name in SETTINGS if name in query}
     accepted = {}
     for name, value in asked.items():

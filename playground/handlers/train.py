@@ -10,7 +10,14 @@ from typing import Any
 import gradio as gr
 
 from align_core.config import model_index
-from align_core.config.run_config import GROUPS, ONLY_FOR, ConfigError, defaults, flag, resolve
+from align_core.config.errors import ConfigError, flag
+from align_core.config.methods import owners
+from align_core.config.run_config import (
+    defaults,
+    has,
+    resolve,
+)
+from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.directory import turned
 from playground.content import charts
@@ -135,7 +142,7 @@ class Steering:
         if run is None or value is None:
             return []
         config = self._client.config(run)
-        if (config["task"], config["method"]) != (task, method) or not _has(method, field):
+        if (config["task"], config["method"]) != (task, method) or not has(method, field):
             return []
         try:
             self._client.send(run, "set", **{field: value})
@@ -269,17 +276,17 @@ class Steering:
             named = {model.format(task=task): name for name, model in models.items()}
             values[field] = named.get(config[field], values[field])
         if config["preference_pairs"] is None:  # a file was taken whole; Run takes so many pairs
-            values["preference_pairs"] = defaults(method, task)["preference_pairs"]
+            values["preference_pairs"] = defaults(method, task).get("preference_pairs")
         everything = config["coverage"] in (None, "all")
-        values["coverage"] = [*GROUPS[task]] if everything else config["coverage"].split(",")
+        values["coverage"] = [*card(task).groups] if everything else config["coverage"].split(",")
         updates = {
-            name: {"value": values[name], "visible": _has(method, name)} for name in SETTINGS[1:]
+            name: {"value": values[name], "visible": has(method, name)} for name in SETTINGS[1:]
         }
         updates["reward_model"]["choices"] = self._rewards(task)
         updates["coverage"]["choices"] = [
-            (self._words["groups"][task][name], name) for name in GROUPS[task]
+            (self._words["groups"][task][name], name) for name in card(task).groups
         ]
-        if method in ONLY_FOR["beta"]:
+        if method in owners("beta"):
             beta = gr.update(value=config["beta"], visible=True, zero=method == "ppo")
         else:
             beta = gr.update(visible="hidden")  # it keeps its value, and goes on aiming
@@ -308,7 +315,7 @@ class Steering:
 def _options(task: str, method: str, settings: tuple[Any, ...]) -> dict[str, Any]:
     """The SETTINGS that the method has, as `Client.start` takes them."""
     options = dict(zip(SETTINGS, settings, strict=True))
-    options = {name: value for name, value in options.items() if _has(method, name)}
+    options = {name: value for name, value in options.items() if has(method, name)}
     for field, models in MODELS.items():
         if model := models.get(options.pop(field, None)):
             options[field] = model.format(task=task)
@@ -316,7 +323,3 @@ def _options(task: str, method: str, settings: tuple[Any, ...]) -> dict[str, Any
         options["coverage"] = ",".join(groups)
     # A field that is empty or holds no number is a slip to tell, not a wish for the default.
     return {name: math.nan if value is None else value for name, value in options.items()}
-
-
-def _has(method: str, field: str) -> bool:
-    return method in ONLY_FOR.get(field, (method,))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.experiments.quick_runs import Trials
 from align_core.runs.client import Busy, Client
 from align_core.runs.directory import FINAL

@@ -22,8 +22,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from align_core.config.errors import ConfigError
 from align_core.config.messages import Told
-from align_core.config.run_config import ConfigError
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, no_run
 from playground.people.addresses import is_loopback

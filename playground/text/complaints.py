@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.config.run_config import RunConfig, flag
+from align_core.config.errors import flag
+from align_core.config.run_config import RunConfig
 
 
 def in_words(line: str, words: Mapping[str, Any]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from align_core.config.run_config import METHODS, TASK_NAMES
+from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN
 from playground.handlers.train import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:
     """What choosing.js takes beside words: the names of methods and tasks, the first task."""
     return {
-        "methods": {method: words["methods"][method]["name"] for method in METHODS},
-        "tasks": {task: words["tasks"][task]["name"] for task in TASK_NAMES},
+        "methods": {method: words["methods"][method]["name"] for method in methods()},
+        "tasks": {task: words["tasks"][task]["name"] for task in BUILT_IN},
         "first": FIRST_TASK,
     }

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from align_core.config import model_index
-from align_core.config.run_config import METHODS, TASK_NAMES
+from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN
 from playground.handlers.ask import Questions
 from playground.handlers.train import FIRST_TASK
 from playground.people.requests import Handlers, served
@@ -45,9 +46,9 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         server_functions=served(questions, Questions.newest, Questions.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
-        methods={method: words["methods"][method]["name"] for method in METHODS},
-        tasks={task: words["tasks"][task]["name"] for task in TASK_NAMES},
-        lessons={task: _lesson(task) for task in TASK_NAMES},
+        methods={method: words["methods"][method]["name"] for method in methods()},
+        tasks={task: words["tasks"][task]["name"] for task in BUILT_IN},
+        lessons={task: _lesson(task) for task in BUILT_IN},
         first=FIRST_TASK,
     )
 

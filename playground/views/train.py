@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.config.run_config import METHODS, TASK_NAMES
+from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN
 from align_core.runs.client import Client
 from playground.content import charts, optimum
 from playground.handlers import links
@@ -240,8 +241,8 @@ def _settings(
     first = dict(zip(SETTINGS[1:], others, strict=True))
     choices, explanations, settings = [], [], {}
     for field, names, value, told in (
-        ("task", TASK_NAMES, FIRST_TASK, told_task),
-        ("method", METHODS, FIRST_METHOD, told_method),
+        ("task", BUILT_IN, FIRST_TASK, told_task),
+        ("method", methods(), FIRST_METHOD, told_method),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]
         choices.append(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.data.preference_files import stored_pairs
 from align_core.inference.client import Helper, Unanswered
 from align_core.votes.sessions import Session

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.inference.client import Unanswered
 from align_core.votes import sessions, simulated_raters
 from align_core.votes.sessions import Ballot, Session, Sessions

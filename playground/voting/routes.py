@@ -25,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from align_core.config.run_config import ConfigError, Task
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import TaskName
 from align_core.votes import statistics
 from align_core.votes.sessions import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
@@ -58,7 +59,7 @@ class _Asked(BaseModel):
 
 
 class _Join(_Asked):
-    task: Task | None = None
+    task: TaskName | None = None
     model: Annotated[str, Field(max_length=100)] | None = None
 
 

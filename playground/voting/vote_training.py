@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from align_core.config.errors import ConfigError
 from align_core.config.messages import Told
-from align_core.config.run_config import ConfigError
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned

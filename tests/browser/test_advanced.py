@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from align_core.config.run_config import GROUPS
+from align_core.config.task_card import card
 from playground import text
 
 WORDS = text.load("en")
@@ -34,7 +34,7 @@ def ran(page, client):
 def test_pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
     choose(page, "dpo")
     page.wait_for_selector("#field-coverage")
-    for group in GROUPS["reviews"][2:]:
+    for group in card("reviews").groups[2:]:
         page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
     page.click(f"#field-pair_source label:has-text('{CONTROLS['source_pretrained']}')")
     page.fill("#field-steps input", "400")
@@ -75,7 +75,7 @@ def test_advantages_are_left_as_they_are(page, client):
 def test_no_group_is_told_at_the_control(page, client):
     choose(page, "dpo")
     page.wait_for_selector("#field-coverage")
-    for group in GROUPS["reviews"]:
+    for group in card("reviews").groups:
         page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
     page.click("#run")
     page.wait_for_selector(f"#complaints li:has-text('{CONTROLS['coverage']}')")

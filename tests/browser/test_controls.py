@@ -7,7 +7,8 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from align_core.config.run_config import GROUPS, resolve
+from align_core.config.run_config import resolve
+from align_core.config.task_card import card
 from playground import text
 from tests.browser.test_page import MOVE, choose, fill
 
@@ -47,7 +48,7 @@ def turn(page, field, value):
         case "reward_model" | "pair_source":
             page.click(f"#field-{field} label:has-text('{LABELS[value]}')")
         case "coverage":
-            for group in {*GROUPS[TASK]} - {*value.split(",")}:
+            for group in {*card(TASK).groups} - {*value.split(",")}:
                 page.click(f"#field-{field} label:has-text('{WORDS['groups'][TASK][group]}')")
         case "whiten_advantages":
             page.uncheck(f"#field-{field} input")

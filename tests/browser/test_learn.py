@@ -12,7 +12,9 @@ from playwright.sync_api import expect
 
 from align_core import objectives
 from align_core.config import model_index
-from align_core.config.run_config import METHODS, TASK_NAMES, resolve
+from align_core.config.methods import methods
+from align_core.config.run_config import resolve
+from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode
 from align_core.inference.client import Helper
 from align_core.models.loading import load_reward_model, load_tokenizer
@@ -46,7 +48,7 @@ def ratio(text):
     return torch.tensor([text["logp"] - text["ref_logp"]], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize("task", BUILT_IN)
 @pytest.mark.parametrize("beta", [0.05, 0.7, 20.0])
 def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     known = lesson(task)
@@ -164,7 +166,7 @@ def token():
 def page(visit, serve, tmp_path, monkeypatch):
     """The page with one run of each method, whose models are embedded ones by another name."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    for method in METHODS:
+    for method in methods():
         run = RunDirectory.create(
             client.root / RUN.replace("dpo", method), resolve(method, "reviews")
         )

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from align_core.config.run_config import GROUPS, defaults
+from align_core.config.run_config import defaults
+from align_core.config.task_card import card
 from playground import text
 
 CHINESE = text.load("zh")
@@ -61,7 +62,7 @@ def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
     link = {name: values for name, (values,) in parse_qs(urlsplit(page.url).query).items()}
     unchanged = ("learning_rate", "batch_size", "eval_every", "preference_pairs")
     expected = {**settings, "beta": "0.25", "label_noise": "0", "lora_r": "0", "hide": hostile}
-    expected |= {"coverage": ",".join(GROUPS["capitals"]), "pair_source": "reference"}
+    expected |= {"coverage": ",".join(card("capitals").groups), "pair_source": "reference"}
     assert link == expected | {name: str(usual[name]) for name in unchanged}
 
 

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import fake_training
 import pytest
 
-import align_core
+from align_core import inference, training
 from align_core.cli import main as cli
-from align_core.config.run_config import TASK_NAMES, resolve
+from align_core.config.run_config import resolve
+from align_core.config.task_card import BUILT_IN
 from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def main(fake_assets, monkeypatch, capsys):
     """`main(*arguments) -> (exit code, standard output, standard error)` with a fake training."""
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
-    monkeypatch.setattr(align_core, "training", fake_training, raising=False)
+    monkeypatch.setattr(training, "run", fake_training, raising=False)
 
     def main(*arguments):
         code = cli.main([str(argument) for argument in arguments])
@@ -56,7 +57,7 @@ def reports(monkeypatch):
         score=lambda *given: [{"completion": text, "gold_reward": 0.5} for text in given[3]],
     )
     monkeypatch.setitem(sys.modules, "align_core.inference.queries", calls)
-    monkeypatch.setattr(align_core, "reports", calls, raising=False)
+    monkeypatch.setattr(inference, "queries", calls, raising=False)
 
 
 def test_tasks(main):
@@ -303,7 +304,7 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
     def broken(*_):
         raise RuntimeError("the weights\nare odd")
 
-    monkeypatch.setattr(align_core.reports, "evaluate", broken)
+    monkeypatch.setattr(inference.queries, "evaluate", broken)
     code, _, err = main("evaluate", "sft-reviews")
     assert code == 1
     assert err.startswith("RuntimeError: the weights are odd (test_cli.py, line")
@@ -328,7 +329,7 @@ def test_help_tells_the_defaults_and_whose_options_are_whose(main, capsys):
         main("train", "--help")
     shown = " ".join(capsys.readouterr().out.split())
     assert "train the scalar head alone; only reward" in shown
-    ppo, dpo = ([resolve(method, task).steps for task in TASK_NAMES] for method in ("ppo", "dpo"))
+    ppo, dpo = ([resolve(method, task).steps for task in BUILT_IN] for method in ("ppo", "dpo"))
     assert f"{ppo[0]} / {ppo[1]} {dpo[0]} / {dpo[1]} --learning-rate" in shown
     assert "--reward-model – – reward-TASK –" in shown
 
@@ -344,7 +345,7 @@ def test_build_assets(main, monkeypatch):
     built = []
     fake = SimpleNamespace(build=lambda: built.append(True))
     monkeypatch.setitem(sys.modules, "align_core.build.assets", fake)
-    monkeypatch.setattr(align_core, "assets", fake, raising=False)
+    monkeypatch.setattr(build, "assets", fake, raising=False)
     assert main("build-assets")[0] == 0
     assert built == [True]
 

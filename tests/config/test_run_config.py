@@ -5,17 +5,16 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from align_core.config.errors import ConfigError, flag
+from align_core.config.methods import methods, owners
 from align_core.config.run_config import (
-    GROUPS,
-    METHODS,
-    ONLY_FOR,
-    TASK_NAMES,
-    ConfigError,
     RunConfig,
-    flag,
     resolve,
     revise,
 )
+from align_core.config.task_card import BUILT_IN, card
+
+OWN = [option for option in RunConfig.model_fields if 0 < len(owners(option)) < len(methods())]
 
 pytestmark = pytest.mark.usefixtures("fake_assets")
 
@@ -27,23 +26,24 @@ def lines(method="ppo", task="reviews", **options):
     return error.value.lines
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("task", BUILT_IN)
 def test_defaults_of_every_method_and_task(method, task):
     config = resolve(method, task)
     assert (config.method, config.task, config.seed) == (method, task, 0)
     assert config.model == ("pretrained" if method == "sft" else f"sft-{task}")
     assert config.reward_model == (f"reward-{task}" if method == "ppo" else None)
-    for option, methods in ONLY_FOR.items():
+    for option in OWN:
         has_default = option not in ("preferences", "freeze_trunk", "pair_source")
         value = getattr(config, option)
-        assert (value is not None and value is not False) == (has_default and method in methods)
+        has_it = method in owners(option)
+        assert (value is not None and value is not False) == (has_default and has_it)
 
 
 def test_the_tasks_are_those_of_the_tasks_package():
     from align_core.tasks import TASKS
 
-    assert set(TASKS) == set(TASK_NAMES)
+    assert set(TASKS) == set(BUILT_IN)
 
 
 def test_every_option_reaches_the_configuration(tmp_path):
@@ -74,7 +74,7 @@ def test_every_option_reaches_the_configuration(tmp_path):
         ("all", "all"),
         ("Europe", "Europe"),
         ("South America, Africa,Africa", "Africa,South America"),  # in one order, each once
-        (",".join(GROUPS["capitals"][::-1]), "all"),
+        (",".join(card("capitals").groups[::-1]), "all"),
     ],
 )
 def test_a_coverage_is_written_in_one_way(given, resolved):
@@ -85,17 +85,17 @@ def test_a_coverage_is_written_in_one_way(given, resolved):
 def test_an_unknown_group_is_refused_with_those_there_are(given):
     (line,) = lines("dpo", "capitals", coverage=given)
     assert line.startswith(f"--coverage got {given!r}; it takes 'all', or groups of prompts")
-    assert ", ".join(GROUPS["capitals"]) in line
+    assert ", ".join(card("capitals").groups) in line
     (line,) = lines("reward", "reviews", coverage="Europe")
-    assert ", ".join(GROUPS["reviews"]) in line
+    assert ", ".join(card("reviews").groups) in line
 
 
 def test_the_groups_are_those_of_the_tasks():
     from align_core.tasks import load_task
 
-    for task, groups in GROUPS.items():
+    for task in BUILT_IN:
         prompts = load_task(task).prompts("train")
-        assert set(map(load_task(task).group, prompts)) == set(groups)
+        assert set(map(load_task(task).group, prompts)) == set(card(task).groups)
 
 
 def test_pairs_of_another_model(fake_assets):
@@ -122,7 +122,7 @@ def test_advantages_are_normalised_unless_told_otherwise():
     assert line == "--whiten-advantages got False; dpo has no such option, only ppo"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods())
 def test_a_run_from_before_there_was_a_choice_is_what_it_was(method):
     config = resolve(method, "reviews")
     since = {"coverage", "pair_source", "whiten_advantages"}
@@ -196,9 +196,9 @@ def test_nothing_given_at_all():
     assert len(found) == 2
 
 
-@pytest.mark.parametrize("option", ONLY_FOR)
+@pytest.mark.parametrize("option", OWN)
 def test_an_option_of_another_method_is_refused(option):
-    method = next(method for method in METHODS if method not in ONLY_FOR[option])
+    method = next(method for method in methods() if method not in owners(option))
     found = lines(method, **{option: True if option == "freeze_trunk" else "0.1"})
     assert any(line.startswith(flag(option)) and "no such option" in line for line in found)
 

@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.data.preference_files import read_preferences
 
 PAIR = {"prompt": "The film", "chosen": " was warm.", "rejected": " was cold."}

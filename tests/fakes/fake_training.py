@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 
 
 def quieten_libraries():

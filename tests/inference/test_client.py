@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.inference import client as asking
 from align_core.inference.client import Helper, Unanswered
 from align_core.models import loading

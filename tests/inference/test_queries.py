@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.models import loading
 from align_core.tasks import load_task

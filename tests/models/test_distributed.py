@@ -15,7 +15,7 @@ from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
 from align_core.cli import main as cli
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.data.encoding import encode_demonstrations
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from align_core.config import model_index
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.data.encoding import encode
 from align_core.data.preference_files import stored_pairs
 from align_core.models.rewards import ProxyReward

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from playground.settings import PUBLIC_LIMIT, Settings
 
 

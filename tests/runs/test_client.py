@@ -11,7 +11,8 @@ from pathlib import Path
 import fake_training
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.runs import client as client_module
 from align_core.runs.client import Busy, Client
 from align_core.runs.directory import RunDirectory

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.runs import directory
 from align_core.runs.directory import RunDirectory, replay, to_line, turned
 

@@ -5,7 +5,8 @@ import errno
 import fake_training
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.training import worker

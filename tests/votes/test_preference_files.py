@@ -7,7 +7,8 @@ import json
 import datasets
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.data.preference_files import COLUMNS, ENDED, read_preferences
 from align_core.votes import preference_files
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.votes.sessions import CHOICES, PERSON, Ballot, Refused, Sessions, left_of
 from align_core.votes.sqlite_writer import Closed, Writer, connect
 

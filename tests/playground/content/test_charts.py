@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.config.run_config import METHODS
+from align_core.config.methods import methods
 from playground.content import charts
 
 
@@ -93,7 +93,7 @@ def test_the_earliest_of_two_resumes_says_what_is_void():
     assert charts.delta(resumes)["void_after"] == 4
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods())
 def test_every_method_has_two_charts_beside_the_frontier_and_its_own(method):
     assert len(charts.CHARTS[method]) == 2
     assert charts.OWN[method]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from align_core.config import model_index
-from align_core.config.run_config import TASK_NAMES
+from align_core.config.task_card import BUILT_IN
 from align_core.optimum import MAX_KL, ReferenceSamples
 from align_core.tasks import load_task
 from playground.content import optimum
 
 
-@pytest.fixture(params=TASK_NAMES)
+@pytest.fixture(params=BUILT_IN)
 def task(request):
     return request.param
 
@@ -122,7 +122,7 @@ def test_without_a_leash_there_is_no_place_to_aim_at(task):
 
 @pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
 def test_an_unknown_task_is_the_first(named):
-    first, second = (optimum.of_task(name) for name in TASK_NAMES)
+    first, second = (optimum.of_task(name) for name in BUILT_IN)
     assert optimum.frontier(named) == first.frontier != second.frontier
     assert optimum.target({"task": named, "beta": 1}) == first.at(1.0)
     assert optimum.frontier("capitals") == second.frontier

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.config.run_config import TASK_NAMES, resolve
+from align_core.config.run_config import resolve
+from align_core.config.task_card import BUILT_IN
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import names
@@ -104,7 +105,7 @@ def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
     assert steering.play("other")[1:3] == ["capitals", "dpo"]
 
 
-@pytest.mark.parametrize("task", TASK_NAMES)
+@pytest.mark.parametrize("task", BUILT_IN)
 def test_every_reward_that_a_task_has_reaches_the_configuration(steering, monkeypatch, task):
     client, sent = steering._client, {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from align_core.config.run_config import ConfigError, RunConfig, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import RunConfig, resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory

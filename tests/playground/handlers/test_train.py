@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from align_core.config.run_config import GROUPS, METHODS, ONLY_FOR, resolve
+from align_core.config.methods import methods
+from align_core.config.run_config import has, resolve
+from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
@@ -37,7 +39,11 @@ def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
 
 def given(**changed):
     """Settings in the order of the page's controls, of a DPO run unless changed."""
-    values = {**resolve("dpo", "reviews").model_dump(), "coverage": [*GROUPS["reviews"]], **changed}
+    values = {
+        **resolve("dpo", "reviews").model_dump(),
+        "coverage": [*card("reviews").groups],
+        **changed,
+    }
     return [values[name] for name in SETTINGS]
 
 
@@ -53,11 +59,11 @@ def test_a_choice_brings_its_explanations_and_defaults(steering):
     assert chosen == {"task": "capitals", "method": "dpo"}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods())
 def test_a_setting_is_shown_where_the_method_has_it(steering, method):
     _, _, *settings, _ = steering.choose("reviews", method)
     shown = {name for name, one in zip(SETTINGS, settings, strict=True) if one["visible"] is True}
-    assert shown == {name for name in SETTINGS if method in ONLY_FOR.get(name, METHODS)}
+    assert shown == {name for name in SETTINGS if has(method, name)}
 
 
 def test_only_ppo_can_do_without_a_leash(steering):
@@ -127,7 +133,7 @@ def test_every_bad_number_gets_its_line_and_its_field(steering):
     assert lines[3].startswith("Seed got 1.5; it takes a whole number")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", methods())
 def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, method):
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
@@ -136,9 +142,10 @@ def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, meth
     settings = [config[name] for name in SETTINGS]
     assert steering.start(0.0, "reviews", method, *settings)[0]["run"] == "a-run"
     assert resolve(**sent).model_dump() == config
-    assert set(sent) - {"task", "method"} == {
-        name for name in SETTINGS if method in ONLY_FOR.get(name, METHODS)
-    } - {"reward_model", "pair_source"}
+    assert set(sent) - {"task", "method"} == {name for name in SETTINGS if has(method, name)} - {
+        "reward_model",
+        "pair_source",
+    }
 
 
 def test_every_control_reaches_the_configuration_of_the_run(steering, client, monkeypatch):
@@ -167,7 +174,7 @@ def test_groups_are_ticked_as_a_run_covers_them(steering, client):
         return dict(zip(SETTINGS, settings, strict=True))
 
     ticked = updates(steering.choose("capitals", "dpo")[2:-1])["coverage"]
-    assert ticked["value"] == [name for _, name in ticked["choices"]] == [*GROUPS["capitals"]]
+    assert ticked["value"] == [name for _, name in ticked["choices"]] == [*card("capitals").groups]
     recorded(client, coverage="Asia,Europe", pair_source="pretrained")
     restored = updates(steering.restore()[4:-1])
     assert restored["coverage"]["value"] == ["Asia", "Europe"]

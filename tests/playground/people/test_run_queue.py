@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from align_core.config.run_config import ConfigError
+from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from playground import text
 from playground.handlers.train import Steering

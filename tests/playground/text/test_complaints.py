@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from align_core.config import run_config
-from align_core.config.run_config import ConfigError, LiveConfig, flag, resolve, validated
+from align_core.config.errors import ConfigError, complaint, flag
+from align_core.config.run_config import LiveConfig, resolve, validated
 from align_core.data.preference_files import stored_pairs
 from align_core.inference import client as asking
 from align_core.inference.client import Helper, Unanswered
@@ -138,7 +138,7 @@ def test_an_option_is_called_what_its_control_is_called(language):
 
 
 def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
-    line = run_config.complaint("--seed", "x", "a lucky number", "unheard-of")
+    line = complaint("--seed", "x", "a lucky number", "unheard-of")
     words = text.load("zh")
     assert complaints.in_words(line, words) == (
         f"{words['controls']['seed']} got 'x'; it takes a lucky number"
@@ -147,7 +147,7 @@ def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_opt
 
 
 def test_a_line_is_the_one_of_the_command_line_and_survives_the_way_between_processes():
-    line = run_config.complaint(flag("seed"), "x", "a number", "seed", most=7)
+    line = complaint(flag("seed"), "x", "a number", "seed", most=7)
     assert line == "--seed got 'x'; it takes a number"
     copy = pickle.loads(pickle.dumps(line))
     assert (copy, copy.kind, copy.values) == (line, line.kind, line.values)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Told, in_event
-from align_core.config.run_config import ConfigError, complaint, resolve
+from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from align_core.config.run_config import GROUPS, METHODS, TASK_NAMES
+from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN, card
 from playground import text
 from playground.content import charts
 from playground.handlers.train import SETTINGS
@@ -38,14 +39,14 @@ def test_the_languages_say_the_same(language):
 
 
 def test_every_task_method_and_control_has_its_words():
-    assert set(WORDS["tasks"]) == set(TASK_NAMES)
-    assert set(WORDS["methods"]) == set(METHODS)
+    assert set(WORDS["tasks"]) == set(BUILT_IN)
+    assert set(WORDS["methods"]) == set(methods())
     assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
 
 
 def test_every_group_of_prompts_has_its_word():
     assert {task: set(named) for task, named in WORDS["groups"].items()} == {
-        task: set(groups) for task, groups in GROUPS.items()
+        task: set(card(task).groups) for task in BUILT_IN
     }
 
 
@@ -69,6 +70,6 @@ def test_a_language_without_catalogue_is_refused():
 
 
 def test_every_task_has_a_prompt_to_try_and_a_story_to_score():
-    for task in TASK_NAMES:
+    for task in BUILT_IN:
         assert WORDS["try"]["prompts"][task]
         assert {"prompt", "answers", "told"} == set(WORDS["score"]["stories"][task])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.run_config import ConfigError, resolve
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import TRAINED_ON

@@ -1,0 +1,59 @@
+"""Bad input, refused in lines that name the option, what it got and what it takes.
+
+Every error is reported at once, so that a person mends a command in one go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from align_core.config.messages import Told
+
+
+class ConfigError(ValueError):
+    """Bad input. `lines` holds one line for each error; those of `complaint` say what they tell."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = list(lines)
+
+
+class Collected:
+    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, ConfigError):
+            self._lines += error.lines
+        return isinstance(error, ConfigError)
+
+
+def raise_collected(lines: list[str]) -> None:
+    """Raise a ConfigError with all of `lines`, where there are any."""
+    if lines:
+        raise ConfigError(*lines)
+
+
+def complaint(option: str, got: Any, takes: str, kind: str = "", **values: Any) -> Told:
+    """One line of a `ConfigError`: the option, what it got, what it takes.
+
+    Its `kind` names what it takes; `values` are the numbers in that.
+    """
+    shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
+    shown = " ".join(shown.split())
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    line = f"{option} got {shown}; it takes {takes}"
+    return Told(line, kind, option=option, got=shown, **values)
+
+
+def flag(field: str) -> str:
+    """The name of a field as the command line spells it: learning_rate -> --learning-rate."""
+    if field == "method":
+        return "METHOD"
+    return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")

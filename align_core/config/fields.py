@@ -1,0 +1,139 @@
+"""Every setting of a run, declared once: form, link, command line and worker read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.fields import FieldInfo
+
+from align_core.config import model_index
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option of a run.
+
+    Args:
+        takes: what an error line says that it takes.
+        least, most: the range of a number; `above` leaves `least` itself out.
+        link: what an address can set it to: of a number the range, whose ends stand for what is
+            beyond them; True: what a run accepts; None: an address does not name it. The ranges
+            leave out what would take hours, or more memory than a small machine has.
+        live: whether it may change while a run is live.
+    """
+
+    name: str
+    kind: Literal["integer", "number", "switch", "groups", "model", "file"]
+    takes: str
+    least: float | None = None
+    most: float | None = None
+    above: bool = False
+    link: tuple[float, float] | bool | None = None
+    live: bool = False
+
+
+MOST_STEPS = 2000  # half an hour of PPO on two cores: nobody presses Run on a day by mistake
+MOST_PAIRS = 16_000  # as many are stored
+
+_DECLARED = (
+    Setting(
+        *("beta", "number", "a number above 0, at most 1000 (0 itself only with ppo)"),
+        least=0,
+        most=1000,
+        link=(0.001, 1000.0),
+        live=True,
+    ),
+    Setting(
+        *("steps", "integer", "a whole number from 1 to 1000000"),
+        least=1,
+        most=1_000_000,
+        link=(1, MOST_STEPS),
+    ),
+    Setting(
+        *("learning_rate", "number", "a number above 0, at most 1"),
+        least=0,
+        most=1,
+        above=True,
+        link=(1e-7, 1.0),
+        live=True,
+    ),
+    Setting(
+        *("batch_size", "integer", "a whole number from 1 to 65536"),
+        least=1,
+        most=65_536,
+        link=(1, 512),
+    ),
+    Setting(
+        *("seed", "integer", "a whole number from 0 to 4294967295"),
+        least=0,
+        most=2**32 - 1,
+        link=(0, 2**32 - 1),
+    ),
+    Setting(
+        *("preference_pairs", "integer", "a whole number of pairs from 1 to 1000000"),
+        least=1,
+        most=1_000_000,
+        link=(1, MOST_PAIRS),
+    ),
+    Setting(
+        *("label_noise", "number", "a share of labels from 0 to 0.5"),
+        least=0,
+        most=0.5,
+        link=(0.0, 0.5),
+    ),
+    Setting("coverage", "groups", "'all', or groups of prompts with commas between", link=True),
+    Setting(
+        *("eval_every", "integer", "a whole number of steps, 1 or more"),
+        least=1,
+        link=(1, MOST_STEPS),
+    ),
+    Setting(
+        *("lora_r", "integer", "a whole number from 0 (no LoRA) to 1024"),
+        least=0,
+        most=1024,
+        link=(0, 256),
+    ),
+    Setting(
+        *("reward_model", "model", f"'gold' (the task's own reward), or {model_index.TAKES}"),
+        link=True,
+    ),
+    Setting(
+        *("pair_source", "model", f"the model that writes the pairs: {model_index.TAKES}"),
+        link=True,
+    ),
+    Setting("whiten_advantages", "switch", "true or false", link=True),
+    Setting("model", "model", model_index.TAKES),
+    Setting("freeze_trunk", "switch", "true or false"),
+    Setting("preferences", "file", "a JSONL or Parquet file"),
+    Setting("time_limit", "number", "a number of seconds above 0", least=0, above=True),
+    Setting(*("delay", "number", "a number of seconds from 0 to 10"), least=0, most=10, live=True),
+)
+SETTINGS = {setting.name: setting for setting in _DECLARED}
+
+
+def declared(name: str, default: Any = ...) -> FieldInfo:
+    """The field of a pydantic model that takes what SETTINGS declares of this setting."""
+    setting = SETTINGS[name]
+    return Field(
+        default,
+        description=setting.takes,
+        ge=None if setting.above else setting.least,
+        gt=setting.least if setting.above else None,
+        le=setting.most,
+        min_length=1 if setting.kind == "model" else None,
+        validate_default=setting.kind in ("groups", "switch"),
+    )
+
+
+def _refuse_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_refuse_boolean)]
+Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
+Seed = Annotated[Int, declared("seed")]
+Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]
