@@ -1,0 +1,162 @@
+"""What version 0.1 wrote is read, measured, trained on and gone on with by this version."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from urllib.parse import parse_qsl
+
+import pytest
+
+from align_core import cli, feedback
+from align_core.client import Client
+from align_core.runs import RunDirectory
+from align_core.votes import Sessions
+from playground import links
+
+OLD = Path(__file__).parent / "fixtures" / "v0_1"
+EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
+LINKS = json.loads((OLD / "links.json").read_text(encoding="utf-8"))
+RUNS = EXPECTED["runs"]
+WITH_A_MODEL = [name for name, told in RUNS.items() if "score" in told]
+WRITES = [name for name in WITH_A_MODEL if "-reward-" not in name]
+(CUT_OFF,) = RUNS.keys() - set(WITH_A_MODEL)
+NATS = 5e-4  # by which processors differ at most on a given text
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """copied(name): a copy of a run, of the sessions or of the preferences."""
+
+    def copied(*place):
+        return Path(shutil.copytree(OLD.joinpath(*place), tmp_path.joinpath(*place)))
+
+    return copied
+
+
+@pytest.fixture
+def ask(capsys):
+    """The answer of a command, which must succeed."""
+
+    def ask(*arguments):
+        capsys.readouterr()
+        code = cli.main([*map(str, arguments), "--json"])
+        out, err = capsys.readouterr()
+        assert code == 0, err
+        return json.loads(out)
+
+    return ask
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_is_read(copied, name):
+    path = copied("runs", name)
+    run = RunDirectory.open(path)
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    del config["versions"]
+    assert run.config.model_dump() == config
+    events, size = run.events()
+    assert events == lines(path / "events.jsonl")
+    assert (len(events), size) == (RUNS[name]["events"], run.size())
+    assert run.status()["status"] == RUNS[name]["status"]
+
+
+def test_the_page_lists_them(copied):
+    with closing(Client(copied("runs"))) as client:
+        assert client.runs() == sorted(RUNS, reverse=True)
+        for name in RUNS:
+            assert client.config(name)["method"] in name
+            assert len(client.events(name)[0]) == RUNS[name]["events"]
+        assert client.status(WITH_A_MODEL[0])["status"] == "finished"
+        assert client.status(CUT_OFF)["status"] == "failed", "its process is gone"
+
+
+@pytest.mark.parametrize("name", WITH_A_MODEL)
+def test_a_model_scores_as_it_did(copied, ask, name):
+    (expected,) = RUNS[name]["score"]
+    given = "--prompt", expected["prompt"], "--completion", expected["completion"]
+    (row,) = ask("score", copied("runs", name), *given)
+    assert row.keys() == expected.keys()
+    assert [token["text"] for token in row.get("tokens", [])] == [
+        token["text"] for token in expected.get("tokens", [])
+    ]
+    numbers = {key: value for key, value in expected.items() if isinstance(value, float)}
+    assert {key: row[key] for key in numbers} == pytest.approx(numbers, abs=NATS)
+
+
+@pytest.mark.parametrize("name", WITH_A_MODEL)
+def test_a_model_is_evaluated(copied, ask, name):
+    found = ask("evaluate", copied("runs", name), "--prompts", 4)
+    assert sorted(found) == RUNS[name]["evaluate"]
+    numbers = [value for value in found.values() if isinstance(value, float)]
+    assert len(numbers) >= 4 and all(map(math.isfinite, numbers))
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_model_writes(copied, ask, name):
+    rows = ask("generate", copied("runs", name), "-n", 2, "--prompt", "The plot")
+    assert len(rows) == 2
+    assert all(row["completion"] and math.isfinite(row["gold_reward"]) for row in rows)
+
+
+def test_a_run_that_was_cut_off_goes_on_to_its_end(copied, ask):
+    path = copied("runs", CUT_OFF)
+    before = lines(path / "events.jsonl")
+    assert cli.main(["train", "--resume", str(path), "--json"]) == 0
+    run = RunDirectory.open(path)
+    events, _ = run.events()
+    assert events[: len(before)] == before
+    (resumed,) = (event for event in events if event["kind"] == "resume")
+    assert resumed["step"] == 2, "from its checkpoint"
+    assert (events[-1]["step"], events[-1]["status"]) == (run.config.steps, "finished")
+    assert ask("evaluate", path, "--prompts", 4)["kl"] > 0
+
+
+def test_a_session_of_votes_opens_and_goes_on(copied):
+    expected = EXPECTED["session"]
+    with closing(Sessions(copied("sessions"))) as sessions:
+        assert sessions.names() == ["talk"]
+        session = sessions.open("talk")
+        assert session.task == expected["task"]
+        assert session.tally() == expected["tally"]
+        assert feedback.stats(session.votes()) == expected["stats"]
+        rater = session.join()
+        ballot = session.ballot(rater, 0.0, Random(0))
+        session.vote(rater, ballot.pair, "tie")
+        votes, raters = expected["tally"]["votes"], expected["tally"]["raters"]
+        tally = session.tally()
+        assert (tally["votes"], tally["raters"], tally["tie"]) == (votes + 1, raters + 1, 1)
+
+
+def test_votes_are_exported_as_they_were(copied, ask, tmp_path):
+    file = tmp_path / "again.jsonl"
+    where = "--session", "talk", "--sessions", copied("sessions")
+    ask("preferences", "export", *where, "--output", file)
+    assert lines(file) == lines(OLD / "preferences" / "talk.jsonl")
+
+
+def test_a_file_of_preferences_is_trained_on(copied, tmp_path):
+    file, path = copied("preferences") / "talk.jsonl", tmp_path / "run"
+    size = "--steps", "2", "--batch-size", "4", "--eval-every", "2"
+    train = "train", "reward", "--task", "reviews", "--preferences", str(file)
+    assert cli.main([*train, *size, "--run-dir", str(path), "--json"]) == 0
+    assert RunDirectory.open(path).status()["status"] == "finished"
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: link["query"] or "nothing")
+def test_a_link_asks_for_the_same_configuration(link):
+    query = dict(parse_qsl(link["query"], keep_blank_values=True))
+    assert links.read(query) == link["config"]
+
+
+def test_the_links_name_all_that_a_link_can():
+    named = {name for link in LINKS for name, _ in parse_qsl(link["query"])}
+    assert links.FIELDS.keys() <= named
