@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from align_core import cli, feedback
-from align_core.client import Client
-from align_core.runs import RunDirectory
-from align_core.votes import Sessions
-from playground import links
+from align_core.cli import main as cli
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
+from align_core.votes import statistics
+from align_core.votes.sessions import Sessions
+from playground.handlers import links
 
 OLD = Path(__file__).parent / "fixtures" / "v0_1"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
@@ -127,7 +128,7 @@ def test_a_session_of_votes_opens_and_goes_on(copied):
         session = sessions.open("talk")
         assert session.task == expected["task"]
         assert session.tally() == expected["tally"]
-        assert feedback.stats(session.votes()) == expected["stats"]
+        assert statistics.stats(session.votes()) == expected["stats"]
         rater = session.join()
         ballot = session.ballot(rater, 0.0, Random(0))
         session.vote(rater, ballot.pair, "tie")

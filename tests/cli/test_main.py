@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import fake_training
 import pytest
 
-from align_core import inference, training
+from align_core import build, inference, training
 from align_core.cli import main as cli
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN
@@ -307,7 +307,7 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
     monkeypatch.setattr(inference.queries, "evaluate", broken)
     code, _, err = main("evaluate", "sft-reviews")
     assert code == 1
-    assert err.startswith("RuntimeError: the weights are odd (test_cli.py, line")
+    assert err.startswith("RuntimeError: the weights are odd (test_main.py, line")
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["train", "--beta"], ["evaluate"]])
