@@ -9,6 +9,7 @@ import trl  # noqa: F401
 from align_core.inference import server  # noqa: F401
 from align_core.tasks import TASKS, load_task
 from align_core.trainers import dpo, reward, sft  # noqa: F401
+from align_core.training import run  # noqa: F401
 
 for name in TASKS:  # writing their prompts takes a while
     load_task(name)

@@ -100,13 +100,14 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 
     from align_core.config import model_index
     from align_core.evaluation.evaluator import Evaluator
+    from align_core.evaluation.reference_samples import frontier
+    from align_core.models.libraries import quieten_libraries
     from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
-    from align_core.training import run as training
 
     model_index.stay_local()
-    training.quieten_libraries()
+    quieten_libraries()
     torch.set_num_threads(THREADS)
     task, tokenizer = load_task("reviews"), load_tokenizer("sft-reviews")
     heldout = task.prompts("heldout")
@@ -117,7 +118,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
         load_policy("sft-reviews"),
         gold=gold,
         proxy=None,
-        frontier=training.frontier("reviews", "sft-reviews", "heldout", heldout),
+        frontier=frontier("reviews", "sft-reviews", "heldout", heldout),
         max_new_tokens=task.max_new_tokens,
         seed=0,
     )

@@ -40,6 +40,7 @@ from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
+from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import (
     load_policy,
     load_reward_model,
@@ -102,7 +103,7 @@ Report = Callable[[str], None]
 
 def build(report: Report = print) -> None:
     """Write every asset, in place of those there were; minutes on two cores."""
-    training.quieten_libraries()
+    quieten_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
     tasks = [load_task(name) for name in TASKS]

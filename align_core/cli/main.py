@@ -263,9 +263,9 @@ def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
 def _queries() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
     from align_core.inference import queries
-    from align_core.training import run as training
+    from align_core.models.libraries import quieten_libraries
 
-    training.quieten_libraries()
+    quieten_libraries()
     return queries
 
 

@@ -18,7 +18,9 @@ from align_core.config.run_config import RunConfig, resolve
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator, agreement
+from align_core.evaluation.reference_samples import frontier
 from align_core.experiments import TASK
+from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import (
     load_policy,
     load_to_train,
@@ -80,7 +82,7 @@ def train_reward_model(
 ) -> dict[str, Any]:
     """A reward model on the first layers of the reference, stored at `path`; its size, accuracy on
     pairs of reference samples, and best-of-n by it."""
-    training.quieten_libraries()
+    quieten_libraries()
     tokenizer = load_tokenizer(REFERENCE)
     model = new_reward_model(REFERENCE, seed)
     model.base_model.layers = model.base_model.layers[:layers]
@@ -118,7 +120,7 @@ def probe_evaluator(task: str, seed: int) -> Evaluator:
         load_policy(f"sft-{task}"),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
         proxy=proxy_reward(None, task, tokenizer),
-        frontier=training.frontier(task, f"sft-{task}", "probe", prompts),
+        frontier=frontier(task, f"sft-{task}", "probe", prompts),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
     )
@@ -134,7 +136,7 @@ def train_on_likelihood(
     seed: int,
 ) -> tuple[PreTrainedModel, Curve]:
     """Preferred-FT (α = 0) or unlikelihood from the reference, batches and schedule as DPO's."""
-    training.quieten_libraries()
+    quieten_libraries()
     tokenizer, policy = load_tokenizer(f"sft-{task}"), load_to_train(f"sft-{task}")
     torch.manual_seed(seed)
     evaluator = probe_evaluator(task, seed)

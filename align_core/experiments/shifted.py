@@ -17,18 +17,18 @@ from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import language_models
 from align_core.experiments.shift import BETA, COVERED
+from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
 from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sampled_pairs import sampled_pairs
 from align_core.runs.preset_checks import series_of
 from align_core.tasks import load_task
-from align_core.training import run as training
 
 
 def pairs_of(source: str, task: str, count: int, seed: int) -> list[dict]:
     """So many pairs, labelled by the task's rater; those of which a text was cut are left out, for
     a file of preferences does not tell."""
-    training.quieten_libraries()
+    quieten_libraries()
     if source == "pretrained":
         tokenizer, policy = load_tokenizer(source), load_policy(source)
         pairs = sampled_pairs(policy, tokenizer, load_task(task), 2 * count, seed)
@@ -112,7 +112,7 @@ def iterated(
 
     A round begins from the policy of the one before, which is its reference.
     """
-    training.quieten_libraries()
+    quieten_libraries()
     tokenizer = load_tokenizer(f"sft-{task}")
     proxy = ProxyReward(load_reward_model(str(_model(shared, source, seed))), tokenizer)
     start = f"sft-{task}"

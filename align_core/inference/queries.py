@@ -15,7 +15,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
 from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
+from align_core.evaluation import provenance
 from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
+from align_core.evaluation.reference_samples import frontier
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
@@ -24,8 +26,6 @@ from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, load_task
-from align_core.training.run import coverage as coverage_behind
-from align_core.training.run import frontier
 
 RESAMPLES = 1000
 KEPT = 4  # models that stay loaded, with their reference and reward model
@@ -241,7 +241,7 @@ def _own_coverage(model: str) -> str:
     """The coverage of the preferences that a run's model was trained on."""
     path = Path(model)
     is_run = path.is_dir() and model_index.is_run(path)
-    return coverage_behind(RunDirectory.open(path).config) if is_run else "all"
+    return provenance.coverage(RunDirectory.open(path).config) if is_run else "all"
 
 
 def _own_reward_model(model: str) -> str | None:

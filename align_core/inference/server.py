@@ -14,8 +14,8 @@ import torch
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.inference import queries
+from align_core.models.libraries import quieten_libraries
 from align_core.training import worker
-from align_core.training.run import quieten_libraries
 
 NICE = 5  # a live run goes first
 

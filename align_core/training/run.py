@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
 import transformers
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
@@ -22,12 +20,15 @@ from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Told, in_event
-from align_core.config.model_index import is_run, reference_samples
+from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.evaluation.evaluator import Evaluator, agreement
+from align_core.evaluation.provenance import coverage
+from align_core.evaluation.reference_samples import frontier
 from align_core.models import distributed
+from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import (
     freeze_trunk,
     load_policy,
@@ -40,7 +41,7 @@ from align_core.models.loading import (
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.models.sharding import whole
-from align_core.optimum import Frontier, ReferenceSamples
+from align_core.optimum import ReferenceSamples
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, turned
 from align_core.tasks import Task, load_task
@@ -255,21 +256,6 @@ def _build_reward(
     return _Parts(trainer, tokenizer, lambda: trainer.model, evaluate, gathered)
 
 
-def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Frontier | None:
-    """The frontier of the task's embedded SFT model on these prompts; None for any other model."""
-    if reference != f"sft-{task}":
-        return None
-    stored = ReferenceSamples.load(reference_samples(task, split))
-    return Frontier.of(stored.only(prompts).rewards)
-
-
-def coverage(config: RunConfig) -> str:
-    """The coverage of the preferences behind a run: in PPO, of those behind its reward model."""
-    if config.method == "ppo" and is_run(Path(config.reward_model)):
-        return coverage(RunDirectory.open(config.reward_model).config)
-    return config.coverage or "all"
-
-
 def _pairs(
     config: RunConfig,
     task: Task,
@@ -380,10 +366,3 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Told:
     )
     settings = {"learning_rate": config.learning_rate, "beta": config.beta}
     return Told(line, "not_finite", step=step, what=in_event(error.line), **settings)
-
-
-def quieten_libraries() -> None:
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    datasets.disable_progress_bars()
-    logging.getLogger("trl").setLevel(logging.ERROR)

@@ -16,6 +16,7 @@ from align_core import build, inference, training
 from align_core.cli import main as cli
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN
+from align_core.models import libraries
 from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
@@ -245,7 +246,7 @@ def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
 
 def test_libraries_are_quiet_before_a_model_is_asked(main, reports, monkeypatch):
     quietened = []
-    monkeypatch.setattr(fake_training, "quieten_libraries", lambda: quietened.append(True))
+    monkeypatch.setattr(libraries, "quieten_libraries", lambda: quietened.append(True))
     assert main("evaluate", "sft-reviews")[0] == 0
     assert quietened == [True]
 

@@ -11,11 +11,6 @@ import time
 
 from align_core.config.errors import ConfigError
 
-
-def quieten_libraries():
-    """Nothing here is loud."""
-
-
 PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES = range(9)
 
 

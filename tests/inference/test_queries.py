@@ -9,8 +9,8 @@ import torch
 from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.models import loading
+from align_core.models.libraries import quieten_libraries
 from align_core.tasks import load_task
-from align_core.training.run import quieten_libraries
 from tests import toy
 
 PROMPT = "the film was"
