@@ -183,7 +183,7 @@ def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) 
     from align_core.trainers.ppo import trainer as ppo
 
     head = side == "PPO, value head"
-    return ppo.build(
+    return ppo.make_trainer(
         load_to_train("sft-reviews"),
         load_policy("sft-reviews"),
         tokenizer,

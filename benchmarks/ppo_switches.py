@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import run_config
-from align_core.training import run as training
+from align_core.trainers.common import WARMUP
+from align_core.trainers.ppo.build import SETTINGS
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("ppo_switches.json")
@@ -29,7 +30,7 @@ SEEDS = (0, 1, 2)
 BUILT_IN = run_config.resolve("ppo", "reviews", reward_model="gold")
 EPISODES = BUILT_IN.steps * BUILT_IN.batch_size
 DEFAULT: dict[str, Any] = {
-    **training.PPO_SETTINGS,
+    **SETTINGS,
     "kl_coef": BUILT_IN.beta,
     "learning_rate": BUILT_IN.learning_rate,
     "per_device_train_batch_size": BUILT_IN.batch_size,
@@ -135,7 +136,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     }
     reference = None if settings.get("lora_r") else load_policy("sft-reviews")
     with tempfile.TemporaryDirectory() as folder:
-        trainer = ppo.build(
+        trainer = ppo.make_trainer(
             load_to_train("sft-reviews"),
             reference,
             tokenizer,
@@ -146,7 +147,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
             seed=seed,
             response_length=task.max_new_tokens,
             total_episodes=EPISODES,
-            warmup_steps=rollouts // training.WARMUP,
+            warmup_steps=rollouts // WARMUP,
             **settings,
         )
         trainer.train()

@@ -371,7 +371,9 @@ def test_dpo_is_what_trl_computes(tmp_path, name):
     }
     ours["rewards/margins"] = ours["rewards/chosen"] - ours["rewards/rejected"]
     pairs = Dataset.from_dict(PAIRS)
-    trainer = dpo.build(model, reference, toy.tokenizer(), pairs, beta=0.3, **one_update(tmp_path))
+    trainer = dpo.make_trainer(
+        model, reference, toy.tokenizer(), pairs, beta=0.3, **one_update(tmp_path)
+    )
     assert logged(trainer, name) == pytest.approx(ours[name].mean().item(), abs=1e-5)
 
 
@@ -385,7 +387,7 @@ def test_bradley_terry_is_what_trl_computes(tmp_path, name):
     )
     ours = {"loss": bradley_terry_loss(chosen, rejected), "margin": chosen - rejected}
     pairs = Dataset.from_dict(PAIRS)
-    trainer = reward.build(model, toy.tokenizer(), pairs, **one_update(tmp_path))
+    trainer = reward.make_trainer(model, toy.tokenizer(), pairs, **one_update(tmp_path))
     assert logged(trainer, name) == pytest.approx(ours[name].mean().item(), abs=1e-5)
 
 

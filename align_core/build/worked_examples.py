@@ -38,11 +38,11 @@ from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET
+from align_core.trainers.ppo.build import SETTINGS
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.rollouts import Batch
 from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training.example_token import whitening
-from align_core.training.run import PPO_SETTINGS
 
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
@@ -119,7 +119,7 @@ def _pair(
         if (pair["prompt"], pair["chosen"], pair["rejected"]) == PAIRS[task.name]
     )
     config = resolve("dpo", task.name)
-    trainer = dpo.build(
+    trainer = dpo.make_trainer(
         load_to_train(config.model),
         reference,
         tokenizer,
@@ -168,7 +168,7 @@ def _token(
     score = ProxyReward(reward_model, tokenizer)
     settings = {
         **_arguments(config, PPO_ROLLOUTS * 4),
-        **PPO_SETTINGS,
+        **SETTINGS,
         "num_mini_batches": 2,
         "kl_coef": config.beta,
         "lam": 1.0,

@@ -60,8 +60,8 @@ class Method:
 
     Args:
         name: what METHOD takes.
-        learns_from: what it is given: demonstrations, pairs of a chosen and a rejected text,
-            ratings (texts that are good or bad), or rollouts of its own that a reward scores.
+        learns_from: what it is given: demonstrations, pairs of a chosen and a rejected text, or
+            rollouts of its own that a reward scores.
         makes: what comes of it.
         options: the options that it has beside those of every method, and their defaults.
         charts: what the page draws of a run.
@@ -74,7 +74,7 @@ class Method:
     """
 
     name: str
-    learns_from: Literal["demonstrations", "pairs", "ratings", "rollouts"]
+    learns_from: Literal["demonstrations", "pairs", "rollouts"]
     makes: Literal["policy", "reward model"]
     options: Mapping[str, Any]
     charts: tuple[Chart, ...]
@@ -188,7 +188,7 @@ _OWN = (
                 below=True,
             ),
         ),
-        build="align_core.trainers.ppo.trainer:build",
+        build="align_core.trainers.ppo.build:build",
         free_beta=True,
         updates_per_step=lambda batch_size: PPO_EPOCHS * ppo_minibatches(batch_size),
     ),

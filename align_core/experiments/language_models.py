@@ -89,7 +89,7 @@ def train_reward_model(
     model.config.num_hidden_layers = layers
     config = resolve("reward", TASK, preference_pairs=pairs, steps=steps, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = reward.build(
+        trainer = reward.make_trainer(
             model,
             tokenizer,
             encode_pairs(tokenizer, stored_pairs(TASK, pairs, seed)),
@@ -146,7 +146,7 @@ def train_on_likelihood(
         events.append({"kind": kind, "step": step, **payload})
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = likelihood.build(
+        trainer = likelihood.make_trainer(
             policy,
             tokenizer,
             encode_pairs(tokenizer, pairs),

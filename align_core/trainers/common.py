@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,11 +13,14 @@ from accelerate.utils import DistributedType
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Sampler
-from transformers import PrinterCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
 from align_core.config.messages import Told
+from align_core.config.run_config import RunConfig
 from align_core.models import distributed
+from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sharding import heed_file, held, weights_of, whole
+from align_core.tasks import Task
 
 _GRADIENT = Told("a gradient is not finite", "gradient")
 
@@ -31,6 +35,8 @@ class NonFinite(FloatingPointError):
         super().__init__(line)
         self.line = line
 
+
+WARMUP = 8  # an eighth of the steps: what large first ones disturb is paid for in KL to the end
 
 # Defaults of TRL and transformers that bite here: bf16 and gradient checkpointing are on, NaN
 # losses are hidden from the log, and progress and reports go to places nobody asked for.
@@ -48,6 +54,31 @@ QUIET = {
     "lr_scheduler_type": "linear",
     "remove_unused_columns": False,
 }
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is built of: the one argument of every method's `build`.
+
+    Args:
+        model: what is trained, a policy or a reward model, every weight free to move.
+        reference: None under LoRA (the policy with its adapter switched off), and for a reward
+            model.
+        data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
+            (`encoding.encode_pairs`), or a column `prompt` for rollouts.
+        gold, proxy: the task's own reward, and a reward model in its place; None: there is none.
+        arguments: fields of `TrainingArguments`.
+    """
+
+    config: RunConfig
+    task: Task
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    reference: PreTrainedModel | None
+    data: Dataset
+    gold: Reward
+    proxy: ProxyReward | None
+    arguments: dict[str, Any]
 
 
 class ShardedTraining:

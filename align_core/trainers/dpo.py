@@ -12,7 +12,14 @@ from trl import DPOConfig, DPOTrainer
 
 from align_core.data.encoding import REFERENCE_LOGPS
 from align_core.models.loading import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
+from align_core.trainers.common import (
+    QUIET,
+    WARMUP,
+    FiniteTraining,
+    LengthBatches,
+    Setup,
+    ShardedTraining,
+)
 
 
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
@@ -27,7 +34,22 @@ class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DP
         return dataset
 
 
-def build(
+def build(setup: Setup) -> DirectPreferenceTrainer:
+    """The trainer of a run."""
+    config = setup.config
+    return make_trainer(
+        setup.model,
+        setup.reference,
+        setup.tokenizer,
+        setup.data,
+        beta=config.beta,
+        lora_r=config.lora_r,
+        warmup_steps=config.steps // WARMUP,
+        **setup.arguments,
+    )
+
+
+def make_trainer(
     model: PreTrainedModel,
     reference: PreTrainedModel | None,
     tokenizer: PreTrainedTokenizerBase,

@@ -45,7 +45,7 @@ class LikelihoodTrainer(LengthBatches, FiniteTraining, Trainer):
         return (token_logprobs(logits, tokens) * mask).sum(1)
 
 
-def build(
+def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     pairs: Dataset,

@@ -6,15 +6,29 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
-from align_core.models.loading import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
+from align_core.models.loading import freeze_trunk, lora
+from align_core.trainers.common import (
+    QUIET,
+    FiniteTraining,
+    LengthBatches,
+    Setup,
+    ShardedTraining,
+)
 
 
 class BradleyTerryTrainer(LengthBatches, ShardedTraining, FiniteTraining, RewardTrainer):
     """TRL's RewardTrainer: −log σ(r_w − r_l), arXiv 2305.18290, Eq. 2."""
 
 
-def build(
+def build(setup: Setup) -> BradleyTerryTrainer:
+    """The trainer of a run; only the scalar head is trained where the trunk is to be frozen."""
+    if setup.config.freeze_trunk:
+        freeze_trunk(setup.model)
+    rank = setup.config.lora_r
+    return make_trainer(setup.model, setup.tokenizer, setup.data, lora_r=rank, **setup.arguments)
+
+
+def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     pairs: Dataset,

@@ -7,14 +7,26 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from align_core.models.loading import lora
-from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches, ShardedTraining
+from align_core.trainers.common import (
+    QUIET,
+    FiniteTraining,
+    LengthBatches,
+    Setup,
+    ShardedTraining,
+)
 
 
 class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, SFTTrainer):
     """TRL's SFTTrainer; its cross-entropy is averaged over the completion's tokens."""
 
 
-def build(
+def build(setup: Setup) -> SupervisedTrainer:
+    """The trainer of a run."""
+    rank = setup.config.lora_r
+    return make_trainer(setup.model, setup.tokenizer, setup.data, lora_r=rank, **setup.arguments)
+
+
+def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     demonstrations: Dataset,

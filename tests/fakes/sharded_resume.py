@@ -41,10 +41,10 @@ def made(method: str, folder: str) -> Trainer:
     }
     if method == "sft":
         rows = encode_demonstrations(tokenizer, DEMONSTRATIONS * 8)
-        return sft.build(toy.policy(), tokenizer, rows, **arguments)
+        return sft.make_trainer(toy.policy(), tokenizer, rows, **arguments)
     if method == "reward":
-        return reward.build(toy.reward_model(), tokenizer, pairs, **arguments)
-    return dpo.build(toy.policy(), toy.policy(), tokenizer, pairs, beta=0.5, **arguments)
+        return reward.make_trainer(toy.reward_model(), tokenizer, pairs, **arguments)
+    return dpo.make_trainer(toy.policy(), toy.policy(), tokenizer, pairs, beta=0.5, **arguments)
 
 
 def weights(trainer: Trainer) -> list[Tensor]:

@@ -20,7 +20,7 @@ from align_core.data.encoding import encode_demonstrations
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
-from align_core.training import run as training
+from align_core.training import checkpoints, setup
 from tests import toy
 
 ROOT = Path(__file__).parents[2]
@@ -112,17 +112,17 @@ def test_a_checkpoint_in_shards_and_a_whole_one_do_not_stand_for_each_other(tmp_
     (checkpoint / "trainer_state.json").write_text("{}")
     (checkpoint / "optimizer.bin").touch()
     with pytest.raises(ConfigError, match="--resume got .* as this is, with models whole"):
-        training._last_checkpoint(run)
+        checkpoints.last(run)
     monkeypatch.setattr(distributed, "SHARDED_BY", "FSDP")
-    assert training._last_checkpoint(run) == checkpoint
+    assert checkpoints.last(run) == checkpoint
     (checkpoint / "global_step4").mkdir()
     with pytest.raises(ConfigError, match="with FSDP"):
-        training._last_checkpoint(run)
+        checkpoints.last(run)
     monkeypatch.setattr(distributed, "SHARDED_BY", "DeepSpeed")
-    assert training._last_checkpoint(run) == checkpoint
+    assert checkpoints.last(run) == checkpoint
     (checkpoint / "optimizer.bin").rename(checkpoint / "optimizer.pt")
     with pytest.raises(ConfigError, match="with DeepSpeed"):
-        training._last_checkpoint(run)
+        checkpoints.last(run)
 
 
 def trained(folder: Path, count: int) -> list[dict]:
@@ -155,7 +155,7 @@ def test_the_command_line_runs_in_two_processes(tmp_path):
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "COUNT", 3)
     with pytest.raises(ConfigError, match="--batch-size got 16; it takes a multiple of the 3"):
-        training._share(16)
+        setup._share(16)
 
 
 def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
@@ -175,7 +175,7 @@ def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, mo
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     rows = encode_demonstrations(toy.tokenizer(), [{"prompt": "the film", "completion": " fine"}])
     with pytest.warns(UserWarning, match="torchrun --nproc-per-node N"):
-        sft.build(toy.policy(), toy.tokenizer(), rows, output_dir=str(tmp_path))
+        sft.make_trainer(toy.policy(), toy.tokenizer(), rows, output_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize(

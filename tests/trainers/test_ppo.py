@@ -30,7 +30,7 @@ def trainer(tmp_path, *, model=None, reference=None, reward=toy.reward, **change
     model = model or toy.policy()
     if reference is None and not changes.get("lora_r"):
         reference = copy.deepcopy(model)
-    return ppo.build(
+    return ppo.make_trainer(
         model,
         reference,
         toy.tokenizer(),

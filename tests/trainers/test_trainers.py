@@ -88,7 +88,9 @@ def accuracy(trainer) -> float:
 
 
 def test_sft_lowers_the_loss_on_the_completion(tmp_path):
-    trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
+    trainer = sft.make_trainer(
+        toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path)
+    )
     trainer.train()
     loss = history(trainer, "loss")
     assert loss[0] > 1.0 and loss[-1] < 0.5
@@ -100,7 +102,7 @@ def test_the_loss_of_sft_is_that_of_the_completion_alone(tmp_path):
     with torch.no_grad():
         logp = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     by_hand = -sum(logp[i - 1, ids[i]].item() for i in range(2, len(ids))) / (len(ids) - 2)
-    trainer = sft.build(
+    trainer = sft.make_trainer(
         model, toy.tokenizer(), demonstrations(), **arguments(tmp_path, max_steps=1)
     )
     trainer.train()
@@ -108,7 +110,7 @@ def test_the_loss_of_sft_is_that_of_the_completion_alone(tmp_path):
 
 
 def test_a_reward_model_learns_a_preference(tmp_path, reward_model):
-    trainer = reward.build(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path))
+    trainer = reward.make_trainer(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path))
     before = accuracy(trainer)
     trainer.train()
     assert history(trainer, "loss")[-1] < 0.4
@@ -118,7 +120,7 @@ def test_a_reward_model_learns_a_preference(tmp_path, reward_model):
 def test_a_frozen_trunk_is_not_touched_by_training_the_head(tmp_path, reward_model):
     freeze_trunk(reward_model)
     before = weights(reward_model)
-    trainer = reward.build(
+    trainer = reward.make_trainer(
         reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, learning_rate=0.03)
     )
     trainer.train()
@@ -128,7 +130,7 @@ def test_a_frozen_trunk_is_not_touched_by_training_the_head(tmp_path, reward_mod
 
 def test_without_freezing_the_trunk_learns_too(tmp_path, reward_model):
     before = weights(reward_model)
-    trainer = reward.build(
+    trainer = reward.make_trainer(
         reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, max_steps=2)
     )
     trainer.train()
@@ -139,7 +141,7 @@ def dpo_trainer(tmp_path, rows: Dataset, reference=None, **changes):
     model = toy.policy()
     if reference is None and not changes.get("lora_r"):
         reference = copy.deepcopy(model)
-    return dpo.build(
+    return dpo.make_trainer(
         model,
         reference,
         toy.tokenizer(),
@@ -173,7 +175,7 @@ def test_dpo_asks_no_reference_what_the_pairs_know(tmp_path):
     known = encode_pairs(toy.tokenizer(), with_reference_logps(rated, reference, toy.tokenizer()))
     losses = []
     for given, asked in ((pairs(), reference), (known, None)):
-        trainer = dpo.build(
+        trainer = dpo.make_trainer(
             toy.policy(0), asked, toy.tokenizer(), given, beta=0.5, **arguments(tmp_path)
         )
         assert trainer.ref_model is asked
@@ -198,7 +200,7 @@ def test_dpo_keeps_a_text_that_was_cut_without_an_end(tmp_path):
 
 def test_the_reward_trainer_keeps_a_text_that_was_cut_without_an_end(tmp_path, reward_model):
     cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
-    trainer = reward.build(
+    trainer = reward.make_trainer(
         reward_model,
         toy.tokenizer(),
         encode_pairs(toy.tokenizer(), [cut] * 16),
@@ -219,7 +221,7 @@ def test_beta_can_change_while_dpo_trains(tmp_path):
     policy, reference = toy.policy(0), toy.policy(1)
     logged = []
     for beta in (0.5, 1.0):
-        made = dpo.build(
+        made = dpo.make_trainer(
             copy.deepcopy(policy),
             reference,
             toy.tokenizer(),
@@ -252,7 +254,7 @@ def test_the_loss_of_unlikelihood_is_of_whole_texts(tmp_path):
         for row in rows
     ]
     given = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
-    trainer = likelihood.build(model, toy.tokenizer(), rows, alpha=0.5, **given)
+    trainer = likelihood.make_trainer(model, toy.tokenizer(), rows, alpha=0.5, **given)
     trainer.train()
     assert history(trainer, "loss")[0] == pytest.approx(sum(by_hand) / 2, abs=1e-4)
 
@@ -261,7 +263,9 @@ def test_preferred_ft_learns_the_chosen_texts_and_unlikelihood_unlearns_the_othe
     given = arguments(tmp_path)
     after = {}
     for alpha in (0.0, 0.5):
-        trainer = likelihood.build(toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **given)
+        trainer = likelihood.make_trainer(
+            toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **given
+        )
         trainer.train()
         row = pairs(1)[0]
         after[alpha] = [summed_logp(trainer.model, row, side) for side in likelihood.SIDES]
@@ -273,9 +277,11 @@ def test_preferred_ft_learns_the_chosen_texts_and_unlikelihood_unlearns_the_othe
 def test_lora_trains_the_adapter_alone(tmp_path, reward_model):
     few = {"max_steps": 3, "lora_r": 4}
     for trainer in (
-        sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, **few)),
+        sft.make_trainer(
+            toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, **few)
+        ),
         dpo_trainer(tmp_path, pairs(), **few),
-        reward.build(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, **few)),
+        reward.make_trainer(reward_model, toy.tokenizer(), pairs(), **arguments(tmp_path, **few)),
     ):
         before = weights(trainer.model)
         trainer.train()
@@ -294,9 +300,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
 ):
     few = arguments(tmp_path, max_steps=5)
     trainer = {
-        "sft": lambda: sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **few),
+        "sft": lambda: sft.make_trainer(toy.policy(), toy.tokenizer(), demonstrations(), **few),
         "dpo": lambda: dpo_trainer(tmp_path, pairs(), max_steps=5),
-        "reward": lambda: reward.build(reward_model, toy.tokenizer(), pairs(), **few),
+        "reward": lambda: reward.make_trainer(reward_model, toy.tokenizer(), pairs(), **few),
     }[method]()
     compute_loss, seen = trainer.compute_loss, []
 
@@ -313,7 +319,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
 
 
 def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
-    trainer = sft.build(toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path))
+    trainer = sft.make_trainer(
+        toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path)
+    )
     before = weights(trainer.model)
     trainer.model.model.norm.weight.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(NonFinite, match="a gradient is not finite"):
@@ -322,7 +330,7 @@ def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
 
 
 def test_training_prints_nothing(tmp_path, capsys):
-    sft.build(
+    sft.make_trainer(
         toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path, max_steps=2)
     ).train()
     assert capsys.readouterr().out == ""

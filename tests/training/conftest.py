@@ -12,7 +12,7 @@ from align_core.build import assets
 from align_core.config import model_index
 from align_core.models.loading import new_reward_model, save_model
 from align_core.models.sampled_pairs import sampled_pairs
-from align_core.training import run as training
+from align_core.training import setup
 from tests import toy
 from tests.training.films import Films, finished
 
@@ -23,7 +23,7 @@ def toys(tmp_path_factory):
     path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", path)
-        patch.setattr(training, "load_task", lambda name: Films())
+        patch.setattr(setup, "load_task", lambda name: Films())
         patch.setattr(assets, "REFERENCE_SAMPLES", 512)
         policy = toy.policy(0)
         save_model(toy.policy(1), tokenizer, path / "models" / "pretrained")

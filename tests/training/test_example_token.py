@@ -21,7 +21,7 @@ def trained(tmp_path, *callbacks, **changes):
     """PPO after two rollouts, and its close-up of the second."""
     model = toy.policy()
     torch.manual_seed(0)
-    trainer = ppo.build(
+    trainer = ppo.make_trainer(
         model,
         copy.deepcopy(model),
         toy.tokenizer(),

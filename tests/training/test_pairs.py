@@ -9,7 +9,7 @@ import pytest
 
 from align_core.models.loading import save_model
 from align_core.models.sampled_pairs import sampled_pairs
-from align_core.training import run as training
+from align_core.training import setup
 from tests import toy
 from tests.training.films import Films, Run, finished
 
@@ -32,13 +32,13 @@ def test_another_model_samples_its_own_pairs_first(tmp_path):
 def trained_on(monkeypatch, path, method: str, **changes) -> tuple[Run, list[dict]]:
     """A run and the pairs that it learnt from."""
     seen: list[dict] = []
-    encode_pairs = training.encode_pairs
+    encode_pairs = setup.encode_pairs
 
     def encode(tokenizer, pairs):
         seen.extend(pairs)
         return encode_pairs(tokenizer, pairs)
 
-    monkeypatch.setattr(training, "encode_pairs", encode)
+    monkeypatch.setattr(setup, "encode_pairs", encode)
     return finished(path, method, steps=2, **changes), seen
 
 

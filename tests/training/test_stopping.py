@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
+from align_core.evaluation.evaluator import Evaluator
 from align_core.models.loading import load_policy, save_model
 from align_core.runs.directory import RunDirectory
-from align_core.training import run as training
 from tests import toy
 from tests.training.films import METHODS, STOP, Films, Killed, Run, configured, stopped
 
@@ -77,7 +77,7 @@ def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
             raise error
 
         if event.get("status") == "stopped":
-            monkeypatch.setattr(training.Evaluator, "__call__", evaluate)
+            monkeypatch.setattr(Evaluator, "__call__", evaluate)
 
     with contextlib.suppress(Killed):
         config = configured("ppo", eval_every=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
@@ -91,6 +91,7 @@ class PPOConfig(TrainingArguments):
     vf_coef: float = 0.1
     remove_unused_columns: bool = False
     ddp_find_unused_parameters: bool | None = False  # each has its part in the loss
+    sampling_batch_size: int | None = field(init=False, default=None)  # `counted_in_updates`
 
     def __new__(cls, *_: Any, **given: Any) -> PPOConfig:
         """Raises TypeError for settings that exist only elsewhere, each with what to use."""
@@ -130,6 +131,11 @@ class PPOConfig(TrainingArguments):
     def updates_per_rollout(self) -> int:
         """Optimiser steps made from one rollout."""
         return self.num_ppo_epochs * self.num_mini_batches
+
+    @property
+    def pieces_per_rollout(self) -> int:
+        """Forward and backward passes on each process that learn from one rollout."""
+        return self.updates_per_rollout * self.gradient_accumulation_steps
 
     def end_id(self, eos_token_id: int) -> int:
         """The token that ends a response; one that no token is where none does."""

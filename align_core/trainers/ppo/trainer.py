@@ -141,7 +141,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             rows=len(self.train_dataset),
             size=args.local_episodes * self.accelerator.num_processes,
             rollouts=-(-args.max_steps // args.updates_per_rollout),
-            repeats=args.updates_per_rollout * args.gradient_accumulation_steps,
+            repeats=args.pieces_per_rollout,
             seed=args.seed,
         )
         # Plain lists of row numbers: a piece's batch is only looked at where a rollout begins.
@@ -154,6 +154,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             if self.state.global_step:
                 self._move_reference()
             self._waiting = self._pieces(self._rollout([self.train_dataset[i] for i in rows]))
+            pieces, expected = len(self._waiting), self.args.pieces_per_rollout
+            assert pieces == expected, f"expected {expected} pieces of a rollout, got {pieces}"
         return self._waiting.pop(0)
 
     def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
@@ -322,7 +324,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         return self.args.seed * 1_000_003 + self.state.global_step
 
 
-def build(
+def make_trainer(
     model: PreTrainedModel,
     reference: PreTrainedModel | None,
     tokenizer: PreTrainedTokenizerBase,

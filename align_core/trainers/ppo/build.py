@@ -1,0 +1,37 @@
+"""PPO as a method of this project's runs: the settings of a run, over those of PPOConfig."""
+
+from __future__ import annotations
+
+from align_core.config.methods import PPO_EPOCHS, ppo_minibatches
+from align_core.models.loading import value_model_of
+from align_core.trainers.common import WARMUP, Setup
+from align_core.trainers.ppo.trainer import PPOTrainer, make_trainer
+
+# Over those of PPOConfig. The clip on the value is in nats, wide enough for rewards of a few nats.
+SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
+
+
+def build(setup: Setup) -> PPOTrainer:
+    """The trainer of a run, on the reward model or, where there is none, the gold reward.
+
+    The value model starts as the reward model. LoRA is for saving memory, and uses a value head.
+    """
+    config = setup.config
+    with_value_model = setup.proxy is not None and not config.lora_r
+    return make_trainer(
+        setup.model,
+        setup.reference,
+        setup.tokenizer,
+        setup.data,
+        reward=setup.gold if config.reward_model == "gold" else setup.proxy,
+        value_model=value_model_of(setup.proxy.model) if with_value_model else None,
+        lam=1.0 if with_value_model else 0.95,  # who values well needs no bias for low variance
+        kl_coef=config.beta,
+        num_mini_batches=ppo_minibatches(config.batch_size),
+        response_length=setup.task.max_new_tokens,
+        whiten_advantages=config.whiten_advantages,
+        lora_r=config.lora_r,
+        **SETTINGS,
+        warmup_steps=config.steps // WARMUP,
+        **setup.arguments,
+    )
