@@ -7,7 +7,7 @@ PORT   ?= 7860
 RUN    := $(VENV)/bin/python
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: app test quality benchmark lab presets assets
+.PHONY: app test quality benchmark lab presets assets wheel-check
 .DEFAULT_GOAL := app
 
 app: $(VENV)/.installed
@@ -28,6 +28,9 @@ lab: $(VENV)/.installed-dev
 
 presets: $(VENV)/.installed
 	$(RUN) -m benchmarks.presets
+
+wheel-check: $(VENV)/.installed-dev
+	WHEEL_CHECK=full $(RUN) -m pytest tests/test_package.py
 
 assets: $(VENV)/.installed
 	$(RUN) -m align_core build-assets

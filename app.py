@@ -1,12 +1,6 @@
-"""Start the playground: `python app.py`, or as a Hugging Face Space.
-
-A run's process imports this file again, so nothing is imported before it is known to be the page.
-"""
+"""Start the playground: `python app.py`, or as a Hugging Face Space."""
 
 if __name__ == "__main__":
-    from playground.settings import check
-
-    check()  # before Gradio, which reads some of the environment, too
-    from playground.app import main
+    from playground.__main__ import main
 
     main()

@@ -1,3 +1,5 @@
+"""The command line, as `python -m align_core` and as the console script `align-core`."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -17,9 +19,14 @@ def lacking() -> str | None:
     )
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Run the command of `sys.argv`; returns the exit code."""
     if line := lacking():
         sys.exit(line)
-    from align_core.cli.main import main
+    from align_core.cli.main import main as command
 
+    return command()
+
+
+if __name__ == "__main__":
     sys.exit(main())

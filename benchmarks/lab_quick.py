@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from align_core import experiments
+from align_core.config import model_index
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
 
-RESULTS = Path(__file__).with_name("lab_quick.json")
+RESULTS = model_index.ASSETS / "lab_quick.json"
 PAGE = DOCS / "results.md"
 LONGEST = 30  # seconds
 
@@ -53,8 +53,8 @@ def measure(name: str, lanes: int) -> float:
 def render(results: dict) -> str:
     """A row for each experiment."""
     intro = (
-        "Written by `python -m benchmarks.lab_quick` from `benchmarks/lab_quick.json`: seconds on\n"
-        f"the clock of one `experiment NAME --quick`, {results['lanes']} runs at a time. "
+        "Written by `python -m benchmarks.lab_quick` from `assets/lab_quick.json`: seconds on the\n"
+        f"clock of one `experiment NAME --quick`, {results['lanes']} runs at a time. "
         "**Bold ✗**: beyond\n"
         f"the {LONGEST} s that it may take. Machine: {results['machine']}.\n\n"
     )

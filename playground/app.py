@@ -26,7 +26,6 @@ from playground.voting.room import Voting
 from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import Harvest
 
-RUNS = Path(__file__).resolve().parents[1] / "runs"
 STATIC = Path(__file__).parent / "static"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
@@ -158,7 +157,7 @@ def _read(name: str) -> str:
 def main() -> None:
     """Serve the page until Ctrl-C. A live run is stopped then, and its model kept."""
     settings = Settings.read()
-    client = Client(settings.runs or RUNS, at_once=settings.runs_at_once)
+    client = Client(settings.runs, at_once=settings.runs_at_once)
     try:
         page = build(client)
         page.launch(**launch_options(), prevent_thread_lock=True)

@@ -19,7 +19,7 @@ _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 class Settings:
     """How the page is served, and what it allows to its visitors."""
 
-    runs: Path | None  # the folder of the runs; None: the playground's own
+    runs: Path  # the folder of the runs
     sessions: Path | None  # the folder of the votes; None: beside the runs
     host: str
     port: int
@@ -70,7 +70,7 @@ class Settings:
             lines.append(f"PLAYGROUND_PRESENTER_KEY takes {SHORTEST_KEY} characters or more")
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
-            runs=folder("PLAYGROUND_RUNS"),
+            runs=folder("PLAYGROUND_RUNS") or Path("runs"),
             sessions=folder("PLAYGROUND_SESSIONS"),
             host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_spaces else "127.0.0.1"),
             port=whole("GRADIO_SERVER_PORT", 7860, 65535),

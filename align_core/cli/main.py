@@ -253,6 +253,8 @@ def _score(given: argparse.Namespace, lines: list[str]) -> int:
 
 
 def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
+    if model_index.installed():
+        lines.append(complaint("COMMAND", "build-assets", "a checkout, in which they are built"))
     raise_collected(lines)
     from align_core.build import assets
 

@@ -8,7 +8,9 @@ import re
 import shlex
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKED = _PACKAGE / "assets"  # where a wheel has them; in a checkout they lie beside the package
+ASSETS = _PACKED if _PACKED.is_dir() else _PACKAGE.parent / "assets"
 
 TAKES = "an embedded model, a run directory, a folder in the transformers format, or a hub id"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
@@ -23,6 +25,11 @@ def stay_local() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin on starve a browser
+
+
+def installed() -> bool:
+    """Whether the package lies where it was installed, in a folder that nothing writes into."""
+    return ASSETS == _PACKED
 
 
 def embedded() -> list[str]:

@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
 from align_core.votes import pair_selection
 from align_core.votes.sqlite_writer import Closed, Writer, connect
@@ -62,8 +61,8 @@ _PAIR = ("model", "prompt", "first", "second", "first_ended", "second_ended") + 
 
 
 def folder() -> Path:
-    """Where sessions are kept: $PLAYGROUND_SESSIONS, else `sessions` beside `runs`."""
-    return Path(os.environ.get("PLAYGROUND_SESSIONS", model_index.ASSETS.parent / "sessions"))
+    """Where sessions are kept: $PLAYGROUND_SESSIONS, else `sessions` in the working directory."""
+    return Path(os.environ.get("PLAYGROUND_SESSIONS", "sessions"))
 
 
 class Refused(ValueError):

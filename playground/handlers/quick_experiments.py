@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from align_core import experiments
+from align_core.config import model_index
 from playground.content import lab_figures
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
 NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # which trains at once
-_MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "lab_quick.json"
+_MEASURED = model_index.ASSETS / "lab_quick.json"  # by benchmarks.lab_quick
 
 
 def seconds(name: str) -> float | None:

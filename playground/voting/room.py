@@ -18,7 +18,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.inference.client import Unanswered
 from align_core.votes import sessions, simulated_raters
-from align_core.votes.sessions import Ballot, Session, Sessions
+from align_core.votes.sessions import ROOM, Ballot, Session, Sessions
 from playground.voting.pairs import Pairs
 
 ACTIVE_SHARE = 0.2  # of the pairs are those that the reward model is least sure of
@@ -82,7 +82,7 @@ class Voting:
         self._open = False
         # These take votes only while they are the open room, and are the presenter's to delete:
         # also after a restart, so a mark lies beside each.
-        self._opened = {path.stem for path in sessions.root.glob(f"*{sessions.ROOM}")}
+        self._opened = {path.stem for path in sessions.root.glob(f"*{ROOM}")}
 
     # Raters
 
@@ -187,7 +187,7 @@ class Voting:
         with self._lock:
             self._room, self._open = rater.session, True
             self._opened.add(rater.session)
-            (self._sessions.root / f"{rater.session}{sessions.ROOM}").touch()
+            (self._sessions.root / f"{rater.session}{ROOM}").touch()
 
     def close(self) -> None:
         """Take no more votes from phones; those that came stay."""

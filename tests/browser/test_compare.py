@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
-from playground import app, text
+from playground import text
 from tests.playground.recordings import MACHINE, record
 from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples
 
@@ -29,7 +30,7 @@ def recorded(client, name, status, beta):
     run.append({"kind": "change", "step": 30, "seconds": 30, "settings": {"beta": TURNED}})
     run.append({"kind": "status", "step": 30, "seconds": 31, "status": status, "message": "<b>"})
     run.close()
-    run.model_path.symlink_to(app.RUNS.parent / "assets" / "models" / "pretrained")
+    run.model_path.symlink_to(model_index.ASSETS / "models" / "pretrained")
 
 
 @pytest.fixture(autouse=True)

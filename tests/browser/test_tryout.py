@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
@@ -26,7 +27,7 @@ def helper(tmp_path, monkeypatch):
     run = RunDirectory.create(client.root / RUN, resolve("sft", "capitals", model="sft-capitals"))
     run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
     run.close()
-    run.model_path.symlink_to(app.RUNS.parent / "assets" / "models" / "pretrained")
+    run.model_path.symlink_to(model_index.ASSETS / "models" / "pretrained")
     helper = Helper(client)
     monkeypatch.setattr(app, "Helper", lambda client: helper)
     yield helper

@@ -1,0 +1,185 @@
+"""The wheel, built and installed away from the checkout: what is in it, and that it works there.
+
+The environment it is installed into sees the packages of the one that runs the tests; with
+WHEEL_CHECK=full, as `make wheel-check` sets it, it has its own, from the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import tomllib
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+HIDES_THE_EXTRA = """
+import sys
+class Hidden:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("gradio", "plotly", "segno"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """A virtual environment with the wheel alone, which sees the packages of this one."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, symlinks=True)
+    if os.environ.get("WHEEL_CHECK") == "full":
+        pip("--python", home / "bin/python", "install", f"{wheel}[app]")
+        return home
+    (packages,) = home.glob("lib/python*/site-packages")
+    here = sysconfig.get_path("purelib")
+    (packages / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    pip("--python", home / "bin/python", "install", "--no-deps", "--no-index", wheel)
+    return home
+
+
+@pytest.fixture
+def inside(environment, tmp_path):
+    """inside(command, *arguments, **variables): what a command of the environment prints.
+
+    It runs in `tmp_path`. After the test every installed file is what it was.
+    """
+    before = installed_files(environment)
+
+    def run(command, *arguments, **variables):
+        call = [environment / "bin" / command, *map(str, arguments)]
+        settings = surroundings() | variables
+        done = subprocess.run(call, cwd=tmp_path, env=settings, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield run
+    assert installed_files(environment) == before
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*command, *map(str, arguments)], check=True)
+
+
+def surroundings():
+    """The environment's variables without what would lead back to the checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def installed_files(environment):
+    paths = [path for path in environment.rglob("*") if path.is_file()]
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
+
+
+def test_a_space_installs_what_the_library_and_its_page_need():
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["app"]
+    assert (ROOT / "requirements.txt").read_text().split("\n") == [*sorted(wanted), ""]
+
+
+def test_the_wheel_holds_both_packages_and_the_assets_and_no_more(wheel):
+    assert wheel.stat().st_size <= 40e6, "bytes"
+    assert wheel.name == f"alignment_playground-{PROJECT['version']}-py3-none-any.whl"
+    names = zipfile.ZipFile(wheel).namelist()
+    record = wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"
+    assert {name.split("/")[0] for name in names} == {"align_core", "playground", record}
+    tracked = subprocess.run(
+        ["git", "ls-files", "align_core", "playground", "assets"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    packed = {re.sub("^assets/", "align_core/assets/", name) for name in tracked}
+    assert packed == {name for name in names if not name.startswith(record)}
+    assert {f"{record}/licenses/LICENSE", f"{record}/entry_points.txt"} <= set(names)
+
+
+def test_a_run_from_training_to_its_texts(inside, tmp_path):
+    small = ("--steps", 3, "--batch-size", 16, "--eval-every", 3)
+    place = ("--run-dir", "runs/first")
+    told = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place)
+    assert told == "finished; the model is in runs/first/model\n"
+    rows = json.loads(inside("align-core", "generate", "runs/first", "-n", 1, "--json"))
+    assert len(rows) == 8 and all(row["proxy_reward"] is not None for row in rows)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_assets_are_built_in_a_checkout_alone(environment, tmp_path):
+    command = [environment / "bin/align-core", "build-assets"]
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
+    assert done.returncode == 2
+    line = "COMMAND got 'build-assets'; it takes a checkout, in which they are built\n"
+    assert done.stderr == line
+
+
+def test_the_page_answers(environment, tmp_path):
+    before = installed_files(environment)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [environment / "bin/alignment-playground"],
+        cwd=tmp_path,
+        env=surroundings() | {"GRADIO_SERVER_PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        page = answer(f"http://127.0.0.1:{port}/", process)
+        assert "Alignment Playground" in page
+        assert "window.playground" in page, "its scripts are in its head"
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert installed_files(environment) == before
+
+
+def answer(address, process, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            return urllib.request.urlopen(address, timeout=5).read().decode()
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer (exit code {process.poll()})")
+
+
+def test_a_run_imports_the_script_of_the_page_and_no_gradio(inside, environment):
+    script = str(environment / "bin/alignment-playground")
+    program = f"""if True:
+        import runpy, sys
+        runpy.run_path({script!r}, run_name="__mp_main__")
+        print({{"gradio", "pydantic"}} & sys.modules.keys())
+    """
+    assert inside("python", "-c", program) == "set()\n"
+
+
+def test_the_library_needs_nothing_of_the_extra(inside, tmp_path):
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES_THE_EXTRA)
+    program = """if True:
+        import importlib.util
+        try:
+            importlib.util.find_spec("gradio")
+        except ModuleNotFoundError:
+            from align_core import PPOTrainer
+            print(PPOTrainer.__module__)
+    """
+    told = inside("python", "-c", program, PYTHONPATH=str(tmp_path / "hidden"))
+    assert told == "align_core.trainers.ppo.trainer\n"
