@@ -166,7 +166,7 @@ def sample(
             input_ids=inputs,
             attention_mask=attention,
             position_ids=positions,
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
             logits_to_keep=1,
             output_hidden_states=keep_states,

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from align_core.data.encoding import encode_prompts, pad_responses
+from align_core.models.loading import load_policy, load_tokenizer
 from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
@@ -85,6 +86,47 @@ def test_texts_read_together_are_read_as_if_alone(wider):
                 (final[row], alone.hidden_states[-1][0, -1]),
             ):
                 torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def decoded(model, prompt: list[int], most: int, draw) -> list[int]:
+    """One text, every token by a forward pass over all before it."""
+    ids: list[int] = []
+    while len(ids) < most and ids[-1:] != [model.config.eos_token_id]:
+        logits = model(input_ids=torch.tensor([prompt + ids])).logits[:, -1]
+        ids += draw(logits, torch.tensor([0]), len(ids)).tolist()
+    return ids
+
+
+def toy_model():
+    return policy(), tokenizer(), PROMPTS
+
+
+def embedded_model():
+    prompts = ["The plot of this thriller", "Honestly,"]
+    return load_policy("sft-reviews"), load_tokenizer("sft-reviews"), prompts
+
+
+@pytest.mark.parametrize("made", [toy_model, embedded_model])
+def test_with_the_cache_and_without_it_the_tokens_are_the_same(made):
+    """Whole texts, each token of which depends on all before it: a cache that a model did not heed
+    would show it one token alone."""
+    model, words, prompts = made()
+    width, most = model.get_output_embeddings().weight.shape[0], 16
+    drawn = sample(
+        model,
+        encode_prompts(words, prompts),
+        FixedDraw(3, prompts, 1, most, width),
+        max_new_tokens=most,
+        end_id=words.eos_token_id,
+        pad_id=words.pad_token_id,
+    )
+    with torch.no_grad():
+        expected = [
+            decoded(model, words(prompt)["input_ids"], most, FixedDraw(3, [prompt], 1, most, width))
+            for prompt in prompts
+        ]
+    assert drawn.ids() == expected
+    assert max(map(len, expected)) > 4, "the test needs texts that are longer than a word"
 
 
 def test_mask_covers_the_end_token_and_nothing_after_it():
