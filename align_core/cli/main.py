@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-
-from pydantic import BaseModel, Field
 
 from align_core.cli import experiments as experiment_command
 from align_core.cli import preferences, terminal
@@ -27,44 +23,15 @@ from align_core.config.errors import (
     flag,
     raise_collected,
 )
-from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.methods import methods, owners
-from align_core.config.run_config import (
-    COVERS,
-    Coverage,
-    RunConfig,
-    TaskName,
-    model_errors,
-    resolve,
-    validated,
-)
-from align_core.config.task_card import BUILT_IN
+from align_core.config.run_config import RunConfig
+from align_core.inference import asking
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
-from align_core.training import worker
+from align_core.training import foreground, worker
 
 _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
-_PROMPTS_SHOWN = 8
-_TEXT = "a text of one character or more"
-
-
-class _Evaluate(BaseModel):
-    task: TaskName
-    prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
-    coverage: Coverage | None = Field(None, description=COVERS)
-    seed: Seed = 0
-
-
-class _Generate(BaseModel):
-    task: TaskName
-    n: Int = Field(4, ge=1, le=1024, description="a whole number of samples from 1 to 1024")
-    temperature: Temperature = 1.0
-    seed: Seed = 0
-
-
-class _Score(BaseModel):
-    task: TaskName
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -112,17 +79,9 @@ def _train(given: argparse.Namespace, lines: list[str]) -> int:
         distributed.start_all()
     if distributed.RANK > 0:
         return _train_along(given, lines)
-    new, bad_input = given.resume is None, False
-    directory = (_new_run if new else _resumable)(given, lines)
-    try:
-        failure = _watched(directory, given)
-    except ConfigError:
-        bad_input = True
-        raise
-    finally:
-        directory.close()
-        if new and (bad_input or not _begun(directory)):
-            shutil.rmtree(directory.path)  # what never began leaves nothing behind
+    directory = (_new_run if given.resume is None else _resumable)(given, lines)
+    showing = (lambda steps: terminal.Lines()) if given.json else terminal.Progress
+    failure = foreground.execute(directory, showing, resume=given.resume is not None)
     if failure is not None:
         print(f"{directory.path}: {failure['message']}", file=sys.stderr)
         return 1
@@ -130,32 +89,6 @@ def _train(given: argparse.Namespace, lines: list[str]) -> int:
         status = directory.status() or {"status": "finished"}
         print(f"{status['status']}; the model is in {directory.model_path}")
     return 0
-
-
-def _watched(directory: RunDirectory, given: argparse.Namespace) -> dict[str, Any] | None:
-    """Execute a run and show its events; Ctrl-C stops it. Returns what `worker.execute` does."""
-    show: Any = terminal.Lines() if given.json else terminal.Progress(directory.config.steps)
-    control = Control()
-
-    def stop(signum: int, frame: Any) -> None:
-        control.put({"command": "stop", "reason": signal.Signals(signum).name})
-        show.stopping()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return worker.execute(
-            directory, control, resume=given.resume is not None, on_event=show.event
-        )
-    finally:
-        show.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _begun(directory: RunDirectory) -> bool:
-    """Whether the run came to its first event; that it failed is none."""
-    return any(event.get("status") != "failed" for event in directory.events()[0])
 
 
 def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
@@ -171,26 +104,13 @@ def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
 
 
 def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
-    options: dict[str, Any] = {"method": None, "task": None}
-    config = None
+    options: dict[str, Any] = {}
     if given.config is not None:
         with Collected(lines):
             options |= read_options(given.config, "--config")
     overrides = {name: getattr(given, name) for name in ("method", *_TRAIN_OPTIONS)}
     options |= {name: value for name, value in overrides.items() if value is not None}
-    with Collected(lines):
-        config = resolve(**options)
-    if options.get("preferences") and Path(options["preferences"]).is_file():
-        from align_core.data.preference_files import read_preferences
-
-        with Collected(lines):
-            read_preferences(options["preferences"])
-    if given.run_dir is None:
-        lines.append(complaint("--run-dir", None, "a new or empty folder that can be written"))
-    else:
-        lines += RunDirectory.errors(given.run_dir)
-    raise_collected(lines)
-    return RunDirectory.create(given.run_dir, config)
+    return foreground.new_run(options, given.run_dir, lines)
 
 
 def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
@@ -209,47 +129,27 @@ def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
 
 
 def _evaluate(given: argparse.Namespace, lines: list[str]) -> int:
-    options = _model_options(_Evaluate, given, lines)
-    if given.reference is not None:
-        lines += model_errors("--reference", given.reference, reward_model=False)
-    raise_collected(lines)
-    queries = _queries()
-    result = queries.evaluate(
-        given.model,
-        options.task,
-        given.reference,
-        options.prompts,
-        options.seed,
-        options.coverage,
-    )
-    terminal.print_measurements(result, given.json)
+    options = _options(given, "task", "reference", "prompts", "coverage", "seed")
+    terminal.print_measurements(asking.evaluate(given.model, lines, **options), given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[str]) -> int:
-    options = _model_options(_Generate, given, lines, reward_model=False)
-    lines += [complaint("--prompt", text, _TEXT) for text in given.prompt or () if not text]
-    raise_collected(lines)
-    queries = _queries()
-    from align_core.tasks import load_task
-
-    prompts = given.prompt or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
-    rows = queries.generate(
-        given.model, options.task, prompts, options.n, options.temperature, options.seed
-    )
+    options = _options(given, "task", "n", "temperature", "seed")
+    rows = asking.generate(given.model, given.prompt, lines, **options)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _score(given: argparse.Namespace, lines: list[str]) -> int:
-    options = _model_options(_Score, given, lines)
-    for name in ("prompt", "completion"):
-        if not (text := getattr(given, name)):
-            lines.append(complaint(flag(name), text, _TEXT))
-    raise_collected(lines)
-    rows = _queries().score(given.model, options.task, given.prompt, given.completion)
+    options = _options(given, "task")
+    rows = asking.score(given.model, given.prompt, given.completion, lines, **options)
     terminal.print_rows(rows, given.json)
     return 0
+
+
+def _options(given: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in names}
 
 
 def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
@@ -260,15 +160,6 @@ def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
 
     assets.build()
     return 0
-
-
-def _queries() -> ModuleType:
-    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core.inference import queries
-    from align_core.models.libraries import quieten_libraries
-
-    quieten_libraries()
-    return queries
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]] = {
@@ -376,22 +267,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _model_options(
-    kind: type[BaseModel],
-    given: argparse.Namespace,
-    lines: list[str],
-    reward_model: bool | None = None,
-) -> Any:
-    """The checked options of a command on MODEL; the task is the model's own unless named."""
-    fields = {name: getattr(given, name) for name in kind.model_fields}
-    fields = {name: value for name, value in fields.items() if value is not None}
-    if "task" not in fields and (task := model_index.task_of(given.model)):
-        fields["task"] = task
-    wrong = model_errors("MODEL", given.model, reward_model)
-    if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it
-        fields.setdefault("task", BUILT_IN[0])
-    options, errors = validated(kind, fields)
-    lines += wrong + errors
-    return options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import closing
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -20,6 +19,7 @@ from align_core.config.errors import (
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.run_config import TaskName, model_errors, validated
+from align_core.inference import asking
 from align_core.runs.directory import to_line
 from align_core.votes import preference_files, statistics
 from align_core.votes.sessions import Session, Sessions, check_name, folder
@@ -126,7 +126,7 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
     reward_model = given.reward_model or f"reward-{options.task}"
     if options.active_share:
-        pairs = _queries().scored(pairs, reward_model)
+        pairs = asking.queries().scored(pairs, reward_model)
     if given.output is not None:
         cast = simulate(pairs, CROWDS[options.rater], *how)
         rows = preference_files.preferences(
@@ -148,7 +148,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     count = options.pairs or min(options.votes, MOST_PAIRS)
     if model in (None, f"sft-{options.task}"):
         return preference_files.pool_pairs(options.task, count, options.seed)
-    return _queries().candidates(options.task, model, count, options.seed)
+    return asking.queries().candidates(options.task, model, count, options.seed)
 
 
 def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
@@ -186,7 +186,7 @@ def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> i
     report: dict[str, Any] = {"task": session.task, **statistics.stats(cast)}
     if given.reward_model is not None:
         measured_on = statistics.held_out(cast, options.hold_out)[1] if options.hold_out else cast
-        scored = _queries().scored(session.pairs(), given.reward_model)
+        scored = asking.queries().scored(session.pairs(), given.reward_model)
         report["reward_model"] = statistics.judged(statistics.with_scores(measured_on, scored))
     report["disputed"] = statistics.disputed(cast)
     report["against_gold"] = statistics.against_gold(cast)
@@ -247,15 +247,6 @@ def _options(kind: type[BaseModel], given: argparse.Namespace, lines: list[str])
 def _tell(given: argparse.Namespace, **told: Any) -> int:
     print(to_line(told) if given.json else ", ".join(f"{k} {v}" for k, v in told.items()))
     return 0
-
-
-def _queries() -> ModuleType:
-    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
-    from align_core.inference import queries
-    from align_core.models.libraries import quieten_libraries
-
-    quieten_libraries()
-    return queries
 
 
 _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {

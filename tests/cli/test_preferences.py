@@ -83,7 +83,7 @@ def test_stats_in_words(run, monkeypatch):
         def scored(pairs, reward_model):
             return [{**p, "first_score": p["first_reward"], "second_score": 0.0} for p in pairs]
 
-    monkeypatch.setattr(preferences, "_queries", lambda: Reports)
+    monkeypatch.setattr(preferences.asking, "queries", lambda: Reports)
     code, out, _ = run("stats", "--session", "talk", "--reward-model", "reward-reviews")
     assert code == 0
     assert re.search(r"^kinds +40 task$", out, re.MULTILINE)
@@ -110,7 +110,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
             ends = {"first_ended": True, "second_ended": True}
             return [{"model": model, "prompt": str(row), **texts, **ends} for row in range(count)]
 
-    monkeypatch.setattr(preferences, "_queries", lambda: Reports)
+    monkeypatch.setattr(preferences.asking, "queries", lambda: Reports)
     simulate = "simulate", "--votes", 5, "--session", "talk", "--active-share", 1
     first = *simulate, "--task", "reviews", "--pairs", 50, "--model", "pretrained"
     assert run(*first)[0] == 0

@@ -1,0 +1,114 @@
+"""What a person asks of a MODEL, on the command line or in a script: checked, then answered.
+
+`given` holds the options of a command, None for those that were not given. Each function raises a
+ConfigError with `lines` and a line for each further error, before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from align_core.config import model_index
+from align_core.config.errors import complaint, raise_collected
+from align_core.config.fields import Int, Seed, Temperature
+from align_core.config.run_config import COVERS, Coverage, TaskName, model_errors, validated
+from align_core.config.task_card import BUILT_IN
+
+_PROMPTS_SHOWN = 8
+_TEXT = "a text of one character or more"
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    task: TaskName
+
+
+class _Evaluate(_Options):
+    reference: str | None = None
+    prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
+    coverage: Coverage | None = Field(None, description=COVERS)
+    seed: Seed = 0
+
+
+class _Generate(_Options):
+    n: Int = Field(4, ge=1, le=1024, description="a whole number of samples from 1 to 1024")
+    temperature: Temperature = 1.0
+    seed: Seed = 0
+
+
+def queries() -> ModuleType:
+    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
+    from align_core.inference import queries
+    from align_core.models.libraries import quieten_libraries
+
+    quieten_libraries()
+    return queries
+
+
+def evaluate(model: str, lines: list[str], **given: Any) -> dict[str, Any]:
+    """`queries.evaluate` of the task, reference, prompts, coverage and seed that are `given`."""
+    options = _checked(_Evaluate, model, given, lines)
+    if given.get("reference") is not None:
+        lines += model_errors("--reference", given["reference"], reward_model=False)
+    raise_collected(lines)
+    return queries().evaluate(
+        model,
+        options.task,
+        options.reference,
+        options.prompts,
+        options.seed,
+        options.coverage,
+    )
+
+
+def generate(
+    model: str, prompts: list[str] | None, lines: list[str], **given: Any
+) -> list[dict[str, Any]]:
+    """`queries.generate` of the task, n, temperature and seed that are `given`.
+
+    Where there are no prompts, the first of the task's probe prompts are asked.
+    """
+    options = _checked(_Generate, model, given, lines, reward_model=False)
+    lines += [complaint("--prompt", text, _TEXT) for text in prompts or () if not text]
+    raise_collected(lines)
+    from align_core.tasks import load_task
+
+    asked = prompts or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
+    return queries().generate(
+        model, options.task, asked, options.n, options.temperature, options.seed
+    )
+
+
+def score(
+    model: str, prompt: str | None, completions: list[str] | None, lines: list[str], **given: Any
+) -> list[dict[str, Any]]:
+    """`queries.score` on the task that is `given`."""
+    options = _checked(_Options, model, given, lines)
+    for option, text in (("--prompt", prompt), ("--completion", completions)):
+        if not text:
+            lines.append(complaint(option, text, _TEXT))
+    raise_collected(lines)
+    return queries().score(model, options.task, prompt, completions)
+
+
+def _checked(
+    kind: type[_Options],
+    model: str,
+    given: dict[str, Any],
+    lines: list[str],
+    reward_model: bool | None = None,
+) -> Any:
+    """The options; the task is the model's own unless it is given."""
+    fields = {name: value for name, value in given.items() if value is not None}
+    if "task" not in fields and (task := model_index.task_of(model)):
+        fields["task"] = task
+    wrong = model_errors("MODEL", model, reward_model)
+    if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it
+        fields.setdefault("task", BUILT_IN[0])
+    options, errors = validated(kind, fields)
+    lines += wrong + errors
+    return options
