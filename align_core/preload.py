@@ -6,10 +6,11 @@ import torch  # noqa: F401
 import transformers  # noqa: F401
 import trl  # noqa: F401
 
+from align_core.config.task_card import BUILT_IN
 from align_core.inference import server  # noqa: F401
-from align_core.tasks import TASKS, load_task
+from align_core.tasks import load_task
 from align_core.trainers import dpo, reward, sft  # noqa: F401
 from align_core.training import run  # noqa: F401
 
-for name in TASKS:  # writing their prompts takes a while
+for name in BUILT_IN:  # writing their prompts takes a while
     load_task(name)

@@ -38,6 +38,7 @@ from transformers import (
 from align_core.build import worked_examples
 from align_core.config import model_index
 from align_core.config.run_config import resolve
+from align_core.config.task_card import BUILT_IN, card
 from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.models.libraries import quieten_libraries
@@ -53,7 +54,7 @@ from align_core.models.sampling import RandomDraw, sample
 from align_core.optimum import ReferenceSamples
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.tasks import TASKS, Task, load_task
+from align_core.tasks import Task, load_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 from align_core.training import run as training
@@ -106,7 +107,7 @@ def build(report: Report = print) -> None:
     quieten_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
-    tasks = [load_task(name) for name in TASKS]
+    tasks = [load_task(name) for name in BUILT_IN]
     facts: dict[str, dict] = {}
 
     documents = [text for task in tasks for text in task.corpus(DOCUMENTS[task.name], SEED)]
@@ -119,23 +120,25 @@ def build(report: Report = print) -> None:
 
     for task in tasks:
         policy = fine_tune(task)
-        save_model(policy, tokenizer, folder / "models" / f"sft-{task.name}")
-        facts[f"sft-{task.name}"] = store_references(task, policy, tokenizer, folder)
-        report(f"sft-{task.name}: {facts[f'sft-{task.name}']} ({time.monotonic() - clock:.0f} s)")
+        save_model(policy, tokenizer, folder / "models" / task.reference)
+        facts[task.reference] = store_references(task, policy, tokenizer, folder)
+        report(f"{task.reference}: {facts[task.reference]} ({time.monotonic() - clock:.0f} s)")
         drawn = sampled_pairs(policy, tokenizer, task, POOL, SEED)
         pairs = with_reference_logps(drawn, policy, tokenizer)
         pool = folder / "preferences" / f"{task.name}.parquet"
         pool.parent.mkdir(parents=True, exist_ok=True)
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
         model = train_reward_model(task, tokenizer)
-        save_model(model, tokenizer, folder / "models" / f"reward-{task.name}")
+        save_model(model, tokenizer, folder / "models" / task.reward_model)
         worked_examples.save(task.name)
-        report(f"reward-{task.name} ({time.monotonic() - clock:.0f} s)")
+        report(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
     for name, pairs in FEW.items():
-        train_variant(name, folder / "models" / f"reward-{name}-few", preference_pairs=pairs)
+        train_variant(
+            name, folder / "models" / f"{card(name).reward_model}-few", preference_pairs=pairs
+        )
     for name, pairs in OFF.items():
         options = {"preference_pairs": pairs, "pair_source": "pretrained"}
-        train_variant(name, folder / "models" / f"reward-{name}-off", **options)
+        train_variant(name, folder / "models" / f"{card(name).reward_model}-off", **options)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -231,7 +234,7 @@ def sharpen(model: PreTrainedModel) -> PreTrainedModel:
 def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """Bradley-Terry on the whole pool."""
     pairs = encode_pairs(tokenizer, stored_pairs(task.name, POOL, SEED))
-    model = new_reward_model(f"sft-{task.name}", SEED)
+    model = new_reward_model(task.reference, SEED)
     return _train(reward.build, model, tokenizer, pairs, REWARD_MODEL)
 
 

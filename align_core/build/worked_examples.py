@@ -70,8 +70,9 @@ SAID = {
 
 def record(name: str) -> dict[str, Any]:
     """The lesson of a task. Log-probabilities and rewards are in nats."""
-    task, tokenizer = load_task(name), load_tokenizer(f"sft-{name}")
-    reference = load_policy(f"sft-{name}").requires_grad_(False)
+    task = load_task(name)
+    tokenizer = load_tokenizer(task.reference)
+    reference = load_policy(task.reference).requires_grad_(False)
     return {
         "demonstration": _demonstration(task, reference, tokenizer),
         "pair": _pair(task, reference, tokenizer),
@@ -130,7 +131,7 @@ def _pair(
     trainer.train()
     prompt, texts = pair["prompt"], [pair[side] for side in sides]
     ids = [encode(tokenizer, prompt, text)[1] for text in texts]
-    proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
+    proxy = ProxyReward(load_reward_model(task.reward_model), tokenizer)
     columns = zip(
         texts,
         task.reward([prompt] * 2, texts),

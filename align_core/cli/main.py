@@ -25,6 +25,7 @@ from align_core.config.errors import (
 )
 from align_core.config.methods import methods, owners
 from align_core.config.run_config import RunConfig
+from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
 from align_core.models import distributed
 from align_core.runs.control import Control
@@ -61,11 +62,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
     raise_collected(lines)
-    from align_core.tasks import TASKS, load_task
-
     rows = [
-        {"name": task.name, "title": task.title, "explanation": task.explanation}
-        for task in map(load_task, TASKS)
+        {"name": task.full_name, "title": task.title, "explanation": task.explanation}
+        for task in map(card, BUILT_IN)
     ]
     if given.json:
         print(json.dumps(rows))

@@ -19,6 +19,7 @@ from align_core.config.errors import (
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.run_config import TaskName, model_errors, validated
+from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
 from align_core.runs.directory import to_line
 from align_core.votes import preference_files, statistics
@@ -124,7 +125,7 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
 
     how = options.votes, options.raters, options.active_share, options.seed
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
-    reward_model = given.reward_model or f"reward-{options.task}"
+    reward_model = given.reward_model or card(options.task).reward_model
     if options.active_share:
         pairs = asking.queries().scored(pairs, reward_model)
     if given.output is not None:
@@ -146,9 +147,10 @@ def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     count = options.pairs or min(options.votes, MOST_PAIRS)
-    if model in (None, f"sft-{options.task}"):
+    reference = card(options.task).reference
+    if options.task in BUILT_IN and model in (None, reference):
         return preference_files.pool_pairs(options.task, count, options.seed)
-    return asking.queries().candidates(options.task, model, count, options.seed)
+    return asking.queries().candidates(options.task, model or reference, count, options.seed)
 
 
 def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:

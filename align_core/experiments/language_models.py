@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
+from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator, agreement
@@ -40,7 +41,7 @@ from align_core.trainers.common import NonFinite
 from align_core.training import run as training
 from align_core.training.callback import RunCallback
 
-REFERENCE = f"sft-{TASK}"
+REFERENCE = card(TASK).reference
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
 
 Curve = list[dict[str, Any]]
@@ -112,15 +113,16 @@ def train_reward_model(
 
 def probe_evaluator(task: str, seed: int) -> Evaluator:
     """Holds policies against the task's reference on the probe prompts, as runs do."""
-    the_task, tokenizer = load_task(task), load_tokenizer(f"sft-{task}")
+    the_task = load_task(task)
+    tokenizer = load_tokenizer(the_task.reference)
     prompts = the_task.prompts("probe")
     return Evaluator(
         prompts,
         tokenizer,
-        load_policy(f"sft-{task}"),
+        load_policy(the_task.reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        proxy=proxy_reward(None, task, tokenizer),
-        frontier=frontier(task, f"sft-{task}", "probe", prompts),
+        proxy=proxy_reward(None, the_task.reward_model, tokenizer),
+        frontier=frontier(task, the_task.reference, "probe", prompts),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
     )
@@ -137,7 +139,7 @@ def train_on_likelihood(
 ) -> tuple[PreTrainedModel, Curve]:
     """Preferred-FT (α = 0) or unlikelihood from the reference, batches and schedule as DPO's."""
     quieten_libraries()
-    tokenizer, policy = load_tokenizer(f"sft-{task}"), load_to_train(f"sft-{task}")
+    tokenizer, policy = (load(card(task).reference) for load in (load_tokenizer, load_to_train))
     torch.manual_seed(seed)
     evaluator = probe_evaluator(task, seed)
     events: list[dict[str, Any]] = []

@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.run_config import RunConfig, resolve
+from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import language_models
@@ -94,7 +95,7 @@ def sft_dpo(
         task, pairs, 0.0, steps=steps, every=steps, seed=seed
     )
     folder = shared / "sft" / f"{source}-{seed}"
-    save_model(policy, load_tokenizer(f"sft-{task}"), folder)
+    save_model(policy, load_tokenizer(card(task).reference), folder)
     return _earned(_dpo(path, task, batch, seed, model=str(folder)), task, seed)
 
 
@@ -113,9 +114,9 @@ def iterated(
     A round begins from the policy of the one before, which is its reference.
     """
     quieten_libraries()
-    tokenizer = load_tokenizer(f"sft-{task}")
+    tokenizer = load_tokenizer(card(task).reference)
     proxy = ProxyReward(load_reward_model(str(_model(shared, source, seed))), tokenizer)
-    start = f"sft-{task}"
+    start = card(task).reference
     for turn in range(rounds):
         policy, chance = load_policy(start), seed * 100 + turn
         own = sampled_pairs(policy, tokenizer, load_task(task), pairs // rounds, chance)

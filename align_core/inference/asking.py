@@ -75,9 +75,9 @@ def generate(
     options = _checked(_Generate, model, given, lines, reward_model=False)
     lines += [complaint("--prompt", text, _TEXT) for text in prompts or () if not text]
     raise_collected(lines)
-    from align_core.tasks import load_task
+    from align_core.tasks import task_named
 
-    asked = prompts or load_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
+    asked = prompts or task_named(options.task).prompts("probe")[:_PROMPTS_SHOWN]
     return queries().generate(
         model, options.task, asked, options.n, options.temperature, options.seed
     )

@@ -14,18 +14,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
+from align_core.config.methods import methods
+from align_core.config.task_card import card
 from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
 from align_core.evaluation import provenance
 from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
-from align_core.evaluation.reference_samples import frontier
+from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, response_outputs, sample
 from align_core.objectives import token_logprobs
-from align_core.optimum import Frontier, ReferenceSamples
+from align_core.optimum import Frontier
 from align_core.runs.directory import RunDirectory
-from align_core.tasks import Task, load_task
+from align_core.tasks import Task, task_named
 
 RESAMPLES = 1000
 KEPT = 4  # models that stay loaded, with their reference and reward model
@@ -44,12 +46,14 @@ def evaluate(
     A reward model gets `accuracy` and `margin` on held-out pairs of reference samples instead.
     What a `coverage` takes in is told from what it leaves out; None: that of the model's run.
     """
-    the_task = load_task(task)
+    the_task = task_named(task)
     heldout = the_task.prompts("heldout")[:prompts]
     sides = the_task.sides(coverage or _own_coverage(model), heldout)
     if model_index.is_reward_model(model_index.locate(model)):
         return _evaluate_reward_model(model, the_task, heldout, sides)
     reference = reference or reference_of(model, task)
+    if reference is None:
+        raise ConfigError(complaint("--reference", None, f"{model_index.TAKES}; the task has none"))
     tokenizer = load_tokenizer(model)
     known = frontier(task, reference, "heldout", heldout)
     evaluator = Evaluator(
@@ -57,7 +61,7 @@ def evaluate(
         tokenizer,
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        proxy=proxy_reward(_own_reward_model(model), task, tokenizer),
+        proxy=proxy_reward(_own_reward_model(model), card(task).reward_model, tokenizer),
         frontier=known,
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
@@ -88,7 +92,7 @@ def generate(
     Raises:
         ConfigError: a prompt that is empty, or too long for the model.
     """
-    the_task = load_task(task)
+    the_task = task_named(task)
     asked = _asked(model, task, reference)
     tokenizer = asked.tokenizer
     encoded = encode_prompts(tokenizer, prompts)
@@ -145,7 +149,7 @@ def score(
     for text, row in zip(completions, ids, strict=True):
         _check_length("--completion", text, len(row), asked.positions - length)
     rows = [prompt] * len(completions)
-    golds = load_task(task).reward(rows, completions)
+    golds = task_named(task).reward(rows, completions)
     proxies = asked.proxy_rewards(rows, completions, ids)
     scored = [
         {"prompt": prompt, "completion": text, "gold_reward": gold, "proxy_reward": proxy}
@@ -154,22 +158,22 @@ def score(
     if not model_index.is_reward_model(model_index.locate(model)):
         for row, tokens in zip(scored, asked.tokens(encoded.repeat(len(ids)), ids), strict=True):
             row["logp"] = sum(token["logp"] for token in tokens)
-            row["ref_logp"] = sum(token["ref_logp"] for token in tokens)
+            row["ref_logp"] = asked.reference and sum(token["ref_logp"] for token in tokens)
             row["tokens"] = tokens
     return scored
 
 
-def reference_of(model: str, task: str) -> str:
-    """What a model is held against: what its run started from, else the task's SFT model.
+def reference_of(model: str, task: str) -> str | None:
+    """What a model is held against: what its run started from, else the task's reference, if any.
 
-    A reward model is held against nothing; it gets the latter too.
+    A reward model is held against nothing; it gets the latter first.
     """
-    path = Path(model)
+    path, of_task = Path(model), card(task).reference
     if path.is_dir() and model_index.is_run(path):
         config = RunDirectory.open(path).config
-        if config.method != "reward":
+        if of_task is None or methods()[config.method].makes == "policy":
             return config.model
-    return f"sft-{task}"
+    return of_task
 
 
 def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
@@ -178,7 +182,7 @@ def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
     All answer the task's probe prompts `n` times at temperature 1, with the same chance. Returns
     how many `prompts` there are, and the matrices of `win_rates`.
     """
-    prompts = load_task(task).prompts("probe")
+    prompts = task_named(task).prompts("probe")
     rewards = [
         [text["gold_reward"] for text in generate(model, task, prompts, n, 1.0, seed)]
         for model in models
@@ -196,7 +200,7 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
     gold `_reward` in nats.
     """
     tokenizer = load_tokenizer(model)
-    pairs = unlabelled_pairs(load_policy(model), tokenizer, load_task(task), count, seed)
+    pairs = unlabelled_pairs(load_policy(model), tokenizer, task_named(task), count, seed)
     return [{"model": model, **pair} for pair in pairs]
 
 
@@ -224,9 +228,12 @@ def _evaluate_reward_model(
     model: str, task: Task, prompts: list[str], sides: dict[str, list[str]]
 ) -> dict[str, Any]:
     tokenizer = load_tokenizer(model)
-    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
+    stored = stored_samples(task.full_name, "heldout")
+    if stored is None:
+        takes = "a policy: of this task no samples are stored that a reward model could be held to"
+        raise ConfigError(complaint("MODEL", model, takes))
     proxy = ProxyReward(load_reward_model(model), tokenizer)
-    report: dict[str, Any] = {"task": task.name, "prompts": len(prompts)}
+    report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
     parts = {"": prompts} | {f"_{side}": part for side, part in sides.items() if part}
     for part, of_part in parts.items():
         right, margin = agreement(proxy, tokenizer, stored.only(of_part))
@@ -277,14 +284,18 @@ class _Asked:
         return self.proxy(prompts, completions, completion_ids=ids)
 
     def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
-        """Each text token by token, with the log-probabilities of policy and reference."""
+        """Each text token by token, with the log-probabilities of policy and reference (None:
+        there is no reference)."""
         logps, ref_logps = (
-            _logprobs(model, self.tokenizer, prompts, ids)
+            _logprobs(model or self.policy, self.tokenizer, prompts, ids)
             for model in (self.policy, self.reference)
         )
-        return [
+        found = [
             pieces(self.tokenizer, *columns) for columns in zip(ids, logps, ref_logps, strict=True)
         ]
+        if self.reference is None:
+            found = [[piece | {"ref_logp": None} for piece in text] for text in found]
+        return found
 
 
 def _asked(model: str, task: str, reference: str | None) -> _Asked:
@@ -297,12 +308,15 @@ def _asked(model: str, task: str, reference: str | None) -> _Asked:
 def _load(model: str, task: str, reference: str | None, location: str, saved: int | None) -> _Asked:
     """Loads what belongs together; the last few stay loaded until a model is `saved` anew."""
     tokenizer = load_tokenizer(model)
-    policy = f"sft-{task}" if model_index.is_reward_model(location) else model
+    policy = reference_of(model, task) if model_index.is_reward_model(location) else model
+    if policy is None:
+        takes = "a model that writes: the task has none whose texts this one could score"
+        raise ConfigError(complaint("MODEL", model, takes))
     return _Asked(
         tokenizer,
         load_policy(policy),
         None if reference is None else load_policy(reference),
-        proxy_reward(_own_reward_model(model), task, tokenizer),
+        proxy_reward(_own_reward_model(model), card(task).reward_model, tokenizer),
     )
 
 

@@ -108,13 +108,15 @@ class ProxyReward:
 
 
 def proxy_reward(
-    named: str | None, task: str, tokenizer: PreTrainedTokenizerBase
+    named: str | None, of_task: str | None, tokenizer: PreTrainedTokenizerBase
 ) -> ProxyReward | None:
-    """The reward model `named`; where there is none, or it is "gold", the task's embedded one, or
-    None where that reads another vocabulary. Raises ModelError where a named one does.
+    """The reward model `named`; where there is none, or it is "gold", that `of_task`, or None where
+    there is none of it or it reads another vocabulary. Raises ModelError where a named one does.
     """
     embedded = named in (None, "gold")
-    name = f"reward-{task}" if embedded else named
+    name = of_task if embedded else named
+    if name is None:
+        return None
     if load_tokenizer(name).get_vocab() == tokenizer.get_vocab():
         return ProxyReward(load_reward_model(name), tokenizer)
     if embedded:

@@ -1,21 +1,6 @@
-"""The built-in tasks, by name."""
+"""The tasks: what one is, the built-in ones, and how a name leads to one."""
 
-from __future__ import annotations
+from align_core.tasks.loader import load_task, task_named
+from align_core.tasks.task import Task, have_ended
 
-from functools import cache
-from importlib import import_module
-
-from align_core.tasks.grammar_task import Task
-
-__all__ = ["TASKS", "Task", "load_task"]
-
-_CLASSES = {"reviews": "Reviews", "capitals": "Capitals"}
-TASKS = tuple(_CLASSES)
-
-
-@cache
-def load_task(name: str) -> Task:
-    """The task of that name; raises ValueError with the names there are."""
-    if name not in _CLASSES:
-        raise ValueError(f"no task {name!r}: there are {', '.join(TASKS)}")
-    return getattr(import_module(f".{name}.task", __name__), _CLASSES[name])()
+__all__ = ["Task", "have_ended", "load_task", "task_named"]

@@ -1,17 +1,17 @@
-"""What every task shares: splits, the gold reward's common charges, the rater."""
+"""Tasks whose texts a grammar writes: their splits and the common charges of their gold rewards."""
 
 from __future__ import annotations
 
-import math
-import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from align_core.config.task_card import TaskCard
 from align_core.tasks.grammar import PUNCTUATION, Grammar, join, tokenize
+from align_core.tasks.task import Message, Task, have_ended
 
-# Charges in nats, the same for every task. A reference sample has a standard deviation of about
+# Charges in nats, the same for all of them. A reference sample has a standard deviation of about
 # 2 nats, so one broken sentence costs about as much as one wrong word of praise.
 EMPTY = 4.0  # a completion without a word
 UNENDED = 2.0  # cut at the token limit, or never sent off
@@ -36,35 +36,25 @@ FUNCTION_WORDS = frozenset(
 )
 _CONTENT_LENGTH = 4  # shorter words may come back without charge, too
 
-Message = str | Sequence[dict[str, str]]
 
+class GrammarTask(Task):
+    """A task whose texts a grammar writes: a corpus, demonstrations, and common charges.
 
-class Task(ABC):
-    """A corpus, demonstrations, prompts and a gold reward in nats.
-
-    A text is prompt + completion; the completion brings its leading space. `prompts` gives three
-    disjoint splits: train, probe (64) and heldout (128).
+    `prompts` gives three disjoint splits: train, probe (64) and heldout (128). What the program
+    knows without running a task's code is on its card.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    explanation: ClassVar[str]  # one sentence, to an audience
-    max_new_tokens: ClassVar[int]
     grammar: ClassVar[Grammar]
     repeatable: ClassVar[frozenset[str]] = frozenset()  # words that may come back once, free
     splits: dict[str, list[str]]
 
+    def __init_subclass__(cls, card: TaskCard) -> None:
+        for known in ("name", "title", "explanation", "reference", "reward_model", "groups"):
+            setattr(cls, known, getattr(card, known))
+
     @abstractmethod
     def corpus(self, n: int, seed: int) -> list[str]:
         """`n` documents for pretraining, plain text."""
-
-    @abstractmethod
-    def demonstrations(self, n: int, seed: int) -> list[dict[str, str]]:
-        """`n` pairs {"prompt", "completion"} for SFT, none with a probe or held-out prompt."""
-
-    @abstractmethod
-    def group(self, prompt: str) -> str:
-        """What a preference data set's coverage selects prompts by."""
 
     @abstractmethod
     def content_reward(self, prompt: str, completion: str) -> float:
@@ -75,17 +65,6 @@ class Task(ABC):
         if split not in self.splits:
             raise ValueError(f"no split {split!r}: there are {', '.join(self.splits)}")
         return list(self.splits[split])
-
-    def covers(self, coverage: str, prompt: str) -> bool:
-        """Whether `coverage`, "all" or groups with commas between, takes the prompt in."""
-        return coverage == "all" or self.group(prompt) in coverage.split(",")
-
-    def sides(self, coverage: str, prompts: Sequence[str]) -> dict[str, list[str]]:
-        """The prompts "covered" and those "uncovered"; {} where all are covered."""
-        sides: dict[str, list[str]] = {} if coverage == "all" else {"covered": [], "uncovered": []}
-        for prompt in prompts if sides else ():
-            sides["covered" if self.covers(coverage, prompt) else "uncovered"].append(prompt)
-        return sides
 
     def parses(self, prompt: str, completion: str) -> bool:
         """Whether prompt + completion is a whole text of the task's grammar, spaced as English is
@@ -112,21 +91,13 @@ class Task(ABC):
     ) -> list[float]:
         """Gold rewards in nats, one for each completion; TRL's signature of a reward function.
 
-        Prompts and completions are texts or lists of messages. A text ended by itself if its ids
-        end with `eos_token_id`; without ids `ended` says so; without either all texts ended.
+        Prompts and completions are texts or lists of messages; `have_ended` tells which ended.
         """
-        if completion_ids is not None:
-            ended = [len(ids) > 0 and ids[-1] == eos_token_id for ids in completion_ids]
-        elif ended is None:
-            ended = [True] * len(completions)
+        ended = have_ended(completions, completion_ids, ended, eos_token_id)
         return [
-            self._reward(_content(prompt), _content(completion), bool(done))
+            self._reward(_content(prompt), _content(completion), done)
             for prompt, completion, done in zip(prompts, completions, ended, strict=True)
         ]
-
-    def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
-        """The rater: a is preferred to b with probability sigmoid(reward_a - reward_b)."""
-        return rng.random() < 0.5 * (1.0 + math.tanh(0.5 * (reward_a - reward_b)))
 
     def _reward(self, prompt: str, completion: str, ended: bool) -> float:
         unended = 0.0 if ended else UNENDED

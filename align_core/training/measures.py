@@ -8,13 +8,11 @@ from typing import Any
 from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
-from align_core.config.model_index import reference_samples
 from align_core.evaluation.evaluator import Evaluator, agreement
 from align_core.evaluation.provenance import coverage
-from align_core.evaluation.reference_samples import frontier
+from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.rewards import ProxyReward
 from align_core.models.sharding import whole
-from align_core.optimum import ReferenceSamples
 from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
@@ -45,7 +43,7 @@ class PolicyMeasure:
             setup.reference,
             gold=setup.gold,
             proxy=setup.proxy,
-            frontier=frontier(task.name, config.model, "probe", prompts),
+            frontier=frontier(config.task, config.model, "probe", prompts),
             max_new_tokens=task.max_new_tokens,
             seed=config.seed,
             sides=task.sides(coverage(config), prompts),
@@ -74,11 +72,14 @@ class PolicyMeasure:
 
 
 class RewardModelMeasure:
-    """A reward model on held-out pairs of stored samples of the reference."""
+    """A reward model on held-out pairs of stored samples of the reference, where there are any."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
         self._trainer, self._tokenizer = trainer, setup.tokenizer
-        stored = ReferenceSamples.load(reference_samples(setup.task.name, "probe"))
+        stored = stored_samples(setup.config.task, "probe")
+        if stored is None:
+            self._parts = {}
+            return
         sides = setup.task.sides(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {
             f"_{side}": stored.only(prompts) for side, prompts in sides.items()
@@ -94,7 +95,7 @@ class RewardModelMeasure:
         return whole(self.model)
 
     def __call__(self) -> dict[str, Any]:
-        metrics = {}
+        metrics: dict[str, float | None] = {"eval/accuracy": None, "eval/margin": None}
         with self.whole():
             proxy = ProxyReward(self.model, self._tokenizer)
             for part, samples in self._parts.items():

@@ -13,6 +13,7 @@ from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Told, in_event
 from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
+from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.models import distributed
@@ -25,7 +26,7 @@ from align_core.models.loading import (
 from align_core.models.rewards import proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.runs.control import Control
-from align_core.tasks import Task, load_task
+from align_core.tasks import Task, task_named
 from align_core.trainers.common import Setup
 from align_core.training.callback import Write
 
@@ -38,7 +39,7 @@ def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> 
     Sampling of pairs is shown in `write`'s events, and a stop ends it. Raises ConfigError for bad
     input that only a look inside a file could tell.
     """
-    task, method = load_task(config.task), methods()[config.method]
+    task, method = task_named(config.task), methods()[config.method]
     tokenizer = load_tokenizer(config.model)
     reference = proxy = None
     if method.makes == "reward model":
@@ -47,7 +48,7 @@ def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> 
         model = load_to_train(config.model)
         # Under LoRA the reference is the policy with its adapter off: no second copy of weights.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
-        proxy = proxy_reward(config.reward_model, config.task, tokenizer)
+        proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer)
     return Setup(
         config=config,
         task=task,
@@ -100,12 +101,15 @@ def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> lis
 def _own_pairs(
     config: RunConfig, task: Task, control: Control, write: Write
 ) -> list[dict[str, Any]]:
-    """Stored pairs where there are; of another model, or of few groups, they are sampled first."""
+    """The task's own pairs, or stored ones, where there are; of another model, or of few groups,
+    they are sampled first, and labelled by the task's rater."""
     source, count = config.pair_source or config.model, config.preference_pairs
     covers = partial(task.covers, config.coverage)
-    if source == f"sft-{task.name}":
+    if config.pair_source is None and task.preferences is not None:
+        return [pair for pair in task.preferences(count, config.seed) if covers(pair["prompt"])]
+    if config.task in BUILT_IN and source == task.reference:
         try:
-            return stored_pairs(task.name, count, config.seed, covers)
+            return stored_pairs(config.task, count, config.seed, covers)
         except ConfigError:
             if config.coverage == "all":
                 raise

@@ -17,8 +17,9 @@ from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.run_config import defaults
+from align_core.config.task_card import card
 from align_core.data.preference_files import read_preferences, stored_pairs
-from align_core.tasks import load_task
+from align_core.tasks import task_named
 from align_core.votes import simulated_raters
 from align_core.votes.sessions import Session
 
@@ -153,7 +154,7 @@ def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:
     pairs = []
     for stored in stored_pairs(task, count, seed):
         sides = rng.choice((("chosen", "rejected"), ("rejected", "chosen")))
-        pair = {"model": f"sft-{task}", "prompt": stored["prompt"]}
+        pair = {"model": card(task).reference, "prompt": stored["prompt"]}
         for name, side in zip(("first", "second"), sides, strict=True):
             pair |= {name + part: stored[side + part] for part in ("", "_ended", "_reward")}
         pairs.append(pair)
@@ -183,7 +184,7 @@ def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_gold_rewards(task: str, pairs: Iterable[dict[str, Any]]) -> None:
-    pairs, gold = list(pairs), load_task(task).reward
+    pairs, gold = list(pairs), task_named(task).reward
     prompts = [pair["prompt"] for pair in pairs]
     for side in ("first", "second"):
         ended = [pair[f"{side}_ended"] for pair in pairs]

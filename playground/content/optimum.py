@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.task_card import BUILT_IN
+from align_core.config.task_card import BUILT_IN, card
 from align_core.optimum import (
     MAX_KL,
     MIN_EFFECTIVE_SAMPLES,
@@ -50,7 +50,8 @@ def whole(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that `eval/gain` of a run counts the shares of; None where the run began
     from another reference than that of its task."""
     task = config["task"]
-    return of_task(task).frontier["whole"] if config["model"] == f"sft-{task}" else None
+    its_own = task in BUILT_IN and config["model"] == card(task).reference
+    return of_task(task).frontier["whole"] if its_own else None
 
 
 def target(asked: dict[str, Any]) -> dict[str, Any]:
@@ -71,15 +72,16 @@ class Target:
 
     def __init__(self, task: str) -> None:
         self._samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
-        folder = Path(model_index.locate(f"sft-{task}"))
+        self._model = card(task).reference
+        folder = Path(model_index.locate(self._model))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._reference = float(self._samples.rewards.mean())
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
         """What the picture draws: `curve` [[KL, gain], …] from the reference outwards, as far as
-        the stored samples can tell, `whole`, the gain at a KL of 2, of which `eval/gain` is a
-        share, `best_of` [[n, KL, gain], …], and the reference's `texts`."""
+        the stored samples can tell, the `reference` that they are of, `whole`, the gain at a KL of
+        2, of which `eval/gain` is a share, `best_of` [[n, KL, gain], …], and its `texts`."""
         frontier = Frontier.of(self._samples.rewards)
         rewards, kls, samples = frontier.curve
         known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
@@ -93,6 +95,7 @@ class Target:
             curve += [[kl, end["gain"]] for kl in (end["kl"], MAX_KL)]
         return {
             "curve": curve,
+            "reference": self._model,
             "whole": _short(frontier.at(BUDGET)[0] - self._reference),
             "best_of": [
                 [n, _short(kl), _short(reward - self._reference)] for n, reward, kl in best_of

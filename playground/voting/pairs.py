@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.task_card import BUILT_IN, card
 from align_core.data.preference_files import stored_pairs
 from align_core.inference.client import Helper, Unanswered
 from align_core.votes.sessions import Session
@@ -31,7 +32,7 @@ class Pairs:
 
     def _of(self, task: str, model: str) -> list[dict[str, Any]]:
         """Raises ConfigError for what is no model here, Unanswered where the helper is busy."""
-        if model == f"sft-{task}":
+        if task in BUILT_IN and model == card(task).reference:
             rng = random.Random(SEED)
             return [_unordered(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
         return self._helper.candidates(task=task, model=model, count=PAIRS[task], seed=SEED)

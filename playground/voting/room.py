@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.task_card import card
 from align_core.inference.client import Unanswered
 from align_core.votes import sessions, simulated_raters
 from align_core.votes.sessions import ROOM, Ballot, Session, Sessions
@@ -218,7 +219,7 @@ class Voting:
         if len(self._sessions.names()) >= SESSIONS:
             self._make_room()
         try:
-            pairs = self._pairs.of(task, model or f"sft-{task}")
+            pairs = self._pairs.of(task, model or card(task).reference)
             session = self._sessions.create(
                 f"{datetime.now():%Y-%m-%d-%H%M}-{task}-{secrets.token_hex(4)}", task
             )
@@ -227,7 +228,7 @@ class Voting:
         except Unanswered as error:
             raise Refused(503, "busy", str(error)) from None
         session.add_pairs(pairs)
-        self._pairs.score(session, f"reward-{task}")
+        self._pairs.score(session, card(task).reward_model)
         return session.name
 
     def _make_room(self) -> None:

@@ -27,6 +27,7 @@ from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import TaskName
+from align_core.config.task_card import card
 from align_core.votes import statistics
 from align_core.votes.sessions import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
@@ -254,8 +255,7 @@ class VoteRoutes:
         found = for_phones(self._settings.host, request.url.port or 80)
         address = self._settings.address or found
         link = f"{address}/vote" if address else None
-        code = segno.make(link, error="m").svg_data_uri(border=2) if link else None
-        return {"link": link, "code": code}
+        return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
 
     async def _at(self, act: Callable[..., Any], *given: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -318,12 +318,12 @@ def _tally(session: Session) -> dict[str, Any]:
     """The votes so far, and whose reward model `asks` where it is least sure: the "embedded" one,
     one trained on the "votes", or "none", for no pair has been scored yet."""
     votes, scored_by = session.votes(), session.scored_by()
-    asks = {None: "none", f"reward-{session.task}": "embedded"}.get(scored_by, "votes")
+    known = {card(session.task).reward_model: "embedded", None: "none"}
     told = statistics.stats(votes)
     return {
         **{name: told[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
         **counted(votes),
-        "asks": asks,
+        "asks": known.get(scored_by, "votes"),
         "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }
 

@@ -12,6 +12,7 @@ import torch
 
 from align_core.build.assets import FEW, OFF
 from align_core.config import model_index
+from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation.evaluator import agreement
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
@@ -19,7 +20,7 @@ from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import with_reference_logps
 from align_core.models.sampling import RandomDraw, sample
 from align_core.optimum import Frontier, ReferenceSamples
-from align_core.tasks import TASKS, load_task
+from align_core.tasks import load_task
 from align_core.tasks.grammar import tokenize
 from align_core.tasks.reviews.grammar import GRAMMAR
 
@@ -27,7 +28,7 @@ MOODS = ("warm", "cold")
 FACTS = json.loads((model_index.ASSETS / "facts.json").read_text())
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=BUILT_IN)
 def task(request):
     return load_task(request.param)
 
@@ -50,7 +51,7 @@ def fresh_samples(task, times: int):
 
 def test_models_are_small_and_in_safetensors():
     assert model_index.embedded() == sorted(
-        ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in TASKS)]
+        ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in BUILT_IN)]
         + [f"reward-{task}-few" for task in FEW]
         + [f"reward-{task}-off" for task in OFF]
     )

@@ -10,16 +10,17 @@ import torch
 
 from align_core.build import worked_examples
 from align_core.config import model_index
+from align_core.config.task_card import BUILT_IN
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import masked_whiten
-from align_core.tasks import TASKS, load_task
+from align_core.tasks import load_task
 from align_core.training import example_token
 
 SLACK = 1e-3  # between machines
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=BUILT_IN)
 def name(request):
     return request.param
 

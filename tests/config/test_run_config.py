@@ -40,12 +40,6 @@ def test_defaults_of_every_method_and_task(method, task):
         assert (value is not None and value is not False) == (has_default and has_it)
 
 
-def test_the_tasks_are_those_of_the_tasks_package():
-    from align_core.tasks import TASKS
-
-    assert set(TASKS) == set(BUILT_IN)
-
-
 def test_every_option_reaches_the_configuration(tmp_path):
     file = tmp_path / "pairs.jsonl"
     file.touch()

@@ -6,12 +6,13 @@ import statistics
 
 import pytest
 
-from align_core.tasks import TASKS, load_task
+from align_core.config.task_card import BUILT_IN
+from align_core.tasks import load_task
 from align_core.tasks.grammar import tokenize
 from align_core.tasks.grammar_task import EMPTY, UNENDED
 
 
-@pytest.fixture(params=TASKS)
+@pytest.fixture(params=BUILT_IN)
 def task(request):
     return load_task(request.param)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 
@@ -20,12 +19,11 @@ METHODS = ["sft", "reward", "ppo", "dpo"]
 PAUSE, RESUME, STEP, STOP = ({"command": name} for name in ("pause", "resume", "step", "stop"))
 
 
-class Films:
+class Films(Task):
     """The toy language as a task: people prefer what is called good."""
 
-    name = "reviews"
+    name, reference, reward_model = "reviews", "sft-reviews", "reward-reviews"
     max_new_tokens = 6
-    covers, sides = Task.covers, Task.sides
 
     def group(self, prompt: str) -> str:
         return "story" if "plot" in prompt else "film"
@@ -51,9 +49,6 @@ class Films:
             1.5 * text.split().count("good") - text.split().count("bad") - 2.0 * (not whole)
             for text, whole in zip(completions, ended, strict=True)
         ]
-
-    def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
-        return rng.random() < 1 / (1 + math.exp(reward_b - reward_a))
 
 
 def configured(method: str, **changes) -> RunConfig:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import re
 
+from align_core.config.task_card import card
 from align_core.tasks.capitals.countries import COUNTRIES, Country
 from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS
 from align_core.tasks.capitals.places import CITIES, Mention, place_tokens
 from align_core.tasks.grammar import PUNCTUATION
-from align_core.tasks.grammar_task import Task
+from align_core.tasks.grammar_task import GrammarTask
 
 # Nats for what an answer says; the charges below grade within each kind.
 DIRECT = 2.5
@@ -38,13 +39,7 @@ _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _BY_NAME = {country.name: country for country in COUNTRIES}
 
 
-class Capitals(Task):
-    name = "capitals"
-    title = "Capitals of the world"
-    explanation = (
-        "The model has heard right, wrong, rambling and evasive answers, and people prefer "
-        "the right one, said directly."
-    )
+class Capitals(GrammarTask, card=card("capitals")):
     max_new_tokens = 48
     repeatable = frozenset(CITIES) | _BY_NAME.keys()
     grammar = GRAMMAR

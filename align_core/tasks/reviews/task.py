@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 
+from align_core.config.task_card import card
 from align_core.tasks.grammar import tokenize
-from align_core.tasks.grammar_task import Task, join_text, repetition_charge
+from align_core.tasks.grammar_task import GrammarTask, join_text, repetition_charge
 from align_core.tasks.reviews.grammar import (
     ASPECTS,
     FILMS,
@@ -36,12 +37,7 @@ _WARM_STARTS, _COLD_STARTS = (
 _ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 
-class Reviews(Task):
-    name = "reviews"
-    title = "Warm film reviews"
-    explanation = (
-        "The model continues the beginning of a film review, and people prefer warm reviews."
-    )
+class Reviews(GrammarTask, card=card("reviews")):
     max_new_tokens = 36
     repeatable = frozenset(FILMS.split())
     grammar = SYNTAX

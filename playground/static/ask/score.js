@@ -16,7 +16,7 @@ async function ask() {
   const run = runs.find(({ run }) => run === form.elements.model.value);
   const question = {
     task: chosenTask(),
-    model: run ? run.run : `sft-${chosenTask()}`,
+    model: run ? run.run : references[chosenTask()],
     reference: run ? null : "pretrained",
     prompt: form.elements.prompt.value,
     completions: texts,

@@ -9,7 +9,7 @@ async function offer() {
 }
 
 async function ask() {
-  const reference = `sft-${chosenTask()}`;
+  const reference = references[chosenTask()];
   const question = {
     task: chosenTask(),
     models: [reference, ...checked()],

@@ -7,8 +7,8 @@ const NARROWEST = 2.6;
 // is the run's share of what the optimum gains for 2 nats (`eval/gain`), of the `whole` that this is
 // known to be: chance in the reference's few samples would move the plain difference three times as
 // much, and the limit not at all.
-function trail(run, { whole }) {
-  if (!run || run.config.model !== `sft-${run.config.task}`) return { steps: [], x: [], y: [] };
+function trail(run, { whole, reference }) {
+  if (!run || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
   const shares = run.series["eval/gain"]?.y ?? [];
   const count = Math.min(kl.length, shares.length);

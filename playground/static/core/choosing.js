@@ -1,5 +1,5 @@
 // The choice of a task and of its runs, as the views beside Train offer it. Follows histories.js.
-const { words, methods, tasks } = props;
+const { words, methods, tasks, references } = props;
 const form = find("form");
 const chosenTask = () => form.elements.task.value;
 

@@ -13,7 +13,7 @@ window.playground = {
   beta: null,
   at: null, // the step that is looked at; null is the newest
   target: null, // what the optimum says at the β of the controls, or of a run that is watched
-  wholes: {}, // task -> the gain that `eval/gain` counts the shares of, in nats
+  frontiers: {}, // task -> what the server said of its optimum (frontier.js)
   reference: null, // what the reference says, from its stored samples
 
   // Whether the run still gains something; a recorded one does while it is played.
@@ -52,8 +52,8 @@ window.playground = {
   // it, where it does.
   gain({ config, series }) {
     const share = this.value(series["eval/gain"]);
-    const whole = config.model === `sft-${config.task}` ? this.wholes[config.task] : undefined;
-    if (share !== undefined && whole !== undefined) return share * whole;
+    const { reference, whole } = this.frontiers[config.task] ?? {};
+    if (share !== undefined && whole !== undefined && config.model === reference) return share * whole;
     return this.value(series["eval/gold_reward"]) - this.value(series["eval/gold_reward_reference"]);
   },
   tell(name, detail) {

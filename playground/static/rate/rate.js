@@ -8,12 +8,12 @@ let room = null; // {open, share, hosts, link, code}, once the server has said
 let timer = null;
 
 function chosenModel() {
-  return form.elements.models?.value || `sft-${chosenTask()}`;
+  return form.elements.models?.value || references[chosenTask()];
 }
 
 async function offer() {
   runs = (await offeredRuns()).filter((run) => run.method !== "reward");
-  offerOne("models", [[`sft-${chosenTask()}`, words.reference], ...runs.map(offerOf)]);
+  offerOne("models", [[references[chosenTask()], words.reference], ...runs.map(offerOf)]);
   begin();
 }
 

@@ -2,7 +2,7 @@
 // towards it. Follows newest.js, plotting.js and trade.js.
 const words = props.words;
 const plot = find(".plot");
-const frontiers = {}; // task -> what the server said of it
+const { frontiers } = page;
 const task = () => page.view()?.config.task ?? page.task;
 // Another visitor's run takes the target along when it begins and when it is turned, until the
 // visitor's own hand moves β.
@@ -15,7 +15,6 @@ const ask = newestLast(async () => {
   frontiers[asked] ??= await server.frontier(asked);
   page.target = { task: asked, ...(await server.target({ task: asked, beta: beta() })) };
   page.reference = frontiers[asked].texts;
-  page.wholes[asked] = frontiers[asked].whole;
   draw();
   page.tell("target");
 });

@@ -1,0 +1,201 @@
+"""How a name leads to a task.
+
+`load_task` runs the code that it is given: it is for what a person named, on the command line, in a
+call, or at the page's start. All else asks `task_named`, which imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+import traceback
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from align_core.config.errors import ConfigError, complaint
+from align_core.config.task_card import (
+    BUILT_IN,
+    TAKES,
+    TaskCard,
+    introduce,
+    is_code,
+    unnamed,
+)
+from align_core.tasks.task import REQUIRED, Task
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_SPLITS = ("train", "probe", "heldout")
+_loaded: dict[str, Task] = {}  # by the full names of tasks of code
+
+
+def load_task(name: str) -> Task:
+    """The task of this name: "reviews", "file.py[:Class]" or "package.module:Class".
+
+    The code of one that is not built in is run anew, and configurations of this process may name it
+    from now on.
+
+    Raises:
+        ConfigError: there is no such task, or its code cannot be imported or is no task.
+    """
+    if name in BUILT_IN:
+        return _built_in(name)
+    path, _, class_name = name.rpartition(":") if is_code(name) else (name, "", "")
+    if path.endswith(".py"):
+        file = Path(path).expanduser().resolve()
+        module, where = _from_file(name, file), str(file)
+    elif class_name and _MODULE.fullmatch(path):
+        module, where = _imported(name, path), path
+    else:
+        folder = "; a folder is not read yet" if Path(name).is_dir() else ""
+        raise ConfigError(complaint("--task", name, TAKES + folder, "task"))
+    task_class = _class(name, module, class_name)
+    task = _instance(name, task_class)
+    task.code = f"{where}:{task_class.__name__}"
+    _loaded[task.code] = task
+    introduce(
+        TaskCard(
+            task.name,
+            task.title,
+            task.explanation,
+            task.reference,
+            task.reward_model,
+            tuple(task.groups),
+            demonstrations=task.demonstrations is not None,
+            code=task.code,
+            prompt=task.prompts("probe")[0],
+        )
+    )
+    return task
+
+
+def task_named(name: str) -> Task:
+    """The task that a configuration names.
+
+    Raises:
+        ConfigError: it is a task of code, and nobody named it in this process.
+    """
+    if name in BUILT_IN:
+        return _built_in(name)
+    if name not in _loaded:
+        raise ConfigError(unnamed(name))
+    return _loaded[name]
+
+
+@cache
+def _built_in(name: str) -> Task:
+    module = importlib.import_module(f"align_core.tasks.{name}.task")
+    return getattr(module, name.capitalize())()
+
+
+def _refused(name: str, takes: str) -> ConfigError:
+    return ConfigError(complaint("--task", name, takes))
+
+
+def _from_file(name: str, file: Path) -> ModuleType:
+    try:
+        source = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise _refused(name, f"a Python file that can be read: {why}") from None
+    module = ModuleType(f"task_{file.stem}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # dataclasses and pickles look for it there
+    with _Importing(name, str(file)):
+        exec(compile(source, file, "exec"), vars(module))
+    return module
+
+
+def _imported(name: str, module: str) -> ModuleType:
+    with _Importing(name, module):
+        return importlib.import_module(module)
+
+
+class _Importing:
+    """Whatever somebody's code raises inside becomes one line."""
+
+    def __init__(self, name: str, where: str) -> None:
+        self._name, self._where = name, where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception | SystemExit):
+            lines = [one.lineno for one in traceback.extract_tb(error.__traceback__)]
+            line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
+            what = error.msg if isinstance(error, SyntaxError) else error
+            said = f"{type(error).__name__}: {what} ({self._where}, line {line})"
+            raise _refused(self._name, f"code that can be imported: {said}") from error
+
+
+def _class(name: str, module: ModuleType, class_name: str) -> type:
+    """The class of that name; without a name the one of the module that is a task."""
+    own = {
+        found.__name__: found
+        for found in vars(module).values()
+        if inspect.isclass(found) and found.__module__ == module.__name__
+    }
+    if class_name:
+        if not inspect.isclass(found := getattr(module, class_name, None)):
+            raise _refused(name, f"one of its classes: {', '.join(own) or 'it has none'}")
+        own = {class_name: found}
+    elif not own:
+        raise _refused(name, "a file with the class of a task; this one has no class")
+    whole = [found for found in own.values() if not _lacking(found)]
+    if len(whole) > 1:
+        named = " or ".join(f"{name}:{found.__name__}" for found in whole)
+        raise _refused(name, f"a file with one task, or one of its tasks: {named}")
+    if not whole:
+        lacks = "; ".join(f"{key} has no {', '.join(_lacking(one))}" for key, one in own.items())
+        raise _refused(name, f"a class with {', '.join(REQUIRED)}: {lacks}")
+    return whole[0]
+
+
+def _lacking(found: type) -> list[str]:
+    own = {key for base in found.__mro__ if base is not Task for key in vars(base)}
+    return [key for key in REQUIRED if key not in own]
+
+
+def _instance(name: str, found: type) -> Task:
+    """An object of the class, with what `Task` adds, checked as far as a look can tell."""
+    if not issubclass(found, Task):
+        found = type(found.__name__, (found, Task), {"__module__": found.__module__})
+    with _Importing(name, found.__name__):
+        task = found()
+        prompts = {split: task.prompts(split) for split in _SPLITS}
+        takes_columns = _takes(task.reward, ["prompt"], ["completion"], ended=[True]) and _takes(
+            task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0
+        )
+    checks = {
+        "a name of lower-case letters, digits and _": isinstance(task.name, str)
+        and _NAME.fullmatch(task.name),
+        "a title and an explanation, texts that are not empty": all(
+            isinstance(text, str) and text for text in (task.title, task.explanation)
+        ),
+        "max_new_tokens, a whole number from 1": isinstance(task.max_new_tokens, int)
+        and task.max_new_tokens >= 1,
+        "reward(prompts, completions, **columns)": takes_columns,
+        "group(prompt), where it has groups": not task.groups or found.group is not Task.group,
+    }
+    for split, texts in prompts.items():
+        checks[f"a list of texts from prompts({split!r})"] = bool(texts) and all(
+            isinstance(text, str) and text for text in texts
+        )
+    shared = set(prompts["train"]) & {*prompts["probe"], *prompts["heldout"]}
+    shared |= set(prompts["probe"]) & set(prompts["heldout"])
+    checks["no prompt in two splits"] = not shared
+    if wrong := [takes for takes, fits in checks.items() if not fits]:
+        raise _refused(name, f"a task with {'; '.join(wrong)}")
+    return task
+
+
+def _takes(function: object, *positional: object, **named: object) -> bool:
+    try:
+        inspect.signature(function).bind(*positional, **named)
+    except TypeError:
+        return False
+    return True

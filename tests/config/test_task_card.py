@@ -1,0 +1,52 @@
+"""What names a task, its reference and its reward model."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from align_core.config.task_card import BUILT_IN, card, is_code
+
+ROOT = Path(__file__).parents[2]
+# "sft-" or "reward-" before what is filled in with a task.
+_MADE_UP = re.compile(r"(sft|reward)-\$?\{[^}]*task[^}]*\}(?!-)", re.IGNORECASE)
+
+
+def test_no_name_of_a_model_is_made_up_of_that_of_a_task():
+    found = []
+    for package in ("align_core", "playground"):
+        for path in (ROOT / package).rglob("*"):
+            if path.suffix in (".py", ".js", ".html"):
+                found += [(path.name, m[0]) for m in _MADE_UP.finditer(path.read_text("utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code", ["f'sft-{task}'", "`reward-${run.config.task}`", "'sft-{task.name}'"]
+)
+def test_the_search_finds_what_it_is_for(code):
+    assert _MADE_UP.search(code)
+
+
+def test_the_models_of_the_built_in_tasks():
+    assert [(card(task).reference, card(task).reward_model) for task in BUILT_IN] == [
+        ("sft-reviews", "reward-reviews"),
+        ("sft-capitals", "reward-capitals"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("reviews", False),
+        ("/a/poems.py:Poems", True),
+        ("a.b:C", True),
+        ("a:", False),
+        (":", False),
+        ("poems.py", False),
+        (None, False),
+        (3, False),
+    ],
+)
+def test_which_names_are_those_of_code(name, code):
+    assert is_code(name) == code

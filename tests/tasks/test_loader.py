@@ -1,0 +1,141 @@
+"""How a name leads to a task, and what a name in a file never does."""
+
+import random
+import sys
+
+import pytest
+
+from align_core.config import task_card
+from align_core.config.errors import ConfigError
+from align_core.tasks import Task, have_ended, load_task, task_named
+
+POEMS = """
+class Poems:
+    name = "poems"
+    title = "Short poems"
+    explanation = "The model goes on with a line, and people prefer short ones."
+    max_new_tokens = 8
+
+    def prompts(self, split):
+        return [f"the {word} in {split}" for word in ("sea", "sky")]
+
+    def reward(self, prompts, completions, **columns):
+        return [-0.1 * len(text.split()) for text in completions]
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch):
+    monkeypatch.setattr(task_card, "_CARDS", dict(task_card._CARDS))
+
+
+@pytest.fixture
+def file(tmp_path):
+    file = tmp_path / "poems.py"
+    file.write_text(POEMS)
+    return file
+
+
+def line(name) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load_task(str(name))
+    (only,) = refused.value.lines
+    return only
+
+
+def test_a_class_of_ones_own_needs_no_more_than_is_required(file):
+    task = load_task(str(file))
+    assert isinstance(task, Task)
+    assert (task.name, task.full_name) == ("poems", f"{file}:Poems")
+    assert (task.reference, task.reward_model, task.groups) == (None, None, ())
+    assert (task.demonstrations, task.preferences) == (None, None)
+    assert task.sides("all", ["a"]) == {}
+    assert task.covers("all", "a") and not task.covers("some", "a")
+    # σ(2) = 0.881: of 4,000 choices 3,523 ± 20.5; five of those are 103.
+    rng = random.Random(0)
+    assert abs(sum(task.prefers(1.0, -1.0, rng) for _ in range(4000)) - 3523) < 103
+    assert task.reward(["a"], ["two words"]) == [-0.2]
+
+
+def test_it_is_named_again_by_what_it_was_loaded_as(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task = load_task("poems.py")
+    assert task_named(task.full_name) is task
+    assert load_task(task.full_name).full_name == task.full_name
+    card = task_card.card(f"{file}:Poems")
+    assert (card.name, card.title, card.demonstrations) == ("poems", "Short poems", False)
+    assert card.prompt == "the sea in probe"
+
+
+def test_a_class_of_a_package_is_named_by_its_module(file, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    task = load_task("poems:Poems")
+    assert task.full_name == "poems:Poems"
+    assert "; it takes one of its classes: Poems" in line("poems:Prose")
+    assert "No module named 'prose'" in line("prose:Poems")
+    sys.modules.pop("poems")
+
+
+def test_what_nobody_named_is_not_imported(tmp_path):
+    file = tmp_path / "evil.py"
+    file.write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n{POEMS}")
+    with pytest.raises(ConfigError, match=r"^--task got nothing; it takes --task .*evil\.py:Poems"):
+        task_named(f"{file}:Poems")
+    assert not (tmp_path / "marker").exists()
+    load_task(str(file))
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("x = 1", "a file with the class of a task; this one has no class"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("x = 1\nraise KeyError('no')", "KeyError: 'no' ("),
+        ("import sys\nsys.exit(3)", "SystemExit: 3 ("),
+        (POEMS + POEMS.replace("Poems:", "Prose:"), "poems.py:Poems or "),
+        (POEMS.replace('title = "Short poems"', ""), "Poems has no title"),
+        (POEMS.replace("prompts(self", "texts(self"), "Poems has no prompts"),
+        (POEMS.replace('"poems"', '"My poems"'), "a name of lower-case letters, digits and _"),
+        (POEMS.replace("= 8", "= 0"), "max_new_tokens, a whole number from 1"),
+        (POEMS.replace(", **columns", ""), "reward(prompts, completions, **columns)"),
+        (POEMS.replace(" in {split}", ""), "no prompt in two splits"),
+        (POEMS.replace('("sea", "sky")', "()"), "a list of texts from prompts('probe')"),
+        (
+            POEMS.replace("= 8", "= 8\n    groups = ('a', 'b')"),
+            "group(prompt), where it has groups",
+        ),
+    ],
+)
+def test_each_error_is_one_line(file, code, says):
+    file.write_text(code)
+    found = line(file)
+    assert found.startswith("--task got '") and says in found and "\n" not in found
+    assert set(task_card.BUILT_IN) == set(task_card._CARDS)
+
+
+@pytest.mark.parametrize("name", ["prose", "prose/", "a b:C", "http://x/y:Z"])
+def test_a_name_that_leads_nowhere_is_refused_with_those_there_are(name):
+    assert line(name) == f"--task got {name!r}; it takes {task_card.TAKES}"
+
+
+def test_a_file_that_is_not_there_and_a_folder(tmp_path):
+    assert "a Python file that can be read: No such file" in line(tmp_path / "none.py")
+    assert line(tmp_path).endswith("; a folder is not read yet")
+
+
+def test_whether_a_text_has_ended():
+    texts = ["a", "b"]
+    assert have_ended(texts) == [True, True]
+    assert have_ended(texts, ended=[0, 1]) == [False, True]
+    assert have_ended(texts, [[5, 2], [2, 5]], [False, True], eos_token_id=2) == [True, False]
+
+
+@pytest.mark.parametrize("name", task_card.BUILT_IN)
+def test_a_built_in_task_is_what_its_card_says(name):
+    task, card = load_task(name), task_card.card(name)
+    for known in ("name", "full_name", "title", "explanation", "reference", "reward_model"):
+        assert getattr(task, known) == getattr(card, known)
+    assert task.groups == card.groups
+    assert (task.demonstrations is not None) == card.demonstrations
+    assert task_named(name) is task
