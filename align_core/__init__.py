@@ -9,15 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from align_core.api import load_run, train
+    from align_core.config.errors import ConfigError
     from align_core.tasks import load_task
     from align_core.trainers.ppo.trainer import PPOConfig, PPOTrainer
 
-__all__ = ["PPOConfig", "PPOTrainer", "load_task"]
+__all__ = ["ConfigError", "PPOConfig", "PPOTrainer", "load_run", "load_task", "train"]
 
 _HOMES = {
+    "ConfigError": "align_core.config.errors",
     "PPOConfig": "align_core.trainers.ppo.trainer",
     "PPOTrainer": "align_core.trainers.ppo.trainer",
+    "load_run": "align_core.api",
     "load_task": "align_core.tasks",
+    "train": "align_core.api",
 }
 
 
@@ -25,3 +30,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -22,7 +22,8 @@ FLOORS = {
         {"trainers", "evaluation"},
         {"training"},
         {"inference", "experiments", "build"},
-        {"cli", "preload"},
+        {"cli", "preload", "plots"},
+        {"api"},
     ),
     "playground": (
         {"settings", "text"},
@@ -169,7 +170,7 @@ def loaded(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["align_core", "align_core.runs.client", "align_core.inference.client", "align_core.cli.main"],
+    ["align_core", "align_core.runs.client", "align_core.inference.client", "align_core.api"],
 )
 def test_imports_stay_light(module):
     assert not loaded(f"import {module}") & (HEAVY | {"gradio", "numpy"})

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_training
+import numpy as np
+import pytest
+
+from align_core import ConfigError, inference, load_run, train, training
+from align_core.cli import main as cli
+from align_core.runs.directory import RunDirectory
+
+
+@pytest.fixture(autouse=True)
+def no_model(fake_assets, monkeypatch):
+    """A fake training, and answers that say what was asked."""
+    monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
+    monkeypatch.setattr(training, "run", fake_training, raising=False)
+    answers = SimpleNamespace(
+        evaluate=lambda *asked: {"asked": asked},
+        generate=lambda *asked: [{"asked": asked}],
+        score=lambda *asked: [{"asked": asked}],
+    )
+    monkeypatch.setitem(sys.modules, "align_core.inference.queries", answers)
+    monkeypatch.setattr(inference, "queries", answers, raising=False)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """written(*events) is a run whose log holds them."""
+
+    def written(*events):
+        run = train("dpo", task="reviews", steps=1, run_dir=tmp_path / "run")
+        (run.path / "events.jsonl").write_text("".join(f"{json.dumps(e)}\n" for e in events))
+        return load_run(run.path)
+
+    return written
+
+
+def metrics(step, **values):
+    return {"kind": "metrics", "step": step, "seconds": 0.0, "metrics": values}
+
+
+def test_a_run_is_the_one_of_the_command_line(tmp_path, capsys):
+    run = train("dpo", task="reviews", beta=0.2, steps=3, run_dir=tmp_path / "one")
+    assert "3/3" in capsys.readouterr().err, "the progress bar"
+    options = ["--task", "reviews", "--beta", "0.2", "--steps", "3"]
+    assert cli.main(["train", "dpo", *options, "--run-dir", str(tmp_path / "two")]) == 0
+    assert run.config == RunDirectory(tmp_path / "two").config
+    told = [load_run(tmp_path / name)._events("metrics") for name in ("one", "two")]
+    assert [e["metrics"] for e in told[0]] == [e["metrics"] for e in told[1]]
+    assert repr(run) == f"Run({str(tmp_path / 'one')!r}: dpo on reviews, finished)"
+
+
+def test_every_error_in_one_exception_and_nothing_written(tmp_path, capsys):
+    wrong = {"task": "opera", "beta": "-1", "wings": 2, "run_dir": None}
+    with pytest.raises(ConfigError) as error:
+        train("ppp", **wrong)
+    code = cli.main(["train", "ppp", "--task", "opera", "--beta", "-1"])
+    lines = [str(line) for line in error.value.lines]
+    assert code == 2
+    assert str(error.value) == "\n".join(lines)
+    lines.remove("--wings got 2; there is no such option")
+    assert lines == capsys.readouterr().err.splitlines()
+    with pytest.raises(ConfigError, match="--run-dir"):
+        load_run(tmp_path)
+    assert not any(tmp_path.glob("run*"))
+
+
+def test_a_run_that_fails_says_so_and_stays(tmp_path):
+    with pytest.raises(RuntimeError, match="the fake broke"):
+        train("dpo", task="reviews", seed=fake_training.RAISES, steps=5, run_dir=tmp_path / "run")
+    assert list(load_run(tmp_path / "run").metrics.index) == [1, 2]
+
+
+def test_ctrl_c_stops_and_keeps_the_model(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    run = train("dpo", task="reviews", steps=5000, run_dir=tmp_path / "run")
+    assert "stopped" in repr(run) and (run.path / "model").is_dir()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_thread_may_train(tmp_path):
+    options = {"task": "reviews", "steps": 2, "run_dir": tmp_path / "run"}
+    thread = threading.Thread(target=train, args=("dpo",), kwargs=options)
+    thread.start()
+    thread.join()
+    assert "finished" in repr(load_run(tmp_path / "run"))
+
+
+def test_a_row_a_step_and_what_a_resume_voids_is_gone(written):
+    run = written(
+        metrics(0, **{"eval/kl": 0.0}),
+        metrics(1, loss=3.0),
+        metrics(2, loss=2.0),
+        metrics(2, **{"eval/kl": 0.5, "eval/gain": None}),
+        metrics(3, loss=9.0),
+        {"kind": "resume", "step": 2, "seconds": 1.0},
+        metrics(3, loss=1.0),
+    )
+    table = run.metrics
+    assert table.index.name == "step" and list(table.index) == [0, 1, 2, 3]
+    assert list(table["loss"].dropna()) == [3.0, 2.0, 1.0]
+    assert table.loc[2, "eval/kl"] == 0.5 and np.isnan(table.loc[1, "eval/kl"])
+    assert table.dtypes.eq(float).all() and table["eval/gain"].isna().all()
+    shutil.rmtree(run.path)
+    assert written().metrics.empty
+
+
+def test_samples_of_a_step_that_was_measured(written):
+    one, two = [{"prompt": "a"}], [{"prompt": "b"}]
+    sampled = {"kind": "samples", "seconds": 0.0}
+    run = written({**sampled, "step": 0, "samples": one}, {**sampled, "step": 20, "samples": two})
+    assert run.samples() == two == run.samples(step=20) and run.samples(step=0) == one
+    with pytest.raises(ValueError, match=r"expected one of the steps \[0, 20\], got 7"):
+        run.samples(step=7)
+
+
+def test_what_is_asked_of_its_model(tmp_path):
+    run = train("dpo", task="capitals", steps=1, run_dir=tmp_path / "run")
+    model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (run.path / "model" / "config.json").write_text(json.dumps(model))
+    path = str(run.path)
+    asked = run.evaluate(prompts=8, coverage="Asia")["asked"]
+    assert asked == (path, "capitals", None, 8, 0, "Asia")
+    assert run.generate("Q?", n=2)[0]["asked"] == (path, "capitals", ["Q?"], 2, 1.0, 0)
+    assert run.generate(["Q?", "P?"], seed=5)[0]["asked"][2:] == (["Q?", "P?"], 4, 1.0, 5)
+    assert len(run.generate()[0]["asked"][2]) == 8, "of the probe prompts"
+    assert run.score("Q?", "A.")[0]["asked"] == (path, "capitals", "Q?", ["A."])
+    with pytest.raises(ConfigError) as error:
+        run.generate("", n=0, temprature=2)
+    assert [str(line).split()[0] for line in error.value.lines] == [
+        "-n",
+        "--temprature",
+        "--prompt",
+    ]
+    with pytest.raises(ConfigError, match="MODEL"):
+        (run.path / "model" / "config.json").unlink()
+        run.evaluate()
+
+
+def test_names_are_listed_before_they_are_imported():
+    import align_core
+
+    assert {"train", "load_run", "PPOTrainer"} <= set(dir(align_core))
+    assert Path(align_core.__file__).parent.name == "align_core"
