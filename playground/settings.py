@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from align_core.config.errors import ConfigError, complaint
+from align_core.config.messages import Message, plain
 
 PUBLIC_LIMIT = 180.0  # seconds; long enough for every preset and for the defaults of each method
 SHORTEST_KEY = 12  # characters; a presenter's key must not be guessed
@@ -37,7 +38,7 @@ class Settings:
         Raises:
             ConfigError: with one line for each variable that makes no sense.
         """
-        lines: list[str] = []
+        lines: list[Message] = []
 
         def number(name: str, default: float | None, takes: str, most: float) -> float | None:
             text = environment.get(name, "").strip()
@@ -67,7 +68,8 @@ class Settings:
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
         if key and len(key) < SHORTEST_KEY:
-            lines.append(f"PLAYGROUND_PRESENTER_KEY takes {SHORTEST_KEY} characters or more")
+            line = f"PLAYGROUND_PRESENTER_KEY takes {SHORTEST_KEY} characters or more"
+            lines.append(plain(line))
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),

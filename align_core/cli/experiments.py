@@ -13,6 +13,7 @@ from align_core import experiments
 from align_core.cli import terminal
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.fields import Int
+from align_core.config.messages import Message
 from align_core.config.run_config import validated
 
 NO_EVIDENCE = "Quick: it works. At this size none of the verdicts below is evidence of anything."
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def execute(given: argparse.Namespace, lines: list[str]) -> int:
+def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     """Run it, or what is left of it; raises ConfigError with every error at once."""
     options, errors = validated(_Options, {"lanes": given.lanes or os.cpu_count()})
     if given.name not in experiments.NAMES:

@@ -23,6 +23,7 @@ from align_core.config.errors import (
     flag,
     raise_collected,
 )
+from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, owners
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN, card
@@ -42,12 +43,13 @@ def main(argv: list[str] | None = None) -> int:
         given, unknown = _parser().parse_known_args(
             _negative_values_joined(sys.argv[1:] if argv is None else argv)
         )
-        lines = [f"{' '.join(unknown)}: {given.command} has no such option"] if unknown else []
+        line = f"{' '.join(unknown)}: {given.command} has no such option"
+        lines = [plain(line)] if unknown else []
         if given.command is None:
             raise ConfigError(complaint("COMMAND", None, "one of these:"), *_commands_listed())
         return given.execute(given, lines)
     except ConfigError as error:
-        print("\n".join(error.lines), file=sys.stderr)
+        print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 # Commands: each takes the parsed arguments and the errors that parsing found.
 
 
-def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
+def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
     raise_collected(lines)
     rows = [
         {"name": task.full_name, "title": task.title, "explanation": task.explanation}
@@ -73,7 +75,7 @@ def _tasks(given: argparse.Namespace, lines: list[str]) -> int:
     return 0
 
 
-def _train(given: argparse.Namespace, lines: list[str]) -> int:
+def _train(given: argparse.Namespace, lines: list[Message]) -> int:
     if distributed.left_alone():
         distributed.start_all()
     if distributed.RANK > 0:
@@ -90,7 +92,7 @@ def _train(given: argparse.Namespace, lines: list[str]) -> int:
     return 0
 
 
-def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
+def _train_along(given: argparse.Namespace, lines: list[Message]) -> int:
     """What the first of several processes does, without a word: it writes the run and tells."""
     raise_collected(lines)
     path = Path(given.run_dir if given.resume is None else given.resume)
@@ -102,7 +104,7 @@ def _train_along(given: argparse.Namespace, lines: list[str]) -> int:
     return 0 if failure is None else 1
 
 
-def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
+def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     options: dict[str, Any] = {}
     if given.config is not None:
         with Collected(lines):
@@ -112,10 +114,11 @@ def _new_run(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
     return foreground.new_run(options, given.run_dir, lines)
 
 
-def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
+def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     for name in ("method", "config", "run_dir", *_TRAIN_OPTIONS):
         if (value := getattr(given, name)) is not None:
-            lines.append(f"{flag(name)} got {value!r}; with --resume the run keeps its own options")
+            line = f"{flag(name)} got {value!r}; with --resume the run keeps its own options"
+            lines.append(plain(line))
     with Collected(lines):
         directory = RunDirectory.open(given.resume, option="--resume")
         status = directory.status()
@@ -127,20 +130,20 @@ def _resumable(given: argparse.Namespace, lines: list[str]) -> RunDirectory:
     return directory
 
 
-def _evaluate(given: argparse.Namespace, lines: list[str]) -> int:
+def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
     options = _options(given, "task", "reference", "prompts", "coverage", "seed")
     terminal.print_measurements(asking.evaluate(given.model, lines, **options), given.json)
     return 0
 
 
-def _generate(given: argparse.Namespace, lines: list[str]) -> int:
+def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
     options = _options(given, "task", "n", "temperature", "seed")
     rows = asking.generate(given.model, given.prompt, lines, **options)
     terminal.print_rows(rows, given.json)
     return 0
 
 
-def _score(given: argparse.Namespace, lines: list[str]) -> int:
+def _score(given: argparse.Namespace, lines: list[Message]) -> int:
     options = _options(given, "task")
     rows = asking.score(given.model, given.prompt, given.completion, lines, **options)
     terminal.print_rows(rows, given.json)
@@ -151,7 +154,7 @@ def _options(given: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(given, name) for name in names}
 
 
-def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
+def _build_assets(given: argparse.Namespace, lines: list[Message]) -> int:
     if model_index.installed():
         lines.append(complaint("COMMAND", "build-assets", "a checkout, in which they are built"))
     raise_collected(lines)
@@ -161,7 +164,7 @@ def _build_assets(given: argparse.Namespace, lines: list[str]) -> int:
     return 0
 
 
-_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]] = {
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], str]] = {
     "tasks": (_tasks, "list the tasks"),
     "train": (_train, "train a model"),
     "evaluate": (_evaluate, "measure a model on held-out prompts"),
@@ -176,8 +179,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[str]], int], str]]
 }
 
 
-def _commands_listed() -> list[str]:
-    return [f"  {name:<13} {about}" for name, (_, about) in _COMMANDS.items()]
+def _commands_listed() -> list[Message]:
+    return [plain(f"  {name:<13} {about}") for name, (_, about) in _COMMANDS.items()]
 
 
 # Reading the command line
@@ -188,7 +191,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> Any:
-        raise ConfigError(message)
+        raise ConfigError(plain(message))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from align_core.config.errors import (
     raise_collected,
 )
 from align_core.config.fields import Float, Int, Seed
+from align_core.config.messages import Message, plain
 from align_core.config.run_config import TaskName, model_errors, validated
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
@@ -98,23 +99,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         subs[name].add_argument("--hold-out", metavar="P", help=about)
 
 
-def execute(given: argparse.Namespace, lines: list[str]) -> int:
+def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     """Run one of them; raises ConfigError with every error at once."""
     if given.action is None:
-        listed = [f"  {name:<9} {about}" for name, (_, about) in _ACTIONS.items()]
+        listed = [plain(f"  {name:<9} {about}") for name, (_, about) in _ACTIONS.items()]
         raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
     with closing(Sessions(given.sessions or folder())) as sessions:
         return _ACTIONS[given.action][0](given, lines, sessions)
 
 
-def _simulate(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     if (given.session is None) == (given.output is None):
-        lines.append("--session, --output: it takes one of the two, where the votes go")
+        lines.append(plain("--session, --output: it takes one of the two, where the votes go"))
     session = None
     if given.session is not None:
         session = _session_for(given, lines, sessions)
     if session and session.tally()["pairs"] and (given.pairs or given.model):
-        lines.append(f"--pairs, --model: the session {session.name} has its pairs already")
+        line = f"--pairs, --model: the session {session.name} has its pairs already"
+        lines.append(plain(line))
     if given.output is not None:
         lines += preference_files.errors(given.output, "--output")
     for name, scores in (("model", False), ("reward_model", True)):
@@ -153,7 +155,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     return asking.queries().candidates(options.task, model or reference, count, options.seed)
 
 
-def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
     options = _options(_Export, given, lines)
     lines += preference_files.errors(given.output, "--output")
@@ -168,7 +170,7 @@ def _export(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> 
     return _tell(given, **told, file=given.output)
 
 
-def _import(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _session_for(given, lines, sessions)
     options = _options(_Import, given, lines)
     with Collected(lines):
@@ -178,7 +180,7 @@ def _import(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> 
     return _tell(given, votes=preference_files.import_votes(session, rows), session=session.name)
 
 
-def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
     options = _options(_Stats, given, lines)
     if given.reward_model is not None:
@@ -211,7 +213,7 @@ def _stats(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> i
     return 0
 
 
-def _delete(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> int:
+def _delete(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
     raise_collected(lines)
     told = {"session": session.name, "votes": session.tally()["votes"]}
@@ -219,13 +221,17 @@ def _delete(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> 
     return _tell(given, **told, deleted=deleted if given.json else " ".join(deleted))
 
 
-def _existing(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> Session | None:
+def _existing(
+    given: argparse.Namespace, lines: list[Message], sessions: Sessions
+) -> Session | None:
     """The session that is named; None, and its error's line, where there is none."""
     with Collected(lines):
         return sessions.open(given.session)
 
 
-def _session_for(given: argparse.Namespace, lines: list[str], sessions: Sessions) -> Session | None:
+def _session_for(
+    given: argparse.Namespace, lines: list[Message], sessions: Sessions
+) -> Session | None:
     """The session that votes go to, of the task that is named, if any; None: it is yet to be."""
     session = None
     with Collected(lines):
@@ -239,7 +245,7 @@ def _session_for(given: argparse.Namespace, lines: list[str], sessions: Sessions
     return session
 
 
-def _options(kind: type[BaseModel], given: argparse.Namespace, lines: list[str]) -> Any:
+def _options(kind: type[BaseModel], given: argparse.Namespace, lines: list[Message]) -> Any:
     fields = {name: getattr(given, name) for name in kind.model_fields}
     options, wrong = validated(kind, {k: v for k, v in fields.items() if v is not None})
     lines += wrong

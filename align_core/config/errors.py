@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 
 
 class ConfigError(ValueError):
-    """Bad input. `lines` holds one line for each error; those of `complaint` say what they tell."""
+    """Bad input. `lines` holds one message for each error."""
 
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
+    def __init__(self, *lines: Message) -> None:
+        super().__init__("\n".join(map(str, lines)))
         self.lines = list(lines)
 
 
 class Collected:
     """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[Message]) -> None:
         self._lines = lines
 
     def __enter__(self) -> None:
@@ -33,23 +33,23 @@ class Collected:
         return isinstance(error, ConfigError)
 
 
-def raise_collected(lines: list[str]) -> None:
+def raise_collected(lines: list[Message]) -> None:
     """Raise a ConfigError with all of `lines`, where there are any."""
     if lines:
         raise ConfigError(*lines)
 
 
-def complaint(option: str, got: Any, takes: str, kind: str = "", **values: Any) -> Told:
+def complaint(option: str, got: Any, takes: str, code: str = "", **values: Any) -> Message:
     """One line of a `ConfigError`: the option, what it got, what it takes.
 
-    Its `kind` names what it takes; `values` are the numbers in that.
+    Its `code` names what it takes; `values` are the numbers in that.
     """
     shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
     shown = " ".join(shown.split())
     if len(shown) > 80:
         shown = shown[:77] + "..."
     line = f"{option} got {shown}; it takes {takes}"
-    return Told(line, kind, option=option, got=shown, **values)
+    return Message(code, {"option": option, "got": shown, **values}, line)
 
 
 def flag(field: str) -> str:

@@ -1,40 +1,46 @@
-"""Lines for people that a program can say in other words.
+"""Lines for people, which a program can say in other words.
 
-They are in English, as the command line prints them. A page in another language goes by the `kind`
-of a line and the `values` in it. Lines without a kind are but text.
+Their text is English, as the command line prints it. A page in another language goes by the code
+of a message and the values in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
-class Told(str):
-    """A line, its `kind` ("": none), and the `values` that it tells, as JSON has them."""
+@dataclass(frozen=True)
+class Message:
+    """One line of `text`. `code` names what it says, "" where only the text does; `values` are
+    the numbers and names in it, as JSON has them."""
 
-    kind: str
-    values: dict[str, Any]
+    code: str
+    values: Mapping[str, Any]
+    text: str
 
-    def __new__(cls, line: str, kind: str = "", /, **values: Any) -> Told:
-        told = super().__new__(cls, line)
-        told.kind, told.values = kind, values
-        return told
-
-
-def in_event(line: str) -> dict[str, Any]:
-    """A line as an event holds it: its `message`, and its `cause` where it has a kind."""
-    if not getattr(line, "kind", ""):
-        return {"message": str(line)}
-    return {"message": str(line), "cause": {"kind": line.kind, "values": line.values}}
+    def __str__(self) -> str:
+        return self.text
 
 
-def from_event(event: Mapping[str, Any]) -> Told:
-    """The line that `in_event` wrote. Whatever a log says, it is a line."""
+def plain(text: str) -> Message:
+    """A message without a code: every page shows it as it is."""
+    return Message("", {}, text)
+
+
+def in_event(message: Message) -> dict[str, Any]:
+    """A message as an event holds it: its `message`, and its `cause` where it has a code."""
+    if not message.code:
+        return {"message": message.text}
+    cause = {"kind": message.code, "values": dict(message.values)}
+    return {"message": message.text, "cause": cause}
+
+
+def from_event(event: Mapping[str, Any]) -> Message:
+    """The message that `in_event` wrote; of a log that somebody else wrote, what can be read."""
     cause = event.get("cause")
     cause = cause if isinstance(cause, dict) else {}
-    told = Told(str(event.get("message", "")))
     values = cause.get("values")
-    told.kind = str(cause.get("kind", ""))
-    told.values = values if isinstance(values, dict) else {}
-    return told
+    values = values if isinstance(values, dict) else {}
+    return Message(str(cause.get("kind", "")), values, str(event.get("message", "")))

@@ -22,7 +22,7 @@ from pydantic import (
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint, flag
 from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.config.methods import OfTask, method_named, methods, owners
 from align_core.config.task_card import BUILT_IN, card
 
@@ -112,10 +112,10 @@ class RunConfig(BaseModel):
 Options = TypeVar("Options", bound=BaseModel)
 
 
-def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[str]]:
+def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[Message]]:
     """`kind(**fields)` and no lines, or None and the line of every error in `fields`.
 
-    The kind of a line is the name of its field.
+    The code of a line is the name of its field, or no_such_option.
     """
     try:
         return kind(**fields), []
@@ -126,7 +126,8 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
             if one["type"] == "extra_forbidden":
                 got = repr(one["input"])
                 line = f"{flag(field)} got {got}; there is no such option"
-                lines.append(Told(line, "no_such_option", option=flag(field), got=got))
+                values = {"option": flag(field), "got": got}
+                lines.append(Message("no_such_option", values, line))
             else:
                 got = None if one["type"] == "missing" else one["input"]
                 takes = kind.model_fields[field].description
@@ -161,11 +162,10 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
         lines.append(complaint("--preferences", file, takes, "file"))
     if "preferences" in given:
         lines += [
-            Told(
-                f"{flag(option)} got {given[option]!r}; a file of --preferences is taken as it is",
+            Message(
                 "as_it_is",
-                option=flag(option),
-                got=repr(given[option]),
+                {"option": flag(option), "got": repr(given[option])},
+                f"{flag(option)} got {given[option]!r}; a file of --preferences is taken as it is",
             )
             for option in ("coverage", "pair_source")
             if given.get(option, "all") != "all"
@@ -181,17 +181,19 @@ def has(method: str, option: str) -> bool:
     return method in (owners(option) or methods())
 
 
-def _foreign(method: str | None, given: dict[str, Any]) -> list[str]:
+def _foreign(method: str | None, given: dict[str, Any]) -> list[Message]:
     """The lines of options that only other methods have."""
     return [
-        Told(
+        Message(
+            "foreign",
+            {
+                "option": flag(option),
+                "got": repr(value),
+                "method": method,
+                "methods": ", ".join(owners(option)),
+            },
             f"{flag(option)} got {value!r}; {method} has no such option, "
             f"only {' and '.join(owners(option))}",
-            "foreign",
-            option=flag(option),
-            got=repr(value),
-            method=method,
-            methods=", ".join(owners(option)),
         )
         for option, value in given.items()
         if method_named(method) and not has(method, option)
@@ -245,7 +247,7 @@ def revise(config: RunConfig, **settings: Any) -> LiveConfig:
     return revised
 
 
-def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[str]:
+def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
     """Why `name` is no model, or not of the wanted sort (None: either): lines for a ConfigError."""
     try:
         location = model_index.locate(name)
@@ -258,6 +260,6 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
             if reward_model
             else "a language model; this is a reward model, which scores texts and writes none"
         )
-        kind = "model_that_scores" if reward_model else "model_that_writes"
-        return [complaint(option, name, takes, kind)]
+        code = "model_that_scores" if reward_model else "model_that_writes"
+        return [complaint(option, name, takes, code)]
     return []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
+from align_core.config.messages import Message, plain
 from align_core.config.model_index import preference_pool
 
 COLUMNS = ("prompt", "chosen", "rejected")
@@ -39,7 +40,7 @@ def read_preferences(path: str | Path, option: str = "--preferences") -> list[di
     if not pairs and not lines:
         lines = [complaint(option, str(path), f"{_TAKES}; this one is empty")]
     if lines:
-        more = [f"{option}: {len(lines) - _MOST_LINES} more errors in {path}"]
+        more = [plain(f"{option}: {len(lines) - _MOST_LINES} more errors in {path}")]
         raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
     return pairs
 
@@ -65,11 +66,13 @@ def stored_pairs(task: str, count: int, seed: int, covers: Covers = everything) 
     return random.Random(seed).sample(pool, count)
 
 
-def _checked(rows: Iterable[tuple[int, Any]], where: str) -> tuple[list[dict[str, Any]], list[str]]:
+def _checked(
+    rows: Iterable[tuple[int, Any]], where: str
+) -> tuple[list[dict[str, Any]], list[Message]]:
     pairs, lines = [], []
     for number, row in rows:
         if problem := row if isinstance(row, str) else _problem(row):
-            lines.append(f"{where} {number}: {problem}")
+            lines.append(plain(f"{where} {number}: {problem}"))
         else:
             told = [name for name in ENDED if isinstance(row.get(name), bool)]
             pairs.append({name: row[name] for name in (*COLUMNS, *told)})

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import Told, from_event, in_event
+from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.runs import child_process
 
 _FILE, _RESULT = "trial.json", "result.json"
@@ -54,7 +54,7 @@ class Trials:
             process = self._processes[name] = _Process(self._module, name, folder)
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
-            reached = Told("The time limit was reached.", "time_limit")
+            reached = Message("time_limit", {}, "The time limit was reached.")
             timer = threading.Timer(time_limit, process.stop, [reached])
             timer.daemon = True
             timer.start()
@@ -63,7 +63,7 @@ class Trials:
         """End a live trial at once."""
         with self._lock:
             if process := self._processes.get(name):
-                process.stop(Told(""))
+                process.stop(plain(""))
 
     def live(self) -> list[str]:
         """The names of those that go on, oldest first."""
@@ -74,7 +74,7 @@ class Trials:
         """How the newest trial stands; None where there was none.
 
         `status` is running, finished, stopped or failed, with a `message` and `cause` as
-        `telling.in_event` has them; `owner`; `began`, and `ended`, seconds since 1970; of a live
+        `messages.in_event` has them; `owner`; `began`, and `ended`, seconds since 1970; of a live
         one, how many parts are `done`, of how many (`count`, 0 before that is known).
         """
         with self._lock:
@@ -84,7 +84,7 @@ class Trials:
                 return state
             if process is None:  # its page went, and with it the trial
                 line = "This run's process ended before the run did"
-                return {**state, "status": "failed", **in_event(Told(line, "abandoned"))}
+                return {**state, "status": "failed", **in_event(Message("abandoned", {}, line))}
             return {**state, "done": process.done, "count": process.count}
 
     def result(self, name: str) -> dict[str, Any]:
@@ -119,8 +119,8 @@ class _Process:
 
     def __init__(self, module: str, name: str, folder: Path) -> None:
         self.done, self.count = 0, 0
-        self._stopped: Told | None = None
-        self._failure: Told | None = None
+        self._stopped: Message | None = None
+        self._failure: Message | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, name, str(folder)],
             stdin=subprocess.PIPE,  # closes when this process goes, however that is
@@ -133,12 +133,12 @@ class _Process:
         self._reader = threading.Thread(target=self._listen, daemon=True)
         self._reader.start()
 
-    def stop(self, why: Told) -> None:
+    def stop(self, why: Message) -> None:
         if self._process.returncode is None:
             self._stopped = why
             self._kill()
 
-    def end(self) -> tuple[str, Told]:
+    def end(self) -> tuple[str, Message]:
         """Wait for the end of the first process; end what it left behind. Its status, and why."""
         code = self._process.wait()
         self._kill()
@@ -148,7 +148,7 @@ class _Process:
         if self._stopped is not None:
             return "stopped", self._stopped
         if code == 0:
-            return "finished", Told("")
+            return "finished", plain("")
         return "failed", self._failure or child_process.last_words(code)
 
     def _kill(self) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from align_core.config import model_index
 from align_core.config.errors import complaint, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
+from align_core.config.messages import Message
 from align_core.config.run_config import COVERS, Coverage, TaskName, model_errors, validated
 from align_core.config.task_card import BUILT_IN
 
@@ -49,7 +50,7 @@ def queries() -> ModuleType:
     return queries
 
 
-def evaluate(model: str, lines: list[str], **given: Any) -> dict[str, Any]:
+def evaluate(model: str, lines: list[Message], **given: Any) -> dict[str, Any]:
     """`queries.evaluate` of the task, reference, prompts, coverage and seed that are `given`."""
     options = _checked(_Evaluate, model, given, lines)
     if given.get("reference") is not None:
@@ -66,7 +67,7 @@ def evaluate(model: str, lines: list[str], **given: Any) -> dict[str, Any]:
 
 
 def generate(
-    model: str, prompts: list[str] | None, lines: list[str], **given: Any
+    model: str, prompts: list[str] | None, lines: list[Message], **given: Any
 ) -> list[dict[str, Any]]:
     """`queries.generate` of the task, n, temperature and seed that are `given`.
 
@@ -84,7 +85,11 @@ def generate(
 
 
 def score(
-    model: str, prompt: str | None, completions: list[str] | None, lines: list[str], **given: Any
+    model: str,
+    prompt: str | None,
+    completions: list[str] | None,
+    lines: list[Message],
+    **given: Any,
 ) -> list[dict[str, Any]]:
     """`queries.score` on the task that is `given`."""
     options = _checked(_Options, model, given, lines)
@@ -99,7 +104,7 @@ def _checked(
     kind: type[_Options],
     model: str,
     given: dict[str, Any],
-    lines: list[str],
+    lines: list[Message],
     reward_model: bool | None = None,
 ) -> Any:
     """The options; the task is the model's own unless it is given."""

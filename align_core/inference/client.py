@@ -1,6 +1,6 @@
 """Questions to models from a process without torch: what do they say, what do they make of a text?
 
-One helper process (answering.py) loads the models and answers, one question at a time. It is
+One helper process (server.py) loads the models and answers, one question at a time. It is
 started by the first question, leaves when none has come for a while, and is started anew when it
 died or had to be ended.
 """
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.fields import Int, Seed, Temperature
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.config.run_config import TaskName, validated
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
@@ -28,9 +28,9 @@ _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
 
 class Unanswered(RuntimeError):
-    """No answer came; `line`, in plain words, says why."""
+    """No answer came; `line` says why."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: Message) -> None:
         super().__init__(line)
         self.line = line
 
@@ -194,7 +194,7 @@ class Helper:
     def _ask(self, question: str, content: dict[str, Any]) -> Any:
         if not self._places.acquire(blocking=False):
             line = "Many are asking just now: try again in a moment."
-            raise Unanswered(Told(line, "many_asking"))
+            raise Unanswered(Message("many_asking", {}, line))
         try:
             with self._lock:
                 outcome, answer = self._exchange(question, content)
@@ -217,7 +217,7 @@ class Helper:
                 line = (
                     f"No answer came within {ANSWER_WITHIN:g} seconds, so the question was dropped."
                 )
-                raise Unanswered(Told(line, "no_answer", seconds=ANSWER_WITHIN))
+                raise Unanswered(Message("no_answer", {"seconds": ANSWER_WITHIN}, line))
             except (EOFError, OSError):
                 self._end()
                 if child.exit_code != 0:  # 0: it was just leaving, for want of questions
@@ -244,8 +244,8 @@ def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
     return options.model_dump()
 
 
-def _last_words(code: int) -> Told:
+def _last_words(code: int) -> Message:
     killed = code == -9
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
     line = f"The process that answers {how}. Ask again: another one is started."
-    return Told(line, "helper_killed" if killed else "helper_ended", code=code)
+    return Message("helper_killed" if killed else "helper_ended", {"code": code}, line)

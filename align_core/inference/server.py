@@ -1,4 +1,4 @@
-"""The process that answers the questions of asking.py, one at a time."""
+"""The process that answers the questions of client.py, one at a time."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -52,7 +53,7 @@ def start_all() -> None:
     asked = dict(re.findall(r"--num[-_](processes|machines)[= ](\d+)", launcher))
     here = os.environ["ACCELERATE_USE_CPU"] == "True" and asked.get("machines", "1") == "1"
     if not here or "processes" not in asked:
-        raise ConfigError(LEFT_ALONE)
+        raise ConfigError(plain(LEFT_ALONE))
     command = [sys.executable, *_TORCHRUN, asked["processes"], *sys.orig_argv[1:]]
     os.execv(sys.executable, command)
 

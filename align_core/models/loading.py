@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.model_index import locate
 from align_core.data.encoding import Prompts
 from align_core.models.sampling import response_outputs, response_states
@@ -61,7 +62,8 @@ def load_reward_model(name: str) -> PreTrainedModel | PeftModel:
     """A sequence classifier with one label: its raw output is the proxy reward, in nats."""
     labels = _load(AutoConfig, name).num_labels if not _has_adapter(name) else 1
     if labels != 1:
-        raise ModelError(f"reward model {name}: got {labels} labels, takes a model with one")
+        line = f"reward model {name}: got {labels} labels, takes a model with one"
+        raise ModelError(plain(line))
     return _load_with_adapter(AutoModelForSequenceClassification, name, num_labels=1)
 
 
@@ -258,10 +260,11 @@ def _load(factory: type, name: str, **options):
         loaded = factory.from_pretrained(path, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(
+        line = (
             f"model {name}: it is not on this machine and could not be loaded from the hub "
             f"(offline?), or its files are broken: {reason}"
-        ) from error
+        )
+        raise ModelError(plain(line)) from error
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # what an adapter will call its base: a name, not a place
     return loaded

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from align_core.config.messages import plain
 from align_core.data.encoding import Prompt, Prompts, encode_prompts, is_token_ids, pad_responses
 from align_core.models.loading import (
     ModelError,
@@ -81,7 +82,7 @@ class ProxyReward:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         if model.get_input_embeddings().num_embeddings < len(tokenizer):
-            raise ModelError("the reward model and the policy do not share a vocabulary")
+            raise ModelError(plain("the reward model and the policy do not share a vocabulary"))
         self.model = model
         self._tokenizer = tokenizer
 
@@ -121,7 +122,7 @@ def proxy_reward(
         return ProxyReward(load_reward_model(name), tokenizer)
     if embedded:
         return None
-    raise ModelError(f"the reward model {name} and the policy do not share a vocabulary")
+    raise ModelError(plain(f"the reward model {name} and the policy do not share a vocabulary"))
 
 
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from align_core.config.messages import plain
 from align_core.data.encoding import encode, encode_pairs, encode_prompts, pad_responses
 from align_core.data.preference_files import Covers, everything
 from align_core.models.loading import ModelError
@@ -138,7 +139,8 @@ def _drawn(
             if len(two) == 2 and two["first"][0] != two["second"][0]:
                 found.append(_pair(prompt, two))
         if batch == 0 and not found:
-            raise ModelError("the model has but one thing to say to each prompt: no pair to label")
+            line = "the model has but one thing to say to each prompt: no pair to label"
+            raise ModelError(plain(line))
         yield found
 
 

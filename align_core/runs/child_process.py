@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 
 _PRELOADED = "align_core.preload"
 _HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
@@ -72,18 +72,19 @@ class Child:
         self._process.kill()
 
 
-def last_words(code: int) -> Told:
+def last_words(code: int) -> Message:
     """Why a process ended, that told nothing itself; `code` is its exit code."""
     if code == -9:
         line = (
             "The process of this run was killed from outside (signal 9), as a person does, or "
             "the machine when its memory runs out"
         )
-        return Told(line, "killed")
+        return Message("killed", {}, line)
     if code < 0:
-        return Told(f"The process of this run crashed (signal {-code})", "crashed", signal=-code)
+        line = f"The process of this run crashed (signal {-code})"
+        return Message("crashed", {"signal": -code}, line)
     line = f"The process of this run ended unexpectedly (exit code {code})"
-    return Told(line, "ended", code=code)
+    return Message("ended", {"code": code}, line)
 
 
 def path() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
-from align_core.config.messages import Told, from_event, in_event
+from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.runs import child_process, presets
 from align_core.runs.directory import FINAL, RunDirectory
@@ -114,10 +114,13 @@ class Client:
             ConfigError: an unknown command, or a setting out of its range.
         """
         if command not in COMMANDS:
-            raise ConfigError(f"{command!r} is no command; it takes one of {', '.join(COMMANDS)}")
+            raise ConfigError(
+                plain(f"{command!r} is no command; it takes one of {', '.join(COMMANDS)}")
+            )
         if settings:
             if unknown := sorted(settings.keys() - {"beta", "learning_rate", "delay"}):
-                raise ConfigError(f"{', '.join(unknown)} cannot change while a run is live")
+                line = f"{', '.join(unknown)} cannot change while a run is live"
+                raise ConfigError(plain(line))
             revised = revise(self._directory(run).config, **settings).model_dump()
             settings = {name: revised[name] for name in settings}
         with self._lock:
@@ -157,7 +160,7 @@ class Client:
             status = self._unwritten.get(run) or directory.status()
             abandoned = status and status["status"] not in FINAL and run not in present
             if abandoned and not directory.being_written():
-                cause = Told("This run's process ended before the run did", "abandoned")
+                cause = Message("abandoned", {}, "This run's process ended before the run did")
                 self._last_words(run, cause)
                 status = self._unwritten.get(run) or directory.status()
             return status
@@ -242,12 +245,12 @@ class Client:
         taken = sum(1 for run in self.runs() if run == name or run.startswith(f"{name}-"))
         return f"{name}-{taken + 1}" if taken else name
 
-    def _last_words(self, run: str, cause: Told) -> None:
+    def _last_words(self, run: str, cause: Message) -> None:
         directory = self._directory(run)
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
-        line = f"{cause.rstrip('.')}. {model}; start it again to have it whole."
-        failure = directory.fail(Told(line, "cut_off", cause=in_event(cause), kept=kept))
+        line = f"{cause.text.rstrip('.')}. {model}; start it again to have it whole."
+        failure = directory.fail(Message("cut_off", {"cause": in_event(cause), "kept": kept}, line))
         try:
             directory.append(failure)
         except OSError:
@@ -256,9 +259,9 @@ class Client:
             directory.close()
 
 
-def no_run(name: str) -> Told:
+def no_run(name: str) -> Message:
     """A line for a ConfigError: no run is called so."""
-    return Told(f"{name!r} is no run here", "no_run", name=name)
+    return Message("no_run", {"name": name}, f"{name!r} is no run here")
 
 
 def _alike(one: RunConfig, other: RunConfig) -> bool:
@@ -285,7 +288,7 @@ class _Process(child_process.Child):
         self._killed = True
         super().kill()
 
-    def last_words(self) -> Told:
+    def last_words(self) -> Message:
         """Why the process ended without a final status."""
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
@@ -294,5 +297,5 @@ class _Process(child_process.Child):
             line = (
                 f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
             )
-            return Told(line, "unstopped", seconds=round(STOP_WITHIN))
+            return Message("unstopped", {"seconds": round(STOP_WITHIN)}, line)
         return child_process.last_words(self.exit_code)

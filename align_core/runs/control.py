@@ -7,13 +7,15 @@ import queue
 import threading
 from typing import Any
 
+from align_core.config.messages import Message, plain
+
 
 class Control:
     """A queue of commands to the run in this process.
 
     A command is `{"command": "pause" | "resume" | "step" | "stop" | "set"}`; "set" carries new
-    values of `beta`, `learning_rate` or `delay`, "stop" may carry a `reason`. Threads and signal
-    handlers may put commands at any time: `SimpleQueue.put` is re-entrant.
+    values of `beta`, `learning_rate` or `delay`, "stop" may carry a `reason`, a message. Threads
+    and signal handlers may put commands at any time: `SimpleQueue.put` is re-entrant.
     """
 
     def __init__(self) -> None:
@@ -31,10 +33,10 @@ class Control:
             self._stop = command
         self._queue.put(command)
 
-    def obey_stop(self) -> str:
+    def obey_stop(self) -> Message:
         """The reason of the stop that was told; `stopping` then shows a further one."""
         stop, self._stop = self._stop, None
-        return stop.get("reason", "")
+        return stop.get("reason", plain(""))
 
     def pending(self) -> list[dict[str, Any]]:
         """The commands that have come since the last look, oldest first."""

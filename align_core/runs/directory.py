@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
-from align_core.config.messages import in_event
+from align_core.config.messages import Message, in_event, plain
 from align_core.config.run_config import RunConfig, validated
 
 try:
@@ -97,7 +97,7 @@ class RunDirectory:
         self._status: dict[str, Any] | None = None
 
     @staticmethod
-    def errors(path: str | Path) -> list[str]:
+    def errors(path: str | Path) -> list[Message]:
         """Why a run cannot be made at `path`: lines for a `ConfigError`. Writes nothing."""
         path = Path(path)
         problem = None
@@ -156,7 +156,8 @@ class RunDirectory:
             raise ConfigError(complaint(option, str(self.path), "a run directory"))
         config, lines = validated(RunConfig, read_options(self.path / "config.json", option))
         if config is None:
-            raise ConfigError(*(f"{self.path / 'config.json'}: {line}" for line in lines))
+            where = self.path / "config.json"
+            raise ConfigError(*(plain(f"{where}: {line}") for line in lines))
         return config
 
     # Writing
@@ -181,7 +182,7 @@ class RunDirectory:
             os.ftruncate(self._log, size)
             raise
 
-    def fail(self, message: str) -> dict[str, Any]:
+    def fail(self, message: Message) -> dict[str, Any]:
         """The final status of a run that broke, at the last step it reached; not yet written."""
         self.status()
         return {"kind": "status", **self._last, "status": "failed", **in_event(message)}
@@ -257,7 +258,7 @@ class RunDirectory:
             return not _lock(file.fileno(), exclusive=False)
 
 
-def _no_folder(path: Path, problem: str) -> str:
+def _no_folder(path: Path, problem: str) -> Message:
     takes = f"a new or empty folder that can be written; {problem}"
     return complaint("--run-dir", str(path), takes, "folder", problem=problem)
 

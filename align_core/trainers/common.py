@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
 from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sharding import heed_file, held, weights_of, whole
 from align_core.tasks import Task
 
-_GRADIENT = Told("a gradient is not finite", "gradient")
+_GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
 
 class NonFinite(FloatingPointError):
@@ -31,7 +31,7 @@ class NonFinite(FloatingPointError):
     `line` says which.
     """
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: Message) -> None:
         super().__init__(line)
         self.line = line
 
@@ -114,13 +114,14 @@ class FiniteTraining:
         largest = [g.abs().max() for g in gradients if g.numel()]
         what = None
         if not torch.isfinite(loss):
-            what = Told(f"the loss is {loss.item()}", "loss", value=str(loss.item()))
+            value = str(loss.item())
+            what = Message("loss", {"value": value}, f"the loss is {value}")
         elif largest and not torch.stack(largest).isfinite().all():
             what = _GRADIENT
         elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
             what = _GRADIENT  # seen by the step itself, which is behind us
         if distributed.any_says(self.accelerator, what is not None):
-            other = Told("a gradient of another process is not finite", "gradient")
+            other = Message("gradient", {}, "a gradient of another process is not finite")
             raise NonFinite(what or other)
         return loss
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.models import distributed
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
@@ -49,7 +49,7 @@ class RunCallback(TrainerCallback):
         self._delay = 0.0  # seconds between two steps, for talks
         self._step_began = 0.0  # on the clock of time.perf_counter
         self._measured: int | None = None  # the optimiser update after which it was evaluated last
-        self.stop_reason: str | None = None
+        self.stop_reason: Message | None = None
 
     def measure(self) -> bool:
         """Evaluate the policy as it is now and write what was found.
@@ -123,7 +123,7 @@ class RunCallback(TrainerCallback):
     def _heed_stop(self, control: TrainerControl) -> None:
         """End the training if that was told, or if its time is up."""
         if time.monotonic() >= self._deadline:
-            reason = Told("The time limit was reached.", "time_limit")
+            reason = Message("time_limit", {}, "The time limit was reached.")
             self._control.put({"command": "stop", "reason": reason})
         if self._agreed_to_stop():
             self.stop_reason = self._control.obey_stop()

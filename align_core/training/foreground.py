@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from align_core.config.errors import Collected, ConfigError, complaint, raise_collected
+from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -29,7 +30,9 @@ class Show(Protocol):
         """Leave what is shown as it stands."""
 
 
-def new_run(options: dict[str, Any], run_dir: str | Path | None, lines: list[str]) -> RunDirectory:
+def new_run(
+    options: dict[str, Any], run_dir: str | Path | None, lines: list[Message]
+) -> RunDirectory:
     """The directory of a run with these options of `resolve`, nothing else in it yet.
 
     Raises:
@@ -75,7 +78,7 @@ def _watched(directory: RunDirectory, show: Show, resume: bool) -> dict[str, Any
     control = Control()
 
     def stop(signum: int, frame: Any) -> None:
-        control.put({"command": "stop", "reason": signal.Signals(signum).name})
+        control.put({"command": "stop", "reason": plain(signal.Signals(signum).name)})
         show.stopping()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
 

@@ -11,7 +11,7 @@ from typing import Any
 import transformers
 from transformers import Trainer
 
-from align_core.config.messages import Told, in_event
+from align_core.config.messages import Message, in_event, plain
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
@@ -94,16 +94,18 @@ def _train(
     config: RunConfig,
     updates_per_step: int,
     **resumed: Any,
-) -> tuple[str, str]:
+) -> tuple[str, Message]:
     """Train to the end, whatever that is: the last status of the run, and its message."""
     try:
         trainer.train(**resumed)
     except NonFinite as error:
         return "failed", _advice(error, trainer.state.global_step // updates_per_step + 1, config)
-    return ("finished", "") if callback.stop_reason is None else ("stopped", callback.stop_reason)
+    if callback.stop_reason is None:
+        return "finished", plain("")
+    return "stopped", callback.stop_reason
 
 
-def _advice(error: NonFinite, step: int, config: RunConfig) -> Told:
+def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
@@ -112,4 +114,4 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Told:
         f"good step is kept. Try {' or '.join(tries)}."
     )
     settings = {"learning_rate": config.learning_rate, "beta": config.beta}
-    return Told(line, "not_finite", step=step, what=in_event(error.line), **settings)
+    return Message("not_finite", {"step": step, "what": in_event(error.line), **settings}, line)

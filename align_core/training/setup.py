@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError, complaint
-from align_core.config.messages import Told, in_event
+from align_core.config.messages import Message, in_event
 from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN
@@ -116,8 +116,8 @@ def _own_pairs(
 
     def progress(done: int) -> None:
         line = f"Sampling preference pairs: {done} of {count}"
-        told = Told(line, "sampling", done=done, count=count)
-        write("status", 0, status="running", **in_event(told))
+        message = Message("sampling", {"done": done, "count": count}, line)
+        write("status", 0, status="running", **in_event(message))
 
     return sampled_pairs(
         load_policy(source),

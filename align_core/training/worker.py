@@ -16,7 +16,7 @@ from typing import Any
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
-from align_core.config.messages import Told, in_event
+from align_core.config.messages import Message, in_event, plain
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 
@@ -50,7 +50,7 @@ def _listen(connection: Connection, control: Control) -> None:
         while True:
             control.put(connection.recv())
     except (EOFError, OSError):
-        gone = Told("the page that started this run has gone", "page_gone")
+        gone = Message("page_gone", {}, "the page that started this run has gone")
         control.put({"command": "stop", "reason": gone})
 
 
@@ -102,19 +102,19 @@ def _limit_threads() -> None:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
-def in_plain_words(error: Exception, path: Path) -> Told:
+def in_plain_words(error: Exception, path: Path) -> Message:
     """One line that says what went wrong and where."""
     if isinstance(error, ConfigError):
         lines = [in_event(line) for line in error.lines]
-        return Told("; ".join(error.lines), "refused", lines=lines)
+        return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
         line = f"The disk is full: {path} could not be written. Free some space"
-        return Told(line, "disk_full", path=str(path))
+        return Message("disk_full", {"path": str(path)}, line)
     if isinstance(error, OSError):
         file, why = str(error.filename or path), str(error.strerror or error)
-        return Told(f"{file} cannot be used: {why}", "unusable", file=file, why=why)
+        return Message("unusable", {"file": file, "why": why}, f"{file} cannot be used: {why}")
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return Told("There is not enough memory: try a smaller batch size", "memory")
+        return Message("memory", {}, "There is not enough memory: try a smaller batch size")
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return Told(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")
+    return plain(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")

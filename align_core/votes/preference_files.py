@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
+from align_core.config.messages import Message, plain
 from align_core.config.run_config import defaults
 from align_core.config.task_card import card
 from align_core.data.preference_files import read_preferences, stored_pairs
@@ -53,7 +54,8 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
     if lines := errors(path, option):
         raise ConfigError(*lines)
     if not rows:
-        raise ConfigError(f"{option} got no vote that prefers a text, so there is nothing to write")
+        line = f"{option} got no vote that prefers a text, so there is nothing to write"
+        raise ConfigError(plain(line))
     if path.suffix == ".jsonl":
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         path.write_text("".join(lines), encoding="utf-8")
@@ -64,7 +66,7 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 
-def errors(path: str | Path | None, option: str) -> list[str]:
+def errors(path: str | Path | None, option: str) -> list[Message]:
     """Why no file can be written at `path`: lines for a ConfigError. Writes nothing."""
     given, path = path, Path(path or "")
     if path.suffix not in (".jsonl", ".parquet") or path.exists() or not path.parent.is_dir():

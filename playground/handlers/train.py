@@ -11,6 +11,7 @@ import gradio as gr
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, flag
+from align_core.config.messages import Message
 from align_core.config.methods import owners
 from align_core.config.run_config import (
     defaults,
@@ -305,10 +306,10 @@ class Steering:
         names = [name for name, model in REWARDS.items() if model.format(task=task) in known]
         return [(labels[f"reward_{name}"], name) for name in ("proxy", *names)]
 
-    def _complaint(self, line: str) -> list[str]:
+    def _complaint(self, line: Message) -> list[str]:
         """A line of a ConfigError in the page's words, after the field that it is about."""
         fields = {flag(field): field for field in ("task", "method", *SETTINGS)}
-        option = getattr(line, "values", {}).get("option")
+        option = line.values.get("option")
         return [fields.get(option, ""), complaints.in_words(line, self._words)]
 
 

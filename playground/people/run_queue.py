@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.experiments.quick_runs import Trials
 from align_core.runs.client import Busy, Client
@@ -75,7 +76,7 @@ class Line:
         self._tried: dict[str, float] = {}  # seconds that a trial takes, where that is known
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
-        self._refused: dict[Visitor, list[str]] = {}
+        self._refused: dict[Visitor, list[Message]] = {}
         self._tended = False
         self._reckoned: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
 
@@ -178,7 +179,7 @@ class Line:
                     return Place(i + 1, *self._waits()[i])
         return None
 
-    def refused(self, visitor: Visitor) -> list[str]:
+    def refused(self, visitor: Visitor) -> list[Message]:
         """Why the visitor's run could not begin in its turn; nothing once they run another."""
         return self._refused.get(visitor, [])
 
@@ -208,7 +209,7 @@ class Line:
         except ConfigError as error:
             self._refused[first.visitor] = error.lines
         except OSError as error:  # no memory for a process, say: those behind still have their turn
-            self._refused[first.visitor] = [str(error)]
+            self._refused[first.visitor] = [plain(str(error))]
         self._waiting.pop(0)
         self._changed()
 

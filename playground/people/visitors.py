@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_core.config.errors import ConfigError
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, no_run
 from playground.people.addresses import is_loopback
@@ -186,7 +186,7 @@ class Visitors:
         with self._lock:
             if self._asking.get(visitor, 0) >= QUESTIONS:
                 line = "Your earlier questions are still being answered."
-                raise Unanswered(Told(line, "still_answering"))
+                raise Unanswered(Message("still_answering", {}, line))
             self._asking[visitor] = self._asking.get(visitor, 0) + 1
         try:
             yield

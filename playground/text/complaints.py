@@ -6,25 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.errors import flag
+from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 
 
-def in_words(line: str, words: Mapping[str, Any]) -> str:
-    """A line as the catalogue `words` says it; one of no known kind stays as it is, but for the
-    name of its option."""
+def in_words(line: Message, words: Mapping[str, Any]) -> str:
+    """A line as the catalogue `words` says it; one of an unknown code stays as it is, but for
+    the name of its option."""
     names = _names(words)
-    kind, values = getattr(line, "kind", ""), dict(getattr(line, "values", {}))
+    code, values = line.code, line.values
     named = words["complaints"]
-    if kind in named["takes"]:
-        takes = named["takes"][kind].format(**values)
+    if code in named["takes"]:
+        takes = named["takes"][code].format(**values)
         got, option = values["got"], values["option"]
         template = named["no_number"] if got == "nan" else named["got"]
         got = named["nothing"] if got == "nothing" else got
         return template.format(name=names.get(option, option), got=got, takes=takes)
-    if kind in named["says"]:
+    if code in named["says"]:
         option = values.get("option")
-        return named["says"][kind].format(**{"name": names.get(option, option), **values})
-    option, _, rest = line.partition(" ")
+        return named["says"][code].format(**{"name": names.get(option, option), **values})
+    option, _, rest = line.text.partition(" ")
     return f"{names.get(option, option)} {rest}"
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from align_core.config.messages import Told, from_event
+from align_core.config.messages import Message, from_event
 from playground.text import complaints
 
 
 def in_words(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
     """The message of a status event as the catalogue `words` says it.
 
-    One that no kind is known of stays as it is: what broke, or what an older version wrote.
+    One of an unknown code stays as it is: what broke, or what an older version wrote.
     """
-    told = from_event(event)
+    message = from_event(event)
     try:
-        return _said(told, words)
+        return _said(message, words)
     except (LookupError, TypeError, ValueError, AttributeError):  # a log of another version
-        return str(told)
+        return message.text
 
 
-def _said(told: Told, words: Mapping[str, Any]) -> str:
-    named, values = words["messages"], told.values
-    match told.kind:
+def _said(message: Message, words: Mapping[str, Any]) -> str:
+    named, values = words["messages"], message.values
+    match message.code:
         case "refused":
             lines = map(from_event, values["lines"])
             return "; ".join(complaints.in_words(line, words) for line in lines)
@@ -39,6 +39,6 @@ def _said(told: Told, words: Mapping[str, Any]) -> str:
             return named["not_finite"].format(
                 step=values["step"], what=what, tries=named["or"].join(tries)
             )
-        case kind if kind in named:
-            return named[kind].format(**values)
-    return str(told)
+        case code if code in named:
+            return named[code].format(**values)
+    return message.text

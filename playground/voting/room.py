@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.task_card import card
 from align_core.inference.client import Unanswered
 from align_core.votes import sessions, simulated_raters
@@ -224,7 +225,7 @@ class Voting:
                 f"{datetime.now():%Y-%m-%d-%H%M}-{task}-{secrets.token_hex(4)}", task
             )
         except ConfigError as error:
-            raise Refused(422, "malformed", error.lines[0]) from None
+            raise Refused(422, "malformed", error.lines[0].text) from None
         except Unanswered as error:
             raise Refused(503, "busy", str(error)) from None
         session.add_pairs(pairs)
@@ -252,7 +253,7 @@ class Voting:
         try:
             session = self._sessions.open(rater.session)
             if desk is None and not session.knows(rater.token):
-                raise ConfigError("no such rater")
+                raise ConfigError(plain("no such rater"))
         except ConfigError:
             line = "this rater is not known here: join first"
             raise Refused(401, "unknown", line) from None

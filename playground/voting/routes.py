@@ -157,7 +157,7 @@ class VoteRoutes:
         try:
             self._visitors.check_seen(self._visitor(request), [asked.model])
         except ConfigError as error:
-            raise Refused(422, "malformed", error.lines[0]) from None
+            raise Refused(422, "malformed", error.lines[0].text) from None
         # A new session waits for a model to write: longer than votes may.
         return await asyncio.to_thread(self._voting.join, rater, asked.task, asked.model)
 
@@ -233,8 +233,8 @@ class VoteRoutes:
                 return self._harvest.train(session, asked.way, asked.simulated, visitor, room)
             except ConfigError as error:
                 line = error.lines[0]
-                why = "no_votes" if getattr(line, "kind", "") == "no_votes" else "config"
-                raise Refused(422, why, line) from None
+                why = "no_votes" if line.code == "no_votes" else "config"
+                raise Refused(422, why, line.text) from None
             except OneEach:
                 line = "this visitor has a run that is live or waits"
                 raise Refused(409, "one_each", line) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError
-from align_core.config.messages import Told
+from align_core.config.messages import Message
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import replay, turned
@@ -83,7 +83,7 @@ class Harvest:
         decided = [vote for vote in to_train if vote["choice"] in statistics.DECIDED]
         if not decided:
             line = "there is no vote that prefers a text: rate some pairs first"
-            raise ConfigError(Told(line, "no_votes"))
+            raise ConfigError(Message("no_votes", {}, line))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{secrets.token_hex(4)}.jsonl"

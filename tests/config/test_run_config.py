@@ -22,8 +22,9 @@ pytestmark = pytest.mark.usefixtures("fake_assets")
 def lines(method="ppo", task="reviews", **options):
     with pytest.raises(ConfigError) as error:
         resolve(method, task, **options)
-    assert all("\n" not in line for line in error.value.lines)
-    return error.value.lines
+    found = [line.text for line in error.value.lines]
+    assert all("\n" not in line for line in found)
+    return found
 
 
 @pytest.mark.parametrize("method", methods())

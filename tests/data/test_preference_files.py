@@ -30,8 +30,9 @@ def jsonl(tmp_path):
 def lines(path):
     with pytest.raises(ConfigError) as error:
         read_preferences(path)
-    assert all(line.startswith("--preferences") and "\n" not in line for line in error.value.lines)
-    return error.value.lines
+    found = [line.text for line in error.value.lines]
+    assert all(line.startswith("--preferences") and "\n" not in line for line in found)
+    return found
 
 
 def test_jsonl_text_and_chat(jsonl):

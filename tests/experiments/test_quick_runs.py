@@ -103,7 +103,7 @@ def test_its_end_is_told_and_is_that_of_all_its_processes(start, tmp_path, how):
     trials.stop(NAME) if how == "stop" else os.kill(processes[0], signal.SIGKILL)
     state = ended(trials)
     assert state["status"] == {"stop": "stopped", "kill": "failed"}[how]
-    assert from_event(state).kind == {"stop": "", "kill": "killed"}[how]
+    assert from_event(state).code == {"stop": "", "kill": "killed"}[how]
     until(lambda: not any(map(alive, processes)))
 
 
@@ -112,17 +112,17 @@ def test_its_end_is_told_and_is_that_of_all_its_processes(start, tmp_path, how):
 )
 def test_why_it_failed_is_told(start, how, kind):
     state = ended(start(how))
-    assert (state["status"], from_event(state).kind) == ("failed", kind)
+    assert (state["status"], from_event(state).code) == ("failed", kind)
 
 
 def test_a_time_limit_ends_it(start):
     state = ended(start("waits", time_limit=0.5))
-    assert (state["status"], from_event(state).kind) == ("stopped", "time_limit")
+    assert (state["status"], from_event(state).code) == ("stopped", "time_limit")
 
 
 def test_it_goes_with_the_page(tmp_path):
     code = (
-        "import pathlib, sys, time; from align_core.trials import Trials\n"
+        "import pathlib, sys, time; from align_core.experiments.quick_runs import Trials\n"
         "trials = Trials(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"
         f"trials.start('{NAME}')\n"
         "while True: time.sleep(1)\n"
@@ -138,7 +138,7 @@ def test_it_goes_with_the_page(tmp_path):
         page.wait()
     until(lambda: not any(map(alive, processes)))
     state = Trials(tmp_path).state(NAME)
-    assert (state["status"], from_event(state).kind) == ("failed", "abandoned")
+    assert (state["status"], from_event(state).code) == ("failed", "abandoned")
 
 
 def test_the_cheapest_experiment_for_real(tmp_path):

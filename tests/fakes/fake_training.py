@@ -10,6 +10,7 @@ import os
 import time
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 
 PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES = range(9)
 
@@ -39,7 +40,7 @@ def run(config, directory, control, resume=False, on_event=None):
             command = commands.pop(0) if commands else control.wait()
             if command["command"] == "stop" and config.seed != DEAF:
                 directory.model_path.mkdir(exist_ok=True)
-                status(step - 1, "stopped", command.get("reason", ""))
+                status(step - 1, "stopped", command.get("reason", plain("")).text)
                 if config.seed == MEASURES:
                     control.wait()  # for a further stop
                 return "stopped"
@@ -69,7 +70,7 @@ def misbehave(scenario, status):
     if scenario == RAISES:
         raise ZeroDivisionError("the fake\nbroke")
     if scenario == BAD_INPUT:
-        raise ConfigError("--model got 'x'; it takes a model that loads")
+        raise ConfigError(plain("--model got 'x'; it takes a model that loads"))
     if scenario == EXITS:
         os._exit(3)
     if scenario == DISK_FULL:

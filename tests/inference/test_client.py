@@ -108,7 +108,7 @@ def test_a_duel_is_answered_by_the_helper(helper):
 def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
     with pytest.raises(ConfigError) as error:
         helper.duel(task="opera", models=[RUN], n=17, seed=-1)
-    assert [line.split(" ")[0] for line in error.value.lines] == [
+    assert [line.text.split(" ")[0] for line in error.value.lines] == [
         "--task",
         "--models",
         "-n",
@@ -143,7 +143,11 @@ def test_pairs_to_rate_are_drawn_and_scored(helper):
 def test_pairs_that_cannot_be_had_start_nothing(helper):
     with pytest.raises(ConfigError) as error:
         helper.candidates(task="opera", model="sft-reviews", count=1025, seed=-1)
-    assert [line.split(" ")[0] for line in error.value.lines] == ["--task", "--count", "--seed"]
+    assert [line.text.split(" ")[0] for line in error.value.lines] == [
+        "--task",
+        "--count",
+        "--seed",
+    ]
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
         helper.candidates(task="reviews", model=SCORER, count=1, seed=0)
     with pytest.raises(ConfigError, match="a model that scores; this one writes"):
@@ -157,8 +161,8 @@ def test_every_bad_option_gets_its_line(helper):
         helper.generate(**bad)
     lines = error.value.lines
     options = ["--task", "--models", "--prompt", "-n", "--temperature", "--seed"]
-    assert [line.split(" ")[0] for line in lines] == options
-    assert lines[3] == "-n got 17; it takes a whole number of samples from 1 to 16"
+    assert [line.text.split(" ")[0] for line in lines] == options
+    assert lines[3].text == "-n got 17; it takes a whole number of samples from 1 to 16"
     for wrong in ({"prompt": None}, {"prompt": "\ud800"}, {"prompt": "x" * 2001}, {"n": True}):
         with pytest.raises(ConfigError):
             helper.generate(**ASKED | wrong)
@@ -254,8 +258,8 @@ def test_the_helper_steps_back_for_a_run(helper):
 
 PAGE = """
 import json, sys
-from align_core.asking import Helper
-from align_core.client import Client
+from align_core.inference.client import Helper
+from align_core.runs.client import Client
 
 if __name__ == "__main__":
     helper = Helper(Client(sys.argv[1]))

@@ -160,7 +160,7 @@ def test_missing_weights_are_told_in_one_line(tmp_path):
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="model.safetensors") as told:
         load_policy(name)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0].text
 
 
 def test_torn_weights_are_told_in_one_line(tmp_path):
@@ -169,7 +169,7 @@ def test_torn_weights_are_told_in_one_line(tmp_path):
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
     with pytest.raises(ModelError) as told:
         load_policy(name)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0]
+    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0].text
 
 
 def test_the_value_head_starts_at_zero_and_reads_the_trunk():

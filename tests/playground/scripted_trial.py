@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from align_core import experiments
-from align_core.config.messages import Told, in_event
+from align_core.config.messages import Message, in_event
 from align_core.experiments.quick_process import leave_with_the_page, say, tell
 
 GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
@@ -30,7 +30,7 @@ def main(name: str, folder: Path) -> int:
     tell(1, 3)
     match os.environ["SCRIPTED_TRIAL"]:
         case "fails":
-            say(in_event(Told("There is not enough memory", "memory")))
+            say(in_event(Message("memory", {}, "There is not enough memory")))
             return 1
         case "exits":
             return 3

@@ -342,7 +342,7 @@ def test_what_is_imported_ahead_starts_no_threads(client):
 PAGE = """
 import sys
 from align_core import catalogue
-from align_core.client import Client
+from align_core.runs.client import Client
 from pathlib import Path
 
 if __name__ == "__main__":

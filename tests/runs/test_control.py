@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 
+from align_core.config.messages import plain
 from align_core.runs.control import Control
 
 
@@ -19,10 +20,10 @@ def test_stop_shows_before_it_is_taken_from_the_queue():
     control = Control()
     control.put({"command": "pause"})
     assert not control.stopping
-    control.put({"command": "stop", "reason": "enough"})
-    control.put({"command": "stop", "reason": "more than enough"})
+    control.put({"command": "stop", "reason": plain("enough")})
+    control.put({"command": "stop", "reason": plain("more than enough")})
     assert control.stopping
-    assert control.obey_stop() == "enough"
+    assert control.obey_stop() == plain("enough")
     assert not control.stopping, "until a further one"
 
 

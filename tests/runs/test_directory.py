@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs import directory
 from align_core.runs.directory import RunDirectory, replay, to_line, turned
@@ -173,7 +174,7 @@ def test_status_is_the_last_one_and_a_resumed_run_runs(run):
 def test_fail_is_at_the_last_step_that_was_reached(run):
     run.append(RUNNING)
     run.append(METRICS)
-    assert RunDirectory(run.path).fail("broke") == {
+    assert RunDirectory(run.path).fail(plain("broke")) == {
         "kind": "status",
         "step": 4,
         "seconds": 3.2,

@@ -40,7 +40,7 @@ def line(name) -> str:
     with pytest.raises(ConfigError) as refused:
         load_task(str(name))
     (only,) = refused.value.lines
-    return only
+    return only.text
 
 
 def test_a_class_of_ones_own_needs_no_more_than_is_required(file):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState, get_linear_schedule_with_warmup
 
+from align_core.config.messages import plain
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 from align_core.training.callback import RunCallback
@@ -120,10 +121,10 @@ def test_two_presses_of_one_step_are_two_steps():
 
 def test_a_stop_in_the_middle_of_a_step_ends_it_there():
     trainer = Counter()
-    trainer.put("stop", reason="enough")
+    trainer.put("stop", reason=plain("enough"))
     trainer.step()
     assert trainer.state.global_step == 1
-    assert trainer.callback.stop_reason == "enough"
+    assert trainer.callback.stop_reason == plain("enough")
     assert trainer.told() == ["evaluation"]
 
 
@@ -135,7 +136,7 @@ def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes
     assert not trainer.control.stopping, "this one is obeyed"
     trainer.put("stop")
     assert not trainer.callback.measure()
-    assert trainer.control.obey_stop() == ""
+    assert trainer.control.obey_stop() == plain("")
     assert trainer.callback.measure()
     assert trainer.events[-1][:2] == ("metrics", 1), "of the last whole step"
     assert not trainer.callback.measure()
@@ -259,4 +260,4 @@ def test_the_time_limit_ends_a_delay_and_a_pause(command):
     trainer.control.put(command)
     assert seconds(trainer.step) < 1
     assert trainer.flags.should_training_stop
-    assert trainer.callback.stop_reason == "The time limit was reached."
+    assert trainer.callback.stop_reason.text == "The time limit was reached."

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from align_core.config.messages import plain
 from align_core.evaluation.evaluator import Evaluator
 from align_core.models.loading import load_policy, save_model
 from align_core.runs.directory import RunDirectory
@@ -24,7 +25,7 @@ def test_a_time_limit_stops_the_run_and_keeps_the_model(tmp_path):
 
 def test_a_stop_that_came_before_the_first_update_keeps_the_model(tmp_path):
     run = Run(tmp_path / "run", configured("ppo", steps=1000))
-    run.control.put({"command": "stop", "reason": "enough"})
+    run.control.put({"command": "stop", "reason": plain("enough")})
     run.execute()
     assert run.status == "stopped"
     assert run.events[-1]["message"] == "enough"

@@ -6,6 +6,7 @@ import fake_training
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -66,7 +67,7 @@ def test_a_training_module_that_cannot_be_imported(fake_assets, tmp_path):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ConfigError("--a got 1", "--b got 2"), "--a got 1; --b got 2"),
+        (ConfigError(plain("--a got 1"), plain("--b got 2")), "--a got 1; --b got 2"),
         (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y cannot be used: Read-only"),
         (OSError(errno.EIO, "Input/output error"), "/runs/one cannot be used: Input/output"),
         (RuntimeError("write failed: No space left on device (os error 28)"), "The disk is full"),
@@ -75,4 +76,4 @@ def test_a_training_module_that_cannot_be_imported(fake_assets, tmp_path):
     ],
 )
 def test_plain_words(error, words, tmp_path):
-    assert worker.in_plain_words(error, "/runs/one").startswith(words)
+    assert worker.in_plain_words(error, "/runs/one").text.startswith(words)

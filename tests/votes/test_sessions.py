@@ -320,7 +320,7 @@ def test_a_disk_that_refuses_is_told_to_all_and_nothing_counts(session):
 
 VOTING = """
 import itertools, sys
-from align_core.votes import Sessions
+from align_core.votes.sessions import Sessions
 
 session = Sessions(sys.argv[1]).open("talk")
 for _ in itertools.count():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
@@ -155,7 +156,9 @@ def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
 
 
 def test_bad_input_is_told_by_the_names_that_the_page_shows(questions, helper):
-    helper.error = ConfigError("--prompt got ' '; it takes a text", "-n got 17; it takes less")
+    helper.error = ConfigError(
+        plain("--prompt got ' '; it takes a text"), plain("-n got 17; it takes less")
+    )
     assert questions.generate({}) == {
         "answers": [],
         "complaints": ["Your prompt got ' '; it takes a text", "Samples got 17; it takes less"],
@@ -163,5 +166,5 @@ def test_bad_input_is_told_by_the_names_that_the_page_shows(questions, helper):
 
 
 def test_a_helper_that_is_gone_is_told(questions, helper):
-    helper.error = Unanswered("It was killed. Ask again.")
+    helper.error = Unanswered(plain("It was killed. Ask again."))
     assert questions.score({}) == {"answers": [], "complaints": ["It was killed. Ask again."]}

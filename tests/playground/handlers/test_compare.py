@@ -7,6 +7,7 @@ import json
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.config.run_config import RunConfig, resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
@@ -263,9 +264,9 @@ def test_only_what_belongs_to_a_duel_reaches_the_helper(comparing, helper):
     asked = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
     reply = comparing.duel(asked | {"surprise": 1})
     assert reply == {"answers": asked, "complaints": []}
-    helper.error = ConfigError("--models got []; it takes two to four models")
+    helper.error = ConfigError(plain("--models got []; it takes two to four models"))
     assert comparing.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
-    helper.error = Unanswered("It was killed. Ask again.")
+    helper.error = Unanswered(plain("It was killed. Ask again."))
     assert comparing.duel({})["complaints"] == ["It was killed. Ask again."]
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
 from align_core.runs.client import Client
 from playground import text
 from playground.handlers.train import Steering
@@ -204,7 +205,7 @@ def test_a_run_that_cannot_begin_in_its_turn_is_told_and_holds_up_nobody(
     monkeypatch.setattr(client, "start", fail_once)
     client.send(first, "stop")
     assert visitors.owns(people[2], begun(client, 2))
-    assert line.refused(people[1]) == ["no memory"]
+    assert line.refused(people[1]) == [plain("no memory")]
 
 
 def test_every_run_has_the_time_limit(client, visitors, people):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from align_core.config.errors import ConfigError, complaint
-from align_core.config.messages import Told, in_event
+from align_core.config.messages import Message, in_event
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -24,11 +24,11 @@ from playground.text import messages
 ROOT = Path(__file__).parents[3]
 PARTS = {"loss", "gradient", "try_rate", "try_beta", "or", "kept", "lost"}
 CAUSES = [
-    Told("", "killed"),
-    Told("", "crashed", signal=11),
-    Told("", "ended", code=3),
-    Told("", "unstopped", seconds=10),
-    Told("", "abandoned"),
+    Message("killed", {}, ""),
+    Message("crashed", {"signal": 11}, ""),
+    Message("ended", {"code": 3}, ""),
+    Message("unstopped", {"seconds": 10}, ""),
+    Message("abandoned", {}, ""),
 ]
 
 
@@ -44,15 +44,15 @@ def ends():
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
     broken = [
         *(in_plain_words(error, Path("/a/run")) for error in (full, denied, wrong, MemoryError())),
-        _advice(NonFinite(Told("the loss is nan", "loss", value="nan")), 7, config),
-        _advice(NonFinite(Told("a gradient is not finite", "gradient")), 7, config),
-        Told("The time limit was reached.", "time_limit"),
-        Told("the page that started this run has gone", "page_gone"),
-        Told("Sampling preference pairs: 3 of 9", "sampling", done=3, count=9),
+        _advice(NonFinite(Message("loss", {"value": "nan"}, "the loss is nan")), 7, config),
+        _advice(NonFinite(Message("gradient", {}, "a gradient is not finite")), 7, config),
+        Message("time_limit", {}, "The time limit was reached."),
+        Message("page_gone", {}, "the page that started this run has gone"),
+        Message("sampling", {"done": 3, "count": 9}, "Sampling preference pairs: 3 of 9"),
         *CAUSES,
     ]
     cut = [
-        Told("x", "cut_off", cause=in_event(line), kept=kept)
+        Message("cut_off", {"cause": in_event(line), "kept": kept}, "x")
         for line in broken
         for kept in (True, False)
     ]

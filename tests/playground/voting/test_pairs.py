@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from align_core.config.messages import plain
 from align_core.inference.client import Unanswered
 from align_core.votes import statistics
 from align_core.votes.sessions import Sessions
@@ -29,7 +30,7 @@ class Scorer:
     def scored(self, pairs, reward_model):
         assert len(pairs) <= SCORED_AT_ONCE
         if self.lost and pairs[0]["id"] > SCORED_AT_ONCE:
-            raise Unanswered("It was killed.")
+            raise Unanswered(plain("It was killed."))
         lengths = [(len(pair["first"]), len(pair["second"])) for pair in pairs]
         return [
             {**pair, "first_score": first, "second_score": second}
