@@ -174,12 +174,8 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 
 
 def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
-    from align_core.models.loading import (
-        load_policy,
-        load_reward_model,
-        load_to_train,
-        value_model_of,
-    )
+    from align_core.models.loading import load_policy, load_reward_model, load_to_train
+    from align_core.models.value_model import value_model_of
     from align_core.trainers.ppo import trainer as ppo
 
     head = side == "PPO, value head"

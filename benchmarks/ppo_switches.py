@@ -118,8 +118,8 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
         load_tokenizer,
         new_reward_model,
         save_model,
-        value_model_of,
     )
+    from align_core.models.value_model import value_model_of
     from align_core.tasks import load_task
     from align_core.trainers.ppo import trainer as ppo
 

@@ -160,12 +160,8 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
 
 
 def embedded() -> dict:
-    from align_core.models.loading import (
-        load_policy,
-        load_reward_model,
-        load_to_train,
-        value_model_of,
-    )
+    from align_core.models.loading import load_policy, load_reward_model, load_to_train
+    from align_core.models.value_model import value_model_of
 
     reward_model = load_reward_model("reward-reviews")
     return {

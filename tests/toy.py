@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from peft import get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     LlamaConfig,
@@ -10,6 +11,8 @@ from transformers import (
     LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
 )
+
+from align_core.models.loading import lora
 
 WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
 
@@ -66,3 +69,19 @@ def reward(prompts, completions, completion_ids=None, **_) -> list[float]:
         text.split().count("good") - text.split().count("bad") - 2.0 * (row[-1:] != [0])
         for text, row in zip(completions, ids, strict=True)
     ]
+
+
+def outputs(model) -> torch.Tensor:
+    """What a model makes of one text."""
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([[2, 3, 6, 7, 0]])).logits
+
+
+def adapted(model, seed: int = 0, task_type: str = "CAUSAL_LM"):
+    """The model under an adapter that does something."""
+    torch.manual_seed(seed)
+    made = get_peft_model(model, lora(4, task_type)).eval()
+    for name, parameter in made.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return made

@@ -29,10 +29,10 @@ from align_core.models.loading import (
     load_reward_model,
     load_to_train,
     load_tokenizer,
-    value_model_of,
 )
+from align_core.models.logprobs import by_length, response_outputs
 from align_core.models.rewards import ProxyReward
-from align_core.models.sampling import by_length, response_outputs
+from align_core.models.value_model import value_model_of
 from align_core.objectives import kl_estimate, token_logprobs
 from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task, load_task

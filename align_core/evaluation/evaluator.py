@@ -16,14 +16,14 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.loading import as_reference, evaluating
+from align_core.models.loading import evaluating
+from align_core.models.logprobs import by_length, response_outputs
+from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
 from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     Responses,
-    by_length,
-    response_outputs,
     sample,
 )
 from align_core.objectives import entropy, exact_kl, token_logprobs

@@ -16,15 +16,15 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.methods import methods
 from align_core.config.task_card import card
-from align_core.data.encoding import Prompts, encode, encode_prompts, pad_responses
+from align_core.data.encoding import Prompts, encode, encode_prompts
 from align_core.evaluation import provenance
 from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
 from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
+from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
-from align_core.models.sampling import RandomDraw, response_outputs, sample
-from align_core.objectives import token_logprobs
+from align_core.models.sampling import RandomDraw, sample
 from align_core.optimum import Frontier
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, task_named
@@ -283,11 +283,12 @@ class _Asked:
             return [None] * len(prompts)
         return self.proxy(prompts, completions, completion_ids=ids)
 
+    @torch.no_grad()
     def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
         """Each text token by token, with the log-probabilities of policy and reference (None:
         there is no reference)."""
         logps, ref_logps = (
-            _logprobs(model or self.policy, self.tokenizer, prompts, ids)
+            [logp.tolist() for logp in logprobs(model or self.policy, prompts, ids)]
             for model in (self.policy, self.reference)
         )
         found = [
@@ -325,19 +326,6 @@ def _check_length(option: str, text: str, tokens: int, room: float) -> None:
         takes = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
         line = complaint(option, text, takes, "length", most=int(room), tokens=tokens)
         raise ConfigError(line)
-
-
-@torch.no_grad()
-def _logprobs(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Prompts,
-    ids: list[list[int]],
-) -> list[list[float]]:
-    tokens, mask = pad_responses(ids, tokenizer.pad_token_id)
-    logits, _ = response_outputs(model, prompts.to(model.device), tokens, mask)
-    logp = token_logprobs(logits, tokens)
-    return [row[keep].tolist() for row, keep in zip(logp, mask, strict=True)]
 
 
 def _spaced(completion: str) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -26,11 +25,7 @@ from transformers import (
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.model_index import locate
-from align_core.data.encoding import Prompts
-from align_core.models.sampling import response_outputs, response_states
 from align_core.models.sharding import weights_of
-
-VALUE_GAIN = 10.0
 
 
 class ModelError(ConfigError):
@@ -53,7 +48,7 @@ def load_policy(name: str) -> PreTrainedModel | PeftModel:
 
 def load_to_train(name: str) -> PreTrainedModel:
     """`load_policy` with every weight free to move, an adapter merged into what it adapts."""
-    policy = _merged(load_policy(name)).requires_grad_(True)
+    policy = merged(load_policy(name)).requires_grad_(True)
     policy.name_or_path = name
     return policy
 
@@ -79,11 +74,6 @@ def new_reward_model(name: str, seed: int) -> PreTrainedModel:
     return model.eval()
 
 
-def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A copy of a reward model to be trained as a value model, its adapter merged in."""
-    return _merged(copy.deepcopy(reward_model)).requires_grad_(True)
-
-
 def scalar_head(model: PreTrainedModel) -> nn.Linear:
     """The output layer of a reward model: `score` in decoders, `classifier` in encoders."""
     return model.score if hasattr(model, "score") else model.classifier
@@ -94,6 +84,11 @@ def trunk(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     if isinstance(reward_model, PeftModel):
         reward_model = reward_model.get_base_model()
     return reward_model.base_model
+
+
+def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The model with an adapter's changes in its own weights."""
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
 def freeze_trunk(model: PreTrainedModel) -> None:
@@ -109,93 +104,6 @@ def lora(rank: int, task_type: str) -> LoraConfig | None:
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=task_type)
 
 
-def with_adapters(
-    policy: PreTrainedModel, value_model: PreTrainedModel | None, adapter: PeftConfig
-) -> tuple[PeftModel, PeftModel | None]:
-    """The policy and, where there is one, the value model, each under an adapter of its own."""
-    if value_model is not None:
-        of_values = copy.deepcopy(adapter)
-        of_values.task_type = "SEQ_CLS"
-        value_model = get_peft_model(value_model, of_values)
-    return get_peft_model(policy, adapter), value_model
-
-
-class ValueHead(nn.Module):
-    """A linear layer from a hidden state [..., H] to a value [..., 1], in nats; zero at the start.
-
-    Its output is multiplied by VALUE_GAIN, which under Adam is a learning rate so many times the
-    policy's: a head that starts from nothing has further to go than a policy that starts trained.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, states: Tensor) -> Tensor:
-        return VALUE_GAIN * self.linear(states)
-
-
-class PolicyWithValue(nn.Module):
-    """A policy, and the value of each prefix of its texts: what is still to be earned, in nats.
-
-    The value is the output of `value_model`, a model with one label, at every position; a reward
-    model is a good start, for it has read texts for what they earn (arXiv 2203.02155, C.4). Without
-    one it is a head on the policy's trunk, which reads hidden states without sending gradients
-    back: the trunk is the policy's, and what a value loss does to it is paid for in KL.
-    """
-
-    def __init__(
-        self, policy: PreTrainedModel | PeftModel, value_model: PreTrainedModel | None = None
-    ) -> None:
-        super().__init__()
-        self.policy = policy
-        self.config = policy.config
-        self.value_model = value_model
-        self.value_head = None
-        if value_model is None:
-            self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
-            self.value_head.to(policy.device)
-
-    @property
-    def _no_split_modules(self) -> set[str]:
-        """The layers that accelerate shards, each by itself."""
-        models = filter(None, (self.policy, self.value_model))
-        return {name for model in models for name in model._no_split_modules or ()}
-
-    def tie_weights(self) -> None:
-        """Tie again what sharding took apart."""
-        self.policy.tie_weights()
-
-    def train(self, mode: bool = True) -> PolicyWithValue:
-        """Stay in evaluation mode: dropout would make the ratio to the rollout's policy noisy."""
-        return super().train(False)
-
-    def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
-        batch = prompts, tokens, mask
-        logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
-        return logits, self.values(*batch, states)
-
-    def values(
-        self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None
-    ) -> Tensor:
-        """Values [B, T] before each response token; `states` [B, T, H] are the policy's last hidden
-        ones there, which only the head reads."""
-        if self.value_model is None:
-            return self.value_head(states.detach()).squeeze(-1).float()
-        states = response_states(trunk(self.value_model), prompts, tokens, mask)
-        return scalar_head(self.value_model)(states).squeeze(-1).float()
-
-
-@torch.no_grad()
-def move_towards(model: nn.Module, target: nn.Module, share: float) -> None:
-    """Move every weight of `model` by this share of its way to `target`, a model of its shape."""
-    for ours, theirs in zip(model.parameters(), target.parameters(), strict=True):
-        ours.lerp_(theirs, share)
-
-
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode within, the mode it was in after."""
@@ -205,19 +113,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(training)
-
-
-def as_reference(
-    policy: PreTrainedModel | PeftModel, reference: PreTrainedModel | None
-) -> tuple[PreTrainedModel | PeftModel, AbstractContextManager]:
-    """The model to ask for reference log-probabilities, and the context in which to ask it.
-
-    Without a separate reference the policy must carry an adapter: the reference is that policy with
-    the adapter switched off, and no second copy of the weights exists.
-    """
-    if reference is not None:
-        return reference, nullcontext()
-    return policy, policy.disable_adapter()
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -240,12 +135,8 @@ def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel |
         return _load(factory, name, **options).eval()
     folder = Path(locate(name))
     base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    under = _merged(_load_with_adapter(factory, base, **options))
+    under = merged(_load_with_adapter(factory, base, **options))
     return PeftModel.from_pretrained(under, folder).eval()
-
-
-def _merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
 def _has_adapter(name: str) -> bool:

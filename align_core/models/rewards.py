@@ -22,7 +22,7 @@ from align_core.models.loading import (
     scalar_head,
     trunk,
 )
-from align_core.models.sampling import by_length, final_states
+from align_core.models.logprobs import by_length, final_states
 
 
 class Reward(Protocol):

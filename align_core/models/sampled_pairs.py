@@ -15,12 +15,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.messages import plain
-from align_core.data.encoding import encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.encoding import encode, encode_pairs, encode_prompts
 from align_core.data.preference_files import Covers, everything
 from align_core.models.loading import ModelError
+from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
-from align_core.models.sampling import RandomDraw, by_length, response_outputs, sample
-from align_core.objectives import token_logprobs
+from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
 
 BATCH = 128
@@ -89,14 +89,9 @@ def with_reference_logps(
     prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
     found = [dict(pair) for pair in pairs]
     for side in ("chosen", "rejected"):
-        tokens, mask = pad_responses(encoded[f"{side}_ids"], tokenizer.pad_token_id)
-        for rows in by_length(prompts, mask):
-            width = int(mask[rows].sum(1).max())
-            part = tokens[rows, :width], mask[rows, :width]
-            logits, _ = response_outputs(reference, prompts[rows], *part)
-            logp = (token_logprobs(logits, part[0]) * part[1]).sum(1)
-            for row, value in zip(rows.tolist(), logp.tolist(), strict=True):
-                found[row][f"ref_{side}_logps"] = value
+        logps = logprobs(reference, prompts, encoded[f"{side}_ids"])
+        for pair, logp in zip(found, logps, strict=True):
+            pair[f"ref_{side}_logps"] = logp.sum().item()
     return found
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-from align_core.data.encoding import encode_prompts, pad_responses
-from align_core.models.sampling import response_outputs
-from align_core.objectives import likelihood_loss, token_logprobs
+from align_core.data.encoding import encode_prompts
+from align_core.models.logprobs import logprobs
+from align_core.objectives import likelihood_loss
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 
 SIDES = "chosen_ids", "rejected_ids"
@@ -37,12 +38,8 @@ class LikelihoodTrainer(LengthBatches, FiniteTraining, Trainer):
     def _logp(self, model: PreTrainedModel, pairs: list[dict], side: str) -> Tensor:
         """log π of one side of each pair, [B]."""
         prompts = encode_prompts(self._tokenizer, [pair["prompt_ids"] for pair in pairs])
-        ids = [pair[side] for pair in pairs]
-        tokens, mask = (
-            tensor.to(model.device) for tensor in pad_responses(ids, self._tokenizer.pad_token_id)
-        )
-        logits, _ = response_outputs(model, prompts, tokens, mask)
-        return (token_logprobs(logits, tokens) * mask).sum(1)
+        logps = logprobs(model, prompts, [pair[side] for pair in pairs])
+        return torch.stack([logp.sum() for logp in logps])
 
 
 def make_trainer(

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from align_core.data.encoding import Prompts
-from align_core.models.sampling import response_outputs
-from align_core.objectives import gae, kl_estimate, masked_mean, token_logprobs, token_rewards
+from align_core.models.logprobs import logprobs
+from align_core.objectives import gae, kl_estimate, masked_mean, token_rewards
 from align_core.trainers.ppo.trainer import PPOTrainer
 
 
@@ -55,18 +55,17 @@ def close_up(trainer: PPOTrainer) -> dict[str, Any] | None:
 
     row = int(episodes.ended.int().argmax())
     text = mask[row].nonzero().squeeze(1)
-    tokens = episodes.tokens[row : row + 1, : len(text)]
+    ids = episodes.tokens[row, text].tolist()
     prompt = Prompts(episodes.prompt_ids[row : row + 1], episodes.prompt_mask[row : row + 1])
     trainer.policy.eval()
-    logits, _ = response_outputs(trainer.policy, prompt, tokens, mask[row : row + 1, : len(text)])
-    new_logp = token_logprobs(logits / args.temperature, tokens)[0]
+    (new_logp,) = logprobs(trainer.policy, prompt, [ids], args.temperature)
     logp, ref_logp = episodes.logp[row, text], episodes.ref_logp[row, text]
     words = max(1, len(text) - int(episodes.ended[row]))  # the end is no word to show
     place = int((new_logp - logp)[:words].abs().argmax())
 
     tokenizer = trainer.processing_class
     names = "text", "logp", "ref_logp", "new_logp"
-    texts = [tokenizer.decode(token, skip_special_tokens=True) for token in tokens[0].tolist()]
+    texts = [tokenizer.decode(token, skip_special_tokens=True) for token in ids]
     columns = zip(texts, logp.tolist(), ref_logp.tolist(), new_logp.tolist(), strict=True)
     return {
         "prompt": tokenizer.decode(prompt.ids[0][prompt.mask[0].bool()]),

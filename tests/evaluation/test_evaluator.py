@@ -15,7 +15,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from align_core.data.encoding import encode_prompts
 from align_core.evaluation.evaluator import Evaluator, agreement, pieces
 from align_core.models.loading import lora
-from align_core.models.sampling import Interrupted, response_outputs
+from align_core.models.logprobs import response_outputs
+from align_core.models.sampling import Interrupted
 from align_core.objectives import token_logprobs
 from align_core.optimum import Frontier, ReferenceSamples
 from tests import toy

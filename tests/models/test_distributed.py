@@ -189,7 +189,7 @@ def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, mo
 def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
     """A launcher as accelerate is one; what torchrun would be called with is printed."""
     alone = "import os; os.execv = lambda _, command: print(*command[1:])\n"
-    alone += "from align_core import processes; processes.start_all()"
+    alone += "from align_core.models import distributed; distributed.start_all()"
     launcher = "import subprocess, sys\n"
     launcher += f"sys.exit(subprocess.run([sys.executable, '-c', {alone!r}, 'train']).returncode)"
     told = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}

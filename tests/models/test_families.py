@@ -19,7 +19,7 @@ from transformers import (
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode_prompts, pad_responses
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
-from align_core.models.sampling import response_outputs
+from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from align_core.data.encoding import encode_prompts, pad_responses
+from align_core.data.encoding import encode_prompts
 from align_core.models.loading import load_policy, load_tokenizer
+from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     RandomDraw,
-    final_states,
-    response_outputs,
-    response_states,
     sample,
 )
 from align_core.objectives import token_logprobs
@@ -61,31 +58,6 @@ def test_kept_outputs_equal_a_full_forward_pass(temperature):
     torch.testing.assert_close(drawn.logits, logits / temperature * there, atol=1e-5, rtol=0)
     torch.testing.assert_close(drawn.states, states * there, atol=1e-5, rtol=0)
     assert drawn_by(model, prompts, RandomDraw(0, len(prompts))).logits is None
-
-
-@pytest.mark.parametrize("wider", [0, 20])
-def test_texts_read_together_are_read_as_if_alone(wider):
-    """Prompts and responses of very different lengths, and room for longer ones (`wider`)."""
-    model, prompts = policy(), ["a", "the film", "the plot was never dull . the film was fine ."]
-    rows = [[6, 0], [7, 8, 9, 10, 11, 12, 13, 5, 4, 3], [0]]
-    tokens, mask = pad_responses(rows, 1)
-    tokens, mask = F.pad(tokens, (0, wider), value=1), F.pad(mask, (0, wider))
-    encoded = encode_prompts(tokenizer(), prompts)
-    with torch.no_grad():
-        logits, states = response_outputs(model, encoded, tokens, mask, hidden=True)
-        trunk_states = response_states(model.model, encoded, tokens, mask)
-        final = final_states(model.model, encoded, tokens, mask)
-        for row, (prompt, ids) in enumerate(zip(prompts, rows, strict=True)):
-            before = tokenizer()(prompt)["input_ids"]
-            alone = model(input_ids=torch.tensor([before + ids]), output_hidden_states=True)
-            at = slice(len(before) - 1, len(before) - 1 + len(ids))
-            for found, expected in (
-                (logits[row, : len(ids)], alone.logits[0, at]),
-                (states[row, : len(ids)], alone.hidden_states[-1][0, at]),
-                (trunk_states[row, : len(ids)], alone.hidden_states[-1][0, at]),
-                (final[row], alone.hidden_states[-1][0, -1]),
-            ):
-                torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def decoded(model, prompt: list[int], most: int, draw) -> list[int]:

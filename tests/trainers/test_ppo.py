@@ -11,7 +11,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.sampling import CHUNK, response_outputs
+from align_core.models.logprobs import CHUNK, response_outputs
 from align_core.objectives import (
     exact_kl,
     gae,

@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.sampling import response_outputs
+from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
 from align_core.trainers.ppo import trainer as ppo
 from align_core.training.example_token import close_up

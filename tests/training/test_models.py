@@ -9,7 +9,7 @@ import torch
 
 from align_core.data.encoding import encode_prompts
 from align_core.models.loading import load_policy, load_reward_model
-from align_core.models.sampling import response_outputs
+from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
 from tests import toy
 from tests.training.films import finished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from align_core.config.methods import PPO_EPOCHS, ppo_minibatches
-from align_core.models.loading import value_model_of
+from align_core.models.value_model import value_model_of
 from align_core.trainers.common import WARMUP, Setup
 from align_core.trainers.ppo.trainer import PPOTrainer, make_trainer
 

@@ -13,8 +13,10 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompt, Prompts
-from align_core.models.loading import PolicyWithValue, as_reference
-from align_core.models.sampling import Responses, by_length, response_outputs
+from align_core.models.logprobs import by_length, response_outputs
+from align_core.models.reference import as_reference
+from align_core.models.sampling import Responses
+from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import entropy, exact_kl, token_logprobs
 
 

@@ -37,10 +37,13 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.data.encoding import Prompts, encode_prompts
-from align_core.models.loading import PolicyWithValue, lora, move_towards, with_adapters
+from align_core.models.loading import lora
+from align_core.models.logprobs import by_length
+from align_core.models.reference import move_towards
 from align_core.models.rewards import Reward, as_score
-from align_core.models.sampling import RandomDraw, by_length, sample
+from align_core.models.sampling import RandomDraw, sample
 from align_core.models.sharding import whole
+from align_core.models.value_model import PolicyWithValue, with_adapters
 from align_core.objectives import (
     adapted_kl_coef,
     gae,
@@ -307,16 +310,14 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
     ) -> dict[str, float]:
         """Mean score and KL of one response to each prompt, the same chance every time."""
         rows = list(eval_dataset if eval_dataset is not None else self.eval_dataset)
-        size = self.args.per_device_eval_batch_size
-        episodes = self._episodes(rows, range(len(rows)), size, self.args.seed)
+        args, size = self.args, self.args.per_device_eval_batch_size
+        episodes = self._episodes(rows, range(len(rows)), size, args.seed)
         metrics = {
             f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
             f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
         }
         Trainer.log(self, metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
+        self.control = self.callback_handler.on_evaluate(args, self.state, self.control, metrics)
         return metrics
 
     def _rollout_seed(self) -> int:

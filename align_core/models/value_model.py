@@ -1,0 +1,100 @@
+"""Values: what is still to be earned at each token of a text, beside the policy that writes it."""
+
+from __future__ import annotations
+
+import copy
+
+from peft import PeftConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from align_core.data.encoding import Prompts
+from align_core.models.loading import merged, scalar_head, trunk
+from align_core.models.logprobs import response_outputs, response_states
+
+VALUE_GAIN = 10.0
+
+
+def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """A copy of a reward model to be trained as a value model, its adapter merged in."""
+    return merged(copy.deepcopy(reward_model)).requires_grad_(True)
+
+
+class ValueHead(nn.Module):
+    """A linear layer from a hidden state [..., H] to a value [..., 1], in nats; zero at the start.
+
+    Its output is multiplied by VALUE_GAIN, which under Adam is a learning rate so many times the
+    policy's: a head that starts from nothing has further to go than a policy that starts trained.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return VALUE_GAIN * self.linear(states)
+
+
+class PolicyWithValue(nn.Module):
+    """A policy, and the value of each prefix of its texts: what is still to be earned, in nats.
+
+    The value is the output of `value_model`, a model with one label, at every position; a reward
+    model is a good start, for it has read texts for what they earn (arXiv 2203.02155, C.4). Without
+    one it is a head on the policy's trunk, which reads hidden states without sending gradients
+    back: the trunk is the policy's, and what a value loss does to it is paid for in KL.
+    """
+
+    def __init__(
+        self, policy: PreTrainedModel | PeftModel, value_model: PreTrainedModel | None = None
+    ) -> None:
+        super().__init__()
+        self.policy = policy
+        self.config = policy.config
+        self.value_model = value_model
+        self.value_head = None
+        if value_model is None:
+            self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
+            self.value_head.to(policy.device)
+
+    @property
+    def _no_split_modules(self) -> set[str]:
+        """The layers that accelerate shards, each by itself."""
+        models = filter(None, (self.policy, self.value_model))
+        return {name for model in models for name in model._no_split_modules or ()}
+
+    def tie_weights(self) -> None:
+        """Tie again what sharding took apart."""
+        self.policy.tie_weights()
+
+    def train(self, mode: bool = True) -> PolicyWithValue:
+        """Stay in evaluation mode: dropout would make the ratio to the rollout's policy noisy."""
+        return super().train(False)
+
+    def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
+        batch = prompts, tokens, mask
+        logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
+        return logits, self.values(*batch, states)
+
+    def values(
+        self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None
+    ) -> Tensor:
+        """Values [B, T] before each response token; `states` [B, T, H] are the policy's last hidden
+        ones there, which only the head reads."""
+        if self.value_model is None:
+            return self.value_head(states.detach()).squeeze(-1).float()
+        states = response_states(trunk(self.value_model), prompts, tokens, mask)
+        return scalar_head(self.value_model)(states).squeeze(-1).float()
+
+
+def with_adapters(
+    policy: PreTrainedModel, value_model: PreTrainedModel | None, adapter: PeftConfig
+) -> tuple[PeftModel, PeftModel | None]:
+    """The policy and, where there is one, the value model, each under an adapter of its own."""
+    if value_model is not None:
+        of_values = copy.deepcopy(adapter)
+        of_values.task_type = "SEQ_CLS"
+        value_model = get_peft_model(value_model, of_values)
+    return get_peft_model(policy, adapter), value_model
