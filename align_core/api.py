@@ -14,7 +14,8 @@ from align_core.cli import terminal
 from align_core.config import model_index
 from align_core.config.run_config import RunConfig
 from align_core.inference import asking
-from align_core.runs.directory import RunDirectory, replay
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import of_kind
 from align_core.training import foreground
 
 if TYPE_CHECKING:
@@ -142,4 +143,4 @@ class Run:
         return asking.score(str(self.path), prompt, given, [])
 
     def _events(self, kind: str) -> list[dict[str, Any]]:
-        return [e for e in replay(self._directory.events()[0]) if e["kind"] == kind]
+        return of_kind(self._directory.events()[0], kind)

@@ -24,7 +24,8 @@ import psutil
 from align_core.config.model_index import reference_samples
 from align_core.optimum import ReferenceSamples
 from align_core.runs.client import Client
-from align_core.runs.directory import FINAL, RunDirectory
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import FINAL
 from benchmarks.common import DOCS, child, machine, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("defaults.json")

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from align_core.config.run_config import resolve
 from align_core.runs import presets
-from align_core.runs.preset_checks import Finding, findings, series_of
+from align_core.runs.events import series
+from align_core.runs.preset_checks import Finding, findings
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("few_pairs.json")
@@ -78,8 +79,8 @@ def one_model(pairs: int) -> dict:
             changed = {"reward_model": str(model), "seed": seed}
             run = RunDirectory.create(Path(folder) / str(seed), BASE.model_copy(update=changed))
             training.run(run.config, run, Control())
-            series = series_of(run.events()[0])
-            runs[seed] = {name: series[name] for name in KEPT}
+            measured = series(run.events()[0])
+            runs[seed] = {name: measured[name] for name in KEPT}
     return {"accuracy": accuracy, "runs": runs}
 
 

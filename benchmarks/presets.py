@@ -19,8 +19,9 @@ import time
 from align_core.config.errors import ConfigError
 from align_core.runs import presets
 from align_core.runs.client import Client
-from align_core.runs.directory import FINAL, RunDirectory
-from align_core.runs.preset_checks import Finding, findings, series_of
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import FINAL, series
+from align_core.runs.preset_checks import Finding, findings
 from align_core.runs.presets import Preset
 from benchmarks.common import machine
 
@@ -60,7 +61,7 @@ def promised(preset: Preset, run: RunDirectory) -> list[Finding]:
     """What a run of the preset makes of its promise, and of the time that it may take."""
     events = run.events()[0]
     seconds = Finding("seconds", events[-1]["seconds"], most=LONGEST)
-    return [*findings(preset.promise, series_of(events)), seconds]
+    return [*findings(preset.promise, series(events)), seconds]
 
 
 def is_recorded(preset: Preset) -> bool:

@@ -34,7 +34,7 @@ from align_core.models.sampling import FixedDraw, sample
 from align_core.optimum import ReferenceSamples, best_of_n
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.runs.preset_checks import series_of
+from align_core.runs.events import series
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward
 from align_core.trainers.common import NonFinite
@@ -71,10 +71,11 @@ def curve(events: Sequence[dict[str, Any]]) -> Curve:
 
     A number that is not known at a step is None.
     """
-    series = {name: dict(series_of(events).get(metric, [])) for name, metric in _KEPT.items()}
+    measured = series(events)
+    kept = {name: dict(measured.get(metric, [])) for name, metric in _KEPT.items()}
     return [
-        {"step": step, **{name: values.get(step) for name, values in series.items()}}
-        for step in series["gold"]
+        {"step": step, **{name: values.get(step) for name, values in kept.items()}}
+        for step in kept["gold"]
     ]
 
 

@@ -22,7 +22,7 @@ from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
 from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sampled_pairs import sampled_pairs
-from align_core.runs.preset_checks import series_of
+from align_core.runs.events import series
 from align_core.tasks import load_task
 
 
@@ -58,7 +58,7 @@ def reward(
     with language_models.trained(config) as run:
         model, tokenizer = load_reward_model(str(run.path)), load_tokenizer(str(run.path))
         save_model(model, tokenizer, _model(shared, source, seed))
-        accuracy = series_of(run.events()[0])["eval/accuracy"][-1][1]
+        accuracy = series(run.events()[0])["eval/accuracy"][-1][1]
     return {"accuracy": accuracy, "pairs": len(chosen)}
 
 

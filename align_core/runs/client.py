@@ -18,8 +18,9 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.runs import child_process, presets
-from align_core.runs.directory import FINAL, RunDirectory
+from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
+from align_core.runs.events import FINAL
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed

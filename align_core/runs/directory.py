@@ -13,21 +13,19 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Message, in_event, plain
 from align_core.config.run_config import RunConfig, validated
+from align_core.runs.events import KINDS, status
 
 try:
     import fcntl
 except ImportError:  # Windows: a run cannot be seen to be written by another process there
     fcntl = None
 
-KINDS = frozenset({"status", "metrics", "samples", "token", "change", "resume"})
-FINAL = frozenset({"finished", "stopped", "failed"})
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
@@ -59,24 +57,6 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(complaint(option, str(path), "the config.json of a run"))
     return {key: value for key, value in content.items() if key != "versions"}
-
-
-def replay(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events that count: a resume at step N voids the lines before it with step > N."""
-    valid: list[dict[str, Any]] = []
-    for event in events:
-        if event["kind"] == "resume":
-            valid = [earlier for earlier in valid if earlier.get("step", 0) <= event["step"]]
-        valid.append(event)
-    return valid
-
-
-def turned(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """`config` as it is after these events: β and the learning rate may change in a live run."""
-    for event in replay(events):
-        if event["kind"] == "change":
-            config = {**config, **event["settings"]}
-    return dict(config)
 
 
 class RunDirectory:
@@ -244,10 +224,7 @@ class RunDirectory:
         events, self._offset = self.events(self._offset)
         for event in events:
             self._last = {key: event.get(key, self._last[key]) for key in ("step", "seconds")}
-            if event["kind"] == "status":
-                self._status = event
-            elif event["kind"] == "resume":
-                self._status = {**event, "kind": "status", "status": "running", "message": ""}
+        self._status = status(events) or self._status
         return self._status
 
     def being_written(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from align_core.runs.directory import FINAL, replay
+from align_core.runs.events import FINAL, replay
 
 RECENT = 20  # steps; texts grow or shrink in training, and a machine gets other work
 PACED = 3  # steps; the delay can be turned at any of them, and is the same after each

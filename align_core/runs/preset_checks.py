@@ -7,13 +7,11 @@ optimum gains for 2 nats; what was lost is the share of the best gain that the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from statistics import fmean
 from typing import Any
-
-from align_core.runs.directory import replay
 
 WIDTH = 10  # steps; one batch of pairs says little about a margin
 
@@ -44,16 +42,6 @@ def findings(promise: Mapping[str, Any], series: Series) -> list[Finding]:
     """What a run says of a promise, {"rule": name, …its thresholds}: it is kept if all hold."""
     thresholds = {name: value for name, value in promise.items() if name != "rule"}
     return RULES[promise["rule"]](series, **thresholds)
-
-
-def series_of(events: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
-    """The series of a run's events, lines that a resume made void left out."""
-    series: dict[str, list[tuple[int, float]]] = {}
-    for event in replay(events):
-        for metric, value in event.get("metrics", {}).items():
-            if value is not None:
-                series.setdefault(metric, []).append((event["step"], value))
-    return series
 
 
 def aligns(series: Series, gain: float, efficiency: float) -> list[Finding]:

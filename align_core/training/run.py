@@ -18,7 +18,8 @@ from align_core.models import distributed
 from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import save_model
 from align_core.runs.control import Control
-from align_core.runs.directory import RunDirectory, turned
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import turned
 from align_core.trainers.common import NonFinite
 from align_core.training import checkpoints
 from align_core.training.callback import RunCallback

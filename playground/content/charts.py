@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.messages import from_event, in_event
+from align_core.runs import events as log
 
 # The plotly.js that comes with the Python package; importing the package would take half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
@@ -88,41 +89,26 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     status:      the newest status event, or None
     step, seconds: of the newest event, or None
     """
-    points: dict[str, list[list[float]]] = {}
-    samples: list[dict[str, Any]] = []
-    changes: list[dict[str, Any]] = []
-    void_after = status = step = seconds = None
-    for event in events:
-        step, seconds = event.get("step", step), event.get("seconds", seconds)
-        match event.get("kind"):
-            case "metrics":
-                for metric, value in event["metrics"].items():
-                    if metric in DRAWN and value is not None:
-                        points.setdefault(metric, []).append([event["step"], value])
-            case "samples":
-                rows = [_row(sample) for sample in event["samples"]]
-                samples.append({"step": event["step"], "rows": rows})
-            case "change":
-                changes.append({"step": event["step"], "settings": event["settings"]})
-            case "status":
-                status = {"name": event["status"], **in_event(from_event(event))}
-            case "resume":
-                status = {"name": "running", "message": ""}
-                void_after = event["step"] if void_after is None else min(void_after, event["step"])
-                points = {
-                    metric: [point for point in series if point[0] <= event["step"]]
-                    for metric, series in points.items()
-                }
-                samples = [one for one in samples if one["step"] <= event["step"]]
-                changes = [one for one in changes if one["step"] <= event["step"]]
+    counted = log.replay(events)
+    status, last = log.status(counted), counted[-1] if counted else {}
     return {
-        "points": points,
-        "samples": samples,
-        "changes": changes,
-        "void_after": void_after,
-        "status": status,
-        "step": step,
-        "seconds": seconds,
+        "points": {
+            metric: [list(point) for point in points]
+            for metric, points in log.series(counted).items()
+            if metric in DRAWN
+        },
+        "samples": [
+            {"step": event["step"], "rows": [_row(sample) for sample in event["samples"]]}
+            for event in log.of_kind(counted, "samples")
+        ],
+        "changes": [
+            {"step": event["step"], "settings": event["settings"]}
+            for event in log.of_kind(counted, "change")
+        ],
+        "void_after": min((e["step"] for e in log.of_kind(counted, "resume")), default=None),
+        "status": status and {"name": status["status"], **in_event(from_event(status))},
+        "step": last.get("step"),
+        "seconds": last.get("seconds"),
     }
 
 

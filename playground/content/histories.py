@@ -9,7 +9,8 @@ from typing import Any
 
 from align_core.config.run_config import RunConfig
 from align_core.runs.client import Client
-from align_core.runs.directory import RunDirectory, replay
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import of_kind
 
 History = list[list[Any]]  # of one setting: [step, value], the first at step 0
 
@@ -21,15 +22,14 @@ def history(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict
     did, and is left out.
     """
     found = {name: [[0, config[name]]] for name in RunConfig.model_fields}
-    for event in replay(events):
-        if event["kind"] == "change":
-            for name in event["settings"].keys() & found.keys():
-                known = found[name]
-                if known[-1][0] == event["step"]:
-                    known.pop()
-                value = event["settings"][name]
-                if not known or value != known[-1][1]:
-                    known.append([event["step"], value])
+    for event in of_kind(events, "change"):
+        for name in event["settings"].keys() & found.keys():
+            known = found[name]
+            if known[-1][0] == event["step"]:
+                known.pop()
+            value = event["settings"][name]
+            if not known or value != known[-1][1]:
+                known.append([event["step"], value])
     return found
 
 
@@ -43,4 +43,4 @@ def of_run(client: Client, run: str) -> dict[str, History]:
 def _changes(path: Path, size: int) -> tuple[dict[str, Any], ...]:
     """The changes of a log that count; read anew once it has another `size`."""
     events, _ = RunDirectory(path).events()
-    return tuple(event for event in replay(events) if event["kind"] == "change")
+    return tuple(of_kind(events, "change"))

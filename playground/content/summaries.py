@@ -10,8 +10,8 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
+from align_core.runs import events as log
 from align_core.runs.client import Client
-from align_core.runs.directory import replay, turned
 from align_core.runs.durations import time_left
 from playground.content import optimum
 from playground.content.readings import readings, told
@@ -45,23 +45,15 @@ class Stories:
 
     def tell(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
         """The same, of any run's events so far; those of UNTOLD kinds are not needed."""
-        series: dict[str, list[tuple[int, float]]] = {}
-        status, since = None, 0
-        for event in replay(events):
-            match event["kind"]:
-                case "metrics":
-                    for metric, value in event["metrics"].items():
-                        if value is not None:
-                            series.setdefault(metric, []).append((event["step"], value))
-                case "change" if "beta" in event["settings"]:
-                    since = event["step"]
-                case "status":
-                    status = {"name": event["status"], "message": event["message"]}
-        now = turned(config, events)
+        newest = log.status(events)
+        status = newest and {"name": newest["status"], "message": newest["message"]}
+        changes = log.of_kind(events, "change")
+        since = max((event["step"] for event in changes if "beta" in event["settings"]), default=0)
+        now = log.turned(config, events)
         target, limit = _target(now["task"], now["beta"]), _limit(now["task"], now["model"])
         found = [
             (reading.tone, told(reading, self._words))
-            for reading in readings(now, series, status, target, since, limit)
+            for reading in readings(now, log.series(events), status, target, since, limit)
         ]
         return {"told": found, "left": time_left(config, events)}
 

@@ -9,7 +9,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
-from align_core.runs.directory import replay
+from align_core.runs.events import of_kind
 from playground.content.run_list import OFFERED, offers
 from playground.text import complaints
 
@@ -51,8 +51,8 @@ class Questions:
         return next(({"run": run, "token": token} for run, token in seen if token), None)
 
     def _token(self, run: str) -> dict[str, Any] | None:
-        events = reversed(replay(self._client.events(run)[0]))
-        return next((event["token"] for event in events if event["kind"] == "token"), None)
+        tokens = of_kind(self._client.events(run)[0], "token")
+        return tokens[-1]["token"] if tokens else None
 
     def generate(self, asked: Any) -> dict[str, Any]:
         """What the chosen models say to a prompt: `Helper.generate`."""

@@ -10,7 +10,8 @@ from typing import Any
 from align_core.config.run_config import RunConfig
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
-from align_core.runs.directory import RunDirectory, replay
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import replay
 from playground.content import charts, optimum
 from playground.content.histories import History, history
 from playground.content.recordings import PREFIX, Recording

@@ -20,7 +20,7 @@ from align_core.config.run_config import (
 )
 from align_core.config.task_card import card
 from align_core.runs.client import Client
-from align_core.runs.directory import turned
+from align_core.runs.events import turned
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Stories

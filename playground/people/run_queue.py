@@ -17,8 +17,8 @@ from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.experiments.quick_runs import Trials
 from align_core.runs.client import Busy, Client
-from align_core.runs.directory import FINAL
 from align_core.runs.durations import time_left
+from align_core.runs.events import FINAL
 from playground.people.visitors import Visitor, Visitors
 
 LOOK = 0.25  # seconds between two looks for a free place, while somebody waits

@@ -16,7 +16,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
-from align_core.runs.directory import replay, turned
+from align_core.runs.events import of_kind, replay, turned
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import Session
 from playground.content import optimum
@@ -159,8 +159,8 @@ class Harvest:
     ) -> dict[str, Any]:
         """The `texts` of a policy, and the `verdict` on it."""
         events = replay(self._client.events(run)[0])
-        samples = [event["samples"] for event in events if event["kind"] == "samples"]
-        evaluations = [event["metrics"] for event in events if event["kind"] == "metrics"]
+        samples = [event["samples"] for event in of_kind(events, "samples")]
+        evaluations = [event["metrics"] for event in of_kind(events, "metrics")]
         measured = [one for one in evaluations if "eval/gold_reward" in one]
         last, beta = measured[-1] if measured else {}, turned(config, events)["beta"]
         return {

@@ -12,7 +12,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs import directory
-from align_core.runs.directory import RunDirectory, replay, to_line, turned
+from align_core.runs.directory import RunDirectory, to_line
 
 METRICS = {"kind": "metrics", "step": 4, "seconds": 3.2, "metrics": {"eval/kl": 0.41}}
 RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
@@ -134,32 +134,6 @@ def test_readers_skip_what_they_do_not_know(run):
     assert run.events()[0] == [{**RUNNING, "mood": "sunny"}]
 
 
-def test_a_resume_voids_what_was_after_its_step():
-    events = [{"kind": "metrics", "step": step, "run": 1} for step in (1, 2, 3, 4)]
-    events.append({"kind": "resume", "step": 2})
-    events += [{"kind": "metrics", "step": 3, "run": 2}]
-    kept = replay(events)
-    assert [(event["kind"], event["step"]) for event in kept] == [
-        ("metrics", 1),
-        ("metrics", 2),
-        ("resume", 2),
-        ("metrics", 3),
-    ]
-    assert kept[-1]["run"] == 2
-
-
-def test_settings_are_as_they_were_turned_last_and_a_resume_voids_what_came_after(config):
-    def change(step, **settings):
-        return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
-
-    begun = config.model_dump()
-    events = [RUNNING, change(2, beta=0.3), change(5, learning_rate=1e-4), change(8, beta=0.1)]
-    assert turned(begun, [RUNNING]) == begun
-    assert turned(begun, events) == begun | {"beta": 0.1, "learning_rate": 1e-4}
-    resume = {"kind": "resume", "step": 2, "seconds": 2.0}
-    assert turned(begun, [*events, resume]) == begun | {"beta": 0.3}
-
-
 def test_status_is_the_last_one_and_a_resumed_run_runs(run):
     assert run.status() is None
     run.append(RUNNING)
@@ -201,7 +175,7 @@ def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
     run.close()
     script = (
         "import resource, sys\n"
-        "from align_core.runs import RunDirectory\n"
+        "from align_core.runs.directory import RunDirectory\n"
         "run = RunDirectory(sys.argv[1])\n"
         "size = run.events_path.stat().st_size\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, size + 40))\n"

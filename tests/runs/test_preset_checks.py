@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.runs.preset_checks import RULES, Finding, findings, series_of
+from align_core.runs.events import series
+from align_core.runs.preset_checks import RULES, Finding, findings
 
 
 def metrics(step, **values):
@@ -23,7 +24,7 @@ def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
 
 def found(rule, events, **thresholds):
     """name -> value, and the names of what does not hold."""
-    all_found = findings({"rule": rule, **thresholds}, series_of(events))
+    all_found = findings({"rule": rule, **thresholds}, series(events))
     values = {finding.name: finding.value for finding in all_found}
     return values, [finding.name for finding in all_found if not finding.holds]
 
@@ -51,16 +52,6 @@ def test_a_finding_keeps_its_bounds_and_says_them():
     assert str(Finding("gain", 0.5, least=0.5)) == "gain 0.50 (at least 0.5)"
     assert str(Finding("KL", 2.0, least=0.5, most=1)) == "KL 2.00 (at least 0.5, at most 1) ✗"
     assert str(Finding("KL", None, most=1)) == "KL not measured (at most 1) ✗"
-
-
-def test_series_leave_out_nulls_and_what_a_resume_made_void():
-    events = [
-        metrics(0, **{"eval/gain": 0.0, "eval/frontier_efficiency": None}),
-        metrics(10, **{"eval/gain": 0.9}),
-        {"kind": "resume", "step": 5, "seconds": 11.0},
-        metrics(10, **{"eval/gain": 0.4}),
-    ]
-    assert series_of(events) == {"eval/gain": [(0, 0.0), (10, 0.4)]}
 
 
 def test_it_aligns_where_the_end_has_gain_and_efficiency():

@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from align_core.runs.directory import replay
+from align_core.runs.events import replay
 from tests.training.films import (
     METHODS,
     STOP,
