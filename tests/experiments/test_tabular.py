@@ -178,7 +178,7 @@ def test_it_follows_a_slider():
 
 
 def test_a_page_can_have_it():
-    code = "import sys; from align_core.experiments import grid, coverage, frontier, "
+    code = "import sys; from align_core.experiments import tabular, coverage, frontier, "
     code += "overoptimisation; print(*sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -341,12 +341,12 @@ def test_what_is_imported_ahead_starts_no_threads(client):
 
 PAGE = """
 import sys
-from align_core import catalogue
+from align_core.config import model_index
 from align_core.runs.client import Client
 from pathlib import Path
 
 if __name__ == "__main__":
-    catalogue.ASSETS = Path(sys.argv[2])
+    model_index.ASSETS = Path(sys.argv[2])
     client = Client(sys.argv[1], training="fake_training")
     run = client.start(method="dpo", task="reviews", steps=100000)
     while not client.events(run)[0]:
