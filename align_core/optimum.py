@@ -23,6 +23,9 @@ FloatArray = NDArray[np.float64]
 LOWEST_BETA, HIGHEST_BETA, GRID = 0.05, 200.0, 120
 MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
+BUDGET = 2.0  # nats of KL, for which the optimum's gain is 1 (docs/metrics.md, `eval/gain`)
+BEST_OF = (2, 4, 8, 16, 32)
+_AS_GOOD_AS_ZERO = 1e-3  # β; π* keeps the best samples alone
 
 
 def weights(rewards: FloatArray, beta: float) -> FloatArray:
@@ -40,6 +43,11 @@ class Point:
     reward: float
     kl: float
     effective_samples: float
+
+    @property
+    def known(self) -> bool:
+        """Whether enough samples carry the weight."""
+        return self.effective_samples >= MIN_EFFECTIVE_SAMPLES
 
 
 def by_prompt(rewards: FloatArray, beta: float) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -108,7 +116,7 @@ class Frontier:
 
         Both means are of samples drawn with the same chance, so that it is 0 where π = π_ref.
         """
-        return (reward - reference_reward) / (self.at(2.0)[0] - reference_reward)
+        return (reward - reference_reward) / (self.at(BUDGET)[0] - reference_reward)
 
     def efficiency(self, reward: float, reference_reward: float, kl: float) -> float | None:
         """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]); 1 is the limit and nothing is clipped.
@@ -141,6 +149,37 @@ def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> t
         total_worth += float((p * np.bincount(places, worths) / counts).sum())
         total_kl += float((p[some] * np.log(p[some] / q[some])).sum())
     return total_worth / len(rewards), total_kl / len(rewards)
+
+
+@dataclass(frozen=True)
+class Trade:
+    """What a picture of the trade shows of the optimum, in nats, rewards counted from the
+    reference's mean.
+
+    `curve` is of (KL, gain) from the reference outwards, as far as its samples can tell; `whole`
+    the gain at a KL of 2, of which `eval/gain` is a share; `best_of` is of (n, KL, gain).
+    """
+
+    curve: list[tuple[float, float]]
+    whole: float
+    best_of: list[tuple[int, float, float]]
+
+    @classmethod
+    def of(cls, rewards: FloatArray) -> Trade:
+        """From the rewards [P, N] of samples of the reference."""
+        reference, frontier = rewards.mean(), Frontier.of(rewards)
+        earned, kls, samples = frontier.curve
+        known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
+        curve = list(zip(kls[known].tolist(), (earned[known] - reference).tolist(), strict=True))
+        end = optimum(rewards, _AS_GOOD_AS_ZERO)
+        if end.known:  # all that there is to gain is gained: more KL brings no more
+            curve += [(kl, end.reward - reference) for kl in (end.kl, MAX_KL)]
+        best_of = [(n, *best_of_n(rewards, n)) for n in BEST_OF]
+        return cls(
+            curve,
+            frontier.at(BUDGET)[0] - reference,
+            [(n, kl, reward - reference) for n, reward, kl in best_of],
+        )
 
 
 @dataclass(frozen=True)

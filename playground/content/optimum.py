@@ -19,20 +19,17 @@ from tokenizers import Tokenizer
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN, card
 from align_core.optimum import (
-    MAX_KL,
     MIN_EFFECTIVE_SAMPLES,
-    Frontier,
+    Point,
     ReferenceSamples,
+    Trade,
     at_quantile,
-    best_of_n,
     by_prompt,
+    optimum,
 )
 
 BETAS = (0.05, 20.0)  # of the slider; any other may be typed
-BUDGET = 2.0  # nats of KL, for which the optimum's gain is 1 (docs/metrics.md, `eval/gain`)
 LUCK = 0.25  # the quantile of the texts shown: a quarter of what is written there is no better
-AS_GOOD_AS_ZERO = 1e-3  # β; π* keeps the best samples alone
-BEST_OF = (2, 4, 8, 16, 32)
 
 
 @cache
@@ -79,27 +76,14 @@ class Target:
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
-        """What the picture draws: `curve` [[KL, gain], …] from the reference outwards, as far as
-        the stored samples can tell, the `reference` that they are of, `whole`, the gain at a KL of
-        2, of which `eval/gain` is a share, `best_of` [[n, KL, gain], …], and its `texts`."""
-        frontier = Frontier.of(self._samples.rewards)
-        rewards, kls, samples = frontier.curve
-        known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
-        best_of = [(n, *best_of_n(self._samples.rewards, n)) for n in BEST_OF]
-        curve = [
-            [_short(kl), _short(reward - self._reference)]
-            for reward, kl in zip(rewards[known], kls[known], strict=True)
-        ]
-        end = self.place(AS_GOOD_AS_ZERO)
-        if end["known"]:  # all that there is to gain is gained: more KL brings no more
-            curve += [[kl, end["gain"]] for kl in (end["kl"], MAX_KL)]
+        """What the picture draws: `curve`, `whole` and `best_of` of `Trade`, the `reference` that
+        they are of, and its `texts`."""
+        trade = Trade.of(self._samples.rewards)
         return {
-            "curve": curve,
+            "curve": [[_short(kl), _short(gain)] for kl, gain in trade.curve],
             "reference": self._model,
-            "whole": _short(frontier.at(BUDGET)[0] - self._reference),
-            "best_of": [
-                [n, _short(kl), _short(reward - self._reference)] for n, reward, kl in best_of
-            ],
+            "whole": _short(trade.whole),
+            "best_of": [[n, _short(kl), _short(gain)] for n, kl, gain in trade.best_of],
             "texts": self._texts(at_quantile(self._samples.rewards, np.inf, LUCK)),
         }
 
@@ -122,19 +106,18 @@ class Target:
         for text, log_ratio, count in zip(texts, log_ratios, samples, strict=True):
             if count >= MIN_EFFECTIVE_SAMPLES:
                 text["log_ratio"] = _short(log_ratio)
-        return {"beta": beta, **self._place(rewards, kls, samples), "texts": texts}
+        place = Point(beta, rewards.mean(), kls.mean(), samples.mean())
+        return {"beta": beta, **self._place(place), "texts": texts}
 
     def place(self, beta: float) -> dict[str, Any]:
         """`kl`, `gain` and `known` of `at`, for a β above 0."""
-        return self._place(*by_prompt(self._samples.rewards, beta))
+        return self._place(optimum(self._samples.rewards, beta))
 
-    def _place(
-        self, rewards: NDArray[np.float64], kls: NDArray[np.float64], samples: NDArray[np.float64]
-    ) -> dict[str, Any]:
+    def _place(self, point: Point) -> dict[str, Any]:
         return {
-            "kl": _short(kls.mean()),
-            "gain": _short(rewards.mean() - self._reference),
-            "known": bool(samples.mean() >= MIN_EFFECTIVE_SAMPLES),
+            "kl": _short(point.kl),
+            "gain": _short(point.reward - self._reference),
+            "known": bool(point.known),
         }
 
     def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
