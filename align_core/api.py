@@ -142,5 +142,24 @@ class Run:
         given = [completions] if isinstance(completions, str) else list(completions)
         return asking.score(str(self.path), prompt, given, [])
 
+    def plot(self, *others: Run) -> Any:
+        """A `plotly.graph_objects.Figure` as the page draws it: gold reward over KL against the
+        limit, and the method's curves; with `others` laid over them.
+
+        Raises:
+            ModuleNotFoundError: there is no plotly; one line says what to install.
+            ValueError: more than four runs, or runs of several tasks.
+        """
+        from align_core import plots
+
+        runs = (self, *others)
+        return plots.figure(
+            [plots.Drawn(str(r.path), r.config, r.metrics, r._changes()) for r in runs]
+        )
+
+    def _changes(self) -> dict[int, dict[str, float]]:
+        """What was turned while it ran, by step."""
+        return {event["step"]: event["settings"] for event in self._events("change")}
+
     def _events(self, kind: str) -> list[dict[str, Any]]:
         return of_kind(self._directory.events()[0], kind)

@@ -1,0 +1,273 @@
+"""A run as a figure, as the page draws it: the trade against its limit, and the method's curves.
+
+It needs plotly, which is imported where a figure is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from align_core.config.methods import Chart, Curve, methods
+from align_core.config.run_config import RunConfig
+from align_core.config.task_card import card
+from align_core.evaluation.reference_samples import stored_samples
+from align_core.optimum import Trade, optimum
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+# The page's light colours, by their names there (playground/static/core/style.css).
+COLOURS = {
+    "card": "#ffffff",
+    "muted": "#56637a",
+    "hairline": "#dfe4ec",
+    "policy": "#1f5fd0",
+    "gold": "#a46200",
+    "proxy": "#7b3fb8",
+    "kl": "#00795c",
+    "loss": "#56637a",
+    "reach": "rgb(31 95 208 / 7%)",
+}
+# Runs that are laid over each other: colour, dash and symbol (playground/static/compare).
+RUNS = (
+    ("#0072b2", "solid", "circle"),
+    ("#b34700", "dash", "square"),
+    ("#00755a", "dot", "triangle-up"),
+    ("#9c4a80", "dashdot", "diamond"),
+)
+TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
+WIDEST, NARROWEST = 8.0, 2.6  # nats of KL that the picture of the trade shows
+SPAN = 0.02  # the least height of an axis: rounding noise is no curve
+MANY = 60  # points that are drawn as a line alone
+HEIGHT = 260  # pixels of a curve's chart; the trade takes at least two
+_PLACE = "KL %{x:.2f}, gold reward %{y:+.2f}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of a run: its `metrics`, a row a step, and what was turned in it, by step."""
+
+    name: str
+    config: RunConfig
+    metrics: DataFrame
+    changes: Mapping[int, Mapping[str, float]]
+
+
+def figure(runs: Sequence[Drawn]) -> Any:
+    """A `plotly.graph_objects.Figure` of one run, or of up to four laid over each other.
+
+    Raises:
+        ModuleNotFoundError: there is no plotly; one line says what to install.
+        ValueError: more than four runs, or runs of several tasks or of unlike methods.
+    """
+    try:
+        from plotly.subplots import make_subplots
+    except ModuleNotFoundError:
+        line = "run.plot() needs plotly: pip install alignment-playground[app]"
+        raise ModuleNotFoundError(line, name="plotly") from None
+    _check(runs)
+    trade = _trade(runs[0].config)
+    charts = [chart for chart in methods()[runs[0].config.method].charts if not chart.below]
+    if len(runs) > 1:
+        charts = [Chart(c.id, (curve,), range=c.range) for c in charts for curve in c.curves]
+    charts = [chart for chart in charts if any(_curves(chart, run) for run in runs)]
+    rows, first = max(len(charts), 1), 1 if trade is None else 2
+    columns = [[{"rowspan": rows} if row == 0 else None] for row in range(rows)]
+    titles = [TITLES["trade"]] * (trade is not None) + [_title(chart, runs) for chart in charts]
+    drawn = make_subplots(
+        rows,
+        first,
+        specs=[[*(column if trade else []), {}] for column in columns],
+        subplot_titles=titles,
+        horizontal_spacing=0.08,
+        vertical_spacing=0.24 / rows,
+    )
+    if trade is not None:
+        _draw_trade(drawn, trade, runs)
+    for row, chart in enumerate(charts, 1):
+        _draw_chart(drawn, chart, runs, {"row": row, "col": first})
+    drawn.update_xaxes(title="step", title_standoff=4, row=rows, col=first)
+    drawn.update_layout(
+        template="none",
+        height=max(2, rows) * HEIGHT,
+        font_color=COLOURS["muted"],
+        paper_bgcolor=COLOURS["card"],
+        plot_bgcolor=COLOURS["card"],
+        legend={"orientation": "h", "y": -0.28 / rows},
+        margin={"l": 60, "r": 20, "t": 50, "b": 40},
+    )
+    return drawn
+
+
+def _check(runs: Sequence[Drawn]) -> None:
+    configs = [run.config for run in runs]
+    if len(runs) > len(RUNS):
+        raise ValueError(f"expected at most {len(RUNS)} runs, got {len(runs)}")
+    if len(tasks := {config.task for config in configs}) > 1:
+        raise ValueError(f"expected runs of one task, got {' and '.join(sorted(tasks))}")
+    if len(kinds := {methods()[config.method].makes for config in configs}) > 1:
+        raise ValueError(f"expected runs that make one kind, got a {' and a '.join(sorted(kinds))}")
+
+
+def _trade(config: RunConfig) -> Trade | None:
+    """The limit of the task; None where none is known, and for a method without a policy."""
+    stored = stored_samples(config.task, "probe")
+    if stored is None or methods()[config.method].makes != "policy":
+        return None
+    return Trade.of(stored.rewards)
+
+
+def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[Drawn]) -> None:
+    place = {"row": 1, "col": 1}
+    kls, gains = zip(*trade.curve, strict=True)
+    drawn.add_scatter(
+        x=kls,
+        y=gains,
+        name="the limit: no policy gets more",
+        hovertemplate=_PLACE,
+        fill="tozeroy",
+        fillcolor=COLOURS["reach"],
+        line={"color": COLOURS["muted"], "width": 3},
+        **place,
+    )
+    counts, kls, gains = zip(*trade.best_of, strict=True)
+    drawn.add_scatter(
+        x=kls,
+        y=gains,
+        text=[f"best of {n} reference samples" for n in counts],
+        name="best of n",
+        hovertemplate=f"%{{text}}<br>{_PLACE}<extra></extra>",
+        mode="markers",
+        marker={"size": 7, "symbol": "x-thin", "line_width": 2, "line_color": COLOURS["muted"]},
+        **place,
+    )
+    trails = [_trail(run, trade) for run in runs]
+    for index, (run, trail) in enumerate(zip(runs, trails, strict=True)):
+        if len(runs) == 1:
+            _draw_target(drawn, run, place)
+        colour, dash, symbol = RUNS[index] if len(runs) > 1 else (COLOURS["policy"], None, None)
+        drawn.add_scatter(
+            x=trail["eval/kl"],
+            y=trail["gain"],
+            text=[f"step {step}" for step in trail.index],
+            name=run.name,
+            legendgroup=run.name,
+            hovertemplate=f"%{{text}}<br>{_PLACE}",
+            mode="lines+markers",
+            line={"color": colour, "width": 3, "dash": dash},
+            # What it has come to is larger than the way there.
+            marker={"size": [6] * (len(trail) - 1) + [14], "symbol": symbol, "opacity": 1},
+            **place,
+        )
+    inside = [trail[trail["eval/kl"] <= WIDEST] for trail in trails]
+    right = max(NARROWEST, *(1.1 * t["eval/kl"].max() for t in inside if len(t)), 0)
+    top = max(gain for _, gain in trade.curve)
+    bottom = min(-0.08 * top, *(t["gain"].min() - 0.3 for t in inside if len(t)), 0)
+    axis = {"gridcolor": COLOURS["hairline"], "zerolinecolor": COLOURS["muted"]}
+    across = {
+        "range": [-0.02 * right, right],
+        "title": "KL to the reference, nats",
+        "title_standoff": 4,
+    }
+    drawn.update_xaxes(**axis, **across, **place)
+    up = {"range": [bottom, 1.2 * top], "title": "gold reward above the reference, nats"}
+    drawn.update_yaxes(**axis, **up, **place)
+
+
+def _draw_target(drawn: Any, run: Drawn, place: dict[str, int]) -> None:
+    """The diamond: where the optimum stands at the run's β, hollow where few samples tell of it."""
+    beta = run.config.beta
+    for settings in run.changes.values():
+        beta = settings.get("beta", beta)
+    if not beta:
+        return
+    rewards = stored_samples(run.config.task, "probe").rewards
+    aim = optimum(rewards, beta)
+    drawn.add_scatter(
+        x=[aim.kl],
+        y=[aim.reward - rewards.mean()],
+        name=f"the optimum at β = {beta:g}",
+        hovertemplate=_PLACE,
+        mode="markers",
+        marker={
+            "size": 17,
+            "symbol": "diamond" if aim.known else "diamond-open",
+            "color": COLOURS["gold"],
+        },
+        **place,
+    )
+
+
+def _trail(run: Drawn, trade: Trade) -> DataFrame:
+    """`eval/kl` and `gain` of a run that started at the reference of the limit, by step.
+
+    The gain is the run's share of what the optimum gains for 2 nats, of the whole that this is:
+    chance in the reference's few samples would move the plain difference three times as much.
+    """
+    import pandas
+
+    if run.config.model != card(run.config.task).reference or "eval/gain" not in run.metrics:
+        return pandas.DataFrame({"eval/kl": [], "gain": []})
+    trail = run.metrics[["eval/kl", "eval/gain"]].dropna()
+    return trail.assign(gain=trail["eval/gain"] * trade.whole)
+
+
+def _draw_chart(drawn: Any, chart: Chart, runs: Sequence[Drawn], place: dict[str, int]) -> None:
+    values = []
+    for index, run in enumerate(runs):
+        for curve in _curves(chart, run):
+            points = run.metrics[curve.metric].dropna()
+            values.append(points)
+            alone = len(runs) == 1
+            look = (COLOURS[curve.colour], curve.dash, "circle") if alone else RUNS[index]
+            drawn.add_scatter(
+                x=points.index,
+                y=points,
+                name=curve.metric if alone else run.name,
+                legendgroup=curve.metric if alone else run.name,
+                showlegend=alone,
+                mode="lines" if len(points) > MANY else "lines+markers",
+                line={"color": look[0], "width": 3, "dash": look[1]},
+                marker={"size": 6, "symbol": look[2]},
+                **place,
+            )
+    steps = max(run.config.steps for run in runs)
+    axis = {"gridcolor": COLOURS["hairline"], "zeroline": False}
+    drawn.update_xaxes(**axis, range=[-0.02 * steps, 1.02 * steps], nticks=5, **place)
+    share = "~%" if chart.curves[0].metric.endswith("accuracy") else None
+    drawn.update_yaxes(
+        **axis, rangemode=chart.range, tickformat=share, range=_flat(chart, values), **place
+    )
+    if len(runs) > 1:
+        return
+    ink = {"line_color": COLOURS["muted"], "line_width": 1.5, **place}
+    if chart.id == "reward" and "eval/gold_reward_reference" in runs[0].metrics:
+        start = runs[0].metrics["eval/gold_reward_reference"].dropna().iloc[0]
+        drawn.add_hline(start, line_dash="dot", annotation_text="reference", **ink)
+    for step, settings in runs[0].changes.items():
+        told = " ".join(f"{name} {value:g}" for name, value in settings.items())
+        drawn.add_vline(step, line_dash="dash", annotation_text=told, **ink)
+
+
+def _curves(chart: Chart, run: Drawn) -> list[Curve]:
+    """Those of a chart that the run has."""
+    metrics = run.metrics
+    return [c for c in chart.curves if c.metric in metrics and metrics[c.metric].notna().any()]
+
+
+def _flat(chart: Chart, values: Sequence[Series]) -> list[float] | None:
+    """An axis around curves that hardly differ from a line; None where they do."""
+    low, high = min(points.min() for points in values), max(points.max() for points in values)
+    if high - low >= SPAN:
+        return None
+    least = (low + high) / 2 - SPAN
+    least = least if chart.range == "normal" else max(0.0, least)
+    return [least, least + 2 * SPAN]
+
+
+def _title(chart: Chart, runs: Sequence[Drawn]) -> str:
+    if len(runs) > 1:
+        return chart.curves[0].metric
+    return TITLES.get(chart.id, chart.id.replace("_", " ").capitalize())
