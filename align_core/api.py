@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from align_core.cli import terminal
 from align_core.config import model_index
+from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.inference import asking
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import of_kind
+from align_core.tasks.loader import name_task
 from align_core.training import foreground
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def train(
     model_index.stay_local()
     given = {"method": method, "task": task, **options}
     given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
-    directory = foreground.new_run(given, run_dir, [])
+    lines: list[Message] = []
+    directory = foreground.new_run(name_task(given, lines), run_dir, lines)
     if failure := foreground.execute(directory, terminal.Progress):
         raise RuntimeError(f"{directory.path}: {failure['message']}")
     return Run(directory)
@@ -53,6 +56,8 @@ def train(
 
 def load_run(path: str | Path) -> Run:
     """The run in a folder, however it was started and however it stands.
+
+    To ask one of a task of code, load that first: `load_task("file.py")`.
 
     Raises:
         ConfigError: there is no run.

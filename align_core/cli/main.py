@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from align_core.config.errors import (
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, owners
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, TAKES, card, is_code, unnamed
 from align_core.inference import asking
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
+from align_core.tasks.loader import name_task
 from align_core.training import foreground, worker
 
 _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
@@ -63,11 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
+    names = [name_task({"task": task}, lines)["task"] for task in given.task or ()]
     raise_collected(lines)
-    rows = [
-        {"name": task.full_name, "title": task.title, "explanation": task.explanation}
-        for task in map(card, BUILT_IN)
-    ]
+    rows = [asdict(card(task)) | {"name": task} for task in (*BUILT_IN, *names)]
     if given.json:
         print(json.dumps(rows))
     else:
@@ -76,6 +76,7 @@ def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[Message]) -> int:
+    vars(given).update(name_task(_options(given, "task", "coverage"), lines))
     if distributed.left_alone():
         distributed.start_all()
     if distributed.RANK > 0:
@@ -115,8 +116,11 @@ def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
+    if any(line.values.get("option") == "--task" for line in lines):
+        raise ConfigError(*lines)  # its code cannot be loaded: which run it is of is not known
     for name in ("method", "config", "run_dir", *_TRAIN_OPTIONS):
-        if (value := getattr(given, name)) is not None:
+        named_code = name == "task" and is_code(given.task)
+        if (value := getattr(given, name)) is not None and not named_code:
             line = f"{flag(name)} got {value!r}; with --resume the run keeps its own options"
             lines.append(plain(line))
     with Collected(lines):
@@ -126,25 +130,31 @@ def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
             lines.append(complaint("--resume", given.resume, "a run that is not running already"))
         elif status is not None and status["status"] == "finished":
             lines.append(complaint("--resume", given.resume, "a run that has not finished"))
+        task = directory.config.task
+        if card(task) is None:
+            lines.append(unnamed(task))
+        elif is_code(given.task) and given.task != task:
+            lines.append(complaint("--task", given.task, f"{task}, the task of this run"))
     raise_collected(lines)
     return directory
 
 
 def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
     options = _options(given, "task", "reference", "prompts", "coverage", "seed")
+    options = name_task(options, lines)
     terminal.print_measurements(asking.evaluate(given.model, lines, **options), given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
-    options = _options(given, "task", "n", "temperature", "seed")
+    options = name_task(_options(given, "task", "n", "temperature", "seed"), lines)
     rows = asking.generate(given.model, given.prompt, lines, **options)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _score(given: argparse.Namespace, lines: list[Message]) -> int:
-    options = _options(given, "task")
+    options = name_task(_options(given, "task"), lines)
     rows = asking.score(given.model, given.prompt, given.completion, lines, **options)
     terminal.print_rows(rows, given.json)
     return 0
@@ -206,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help=about)
 
     json_option(subs["tasks"])
+    subs["tasks"].add_argument("--task", action="append", help=f"one more: {TAKES}")
 
     # Values stay text here: configs checks them, so that every error is told at once.
     train = subs["train"]
@@ -233,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
         sub.add_argument("model", metavar="MODEL", help=model_index.TAKES)
-        sub.add_argument("--task")
+        sub.add_argument("--task", help=TAKES)
         json_option(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")

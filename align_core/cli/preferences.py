@@ -19,10 +19,12 @@ from align_core.config.errors import (
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
+from align_core.config.model_index import TAKES
 from align_core.config.run_config import TaskName, model_errors, validated
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
 from align_core.runs.directory import to_line
+from align_core.tasks.loader import name_task
 from align_core.votes import preference_files, statistics
 from align_core.votes.sessions import Session, Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
@@ -109,6 +111,7 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    vars(given).update(name_task({"task": given.task}, lines))
     if (given.session is None) == (given.output is None):
         lines.append(plain("--session, --output: it takes one of the two, where the votes go"))
     session = None
@@ -123,11 +126,17 @@ def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Session
         if getattr(given, name) is not None:
             lines += model_errors(flag(name), getattr(given, name), scores)
     options = _options(_Simulate, given, lines)
+    if options is not None:
+        task, has_pairs = card(options.task), session and session.tally()["pairs"]
+        reward_model = given.reward_model or task.reward_model
+        if not (given.model or task.reference or has_pairs):
+            lines.append(complaint("--model", None, f"{TAKES}: {task.title} has no reference"))
+        if options.active_share and reward_model is None:
+            lines.append(complaint("--reward-model", None, f"{TAKES}: {task.title} has none"))
     raise_collected(lines)
 
     how = options.votes, options.raters, options.active_share, options.seed
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
-    reward_model = given.reward_model or card(options.task).reward_model
     if options.active_share:
         pairs = asking.queries().scored(pairs, reward_model)
     if given.output is not None:
@@ -171,6 +180,7 @@ def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
 
 
 def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    vars(given).update(name_task({"task": given.task}, lines))
     session = _session_for(given, lines, sessions)
     options = _options(_Import, given, lines)
     with Collected(lines):

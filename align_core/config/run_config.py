@@ -24,7 +24,7 @@ from align_core.config.errors import ConfigError, complaint, flag
 from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
 from align_core.config.messages import Message
 from align_core.config.methods import OfTask, method_named, methods, owners
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, TAKES, TaskCard, card, is_code, unnamed
 
 
 def _known(task: str) -> str:
@@ -39,9 +39,11 @@ def _is_method(method: str) -> str:
     return method
 
 
-TaskName = Annotated[
-    str, AfterValidator(_known), Field(description="one of " + ", ".join(BUILT_IN))
-]
+TaskName = Annotated[str, AfterValidator(_known), Field(description=TAKES)]
+
+
+def _known_or_code(task: str) -> str:
+    return task if is_code(task) else _known(task)
 
 
 def _in_order(coverage: str, info: ValidationInfo) -> str:
@@ -74,7 +76,8 @@ class RunConfig(BaseModel):
     method: Annotated[str, AfterValidator(_is_method)] = Field(
         description="one of " + ", ".join(methods())
     )
-    task: TaskName
+    # Of a run on disk it may be of code that nobody named in this process.
+    task: Annotated[str, AfterValidator(_known_or_code), Field(description=TAKES)]
     model: str = declared("model")
     reward_model: str | None = declared("reward_model", None)
     freeze_trunk: bool = declared("freeze_trunk", False)
@@ -123,7 +126,9 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
         lines = []
         for one in error.errors():
             field = str(one["loc"][0])
-            if one["type"] == "extra_forbidden":
+            if field == "task" and is_code(one["input"]):
+                lines.append(unnamed(one["input"]))
+            elif one["type"] == "extra_forbidden":
                 got = repr(one["input"])
                 line = f"{flag(field)} got {got}; there is no such option"
                 values = {"option": flag(field), "got": got}
@@ -150,6 +155,9 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
     fields = {"method": method, "task": task, **_filled_in(method, task, given), **given}
     config, errors = validated(RunConfig, fields)
     lines += errors
+    if is_code(task) and card(task) is None:
+        lines.append(unnamed(task))
+    lines += _without_demonstrations(method, card(task))
     # The default models of an unknown task are not errors of their own.
     checked = fields if method_named(method) and card(task) else given
     kinds = {"model": False, "reward_model": True, "pair_source": False}
@@ -174,6 +182,15 @@ def resolve(method: str | None, task: str | None, **given: Any) -> RunConfig:
         raise ConfigError(*lines)
     paths = ("model", "reward_model", "preferences", "pair_source")
     return config.model_copy(update={name: _absolute(getattr(config, name)) for name in paths})
+
+
+def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[Message]:
+    """The line of a method that learns from what the task does not have."""
+    known = method_named(method)
+    if not known or known.learns_from != "demonstrations" or task is None or task.demonstrations:
+        return []
+    takes = f"a method that needs no demonstrations: {task.title} has none"
+    return [complaint("METHOD", method, takes, "no_demonstrations", task=task.title)]
 
 
 def has(method: str, option: str) -> bool:
@@ -204,9 +221,10 @@ def defaults(method: str, task: str) -> dict[str, Any]:
     """What a run of this method and task takes where nothing is given; an option that the method
     does not have is not in it."""
     on_task = card(task)
-    found = {**methods()[method].options, **on_task.options.get(method, {})}
+    own = on_task.options.get(method, {}) if on_task else {}
+    found = {**methods()[method].options, **own}
     return {
-        option: (getattr(on_task, value.attribute) or value.otherwise)
+        option: (getattr(on_task, value.attribute, None) or value.otherwise)
         if isinstance(value, OfTask)
         else value
         for option, value in found.items()

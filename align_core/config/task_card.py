@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from align_core.config.errors import complaint
+from align_core.config.messages import Message
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def is_code(task: Any) -> bool:
     return isinstance(task, str) and task.rpartition(":")[2].isidentifier() and ":" in task
 
 
-def unnamed(task: str) -> str:
+def unnamed(task: str) -> Message:
     """A line for a ConfigError: the code of this task was not named by who sits here."""
-    takes = f"--task {task}: a task's code runs only where it is named, not by what names it"
-    return complaint("--task", None, takes, "code", task=task)
+    takes = f"{task!r}: a task's code runs only where a person names it"
+    return complaint("--task", None, takes, "unnamed_task", task=task)

@@ -17,6 +17,7 @@ from align_core.config.errors import ConfigError, complaint
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message
 from align_core.config.run_config import TaskName, validated
+from align_core.config.task_card import introduced
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
 
@@ -226,7 +227,7 @@ class Helper:
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
             self._client.warm()
-            self._child = Child("align_core.inference.server", IDLE)
+            self._child = Child("align_core.inference.server", IDLE, tuple(introduced()))
         return self._child
 
     def _end(self) -> None:

@@ -15,13 +15,17 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.models.libraries import quieten_libraries
+from align_core.tasks.loader import load_allowed
 from align_core.training import worker
 
 NICE = 5  # a live run goes first
 
 
-def main(connection: Connection, idle: float) -> None:
-    """Answer until the other end goes away, or no question has come for `idle` seconds."""
+def main(connection: Connection, idle: float, named: tuple[str, ...]) -> None:
+    """Answer until the other end goes away, or no question has come for `idle` seconds.
+
+    Of tasks of code it loads those that a person `named` where the page was started.
+    """
     model_index.stay_local()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -32,11 +36,12 @@ def main(connection: Connection, idle: float) -> None:
     with contextlib.suppress(EOFError, OSError):
         while connection.poll(idle):
             question, content = connection.recv()
-            connection.send(_answer(question, content))
+            connection.send(_answer(question, content, named))
 
 
-def _answer(question: str, content: dict[str, Any]) -> tuple[str, Any]:
+def _answer(question: str, content: dict[str, Any], named: tuple[str, ...]) -> tuple[str, Any]:
     try:
+        load_allowed(content.get("task"), named)
         return "answered", _QUESTIONS[question](**content)
     except ConfigError as error:
         return "refused", error.lines

@@ -17,6 +17,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
+from align_core.config.task_card import card, introduced
 from align_core.runs import child_process, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
@@ -30,7 +31,7 @@ _PACE = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
 )
-_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z]+-[a-z]+(-\d+)?", re.ASCII)
+_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z]+-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
 
 class Busy(RuntimeError):
@@ -242,7 +243,7 @@ class Client:
         return self._directories[run]
 
     def _new_name(self, method: str, task: str) -> str:
-        name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{task}"
+        name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{card(task).name}"
         taken = sum(1 for run in self.runs() if run == name or run.startswith(f"{name}-"))
         return f"{name}-{taken + 1}" if taken else name
 
@@ -276,7 +277,8 @@ class _Process(child_process.Child):
         self.run = run
         self.settings = revise(config).model_dump()  # as they were last told
         self._killed = False
-        super().__init__("align_core.training.worker", str(path), training)
+        named = tuple(introduced())
+        super().__init__("align_core.training.worker", str(path), training, named)
 
     def send(self, command: dict[str, Any]) -> bool:
         try:

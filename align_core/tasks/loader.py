@@ -14,8 +14,10 @@ import traceback
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
+from align_core.config.messages import Message
 from align_core.config.task_card import (
     BUILT_IN,
     TAKES,
@@ -26,6 +28,7 @@ from align_core.config.task_card import (
 )
 from align_core.tasks.task import REQUIRED, Task
 
+_WORD = re.compile(r"[\w-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
@@ -83,6 +86,28 @@ def task_named(name: str) -> Task:
     if name not in _loaded:
         raise ConfigError(unnamed(name))
     return _loaded[name]
+
+
+def load_allowed(name: str | None, named: tuple[str, ...]) -> None:
+    """Load a task of code that a person `named` in the process that started this one."""
+    if name in named and name not in _loaded:
+        load_task(name)
+
+
+def name_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
+    """What a person gave, its task loaded and called by its full name.
+
+    Of one that cannot be loaded `lines` gets the error, and another stands in for it, which serves
+    to find the other errors.
+    """
+    task = given.get("task")
+    if task is None or _WORD.fullmatch(task):  # the check of all options says what is no task
+        return given
+    try:
+        return given | {"task": load_task(task).full_name}
+    except ConfigError as error:
+        lines += error.lines
+        return {**given, "task": BUILT_IN[0], "coverage": None}
 
 
 @cache

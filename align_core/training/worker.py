@@ -19,13 +19,15 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, in_event, plain
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
+from align_core.tasks.loader import load_allowed
 
 THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
 
 
-def main(connection: Connection, path: str, training: str) -> None:
+def main(connection: Connection, path: str, training: str, named: tuple[str, ...]) -> None:
     """Execute the run at `path` in this process; `connection` brings commands.
 
+    Of tasks of code it loads one that a person `named` where the page was started.
     When the other end goes away (the page died), the run stops and keeps its model. A failure is
     also sent back, for the page to tell when even the log cannot be written.
     """
@@ -37,6 +39,7 @@ def main(connection: Connection, path: str, training: str) -> None:
     threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
     directory = RunDirectory(path)
     try:
+        load_allowed(directory.config.task, named)
         failure = execute(directory, control, training=training)
     except ConfigError as error:
         failure = _tell(directory, error)

@@ -79,7 +79,7 @@ def test_a_class_of_a_package_is_named_by_its_module(file, tmp_path, monkeypatch
 def test_what_nobody_named_is_not_imported(tmp_path):
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n{POEMS}")
-    with pytest.raises(ConfigError, match=r"^--task got nothing; it takes --task .*evil\.py:Poems"):
+    with pytest.raises(ConfigError, match=r"^--task got nothing; it takes '.*evil\.py:Poems'"):
         task_named(f"{file}:Poems")
     assert not (tmp_path / "marker").exists()
     load_task(str(file))

@@ -9,7 +9,13 @@ import pytest
 
 from align_core.config.errors import ConfigError, complaint, flag
 from align_core.config.messages import plain
-from align_core.config.run_config import LiveConfig, resolve, validated
+from align_core.config.run_config import (
+    LiveConfig,
+    _without_demonstrations,
+    resolve,
+    validated,
+)
+from align_core.config.task_card import TaskCard
 from align_core.data.preference_files import stored_pairs
 from align_core.inference import client as asking
 from align_core.inference.client import Helper, Unanswered
@@ -88,6 +94,8 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(resolve, "dpo", "reviews", model="reward-reviews"),
         *refused(resolve, "ppo", "reviews", reward_model="sft-reviews"),
         *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
+        *refused(resolve, "ppo", "/poems.py:Poems"),
+        *_without_demonstrations("sft", TaskCard("poems", "Poems", "Short.", demonstrations=False)),
         *RunDirectory.errors(tmp_path / "full"),
         *refused(client.config, "<b>"),
         *refused(stored_pairs, "reviews", 10**6, 0),
