@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ STATIC = Path(__file__).parent / "static"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
-_TELL = "(...settings) => { window.playground.tell('settings', settings); return []; }"
+_TELL = """(...values) => {
+  const said = %s.map((name, i) => [name, values[i]]);
+  window.playground.tell("settings", Object.fromEntries(said));
+  return [];
+}"""
 # The look of the whole page, then of its views, then of all that a phone lays out anew.
 _STYLES = ("core/style", "core/controls", "train/live", "charts/charts", "train/samples")
 _STYLES += ("ask/tryout", "ask/answers", "compare/compare", "learn/learn", "learn/lessons")
@@ -124,7 +129,7 @@ def _lay_out(
             lab.build(words, line)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(questions, words)
-    masthead.submit(None, settings, js=_TELL)
+    masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
 
 
 def launch_options() -> dict[str, Any]:

@@ -7,61 +7,28 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from align_core.config.messages import from_event, in_event
 from align_core.runs import events as log
+from align_core.config.methods import methods
 
 # The plotly.js that comes with the Python package; importing the package would take half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
-_REWARD = {"id": "reward", "metrics": ["eval/gold_reward", "eval/proxy_reward"]}
-# The axis of what cannot be negative shows nothing below zero, and begins there where zero means
-# "untouched" (Plotly's rangemode).
-_KL = {"id": "kl", "metrics": ["eval/kl"], "range": "tozero"}
-_LOSS = {"id": "loss", "metrics": ["loss"], "range": "nonnegative"}
-# Only of runs whose preferences come from some of the prompts.
-_COVERED = {
-    "id": "covered",
-    "metrics": ["eval/gold_reward_covered", "eval/gold_reward_uncovered"],
-    "optional": True,
-}
-_ACCURACY_COVERED = {
-    "id": "covered_accuracy",
-    "metrics": ["eval/accuracy_covered", "eval/accuracy_uncovered"],
-    "range": "nonnegative",
-    "optional": True,
-}
 
-# The two charts of each method that stand beside the frontier.
-CHARTS: dict[str, list[dict[str, Any]]] = {
-    "sft": [_REWARD, _KL],
-    "dpo": [_REWARD, _KL],
-    "ppo": [_REWARD, _KL],
-    "reward": [
-        {"id": "accuracy", "metrics": ["eval/accuracy", "accuracy"], "range": "nonnegative"},
-        {"id": "margin", "metrics": ["eval/margin", "margin"]},
-    ],
-}
-# The method's own curves, below the texts. Every chart draws those metrics that a run has; one that
-# is optional is not to be seen where it has none.
-OWN: dict[str, list[dict[str, Any]]] = {
-    "sft": [_LOSS],
-    "dpo": [
-        _COVERED,
-        {"id": "implicit", "metrics": ["rewards/chosen", "rewards/rejected", "rewards/margins"]},
-        {"id": "accuracy", "metrics": ["rewards/accuracies"], "range": "nonnegative"},
-        _LOSS,
-    ],
-    "ppo": [
-        _COVERED,
-        {"id": "clip", "metrics": ["policy/clipfrac_avg"], "range": "tozero"},
-        {"id": "entropy", "metrics": ["objective/entropy"], "range": "nonnegative"},
-        {"id": "loss", "metrics": ["loss/value_avg", "loss/policy_avg"]},
-    ],
-    "reward": [_ACCURACY_COVERED, _LOSS],
-}
+def _drawn(below: bool) -> dict[str, list[dict[str, Any]]]:
+    """Of each method the charts in one of the two places, as charts.js takes them."""
+    return {
+        name: [asdict(chart) for chart in method.charts if chart.below == below]
+        for name, method in methods().items()
+    }
+
+
+# The charts of each method that stand beside the frontier, and its own curves, below the texts.
+BESIDE, BELOW = _drawn(below=False), _drawn(below=True)
 
 # Not curves of their own: a line in the reward chart, the height of a run's trail, and what the
 # sentences are made from.
@@ -71,10 +38,10 @@ REFERENCE, GAIN, EFFICIENCY = (
     "eval/frontier_efficiency",
 )
 CURVES = {
-    metric
-    for charts in (*CHARTS.values(), *OWN.values())
-    for chart in charts
-    for metric in chart["metrics"]
+    curve.metric
+    for method in methods().values()
+    for chart in method.charts
+    for curve in chart.curves
 }
 DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 

@@ -8,30 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.fields import SETTINGS
 from align_core.config.methods import methods, owners
-from align_core.config.run_config import (
-    resolve,
-)
-from align_core.config.task_card import BUILT_IN
-from playground.handlers.train import FIRST_METHOD, FIRST_TASK, MODELS, SETTINGS
+from align_core.config.run_config import resolve
+from align_core.config.task_card import card
+from playground.handlers import form
 
 # What an address may name -> the methods that have it. links.js writes it.
-FIELDS = {name: owners(name) or tuple(methods()) for name in ("task", "method", *SETTINGS)}
-MOST_STEPS = 2000  # half an hour of PPO on two cores: nobody presses Run on a day by mistake
-MOST_PAIRS = 16_000  # as many are stored
-# What an address can set each number to: whatever a run accepts, but for what would take hours, or
-# more memory than a small machine has. Typed into its field, each may be more.
-NUMBERS: dict[str, tuple[float, float]] = {
-    "beta": (0.001, 1000.0),
-    "steps": (1, MOST_STEPS),
-    "learning_rate": (1e-7, 1.0),
-    "batch_size": (1, 512),
-    "seed": (0, 2**32 - 1),
-    "preference_pairs": (1, MOST_PAIRS),
-    "label_noise": (0.0, 0.5),
-    "eval_every": (1, MOST_STEPS),
-    "lora_r": (0, 256),
-}
+FIELDS = {name: owners(name) or tuple(methods()) for name in ("task", "method", *form.SETTINGS)}
 
 
 def read(query: Mapping[str, str]) -> dict[str, Any] | None:
@@ -44,9 +28,11 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     if not FIELDS.keys() & query.keys():
         return None
     task, method = query.get("task"), query.get("method")
-    task = task if task in BUILT_IN else FIRST_TASK
-    method = method if method in methods() else FIRST_METHOD
-    asked = {name: _value(task, method, name, query[name]) for name in SETTINGS if name in query}
+    task = task if card(task) else form.FIRST_TASK
+    method = method if method in methods() else form.FIRST_METHOD
+    asked = {
+        name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query
+    }
     accepted = {}
     for name, value in asked.items():
         with contextlib.suppress(ConfigError):
@@ -57,25 +43,26 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
 
 def _value(task: str, method: str, name: str, text: str) -> Any:
     """A setting as `resolve` takes it; None, which is not given, where `text` holds none."""
-    if name in NUMBERS:
-        return _number(method, name, text)
-    if name in MODELS:  # never a path or a hub id: "proxy" is the task's own, the default
-        return MODELS[name][text].format(task=task) if text in MODELS[name] else None
-    if name == "whiten_advantages":
-        return {"true": True, "false": False}.get(text)
+    match SETTINGS[name].kind:
+        case "integer" | "number":
+            return _number(method, name, text)
+        case "model":  # never a path or a hub id
+            return form.model_of(name, text, task)
+        case "switch":
+            return {"true": True, "false": False}.get(text)
     return text
 
 
 def _number(method: str, name: str, text: str) -> float | None:
-    """The number in `text`, or the nearest that is accepted."""
+    """The number in `text`, or the nearest that an address can set it to."""
     try:
         value = float(text)
     except ValueError:
         return None
     if math.isnan(value):
         return None
-    least, most = NUMBERS[name]
-    if name == "beta" and method == "ppo" and value <= 0:
-        return 0.0  # PPO can do without a leash
+    if name == "beta" and methods()[method].free_beta and value <= 0:
+        return 0.0
+    least, most = SETTINGS[name].link
     value = min(max(value, least), most)
-    return round(value) if isinstance(least, int) else value
+    return round(value) if SETTINGS[name].kind == "integer" else value

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from typing import Any
 
 import gradio as gr
 
-from align_core.config import model_index
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message
-from align_core.config.methods import owners
-from align_core.config.run_config import (
-    defaults,
-    has,
-    resolve,
-)
-from align_core.config.task_card import card
+from align_core.config.run_config import has, resolve
 from align_core.runs.client import Client
 from align_core.runs.events import turned
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Stories
+from playground.handlers import form
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitor, Visitors
 from playground.text import complaints, durations, messages
 from playground.voting import provenance
 
-FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
-NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
-PREFERENCES = ("preference_pairs", "label_noise")
-ADVANCED = ("eval_every", "lora_r")
-# Every setting of the page, in the order of its controls.
-SETTINGS = ("beta", *NUMBERS, *PREFERENCES, "coverage", *ADVANCED)
-SETTINGS += ("reward_model", "pair_source", "whiten_advantages")
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
-# What PPO can optimise beside the task's own reward model.
-REWARDS = {"few": "reward-{task}-few", "off": "reward-{task}-off", "gold": "gold"}
-SOURCES = {"pretrained": "pretrained"}  # of pairs, beside the reference
-MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}  # by the names that the page has
 WATCHING = 1000  # visitors of whom the run they last watched is remembered
 
 
@@ -59,66 +41,67 @@ class Steering:
         self._stories = Stories(client, words)
         self.recordings = Recordings(self._stories)
 
-    def choose(self, task: str, method: str) -> list[Any]:
-        """A task or method was chosen: its explanations, its default SETTINGS, and both again."""
-        return self._settings(resolve(method, task).model_dump())
+    def choose(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """A `task` or `method` was chosen: `form.controls` of its defaults."""
+        config = resolve(asked["method"], asked["task"])
+        return form.controls(config.model_dump(), self._words)
 
     def restore(
         self,
         linked: dict[str, Any] | None = None,
         watched: str | None = None,
         visitor: Visitor = None,
-    ) -> list[Any]:
-        """A page was opened, or a run of its visitor began by itself: task, method and settings of
-        the configuration that its address links to, or of the run that it is going to show, as they
-        were turned last."""
+    ) -> dict[str, Any]:
+        """A page was opened, or a run of its visitor began by itself: task, method and
+        `form.controls` of the configuration that its address links to, or of the run that it is
+        going to show, as they were turned last."""
         run = self._shown(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
         elif run is None:
-            return [FIRST_TASK, FIRST_METHOD, *self.choose(FIRST_TASK, FIRST_METHOD)]
+            config = resolve(form.FIRST_METHOD, form.FIRST_TASK).model_dump()
         elif run in self.recordings:
             config = self.recordings.config(run)
         else:
             config = turned(self._client.config(run), self._client.events(run)[0])
-        return [config["task"], config["method"], *self._settings(config)]
+        chosen = {name: config[name] for name in ("task", "method")}
+        return {**chosen, **form.controls(config, self._words)}
 
-    def play(self, preset: str, visitor: Visitor = None) -> list[Any]:
+    def play(self, preset: str, visitor: Visitor = None) -> dict[str, Any]:
         """A preset was chosen: its recorded run, for the page to follow, and its settings."""
         run = f"{PREFIX}{preset}"
-        return [{"run": run, "pressed": time.time()}, *self.restore(watched=run, visitor=visitor)]
+        followed = {"run": run, "pressed": time.time()}
+        return {"live": followed, **self.restore(watched=run, visitor=visitor)}
 
-    def start(
-        self, pace: float, task: str, method: str, *settings: Any, visitor: Visitor = None
-    ) -> list[Any]:
-        """Run was pressed: the run that began (None: it waits in line), and the complaints.
+    def start(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """Run was pressed, at a `pace`: the run that began (None: it waits in line), and the
+        complaints.
 
         A complaint is [field, line]; its field is "" where it is about none in particular.
         """
         run, refused = None, []
         try:
-            options = {"task": task, "method": method, **_options(task, method, settings)}
-            run = self._line.join(visitor, options, pace)
+            run = self._line.join(visitor, form.options(asked), asked["pace"])
         except ConfigError as error:
             refused = [self._complaint(line) for line in error.lines]
         except OneEach:
             refused = [["", self._words["visitors"]["one_each"]]]
-        return [{"run": run, "pressed": time.time()}, refused]
+        return {"live": {"run": run, "pressed": time.time()}, "complaints": refused}
 
-    def needed(self, pace: float, task: str, method: str, *settings: Any) -> Any:
+    def needed(self, asked: dict[str, Any]) -> dict[str, Any]:
         """What stands on the Run button: how long it will take at this pace, where a run like it is
         known."""
         label = self._words["controls"]["run"]
         try:
-            options = {"task": task, "method": method, **_options(task, method, settings)}
-            seconds = self._client.estimate(delay=pace, **self._line.limited(options))
-        except ConfigError:  # told when it is run
+            limited = self._line.limited(form.options(asked))
+            seconds = self._client.estimate(delay=asked["pace"], **limited)
+        except ConfigError:  # reported when it is run
             seconds = None
         if seconds is not None:
             label = self._words["controls"]["run_needs"].format(
                 time=durations.duration(seconds, self._words)
             )
-        return gr.update(value=label)
+        return {"run": gr.update(value=label)}
 
     def leave(self, visitor: Visitor = None) -> None:
         """The visitor's run is to wait no longer."""
@@ -129,32 +112,28 @@ class Steering:
         if run := self._steered(visitor, shown):
             self._client.send(run, name)
 
-    def turn(
-        self,
-        field: str,
-        task: str,
-        method: str,
-        value: float | None,
-        shown: Any = None,
-        visitor: Visitor = None,
-    ) -> list[list[str]]:
-        """β or the learning rate was turned: a live run of this task and method takes it."""
-        run = self._steered(visitor, shown)
-        if run is None or value is None:
-            return []
-        config = self._client.config(run)
-        if (config["task"], config["method"]) != (task, method) or not has(method, field):
-            return []
-        try:
-            self._client.send(run, "set", **{field: value})
-        except ConfigError as error:
-            return [self._complaint(line) for line in error.lines]
-        return []
+    def turn(self, field: str, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """β or the learning rate was turned: a live run of this task and method takes it.
 
-    def slow(self, pace: float, shown: Any = None, visitor: Visitor = None) -> None:
-        """Another pace was chosen: the live run takes it at once."""
-        if run := self._steered(visitor, shown):
-            self._client.send(run, "set", delay=pace)
+        `asked` has task, method, the field, and as `live` the run that the page shows.
+        """
+        run, value = self._steered(visitor, asked["live"]), asked[field]
+        refused = []
+        if run is not None and value is not None:
+            config = self._client.config(run)
+            same = all(config[name] == asked[name] for name in ("task", "method"))
+            if same and has(asked["method"], field):
+                try:
+                    self._client.send(run, "set", **{field: value})
+                except ConfigError as error:
+                    refused = [self._complaint(line) for line in error.lines]
+        return {"complaints": refused}
+
+    def slow(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """Another `pace` was chosen: the run that is steered takes it at once."""
+        if run := self._steered(visitor, asked["live"]):
+            self._client.send(run, "set", delay=asked["pace"])
+        return {}
 
     def share(self, asked: Any, visitor: Visitor = None) -> None:
         """Share a run of the visitor's own ({"run", "on"}) with all, or no longer."""
@@ -270,57 +249,8 @@ class Steering:
             return shown
         return self._own(visitor)
 
-    def _settings(self, config: dict[str, Any]) -> list[Any]:
-        task, method = config["task"], config["method"]
-        values = {**config, "reward_model": "proxy", "pair_source": "reference"}
-        for field, models in MODELS.items():
-            named = {model.format(task=task): name for name, model in models.items()}
-            values[field] = named.get(config[field], values[field])
-        if config["preference_pairs"] is None:  # a file was taken whole; Run takes so many pairs
-            values["preference_pairs"] = defaults(method, task).get("preference_pairs")
-        everything = config["coverage"] in (None, "all")
-        values["coverage"] = [*card(task).groups] if everything else config["coverage"].split(",")
-        updates = {
-            name: {"value": values[name], "visible": has(method, name)} for name in SETTINGS[1:]
-        }
-        updates["reward_model"]["choices"] = self._rewards(task)
-        updates["coverage"]["choices"] = [
-            (self._words["groups"][task][name], name) for name in card(task).groups
-        ]
-        if method in owners("beta"):
-            beta = gr.update(value=config["beta"], visible=True, zero=method == "ppo")
-        else:
-            beta = gr.update(visible="hidden")  # it keeps its value, and goes on aiming
-        return [
-            self._words["tasks"][task]["explanation"],
-            self._words["methods"][method]["explanation"],
-            beta,
-            *(gr.update(**update) for update in updates.values()),
-            {"task": task, "method": method},
-        ]
-
-    def _rewards(self, task: str) -> list[tuple[str, str]]:
-        """What PPO can optimise on a task: label and name."""
-        labels = self._words["controls"]
-        known = {"gold", *model_index.embedded()}
-        names = [name for name, model in REWARDS.items() if model.format(task=task) in known]
-        return [(labels[f"reward_{name}"], name) for name in ("proxy", *names)]
-
     def _complaint(self, line: Message) -> list[str]:
         """A line of a ConfigError in the page's words, after the field that it is about."""
-        fields = {flag(field): field for field in ("task", "method", *SETTINGS)}
+        fields = {flag(field): field for field in form.option_names()}
         option = line.values.get("option")
         return [fields.get(option, ""), complaints.in_words(line, self._words)]
-
-
-def _options(task: str, method: str, settings: tuple[Any, ...]) -> dict[str, Any]:
-    """The SETTINGS that the method has, as `Client.start` takes them."""
-    options = dict(zip(SETTINGS, settings, strict=True))
-    options = {name: value for name, value in options.items() if has(method, name)}
-    for field, models in MODELS.items():
-        if model := models.get(options.pop(field, None)):
-            options[field] = model.format(task=task)
-    if isinstance(groups := options.get("coverage"), list):
-        options["coverage"] = ",".join(groups)
-    # A field that is empty or holds no number is a slip to tell, not a wish for the default.
-    return {name: math.nan if value is None else value for name, value in options.items()}

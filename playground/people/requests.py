@@ -5,7 +5,7 @@ Gradio calls functions, by their names, and marks those it serves, which no meth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -22,6 +22,30 @@ def by_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Ca
         return handler(*given, visitor=visitors.behind(request.cookies))
 
     asked.__name__ = name
+    return asked
+
+
+def from_controls(controls: Mapping[str, Any], handler: Callable[..., Any]) -> Callable[..., Any]:
+    """`handler`, which takes values by the names of `controls`, as Gradio calls it for a set of
+    components: with a value by component."""
+    names = {component: name for name, component in controls.items()}
+
+    def asked(request: gr.Request, given: dict[Any, Any]) -> Any:
+        return handler(request, {names[component]: value for component, value in given.items()})
+
+    asked.__name__ = handler.__name__
+    return asked
+
+
+def to_controls(
+    controls: Mapping[str, Any], handler: Callable[..., Mapping[str, Any]]
+) -> Callable[..., dict[Any, Any]]:
+    """`handler`, which answers by the names of `controls`, as Gradio reads it: by component."""
+
+    def asked(request: gr.Request, *given: Any) -> dict[Any, Any]:
+        return {controls[name]: value for name, value in handler(request, *given).items()}
+
+    asked.__name__ = handler.__name__
     return asked
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.handlers.train import SOURCES
+from playground.handlers.form import SOURCES
 
 First = dict[str, dict[str, Any]]  # what each setting is on a first visit
 
@@ -21,6 +21,17 @@ def pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
     labels = words["controls"]
     sources = [(labels[f"source_{name}"], name) for name in ("reference", *SOURCES)]
     return gr.Radio(sources, **_told("pair_source", first, words))
+
+
+def reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
+    """What PPO optimises."""
+    return gr.Radio(
+        first["reward_model"]["choices"],
+        value=first["reward_model"]["value"],
+        visible=first["reward_model"]["visible"],
+        label=words["controls"]["reward_model"],
+        elem_id="field-reward_model",
+    )
 
 
 def whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:

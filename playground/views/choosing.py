@@ -6,7 +6,7 @@ from typing import Any
 
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN, card
-from playground.handlers.train import FIRST_TASK
+from playground.handlers.form import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:

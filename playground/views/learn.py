@@ -9,7 +9,7 @@ from align_core.config import model_index
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
 from playground.handlers.ask import Questions
-from playground.handlers.train import FIRST_TASK
+from playground.handlers.form import FIRST_TASK
 from playground.people.requests import Handlers, served
 from playground.views.parts import part
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,24 +14,24 @@ from align_core.config.task_card import BUILT_IN
 from align_core.runs.client import Client
 from playground.content import charts, optimum
 from playground.handlers import links
-from playground.handlers.long_polling import Patience
-from playground.handlers.train import (
+from playground.handlers.form import (
     ADVANCED,
     FIRST_METHOD,
     FIRST_TASK,
     NUMBERS,
-    PACES,
     PREFERENCES,
     SETTINGS,
-    Steering,
 )
-from playground.people.requests import by_visitor
+from playground.handlers.long_polling import Patience
+from playground.handlers.train import PACES, Steering
+from playground.people.requests import by_visitor, from_controls, to_controls
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
 from playground.views import presets
-from playground.views.choices import coverage, pair_source, whiten_advantages
+from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
 from playground.views.parts import PLOTLY_HEAD, part
 
+Known = Callable[..., Callable[..., Any]]  # `requests.by_visitor`, of the visitors of this page
 # The last of what a handler gets is the run that the page shows.
 _WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"
 # A run of few steps is measured five times all the same. It is the browser that says so: a press of
@@ -89,22 +90,26 @@ _SAMPLES = """
 """
 
 
-def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) -> list[gr.Component]:
+def build(
+    page: gr.Blocks, client: Client, words: dict[str, Any], line: Line
+) -> dict[str, gr.Component]:
     """Lay the view out in `page`, which is being built, and wire it to `client` and its `line`.
 
-    Returns what holds the task, the method and the SETTINGS.
+    Returns what holds the task, the method and the SETTINGS, by their names.
     """
     steering = Steering(client, words, line)
     known = partial(by_visitor, line.visitors)
+    settings, controls = _lay_out(page, steering, words, line, known)
+    _wire(page, steering, line, known, settings, controls)
+    return settings
+
+
+def _lay_out(
+    page: gr.Blocks, steering: Steering, words: dict[str, Any], line: Line, known: Known
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings by their names, and all that the handlers read or change by theirs."""
     patience = Patience(steering.has_news)
     followed = known("delta", steering.followed)
-
-    def adopt(run: Any, visitor: Visitor) -> list[Any]:
-        return steering.restore(watched=run, visitor=visitor)
-
-    def restore(request: gr.Request) -> list[Any]:
-        visitor = line.visitors.behind(request.cookies)
-        return steering.restore(links.read(request.query_params), visitor=visitor)
 
     # Gradio marks what it serves, which no method allows.
     def enter(request: gr.Request, key: Any) -> bool:
@@ -128,10 +133,9 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
             head=PLOTLY_HEAD,
         )
 
-    first = {"task": FIRST_TASK, "method": FIRST_METHOD}
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
-            choices, explanations, settings = _settings(steering, words)
+            settings, explanations = _settings(steering, words)
             with gr.Row(elem_id="buttons"):
                 complaints = part(
                     "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
@@ -170,12 +174,12 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                     "charts/plotting",
                     "charts/trade",
                     "train/frontier",
-                    value=first,
+                    value={"task": FIRST_TASK, "method": FIRST_METHOD},
                     server_functions=[optimum.frontier, optimum.target],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
-                curves("charts", charts.CHARTS)
+                curves("charts", charts.BESIDE)
             part("story", _STORY, "train/story")
             part(
                 "samples",
@@ -185,7 +189,40 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
                 words=words["samples"],
                 shading=words["shading"] | words["samples"],
             )
-            curves("own", charts.OWN)
+            curves("own", charts.BELOW)
+    shown = {"pace": pace, "preset": preset, "live": live, "votes": votes, "picture": picture}
+    return settings, settings | explanations | buttons | shown | {"complaints": complaints}
+
+
+def _wire(
+    page: gr.Blocks,
+    steering: Steering,
+    line: Line,
+    known: Known,
+    settings: dict[str, Any],
+    controls: dict[str, Any],
+) -> None:
+    """Connect the controls to the handlers, which speak of both by their names."""
+
+    def some(*names: str) -> set[Any]:
+        return {controls[name] for name in names}
+
+    def to(handler: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+        return to_controls(controls, handler)
+
+    def handler(name: str, answers: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+        return to(from_controls(controls, known(name, answers)))
+
+    def anyones(answers: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+        return handler(answers.__name__, lambda asked, visitor: answers(asked))
+
+    def adopt(run: Any, visitor: Visitor) -> dict[str, Any]:
+        return steering.restore(watched=run, visitor=visitor)
+
+    @to
+    def restore(request: gr.Request) -> dict[str, Any]:
+        visitor = line.visitors.behind(request.cookies)
+        return steering.restore(links.read(request.query_params), visitor=visitor)
 
     # Steering waits behind nobody's queued events, and lays no veil over what it updates.
     at_once: dict[str, Any] = {
@@ -195,66 +232,69 @@ def build(page: gr.Blocks, client: Client, words: dict[str, Any], line: Line) ->
     }
     # While an answer is awaited Gradio would pass over a second choice; its last one counts.
     to_last = {**at_once, "trigger_mode": "always_last"}
-    told = [*explanations, *settings.values(), picture]
-    asked = [*choices, *settings.values()]
-    loaded = page.load(restore, None, [*choices, *told], **at_once)
-    chosen = [choice.input(steering.choose, choices, told, **to_last) for choice in choices]
-    played = preset.select(known("play", steering.play), preset, [live, *choices, *told], **at_once)
-    adopted = votes.select(known("adopt", adopt), votes, [*choices, *told], **at_once)
+    run, live, pace, votes = (controls[name] for name in ("run", "live", "pace", "votes"))
+    shown = some(*settings, "task_explanation", "method_explanation", "picture")
+    asked, needed = some("pace", *settings), anyones(steering.needed)
+
+    loaded = page.load(restore, None, shown, **at_once)
+    choices = some("task", "method")
+    chosen = [
+        choice.input(anyones(steering.choose), choices, shown - choices, **to_last)
+        for choice in choices
+    ]
+    preset = controls["preset"]
+    played = preset.select(to(known("play", steering.play)), preset, shown | {live}, **at_once)
+    adopted = votes.select(to(known("adopt", adopt)), votes, shown, **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, adopted, *chosen):
-        settled.then(steering.needed, [pace, *asked], buttons["run"], **to_last)
-    measured = settings["eval_every"]
-    steps_and_measured = [settings["steps"], measured]
-    settings["steps"].blur(None, steps_and_measured, measured, js=_OFTEN_ENOUGH, **at_once)
+        settled.then(needed, asked, run, **to_last)
+    steps, measured = settings["steps"], settings["eval_every"]
+    steps.blur(None, [steps, measured], measured, js=_OFTEN_ENOUGH, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
-        settings[field].blur(steering.needed, [pace, *asked], buttons["run"], **to_last)
-    start, leave = known("start", steering.start), known("leave", steering.leave)
+        settings[field].blur(needed, asked, run, **to_last)
     for name in ("run", "queue"):
-        buttons[name].click(start, [pace, *asked], [live, complaints], **at_once)
-    buttons["leave"].click(leave, **at_once)
-    shown = {"js": _WITH_SHOWN}
-    pace.input(known("slow", steering.slow), [pace, live], **to_last, **shown)
-    pace.input(steering.needed, [pace, *asked], buttons["run"], **to_last)
+        start = handler("start", steering.start)
+        controls[name].click(start, asked, some("live", "complaints"), **at_once)
+    controls["leave"].click(known("leave", steering.leave), **at_once)
+    pace.input(handler("slow", steering.slow), some("pace", "live"), **to_last, js=_WITH_SHOWN)
+    pace.input(needed, asked, run, **to_last)
     for name in ("pause", "resume", "step", "stop"):
         steered = known(name, partial(steering.command, name))
-        buttons[name].click(steered, live, **at_once, **shown)
+        controls[name].click(steered, live, **at_once, js=_WITH_SHOWN)
     rate = settings["learning_rate"]
     for field, turned in (
         ("beta", settings["beta"].release),
         ("learning_rate", rate.submit),
         ("learning_rate", rate.blur),
     ):
-        told_by = [*choices, settings[field], live]
-        turned(
-            known("turn", partial(steering.turn, field)), told_by, complaints, **to_last, **shown
-        )
-    return asked
+        turn = handler("turn", partial(steering.turn, field))
+        given = some("task", "method", field, "live")
+        turned(turn, given, controls["complaints"], **to_last, js=_WITH_SHOWN)
 
 
 def _settings(
     steering: Steering, words: dict[str, Any]
-) -> tuple[list[gr.Radio], list[gr.HTML], dict[str, Any]]:
-    """The two choices, the explanation under each, and every setting by its name."""
+) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
+    """Task, method and every setting by its name; and the explanations under the first two."""
     labels = words["controls"]
-    told_task, told_method, beta, *others, _ = steering.choose(FIRST_TASK, FIRST_METHOD)
-    first = dict(zip(SETTINGS[1:], others, strict=True))
-    choices, explanations, settings = [], [], {}
-    for field, names, value, told in (
-        ("task", BUILT_IN, FIRST_TASK, told_task),
-        ("method", methods(), FIRST_METHOD, told_method),
+    first = steering.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
+    settings, explanations = {}, {}
+    for field, names, value in (
+        ("task", BUILT_IN, FIRST_TASK),
+        ("method", methods(), FIRST_METHOD),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]
-        choices.append(
-            gr.Radio(options, value=value, label=labels[field], elem_id=f"field-{field}")
+        settings[field] = gr.Radio(
+            options, value=value, label=labels[field], elem_id=f"field-{field}"
         )
-        explanations.append(gr.HTML(told, elem_classes="explanation"))
+        explanation = f"{field}_explanation"
+        explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
     settings["beta"] = part(
         "field-beta",
         _BETA,
         "train/beta",
-        value=beta["value"],
-        zero=beta["zero"],
+        value=first["beta"]["value"],
+        zero=first["beta"]["zero"],
         range=optimum.BETAS,
         words=labels,
     )
@@ -278,16 +318,10 @@ def _settings(
         gr.Row(elem_classes="numbers"),
     ):
         settings |= {field: number(field) for field in ADVANCED}
-        settings["reward_model"] = gr.Radio(
-            first["reward_model"]["choices"],
-            value=first["reward_model"]["value"],
-            visible=first["reward_model"]["visible"],
-            label=labels["reward_model"],
-            elem_id="field-reward_model",
-        )
+        settings["reward_model"] = reward_model(first, words)
         settings["pair_source"] = pair_source(first, words)
         settings["whiten_advantages"] = whiten_advantages(first, words)
-    return choices, explanations, settings
+    return settings, explanations
 
 
 def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:

@@ -2,28 +2,10 @@
 // the legend too. Follows plotting.js.
 const words = props.words;
 // Metric -> the CSS variable of its colour and its dash: told apart without colour as well.
-const LINES = {
-  "eval/gold_reward": ["--gold", "solid"],
-  "eval/proxy_reward": ["--proxy", "dash"],
-  "eval/kl": ["--kl", "solid"],
-  loss: ["--loss", "solid"],
-  "loss/policy_avg": ["--policy", "solid"],
-  "loss/value_avg": ["--gold", "dash"],
-  accuracy: ["--loss", "dot"],
-  "eval/accuracy": ["--policy", "solid"],
-  margin: ["--loss", "dot"],
-  "eval/margin": ["--policy", "solid"],
-  "rewards/chosen": ["--gold", "solid"],
-  "rewards/rejected": ["--proxy", "dash"],
-  "rewards/margins": ["--policy", "dot"],
-  "rewards/accuracies": ["--policy", "solid"],
-  "policy/clipfrac_avg": ["--policy", "solid"],
-  "objective/entropy": ["--kl", "solid"],
-  "eval/gold_reward_covered": ["--gold", "solid"],
-  "eval/gold_reward_uncovered": ["--loss", "dash"],
-  "eval/accuracy_covered": ["--policy", "solid"],
-  "eval/accuracy_uncovered": ["--loss", "dash"],
-};
+const LINES = Object.fromEntries(
+  Object.values(props.charts).flat().flatMap(({ curves }) => curves)
+    .map(({ metric, colour, dash }) => [metric, [`--${colour}`, dash]]),
+);
 const SPAN = 0.02; // the least height of an axis: rounding noise is no curve
 const hidden = new Set();
 let method = null;
@@ -37,7 +19,8 @@ function build(charts) {
   }
   const host = find(".charts");
   host.replaceChildren();
-  cards = charts.map(({ id, metrics, optional, range = "normal" }) => {
+  cards = charts.map(({ id, curves, optional, range }) => {
+    const metrics = curves.map(({ metric }) => metric);
     const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
     sights.observe(card.plot);
     const empty = make("p", "empty", card.box, words.empty);

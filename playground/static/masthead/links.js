@@ -10,7 +10,7 @@ function address(path = location.pathname) {
   return url;
 }
 
-// Gradio answers with what the controls say, in the order of `fields`.
+// Gradio answers with what the controls say, by their names.
 function withSettings(url, next) {
   asked = [url, next];
   trigger("submit");
@@ -18,11 +18,10 @@ function withSettings(url, next) {
 
 document.addEventListener("playground:settings", ({ detail: settings }) => {
   const [url, next] = asked;
-  const method = settings[1];
-  Object.entries(fields).forEach(([field, methods], i) => {
-    const said = methods.includes(method) && settings[i] !== null;
-    said ? url.searchParams.set(field, settings[i]) : url.searchParams.delete(field);
-  });
+  for (const [field, methods] of Object.entries(fields)) {
+    const said = methods.includes(settings.method) && settings[field] !== null;
+    said ? url.searchParams.set(field, settings[field]) : url.searchParams.delete(field);
+  }
   next(url.href);
 });
 

@@ -95,8 +95,8 @@ def test_the_earliest_of_two_resumes_says_what_is_void():
 
 @pytest.mark.parametrize("method", methods())
 def test_every_method_has_two_charts_beside_the_frontier_and_its_own(method):
-    assert len(charts.CHARTS[method]) == 2
-    assert charts.OWN[method]
+    assert len(charts.BESIDE[method]) == 2
+    assert charts.BELOW[method]
 
 
 def test_plotly_is_where_the_page_looks_for_it():

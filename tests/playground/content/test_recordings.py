@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from align_core.config.run_config import resolve
-from align_core.config.task_card import BUILT_IN
+from align_core.config.task_card import BUILT_IN, card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.presets import names
 from playground import text
 from playground.content.recordings import FIRST, SPEED
-from playground.handlers.train import REWARDS, SETTINGS, Steering
+from playground.handlers import form
+from playground.handlers.train import Steering
 from tests.playground.recordings import record
 
 WORDS = text.load("en")
@@ -39,8 +40,9 @@ def points(delta):
 
 
 def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(steering):
-    task, method, _, _, beta, _, _, _, seed, *_ = steering.restore()
-    assert (task, method, beta["value"], seed["value"]) == ("reviews", "ppo", 0.25, 3)
+    shown = steering.restore()
+    assert (shown["task"], shown["method"]) == ("reviews", "ppo")
+    assert (shown["beta"]["value"], shown["seed"]["value"]) == (0.25, 3)
     first = steering.delta({"run": None, "offset": 0, "elapsed": 99.0})
     assert first["run"] == FIRST
     assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
@@ -81,17 +83,18 @@ def test_a_run_that_there_is_not_is_the_first_one(steering, run):
 
 
 def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(steering):
-    live, task, method, *_ = steering.play("other")
-    assert (live["run"], task, method) == ("recorded/other", "capitals", "dpo")
-    (delta,) = follow(steering, 0, run=live["run"])
+    shown = steering.play("other")
+    assert (shown["task"], shown["method"]) == ("capitals", "dpo")
+    assert shown["live"]["run"] == "recorded/other"
+    (delta,) = follow(steering, 0, run="recorded/other")
     assert (delta["run"], points(delta)) == ("recorded/other", [[0, 0.0]])
 
 
 @pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
 def test_a_preset_that_there_is_not_changes_nothing(steering, preset):
-    live, task, method, *_ = steering.play(preset)
-    assert (task, method) == ("reviews", "ppo")
-    assert steering.delta({"run": live["run"]})["run"] == FIRST
+    shown = steering.play(preset)
+    assert (shown["task"], shown["method"]) == ("reviews", "ppo")
+    assert steering.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 
 def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
@@ -102,7 +105,7 @@ def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
     assert steering.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
     monkeypatch.setattr(client, "live", lambda: [name])
     assert steering.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
-    assert steering.play("other")[1:3] == ["capitals", "dpo"]
+    assert steering.play("other")["task"] == "capitals"
 
 
 @pytest.mark.parametrize("task", BUILT_IN)
@@ -110,24 +113,24 @@ def test_every_reward_that_a_task_has_reaches_the_configuration(steering, monkey
     client, sent = steering._client, {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
-    choices = steering.choose(task, "ppo")[2 + SETTINGS.index("reward_model")]["choices"]
+    choices = steering.choose({"task": task, "method": "ppo"})["reward_model"]["choices"]
     offered = [name for _, name in choices]
     assert offered == ["proxy", "few" if task == "capitals" else "off", "gold"]
     values = resolve("ppo", task).model_dump()
     for name in offered:
         sent.clear()
-        steering.start(
-            0.0, task, "ppo", *({**values, "reward_model": name}[one] for one in SETTINGS)
-        )
+        steering.start({**values, "reward_model": name, "pace": 0.0})
         config = resolve(**sent)
-        assert config.reward_model == REWARDS.get(name, "reward-{task}").format(task=task)
-        restored = steering._settings(config.model_dump())[2 + SETTINGS.index("reward_model")]
-        assert restored["value"] == name
+        proxy = card(task).reward_model
+        expected = {"proxy": proxy, "gold": "gold"}.get(name, f"{proxy}-{name}")
+        assert config.reward_model == expected
+        shown = form.controls(config.model_dump(), WORDS)
+        assert shown["reward_model"]["value"] == name
 
 
 def test_every_preset_has_its_card_and_every_card_its_preset():
     cards = WORDS["presets"]["cards"]
     assert set(cards) == set(names())
     assert next(iter(cards)) == FIRST.removeprefix("recorded/")
-    for card in cards.values():
-        assert set(card) == {"name", "aim", "watch", "shows"}
+    for one in cards.values():
+        assert set(one) == {"name", "aim", "watch", "shows"}

@@ -6,14 +6,16 @@ import re
 
 import pytest
 
+from align_core.config import fields
 from align_core.config.run_config import resolve
 from align_core.runs import presets
 from align_core.runs.client import Client
 from playground import text
 from playground.handlers import links
-from playground.handlers.train import ADVANCED, PREFERENCES, SETTINGS, Steering
-from playground.handlers.train import NUMBERS as STEERED
+from playground.handlers.form import ADVANCED, NUMBERS, PREFERENCES
+from playground.handlers.train import Steering
 
+RANGES = {name: one.link for name, one in fields.SETTINGS.items() if isinstance(one.link, tuple)}
 PRESETS = {name: presets.load(name).settings for name in presets.names()}
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}}"
 
@@ -91,16 +93,16 @@ def test_what_is_no_value_of_a_setting_is_passed_over_and_the_rest_is_kept(name,
         ("beta", "1e999", 1000),
         ("steps", "0", 1),
         ("steps", "2.6", 3),
-        ("steps", "999999", links.MOST_STEPS),
-        ("steps", "9" * 5000, links.MOST_STEPS),
+        ("steps", "999999", fields.MOST_STEPS),
+        ("steps", "9" * 5000, fields.MOST_STEPS),
         ("seed", "4294967296", 4294967295),
         ("seed", "-inf", 0),
-        ("eval_every", "inf", links.MOST_STEPS),
+        ("eval_every", "inf", fields.MOST_STEPS),
         ("eval_every", "-3", 1),
         ("learning_rate", "0", 1e-7),
         ("learning_rate", "2", 1),
         ("batch_size", "1000000", 512),
-        ("preference_pairs", "100000", links.MOST_PAIRS),
+        ("preference_pairs", "100000", fields.MOST_PAIRS),
         ("label_noise", "0.7", 0.5),
         ("label_noise", "-0.1", 0),
         ("lora_r", "-1", 0),
@@ -119,15 +121,15 @@ def test_ppo_without_a_leash_is_the_nearest_to_a_beta_below_zero():
 
 
 def test_every_number_of_the_page_has_its_range_whose_ends_a_run_accepts():
-    assert set(links.NUMBERS) == {"beta", *STEERED, *PREFERENCES, *ADVANCED}
-    for name, ends in links.NUMBERS.items():
+    assert set(RANGES) == {"beta", *NUMBERS, *PREFERENCES, *ADVANCED}
+    for name, ends in RANGES.items():
         for end in ends:
             assert getattr(resolve("dpo", "reviews", **{name: end}), name) == end
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_link_can_say_what_a_preset_does(preset):
-    for name in links.NUMBERS.keys() & PRESETS[preset].keys():
+    for name in RANGES.keys() & PRESETS[preset].keys():
         value = PRESETS[preset][name]
         read = links.read({"method": PRESETS[preset]["method"], name: str(value)})
         assert read[name] == value
@@ -139,7 +141,6 @@ def test_the_button_says_how_long_the_longest_run_of_a_link_takes(tmp_path, monk
     for method in ("ppo", "dpo"):
         config = links.read({"method": method, "steps": "999999"})
         asked = {**config, "reward_model": "proxy", "pair_source": "reference"}
-        settings = [asked[name] for name in SETTINGS]
-        label = steering.needed(0.0, "reviews", method, *settings)["value"]
+        label = steering.needed({**asked, "pace": 0.0})["run"]["value"]
         minutes = int(re.search(r"about (\d+) min", label)[1])
         assert 1 < minutes < 120

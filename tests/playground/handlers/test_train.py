@@ -12,7 +12,8 @@ from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.handlers.train import ADVANCED, NUMBERS, SETTINGS, Steering
+from playground.handlers.form import ADVANCED, NUMBERS, SETTINGS
+from playground.handlers.train import Steering
 
 WORDS = text.load("en")
 
@@ -37,60 +38,69 @@ def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
     return name
 
 
-def given(**changed):
-    """Settings in the order of the page's controls, of a DPO run unless changed."""
+def given(method="dpo", task="reviews", pace=0.0, **changed):
+    """What the controls say, of a default DPO run on reviews unless changed."""
     values = {
-        **resolve("dpo", "reviews").model_dump(),
-        "coverage": [*card("reviews").groups],
+        **resolve(method, task).model_dump(),
+        "coverage": [*card(task).groups],
         **changed,
     }
-    return [values[name] for name in SETTINGS]
+    said = {name: values[name] for name in SETTINGS}
+    return {"pace": pace, "task": task, "method": method, **said}
+
+
+def started(steering, asked):
+    """The run that began, and the complaints."""
+    answer = steering.start(asked)
+    assert answer.keys() == {"live", "complaints"}
+    return answer["live"]["run"], answer["complaints"]
 
 
 def test_a_choice_brings_its_explanations_and_defaults(steering):
-    told_task, told_method, *settings, chosen = steering.choose("capitals", "dpo")
+    found = steering.choose({"task": "capitals", "method": "dpo"})
     config = resolve("dpo", "capitals").model_dump()
-    assert told_task == WORDS["tasks"]["capitals"]["explanation"]
-    assert told_method == WORDS["methods"]["dpo"]["explanation"]
-    found = dict(zip(SETTINGS, settings, strict=True))
+    assert found["task_explanation"] == WORDS["tasks"]["capitals"]["explanation"]
+    assert found["method_explanation"] == WORDS["methods"]["dpo"]["explanation"]
     for name in ("beta", *NUMBERS, *ADVANCED):
         assert (found[name]["value"], found[name]["visible"]) == (config[name], True)
     assert found["reward_model"]["visible"] is False
-    assert chosen == {"task": "capitals", "method": "dpo"}
+    assert found["picture"] == {"task": "capitals", "method": "dpo"}
 
 
 @pytest.mark.parametrize("method", methods())
 def test_a_setting_is_shown_where_the_method_has_it(steering, method):
-    _, _, *settings, _ = steering.choose("reviews", method)
-    shown = {name for name, one in zip(SETTINGS, settings, strict=True) if one["visible"] is True}
+    found = steering.choose({"task": "reviews", "method": method})
+    shown = {name for name in SETTINGS if found[name]["visible"] is True}
     assert shown == {name for name in SETTINGS if has(method, name)}
 
 
 def test_only_ppo_can_do_without_a_leash(steering):
-    assert steering.choose("reviews", "ppo")[2]["zero"] is True
-    assert steering.choose("reviews", "dpo")[2]["zero"] is False
+    for method, zero in (("ppo", True), ("dpo", False)):
+        assert steering.choose({"task": "reviews", "method": method})["beta"]["zero"] is zero
 
 
 def test_a_first_visit_gets_the_first_run(steering):
-    assert steering.restore()[:2] == ["reviews", "ppo"]
+    first = steering.restore()
+    assert (first["task"], first["method"]) == ("reviews", "ppo")
     assert steering.delta({"run": None, "offset": 0}) == {"run": None}
 
 
 def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(steering, client):
     recorded(client, beta=0.125, seed=7)
-    task, method, _, _, beta, _, _, _, seed, *_ = steering.restore()
-    assert (task, method, beta["value"], seed["value"]) == ("capitals", "dpo", 0.125, 7)
+    found = steering.restore()
+    assert (found["task"], found["method"]) == ("capitals", "dpo")
+    assert (found["beta"]["value"], found["seed"]["value"]) == (0.125, 7)
 
 
 def test_a_reload_finds_the_settings_as_they_were_turned_last(steering, client):
     run = RunDirectory(client.root / recorded(client, beta=0.125))
     for step, settings in ((3, {"beta": 0.5}), (4, {"learning_rate": 2e-4}), (8, {"beta": 0.25})):
         run.append({"kind": "change", "step": step, "seconds": step, "settings": settings})
-    _, _, _, _, beta, _, rate, *_ = steering.restore()
-    assert (beta["value"], rate["value"]) == (0.25, 2e-4)
+    found = steering.restore()
+    assert (found["beta"]["value"], found["learning_rate"]["value"]) == (0.25, 2e-4)
     run.append({"kind": "resume", "step": 5, "seconds": 0.0})
     run.close()
-    assert steering.restore()[4]["value"] == 0.5, "what came after step 5 is void"
+    assert steering.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
 
 
 def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(steering, client):
@@ -121,10 +131,9 @@ def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(steering, client
 
 
 def test_every_bad_number_gets_its_line_and_its_field(steering):
-    live, complaints = steering.start(
-        0.0, "reviews", "dpo", *given(beta=-1, steps=None, learning_rate=math.inf, seed=1.5)
-    )
-    assert live["run"] is None
+    slips = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
+    run, complaints = started(steering, given(**slips))
+    assert run is None
     assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in complaints]
     assert lines[0].startswith("β (beta) got -1; it takes a number above 0")
@@ -139,8 +148,9 @@ def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, meth
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
     config = resolve(method, "reviews").model_dump()
-    settings = [config[name] for name in SETTINGS]
-    assert steering.start(0.0, "reviews", method, *settings)[0]["run"] == "a-run"
+    said = {name: config[name] for name in SETTINGS}
+    asked = {"pace": 0.0, "task": "reviews", "method": method, **said}
+    assert started(steering, asked)[0] == "a-run"
     assert resolve(**sent).model_dump() == config
     assert set(sent) - {"task", "method"} == {name for name in SETTINGS if has(method, name)} - {
         "reward_model",
@@ -160,8 +170,7 @@ def test_every_control_reaches_the_configuration_of_the_run(steering, client, mo
     }  # fmt: skip
     for method, changed in turned.items():
         sent.clear()
-        values = {**resolve(method, "capitals").model_dump(), "reward_model": "proxy", **changed}
-        steering.start(0.0, "capitals", method, *(values[name] for name in SETTINGS))
+        steering.start(given(method, "capitals", **{"reward_model": "proxy", **changed}))
         config = resolve(**sent).model_dump()
         if "coverage" in changed:
             changed["coverage"] = "Africa,Asia"
@@ -170,28 +179,24 @@ def test_every_control_reaches_the_configuration_of_the_run(steering, client, mo
 
 
 def test_groups_are_ticked_as_a_run_covers_them(steering, client):
-    def updates(settings):
-        return dict(zip(SETTINGS, settings, strict=True))
-
-    ticked = updates(steering.choose("capitals", "dpo")[2:-1])["coverage"]
+    ticked = steering.choose({"task": "capitals", "method": "dpo"})["coverage"]
     assert ticked["value"] == [name for _, name in ticked["choices"]] == [*card("capitals").groups]
     recorded(client, coverage="Asia,Europe", pair_source="pretrained")
-    restored = updates(steering.restore()[4:-1])
+    restored = steering.restore()
     assert restored["coverage"]["value"] == ["Asia", "Europe"]
     assert restored["pair_source"]["value"] == "pretrained"
 
 
 def test_no_group_at_all_is_told_at_its_control(steering):
-    live, complaints = steering.start(0.0, "reviews", "dpo", *given(coverage=[]))
-    ((field, line),) = complaints
-    assert (live["run"], field) == (None, "coverage")
+    run, ((field, line),) = started(steering, given(coverage=[]))
+    assert (run, field) == (None, "coverage")
     takes = WORDS["complaints"]["takes"]["coverage"]
     assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
 
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(steering, client, monkeypatch):
     monkeypatch.setattr(client, "live", lambda: [recorded(client)])
-    _, complaints = steering.start(0.0, "reviews", "dpo", *given())
+    _, complaints = started(steering, given())
     assert complaints == [["", WORDS["visitors"]["one_each"]]]
 
 
@@ -207,20 +212,22 @@ def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(steering, clie
 def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(steering, client, monkeypatch):
     name, sent = recorded(client), []
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
-    assert steering.turn("beta", "capitals", "dpo", 0.3) == []
+    turned = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
+    assert steering.turn("beta", turned) == {"complaints": []}
     assert sent == []  # no run is live
     monkeypatch.setattr(client, "live", lambda: [name])
     for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
-        steering.turn("beta", task, method, 0.3)
+        steering.turn("beta", {**turned, "task": task, "method": method})
     assert sent == []  # another run than the controls describe
-    steering.turn("beta", "capitals", "dpo", 0.3)
+    steering.turn("beta", turned)
     assert sent == [((name, "set"), {"beta": 0.3})]
 
 
 def test_a_beta_out_of_range_is_told_and_not_sent(steering, client, monkeypatch):
     name = recorded(client)
     monkeypatch.setattr(client, "live", lambda: [name])
-    ((field, line),) = steering.turn("beta", "capitals", "dpo", -1.0)
+    turned = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
+    ((field, line),) = steering.turn("beta", turned)["complaints"]
     assert field == "beta"
     assert line.startswith("β (beta) got -1.0; it takes a number above 0")
 
@@ -229,24 +236,24 @@ def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(steering, cl
     sent = []
     monkeypatch.setattr(client, "start", lambda **options: "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
-    steering.start(0.5, "reviews", "dpo", *given())
-    steering.slow(2.0)
+    steering.start(given(pace=0.5))
+    steering.slow({"pace": 2.0, "live": None})
     monkeypatch.setattr(client, "live", lambda: ["a-run"])
-    steering.slow(2.0)
+    steering.slow({"pace": 2.0, "live": None})
     assert sent == [(("a-run", "set"), {"delay": 0.5}), (("a-run", "set"), {"delay": 2.0})]
 
 
 def test_the_run_button_says_how_long_where_that_is_known(steering, client, monkeypatch):
     label = WORDS["controls"]["run"]
-    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == label  # no run like it
+    assert steering.needed(given())["run"]["value"] == label  # no run like it
     monkeypatch.setattr(client, "estimate", lambda **options: 61.7)
-    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == f"{label} · about 62 s"
+    assert steering.needed(given())["run"]["value"] == f"{label} · about 62 s"
     monkeypatch.setattr(client, "estimate", lambda **options: 200.0)
-    assert steering.needed(0.0, "reviews", "dpo", *given())["value"] == f"{label} · about 3 min"
+    assert steering.needed(given())["run"]["value"] == f"{label} · about 3 min"
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
-    assert steering.needed(2.0, "reviews", "dpo", *given())["value"] == f"{label} · about 68 s"
+    assert steering.needed(given(pace=2.0))["run"]["value"] == f"{label} · about 68 s"
     monkeypatch.undo()
-    assert steering.needed(0.0, "reviews", "dpo", *given(beta=-1))["value"] == label
+    assert steering.needed(given(beta=-1))["run"]["value"] == label
 
 
 def test_a_run_comes_with_what_it_tells(steering, client):

@@ -141,7 +141,8 @@ def test_another_visitor_stops_and_turns_nothing(client, visitors, line, people)
     for visitor in (people[1], None, visitors.known("f" * 64)):
         steering.command("stop", run, visitor=visitor)
         steering.command("stop", visitor=visitor)
-        steering.turn("beta", "reviews", "dpo", 3.0, run, visitor=visitor)
+        turned = {"task": "reviews", "method": "dpo", "beta": 3.0, "live": run}
+        steering.turn("beta", turned, visitor=visitor)
         standing = steering.standing(run, visitor)
         assert (standing["steers"], standing["own"], standing["free"]) == (False, None, False)
     time.sleep(0.3)

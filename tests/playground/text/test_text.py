@@ -7,8 +7,7 @@ import pytest
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN, card
 from playground import text
-from playground.content import charts
-from playground.handlers.train import SETTINGS
+from playground.handlers.form import SETTINGS
 
 WORDS = text.load("en")
 
@@ -51,12 +50,11 @@ def test_every_group_of_prompts_has_its_word():
 
 
 def test_every_chart_and_metric_is_explained_and_has_a_unit():
-    drawn = [*charts.CHARTS.values(), *charts.OWN.values()]
-    for chart in (chart for charts_of_method in drawn for chart in charts_of_method):
-        assert WORDS["charts"]["titles"][chart["id"]]
-        assert WORDS["charts"]["help"][chart["id"]]
-        for metric in chart["metrics"]:
-            assert set(WORDS["charts"]["metrics"][metric]) == {"name", "unit", "help"}
+    for chart in (chart for method in methods().values() for chart in method.charts):
+        assert WORDS["charts"]["titles"][chart.id]
+        assert WORDS["charts"]["help"][chart.id]
+        for curve in chart.curves:
+            assert set(WORDS["charts"]["metrics"][curve.metric]) == {"name", "unit", "help"}
 
 
 def test_every_status_has_a_name():

@@ -17,7 +17,8 @@ from align_core.votes.sessions import TRAINED_ON
 from playground import text
 from playground.content import optimum
 from playground.handlers.compare import Comparing
-from playground.handlers.train import SETTINGS, Steering
+from playground.handlers.form import SETTINGS
+from playground.handlers.train import Steering
 from playground.people.run_queue import Line, OneEach
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
@@ -203,9 +204,9 @@ def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
 ):
     run = trained.train(session, "dpo", simulated=0.0)
     config = client.config(run)
-    task, method, _, _, *updates, _ = Steering(client, WORDS).restore(watched=run)
-    found = {name: one["value"] for name, one in zip(SETTINGS, updates, strict=True)}
-    assert (task, method) == ("reviews", "dpo")
+    shown = Steering(client, WORDS).restore(watched=run)
+    found = {name: shown[name]["value"] for name in SETTINGS}
+    assert (shown["task"], shown["method"]) == ("reviews", "dpo")
     for name in ("beta", "steps", "learning_rate", "batch_size", "eval_every"):
         assert found[name] == config[name]
     assert config["preference_pairs"] is None
