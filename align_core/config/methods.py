@@ -67,6 +67,8 @@ class Method:
         charts: what the page draws of a run.
         build: "package.module:function", which takes a `trainers.common.Setup` and returns a
             `transformers.Trainer`.
+        readings: the rules of `playground.content.readings.curves` that hold of its curves; what
+            the evaluations say is read of every policy.
         free_beta: whether β may be 0: nothing then holds the policy near its reference.
         updates_per_step: from the batch size, the optimiser updates in what `--steps` counts.
         words: language -> {"name", "explanation"} and, where its charts need them, "charts" as
@@ -79,6 +81,7 @@ class Method:
     options: Mapping[str, Any]
     charts: tuple[Chart, ...]
     build: str
+    readings: tuple[str, ...] = ()
     free_beta: bool = False
     updates_per_step: Callable[[int], int] = lambda batch_size: 1
     words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -126,6 +129,7 @@ _OWN = (
         },
         charts=(REWARD, KL, LOSS),
         build="align_core.trainers.sft:build",
+        readings=("imitation",),
     ),
     Method(
         "reward",
@@ -161,6 +165,7 @@ _OWN = (
             LOSS,
         ),
         build="align_core.trainers.reward:build",
+        readings=("worse_than_a_coin", "ranking"),
     ),
     Method(
         "ppo",
@@ -189,6 +194,7 @@ _OWN = (
             ),
         ),
         build="align_core.trainers.ppo.build:build",
+        readings=("leapt", "clipped", "value_unstable"),
         free_beta=True,
         updates_per_step=lambda batch_size: PPO_EPOCHS * ppo_minibatches(batch_size),
     ),
@@ -228,6 +234,7 @@ _OWN = (
             LOSS,
         ),
         build="align_core.trainers.dpo:build",
+        readings=("worse_than_a_coin", "pairs"),
     ),
 )
 

@@ -10,7 +10,7 @@ from align_core.runs.directory import RunDirectory
 
 
 def coverage(config: RunConfig) -> str:
-    """The coverage of the preferences behind a run: in PPO, of those behind its reward model."""
-    if config.method == "ppo" and is_run(Path(config.reward_model)):
+    """The coverage of the preferences behind a run, or behind its reward model."""
+    if config.reward_model is not None and is_run(Path(config.reward_model)):
         return coverage(RunDirectory.open(config.reward_model).config)
     return config.coverage or "all"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_core.config.methods import Method, methods
 from playground.content.readings import curves, evaluations
 from playground.content.readings.measures import Limit, Reading, Rule, Run, Series, Target
 
@@ -18,19 +19,22 @@ _OF_REWARD += (evaluations.far, evaluations.rising, evaluations.no_better, evalu
 _AT_THE_END = ((evaluations.short_of_target,),)
 _OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
 
-# Of each method, the questions that two evaluations answer, and those that the curves alone do.
-EVALUATIONS: dict[str, tuple[tuple[Rule, ...], ...]] = {
-    "ppo": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
-    "dpo": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
-    "reward": (),
-    "sft": ((evaluations.imitated_reward,),),
+Questions = tuple[tuple[Rule, ...], ...]
+# The questions that two evaluations of a policy answer, by what its method learns from.
+EVALUATIONS: dict[str, Questions] = {
+    "rollouts": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
+    "pairs": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
+    "demonstrations": ((evaluations.imitated_reward,),),
 }
-CURVES: dict[str, tuple[tuple[Rule, ...], ...]] = {
-    "ppo": ((curves.leapt, curves.clipped), (curves.value_unstable,)),
-    "dpo": ((curves.worse_than_a_coin,), (curves.pairs,)),
-    "reward": ((curves.worse_than_a_coin,), (curves.ranking,)),
-    "sft": ((curves.imitation,),),
-}
+# The questions that the curves alone answer, of those rules that a method's record names.
+CURVES: Questions = (
+    (curves.leapt, curves.clipped),
+    (curves.value_unstable,),
+    (curves.worse_than_a_coin,),
+    (curves.pairs,),
+    (curves.ranking,),
+    (curves.imitation,),
+)
 
 
 def readings(
@@ -54,9 +58,10 @@ def readings(
     name = status["name"] if status else "starting"
     over = name in ("finished", "stopped")
     run = Run(config, series, target if over else None, limit, since)
-    questions = CURVES[config["method"]]
-    if len(run.points) > 1:
-        questions = EVALUATIONS[config["method"]] + questions
+    method = methods()[config["method"]]
+    questions = _of_curves(method)
+    if len(run.points) > 1 and method.makes == "policy":
+        questions = EVALUATIONS[method.learns_from] + questions
     found = [answer for question in questions if (answer := _answer(question, run))]
     step = max((points[-1][0] for points in series.values() if points), default=0)
     if name == "failed":
@@ -86,6 +91,11 @@ def number(value: float) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", "−")
+
+
+def _of_curves(method: Method) -> Questions:
+    asked = (tuple(rule for rule in q if rule.__name__ in method.readings) for q in CURVES)
+    return tuple(filter(None, asked))
 
 
 def _answer(question: tuple[Rule, ...], run: Run) -> Reading | None:
