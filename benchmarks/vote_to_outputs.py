@@ -139,7 +139,9 @@ def _run(runs: Path) -> dict[str, float]:
 
     client = Client(runs)
     name = client.runs()[0]
-    learnt = Path(client.config(name)["preferences"]).stem.split("-")[1]  # see playground.harvest
+    learnt = Path(client.config(name)["preferences"]).stem.split("-")[
+        1
+    ]  # see playground.voting.provenance
     return {"training": client.events(name)[0][-1]["seconds"], "learnt": int(learnt)}
 
 

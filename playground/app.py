@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from align_core.config.methods import methods
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
@@ -132,6 +133,14 @@ def _lay_out(
     masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
 
 
+def _methods() -> dict[str, dict[str, Any]]:
+    """What the page's scripts need of the record of each method (page.js)."""
+    return {
+        name: {"makes": method.makes, "beta": "beta" in method.options}
+        for name, method in methods().items()
+    }
+
+
 def launch_options() -> dict[str, Any]:
     """Arguments of `Blocks.launch`: look, address, and nothing that a shared screen should show."""
     gr.set_static_paths([charts.PLOTLY])
@@ -142,6 +151,7 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
+        + f"<script>window.playground.methods = {json.dumps(_methods())}</script>"
         + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
         "css_paths": [STATIC / f"{name}.css" for name in _STYLES],
         "footer_links": [],

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from align_core.config.methods import methods
+
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     "align_core": (
@@ -137,6 +139,50 @@ def test_the_folders_are_the_rooms_and_no_file_stands_in_the_hall(package):
 @pytest.mark.parametrize("path", files("align_core/**/*.py") + files("playground/**/*.py"))
 def test_a_module_fits_on_some_screens(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+def asked_by_name(tree: ast.AST) -> set[str]:
+    """The names of methods that a syntax tree compares, matches, or looks up in a table of them."""
+    names, found = set(methods()), set()
+
+    def constants(*nodes: ast.AST) -> set[str]:
+        inside = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.Constant))
+        return {one.value for one in inside if isinstance(one.value, str)}
+
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                found |= constants(left, *others)
+            case ast.MatchValue(value=value):
+                found |= constants(value)
+            case ast.Dict(keys=keys) if constants(*filter(None, keys)) == names:
+                found |= names
+    return found & names
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        param
+        for param in files("align_core/**/*.py") + files("playground/**/*.py")
+        if room(param.values[0])[1] not in ("experiments", "trainers")
+    ],
+)
+def test_nothing_compares_a_methods_name(path):
+    assert not asked_by_name(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "config.method == 'ppo'",
+        "method in ('dpo', 'x')",
+        "match m:\n    case 'sft' | 'y':\n        pass",
+        "{'sft': 1, 'reward': 2, 'ppo': 3, 'dpo': 4}[m]",
+    ],
+)
+def test_a_comparison_of_a_methods_name_is_seen(code):
+    assert asked_by_name(ast.parse(code))
 
 
 def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):

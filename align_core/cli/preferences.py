@@ -20,6 +20,7 @@ from align_core.config.errors import (
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
 from align_core.config.model_index import TAKES
+from align_core.config.methods import owners
 from align_core.config.run_config import TaskName, model_errors, validated
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
@@ -173,7 +174,7 @@ def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
     rows = preference_files.preferences(kept, options.ties)
     preference_files.write(given.output, rows)
     told = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
-    for method in ("dpo", "reward"):
+    for method in owners("preferences"):
         how = preference_files.settings(method, session.task, len(rows))
         told[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in how.items())
     return _tell(given, **told, file=given.output)

@@ -17,6 +17,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Message, plain
+from align_core.config.methods import methods
 from align_core.config.run_config import defaults
 from align_core.config.task_card import card
 from align_core.data.preference_files import read_preferences, stored_pairs
@@ -26,10 +27,10 @@ from align_core.votes.sessions import Session
 
 TIES = ("omit", "both")
 IMPORTED = "imported"  # the kind of the raters whose votes came from a file
-# Of a run on few votes: pairs a step, and how often each is seen. More passes over 100 votes make a
-# reward model no better on held-out pairs; DPO moves too little in fewer.
-BATCH = {"reward": 32, "dpo": 16}
-PASSES = {"reward": 2, "dpo": 8}
+# Of a run on few votes, by what it makes: pairs a step, and how often each is seen. More passes
+# over 100 votes make a reward model no better on held-out pairs; DPO moves too little in fewer.
+BATCH = {"reward model": 32, "policy": 16}
+PASSES = {"reward model": 2, "policy": 8}
 TAKES = "a new file that ends in .jsonl or .parquet, in a folder that can be written"
 
 
@@ -145,9 +146,9 @@ def settings(method: str, task: str, rows: int) -> dict[str, int]:
 
     What they reach with 200: docs/benchmarks.md, "What 200 votes are worth".
     """
-    default = defaults(method, task)
-    seen = min(PASSES[method] * rows, default["steps"] * default["batch_size"])
-    return {"steps": math.ceil(seen / BATCH[method]), "batch_size": BATCH[method]}
+    default, made = defaults(method, task), methods()[method].makes
+    seen = min(PASSES[made] * rows, default["steps"] * default["batch_size"])
+    return {"steps": math.ceil(seen / BATCH[made]), "batch_size": BATCH[made]}
 
 
 def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:

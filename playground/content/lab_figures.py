@@ -136,9 +136,9 @@ def _seeds(row: dict[str, Any], label: str, colour: str, words: Words) -> list[d
 
 def shift(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
     """What each method gains on each source of pairs."""
-    methods = dict.fromkeys(row["method"] for row in result["rows"] if row["method"] != "reward")
+    policies = (row["method"] for row in result["rows"] if row["method"] in words["names"])
     curves = []
-    for method in methods:
+    for method in dict.fromkeys(policies):
         rows = [row for row in result["rows"] if row["method"] == method]
         curves.append(
             {

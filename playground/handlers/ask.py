@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.methods import method_named
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind
@@ -38,12 +39,13 @@ class Questions:
         """The newest run of a method on a task that can be put into the method's equations; None
         where there is none. Of `asked` ({"task", "method"}).
 
-        A run of PPO comes with its last `token` (docs/metrics.md), live or not; of the other
+        A run on rollouts comes with its last `token` (docs/metrics.md), live or not; of the other
         methods one counts that has ended well and left a model, and `token` is None.
         """
         given = asked if isinstance(asked, dict) else {}
         task, method = given.get("task"), given.get("method")
-        if method != "ppo":
+        known = method_named(method)
+        if known is None or known.learns_from != "rollouts":
             found = (run for run in self.runs(task) if run["method"] == method)
             return next(({"run": run, "token": None} for run in found), None)
         runs = (run for run in offers(self._client, task) if run["method"] == method)

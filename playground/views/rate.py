@@ -99,7 +99,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         },
         crowds=list(CROWDS),
         simulated=SIMULATED,
-        ways=WAYS,
+        ways=list(WAYS),
         statuses=words["status"]["names"],
         shading=words["samples"] | words["shading"],
         **choosing.props(words),

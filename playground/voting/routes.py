@@ -78,7 +78,7 @@ class _Room(_Asked):
 
 
 class _Train(_Asked):
-    way: Literal[WAYS]
+    way: Literal[tuple(WAYS)]
     simulated: Annotated[float, Field(ge=0, le=0.95)]  # share of all votes
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
+from align_core.config.methods import methods
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind, replay, turned
@@ -26,7 +27,8 @@ from playground.voting import verdicts
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, told
 
-WAYS = ("reward", "dpo", "reward_ppo")
+# What is trained on the votes, and what is trained next on the reward model that came of them.
+WAYS = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model
 MEASURED = 6  # times during a run
 SHOWN = 4  # texts before and after
@@ -91,7 +93,8 @@ class Harvest:
         mix = preference_files.write_mixed(partial, to_train, session.task, simulated=more)
         cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
         file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
-        method = "dpo" if way == "dpo" else "reward"
+        method, following = WAYS[way]
+        makes_rewards = methods()[method].makes == "reward model"
         paced = preference_files.settings(method, session.task, mix["votes"] + mix["simulated"])
         start = {"task": session.task, "model": self._model(model)}
         asked = {**start, "method": method, "preferences": str(file), **paced}
@@ -99,12 +102,12 @@ class Harvest:
 
         def then(run: str) -> dict[str, Any] | None:
             self._pairs.score(session, run)
-            if way == "reward":
+            if following is None:
                 return None
-            return {**start, "method": "ppo", "reward_model": str(self._client.root / run)}
+            return {**start, "method": following, "reward_model": str(self._client.root / run)}
 
         try:
-            return self._line.join(visitor, asked, then=None if way == "dpo" else then)
+            return self._line.join(visitor, asked, then=then if makes_rewards else None)
         except BaseException:
             file.unlink()
             raise
@@ -124,7 +127,7 @@ class Harvest:
         runs = []
         for run, config in self._runs(session):
             one = self._told(run, config, session, held_out)
-            if config["method"] == "reward":
+            if methods()[config["method"]].makes == "reward model":
                 one["verdict"] = verdicts.of_reward_model(one["judged"])
             elif one["status"] in ENDED:
                 one |= self._became(run, config, agreement, decided)
@@ -142,7 +145,8 @@ class Harvest:
             one |= {name: found[name] for name in ("votes", "simulated")}
         learnt = told(self._client, config)
         one["mixed"] = bool(learnt and learnt["simulated"])
-        if status in ENDED and config["method"] == "reward" and held_out:
+        scores = methods()[config["method"]].makes == "reward model"
+        if status in ENDED and scores and held_out:
             with contextlib.suppress(ConfigError, Unanswered):
                 one["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
         return one

@@ -22,7 +22,7 @@ async function ask() {
     completions: texts,
   };
   const answers = await asked(server.score, question);
-  if (answers) draw(answers, run?.method === "reward");
+  if (answers) draw(answers, run !== undefined && !page.writes(run.method));
 }
 
 function draw(answers, silent) {

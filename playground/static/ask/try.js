@@ -4,7 +4,7 @@ let runs = [];
 let seed = 0;
 
 async function offer() {
-  runs = (await offeredRuns()).filter((run) => run.method !== "reward");
+  runs = (await offeredRuns()).filter((run) => page.writes(run.method));
   offerBoxes(runs, MOST, 1);
 }
 

@@ -245,7 +245,7 @@ function drawText(one, prompt, row, host) {
 
 // Win rates against each other, when they are asked for
 
-const writes = ({ run }) => run.model && run.config.method !== "reward";
+const writes = ({ run }) => run.model && page.writes(run.config.method);
 
 function offerDuel(runs) {
   const names = runs.filter(writes).map(({ run }) => run.name);

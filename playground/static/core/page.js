@@ -6,6 +6,7 @@
 // the run is), "playground:story" (what else its curves say), "playground:watch" (show another), "playground:settings" (what all controls say, for
 // a link).
 window.playground = {
+  methods: {}, // what the scripts need of the record of each method (config/methods.py)
   run: null,
   standing: null, // how the visitor stands to it, and to the line (steering.py)
   task: null, // task and method as the controls say
@@ -16,6 +17,10 @@ window.playground = {
   frontiers: {}, // task -> what the server said of its optimum (frontier.js)
   reference: null, // what the reference says, from its stored samples
 
+  // Whether a method makes a policy, which writes; else it makes a reward model, which scores.
+  writes(method) {
+    return this.methods[method].makes === "policy";
+  },
   // Whether the run still gains something; a recorded one does while it is played.
   moving() {
     return ["starting", "running", "paused"].includes(this.run?.status.name);

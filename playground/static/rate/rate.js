@@ -12,7 +12,7 @@ function chosenModel() {
 }
 
 async function offer() {
-  runs = (await offeredRuns()).filter((run) => run.method !== "reward");
+  runs = (await offeredRuns()).filter((run) => page.writes(run.method));
   offerOne("models", [[references[chosenTask()], words.reference], ...runs.map(offerOf)]);
   begin();
 }

@@ -102,7 +102,7 @@ function progress(run) {
 }
 
 function settings(config) {
-  const weighsKL = config.method === "ppo" || config.method === "dpo";
+  const weighsKL = page.methods[config.method].beta;
   return page.fill(words.status[weighsKL ? "settings" : "settings_without_beta"], config);
 }
 

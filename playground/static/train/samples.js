@@ -78,7 +78,7 @@ function answers(run) {
 function draw() {
   if (!element.isConnected) return;
   const run = page.view();
-  const silent = run?.config.method === "reward";
+  const silent = run !== null && !page.writes(run.config.method);
   const samples = silent ? [] : answers(run);
   find(".samples").dataset.empty = samples.length === 0;
   find(".heads").hidden = silent;
