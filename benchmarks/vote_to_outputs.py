@@ -139,9 +139,7 @@ def _run(runs: Path) -> dict[str, float]:
 
     client = Client(runs)
     name = client.runs()[0]
-    learnt = Path(client.config(name)["preferences"]).stem.split("-")[
-        1
-    ]  # see playground.voting.provenance
+    learnt = Path(client.config(name)["preferences"]).stem.split("-")[1]
     return {"training": client.events(name)[0][-1]["seconds"], "learnt": int(learnt)}
 
 

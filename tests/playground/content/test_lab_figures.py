@@ -16,7 +16,7 @@ from playground.handlers import links
 from playground.views import lab
 
 WORDS = text.load("en")["lab"]
-FEW = 1024  # pairs that reward-capitals-few has seen: align_core.build.assets.FEW, which imports torch
+FEW = 1024  # pairs that reward-capitals-few has seen (align_core.build.assets.FEW)
 
 
 def mean(value, half=0.1):
