@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.messages import from_event, in_event
-from align_core.runs import events as log
 from align_core.config.methods import methods
+from align_core.runs import events as log
 
 # The plotly.js that comes with the Python package; importing the package would take half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
