@@ -19,8 +19,8 @@ from align_core.config.errors import (
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
-from align_core.config.model_index import TAKES
 from align_core.config.methods import owners
+from align_core.config.model_index import TAKES
 from align_core.config.run_config import TaskName, model_errors, validated
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
