@@ -243,7 +243,8 @@ def _draw_chart(drawn: Any, chart: Chart, runs: Sequence[Drawn], place: dict[str
     if len(runs) > 1:
         return
     ink = {"line_color": COLOURS["muted"], "line_width": 1.5, **place}
-    if chart.id == "reward" and "eval/gold_reward_reference" in runs[0].metrics:
+    shows_gold = any(curve.metric == "eval/gold_reward" for curve in chart.curves)
+    if shows_gold and "eval/gold_reward_reference" in runs[0].metrics:
         start = runs[0].metrics["eval/gold_reward_reference"].dropna().iloc[0]
         drawn.add_hline(start, line_dash="dot", annotation_text="reference", **ink)
     for step, settings in runs[0].changes.items():
