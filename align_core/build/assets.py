@@ -39,8 +39,9 @@ from align_core.build import worked_examples
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN, card
-from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_prompts
+from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import stored_pairs
+from align_core.evaluation.reference_samples import sample_reference
 from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import (
     load_policy,
@@ -50,8 +51,6 @@ from align_core.models.loading import (
     save_model,
 )
 from align_core.models.sampled_pairs import sampled_pairs, with_reference_logps
-from align_core.models.sampling import RandomDraw, sample
-from align_core.optimum import ReferenceSamples
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, load_task
@@ -256,7 +255,9 @@ def store_references(
     fluent = []
     for split in ("probe", "heldout"):
         prompts = task.prompts(split)
-        stored = sample_reference(task, policy, tokenizer, prompts, seed=SEED + len(prompts))
+        stored = sample_reference(
+            task, policy, tokenizer, prompts, REFERENCE_SAMPLES, SEED + len(prompts)
+        )
         stored.save(folder / "reference" / f"{task.name}-{split}.npz")
         for row, prompt in enumerate(prompts):
             for n in range(64):
@@ -269,34 +270,6 @@ def store_references(
         "reward_std": float(stored.rewards.std()),
         "length": float(stored.lengths.mean()),
     }
-
-
-def sample_reference(
-    task: Task,
-    policy: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
-    seed: int,
-) -> ReferenceSamples:
-    """REFERENCE_SAMPLES texts of the policy for each prompt, with their gold rewards."""
-    shape = len(prompts), REFERENCE_SAMPLES
-    tokens = np.full((*shape, task.max_new_tokens), tokenizer.pad_token_id, dtype=np.uint16)
-    lengths, ended = np.zeros(shape, np.uint8), np.zeros(shape, bool)
-    rewards = np.zeros(shape)
-    for row, prompt in enumerate(prompts):
-        drawn = sample(
-            policy,
-            encode_prompts(tokenizer, [prompt]).repeat(REFERENCE_SAMPLES),
-            RandomDraw(seed * 1_000_003 + row, REFERENCE_SAMPLES),
-            max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
-            pad_id=tokenizer.pad_token_id,
-        )
-        tokens[row, :, : drawn.tokens.shape[1]] = drawn.tokens.numpy()
-        lengths[row], ended[row] = drawn.mask.sum(1).numpy(), drawn.ended.numpy()
-        texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
-        rewards[row] = task.reward([prompt] * len(texts), texts, ended=drawn.ended.tolist())
-    return ReferenceSamples(prompts, tokens, lengths, ended, rewards)
 
 
 def _train(

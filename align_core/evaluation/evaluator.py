@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import encode_prompts
+from align_core.evaluation.intervals import half_width, resampled, spread
+from align_core.evaluation.win_rate import wins
 from align_core.models.loading import evaluating
 from align_core.models.logprobs import by_length, response_outputs
 from align_core.models.reference import as_reference
@@ -27,7 +29,7 @@ from align_core.models.sampling import (
     sample,
 )
 from align_core.objectives import entropy, exact_kl, token_logprobs
-from align_core.optimum import Frontier, ReferenceSamples
+from align_core.optimum import Frontier
 
 
 @dataclass(frozen=True)
@@ -131,20 +133,54 @@ class Evaluator:
         """The `eval/…` numbers of docs/metrics.md."""
         gold, ref_gold = found.policy.gold.mean().item(), found.reference.gold.mean().item()
         kl = found.kl.mean().item()
-        above = (found.policy.gold > found.reference.gold).double()
-        tied = (found.policy.gold == found.reference.gold).double()
         frontier = self._frontier
         return {
             "eval/gold_reward": gold,
             "eval/gold_reward_reference": ref_gold,
             "eval/proxy_reward": None if self._proxy is None else found.policy.proxy.mean().item(),
             "eval/kl": kl,
-            "eval/win_rate": (above + 0.5 * tied).mean().item(),
+            "eval/win_rate": wins(found.policy.gold, found.reference.gold).mean().item(),
             "eval/gain": frontier and frontier.gain(gold, ref_gold),
             "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
             "eval/entropy": found.entropy.mean().item(),
             "eval/length": found.length.double().mean().item(),
         } | self._by_side(found)
+
+    def intervals(self, found: Evaluation) -> dict[str, float | None]:
+        """Half-widths of 95% intervals of the `metrics`, by their names with `_ci95` after them:
+        the spread of each number over resampled prompts."""
+
+        def by_prompt(values: Tensor) -> np.ndarray:
+            return values.double().cpu().view(len(self._prompts), -1).mean(1).numpy()
+
+        policy, reference, frontier = found.policy, found.reference, self._frontier
+        means = {
+            "gold_reward": (gold := by_prompt(policy.gold)),
+            "gold_reward_reference": (ref_gold := by_prompt(reference.gold)),
+            "kl": (kl := by_prompt(found.kl)),
+            "win_rate": by_prompt(wins(policy.gold, reference.gold)),
+            "entropy": by_prompt(found.entropy),
+            "length": by_prompt(found.length),
+        }
+        if policy.proxy is not None:
+            means["proxy_reward"] = by_prompt(policy.proxy)
+        draws = resampled(len(self._prompts))
+        widths = {name: half_width(draws, values) for name, values in means.items()}
+        for side, of_side in self._sides.items():
+            rows = of_side.view(len(self._prompts), -1)[:, 0].nonzero().squeeze(1).numpy()
+            draws_of_side = rows[resampled(len(rows))] if len(rows) else []
+            for name in ("gold_reward", "gold_reward_reference", "kl"):
+                widths[f"{name}_{side}"] = half_width(draws_of_side, means[name])
+        widths["gain"] = widths["frontier_efficiency"] = None
+        if frontier is not None:
+            redrawn = [
+                (frontier.only(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
+                for rows in draws
+            ]
+            widths["gain"] = spread([known.gain(g, r) for known, g, r, _ in redrawn])
+            efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
+            widths["frontier_efficiency"] = spread(efficiencies)
+        return {f"eval/{name}_ci95": width for name, width in widths.items()}
 
     def _by_side(self, found: Evaluation) -> dict[str, float | None]:
         """Reward and KL of each side of the prompts; None where it has no prompt."""
@@ -242,42 +278,6 @@ class Evaluator:
             logp[rows, :length] = token_logprobs(logits, part.tokens)
             ref_logp[rows, :length] = token_logprobs(ref_logits, part.tokens)
         return kl, entropies, logp, ref_logp
-
-
-def agreement(
-    proxy: Reward, tokenizer: PreTrainedTokenizerBase, stored: ReferenceSamples, pairs: int = 8
-) -> tuple[Tensor, Tensor]:
-    """How a reward model orders pairs of reference samples that it never saw: two [P, pairs].
-
-    First 1 where it orders a pair as the gold reward does, ½ where it ties, else 0; second its
-    margin, nats, of the text with the higher gold reward. Pairs of equal gold reward are passed
-    over; P counts the prompts with enough others, each with its first `pairs`.
-    """
-    rows = []
-    for prompt, rewards in enumerate(stored.rewards):
-        unequal = (
-            (i, i + 1) if rewards[i] > rewards[i + 1] else (i + 1, i)
-            for i in range(0, len(rewards) - 1, 2)
-            if rewards[i] != rewards[i + 1]
-        )
-        found = [(prompt, *pair) for pair in islice(unequal, pairs)]
-        rows += found if len(found) == pairs else []
-    better = _stored_scores(proxy, tokenizer, stored, [(p, i) for p, i, _ in rows])
-    worse = _stored_scores(proxy, tokenizer, stored, [(p, j) for p, _, j in rows])
-    margin = (better - worse).view(-1, pairs)
-    return (margin.sign() + 1) / 2, margin
-
-
-def _stored_scores(
-    proxy: Reward,
-    tokenizer: PreTrainedTokenizerBase,
-    stored: ReferenceSamples,
-    rows: list[tuple[int, int]],
-) -> Tensor:
-    ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    prompts = [stored.prompts[prompt] for prompt, _ in rows]
-    return torch.tensor(proxy(prompts, texts, completion_ids=ids), dtype=torch.float64)
 
 
 def pieces(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -18,8 +19,10 @@ from align_core.config.run_config import RunConfig, resolve
 from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
-from align_core.evaluation.evaluator import Evaluator, agreement
-from align_core.evaluation.reference_samples import frontier
+from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.reference_samples import frontier, stored_scores
+from align_core.evaluation.win_rate import wins
 from align_core.experiments import TASK
 from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import (
@@ -37,7 +40,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward
-from align_core.trainers.common import NonFinite
+from align_core.trainers.common import WARMUP, NonFinite
 from align_core.training import run as training
 from align_core.training.callback import RunCallback
 
@@ -158,7 +161,7 @@ def train_on_likelihood(
             max_steps=steps,
             learning_rate=resolve("dpo", task).learning_rate,
             per_device_train_batch_size=max(1, len(pairs) // steps),
-            warmup_steps=steps // training.WARMUP,
+            warmup_steps=steps // WARMUP,
             seed=seed,
         )
         trainer.add_callback(
@@ -201,11 +204,11 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
         )
         texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
         rows = [prompt for prompt in prompts for _ in range(SAMPLES)]
-        return torch.tensor(task.reward(rows, texts, ended=responses.ended.tolist()))
+        rewards = task.reward(rows, texts, ended=responses.ended.tolist())
+        return torch.tensor(rewards, dtype=torch.float64)
 
     theirs = gold(load_policy(REFERENCE), 1.0)
-    margins = [gold(policy, temperature) - theirs for temperature in temperatures]
-    return [((margin.sign() + 1) / 2).mean().item() for margin in margins]
+    return [wins(gold(policy, one), theirs).mean().item() for one in temperatures]
 
 
 def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve:
@@ -216,21 +219,14 @@ def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve
     """
     stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
     gold = stored.rewards[:, :samples]
-    scores = gold if proxy is None else _scores(proxy, stored, samples)
+    scores = gold
+    if proxy is not None:
+        rows = list(np.ndindex(gold.shape))
+        scores = stored_scores(proxy, load_tokenizer(REFERENCE), stored, rows)
+        scores = scores.view(gold.shape).numpy()
     scores = scores - scores.mean()
     found = []
     for n in (2**power for power in range(most.bit_length())):
         reward, kl = best_of_n(scores, n, gold)
         found.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
     return found
-
-
-def _scores(proxy: ProxyReward, stored: ReferenceSamples, samples: int):
-    """The reward model's scores [P, samples] of stored texts."""
-    tokenizer = load_tokenizer(REFERENCE)
-    rows = [(p, n) for p in range(len(stored.prompts)) for n in range(samples)]
-    ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    prompts = [stored.prompts[prompt] for prompt, _ in rows]
-    found = proxy(prompts, texts, completion_ids=ids)
-    return torch.tensor(found, dtype=torch.float64).view(-1, samples).numpy()

@@ -8,28 +8,26 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, complaint
-from align_core.config.methods import methods
 from align_core.config.task_card import card
 from align_core.data.encoding import Prompts, encode, encode_prompts
-from align_core.evaluation import provenance
-from align_core.evaluation.evaluator import Evaluation, Evaluator, agreement, pieces
+from align_core.evaluation.evaluator import Evaluator, pieces
+from align_core.evaluation.intervals import half_width, resampled
+from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reference_samples import frontier, stored_samples
+from align_core.evaluation.win_rate import win_rates
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, sample
-from align_core.optimum import Frontier
-from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, task_named
 
-RESAMPLES = 1000
 KEPT = 4  # models that stay loaded, with their reference and reward model
 
 
@@ -48,31 +46,28 @@ def evaluate(
     """
     the_task = task_named(task)
     heldout = the_task.prompts("heldout")[:prompts]
-    sides = the_task.sides(coverage or _own_coverage(model), heldout)
+    sides = the_task.sides(coverage or coverage_of(model), heldout)
     if model_index.is_reward_model(model_index.locate(model)):
         return _evaluate_reward_model(model, the_task, heldout, sides)
     reference = reference or reference_of(model, task)
     if reference is None:
         raise ConfigError(complaint("--reference", None, f"{model_index.TAKES}; the task has none"))
     tokenizer = load_tokenizer(model)
-    known = frontier(task, reference, "heldout", heldout)
     evaluator = Evaluator(
         heldout,
         tokenizer,
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        proxy=proxy_reward(_own_reward_model(model), card(task).reward_model, tokenizer),
-        frontier=known,
+        proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
+        frontier=frontier(task, reference, "heldout", heldout),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         sides=sides,
     )
     found = evaluator(load_policy(model))
-    measured = {
-        name.removeprefix("eval/"): value for name, value in evaluator.metrics(found).items()
-    }
-    widths = _intervals(found, known, heldout, sides)
-    return {"task": task, "prompts": len(heldout), **measured, **widths}
+    measured = evaluator.metrics(found) | evaluator.intervals(found)
+    named = {name.removeprefix("eval/"): value for name, value in measured.items()}
+    return {"task": task, "prompts": len(heldout), **named}
 
 
 def generate(
@@ -163,19 +158,6 @@ def score(
     return scored
 
 
-def reference_of(model: str, task: str) -> str | None:
-    """What a model is held against: what its run started from, else the task's reference, if any.
-
-    A reward model is held against nothing; it gets the latter first.
-    """
-    path, of_task = Path(model), card(task).reference
-    if path.is_dir() and model_index.is_run(path):
-        config = RunDirectory.open(path).config
-        if of_task is None or methods()[config.method].makes == "policy":
-            return config.model
-    return of_task
-
-
 def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
     """How often each of `models` writes the better text, held against each of the others.
 
@@ -189,7 +171,7 @@ def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
     ]
     return {
         "prompts": len(prompts),
-        **win_rates(np.array(rewards).reshape(len(models), len(prompts), n)),
+        **win_rates(torch.tensor(rewards, dtype=torch.float64).view(-1, len(prompts), n)),
     }
 
 
@@ -210,20 +192,6 @@ def scored(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any
     return scored_pairs(pairs, ProxyReward(load_reward_model(reward_model), tokenizer), tokenizer)
 
 
-def win_rates(rewards: np.ndarray) -> dict[str, list[list[float]]]:
-    """From gold rewards [M models, P prompts, n texts], two matrices [M, M], row against column.
-
-    `win_rates` is the share of texts whose reward is above that of the other's text for the same
-    prompt and chance, a tie counting half, as `eval/win_rate` is against the reference; `ci95` is
-    the half-width of its 95% interval, bootstrap over prompts.
-    """
-    ours, theirs = rewards[:, None], rewards[None]
-    by_prompt = ((ours > theirs) + 0.5 * (ours == theirs)).mean(-1)
-    redrawn = by_prompt[..., _resampled(rewards.shape[1])].mean(-1)
-    low, high = np.percentile(redrawn, [2.5, 97.5], axis=-1)
-    return {"win_rates": by_prompt.mean(-1).tolist(), "ci95": ((high - low) / 2).tolist()}
-
-
 def _evaluate_reward_model(
     model: str, task: Task, prompts: list[str], sides: dict[str, list[str]]
 ) -> dict[str, Any]:
@@ -240,25 +208,8 @@ def _evaluate_reward_model(
         for name, values in ((f"accuracy{part}", right), (f"margin{part}", margin)):
             by_prompt = values.mean(1).numpy()
             report[name] = float(by_prompt.mean())
-            report[f"{name}_ci95"] = _half_width(_resampled(len(by_prompt)), by_prompt.__getitem__)
+            report[f"{name}_ci95"] = half_width(resampled(len(by_prompt)), by_prompt)
     return report
-
-
-def _own_coverage(model: str) -> str:
-    """The coverage of the preferences that a run's model was trained on."""
-    path = Path(model)
-    is_run = path.is_dir() and model_index.is_run(path)
-    return provenance.coverage(RunDirectory.open(path).config) if is_run else "all"
-
-
-def _own_reward_model(model: str) -> str | None:
-    """The model itself if it is one, else that of its run; None for all others."""
-    if model_index.is_reward_model(model_index.locate(model)):
-        return model
-    path = Path(model)
-    if path.is_dir() and model_index.is_run(path):
-        return RunDirectory.open(path).config.reward_model
-    return None
 
 
 @dataclass(frozen=True)
@@ -317,7 +268,7 @@ def _load(model: str, task: str, reference: str | None, location: str, saved: in
         tokenizer,
         load_policy(policy),
         None if reference is None else load_policy(reference),
-        proxy_reward(_own_reward_model(model), card(task).reward_model, tokenizer),
+        proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
     )
 
 
@@ -331,67 +282,3 @@ def _check_length(option: str, text: str, tokens: int, room: float) -> None:
 def _spaced(completion: str) -> str:
     """A completion as the tasks write it: it brings the space that parts it from the prompt."""
     return completion if completion[:1].isspace() else " " + completion
-
-
-def _intervals(
-    found: Evaluation,
-    known: Frontier | None,
-    prompts: list[str],
-    sides: dict[str, list[str]],
-) -> dict[str, float | None]:
-    """Half-widths of 95% intervals: the spread of each number over resampled prompts."""
-
-    def by_prompt(values: torch.Tensor) -> np.ndarray:
-        return values.double().view(len(prompts), -1).mean(1).numpy()
-
-    gold, ref_gold = by_prompt(found.policy.gold), by_prompt(found.reference.gold)
-    above = (found.policy.gold > found.reference.gold).double()
-    tied = (found.policy.gold == found.reference.gold).double()
-    means = {
-        "gold_reward": gold,
-        "gold_reward_reference": ref_gold,
-        "kl": by_prompt(found.kl),
-        "win_rate": by_prompt(above + 0.5 * tied),
-        "entropy": by_prompt(found.entropy),
-        "length": by_prompt(found.length),
-    }
-    if found.policy.proxy is not None:
-        means["proxy_reward"] = by_prompt(found.policy.proxy)
-    draws = _resampled(len(prompts))
-    widths: dict[str, float | None] = {
-        f"{name}_ci95": _half_width(draws, values.__getitem__) for name, values in means.items()
-    }
-    for side, part in sides.items():
-        rows = np.array([row for row, prompt in enumerate(prompts) if prompt in part], dtype=int)
-        draws_of_side = rows[_resampled(len(rows))] if len(rows) else []
-        for name in ("gold_reward", "gold_reward_reference", "kl"):
-            widths[f"{name}_{side}_ci95"] = _half_width(draws_of_side, means[name].__getitem__)
-    for name in ("gain", "frontier_efficiency"):
-        widths[f"{name}_ci95"] = None
-    if known is not None:
-        redrawn = [
-            (known.only(rows), gold[rows].mean(), ref_gold[rows].mean(), means["kl"][rows].mean())
-            for rows in draws
-        ]
-        widths["gain_ci95"] = _spread([f.gain(g, r) for f, g, r, _ in redrawn])
-        widths["frontier_efficiency_ci95"] = _spread(
-            [f.efficiency(g, r, k) for f, g, r, k in redrawn]
-        )
-    return widths
-
-
-def _resampled(count: int) -> np.ndarray:
-    """Rows of a bootstrap over prompts: [RESAMPLES, count], the same for every number."""
-    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
-
-
-def _half_width(draws: np.ndarray, values) -> float:
-    return _spread([values(rows).mean() for rows in draws])
-
-
-def _spread(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values) / 2 or not known:
-        return None
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(high - low) / 2

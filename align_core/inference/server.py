@@ -13,6 +13,7 @@ import torch
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
+from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
 from align_core.models.libraries import quieten_libraries
 from align_core.tasks.loader import load_allowed
@@ -52,7 +53,7 @@ def _answer(question: str, content: dict[str, Any], named: tuple[str, ...]) -> t
 def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:
     answers = []
     for model in models:
-        reference = queries.reference_of(model, task)
+        reference = reference_of(model, task)
         against = None if reference == model else reference
         answers.append(queries.generate(model, task, [prompt], reference=against, **how))
     return answers

@@ -8,7 +8,8 @@ from typing import Any
 from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
-from align_core.evaluation.evaluator import Evaluator, agreement
+from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.pair_accuracy import agreement
 from align_core.evaluation.provenance import coverage
 from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.rewards import ProxyReward

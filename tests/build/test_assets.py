@@ -14,7 +14,7 @@ from align_core.build.assets import FEW, OFF
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.evaluator import agreement
+from align_core.evaluation.pair_accuracy import agreement
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import with_reference_logps

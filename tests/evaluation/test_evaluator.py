@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -13,12 +12,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.evaluator import Evaluator, agreement, pieces
+from align_core.evaluation.evaluator import Evaluator, pieces
 from align_core.models.loading import lora
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import Interrupted
 from align_core.objectives import token_logprobs
-from align_core.optimum import Frontier, ReferenceSamples
+from align_core.optimum import Frontier
 from tests import toy
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]
@@ -381,51 +380,3 @@ def test_a_character_that_was_cut_still_joins_to_the_text(ended):
         text = tokenizer.decode(ids, skip_special_tokens=True)
         assert "".join(piece["text"] for piece in found) == text
         assert sum(piece["logp"] for piece in found) == -len(ids)
-
-
-def stored(rewards: list[list[float]]) -> ReferenceSamples:
-    """Texts of one word whose token id says where they stand: 10·prompt + sample."""
-    shape = len(rewards), len(rewards[0])
-    ids = 10 * np.arange(shape[0])[:, None] + np.arange(shape[1])
-    tokens = np.stack([ids, np.ones(shape)], -1).astype(np.uint16)
-    return ReferenceSamples(
-        [f"prompt {row}" for row in range(shape[0])],
-        tokens,
-        np.ones(shape, np.uint8),
-        np.ones(shape, bool),
-        np.array(rewards),
-    )
-
-
-def scores(table: dict[int, float]):
-    def proxy(prompts, completions, completion_ids):
-        assert prompts == [f"prompt {ids[0] // 10}" for ids in completion_ids]
-        return [table[ids[0]] for (*ids,) in completion_ids]
-
-    return proxy
-
-
-def test_agreement_with_gold_on_rewards_made_by_hand():
-    gold = [[1.0, 2.0, 5.0, 5.0, 3.0, 0.0], [0.0, 9.0, 1.0, 0.0, 7.0, 7.0]]
-    table = {0: 1.0, 1: 4.0, 4: 0.5, 5: 2.5, 10: 3.0, 11: 3.0, 12: 8.0, 13: 1.0}
-    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
-    assert right.tolist() == [[1.0, 0.0], [0.5, 1.0]]
-    assert margin.tolist() == [[3.0, -2.0], [0.0, 7.0]]
-
-
-def test_agreement_of_gold_with_itself_is_whole_and_with_its_negative_nil():
-    gold = np.random.default_rng(0).normal(size=(3, 10))
-    table = {10 * row + n: gold[row, n] for row in range(3) for n in range(10)}
-    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold.tolist()), pairs=5)
-    assert right.shape == margin.shape == (3, 5)
-    assert (right == 1).all() and (margin > 0).all()
-    against = {key: -value for key, value in table.items()}
-    right, margin = agreement(scores(against), toy.tokenizer(), stored(gold.tolist()), pairs=5)
-    assert (right == 0).all() and (margin < 0).all()
-
-
-def test_agreement_counts_the_first_pairs_of_each_prompt():
-    gold = [[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]] * 2
-    table = {10 * row + n: math.nan if n > 3 else float(n) for row in range(2) for n in range(6)}
-    right, _ = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
-    assert right.tolist() == [[1.0, 1.0]] * 2

@@ -120,31 +120,6 @@ def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
     assert [row["gold_reward"] for row in rows] == [row["gold_reward"] for row in of_policy]
 
 
-def test_win_rates_count_texts_prompt_by_prompt_and_ties_half():
-    rewards = np.array(
-        [
-            [[2.0, 1.0], [0.0, 3.0]],  # two prompts, two texts each
-            [[1.0, 1.0], [0.5, 2.0]],
-            [[9.0, 9.0], [9.0, 9.0]],
-        ]
-    )
-    found = queries.win_rates(rewards)
-    # First against second: 2 > 1, 1 = 1, 0 < 0.5, 3 > 2, so (1 + 0.5 + 0 + 1) / 4.
-    assert found["win_rates"] == [[0.5, 0.625, 0], [0.375, 0.5, 0], [1, 1, 0.5]]
-    # A redrawn pair of prompts has the rate 0.75, 0.625 or 0.5; the outer two in 1 of 4 each.
-    assert found["ci95"][0][1] == found["ci95"][1][0] == 0.125
-    assert found["ci95"][2][0] == 0  # every prompt says the same
-
-
-def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
-    rng = np.random.default_rng(0)
-    for prompts in (100, 400):
-        ours, theirs = rng.normal(size=(2, prompts, 1))
-        width = queries.win_rates(np.array([ours, theirs]))["ci95"][0][1]
-        # The standard error of a share of fair coins is 0.5/√prompts.
-        assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)
-
-
 def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
     models = ["sft-capitals", "sft-capitals", "pretrained"]
     found = queries.duel("capitals", models, 1, 0)

@@ -8,8 +8,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core.build import assets
 from align_core.config import model_index
+from align_core.evaluation.reference_samples import sample_reference
 from align_core.models.loading import new_reward_model, save_model
 from align_core.models.sampled_pairs import sampled_pairs
 from align_core.training import setup
@@ -24,14 +24,13 @@ def toys(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", path)
         patch.setattr(setup, "task_named", lambda name: Films())
-        patch.setattr(assets, "REFERENCE_SAMPLES", 512)
         policy = toy.policy(0)
         save_model(toy.policy(1), tokenizer, path / "models" / "pretrained")
         save_model(policy, tokenizer, path / "models" / "sft-reviews")
         reward_model = new_reward_model("sft-reviews", seed=0)
         save_model(reward_model, tokenizer, path / "models" / "reward-reviews")
         for split in ("probe", "heldout"):
-            stored = assets.sample_reference(task, policy, tokenizer, task.prompts(split), 0)
+            stored = sample_reference(task, policy, tokenizer, task.prompts(split), 512, 0)
             file = model_index.reference_samples("reviews", split)
             file.parent.mkdir(exist_ok=True)
             stored.save(file)
