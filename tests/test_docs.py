@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from math import log
@@ -219,3 +220,34 @@ def test_the_commands_of_the_readme_parse():
     parser = cli._parser()
     for command in commands:
         parser.parse_args(shlex.split(command))
+
+
+def stations() -> list[str]:
+    """The `file:function` of each line of the walk in docs/architecture.md."""
+    walk = section(ROOT / "docs" / "architecture.md", "walk")
+    return re.findall(r"^\d+\. `([^`]+)`", walk, re.MULTILINE)
+
+
+def defined(station: str) -> bool:
+    """Whether a file defines the function, the class, or the method of a class."""
+    file, _, names = station.partition(":")
+    code = (ROOT / file).read_text(encoding="utf-8")
+    if file.endswith(".js"):
+        return re.search(rf"^function {names}\(", code, re.MULTILINE) is not None
+    scope: list[ast.stmt] = ast.parse(code).body
+    for name in names.split("."):
+        scope = next((node.body for node in scope if getattr(node, "name", None) == name), None)
+        if scope is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("station", stations())
+def test_the_walk_of_beta_names_what_there_is(station):
+    assert defined(station)
+    assert not defined(station + "s")
+
+
+def test_the_walk_of_beta_has_at_most_twenty_hand_overs():
+    assert 15 < len(stations()) - 1 <= 20
+    assert len({station.partition(":")[0] for station in stations()}) >= 18, "each leaves a file"

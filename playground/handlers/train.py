@@ -41,7 +41,7 @@ class Steering:
         self._stories = Stories(client, words)
         self.recordings = Recordings(self._stories)
 
-    def choose(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def choose(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen: `form.controls` of its defaults."""
         config = resolve(asked["method"], asked["task"])
         return form.controls(config.model_dump(), self._words)
@@ -67,9 +67,9 @@ class Steering:
         chosen = {name: config[name] for name in ("task", "method")}
         return {**chosen, **form.controls(config, self._words)}
 
-    def play(self, preset: str, visitor: Visitor = None) -> dict[str, Any]:
-        """A preset was chosen: its recorded run, for the page to follow, and its settings."""
-        run = f"{PREFIX}{preset}"
+    def play(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """A `preset` was chosen: its recorded run, for the page to follow, and its settings."""
+        run = f"{PREFIX}{asked['preset']}"
         followed = {"run": run, "pressed": time.time()}
         return {"live": followed, **self.restore(watched=run, visitor=visitor)}
 
@@ -88,7 +88,7 @@ class Steering:
             refused = [["", self._words["visitors"]["one_each"]]]
         return {"live": {"run": run, "pressed": time.time()}, "complaints": refused}
 
-    def needed(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def needed(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """What stands on the Run button: how long it will take at this pace, where a run like it is
         known."""
         label = self._words["controls"]["run"]

@@ -16,7 +16,7 @@ Handlers = Callable[[gr.Request], Any]  # the handlers of a view, as they are fo
 
 
 def by_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """`handler` as Gradio calls it, under `name`: it is told who asks, as its `visitor`."""
+    """`handler` as Gradio calls it, under `name`: its `visitor` is who asks."""
 
     def asked(request: gr.Request, *given: Any) -> Any:
         return handler(*given, visitor=visitors.behind(request.cookies))
@@ -25,27 +25,19 @@ def by_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Ca
     return asked
 
 
-def from_controls(controls: Mapping[str, Any], handler: Callable[..., Any]) -> Callable[..., Any]:
-    """`handler`, which takes values by the names of `controls`, as Gradio calls it for a set of
-    components: with a value by component."""
+def by_name(
+    visitors: Visitors, controls: Mapping[str, Any], name: str, handler: Callable[..., Any]
+) -> Callable[..., dict[Any, Any]]:
+    """`handler`, which takes and gives values by the names of `controls`, as Gradio calls it under
+    `name` for a set of components: by component. Its `visitor` is who asks."""
     names = {component: name for name, component in controls.items()}
 
-    def asked(request: gr.Request, given: dict[Any, Any]) -> Any:
-        return handler(request, {names[component]: value for component, value in given.items()})
+    def asked(request: gr.Request, given: dict[Any, Any]) -> dict[Any, Any]:
+        values = {names[component]: value for component, value in given.items()}
+        answer = handler(values, visitor=visitors.behind(request.cookies))
+        return {controls[name]: value for name, value in answer.items()}
 
-    asked.__name__ = handler.__name__
-    return asked
-
-
-def to_controls(
-    controls: Mapping[str, Any], handler: Callable[..., Mapping[str, Any]]
-) -> Callable[..., dict[Any, Any]]:
-    """`handler`, which answers by the names of `controls`, as Gradio reads it: by component."""
-
-    def asked(request: gr.Request, *given: Any) -> dict[Any, Any]:
-        return {controls[name]: value for name, value in handler(request, *given).items()}
-
-    asked.__name__ = handler.__name__
+    asked.__name__ = name
     return asked
 
 

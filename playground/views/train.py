@@ -24,7 +24,7 @@ from playground.handlers.form import (
 )
 from playground.handlers.long_polling import Patience
 from playground.handlers.train import PACES, Steering
-from playground.people.requests import by_visitor, from_controls, to_controls
+from playground.people.requests import by_name, by_visitor
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
 from playground.views import presets
@@ -204,25 +204,18 @@ def _wire(
 ) -> None:
     """Connect the controls to the handlers, which speak of both by their names."""
 
+    named = partial(by_name, line.visitors, controls)
+
     def some(*names: str) -> set[Any]:
         return {controls[name] for name in names}
 
-    def to(handler: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
-        return to_controls(controls, handler)
+    def adopt(asked: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+        return steering.restore(watched=asked["votes"], visitor=visitor)
 
-    def handler(name: str, answers: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
-        return to(from_controls(controls, known(name, answers)))
-
-    def anyones(answers: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
-        return handler(answers.__name__, lambda asked, visitor: answers(asked))
-
-    def adopt(run: Any, visitor: Visitor) -> dict[str, Any]:
-        return steering.restore(watched=run, visitor=visitor)
-
-    @to
-    def restore(request: gr.Request) -> dict[str, Any]:
+    def restore(request: gr.Request) -> dict[Any, Any]:
         visitor = line.visitors.behind(request.cookies)
-        return steering.restore(links.read(request.query_params), visitor=visitor)
+        answer = steering.restore(links.read(request.query_params), visitor=visitor)
+        return {controls[name]: value for name, value in answer.items()}
 
     # Steering waits behind nobody's queued events, and lays no veil over what it updates.
     at_once: dict[str, Any] = {
@@ -234,17 +227,17 @@ def _wire(
     to_last = {**at_once, "trigger_mode": "always_last"}
     run, live, pace, votes = (controls[name] for name in ("run", "live", "pace", "votes"))
     shown = some(*settings, "task_explanation", "method_explanation", "picture")
-    asked, needed = some("pace", *settings), anyones(steering.needed)
+    asked, needed = some("pace", *settings), named("needed", steering.needed)
 
     loaded = page.load(restore, None, shown, **at_once)
     choices = some("task", "method")
     chosen = [
-        choice.input(anyones(steering.choose), choices, shown - choices, **to_last)
+        choice.input(named("choose", steering.choose), choices, shown - choices, **to_last)
         for choice in choices
     ]
     preset = controls["preset"]
-    played = preset.select(to(known("play", steering.play)), preset, shown | {live}, **at_once)
-    adopted = votes.select(to(known("adopt", adopt)), votes, shown, **at_once)
+    played = preset.select(named("play", steering.play), {preset}, shown | {live}, **at_once)
+    adopted = votes.select(named("adopt", adopt), {votes}, shown, **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, adopted, *chosen):
         settled.then(needed, asked, run, **to_last)
@@ -253,10 +246,10 @@ def _wire(
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(needed, asked, run, **to_last)
     for name in ("run", "queue"):
-        start = handler("start", steering.start)
+        start = named("start", steering.start)
         controls[name].click(start, asked, some("live", "complaints"), **at_once)
     controls["leave"].click(known("leave", steering.leave), **at_once)
-    pace.input(handler("slow", steering.slow), some("pace", "live"), **to_last, js=_WITH_SHOWN)
+    pace.input(named("slow", steering.slow), some("pace", "live"), **to_last, js=_WITH_SHOWN)
     pace.input(needed, asked, run, **to_last)
     for name in ("pause", "resume", "step", "stop"):
         steered = known(name, partial(steering.command, name))
@@ -267,7 +260,7 @@ def _wire(
         ("learning_rate", rate.submit),
         ("learning_rate", rate.blur),
     ):
-        turn = handler("turn", partial(steering.turn, field))
+        turn = named("turn", partial(steering.turn, field))
         given = some("task", "method", field, "live")
         turned(turn, given, controls["complaints"], **to_last, js=_WITH_SHOWN)
 

@@ -83,7 +83,7 @@ def test_a_run_that_there_is_not_is_the_first_one(steering, run):
 
 
 def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(steering):
-    shown = steering.play("other")
+    shown = steering.play({"preset": "other"})
     assert (shown["task"], shown["method"]) == ("capitals", "dpo")
     assert shown["live"]["run"] == "recorded/other"
     (delta,) = follow(steering, 0, run="recorded/other")
@@ -92,7 +92,7 @@ def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(steering):
 
 @pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
 def test_a_preset_that_there_is_not_changes_nothing(steering, preset):
-    shown = steering.play(preset)
+    shown = steering.play({"preset": preset})
     assert (shown["task"], shown["method"]) == ("reviews", "ppo")
     assert steering.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
@@ -105,7 +105,7 @@ def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
     assert steering.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
     monkeypatch.setattr(client, "live", lambda: [name])
     assert steering.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
-    assert steering.play("other")["task"] == "capitals"
+    assert steering.play({"preset": "other"})["task"] == "capitals"
 
 
 @pytest.mark.parametrize("task", BUILT_IN)
