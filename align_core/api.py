@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_core.cli import terminal
-from align_core.config import model_index
+from align_core.config.environment import stay_local
 from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.inference import asking
@@ -44,7 +44,7 @@ def train(
         ConfigError: bad input, with the lines of the command line; nothing is written.
         RuntimeError: the run failed; `load_run` has what it came to.
     """
-    model_index.stay_local()
+    stay_local()
     given = {"method": method, "task": task, **options}
     given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
     lines: list[Message] = []
@@ -62,7 +62,7 @@ def load_run(path: str | Path) -> Run:
     Raises:
         ConfigError: there is no run.
     """
-    model_index.stay_local()
+    stay_local()
     return Run(RunDirectory.open(path))
 
 

@@ -98,7 +98,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import TrainerCallback
 
-    from align_core.config import model_index
+    from align_core.config.environment import stay_local
     from align_core.evaluation.evaluator import Evaluator
     from align_core.evaluation.reference_samples import frontier
     from align_core.models.libraries import quieten_libraries
@@ -106,7 +106,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
 
-    model_index.stay_local()
+    stay_local()
     quieten_libraries()
     torch.set_num_threads(THREADS)
     task, tokenizer = load_task("reviews"), load_tokenizer("sft-reviews")

@@ -109,7 +109,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     import torch
     from datasets import Dataset
 
-    from align_core.config import model_index
+    from align_core.config.environment import stay_local
     from align_core.inference import queries
     from align_core.models.loading import (
         load_policy,
@@ -123,7 +123,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     from align_core.tasks import load_task
     from align_core.trainers.ppo import trainer as ppo
 
-    model_index.stay_local()
+    stay_local()
     settings = {**DEFAULT, **changes}
     value = settings.pop("value")
     rollouts = EPISODES // settings["per_device_train_batch_size"]

@@ -122,11 +122,11 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
     import torch
     from datasets import Dataset
 
-    from align_core.config import model_index
+    from align_core.config.environment import stay_local
     from align_core.models.loading import load_tokenizer
     from align_core.tasks import load_task
 
-    model_index.stay_local()
+    stay_local()
     torch.set_num_threads(THREADS)
     torch.manual_seed(seed)
     tokenizer = load_tokenizer("sft-reviews")

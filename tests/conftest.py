@@ -6,11 +6,12 @@ import os
 import pytest
 
 from align_core.config import model_index
+from align_core.config.environment import stay_local
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
-model_index.stay_local()
+stay_local()
 
 
 @pytest.fixture

@@ -17,11 +17,13 @@ from typing import Any
 from align_core.cli import experiments as experiment_command
 from align_core.cli import preferences, terminal
 from align_core.config import model_index
+from align_core.config.environment import stay_local
 from align_core.config.errors import (
     Collected,
     ConfigError,
     complaint,
     flag,
+    in_plain_words,
     raise_collected,
 )
 from align_core.config.messages import Message, plain
@@ -40,7 +42,7 @@ _TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    model_index.stay_local()
+    stay_local()
     try:
         given, unknown = _parser().parse_known_args(
             _negative_values_joined(sys.argv[1:] if argv is None else argv)
@@ -57,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped by Ctrl-C", file=sys.stderr)
         return 1
     except Exception as error:
-        print(worker.in_plain_words(error, Path.cwd()), file=sys.stderr)
+        print(in_plain_words(error, Path.cwd()), file=sys.stderr)
         return 1
 
 

@@ -1,13 +1,17 @@
-"""Bad input, refused in lines that name the option, what it got and what it takes.
+"""Errors as people read them: bad input, and what breaks.
 
-Every error is reported at once, so that a person mends a command in one go.
+Bad input is refused in lines that name the option, what it got and what it takes. Every error is
+reported at once, so that a person mends a command in one go.
 """
 
 from __future__ import annotations
 
+import errno
+import traceback
+from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import Message
+from align_core.config.messages import Message, in_event, plain
 
 
 class ConfigError(ValueError):
@@ -57,3 +61,21 @@ def flag(field: str) -> str:
     if field == "method":
         return "METHOD"
     return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")
+
+
+def in_plain_words(error: Exception, path: Path) -> Message:
+    """One line that says what went wrong and where."""
+    if isinstance(error, ConfigError):
+        lines = [in_event(line) for line in error.lines]
+        return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        line = f"The disk is full: {path} could not be written. Free some space"
+        return Message("disk_full", {"path": str(path)}, line)
+    if isinstance(error, OSError):
+        file, why = str(error.filename or path), str(error.strerror or error)
+        return Message("unusable", {"file": file, "why": why}, f"{file} cannot be used: {why}")
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return Message("memory", {}, "There is not enough memory: try a smaller batch size")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return plain(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")

@@ -16,17 +16,6 @@ TAKES = "an embedded model, a run directory, a folder in the transformers format
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
 
-def stay_local() -> None:
-    """No telemetry, and no network unless asked for; threads that sleep. Call before heavy imports.
-
-    The libraries read these variables once, when they are imported.
-    """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin on starve a browser
-
-
 def installed() -> bool:
     """Whether the package lies where it was installed, in a folder that nothing writes into."""
     return ASSETS == _PACKED

@@ -14,15 +14,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from align_core.config import model_index
+from align_core.config.environment import THREADS, stay_local
+from align_core.config.errors import in_plain_words
 from align_core.config.messages import in_event
 from align_core.experiments import runner
-from align_core.training.worker import THREADS, in_plain_words
 
 
 def main(name: str, folder: Path) -> int:
     """The exit code."""
-    model_index.stay_local()
+    stay_local()
     threading.Thread(target=leave_with_the_page, daemon=True).start()
     try:
         runner.run(name, folder, quick=True, lanes=THREADS, on_part=tell)

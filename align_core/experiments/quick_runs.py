@@ -20,6 +20,7 @@ from typing import Any
 
 from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.runs import child_process
+from align_core.runs.files import write_whole
 
 _FILE, _RESULT = "trial.json", "result.json"
 
@@ -108,10 +109,7 @@ class Trials:
             return None
 
     def _write(self, name: str, state: State) -> None:
-        path = self._root / name / _FILE
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(state), encoding="utf-8")
-        partial.replace(path)
+        write_whole(self._root / name / _FILE, json.dumps(state))
 
 
 class _Process:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core import experiments
-from align_core.config import model_index
+from align_core.config.environment import stay_local
+from align_core.runs.files import write_whole
 
 Settings = dict[str, Any]
 
@@ -54,7 +55,7 @@ def run(
         "core_seconds": round(sum(run["seconds"] for run in runs), 1),
         **experiment.summary(runs),
     }
-    _write(folder / "result.json", _rounded(result))
+    write_whole(folder / "result.json", json.dumps(_rounded(result), allow_nan=False) + "\n")
     return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
@@ -75,7 +76,7 @@ class Kept:
 
     def keep(self, name: str, run: dict[str, Any]) -> None:
         """Store a run, whole or not at all."""
-        _write(self._folder / f"{name}.json", run)
+        write_whole(self._folder / f"{name}.json", json.dumps(run, allow_nan=False) + "\n")
 
 
 def _measured(
@@ -106,13 +107,7 @@ class _Processes(ProcessPoolExecutor):
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the pool
-    model_index.stay_local()
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    stay_local()
 
 
 def _rounded(value: Any) -> Any:

@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 
-from align_core.config import model_index
-from align_core.config.errors import ConfigError
+from align_core.config.environment import stay_local
+from align_core.config.errors import ConfigError, in_plain_words
 from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
 from align_core.models.libraries import quieten_libraries
 from align_core.tasks.loader import load_allowed
-from align_core.training import worker
 
 NICE = 5  # a live run goes first
 
@@ -27,7 +26,7 @@ def main(connection: Connection, idle: float, named: tuple[str, ...]) -> None:
 
     Of tasks of code it loads those that a person `named` where the page was started.
     """
-    model_index.stay_local()
+    stay_local()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
@@ -47,7 +46,7 @@ def _answer(question: str, content: dict[str, Any], named: tuple[str, ...]) -> t
     except ConfigError as error:
         return "refused", error.lines
     except Exception as error:
-        return "failed", worker.in_plain_words(error, Path.cwd())
+        return "failed", in_plain_words(error, Path.cwd())
 
 
 def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:

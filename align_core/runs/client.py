@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from align_core.config import model_index
+from align_core.config.environment import stay_local
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, from_event, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
@@ -47,7 +47,7 @@ class Client:
     def __init__(
         self, root: str | Path, training: str = "align_core.training.run", at_once: int = 1
     ) -> None:
-        model_index.stay_local()
+        stay_local()
         self.root = Path(root)
         self.at_once = at_once
         self._training = training

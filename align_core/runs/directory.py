@@ -6,7 +6,6 @@ comparison of old runs and a recorded run are the same code on the same file.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib.metadata
 import json
@@ -20,6 +19,7 @@ from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Message, in_event, plain
 from align_core.config.run_config import RunConfig, validated
 from align_core.runs.events import KINDS, status
+from align_core.runs.files import write_whole
 
 try:
     import fcntl
@@ -104,14 +104,10 @@ class RunDirectory:
             raise ConfigError(*lines)
         run = cls(path)
         resolved = {**config.model_dump(), "versions": _versions()}
-        partial = run.path / "config.json.partial"
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(resolved, indent=2) + "\n", encoding="utf-8")
-            partial.replace(run.path / "config.json")
+            write_whole(run.path / "config.json", json.dumps(resolved, indent=2) + "\n")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise ConfigError(_no_folder(path, error.strerror)) from None
         return run
 

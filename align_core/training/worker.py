@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import os
 import signal
@@ -11,17 +10,14 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from align_core.config import model_index
-from align_core.config.errors import ConfigError
-from align_core.config.messages import Message, in_event, plain
+from align_core.config.environment import THREADS, stay_local
+from align_core.config.errors import ConfigError, in_plain_words
+from align_core.config.messages import Message
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks.loader import load_allowed
-
-THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
 
 
 def main(connection: Connection, path: str, training: str, named: tuple[str, ...]) -> None:
@@ -31,7 +27,7 @@ def main(connection: Connection, path: str, training: str, named: tuple[str, ...
     When the other end goes away (the page died), the run stops and keeps its model. A failure is
     also sent back, for the page to tell when even the log cannot be written.
     """
-    model_index.stay_local()
+    stay_local()
     control = Control()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -103,21 +99,3 @@ def _limit_threads() -> None:
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-
-
-def in_plain_words(error: Exception, path: Path) -> Message:
-    """One line that says what went wrong and where."""
-    if isinstance(error, ConfigError):
-        lines = [in_event(line) for line in error.lines]
-        return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-        line = f"The disk is full: {path} could not be written. Free some space"
-        return Message("disk_full", {"path": str(path)}, line)
-    if isinstance(error, OSError):
-        file, why = str(error.filename or path), str(error.strerror or error)
-        return Message("unusable", {"file": file, "why": why}, f"{file} cannot be used: {why}")
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return Message("memory", {}, "There is not enough memory: try a smaller batch size")
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return plain(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")

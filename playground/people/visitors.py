@@ -26,6 +26,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, no_run
+from align_core.runs.files import write_whole
 from playground.people.addresses import is_loopback
 
 COOKIE = "playground_visitor"
@@ -169,11 +170,8 @@ class Visitors:
 
     def _keep(self, run: str, owner: _Owner) -> None:
         self._owners[run] = owner
-        path = self._client.root / run / _FILE
-        partial = path.with_suffix(".partial")
         with contextlib.suppress(OSError):  # a full disk: the run itself will tell
-            partial.write_text(json.dumps(asdict(owner)), encoding="utf-8")
-            partial.replace(path)
+            write_whole(self._client.root / run / _FILE, json.dumps(asdict(owner)))
 
     # Questions
 

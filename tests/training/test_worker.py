@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import errno
-
 import fake_training
 import pytest
 
-from align_core.config.errors import ConfigError
-from align_core.config.messages import plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -62,18 +58,3 @@ def test_a_training_module_that_cannot_be_imported(fake_assets, tmp_path):
     directory = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews"))
     failure = worker.execute(directory, Control(), training="no_such_module")
     assert "no_such_module" in failure["message"]
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (ConfigError(plain("--a got 1"), plain("--b got 2")), "--a got 1; --b got 2"),
-        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y cannot be used: Read-only"),
-        (OSError(errno.EIO, "Input/output error"), "/runs/one cannot be used: Input/output"),
-        (RuntimeError("write failed: No space left on device (os error 28)"), "The disk is full"),
-        (RuntimeError("CUDA out of memory. Tried"), "There is not enough memory"),
-        (MemoryError(), "There is not enough memory"),
-    ],
-)
-def test_plain_words(error, words, tmp_path):
-    assert worker.in_plain_words(error, "/runs/one").text.startswith(words)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, complaint, in_plain_words
 from align_core.config.messages import Message, in_event
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
@@ -36,7 +36,6 @@ def ends():
     """Messages of every kind, as the events of a run have them."""
     from align_core.trainers.common import NonFinite
     from align_core.training.run import _advice
-    from align_core.training.worker import in_plain_words
 
     full = OSError(errno.ENOSPC, "No space left on device")
     denied = PermissionError(errno.EACCES, "Permission denied", "/a/file")
