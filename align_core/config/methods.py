@@ -8,6 +8,7 @@ names a `Method`.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 GROUP = "align_core.methods"
+_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it is part of the names of runs and of links
 PPO_EPOCHS = 2
 _GOLD, _PROXY, _KL, _LOSS, _POLICY = "gold", "proxy", "kl", "loss", "policy"  # colours of the page
 
@@ -251,6 +253,8 @@ def methods() -> dict[str, Method]:
         found, where = entry.load(), f"entry point {entry.value} of {GROUP}"
         if not isinstance(found, Method):
             raise ValueError(f"{where}: expected a Method, got {found!r}")
+        if not _NAME.fullmatch(found.name):
+            raise ValueError(f"{where}: expected a name of a-z, 0-9 and -, got {found.name!r}")
         if found.name in known:
             raise ValueError(f"{where}: there is a method {found.name!r} already")
         known[found.name] = found

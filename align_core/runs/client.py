@@ -31,7 +31,7 @@ _PACE = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
 )
-_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z]+-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
+_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
 
 class Busy(RuntimeError):

@@ -112,14 +112,22 @@ def address(client, serve):
 
 
 @pytest.fixture
-def real_app(tmp_path, visit):
+def environment():
+    """Of the real app, beside this process's own; a test adds to it."""
+    return {}
+
+
+@pytest.fixture
+def real_app(tmp_path, visit, environment):
     """The whole playground as a visitor gets it: app.py, the embedded models, the real worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     runs = tmp_path / "runs"
     settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | settings)
+    process = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | environment | settings
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, process)
