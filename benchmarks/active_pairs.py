@@ -93,7 +93,7 @@ def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path
     from align_core.config.run_config import resolve
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
-    from align_core.training import run as training
+    from align_core.training.run import run as execute
     from align_core.votes import preference_files
 
     preference_files.write(folder / "votes.jsonl", rows)
@@ -101,7 +101,7 @@ def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path
     own = {**settings, "eval_every": settings["steps"], "seed": seed}
     config = resolve("reward", task, preferences=str(folder / "votes.jsonl"), **own)
     run = RunDirectory.create(folder / "run", config)
-    training.run(config, run, Control())
+    execute(config, run, Control())
     return str(run.path)
 
 

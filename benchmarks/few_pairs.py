@@ -68,7 +68,7 @@ def one_model(pairs: int) -> dict:
     from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
-    from align_core.training import run as training
+    from align_core.training.run import run as execute
 
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "reward"
@@ -78,7 +78,7 @@ def one_model(pairs: int) -> dict:
         for seed in SEEDS:
             changed = {"reward_model": str(model), "seed": seed}
             run = RunDirectory.create(Path(folder) / str(seed), BASE.model_copy(update=changed))
-            training.run(run.config, run, Control())
+            execute(run.config, run, Control())
             measured = series(run.events()[0])
             runs[seed] = {name: measured[name] for name in KEPT}
     return {"accuracy": accuracy, "runs": runs}

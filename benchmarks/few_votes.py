@@ -76,7 +76,7 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
     from align_core.inference import queries
     from align_core.runs.control import Control
     from align_core.runs.directory import RunDirectory
-    from align_core.training import run as training
+    from align_core.training.run import run as execute
     from align_core.votes import preference_files, simulated_raters
 
     pairs = preference_files.pool_pairs(task, votes, seed)
@@ -91,7 +91,7 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
         own = {**settings, "eval_every": settings["steps"], "seed": seed}
         config = resolve(method, task, preferences=str(file), **own)
         run = RunDirectory.create(Path(folder) / "run", config)
-        training.run(config, run, Control())
+        execute(config, run, Control())
         found = queries.evaluate(str(run.path), task, None, 128, 0)
     return {"steps": settings["steps"], **{name: found[name] for name in MEASURED[method]}}
 

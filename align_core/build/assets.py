@@ -56,7 +56,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, load_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
-from align_core.training import run as training
+from align_core.training.run import run as execute
 
 END, PAD = "<|end|>", "<|pad|>"
 VOCABULARY = 1024
@@ -242,7 +242,7 @@ def train_variant(task: str, folder: Path, **options: Any) -> None:
     config = resolve("reward", task, seed=SEED, **options)
     with tempfile.TemporaryDirectory() as scratch:
         run = RunDirectory.create(Path(scratch) / "run", config)
-        training.run(config, run, Control())
+        execute(config, run, Control())
         run.close()
         save_model(load_reward_model(str(run.path)), load_tokenizer(str(run.path)), folder)
 

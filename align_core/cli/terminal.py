@@ -114,7 +114,7 @@ def defaults_table() -> str:
         option
         for row in found.values()
         for option, value in row.items()
-        if value not in (None, False)
+        if value is not None and value is not False
     )
     rows = [["", *methods()]]
     rows += [[flag(o), *(cell(o, method) for method in methods())] for o in options]

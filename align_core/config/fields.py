@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
+from align_core.config.methods import methods
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Setting:
 MOST_STEPS = 2000  # half an hour of PPO on two cores: nobody presses Run on a day by mistake
 MOST_PAIRS = 16_000  # as many are stored
 
+_FREE = " and ".join(name for name, method in methods().items() if method.free_beta)
 _DECLARED = (
     Setting(
-        *("beta", "number", "a number above 0, at most 1000 (0 itself only with ppo)"),
+        *("beta", "number", f"a number above 0, at most 1000 (0 itself only with {_FREE})"),
         least=0,
         most=1000,
         link=(0.001, 1000.0),

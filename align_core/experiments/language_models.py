@@ -41,8 +41,8 @@ from align_core.runs.events import series
 from align_core.tasks import load_task
 from align_core.trainers import likelihood, reward
 from align_core.trainers.common import WARMUP, NonFinite
-from align_core.training import run as training
 from align_core.training.callback import RunCallback
+from align_core.training.run import run as execute
 
 REFERENCE = card(TASK).reference
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
@@ -64,7 +64,7 @@ def trained(config: RunConfig) -> Iterator[RunDirectory]:
     """A finished run; its directory is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory.create(Path(folder) / "run", config)
-        training.run(config, run, Control())
+        execute(config, run, Control())
         run.close()
         yield run
 

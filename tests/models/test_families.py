@@ -23,7 +23,7 @@ from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.training import run as training
+from align_core.training.run import run as execute
 
 CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant>"
 
@@ -88,7 +88,7 @@ def run(path, method: str, **options) -> RunDirectory:
         **{"steps": 2, "batch_size": 8, "eval_every": 2, **few, **options},
     )
     directory = RunDirectory.create(path, config)
-    assert training.run(config, directory, Control()) == "finished"
+    assert execute(config, directory, Control()) == "finished"
     directory.close()
     return directory
 

@@ -13,7 +13,7 @@ from align_core.models.loading import load_policy, load_reward_model
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task
-from align_core.training import run as training
+from align_core.training.run import run as execute
 
 METHODS = ["sft", "reward", "ppo", "dpo"]
 PAUSE, RESUME, STEP, STOP = ({"command": name} for name in ("pause", "resume", "step", "stop"))
@@ -69,7 +69,7 @@ class Run:
 
     def execute(self, on_event: Callable | None = None, resume: bool = False) -> Run:
         try:
-            self.status = training.run(
+            self.status = execute(
                 self.directory.config, self.directory, self.control, resume, on_event
             )
         finally:
