@@ -158,8 +158,13 @@ class Run:
         from align_core import plots
 
         runs = (self, *others)
+        alike = len({run.path.name for run in runs}) < len(runs)
+        names = [str(run.path) if alike else run.path.name for run in runs]
         return plots.figure(
-            [plots.Drawn(str(r.path), r.config, r.metrics, r._changes()) for r in runs]
+            [
+                plots.Drawn(name, run.config, run.metrics, run._changes())
+                for name, run in zip(names, runs, strict=True)
+            ]
         )
 
     def _changes(self) -> dict[int, dict[str, float]]:

@@ -62,7 +62,7 @@ def test_the_trade_is_the_page_s(ppo):
     target, aim = optimum.target({"task": "reviews", "beta": 0.7}), shown["the optimum at β = 0.7"]
     assert (aim.x[0], aim.y[0]) == pytest.approx((target["kl"], target["gain"]), abs=5e-5)
     assert aim.marker.symbol == "diamond"
-    trail, metrics = shown[str(ppo.path)], ppo.metrics.dropna(subset="eval/kl")
+    trail, metrics = shown["healthy-ppo"], ppo.metrics.dropna(subset="eval/kl")
     assert list(trail.x) == list(metrics["eval/kl"])
     np.testing.assert_allclose(trail.y, metrics["eval/gain"] * page["whole"], atol=1e-4)
     assert trail.line.color == plots.COLOURS["policy"] and trail.marker.size[-1] == 14
@@ -84,7 +84,7 @@ def test_the_curves_are_the_method_s(ppo):
 def test_runs_are_laid_over_each_other(ppo, dpo):
     figure = ppo.plot(dpo)
     for run, (colour, dash, symbol) in zip((ppo, dpo), plots.RUNS, strict=False):
-        own = [trace for trace in figure.data if trace.name == str(run.path)]
+        own = [trace for trace in figure.data if trace.name == run.path.name]
         assert [trace.yaxis for trace in own] == ["y", "y2", "y3", "y4"], "trade, gold, proxy, KL"
         assert {(t.line.color, t.line.dash, t.marker.symbol) for t in own} == {
             (colour, dash, symbol)

@@ -1,0 +1,98 @@
+"""Executes docs/python.ipynb in place, without Jupyter: python -m benchmarks.notebook
+
+A figure is kept as Plotly's JSON, and as a picture for readers that run no scripts.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.browsing import browsing
+from benchmarks.common import DOCS
+from playground.content.charts import PLOTLY
+
+NOTEBOOK = DOCS / "python.ipynb"
+
+
+def main() -> None:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for count, (cell, outputs) in enumerate(zip(cells, executed(sources()), strict=True), 1):
+        cell["execution_count"] = count
+        cell["outputs"] = [
+            one | {"execution_count": count} if one["output_type"] == "execute_result" else one
+            for one in outputs
+        ]
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    NOTEBOOK.write_text(text + "\n", encoding="utf-8")
+
+
+def sources() -> list[str]:
+    """The code cells of the notebook."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def executed(cells: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The outputs of each cell, in nbformat's form: what it printed, and its last expression."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for source in cells:
+        *body, last = ast.parse(source).body
+        outputs = []
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+        ):
+            value = None
+            if isinstance(last, ast.Expr):
+                _run(body, names)
+                value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)
+            else:
+                _run([*body, last], names)
+        bar = err.getvalue().split("\r")[-1]  # as the progress bar ended
+        for name, text in (("stdout", out.getvalue()), ("stderr", bar)):
+            if text:
+                outputs.append({"output_type": "stream", "name": name, "text": _lines(text)})
+        if value is not None:
+            data = shown(value)
+            outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
+        yield outputs
+
+
+def _run(statements: list[ast.stmt], names: dict[str, Any]) -> None:
+    exec(compile(ast.Module(statements, type_ignores=[]), "<cell>", "exec"), names)
+
+
+def shown(value: Any) -> dict[str, Any]:
+    """A value as Jupyter shows it, from its MIME type to its content."""
+    if hasattr(value, "to_plotly_json"):
+        content = json.loads(value.to_json())
+        return {"application/vnd.plotly.v1+json": content, "image/png": picture(content)}
+    data = {"text/plain": _lines(repr(value))}
+    if hasattr(value, "_repr_html_"):
+        data["text/html"] = _lines(value._repr_html_())
+    return data
+
+
+def picture(figure: dict[str, Any]) -> str:
+    """A figure as PNG, in base64."""
+    size = {"width": 900, "height": figure["layout"]["height"]}
+    with browsing(size) as page:
+        page.add_script_tag(path=str(PLOTLY))
+        url = page.evaluate(
+            "([figure, size]) => Plotly.toImage(figure, {format: 'png', ...size})", [figure, size]
+        )
+    return url.partition(",")[2]
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+if __name__ == "__main__":
+    main()
