@@ -62,11 +62,11 @@ class Page(gr.Blocks):
 
 
 def build(client: Client) -> Page:
-    """The whole page in every language, each at its own path (`text.LANGUAGES`).
+    """The whole page in every language, each at its own path (`text.languages`).
 
     All views start and read runs through `client`.
     """
-    catalogues = {path: text.load(language) for language, path in text.LANGUAGES.items()}
+    catalogues = {path: text.load(language) for language, path in text.languages().items()}
     helper = Helper(client)
     settings = Settings.read()
     visitors = Visitors(client, settings.presenter_key, settings.public)

@@ -335,7 +335,7 @@ def _told(error: Refused) -> dict[str, str]:
 def _page() -> tuple[str, str]:
     """The page for phones, whole in one file, and the policy that lets no other script run."""
     words = {}
-    for language in text.LANGUAGES:
+    for language in text.languages():
         known = text.load(language)
         words[language] = {**known["ballot"], **known["language"]}
     listed = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")

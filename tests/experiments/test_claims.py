@@ -358,7 +358,7 @@ def test_without_a_shift_there_is_no_verdict():
 # As recorded.
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("name", experiments.NAMES)
 def test_the_recorded_results_are_judged_in_every_language(name, language):
     words = text.load(language)["lab"]

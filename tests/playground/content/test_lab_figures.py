@@ -114,7 +114,7 @@ def test_a_card_claims_what_the_experiment_is_about(name):
     assert WORDS["said"][name] == experiment.SENTENCES
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 def test_what_was_measured_is_told_in_every_language(language):
     words = text.load(language)["lab"]
     measured = lab.card("coverage", words)["measured"]
@@ -140,7 +140,7 @@ def test_the_smaller_runs_are_settings_that_train_takes(name):
         assert settings.items() - {("reward_model", "few"), ("reward_model", "off")} <= read.items()
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("name", sorted(lab.LIVE))
 def test_the_smaller_runs_say_in_what_they_are_smaller(name, language):
     words = text.load(language)

@@ -195,7 +195,7 @@ def test_a_killed_trial_is_told_in_both_languages(cards, line, people, tmp_path)
     pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     until(lambda: stands(cards, people[0])["status"] == "failed")
-    for language in text.LANGUAGES:
+    for language in text.languages():
         told = stands(Smaller(line, text.load(language)), people[0])["told"]
         assert text.load(language)["messages"]["killed"] in told
 

@@ -113,7 +113,7 @@ def digits(line):
     return sorted(re.findall(r"\d+(?:\.\d+)?", line))
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
     words = text.load(language)
     told = words["complaints"]
@@ -126,7 +126,7 @@ def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
             assert " got " not in said and "takes" not in said
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("kind", (LiveConfig, *ASKED))
 def test_the_words_of_a_field_have_the_numbers_that_it_takes(kind, language):
     takes = text.load(language)["complaints"]["takes"]
@@ -134,7 +134,7 @@ def test_the_words_of_a_field_have_the_numbers_that_it_takes(kind, language):
         assert digits(takes[name]) == digits(field.description), name
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 def test_an_option_is_called_what_its_control_is_called(language):
     words = text.load(language)
     (line,) = refused(resolve, "ppo", "reviews", steps=0)

@@ -62,7 +62,7 @@ def expected(language, kind, **values):
     return text.load(language)["messages"][kind].format(**values)
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", text.languages())
 def test_every_message_is_in_the_words_of_the_page(language):
     words = text.load(language)
     kinds = {event["cause"]["kind"] for event in ends()}

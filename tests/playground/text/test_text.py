@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from dataclasses import replace
 
 import pytest
 
-from align_core.config.methods import methods
+from align_core.config.methods import LOSS, Chart, Curve, Method, methods
 from align_core.config.task_card import BUILT_IN, card
+from align_core.runs.client import Client
 from playground import text
 from playground.handlers.form import SETTINGS
 
-WORDS = text.load("en")
+WORDS = text.catalogue("en")  # without what methods of other packages bring
 
 
 def entries(catalogue, path=""):
@@ -25,9 +29,11 @@ def entries(catalogue, path=""):
                 yield from entries(value, f"{path} / {place}")
 
 
-@pytest.mark.parametrize("language", sorted({*text.LANGUAGES} - {"en"}))
+@pytest.mark.parametrize(
+    "language", [language for language in text.languages() if language != "en"]
+)
 def test_the_languages_say_the_same(language):
-    english, other = (dict(entries(text.load(name))) for name in ("en", language))
+    english, other = (dict(entries(text.catalogue(name))) for name in ("en", language))
     assert english.keys() == other.keys()
     for path, words in english.items():
         assert bool(words.strip()) == bool(other[path].strip()), path
@@ -39,7 +45,7 @@ def test_the_languages_say_the_same(language):
 
 def test_every_task_method_and_control_has_its_words():
     assert set(WORDS["tasks"]) == set(BUILT_IN)
-    assert set(WORDS["methods"]) == set(methods())
+    assert set(WORDS["methods"]) == {name for name, one in methods().items() if not one.words}
     assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
 
 
@@ -50,7 +56,8 @@ def test_every_group_of_prompts_has_its_word():
 
 
 def test_every_chart_and_metric_is_explained_and_has_a_unit():
-    for chart in (chart for method in methods().values() for chart in method.charts):
+    own = [method for method in methods().values() if not method.words]
+    for chart in (chart for method in own for chart in method.charts):
         assert WORDS["charts"]["titles"][chart.id]
         assert WORDS["charts"]["help"][chart.id]
         for curve in chart.curves:
@@ -60,6 +67,84 @@ def test_every_chart_and_metric_is_explained_and_has_a_unit():
 def test_every_status_has_a_name():
     statuses = {"running", "paused", "finished", "stopped", "failed"}
     assert statuses < set(WORDS["status"]["names"])
+
+
+def test_languages_are_found_and_english_comes_first():
+    assert list(text.languages().items())[:2] == [("en", ""), ("zh", "zh")]
+
+
+@pytest.fixture
+def few_words(tmp_path, monkeypatch):
+    """A third catalogue beside the others, with few words."""
+    for language in text.languages():
+        shutil.copy(text.FOLDER / f"{language}.json", tmp_path)
+    words = {"language": {"tag": "de-DE", "name": "Deutsch"}, "controls": {"run": "Los"}}
+    (tmp_path / "de.json").write_text(json.dumps(words), encoding="utf-8")
+    monkeypatch.setattr(text, "FOLDER", tmp_path)
+    return "de"
+
+
+def test_what_a_catalogue_lacks_is_said_in_english(few_words):
+    words = text.load(few_words)
+    assert (words["controls"]["run"], words["language"]["name"]) == ("Los", "Deutsch")
+    english = text.load("en")
+    english["controls"]["run"], english["language"] = "Los", words["language"]
+    assert words == english
+
+
+def test_the_page_is_built_in_every_language_that_is_found(few_words, tmp_path):
+    from playground import app
+    from playground.voting import routes
+
+    page = app.build(Client(tmp_path / "runs"))
+    try:
+        config = page.get_config_file()
+        assert {"", "zh", "de"} <= {path for path, _, _ in page.pages}
+        labels = [one["props"].get("value") for one in config["components"]]
+        assert labels.count("Los") == 1
+        phones, _ = routes._page()
+        assert '"name": "Deutsch"' in phones
+    finally:
+        page.votes._threads.shutdown()
+
+
+HINGE = Method(
+    "hinge",
+    learns_from="pairs",
+    makes="policy",
+    options={},
+    charts=(Chart("apart", (Curve("margin/apart", "proxy"),)), LOSS),
+    build="nowhere:build",
+    words={
+        "en": {
+            "name": "Hinge",
+            "explanation": "Apart.",
+            "charts": {"titles": {"apart": "How far", "loss": "no other's"}},
+        },
+        "zh": {"name": "铰链"},
+    },
+)
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Hinge"), ("zh", "铰链")])
+def test_a_method_of_another_package_brings_its_words(language, name, monkeypatch):
+    before = text.load(language)
+    monkeypatch.setattr(text, "methods", lambda: {**methods(), "hinge": HINGE})
+    words = text.load(language)
+    assert words["methods"].pop("hinge") == {"name": name, "explanation": "Apart."}
+    charts = words["charts"]
+    assert (charts["titles"].pop("apart"), charts["help"].pop("apart")) == ("How far", "")
+    unnamed = {"name": "margin/apart", "unit": "", "help": ""}
+    assert charts["metrics"].pop("margin/apart") == unnamed
+    assert words == before, "it cannot rename what the page has"
+
+
+def test_a_method_without_words_goes_by_its_name(monkeypatch):
+    bare = replace(HINGE, words={})
+    monkeypatch.setattr(text, "methods", lambda: {"hinge": bare})
+    words = text.load("zh")
+    assert words["methods"]["hinge"] == {"name": "hinge", "explanation": ""}
+    assert words["charts"]["titles"]["apart"] == "apart"
 
 
 def test_a_language_without_catalogue_is_refused():
