@@ -17,12 +17,12 @@ import pyarrow.parquet
 import torch
 import transformers
 from datasets import Dataset
-from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts, pad_responses
+from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.models.loading import (
     load_policy,
@@ -30,19 +30,17 @@ from align_core.models.loading import (
     load_to_train,
     load_tokenizer,
 )
-from align_core.models.logprobs import by_length, response_outputs
+from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
 from align_core.models.value_model import value_model_of
-from align_core.objectives import kl_estimate, token_logprobs
 from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task, load_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET
 from align_core.trainers.ppo.build import SETTINGS
 from align_core.trainers.ppo.config import PPOConfig
-from align_core.trainers.ppo.rollouts import Batch
 from align_core.trainers.ppo.trainer import PPOTrainer
-from align_core.training.example_token import whitening
+from align_core.training.example_token import close_up
 
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
@@ -150,23 +148,12 @@ def _pair(
     }
 
 
-class _RolloutKept(PPOTrainer):
-    """PPO that does not forget its latest rollout."""
-
-    rollout: Batch
-
-    def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
-        self.rollout = super()._rollout(rows)
-        return self.rollout
-
-
 def _token(
     task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """A token that PPO held back: the last rollout's text, and its policy before and after."""
     config = resolve("ppo", task.name)
     reward_model = load_reward_model(config.reward_model)
-    score = ProxyReward(reward_model, tokenizer)
     settings = {
         **_arguments(config, PPO_ROLLOUTS * 4),
         **SETTINGS,
@@ -176,64 +163,33 @@ def _token(
         "cliprange": CLIP,
         "response_length": task.max_new_tokens,
     }
-    trainer = _RolloutKept(
+    trainer = PPOTrainer(
         PPOConfig(**settings),
         tokenizer,
         load_to_train(config.model),
         reference,
-        score,
+        ProxyReward(reward_model, tokenizer),
         Dataset.from_dict({"prompt": task.prompts("train")}),
         value_model=value_model_of(reward_model),
     )
     trainer.train()
-
-    rollout = trainer.rollout
-    ids = [row[keep].tolist() for row, keep in zip(rollout.tokens, rollout.mask, strict=True)]
-    prompts = [
-        tokenizer.decode(row[real.bool()])
-        for row, real in zip(rollout.prompts.ids, rollout.prompts.mask, strict=True)
-    ]
-    scores = torch.tensor(score(prompts, [""] * len(ids), completion_ids=ids))
-    ref_logp = _token_logps(reference, rollout.prompts, rollout.tokens, rollout.mask)
-    new_logp = _token_logps(trainer.policy, rollout.prompts, rollout.tokens, rollout.mask)
-    kl = kl_estimate(rollout.logp, ref_logp) * rollout.mask
-    kl_ahead = kl.flip(1).cumsum(1).flip(1)
-    earned = (scores[:, None] - rollout.values) * rollout.mask
-    row, place = _held_back(rollout, new_logp - rollout.logp, kl, ids, tokenizer)
-    columns = zip(
-        _texts(tokenizer, ids[row]),
-        rollout.logp[row].tolist(),
-        ref_logp[row].tolist(),
-        new_logp[row].tolist(),
-        strict=False,  # what follows the text is padding
-    )
-    names = "text", "logp", "ref_logp", "new_logp"
-    return {
-        "prompt": prompts[row],
-        "tokens": [dict(zip(names, column, strict=True)) for column in columns],
-        "place": place,
-        "score": scores[row].item(),
-        "value": rollout.values[row, place].item(),
-        "advantage": rollout.advantages[row, place].item(),
-        "whitening": whitening(earned, kl_ahead, rollout.mask),
-        "clip": CLIP,
-        "beta": config.beta,
-        "rollouts": PPO_ROLLOUTS,
-        "updates": trainer.args.updates_per_rollout,
-        "episodes": len(ids),
-    }
+    episodes = len(trainer.latest.episodes.tokens)
+    token = close_up(trainer, _held_back(trainer))
+    return {**token, "rollouts": PPO_ROLLOUTS, "episodes": episodes}
 
 
-def _held_back(
-    rollout: Batch,
-    log_ratio: Tensor,
-    kl: Tensor,
-    ids: list[list[int]],
-    tokenizer: PreTrainedTokenizerBase,
-) -> tuple[int, int]:
-    """The first whole word in a short text that PPO praised, made likelier and then clipped."""
-    praised = (rollout.advantages > 0.3) & (log_ratio.exp() > 1 + CLIP) & (kl.abs() > 0.1)
-    for row, place in praised.nonzero().tolist():
+@torch.no_grad()
+def _held_back(trainer: PPOTrainer) -> tuple[int, int]:
+    """The first whole word in a short text that PPO praised, made likelier and then clipped: its
+    episode and its place."""
+    episodes, advantages, *_ = trainer.latest
+    mask, tokenizer = episodes.mask, trainer.processing_class
+    ids = [row[real].tolist() for row, real in zip(episodes.tokens, mask, strict=True)]
+    prompts = Prompts(episodes.prompt_ids, episodes.prompt_mask)
+    new_logp = pad_sequence(logprobs(trainer.policy.eval(), prompts, ids), batch_first=True)
+    likelier = (new_logp - episodes.logp).exp() > 1 + CLIP
+    moved = (episodes.logp - episodes.ref_logp).abs() > 0.1
+    for row, place in (mask & (advantages > 0.3) & likelier & moved).nonzero().tolist():
         word = tokenizer.decode(ids[row][place])
         ended = ids[row][-1] == tokenizer.eos_token_id
         if ended and len(ids[row]) <= 16 and re.fullmatch(r" [A-Za-z]{4,}", word):
@@ -280,26 +236,13 @@ def _arguments(config: Any, updates: int) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
 def _logps(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, ids: list[list[int]]
 ) -> list[list[float]]:
     """The log-probability of each token of some completions of one prompt."""
-    tokens, mask = pad_responses(ids, tokenizer.pad_token_id)
     prompts = encode_prompts(tokenizer, [prompt]).repeat(len(ids))
-    found = _token_logps(model, prompts, tokens, mask)
-    return [row[keep].tolist() for row, keep in zip(found, mask, strict=True)]
-
-
-@torch.no_grad()
-def _token_logps(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Log-probabilities [B, T] of response tokens, 0 outside the mask."""
-    found = torch.zeros(mask.shape)
-    for rows in by_length(prompts, mask):
-        width = int(mask[rows].sum(1).max())
-        part = tokens[rows, :width], mask[rows, :width]
-        logits, _ = response_outputs(model, prompts[rows], *part)
-        found[rows, :width] = token_logprobs(logits, part[0]) * part[1]
-    return found
+    return [logp.tolist() for logp in logprobs(model, prompts, ids)]
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:

@@ -38,11 +38,12 @@ _AS_IT_IS = {"mean_earned": 0.0, "mean_kl": 0.0, "var_earned": 1.0, "cov": 0.0, 
 
 
 @torch.no_grad()
-def close_up(trainer: PPOTrainer) -> dict[str, Any] | None:
+def close_up(trainer: PPOTrainer, chosen: tuple[int, int] | None = None) -> dict[str, Any] | None:
     """A token of the trainer's latest rollout (docs/metrics.md); None before there is any.
 
-    It is the token that the updates on the rollout moved most, of its first text that ended by
-    itself. All processes of a run find the same one; each needs all weights (`sharding.whole`).
+    It is the one at `chosen`, an episode and a place in its text; else the token that the updates
+    on the rollout moved most, of its first text that ended by itself. All processes of a run find
+    the same one; each needs all weights (`sharding.whole`).
     """
     if trainer.latest is None:
         return None
@@ -53,15 +54,16 @@ def close_up(trainer: PPOTrainer) -> dict[str, Any] | None:
     ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
     earned, foreseen = gae(scored, episodes.values, mask, args.gamma, args.lam)
 
-    row = int(episodes.ended.int().argmax())
+    row, place = chosen or (int(episodes.ended.int().argmax()), None)
     text = mask[row].nonzero().squeeze(1)
     ids = episodes.tokens[row, text].tolist()
     prompt = Prompts(episodes.prompt_ids[row : row + 1], episodes.prompt_mask[row : row + 1])
     trainer.policy.eval()
     (new_logp,) = logprobs(trainer.policy, prompt, [ids], args.temperature)
     logp, ref_logp = episodes.logp[row, text], episodes.ref_logp[row, text]
-    words = max(1, len(text) - int(episodes.ended[row]))  # the end is no word to show
-    place = int((new_logp - logp)[:words].abs().argmax())
+    if place is None:
+        words = max(1, len(text) - int(episodes.ended[row]))  # the end is no word to show
+        place = int((new_logp - logp)[:words].abs().argmax())
 
     tokenizer = trainer.processing_class
     names = "text", "logp", "ref_logp", "new_logp"
