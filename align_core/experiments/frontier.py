@@ -13,7 +13,7 @@ from align_core.config.model_index import reference_samples
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
 from align_core.experiments.claims import Verdict, spoken, verdict
-from align_core.experiments.hull import within
+from align_core.experiments.kl_curves import within
 from align_core.experiments.sentences import Finding, tell
 from align_core.experiments.statistics import Mean, difference, mean, shown, side
 from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples, best_of_n
@@ -135,20 +135,20 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -> dict[str, Any]:
     """The curve of one run, and its final policy's win rate at each temperature."""
     from align_core.data.preference_files import stored_pairs
-    from align_core.experiments import language_models  # torch; the page reads results without it
+    from align_core.experiments import trained_models  # torch; the page reads results without it
     from align_core.models.loading import load_policy
 
     if method == "best-of-n":
-        return language_models.train_reward_model(
+        return trained_models.train_reward_model(
             _model(folder, seed), pairs, LAYERS, seed, **settings
         )
     if method == "reference":
-        policy = load_policy(language_models.REFERENCE)
-        return {"win_rates": language_models.win_rates(policy, settings["temperatures"], seed)}
+        policy = load_policy(trained_models.REFERENCE)
+        return {"win_rates": trained_models.win_rates(policy, settings["temperatures"], seed)}
     steps, every = settings["steps"], settings["every"]
     common = {"steps": steps, "eval_every": every, "seed": seed}
     if "alpha" in settings:
-        policy, curve = language_models.train_on_likelihood(
+        policy, curve = trained_models.train_on_likelihood(
             TASK,
             stored_pairs(TASK, pairs, seed),
             settings["alpha"],
@@ -158,7 +158,7 @@ def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -
         )
         return {
             "curve": curve,
-            "win_rates": language_models.win_rates(policy, settings["temperatures"], seed),
+            "win_rates": trained_models.win_rates(policy, settings["temperatures"], seed),
         }
     own: dict[str, Any] = {"reward_model": "gold"}
     if method == "ppo":
@@ -166,10 +166,10 @@ def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -
     if method == "dpo":
         own = {"preference_pairs": pairs}
     config = resolve(method.split("-")[0], TASK, beta=settings["beta"], **common, **own)
-    with language_models.trained(config) as run:
+    with trained_models.trained(config) as run:
         policy = load_policy(str(run.model_path))
-        rates = language_models.win_rates(policy, settings["temperatures"], seed)
-        return {"curve": language_models.curve(run.events()[0]), "win_rates": rates}
+        rates = trained_models.win_rates(policy, settings["temperatures"], seed)
+        return {"curve": trained_models.curve(run.events()[0]), "win_rates": rates}
 
 
 def _model(folder: Path, seed: int) -> Path:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
 from align_core.experiments.claims import Verdict, majority, spoken, verdict
-from align_core.experiments.hull import within
+from align_core.experiments.kl_curves import itself, log_of, mean_fit, points_of, within
 from align_core.experiments.sentences import Finding, tell
 from align_core.experiments.statistics import mean, shown, side
 
@@ -127,7 +126,7 @@ def measure(
     folder: Path, method: str, pairs: int, layers: int, seed: int, **settings: Any
 ) -> dict[str, Any]:
     """The curve of best-of-n, n rising, or of PPO, over training."""
-    from align_core.experiments import language_models  # torch; the page reads results without it
+    from align_core.experiments import trained_models  # torch; the page reads results without it
 
     path = folder / "models" / _named(pairs, layers, seed)
     if method == "ppo":
@@ -140,9 +139,9 @@ def measure(
             eval_every=settings["every"],
             seed=seed,
         )
-        with language_models.trained(config) as run:
-            return {"curve": language_models.curve(run.events()[0])}
-    return language_models.train_reward_model(path, pairs, layers, seed, **settings)
+        with trained_models.trained(config) as run:
+            return {"curve": trained_models.curve(run.events()[0])}
+    return trained_models.train_reward_model(path, pairs, layers, seed, **settings)
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -166,7 +165,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
                 "parameters": runs[0]["found"].get("parameters"),
                 "accuracy": mean([run["found"].get("accuracy") for run in runs]),
                 "curves": curves,
-                "fit": _fits(curves, log_of if method == "ppo" else itself),
+                "fit": mean_fit(curves, log_of if method == "ppo" else itself),
                 "peak": mean([gold for _, gold, _ in peaks]),
                 "peak_d": mean([d for d, _, _ in peaks]),
                 "end": mean([points[-1][1] for points in curves]),
@@ -188,51 +187,15 @@ def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
     ]
 
 
-Bend = Callable[[NDArray], NDArray]
 Curve = Sequence[Sequence[float]]  # (d, gold, proxy) along a run
 
 
-def itself(d: NDArray) -> NDArray:
-    """The bend of best-of-n: R = d(α − βd)."""
-    return d
-
-
-def log_of(d: NDArray) -> NDArray:
-    """The bend of RL: R = d(α − β log d)."""
-    return np.log(d)
-
-
-def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | None:
-    """α and β of R = d(α − β·bend(d)) by least squares, in which they are linear, on points
-    (d, R); and the root of the mean squared error, in nats. None for fewer than three points."""
-    d, reward = np.array([point[:2] for point in points if point[0] > 0]).reshape(-1, 2).T
-    if len(d) < 3:
-        return None
-    columns = np.stack([d, -d * bend(d)], axis=1)
-    (alpha, beta), *_ = np.linalg.lstsq(columns, reward, rcond=None)
-    error = reward - columns @ (alpha, beta)
-    return {"alpha": float(alpha), "beta": float(beta), "error": float(np.sqrt((error**2).mean()))}
-
-
-def _fits(curves: Sequence[Sequence[Sequence[float]]], bend: Bend) -> dict[str, Any] | None:
-    """One fit a seed, and their means."""
-    fits = [found for points in curves if (found := fit(points, bend)) is not None]
-    if not fits:
-        return None
-    return {name: mean([one[name] for one in fits]) for name in fits[0]}
-
-
 def fitted(row: dict[str, Any]) -> list[list[float]]:
-    """[d, R] along a row's fit, as far as its seeds went; empty where it has none.
-
-    R is linear in α and β: the curve of their means is the mean of the seeds' curves.
-    """
+    """[d, R] along a row's fit, as far as its seeds went; empty where it has none."""
     if row["fit"] is None:
         return []
-    alpha, beta = (row["fit"][name]["mean"] for name in ("alpha", "beta"))
-    bend = log_of if row["method"] == "ppo" else itself
-    d = np.linspace(0, max(point[0] for points in row["curves"] for point in points), 60)[1:]
-    return [[0.0, 0.0], *np.stack([d, d * (alpha - beta * bend(d))], axis=1).tolist()]
+    furthest = max(point[0] for points in row["curves"] for point in points)
+    return points_of(row["fit"], log_of if row["method"] == "ppo" else itself, furthest)
 
 
 def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -91,9 +91,10 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
     """The reward model's accuracy, or what the final policy earns against the reference."""
-    from align_core.experiments import shifted  # torch; the page reads results without it
+    from align_core.experiments import shift_methods  # torch; the page reads results without it
 
-    return shifted.METHODS[method](folder / "shared", **settings)
+    setting = shift_methods.Setting(folder / "shared", **settings, beta=BETA, covered=COVERED)
+    return shift_methods.METHODS[method](setting)
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -16,23 +16,6 @@ def run(method, pairs, layers, seed, points, beta=None):
     return {"settings": settings, "found": {"curve": curve, **own}, "seconds": 1.0}
 
 
-def test_a_fit_finds_the_curve_that_it_was_given():
-    ds = [0.0, 0.5, 1.0, 2.0, 3.0]
-    best_of_n = [(d, d * (2.0 - 0.3 * d)) for d in ds]
-    found = over.fit(best_of_n, over.itself)
-    assert found == pytest.approx({"alpha": 2.0, "beta": 0.3, "error": 0.0}, abs=1e-9)
-    rl = [(d, d * (1.5 - 0.7 * math.log(d)) if d else 0.0) for d in ds]
-    found = over.fit(rl, over.log_of)
-    assert found == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
-
-
-def test_the_error_of_a_fit_is_that_of_what_is_left():
-    # d(α − βd) on d = 1, 1, 2 and R = 1 ± 0.1 and 2: α = 1, β = 0, and 0.1 is left twice.
-    found = over.fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], over.itself)
-    assert found["error"] == pytest.approx(math.sqrt(0.02 / 3))
-    assert over.fit([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], over.itself) is None
-
-
 def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_as_far_as_they_went():
     alphas, betas, bends = (1.0, 3.0), (0.2, 0.6), {"best-of-n": lambda d: d, "ppo": math.log}
     found = [

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from align_core import experiments
-from align_core.experiments import language_models, runner
+from align_core.experiments import runner, trained_models
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from benchmarks import lab, lab_figures
@@ -39,16 +39,14 @@ def test_a_reward_model_of_fewer_layers_is_stored_as_such(tmp_path):
     sizes = {}
     for layers in (1, 3):
         path = tmp_path / str(layers)
-        found = language_models.train_reward_model(
+        found = trained_models.train_reward_model(
             path, 16, layers, seed=0, steps=1, stored=2, best_of=2
         )
         stored = load_reward_model(str(path))
         assert len(stored.base_model.layers) == stored.config.num_hidden_layers == layers
         sizes[layers] = found["parameters"]
         assert stored.num_parameters() == sizes[layers]
-        again = language_models.best_of_n_curve(
-            ProxyReward(stored, load_tokenizer(str(path))), 2, 2
-        )
+        again = trained_models.best_of_n_curve(ProxyReward(stored, load_tokenizer(str(path))), 2, 2)
         assert again == [pytest.approx(point, abs=1e-5) for point in found["curve"]]
     # A layer has 4 · 128² weights of attention, 3 · 128 · 384 of the MLP, and two norms.
     assert sizes[3] - sizes[1] == 2 * (4 * 128**2 + 3 * 128 * 384 + 2 * 128)

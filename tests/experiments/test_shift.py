@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from align_core.experiments import shift, shifted
+from align_core.experiments import shift, shift_methods
 from align_core.models.loading import load_tokenizer
 from align_core.tasks import load_task
 
@@ -45,17 +47,25 @@ def test_it_says_who_suffers(result):
     assert said[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
 
 
+def pairs_of(source):
+    sizes = {**shift.FULL, "pairs": 50}
+    setting = shift_methods.Setting(
+        Path(), source, shift.SOURCES[source], 0, **sizes, beta=0.5, covered=shift.COVERED
+    )
+    return shift_methods.pairs_of(setting)
+
+
 def test_half_the_continents_are_those_that_are_named():
     task = load_task("capitals")
-    pairs = shifted.pairs_of("half", "capitals", 50, seed=0)
+    pairs = pairs_of("half")
     assert {task.group(pair["prompt"]) for pair in pairs} == set(shift.COVERED)
-    everywhere = shifted.pairs_of("own-capitals", "capitals", 50, seed=0)
+    everywhere = pairs_of("own-capitals")
     assert {task.group(pair["prompt"]) for pair in everywhere} > set(shift.COVERED)
 
 
 def test_who_shouts_says_the_same():
-    plain = shifted.pairs_of("own", "reviews", 50, seed=0)
-    shouted = shifted.pairs_of("shouted", "reviews", 50, seed=0)
+    plain = pairs_of("own")
+    shouted = pairs_of("shouted")
     assert len(shouted) == 50
     assert [pair["prompt"] for pair in shouted] == [pair["prompt"] for pair in plain]
     assert all("." not in pair["chosen"] + pair["rejected"] for pair in shouted)
@@ -76,7 +86,7 @@ def test_a_reward_model_labels_as_raters_with_its_reward_would():
         {"prompt": "The plot", "chosen": " was bad.", "rejected": " was very bad."},
         {"prompt": "The plot", "chosen": " was very fine.", "rejected": " was fine."},
     ]
-    found = shifted.labelled(by_length, load_tokenizer("sft-reviews"), pairs, seed=0)
+    found = shift_methods.labelled(by_length, load_tokenizer("sft-reviews"), pairs, seed=0)
     assert [pair["chosen"] for pair in found] == [" was very bad.", " was very fine."]
     assert found[0]["rejected"] == " was bad."
 
@@ -84,6 +94,6 @@ def test_a_reward_model_labels_as_raters_with_its_reward_would():
 def test_a_rater_without_a_preference_tosses_a_coin():
     pairs = [{"prompt": "The plot", "chosen": " was bad.", "rejected": " was fine."}] * 400
     nothing = lambda prompts, completions, **_: [0.0] * len(prompts)  # noqa: E731
-    found = shifted.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)
+    found = shift_methods.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)
     kept = sum(pair["chosen"] == " was bad." for pair in found)
     assert 160 < kept < 240  # 200, four standard deviations of 10

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.experiments.hull import within
 from align_core.experiments.statistics import difference, mean, shown, side, t_quantile
 
 
@@ -44,17 +43,3 @@ def test_a_difference_of_means_has_the_interval_of_both():
     # Variances 1 and 3; t of two degrees of freedom over the root of 3, times the root of 1 + 3.
     assert found == {"mean": 0.0, "ci95": pytest.approx(4.303 / 3**0.5 * 2), "n": 3}
     assert difference(first, mean([5.0])) == {"mean": -3.0, "ci95": None, "n": 1}
-
-
-def test_policies_may_be_mixed():
-    points = [(0.0, 0.0), (1.0, 1.0), (2.0, 3.0), (3.0, 2.0), (4.0, 3.5), (0.5, -1.0)]
-    # The hull goes 0 → (2, 3) → (4, 3.5): (1, 1) is under it, (3, 2) and (0.5, −1) are worse.
-    assert within(points, 1.0) == pytest.approx(1.5)
-    assert within(points, 2.0) == pytest.approx(3.0)
-    assert within(points, 3.0) == pytest.approx(3.25)
-    assert within(points, 9.0) == pytest.approx(3.5)  # it need not be spent
-    assert within([(0.0, 0.5)], 1.0) == 0.5
-
-
-def test_the_better_of_two_at_the_same_kl_counts():
-    assert within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)

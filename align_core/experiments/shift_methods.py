@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from align_core.config.run_config import RunConfig, resolve
 from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
-from align_core.experiments import language_models
-from align_core.experiments.shift import BETA, COVERED
+from align_core.experiments import trained_models
 from align_core.models.libraries import quieten_libraries
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
 from align_core.models.rewards import ProxyReward, Reward
@@ -26,17 +26,50 @@ from align_core.runs.events import series
 from align_core.tasks import load_task
 
 
-def pairs_of(source: str, task: str, count: int, seed: int) -> list[dict]:
-    """So many pairs, labelled by the task's rater; those of which a text was cut are left out, for
-    a file of preferences does not tell."""
+@dataclass(frozen=True)
+class Setting:
+    """One run of the experiment: which pairs, how much of what, and where `shared` things are.
+
+    `source` names where the pairs are from; of `half`, those of the groups `covered` alone.
+    """
+
+    shared: Path
+    source: str
+    task: str
+    seed: int
+    pairs: int
+    batch: int
+    rollouts: int
+    rounds: int
+    beta: float
+    covered: Sequence[str]
+
+    @property
+    def reference(self) -> str:
+        return card(self.task).reference
+
+    @property
+    def pairs_file(self) -> Path:
+        return self.shared / "pairs" / f"{self.source}-{self.seed}.jsonl"
+
+    @property
+    def reward_model(self) -> Path:
+        return self.shared / "reward" / f"{self.source}-{self.seed}"
+
+
+def pairs_of(setting: Setting) -> list[dict]:
+    """The setting's pairs, labelled by the task's rater; those of which a text was cut are left
+    out, for a file of preferences does not tell."""
     quieten_libraries()
+    source, task, count, seed = setting.source, setting.task, setting.pairs, setting.seed
     if source == "pretrained":
         tokenizer, policy = load_tokenizer(source), load_policy(source)
         pairs = sampled_pairs(policy, tokenizer, load_task(task), 2 * count, seed)
     else:
         pairs = stored_pairs(task, 3 * count, seed)
     if source == "half":
-        pairs = [pair for pair in pairs if load_task(task).group(pair["prompt"]) in COVERED]
+        group = load_task(task).group
+        pairs = [pair for pair in pairs if group(pair["prompt"]) in setting.covered]
     if source == "shouted":  # the gold reward hardly minds
         shouted = ("chosen", "rejected")
         pairs = [pair | {side: pair[side].replace(".", "!") for side in shouted} for pair in pairs]
@@ -45,92 +78,76 @@ def pairs_of(source: str, task: str, count: int, seed: int) -> list[dict]:
     return differing[:count]
 
 
-def reward(
-    shared: Path, source: str, task: str, seed: int, pairs: int, **_: Any
-) -> dict[str, float]:
+def reward(setting: Setting) -> dict[str, float]:
     """Stores the pairs and a reward model of them; its accuracy on the reference's own texts."""
-    chosen = pairs_of(source, task, pairs, seed)
-    _write(_pairs(shared, source, seed), chosen)
-    steps = math.ceil(len(chosen) / resolve("reward", task).batch_size)
-    config = resolve(
-        "reward", task, preferences=str(_pairs(shared, source, seed)), steps=steps, seed=seed
-    )
-    with language_models.trained(config) as run:
+    chosen = pairs_of(setting)
+    _write(setting.pairs_file, chosen)
+    steps = math.ceil(len(chosen) / resolve("reward", setting.task).batch_size)
+    preferences, seed = str(setting.pairs_file), setting.seed
+    config = resolve("reward", setting.task, preferences=preferences, steps=steps, seed=seed)
+    with trained_models.trained(config) as run:
         model, tokenizer = load_reward_model(str(run.path)), load_tokenizer(str(run.path))
-        save_model(model, tokenizer, _model(shared, source, seed))
+        save_model(model, tokenizer, setting.reward_model)
         accuracy = series(run.events()[0])["eval/accuracy"][-1][1]
     return {"accuracy": accuracy, "pairs": len(chosen)}
 
 
-def ppo(
-    shared: Path, source: str, task: str, seed: int, rollouts: int, **_: Any
-) -> dict[str, float]:
+def ppo(setting: Setting) -> dict[str, float]:
     """PPO on the reward model of these pairs."""
     config = resolve(
         "ppo",
-        task,
-        beta=BETA,
-        steps=rollouts,
-        eval_every=rollouts,
-        reward_model=str(_model(shared, source, seed)),
-        seed=seed,
+        setting.task,
+        beta=setting.beta,
+        steps=setting.rollouts,
+        eval_every=setting.rollouts,
+        reward_model=str(setting.reward_model),
+        seed=setting.seed,
     )
-    return _earned(config, task, seed)
+    return _earned(config, setting)
 
 
-def dpo(shared: Path, source: str, task: str, seed: int, batch: int, **_: Any) -> dict[str, float]:
+def dpo(setting: Setting) -> dict[str, float]:
     """DPO, once over the pairs."""
-    return _earned(_dpo(_pairs(shared, source, seed), task, batch, seed), task, seed)
+    return _earned(_dpo(setting, setting.pairs_file), setting)
 
 
-def sft_dpo(
-    shared: Path, source: str, task: str, seed: int, batch: int, **_: Any
-) -> dict[str, float]:
+def sft_dpo(setting: Setting) -> dict[str, float]:
     """The same from a model that was first fine-tuned on the chosen texts, which is then its
     reference; it is measured against the first one."""
-    path = _pairs(shared, source, seed)
-    pairs = read_preferences(path)
-    steps = max(1, len(pairs) // batch)
-    policy, _ = language_models.train_on_likelihood(
-        task, pairs, 0.0, steps=steps, every=steps, seed=seed
+    pairs = read_preferences(setting.pairs_file)
+    steps = max(1, len(pairs) // setting.batch)
+    policy, _ = trained_models.train_on_likelihood(
+        setting.task, pairs, 0.0, steps=steps, every=steps, seed=setting.seed
     )
-    folder = shared / "sft" / f"{source}-{seed}"
-    save_model(policy, load_tokenizer(card(task).reference), folder)
-    return _earned(_dpo(path, task, batch, seed, model=str(folder)), task, seed)
+    folder = setting.shared / "sft" / f"{setting.source}-{setting.seed}"
+    save_model(policy, load_tokenizer(setting.reference), folder)
+    return _earned(_dpo(setting, setting.pairs_file, model=str(folder)), setting)
 
 
-def iterated(
-    shared: Path,
-    source: str,
-    task: str,
-    seed: int,
-    pairs: int,
-    batch: int,
-    rounds: int,
-    **_: Any,
-) -> dict[str, float]:
+def iterated(setting: Setting) -> dict[str, float]:
     """Rounds of DPO on the policy's own samples, labelled by the reward model of these pairs.
 
     A round begins from the policy of the one before, which is its reference.
     """
     quieten_libraries()
-    tokenizer = load_tokenizer(card(task).reference)
-    proxy = ProxyReward(load_reward_model(str(_model(shared, source, seed))), tokenizer)
-    start = card(task).reference
+    task, start, rounds = load_task(setting.task), setting.reference, setting.rounds
+    tokenizer = load_tokenizer(start)
+    proxy = ProxyReward(load_reward_model(str(setting.reward_model)), tokenizer)
+    folder = setting.shared / "iterated" / f"{setting.source}-{setting.seed}"
     for turn in range(rounds):
-        policy, chance = load_policy(start), seed * 100 + turn
-        own = sampled_pairs(policy, tokenizer, load_task(task), pairs // rounds, chance)
+        policy, chance = load_policy(start), setting.seed * 100 + turn
+        own = sampled_pairs(policy, tokenizer, task, setting.pairs // rounds, chance)
         whole = [pair for pair in own if pair["chosen_ended"] and pair["rejected_ended"]]
-        path = shared / "iterated" / f"{source}-{seed}-{turn}.jsonl"
-        _write(path, labelled(proxy, tokenizer, whole, chance))
-        with language_models.trained(_dpo(path, task, batch, seed, model=start)) as run:
+        pairs = folder.with_name(f"{folder.name}-{turn}.jsonl")
+        _write(pairs, labelled(proxy, tokenizer, whole, chance))
+        with trained_models.trained(_dpo(setting, pairs, model=start)) as run:
             policy = load_policy(str(run.model_path))
-        start = str(shared / "iterated" / f"{source}-{seed}")
-        save_model(policy, tokenizer, Path(start))
-    return _measured(load_policy(start), task, seed)
+        start = str(folder)
+        save_model(policy, tokenizer, folder)
+    return _measured(load_policy(start), setting)
 
 
-METHODS: dict[str, Callable[..., dict[str, Any]]] = {
+METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "reward": reward,
     "ppo": ppo,
     "dpo": dpo,
@@ -159,29 +176,29 @@ def labelled(
     return found
 
 
-def _dpo(pairs: Path, task: str, batch: int, seed: int, **model: str) -> RunConfig:
-    steps = max(1, len(read_preferences(pairs)) // batch)
+def _dpo(setting: Setting, pairs: Path, **model: str) -> RunConfig:
+    steps = max(1, len(read_preferences(pairs)) // setting.batch)
     return resolve(
         "dpo",
-        task,
-        beta=BETA,
+        setting.task,
+        beta=setting.beta,
         preferences=str(pairs),
-        batch_size=batch,
+        batch_size=setting.batch,
         steps=steps,
         eval_every=steps,
-        seed=seed,
+        seed=setting.seed,
         **model,
     )
 
 
-def _earned(config: RunConfig, task: str, seed: int) -> dict[str, float]:
-    with language_models.trained(config) as run:
-        return _measured(load_policy(str(run.model_path)), task, seed)
+def _earned(config: RunConfig, setting: Setting) -> dict[str, float]:
+    with trained_models.trained(config) as run:
+        return _measured(load_policy(str(run.model_path)), setting)
 
 
-def _measured(policy: PreTrainedModel, task: str, seed: int) -> dict[str, float]:
+def _measured(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
     """Gold reward above the reference's, KL, gain; for capitals also by coverage."""
-    evaluator = language_models.probe_evaluator(task, seed)
+    evaluator = trained_models.probe_evaluator(setting.task, setting.seed)
     found = evaluator(policy)
     metrics = evaluator.metrics(found)
     more = found.policy.gold - found.reference.gold
@@ -191,20 +208,14 @@ def _measured(policy: PreTrainedModel, task: str, seed: int) -> dict[str, float]
         "gain": metrics["eval/gain"],
         "efficiency": metrics["eval/frontier_efficiency"],
     }
-    if task == "capitals":
-        groups = [load_task(task).group(prompt) in COVERED for prompt in found.policy.prompts]
-        covered = torch.tensor(groups)
+    if setting.task == "capitals":
+        group = load_task(setting.task).group
+        covered = torch.tensor(
+            [group(prompt) in setting.covered for prompt in found.policy.prompts]
+        )
         numbers["covered"] = more[covered].mean().item()
         numbers["others"] = more[~covered].mean().item()
     return numbers
-
-
-def _pairs(shared: Path, source: str, seed: int) -> Path:
-    return shared / "pairs" / f"{source}-{seed}.jsonl"
-
-
-def _model(shared: Path, source: str, seed: int) -> Path:
-    return shared / "reward" / f"{source}-{seed}"
 
 
 def _write(path: Path, pairs: list[dict]) -> None:
