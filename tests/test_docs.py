@@ -251,3 +251,11 @@ def test_the_walk_of_beta_names_what_there_is(station):
 def test_the_walk_of_beta_has_at_most_twenty_hand_overs():
     assert 15 < len(stations()) - 1 <= 20
     assert len({station.partition(":")[0] for station in stations()}) >= 18, "each leaves a file"
+
+
+def test_what_a_contributor_is_pointed_to_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"\b(?:align_core|playground|tests|docs)/[\w/.*-]*\w", text)
+    assert len(paths) > 8
+    for path in paths:
+        assert list(ROOT.glob(re.sub("NAME|TAG", "*", path))), path
