@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from align_core import experiments
 from align_core.cli import terminal
+from align_core.cli.options import add_json
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.fields import Int
 from align_core.config.messages import Message
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="see it work, in half a minute")
     parser.add_argument("--lanes", metavar="N", help="runs at a time (default: one a core)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def execute(given: argparse.Namespace, lines: list[Message]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.cli import experiments as experiment_command
-from align_core.cli import preferences, terminal
+from align_core.cli import options, preferences, terminal
 from align_core.config import model_index
 from align_core.config.environment import stay_local
 from align_core.config.errors import (
@@ -27,8 +27,7 @@ from align_core.config.errors import (
     raise_collected,
 )
 from align_core.config.messages import Message, plain
-from align_core.config.methods import methods, owners
-from align_core.config.run_config import RunConfig
+from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN, TAKES, card, is_code, unnamed
 from align_core.inference import asking
 from align_core.models import distributed
@@ -37,16 +36,12 @@ from align_core.runs.directory import RunDirectory, read_options
 from align_core.tasks.loader import name_task
 from align_core.training import foreground, worker
 
-_TRAIN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     stay_local()
     try:
-        given, unknown = _parser().parse_known_args(
-            _negative_values_joined(sys.argv[1:] if argv is None else argv)
-        )
+        given, unknown = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
         line = f"{' '.join(unknown)}: {given.command} has no such option"
         lines = [plain(line)] if unknown else []
         if given.command is None:
@@ -78,7 +73,7 @@ def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[Message]) -> int:
-    vars(given).update(name_task(_options(given, "task", "coverage"), lines))
+    vars(given).update(name_task(options.named(given, "task", "coverage"), lines))
     if distributed.left_alone():
         distributed.start_all()
     if distributed.RANK > 0:
@@ -108,19 +103,19 @@ def _train_along(given: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
-    options: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if given.config is not None:
         with Collected(lines):
-            options |= read_options(given.config, "--config")
-    overrides = {name: getattr(given, name) for name in ("method", *_TRAIN_OPTIONS)}
-    options |= {name: value for name, value in overrides.items() if value is not None}
-    return foreground.new_run(options, given.run_dir, lines)
+            config |= read_options(given.config, "--config")
+    overrides = options.named(given, "method", *options.RUN_OPTIONS)
+    config |= {name: value for name, value in overrides.items() if value is not None}
+    return foreground.new_run(config, given.run_dir, lines)
 
 
 def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if any(line.values.get("option") == "--task" for line in lines):
         raise ConfigError(*lines)  # its code cannot be loaded: which run it is of is not known
-    for name in ("method", "config", "run_dir", *_TRAIN_OPTIONS):
+    for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
         named_code = name == "task" and is_code(given.task)
         if (value := getattr(given, name)) is not None and not named_code:
             line = f"{flag(name)} got {value!r}; with --resume the run keeps its own options"
@@ -142,28 +137,24 @@ def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
-    options = _options(given, "task", "reference", "prompts", "coverage", "seed")
-    options = name_task(options, lines)
-    terminal.print_measurements(asking.evaluate(given.model, lines, **options), given.json)
+    asked = options.named(given, "task", "reference", "prompts", "coverage", "seed")
+    result = asking.evaluate(given.model, lines, **name_task(asked, lines))
+    terminal.print_measurements(result, given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
-    options = name_task(_options(given, "task", "n", "temperature", "seed"), lines)
-    rows = asking.generate(given.model, given.prompt, lines, **options)
+    asked = name_task(options.named(given, "task", "n", "temperature", "seed"), lines)
+    rows = asking.generate(given.model, given.prompt, lines, **asked)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _score(given: argparse.Namespace, lines: list[Message]) -> int:
-    options = name_task(_options(given, "task"), lines)
-    rows = asking.score(given.model, given.prompt, given.completion, lines, **options)
+    asked = name_task(options.named(given, "task"), lines)
+    rows = asking.score(given.model, given.prompt, given.completion, lines, **asked)
     terminal.print_rows(rows, given.json)
     return 0
-
-
-def _options(given: argparse.Namespace, *names: str) -> dict[str, Any]:
-    return {name: getattr(given, name) for name in names}
 
 
 def _build_assets(given: argparse.Namespace, lines: list[Message]) -> int:
@@ -198,56 +189,32 @@ def _commands_listed() -> list[Message]:
 # Reading the command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> Any:
-        raise ConfigError(plain(message))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m align_core")
+    parser = options.Parser(prog="python -m align_core")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     subs = {}
     for name, (execute, about) in _COMMANDS.items():
         subs[name] = commands.add_parser(name, help=about, description=about)
         subs[name].set_defaults(execute=execute)
 
-    def json_option(sub: argparse.ArgumentParser, about: str = "print JSON") -> None:
-        sub.add_argument("--json", action="store_true", help=about)
-
-    json_option(subs["tasks"])
+    options.add_json(subs["tasks"])
     subs["tasks"].add_argument("--task", action="append", help=f"one more: {TAKES}")
 
-    # Values stay text here: configs checks them, so that every error is told at once.
     train = subs["train"]
     train.epilog = terminal.defaults_table()
     train.formatter_class = argparse.RawDescriptionHelpFormatter
-    train.add_argument("method", nargs="?", metavar="{sft,reward,ppo,dpo}")
+    train.add_argument("method", nargs="?", metavar=f"{{{','.join(methods())}}}")
     train.add_argument("--run-dir", metavar="DIR", help="a new folder for the run")
     train.add_argument("--config", metavar="FILE", help="options from the config.json of a run")
     train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
-    for name in _TRAIN_OPTIONS:
-        about = RunConfig.model_fields[name].description
-        of = owners(name)
-        only = f"; only {' and '.join(of)}" if 0 < len(of) < len(methods()) else ""
-        if name == "freeze_trunk":
-            about = "train the scalar head alone"
-            train.add_argument(flag(name), action="store_true", default=None, help=about + only)
-        elif name == "whiten_advantages":
-            about = "shift and scale advantages to mean 0 and variance 1, or leave them in nats"
-            action = argparse.BooleanOptionalAction
-            train.add_argument(flag(name), action=action, help=about + only)
-        else:
-            train.add_argument(flag(name), help=about + only)
-    json_option(train, "print the events instead of the progress bar")
+    options.add_run_options(train)
+    options.add_json(train, "print the events instead of the progress bar")
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
         sub.add_argument("model", metavar="MODEL", help=model_index.TAKES)
         sub.add_argument("--task", help=TAKES)
-        json_option(sub)
+        options.add_json(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")
     evaluate.add_argument(
@@ -263,22 +230,3 @@ def _parser() -> argparse.ArgumentParser:
     preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
     return parser
-
-
-def _negative_values_joined(argv: list[str]) -> list[str]:
-    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse takes such a value for an option."""
-    joined: list[str] = []
-    for token in argv:
-        if joined and joined[-1].startswith("-") and token.startswith("-") and _is_number(token):
-            joined[-1] += f"={token}"
-        else:
-            joined.append(token)
-    return joined
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

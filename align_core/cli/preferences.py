@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from align_core.cli import terminal
+from align_core.cli.options import add_json, checked
 from align_core.config.errors import (
     Collected,
     ConfigError,
@@ -21,13 +22,14 @@ from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
 from align_core.config.methods import owners
 from align_core.config.model_index import TAKES
-from align_core.config.run_config import TaskName, model_errors, validated
+from align_core.config.run_config import TaskName, model_errors
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import asking
 from align_core.runs.directory import to_line
 from align_core.tasks.loader import name_task
 from align_core.votes import preference_files, statistics
-from align_core.votes.sessions import Session, Sessions, check_name, folder
+from align_core.votes.session import Session
+from align_core.votes.sessions import Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
 MOST_PAIRS = 16_000  # stored for each task
@@ -73,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub = subs[name] = commands.add_parser(name, help=about, description=about)
         sub.add_argument("--session", metavar="NAME")
         sub.add_argument("--sessions", metavar="DIR", help="the folder of the sessions")
-        sub.add_argument("--json", action="store_true", help="print JSON")
+        add_json(sub)
     crowds = "; ".join(f"{name}: {crowd.about}" for name, crowd in CROWDS.items())
     options = {
         "--task": "what the texts are about; that of the session unless named",
@@ -126,7 +128,7 @@ def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Session
     for name, scores in (("model", False), ("reward_model", True)):
         if getattr(given, name) is not None:
             lines += model_errors(flag(name), getattr(given, name), scores)
-    options = _options(_Simulate, given, lines)
+    options = checked(_Simulate, given, lines)
     if options is not None:
         task, has_pairs = card(options.task), session and session.tally()["pairs"]
         reward_model = given.reward_model or task.reward_model
@@ -167,7 +169,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
 
 def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
-    options = _options(_Export, given, lines)
+    options = checked(_Export, given, lines)
     lines += preference_files.errors(given.output, "--output")
     raise_collected(lines)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
@@ -183,7 +185,7 @@ def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
 def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     vars(given).update(name_task({"task": given.task}, lines))
     session = _session_for(given, lines, sessions)
-    options = _options(_Import, given, lines)
+    options = checked(_Import, given, lines)
     with Collected(lines):
         rows = preference_files.read(given.file)
     raise_collected(lines)
@@ -193,7 +195,7 @@ def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
 
 def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
-    options = _options(_Stats, given, lines)
+    options = checked(_Stats, given, lines)
     if given.reward_model is not None:
         lines += model_errors("--reward-model", given.reward_model, True)
     raise_collected(lines)
@@ -254,13 +256,6 @@ def _session_for(
                 lines.append(complaint("--task", given.task, takes))
             given.task = session.task
     return session
-
-
-def _options(kind: type[BaseModel], given: argparse.Namespace, lines: list[Message]) -> Any:
-    fields = {name: getattr(given, name) for name in kind.model_fields}
-    options, wrong = validated(kind, {k: v for k, v in fields.items() if v is not None})
-    lines += wrong
-    return options
 
 
 def _tell(given: argparse.Namespace, **told: Any) -> int:

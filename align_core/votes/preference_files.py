@@ -23,7 +23,7 @@ from align_core.config.task_card import card
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.tasks import task_named
 from align_core.votes import simulated_raters
-from align_core.votes.sessions import Session
+from align_core.votes.session import Session
 
 TIES = ("omit", "both")
 IMPORTED = "imported"  # the kind of the raters whose votes came from a file

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from align_core.votes import pair_selection
-from align_core.votes.sessions import Session
+from align_core.votes.session import Session
 
 RATERS = 8  # in a crowd, unless said
 LOUD_SHARE = 2 / 3  # of all votes, cast by the one loud rater

@@ -12,7 +12,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.task_card import BUILT_IN, card
 from align_core.data.preference_files import stored_pairs
 from align_core.inference.client import Helper, Unanswered
-from align_core.votes.sessions import Session
+from align_core.votes.session import Session
 from align_core.votes.sqlite_writer import Closed
 
 # Of a session. A rater sees each at most once, and can reach alone what is enough to train

@@ -19,8 +19,9 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.task_card import card
 from align_core.inference.client import Unanswered
-from align_core.votes import sessions, simulated_raters
-from align_core.votes.sessions import ROOM, Ballot, Session, Sessions
+from align_core.votes import simulated_raters
+from align_core.votes.session import Ballot, NotCounted, Session
+from align_core.votes.sessions import ROOM, Sessions
 from playground.voting.pairs import Pairs
 
 ACTIVE_SHARE = 0.2  # of the pairs are those that the reward model is least sure of
@@ -127,7 +128,7 @@ class Voting:
             self._must_be_out(rater, desk, pair)
             try:
                 session.vote(rater.token, pair, choice)
-            except sessions.Refused as error:
+            except NotCounted as error:
                 desk.out = None
                 raise Refused(409, "order", str(error)) from None
             desk.behind.append(desk.out)

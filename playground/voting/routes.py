@@ -29,7 +29,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.run_config import TaskName
 from align_core.config.task_card import card
 from align_core.votes import statistics
-from align_core.votes.sessions import CHOICES, Session
+from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground import text

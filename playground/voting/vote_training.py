@@ -19,7 +19,7 @@ from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind, replay, turned
 from align_core.votes import preference_files, simulated_raters, statistics
-from align_core.votes.sessions import Session
+from align_core.votes.session import Session
 from playground.content import optimum
 from playground.people.run_queue import Line
 from playground.people.visitors import Visitor

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from align_core.votes.sessions import left_of
+from align_core.votes.session import left_of
 from align_core.votes.simulated_raters import CROWDS, LOUD_SHARE, Rater, Vote, fill, simulate
 
 SIGMA_1 = 0.7310586  # σ(1)

@@ -1,0 +1,45 @@
+"""Options of commands, from models to argparse and back."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+
+from align_core.cli.options import RUN_OPTIONS, Parser, add_run_options, checked, named
+from align_core.config.errors import ConfigError
+from align_core.config.fields import Seed
+from align_core.config.run_config import RunConfig
+
+
+def parsed(*argv):
+    parser = Parser()
+    add_run_options(parser)
+    return parser.parse_known_args(argv)
+
+
+def test_every_field_of_a_configuration_is_an_option_and_none_is_given_by_itself():
+    given, _ = parsed()
+    assert named(given, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
+    assert {"method", *RUN_OPTIONS} == set(RunConfig.model_fields)
+
+
+def test_a_value_is_text_and_a_switch_is_true_or_false():
+    given, unknown = parsed("--beta", "-1e-3", "--freeze-trunk", "--no-whiten-advantages", "--bet")
+    assert (given.beta, given.freeze_trunk, given.whiten_advantages) == ("-1e-3", True, False)
+    assert unknown == ["--bet"], "and nothing is abbreviated"
+
+
+def test_a_value_that_is_missing_is_bad_input():
+    with pytest.raises(ConfigError, match="--steps: expected one argument"):
+        parsed("--steps")
+
+
+def test_what_is_given_is_checked_and_the_rest_has_its_defaults():
+    class Options(BaseModel):
+        seed: Seed = 7
+
+    lines = []
+    assert checked(Options, parsed()[0], lines).seed == 7
+    assert checked(Options, parsed("--seed", "3")[0], lines).seed == 3 and not lines
+    assert checked(Options, parsed("--seed", "x")[0], lines) is None
+    assert [line.code for line in lines] == ["seed"]
