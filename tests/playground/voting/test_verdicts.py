@@ -80,7 +80,7 @@ def test_a_reward_model_is_held_against_a_coin_that_is_tossed_as_often(accuracy,
 
 
 def test_every_verdict_has_its_words():
-    for language in text.LANGUAGES:
+    for language in text.languages():
         assert text.load(language)["rate"]["verdicts"].keys() == EVERY | {"mixed"}
 
 
