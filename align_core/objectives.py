@@ -73,7 +73,11 @@ def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> floa
 
 
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
-    """−log σ(r(x, y_w) − r(x, y_l)) for each pair of rewards (arXiv 2305.18290, Eq. 2)."""
+    """−log σ(r(x, y_w) − r(x, y_l)) for each pair of rewards (arXiv 2305.18290, Eq. 2).
+
+    Reward models are trained by TRL's RewardTrainer; this is what tests hold it against, and the
+    page's arithmetic.
+    """
     return -F.logsigmoid(chosen - rejected)
 
 
@@ -87,6 +91,8 @@ def dpo_loss(
     """−log σ(r̂_w − r̂_l) with r̂ = β log(π/π_ref) for each pair (arXiv 2305.18290, Eq. 7).
 
     The inputs are log-probabilities of whole completions, in nats. With π = π_ref it is log 2.
+    Policies are trained by TRL's DPOTrainer; this is what tests hold it against, and the page's
+    arithmetic.
     """
     chosen = beta * (chosen_logp - ref_chosen_logp)
     rejected = beta * (rejected_logp - ref_rejected_logp)

@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 
 from align_core.config.model_index import reference_samples
+from align_core.experiments.tabular import sigmoid
 from align_core.optimum import ReferenceSamples
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -200,7 +201,7 @@ def _near_ties() -> str:
         apart = np.abs(rewards[:, 0::2] - rewards[:, 1::2])  # paired as in evaluation.agreement
         apart = apart[apart > 0]
         near.append((apart < NEAR).mean())
-        raters.append((1 / (1 + np.exp(-apart))).mean())
+        raters.append(sigmoid(apart).mean())
         coin.append(1 - near[-1] / 2)
 
     def both(shares: list[float]) -> str:

@@ -24,6 +24,7 @@ from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sampled_pairs import sampled_pairs
 from align_core.runs.events import series
 from align_core.tasks import load_task
+from align_core.tasks.rater import preference
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def labelled(
     found = []
     for pair, first, second in zip(pairs, *scores, strict=True):
         texts = pair["chosen"], pair["rejected"]
-        if chance.random() >= torch.sigmoid(torch.tensor(first - second)).item():
+        if chance.random() >= preference(first - second):
             texts = texts[::-1]
         found.append({"prompt": pair["prompt"], "chosen": texts[0], "rejected": texts[1]})
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from align_core.tasks.rater import preference
 
 Message = str | Sequence[dict[str, str]]
 Rows = Callable[[int, int], list[dict[str, Any]]]
@@ -69,7 +70,7 @@ class Task(ABC):
 
     def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
         """The rater: a is preferred to b with probability sigmoid(reward_a - reward_b)."""
-        return rng.random() < 0.5 * (1.0 + math.tanh(0.5 * (reward_a - reward_b)))
+        return rng.random() < preference(reward_a - reward_b)
 
 
 REQUIRED = ("name", "title", "explanation", "max_new_tokens", "prompts", "reward")

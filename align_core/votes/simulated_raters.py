@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from align_core.tasks.rater import preference
 from align_core.votes import pair_selection
 from align_core.votes.session import Session
 
@@ -43,7 +44,7 @@ class Rater:
         margin = left - right + self.for_left
         if abs(margin) < self.same:
             return "tie"
-        return "left" if rng.random() < 0.5 * (1 + math.tanh(margin / 2)) else "right"
+        return "left" if rng.random() < preference(margin) else "right"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from align_core.tasks.rater import preference
+
 Votes = Sequence[Mapping[str, Any]]
 DECIDED = ("first", "second")
 SHOWN = 5  # disputed pairs, and examples
@@ -58,7 +60,7 @@ def stats(votes: Votes) -> dict[str, Any]:
         "agreement": same / compared if compared else None,
         "compared": compared,
         "gold_agreement": _mean([margin > 0 for margin in gold]),
-        "gold_agreement_expected": _mean([_sigmoid(abs(margin)) for margin in gold]),
+        "gold_agreement_expected": _mean([preference(abs(margin)) for margin in gold]),
         "left_share": left,
         "left_share_ci95": 1.96 * math.sqrt(left * (1 - left) / len(sided)) if sided else None,
         "loudest_share": loudest / len(votes) if votes else None,
@@ -148,10 +150,6 @@ def _margin(vote: Mapping[str, Any], of: str) -> float | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _sigmoid(x: float) -> float:
-    return 0.5 * (1 + math.tanh(x / 2))
 
 
 def _log_sigmoid(x: float) -> float:
