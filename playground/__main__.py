@@ -7,12 +7,13 @@ page.
 
 def main() -> None:
     """Serve the page until Ctrl-C; runs and votes go to the working directory."""
-    from playground.settings import check
+    from playground.settings import check, named_tasks
 
+    tasks = named_tasks()
     check()  # before Gradio, which reads some of the environment, too
     from playground.app import main as serve
 
-    serve()
+    serve(tasks)
 
 
 if __name__ == "__main__":

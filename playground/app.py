@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
 from align_core.inference.client import Helper
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
-from playground.content import charts, optimum, recordings
+from playground.content import charts, optimum, recordings, tasks
 from playground.handlers.ask import Questions
 from playground.handlers.compare import Comparing
 from playground.handlers.links import FIELDS
@@ -66,7 +69,10 @@ def build(client: Client) -> Page:
 
     All views start and read runs through `client`.
     """
-    catalogues = {path: text.load(language) for language, path in text.languages().items()}
+    catalogues = {
+        path: tasks.with_own_words(text.load(language))
+        for language, path in text.languages().items()
+    }
     helper = Helper(client)
     settings = Settings.read()
     visitors = Visitors(client, settings.presenter_key, settings.public)
@@ -133,6 +139,11 @@ def _lay_out(
     masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
 
 
+def _in_script(value: Any) -> str:
+    """JSON that ends no script: names of files may hold anything."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
 def _methods() -> dict[str, dict[str, Any]]:
     """What the page's scripts need of the record of each method (page.js)."""
     return {
@@ -151,7 +162,8 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
-        + f"<script>window.playground.methods = {json.dumps(_methods())}</script>"
+        + f"<script>window.playground.methods = {_in_script(_methods())};"
+        + f"window.playground.tasks = {_in_script(tasks.offered())}</script>"
         + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
         "css_paths": [STATIC / f"{name}.css" for name in _STYLES],
         "footer_links": [],
@@ -169,9 +181,17 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def main() -> None:
-    """Serve the page until Ctrl-C. A live run is stopped then, and its model kept."""
+def main(named: Sequence[str] = ()) -> None:
+    """Serve the page until Ctrl-C. A live run is stopped then, and its model kept.
+
+    `named` are the tasks whose code is to be run beside the built-in ones.
+    """
     settings = Settings.read()
+    try:
+        tasks.introduce_named(named)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     client = Client(settings.runs, at_once=settings.runs_at_once)
     try:
         page = build(client)

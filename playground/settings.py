@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Message, plain
+from align_core.config.task_card import TAKES
 
 PUBLIC_LIMIT = 180.0  # seconds; long enough for every preset and for the defaults of each method
 SHORTEST_KEY = 12  # characters; a presenter's key must not be guessed
@@ -86,6 +88,16 @@ class Settings:
         if lines:
             raise ConfigError(*lines)
         return settings
+
+
+def named_tasks(arguments: Sequence[str] | None = None) -> list[str]:
+    """What each `--task` on the page's command line names; leaves where that makes no sense."""
+    parser = argparse.ArgumentParser(
+        prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
+    )
+    about = f"a task of your own to offer beside the built-in ones: {TAKES}; may come again"
+    parser.add_argument("--task", action="append", default=[], help=about)
+    return parser.parse_args(arguments).task
 
 
 def check() -> None:

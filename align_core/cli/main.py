@@ -10,7 +10,6 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from align_core.config.errors import (
 )
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
-from align_core.config.task_card import BUILT_IN, TAKES, card, is_code, unnamed
+from align_core.config.task_card import BUILT_IN, TAKES, as_row, card, is_code, unnamed
 from align_core.inference import asking
 from align_core.models import distributed
 from align_core.runs.control import Control
@@ -64,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
     names = [name_task({"task": task}, lines)["task"] for task in given.task or ()]
     raise_collected(lines)
-    rows = [asdict(card(task)) | {"name": task} for task in (*BUILT_IN, *names)]
+    rows = [as_row(card(task)) for task in (*BUILT_IN, *names)]
     if given.json:
         print(json.dumps(rows))
     else:

@@ -8,7 +8,7 @@ is code: what names it in a file, a run or an address never imports it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from align_core.config.errors import complaint
@@ -89,6 +89,17 @@ def introduce(introduced: TaskCard) -> None:
 def introduced() -> dict[str, TaskCard]:
     """The cards that are not built in, by their full names: a person named the code of each."""
     return {name: known for name, known in _CARDS.items() if name not in BUILT_IN}
+
+
+def as_row(known: TaskCard) -> dict[str, Any]:
+    """A card as `align-core tasks --json` prints it; there `name` is the full one."""
+    return asdict(known) | {"name": known.full_name, "called": known.name}
+
+
+def from_row(row: Mapping[str, Any]) -> TaskCard:
+    """The card that `as_row` wrote."""
+    kept = {key: value for key, value in row.items() if key != "called"}
+    return TaskCard(**kept | {"name": row["called"], "groups": tuple(row["groups"])})
 
 
 def is_code(task: Any) -> bool:

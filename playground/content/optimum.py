@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, card, is_code
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -38,9 +38,9 @@ def of_task(task: str) -> Target:
     return Target(task)
 
 
-def frontier(task: Any) -> dict[str, Any]:
-    """`Target.frontier` of a task."""
-    return _known(task).frontier
+def frontier(task: Any) -> dict[str, Any] | None:
+    """`Target.frontier` of a task; None for one of code, of which no samples are stored."""
+    return None if is_code(task) else _known(task).frontier
 
 
 def whole(config: Mapping[str, Any]) -> float | None:
@@ -51,8 +51,11 @@ def whole(config: Mapping[str, Any]) -> float | None:
     return of_task(task).frontier["whole"] if its_own else None
 
 
-def target(asked: dict[str, Any]) -> dict[str, Any]:
-    """`Target.at` of `asked`, {"task", "beta"}; a β that makes no sense is the slider's largest."""
+def target(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """`Target.at` of `asked`, {"task", "beta"}; a β that makes no sense is the slider's largest.
+    None for a task of code."""
+    if is_code(asked.get("task")):
+        return None
     beta = asked.get("beta")
     usable = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
     return _known(asked.get("task")).at(float(beta) if usable else BETAS[1])

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
+from align_core.config.task_card import BUILT_IN, card
 from align_core.runs import events as log
 from align_core.runs.client import Client
 from align_core.runs.durations import time_left
@@ -27,6 +28,7 @@ class Stories:
     def __init__(self, client: Client, words: dict[str, Any]) -> None:
         self._client = client
         self._words = words["readings"]
+        self._unnamed = words["complaints"]["says"]["unnamed_task"]
         self._kept: OrderedDict[str, _Story] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -55,12 +57,14 @@ class Stories:
             (reading.tone, told(reading, self._words))
             for reading in readings(now, log.series(events), status, target, since, limit)
         ]
+        if card(config["task"]) is None:
+            found.insert(0, ("warning", self._unnamed.format(task=config["task"])))
         return {"told": found, "left": time_left(config, events)}
 
 
 @lru_cache(maxsize=64)  # asked at each step of a run, whose β hardly ever changes
 def _target(task: str, beta: float | None) -> Target | None:
-    if not beta:
+    if not beta or task not in BUILT_IN:
         return None
     target = optimum.of_task(task)
     place = target.place(beta)

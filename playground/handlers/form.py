@@ -45,6 +45,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     everything = config["coverage"] in (None, "all")
     values["coverage"] = [*groups] if everything else config["coverage"].split(",")
     updates = {name: {"value": values[name], "visible": has(method, name)} for name in SETTINGS}
+    updates["coverage"]["visible"] &= bool(groups)
     updates["reward_model"]["choices"] = _rewards(task, words)
     updates["coverage"]["choices"] = [(words["groups"][task][name], name) for name in groups]
     if has(method, "beta"):
@@ -67,10 +68,16 @@ def options(asked: Mapping[str, Any]) -> dict[str, Any]:
         if (model := model_of(setting, given.pop(setting), task)) is not None:
             given[setting] = model
     if isinstance(groups := given.get("coverage"), list):
-        given["coverage"] = ",".join(groups)
+        given["coverage"] = ",".join(groups) if card(task).groups else "all"
     # A field that is empty or holds no number is a slip to report, not a wish for the default.
     given = {name: math.nan if value is None else value for name, value in given.items()}
     return {"task": task, "method": method, **given}
+
+
+def usual(method: str, task: str) -> dict[str, Any]:
+    """The configuration that the controls begin with, also where it lacks what a run needs."""
+    chosen = {"method": method, "task": task, **defaults(method, task)}
+    return RunConfig.model_construct(**chosen).model_dump(warnings=False)
 
 
 def option_names() -> list[str]:
@@ -81,11 +88,13 @@ def option_names() -> list[str]:
 def _name_of(setting: str, config: Mapping[str, Any]) -> str:
     task, model = config["task"], config[setting]
     named = {model_of(setting, name, task): name for name in MODELS[setting]}
-    return named.get(model, USUAL[setting])
+    without = setting == "reward_model" and card(task).reward_model is None
+    return named.get(model, "gold" if without else USUAL[setting])
 
 
 def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What PPO can optimise on a task: label and name."""
     known = {"gold", *model_index.embedded()}
     names = [name for name in REWARDS if model_of("reward_model", name, task) in known]
-    return [(words["controls"][f"reward_{name}"], name) for name in ("proxy", *names)]
+    names = ["proxy"] * (card(task).reward_model is not None) + names
+    return [(words["controls"][f"reward_{name}"], name) for name in names]

@@ -38,7 +38,9 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
         with contextlib.suppress(ConfigError):
             resolve(method, task, **{name: value})
             accepted[name] = value
-    return resolve(method, task, **accepted).model_dump()
+    with contextlib.suppress(ConfigError):
+        return resolve(method, task, **accepted).model_dump()
+    return form.usual(method, task)  # the task has no reference, so that no run would begin
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:

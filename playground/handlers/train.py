@@ -10,7 +10,8 @@ import gradio as gr
 
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message
-from align_core.config.run_config import has, resolve
+from align_core.config.run_config import has
+from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import turned
 from playground.content import charts
@@ -43,8 +44,7 @@ class Steering:
 
     def choose(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen: `form.controls` of its defaults."""
-        config = resolve(asked["method"], asked["task"])
-        return form.controls(config.model_dump(), self._words)
+        return form.controls(form.usual(asked["method"], asked["task"]), self._words)
 
     def restore(
         self,
@@ -59,11 +59,13 @@ class Steering:
         if linked is not None:
             config = linked
         elif run is None:
-            config = resolve(form.FIRST_METHOD, form.FIRST_TASK).model_dump()
+            config = form.usual(form.FIRST_METHOD, form.FIRST_TASK)
         elif run in self.recordings:
             config = self.recordings.config(run)
         else:
             config = turned(self._client.config(run), self._client.events(run)[0])
+            if card(config["task"]) is None:  # its code was not named: no control can hold it
+                config = form.usual(config["method"], form.FIRST_TASK)
         chosen = {name: config[name] for name in ("task", "method")}
         return {**chosen, **form.controls(config, self._words)}
 

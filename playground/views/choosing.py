@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.config.methods import methods
-from align_core.config.task_card import BUILT_IN, card
+from playground.content import tasks
 from playground.handlers.form import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:
-    """What choosing.js takes beside words: the names of methods and tasks, the reference of each
-    task, the first task."""
+    """What choosing.js takes beside words: the names of methods and tasks, the first task."""
     return {
         "methods": {method: words["methods"][method]["name"] for method in methods()},
-        "references": {task: card(task).reference for task in BUILT_IN},
-        "tasks": {task: words["tasks"][task]["name"] for task in BUILT_IN},
+        "tasks": {task: words["tasks"][task]["name"] for task in tasks.offered()},
         "first": FIRST_TASK,
     }

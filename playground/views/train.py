@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 
 from align_core.config.methods import methods
-from align_core.config.task_card import BUILT_IN
 from align_core.runs.client import Client
-from playground.content import charts, optimum
+from playground.content import charts, optimum, tasks
 from playground.handlers import links
 from playground.handlers.form import (
     ADVANCED,
@@ -273,7 +272,7 @@ def _settings(
     first = steering.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
     settings, explanations = {}, {}
     for field, names, value in (
-        ("task", BUILT_IN, FIRST_TASK),
+        ("task", tasks.offered(), FIRST_TASK),
         ("method", methods(), FIRST_METHOD),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]

@@ -18,6 +18,7 @@ from align_core.votes.sqlite_writer import Closed
 # Of a session. A rater sees each at most once, and can reach alone what is enough to train
 # (`views.rate.ENOUGH`) beside a quarter that is held out and a fifth of ties.
 PAIRS = {"reviews": 240, "capitals": 640}
+USUAL = 240  # where nobody has measured what is enough
 SCORED_AT_ONCE = 40  # or other questions to the helper would wait long
 SEED = 0
 
@@ -35,7 +36,9 @@ class Pairs:
         if task in BUILT_IN and model == card(task).reference:
             rng = random.Random(SEED)
             return [_unordered(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
-        return self._helper.candidates(task=task, model=model, count=PAIRS[task], seed=SEED)
+        return self._helper.candidates(
+            task=task, model=model, count=PAIRS.get(task, USUAL), seed=SEED
+        )
 
     def score(self, session: Session, reward_model: str) -> None:
         """Let a reward model, embedded or of a run, score the pairs of a session, by and by: where

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from align_core.config.errors import ConfigError
+from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import plain
 from align_core.config.task_card import card
 from align_core.inference.client import Unanswered
@@ -221,16 +221,20 @@ class Voting:
         if len(self._sessions.names()) >= SESSIONS:
             self._make_room()
         try:
-            pairs = self._pairs.of(task, model or card(task).reference)
+            known = card(task)
+            if (model := model or known.reference) is None:
+                raise ConfigError(complaint("model", None, "a run: this task has no reference"))
+            pairs = self._pairs.of(task, model)
             session = self._sessions.create(
-                f"{datetime.now():%Y-%m-%d-%H%M}-{task}-{secrets.token_hex(4)}", task
+                f"{datetime.now():%Y-%m-%d-%H%M}-{known.name}-{secrets.token_hex(4)}", task
             )
         except ConfigError as error:
             raise Refused(422, "malformed", error.lines[0].text) from None
         except Unanswered as error:
             raise Refused(503, "busy", str(error)) from None
         session.add_pairs(pairs)
-        self._pairs.score(session, card(task).reward_model)
+        if known.reward_model is not None:
+            self._pairs.score(session, known.reward_model)
         return session.name
 
     def _make_room(self) -> None:

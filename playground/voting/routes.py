@@ -318,7 +318,7 @@ def _tally(session: Session) -> dict[str, Any]:
     """The votes so far, and whose reward model `asks` where it is least sure: the "embedded" one,
     one trained on the "votes", or "none", for no pair has been scored yet."""
     votes, scored_by = session.votes(), session.scored_by()
-    known = {card(session.task).reward_model: "embedded", None: "none"}
+    known = {getattr(card(session.task), "reward_model", None): "embedded", None: "none"}
     told = statistics.stats(votes)
     return {
         **{name: told[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},

@@ -15,6 +15,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.config.methods import methods
+from align_core.config.task_card import BUILT_IN
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind, replay, turned
@@ -89,7 +90,8 @@ class Harvest:
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f"{secrets.token_hex(4)}.jsonl"
-        more = round(len(decided) * simulated / (1 - simulated))
+        stored = session.task in BUILT_IN  # pairs, for simulated raters
+        more = round(len(decided) * simulated / (1 - simulated)) if stored else 0
         mix = preference_files.write_mixed(partial, to_train, session.task, simulated=more)
         cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
         file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))

@@ -118,7 +118,13 @@ def environment():
 
 
 @pytest.fixture
-def real_app(tmp_path, visit, environment):
+def arguments():
+    """Of the real app; a test adds to them."""
+    return []
+
+
+@pytest.fixture
+def real_app(tmp_path, visit, environment, arguments):
     """The whole playground as a visitor gets it: app.py, the embedded models, the real worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -126,7 +132,7 @@ def real_app(tmp_path, visit, environment):
     runs = tmp_path / "runs"
     settings = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
     process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | environment | settings
+        [sys.executable, "app.py", *arguments], cwd=ROOT, env=os.environ | environment | settings
     )
     address = f"http://127.0.0.1:{port}"
     try:

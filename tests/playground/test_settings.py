@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from align_core.config.errors import ConfigError
-from playground.settings import PUBLIC_LIMIT, Settings
+from playground.settings import PUBLIC_LIMIT, Settings, named_tasks
 
 
 def test_a_machine_of_ones_own_has_no_limits():
@@ -58,3 +58,11 @@ def test_every_variable_that_makes_no_sense_gets_its_line():
         "PLAYGROUND_RUNS_AT_ONCE got '1.5'; it takes a whole number from 1 to 64",
         "PLAYGROUND_TIME_LIMIT got 'nan'; it takes seconds from 1 to 86400",
     ]
+
+
+def test_tasks_are_named_on_the_command_line_alone():
+    assert named_tasks([]) == []
+    assert named_tasks(["--task", "a.py", "--task=b:C"]) == ["a.py", "b:C"]
+    with pytest.raises(SystemExit) as left:
+        named_tasks(["--tasks", "a.py"])
+    assert left.value.code == 2

@@ -7,16 +7,17 @@ let texts = [];
 
 async function offer() {
   runs = await offeredRuns();
-  offerOne("model", [...runs.map(offerOf), [BASE, words.base, words.base_details]]);
+  const base = reference() ? [[BASE, words.base, words.base_details]] : [];
+  offerOne("model", [...runs.map(offerOf), ...base]);
 }
 
 async function ask() {
   const own = form.elements.own.value.trim();
   if (own && !texts.includes(own)) texts = [own, ...texts].slice(0, MOST);
-  const run = runs.find(({ run }) => run === form.elements.model.value);
+  const run = runs.find(({ run }) => run === form.elements.model?.value);
   const question = {
     task: chosenTask(),
-    model: run ? run.run : references[chosenTask()],
+    model: run ? run.run : reference(),
     reference: run ? null : "pretrained",
     prompt: form.elements.prompt.value,
     completions: texts,
@@ -73,7 +74,7 @@ async function choose() {
   texts = story.answers;
   delete find(".answers").dataset.full;
   await offer();
-  ask();
+  if (texts.length) ask();
 }
 
 put(".line .own", words.own);

@@ -9,10 +9,9 @@ async function offer() {
 }
 
 async function ask() {
-  const reference = references[chosenTask()];
   const question = {
     task: chosenTask(),
-    models: [reference, ...checked()],
+    models: [reference(), ...checked()].filter(Boolean),
     prompt: form.elements.prompt.value,
     n: form.elements.n.valueAsNumber,
     temperature: form.elements.temperature.valueAsNumber,

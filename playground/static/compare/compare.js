@@ -119,7 +119,9 @@ function draw() {
   find(".legend").replaceChildren();
   for (const one of runs) drawName(one, find(".legend"));
   if (few || typeof Plotly === "undefined") return;
-  drawTrade(runs, frontiers[chosenTask()]);
+  const frontier = frontiers[chosenTask()];
+  find(".trade").hidden = !frontier;
+  if (frontier) drawTrade(runs, frontier);
   drawCurves(runs);
   drawApart(runs);
   drawTexts(runs);

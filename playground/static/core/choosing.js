@@ -1,7 +1,8 @@
 // The choice of a task and of its runs, as the views beside Train offer it. Follows histories.js.
-const { words, methods, tasks, references } = props;
+const { words, methods, tasks } = props;
 const form = find("form");
 const chosenTask = () => form.elements.task.value;
+const reference = () => page.tasks[chosenTask()].reference; // null: the task has none
 
 // By its method and β; by its learning rate where that was turned.
 function described(run) {
@@ -66,7 +67,8 @@ function offerOne(name, models) {
   const host = find(".models");
   for (const old of host.querySelectorAll("label")) old.remove();
   const offered = models.map((model) => option(host, "radio", name, ...model));
-  (offered.find(({ value }) => value === before) ?? offered[0]).checked = true;
+  const chosen = offered.find(({ value }) => value === before) ?? offered[0];
+  if (chosen) chosen.checked = true;
 }
 
 const offerOf = (run) => [run.run, runName(run), runDetails(run)];

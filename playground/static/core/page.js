@@ -6,6 +6,7 @@
 // the run is), "playground:story" (what else its curves say), "playground:watch" (show another), "playground:settings" (what all controls say, for
 // a link).
 window.playground = {
+  tasks: {}, // the tasks that are offered, and the reference of each
   methods: {}, // what the scripts need of the record of each method (config/methods.py)
   run: null,
   standing: null, // how the visitor stands to it, and to the line (steering.py)
@@ -35,9 +36,11 @@ window.playground = {
   watching() {
     return this.live() && this.run.name !== this.standing.own;
   },
-  // What the stage shows: the live run whatever is chosen, else the last run of the chosen task.
+  // What the stage shows: the live run whatever is chosen, else the last run of the chosen task, or
+  // of one that cannot be chosen here.
   view() {
-    return this.live() || this.run?.config.task === this.task ? this.run : null;
+    const task = this.run?.config.task;
+    return this.live() || task === this.task || !(task in this.tasks) ? this.run : null;
   },
   // The settings of a run with what was turned while it ran: the newest, or those that made what is
   // looked at. A change counts from the step after it.

@@ -8,12 +8,13 @@ let room = null; // {open, share, hosts, link, code}, once the server has said
 let timer = null;
 
 function chosenModel() {
-  return form.elements.models?.value || references[chosenTask()];
+  return form.elements.models?.value || reference();
 }
 
 async function offer() {
   runs = (await offeredRuns()).filter((run) => page.writes(run.method));
-  offerOne("models", [[references[chosenTask()], words.reference], ...runs.map(offerOf)]);
+  const base = reference() ? [[reference(), words.reference]] : [];
+  offerOne("models", [...base, ...runs.map(offerOf)]);
   begin();
 }
 
@@ -31,8 +32,14 @@ function begin() {
   ballot?.leave();
   room = null;
   complain([]);
-  put(".enough .reason", page.fill(words.reason, props.enough[asks.task]));
+  const known = props.enough[asks.task];
+  for (const part of [".enough .count", ".enough .bar", ".enough .reason", ".mixed"]) find(part).hidden = !known;
+  if (known) put(".enough .reason", page.fill(words.reason, known));
   find(".pair").hidden = true;
+  if (!asks.model) {
+    ballot = null;
+    return put(".message", words.no_runs);
+  }
   put(".message", words.beginning);
   ballot = Object.assign(newBallot({ kept, asks, show, lost }), { kept });
   ballot.join().then(look);
@@ -104,7 +111,7 @@ function drawShare() {
 async function tally() {
   clearTimeout(timer);
   const mine = ballot;
-  if (element.offsetParent && !document.hidden && ballot.rater().token) {
+  if (element.offsetParent && !document.hidden && ballot?.rater().token) {
     const answer = await mine.send("tally", {}).catch(() => null);
     if (mine === ballot && answer?.status === 200) drawTally(answer);
   }
@@ -112,7 +119,7 @@ async function tally() {
 }
 
 function drawTally(told) {
-  const { enough } = props.enough[chosenTask()];
+  const { enough = Infinity } = props.enough[chosenTask()] ?? {};
   const share = Math.min(1, told.to_train / enough);
   find(".enough .bar > div").style.transform = `scaleX(${share})`;
   put(".enough .count", page.fill(share < 1 ? words.count : words.count_enough, { n: told.to_train, enough }));

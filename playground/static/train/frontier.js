@@ -14,7 +14,7 @@ const ask = newestLast(async () => {
   const asked = task();
   frontiers[asked] ??= await server.frontier(asked);
   page.target = { task: asked, ...(await server.target({ task: asked, beta: beta() })) };
-  page.reference = frontiers[asked].texts;
+  page.reference = frontiers[asked]?.texts ?? null;
   draw();
   page.tell("target");
 });
@@ -22,6 +22,7 @@ const ask = newestLast(async () => {
 function draw() {
   if (!element.isConnected || typeof Plotly === "undefined") return;
   const frontier = frontiers[task()];
+  find(".chart").hidden = frontier === null; // no samples of the task's reference are stored
   if (!frontier) return;
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);

@@ -91,7 +91,7 @@ function fit() {
 }
 
 function progress(run) {
-  const task = words.tasks[run.config.task].name;
+  const task = words.tasks[run.config.task]?.name ?? run.config.task;
   const told = { method: words.methods[run.config.method].name, task, step: run.step };
   Object.assign(told, { steps: run.config.steps, seconds: page.number(run.seconds, 1) });
   if (page.at === null && page.live() && run.story?.left) {

@@ -66,7 +66,7 @@ function addDivergence(kind, host, value) {
 // Before any run the reference speaks from its stored samples, as the optimum always does.
 function answers(run) {
   const { target, reference } = page;
-  const wanted = new Map(target?.texts.map((text) => [text.prompt, text]));
+  const wanted = new Map(target?.texts?.map((text) => [text.prompt, text]));
   const samples = page.samples(run);
   if (samples) return samples.rows.map((row) => ({ ...row, optimum: wanted.get(row.prompt) }));
   return (reference ?? [])

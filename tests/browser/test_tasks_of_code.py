@@ -1,0 +1,50 @@
+"""The page with a task in one file: it has the task's own words, and trains it."""
+
+import pytest
+from playwright.sync_api import expect
+
+POEMS = """
+class Poems:
+    name, title = "poems", "Short words"
+    explanation = "The model goes on with a line, and people prefer short words."
+    max_new_tokens = 8
+    reference = "sft-reviews"
+
+    def prompts(self, split):
+        return [f"The {word} of {split}" for word in ("film", "plot")]
+
+    def reward(self, prompts, completions, **columns):
+        return [4.0 - sum(map(len, text.split())) for text in completions]
+"""
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    (tmp_path / "poems.py").write_text(POEMS)
+    return ["--task", str(tmp_path / "poems.py")]
+
+
+def test_a_task_that_was_named_is_offered_and_trained(real_app, visit):
+    address, runs = real_app
+    page = visit(address)
+    page.wait_for_selector("body[data-settled]")
+    page.click("#controls label:has-text('Short words')")
+    expect(page.get_by_text("people prefer short words").first).to_be_visible()
+    expect(page.locator("#frontier .chart")).to_be_hidden()
+    for field, number in (("steps", 2), ("batch_size", 8)):
+        page.fill(f"#field-{field} input[type=number]", str(number))
+    page.click("#run")
+    expect(page.locator("#live .state")).to_have_text("Finished")
+    assert [run.name.split("-")[-1] for run in runs.iterdir()] == ["poems"]
+    expect(page.locator("#live .progress")).to_contain_text("PPO on Short words, step 2 of 2")
+    expect(page.locator("#samples .row").first).to_contain_text("of probe")
+    expect(page.locator("#frontier .chart")).to_be_hidden()
+    for view, name in (("compare", "Compare"), ("try", "Try it"), ("score", "Score it")):
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.click(f"#{view} .tasks label:has-text('Short words')")
+        expect(page.locator(f"#{view} .models label").first).to_contain_text("PPO")
+        expect(page.locator(f"#{view} .complaints li")).to_have_count(0)
+    page.get_by_role("tab", name="Rate", exact=True).click()
+    page.click("#rate .tasks label:has-text('Short words')")
+    expect(page.locator("#rate .pair .prompt")).to_contain_text("of train")
+    expect(page.locator("#rate .enough .bar")).to_be_hidden()

@@ -1,0 +1,134 @@
+"""A task of code on the page: its process imports nothing, what the task lacks is hidden."""
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from align_core.config import task_card
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
+from align_core.runs.directory import RunDirectory
+from playground import text
+from playground.content import optimum, tasks
+from playground.content.summaries import Stories
+from playground.handlers import form, links
+from playground.handlers.train import Steering
+
+WORDS = text.load()
+POEMS = """
+print("a word before the cards")
+
+
+class Poems:
+    name, title = "poems", "Short <b>words"
+    explanation = "The model goes on with a line, and people prefer short words."
+    max_new_tokens = 12
+    reference = {reference!r}
+
+    def prompts(self, split):
+        return [f"The {{word}} of {{split}}" for word in ("sea", "sky")]
+
+    def reward(self, prompts, completions, **columns):
+        return [4.0 - sum(map(len, text.split())) for text in completions]
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch):
+    monkeypatch.setattr(task_card, "_CARDS", dict(task_card._CARDS))
+
+
+@pytest.fixture
+def named(tmp_path):
+    """The full name of a task with a reference, introduced as the page's start does."""
+    file = tmp_path / "poems.py"
+    file.write_text(POEMS.format(reference="sft-reviews"))
+    tasks.introduce_named([str(file)])
+    return f"{file}:Poems"
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """The full name of one without."""
+    file = tmp_path / "bare.py"
+    file.write_text(POEMS.format(reference=None))
+    tasks.introduce_named([str(file)])
+    return f"{file}:Poems"
+
+
+def test_another_process_imports_the_code(named):
+    card = task_card.card(named)
+    assert (card.name, card.reference, card.prompt) == ("poems", "sft-reviews", "The sea of probe")
+    assert card == task_card.from_row(json.loads(json.dumps(task_card.as_row(card))))
+    assert "task_poems" not in sys.modules
+    assert tasks.offered()[named] == {"reference": "sft-reviews"}
+
+
+def test_what_cannot_be_loaded_is_told_in_its_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"^--task got '.*no.py'; it takes a Python file"):
+        tasks.introduce_named([str(tmp_path / "no.py")])
+
+
+def test_the_page_says_of_a_task_what_that_says(named):
+    words = tasks.with_own_words(text.load("zh"))
+    assert words["tasks"][named]["name"] == "Short <b>words"
+    controls = form.controls(form.usual("ppo", named), words)
+    assert controls["task_explanation"].startswith("The model goes on with a line")
+    assert controls["coverage"]["choices"] == [] and not controls["coverage"]["visible"]
+    labels = words["controls"]
+    assert controls["reward_model"]["choices"] == [(labels["reward_gold"], "gold")]
+    assert controls["reward_model"]["value"] == "gold"
+
+
+@pytest.mark.parametrize("method", ["ppo", "dpo", "reward"])
+def test_what_the_controls_say_can_be_run(named, method, fake_assets):
+    words = tasks.with_own_words(text.load())
+    controls = form.controls(form.usual(method, named), words)
+    said = {name: controls[name].get("value") for name in form.SETTINGS}
+    config = resolve(**form.options({"task": named, "method": method, **said}))
+    assert config == resolve(method, named)
+
+
+def test_what_a_task_lacks_is_told_where_it_is_run_and_never_before(bare, client):
+    steering = Steering(client, tasks.with_own_words(text.load()))
+    for method in ("sft", "ppo"):
+        steering.choose({"task": bare, "method": method})
+        assert links.read({"task": bare, "method": method, "steps": "3"})["task"] == bare
+        said = dict.fromkeys(form.SETTINGS) | {"task": bare, "method": method, "pace": 0.0}
+        assert steering.start(said)["complaints"]
+    assert optimum.frontier(bare) is None
+    assert optimum.target({"task": bare, "beta": 1.0}) is None
+    assert optimum.whole({"task": bare, "model": "sft-reviews"}) is None
+
+
+def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, client):
+    mark, file = tmp_path / "mark", tmp_path / "evil.py"
+    file.write_text(f"open({str(mark)!r}, 'w').close()\n" + POEMS.format(reference=None))
+    run, name = "2026-01-02-030405-ppo-poems", f"{file}:Poems"
+    config = resolve("ppo", "reviews").model_dump()
+    directory = RunDirectory.create(client.root / run, resolve("ppo", "reviews"))
+    (directory.path / "config.json").write_text(json.dumps(config | {"task": name}))
+    directory.append({"kind": "status", "step": 0, "seconds": 0.0, "status": "running"})
+    metrics = {"eval/gold_reward": 1.0, "eval/gold_reward_reference": 0.5, "eval/kl": 0.2}
+    directory.append({"kind": "metrics", "step": 9, "seconds": 1.0, "metrics": metrics})
+    directory.append(
+        {"kind": "status", "step": 9, "seconds": 1.0, "status": "finished", "message": ""}
+    )
+    directory.close()
+    steering = Steering(client, text.load())
+    assert steering.restore()["task"] == "reviews"
+    delta = steering.delta({"run": None})
+    assert delta["run"] == run and delta["config"]["task"] == name
+    assert delta["points"]["eval/kl"] == [[9, 0.2]]
+    (tone, line), *_ = delta["story"]["told"]
+    assert (tone, line) == (
+        "warning",
+        WORDS["complaints"]["says"]["unnamed_task"].format(task=name),
+    )
+    assert f"--task {name}" in line
+    assert links.read({"task": name})["task"] == form.FIRST_TASK
+    assert Stories(client, text.load()).of(run)["told"][0][1] == line
+    assert not mark.exists()
+    shutil.rmtree(directory.path)
