@@ -87,7 +87,11 @@ def surroundings():
 
 
 def installed_files(environment):
-    paths = [path for path in environment.rglob("*") if path.is_file()]
+    """Size and time of each file of the wheel, and of what was added to its folders."""
+    (packages,) = environment.glob("lib/python*/site-packages")
+    folders = [packages / "align_core", packages / "playground"]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert paths
     return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
 
 
