@@ -198,7 +198,9 @@ def _near_ties() -> str:
     near, raters, coin = [], [], []
     for task in TASKS:
         rewards = ReferenceSamples.load(reference_samples(task, "heldout")).rewards
-        apart = np.abs(rewards[:, 0::2] - rewards[:, 1::2])  # paired as in evaluation.agreement
+        apart = np.abs(
+            rewards[:, 0::2] - rewards[:, 1::2]
+        )  # paired as in `pair_accuracy.agreement`
         apart = apart[apart > 0]
         near.append((apart < NEAR).mean())
         raters.append(sigmoid(apart).mean())

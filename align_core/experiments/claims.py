@@ -1,8 +1,8 @@
 """What becomes of a paper's claim here: a verdict on each part of it, by a rule on the result.
 
-A rule counts sides (intervals.side) of cases: 1 where the claim is clearly borne out, −1 where its
-opposite is, 0 else. What is claimed of every case takes their min(), what is claimed to be possible
-their max(), and what is claimed as a rule their majority().
+A rule counts sides (`statistics.side`) of cases: 1 where the claim is clearly borne out, −1 where
+its opposite is, 0 else. What is claimed of every case takes their min(), what is claimed to be
+possible their max(), and what is claimed as a rule their majority().
 """
 
 from __future__ import annotations

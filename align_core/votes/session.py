@@ -161,7 +161,7 @@ class Session:
         return bool(found)
 
     def ballot(self, rater: str, active_share: float, rng: random.Random) -> Ballot | None:
-        """A pair that the rater has not voted on, as `selection.draw` finds it; None: no more."""
+        """A pair that the rater has not rated, as `pair_selection.draw` finds it; None: no more."""
         open_pairs = self._read(
             "SELECT id, first_score - second_score AS margin FROM pairs "
             "WHERE id NOT IN (SELECT pair FROM votes WHERE rater = ?)",

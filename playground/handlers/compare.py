@@ -63,7 +63,7 @@ class Comparing:
     def runs(self, asked: Any) -> list[dict[str, Any]]:
         """The newest runs on a task, however they ended, the live one too, newest first; then the
         recorded ones. Of `asked` ({"task", "sought"}), `sought` is what a run must have:
-        `offers.has`.
+        `run_list.has`.
         """
         given = asked if isinstance(asked, dict) else {}
         task, sought = given.get("task"), str(given.get("sought", ""))
@@ -84,8 +84,8 @@ class Comparing:
     def follow(self, asked: Any) -> dict[str, Any]:
         """What runs have gained past `asked`, [{"run", "offset"}, …], and what sets them apart.
 
-        `runs`: for each, a new cursor, its `config`, what names it (`offers.settings`), whether it
-        has a `model`, and `charts.delta` with the CURVES and the last samples alone; `settings`:
+        `runs`: for each, a new cursor, its `config`, what names it (`run_list.settings`), whether
+        it has a `model`, and `charts.delta` with the CURVES and the last samples alone; `settings`:
         `differences`; `numbers`: `ranked`.
         Names that are no runs here are passed over, and so are more than MOST.
         """
@@ -173,7 +173,7 @@ def last_numbers(
 ) -> dict[str, float]:
     """NUMBERS at the last evaluation of a run. Those it does not have are left out.
 
-    With the `whole` that its gain is a share of (`targets.whole`), what it is above the reference
+    With the `whole` that its gain is a share of (`optimum.whole`), what it is above the reference
     is told as the picture of the trade shows it.
     """
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]

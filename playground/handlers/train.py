@@ -159,7 +159,7 @@ class Steering:
         A page follows the visitor's live run, else one that is live; without one it stays with the
         run that it shows. It stays with the visitor's own run, too, and with one that was
         `chosen`, while another visitor's is live. A run that is new to the page comes with its
-        `config`, with what votes it was `trained_on` (`trained_on.told`), and from its beginning.
+        `config`, with what votes it was `trained_on` (`provenance.told`), and from its beginning.
         Where no run was ever made, a recorded one is shown.
         """
         run = self._shown(visitor, cursor.get("run"), cursor.get("chosen") is True)

@@ -178,8 +178,8 @@ class Voting:
         self._shares[rater.session] = share
 
     def simulate(self, rater: Rater, crowd: str, count: int) -> None:
-        """Have simulated raters of a crowd (`raters.CROWDS`) cast `count` votes in the session, or
-        as many as it has pairs for."""
+        """Have simulated raters of a crowd (`simulated_raters.CROWDS`) cast `count` votes in the
+        session, or as many as it has pairs for."""
         session, _ = self._seated(rater)
         seed = session.tally()["votes"]  # others vote when they are asked again
         simulated_raters.fill(session, crowd, count, simulated_raters.RATERS, 0.0, seed)

@@ -28,7 +28,7 @@ def of_policy(
         measured: its last evaluation, metric -> value.
         beta: that held last.
         agreement: how often the raters prefer the text of higher gold reward, in so many `votes`.
-        whole: the gain that its "eval/gain" is a share of (`targets.whole`), where that is known.
+        whole: the gain that its "eval/gain" is a share of (`optimum.whole`), where that is known.
     """
     gold, reference, kl = (
         measured.get(name) for name in ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")
@@ -54,7 +54,7 @@ def _of_policy(gain: float, kl: float, beta: float, agreement: float | None, vot
 
 
 def of_reward_model(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The verdict on a reward model, of what `feedback.judged` says; None without such votes."""
+    """The verdict on a reward model, of what `statistics.judged` says; None without such votes."""
     if not judged or not judged["votes"]:
         return None
     accuracy, votes = judged["accuracy"], judged["votes"]

@@ -120,7 +120,7 @@ class Harvest:
 
         A run has `run`, `method`, `status`, the numbers of `votes` and `simulated` ones it learnt
         from (None where it learnt from a reward model), what `judged` says of a reward model on
-        the votes held out (`feedback.judged`), and `texts` of a policy: prompt, before and after.
+        the votes held out (`statistics.judged`), and `texts` of a policy: prompt, before and after.
         """
         votes = session.votes()
         _, held_out = statistics.held_out(votes, HELD_OUT)
