@@ -220,9 +220,9 @@ class Helper:
                 )
                 raise Unanswered(Message("no_answer", {"seconds": ANSWER_WITHIN}, line))
             except (EOFError, OSError):
-                self._end()
-                if child.exit_code != 0:  # 0: it was just leaving, for want of questions
-                    raise Unanswered(_last_words(child.exit_code)) from None
+                code = self._end()
+                if code != 0:  # 0: it was just leaving, for want of questions
+                    raise Unanswered(_unanswered(code)) from None
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
@@ -230,12 +230,10 @@ class Helper:
             self._child = Child("align_core.inference.server", IDLE, tuple(introduced()))
         return self._child
 
-    def _end(self) -> None:
-        if self._child is not None:
-            self._child.kill()  # of no effect on one that has ended
-            self._child.wait()
-            self._child.alive()
-            self._child = None
+    def _end(self) -> int | None:
+        """End the helper; returns its exit code, None where there is no helper."""
+        child, self._child = self._child, None
+        return child and child.end()
 
 
 def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +243,8 @@ def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
     return options.model_dump()
 
 
-def _last_words(code: int) -> Message:
+def _unanswered(code: int) -> Message:
+    """Why a question was not answered by a process that ended with this exit code."""
     killed = code == -9
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
     line = f"The process that answers {how}. Ask again: another one is started."

@@ -15,7 +15,7 @@ from typing import Any
 
 from align_core.config.environment import stay_local
 from align_core.config.errors import ConfigError
-from align_core.config.messages import Message, from_event, in_event, plain
+from align_core.config.messages import Message, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import card, introduced
 from align_core.runs import child_process, presets
@@ -55,7 +55,7 @@ class Client:
         self._processes: dict[str, _Process] = {}  # that are alive, by their run, oldest first
         self._closed = False
         self._directories: dict[str, RunDirectory] = {}
-        self._unwritten: dict[str, dict[str, Any]] = {}  # last words of runs on a broken disk
+        self._unwritten: dict[str, dict[str, Any]] = {}  # how runs on a broken disk ended
 
     def warm(self) -> None:
         """Let the forkserver import the heavy libraries ahead. Returns at once."""
@@ -141,7 +141,7 @@ class Client:
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Events from byte `offset` on, and the offset to ask from next.
 
-        Where a run's last words could not be written, they come at the end of every answer.
+        Where it could not be written how a run ended, that comes at the end of every answer.
         """
         self._present()
         events, offset = RunDirectory(self._directory(run).path).events(offset)
@@ -163,7 +163,7 @@ class Client:
             abandoned = status and status["status"] not in FINAL and run not in present
             if abandoned and not directory.being_written():
                 cause = Message("abandoned", {}, "This run's process ended before the run did")
-                self._last_words(run, cause)
+                self._record_end(run, cause)
                 status = self._unwritten.get(run) or directory.status()
             return status
 
@@ -211,7 +211,7 @@ class Client:
                 if not process.alive():
                     del self._processes[run]
                     if not self._ended(run):
-                        self._last_words(run, process.last_words())
+                        self._record_end(run, process.why_ended())
             return list(self._processes)
 
     def _ended(self, run: str) -> bool:
@@ -232,7 +232,11 @@ class Client:
     def _kill(self, process: _Process) -> None:
         with self._lock:
             if process is self._processes.get(process.run) and process.alive():
-                process.kill()
+                line = (
+                    f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was "
+                    "ended"
+                )
+                process.kill(Message("unstopped", {"seconds": round(STOP_WITHIN)}, line))
 
     def _directory(self, run: str) -> RunDirectory:
         """Raises ConfigError for a name that no run of this root has, whatever it contains."""
@@ -247,7 +251,7 @@ class Client:
         taken = sum(1 for run in self.runs() if run == name or run.startswith(f"{name}-"))
         return f"{name}-{taken + 1}" if taken else name
 
-    def _last_words(self, run: str, cause: Message) -> None:
+    def _record_end(self, run: str, cause: Message) -> None:
         directory = self._directory(run)
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
@@ -276,7 +280,6 @@ class _Process(child_process.Child):
     def __init__(self, run: str, path: Path, training: str, config: RunConfig) -> None:
         self.run = run
         self.settings = revise(config).model_dump()  # as they were last told
-        self._killed = False
         named = tuple(introduced())
         super().__init__("align_core.training.worker", str(path), training, named)
 
@@ -286,19 +289,3 @@ class _Process(child_process.Child):
         except OSError:
             return False
         return True
-
-    def kill(self) -> None:
-        self._killed = True
-        super().kill()
-
-    def last_words(self) -> Message:
-        """Why the process ended without a final status."""
-        with contextlib.suppress(EOFError, OSError):
-            if self.connection.poll():
-                return from_event(self.connection.recv())
-        if self._killed:
-            line = (
-                f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was ended"
-            )
-            return Message("unstopped", {"seconds": round(STOP_WITHIN)}, line)
-        return child_process.last_words(self.exit_code)

@@ -120,7 +120,7 @@ class Comparing:
             config, model = recording.config, False
             events, end = recording.events[start:], len(recording.events)
         else:
-            self._client.status(run)  # a run whose process is gone gets its last words here
+            self._client.status(run)  # of a run whose process is gone the log ends here
             config, model = self._client.config(run), has_model(self._client, run)
             config = nameless(config)
             events, end = self._client.events(run, start)

@@ -173,7 +173,7 @@ class Steering:
             config, offset = self._client.config(run), 0
             votes = provenance.told(self._client, config)
             config = provenance.nameless(config)
-            self._client.status(run)  # a run whose process is gone gets its last words here
+            self._client.status(run)  # of a run whose process is gone the log ends here
         events, offset = self._client.events(run, offset)
         story = self._stories.of(run) if events else None
         if story and story["left"] is not None:

@@ -104,8 +104,8 @@ def provoked(tmp_path, monkeypatch, sessions):
         *silent(monkeypatch, client),
         *crowded(client),
         *eager(client),
-        asking._last_words(-9),
-        asking._last_words(3),
+        asking._unanswered(-9),
+        asking._unanswered(3),
     ]
 
 

@@ -1,0 +1,83 @@
+"""Processes that are started and ended, and what they say of their end."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from align_core.config.messages import Message, in_event, plain
+from align_core.runs.child_process import Group
+
+TOO_LONG = Message("time_limit", {}, "The time limit was reached.")
+MEMORY = Message("memory", {}, "There is not enough memory")
+SCRIPT = """
+import json, os, subprocess, sys, time
+print("what a library prints")
+print("[1]")
+print(json.dumps({"done": 1, "pid": subprocess.Popen(["sleep", "1000"]).pid}), flush=True)
+"""
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """A function: starts a group of a script with `ending` and waits for its first line."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    groups = []
+
+    def start(ending):
+        (tmp_path / "scripted_group.py").write_text(SCRIPT + ending)
+        groups.append(Group("scripted_group"))
+        while not groups[-1].progress:
+            time.sleep(0.01)
+        return groups[-1]
+
+    yield start
+    for one in groups:
+        one.kill(plain(""))
+
+
+def gone(pid):
+    """Whether a process ends, within ten seconds."""
+    for _ in range(1000):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                if stat.read().split()[2] == "Z":
+                    return True
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "why"),
+    [
+        ("sys.exit(3)", 3, ("ended", {"code": 3})),
+        ("os.kill(os.getpid(), 9)", -9, ("killed", {})),
+        ("os.kill(os.getpid(), 11)", -11, ("crashed", {"signal": 11})),
+        (f"print(json.dumps({in_event(MEMORY)})); sys.exit(1)", 1, ("memory", {})),
+    ],
+)
+def test_a_group_says_why_it_ended_and_leaves_nothing_behind(group, ending, code, why):
+    one = group(ending)
+    assert one.wait() == code
+    assert (one.why_ended().code, one.why_ended().values) == why
+    assert one.progress["done"] == 1 and one.killed_for is None
+    assert gone(one.progress["pid"])
+
+
+def test_a_group_is_killed_for_a_reason_and_whole(group):
+    one = group("time.sleep(1000)")
+    one.kill(TOO_LONG)
+    assert one.wait() == -9
+    assert one.killed_for == one.why_ended() == TOO_LONG
+    assert gone(one.progress["pid"])
+    one.kill(MEMORY)
+    assert one.killed_for == TOO_LONG, "it has ended already"
+
+
+def test_a_group_has_a_session_of_its_own(group):
+    one = group("time.sleep(1000)")
+    assert os.getsid(one.progress["pid"]) != os.getsid(0)
