@@ -20,10 +20,10 @@ const ask = newestLast(async () => {
 });
 
 function draw() {
-  if (!element.isConnected || typeof Plotly === "undefined") return;
+  if (!element.isConnected) return;
   const frontier = frontiers[task()];
   find(".chart").hidden = frontier === null; // no samples of the task's reference are stored
-  if (!frontier) return;
+  if (!frontier || typeof Plotly === "undefined") return;
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);
   const run = trail(page.view(), frontier);
