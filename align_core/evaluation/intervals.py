@@ -20,7 +20,7 @@ def half_width(draws: Sequence[np.ndarray], values: np.ndarray) -> float | None:
 
 
 def spread(values: Sequence[float | None]) -> float | None:
-    """Half of the middle 95% of redrawn values; None where it is not known of most of them."""
+    """Half the width of the middle 95% of redrawn values; None where most of them are unknown."""
     known = [value for value in values if value is not None]
     if len(known) < len(values) / 2 or not known:
         return None

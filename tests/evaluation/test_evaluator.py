@@ -252,6 +252,37 @@ def test_each_side_of_the_prompts_has_its_own_means():
     assert plain.metrics(plain(toy.policy(0))).items() < metrics.items()
 
 
+def test_intervals_are_those_of_means_over_redrawn_prompts():
+    """Each number of each redrawn set of prompts, from its texts one by one."""
+    known, sides = frontier(), {"covered": PROMPTS[:2], "none": []}
+    evaluate = evaluator(toy.policy(1), frontier=known, sides=sides)
+    found = evaluate(toy.policy(0))
+    gold, ref_gold = found.policy.gold.tolist(), found.reference.gold.tolist()
+    won = [
+        (ours > theirs) + 0.5 * (ours == theirs)
+        for ours, theirs in zip(gold, ref_gold, strict=True)
+    ]
+
+    def mean(values, prompts):
+        return np.mean([values[4 * prompt + n] for prompt in prompts for n in range(4)])
+
+    def half(redrawn):
+        low, high = np.percentile(redrawn, [2.5, 97.5])
+        return pytest.approx((high - low) / 2, abs=1e-6)
+
+    draws = np.random.default_rng(0).integers(3, size=(1000, 3))
+    gains = [known.only(d).gain(mean(gold, d), mean(ref_gold, d)) for d in draws]
+    of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
+    intervals = evaluate.intervals(found)
+    assert {name.removesuffix("_ci95") for name in intervals} == set(evaluate.metrics(found))
+    assert intervals["eval/gold_reward_ci95"] == half([mean(gold, d) for d in draws])
+    assert intervals["eval/kl_ci95"] == half([mean(found.kl.tolist(), d) for d in draws])
+    assert intervals["eval/win_rate_ci95"] == half([mean(won, d) for d in draws])
+    assert intervals["eval/gain_ci95"] == half(gains)
+    assert intervals["eval/gold_reward_covered_ci95"] == half([mean(gold, d) for d in of_two])
+    assert intervals["eval/gold_reward_none_ci95"] is None
+
+
 def wins_minus_losses(found) -> float:
     return (found.policy.gold - found.reference.gold).sign().mean().item()
 

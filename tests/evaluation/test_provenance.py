@@ -1,0 +1,46 @@
+"""What a model comes from, read from the directories of runs that were never executed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from align_core.config.model_index import locate
+from align_core.config.run_config import resolve
+from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
+from align_core.runs.directory import RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path):
+    """`run(method, **options) -> its directory`, on the task of capitals."""
+
+    def create(method, **options):
+        path = tmp_path / f"{method}-{len(list(tmp_path.iterdir()))}"
+        directory = RunDirectory.create(path, resolve(method, "capitals", **options))
+        kind = "reward" if method == "reward" else "sft"
+        shutil.copytree(locate(f"{kind}-capitals"), directory.model_path)
+        directory.close()
+        return str(path)
+
+    return create
+
+
+def test_a_policy_is_held_against_what_its_run_started_from(run):
+    assert reference_of(run("dpo", model="pretrained"), "capitals") == "pretrained"
+    assert reference_of(run("reward", model="pretrained"), "capitals") == "sft-capitals"
+    assert reference_of("pretrained", "capitals") == "sft-capitals"
+
+
+def test_ppo_covers_what_the_preferences_of_its_reward_model_covered(run):
+    reward = run("reward", coverage="Africa")
+    assert coverage_of(reward) == coverage_of(run("ppo", reward_model=reward)) == "Africa"
+    assert coverage_of(run("ppo")) == coverage_of("sft-capitals") == "all"
+
+
+def test_a_run_brings_its_reward_model(run):
+    assert reward_model_of(run("ppo", reward_model="gold")) == "gold"
+    assert reward_model_of(run("dpo")) is None
+    assert reward_model_of("reward-capitals") == "reward-capitals"
+    assert reward_model_of("sft-capitals") is None
