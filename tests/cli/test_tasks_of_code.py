@@ -104,6 +104,36 @@ def test_pairs_of_a_task_of_code_are_sampled_and_labelled_by_its_rater(poems, tm
     assert "MODEL got" in line and "no samples are stored" in line
 
 
+RICH = """
+    groups = ("arts", "rest")
+
+    def group(self, prompt):
+        return "arts" if prompt.split()[1] in ("plot", "story", "cast") else "rest"
+
+    def demonstrations(self, n, seed):
+        return [{"prompt": "The plot was", "completion": " so good."}] * n
+
+    def preferences(self, n, seed):
+        rows = [(f"The {start} was", " good.", " magnificent.") for start in STARTS["train"]]
+        rows = [dict(zip(("prompt", "chosen", "rejected"), row)) for row in rows]
+        return [rows[i % len(rows)] for i in range(n)]
+"""
+
+
+def test_what_a_task_has_besides_is_used(poems, tmp_path, capsys):
+    Path(poems).write_text(POEMS + RICH)
+    few = ("--model", "sft-reviews", "--steps", 1, "--batch-size", 4, "--eval-every", 1)
+    asked = ("--preference-pairs", 8, "--coverage", "arts", "--run-dir", tmp_path / "dpo")
+    events = said(capsys, "train", "dpo", "--task", poems, *few, *asked)
+    assert not any(event.get("cause", {}).get("kind") == "sampling" for event in events)
+    measured = [event["metrics"] for event in events if "eval/kl" in event.get("metrics", {})]
+    assert {"eval/kl_covered", "eval/kl_uncovered"} <= measured[-1].keys()
+    events = said(capsys, "train", "sft", "--task", poems, *few, "--run-dir", tmp_path / "sft")
+    assert events[-1]["status"] == "finished"
+    (line,) = refused(capsys, "train", "dpo", "--task", poems, *few, "--coverage", "sea")[:1]
+    assert line.startswith("--coverage got 'sea'")
+
+
 def test_a_task_says_what_it_lacks_in_one_line(poems, tmp_path, capsys):
     started = ("--task", poems, "--run-dir", tmp_path / "run")
     (line,) = refused(capsys, "train", "ppo", *started)
