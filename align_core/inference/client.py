@@ -144,7 +144,7 @@ class Helper:
     def candidates(self, **asked: Any) -> list[dict[str, Any]]:
         """`count` pairs of samples of `model` to the task's train prompts, for people to rate.
 
-        Takes task, model, count and seed. Returns pairs as `votes.Session.add_pairs` takes them,
+        Takes task, model, count and seed. Returns pairs as `Session.add_pairs` takes them,
         with gold rewards in nats and without scores. Raises as `generate` does.
         """
         options = _checked(_Candidates, asked)

@@ -1,6 +1,6 @@
 """What votes tell: about the raters, about the gold reward, and about a reward model.
 
-A vote is a row of `votes.Session.votes`. It is decided where it prefers one of the two texts; ties
+A vote is a row of `Session.votes`. It is decided where it prefers one of the two texts; ties
 and "both bad" are counted, and enter nothing else. Differences r and s of a pair are those of the
 text that a vote prefers against the other, in nats.
 """

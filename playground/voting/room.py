@@ -2,7 +2,7 @@
 
 A session belongs to the rater who began it and, as its name, goes to nobody else. The presenter can
 open one to the room: then phones vote in it, too. The votes themselves are
-`align_core.votes.sessions`.
+`align_core.votes.session`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Voting:
             return self._ballot(rater, session, desk)
 
     def cast(self, rater: Rater, pair: int, choice: str) -> dict:
-        """Count a vote, one of `votes.CHOICES`, on the pair that is out; the next ballot."""
+        """Count a vote, one of `session.CHOICES`, on the pair that is out; the next ballot."""
         session, desk = self._seated(rater)
         with desk.lock:
             self._must_be_out(rater, desk, pair)
