@@ -33,7 +33,8 @@ def train(
 ) -> Run:
     """Train a model in this process, as `align-core train METHOD` does.
 
-    It shows a progress bar. Ctrl-C stops the run and keeps the model as it is then.
+    Libraries are set up as for the command line: no telemetry, and no network unless
+    HF_HUB_OFFLINE=0. It shows a progress bar. Ctrl-C stops the run and keeps the model as it is then.
 
     Args:
         method, task: what METHOD and `--task` take.
@@ -51,7 +52,7 @@ def train(
     directory = foreground.new_run(name_task(given, lines), run_dir, lines)
     if failure := foreground.execute(directory, terminal.Progress):
         raise RuntimeError(f"{directory.path}: {failure['message']}")
-    return Run(directory)
+    return Run(RunDirectory.open(directory.path.resolve()))
 
 
 def load_run(path: str | Path) -> Run:
@@ -63,7 +64,7 @@ def load_run(path: str | Path) -> Run:
         ConfigError: there is no run.
     """
     stay_local()
-    return Run(RunDirectory.open(path))
+    return Run(RunDirectory.open(Path(path).resolve()))
 
 
 class Run:
@@ -128,7 +129,7 @@ class Run:
     ) -> list[dict[str, Any]]:
         """`n` samples for each prompt, as `align-core generate --json` prints them.
 
-        Without a prompt the first of the task's probe prompts are asked. `options` are
+        Without a prompt the model is given the first of the task's probe prompts. `options` are
         `temperature` and `seed`.
 
         Raises:

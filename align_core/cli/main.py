@@ -62,8 +62,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
     names = [name_task({"task": task}, lines)["task"] for task in given.task or ()]
+    lines += [complaint("--task", name, TAKES, "task") for name in names if card(name) is None]
     raise_collected(lines)
-    rows = [as_row(card(task)) for task in (*BUILT_IN, *names)]
+    rows = [as_row(card(task)) for task in dict.fromkeys((*BUILT_IN, *names))]
     if given.json:
         print(json.dumps(rows))
     else:

@@ -8,6 +8,7 @@ names a `Method`.
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from typing import Any, Literal
 GROUP = "align_core.methods"
 _NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it is part of the names of runs and of links
 PPO_EPOCHS = 2
+_OF_EVERY = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
+_LOG = logging.getLogger(__name__)
 _GOLD, _PROXY, _KL, _LOSS, _POLICY = "gold", "proxy", "kl", "loss", "policy"  # colours of the page
 
 
@@ -65,7 +68,9 @@ class Method:
         learns_from: what it is given: demonstrations, pairs of a chosen and a rejected text, or
             rollouts of its own that a reward scores.
         makes: what comes of it.
-        options: the options that it has beside those of every method, and their defaults.
+        options: the options that it has, of `fields.SETTINGS`, and their defaults. One that learns
+            from pairs has those of the pairs; every method has model, steps, learning_rate,
+            batch_size and eval_every.
         charts: what the page draws of a run.
         build: "package.module:function", which takes a `trainers.common.Setup` and returns a
             `transformers.Trainer`.
@@ -245,20 +250,33 @@ _OWN = (
 def methods() -> dict[str, Method]:
     """Every method by its name: the project's own, then those of installed packages.
 
-    Raises:
-        ValueError: two packages offer one name, or an entry point names no `Method`.
+    An entry point that cannot be used is passed over, and the log has a line that says why.
     """
     known = {own.name: own for own in _OWN}
     for entry in entry_points(group=GROUP):
-        found, where = entry.load(), f"entry point {entry.value} of {GROUP}"
-        if not isinstance(found, Method):
-            raise ValueError(f"{where}: expected a Method, got {found!r}")
-        if not _NAME.fullmatch(found.name):
-            raise ValueError(f"{where}: expected a name of a-z, 0-9 and -, got {found.name!r}")
-        if found.name in known:
-            raise ValueError(f"{where}: there is a method {found.name!r} already")
-        known[found.name] = found
+        try:
+            found = entry.load()
+            _check(found, known)
+        except Exception as error:  # whatever somebody's package raises, the others are there
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            _LOG.warning("%s of %s is passed over: %s", entry.value, GROUP, what)
+        else:
+            known[found.name] = found
     return known
+
+
+def _check(found: Any, known: Mapping[str, Method]) -> None:
+    """Raise ValueError where this is no record of a further method."""
+    if not isinstance(found, Method):
+        raise ValueError(f"expected a Method, got {found!r}")
+    if not _NAME.fullmatch(found.name) or found.name in known:
+        taken = ", ".join(known)
+        raise ValueError(f"expected a name of a-z, 0-9 and - beside {taken}, got {found.name!r}")
+    needed = _OF_EVERY | (
+        _PAIRS.keys() | {"preference_pairs"} if found.learns_from == "pairs" else set()
+    )
+    if lacking := sorted(needed - found.options.keys()):
+        raise ValueError(f"expected options with {', '.join(lacking)}, got {sorted(found.options)}")
 
 
 def method_named(name: Any) -> Method | None:

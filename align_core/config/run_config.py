@@ -1,8 +1,4 @@
-"""The configuration of one run: what may be asked for, what is filled in, what is refused.
-
-Every error of a configuration is told at once, in lines that name the option, what it got and
-what it takes, so that a person mends a command in one go.
-"""
+"""The configuration of one run: what may be asked for, what is filled in, what is refused."""
 
 from __future__ import annotations
 
@@ -249,7 +245,7 @@ def _absolute(name: str | None) -> str | None:
 class LiveConfig(RunConfig):
     """What may change while a run is live: settings of its configuration, and its pace."""
 
-    delay: Float = Field(0.0, ge=0, le=10, description="a number of seconds from 0 to 10")
+    delay: Float = declared("delay", 0.0)
 
 
 def revise(config: RunConfig, **settings: Any) -> LiveConfig:

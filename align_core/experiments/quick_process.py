@@ -1,4 +1,4 @@
-"""The process of a trial: python -m align_core.experiments.trial NAME FOLDER.
+"""The process of a trial: python -m align_core.experiments.quick_process NAME FOLDER.
 
 Runs an experiment at its quick size and prints how far it is, a JSON line after each part: {"done",
 "count"}, and {"message"} where it fails. It ends when its standard input does.

@@ -71,7 +71,7 @@ def generate(
 ) -> list[dict[str, Any]]:
     """`queries.generate` of the task, n, temperature and seed that are `given`.
 
-    Where there are no prompts, the first of the task's probe prompts are asked.
+    Where there are no prompts, the model is given the first of the task's probe prompts.
     """
     options = _checked(_Generate, model, given, lines, reward_model=False)
     lines += [complaint("--prompt", text, _TEXT) for text in prompts or () if not text]

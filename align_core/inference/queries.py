@@ -238,10 +238,10 @@ class _Asked:
     def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
         """Each text token by token, with the log-probabilities of policy and reference (None:
         there is no reference)."""
-        logps, ref_logps = (
-            [logp.tolist() for logp in logprobs(model or self.policy, prompts, ids)]
-            for model in (self.policy, self.reference)
-        )
+        logps = [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
+        ref_logps = logps
+        if self.reference is not None:
+            ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
         found = [
             pieces(self.tokenizer, *columns) for columns in zip(ids, logps, ref_logps, strict=True)
         ]

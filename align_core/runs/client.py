@@ -15,6 +15,7 @@ from typing import Any
 
 from align_core.config.environment import stay_local
 from align_core.config.errors import ConfigError
+from align_core.config.fields import SETTINGS
 from align_core.config.messages import Message, in_event, plain
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import card, introduced
@@ -120,7 +121,9 @@ class Client:
                 plain(f"{command!r} is no command; it takes one of {', '.join(COMMANDS)}")
             )
         if settings:
-            if unknown := sorted(settings.keys() - {"beta", "learning_rate", "delay"}):
+            if unknown := sorted(
+                settings.keys() - {one.name for one in SETTINGS.values() if one.live}
+            ):
                 line = f"{', '.join(unknown)} cannot change while a run is live"
                 raise ConfigError(plain(line))
             revised = revise(self._directory(run).config, **settings).model_dump()
@@ -141,7 +144,7 @@ class Client:
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Events from byte `offset` on, and the offset to ask from next.
 
-        Where it could not be written how a run ended, that comes at the end of every answer.
+        A run's last status, where it could not be written, comes at the end of every answer.
         """
         self._present()
         events, offset = RunDirectory(self._directory(run).path).events(offset)

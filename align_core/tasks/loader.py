@@ -6,8 +6,10 @@ call, or at the page's start. All else asks `task_named`, which imports nothing.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -101,7 +103,8 @@ def name_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
     to find the other errors.
     """
     task = given.get("task")
-    if task is None or _WORD.fullmatch(task):  # the check of all options says what is no task
+    is_word = isinstance(task, str) and _WORD.fullmatch(task) and not Path(task).is_dir()
+    if not isinstance(task, str) or is_word:  # the check of all options says what is no task
         return given
     try:
         return given | {"task": load_task(task).full_name}
@@ -126,7 +129,8 @@ def _from_file(name: str, file: Path) -> ModuleType:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise _refused(name, f"a Python file that can be read: {why}") from None
-    module = ModuleType(f"task_{file.stem}")
+    place = hashlib.sha256(str(file).encode()).hexdigest()[:8]  # other folders have such files, too
+    module = ModuleType(f"task_{file.stem}_{place}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses and pickles look for it there
     with _Importing(name, str(file)):
@@ -135,6 +139,8 @@ def _from_file(name: str, file: Path) -> ModuleType:
 
 
 def _imported(name: str, module: str) -> ModuleType:
+    if (here := os.getcwd()) not in sys.path:  # as for `python -m`: console scripts leave it out
+        sys.path.insert(0, here)
     with _Importing(name, module):
         return importlib.import_module(module)
 
@@ -204,15 +210,21 @@ def _instance(name: str, found: type) -> Task:
         "max_new_tokens, a whole number from 1": isinstance(task.max_new_tokens, int)
         and task.max_new_tokens >= 1,
         "reward(prompts, completions, **columns)": takes_columns,
+        "groups, a tuple of names": isinstance(task.groups, tuple | list)
+        and all(isinstance(group, str) and group for group in task.groups),
+        "reference and reward_model, each a MODEL or None": all(
+            model is None or (isinstance(model, str) and model)
+            for model in (task.reference, task.reward_model)
+        ),
         "group(prompt), where it has groups": not task.groups or found.group is not Task.group,
     }
     for split, texts in prompts.items():
         checks[f"a list of texts from prompts({split!r})"] = bool(texts) and all(
             isinstance(text, str) and text for text in texts
         )
-    shared = set(prompts["train"]) & {*prompts["probe"], *prompts["heldout"]}
-    shared |= set(prompts["probe"]) & set(prompts["heldout"])
-    checks["no prompt in two splits"] = not shared
+    if all(checks.values()):
+        every = [text for texts in prompts.values() for text in {*texts}]
+        checks["no prompt in two splits"] = len(every) == len({*every})
     if wrong := [takes for takes, fits in checks.items() if not fits]:
         raise _refused(name, f"a task with {'; '.join(wrong)}")
     return task

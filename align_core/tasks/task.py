@@ -27,7 +27,9 @@ class Task(ABC):
     reference: str | None = None  # MODEL that policies start from and are measured against
     reward_model: str | None = None  # MODEL that stands in for the gold reward
     groups: tuple[str, ...] = ()  # the kinds of its prompts, that `group` names
-    code: str | None = None  # where its class is; the loader says it of all that are not built in
+    code: str | None = (
+        None  # where its class is: set by the loader for every task that is not built in
+    )
     # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt; None:
     # it has none, and SFT cannot be run.
     demonstrations: Rows | None = None

@@ -106,7 +106,11 @@ def _own_pairs(
     source, count = config.pair_source or config.model, config.preference_pairs
     covers = partial(task.covers, config.coverage)
     if config.pair_source is None and task.preferences is not None:
-        return [pair for pair in task.preferences(count, config.seed) if covers(pair["prompt"])]
+        own = [pair for pair in task.preferences(count, config.seed) if covers(pair["prompt"])]
+        if len(own) < count:
+            takes = f"at most the {len(own)} pairs that the task has of such prompts"
+            raise ConfigError(complaint("--preference-pairs", count, takes, "pool", most=len(own)))
+        return own
     if config.task in BUILT_IN and source == task.reference:
         try:
             return stored_pairs(config.task, count, config.seed, covers)

@@ -35,6 +35,7 @@ def main(connection: Connection, path: str, training: str, named: tuple[str, ...
     threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
     directory = RunDirectory(path)
     try:
+        _limit_threads()
         load_allowed(directory.config.task, named)
         failure = execute(directory, control, training=training)
     except ConfigError as error:

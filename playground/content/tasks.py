@@ -38,9 +38,11 @@ def introduce_named(names: Sequence[str]) -> None:
     except subprocess.TimeoutExpired:
         takes = f"a task that is loaded within {WITHIN:g} seconds"
         raise ConfigError(complaint("--task", ", ".join(names), takes)) from None
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     if done.returncode:
-        raise ConfigError(*map(plain, done.stderr.splitlines()))
-    for row in json.loads(done.stdout.splitlines()[-1]):  # its code may have printed before
+        raise ConfigError(*map(plain, said))
+    rows = done.stdout[done.stdout.rindex("[{") :]  # its code may have printed before
+    for row in json.loads(rows):
         if row["name"] not in BUILT_IN:
             introduce(from_row(row))
 

@@ -74,7 +74,7 @@ _RATE = """
 
 
 def build(questions: Handlers, words: dict[str, Any]) -> None:
-    """Lay out the view; its votes go past Gradio, to the routes of `vote_routes`."""
+    """Lay out the view; its votes go past Gradio, to the routes of `voting.routes`."""
     refused = {
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],

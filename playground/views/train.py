@@ -216,6 +216,9 @@ def _wire(
         answer = steering.restore(links.read(request.query_params), visitor=visitor)
         return {controls[name]: value for name, value in answer.items()}
 
+    # Gradio hands a set over in the order in which its components were made.
+    assert all(controls["live"]._id > settings[name]._id for name in settings)
+    assert controls["live"]._id > controls["pace"]._id  # `_WITH_SHOWN` takes it for the last
     # Steering waits behind nobody's queued events, and lays no veil over what it updates.
     at_once: dict[str, Any] = {
         "queue": False,

@@ -89,18 +89,11 @@ class Harvest:
             raise ConfigError(Message("no_votes", {}, line))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{secrets.token_hex(4)}.jsonl"
         stored = session.task in BUILT_IN  # pairs, for simulated raters
         more = round(len(decided) * simulated / (1 - simulated)) if stored else 0
-        mix = preference_files.write_mixed(partial, to_train, session.task, simulated=more)
-        cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
-        file = partial.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
         method, following = WAYS[way]
         makes_rewards = methods()[method].makes == "reward model"
-        paced = preference_files.settings(method, session.task, mix["votes"] + mix["simulated"])
         start = {"task": session.task, "model": self._model(model)}
-        asked = {**start, "method": method, "preferences": str(file), **paced}
-        asked["eval_every"] = max(1, paced["steps"] // MEASURED)
 
         def then(run: str) -> dict[str, Any] | None:
             self._pairs.score(session, run)
@@ -108,10 +101,18 @@ class Harvest:
                 return None
             return {**start, "method": following, "reward_model": str(self._client.root / run)}
 
+        file = folder / f"{secrets.token_hex(4)}.jsonl"
         try:
+            mix = preference_files.write_mixed(file, to_train, session.task, simulated=more)
+            cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
+            file = file.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
+            rows = mix["votes"] + mix["simulated"]
+            paced = preference_files.settings(method, session.task, rows)
+            asked = {**start, "method": method, "preferences": str(file), **paced}
+            asked["eval_every"] = max(1, paced["steps"] // MEASURED)
             return self._line.join(visitor, asked, then=then if makes_rewards else None)
         except BaseException:
-            file.unlink()
+            file.unlink(missing_ok=True)
             raise
 
     def report(self, session: Session) -> dict[str, Any]:

@@ -9,7 +9,7 @@ window.playground = {
   tasks: {}, // the tasks that are offered, and the reference of each
   methods: {}, // what the scripts need of the record of each method (config/methods.py)
   run: null,
-  standing: null, // how the visitor stands to it, and to the line (steering.py)
+  standing: null, // how the visitor stands to it, and to the line (handlers/train.py)
   task: null, // task and method as the controls say
   method: null,
   beta: null,

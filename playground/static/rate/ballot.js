@@ -1,5 +1,5 @@
 // A rater's ballot, on the page for phones and in the Rate view: what is to be rated, and the votes.
-// Every answer of the server is the whole ballot: {open, rated, undo, pair} (vote_routes.py).
+// Every answer of the server is the whole ballot: {open, rated, undo, pair} (voting/routes.py).
 const AGAIN_MS = 3000; // between two looks whether a closed room, or a lost server, is back
 const SETTLE_MS = 350; // a second tap that lands this soon was meant for the pair before
 

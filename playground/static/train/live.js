@@ -14,7 +14,7 @@ let pressed = false;
 let timer = null;
 let questions = 0;
 
-// The server answers when there is news, or after a while (patience.py). A newer question makes the
+// The server answers when there is news, or after a while (long_polling.py). A newer question makes the
 // answer to an older one void.
 async function poll() {
   clearTimeout(timer);

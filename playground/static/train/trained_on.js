@@ -1,7 +1,7 @@
 // What votes the run on the stage was trained on, and that Run would go without them. Such a run is
 // begun in Rate, maybe later, from the line: when it comes, the controls take its settings.
 const { words } = props;
-let votes = null; // those of page.run, as trained_on.py tells them
+let votes = null; // those of page.run, as provenance.py tells them
 let opened = false; // the controls of a page that has just been opened are set already
 
 function draw() {
