@@ -34,7 +34,8 @@ def train(
     """Train a model in this process, as `align-core train METHOD` does.
 
     Libraries are set up as for the command line: no telemetry, and no network unless
-    HF_HUB_OFFLINE=0. It shows a progress bar. Ctrl-C stops the run and keeps the model as it is then.
+    HF_HUB_OFFLINE=0. It shows a progress bar. Ctrl-C stops the run and keeps the model as it is
+    then.
 
     Args:
         method, task: what METHOD and `--task` take.

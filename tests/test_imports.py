@@ -155,8 +155,10 @@ def asked_by_name(tree: ast.AST) -> set[str]:
                 found |= constants(left, *others)
             case ast.MatchValue(value=value):
                 found |= constants(value)
-            case ast.Dict(keys=keys) if len(keys) >= 2 and constants(*filter(None, keys)) <= names:
+            case ast.Subscript(value=ast.Dict(keys=keys)):
                 found |= constants(*filter(None, keys))
+            case ast.Dict(keys=keys) if constants(*filter(None, keys)) == names:
+                found |= names
     return found & names
 
 
@@ -179,6 +181,7 @@ def test_nothing_compares_a_methods_name(path):
         "method in ('dpo', 'x')",
         "match m:\n    case 'sft' | 'y':\n        pass",
         "{'ppo': 3, 'dpo': 4}[m]",
+        "TABLE = {'sft': 1, 'reward': 2, 'ppo': 3, 'dpo': 4}",
     ],
 )
 def test_a_comparison_of_a_methods_name_is_seen(code):

@@ -15,7 +15,7 @@ from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_demonstrations, encode_pairs
-from align_core.data.preference_files import read_preferences, stored_pairs
+from align_core.data.preference_files import Covers, read_preferences, stored_pairs
 from align_core.models import distributed
 from align_core.models.loading import (
     load_policy,
@@ -106,11 +106,7 @@ def _own_pairs(
     source, count = config.pair_source or config.model, config.preference_pairs
     covers = partial(task.covers, config.coverage)
     if config.pair_source is None and task.preferences is not None:
-        own = [pair for pair in task.preferences(count, config.seed) if covers(pair["prompt"])]
-        if len(own) < count:
-            takes = f"at most the {len(own)} pairs that the task has of such prompts"
-            raise ConfigError(complaint("--preference-pairs", count, takes, "pool", most=len(own)))
-        return own
+        return _covered(task, count, config.seed, covers)
     if config.task in BUILT_IN and source == task.reference:
         try:
             return stored_pairs(config.task, count, config.seed, covers)
@@ -133,6 +129,17 @@ def _own_pairs(
         progress,
         interrupted=lambda: control.stopping,
     )
+
+
+def _covered(task: Task, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
+    """`count` of the task's own pairs of the prompts that are covered, drawn from ever more."""
+    for times in (1, 4, 16, 64):
+        drawn = task.preferences(times * count, seed)
+        own = [pair for pair in drawn if covers(pair["prompt"])][:count]
+        if len(own) == count:
+            return own
+    takes = f"at most the {len(own)} pairs that the task has of such prompts"
+    raise ConfigError(complaint("--preference-pairs", count, takes, "pool", most=len(own)))
 
 
 def _share(batch_size: int) -> int:
