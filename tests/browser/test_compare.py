@@ -12,6 +12,7 @@ from tests.playground.recordings import MACHINE, record
 from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples
 
 WORDS = text.load("en")
+PRETRAINED = model_index.ASSETS / "models" / "pretrained"  # the real one, with its weights
 OLD = ("2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews")
 TURNED = 0.3
 TRAILS = """[...document.querySelector('#compare .trade .plot').data]
@@ -30,7 +31,7 @@ def recorded(client, name, status, beta):
     run.append({"kind": "change", "step": 30, "seconds": 30, "settings": {"beta": TURNED}})
     run.append({"kind": "status", "step": 30, "seconds": 31, "status": status, "message": "<b>"})
     run.close()
-    run.model_path.symlink_to(model_index.ASSETS / "models" / "pretrained")
+    run.model_path.symlink_to(PRETRAINED)
 
 
 @pytest.fixture(autouse=True)
