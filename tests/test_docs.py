@@ -259,3 +259,19 @@ def test_what_a_contributor_is_pointed_to_is_there():
     assert len(paths) > 8
     for path in paths:
         assert list(ROOT.glob(re.sub("NAME|TAG", "*", path))), path
+
+
+def test_comments_name_files_that_there_are():
+    """Scripts and modules name each other; a file that moved takes its name along."""
+    code = [*ROOT.glob("playground/**/*.*s"), *ROOT.glob("playground/**/*.py")]
+    code += [*ROOT.glob("align_core/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    files = {path.name for path in ROOT.rglob("*.*") if ".venv" not in path.parts}
+    named = re.compile(r"(?<![\w.])(\w+\.(?:py|js|css))\b")
+    elsewhere = {"plotly.js", "launch.py", "file.py", "my_task.py", "NAME.py"}
+    missing = [
+        f"{path.relative_to(ROOT)}: {found[1]}"
+        for path in code
+        for found in named.finditer(path.read_text(encoding="utf-8"))
+        if found[1] not in files | elsewhere
+    ]
+    assert not missing

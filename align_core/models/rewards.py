@@ -111,8 +111,8 @@ class ProxyReward:
 def proxy_reward(
     named: str | None, of_task: str | None, tokenizer: PreTrainedTokenizerBase
 ) -> ProxyReward | None:
-    """The reward model `named`; where there is none, or it is "gold", that `of_task`, or None where
-    there is none of it or it reads another vocabulary. Raises ModelError where a named one does.
+    """The reward model `named`; where none is, or it is "gold", that of the task, or None where the
+    task has none or its own reads another vocabulary. Raises ModelError where a named one does.
     """
     embedded = named in (None, "gold")
     name = of_task if embedded else named

@@ -27,15 +27,16 @@ def by_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Ca
 
 def by_name(
     visitors: Visitors, controls: Mapping[str, Any], name: str, handler: Callable[..., Any]
-) -> Callable[..., dict[Any, Any]]:
+) -> Callable[..., dict[Any, Any] | None]:
     """`handler`, which takes and gives values by the names of `controls`, as Gradio calls it under
-    `name` for a set of components: by component. Its `visitor` is who asks."""
+    `name` for a set of components: by component, None where nothing changes. Its `visitor` is who
+    asks."""
     names = {component: name for name, component in controls.items()}
 
-    def asked(request: gr.Request, given: dict[Any, Any]) -> dict[Any, Any]:
+    def asked(request: gr.Request, given: dict[Any, Any]) -> dict[Any, Any] | None:
         values = {names[component]: value for component, value in given.items()}
         answer = handler(values, visitor=visitors.behind(request.cookies))
-        return {controls[name]: value for name, value in answer.items()}
+        return {controls[name]: value for name, value in answer.items()} or None
 
     asked.__name__ = name
     return asked

@@ -85,10 +85,11 @@ def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_
     save_model(toy.reward_model(), toy.tokenizer(), tmp_path / "models" / "reward-reviews")
     own, other = toy.tokenizer(), toy.tokenizer()
     other.add_tokens(["splendid"])
-    assert proxy_reward(None, "reviews", own) is not None
-    assert proxy_reward("gold", "reviews", other) is None
+    assert proxy_reward(None, "reward-reviews", own) is not None
+    assert proxy_reward("gold", "reward-reviews", other) is None
     with pytest.raises(ModelError, match="vocabulary"):
-        proxy_reward("reward-reviews", "reviews", other)
+        proxy_reward("reward-reviews", "reward-reviews", other)
+    assert proxy_reward(None, None, own) is None, "a task without one"
 
 
 def test_a_reward_model_of_fewer_tokens_is_refused():

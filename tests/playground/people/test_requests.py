@@ -43,5 +43,7 @@ def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
     handler = by_name(Known(), controls, "doubled", doubled)
     given = {controls["steps"]: 20, controls["beta"]: 0.5}
     assert handler(Request(), given) == {controls["steps"]: 40, controls["run"]: "ann at 0.5"}
+    nothing = by_name(Known(), controls, "nothing", lambda asked, visitor: {})
+    assert nothing(Request(), given) is None
     assert handler.__name__ == "doubled"
     assert get_type_hints(handler)["request"] is gr.Request
