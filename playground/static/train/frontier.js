@@ -12,7 +12,7 @@ const missed = () => page.target?.task !== task() || page.target.beta !== beta()
 
 const ask = newestLast(async () => {
   const asked = task();
-  frontiers[asked] ??= await server.frontier(asked);
+  if (!(asked in frontiers)) frontiers[asked] = await server.frontier(asked); // null: there is none
   page.target = { task: asked, ...(await server.target({ task: asked, beta: beta() })) };
   page.reference = frontiers[asked]?.texts ?? null;
   draw();
