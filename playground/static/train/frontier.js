@@ -22,7 +22,8 @@ const ask = newestLast(async () => {
 function draw() {
   if (!element.isConnected) return;
   const frontier = frontiers[task()];
-  find(".chart").hidden = frontier === null; // no samples of the task's reference are stored
+  // Charts and texts take the room where no samples of the task's reference are stored.
+  document.documentElement.classList.toggle("no-optimum", frontier === null);
   if (!frontier || typeof Plotly === "undefined") return;
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);
