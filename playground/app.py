@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -25,13 +24,12 @@ from playground.people.run_queue import Line
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
-from playground.views.parts import part
+from playground.views.parts import STATIC, classic_part, preloads, static_route
 from playground.voting.pairs import Pairs
 from playground.voting.room import Voting
 from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import Harvest
 
-STATIC = Path(__file__).parent / "static"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # What all controls say, even those that are folded away, is known to Gradio alone.
@@ -54,14 +52,15 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
 class Page(gr.Blocks):
-    """Gradio's page, with the routes of the room beside Gradio's own."""
+    """Gradio's page, with the routes of the room and of the scripts beside Gradio's own."""
 
     voting: Voting
     votes: VoteRoutes
 
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`."""
-        return super().launch(app_kwargs={"routes": self.votes.routes()}, **options)
+        routes = [*self.votes.routes(), static_route()]
+        return super().launch(app_kwargs={"routes": routes}, **options)
 
 
 def build(client: Client) -> Page:
@@ -101,7 +100,7 @@ def _lay_out(
     others: dict[str, dict[str, str]],
 ) -> None:
     """One language of the page; `others` are what its links lead to: path -> tag and name."""
-    masthead = part(
+    masthead = classic_part(
         "masthead",
         "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
         "masthead/links",
@@ -152,6 +151,11 @@ def _methods() -> dict[str, dict[str, Any]]:
     }
 
 
+def _records() -> dict[str, Any]:
+    """What the page's modules need of each task and of each method (records.js)."""
+    return {"tasks": tasks.offered(), "methods": _methods()}
+
+
 def launch_options() -> dict[str, Any]:
     """Arguments of `Blocks.launch`: look, address, and nothing that a shared screen should show."""
     gr.set_static_paths([charts.PLOTLY])
@@ -164,6 +168,8 @@ def launch_options() -> dict[str, Any]:
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
         + f"<script>window.playground.methods = {_in_script(_methods())};"
         + f"window.playground.tasks = {_in_script(tasks.offered())}</script>"
+        + f'<script type="application/json" id="records">{_in_script(_records())}</script>'
+        + preloads()
         + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
         "css_paths": [STATIC / f"{name}.css" for name in _STYLES],
         "footer_links": [],

@@ -9,7 +9,7 @@ import gradio as gr
 from playground.handlers.ask import Questions
 from playground.people.requests import Handlers, served
 from playground.views import choosing
-from playground.views.parts import part
+from playground.views.parts import classic_part
 
 _ASK = """
 <form class="asking" autocomplete="off">
@@ -60,7 +60,7 @@ def build_score(questions: Handlers, words: dict[str, Any]) -> None:
 
 
 def _view(name: str, template: str, server_functions: list[Any], words: dict[str, Any]) -> gr.HTML:
-    return part(
+    return classic_part(
         name,
         template,
         "core/shading",

@@ -8,7 +8,7 @@ from playground.content import optimum
 from playground.handlers.compare import CURVES, Comparing
 from playground.people.requests import Handlers, served
 from playground.views import choosing
-from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.parts import PLOTLY_HEAD, classic_part
 
 _COMPARE = """
 <form class="asking" autocomplete="off">
@@ -53,7 +53,7 @@ _COMPARE = """
 
 def build(comparing: Handlers, words: dict[str, Any]) -> None:
     """Lay out the view that holds runs against each other; `comparing` is as who asks has it."""
-    part(
+    classic_part(
         "compare",
         _COMPARE,
         "core/shading",

@@ -15,7 +15,7 @@ from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import Smaller
 from playground.people.requests import by_visitor
 from playground.people.run_queue import Line
-from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.parts import PLOTLY_HEAD, classic_part
 
 # Settings of Train's that show the same in one run; an address names them (links.py).
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
@@ -59,7 +59,7 @@ def build(words: dict[str, Any], line: Line) -> None:
     def train(asked: Any) -> dict[str, Any]:
         return coverage.train(asked, words["lab"]["live"])
 
-    part(
+    classic_part(
         "lab",
         _LAB,
         "charts/plotting",

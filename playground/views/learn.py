@@ -11,7 +11,7 @@ from align_core.config.task_card import BUILT_IN
 from playground.handlers.ask import Questions
 from playground.handlers.form import FIRST_TASK
 from playground.people.requests import Handlers, served
-from playground.views.parts import part
+from playground.views.parts import classic_part
 
 _LEARN = """
 <div class="learn">
@@ -34,7 +34,7 @@ _LEARN = """
 
 def build(questions: Handlers, words: dict[str, Any]) -> None:
     """Lay out the view; it asks the server only about a visitor's own run."""
-    part(
+    classic_part(
         "learn",
         _LEARN,
         "core/shading",

@@ -1,27 +1,98 @@
-"""Parts of the page that their own scripts draw, from data and never from templates."""
+"""Parts of the page that their own modules draw, from data and never from templates."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from playground.content import charts
 
 # The `head` of a part that draws with Plotly.
 PLOTLY_HEAD = f'<script src="gradio_api/file={charts.PLOTLY}"></script>'
-_STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parents[1] / "static"
+_FOREVER = "public, max-age=31536000, immutable"
 
 
-def part(name: str, template: str, *scripts: str, **props: Any) -> gr.HTML:
-    """The part `name`: a fixed template and its scripts, one after the other in one scope."""
+def part(
+    name: str, template: str, module: str, events: tuple[str, ...] = (), **props: Any
+) -> gr.HTML:
+    """The part `name`: a fixed template, and the module of `static` whose `mount` draws into it.
+
+    `mount` is called with {element, props, server, watch, events}, as Gradio's `js_on_load` has
+    them; `events.NAME()` triggers the event NAME, which the part has in Python by the same name.
+    """
+    # Gradio has the events whose names stand here in quotes.
+    triggers = ", ".join(f'{event}: () => trigger("{event}")' for event in events)
+    script = f"""import(new URL("{address(f"{module}.js")}", document.baseURI))
+  .then(({{ mount }}) => mount({{ element, props, server, watch, events: {{ {triggers} }} }}));"""
+    return gr.HTML(
+        html_template=template,
+        js_on_load=script,
+        apply_default_css=False,
+        elem_id=name,
+        **props,
+    )
+
+
+def classic_part(name: str, template: str, *scripts: str, **props: Any) -> gr.HTML:
+    """A part whose scripts are not modules yet: they run one after the other in one scope."""
     named = ("core/elements", *scripts)
-    code = [(_STATIC / f"{script}.js").read_text(encoding="utf-8") for script in named]
+    code = [(STATIC / f"{script}.js").read_text(encoding="utf-8") for script in named]
     return gr.HTML(
         html_template=template,
         js_on_load="\n".join(code),
         apply_default_css=False,
         elem_id=name,
         **props,
+    )
+
+
+class _Forever(StaticFiles):
+    """Files that a browser keeps: a file that changes has another address."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = _FOREVER
+        return response
+
+
+def _version() -> str:
+    content = hashlib.sha256()
+    for file in sorted(STATIC.rglob("*.*")):
+        content.update(file.read_bytes())
+    return content.hexdigest()[:12]
+
+
+# In the path, where the imports between modules, which are relative, keep it.
+_ADDRESS = f"playground/{_version()}"
+
+
+def address(file: str) -> str:
+    """Where a browser finds a file of `static`, relative to the base of the page's document."""
+    return f"{_ADDRESS}/{file}"
+
+
+def static_route() -> Mount:
+    """Serves `static`, for `Blocks.launch(app_kwargs={"routes": …})`.
+
+    Gradio's own route for files tells a browser neither how long a file is good nor that it has not
+    changed.
+    """
+    return Mount(f"/{_ADDRESS}", _Forever(directory=STATIC))
+
+
+def preloads() -> str:
+    """Links for the head: modules load side by side, not each after the one that imports it."""
+    files = (
+        file for file in sorted(STATIC.rglob("*.js")) if "\nexport " in file.read_text("utf-8")
+    )
+    return "".join(
+        f'<link rel="modulepreload" href="{address(file.relative_to(STATIC).as_posix())}">'
+        for file in files
     )

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.content.recordings import SPEED, Recordings
-from playground.views.parts import part
+from playground.views.parts import classic_part
 
 _STRIP = """
 <nav><span class="title"></span><ul></ul></nav>
@@ -18,7 +18,7 @@ _STRIP = """
 
 def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
     """A row of presets; its value is the name of the one that was chosen."""
-    return part(
+    return classic_part(
         "presets",
         _STRIP,
         "train/presets",

@@ -8,7 +8,7 @@ from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import Questions
 from playground.people.requests import Handlers, served
 from playground.views import choosing
-from playground.views.parts import part
+from playground.views.parts import classic_part
 from playground.voting.routes import SIMULATED
 from playground.voting.vote_training import WAYS
 
@@ -81,7 +81,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "one_each": words["visitors"]["one_each"],
         "no_votes": words["complaints"]["says"]["no_votes"],
     }
-    part(
+    classic_part(
         "rate",
         _RATE,
         "core/shading",

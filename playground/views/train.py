@@ -28,7 +28,7 @@ from playground.people.run_queue import Line
 from playground.people.visitors import Visitor
 from playground.views import presets
 from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
-from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.parts import PLOTLY_HEAD, classic_part, part
 
 Known = Callable[..., Callable[..., Any]]  # `requests.by_visitor`, of the visitors of this page
 # The last of what a handler gets is the run that the page shows.
@@ -122,7 +122,7 @@ def _lay_out(
         return await asyncio.to_thread(followed, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any]) -> None:
-        part(
+        classic_part(
             name,
             _CHARTS,
             "charts/plotting",
@@ -136,11 +136,11 @@ def _lay_out(
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = _settings(steering, words)
             with gr.Row(elem_id="buttons"):
-                complaints = part(
+                complaints = classic_part(
                     "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
                 )
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
-            part(
+            classic_part(
                 "visit",
                 _VISIT,
                 "train/visit",
@@ -152,7 +152,7 @@ def _lay_out(
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
             preset = presets.strip(steering.recordings, words["presets"])
-            live = part(
+            live = classic_part(
                 "live",
                 _LIVE,
                 "core/following",
@@ -164,9 +164,11 @@ def _lay_out(
                     for name in ("status", "methods", "tasks", "presets", "visitors")
                 },
             )
-            votes = part("trained_on", _TRAINED_ON, "train/trained_on", words=words["trained_on"])
+            votes = classic_part(
+                "trained_on", _TRAINED_ON, "train/trained_on", words=words["trained_on"]
+            )
             with gr.Row(elem_id="pictures"):
-                picture = part(
+                picture = classic_part(
                     "frontier",
                     _FRONTIER,
                     "core/newest",
@@ -179,8 +181,8 @@ def _lay_out(
                     head=PLOTLY_HEAD,
                 )
                 curves("charts", charts.BESIDE)
-            part("story", _STORY, "train/story")
-            part(
+            classic_part("story", _STORY, "train/story")
+            classic_part(
                 "samples",
                 _SAMPLES,
                 "core/shading",
@@ -284,7 +286,7 @@ def _settings(
         )
         explanation = f"{field}_explanation"
         explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
-    settings["beta"] = part(
+    settings["beta"] = classic_part(
         "field-beta",
         _BETA,
         "train/beta",

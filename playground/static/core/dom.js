@@ -1,0 +1,50 @@
+// Elements: made, found, filled. What a person or a model wrote is only ever set as textContent.
+
+export function make(tag, className, host, text = "") {
+  const made = host.appendChild(document.createElement(tag));
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+// A labelled radio button or checkbox; returns its input.
+export function option(host, type, name, value, label, details = "") {
+  const box = make("label", "", host);
+  const input = box.appendChild(document.createElement("input"));
+  Object.assign(input, { type, name, value });
+  make("span", "", box, label);
+  if (details) make("small", "", box, details);
+  return input;
+}
+
+// `find` and `put` for the elements of one part.
+export function within(element) {
+  const find = (selector) => element.querySelector(selector);
+  // Text that stays the same is left alone: a selection is kept, and nothing is read out again.
+  function put(selector, text) {
+    const target = find(selector);
+    if (target.textContent !== text) target.textContent = text;
+  }
+  return { find, put };
+}
+
+// A list of error messages; none empties it.
+export function listErrors(list, errors) {
+  list.replaceChildren();
+  for (const error of errors) make("li", "", list, error);
+}
+
+// The text behind a question mark, for the eye and for screen readers.
+export function explain(mark, text) {
+  mark.dataset.tip = text;
+  mark.setAttribute("aria-label", text);
+}
+
+// Calls `first` when the element is first on the screen, and `again` whenever it is there later.
+export function whenShown(element, first, again) {
+  let shown = false;
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    if (isIntersecting) shown ? again() : first();
+    shown ||= isIntersecting;
+  }).observe(element);
+}

@@ -1,0 +1,42 @@
+// Numbers and sentences as the page writes them.
+
+// A real minus sign, and none before a rounded zero.
+export function number(value, digits = 2) {
+  return value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
+}
+
+export function signed(value, digits = 2) {
+  const text = number(value, digits);
+  return text.startsWith("−") || Number(text) === 0 ? text : "+" + text;
+}
+
+export const percent = (share, digits = 0) => number(100 * share, digits) + "%";
+
+// A percentage in which small probabilities still differ.
+export function probability(share) {
+  if (share < 1e-4) return "<" + percent(1e-4, 2);
+  return percent(share, share < 0.1 ? 2 : 0);
+}
+
+// "1 in 3,400", by the words "1 in {n}", where a percentage would be below 1.
+export function oneIn(share, words) {
+  if (share >= 0.01) return percent(share, share < 0.1 ? 1 : 0);
+  const notation = share > 1e-6 ? "standard" : "compact"; // 3,400 and 14B
+  return fill(words, { n: (1 / share).toLocaleString("en", { notation, maximumSignificantDigits: 2 }) });
+}
+
+export function fill(template, values) {
+  return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// The values of a setting, [[step, value], …] (histories.py), as briefly as a name needs: "0.7 → 0.2".
+export function settingValues(history) {
+  const values = history.map(([, value]) => value);
+  return (values.length > 3 ? [values[0], "…", values.at(-1)] : values).join(" → ");
+}
+
+// A sentence on a run in which {beta} and {learning_rate} stand for all the values they had.
+export function fillRun(template, run) {
+  const [beta, learning_rate] = [run.beta, run.learning_rate].map(settingValues);
+  return fill(template, { ...run, beta, learning_rate });
+}

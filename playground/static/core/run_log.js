@@ -1,0 +1,70 @@
+// A run as the page keeps it: its event log, folded into series. A run is never changed: each delta of
+// the log (charts.py) makes another, in which what gained nothing is the same object as before.
+
+export function startRun({ run, config, trained_on = null }) {
+  const status = { name: "starting", message: "" };
+  const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null };
+  return { name: run, config, trainedOn: trained_on, offset: 0, ...empty };
+}
+
+// The run with what a delta adds to it; events after `void_after` are dropped first.
+export function fold(run, delta) {
+  const { series, samples, changes } = delta.void_after === null ? run : upTo(run, delta.void_after);
+  return {
+    ...run,
+    offset: delta.offset, // how far the log is known
+    series: extend(series, delta.points),
+    samples: joined(samples, delta.samples),
+    changes: joined(changes, delta.changes),
+    status: delta.status ?? run.status,
+    step: delta.step ?? run.step,
+    seconds: delta.seconds ?? run.seconds,
+    summary: delta.story ?? run.summary,
+  };
+}
+
+function upTo({ series, samples, changes }, last) {
+  const kept = ({ step }) => step <= last;
+  const short = Object.entries(series).map(([metric, { x, y }]) => {
+    const count = x.findLastIndex((step) => step <= last) + 1;
+    return [metric, { x: x.slice(0, count), y: y.slice(0, count) }];
+  });
+  return { series: Object.fromEntries(short), samples: samples.filter(kept), changes: changes.filter(kept) };
+}
+
+// `points` has [step, value] pairs of the metrics that gained any.
+function extend(series, points) {
+  const extended = { ...series };
+  for (const [metric, pairs] of Object.entries(points)) {
+    const { x, y } = extended[metric] ?? { x: [], y: [] };
+    extended[metric] = { x: [...x, ...pairs.map(([step]) => step)], y: [...y, ...pairs.map(([, value]) => value)] };
+  }
+  return extended;
+}
+
+const joined = (list, more) => (more.length ? [...list, ...more] : list);
+
+// A run at a step; null is the newest.
+
+export function valueAt(series, step) {
+  return series?.y[step === null ? series.y.length - 1 : series.x.findLastIndex((measured) => measured <= step)];
+}
+
+export function samplesAt(run, step) {
+  return run?.samples.findLast((samples) => step === null || samples.step <= step) ?? null;
+}
+
+// The settings that made what is there at `step`: a change counts from the step after it.
+export function settingsAt(run, step) {
+  const made = run.changes.filter((change) => step === null || change.step < step);
+  return Object.assign({}, run.config, ...made.map(({ settings }) => settings));
+}
+
+// Its status
+
+// Whether it still gains something; a recorded run does while it is played.
+export const isMoving = (run) => ["starting", "running", "paused"].includes(run?.status.name);
+
+export const isRecorded = (run) => run?.name.startsWith("recorded/") ?? false;
+
+export const isLive = (run) => isMoving(run) && !isRecorded(run);

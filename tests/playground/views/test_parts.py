@@ -1,0 +1,59 @@
+"""How a part of the page gets its module, and how a browser keeps it."""
+
+from __future__ import annotations
+
+import re
+
+import gradio as gr
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from playground.views import parts
+
+
+@pytest.fixture
+def browser():
+    """What asks for the files, behind a path prefix."""
+    return TestClient(Starlette(routes=[parts.static_route()]), root_path="/prefix")
+
+
+def test_a_part_imports_its_module_and_has_its_events():
+    with gr.Blocks():
+        dial = parts.part("dial", "<p></p>", "train/beta", events=("release",), value=0.5)
+        dial.release(lambda: None)
+        with pytest.raises(AttributeError):
+            dial.press(lambda: None)
+    assert (
+        f'import(new URL("{parts.address("train/beta.js")}", document.baseURI))' in dial.js_on_load
+    )
+    assert 'events: { release: () => trigger("release") }' in dial.js_on_load
+
+
+def test_a_browser_keeps_a_module_and_is_sent_to_another_when_any_changes(
+    browser, tmp_path, monkeypatch
+):
+    answer = browser.get("/prefix/" + parts.address("core/dom.js"))
+    assert answer.text == (parts.STATIC / "core/dom.js").read_text(encoding="utf-8")
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert browser.get("/prefix/" + parts.address("no.js")).status_code == 404
+    assert browser.get("/prefix/" + parts.address("../views/parts.py")).status_code == 404
+
+    monkeypatch.setattr(parts, "STATIC", tmp_path)
+    versions = []
+    for content in ("1", "2", "1"):
+        (tmp_path / "a.js").write_text(content)
+        versions.append(parts._version())
+    assert versions[0] != versions[1] and versions[0] == versions[2]
+
+
+def test_every_module_is_preloaded_and_no_import_leaves_the_folder():
+    preloaded = re.findall(r'modulepreload" href="([^"]+)"', parts.preloads())
+    modules = [file for file in parts.STATIC.rglob("*.js") if "\nexport " in file.read_text()]
+    addresses = {parts.address(file.relative_to(parts.STATIC).as_posix()) for file in modules}
+    assert set(preloaded) == addresses and len(preloaded) == len(addresses)
+    for module in modules:
+        for path in re.findall(r'^import .*from "(.+)";|^} from "(.+)";', module.read_text(), re.M):
+            target = (module.parent / "".join(path)).resolve()
+            assert target in modules, f"{module}: {path}"
