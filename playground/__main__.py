@@ -7,9 +7,9 @@ page.
 
 def main() -> None:
     """Serve the page until Ctrl-C; runs and votes go to the working directory."""
-    from playground.settings import check, named_tasks
+    from playground.settings import check, parse_tasks
 
-    tasks = named_tasks()
+    tasks = parse_tasks()
     check()  # before Gradio, which reads some of the environment, too
     from playground.app import main as serve
 

@@ -16,19 +16,19 @@ from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
 from playground.content import charts, optimum, recordings, tasks
-from playground.handlers.ask import Questions
-from playground.handlers.compare import Comparing
+from playground.handlers.ask import AskHandlers
+from playground.handlers.compare import CompareHandlers
 from playground.handlers.links import FIELDS
-from playground.people.access import SeenModels, SeenRuns
-from playground.people.run_queue import Line
+from playground.people.access import VisibleModels, VisibleRuns
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
 from playground.views.parts import STATIC, classic_part, preloads, static_route
 from playground.voting.pairs import Pairs
-from playground.voting.room import Voting
+from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
-from playground.voting.vote_training import Harvest
+from playground.voting.vote_training import VoteTraining
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
@@ -54,7 +54,7 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 class Page(gr.Blocks):
     """Gradio's page, with the routes of the room and of the scripts beside Gradio's own."""
 
-    voting: Voting
+    voting: VotingService
     votes: VoteRoutes
 
     def launch(self, **options: Any) -> Any:
@@ -69,24 +69,24 @@ def build(client: Client) -> Page:
     All views start and read runs through `client`.
     """
     catalogues = {
-        path: tasks.with_own_words(text.load(language))
+        path: tasks.with_task_words(text.load(language))
         for language, path in text.languages().items()
     }
     helper = Helper(client)
     settings = Settings.read()
     visitors = Visitors(client, settings.presenter_key, settings.public)
-    line = Line(client, visitors, settings.time_limit)
+    queue = RunQueue(client, visitors, settings.time_limit)
     sessions = settings.sessions or client.root.with_name("sessions")
     page = Page(title=catalogues[""]["title"], fill_width=True)
     pairs = Pairs(helper)
-    page.voting = Voting(Sessions(sessions), pairs)
-    harvest = Harvest(client, line, helper, pairs, sessions / TRAINED_ON)
-    page.votes = VoteRoutes(page.voting, harvest, visitors, settings)
+    page.voting = VotingService(Sessions(sessions), pairs)
+    vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
+    page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
             others = {p: one["language"] for p, one in catalogues.items() if p != path}
-            _lay_out(page, client, helper, line, recorded, words, others)
+            _lay_out(page, client, helper, queue, recorded, words, others)
     return page
 
 
@@ -94,7 +94,7 @@ def _lay_out(
     page: gr.Blocks,
     client: Client,
     helper: Helper,
-    line: Line,
+    queue: RunQueue,
     recorded: dict[str, recordings.Recording],
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
@@ -109,20 +109,20 @@ def _lay_out(
         fields=FIELDS,
     )
 
-    def seen(request: gr.Request) -> tuple[SeenRuns, SeenModels]:
-        who = line.visitors, line.visitors.behind(request.cookies)
-        return SeenRuns(client, *who), SeenModels(helper, *who)
+    def seen(request: gr.Request) -> tuple[VisibleRuns, VisibleModels]:
+        who = queue.visitors, queue.visitors.from_cookies(request.cookies)
+        return VisibleRuns(client, *who), VisibleModels(helper, *who)
 
-    def questions(request: gr.Request) -> Questions:
-        return Questions(*seen(request), words)
+    def questions(request: gr.Request) -> AskHandlers:
+        return AskHandlers(*seen(request), words)
 
-    def comparing(request: gr.Request) -> Comparing:
-        return Comparing(*seen(request), words, recorded)
+    def comparing(request: gr.Request) -> CompareHandlers:
+        return CompareHandlers(*seen(request), words, recorded)
 
     with gr.Tabs(elem_id="views"):
         # All of them stay on the page: a run is followed while another view is shown.
         with gr.Tab(words["views"]["train"], render_children=True):
-            settings = train.build(page, client, words, line)
+            settings = train.build(page, client, words, queue)
         with gr.Tab(words["views"]["compare"], render_children=True):
             compare.build(comparing, words)
         with gr.Tab(words["views"]["try"], render_children=True):
@@ -132,7 +132,7 @@ def _lay_out(
         with gr.Tab(words["views"]["rate"], render_children=True):
             rate.build(questions, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
-            lab.build(words, line)
+            lab.build(words, queue)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(questions, words)
     masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
@@ -167,7 +167,7 @@ def launch_options() -> dict[str, Any]:
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
         + f"<script>window.playground.methods = {_in_script(_methods())};"
-        + f"window.playground.tasks = {_in_script(tasks.offered())}</script>"
+        + f"window.playground.tasks = {_in_script(tasks.available())}</script>"
         + f'<script type="application/json" id="records">{_in_script(_records())}</script>'
         + preloads()
         + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
@@ -194,7 +194,7 @@ def main(named: Sequence[str] = ()) -> None:
     """
     settings = Settings.read()
     try:
-        tasks.introduce_named(named)
+        tasks.register_tasks(named)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -20,7 +20,7 @@ _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the page is served, and what it allows to its visitors."""
+    """How the page is as_server_functions, and what it allows to its visitors."""
 
     runs: Path  # the folder of the runs
     sessions: Path | None  # the folder of the votes; None: beside the runs
@@ -90,7 +90,7 @@ class Settings:
         return settings
 
 
-def named_tasks(arguments: Sequence[str] | None = None) -> list[str]:
+def parse_tasks(arguments: Sequence[str] | None = None) -> list[str]:
     """What each `--task` on the page's command line names; leaves where that makes no sense."""
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False

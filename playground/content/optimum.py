@@ -43,7 +43,7 @@ def frontier(task: Any) -> dict[str, Any] | None:
     return None if is_code(task) else _known(task).frontier
 
 
-def whole(config: Mapping[str, Any]) -> float | None:
+def full_gain(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that `eval/gain` of a run counts the shares of; None where the run began
     from another reference than that of its task."""
     task = config["task"]

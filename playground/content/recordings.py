@@ -13,7 +13,7 @@ from typing import Any
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
-from playground.content.summaries import Stories
+from playground.content.summaries import Summaries
 
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # what a page plays before there is any run
@@ -29,8 +29,8 @@ def recorded() -> dict[str, Recording]:
 class Recordings:
     """The recorded runs of the presets, played. Threads may share them."""
 
-    def __init__(self, stories: Stories) -> None:
-        self._stories = stories
+    def __init__(self, summaries: Summaries) -> None:
+        self._summaries = summaries
         self._runs = recorded()
 
     def __contains__(self, run: Any) -> bool:
@@ -52,7 +52,7 @@ class Recordings:
         return self._runs[run].config
 
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """What has come past `cursor` ({"run", "offset", "elapsed"}): as `Steering.delta`.
+        """What has come past `cursor` ({"run", "offset", "elapsed"}): as `TrainHandlers.delta`.
 
         `elapsed` are the seconds since the run was new to the page. It is played from the point
         where its reference was measured: nothing has to be loaded now.
@@ -66,7 +66,7 @@ class Recordings:
         events = recording.events[offset:reached]
         story = None
         if events:
-            told = self._stories.tell(recording.config, recording.events[:reached])
+            told = self._summaries.tell(recording.config, recording.events[:reached])
             story = {**told, "left": None}
         found = {"run": run, "offset": reached, "config": config, "story": story}
         return {**found, **charts.delta(events)}

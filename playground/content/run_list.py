@@ -11,10 +11,10 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground.content.histories import History, of_run
 
-OFFERED = 12  # runs to choose from
+MAX_LISTED = 12  # runs to choose from
 
 
-def offers(client: Client, task: Any, sought: str = "") -> Iterator[dict[str, Any]]:
+def list_runs(client: Client, task: Any, sought: str = "") -> Iterator[dict[str, Any]]:
     """The runs on `task` that have begun and have all that is `sought`, newest first.
 
     `steps` is where a run stood at its last status, `time` when it began, in ISO 8601, as its name

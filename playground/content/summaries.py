@@ -16,37 +16,37 @@ from align_core.runs.client import Client
 from align_core.runs.durations import time_left
 from playground.content import optimum
 from playground.content.readings import readings, told
-from playground.content.readings.measures import Limit, Target
+from playground.content.readings.measures import Frontier, Target
 
-UNTOLD = {"samples", "token"}  # kinds that no rule needs, and that are long
+UNUSED_KINDS = {"samples", "token"}  # kinds that no rule needs, and that are long
 KEPT = 16  # runs; a page watches one, and few pages look at old ones
 
 
-class Stories:
+class Summaries:
     """The stories of the runs of `client`. Threads may share them."""
 
     def __init__(self, client: Client, words: dict[str, Any]) -> None:
         self._client = client
         self._words = words["readings"]
         self._unnamed = words["complaints"]["says"]["unnamed_task"]
-        self._kept: OrderedDict[str, _Story] = OrderedDict()
+        self._kept: OrderedDict[str, _Summary] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, run: str) -> dict[str, Any]:
         """`told`: [tone, sentence] pairs, the most important first; `left`: seconds, or None."""
         with self._lock:
-            story = self._kept.setdefault(run, _Story())
+            story = self._kept.setdefault(run, _Summary())
             self._kept.move_to_end(run)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             events, story.offset = self._client.events(run, story.offset)
             if events:
-                story.events += [event for event in events if event["kind"] not in UNTOLD]
+                story.events += [event for event in events if event["kind"] not in UNUSED_KINDS]
                 story.answer = self.tell(self._client.config(run), story.events)
             return story.answer
 
     def tell(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-        """The same, of any run's events so far; those of UNTOLD kinds are not needed."""
+        """The same, of any run's events so far; those of UNUSED_KINDS kinds are not needed."""
         newest = log.status(events)
         status = newest and {"name": newest["status"], "message": newest["message"]}
         changes = log.of_kind(events, "change")
@@ -73,12 +73,12 @@ def _target(task: str, beta: float | None) -> Target | None:
     return Target(place["gain"], place["kl"])
 
 
-def _limit(task: str, model: str) -> Limit | None:
-    whole = optimum.whole({"task": task, "model": model})
-    return whole and Limit(whole, optimum.of_task(task).frontier["curve"])
+def _limit(task: str, model: str) -> Frontier | None:
+    whole = optimum.full_gain({"task": task, "model": model})
+    return whole and Frontier(whole, optimum.of_task(task).frontier["curve"])
 
 
-class _Story:
+class _Summary:
     """How far a log was read, what of it the rules need, and what they made of it."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The tasks that the page offers: the built-in ones, and those whose code a person named.
+"""The tasks that the page list_runs: the built-in ones, and those whose code a person named.
 
 The page's own process never imports that code: another one does, and tells what is on the cards.
 """
@@ -20,7 +20,7 @@ from align_core.runs import child_process
 WITHIN = 120.0  # seconds; a task may have to read its data
 
 
-def introduce_named(names: Sequence[str]) -> None:
+def register_tasks(names: Sequence[str]) -> None:
     """Let configurations of this process name the tasks that `--task` named where it was started.
 
     Raises:
@@ -47,12 +47,12 @@ def introduce_named(names: Sequence[str]) -> None:
             introduce(from_row(row))
 
 
-def offered() -> dict[str, dict[str, Any]]:
+def available() -> dict[str, dict[str, Any]]:
     """By full name, what the page's scripts need of the card of each task (page.js)."""
     return {name: {"reference": card(name).reference} for name in (*BUILT_IN, *introduced())}
 
 
-def with_own_words(words: dict[str, Any]) -> dict[str, Any]:
+def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
     """A catalogue that says of each further task what that says of itself."""
     for name, known in introduced().items():
         words["tasks"][name] = {"name": known.title, "explanation": known.explanation}

@@ -11,14 +11,14 @@ from align_core.config.methods import method_named
 from align_core.inference.client import Helper, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind
-from playground.content.run_list import OFFERED, offers
+from playground.content.run_list import MAX_LISTED, list_runs
 from playground.text import complaints
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
 _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
-class Questions:
+class AskHandlers:
     """Handlers of these views. What a visitor sends is checked by the helper.
 
     An answer is {"answers", "complaints"}: one of the two is empty.
@@ -31,9 +31,9 @@ class Questions:
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
         """The newest runs on `task` that have ended well and left a model, newest first."""
-        found = offers(self._client, task)
+        found = list_runs(self._client, task)
         well = (run for run in found if run["status"] in ("finished", "stopped") and run["model"])
-        return list(islice(well, OFFERED))
+        return list(islice(well, MAX_LISTED))
 
     def newest(self, asked: Any) -> dict[str, Any] | None:
         """The newest run of a method on a task that can be put into the method's equations; None
@@ -48,8 +48,8 @@ class Questions:
         if known is None or known.learns_from != "rollouts":
             found = (run for run in self.runs(task) if run["method"] == method)
             return next(({"run": run, "token": None} for run in found), None)
-        runs = (run for run in offers(self._client, task) if run["method"] == method)
-        seen = ((run, self._token(run["run"])) for run in islice(runs, OFFERED))
+        runs = (run for run in list_runs(self._client, task) if run["method"] == method)
+        seen = ((run, self._token(run["run"])) for run in islice(runs, MAX_LISTED))
         return next(({"run": run, "token": token} for run, token in seen if token), None)
 
     def _token(self, run: str) -> dict[str, Any] | None:
@@ -76,8 +76,8 @@ def answered(
     try:
         answers = ask(**{name: given.get(name) for name in names})
     except ConfigError as error:
-        told = [complaints.in_words(line, words) for line in error.lines]
+        told = [complaints.translate(line, words) for line in error.lines]
         return {"answers": [], "complaints": told}
     except Unanswered as error:
-        return {"answers": [], "complaints": [complaints.in_words(error.line, words)]}
+        return {"answers": [], "complaints": [complaints.translate(error.line, words)]}
     return {"answers": answers, "complaints": []}

@@ -15,9 +15,9 @@ from align_core.runs.events import replay
 from playground.content import charts, optimum
 from playground.content.histories import History, history
 from playground.content.recordings import PREFIX, Recording
-from playground.content.run_list import OFFERED, has, has_model, offers, settings
+from playground.content.run_list import MAX_LISTED, has, has_model, list_runs, settings
 from playground.handlers.ask import answered
-from playground.voting.provenance import nameless
+from playground.voting.provenance import without_session
 
 MOST = 4  # runs at once
 ABOVE = "above the reference"
@@ -41,7 +41,7 @@ _OF_A_REFERENCE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate
 CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")
 
 
-class Comparing:
+class CompareHandlers:
     """Handlers of the Compare view. What a visitor sends is checked here or by the helper.
 
     Beside the runs of `client` stand those that are `recorded`, by name.
@@ -67,11 +67,11 @@ class Comparing:
         """
         given = asked if isinstance(asked, dict) else {}
         task, sought = given.get("task"), str(given.get("sought", ""))
-        own = islice(offers(self._client, task, sought), OFFERED)
+        own = islice(list_runs(self._client, task, sought), MAX_LISTED)
         return [*own, *self._recordings(task, sought)]
 
     def _recordings(self, task: Any, sought: str) -> Iterator[dict[str, Any]]:
-        """As `offers`, in the order of the cards: `recorded` is the name of the preset."""
+        """As `list_runs`, in the order of the cards: `recorded` is the name of the preset."""
         order = [f"{PREFIX}{name}" for name in self._presets["cards"]]
         for name in (name for name in order if name in self._recorded):
             run = self._recorded[name]
@@ -101,7 +101,7 @@ class Comparing:
             "settings": differences(histories),
             "numbers": ranked(
                 [
-                    last_numbers(log, optimum.whole(one["config"]))
+                    last_numbers(log, optimum.full_gain(one["config"]))
                     for one, log in zip(found, logs, strict=True)
                 ],
                 one_reference=len({one["config"]["model"] for one in found}) == 1,
@@ -122,7 +122,7 @@ class Comparing:
         else:
             self._client.status(run)  # of a run whose process is gone the log ends here
             config, model = self._client.config(run), has_model(self._client, run)
-            config = nameless(config)
+            config = without_session(config)
             events, end = self._client.events(run, start)
         gained = charts.delta(events)
         points = gained["points"]
@@ -173,8 +173,8 @@ def last_numbers(
 ) -> dict[str, float]:
     """NUMBERS at the last evaluation of a run. Those it does not have are left out.
 
-    With the `whole` that its gain is a share of (`optimum.whole`), what it is above the reference
-    is told as the picture of the trade shows it.
+    With `whole` (`optimum.full_gain`), the gain above the reference is as the frontier chart
+    shows it.
     """
     measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
     evaluations = [metrics for metrics in measured if metrics.keys() & set(NUMBERS)]

@@ -23,7 +23,7 @@ ADVANCED = ("eval_every", "lora_r")
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
-USUAL = {"reward_model": "proxy", "pair_source": "reference"}
+DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:
@@ -74,7 +74,7 @@ def options(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": task, "method": method, **given}
 
 
-def usual(method: str, task: str) -> dict[str, Any]:
+def default_config(method: str, task: str) -> dict[str, Any]:
     """The configuration that the controls begin with, also where it lacks what a run needs."""
     chosen = {"method": method, "task": task, **defaults(method, task)}
     return RunConfig.model_construct(**chosen).model_dump(warnings=False)
@@ -89,7 +89,7 @@ def _name_of(setting: str, config: Mapping[str, Any]) -> str:
     task, model = config["task"], config[setting]
     named = {model_of(setting, name, task): name for name in MODELS[setting]}
     without = setting == "reward_model" and card(task).reward_model is None
-    return named.get(model, "gold" if without else USUAL[setting])
+    return named.get(model, "gold" if without else DEFAULT_NAMES[setting])
 
 
 def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:

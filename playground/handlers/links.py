@@ -40,7 +40,9 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.usual(method, task)  # the task has no reference, so that no run would begin
+    return form.default_config(
+        method, task
+    )  # the task has no reference, so that no run would begin
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:

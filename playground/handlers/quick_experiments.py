@@ -8,7 +8,7 @@ from typing import Any
 from align_core import experiments
 from align_core.config import model_index
 from playground.content import lab_figures
-from playground.people.run_queue import Line, OneEach
+from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
@@ -24,11 +24,11 @@ def seconds(name: str) -> float | None:
         return None
 
 
-class Smaller:
+class QuickExperimentHandlers:
     """Handlers of the cards. What a visitor sends is checked here."""
 
-    def __init__(self, line: Line, words: dict[str, Any]) -> None:
-        self._line = line
+    def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
+        self._queue = queue
         self._words = words
 
     def labels(self) -> dict[str, str]:
@@ -58,8 +58,8 @@ class Smaller:
         if name not in NAMES:
             return ""
         try:
-            self._line.attempt(visitor, name, seconds(name))
-        except OneEach:
+            self._queue.join_trial(visitor, name, seconds(name))
+        except AlreadyHasRun:
             return self._words["visitors"]["one_each"]
         except OSError as error:
             return str(error)
@@ -69,32 +69,32 @@ class Smaller:
         """Stop a trial that the visitor may stop, or take it out of the line."""
         if name not in NAMES:
             return
-        if self._line.awaits(visitor) == name:
-            self._line.leave(visitor)
-        elif self._line.steers(visitor, name):
-            self._line.trials.stop(name)
+        if self._queue.queued_trial(visitor) == name:
+            self._queue.leave(visitor)
+        elif self._queue.may_stop_trial(visitor, name):
+            self._queue.trials.stop(name)
 
     def _stands(self, name: str, stamp: Any, visitor: Visitor) -> dict[str, Any]:
         words = self._words["lab"]["trial"]
-        if self._line.awaited(name):
-            own = self._line.awaits(visitor) == name
-            place = self._line.place(visitor) if own else None
+        if self._queue.is_trial_queued(name):
+            own = self._queue.queued_trial(visitor) == name
+            place = self._queue.position(visitor) if own else None
             told = words["waits_other"]
             if place:
                 wait = durations.wait(place.seconds, place.sure, self._words)
                 told = words["waits"].format(n=place.number, wait=wait)
             return {"status": "waiting", "own": own, "steers": own, "told": told}
-        state = self._line.trials.state(name)
+        state = self._queue.trials.state(name)
         if state is None:
             return {"status": None, "own": False, "steers": False, "told": ""}
         status, own = state["status"], state["owner"] == visitor
-        found = {"status": status, "own": own, "steers": self._line.steers(visitor, name)}
+        found = {"status": status, "own": own, "steers": self._queue.may_stop_trial(visitor, name)}
         told = words["own" if own else "other"]
         if status == "running":
             said = words["running" if state["count"] else "starting"]
             found["done"] = state["done"] / max(1, state["count"])
             return {**found, "told": " ".join((told, said.format(**state)))}
-        said = messages.in_words(state, self._words) or words[status].format(
+        said = messages.translate(state, self._words) or words[status].format(
             time=durations.duration(state["ended"] - state["began"], self._words)
         )
         found["told"] = " ".join((told, said))
@@ -106,7 +106,7 @@ class Smaller:
     def _result(self, name: str) -> dict[str, Any] | None:
         words = self._words["lab"]
         try:
-            result = self._line.trials.result(name)
+            result = self._queue.trials.result(name)
         except OSError:  # another trial is just taking its place
             return None
         size = words["trial"]["size"].format(runs=result["runs"], seeds=result["seeds"])

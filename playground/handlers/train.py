@@ -16,9 +16,9 @@ from align_core.runs.client import Client
 from align_core.runs.events import turned
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
-from playground.content.summaries import Stories
+from playground.content.summaries import Summaries
 from playground.handlers import form
-from playground.people.run_queue import Line, OneEach
+from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitor, Visitors
 from playground.text import complaints, durations, messages
 from playground.voting import provenance
@@ -27,24 +27,26 @@ PACES = (0.0, 0.5, 2.0)  # seconds between two steps
 WATCHING = 1000  # visitors of whom the run they last watched is remembered
 
 
-class Steering:
+class TrainHandlers:
     """Handlers of the Train view. What a visitor sends is checked here or by the client.
 
     All pages of a server share one `line`; `visitor` is who asks, None a browser without a token.
     """
 
-    def __init__(self, client: Client, words: dict[str, Any], line: Line | None = None) -> None:
+    def __init__(
+        self, client: Client, words: dict[str, Any], queue: RunQueue | None = None
+    ) -> None:
         self._client = client
-        self._line = line or Line(client, Visitors(client))
-        self._visitors = self._line.visitors
+        self._queue = queue or RunQueue(client, Visitors(client))
+        self._visitors = self._queue.visitors
         self._watched: OrderedDict[Visitor, str] = OrderedDict()
         self._words = words
-        self._stories = Stories(client, words)
-        self.recordings = Recordings(self._stories)
+        self._summaries = Summaries(client, words)
+        self.recordings = Recordings(self._summaries)
 
     def choose(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen: `form.controls` of its defaults."""
-        return form.controls(form.usual(asked["method"], asked["task"]), self._words)
+        return form.controls(form.default_config(asked["method"], asked["task"]), self._words)
 
     def restore(
         self,
@@ -59,13 +61,13 @@ class Steering:
         if linked is not None:
             config = linked
         elif run is None:
-            config = form.usual(form.FIRST_METHOD, form.FIRST_TASK)
+            config = form.default_config(form.FIRST_METHOD, form.FIRST_TASK)
         elif run in self.recordings:
             config = self.recordings.config(run)
         else:
             config = turned(self._client.config(run), self._client.events(run)[0])
             if card(config["task"]) is None:  # its code was not named: no control can hold it
-                config = form.usual(config["method"], form.FIRST_TASK)
+                config = form.default_config(config["method"], form.FIRST_TASK)
         chosen = {name: config[name] for name in ("task", "method")}
         return {**chosen, **form.controls(config, self._words)}
 
@@ -83,19 +85,19 @@ class Steering:
         """
         run, refused = None, []
         try:
-            run = self._line.join(visitor, form.options(asked), asked["pace"])
+            run = self._queue.join(visitor, form.options(asked), asked["pace"])
         except ConfigError as error:
             refused = [self._complaint(line) for line in error.lines]
-        except OneEach:
+        except AlreadyHasRun:
             refused = [["", self._words["visitors"]["one_each"]]]
         return {"live": {"run": run, "pressed": time.time()}, "complaints": refused}
 
-    def needed(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def run_label(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """What stands on the Run button: how long it will take at this pace, where a run like it is
         known."""
         label = self._words["controls"]["run"]
         try:
-            limited = self._line.limited(form.options(asked))
+            limited = self._queue.with_time_limit(form.options(asked))
             seconds = self._client.estimate(delay=asked["pace"], **limited)
         except ConfigError:  # reported when it is run
             seconds = None
@@ -107,14 +109,16 @@ class Steering:
 
     def leave(self, visitor: Visitor = None) -> None:
         """The visitor's run is to wait no longer."""
-        self._line.leave(visitor)
+        self._queue.leave(visitor)
 
     def command(self, name: str, shown: Any = None, visitor: Visitor = None) -> None:
         """Pause, resume, step or stop the visitor's live run; a presenter's is the one `shown`."""
         if run := self._steered(visitor, shown):
             self._client.send(run, name)
 
-    def turn(self, field: str, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def set_live(
+        self, field: str, asked: dict[str, Any], visitor: Visitor = None
+    ) -> dict[str, Any]:
         """β or the learning rate was turned: a live run of this task and method takes it.
 
         `asked` has task, method, the field, and as `live` the run that the page shows.
@@ -131,7 +135,7 @@ class Steering:
                     refused = [self._complaint(line) for line in error.lines]
         return {"complaints": refused}
 
-    def slow(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def set_pace(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """Another `pace` was chosen: the run that is steered takes it at once."""
         if run := self._steered(visitor, asked["live"]):
             self._client.send(run, "set", delay=asked["pace"])
@@ -154,12 +158,12 @@ class Steering:
 
     def delta(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """What a log holds past `cursor` ({"run", "offset"}): a new cursor, `charts.delta`, and the
-        `story` of the run (`Stories.of`) where there is more to tell.
+        `story` of the run (`Summaries.of`) where there is more to tell.
 
         A page follows the visitor's live run, else one that is live; without one it stays with the
         run that it shows. It stays with the visitor's own run, too, and with one that was
         `chosen`, while another visitor's is live. A run that is new to the page comes with its
-        `config`, with what votes it was `trained_on` (`provenance.told`), and from its beginning.
+        `config`, with `trained_on` (`provenance.trained_on`), and from its beginning.
         Where no run was ever made, a recorded one is shown.
         """
         run = self._shown(visitor, cursor.get("run"), cursor.get("chosen") is True)
@@ -171,21 +175,23 @@ class Steering:
         config, votes, offset = None, None, cursor.get("offset")
         if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
             config, offset = self._client.config(run), 0
-            votes = provenance.told(self._client, config)
-            config = provenance.nameless(config)
+            votes = provenance.trained_on(self._client, config)
+            config = provenance.without_session(config)
             self._client.status(run)  # of a run whose process is gone the log ends here
         events, offset = self._client.events(run, offset)
-        story = self._stories.of(run) if events else None
+        story = self._summaries.of(run) if events else None
         if story and story["left"] is not None:
             story = {**story, "left": durations.duration(story["left"], self._words)}
         found = {"run": run, "offset": offset, "config": config, "trained_on": votes}
         gained = charts.delta(events)
         if status := gained["status"]:
-            status["message"] = messages.in_words(status, self._words)
+            status["message"] = messages.translate(status, self._words)
             status.pop("cause", None)
         return {**found, "story": story, **gained}
 
-    def followed(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def delta_with_standing(
+        self, cursor: dict[str, Any], visitor: Visitor = None
+    ) -> dict[str, Any]:
         """`delta`, and the visitor's `standing` to the run in it."""
         delta = self.delta(cursor, visitor)
         return {**delta, "standing": self.standing(delta["run"], visitor)}
@@ -199,22 +205,23 @@ class Steering:
         "own" or "other"; `place` and `wait` in line.
         """
         live = self._client.live()
-        place = self._line.place(visitor)
+        place = self._queue.position(visitor)
         known = run is not None and run not in self.recordings
         return {
             "own": self._own(visitor),
-            "steers": run in live and self._visitors.steers(visitor, run),
+            "steers": run in live and self._visitors.may_control(visitor, run),
             "shared": self._visitors.shared(visitor, run) if known else None,
             "other": next((other for other in reversed(live) if other != run), None),
-            "free": self._line.free(),
-            "trial": self._line.trial(visitor),
+            "free": self._queue.has_free_slot(),
+            "trial": self._queue.live_trial_owner(visitor),
             "place": place and place.number,
             "wait": durations.wait(place.seconds, place.sure, self._words) if place else "",
             "refused": [
-                complaints.in_words(line, self._words) for line in self._line.refused(visitor)
+                complaints.translate(line, self._words)
+                for line in self._queue.start_errors(visitor)
             ],
-            "presents": self._visitors.presents(visitor),
-            "several": self._visitors.several,
+            "presents": self._visitors.is_presenter(visitor),
+            "several": self._visitors.has_several,
         }
 
     def _shown(self, visitor: Visitor, watched: Any = None, chosen: bool = False) -> str | None:
@@ -247,7 +254,7 @@ class Steering:
         return next((run for run in self._client.live() if self._visitors.owns(visitor, run)), None)
 
     def _steered(self, visitor: Visitor, shown: Any) -> str | None:
-        if shown in self._client.live() and self._visitors.steers(visitor, shown):
+        if shown in self._client.live() and self._visitors.may_control(visitor, shown):
             return shown
         return self._own(visitor)
 
@@ -255,4 +262,4 @@ class Steering:
         """A line of a ConfigError in the page's words, after the field that it is about."""
         fields = {flag(field): field for field in form.option_names()}
         option = line.values.get("option")
-        return [fields.get(option, ""), complaints.in_words(line, self._words)]
+        return [fields.get(option, ""), complaints.translate(line, self._words)]

@@ -11,7 +11,7 @@ from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
 
-class SeenRuns:
+class VisibleRuns:
     """The runs of `client` that a visitor sees, read as from the client itself."""
 
     def __init__(self, client: Client, visitors: Visitors, visitor: Visitor) -> None:
@@ -27,7 +27,7 @@ class SeenRuns:
         return self._visitors.runs(self._visitor)
 
 
-class SeenModels:
+class VisibleModels:
     """The questions of `helper`, about the embedded models and the runs that a visitor sees."""
 
     def __init__(self, helper: Helper, visitors: Visitors, visitor: Visitor) -> None:
@@ -48,6 +48,6 @@ class SeenModels:
         several = asked.get("models")
         named = several if isinstance(several, list) else []
         named = [*named, asked.get("model"), asked.get("reference")]
-        self._visitors.check_seen(self._visitor, named)
-        with self._visitors.asking(self._visitor):
+        self._visitors.check_access(self._visitor, named)
+        with self._visitors.question_slot(self._visitor):
             return ask(**asked)

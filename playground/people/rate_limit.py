@@ -6,10 +6,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-KEPT = 10_000  # keys; whoever was not heard of for longest is forgotten
+MAX_KEYS = 10_000  # keys; whoever was not heard of for longest is forgotten
 
 
-class Limit:
+class RateLimit:
     """At most `burst` at once, and `rate` a second, for each key. For one thread."""
 
     def __init__(
@@ -27,6 +27,6 @@ class Limit:
         tokens = min(self._burst, tokens + (now - then) * self._rate)
         allowed = tokens >= 1
         self._buckets[key] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > KEPT:
+        if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / self._rate

@@ -15,17 +15,17 @@ from playground.people.visitors import Visitors
 Handlers = Callable[[gr.Request], Any]  # the handlers of a view, as they are for who asks
 
 
-def by_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+def with_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     """`handler` as Gradio calls it, under `name`: its `visitor` is who asks."""
 
     def asked(request: gr.Request, *given: Any) -> Any:
-        return handler(*given, visitor=visitors.behind(request.cookies))
+        return handler(*given, visitor=visitors.from_cookies(request.cookies))
 
     asked.__name__ = name
     return asked
 
 
-def by_name(
+def with_named_values(
     visitors: Visitors, controls: Mapping[str, Any], name: str, handler: Callable[..., Any]
 ) -> Callable[..., dict[Any, Any] | None]:
     """`handler`, which takes and gives values by the names of `controls`, as Gradio calls it under
@@ -35,14 +35,16 @@ def by_name(
 
     def asked(request: gr.Request, given: dict[Any, Any]) -> dict[Any, Any] | None:
         values = {names[component]: value for component, value in given.items()}
-        answer = handler(values, visitor=visitors.behind(request.cookies))
+        answer = handler(values, visitor=visitors.from_cookies(request.cookies))
         return {controls[name]: value for name, value in answer.items()} or None
 
     asked.__name__ = name
     return asked
 
 
-def served(handlers: Handlers, *methods: Callable[..., Any]) -> list[Callable[..., Any]]:
+def as_server_functions(
+    handlers: Handlers, *methods: Callable[..., Any]
+) -> list[Callable[..., Any]]:
     """`methods`, each of one question, as Gradio calls them: on the handlers of who asks."""
 
     def serve(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,8 +30,8 @@ from align_core.runs.files import write_whole
 from playground.people.addresses import is_loopback
 
 COOKIE = "playground_visitor"
-WRONG_KEYS, WITHIN = 5, 60.0  # from one address, in so many seconds
-QUESTIONS = 2  # of one visitor at once; the helper has eight in hand
+MAX_WRONG_KEYS, WRONG_KEY_SECONDS = 5, 60.0  # from one address, in so many seconds
+MAX_QUESTIONS = 2  # of one visitor at once; the helper has eight in hand
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
 
@@ -60,58 +60,62 @@ class Visitors:
         self._lock = threading.Lock()
         self._owners: dict[str, _Owner] = {}
         self._presenters: set[str] = set()
-        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
-        self._asking: dict[Visitor, int] = {}
-        self._met: set[str] = set()  # two visitors at most: are there several?
+        self._failed_attempts: OrderedDict[str, list[float]] = OrderedDict()
+        self._open_questions: dict[Visitor, int] = {}
+        self._seen: set[str] = set()  # two visitors at most: are there several?
 
-    def known(self, token: Any) -> Visitor:
+    def from_token(self, token: Any) -> Visitor:
         """The visitor of a token; None for whatever is no token."""
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             return None
         visitor = hashlib.sha256(token.encode()).hexdigest()
-        if len(self._met) < 2:
-            self._met.add(visitor)
+        if len(self._seen) < 2:
+            self._seen.add(visitor)
         return visitor
 
-    def behind(self, cookies: Mapping[str, str]) -> Visitor:
+    def from_cookies(self, cookies: Mapping[str, str]) -> Visitor:
         """The visitor whose browser sent `cookies` with a request."""
-        return self.known(cookies.get(COOKIE))
+        return self.from_token(cookies.get(COOKIE))
 
     @property
-    def several(self) -> bool:
+    def has_several(self) -> bool:
         """Whether more than one visitor has come since the server was started."""
-        return len(self._met) > 1
+        return len(self._seen) > 1
 
     # Presenters
 
-    def enter(self, visitor: Visitor, key: Any, address: str) -> bool:
+    def become_presenter(self, visitor: Visitor, key: Any, address: str) -> bool:
         """Make `visitor` a presenter if `key` is the key, and say whether they are one.
 
-        After WRONG_KEYS wrong ones from an address, no key from there counts for a while.
+        After MAX_WRONG_KEYS wrong ones from an address, no key from there counts for a while.
         """
         if self._key is None or visitor is None or not isinstance(key, str):
             return False
         with self._lock:
             now = time.monotonic()
-            wrong = [then for then in self._wrong.pop(address, []) if now - then < WITHIN]
-            if len(wrong) < WRONG_KEYS:
+            wrong = [
+                then
+                for then in self._failed_attempts.pop(address, [])
+                if now - then < WRONG_KEY_SECONDS
+            ]
+            if len(wrong) < MAX_WRONG_KEYS:
                 if hmac.compare_digest(key.encode(errors="replace"), self._key.encode()):
                     self._presenters.add(visitor)
                     return True
                 wrong.append(now)
-            self._wrong[address] = wrong
-            if len(self._wrong) > 1000:
-                self._wrong.popitem(last=False)
+            self._failed_attempts[address] = wrong
+            if len(self._failed_attempts) > 1000:
+                self._failed_attempts.popitem(last=False)
             return False
 
-    def presents(self, visitor: Visitor) -> bool:
+    def is_presenter(self, visitor: Visitor) -> bool:
         return visitor in self._presenters
 
-    def hosts(self, visitor: Visitor, address: str) -> bool:
+    def may_open_room(self, visitor: Visitor, address: str) -> bool:
         """Whether a visitor may open the room: a presenter or, where there is no key and no
         stranger, whoever sits at this machine."""
         unguarded = self._key is None and not self._public
-        return self.presents(visitor) or (unguarded and is_loopback(address))
+        return self.is_presenter(visitor) or (unguarded and is_loopback(address))
 
     # Runs
 
@@ -127,21 +131,21 @@ class Visitors:
         """Whether the visitor started a run."""
         return self._owner(run).visitor == visitor
 
-    def steers(self, visitor: Visitor, run: str) -> bool:
+    def may_control(self, visitor: Visitor, run: str) -> bool:
         """Whether the visitor finds a run in their lists and may pause, turn and stop it. Anyone
         may watch one while it is live."""
         owner = self._owner(run)
-        return owner.shared or owner.visitor in (None, visitor) or self.presents(visitor)
+        return owner.shared or owner.visitor in (None, visitor) or self.is_presenter(visitor)
 
-    def check_seen(self, visitor: Visitor, named: Collection[Any]) -> None:
+    def check_access(self, visitor: Visitor, named: Collection[Any]) -> None:
         """Raises ConfigError where the visitor does not see a run that is `named`."""
         for run in self._client.runs():
-            if run in named and not self.steers(visitor, run):
+            if run in named and not self.may_control(visitor, run):
                 raise ConfigError(no_run(run))
 
     def runs(self, visitor: Visitor) -> list[str]:
         """The names of all runs that the visitor may see and steer, newest first."""
-        return [run for run in self._client.runs() if self.steers(visitor, run)]
+        return [run for run in self._client.runs() if self.may_control(visitor, run)]
 
     def shared(self, visitor: Visitor, run: str) -> bool | None:
         """Whether the visitor's own run is shared; None for a run that is not theirs to share."""
@@ -176,20 +180,20 @@ class Visitors:
     # Questions
 
     @contextlib.contextmanager
-    def asking(self, visitor: Visitor) -> Iterator[None]:
+    def question_slot(self, visitor: Visitor) -> Iterator[None]:
         """While a question of this visitor is in hand.
 
-        Raises Unanswered where QUESTIONS of theirs are already: nobody takes all the places.
+        Raises Unanswered where MAX_QUESTIONS of theirs are already: nobody takes all the places.
         """
         with self._lock:
-            if self._asking.get(visitor, 0) >= QUESTIONS:
+            if self._open_questions.get(visitor, 0) >= MAX_QUESTIONS:
                 line = "Your earlier questions are still being answered."
                 raise Unanswered(Message("still_answering", {}, line))
-            self._asking[visitor] = self._asking.get(visitor, 0) + 1
+            self._open_questions[visitor] = self._open_questions.get(visitor, 0) + 1
         try:
             yield
         finally:
             with self._lock:
-                self._asking[visitor] -= 1
-                if not self._asking[visitor]:
-                    del self._asking[visitor]
+                self._open_questions[visitor] -= 1
+                if not self._open_questions[visitor]:
+                    del self._open_questions[visitor]

@@ -10,7 +10,7 @@ from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 
 
-def in_words(line: Message, words: Mapping[str, Any]) -> str:
+def translate(line: Message, words: Mapping[str, Any]) -> str:
     """A line as the catalogue `words` says it; one of an unknown code stays as it is, but for
     the name of its option."""
     names = _names(words)

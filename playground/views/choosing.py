@@ -13,6 +13,6 @@ def props(words: dict[str, Any]) -> dict[str, Any]:
     """What choosing.js takes beside words: the names of methods and tasks, the first task."""
     return {
         "methods": {method: words["methods"][method]["name"] for method in methods()},
-        "tasks": {task: words["tasks"][task]["name"] for task in tasks.offered()},
+        "tasks": {task: words["tasks"][task]["name"] for task in tasks.available()},
         "first": FIRST_TASK,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from playground.content import optimum
-from playground.handlers.compare import CURVES, Comparing
-from playground.people.requests import Handlers, served
+from playground.handlers.compare import CURVES, CompareHandlers
+from playground.people.requests import Handlers, as_server_functions
 from playground.views import choosing
 from playground.views.parts import PLOTLY_HEAD, classic_part
 
@@ -51,8 +51,8 @@ _COMPARE = """
 """
 
 
-def build(comparing: Handlers, words: dict[str, Any]) -> None:
-    """Lay out the view that holds runs against each other; `comparing` is as who asks has it."""
+def build(handlers: Handlers, words: dict[str, Any]) -> None:
+    """Lay out the view that holds runs against each other; `handlers` is as who asks has it."""
     classic_part(
         "compare",
         _COMPARE,
@@ -66,7 +66,9 @@ def build(comparing: Handlers, words: dict[str, Any]) -> None:
         "charts/overlay",
         "compare/compare",
         server_functions=[
-            *served(comparing, Comparing.runs, Comparing.follow, Comparing.duel),
+            *as_server_functions(
+                handlers, CompareHandlers.runs, CompareHandlers.follow, CompareHandlers.duel
+            ),
             optimum.frontier,
         ],
         words={**words["try"], **words["compare"]},

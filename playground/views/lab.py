@@ -12,9 +12,9 @@ from align_core.experiments.claims import judged
 from align_core.experiments.sentences import tell
 from playground.content import coverage, lab_figures
 from playground.handlers.links import FIELDS
-from playground.handlers.quick_experiments import Smaller
-from playground.people.requests import by_visitor
-from playground.people.run_queue import Line
+from playground.handlers.quick_experiments import QuickExperimentHandlers
+from playground.people.requests import with_visitor
+from playground.people.run_queue import RunQueue
 from playground.views.parts import PLOTLY_HEAD, classic_part
 
 # Settings of Train's that show the same in one run; an address names them (links.py).
@@ -50,11 +50,11 @@ _LAB = '<div class="lab"></div>'
 _FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # as the recorded example
 
 
-def build(words: dict[str, Any], line: Line) -> None:
+def build(words: dict[str, Any], queue: RunQueue) -> None:
     """Lay out the view. What trains at once takes a twentieth of a second; experiments that are
     tried take their place in `line`."""
-    smaller = Smaller(line, words)
-    known = partial(by_visitor, line.visitors)
+    handlers = QuickExperimentHandlers(queue, words)
+    known = partial(with_visitor, queue.visitors)
 
     def train(asked: Any) -> dict[str, Any]:
         return coverage.train(asked, words["lab"]["live"])
@@ -70,11 +70,11 @@ def build(words: dict[str, Any], line: Line) -> None:
         "lab/lab",
         server_functions=[
             train,
-            known("look", smaller.look),
-            known("attempt", smaller.attempt),
-            known("stop", smaller.stop),
+            known("look", handlers.look),
+            known("attempt", handlers.attempt),
+            known("stop", handlers.stop),
         ],
-        trials=smaller.labels(),
+        trials=handlers.labels(),
         words=words["lab"],
         cards={name: card(name, words["lab"]) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
-from playground.handlers.ask import Questions
-from playground.people.requests import Handlers, served
+from playground.handlers.ask import AskHandlers
+from playground.people.requests import Handlers, as_server_functions
 from playground.views import choosing
 from playground.views.parts import classic_part
 from playground.voting.routes import SIMULATED
-from playground.voting.vote_training import WAYS
+from playground.voting.vote_training import PIPELINES
 
 # Votes to learn from that are enough (`few_votes.enough`), and what percentage of held-out pairs
 # reward models of so many and of 2,000 votes get right: all from benchmarks/few_votes.json.
@@ -91,7 +91,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "rate/rate",
         "rate/crowd",
         "rate/harvest",
-        server_functions=served(questions, Questions.runs),
+        server_functions=as_server_functions(questions, AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={
             task: dict(zip(("enough", "share", "of_many"), known, strict=True))
@@ -99,7 +99,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         },
         crowds=list(CROWDS),
         simulated=SIMULATED,
-        ways=list(WAYS),
+        ways=list(PIPELINES),
         statuses=words["status"]["names"],
         shading=words["samples"] | words["shading"],
         **choosing.props(words),

@@ -21,16 +21,16 @@ from playground.handlers.form import (
     PREFERENCES,
     SETTINGS,
 )
-from playground.handlers.long_polling import Patience
-from playground.handlers.train import PACES, Steering
-from playground.people.requests import by_name, by_visitor
-from playground.people.run_queue import Line
+from playground.handlers.long_polling import LongPoll
+from playground.handlers.train import PACES, TrainHandlers
+from playground.people.requests import with_named_values, with_visitor
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.views import presets
 from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
 from playground.views.parts import PLOTLY_HEAD, classic_part, part
 
-Known = Callable[..., Callable[..., Any]]  # `requests.by_visitor`, of the visitors of this page
+Known = Callable[..., Callable[..., Any]]  # `requests.with_visitor`, of the visitors of this page
 # The last of what a handler gets is the run that the page shows.
 _WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"
 # A run of few steps is measured five times all the same. It is the browser that says so: a press of
@@ -90,35 +90,35 @@ _SAMPLES = """
 
 
 def build(
-    page: gr.Blocks, client: Client, words: dict[str, Any], line: Line
+    page: gr.Blocks, client: Client, words: dict[str, Any], queue: RunQueue
 ) -> dict[str, gr.Component]:
     """Lay the view out in `page`, which is being built, and wire it to `client` and its `line`.
 
     Returns what holds the task, the method and the SETTINGS, by their names.
     """
-    steering = Steering(client, words, line)
-    known = partial(by_visitor, line.visitors)
-    settings, controls = _lay_out(page, steering, words, line, known)
-    _wire(page, steering, line, known, settings, controls)
+    handlers = TrainHandlers(client, words, queue)
+    known = partial(with_visitor, queue.visitors)
+    settings, controls = _lay_out(page, handlers, words, queue, known)
+    _wire(page, handlers, queue, known, settings, controls)
     return settings
 
 
 def _lay_out(
-    page: gr.Blocks, steering: Steering, words: dict[str, Any], line: Line, known: Known
+    page: gr.Blocks, handlers: TrainHandlers, words: dict[str, Any], queue: RunQueue, known: Known
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings by their names, and all that the handlers read or change by theirs."""
-    patience = Patience(steering.has_news)
-    followed = known("delta", steering.followed)
+    long_poll = LongPoll(handlers.has_news)
+    followed = known("delta", handlers.delta_with_standing)
 
     # Gradio marks what it serves, which no method allows.
     def enter(request: gr.Request, key: Any) -> bool:
-        visitor = line.visitors.behind(request.cookies)
-        return line.visitors.enter(visitor, key, request.client.host)
+        visitor = queue.visitors.from_cookies(request.cookies)
+        return queue.visitors.become_presenter(visitor, key, request.client.host)
 
     async def delta(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
         run, offset = cursor.get("run"), cursor.get("offset")
         if isinstance(run, str) and isinstance(offset, int):
-            await patience.until_past((run, offset))
+            await long_poll.wait((run, offset))
         return await asyncio.to_thread(followed, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _lay_out(
 
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
-            settings, explanations = _settings(steering, words)
+            settings, explanations = _settings(handlers, words)
             with gr.Row(elem_id="buttons"):
                 complaints = classic_part(
                     "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
@@ -144,14 +144,14 @@ def _lay_out(
                 "visit",
                 _VISIT,
                 "train/visit",
-                server_functions=[known("share", steering.share), enter],
+                server_functions=[known("share", handlers.share), enter],
                 words=words["visitors"],
-                limit=line.time_limit,
+                limit=queue.time_limit,
             )
             part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
-            preset = presets.strip(steering.recordings, words["presets"])
+            preset = presets.strip(handlers.recordings, words["presets"])
             live = classic_part(
                 "live",
                 _LIVE,
@@ -197,31 +197,31 @@ def _lay_out(
 
 def _wire(
     page: gr.Blocks,
-    steering: Steering,
-    line: Line,
+    handlers: TrainHandlers,
+    queue: RunQueue,
     known: Known,
     settings: dict[str, Any],
     controls: dict[str, Any],
 ) -> None:
     """Connect the controls to the handlers, which speak of both by their names."""
 
-    named = partial(by_name, line.visitors, controls)
+    named = partial(with_named_values, queue.visitors, controls)
 
     def some(*names: str) -> set[Any]:
         return {controls[name] for name in names}
 
     def adopt(asked: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
-        return steering.restore(watched=asked["votes"], visitor=visitor)
+        return handlers.restore(watched=asked["votes"], visitor=visitor)
 
     def restore(request: gr.Request) -> dict[Any, Any]:
-        visitor = line.visitors.behind(request.cookies)
-        answer = steering.restore(links.read(request.query_params), visitor=visitor)
+        visitor = queue.visitors.from_cookies(request.cookies)
+        answer = handlers.restore(links.read(request.query_params), visitor=visitor)
         return {controls[name]: value for name, value in answer.items()}
 
     # Gradio hands a set over in the order in which its components were made.
     assert all(controls["live"]._id > settings[name]._id for name in settings)
     assert controls["live"]._id > controls["pace"]._id  # `_WITH_SHOWN` takes it for the last
-    # Steering waits behind nobody's queued events, and lays no veil over what it updates.
+    # TrainHandlers waits behind nobody's queued events, and lays no veil over what it updates.
     at_once: dict[str, Any] = {
         "queue": False,
         "show_progress": "hidden",
@@ -231,16 +231,16 @@ def _wire(
     to_last = {**at_once, "trigger_mode": "always_last"}
     run, live, pace, votes = (controls[name] for name in ("run", "live", "pace", "votes"))
     shown = some(*settings, "task_explanation", "method_explanation", "picture")
-    asked, needed = some("pace", *settings), named("needed", steering.needed)
+    asked, needed = some("pace", *settings), named("needed", handlers.run_label)
 
     loaded = page.load(restore, None, shown, **at_once)
     choices = some("task", "method")
     chosen = [
-        choice.input(named("choose", steering.choose), choices, shown - choices, **to_last)
+        choice.input(named("choose", handlers.choose), choices, shown - choices, **to_last)
         for choice in choices
     ]
     preset = controls["preset"]
-    played = preset.select(named("play", steering.play), {preset}, shown | {live}, **at_once)
+    played = preset.select(named("play", handlers.play), {preset}, shown | {live}, **at_once)
     adopted = votes.select(named("adopt", adopt), {votes}, shown, **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, adopted, *chosen):
@@ -250,13 +250,13 @@ def _wire(
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(needed, asked, run, **to_last)
     for name in ("run", "queue"):
-        start = named("start", steering.start)
+        start = named("start", handlers.start)
         controls[name].click(start, asked, some("live", "complaints"), **at_once)
-    controls["leave"].click(known("leave", steering.leave), **at_once)
-    pace.input(named("slow", steering.slow), some("pace", "live"), **to_last, js=_WITH_SHOWN)
+    controls["leave"].click(known("leave", handlers.leave), **at_once)
+    pace.input(named("slow", handlers.set_pace), some("pace", "live"), **to_last, js=_WITH_SHOWN)
     pace.input(needed, asked, run, **to_last)
     for name in ("pause", "resume", "step", "stop"):
-        steered = known(name, partial(steering.command, name))
+        steered = known(name, partial(handlers.command, name))
         controls[name].click(steered, live, **at_once, js=_WITH_SHOWN)
     rate = settings["learning_rate"]
     for field, turned in (
@@ -264,20 +264,20 @@ def _wire(
         ("learning_rate", rate.submit),
         ("learning_rate", rate.blur),
     ):
-        turn = named("turn", partial(steering.turn, field))
+        turn = named("turn", partial(handlers.set_live, field))
         given = some("task", "method", field, "live")
         turned(turn, given, controls["complaints"], **to_last, js=_WITH_SHOWN)
 
 
 def _settings(
-    steering: Steering, words: dict[str, Any]
+    handlers: TrainHandlers, words: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
     """Task, method and every setting by its name; and the explanations under the first two."""
     labels = words["controls"]
-    first = steering.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
+    first = handlers.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
     settings, explanations = {}, {}
     for field, names, value in (
-        ("task", tasks.offered(), FIRST_TASK),
+        ("task", tasks.available(), FIRST_TASK),
         ("method", methods(), FIRST_METHOD),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]

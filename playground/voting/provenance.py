@@ -40,7 +40,7 @@ def numbers(config: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def told(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """`numbers` of a run or, `through` its reward model, of the run that made that; `elsewhere`:
     whether it started from another run's model. None for a run that has learnt from no votes."""
     found, through = numbers(config), False
@@ -57,7 +57,7 @@ def told(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**found, "through": through, "elsewhere": Path(config["model"]).is_absolute()}
 
 
-def nameless(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_session(config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` for any page: a file of votes without its folder, which is called as the session."""
     if numbers(config) is None:
         return dict(config)

@@ -27,8 +27,8 @@ from playground.voting.pairs import Pairs
 ACTIVE_SHARE = 0.2  # of the pairs are those that the reward model is least sure of
 RATERS = 5_000  # of a session, so that joining in a loop fills no disk
 SESSIONS = 200  # in all
-REMEMBERED = 20_000  # raters whose pair is out; another one's phone asks for its pair anew
-UNDONE = 20  # votes that a rater can take back
+MAX_RATER_STATES = 20_000  # raters whose pair is out; another one's phone asks for its pair anew
+MAX_UNDO = 20  # votes that a rater can take back
 
 
 class Refused(Exception):
@@ -40,13 +40,13 @@ class Refused(Exception):
 
 
 @dataclass
-class _Desk:
+class _RaterState:
     """What lies before one rater."""
 
     out: Ballot | None = None
     rated: int = 0
-    behind: deque[Ballot] = field(default_factory=lambda: deque(maxlen=UNDONE))
-    skipped: deque[int] = field(default_factory=lambda: deque(maxlen=UNDONE))
+    behind: deque[Ballot] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
+    skipped: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -58,7 +58,7 @@ class Rater:
     token: str
 
 
-class Voting:
+class VotingService:
     """The sessions under one roof and the room, for any number of threads.
 
     `pairs` gives those of a new session and scores them. Answers to raters are ballots: `open`
@@ -78,7 +78,7 @@ class Voting:
         self._active_share = active_share
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
-        self._desks: OrderedDict[Rater, _Desk] = OrderedDict()
+        self._rater_states: OrderedDict[Rater, _RaterState] = OrderedDict()
         self._joined: dict[str, int] = {}
         self._shares: dict[str, float] = {}
         self._room: str | None = None
@@ -99,15 +99,15 @@ class Voting:
             name = self._room
             if name is None:
                 raise Refused(403, "closed", "no room is open")
-        elif self.knows(rater, task):
+        elif self.has_joined(rater, task):
             name = rater.session
         else:
             name = self._begin(task, model)
-        if rater.session != name or not self.knows(rater):
+        if rater.session != name or not self.has_joined(rater):
             rater = Rater(name, self._new_rater(name))
-        return {"session": rater.session, "token": rater.token, **self.pair(rater)}
+        return {"session": rater.session, "token": rater.token, **self.ballot(rater)}
 
-    def knows(self, rater: Rater, task: str | None = None) -> bool:
+    def has_joined(self, rater: Rater, task: str | None = None) -> bool:
         """Whether this rater has joined the session that they name, and it is about `task`."""
         try:
             session = self._sessions.open(rater.session)
@@ -115,7 +115,7 @@ class Voting:
             return False
         return task in (None, session.task) and session.knows(rater.token)
 
-    def pair(self, rater: Rater) -> dict:
+    def ballot(self, rater: Rater) -> dict:
         """The ballot of a rater; the same one until they have voted on it or skipped it."""
         session, desk = self._seated(rater)
         with desk.lock:
@@ -161,18 +161,18 @@ class Voting:
 
     # The room
 
-    def room(self, rater: Rater) -> dict[str, Any]:
+    def room_status(self, rater: Rater) -> dict[str, Any]:
         """Whether this rater's session is `open` to the room, and the `share` of its pairs that are
         drawn where a vote teaches most."""
         self._seated(rater)
         share = self._shares.get(rater.session, self._active_share)
         return {"open": self._open and self._room == rater.session, "share": share}
 
-    def private(self, rater: Rater) -> bool:
+    def is_private(self, rater: Rater) -> bool:
         """Whether the session was never opened to the room: only who began it knows its name."""
         return rater.session not in self._opened
 
-    def draw(self, rater: Rater, share: float) -> None:
+    def set_active_share(self, rater: Rater, share: float) -> None:
         """Draw this share of the session's pairs where a vote teaches most, the rest at random."""
         self._seated(rater)
         self._shares[rater.session] = share
@@ -184,7 +184,7 @@ class Voting:
         seed = session.tally()["votes"]  # others vote when they are asked again
         simulated_raters.fill(session, crowd, count, simulated_raters.RATERS, 0.0, seed)
 
-    def open(self, rater: Rater) -> None:
+    def open_room(self, rater: Rater) -> None:
         """Let phones vote in the session of this rater."""
         self._seated(rater)
         with self._lock:
@@ -192,7 +192,7 @@ class Voting:
             self._opened.add(rater.session)
             (self._sessions.root / f"{rater.session}{ROOM}").touch()
 
-    def close(self) -> None:
+    def close_room(self) -> None:
         """Take no more votes from phones; those that came stay."""
         with self._lock:
             self._open = False
@@ -208,8 +208,8 @@ class Voting:
             self._opened.discard(rater.session)
             self._joined.pop(rater.session, None)
             self._shares.pop(rater.session, None)
-            for known in [one for one in self._desks if one.session == rater.session]:
-                del self._desks[known]
+            for known in [one for one in self._rater_states if one.session == rater.session]:
+                del self._rater_states[known]
 
     def session(self, rater: Rater) -> Session:
         """The session of a rater who is known there."""
@@ -252,9 +252,9 @@ class Voting:
             raise Refused(503, "full", f"{RATERS} raters have joined, and no more can")
         return self._sessions.open(name).join()
 
-    def _seated(self, rater: Rater) -> tuple[Session, _Desk]:
+    def _seated(self, rater: Rater) -> tuple[Session, _RaterState]:
         """The session and the desk of a rater. Raises Refused for one who is not known."""
-        desk = self._desks.get(rater)
+        desk = self._rater_states.get(rater)
         try:
             session = self._sessions.open(rater.session)
             if desk is None and not session.knows(rater.token):
@@ -264,22 +264,22 @@ class Voting:
             raise Refused(401, "unknown", line) from None
         if desk is None:
             with self._lock:
-                desk = self._desks.setdefault(rater, _Desk())
-                if len(self._desks) > REMEMBERED:
-                    self._desks.popitem(last=False)
+                desk = self._rater_states.setdefault(rater, _RaterState())
+                if len(self._rater_states) > MAX_RATER_STATES:
+                    self._rater_states.popitem(last=False)
         return session, desk
 
     def _may_vote(self, rater: Rater) -> bool:
         in_room = self._open and rater.session == self._room
         return in_room or rater.session not in self._opened
 
-    def _must_be_out(self, rater: Rater, desk: _Desk, pair: int) -> None:
+    def _must_be_out(self, rater: Rater, desk: _RaterState, pair: int) -> None:
         if not self._may_vote(rater):
             raise Refused(403, "closed", "the room is closed")
         if desk.out is None or desk.out.pair != pair:
             raise Refused(409, "order", f"pair {pair} is not the one that is out for this rater")
 
-    def _ballot(self, rater: Rater, session: Session, desk: _Desk) -> dict:
+    def _ballot(self, rater: Rater, session: Session, desk: _RaterState) -> dict:
         open_ = self._may_vote(rater)
         if open_ and desk.out is None:
             desk.out = self._draw(rater, session, desk)
@@ -289,9 +289,9 @@ class Voting:
         }  # fmt: skip
         return {"open": open_, "rated": desk.rated, "undo": bool(desk.behind), "pair": pair}
 
-    def _draw(self, rater: Rater, session: Session, desk: _Desk) -> Ballot | None:
+    def _draw(self, rater: Rater, session: Session, desk: _RaterState) -> Ballot | None:
         share = self._shares.get(rater.session, self._active_share)
-        for _ in range(UNDONE):  # what was laid aside comes back when there is little else
+        for _ in range(MAX_UNDO):  # what was laid aside comes back when there is little else
             found = session.ballot(rater.token, share, self._rng)
             if found is None or found.pair not in desk.skipped:
                 break

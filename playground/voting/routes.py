@@ -34,12 +34,12 @@ from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground import text
 from playground.people.addresses import for_phones
-from playground.people.rate_limit import Limit
-from playground.people.run_queue import OneEach
+from playground.people.rate_limit import RateLimit
+from playground.people.run_queue import AlreadyHasRun
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
-from playground.voting.room import ACTIVE_SHARE, Rater, Refused, Voting
-from playground.voting.vote_training import WAYS, Harvest, counted
+from playground.voting.room import ACTIVE_SHARE, Rater, Refused, VotingService
+from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 
 SIMULATED = 200  # votes that simulated raters cast when they are asked
 BYTES = 1000  # of a request's body; a vote takes 40
@@ -78,7 +78,7 @@ class _Room(_Asked):
 
 
 class _Train(_Asked):
-    way: Literal[tuple(WAYS)]
+    way: Literal[tuple(PIPELINES)]
     simulated: Annotated[float, Field(ge=0, le=0.95)]  # share of all votes
 
 
@@ -90,17 +90,21 @@ class VoteRoutes:
     """Routes on `voting`, for `Blocks.launch(app_kwargs={"routes": …})`."""
 
     def __init__(
-        self, voting: Voting, harvest: Harvest, visitors: Visitors, settings: Settings
+        self,
+        voting: VotingService,
+        vote_training: VoteTraining,
+        visitors: Visitors,
+        settings: Settings,
     ) -> None:
         self._voting = voting
-        self._harvest = harvest
+        self._vote_training = vote_training
         self._visitors = visitors
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="votes")
-        self._raters = Limit(*OF_A_RATER)
-        self._addresses = Limit(*OF_AN_ADDRESS)
-        self._joins = Limit(*JOINS)
-        self._sessions = Limit(*SESSIONS)
+        self._raters = RateLimit(*OF_A_RATER)
+        self._addresses = RateLimit(*OF_AN_ADDRESS)
+        self._joins = RateLimit(*JOINS)
+        self._sessions = RateLimit(*SESSIONS)
         self._page, self._policy = _page()
 
     def routes(self) -> list[Route]:
@@ -151,11 +155,11 @@ class VoteRoutes:
         asked = await _content(request, _Join)
         _within(self._joins, self._address(request))
         rater = _rater(request)
-        if asked.task is None or await self._at(self._voting.knows, rater, asked.task):
+        if asked.task is None or await self._at(self._voting.has_joined, rater, asked.task):
             return await self._at(self._voting.join, rater, asked.task)
         _within(self._sessions, self._address(request))
         try:
-            self._visitors.check_seen(self._visitor(request), [asked.model])
+            self._visitors.check_access(self._visitor(request), [asked.model])
         except ConfigError as error:
             raise Refused(422, "malformed", error.lines[0].text) from None
         # A new session waits for a model to write: longer than votes may.
@@ -163,7 +167,7 @@ class VoteRoutes:
 
     async def _pair(self, request: Request) -> dict[str, Any]:
         await _content(request, _Asked)
-        return await self._at(self._voting.pair, self._limited(request))
+        return await self._at(self._voting.ballot, self._limited(request))
 
     async def _cast(self, request: Request) -> dict[str, Any]:
         asked = await _content(request, _Cast)
@@ -196,13 +200,13 @@ class VoteRoutes:
         elif asked.action != "look":
             self._only_for_its_owner(request, rater)
         act = {
-            "open": partial(self._voting.open, rater),
-            "close": self._voting.close,
-            "draw": partial(self._voting.draw, rater, asked.share),
+            "open": partial(self._voting.open_room, rater),
+            "close": self._voting.close_room,
+            "draw": partial(self._voting.set_active_share, rater, asked.share),
             "look": lambda: None,
         }
         await self._at(act[asked.action])
-        stands = await self._at(self._voting.room, rater)
+        stands = await self._at(self._voting.room_status, rater)
         return stands | {"hosts": self._hosts(request)} | self._invitation(request)
 
     async def _delete(self, request: Request) -> dict[str, Any]:
@@ -229,13 +233,13 @@ class VoteRoutes:
         def train() -> str | None:
             try:
                 session = self._voting.session(rater)
-                room = not self._voting.private(rater)
-                return self._harvest.train(session, asked.way, asked.simulated, visitor, room)
+                room = not self._voting.is_private(rater)
+                return self._vote_training.train(session, asked.way, asked.simulated, visitor, room)
             except ConfigError as error:
                 line = error.lines[0]
                 why = "no_votes" if line.code == "no_votes" else "config"
                 raise Refused(422, why, line.text) from None
-            except OneEach:
+            except AlreadyHasRun:
                 line = "this visitor has a run that is live or waits"
                 raise Refused(409, "one_each", line) from None
 
@@ -245,10 +249,12 @@ class VoteRoutes:
         await _content(request, _Asked)
         rater = self._limited(request)
         self._only_for_its_owner(request, rater)
-        return await asyncio.to_thread(lambda: self._harvest.report(self._voting.session(rater)))
+        return await asyncio.to_thread(
+            lambda: self._vote_training.report(self._voting.session(rater))
+        )
 
     def _only_for_its_owner(self, request: Request, rater: Rater) -> None:
-        _only_for(self._voting.private(rater) or self._hosts(request))
+        _only_for(self._voting.is_private(rater) or self._hosts(request))
 
     def _invitation(self, request: Request) -> dict[str, str | None]:
         """The `link` for phones and its QR `code` as a data URI; None where no phone gets here."""
@@ -262,10 +268,10 @@ class VoteRoutes:
         return await loop.run_in_executor(self._threads, partial(act, *given))
 
     def _visitor(self, request: Request) -> Visitor:
-        return self._visitors.behind(request.cookies)
+        return self._visitors.from_cookies(request.cookies)
 
     def _hosts(self, request: Request) -> bool:
-        return self._visitors.hosts(self._visitor(request), self._address(request))
+        return self._visitors.may_open_room(self._visitor(request), self._address(request))
 
     def _address(self, request: Request) -> str:
         """Who asks; a proxy tells that at the end of its list."""
@@ -285,7 +291,7 @@ class _TooOften(Refused):
         self.seconds = seconds
 
 
-def _within(limit: Limit, key: str) -> None:
+def _within(limit: RateLimit, key: str) -> None:
     if seconds := limit.wait(key):
         raise _TooOften(seconds)
 
@@ -322,7 +328,7 @@ def _tally(session: Session) -> dict[str, Any]:
     told = statistics.stats(votes)
     return {
         **{name: told[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
-        **counted(votes),
+        **vote_counts(votes),
         "asks": known.get(scored_by, "votes"),
         "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }

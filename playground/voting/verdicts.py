@@ -28,7 +28,7 @@ def of_policy(
         measured: its last evaluation, metric -> value.
         beta: that held last.
         agreement: how often the raters prefer the text of higher gold reward, in so many `votes`.
-        whole: the gain that its "eval/gain" is a share of (`optimum.whole`), where that is known.
+        whole: the gain that its "eval/gain" is a share of (`optimum.full_gain`); None: unknown.
     """
     gold, reference, kl = (
         measured.get(name) for name in ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")

@@ -22,14 +22,14 @@ from align_core.runs.events import of_kind, replay, turned
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.session import Session
 from playground.content import optimum
-from playground.people.run_queue import Line
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.voting import verdicts
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, told
 
 # What is trained on the votes, and what is trained next on the reward model that came of them.
-WAYS = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
+PIPELINES = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
 HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model
 MEASURED = 6  # times during a run
 SHOWN = 4  # texts before and after
@@ -37,7 +37,7 @@ ENDED = ("finished", "stopped")  # and have left a model
 DIFFERING = 3  # pairs where raters and gold reward differ
 
 
-def counted(votes: statistics.Votes) -> dict[str, int]:
+def vote_counts(votes: statistics.Votes) -> dict[str, int]:
     """Of the votes that prefer a text, how many a run learns from (`to_train`), and how many are
     kept to measure it on (`held_out`)."""
     parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
@@ -46,14 +46,14 @@ def counted(votes: statistics.Votes) -> dict[str, int]:
     }
 
 
-class Harvest:
+class VoteTraining:
     """Runs on votes, that wait in `line` as all do. Threads may share it."""
 
     def __init__(
-        self, client: Client, line: Line, helper: Helper, pairs: Pairs, folder: Path
+        self, client: Client, queue: RunQueue, helper: Helper, pairs: Pairs, folder: Path
     ) -> None:
         self._client = client
-        self._line = line
+        self._queue = queue
         self._helper = helper
         self._pairs = pairs
         self._folder = folder
@@ -67,7 +67,7 @@ class Harvest:
         visitor: Visitor = None,
         room: bool = False,
     ) -> str | None:
-        """Let a visitor run on the votes of a session, as WAYS tells: now, or in their turn.
+        """Let a visitor run on the votes of a session, as PIPELINES tells: now, or in their turn.
 
         Returns the name of the run, None where it waits.
 
@@ -77,8 +77,8 @@ class Harvest:
         session was opened to one.
 
         Raises:
-            ConfigError: too few votes, or what `Line.join` refuses.
-            OneEach: a run of this visitor is live or waits.
+            ConfigError: too few votes, or what `RunQueue.join` refuses.
+            AlreadyHasRun: a run of this visitor is live or waits.
         """
         votes = session.votes()
         model = votes[0]["model"] if votes else None
@@ -91,7 +91,7 @@ class Harvest:
         folder.mkdir(parents=True, exist_ok=True)
         stored = session.task in BUILT_IN  # pairs, for simulated raters
         more = round(len(decided) * simulated / (1 - simulated)) if stored else 0
-        method, following = WAYS[way]
+        method, following = PIPELINES[way]
         makes_rewards = methods()[method].makes == "reward model"
         start = {"task": session.task, "model": self._model(model)}
 
@@ -110,7 +110,7 @@ class Harvest:
             paced = preference_files.settings(method, session.task, rows)
             asked = {**start, "method": method, "preferences": str(file), **paced}
             asked["eval_every"] = max(1, paced["steps"] // MEASURED)
-            return self._line.join(visitor, asked, then=then if makes_rewards else None)
+            return self._queue.join(visitor, asked, then=then if makes_rewards else None)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
@@ -175,7 +175,7 @@ class Harvest:
                 {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
                 for one in (samples[-1] if samples else [])[:SHOWN]
             ],
-            "verdict": verdicts.of_policy(last, beta, agreement, votes, optimum.whole(config)),
+            "verdict": verdicts.of_policy(last, beta, agreement, votes, optimum.full_gain(config)),
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:

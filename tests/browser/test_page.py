@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
@@ -128,13 +128,13 @@ def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, c
 
 def test_what_is_chosen_before_the_page_has_settled_stays(visit, address, client, monkeypatch):
     may_go = threading.Event()
-    restore = Steering.restore
+    restore = TrainHandlers.restore
 
     def hesitate(self, *asked, **named):
         may_go.wait(30)
         return restore(self, *asked, **named)
 
-    monkeypatch.setattr(Steering, "restore", hesitate)
+    monkeypatch.setattr(TrainHandlers, "restore", hesitate)
     page = visit(address)
     threading.Timer(1, may_go.set).start()
     choose(page, WORDS["methods"]["dpo"]["name"])

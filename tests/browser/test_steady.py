@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from playground import text
-from playground.content.summaries import Stories
+from playground.content.summaries import Summaries
 from tests.browser.test_page import LONG
 
 SCREENS = {
@@ -40,7 +40,7 @@ def sayings(monkeypatch):
         told = stories[next(turn) % len(stories)]
         return {"told": [("good", sentence) for sentence in told], "left": None}
 
-    monkeypatch.setattr(Stories, "tell", tell)
+    monkeypatch.setattr(Summaries, "tell", tell)
     return {story[0] for story in stories}
 
 

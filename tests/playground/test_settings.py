@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from align_core.config.errors import ConfigError
-from playground.settings import PUBLIC_LIMIT, Settings, named_tasks
+from playground.settings import PUBLIC_LIMIT, Settings, parse_tasks
 
 
 def test_a_machine_of_ones_own_has_no_limits():
@@ -61,8 +61,8 @@ def test_every_variable_that_makes_no_sense_gets_its_line():
 
 
 def test_tasks_are_named_on_the_command_line_alone():
-    assert named_tasks([]) == []
-    assert named_tasks(["--task", "a.py", "--task=b:C"]) == ["a.py", "b:C"]
+    assert parse_tasks([]) == []
+    assert parse_tasks(["--task", "a.py", "--task=b:C"]) == ["a.py", "b:C"]
     with pytest.raises(SystemExit) as left:
-        named_tasks(["--tasks", "a.py"])
+        parse_tasks(["--tasks", "a.py"])
     assert left.value.code == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 from align_core.config.methods import Method, methods
 from playground.content.readings import curves, evaluations
-from playground.content.readings.measures import Limit, Reading, Rule, Run, Series, Target
+from playground.content.readings.measures import Frontier, Reading, Rule, Run, Series, Target
 
 MOST = 3  # readings at once: the curves move while a visitor reads
 
@@ -43,7 +43,7 @@ def readings(
     status: Mapping | None,
     target: Target | None = None,
     since: int = 0,
-    limit: Limit | None = None,
+    limit: Frontier | None = None,
 ) -> list[Reading]:
     """One to three readings of a run, the most important first.
 
@@ -76,14 +76,14 @@ def readings(
     return sorted(found, key=lambda reading: reading.tone != "warning")[:MOST]
 
 
-def told(reading: Reading, words: Mapping[str, str]) -> str:
+def sentence(reading: Reading, words: Mapping[str, str]) -> str:
     """The sentence of a reading; `words` is the part "readings" of a catalogue."""
     return words[reading.key].format(
-        **{name: number(value) for name, value in reading.values.items()}
+        **{name: format_number(value) for name, value in reading.values.items()}
     )
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """About two digits after the first, none of them idle, and a real minus: -0.531 -> "−0.53"."""
     size = abs(value)
     digits = next((d for d, least in enumerate((100, 10, 0.1, 0.01)) if size >= least), 4)

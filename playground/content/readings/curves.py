@@ -61,7 +61,7 @@ def value_unstable(run: Run) -> Reading | None:
 
 def worse_than_a_coin(run: Run) -> Reading | None:
     """A loss above that of not knowing: sure of itself, and wrong."""
-    _, losses = run.stretches("loss")
+    _, losses = run.last_windows("loss")
     if len(losses) < WINDOW or fmean(losses) - SURE * standard_error(losses) < COIN:
         return None
     return Reading("worse_than_a_coin", "warning", {"loss": fmean(losses), "coin": COIN})
@@ -71,7 +71,7 @@ def pairs(run: Run) -> Reading | None:
     """DPO's own rewards, β·log(π/π_ref) of the given texts. That of the chosen ones may fall too:
     only the margin is optimised (arXiv 2402.13228)."""
     names = ("rewards/margins", "rewards/accuracies", "rewards/chosen")
-    (_, margins), (_, accuracies), (before, chosen) = map(run.stretches, names)
+    (_, margins), (_, accuracies), (before, chosen) = map(run.last_windows, names)
     if len(margins) < WINDOW:
         return None
     margin, right = fmean(margins), round(100 * fmean(accuracies))

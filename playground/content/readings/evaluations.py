@@ -72,9 +72,9 @@ def overpaid(run: Run) -> Reading | None:
     """Reward − β·KL has fallen from its best: at the optimum the last nat of KL brings β nats of
     reward, and these brought less."""
     paid = [point for point in run.points if point.step >= run.since]
-    best, beta = max(paid, key=run.worth, default=run.last), run.config["beta"]
+    best, beta = max(paid, key=run.objective, default=run.last), run.config["beta"]
     price = beta * (run.last.kl - best.kl)
-    loss = run.worth(best) - run.worth(run.last)
+    loss = run.objective(best) - run.objective(run.last)
     if run.last.kl < NEAR or min(price, loss) < FALL:  # a policy so near is held: see `near`
         return None
     values = {"step": best.step, "kl_then": best.kl, "kl_now": run.last.kl}
@@ -105,14 +105,14 @@ def no_better(run: Run) -> Reading | None:
 def efficiency(run: Run) -> Reading | None:
     """How much of what this KL can bring has come; passed over where the limit is not known."""
     share = run.at("eval/frontier_efficiency", run.last)
-    gain = run.gained(run.last)
+    gain = run.gain(run.last)
     values = {"gain": gain, "kl": run.last.kl}
     if share >= EFFICIENT:
         # Chance can put it above the limit, a sentence cannot.
         share = round(100 * min(share, 1.0))
         return Reading("near_limit", "good", {"share": share, "kl": run.last.kl})
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
-        possible = run.limit.at(run.last.kl) if run.pictured else gain / share
+        possible = run.limit.at(run.last.kl) if run.on_frontier_chart else gain / share
         return Reading("wasteful", "note", values | {"possible": possible})
     if near(run):  # which says why it is not more
         return None
@@ -121,9 +121,9 @@ def efficiency(run: Run) -> Reading | None:
 
 def short_of_target(run: Run) -> Reading | None:
     """What the optimum of this β has beyond the run's end, of what both are to maximise."""
-    if run.target is None or not run.pictured:  # it began from another reference
+    if run.target is None or not run.on_frontier_chart:  # it began from another reference
         return None
-    beta, gain = run.config["beta"], run.gained(run.last)
+    beta, gain = run.config["beta"], run.gain(run.last)
     short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)
     if short < LEVEL:
         return Reading("on_target", "good", {"beta": beta})
@@ -136,7 +136,7 @@ def short_of_target(run: Run) -> Reading | None:
 
 def near(run: Run) -> Reading | None:
     """It hardly moves; β is why where even the optimum would not."""
-    if not run.matured or run.last.kl >= NEAR:
+    if not run.past_halfway or run.last.kl >= NEAR:
         return None
     if run.config["beta"] >= HOLDING_BETA:
         values = {"kl": run.last.kl, "beta": run.config["beta"]}
@@ -166,7 +166,7 @@ def length(run: Run) -> Reading | None:
 
 
 def imitated_reward(run: Run) -> Reading | None:
-    if not run.matured:
+    if not run.past_halfway:
         return None
     values = {"then": run.first.gold, "now": run.last.gold}
     taught = abs(run.last.gold - run.first.gold) >= UNTOUCHED

@@ -1,4 +1,4 @@
-"""What the rules ask of a run: its evaluations, and stretches of its curves."""
+"""What the rules ask of a run: its evaluations, and last_windows of its curves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Point(NamedTuple):
     kl: float
 
 
-class Limit(NamedTuple):
+class Frontier(NamedTuple):
     """What any policy can gain on its reference, in nats, as the picture of the trade draws it: the
     `whole` gain that `eval/gain` counts the shares of, and its `curve`, (KL, gain) by KL."""
 
@@ -62,7 +62,7 @@ class Run:
     config: Mapping[str, Any]
     series: Series
     target: Target | None = None
-    limit: Limit | None = None
+    limit: Frontier | None = None
     since: int = 0
 
     @cached_property
@@ -86,14 +86,14 @@ class Run:
         return max(self.points, key=lambda point: point.gold)
 
     @property
-    def matured(self) -> bool:
+    def past_halfway(self) -> bool:
         """Half of the steps are done: what has not moved by now, the settings hold."""
         return self.last.step >= self.config["steps"] / 2
 
     def values(self, metric: str) -> list[float]:
         return [value for _, value in self.series.get(metric, ())]
 
-    def stretches(self, metric: str) -> tuple[list[float], list[float]]:
+    def last_windows(self, metric: str) -> tuple[list[float], list[float]]:
         """The latest quarter of a curve, at least WINDOW steps, and as many before it."""
         values = self.values(metric)
         width = max(WINDOW, len(values) // 4)
@@ -104,17 +104,17 @@ class Run:
         return dict(self.series.get(metric, ())).get(point.step, 0.0)
 
     @property
-    def pictured(self) -> bool:
+    def on_frontier_chart(self) -> bool:
         """Whether it has a trail in the picture of the trade."""
         return self.limit is not None and "eval/gain" in self.series
 
-    def gained(self, point: Point) -> float:
-        """Gold reward above the reference's, in nats; where it is pictured, as it is there."""
-        if self.pictured:
+    def gain(self, point: Point) -> float:
+        """Gold reward above the reference's, in nats; from `eval/gain` where the run has it."""
+        if self.on_frontier_chart:
             return self.at("eval/gain", point) * self.limit.whole
         return point.gold - self.first.gold
 
-    def worth(self, point: Point) -> float:
+    def objective(self, point: Point) -> float:
         """What PPO and DPO maximise, of the gold reward: reward − β·KL."""
         return point.gold - self.config["beta"] * point.kl
 

@@ -12,7 +12,7 @@ from align_core.runs.presets import names
 from playground import text
 from playground.content.recordings import FIRST, SPEED
 from playground.handlers import form
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 from tests.playground.recordings import record
 
 WORDS = text.load("en")
@@ -20,17 +20,17 @@ FIRST_SETTINGS = {"method": "ppo", "task": "reviews", "beta": 0.25, "seed": 3}
 
 
 @pytest.fixture
-def steering(tmp_path, fake_assets):
+def handlers(tmp_path, fake_assets):
     record(fake_assets, "healthy-ppo", FIRST_SETTINGS)
     record(fake_assets, "other", {"method": "dpo", "task": "capitals"})
-    return Steering(Client(tmp_path / "runs"), WORDS)
+    return TrainHandlers(Client(tmp_path / "runs"), WORDS)
 
 
-def follow(steering, *moments, run=None):
+def follow(handlers, *moments, run=None):
     """What a page is told that asks at these moments, in seconds since the run was new to it."""
     cursor, told = {"run": run}, []
     for elapsed in moments:
-        told.append(steering.delta({**cursor, "elapsed": elapsed}))
+        told.append(handlers.delta({**cursor, "elapsed": elapsed}))
         cursor = {"run": told[-1]["run"], "offset": told[-1]["offset"]}
     return told
 
@@ -39,18 +39,18 @@ def points(delta):
     return delta["points"].get("eval/kl", [])
 
 
-def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(steering):
-    shown = steering.restore()
+def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(handlers):
+    shown = handlers.restore()
     assert (shown["task"], shown["method"]) == ("reviews", "ppo")
     assert (shown["beta"]["value"], shown["seed"]["value"]) == (0.25, 3)
-    first = steering.delta({"run": None, "offset": 0, "elapsed": 99.0})
+    first = handlers.delta({"run": None, "offset": 0, "elapsed": 99.0})
     assert first["run"] == FIRST
     assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
 
 
-def test_it_begins_where_the_reference_was_measured_and_goes_four_times_as_fast(steering):
+def test_it_begins_where_the_reference_was_measured_and_goes_four_times_as_fast(handlers):
     assert SPEED == 4
-    start, soon, later, end = follow(steering, 99.0, 0.99, 1.0, 2.2)
+    start, soon, later, end = follow(handlers, 99.0, 0.99, 1.0, 2.2)
     assert (points(start), start["status"]["name"]) == ([[0, 0.0]], "running")
     assert points(soon) == []  # 2 + 4 · 0.99 < 6
     assert points(later) == [[1, 0.5]]  # 2 + 4 · 1 = 6
@@ -58,68 +58,68 @@ def test_it_begins_where_the_reference_was_measured_and_goes_four_times_as_fast(
     assert (end["seconds"], end["config"], end["story"]["left"]) == (10.5, None, None)
 
 
-def test_a_page_that_was_asleep_misses_nothing(steering):
-    _, woken, after = follow(steering, 0, 60, 61)
+def test_a_page_that_was_asleep_misses_nothing(handlers):
+    _, woken, after = follow(handlers, 0, 60, 61)
     assert points(woken) == [[1, 0.5], [2, 1.0]]
     assert points(after) == []
 
 
 @pytest.mark.parametrize("offset", [None, -1, "x"])
 @pytest.mark.parametrize("elapsed", [None, "1", -5, 60])
-def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(steering, offset, elapsed):
-    delta = steering.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
+def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(handlers, offset, elapsed):
+    delta = handlers.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
     assert delta["config"] is not None
     assert points(delta) == [[0, 0.0]]
 
 
 @pytest.mark.parametrize("elapsed", [None, "1", -5])
-def test_a_time_that_makes_no_sense_brings_nothing_new(steering, elapsed):
-    assert points(follow(steering, 0, elapsed)[1]) == []
+def test_a_time_that_makes_no_sense_brings_nothing_new(handlers, elapsed):
+    assert points(follow(handlers, 0, elapsed)[1]) == []
 
 
 @pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
-def test_a_run_that_there_is_not_is_the_first_one(steering, run):
-    assert steering.delta({"run": run, "offset": 0})["run"] == FIRST
+def test_a_run_that_there_is_not_is_the_first_one(handlers, run):
+    assert handlers.delta({"run": run, "offset": 0})["run"] == FIRST
 
 
-def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(steering):
-    shown = steering.play({"preset": "other"})
+def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(handlers):
+    shown = handlers.play({"preset": "other"})
     assert (shown["task"], shown["method"]) == ("capitals", "dpo")
     assert shown["live"]["run"] == "recorded/other"
-    (delta,) = follow(steering, 0, run="recorded/other")
+    (delta,) = follow(handlers, 0, run="recorded/other")
     assert (delta["run"], points(delta)) == ("recorded/other", [[0, 0.0]])
 
 
 @pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
-def test_a_preset_that_there_is_not_changes_nothing(steering, preset):
-    shown = steering.play({"preset": preset})
+def test_a_preset_that_there_is_not_changes_nothing(handlers, preset):
+    shown = handlers.play({"preset": preset})
     assert (shown["task"], shown["method"]) == ("reviews", "ppo")
-    assert steering.delta({"run": shown["live"]["run"]})["run"] == FIRST
+    assert handlers.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 
-def test_a_run_of_ones_own_comes_before_a_recorded_one(steering, monkeypatch):
-    client = steering._client
+def test_a_run_of_ones_own_comes_before_a_recorded_one(handlers, monkeypatch):
+    client = handlers._client
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
-    assert steering.delta({"run": None})["run"] == name
-    assert steering.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
+    assert handlers.delta({"run": None})["run"] == name
+    assert handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
     monkeypatch.setattr(client, "live", lambda: [name])
-    assert steering.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
-    assert steering.play({"preset": "other"})["task"] == "capitals"
+    assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
+    assert handlers.play({"preset": "other"})["task"] == "capitals"
 
 
 @pytest.mark.parametrize("task", BUILT_IN)
-def test_every_reward_that_a_task_has_reaches_the_configuration(steering, monkeypatch, task):
-    client, sent = steering._client, {}
+def test_every_reward_that_a_task_has_reaches_the_configuration(handlers, monkeypatch, task):
+    client, sent = handlers._client, {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
-    choices = steering.choose({"task": task, "method": "ppo"})["reward_model"]["choices"]
+    choices = handlers.choose({"task": task, "method": "ppo"})["reward_model"]["choices"]
     offered = [name for _, name in choices]
     assert offered == ["proxy", "few" if task == "capitals" else "off", "gold"]
     values = resolve("ppo", task).model_dump()
     for name in offered:
         sent.clear()
-        steering.start({**values, "reward_model": name, "pace": 0.0})
+        handlers.start({**values, "reward_model": name, "pace": 0.0})
         config = resolve(**sent)
         proxy = card(task).reward_model
         expected = {"proxy": proxy, "gold": "gold"}.get(name, f"{proxy}-{name}")

@@ -12,9 +12,9 @@ from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.content import optimum, tasks
-from playground.content.summaries import Stories
+from playground.content.summaries import Summaries
 from playground.handlers import form, links
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 
 WORDS = text.load()
 POEMS = """
@@ -45,7 +45,7 @@ def named(tmp_path):
     """The full name of a task with a reference, introduced as the page's start does."""
     file = tmp_path / "poems.py"
     file.write_text(POEMS.format(reference="sft-reviews"))
-    tasks.introduce_named([str(file)])
+    tasks.register_tasks([str(file)])
     return f"{file}:Poems"
 
 
@@ -54,7 +54,7 @@ def bare(tmp_path):
     """The full name of one without."""
     file = tmp_path / "bare.py"
     file.write_text(POEMS.format(reference=None))
-    tasks.introduce_named([str(file)])
+    tasks.register_tasks([str(file)])
     return f"{file}:Poems"
 
 
@@ -63,18 +63,18 @@ def test_another_process_imports_the_code(named):
     assert (card.name, card.reference, card.prompt) == ("poems", "sft-reviews", "The sea of probe")
     assert card == task_card.from_row(json.loads(json.dumps(task_card.as_row(card))))
     assert "task_poems" not in sys.modules
-    assert tasks.offered()[named] == {"reference": "sft-reviews"}
+    assert tasks.available()[named] == {"reference": "sft-reviews"}
 
 
 def test_what_cannot_be_loaded_is_told_in_its_line(tmp_path):
     with pytest.raises(ConfigError, match=r"^--task got '.*no.py'; it takes a Python file"):
-        tasks.introduce_named([str(tmp_path / "no.py")])
+        tasks.register_tasks([str(tmp_path / "no.py")])
 
 
 def test_the_page_says_of_a_task_what_that_says(named):
-    words = tasks.with_own_words(text.load("zh"))
+    words = tasks.with_task_words(text.load("zh"))
     assert words["tasks"][named]["name"] == "Short <b>words"
-    controls = form.controls(form.usual("ppo", named), words)
+    controls = form.controls(form.default_config("ppo", named), words)
     assert controls["task_explanation"].startswith("The model goes on with a line")
     assert controls["coverage"]["choices"] == [] and not controls["coverage"]["visible"]
     labels = words["controls"]
@@ -84,23 +84,23 @@ def test_the_page_says_of_a_task_what_that_says(named):
 
 @pytest.mark.parametrize("method", ["ppo", "dpo", "reward"])
 def test_what_the_controls_say_can_be_run(named, method, fake_assets):
-    words = tasks.with_own_words(text.load())
-    controls = form.controls(form.usual(method, named), words)
+    words = tasks.with_task_words(text.load())
+    controls = form.controls(form.default_config(method, named), words)
     said = {name: controls[name].get("value") for name in form.SETTINGS}
     config = resolve(**form.options({"task": named, "method": method, **said}))
     assert config == resolve(method, named)
 
 
 def test_what_a_task_lacks_is_told_where_it_is_run_and_never_before(bare, client):
-    steering = Steering(client, tasks.with_own_words(text.load()))
+    handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
     for method in ("sft", "ppo"):
-        steering.choose({"task": bare, "method": method})
+        handlers.choose({"task": bare, "method": method})
         assert links.read({"task": bare, "method": method, "steps": "3"})["task"] == bare
         said = dict.fromkeys(form.SETTINGS) | {"task": bare, "method": method, "pace": 0.0}
-        assert steering.start(said)["complaints"]
+        assert handlers.start(said)["complaints"]
     assert optimum.frontier(bare) is None
     assert optimum.target({"task": bare, "beta": 1.0}) is None
-    assert optimum.whole({"task": bare, "model": "sft-reviews"}) is None
+    assert optimum.full_gain({"task": bare, "model": "sft-reviews"}) is None
 
 
 def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, client):
@@ -117,9 +117,9 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
         {"kind": "status", "step": 9, "seconds": 1.0, "status": "finished", "message": ""}
     )
     directory.close()
-    steering = Steering(client, text.load())
-    assert steering.restore()["task"] == "reviews"
-    delta = steering.delta({"run": None})
+    handlers = TrainHandlers(client, text.load())
+    assert handlers.restore()["task"] == "reviews"
+    delta = handlers.delta({"run": None})
     assert delta["run"] == run and delta["config"]["task"] == name
     assert delta["points"]["eval/kl"] == [[9, 0.2]]
     (tone, line), *_ = delta["story"]["told"]
@@ -129,6 +129,6 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     )
     assert f"--task {name}" in line
     assert links.read({"task": name})["task"] == form.FIRST_TASK
-    assert Stories(client, text.load()).of(run)["told"][0][1] == line
+    assert Summaries(client, text.load()).of(run)["told"][0][1] == line
     assert not mark.exists()
     shutil.rmtree(directory.path)

@@ -11,7 +11,7 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.handlers.ask import Questions
+from playground.handlers.ask import AskHandlers
 
 WORDS = text.load("en")
 
@@ -41,7 +41,7 @@ def helper():
 
 @pytest.fixture
 def questions(client, helper):
-    return Questions(client, helper, WORDS)
+    return AskHandlers(client, helper, WORDS)
 
 
 def recorded(client, name, status="finished", model=True):

@@ -16,7 +16,7 @@ from playground import text
 from playground.content import optimum, recordings
 from playground.content.histories import history
 from playground.handlers import compare
-from playground.handlers.compare import ABOVE, Comparing, differences, last_numbers, ranked
+from playground.handlers.compare import ABOVE, CompareHandlers, differences, last_numbers, ranked
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -91,10 +91,10 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def comparing(client, helper, fake_assets):
+def handlers(client, helper, fake_assets):
     record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews", "beta": 0.3})
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.5})
-    return Comparing(client, helper, WORDS, recordings.recorded())
+    return CompareHandlers(client, helper, WORDS, recordings.recorded())
 
 
 def test_only_settings_that_differ_are_listed():
@@ -107,10 +107,12 @@ def test_only_settings_that_differ_are_listed():
     assert differences([first, first]) == []
     assert differences([first]) == differences([]) == []
     assert differences([first, seeded]) == [{"setting": "seed", "values": [[[0, 0]], [[0, 3]]]}]
-    by_name = {row["setting"]: row["values"] for row in differences([first, seeded, direct])}
-    assert by_name["method"] == [[[0, "ppo"]], [[0, "ppo"]], [[0, "dpo"]]]
-    assert by_name["reward_model"][2] == [[0, None]]
-    assert not {"task", "model", "beta"} & by_name.keys()
+    by_setting = {
+        row["setting"]: row["values"] for row in differences([first, seeded, direct])
+    }
+    assert by_setting["method"] == [[[0, "ppo"]], [[0, "ppo"]], [[0, "dpo"]]]
+    assert by_setting["reward_model"][2] == [[0, None]]
+    assert not {"task", "model", "beta"} & by_setting.keys()
     turned = history(ppo.model_dump(), [change(4, beta=0.3)])
     (beta,) = differences([first, turned])
     assert beta["values"] == [[[0, 0.7]], [[0, 0.7], [4, 0.3]]]
@@ -145,20 +147,20 @@ def test_what_is_counted_from_different_references_is_not_ranked():
     assert best == [[1], [], []]
 
 
-def test_runs_that_failed_are_offered_too(comparing):
-    dpo, ppo, *_ = comparing.runs({"task": "reviews"})
+def test_runs_that_failed_are_offered_too(handlers):
+    dpo, ppo, *_ = handlers.runs({"task": "reviews"})
     assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
     assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
     for asked in ({"task": "capitals"}, {"task": ["<b>"]}, {"a": 1}, "reviews", None):
-        assert comparing.runs(asked) == []
+        assert handlers.runs(asked) == []
 
 
-def found(comparing, sought):
-    return [run["run"] for run in comparing.runs({"task": "reviews", "sought": sought})]
+def found(handlers, sought):
+    return [run["run"] for run in handlers.runs({"task": "reviews", "sought": sought})]
 
 
-def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(comparing):
-    *own, ppo, dpo = comparing.runs({"task": "reviews"})
+def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(handlers):
+    *own, ppo, dpo = handlers.runs({"task": "reviews"})
     assert len(own) == 2
     assert ppo == {
         "run": "recorded/healthy-ppo",
@@ -171,7 +173,7 @@ def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(co
     assert dpo["run"] == "recorded/noisy-raters"
 
 
-def test_any_run_is_found_by_method_beta_day_and_time(comparing, client):
+def test_any_run_is_found_by_method_beta_day_and_time(handlers, client):
     for second in range(20):
         run = RunDirectory.create(
             client.root / f"2026-02-03-0405{second:02d}-ppo-reviews",
@@ -179,27 +181,27 @@ def test_any_run_is_found_by_method_beta_day_and_time(comparing, client):
         )
         run.append({"kind": "status", "step": 7, "seconds": 2, "status": "stopped", "message": ""})
         run.close()
-    assert PPO not in found(comparing, ""), "twelve newer ones stand before it"
-    assert found(comparing, "PPO 2026-01-02 03:04") == [PPO]
-    assert found(comparing, "dpo") == [DPO, "recorded/noisy-raters"]
-    assert found(comparing, "recorded 0.5") == ["recorded/healthy-ppo"]
-    assert found(comparing, "healthy") == ["recorded/healthy-ppo"]
-    assert found(comparing, "0.25 03:04") == found(comparing, ["<b>"]) == []
+    assert PPO not in found(handlers, ""), "twelve newer ones stand before it"
+    assert found(handlers, "PPO 2026-01-02 03:04") == [PPO]
+    assert found(handlers, "dpo") == [DPO, "recorded/noisy-raters"]
+    assert found(handlers, "recorded 0.5") == ["recorded/healthy-ppo"]
+    assert found(handlers, "healthy") == ["recorded/healthy-ppo"]
+    assert found(handlers, "0.25 03:04") == found(handlers, ["<b>"]) == []
 
 
-def test_a_run_is_found_by_what_its_beta_was_turned_to(comparing, client):
+def test_a_run_is_found_by_what_its_beta_was_turned_to(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append(change(4, beta=0.125))
     run.close()
-    assert found(comparing, "ppo 0.125") == [PPO]
-    assert found(comparing, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
-    offered = comparing.runs({"task": "reviews", "sought": "0.125"})[0]
+    assert found(handlers, "ppo 0.125") == [PPO]
+    assert found(handlers, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
+    offered = handlers.runs({"task": "reviews", "sought": "0.125"})[0]
     assert offered["beta"] == [[0, resolve("ppo", "reviews").beta], [4, 0.125]]
 
 
-def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(comparing):
+def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(handlers):
     asked = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
-    answer = comparing.follow(asked)
+    answer = handlers.follow(asked)
     recorded, own = answer["runs"]
     assert recorded["points"][KL] == [[0, 0.0], [1, 0.5], [2, 1.0]]
     assert (recorded["status"]["name"], recorded["model"]) == ("finished", False)
@@ -209,13 +211,13 @@ def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(comparing):
     assert kl["values"] == [1.0, 0.8]
     beta = next(row for row in answer["settings"] if row["setting"] == "beta")
     assert beta["values"][0] == [[0, 0.5]]
-    again = comparing.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
+    again = handlers.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
-    assert again["numbers"] and comparing.follow([{"run": "recorded/nothing"}])["runs"] == []
+    assert again["numbers"] and handlers.follow([{"run": "recorded/nothing"}])["runs"] == []
 
 
-def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(comparing, client):
-    found = comparing.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
+def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(handlers, client):
+    found = handlers.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
     ppo, dpo = found["runs"]
     assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
     assert ppo["points"] == {GOLD: [[0, -0.5], [7, 1.5]], KL: [[0, 0.0], [7, 0.8]]} | {
@@ -226,18 +228,18 @@ def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(comparing, cl
     assert "method" in [row["setting"] for row in found["settings"]]
     above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # the share that both have gained
     assert found["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
-    again = comparing.follow([{"run": PPO, "offset": ppo["offset"]}])
+    again = handlers.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
     assert again["numbers"][1]["values"] == [above], "the numbers stand, whatever the cursor"
 
 
-def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(comparing, client):
+def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append({"kind": "resume", "step": 0, "seconds": 3.0})
-    assert comparing.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
+    assert handlers.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
     run.append(evaluation(3, 0.0, 0.1))
     run.close()
-    found = comparing.follow([{"run": PPO, "offset": 0}])
+    found = handlers.follow([{"run": PPO, "offset": 0}])
     assert found["numbers"][0]["values"] == [0.0]
     assert found["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
 
@@ -246,32 +248,32 @@ def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(comparin
     "asked",
     [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
 )
-def test_names_that_are_no_runs_here_are_passed_over(comparing, asked):
-    assert comparing.follow(asked) == {"runs": [], "settings": [], "numbers": []}
+def test_names_that_are_no_runs_here_are_passed_over(handlers, asked):
+    assert handlers.follow(asked) == {"runs": [], "settings": [], "numbers": []}
 
 
 @pytest.mark.parametrize("offset", [None, -1, "0", 1.5, {}])
-def test_a_bad_offset_reads_from_the_beginning(comparing, offset):
-    (found,) = comparing.follow([{"run": PPO, "offset": offset}])["runs"]
+def test_a_bad_offset_reads_from_the_beginning(handlers, offset):
+    (found,) = handlers.follow([{"run": PPO, "offset": offset}])["runs"]
     assert len(found["points"][GOLD]) == 2
 
 
-def test_no_more_runs_than_four_are_followed(comparing):
-    assert len(comparing.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
+def test_no_more_runs_than_four_are_followed(handlers):
+    assert len(handlers.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
 
 
-def test_only_what_belongs_to_a_duel_reaches_the_helper(comparing, helper):
+def test_only_what_belongs_to_a_duel_reaches_the_helper(handlers, helper):
     asked = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
-    reply = comparing.duel(asked | {"surprise": 1})
+    reply = handlers.duel(asked | {"surprise": 1})
     assert reply == {"answers": asked, "complaints": []}
     helper.error = ConfigError(plain("--models got []; it takes two to four models"))
-    assert comparing.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
+    assert handlers.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
     helper.error = Unanswered(plain("It was killed. Ask again."))
-    assert comparing.duel({})["complaints"] == ["It was killed. Ask again."]
+    assert handlers.duel({})["complaints"] == ["It was killed. Ask again."]
 
 
-def test_whatever_is_told_is_json(comparing):
-    told = comparing.follow([{"run": PPO, "offset": 0}])
+def test_whatever_is_told_is_json(handlers):
+    told = handlers.follow([{"run": PPO, "offset": 0}])
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 

@@ -13,7 +13,7 @@ from align_core.runs.client import Client
 from playground import text
 from playground.handlers import links
 from playground.handlers.form import ADVANCED, NUMBERS, PREFERENCES
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 
 RANGES = {name: one.link for name, one in fields.SETTINGS.items() if isinstance(one.link, tuple)}
 PRESETS = {name: presets.load(name).settings for name in presets.names()}
@@ -137,10 +137,10 @@ def test_a_link_can_say_what_a_preset_does(preset):
 
 def test_the_button_says_how_long_the_longest_run_of_a_link_takes(tmp_path, monkeypatch):
     monkeypatch.undo()  # the recorded runs of the presets tell how fast a run is
-    steering = Steering(Client(tmp_path), text.load("en"))
+    handlers = TrainHandlers(Client(tmp_path), text.load("en"))
     for method in ("ppo", "dpo"):
         config = links.read({"method": method, "steps": "999999"})
         asked = {**config, "reward_model": "proxy", "pair_source": "reference"}
-        label = steering.needed({**asked, "pace": 0.0})["run"]["value"]
+        label = handlers.run_label({**asked, "pace": 0.0})["run"]["value"]
         minutes = int(re.search(r"about (\d+) min", label)[1])
         assert 1 < minutes < 120

@@ -9,7 +9,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from playground.handlers import long_polling
-from playground.handlers.long_polling import Patience
+from playground.handlers.long_polling import LongPoll
 
 
 class Log:
@@ -25,10 +25,10 @@ class Log:
 
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """How many seconds waits for these lengths take, begun at once."""
-    waiting, began = Patience(log.grown), time.monotonic()
+    waiting, began = LongPoll(log.grown), time.monotonic()
 
     async def one(length: int) -> float:
-        await waiting.until_past(length)
+        await waiting.wait(length)
         return time.monotonic() - began
 
     async def grow() -> None:
@@ -57,13 +57,13 @@ def test_many_wait_for_the_same_with_one_pair_of_eyes():
     seconds = played(waits, log, [0] * 50, 0.25)
     assert min(seconds) > 0.2
     assert max(seconds) - min(seconds) < 0.1
-    assert log.glances == pytest.approx(0.3 / long_polling.GLANCE, abs=2)
+    assert log.glances == pytest.approx(0.3 / long_polling.POLL_SECONDS, abs=2)
 
 
 def test_nobody_waits_for_ever(monkeypatch):
-    monkeypatch.setattr(long_polling, "LONGEST", 0.3)
+    monkeypatch.setattr(long_polling, "TIMEOUT", 0.3)
     (seconds,) = played(waits, Log(), [0])
-    assert 0.3 <= seconds < 0.3 + 3 * long_polling.GLANCE
+    assert 0.3 <= seconds < 0.3 + 3 * long_polling.POLL_SECONDS
 
 
 def test_an_error_reaches_whoever_waits_and_no_later_one():
@@ -71,9 +71,9 @@ def test_an_error_reaches_whoever_waits_and_no_later_one():
         raise OSError("the disk is gone")
 
     async def twice():
-        waiting = Patience(fail)
+        waiting = LongPoll(fail)
         for _ in range(2):
             with pytest.raises(OSError, match="disk"):
-                await waiting.until_past(0)
+                await waiting.wait(0)
 
     played(twice)

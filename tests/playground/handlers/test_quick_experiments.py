@@ -12,9 +12,9 @@ import pytest
 from align_core.experiments.quick_runs import Trials
 from playground import text
 from playground.handlers import quick_experiments as module
-from playground.handlers.quick_experiments import NAMES, Smaller
-from playground.handlers.train import Steering
-from playground.people.run_queue import Line, OneEach
+from playground.handlers.quick_experiments import NAMES, QuickExperimentHandlers
+from playground.handlers.train import TrainHandlers
+from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.text import durations
 from tests.playground.scripted_trial import GO
@@ -26,26 +26,26 @@ LONG = SHORT | {"steps": 5000}
 
 
 @pytest.fixture
-def line(client, tmp_path, monkeypatch):
+def queue(client, tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
     trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
-    line = Line(client, Visitors(client, KEY), trials=trials)
-    yield line
-    for waiting_one in list(line._waiting):
-        line.leave(waiting_one.visitor)
+    queue = RunQueue(client, Visitors(client, KEY), trials=trials)
+    yield queue
+    for waiting_one in list(queue._waiting):
+        queue.leave(waiting_one.visitor)
     for name in trials.live():
         trials.stop(name)
     until(lambda: not trials.live())
 
 
 @pytest.fixture
-def people(line):
-    return [line.visitors.known(digit * 64) for digit in "abc"]
+def people(queue):
+    return [queue.visitors.from_token(digit * 64) for digit in "abc"]
 
 
 @pytest.fixture
-def cards(line):
-    return Smaller(line, text.load("en"))
+def cards(queue):
+    return QuickExperimentHandlers(queue, text.load("en"))
 
 
 def until(condition, seconds=120):
@@ -68,71 +68,74 @@ def words(language="en"):
     return text.load(language)["lab"]["trial"]
 
 
-def test_a_trial_takes_the_place_of_a_run(client, line, people, tmp_path):
-    line.attempt(people[0], NAME, 16.0)
-    assert line.trials.live() == [NAME] and not line.free()
-    assert line.join(people[1], SHORT) is None
-    assert line.place(people[1]).number == 1
-    assert 0 <= line.place(people[1]).seconds <= 16.0
+def test_a_trial_takes_the_place_of_a_run(client, queue, people, tmp_path):
+    queue.join_trial(people[0], NAME, 16.0)
+    assert queue.trials.live() == [NAME] and not queue.has_free_slot()
+    assert queue.join(people[1], SHORT) is None
+    assert queue.position(people[1]).number == 1
+    assert 0 <= queue.position(people[1]).seconds <= 16.0
     assert client.live() == []
     go(tmp_path)
     until(lambda: client.runs())
-    assert not line.trials.live()
+    assert not queue.trials.live()
 
 
-def test_a_trial_waits_for_the_end_of_a_run_and_then_begins_by_itself(client, line, people):
-    run = line.join(people[0], LONG)
-    line.attempt(people[1], NAME, 16.0)
-    assert line.awaited(NAME) and line.awaits(people[1]) == NAME
-    assert line.trials.live() == []
+def test_a_trial_waits_for_the_end_of_a_run_and_then_begins_by_itself(client, queue, people):
+    run = queue.join(people[0], LONG)
+    queue.join_trial(people[1], NAME, 16.0)
+    assert queue.is_trial_queued(NAME) and queue.queued_trial(people[1]) == NAME
+    assert queue.trials.live() == []
     client.send(run, "stop")
-    until(lambda: line.trials.live() == [NAME] and not line.awaited(NAME))
+    until(lambda: queue.trials.live() == [NAME] and not queue.is_trial_queued(NAME))
 
 
-def test_two_places_are_for_a_run_and_a_trial(client, line, people):
+def test_two_places_are_for_a_run_and_a_trial(client, queue, people):
     client.at_once = 2
-    line.attempt(people[0], NAME, 16.0)
-    assert line.join(people[1], LONG) in client.live()
-    assert not line.free()
-    line.attempt(people[2], OTHER, 16.0)
-    assert line.trials.live() == [NAME] and line.awaited(OTHER)
+    queue.join_trial(people[0], NAME, 16.0)
+    assert queue.join(people[1], LONG) in client.live()
+    assert not queue.has_free_slot()
+    queue.join_trial(people[2], OTHER, 16.0)
+    assert queue.trials.live() == [NAME] and queue.is_trial_queued(OTHER)
 
 
-def test_a_visitor_has_one_of_either(line, people):
-    line.attempt(people[0], NAME, 16.0)
-    for refused in (lambda: line.join(people[0], SHORT), lambda: line.attempt(people[0], OTHER, 1)):
-        with pytest.raises(OneEach):
+def test_a_visitor_has_one_of_either(queue, people):
+    queue.join_trial(people[0], NAME, 16.0)
+    for refused in (
+        lambda: queue.join(people[0], SHORT),
+        lambda: queue.join_trial(people[0], OTHER, 1),
+    ):
+        with pytest.raises(AlreadyHasRun):
             refused()
-    line.attempt(people[1], OTHER, 16.0)
-    with pytest.raises(OneEach):
-        line.join(people[1], SHORT)
+    queue.join_trial(people[1], OTHER, 16.0)
+    with pytest.raises(AlreadyHasRun):
+        queue.join(people[1], SHORT)
 
 
-def test_an_experiment_is_tried_once_at_a_time(line, people):
-    line.attempt(people[0], NAME, 16.0)
-    line.attempt(people[1], NAME, 16.0)
-    assert line.awaits(people[1]) is None
-    line.attempt(people[1], OTHER, 16.0)
-    line.attempt(people[2], OTHER, 16.0)
-    assert line.awaits(people[2]) is None
+def test_an_experiment_is_tried_once_at_a_time(queue, people):
+    queue.join_trial(people[0], NAME, 16.0)
+    queue.join_trial(people[1], NAME, 16.0)
+    assert queue.queued_trial(people[1]) is None
+    queue.join_trial(people[1], OTHER, 16.0)
+    queue.join_trial(people[2], OTHER, 16.0)
+    assert queue.queued_trial(people[2]) is None
 
 
 def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "waits")
     trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
-    line = Line(client, Visitors(client), time_limit=0.5, trials=trials)
-    line.attempt(people[0], NAME, None)
+    queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
+    queue.join_trial(people[0], NAME, None)
     until(lambda: not trials.live())
-    told = stands(Smaller(line, text.load("zh")), people[0])
+    told = stands(QuickExperimentHandlers(queue, text.load("zh")), people[0])
     assert told["status"] == "stopped"
     assert text.load("zh")["messages"]["time_limit"] in told["told"]
 
 
-def test_the_train_view_hears_of_it(client, line, people):
-    steering = Steering(client, text.load("en"), line)
-    assert steering.standing(None, people[0])["trial"] is None
-    line.attempt(people[0], NAME, 16.0)
-    found = [steering.standing(None, person) for person in people[:2]]
+def test_the_train_view_hears_of_it(client, queue, people):
+    handlers = TrainHandlers(client, text.load("en"), queue)
+    assert handlers.standing(None, people[0])["trial"] is None
+    queue.join_trial(people[0], NAME, 16.0)
+    found = [handlers.standing(None, person) for person in people[:2]]
     assert [one["trial"] for one in found] == ["own", "other"]
     assert not found[0]["free"]
 
@@ -157,8 +160,8 @@ def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_pa
     assert stands(cards, other, OTHER)["status"] is None
 
 
-def test_only_its_owner_and_who_presents_stop_a_trial(cards, line, people):
-    line.visitors.enter(people[2], KEY, "here")
+def test_only_its_owner_and_who_presents_stop_a_trial(cards, queue, people):
+    queue.visitors.become_presenter(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
         cards.attempt(NAME, people[0])
         until(lambda: stands(cards, people[0]).get("done"))
@@ -166,20 +169,20 @@ def test_only_its_owner_and_who_presents_stop_a_trial(cards, line, people):
         if ended:
             until(lambda: stands(cards, people[0])["status"] == "stopped")
         else:
-            assert line.trials.live() == [NAME]
+            assert queue.trials.live() == [NAME]
             cards.stop(NAME, people[0])
-            until(lambda: not line.trials.live())
+            until(lambda: not queue.trials.live())
 
 
-def test_a_place_in_line_is_told_and_can_be_left(cards, client, line, people):
-    line.join(people[0], LONG)
+def test_a_place_in_line_is_told_and_can_be_left(cards, client, queue, people):
+    queue.join(people[0], LONG)
     cards.attempt(NAME, people[1])
     mine, theirs = stands(cards, people[1]), stands(cards, people[2])
     assert mine["status"] == theirs["status"] == "waiting"
     assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["told"])
     assert theirs["told"] == words()["waits_other"]
     cards.stop(NAME, people[2])
-    assert line.awaited(NAME), "it is another visitor's"
+    assert queue.is_trial_queued(NAME), "it is another visitor's"
     cards.stop(NAME, people[1])
     assert stands(cards, people[1])["status"] is None
 
@@ -189,22 +192,22 @@ def test_a_second_one_is_refused_in_plain_words(cards, people):
     assert cards.attempt(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
 
 
-def test_a_killed_trial_is_told_in_both_languages(cards, line, people, tmp_path):
+def test_a_killed_trial_is_told_in_both_languages(cards, queue, people, tmp_path):
     cards.attempt(NAME, people[0])
     until(lambda: stands(cards, people[0]).get("done"))
     pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     until(lambda: stands(cards, people[0])["status"] == "failed")
     for language in text.languages():
-        told = stands(Smaller(line, text.load(language)), people[0])["told"]
+        told = stands(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
         assert text.load(language)["messages"]["killed"] in told
 
 
 @pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])
-def test_only_an_experiment_is_tried(cards, line, people, name):
+def test_only_an_experiment_is_tried(cards, queue, people, name):
     assert cards.attempt(name, people[0]) == ""
     cards.stop(name, people[0])
-    assert not line.trials.live()
+    assert not queue.trials.live()
     assert set(cards.look(name, people[0])) == set(NAMES)
 
 

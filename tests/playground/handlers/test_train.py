@@ -13,7 +13,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.handlers.form import ADVANCED, NUMBERS, SETTINGS
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 
 WORDS = text.load("en")
 
@@ -24,8 +24,8 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def steering(client):
-    return Steering(client, WORDS)
+def handlers(client):
+    return TrainHandlers(client, WORDS)
 
 
 def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
@@ -49,15 +49,15 @@ def given(method="dpo", task="reviews", pace=0.0, **changed):
     return {"pace": pace, "task": task, "method": method, **said}
 
 
-def started(steering, asked):
+def started(handlers, asked):
     """The run that began, and the complaints."""
-    answer = steering.start(asked)
+    answer = handlers.start(asked)
     assert answer.keys() == {"live", "complaints"}
     return answer["live"]["run"], answer["complaints"]
 
 
-def test_a_choice_brings_its_explanations_and_defaults(steering):
-    found = steering.choose({"task": "capitals", "method": "dpo"})
+def test_a_choice_brings_its_explanations_and_defaults(handlers):
+    found = handlers.choose({"task": "capitals", "method": "dpo"})
     config = resolve("dpo", "capitals").model_dump()
     assert found["task_explanation"] == WORDS["tasks"]["capitals"]["explanation"]
     assert found["method_explanation"] == WORDS["methods"]["dpo"]["explanation"]
@@ -68,48 +68,48 @@ def test_a_choice_brings_its_explanations_and_defaults(steering):
 
 
 @pytest.mark.parametrize("method", methods())
-def test_a_setting_is_shown_where_the_method_has_it(steering, method):
-    found = steering.choose({"task": "reviews", "method": method})
+def test_a_setting_is_shown_where_the_method_has_it(handlers, method):
+    found = handlers.choose({"task": "reviews", "method": method})
     shown = {name for name in SETTINGS if found[name]["visible"] is True}
     assert shown == {name for name in SETTINGS if has(method, name)}
 
 
-def test_only_ppo_can_do_without_a_leash(steering):
+def test_only_ppo_can_do_without_a_leash(handlers):
     for method, zero in (("ppo", True), ("dpo", False)):
-        assert steering.choose({"task": "reviews", "method": method})["beta"]["zero"] is zero
+        assert handlers.choose({"task": "reviews", "method": method})["beta"]["zero"] is zero
 
 
-def test_a_first_visit_gets_the_first_run(steering):
-    first = steering.restore()
+def test_a_first_visit_gets_the_first_run(handlers):
+    first = handlers.restore()
     assert (first["task"], first["method"]) == ("reviews", "ppo")
-    assert steering.delta({"run": None, "offset": 0}) == {"run": None}
+    assert handlers.delta({"run": None, "offset": 0}) == {"run": None}
 
 
-def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(steering, client):
+def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(handlers, client):
     recorded(client, beta=0.125, seed=7)
-    found = steering.restore()
+    found = handlers.restore()
     assert (found["task"], found["method"]) == ("capitals", "dpo")
     assert (found["beta"]["value"], found["seed"]["value"]) == (0.125, 7)
 
 
-def test_a_reload_finds_the_settings_as_they_were_turned_last(steering, client):
+def test_a_reload_finds_the_settings_as_they_were_turned_last(handlers, client):
     run = RunDirectory(client.root / recorded(client, beta=0.125))
     for step, settings in ((3, {"beta": 0.5}), (4, {"learning_rate": 2e-4}), (8, {"beta": 0.25})):
         run.append({"kind": "change", "step": step, "seconds": step, "settings": settings})
-    found = steering.restore()
+    found = handlers.restore()
     assert (found["beta"]["value"], found["learning_rate"]["value"]) == (0.25, 2e-4)
     run.append({"kind": "resume", "step": 5, "seconds": 0.0})
     run.close()
-    assert steering.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
+    assert handlers.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
 
 
-def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(steering, client):
+def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(handlers, client):
     name = recorded(client)
-    first = steering.delta({"run": None, "offset": 0})
+    first = handlers.delta({"run": None, "offset": 0})
     assert (first["run"], first["config"]["task"]) == (name, "capitals")
     assert first["points"] == {"eval/kl": [[1, 0.25]]}
     assert first["status"]["name"] == "finished"
-    again = steering.delta({"run": name, "offset": first["offset"]})
+    again = handlers.delta({"run": name, "offset": first["offset"]})
     assert again["config"] is None
     assert again["points"] == {}
     assert again["offset"] == first["offset"]
@@ -125,14 +125,14 @@ def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(ste
         {"run": "2026-01-02-030405-dpo-capitals", "offset": "<b>"},
     ],
 )
-def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(steering, client, cursor):
+def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(handlers, client, cursor):
     recorded(client)
-    assert steering.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}
+    assert handlers.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}
 
 
-def test_every_bad_number_gets_its_line_and_its_field(steering):
+def test_every_bad_number_gets_its_line_and_its_field(handlers):
     slips = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
-    run, complaints = started(steering, given(**slips))
+    run, complaints = started(handlers, given(**slips))
     assert run is None
     assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in complaints]
@@ -143,14 +143,14 @@ def test_every_bad_number_gets_its_line_and_its_field(steering):
 
 
 @pytest.mark.parametrize("method", methods())
-def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, method):
+def test_what_is_sent_is_what_the_method_has(handlers, client, monkeypatch, method):
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
     config = resolve(method, "reviews").model_dump()
     said = {name: config[name] for name in SETTINGS}
     asked = {"pace": 0.0, "task": "reviews", "method": method, **said}
-    assert started(steering, asked)[0] == "a-run"
+    assert started(handlers, asked)[0] == "a-run"
     assert resolve(**sent).model_dump() == config
     assert set(sent) - {"task", "method"} == {name for name in SETTINGS if has(method, name)} - {
         "reward_model",
@@ -158,7 +158,7 @@ def test_what_is_sent_is_what_the_method_has(steering, client, monkeypatch, meth
     }
 
 
-def test_every_control_reaches_the_configuration_of_the_run(steering, client, monkeypatch):
+def test_every_control_reaches_the_configuration_of_the_run(handlers, client, monkeypatch):
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
@@ -170,7 +170,7 @@ def test_every_control_reaches_the_configuration_of_the_run(steering, client, mo
     }  # fmt: skip
     for method, changed in turned.items():
         sent.clear()
-        steering.start(given(method, "capitals", **{"reward_model": "proxy", **changed}))
+        handlers.start(given(method, "capitals", **{"reward_model": "proxy", **changed}))
         config = resolve(**sent).model_dump()
         if "coverage" in changed:
             changed["coverage"] = "Africa,Asia"
@@ -178,96 +178,96 @@ def test_every_control_reaches_the_configuration_of_the_run(steering, client, mo
     assert {name for changed in turned.values() for name in changed} == set(SETTINGS)
 
 
-def test_groups_are_ticked_as_a_run_covers_them(steering, client):
-    ticked = steering.choose({"task": "capitals", "method": "dpo"})["coverage"]
+def test_groups_are_ticked_as_a_run_covers_them(handlers, client):
+    ticked = handlers.choose({"task": "capitals", "method": "dpo"})["coverage"]
     assert ticked["value"] == [name for _, name in ticked["choices"]] == [*card("capitals").groups]
     recorded(client, coverage="Asia,Europe", pair_source="pretrained")
-    restored = steering.restore()
+    restored = handlers.restore()
     assert restored["coverage"]["value"] == ["Asia", "Europe"]
     assert restored["pair_source"]["value"] == "pretrained"
 
 
-def test_no_group_at_all_is_told_at_its_control(steering):
-    run, ((field, line),) = started(steering, given(coverage=[]))
+def test_no_group_at_all_is_told_at_its_control(handlers):
+    run, ((field, line),) = started(handlers, given(coverage=[]))
     assert (run, field) == (None, "coverage")
     takes = WORDS["complaints"]["takes"]["coverage"]
     assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
 
 
-def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(steering, client, monkeypatch):
+def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, client, monkeypatch):
     monkeypatch.setattr(client, "live", lambda: [recorded(client)])
-    _, complaints = started(steering, given())
+    _, complaints = started(handlers, given())
     assert complaints == [["", WORDS["visitors"]["one_each"]]]
 
 
-def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(steering, client, monkeypatch):
+def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(handlers, client, monkeypatch):
     sent = []
     monkeypatch.setattr(client, "send", lambda *command: sent.append(command))
-    steering.command("stop")
+    handlers.command("stop")
     monkeypatch.setattr(client, "live", lambda: ["a-run"])
-    steering.command("stop")
+    handlers.command("stop")
     assert sent == [("a-run", "stop")]
 
 
-def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(steering, client, monkeypatch):
+def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(handlers, client, monkeypatch):
     name, sent = recorded(client), []
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
     turned = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
-    assert steering.turn("beta", turned) == {"complaints": []}
+    assert handlers.set_live("beta", turned) == {"complaints": []}
     assert sent == []  # no run is live
     monkeypatch.setattr(client, "live", lambda: [name])
     for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
-        steering.turn("beta", {**turned, "task": task, "method": method})
+        handlers.set_live("beta", {**turned, "task": task, "method": method})
     assert sent == []  # another run than the controls describe
-    steering.turn("beta", turned)
+    handlers.set_live("beta", turned)
     assert sent == [((name, "set"), {"beta": 0.3})]
 
 
-def test_a_beta_out_of_range_is_told_and_not_sent(steering, client, monkeypatch):
+def test_a_beta_out_of_range_is_told_and_not_sent(handlers, client, monkeypatch):
     name = recorded(client)
     monkeypatch.setattr(client, "live", lambda: [name])
     turned = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
-    ((field, line),) = steering.turn("beta", turned)["complaints"]
+    ((field, line),) = handlers.set_live("beta", turned)["complaints"]
     assert field == "beta"
     assert line.startswith("β (beta) got -1.0; it takes a number above 0")
 
 
-def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(steering, client, monkeypatch):
+def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, client, monkeypatch):
     sent = []
     monkeypatch.setattr(client, "start", lambda **options: "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
-    steering.start(given(pace=0.5))
-    steering.slow({"pace": 2.0, "live": None})
+    handlers.start(given(pace=0.5))
+    handlers.set_pace({"pace": 2.0, "live": None})
     monkeypatch.setattr(client, "live", lambda: ["a-run"])
-    steering.slow({"pace": 2.0, "live": None})
+    handlers.set_pace({"pace": 2.0, "live": None})
     assert sent == [(("a-run", "set"), {"delay": 0.5}), (("a-run", "set"), {"delay": 2.0})]
 
 
-def test_the_run_button_says_how_long_where_that_is_known(steering, client, monkeypatch):
+def test_the_run_button_says_how_long_where_that_is_known(handlers, client, monkeypatch):
     label = WORDS["controls"]["run"]
-    assert steering.needed(given())["run"]["value"] == label  # no run like it
+    assert handlers.run_label(given())["run"]["value"] == label  # no run like it
     monkeypatch.setattr(client, "estimate", lambda **options: 61.7)
-    assert steering.needed(given())["run"]["value"] == f"{label} · about 62 s"
+    assert handlers.run_label(given())["run"]["value"] == f"{label} · about 62 s"
     monkeypatch.setattr(client, "estimate", lambda **options: 200.0)
-    assert steering.needed(given())["run"]["value"] == f"{label} · about 3 min"
+    assert handlers.run_label(given())["run"]["value"] == f"{label} · about 3 min"
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
-    assert steering.needed(given(pace=2.0))["run"]["value"] == f"{label} · about 68 s"
+    assert handlers.run_label(given(pace=2.0))["run"]["value"] == f"{label} · about 68 s"
     monkeypatch.undo()
-    assert steering.needed(given(beta=-1))["run"]["value"] == label
+    assert handlers.run_label(given(beta=-1))["run"]["value"] == label
 
 
-def test_a_run_comes_with_what_it_tells(steering, client):
+def test_a_run_comes_with_what_it_tells(handlers, client):
     recorded(client)
-    story = steering.delta({"run": None, "offset": 0})["story"]
+    story = handlers.delta({"run": None, "offset": 0})["story"]
     assert [tone for tone, _ in story["told"]]
     assert story["left"] == "0 s"
 
 
-def test_news_is_what_the_page_has_not_read(steering, client, monkeypatch):
+def test_news_is_what_the_page_has_not_read(handlers, client, monkeypatch):
     name = recorded(client)
-    read = steering.delta({"run": None})["offset"]
-    assert steering.has_news((name, 0))
-    assert not steering.has_news((name, read))
-    assert steering.has_news(("2026-01-02-030405-dpo-reviews", 0))  # its folder was deleted
+    read = handlers.delta({"run": None})["offset"]
+    assert handlers.has_news((name, 0))
+    assert not handlers.has_news((name, read))
+    assert handlers.has_news(("2026-01-02-030405-dpo-reviews", 0))  # its folder was deleted
     monkeypatch.setattr(client, "live", lambda: ["another"])
-    assert steering.has_news((name, read))
+    assert handlers.has_news((name, read))

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import gradio as gr
 
-from playground.people.requests import by_name, served
+from playground.people.requests import as_server_functions, with_named_values
 
 
 class Handlers:
@@ -21,7 +21,7 @@ class Handlers:
 
 
 def test_methods_are_served_by_their_names_on_the_handlers_of_who_asks():
-    runs, score = served(Handlers, Handlers.runs, Handlers.score)
+    runs, score = as_server_functions(Handlers, Handlers.runs, Handlers.score)
     assert (runs.__name__, score.__name__) == ("runs", "score")
     assert (runs("a visitor", "reviews"), score("another", 7)) == (("a visitor", "reviews"), 7)
     assert get_type_hints(runs)["request"] is gr.Request  # so that Gradio gives it one
@@ -29,7 +29,7 @@ def test_methods_are_served_by_their_names_on_the_handlers_of_who_asks():
 
 def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
     class Known:
-        def behind(self, cookies):
+        def from_cookies(self, cookies):
             return cookies["who"]
 
     class Request:
@@ -40,10 +40,10 @@ def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
     def doubled(asked, visitor):
         return {"steps": 2 * asked["steps"], "run": f"{visitor} at {asked['beta']}"}
 
-    handler = by_name(Known(), controls, "doubled", doubled)
+    handler = with_named_values(Known(), controls, "doubled", doubled)
     given = {controls["steps"]: 20, controls["beta"]: 0.5}
     assert handler(Request(), given) == {controls["steps"]: 40, controls["run"]: "ann at 0.5"}
-    nothing = by_name(Known(), controls, "nothing", lambda asked, visitor: {})
+    nothing = with_named_values(Known(), controls, "nothing", lambda asked, visitor: {})
     assert nothing(Request(), given) is None
     assert handler.__name__ == "doubled"
     assert get_type_hints(handler)["request"] is gr.Request

@@ -10,7 +10,7 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground.people import visitors as module
-from playground.people.access import SeenModels, SeenRuns
+from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.visitors import Visitors
 
 ANN, BOB = "a" * 64, "b" * 64  # tokens
@@ -38,7 +38,7 @@ def visitors(client):
 
 
 def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
-    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     for later in (visitors, Visitors(client)):  # also after a restart
         assert later.runs(ann) == [HERS, OLD]
@@ -50,63 +50,63 @@ def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
 
 
 def test_only_its_owner_shares_a_run_and_everyone_steers_it_then(client, visitors):
-    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     for visitor, run in ((bob, HERS), (bob, OLD), (ann, "../x"), (None, HERS)):
         visitors.share(visitor, run, True)
         assert visitors.runs(bob) == [OLD]
     visitors.share(ann, HERS, True)
     assert Visitors(client).runs(bob) == [HERS, OLD]
-    assert visitors.steers(bob, HERS) and visitors.steers(None, HERS)
+    assert visitors.may_control(bob, HERS) and visitors.may_control(None, HERS)
     assert (visitors.shared(ann, HERS), visitors.shared(bob, HERS)) == (True, None)
     visitors.share(bob, HERS, False)
     assert visitors.runs(bob) == [HERS, OLD], "it is not bob's to share"
     visitors.share(ann, HERS, False)
-    assert visitors.runs(bob) == [OLD] and not visitors.steers(bob, HERS)
+    assert visitors.runs(bob) == [OLD] and not visitors.may_control(bob, HERS)
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "A" * 64, "a" * 63, "a" * 64 + "\n", "../" * 20])
 def test_what_is_no_token_is_nobody(visitors, token):
-    assert visitors.known(token) is None
+    assert visitors.from_token(token) is None
 
 
 def test_a_hash_is_no_token_for_its_owner(visitors):
-    ann = visitors.known(ANN)
-    assert visitors.known(ann) not in (ann, None)
+    ann = visitors.from_token(ANN)
+    assert visitors.from_token(ann) not in (ann, None)
 
 
 def test_a_spoilt_owner_file_makes_a_run_nobodys(client, visitors):
     (client.root / OLD / "owner.json").write_text('{"visitor": ')
-    assert visitors.runs(visitors.known(BOB)) == []
+    assert visitors.runs(visitors.from_token(BOB)) == []
 
 
 def test_the_key_makes_a_presenter_who_sees_and_steers_all(visitors):
-    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
-    assert not visitors.enter(bob, "correct horse", "here")
-    assert visitors.enter(bob, KEY, "here")
-    assert visitors.runs(bob) == [HERS, OLD] and visitors.steers(bob, HERS)
-    assert not visitors.presents(ann)
+    assert not visitors.become_presenter(bob, "correct horse", "here")
+    assert visitors.become_presenter(bob, KEY, "here")
+    assert visitors.runs(bob) == [HERS, OLD] and visitors.may_control(bob, HERS)
+    assert not visitors.is_presenter(ann)
 
 
 def test_without_a_key_nobody_presents(client):
     visitors = Visitors(client)
-    assert not any(visitors.enter("x", key, "here") for key in (None, "", KEY))
-    assert not Visitors(client, KEY).enter(None, KEY, "here")
+    assert not any(visitors.become_presenter("x", key, "here") for key in (None, "", KEY))
+    assert not Visitors(client, KEY).become_presenter(None, KEY, "here")
 
 
 def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    bob = visitors.known(BOB)
-    for _ in range(module.WRONG_KEYS):
-        assert not visitors.enter(bob, "wrong", "there")
-    assert not visitors.enter(bob, KEY, "there"), "the right one does not count any more"
-    now += module.WITHIN
-    assert visitors.enter(bob, KEY, "there")
-    for _ in range(module.WRONG_KEYS):
-        visitors.enter(bob, "wrong", "there")
-    assert visitors.enter(bob, KEY, "elsewhere")
+    bob = visitors.from_token(BOB)
+    for _ in range(module.MAX_WRONG_KEYS):
+        assert not visitors.become_presenter(bob, "wrong", "there")
+    assert not visitors.become_presenter(bob, KEY, "there"), "the right one does not count any more"
+    now += module.WRONG_KEY_SECONDS
+    assert visitors.become_presenter(bob, KEY, "there")
+    for _ in range(module.MAX_WRONG_KEYS):
+        visitors.become_presenter(bob, "wrong", "there")
+    assert visitors.become_presenter(bob, KEY, "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
 )
 def test_who_opens_the_room(client, key, public, address, may):
     visitors = Visitors(client, key, public)
-    ann = visitors.known(ANN)
-    assert visitors.hosts(ann, address) is may
-    assert visitors.enter(ann, KEY, address) is (key is not None)
-    assert visitors.hosts(ann, "10.0.0.9") is (key is not None)
+    ann = visitors.from_token(ANN)
+    assert visitors.may_open_room(ann, address) is may
+    assert visitors.become_presenter(ann, KEY, address) is (key is not None)
+    assert visitors.may_open_room(ann, "10.0.0.9") is (key is not None)
 
 
 class Helper:
@@ -135,10 +135,10 @@ class Helper:
 
 
 def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
-    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
-    hers = SeenModels(Helper(), visitors, ann)
-    his = SeenModels(Helper(), visitors, bob)
+    hers = VisibleModels(Helper(), visitors, ann)
+    his = VisibleModels(Helper(), visitors, bob)
     asked = {"models": ["sft-reviews", HERS]}
     assert hers.generate(**asked) == hers.duel(**asked) == [asked]
     for ask in (his.generate, his.duel):
@@ -148,18 +148,18 @@ def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
         with pytest.raises(ConfigError, match="is no run here"):
             his.score(**{field: HERS})
     assert his.score(model=OLD, models=7) == [{"model": OLD, "models": 7}]
-    assert SeenRuns(client, visitors, bob).runs() == [OLD]
+    assert VisibleRuns(client, visitors, bob).runs() == [OLD]
 
 
 def test_nobody_takes_all_the_places_of_the_helper(visitors):
-    ann, bob = visitors.known(ANN), visitors.known(BOB)
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     with (
-        visitors.asking(ann),
-        visitors.asking(ann),
-        visitors.asking(bob),
+        visitors.question_slot(ann),
+        visitors.question_slot(ann),
+        visitors.question_slot(bob),
         pytest.raises(Unanswered, match="still being answered"),
-        visitors.asking(ann),
+        visitors.question_slot(ann),
     ):
         pass
-    with visitors.asking(ann):
+    with visitors.question_slot(ann):
         pass

@@ -24,7 +24,7 @@ from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.people.visitors import Visitors
 from playground.text import complaints
-from playground.voting.vote_training import Harvest
+from playground.voting.vote_training import VoteTraining
 
 ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)
 
@@ -66,8 +66,8 @@ def crowded(client):
 
 def eager(client):
     visitors = Visitors(client)
-    with visitors.asking("a"), visitors.asking("a"):
-        return refused(visitors.asking("a").__enter__)
+    with visitors.question_slot("a"), visitors.question_slot("a"):
+        return refused(visitors.question_slot("a").__enter__)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(client.config, "<b>"),
         *refused(stored_pairs, "reviews", 10**6, 0),
         *refused(_check_length, "--prompt", "a text", 600, 512.0),
-        *refused(Harvest(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),
+        *refused(VoteTraining(client, None, None, None, tmp_path).train, no_votes, "dpo", 0.0),
         *silent(monkeypatch, client),
         *crowded(client),
         *eager(client),
@@ -119,7 +119,7 @@ def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
     told = words["complaints"]
     assert {line.code for line in provoked} == {*told["takes"], *told["says"]}
     for line in provoked:
-        said = complaints.in_words(line, words)
+        said = complaints.translate(line, words)
         assert "{" not in said.replace("{}", "")
         if language == "zh":
             assert re.search("[\u4e00-\u9fff]", said)
@@ -140,19 +140,19 @@ def test_an_option_is_called_what_its_control_is_called(language):
     (line,) = refused(resolve, "ppo", "reviews", steps=0)
     label, takes = words["controls"]["steps"], words["complaints"]["takes"]["steps"]
     told = words["complaints"]["got"].format(name=label, got="0", takes=takes)
-    assert complaints.in_words(line, words) == told
+    assert complaints.translate(line, words) == told
     (line,) = refused(resolve, "ppo", "reviews", steps=float("nan"))
     told = words["complaints"]["no_number"].format(name=label, takes=takes)
-    assert complaints.in_words(line, words) == told
+    assert complaints.translate(line, words) == told
 
 
 def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
     line = complaint("--seed", "x", "a lucky number", "unheard-of")
     words = text.load("zh")
-    assert complaints.in_words(line, words) == (
+    assert complaints.translate(line, words) == (
         f"{words['controls']['seed']} got 'x'; it takes a lucky number"
     )
-    assert complaints.in_words(plain("plain words"), words) == "plain words"
+    assert complaints.translate(plain("plain words"), words) == "plain words"
 
 
 def test_a_line_is_the_one_of_the_command_line_and_survives_the_way_between_processes():

@@ -18,7 +18,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
-from playground.handlers.train import Steering
+from playground.handlers.train import TrainHandlers
 from playground.text import messages
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,7 @@ def test_every_message_is_in_the_words_of_the_page(language):
     kinds = {event["cause"]["kind"] for event in ends()}
     assert kinds - {"refused"} == set(words["messages"]) - PARTS
     for event in ends():
-        said = messages.in_words(event, words)
+        said = messages.translate(event, words)
         assert "{" not in said
         if language == "zh":
             assert re.search("[\u4e00-\u9fff]", said), event
@@ -78,7 +78,7 @@ def test_every_message_is_in_the_words_of_the_page(language):
 def test_the_numbers_of_a_message_are_told():
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
     told = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
-    said = messages.in_words(told, text.load("zh"))
+    said = messages.translate(told, text.load("zh"))
     assert expected("zh", "try_rate", learning_rate=config.learning_rate) in said
     assert expected("zh", "try_beta", beta=config.beta) in said
     assert " 7 " in said and "nan" in said
@@ -97,7 +97,7 @@ def test_the_numbers_of_a_message_are_told():
     ],
 )
 def test_what_is_not_known_is_shown_as_it_is(event):
-    assert messages.in_words(event, text.load("zh")) == event["message"]
+    assert messages.translate(event, text.load("zh")) == event["message"]
 
 
 def test_a_kind_is_made_somewhere():
@@ -108,7 +108,7 @@ def test_a_kind_is_made_somewhere():
 
 def test_a_killed_run_is_told_in_chinese(fake_assets, tmp_path):
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    steering = Steering(client, text.load("zh"))
+    handlers = TrainHandlers(client, text.load("zh"))
     run = client.start(method="dpo", task="reviews", steps=100_000)
     try:
         while not client.events(run)[0]:
@@ -119,7 +119,7 @@ def test_a_killed_run_is_told_in_chinese(fake_assets, tmp_path):
     finally:
         client.close()
     cause, model = expected("zh", "killed"), expected("zh", "lost")
-    status = steering.delta({"run": None})["status"]
+    status = handlers.delta({"run": None})["status"]
     message = expected("zh", "cut_off", cause=cause, model=model)
     assert status == {"name": "failed", "message": message}
     assert "killed from outside" in RunDirectory(client.root / run).status()["message"]

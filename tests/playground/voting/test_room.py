@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from playground.people import addresses, rate_limit
-from playground.people.rate_limit import Limit
+from playground.people.rate_limit import RateLimit
 from playground.voting import room as voting
-from playground.voting.room import Rater, Refused, Voting
+from playground.voting.room import Rater, Refused, VotingService
 
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
 
@@ -24,7 +24,7 @@ class Stored:
 
 def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
     now = [0.0]
-    limit = Limit(rate=2.0, burst=3, clock=lambda: now[0])
+    limit = RateLimit(rate=2.0, burst=3, clock=lambda: now[0])
     assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
     assert limit.wait("b") == 0
     now[0] = 0.25  # half a token
@@ -33,7 +33,7 @@ def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
     assert [limit.wait("a"), limit.wait("a")] == [0, 0.5]
     now[0] = 100.0
     assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
-    monkeypatch.setattr(rate_limit, "KEPT", 2)
+    monkeypatch.setattr(rate_limit, "MAX_KEYS", 2)
     for key in "cde":
         limit.wait(key)
     assert len(limit._buckets) == 2
@@ -56,7 +56,7 @@ def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
 
 
 def test_many_at_once_lose_no_vote(sessions):
-    room = Voting(sessions, Stored(), seed=0)
+    room = VotingService(sessions, Stored(), seed=0)
     told = room.join(Rater("", ""), "reviews", "sft-reviews")
     owner = Rater(told["session"], told["token"])
     room.open(owner)
@@ -75,7 +75,7 @@ def test_many_at_once_lose_no_vote(sessions):
 
 
 def test_one_vote_sent_many_times_at_once_counts_once(sessions):
-    room = Voting(sessions, Stored(), seed=0)
+    room = VotingService(sessions, Stored(), seed=0)
     told = room.join(Rater("", ""), "reviews", "sft-reviews")
     rater = Rater(told["session"], told["token"])
 
@@ -94,7 +94,7 @@ def test_one_vote_sent_many_times_at_once_counts_once(sessions):
 def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
     monkeypatch.setattr(voting, "RATERS", 3)
     monkeypatch.setattr(voting, "SESSIONS", 2)
-    room = Voting(sessions, Stored(), seed=0)
+    room = VotingService(sessions, Stored(), seed=0)
     told = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
     raters = [Rater(one["session"], one["token"]) for one in told]
     room.cast(raters[0], told[0]["pair"]["id"], "left")

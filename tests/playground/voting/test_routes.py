@@ -14,11 +14,11 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
-from playground.people.run_queue import OneEach
+from playground.people.run_queue import AlreadyHasRun
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
 from playground.voting import routes
-from playground.voting.room import Voting
+from playground.voting.room import VotingService
 from playground.voting.routes import BYTES, VoteRoutes
 from playground.voting.vote_training import HELD_OUT
 
@@ -49,11 +49,11 @@ class Stored:
 
 
 class Trained:
-    """Stands in for `playground.voting.vote_training.Harvest`."""
+    """Stands in for `playground.voting.vote_training.VoteTraining`."""
 
     def train(self, session, way, simulated, visitor, room):
         if simulated:
-            raise OneEach
+            raise AlreadyHasRun
         return f"{way} on {session.name}"
 
     def report(self, session):
@@ -93,8 +93,8 @@ class Phone:
 def serve(sessions, key=KEY, environment=(), **chances):
     """The routes as after a start of the server; PRESENTER has come with the key."""
     visitors = Visitors(Client(sessions.root / "runs"), key)
-    visitors.enter(visitors.known(PRESENTER), key, "10.0.0.1")
-    voting = Voting(sessions, Stored(), **chances)
+    visitors.become_presenter(visitors.from_token(PRESENTER), key, "10.0.0.1")
+    voting = VotingService(sessions, Stored(), **chances)
     routes = VoteRoutes(voting, Trained(), visitors, Settings.read(dict(environment)))
     return TestClient(Starlette(routes=routes.routes()))
 
@@ -307,7 +307,7 @@ def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monk
 
 def test_nobody_has_texts_rated_of_a_run_that_they_do_not_see(client, sessions):
     RunDirectory.create(sessions.root / "runs" / RUN, resolve("dpo", "reviews"))
-    hers = Visitors(Client(sessions.root / "runs")).known(PRESENTER)
+    hers = Visitors(Client(sessions.root / "runs")).from_token(PRESENTER)
     owner = {"visitor": hers, "shared": False}
     (sessions.root / "runs" / RUN / "owner.json").write_text(json.dumps(owner))
     asked = {"task": "reviews", "model": RUN}
@@ -397,7 +397,7 @@ def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
     client = serve(sessions, environment={"SPACE_ID": "who/what"})
     monkeypatch.setattr(client, "headers", {"X-Forwarded-For": "1.1.1.1, 9.9.9.9"})
     seen = []
-    monkeypatch.setattr(routes.Limit, "wait", lambda self, key: seen.append(key) or 0.0)
+    monkeypatch.setattr(routes.RateLimit, "wait", lambda self, key: seen.append(key) or 0.0)
     Phone(client).ask("join")
     assert set(seen) == {"9.9.9.9"}  # the first one is what the phone itself has claimed
 

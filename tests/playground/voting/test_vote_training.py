@@ -16,13 +16,13 @@ from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.sessions import TRAINED_ON
 from playground import text
 from playground.content import optimum
-from playground.handlers.compare import Comparing
+from playground.handlers.compare import CompareHandlers
 from playground.handlers.form import SETTINGS
-from playground.handlers.train import Steering
-from playground.people.run_queue import Line, OneEach
+from playground.handlers.train import TrainHandlers
+from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
-from playground.voting.vote_training import HELD_OUT, Harvest
+from playground.voting.vote_training import HELD_OUT, VoteTraining
 
 WORDS = text.load("en")
 RNG = random.Random(0)
@@ -63,14 +63,14 @@ def client(tmp_path, fake_assets):
 
 
 @pytest.fixture
-def line(client):
-    return Line(client, Visitors(client), time_limit=100.0)
+def queue(client):
+    return RunQueue(client, Visitors(client), time_limit=100.0)
 
 
 @pytest.fixture
-def trained(client, line, tmp_path):
+def trained(client, queue, tmp_path):
     pairs = Pairs(GoldHelper())
-    return Harvest(client, line, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
+    return VoteTraining(client, queue, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
 
 
 def wait_for(found, seconds=20):
@@ -126,23 +126,23 @@ def test_a_reward_model_of_the_votes_says_where_the_next_are_asked(client, train
 
 
 def test_a_run_on_votes_waits_for_its_turn_as_any_other(
-    client, line, trained, session, monkeypatch
+    client, queue, trained, session, monkeypatch
 ):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
-    ann, bob = (line.visitors.known(digit * 64) for digit in "ab")
+    ann, bob = (queue.visitors.from_token(digit * 64) for digit in "ab")
     first = trained.train(session, "reward", 0.0, ann)
-    assert line.visitors.owns(ann, first) and client.config(first)["time_limit"] == 100.0
+    assert queue.visitors.owns(ann, first) and client.config(first)["time_limit"] == 100.0
     assert trained.train(session, "dpo", 0.0, bob) is None
-    assert line.place(bob).number == 1
+    assert queue.position(bob).number == 1
     for visitor in (ann, bob):
-        with pytest.raises(OneEach):
+        with pytest.raises(AlreadyHasRun):
             trained.train(session, "dpo", 0.0, visitor)
     files = [*(trained._folder / session.name).iterdir()]
     assert len(files) == 2, "what was refused leaves no votes behind"
     client.send(first, "stop")
     wait_for(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
-    wait_for(lambda: line.visitors.owns(bob, second))
+    wait_for(lambda: queue.visitors.owns(bob, second))
     assert {one["run"] for one in trained.report(session)["runs"]} == {first, second}
 
 
@@ -159,14 +159,14 @@ def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
         assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
         assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
     ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
-    gain = ends["eval/gain"] * optimum.whole(client.config(run))
+    gain = ends["eval/gain"] * optimum.full_gain(client.config(run))
     assert one["verdict"]["key"] == "rose" and not one["mixed"]
     assert one["verdict"]["values"]["gain"] == pytest.approx(gain)
 
 
 def shown(client, run, visitor=None):
     """What a page that has just been opened is told of a run's votes, and its whole answer."""
-    delta = Steering(client, WORDS).delta({"run": run, "chosen": True}, visitor)
+    delta = TrainHandlers(client, WORDS).delta({"run": run, "chosen": True}, visitor)
     return delta["trained_on"], json.dumps(delta)
 
 
@@ -195,7 +195,7 @@ def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
     known, answer = shown(client, run)
     assert known["votes"] == len(to_train), "the session is gone, the run is what it was"
     assert not [one for one in (*people, TRAINED_ON, f"/{session.name}") if one in answer]
-    compared = json.dumps(Comparing(client, None, WORDS, {}).follow([{"run": run}] * 2))
+    compared = json.dumps(CompareHandlers(client, None, WORDS, {}).follow([{"run": run}] * 2))
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
 
@@ -204,7 +204,7 @@ def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
 ):
     run = trained.train(session, "dpo", simulated=0.0)
     config = client.config(run)
-    shown = Steering(client, WORDS).restore(watched=run)
+    shown = TrainHandlers(client, WORDS).restore(watched=run)
     found = {name: shown[name]["value"] for name in SETTINGS}
     assert (shown["task"], shown["method"]) == ("reviews", "dpo")
     for name in ("beta", "steps", "learning_rate", "batch_size", "eval_every"):
@@ -235,8 +235,8 @@ def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeyp
     assert made == [3 * len(to_train)]  # three in four
 
 
-def test_ppo_follows_its_reward_model(client, line, trained, session):
-    ann = line.visitors.known("a" * 64)
+def test_ppo_follows_its_reward_model(client, queue, trained, session):
+    ann = queue.visitors.from_token("a" * 64)
     first = trained.train(session, "reward_ppo", 0.0, ann)
     assert client.config(first)["method"] == "reward"
     model = client.root / first / "model"
@@ -247,7 +247,7 @@ def test_ppo_follows_its_reward_model(client, line, trained, session):
     (second,) = set(client.runs()) - {first}
     config = client.config(second)
     assert config["method"] == "ppo" and config["reward_model"] == str(client.root / first)
-    wait_for(lambda: line.visitors.owns(ann, second))
+    wait_for(lambda: queue.visitors.owns(ann, second))
     client.send(second, "stop")
     wait_for(lambda: client.current() is None)
     votes = shown(client, first, ann)[0]

@@ -10,8 +10,8 @@ import pytest
 
 from playground import text
 from playground.content import readings as rules
-from playground.content.readings import Reading, number, readings, told
-from playground.content.readings.measures import Limit, Target
+from playground.content.readings import Reading, format_number, readings, sentence
+from playground.content.readings.measures import Frontier, Target
 from tests.playground.content.readings.examples import (
     DPO,
     EXAMPLES,
@@ -28,7 +28,7 @@ FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
 STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
 TARGET = Target(gain=2.5, kl=0.9)  # at β = 0.5 worth 2.05
-LIMIT = Limit(whole=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
+LIMIT = Frontier(whole=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
 
 
 def keys(config, series, status=RUNNING):
@@ -162,7 +162,7 @@ def test_chance_above_the_limit_is_told_as_the_limit():
 
 def test_a_sentence_is_filled_with_rounded_numbers():
     reading = Reading("below_reference", "warning", {"then": 0.2284, "now": -4.5098})
-    assert told(reading, WORDS) == WORDS["below_reference"].format(then="0.23", now="−4.51")
+    assert sentence(reading, WORDS) == WORDS["below_reference"].format(then="0.23", now="−4.51")
 
 
 @pytest.mark.parametrize(
@@ -174,4 +174,4 @@ def test_a_sentence_is_filled_with_rounded_numbers():
     ],
 )  # fmt: skip
 def test_numbers_read_aloud(value, shown):
-    assert number(value) == shown
+    assert format_number(value) == shown
