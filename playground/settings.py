@@ -20,7 +20,7 @@ _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the page is as_server_functions, and what it allows to its visitors."""
+    """How the page is server_functions, and what it allows to its visitors."""
 
     runs: Path  # the folder of the runs
     sessions: Path | None  # the folder of the votes; None: beside the runs

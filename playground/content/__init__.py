@@ -1,1 +1,1 @@
-"""What the page says of runs and tasks, as data."""
+"""Data about runs and tasks, as the page shows it."""

@@ -1,6 +1,6 @@
-"""From a run's events to what the page draws: which curves, and what each batch of events adds.
+"""The data of the charts: which curves a method has, and what new events add to them.
 
-The page keeps what it has been sent and only appends, so a delta is small however long the run.
+The page keeps what it has received and appends to it, so a delta stays small in a long run.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from align_core.config.messages import from_event, in_event
 from align_core.config.methods import methods
 from align_core.runs import events as log
 
-# The plotly.js that comes with the Python package; importing the package would take half a second.
+# The plotly.js in the Python package, found without importing it, which takes half a second.
 PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
 
-def _drawn(below: bool) -> dict[str, list[dict[str, Any]]]:
-    """Of each method the charts in one of the two places, as charts.js takes them."""
+def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
+    """The charts of each method in one of the two places, in the form that charts.js takes."""
     return {
         name: [asdict(chart) for chart in method.charts if chart.below == below]
         for name, method in methods().items()
     }
 
 
-# The charts of each method that stand beside the frontier, and its own curves, below the texts.
-BESIDE, BELOW = _drawn(below=False), _drawn(below=True)
+# The charts beside the frontier, and those below the sample texts.
+BESIDE, BELOW = _charts(below=False), _charts(below=True)
 
-# Not curves of their own: a line in the reward chart, the height of a run's trail, and what the
-# sentences are made from.
+# Not curves of their own: a line in the reward chart, the height of a run in the frontier chart,
+# and the efficiency that the readings need.
 REFERENCE, GAIN, EFFICIENCY = (
     "eval/gold_reward_reference",
     "eval/gain",
@@ -47,32 +47,32 @@ DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 
 
 def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `events` (in the order of the log) add to a page that has drawn all events before them.
+    """What `events`, in log order, add to a page that has all events before them.
 
-    points:      metric -> [step, value] pairs to append; only metrics that are drawn, and no nulls
-    samples:     the answers to the probe prompts, [{"step", "rows"}, …], to append
-    changes:     settings that were turned, [{"step", "settings"}, …], to append
-    void_after:  step after which everything drawn before is void (the run was resumed), or None
+    points:      metric -> [step, value] pairs to append; only metrics that are drawn, without nulls
+    samples:     completions of the probe prompts to append, [{"step", "rows"}, …]
+    changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
+    void_after:  the run was resumed, and all earlier points after this step are void; or None
     status:      the newest status event, or None
     step, seconds: of the newest event, or None
     """
-    counted = log.replay(events)
-    status, last = log.status(counted), counted[-1] if counted else {}
+    events = log.replay(events)
+    status, last = log.status(events), events[-1] if events else {}
     return {
         "points": {
             metric: [list(point) for point in points]
-            for metric, points in log.series(counted).items()
+            for metric, points in log.series(events).items()
             if metric in DRAWN
         },
         "samples": [
             {"step": event["step"], "rows": [_row(sample) for sample in event["samples"]]}
-            for event in log.of_kind(counted, "samples")
+            for event in log.of_kind(events, "samples")
         ],
         "changes": [
             {"step": event["step"], "settings": event["settings"]}
-            for event in log.of_kind(counted, "change")
+            for event in log.of_kind(events, "change")
         ],
-        "void_after": min((e["step"] for e in log.of_kind(counted, "resume")), default=None),
+        "void_after": min((e["step"] for e in log.of_kind(events, "resume")), default=None),
         "status": status and {"name": status["status"], **in_event(from_event(status))},
         "step": last.get("step"),
         "seconds": last.get("seconds"),
@@ -80,7 +80,7 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _row(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A probe prompt with its two texts, to as many digits as are shown."""
+    """A probe prompt with its two texts; log-probabilities are rounded to the digits shown."""
     tokens = [
         {
             "text": token["text"],

@@ -1,4 +1,4 @@
-"""The experiment that the Lab view trains while a slider moves: which responses are covered."""
+"""The Lab view's coverage experiment, which is trained while a slider moves."""
 
 from __future__ import annotations
 
@@ -15,39 +15,43 @@ RESPONSES = (0, tabular.SIZE)
 SEEDS = (0, 999)
 MAPS = ("reference", "learned", "ppo", "dpo", "optimum")
 POLICIES = ("reference", "ppo", "dpo", "optimum")
-KEPT = 256  # outcomes; a room of phones asks about the same ones
+MAX_CACHED = 256  # outcomes; many visitors at once try the same settings
 
 
-def train(asked: Any, words: dict[str, Any]) -> dict[str, Any]:
-    """What PPO and DPO make of one set of covered responses.
+def train(settings: Any, words: dict[str, Any]) -> dict[str, Any]:
+    """Train PPO and DPO on one set of covered responses.
 
-    `asked` is {"beta", "seed", "certain", "covered", "responses"}: `covered` is [8, 8] of booleans,
-    or None, and then so many `responses` to each prompt are covered, chosen by the seed. An answer
-    is {"outcome", "complaints"}: the outcome is None where there are complaints.
+    `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` is [8, 8] of
+    booleans, or None to cover `responses` random responses to each prompt. Returns {"outcome",
+    "complaints"}; the outcome (`_train`) is None if there are complaints.
     """
-    given = asked if isinstance(asked, dict) else {}
+    settings = settings if isinstance(settings, dict) else {}
     complaints = [
         words["takes"].format(name=words["controls"][name], accepted=accepted, given=_short(value))
-        for name, value, fits, accepted in _checks(given, words)
-        if not fits
+        for name, value, valid, accepted in _checks(settings, words)
+        if not valid
     ]
     if complaints:
         return {"outcome": None, "complaints": complaints}
-    covered = given["covered"]
+    covered, seed = settings["covered"], settings["seed"]
     if covered is None:
-        covered = tabular.random_coverage(given["responses"], given["seed"]).tolist()
+        covered = tabular.random_coverage(settings["responses"], seed).tolist()
     rows = tuple(map(tuple, covered))
-    outcome = _trained(rows, float(given["beta"]), given["seed"], given["certain"])
+    outcome = _train(rows, float(settings["beta"]), seed, settings["certain"])
     return {"outcome": outcome, "complaints": []}
 
 
-@lru_cache(KEPT)
-def _trained(
+@lru_cache(MAX_CACHED)
+def _train(
     covered: tuple[tuple[bool, ...], ...], beta: float, seed: int, certain: bool
 ) -> dict[str, Any]:
-    """Its matrices [8, 8] as lists; of each policy its numbers; what gains most of the uncovered.
+    """The outcome of the experiment.
 
-    `pairs` is the number of preference pairs.
+    covered:  [8, 8] booleans
+    pairs:    the number of preference pairs
+    maps:     the matrices of MAPS, [8, 8]
+    numbers:  of each of POLICIES
+    rises:    by method, the uncovered response that gains most (`_most_gained`)
     """
     outcome = tabular.train(np.array(covered), beta, seed, certain)
     numbers = experiments.load("coverage").numbers
@@ -62,7 +66,7 @@ def _trained(
 
 
 def _most_gained(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, Any] | None:
-    """The uncovered response whose probability rises most, counted from 1; None: none rises."""
+    """The uncovered response whose probability rises most, counted from 1; None if none rises."""
     rises = np.where(outcome.covered, 0.0, policy - outcome.reference)
     place = np.unravel_index(rises.argmax(), rises.shape)
     if rises[place] <= 0:
@@ -72,10 +76,10 @@ def _most_gained(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[s
     return {"prompt": prompt, "response": response, "before": before, "after": after}
 
 
-def _checks(given: dict[str, Any], words: dict[str, Any]) -> list[tuple[str, Any, bool, str]]:
-    """(control, what it got, whether that fits, what it takes) of everything that is asked."""
-    covered, responses = given.get("covered"), given.get("responses")
-    beta, seed, certain = (given.get(name) for name in ("beta", "seed", "certain"))
+def _checks(settings: dict[str, Any], words: dict[str, Any]) -> list[tuple[str, Any, bool, str]]:
+    """(control, value, whether it is valid, accepted values) of each setting."""
+    covered, responses = settings.get("covered"), settings.get("responses")
+    beta, seed, certain = (settings.get(name) for name in ("beta", "seed", "certain"))
     whole, number = words["whole"], words["number"]
     return [
         ("beta", beta, _within(beta, BETAS, int, float), number.format(*BETAS)),

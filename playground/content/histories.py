@@ -1,4 +1,4 @@
-"""What a run's settings were, and what they were turned to while it ran: the one way to tell it."""
+"""Histories of a run's settings: the initial values, and the changes while it ran."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import of_kind
 
-History = list[list[Any]]  # of one setting: [step, value], the first at step 0
+History = list[list[Any]]  # [step, value] pairs of one setting, the first at step 0
 
 
 def history(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict[str, History]:
-    """Each setting of a run with its value at step 0, and every other that it was turned to.
+    """The history of each setting of a run.
 
-    A value counts from the step after its own, so one that was turned again at the same step never
-    did, and is left out.
+    A change takes effect at the step after its own, so of several changes at one step only the last
+    is kept.
     """
-    found = {name: [[0, config[name]]] for name in RunConfig.model_fields}
+    histories = {name: [[0, config[name]]] for name in RunConfig.model_fields}
     for event in of_kind(events, "change"):
-        for name in event["settings"].keys() & found.keys():
-            known = found[name]
-            if known[-1][0] == event["step"]:
-                known.pop()
+        for name in event["settings"].keys() & histories.keys():
+            pairs = histories[name]
+            if pairs[-1][0] == event["step"]:
+                pairs.pop()
             value = event["settings"][name]
-            if not known or value != known[-1][1]:
-                known.append([event["step"], value])
-    return found
+            if not pairs or value != pairs[-1][1]:
+                pairs.append([event["step"], value])
+    return histories
 
 
 def of_run(client: Client, run: str) -> dict[str, History]:
-    """`history` of a run of `client`, as its log tells it so far."""
+    """`history` of a run of `client`, from its log so far."""
     directory = RunDirectory(client.root / run)
     return history(client.config(run), _changes(directory.path, directory.size()))
 
 
-@lru_cache(maxsize=512)  # a list of runs is asked for at each key of a search
+@lru_cache(maxsize=512)  # a search lists the runs at each key pressed
 def _changes(path: Path, size: int) -> tuple[dict[str, Any], ...]:
-    """The changes of a log that count; read anew once it has another `size`."""
+    """The change events of a log. `size` is the log's, so that a longer log is read again."""
     events, _ = RunDirectory(path).events()
     return tuple(of_kind(events, "change"))

@@ -1,7 +1,7 @@
-"""What the optimum says before anything is trained: its frontier, and its texts at any β.
+"""The closed-form optimum of a task: its frontier, and its texts at any β.
 
-All of it comes from the stored reference samples of a task, reweighted (`align_core.optimum`): no
-model is at work.
+It is computed from stored samples of the reference, reweighted (`align_core.optimum`), so no model
+is loaded.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ from align_core.optimum import (
     optimum,
 )
 
-BETAS = (0.05, 20.0)  # of the slider; any other may be typed
-LUCK = 0.25  # the quantile of the texts shown: a quarter of what is written there is no better
+BETAS = (0.05, 20.0)  # the range of the slider; any other β may be typed
+QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no better
 
 
 @cache
-def of_task(task: str) -> Target:
-    """The target of a built-in task, read once."""
-    return Target(task)
+def of_task(task: str) -> Optimum:
+    """The optimum of a built-in task, loaded once."""
+    return Optimum(task)
 
 
 def frontier(task: Any) -> dict[str, Any] | None:
-    """`Target.frontier` of a task; None for one of code, of which no samples are stored."""
-    return None if is_code(task) else _known(task).frontier
+    """`Optimum.frontier` of a task; None for a task of code, which has no stored samples."""
+    return None if is_code(task) else _of_task_or_first(task).frontier
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
-    """The gain in nats that `eval/gain` of a run counts the shares of; None where the run began
-    from another reference than that of its task."""
+    """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that did not start
+    from the reference of a built-in task."""
     task = config["task"]
-    its_own = task in BUILT_IN and config["model"] == card(task).reference
-    return of_task(task).frontier["whole"] if its_own else None
+    has_frontier = task in BUILT_IN and config["model"] == card(task).reference
+    return of_task(task).frontier["whole"] if has_frontier else None
 
 
-def target(asked: dict[str, Any]) -> dict[str, Any] | None:
-    """`Target.at` of `asked`, {"task", "beta"}; a β that makes no sense is the slider's largest.
-    None for a task of code."""
-    if is_code(asked.get("task")):
+def target(query: dict[str, Any]) -> dict[str, Any] | None:
+    """`Optimum.at` of `query`, {"task", "beta"}; an invalid β counts as the slider's largest. None
+    for a task of code."""
+    if is_code(query.get("task")):
         return None
-    beta = asked.get("beta")
-    usable = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
-    return _known(asked.get("task")).at(float(beta) if usable else BETAS[1])
+    beta = query.get("beta")
+    valid = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
+    return _of_task_or_first(query.get("task")).at(float(beta) if valid else BETAS[1])
 
 
 def warm() -> None:
-    """Read and reckon everything ahead, so that no visitor waits for it."""
+    """Compute all frontiers ahead, so that no visitor waits for one."""
     for task in BUILT_IN:
-        of_task(task).frontier  # noqa: B018 - it is kept
+        of_task(task).frontier  # noqa: B018 - a cached property
 
 
-class Target:
-    """The optimum of one task on its probe prompts, in nats above the reference."""
+class Optimum:
+    """The optimum of one task on its probe prompts. Gains are in nats above the reference."""
 
     def __init__(self, task: str) -> None:
         self._samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
@@ -79,52 +79,53 @@ class Target:
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
-        """What the picture draws: `curve`, `whole` and `best_of` of `Trade`, the `reference` that
-        they are of, and its `texts`."""
+        """The data of the frontier chart: `curve`, `whole` and `best_of` of `Trade`, the name of
+        the `reference`, and the `texts` of the optimum for β → ∞, which is the reference."""
         trade = Trade.of(self._samples.rewards)
         return {
-            "curve": [[_short(kl), _short(gain)] for kl, gain in trade.curve],
+            "curve": [[_rounded(kl), _rounded(gain)] for kl, gain in trade.curve],
             "reference": self._model,
-            "whole": _short(trade.whole),
-            "best_of": [[n, _short(kl), _short(gain)] for n, kl, gain in trade.best_of],
-            "texts": self._texts(at_quantile(self._samples.rewards, np.inf, LUCK)),
+            "whole": _rounded(trade.whole),
+            "best_of": [[n, _rounded(kl), _rounded(gain)] for n, kl, gain in trade.best_of],
+            "texts": self._texts(at_quantile(self._samples.rewards, np.inf, QUANTILE)),
         }
 
     def at(self, beta: float) -> dict[str, Any]:
-        """Where π* stands at this β, and what it says to each prompt with the same, modest luck.
+        """The point of π* at this β, and its text for each prompt at the QUANTILE of gold reward.
 
-        At β = 0 there is no such place: `kl` and `gain` are None, and the texts are the best ones.
-        `known` is False where too few stored samples carry the weight. A text has its `log_ratio`,
-        log(π*/π_ref) of it as a whole in nats, where enough samples to its prompt do.
+        kl, gain:  in nats; None at β = 0, whose texts are the best stored ones
+        known:     False if the effective sample size is too small
+        texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, where the
+                   effective sample size for its prompt is large enough
         """
-        chosen = at_quantile(self._samples.rewards, beta, LUCK)
+        chosen = at_quantile(self._samples.rewards, beta, QUANTILE)
         texts = self._texts(chosen)
         if beta == 0:
             return {"beta": beta, "kl": None, "gain": None, "known": False, "texts": texts}
         rewards, kls, samples = by_prompt(self._samples.rewards, beta)
         # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
         # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
-        earned = np.take_along_axis(self._samples.rewards, chosen[:, None], -1)[:, 0]
-        log_ratios = (earned - rewards) / beta + kls
+        text_rewards = np.take_along_axis(self._samples.rewards, chosen[:, None], -1)[:, 0]  # [P]
+        log_ratios = (text_rewards - rewards) / beta + kls
         for text, log_ratio, count in zip(texts, log_ratios, samples, strict=True):
             if count >= MIN_EFFECTIVE_SAMPLES:
-                text["log_ratio"] = _short(log_ratio)
-        place = Point(beta, rewards.mean(), kls.mean(), samples.mean())
-        return {"beta": beta, **self._place(place), "texts": texts}
+                text["log_ratio"] = _rounded(log_ratio)
+        point = Point(beta, rewards.mean(), kls.mean(), samples.mean())
+        return {"beta": beta, **self._above_reference(point), "texts": texts}
 
-    def place(self, beta: float) -> dict[str, Any]:
+    def point(self, beta: float) -> dict[str, Any]:
         """`kl`, `gain` and `known` of `at`, for a β above 0."""
-        return self._place(optimum(self._samples.rewards, beta))
+        return self._above_reference(optimum(self._samples.rewards, beta))
 
-    def _place(self, point: Point) -> dict[str, Any]:
+    def _above_reference(self, point: Point) -> dict[str, Any]:
         return {
-            "kl": _short(point.kl),
-            "gain": _short(point.reward - self._reference),
+            "kl": _rounded(point.kl),
+            "gain": _rounded(point.reward - self._reference),
             "known": bool(point.known),
         }
 
     def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
-        """The chosen [P] sample of each prompt."""
+        """The `chosen` [P] sample of each prompt: its `prompt`, `text` and `gold_reward`."""
         rows = np.arange(len(self._samples.prompts))
         tokens = self._samples.tokens[rows, chosen]
         lengths = self._samples.lengths[rows, chosen]
@@ -132,7 +133,7 @@ class Target:
             {
                 "prompt": prompt,
                 "text": self._tokenizer.decode(ids[:length].tolist()),
-                "gold_reward": _short(reward),
+                "gold_reward": _rounded(reward),
             }
             for prompt, ids, length, reward in zip(
                 self._samples.prompts,
@@ -144,10 +145,10 @@ class Target:
         ]
 
 
-def _known(task: Any) -> Target:
-    """That of a task; of the first, where a visitor names none that there is."""
+def _of_task_or_first(task: Any) -> Optimum:
+    """The optimum of a task; of the first built-in one if `task` is not built in."""
     return of_task(task if task in BUILT_IN else BUILT_IN[0])
 
 
-def _short(value: float) -> float:
+def _rounded(value: float) -> float:
     return round(float(value), 4)

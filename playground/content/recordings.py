@@ -1,7 +1,7 @@
-"""The presets as the page shows them: cards, and their recorded runs, played to each visitor.
+"""The presets' recorded runs, replayed to each visitor.
 
-A recorded run is a run like any other, named "recorded/NAME", whose events a page gets as if it ran
-just now, SPEED times as fast.
+A recorded run is named "recorded/NAME". A page receives its events as if it were running now, SPEED
+times as fast.
 """
 
 from __future__ import annotations
@@ -16,64 +16,69 @@ from playground.content import charts
 from playground.content.summaries import Summaries
 
 PREFIX = "recorded/"
-FIRST = f"{PREFIX}healthy-ppo"  # what a page plays before there is any run
+FIRST = f"{PREFIX}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
 
 
 def recorded() -> dict[str, Recording]:
-    """The recorded runs of the presets, by name; each is read once it is asked for."""
-    known = [Recording(presets.load(name)) for name in presets.names()]
-    return {PREFIX + run.preset.name: run for run in known if run.exists}
+    """The recorded runs of the presets, by name. Their files are read when needed."""
+    recordings = {PREFIX + name: Recording(presets.load(name)) for name in presets.names()}
+    return {name: recording for name, recording in recordings.items() if recording.exists}
 
 
 class Recordings:
-    """The recorded runs of the presets, played. Threads may share them."""
+    """Replays the recorded runs of the presets. Thread-safe."""
 
     def __init__(self, summaries: Summaries) -> None:
         self._summaries = summaries
-        self._runs = recorded()
+        self._recordings = recorded()
 
     def __contains__(self, run: Any) -> bool:
-        return isinstance(run, str) and run in self._runs
+        return isinstance(run, str) and run in self._recordings
 
     def cards(self) -> dict[str, dict[str, Any]]:
-        """By its name, what a page knows of each preset: its run's `config` and `machine`."""
+        """The `config` and the `machine` of each preset's recorded run, by the preset's name."""
         return {
-            run.preset.name: {
-                # A public machine's limit makes a run no other than the preset's.
-                "config": {k: v for k, v in run.config.items() if k != "time_limit"},
-                "machine": run.preset.machine,
+            recording.preset.name: {
+                # A run with a public server's time limit is still a run of the preset.
+                "config": {k: v for k, v in recording.config.items() if k != "time_limit"},
+                "machine": recording.preset.machine,
             }
-            for run in self._runs.values()
+            for recording in self._recordings.values()
         }
 
     def config(self, run: str) -> dict[str, Any]:
         """The configuration of a recorded run."""
-        return self._runs[run].config
+        return self._recordings[run].config
 
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """What has come past `cursor` ({"run", "offset", "elapsed"}): as `TrainHandlers.delta`.
+        """The events past `cursor`, {"run", "offset", "elapsed"}, as `TrainHandlers.delta`.
 
-        `elapsed` are the seconds since the run was new to the page. It is played from the point
-        where its reference was measured: nothing has to be loaded now.
+        `elapsed` are the seconds since the page began to show the run. The replay starts at the
+        evaluation of the reference, without the time that loading the models took.
         """
-        recording, offset, elapsed = self._runs[run], cursor.get("offset"), cursor.get("elapsed")
-        config = None
+        recording, config = self._recordings[run], None
+        offset, elapsed = cursor.get("offset"), cursor.get("elapsed")
         if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
             config, offset, elapsed = recording.config, 0, 0.0
         played = SPEED * elapsed if isinstance(elapsed, int | float) else 0.0
-        reached = max(offset, bisect_right(recording.seconds, recording.start + played))
-        events = recording.events[offset:reached]
-        story = None
+        end = max(offset, bisect_right(recording.seconds, recording.start + played))
+        events = recording.events[offset:end]
+        summary = None
         if events:
-            told = self._summaries.tell(recording.config, recording.events[:reached])
-            story = {**told, "left": None}
-        found = {"run": run, "offset": reached, "config": config, "story": story}
-        return {**found, **charts.delta(events)}
+            summary = self._summaries.summarise(recording.config, recording.events[:end])
+            summary["left"] = None
+        return {
+            "run": run,
+            "offset": end,
+            "config": config,
+            "story": summary,
+            **charts.delta(events),
+        }
 
 
 class Recording:
-    """A recorded run, read once it is asked for."""
+    """The recorded run of a preset. Its files are read when needed."""
 
     def __init__(self, preset: presets.Preset) -> None:
         self.preset = preset
@@ -94,4 +99,5 @@ class Recording:
 
     @cached_property
     def start(self) -> float:
+        """The second at which the reference was evaluated."""
         return max(event["seconds"] for event in self.events if event["step"] == 0)

@@ -1,4 +1,4 @@
-"""Runs to choose from, as the views name them: by method, β and learning rate, steps and time."""
+"""The lists of runs to choose from: what identifies a run, and the search among runs."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground.content.histories import History, of_run
 
-MAX_LISTED = 12  # runs to choose from
+MAX_LISTED = 12  # runs
 
 
-def list_runs(client: Client, task: Any, sought: str = "") -> Iterator[dict[str, Any]]:
-    """The runs on `task` that have begun and have all that is `sought`, newest first.
+def list_runs(client: Client, task: Any, search: str = "") -> Iterator[dict[str, Any]]:
+    """The runs on `task` that have a status and match `search`, newest first.
 
-    `steps` is where a run stood at its last status, `time` when it began, in ISO 8601, as its name
-    says; `model` tells whether it has saved one.
+    run:     its name
+    method, beta, learning_rate: `identifying_settings`
+    steps:   the step of its last status
+    time:    when it began, in ISO 8601, taken from its name
+    status:  its last status
+    model:   whether it has saved a model
     """
     for name in client.runs():
-        with contextlib.suppress(ConfigError):  # a run that another version has written
-            told = settings(of_run(client, name)) if client.config(name)["task"] == task else None
+        with contextlib.suppress(ConfigError):  # the run was written by another version
+            if client.config(name)["task"] != task:
+                continue
+            settings = identifying_settings(of_run(client, name))
             time = f"{name[:10]}T{name[11:13]}:{name[13:15]}:{name[15:17]}"
-            wanted = told and has(sought, told, time.replace("T", " "))
-            status = client.status(name) if wanted else None
-            if status is not None:
+            if not matches(search, settings, time.replace("T", " ")):
+                continue
+            if (status := client.status(name)) is not None:
                 yield {
                     "run": name,
-                    **told,
+                    **settings,
                     "steps": status["step"],
                     "time": time,
                     "status": status["status"],
@@ -37,8 +43,9 @@ def list_runs(client: Client, task: Any, sought: str = "") -> Iterator[dict[str,
                 }
 
 
-def settings(histories: Mapping[str, History]) -> dict[str, Any]:
-    """The settings that name a run: its `method`, and `beta` and `learning_rate` as histories."""
+def identifying_settings(histories: Mapping[str, History]) -> dict[str, Any]:
+    """The settings by which a run is listed: `method`, and the histories `beta` and
+    `learning_rate`."""
     ((_, method),) = histories["method"]
     return {
         "method": method,
@@ -47,12 +54,14 @@ def settings(histories: Mapping[str, History]) -> dict[str, Any]:
     }
 
 
-def has(sought: str, told: Mapping[str, Any], called: str) -> bool:
-    """Whether each word of `sought` is in what a run is `called`, its method, or a β of it; `told`
-    are its `settings`."""
-    betas = " ".join(f"{value:g}" for _, value in told["beta"] if value is not None)
-    known = f"{called} {told['method']} β {betas}".lower()
-    return all(word in known for word in sought.lower().split())
+def matches(search: str, settings: Mapping[str, Any], label: str) -> bool:
+    """Whether each word of `search` occurs in a run's label, its method or one of its values of β.
+
+    `settings` are its `identifying_settings`.
+    """
+    betas = " ".join(f"{value:g}" for _, value in settings["beta"] if value is not None)
+    text = f"{label} {settings['method']} β {betas}".lower()
+    return all(word in text for word in search.lower().split())
 
 
 def has_model(client: Client, run: str) -> bool:

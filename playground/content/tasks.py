@@ -1,6 +1,6 @@
-"""The tasks that the page list_runs: the built-in ones, and those whose code a person named.
+"""The tasks of the page: the built-in ones, and those that `--task` names.
 
-The page's own process never imports that code: another one does, and tells what is on the cards.
+The page's own process never imports a task's code. Another process does, and prints the task cards.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ from align_core.config.messages import plain
 from align_core.config.task_card import BUILT_IN, card, from_row, introduce, introduced
 from align_core.runs import child_process
 
-WITHIN = 120.0  # seconds; a task may have to read its data
+TIMEOUT = 120.0  # seconds; a task may have to read its data
 
 
 def register_tasks(names: Sequence[str]) -> None:
-    """Let configurations of this process name the tasks that `--task` named where it was started.
+    """Register the tasks that `--task` names, so that configurations may name them.
 
     Raises:
-        ConfigError: with the lines of `align-core tasks --task …`, which imports them.
+        ConfigError: with the error lines of `align-core tasks --task …`, which imports their code.
     """
     if not names:
         return
-    asked = [sys.executable, "-m", "align_core", "tasks", "--json"]
-    asked += [f"--task={name}" for name in names]
+    command = [sys.executable, "-m", "align_core", "tasks", "--json"]
+    command += [f"--task={name}" for name in names]
     environment = os.environ | {"PYTHONPATH": child_process.path()}
     try:
-        done = subprocess.run(
-            asked, env=environment, capture_output=True, text=True, timeout=WITHIN
+        process = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        takes = f"a task that is loaded within {WITHIN:g} seconds"
+        takes = f"a task that is loaded within {TIMEOUT:g} seconds"
         raise ConfigError(complaint("--task", ", ".join(names), takes)) from None
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    if done.returncode:
-        raise ConfigError(*map(plain, said))
-    rows = done.stdout[done.stdout.rindex("[{") :]  # its code may have printed before
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+        raise ConfigError(*map(plain, lines))
+    rows = process.stdout[process.stdout.rindex("[{") :]  # after anything the code has printed
     for row in json.loads(rows):
         if row["name"] not in BUILT_IN:
             introduce(from_row(row))
 
 
 def available() -> dict[str, dict[str, Any]]:
-    """By full name, what the page's scripts need of the card of each task (page.js)."""
+    """The parts of each task's card that the page's scripts need (page.js), by its full name."""
     return {name: {"reference": card(name).reference} for name in (*BUILT_IN, *introduced())}
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
-    """A catalogue that says of each further task what that says of itself."""
-    for name, known in introduced().items():
-        words["tasks"][name] = {"name": known.title, "explanation": known.explanation}
-        words["groups"][name] = {group: group for group in known.groups}
-        words["try"]["prompts"][name] = known.prompt
-        story = {"prompt": known.prompt, "answers": [], "told": known.explanation}
-        words["score"]["stories"][name] = story
+    """The catalogue `words` with the names, explanations and prompts of the registered tasks."""
+    for name, task in introduced().items():
+        words["tasks"][name] = {"name": task.title, "explanation": task.explanation}
+        words["groups"][name] = {group: group for group in task.groups}
+        words["try"]["prompts"][name] = task.prompt
+        example = {"prompt": task.prompt, "answers": [], "told": task.explanation}
+        words["score"]["stories"][name] = example
     return words

@@ -1,1 +1,1 @@
-"""What each view asks of the server."""
+"""The requests of each view to the server."""

@@ -1,4 +1,4 @@
-"""What Try it, Score it, Learn and Rate ask of the server, for any number of visitors."""
+"""Requests of the Try it, Score it, Learn and Rate views."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
 class AskHandlers:
-    """Handlers of these views. What a visitor sends is checked by the helper.
+    """Handlers of these views. The helper process validates what a visitor sends.
 
-    An answer is {"answers", "complaints"}: one of the two is empty.
+    An answer is {"answers", "complaints"}, one of which is empty.
     """
 
     def __init__(self, client: Client, helper: Helper, words: dict[str, Any]) -> None:
@@ -30,54 +30,58 @@ class AskHandlers:
         self._words = words
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
-        """The newest runs on `task` that have ended well and left a model, newest first."""
-        found = list_runs(self._client, task)
-        well = (run for run in found if run["status"] in ("finished", "stopped") and run["model"])
-        return list(islice(well, MAX_LISTED))
+        """The newest runs on `task` that finished or stopped and have a model, newest first."""
+        runs = list_runs(self._client, task)
+        ended = (run for run in runs if run["status"] in ("finished", "stopped") and run["model"])
+        return list(islice(ended, MAX_LISTED))
 
-    def newest(self, asked: Any) -> dict[str, Any] | None:
-        """The newest run of a method on a task that can be put into the method's equations; None
-        where there is none. Of `asked` ({"task", "method"}).
+    def newest(self, query: Any) -> dict[str, Any] | None:
+        """The newest run whose numbers can stand in the equations of a method: {"run", "token"}.
 
-        A run on rollouts comes with its last `token` (docs/metrics.md), live or not; of the other
-        methods one counts that has ended well and left a model, and `token` is None.
+        `query` is {"task", "method"}. For a method that learns from rollouts, this is the newest
+        run, live or not, that has logged a `token` event (docs/metrics.md). For any other, it is
+        the newest of `runs`, and `token` is None. None if there is no such run.
         """
-        given = asked if isinstance(asked, dict) else {}
-        task, method = given.get("task"), given.get("method")
-        known = method_named(method)
-        if known is None or known.learns_from != "rollouts":
-            found = (run for run in self.runs(task) if run["method"] == method)
-            return next(({"run": run, "token": None} for run in found), None)
-        runs = (run for run in list_runs(self._client, task) if run["method"] == method)
-        seen = ((run, self._token(run["run"])) for run in islice(runs, MAX_LISTED))
-        return next(({"run": run, "token": token} for run, token in seen if token), None)
+        query = query if isinstance(query, dict) else {}
+        task, name = query.get("task"), query.get("method")
+        method = method_named(name)
+        if method is None or method.learns_from != "rollouts":
+            runs = (run for run in self.runs(task) if run["method"] == name)
+            return next(({"run": run, "token": None} for run in runs), None)
+        runs = (run for run in list_runs(self._client, task) if run["method"] == name)
+        tokens = ((run, self._last_token(run["run"])) for run in islice(runs, MAX_LISTED))
+        return next(({"run": run, "token": token} for run, token in tokens if token), None)
 
-    def _token(self, run: str) -> dict[str, Any] | None:
+    def _last_token(self, run: str) -> dict[str, Any] | None:
         tokens = of_kind(self._client.events(run)[0], "token")
         return tokens[-1]["token"] if tokens else None
 
-    def generate(self, asked: Any) -> dict[str, Any]:
-        """What the chosen models say to a prompt: `Helper.generate`."""
-        return answered(self._helper.generate, asked, _GENERATE, self._words)
+    def generate(self, query: Any) -> dict[str, Any]:
+        """Completions of a prompt by the chosen models: `Helper.generate`."""
+        return answer(self._helper.generate, query, _GENERATE, self._words)
 
-    def score(self, asked: Any) -> dict[str, Any]:
-        """What a model makes of some answers: `Helper.score`."""
-        return answered(self._helper.score, asked, _SCORE, self._words)
+    def score(self, query: Any) -> dict[str, Any]:
+        """Rewards and log-probabilities of completions: `Helper.score`."""
+        return answer(self._helper.score, query, _SCORE, self._words)
 
 
-def answered(
-    ask: Callable[..., Any], asked: Any, names: tuple[str, ...], words: dict[str, Any]
+def answer(
+    method: Callable[..., Any], query: Any, names: tuple[str, ...], words: dict[str, Any]
 ) -> dict[str, Any]:
-    """What `ask` makes of those `names` that a visitor gave: an answer, or complaints.
+    """The result of `method` with those arguments `names` that a visitor's `query` holds.
 
-    Complaints are in the words of the catalogue.
+    Returns {"answers", "complaints"}; the complaints are in the language of the catalogue `words`.
     """
-    given = asked if isinstance(asked, dict) else {}
+    query = query if isinstance(query, dict) else {}
     try:
-        answers = ask(**{name: given.get(name) for name in names})
+        answers = method(**{name: query.get(name) for name in names})
     except ConfigError as error:
-        told = [complaints.translate(line, words) for line in error.lines]
-        return {"answers": [], "complaints": told}
+        messages = error.lines
     except Unanswered as error:
-        return {"answers": [], "complaints": [complaints.translate(error.line, words)]}
-    return {"answers": answers, "complaints": []}
+        messages = [error.line]
+    else:
+        return {"answers": answers, "complaints": []}
+    return {
+        "answers": [],
+        "complaints": [complaints.translate(message, words) for message in messages],
+    }

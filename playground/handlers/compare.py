@@ -1,4 +1,4 @@
-"""What the Compare view asks of the server: runs side by side, and what sets them apart."""
+"""Requests of the Compare view: several runs side by side, and how they differ."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from align_core.runs.events import replay
 from playground.content import charts, optimum
 from playground.content.histories import History, history
 from playground.content.recordings import PREFIX, Recording
-from playground.content.run_list import MAX_LISTED, has, has_model, list_runs, settings
-from playground.handlers.ask import answered
+from playground.content.run_list import (
+    MAX_LISTED,
+    has_model,
+    identifying_settings,
+    list_runs,
+    matches,
+)
+from playground.handlers.ask import answer
 from playground.voting.provenance import without_session
 
-MOST = 4  # runs at once
+MAX_RUNS = 4  # compared at once
 ABOVE = "above the reference"
-# The last measurement of a run. All but KL are better the larger: KL is a price, which is low where
-# nothing was bought. And which of them hold a run against its own reference, so that they say less
-# where the references differ.
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"
+# The numbers compared, of each run's last evaluation. Larger is better for all but KL, which is a
+# cost: it is low where nothing was gained.
 NUMBERS = (
     _GOLD,
     ABOVE,
@@ -36,15 +41,15 @@ NUMBERS = (
     "eval/accuracy",
     "eval/margin",
 )
-_OF_A_REFERENCE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
-# The curves: a chart each, where a run has it. The reference is for the picture of the frontier.
-CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")
+# Those relative to a run's own reference, which cannot be ranked across different references.
+_RELATIVE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
+CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")  # a chart each
 
 
 class CompareHandlers:
-    """Handlers of the Compare view. What a visitor sends is checked here or by the helper.
+    """Handlers of the Compare view. They, or the helper process, validate what a visitor sends.
 
-    Beside the runs of `client` stand those that are `recorded`, by name.
+    The runs are those of `client` and the `recorded` ones, by name.
     """
 
     def __init__(
@@ -60,85 +65,90 @@ class CompareHandlers:
         self._presets = words["presets"]
         self._recorded = recorded
 
-    def runs(self, asked: Any) -> list[dict[str, Any]]:
-        """The newest runs on a task, however they ended, the live one too, newest first; then the
-        recorded ones. Of `asked` ({"task", "sought"}), `sought` is what a run must have:
-        `run_list.has`.
+    def runs(self, query: Any) -> list[dict[str, Any]]:
+        """The newest runs on a task, live or ended, newest first; then the recorded ones.
+
+        `query` is {"task", "sought"}; `sought` are the words to search for (`run_list.matches`).
         """
-        given = asked if isinstance(asked, dict) else {}
-        task, sought = given.get("task"), str(given.get("sought", ""))
-        own = islice(list_runs(self._client, task, sought), MAX_LISTED)
-        return [*own, *self._recordings(task, sought)]
+        query = query if isinstance(query, dict) else {}
+        task, search = query.get("task"), str(query.get("sought", ""))
+        own = islice(list_runs(self._client, task, search), MAX_LISTED)
+        return [*own, *self._recordings(task, search)]
 
-    def _recordings(self, task: Any, sought: str) -> Iterator[dict[str, Any]]:
-        """As `list_runs`, in the order of the cards: `recorded` is the name of the preset."""
-        order = [f"{PREFIX}{name}" for name in self._presets["cards"]]
-        for name in (name for name in order if name in self._recorded):
-            run = self._recorded[name]
-            card = self._presets["cards"][run.preset.name]["name"]
-            told = settings(history(run.config, run.events))
-            called = f"{card} {self._presets['state']}"
-            if run.config["task"] == task and has(sought, told, called):
-                yield {"run": name, **told, "recorded": card, "machine": run.preset.machine}
+    def _recordings(self, task: Any, search: str) -> Iterator[dict[str, Any]]:
+        """As `list_runs`, in the order of the presets; `recorded` is the name of the preset."""
+        for preset, card in self._presets["cards"].items():
+            name = f"{PREFIX}{preset}"
+            if name not in self._recorded or self._recorded[name].config["task"] != task:
+                continue
+            recording = self._recorded[name]
+            settings = identifying_settings(history(recording.config, recording.events))
+            if matches(search, settings, f"{card['name']} {self._presets['state']}"):
+                machine = recording.preset.machine
+                yield {"run": name, **settings, "recorded": card["name"], "machine": machine}
 
-    def follow(self, asked: Any) -> dict[str, Any]:
-        """What runs have gained past `asked`, [{"run", "offset"}, …], and what sets them apart.
+    def follow(self, cursors: Any) -> dict[str, Any]:
+        """What runs have logged past `cursors`, [{"run", "offset"}, …], and how the runs differ.
 
-        `runs`: for each, a new cursor, its `config`, what names it (`run_list.settings`), whether
-        it has a `model`, and `charts.delta` with the CURVES and the last samples alone; `settings`:
-        `differences`; `numbers`: `ranked`.
-        Names that are no runs here are passed over, and so are more than MOST.
+        runs:      for each run a new cursor, its `config`, its `run_list.identifying_settings`,
+                   whether it has a `model`, and `charts.delta` limited to the CURVES and the last
+                   samples
+        settings:  `differences`
+        numbers:   `number_rows`
+
+        Unknown runs, and those beyond MAX_RUNS, are left out.
         """
         known = {*self._client.runs(), *self._recorded}
-        cursors = asked if isinstance(asked, list) else []
-        cursors = [one for one in cursors if isinstance(one, dict) and _name(one) in known][:MOST]
-        found = [self._gained(_name(one), one.get("offset")) for one in cursors]
-        logs = [self._log(one["run"]) for one in found]
-        histories = [history(one["config"], log) for one, log in zip(found, logs, strict=True)]
-        named = [settings(one) for one in histories]
+        cursors = cursors if isinstance(cursors, list) else []
+        cursors = [c for c in cursors if isinstance(c, dict) and _name(c) in known][:MAX_RUNS]
+        runs = [self._update(_name(cursor), cursor.get("offset")) for cursor in cursors]
+        logs = [self._log(run["run"]) for run in runs]
+        histories = [history(run["config"], log) for run, log in zip(runs, logs, strict=True)]
+        numbers = [
+            last_numbers(log, optimum.full_gain(run["config"]))
+            for run, log in zip(runs, logs, strict=True)
+        ]
+        references = {run["config"]["model"] for run in runs}
         return {
-            "runs": [one | told for one, told in zip(found, named, strict=True)],
+            "runs": [
+                run | identifying_settings(settings)
+                for run, settings in zip(runs, histories, strict=True)
+            ],
             "settings": differences(histories),
-            "numbers": ranked(
-                [
-                    last_numbers(log, optimum.full_gain(one["config"]))
-                    for one, log in zip(found, logs, strict=True)
-                ],
-                one_reference=len({one["config"]["model"] for one in found}) == 1,
-            ),
+            "numbers": number_rows(numbers, one_reference=len(references) == 1),
         }
 
-    def duel(self, asked: Any) -> dict[str, Any]:
+    def duel(self, query: Any) -> dict[str, Any]:
         """Win rates of runs against each other: `Helper.duel`."""
         names = ("task", "models", "n", "seed")
-        return answered(self._helper.duel, asked, names, self._words)
+        return answer(self._helper.duel, query, names, self._words)
 
-    def _gained(self, run: str, offset: Any) -> dict[str, Any]:
+    def _update(self, run: str, offset: Any) -> dict[str, Any]:
         start = offset if isinstance(offset, int) and offset >= 0 else 0
         if run in self._recorded:
             recording = self._recorded[run]
             config, model = recording.config, False
             events, end = recording.events[start:], len(recording.events)
         else:
-            self._client.status(run)  # of a run whose process is gone the log ends here
+            self._client.status(run)  # appends a final status if the run's process is gone
             config, model = self._client.config(run), has_model(self._client, run)
             config = without_session(config)
             events, end = self._client.events(run, start)
-        gained = charts.delta(events)
-        points = gained["points"]
+        delta = charts.delta(events)
+        points = delta["points"]
         return {
             "run": run,
             "offset": end,
             "config": config,
             "model": model,
-            **gained,
+            **delta,
             "points": {name: points[name] for name in (*CURVES, charts.GAIN) if name in points},
-            "samples": gained["samples"][-1:],
+            "samples": delta["samples"][-1:],
         }
 
     def _log(self, run: str) -> tuple[dict[str, Any], ...]:
         if run in self._recorded:
-            return _counting(self._recorded[run].events)
+            return _changes_and_evaluations(self._recorded[run].events)
         directory = RunDirectory(self._client.root / run)
         log = directory.events_path
         return _read(str(directory.path), log.stat().st_size if log.exists() else 0)
@@ -146,11 +156,11 @@ class CompareHandlers:
 
 @lru_cache(maxsize=32)
 def _read(path: str, size: int) -> tuple[dict[str, Any], ...]:
-    """The changes and evaluations of a log that count; read anew once it has another `size`."""
-    return _counting(RunDirectory(path).events()[0])
+    """The changes and evaluations of a log. `size` is the log's, so that a longer log is read."""
+    return _changes_and_evaluations(RunDirectory(path).events()[0])
 
 
-def _counting(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _changes_and_evaluations(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
     return tuple(
         event
         for event in replay(events)
@@ -161,50 +171,52 @@ def _counting(events: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
 def differences(histories: Sequence[Mapping[str, History]]) -> list[dict[str, Any]]:
     """The settings in which runs differ: {"setting", "values"}, a history for each run."""
     rows = [
-        {"setting": name, "values": [one[name] for one in histories]}
+        {"setting": name, "values": [settings[name] for settings in histories]}
         for name in RunConfig.model_fields
         if histories
     ]
-    return [row for row in rows if any(one != row["values"][0] for one in row["values"])]
+    return [row for row in rows if any(value != row["values"][0] for value in row["values"])]
 
 
 def last_numbers(
-    events: Iterable[Mapping[str, Any]], whole: float | None = None
+    events: Iterable[Mapping[str, Any]], full_gain: float | None = None
 ) -> dict[str, float]:
-    """NUMBERS at the last evaluation of a run. Those it does not have are left out.
+    """The NUMBERS of a run's last evaluation; those it does not have are left out.
 
-    With `whole` (`optimum.full_gain`), the gain above the reference is as the frontier chart
+    With `full_gain` (`optimum.full_gain`), ABOVE is computed from the gain, as the frontier chart
     shows it.
     """
-    measured = [event["metrics"] for event in events if event["kind"] == "metrics"]
-    evaluations = [metrics for metrics in measured if metrics.keys() & set(NUMBERS)]
+    metrics = [event["metrics"] for event in events if event["kind"] == "metrics"]
+    evaluations = [values for values in metrics if values.keys() & set(NUMBERS)]
     if not evaluations:
         return {}
     last = {name: value for name, value in evaluations[-1].items() if value is not None}
-    if whole is not None and _GAIN in last:
-        last[ABOVE] = last[_GAIN] * whole
+    if full_gain is not None and _GAIN in last:
+        last[ABOVE] = last[_GAIN] * full_gain
     elif {_GOLD, _REFERENCE} <= last.keys():
         last[ABOVE] = last[_GOLD] - last[_REFERENCE]
     return {name: last[name] for name in NUMBERS if name in last}
 
 
-def ranked(numbers: Sequence[Mapping[str, float]], one_reference: bool) -> list[dict[str, Any]]:
-    """The numbers of runs in rows: {"number", "values", "best"}, a value or None for each run.
+def number_rows(
+    numbers: Sequence[Mapping[str, float]], one_reference: bool
+) -> list[dict[str, Any]]:
+    """The numbers of runs as rows: {"number", "values", "best"}, with a value or None per run.
 
-    `best` lists the places of the best value. It is empty for KL, where all are the same, where
-    only one run has the number, and, without `one_reference`, where it depends on what a run
-    started from.
+    `best` lists the indices of the best value. It is empty for KL, for a number that is the same in
+    all runs or that only one run has, and, unless all runs have `one_reference`, for a number that
+    is relative to the reference.
     """
     rows = []
     for name in NUMBERS:
-        values = [one.get(name) for one in numbers]
+        values = [run.get(name) for run in numbers]
         known = [value for value in values if value is not None]
         if not known:
             continue
-        comparable = name != _KL and (one_reference or name not in _OF_A_REFERENCE)
+        comparable = name != _KL and (one_reference or name not in _RELATIVE)
         best = max(known) if comparable and len(set(known)) > 1 else None
-        places = [i for i, value in enumerate(values) if value is not None and value == best]
-        rows.append({"number": name, "values": values, "best": places})
+        indices = [i for i, value in enumerate(values) if value is not None and value == best]
+        rows.append({"number": name, "values": values, "best": indices})
     return rows
 
 

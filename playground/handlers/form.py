@@ -1,4 +1,4 @@
-"""The settings of a run as the page's controls hold them, and back again."""
+"""Conversion between a run's configuration and the values of the page's controls."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from align_core.config.run_config import RunConfig, defaults, has
 from align_core.config.task_card import card
 
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
-# Every setting of the page: what an address may name, too.
+# The settings that have a control, which are those that a link may set.
 SETTINGS = tuple(name for name, setting in fields.SETTINGS.items() if setting.link is not None)
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r")
-# Models by the names that the page has for them, beside each setting's default.
+# The choices of the settings that name a model, beside each setting's default: name -> MODEL.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
@@ -27,23 +27,23 @@ DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:
-    """The MODEL that a setting's control or an address calls `name`; None for the default."""
+    """The MODEL of the choice `name` of a setting; None for the default."""
     template = MODELS[setting].get(name) if isinstance(name, str) else None
     return template and template.format(reward_model=card(task).reward_model)
 
 
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controls show of a configuration: an update for each, by its name.
+    """The updates that make the controls show a configuration, by the names of the controls.
 
-    With the explanations of its task and method, and `picture`: the two themselves.
+    They include the explanations of its task and method, and `picture`, {"task", "method"}.
     """
     task, method = config["task"], config["method"]
     groups = card(task).groups
     values = {**config, **{setting: _name_of(setting, config) for setting in MODELS}}
-    if config["preference_pairs"] is None:  # a file was taken whole; Run takes as many as usual
+    if config["preference_pairs"] is None:  # a file was used whole; Run takes the default number
         values["preference_pairs"] = defaults(method, task).get("preference_pairs")
-    everything = config["coverage"] in (None, "all")
-    values["coverage"] = [*groups] if everything else config["coverage"].split(",")
+    covers_all = config["coverage"] in (None, "all")
+    values["coverage"] = [*groups] if covers_all else config["coverage"].split(",")
     updates = {name: {"value": values[name], "visible": has(method, name)} for name in SETTINGS}
     updates["coverage"]["visible"] &= bool(groups)
     updates["reward_model"]["choices"] = _rewards(task, words)
@@ -51,7 +51,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     if has(method, "beta"):
         updates["beta"]["zero"] = methods()[method].free_beta
     else:
-        updates["beta"] = {"visible": "hidden"}  # it keeps its value, and goes on aiming
+        updates["beta"] = {"visible": "hidden"}  # keeps its value, which the frontier still shows
     return {
         "task_explanation": words["tasks"][task]["explanation"],
         "method_explanation": words["methods"][method]["explanation"],
@@ -60,41 +60,42 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def options(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controls say, by their names, as `run_config.resolve` takes it."""
-    task, method = asked["task"], asked["method"]
-    given = {name: asked[name] for name in SETTINGS if name in asked and has(method, name)}
-    for setting in MODELS.keys() & given.keys():
-        if (model := model_of(setting, given.pop(setting), task)) is not None:
-            given[setting] = model
-    if isinstance(groups := given.get("coverage"), list):
-        given["coverage"] = ",".join(groups) if card(task).groups else "all"
-    # A field that is empty or holds no number is a slip to report, not a wish for the default.
-    given = {name: math.nan if value is None else value for name, value in given.items()}
-    return {"task": task, "method": method, **given}
+def options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `run_config.resolve` for the values of the controls, by their names."""
+    task, method = values["task"], values["method"]
+    chosen = {name: values[name] for name in SETTINGS if name in values and has(method, name)}
+    for setting in MODELS.keys() & chosen.keys():
+        if (model := model_of(setting, chosen.pop(setting), task)) is not None:
+            chosen[setting] = model
+    if isinstance(groups := chosen.get("coverage"), list):
+        chosen["coverage"] = ",".join(groups) if card(task).groups else "all"
+    # An empty field is an error to report, not a request for the default.
+    chosen = {name: math.nan if value is None else value for name, value in chosen.items()}
+    return {"task": task, "method": method, **chosen}
 
 
 def default_config(method: str, task: str) -> dict[str, Any]:
-    """The configuration that the controls begin with, also where it lacks what a run needs."""
+    """The configuration of the defaults, not validated: a run may need more than they hold."""
     chosen = {"method": method, "task": task, **defaults(method, task)}
     return RunConfig.model_construct(**chosen).model_dump(warnings=False)
 
 
 def option_names() -> list[str]:
-    """The options that a complaint may be about and that the page has controls for."""
+    """The options that have a control, in the order of the configuration."""
     return [name for name in RunConfig.model_fields if name in ("task", "method", *SETTINGS)]
 
 
 def _name_of(setting: str, config: Mapping[str, Any]) -> str:
+    """The name of the choice that a configuration makes for a setting of MODELS."""
     task, model = config["task"], config[setting]
-    named = {model_of(setting, name, task): name for name in MODELS[setting]}
-    without = setting == "reward_model" and card(task).reward_model is None
-    return named.get(model, "gold" if without else DEFAULT_NAMES[setting])
+    names = {model_of(setting, name, task): name for name in MODELS[setting]}
+    gold_only = setting == "reward_model" and card(task).reward_model is None
+    return names.get(model, "gold" if gold_only else DEFAULT_NAMES[setting])
 
 
 def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What PPO can optimise on a task: label and name."""
-    known = {"gold", *model_index.embedded()}
-    names = [name for name in REWARDS if model_of("reward_model", name, task) in known]
+    """The rewards that PPO can optimise on a task: (label, name)."""
+    available = {"gold", *model_index.embedded()}
+    names = [name for name in REWARDS if model_of("reward_model", name, task) in available]
     names = ["proxy"] * (card(task).reward_model is not None) + names
     return [(words["controls"][f"reward_{name}"], name) for name in names]

@@ -1,4 +1,4 @@
-"""The settings in a page's address: `?task=capitals&method=dpo&beta=0.3&steps=40&seed=7`."""
+"""The settings in a page's URL: `?task=capitals&method=dpo&beta=0.3&steps=40&seed=7`."""
 
 from __future__ import annotations
 
@@ -14,39 +14,37 @@ from align_core.config.run_config import resolve
 from align_core.config.task_card import card
 from playground.handlers import form
 
-# What an address may name -> the methods that have it. links.js writes it.
+# Parameters of the URL -> the methods that have them. links.js writes them.
 FIELDS = {name: owners(name) or tuple(methods()) for name in ("task", "method", *form.SETTINGS)}
 
 
 def read(query: Mapping[str, str]) -> dict[str, Any] | None:
-    """The configuration that an address asks for, or None where it asks for nothing known.
+    """The configuration in the parameters of a URL; None if it has none of the FIELDS.
 
-    Settings stand over the defaults of task and method, whatever run the page shows: a link means
-    the same to everyone. A number out of its range is the nearest in it; what is no number, and
-    whatever else a run would refuse, is passed over.
+    The parameters override the defaults of task and method, whichever run the page shows, so that a
+    link means the same to everyone. A number out of range becomes the nearest one in range; values
+    that are no number, or that a run would refuse, are ignored.
     """
     if not FIELDS.keys() & query.keys():
         return None
     task, method = query.get("task"), query.get("method")
     task = task if card(task) else form.FIRST_TASK
     method = method if method in methods() else form.FIRST_METHOD
-    asked = {
+    values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query
     }
     accepted = {}
-    for name, value in asked.items():
+    for name, value in values.items():
         with contextlib.suppress(ConfigError):
             resolve(method, task, **{name: value})
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(
-        method, task
-    )  # the task has no reference, so that no run would begin
+    return form.default_config(method, task)  # of a task without a reference, which cannot run
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:
-    """A setting as `resolve` takes it; None, which is not given, where `text` holds none."""
+    """The value of a setting as `resolve` takes it; None, its default, if `text` has no value."""
     match SETTINGS[name].kind:
         case "integer" | "number":
             return _number(method, name, text)
@@ -58,7 +56,7 @@ def _value(task: str, method: str, name: str, text: str) -> Any:
 
 
 def _number(method: str, name: str, text: str) -> float | None:
-    """The number in `text`, or the nearest that an address can set it to."""
+    """The number in `text`, clamped to the range that a link may set; None if it is no number."""
     try:
         value = float(text)
     except ValueError:

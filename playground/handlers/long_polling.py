@@ -1,7 +1,7 @@
-"""Answers that wait for something to tell: a page asks once, and hears as soon as there is news.
+"""Long polling: a request for news is answered when there is news, or after a timeout.
 
-Fifty pages that ask over and over would take from the run that they watch. So those that wait for
-the same thing wait together.
+Requests that wait for the same news share one poll, so that fifty open pages cost the run they
+watch no more than one.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-TIMEOUT = 2.0  # seconds: how long a server that closes may have to wait
+TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait as long
 POLL_SECONDS = 0.1
 
 
 class LongPoll:
-    """Waits until `ready(known)` for each `known`, which must be hashable, asked in a thread."""
+    """Waits until `ready(known)` is true. `known` must be hashable; `ready` runs in a thread."""
 
     def __init__(self, ready: Callable[[Any], bool]) -> None:
         self._ready = ready
-        self._waits: dict[Any, asyncio.Task[None]] = {}
+        self._polls: dict[Any, asyncio.Task[None]] = {}
 
     async def wait(self, known: Any) -> None:
-        """Return once there is more than is `known`, or TIMEOUT has passed."""
-        if known not in self._waits:
-            self._waits[known] = asyncio.create_task(self._poll(known))
-        await asyncio.shield(self._waits[known])
+        """Return once `ready(known)` is true, or after TIMEOUT."""
+        if known not in self._polls:
+            self._polls[known] = asyncio.create_task(self._poll(known))
+        await asyncio.shield(self._polls[known])
 
     async def _poll(self, known: Any) -> None:
         try:
@@ -34,4 +34,4 @@ class LongPoll:
             while not await asyncio.to_thread(self._ready, known) and time.monotonic() < end:
                 await asyncio.sleep(POLL_SECONDS)
         finally:
-            del self._waits[known]
+            del self._polls[known]

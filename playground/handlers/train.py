@@ -1,4 +1,4 @@
-"""What the controls and the live view ask of the server, for any number of visitors."""
+"""Requests of the Train view: its controls, and the live view of a run."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from playground.text import complaints, durations, messages
 from playground.voting import provenance
 
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
-WATCHING = 1000  # visitors of whom the run they last watched is remembered
+MAX_WATCHED = 1000  # visitors whose last watched run is remembered
 
 
 class TrainHandlers:
-    """Handlers of the Train view. What a visitor sends is checked here or by the client.
+    """Handlers of the Train view. They, or the client, validate what a visitor sends.
 
-    All pages of a server share one `line`; `visitor` is who asks, None a browser without a token.
+    All pages of a server share one `queue`. `visitor` is None for a browser without a token.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class TrainHandlers:
         self._summaries = Summaries(client, words)
         self.recordings = Recordings(self._summaries)
 
-    def choose(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """A `task` or `method` was chosen: `form.controls` of its defaults."""
-        return form.controls(form.default_config(asked["method"], asked["task"]), self._words)
+    def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """A `task` or `method` was chosen. Returns the `form.controls` of its defaults."""
+        config = form.default_config(values["method"], values["task"])
+        return form.controls(config, self._words)
 
     def restore(
         self,
@@ -54,10 +55,13 @@ class TrainHandlers:
         watched: str | None = None,
         visitor: Visitor = None,
     ) -> dict[str, Any]:
-        """A page was opened, or a run of its visitor began by itself: task, method and
-        `form.controls` of the configuration that its address links to, or of the run that it is
-        going to show, as they were turned last."""
-        run = self._shown(visitor, watched, chosen=True)
+        """A page was opened, or a queued run of its visitor began. Returns the task, the method and
+        the `form.controls` of a configuration.
+
+        It is the `linked` one, from the page's URL, or that of the run which the page will show,
+        with the values last set. `watched` is the run that the page shows now.
+        """
+        run = self._run_to_show(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
         elif run is None:
@@ -66,40 +70,38 @@ class TrainHandlers:
             config = self.recordings.config(run)
         else:
             config = turned(self._client.config(run), self._client.events(run)[0])
-            if card(config["task"]) is None:  # its code was not named: no control can hold it
+            if card(config["task"]) is None:  # a task that this server was not started with
                 config = form.default_config(config["method"], form.FIRST_TASK)
         chosen = {name: config[name] for name in ("task", "method")}
         return {**chosen, **form.controls(config, self._words)}
 
-    def play(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """A `preset` was chosen: its recorded run, for the page to follow, and its settings."""
-        run = f"{PREFIX}{asked['preset']}"
-        followed = {"run": run, "pressed": time.time()}
-        return {"live": followed, **self.restore(watched=run, visitor=visitor)}
+    def play(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """A `preset` was chosen. Returns its recorded run, to follow, and the run's settings."""
+        run = f"{PREFIX}{values['preset']}"
+        live = {"run": run, "pressed": time.time()}
+        return {"live": live, **self.restore(watched=run, visitor=visitor)}
 
-    def start(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """Run was pressed, at a `pace`: the run that began (None: it waits in line), and the
-        complaints.
+    def start(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """Run was pressed. Returns the run that began, None if it is queued, and the complaints.
 
-        A complaint is [field, line]; its field is "" where it is about none in particular.
+        A complaint is [field, message]; the field is "" if the message is about none of them.
         """
         run, refused = None, []
         try:
-            run = self._queue.join(visitor, form.options(asked), asked["pace"])
+            run = self._queue.join(visitor, form.options(values), values["pace"])
         except ConfigError as error:
-            refused = [self._complaint(line) for line in error.lines]
+            refused = [self._complaint(message) for message in error.lines]
         except AlreadyHasRun:
             refused = [["", self._words["visitors"]["one_each"]]]
         return {"live": {"run": run, "pressed": time.time()}, "complaints": refused}
 
-    def run_label(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """What stands on the Run button: how long it will take at this pace, where a run like it is
-        known."""
+    def run_label(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """The label of the Run button, with how long the run will take if that can be estimated."""
         label = self._words["controls"]["run"]
         try:
-            limited = self._queue.with_time_limit(form.options(asked))
-            seconds = self._client.estimate(delay=asked["pace"], **limited)
-        except ConfigError:  # reported when it is run
+            options = self._queue.with_time_limit(form.options(values))
+            seconds = self._client.estimate(delay=values["pace"], **options)
+        except ConfigError:  # reported when Run is pressed
             seconds = None
         if seconds is not None:
             label = self._words["controls"]["run_needs"].format(
@@ -108,158 +110,173 @@ class TrainHandlers:
         return {"run": gr.update(value=label)}
 
     def leave(self, visitor: Visitor = None) -> None:
-        """The visitor's run is to wait no longer."""
+        """Remove the visitor's run from the queue."""
         self._queue.leave(visitor)
 
     def command(self, name: str, shown: Any = None, visitor: Visitor = None) -> None:
-        """Pause, resume, step or stop the visitor's live run; a presenter's is the one `shown`."""
-        if run := self._steered(visitor, shown):
+        """Send pause, resume, step or stop to the run that the visitor controls: the one `shown`,
+        if they may control it, else their own live run."""
+        if run := self._controlled_run(visitor, shown):
             self._client.send(run, name)
 
     def set_live(
-        self, field: str, asked: dict[str, Any], visitor: Visitor = None
+        self, field: str, values: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
-        """β or the learning rate was turned: a live run of this task and method takes it.
+        """β or the learning rate was changed. Sets it in the controlled run, if that is of this
+        task and method, and returns the complaints.
 
-        `asked` has task, method, the field, and as `live` the run that the page shows.
+        `values` are of task, method, the field and `live`, the run that the page shows.
         """
-        run, value = self._steered(visitor, asked["live"]), asked[field]
+        run, value = self._controlled_run(visitor, values["live"]), values[field]
         refused = []
         if run is not None and value is not None:
             config = self._client.config(run)
-            same = all(config[name] == asked[name] for name in ("task", "method"))
-            if same and has(asked["method"], field):
+            same = all(config[name] == values[name] for name in ("task", "method"))
+            if same and has(values["method"], field):
                 try:
                     self._client.send(run, "set", **{field: value})
                 except ConfigError as error:
-                    refused = [self._complaint(line) for line in error.lines]
+                    refused = [self._complaint(message) for message in error.lines]
         return {"complaints": refused}
 
-    def set_pace(self, asked: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """Another `pace` was chosen: the run that is steered takes it at once."""
-        if run := self._steered(visitor, asked["live"]):
-            self._client.send(run, "set", delay=asked["pace"])
+    def set_pace(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+        """Another `pace` was chosen. Sets it in the controlled run."""
+        if run := self._controlled_run(visitor, values["live"]):
+            self._client.send(run, "set", delay=values["pace"])
         return {}
 
-    def share(self, asked: Any, visitor: Visitor = None) -> None:
-        """Share a run of the visitor's own ({"run", "on"}) with all, or no longer."""
-        if isinstance(asked, dict):
-            self._visitors.share(visitor, asked.get("run"), asked.get("on") is True)
+    def share(self, values: Any, visitor: Visitor = None) -> None:
+        """Share a run of the visitor, {"run", "on"}, with everyone, or stop sharing it."""
+        if isinstance(values, dict):
+            self._visitors.share(visitor, values.get("run"), values.get("on") is True)
 
     def has_news(self, known: tuple[str, int]) -> bool:
-        """Whether `delta` may have more to tell a page that knows this run as far as this byte."""
+        """Whether `delta` may have news for a page that `known`, (run, byte offset), describes."""
         run, offset = known
         if run in self.recordings or any(other != run for other in self._client.live()):
             return True
         try:
             return self._client.grown(run, offset)
-        except ConfigError:  # there is no such run any more
+        except ConfigError:  # the run was deleted
             return True
 
     def delta(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """What a log holds past `cursor` ({"run", "offset"}): a new cursor, `charts.delta`, and the
-        `story` of the run (`Summaries.of`) where there is more to tell.
+        """What a run has logged past `cursor`, {"run", "offset", "chosen"}: a new cursor,
+        `charts.delta`, and the run's `story` (`Summaries.of`) if there are new events.
 
-        A page follows the visitor's live run, else one that is live; without one it stays with the
-        run that it shows. It stays with the visitor's own run, too, and with one that was
-        `chosen`, while another visitor's is live. A run that is new to the page comes with its
-        `config`, with `trained_on` (`provenance.trained_on`), and from its beginning.
-        Where no run was ever made, a recorded one is shown.
+        `run` is None if there is nothing to show. A page shows the visitor's live run, else another
+        live run; if none is live, the run that it shows already. While another visitor's run is
+        live it keeps showing the visitor's own run, or a run that was `chosen`. Before the first
+        run it shows a recorded one. A run that is new to the page comes from its beginning, with
+        `config` and `trained_on` (`provenance.trained_on`).
         """
-        run = self._shown(visitor, cursor.get("run"), cursor.get("chosen") is True)
+        run = self._run_to_show(visitor, cursor.get("run"), cursor.get("chosen") is True)
         if run is None:
             return {"run": None}
         if run in self.recordings:
             return self.recordings.delta(run, cursor)
-        self._watch(visitor, run)
+        self._remember_watched(visitor, run)
         config, votes, offset = None, None, cursor.get("offset")
         if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
             config = provenance.without_session(config)
-            self._client.status(run)  # of a run whose process is gone the log ends here
+            self._client.status(run)  # appends a final status if the run's process is gone
         events, offset = self._client.events(run, offset)
-        story = self._summaries.of(run) if events else None
-        if story and story["left"] is not None:
-            story = {**story, "left": durations.duration(story["left"], self._words)}
-        found = {"run": run, "offset": offset, "config": config, "trained_on": votes}
-        gained = charts.delta(events)
-        if status := gained["status"]:
+        summary = self._summaries.of(run) if events else None
+        if summary and summary["left"] is not None:
+            summary = {**summary, "left": durations.duration(summary["left"], self._words)}
+        delta = charts.delta(events)
+        if status := delta["status"]:
             status["message"] = messages.translate(status, self._words)
             status.pop("cause", None)
-        return {**found, "story": story, **gained}
+        new_cursor = {"run": run, "offset": offset}
+        return {**new_cursor, "config": config, "trained_on": votes, "story": summary, **delta}
 
     def delta_with_standing(
         self, cursor: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
-        """`delta`, and the visitor's `standing` to the run in it."""
+        """`delta`, and as `standing` the `visitor_state`."""
         delta = self.delta(cursor, visitor)
-        return {**delta, "standing": self.standing(delta["run"], visitor)}
+        return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
 
-    def standing(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
-        """How a visitor stands to the `run` that their page shows, and to the line.
+    def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
+        """What the visitor may do with the `run` that their page shows, and their queue position.
 
-        `own`: a live run of theirs; `steers`: whether they may steer the run; `shared`: whether
-        they share it, None where it is not theirs; `other`: another live run, to watch; `free`:
-        whether a run would begin at once; `trial`: whether one of the lab's experiments is tried,
-        "own" or "other"; `place` and `wait` in line.
+        own:      the visitor's live run, or None
+        steers:   whether they may control `run`
+        shared:   whether they share `run`; None if it is not theirs
+        other:    another live run, which they may watch, or None
+        free:     whether a run would start at once
+        trial:    whose trial of a lab experiment is live: "own", "other" or None
+        place:    their position in the queue, or None
+        wait:     how long they wait in it, as text
+        refused:  why their queued run could not start
+        presents: whether they are a presenter
+        several:  whether the server has had several visitors
         """
         live = self._client.live()
-        place = self._queue.position(visitor)
-        known = run is not None and run not in self.recordings
+        position = self._queue.position(visitor)
+        stored = run is not None and run not in self.recordings
+        wait = ""
+        if position:
+            wait = durations.wait(position.seconds, position.estimated, self._words)
+        errors = self._queue.start_errors(visitor)
         return {
-            "own": self._own(visitor),
+            "own": self._own_live_run(visitor),
             "steers": run in live and self._visitors.may_control(visitor, run),
-            "shared": self._visitors.shared(visitor, run) if known else None,
+            "shared": self._visitors.shared(visitor, run) if stored else None,
             "other": next((other for other in reversed(live) if other != run), None),
             "free": self._queue.has_free_slot(),
             "trial": self._queue.live_trial_owner(visitor),
-            "place": place and place.number,
-            "wait": durations.wait(place.seconds, place.sure, self._words) if place else "",
-            "refused": [
-                complaints.translate(line, self._words)
-                for line in self._queue.start_errors(visitor)
-            ],
+            "place": position and position.number,
+            "wait": wait,
+            "refused": [complaints.translate(message, self._words) for message in errors],
             "presents": self._visitors.is_presenter(visitor),
             "several": self._visitors.has_several,
         }
 
-    def _shown(self, visitor: Visitor, watched: Any = None, chosen: bool = False) -> str | None:
-        if own := self._own(visitor):
+    def _run_to_show(
+        self, visitor: Visitor, watched: Any = None, chosen: bool = False
+    ) -> str | None:
+        """The rules of `delta`: the run that a page shows next; None if there is none."""
+        if own := self._own_live_run(visitor):
             return own
         live = self._client.live()
         if watched in live:
             return watched
-        seen = self._visitors.runs(visitor)
-        known = watched in seen or watched in self.recordings
+        visible = self._visitors.runs(visitor)
+        known = watched in visible or watched in self.recordings
         if live:
-            mine = [run for run in seen if visitor and self._visitors.owns(visitor, run)]
+            mine = [run for run in visible if visitor and self._visitors.owns(visitor, run)]
             kept = next(iter(mine), None) if watched is None else watched
             return kept if kept in mine or (chosen and known) else live[-1]
         if known or (watched is not None and self._watched.get(visitor) == watched):
             return watched
-        # Nobody is greeted by what another visitor shared.
+        # A new page does not open with a run that another visitor shares.
         owners = (visitor, None)
-        greeting = (run for run in seen if any(self._visitors.owns(one, run) for one in owners))
-        return next(greeting, FIRST if FIRST in self.recordings else None)
+        own_runs = (
+            run for run in visible if any(self._visitors.owns(owner, run) for owner in owners)
+        )
+        return next(own_runs, FIRST if FIRST in self.recordings else None)
 
-    def _watch(self, visitor: Visitor, run: str) -> None:
-        """Remember what a visitor was shown: of another's run they may see the end, too."""
+    def _remember_watched(self, visitor: Visitor, run: str) -> None:
+        """So that a visitor may see the end of another visitor's run that they watched live."""
         self._watched[visitor] = run
         self._watched.move_to_end(visitor)
-        if len(self._watched) > WATCHING:
+        if len(self._watched) > MAX_WATCHED:
             self._watched.popitem(last=False)
 
-    def _own(self, visitor: Visitor) -> str | None:
+    def _own_live_run(self, visitor: Visitor) -> str | None:
         return next((run for run in self._client.live() if self._visitors.owns(visitor, run)), None)
 
-    def _steered(self, visitor: Visitor, shown: Any) -> str | None:
+    def _controlled_run(self, visitor: Visitor, shown: Any) -> str | None:
         if shown in self._client.live() and self._visitors.may_control(visitor, shown):
             return shown
-        return self._own(visitor)
+        return self._own_live_run(visitor)
 
-    def _complaint(self, line: Message) -> list[str]:
-        """A line of a ConfigError in the page's words, after the field that it is about."""
+    def _complaint(self, message: Message) -> list[str]:
+        """[field, text] of a message of a ConfigError, in the page's language."""
         fields = {flag(field): field for field in form.option_names()}
-        option = line.values.get("option")
-        return [fields.get(option, ""), complaints.translate(line, self._words)]
+        option = message.values.get("option")
+        return [fields.get(option, ""), complaints.translate(message, self._words)]

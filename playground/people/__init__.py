@@ -1,1 +1,1 @@
-"""Who asks, what they may do, and whose turn it is."""
+"""Visitors, their access to runs and models, and the run queue."""

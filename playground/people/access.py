@@ -1,4 +1,4 @@
-"""Runs, and questions to their models, as one visitor has them: about the runs that they see."""
+"""Runs and models restricted to those that one visitor may see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playground.people.visitors import Visitor, Visitors
 
 
 class VisibleRuns:
-    """The runs of `client` that a visitor sees, read as from the client itself."""
+    """Read access to the runs of `client`; `runs` lists only those that the visitor may see."""
 
     def __init__(self, client: Client, visitors: Visitors, visitor: Visitor) -> None:
         self._visitors = visitors
@@ -23,31 +23,36 @@ class VisibleRuns:
         self.events = client.events
 
     def runs(self) -> list[str]:
-        """The names of the runs that the visitor sees, newest first."""
+        """The names of the runs that the visitor may see, newest first."""
         return self._visitors.runs(self._visitor)
 
 
 class VisibleModels:
-    """The questions of `helper`, about the embedded models and the runs that a visitor sees."""
+    """The queries of `helper`, restricted to embedded models and runs that the visitor may see.
+
+    Each method takes the keyword arguments of the `Helper` method of the same name and returns what
+    that returns. It raises ConfigError for a run that the visitor may not see, and Unanswered where
+    the visitor has too many queries in progress.
+    """
 
     def __init__(self, helper: Helper, visitors: Visitors, visitor: Visitor) -> None:
         self._helper = helper
         self._visitors = visitors
         self._visitor = visitor
 
-    def generate(self, **asked: Any) -> list[dict[str, Any]]:
-        return self._ask(self._helper.generate, asked)
+    def generate(self, **arguments: Any) -> list[dict[str, Any]]:
+        return self._query(self._helper.generate, arguments)
 
-    def score(self, **asked: Any) -> list[dict[str, Any]]:
-        return self._ask(self._helper.score, asked)
+    def score(self, **arguments: Any) -> list[dict[str, Any]]:
+        return self._query(self._helper.score, arguments)
 
-    def duel(self, **asked: Any) -> dict[str, Any]:
-        return self._ask(self._helper.duel, asked)
+    def duel(self, **arguments: Any) -> dict[str, Any]:
+        return self._query(self._helper.duel, arguments)
 
-    def _ask(self, ask: Callable[..., Any], asked: dict[str, Any]) -> Any:
-        several = asked.get("models")
-        named = several if isinstance(several, list) else []
-        named = [*named, asked.get("model"), asked.get("reference")]
-        self._visitors.check_access(self._visitor, named)
-        with self._visitors.question_slot(self._visitor):
-            return ask(**asked)
+    def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        models = arguments.get("models")
+        models = models if isinstance(models, list) else []
+        models = [*models, arguments.get("model"), arguments.get("reference")]
+        self._visitors.check_access(self._visitor, models)
+        with self._visitors.query_slot(self._visitor):
+            return method(**arguments)

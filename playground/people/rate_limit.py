@@ -1,4 +1,4 @@
-"""How often one may ask: token buckets in memory; no address outlives the process."""
+"""Rate limits as token buckets. They are kept in memory, so no address outlives the process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-MAX_KEYS = 10_000  # keys; whoever was not heard of for longest is forgotten
+MAX_KEYS = 10_000  # beyond that, the key that was used least recently is dropped
 
 
 class RateLimit:
-    """At most `burst` at once, and `rate` a second, for each key. For one thread."""
+    """Allows each key `burst` requests at once and `rate` per second. Not thread-safe."""
 
     def __init__(
         self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
@@ -18,10 +18,10 @@ class RateLimit:
         self._rate = rate
         self._burst = burst
         self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, when
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # (tokens, time)
 
     def wait(self, key: str) -> float:
-        """Takes a token and returns 0, or takes none and returns the seconds until there is one."""
+        """Take a token and return 0, or take none and return the seconds until there is one."""
         now = self._clock()
         tokens, then = self._buckets.pop(key, (self._burst, now))
         tokens = min(self._burst, tokens + (now - then) * self._rate)

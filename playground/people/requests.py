@@ -1,6 +1,7 @@
-"""Which visitor asks: what Gradio knows of a request, as the handlers take it.
+"""Functions for Gradio that find out which visitor sent a request and call a handler.
 
-Gradio calls functions, by their names, and marks those it serves, which no method allows.
+Gradio calls functions by their `__name__`, and sets attributes on those that it serves. A bound
+method allows no attributes, so each handler is wrapped in a function.
 """
 
 from __future__ import annotations
@@ -12,46 +13,48 @@ import gradio as gr
 
 from playground.people.visitors import Visitors
 
-Handlers = Callable[[gr.Request], Any]  # the handlers of a view, as they are for who asks
+HandlersOf = Callable[[gr.Request], Any]  # returns a view's handlers for the request's visitor
 
 
 def with_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """`handler` as Gradio calls it, under `name`: its `visitor` is who asks."""
+    """`handler` as a function called `name` that passes the request's visitor as `visitor`."""
 
-    def asked(request: gr.Request, *given: Any) -> Any:
-        return handler(*given, visitor=visitors.from_cookies(request.cookies))
+    def wrapped(request: gr.Request, *arguments: Any) -> Any:
+        return handler(*arguments, visitor=visitors.from_cookies(request.cookies))
 
-    asked.__name__ = name
-    return asked
+    wrapped.__name__ = name
+    return wrapped
 
 
 def with_named_values(
     visitors: Visitors, controls: Mapping[str, Any], name: str, handler: Callable[..., Any]
 ) -> Callable[..., dict[Any, Any] | None]:
-    """`handler`, which takes and gives values by the names of `controls`, as Gradio calls it under
-    `name` for a set of components: by component, None where nothing changes. Its `visitor` is who
-    asks."""
+    """`handler` as a function called `name` that takes and returns values by component.
+
+    The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
+    the new values by name. The function returns None if no value changes.
+    """
     names = {component: name for name, component in controls.items()}
 
-    def asked(request: gr.Request, given: dict[Any, Any]) -> dict[Any, Any] | None:
-        values = {names[component]: value for component, value in given.items()}
-        answer = handler(values, visitor=visitors.from_cookies(request.cookies))
-        return {controls[name]: value for name, value in answer.items()} or None
+    def wrapped(request: gr.Request, inputs: dict[Any, Any]) -> dict[Any, Any] | None:
+        values = {names[component]: value for component, value in inputs.items()}
+        outputs = handler(values, visitor=visitors.from_cookies(request.cookies))
+        return {controls[name]: value for name, value in outputs.items()} or None
 
-    asked.__name__ = name
-    return asked
+    wrapped.__name__ = name
+    return wrapped
 
 
-def as_server_functions(
-    handlers: Handlers, *methods: Callable[..., Any]
+def server_functions(
+    handlers_of: HandlersOf, *methods: Callable[..., Any]
 ) -> list[Callable[..., Any]]:
-    """`methods`, each of one question, as Gradio calls them: on the handlers of who asks."""
+    """`methods` of one argument as functions, each called on the `handlers_of` the request."""
 
-    def serve(method: Callable[..., Any]) -> Callable[..., Any]:
-        def asked(request: gr.Request, question: Any) -> Any:
-            return method(handlers(request), question)
+    def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(request: gr.Request, argument: Any) -> Any:
+            return method(handlers_of(request), argument)
 
-        asked.__name__ = method.__name__
-        return asked
+        wrapped.__name__ = method.__name__
+        return wrapped
 
-    return [serve(method) for method in methods]
+    return [wrap(method) for method in methods]

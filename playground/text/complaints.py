@@ -1,4 +1,4 @@
-"""What align_core refuses, in the words of the page: lines of a ConfigError or of Unanswered."""
+"""The error messages of align_core, ConfigError's and Unanswered's, in the page's language."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 
 
-def translate(line: Message, words: Mapping[str, Any]) -> str:
-    """A line as the catalogue `words` says it; one of an unknown code stays as it is, but for
-    the name of its option."""
-    names = _names(words)
-    code, values = line.code, line.values
-    named = words["complaints"]
-    if code in named["takes"]:
-        takes = named["takes"][code].format(**values)
+def translate(message: Message, words: Mapping[str, Any]) -> str:
+    """An error message in the language of the catalogue `words`.
+
+    A message with an unknown code keeps its text; only the name of its option is translated.
+    """
+    names = _option_names(words)
+    code, values = message.code, message.values
+    templates = words["complaints"]
+    if code in templates["takes"]:
+        takes = templates["takes"][code].format(**values)
         got, option = values["got"], values["option"]
-        template = named["no_number"] if got == "nan" else named["got"]
-        got = named["nothing"] if got == "nothing" else got
+        template = templates["no_number"] if got == "nan" else templates["got"]
+        got = templates["nothing"] if got == "nothing" else got
         return template.format(name=names.get(option, option), got=got, takes=takes)
-    if code in named["says"]:
+    if code in templates["says"]:
         option = values.get("option")
-        return named["says"][code].format(**{"name": names.get(option, option), **values})
-    option, _, rest = line.text.partition(" ")
+        return templates["says"][code].format(**{"name": names.get(option, option), **values})
+    option, _, rest = message.text.partition(" ")
     return f"{names.get(option, option)} {rest}"
 
 
-def _names(words: Mapping[str, Any]) -> dict[str, str]:
-    """What the page calls the options of the command line."""
+def _option_names(words: Mapping[str, Any]) -> dict[str, str]:
+    """The page's names of the command line's options: {"--beta": "β", …}."""
     labels = words["controls"]
     settings = {flag(name): labels[name] for name in RunConfig.model_fields if name in labels}
     return {**settings, **words["try"]["options"]}

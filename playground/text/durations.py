@@ -1,4 +1,4 @@
-"""Times and places in line, in the words of the page."""
+"""Durations and waiting times in the page's language."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def duration(seconds: float, words: Mapping[str, Any]) -> str:
-    """So many seconds or, where they are many, minutes."""
+    """A duration in seconds, or in minutes from 100 seconds on."""
     unit, size = ("seconds", 1) if seconds < 99.5 else ("minutes", 60)
     return words["status"][unit].format(n=round(seconds / size))
 
 
-def wait(seconds: float | None, sure: bool, words: Mapping[str, Any]) -> str:
-    """How long it is until one's turn; nothing where nobody knows."""
+def wait(seconds: float | None, estimated: bool, words: Mapping[str, Any]) -> str:
+    """A waiting time, as an estimate or an upper bound; "" if it is unknown."""
     if seconds is None:
         return ""
-    template = words["visitors"]["about" if sure else "at_most"]
+    template = words["visitors"]["about" if estimated else "at_most"]
     return template.format(time=duration(seconds, words))

@@ -1,4 +1,4 @@
-"""What a run says of itself, how it ended above all, in the words of the page."""
+"""The messages in a run's status events, in the page's language."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from playground.text import complaints
 
 
 def translate(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
-    """The message of a status event as the catalogue `words` says it.
+    """The message of a status event in the language of the catalogue `words`.
 
-    One of an unknown code stays as it is: what broke, or what an older version wrote.
+    A message with an unknown code keeps its text: an exception's, or one of an older version.
     """
     message = from_event(event)
     try:
         return _translate(message, words)
-    except (LookupError, TypeError, ValueError, AttributeError):  # a log of another version
+    except (LookupError, TypeError, ValueError, AttributeError):  # the log of another version
         return message.text
 
 
 def _translate(message: Message, words: Mapping[str, Any]) -> str:
-    named, values = words["messages"], message.values
+    templates, values = words["messages"], message.values
     match message.code:
         case "refused":
             lines = map(from_event, values["lines"])
             return "; ".join(complaints.translate(line, words) for line in lines)
         case "cut_off":
             cause = translate(values["cause"], words).rstrip(".。")
-            model = named["kept" if values["kept"] else "lost"]
-            return named["cut_off"].format(cause=cause, model=model)
+            model = templates["kept" if values["kept"] else "lost"]
+            return templates["cut_off"].format(cause=cause, model=model)
         case "not_finite":
-            tries = [named["try_rate"].format(**values)]
+            tries = [templates["try_rate"].format(**values)]
             if values["beta"] is not None:
-                tries.append(named["try_beta"].format(**values))
+                tries.append(templates["try_beta"].format(**values))
             what = translate(values["what"], words)
-            return named["not_finite"].format(
-                step=values["step"], what=what, tries=named["or"].join(tries)
+            return templates["not_finite"].format(
+                step=values["step"], what=what, tries=templates["or"].join(tries)
             )
-        case code if code in named:
-            return named[code].format(**values)
+        case code if code in templates:
+            return templates[code].format(**values)
     return message.text

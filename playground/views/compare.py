@@ -6,7 +6,7 @@ from typing import Any
 
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
-from playground.people.requests import Handlers, as_server_functions
+from playground.people.requests import Handlers, server_functions
 from playground.views import choosing
 from playground.views.parts import PLOTLY_HEAD, classic_part
 
@@ -66,7 +66,7 @@ def build(handlers: Handlers, words: dict[str, Any]) -> None:
         "charts/overlay",
         "compare/compare",
         server_functions=[
-            *as_server_functions(
+            *server_functions(
                 handlers, CompareHandlers.runs, CompareHandlers.follow, CompareHandlers.duel
             ),
             optimum.frontier,

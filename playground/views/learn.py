@@ -10,7 +10,7 @@ from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
 from playground.handlers.ask import AskHandlers
 from playground.handlers.form import FIRST_TASK
-from playground.people.requests import Handlers, as_server_functions
+from playground.people.requests import Handlers, server_functions
 from playground.views.parts import classic_part
 
 _LEARN = """
@@ -43,7 +43,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "core/histories",
         "learn/path",
         "learn/learn",
-        server_functions=as_server_functions(questions, AskHandlers.newest, AskHandlers.score),
+        server_functions=server_functions(questions, AskHandlers.newest, AskHandlers.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
         methods={method: words["methods"][method]["name"] for method in methods()},

@@ -6,10 +6,10 @@ from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import AskHandlers
-from playground.people.requests import Handlers, as_server_functions
+from playground.people.requests import Handlers, server_functions
 from playground.views import choosing
 from playground.views.parts import classic_part
-from playground.voting.routes import SIMULATED
+from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
 # Votes to learn from that are enough (`few_votes.enough`), and what percentage of held-out pairs
@@ -91,14 +91,14 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "rate/rate",
         "rate/crowd",
         "rate/harvest",
-        server_functions=as_server_functions(questions, AskHandlers.runs),
+        server_functions=server_functions(questions, AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={
             task: dict(zip(("enough", "share", "of_many"), known, strict=True))
             for task, known in ENOUGH.items()
         },
         crowds=list(CROWDS),
-        simulated=SIMULATED,
+        simulated=SIMULATED_VOTES,
         ways=list(PIPELINES),
         statuses=words["status"]["names"],
         shading=words["samples"] | words["shading"],

@@ -1,4 +1,4 @@
-"""The pairs that a session begins with, and what a reward model makes of them."""
+"""The pairs of a new session, and their scores by a reward model."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from align_core.inference.client import Helper, Unanswered
 from align_core.votes.session import Session
 from align_core.votes.sqlite_writer import Closed
 
-# Of a session. A rater sees each at most once, and can reach alone what is enough to train
-# (`views.rate.ENOUGH`) beside a quarter that is held out and a fifth of ties.
+# Pairs of a session. A rater sees each at most once, so there must be enough for one rater to reach
+# the number of votes that training needs (`views.rate.ENOUGH`), with a quarter held out and a fifth
+# of ties.
 PAIRS = {"reviews": 240, "capitals": 640}
-USUAL = 240  # where nobody has measured what is enough
-SCORED_AT_ONCE = 40  # or other questions to the helper would wait long
+DEFAULT_PAIRS = 240  # for a task on which the necessary number was not measured
+SCORED_AT_ONCE = 40  # so that other queries of the helper do not wait long
 SEED = 0
 
 
 class Pairs:
-    """Where pairs come from: stored ones for the embedded SFT model, the helper for any other."""
+    """The source of pairs: stored ones for the embedded SFT model, the helper for other models."""
 
     def __init__(self, helper: Helper) -> None:
         self._helper = helper
@@ -32,18 +33,20 @@ class Pairs:
         self.of = lru_cache(maxsize=32)(self._of)  # all sessions on a model rate the same pairs
 
     def _of(self, task: str, model: str) -> list[dict[str, Any]]:
-        """Raises ConfigError for what is no model here, Unanswered where the helper is busy."""
+        """Raises ConfigError for an unknown model, Unanswered if the helper is busy."""
         if task in BUILT_IN and model == card(task).reference:
             rng = random.Random(SEED)
-            return [_unordered(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
+            return [_unlabelled(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
         return self._helper.candidates(
-            task=task, model=model, count=PAIRS.get(task, USUAL), seed=SEED
+            task=task, model=model, count=PAIRS.get(task, DEFAULT_PAIRS), seed=SEED
         )
 
     def score(self, session: Session, reward_model: str) -> None:
-        """Let a reward model, embedded or of a run, score the pairs of a session, by and by: where
-        it is least sure, a vote teaches most. Until then they are drawn as before, a new session's
-        at random."""
+        """Score a session's pairs in the background, with an embedded or a trained reward model.
+
+        With scores, the pairs that the model is least sure of can be drawn first. Until they are
+        ready, pairs are drawn by the earlier scores; in a new session, at random.
+        """
         self._scoring.submit(self._score, session, reward_model)
 
     def _score(self, session: Session, reward_model: str) -> None:
@@ -51,17 +54,17 @@ class Pairs:
             pairs = session.pairs()
             scored: list[dict[str, Any]] = []
             for start in range(0, len(pairs), SCORED_AT_ONCE):
-                some = pairs[start : start + SCORED_AT_ONCE]
-                scored += self._helper.scored(some, reward_model)
-            session.set_scores(scored, reward_model)  # at once: margins of two models do not mix
+                batch = pairs[start : start + SCORED_AT_ONCE]
+                scored += self._helper.scored(batch, reward_model)
+            session.set_scores(scored, reward_model)  # all together: margins of two models differ
 
 
-def _unordered(pair: dict[str, Any], model: str, rng: random.Random) -> dict[str, Any]:
-    """The pair, its two texts in an order that does not tell which one was chosen."""
-    found = {"prompt": pair["prompt"], "model": model}
+def _unlabelled(pair: dict[str, Any], model: str, rng: random.Random) -> dict[str, Any]:
+    """The pair with its two texts in random order, which hides which one was chosen."""
+    unlabelled = {"prompt": pair["prompt"], "model": model}
     sides = rng.sample(("chosen", "rejected"), 2)
     for name, side in zip(("first", "second"), sides, strict=True):
-        found[name] = pair[side]
-        for known in ("ended", "reward"):
-            found[f"{name}_{known}"] = pair[f"{side}_{known}"]
-    return found
+        unlabelled[name] = pair[side]
+        for key in ("ended", "reward"):
+            unlabelled[f"{name}_{key}"] = pair[f"{side}_{key}"]
+    return unlabelled

@@ -1,7 +1,7 @@
-"""What a run on votes was trained on: numbers, and nothing about who voted.
+"""How many votes, and of which kind, a run was trained on; nothing about who voted.
 
-They stand in the name of its file, which a run keeps in its configuration when the session and the
-file are gone from the disk.
+The numbers stand in the name of the run's preference file. The run keeps that name in its
+configuration, so they remain when the session and the file are deleted.
 """
 
 from __future__ import annotations
@@ -22,43 +22,58 @@ _NAME = re.compile(
 
 
 def file_name(votes: int, cast: int, simulated: int, room: bool) -> str:
-    """A new name for so many votes of a session, of which `cast` by simulated raters, and so many
-    `simulated` ones for the run; `room`: the session was opened to one."""
+    """A new file name that holds the numbers.
+
+    Args:
+        votes: votes of the session.
+        cast: those among `votes` that simulated raters cast in the session.
+        simulated: further simulated votes, generated for this run.
+        room: whether the session was opened to a room.
+    """
     origin = "room" if room else "alone"
     return f"{secrets.token_hex(4)}-{votes}-{cast}-{simulated}-{origin}.jsonl"
 
 
 def numbers(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What `file_name` tells of a run's preferences: `votes`, `cast`, `simulated`, and the `origin`
-    of the votes, "alone" or "room". None where they are no votes of a session."""
+    """`votes`, `cast`, `simulated` and `origin` ("alone" or "room") of a run's preference file.
+
+    None if its preferences are not votes of a session.
+    """
     path = Path(config["preferences"] or "")
-    found = _NAME.fullmatch(path.name) if path.parent.parent.name == TRAINED_ON else None
-    if found is None:
+    match = _NAME.fullmatch(path.name) if path.parent.parent.name == TRAINED_ON else None
+    if match is None:
         return None
     return {
-        name: value if name == "origin" else int(value) for name, value in found.groupdict().items()
+        name: value if name == "origin" else int(value) for name, value in match.groupdict().items()
     }
 
 
 def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`numbers` of a run or, `through` its reward model, of the run that made that; `elsewhere`:
-    whether it started from another run's model. None for a run that has learnt from no votes."""
-    found, through = numbers(config), False
-    if found is None and config["reward_model"]:
-        model = Path(config["reward_model"])
-        if model.parent != client.root.resolve():
-            return None
-        try:
-            found, through = numbers(client.config(model.name)), True
-        except ConfigError:  # that run is gone
-            return None
-    if found is None:
+    """The `numbers` of a run, or of the run that trained its reward model.
+
+    `through` is true for the latter; `elsewhere` tells whether the run started from the model of
+    another run. None if neither was trained on votes.
+    """
+    own = numbers(config)
+    votes = own or _of_reward_model(client, config)
+    if votes is None:
         return None
-    return {**found, "through": through, "elsewhere": Path(config["model"]).is_absolute()}
+    elsewhere = Path(config["model"]).is_absolute()
+    return {**votes, "through": own is None, "elsewhere": elsewhere}
+
+
+def _of_reward_model(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    model = Path(config["reward_model"] or "")
+    if model.parent != client.root.resolve():
+        return None
+    try:
+        return numbers(client.config(model.name))
+    except ConfigError:  # the run was deleted
+        return None
 
 
 def without_session(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` for any page: a file of votes without its folder, which is called as the session."""
+    """`config` without the folder of a file of votes, whose name is that of the session."""
     if numbers(config) is None:
         return dict(config)
     return {**config, "preferences": Path(config["preferences"]).name}

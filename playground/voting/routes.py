@@ -1,22 +1,17 @@
-"""The page for phones and what it asks, beside Gradio's own routes: no queue, no framework.
+"""The HTTP routes of voting, including the page for phones. They bypass Gradio and its queue.
 
-What is refused changes nothing: the answer is {"why", "line"} with a 4xx or 503. Addresses are
-kept in memory, for the limits alone.
+A refused request changes nothing; the response is {"why", "line"} with a status of 4xx or 503.
+Clients' addresses are kept in memory only, for the rate limits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import json
 import math
-import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import segno
@@ -32,62 +27,60 @@ from align_core.votes import statistics
 from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
-from playground import text
 from playground.people.addresses import for_phones
 from playground.people.rate_limit import RateLimit
 from playground.people.run_queue import AlreadyHasRun
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
+from playground.voting import phone_page
 from playground.voting.room import ACTIVE_SHARE, Rater, Refused, VotingService
 from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 
-SIMULATED = 200  # votes that simulated raters cast when they are asked
-BYTES = 1000  # of a request's body; a vote takes 40
-# That wait for the disk: all are served by one commit, and a disk that is busy takes long for each.
+SIMULATED_VOTES = 200  # cast by one "simulate" request
+MAX_BYTES = 1000  # of a request body; a vote takes 40
+# They mostly wait for the disk. One commit writes the votes of all threads that wait for it.
 THREADS = 64
-# Requests a second, and at once: votes, and a look at the tally every second.
-OF_A_RATER = (4.0, 20)
-# A lecture hall behind one address of its network: 500 phones that join, then vote every 3 s.
-OF_AN_ADDRESS = (400.0, 2000)
-JOINS = (50.0, 1000)
-SESSIONS = (0.1, 10)
-_HERE = Path(__file__).parent
-_BALLOT = _HERE.parent / "static" / "rate" / "ballot.js"
+# Rate limits: requests per second, and at once. A rater votes, and polls the tally every second.
+RATER_LIMIT = (4.0, 20)
+# A lecture hall behind one address: 500 phones that join, then vote every 3 seconds.
+ADDRESS_LIMIT = (400.0, 2000)
+JOIN_LIMIT = (50.0, 1000)
+SESSION_LIMIT = (0.1, 10)
 
 
-class _Asked(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Join(_Asked):
+class _JoinBody(_Body):
     task: TaskName | None = None
     model: Annotated[str, Field(max_length=100)] | None = None
 
 
-class _OfPair(_Asked):
+class _PairBody(_Body):
     pair: Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Cast(_OfPair):
+class _CastBody(_PairBody):
     choice: Literal[CHOICES]
 
 
-class _Room(_Asked):
+class _RoomBody(_Body):
     action: Literal["open", "close", "draw", "look"]
     share: Annotated[float, Field(ge=0, le=1)] = ACTIVE_SHARE  # of "draw"
 
 
-class _Train(_Asked):
+class _TrainBody(_Body):
     way: Literal[tuple(PIPELINES)]
     simulated: Annotated[float, Field(ge=0, le=0.95)]  # share of all votes
 
 
-class _Simulate(_Asked):
+class _SimulateBody(_Body):
     crowd: Literal[tuple(CROWDS)]
 
 
 class VoteRoutes:
-    """Routes on `voting`, for `Blocks.launch(app_kwargs={"routes": …})`."""
+    """The routes of `voting`, for `Blocks.launch(app_kwargs={"routes": …})`."""
 
     def __init__(
         self,
@@ -101,15 +94,15 @@ class VoteRoutes:
         self._visitors = visitors
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="votes")
-        self._raters = RateLimit(*OF_A_RATER)
-        self._addresses = RateLimit(*OF_AN_ADDRESS)
-        self._joins = RateLimit(*JOINS)
-        self._sessions = RateLimit(*SESSIONS)
-        self._page, self._policy = _page()
+        self._raters = RateLimit(*RATER_LIMIT)
+        self._addresses = RateLimit(*ADDRESS_LIMIT)
+        self._joins = RateLimit(*JOIN_LIMIT)
+        self._sessions = RateLimit(*SESSION_LIMIT)
+        self._page, self._policy = phone_page.page()
 
     def routes(self) -> list[Route]:
-        """All of them; those that change anything take POST alone."""
-        asked = {
+        """All routes. Those that may change anything accept only POST."""
+        answers = {
             "join": self._join,
             "pair": self._pair,
             "cast": self._cast,
@@ -126,7 +119,7 @@ class VoteRoutes:
             Route("/vote", self._phone),
             *(
                 Route(f"/vote/{name}", self._guarded(answer), methods=["POST"])
-                for name, answer in asked.items()
+                for name, answer in answers.items()
             ),
         ]
 
@@ -139,94 +132,96 @@ class VoteRoutes:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                _within(self._addresses, self._address(request))
+                _check_rate(self._addresses, self._address(request))
                 return JSONResponse(await answer(request))
-            except _TooOften as error:
+            except _RateLimited as error:
                 headers = {"Retry-After": str(math.ceil(error.seconds))}
-                return JSONResponse(_told(error), error.status, headers)
+                return JSONResponse(_error_body(error), error.status, headers)
             except Refused as error:
-                return JSONResponse(_told(error), error.status)
-            except (Closed, sqlite3.Error):  # deleted at this moment, or the disk is full
+                return JSONResponse(_error_body(error), error.status)
+            except (Closed, sqlite3.Error):  # the session was just deleted, or the disk is full
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
 
         return endpoint
 
     async def _join(self, request: Request) -> dict[str, Any]:
-        asked = await _content(request, _Join)
-        _within(self._joins, self._address(request))
+        body = await _parse(request, _JoinBody)
+        _check_rate(self._joins, self._address(request))
         rater = _rater(request)
-        if asked.task is None or await self._at(self._voting.has_joined, rater, asked.task):
-            return await self._at(self._voting.join, rater, asked.task)
-        _within(self._sessions, self._address(request))
+        if body.task is None or await self._in_thread(self._voting.has_joined, rater, body.task):
+            return await self._in_thread(self._voting.join, rater, body.task)
+        _check_rate(self._sessions, self._address(request))
         try:
-            self._visitors.check_access(self._visitor(request), [asked.model])
+            self._visitors.check_access(self._visitor(request), [body.model])
         except ConfigError as error:
             raise Refused(422, "malformed", error.lines[0].text) from None
-        # A new session waits for a model to write: longer than votes may.
-        return await asyncio.to_thread(self._voting.join, rater, asked.task, asked.model)
+        # A new session may wait for a model's samples, so it does not use the votes' threads.
+        return await asyncio.to_thread(self._voting.join, rater, body.task, body.model)
 
     async def _pair(self, request: Request) -> dict[str, Any]:
-        await _content(request, _Asked)
-        return await self._at(self._voting.ballot, self._limited(request))
+        await _parse(request, _Body)
+        return await self._in_thread(self._voting.ballot, self._limited_rater(request))
 
     async def _cast(self, request: Request) -> dict[str, Any]:
-        asked = await _content(request, _Cast)
-        return await self._at(self._voting.cast, self._limited(request), asked.pair, asked.choice)
+        body = await _parse(request, _CastBody)
+        return await self._in_thread(
+            self._voting.cast, self._limited_rater(request), body.pair, body.choice
+        )
 
     async def _skip(self, request: Request) -> dict[str, Any]:
-        asked = await _content(request, _OfPair)
-        return await self._at(self._voting.skip, self._limited(request), asked.pair)
+        body = await _parse(request, _PairBody)
+        return await self._in_thread(self._voting.skip, self._limited_rater(request), body.pair)
 
     async def _undo(self, request: Request) -> dict[str, Any]:
-        await _content(request, _Asked)
-        return await self._at(self._voting.undo, self._limited(request))
+        await _parse(request, _Body)
+        return await self._in_thread(self._voting.undo, self._limited_rater(request))
 
     async def _tally(self, request: Request) -> dict[str, Any]:
-        await _content(request, _Asked)
-        rater = self._limited(request)
-        self._only_for_its_owner(request, rater)
-        return await self._at(lambda: _tally(self._voting.session(rater)))
+        await _parse(request, _Body)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
+        return await self._in_thread(lambda: _tally(self._voting.session(rater)))
 
     async def _room(self, request: Request) -> dict[str, Any]:
-        """Open or close the room, which is the presenter's session; how it stands.
+        """Open, close or set up the room. Returns its status and the invitation.
 
-        What nobody else has seen, its owner may set without presenting.
+        Only a presenter may open and close it. The creator of a private session may set its share.
         """
-        asked = await _content(request, _Room)
-        rater = self._limited(request)
-        await self._at(self._voting.session, rater)  # refused for nobody, whatever the action
-        if asked.action in ("open", "close"):
-            _only_for(self._hosts(request))
-        elif asked.action != "look":
-            self._only_for_its_owner(request, rater)
-        act = {
+        body = await _parse(request, _RoomBody)
+        rater = self._limited_rater(request)
+        await self._in_thread(self._voting.session, rater)  # refuses an unknown rater first
+        if body.action in ("open", "close"):
+            _check_presenter(self._may_open_room(request))
+        elif body.action != "look":
+            self._check_owner(request, rater)
+        actions = {
             "open": partial(self._voting.open_room, rater),
             "close": self._voting.close_room,
-            "draw": partial(self._voting.set_active_share, rater, asked.share),
+            "draw": partial(self._voting.set_active_share, rater, body.share),
             "look": lambda: None,
         }
-        await self._at(act[asked.action])
-        stands = await self._at(self._voting.room_status, rater)
-        return stands | {"hosts": self._hosts(request)} | self._invitation(request)
+        await self._in_thread(actions[body.action])
+        status = await self._in_thread(self._voting.room_status, rater)
+        return status | {"hosts": self._may_open_room(request)} | self._invitation(request)
 
     async def _delete(self, request: Request) -> dict[str, Any]:
-        await _content(request, _Asked)
-        rater = self._limited(request)
-        self._only_for_its_owner(request, rater)
-        await self._at(self._voting.delete, rater)
+        await _parse(request, _Body)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
+        await self._in_thread(self._voting.delete, rater)
         return {}
 
     async def _simulate(self, request: Request) -> dict[str, Any]:
-        asked = await _content(request, _Simulate)
-        rater = self._limited(request)
-        self._only_for_its_owner(request, rater)
-        await asyncio.to_thread(self._voting.simulate, rater, asked.crowd, SIMULATED)
+        body = await _parse(request, _SimulateBody)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
+        await asyncio.to_thread(self._voting.simulate, rater, body.crowd, SIMULATED_VOTES)
         return {}
 
     async def _train(self, request: Request) -> dict[str, Any]:
-        asked = await _content(request, _Train)
-        rater = self._limited(request)
-        self._only_for_its_owner(request, rater)
+        body = await _parse(request, _TrainBody)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
 
         visitor = self._visitor(request)
 
@@ -234,69 +229,70 @@ class VoteRoutes:
             try:
                 session = self._voting.session(rater)
                 room = not self._voting.is_private(rater)
-                return self._vote_training.train(session, asked.way, asked.simulated, visitor, room)
+                return self._vote_training.train(session, body.way, body.simulated, visitor, room)
             except ConfigError as error:
-                line = error.lines[0]
-                why = "no_votes" if line.code == "no_votes" else "config"
-                raise Refused(422, why, line.text) from None
+                message = error.lines[0]
+                why = "no_votes" if message.code == "no_votes" else "config"
+                raise Refused(422, why, message.text) from None
             except AlreadyHasRun:
-                line = "this visitor has a run that is live or waits"
-                raise Refused(409, "one_each", line) from None
+                message = "this visitor has a run that is live or waits"
+                raise Refused(409, "one_each", message) from None
 
         return {"run": await asyncio.to_thread(train)}
 
     async def _report(self, request: Request) -> dict[str, Any]:
-        await _content(request, _Asked)
-        rater = self._limited(request)
-        self._only_for_its_owner(request, rater)
+        await _parse(request, _Body)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
         return await asyncio.to_thread(
             lambda: self._vote_training.report(self._voting.session(rater))
         )
 
-    def _only_for_its_owner(self, request: Request, rater: Rater) -> None:
-        _only_for(self._voting.is_private(rater) or self._hosts(request))
+    def _check_owner(self, request: Request, rater: Rater) -> None:
+        _check_presenter(self._voting.is_private(rater) or self._may_open_room(request))
 
     def _invitation(self, request: Request) -> dict[str, str | None]:
-        """The `link` for phones and its QR `code` as a data URI; None where no phone gets here."""
-        found = for_phones(self._settings.host, request.url.port or 80)
-        address = self._settings.address or found
+        """The `link` for phones and its QR `code` as a data URI; both None if no phone can reach
+        this server."""
+        address = self._settings.address or for_phones(self._settings.host, request.url.port or 80)
         link = f"{address}/vote" if address else None
         return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
 
-    async def _at(self, act: Callable[..., Any], *given: Any) -> Any:
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(act, *given))
+        return await loop.run_in_executor(self._threads, partial(function, *arguments))
 
     def _visitor(self, request: Request) -> Visitor:
         return self._visitors.from_cookies(request.cookies)
 
-    def _hosts(self, request: Request) -> bool:
+    def _may_open_room(self, request: Request) -> bool:
         return self._visitors.may_open_room(self._visitor(request), self._address(request))
 
     def _address(self, request: Request) -> str:
-        """Who asks; a proxy tells that at the end of its list."""
-        if self._settings.proxied and (passed := request.headers.get("x-forwarded-for")):
-            return passed.split(",")[-1].strip()
+        """The client's address; behind a proxy, the last one in X-Forwarded-For."""
+        if self._settings.proxied and (forwarded := request.headers.get("x-forwarded-for")):
+            return forwarded.split(",")[-1].strip()
         return request.client.host if request.client else ""
 
-    def _limited(self, request: Request) -> Rater:
+    def _limited_rater(self, request: Request) -> Rater:
+        """The rater of a request. Raises _RateLimited if they send too many."""
         rater = _rater(request)
-        _within(self._raters, rater.token)
+        _check_rate(self._raters, rater.token)
         return rater
 
 
-class _TooOften(Refused):
+class _RateLimited(Refused):
     def __init__(self, seconds: float) -> None:
         super().__init__(429, "often", f"too many requests: go on in {seconds:.1f} s")
         self.seconds = seconds
 
 
-def _within(limit: RateLimit, key: str) -> None:
+def _check_rate(limit: RateLimit, key: str) -> None:
     if seconds := limit.wait(key):
-        raise _TooOften(seconds)
+        raise _RateLimited(seconds)
 
 
-def _only_for(allowed: bool) -> None:
+def _check_presenter(allowed: bool) -> None:
     if not allowed:
         raise Refused(403, "presenter", "this is for who presents")
 
@@ -305,15 +301,15 @@ def _rater(request: Request) -> Rater:
     return Rater(request.headers.get("x-session", ""), request.headers.get("x-rater", ""))
 
 
-async def _content(request: Request, kind: type[_Asked]) -> Any:
-    """The body of a request; no more of it is read than one may have."""
-    body = b""
+async def _parse(request: Request, kind: type[_Body]) -> Any:
+    """The body of a request, as `kind`. Raises Refused if it is malformed or over MAX_BYTES."""
+    content = b""
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > BYTES:
-            raise Refused(413, "malformed", f"a request takes at most {BYTES} bytes")
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise Refused(413, "malformed", f"a request takes at most {MAX_BYTES} bytes")
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the body"
@@ -321,36 +317,21 @@ async def _content(request: Request, kind: type[_Asked]) -> Any:
 
 
 def _tally(session: Session) -> dict[str, Any]:
-    """The votes so far, and whose reward model `asks` where it is least sure: the "embedded" one,
-    one trained on the "votes", or "none", for no pair has been scored yet."""
+    """The counts of the votes so far, and the pair that raters `disputed` most.
+
+    `asks` names the reward model whose least certain pairs are drawn: the "embedded" one, one
+    trained on the "votes", or "none" if the pairs are not scored yet.
+    """
     votes, scored_by = session.votes(), session.scored_by()
     known = {getattr(card(session.task), "reward_model", None): "embedded", None: "none"}
-    told = statistics.stats(votes)
+    stats = statistics.stats(votes)
     return {
-        **{name: told[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
+        **{name: stats[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
         **vote_counts(votes),
         "asks": known.get(scored_by, "votes"),
         "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }
 
 
-def _told(error: Refused) -> dict[str, str]:
-    return {"why": error.why, "line": error.line}
-
-
-def _page() -> tuple[str, str]:
-    """The page for phones, whole in one file, and the policy that lets no other script run."""
-    words = {}
-    for language in text.languages():
-        known = text.load(language)
-        words[language] = {**known["ballot"], **known["language"]}
-    listed = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
-    page = (_HERE / "vote.html").read_text(encoding="utf-8").replace("{words}", listed)
-    page = page.replace("{ballot}", _BALLOT.read_text(encoding="utf-8"))
-    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'"
-    )
-    return page, policy
+def _error_body(error: Refused) -> dict[str, str]:
+    return {"why": error.why, "line": error.message}

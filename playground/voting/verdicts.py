@@ -1,7 +1,8 @@
-"""What became of a run on votes, in one sentence: rules on its numbers, words in the catalogue.
+"""One-sentence verdicts on runs that were trained on votes: rules on a run's numbers.
 
-Rewards and KL are in nats, of the last evaluation on all probe prompts: the few texts that stand
-beside it are too few to judge by. How far chance alone moves them: `readings.evaluations`.
+The sentences stand in the catalogue. Rewards and KL are in nats, from the last evaluation on all
+probe prompts, since the few texts that the page shows are too few to judge by. The thresholds are
+those of `readings.evaluations`.
 """
 
 from __future__ import annotations
@@ -12,37 +13,37 @@ from typing import Any
 
 from playground.content.readings.evaluations import BELOW, HOLDING_BETA, NEAR, RISE
 
-PROMPTS, TEXTS = 64, 4  # probe prompts, and the texts to each, of an evaluation (docs/metrics.md)
+PROMPTS, TEXTS = 64, 4  # probe prompts of an evaluation, and texts for each (docs/metrics.md)
 
 
 def of_policy(
-    measured: Mapping[str, float | None],
+    metrics: Mapping[str, float | None],
     beta: float,
     agreement: float | None,
     votes: int,
-    whole: float | None = None,
+    full_gain: float | None = None,
 ) -> dict[str, Any] | None:
-    """The verdict {"key", "values"} on a policy; None where it was not measured.
+    """The verdict {"key", "values"} on a policy; None if it was not evaluated.
 
     Args:
-        measured: its last evaluation, metric -> value.
-        beta: that held last.
-        agreement: how often the raters prefer the text of higher gold reward, in so many `votes`.
-        whole: the gain that its "eval/gain" is a share of (`optimum.full_gain`); None: unknown.
+        metrics: its last evaluation, metric -> value.
+        beta: the last value of β.
+        agreement: the share of the `votes` that prefer the text of higher gold reward.
+        votes: how many votes prefer a text.
+        full_gain: the gain at an `eval/gain` of 1 (`optimum.full_gain`), if known.
     """
-    gold, reference, kl = (
-        measured.get(name) for name in ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")
-    )
+    names = ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")
+    gold, reference, kl = (metrics.get(name) for name in names)
     if None in (gold, reference, kl):
         return None
-    share = measured.get("eval/gain")
-    gain = gold - reference if None in (whole, share) else share * whole
+    share = metrics.get("eval/gain")
+    gain = gold - reference if None in (full_gain, share) else share * full_gain
     values = {"gain": gain, "kl": kl, "beta": beta, "agreement": agreement}
     values |= {"prompts": PROMPTS, "texts": TEXTS}
-    return {"key": _of_policy(gain, kl, beta, agreement, votes), "values": values}
+    return {"key": _policy_key(gain, kl, beta, agreement, votes), "values": values}
 
 
-def _of_policy(gain: float, kl: float, beta: float, agreement: float | None, votes: int) -> str:
+def _policy_key(gain: float, kl: float, beta: float, agreement: float | None, votes: int) -> str:
     if gain >= RISE:
         return "rose"
     if gain <= -BELOW:
@@ -54,24 +55,24 @@ def _of_policy(gain: float, kl: float, beta: float, agreement: float | None, vot
 
 
 def of_reward_model(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The verdict on a reward model, of what `statistics.judged` says; None without such votes."""
+    """The verdict on a reward model from its accuracy (`statistics.judged`); None without votes."""
     if not judged or not judged["votes"]:
         return None
     accuracy, votes = judged["accuracy"], judged["votes"]
-    chance = _chance(votes)
+    half = _half_interval(votes)
     values = {"accuracy": accuracy, "n": votes}
-    values |= {"low": max(0.0, 0.5 - chance), "high": min(1.0, 0.5 + chance)}
+    values |= {"low": max(0.0, 0.5 - half), "high": min(1.0, 0.5 + half)}
     key = ("coin", "foretells", "contrary")[beyond_chance(accuracy, votes)]
     return {"key": key, "values": values}
 
 
 def beyond_chance(share: float, count: int) -> int:
-    """1 where a share of so many is above what a coin gets in 95% of cases, -1 below, else 0."""
-    if abs(share - 0.5) <= _chance(count):
+    """1 if a share of `count` is above the 95% interval of a fair coin, -1 if below, else 0."""
+    if abs(share - 0.5) <= _half_interval(count):
         return 0
     return 1 if share > 0.5 else -1
 
 
-def _chance(count: int) -> float:
-    """Half the width of the 95% interval about ½ of a coin that is tossed so often."""
+def _half_interval(count: int) -> float:
+    """Half the width of the 95% interval about ½ of `count` tosses of a fair coin."""
     return 1.96 * 0.5 / math.sqrt(count)

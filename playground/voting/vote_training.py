@@ -1,7 +1,7 @@
-"""Training on a session's votes, and what came of it.
+"""Training on a session's votes, and reports on the runs.
 
-What a run was trained on lies in a folder of its session, so its name tells which runs are whose:
-a restart forgets nothing. It is deleted with the session; the runs stay.
+The preference files of a session's runs lie in a folder of that session, so its runs can be found
+by their configurations, also after a restart. Deleting the session deletes its files, not its runs.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.voting import verdicts
 from playground.voting.pairs import Pairs
-from playground.voting.provenance import file_name, numbers, told
+from playground.voting.provenance import file_name, numbers, trained_on
 
-# What is trained on the votes, and what is trained next on the reward model that came of them.
+# (method trained on the votes, method trained next with that reward model)
 PIPELINES = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
-HELD_OUT = 0.25  # of the prompts: their votes are not trained on, they measure the reward model
-MEASURED = 6  # times during a run
-SHOWN = 4  # texts before and after
-ENDED = ("finished", "stopped")  # and have left a model
-DIFFERING = 3  # pairs where raters and gold reward differ
+HELD_OUT = 0.25  # share of the prompts whose votes are kept to evaluate the reward model
+EVALUATIONS = 6  # during a run
+SHOWN = 4  # sample texts in a report
+ENDED = ("finished", "stopped")  # statuses of runs that have a model
+DISAGREEING = 3  # pairs in a report on which raters and gold reward disagree
 
 
 def vote_counts(votes: statistics.Votes) -> dict[str, int]:
-    """Of the votes that prefer a text, how many a run learns from (`to_train`), and how many are
-    kept to measure it on (`held_out`)."""
+    """The number of votes that prefer a text: those to train on (`to_train`), and those kept for
+    evaluation (`held_out`)."""
     parts = zip(("to_train", "held_out"), statistics.held_out(votes, HELD_OUT), strict=True)
     return {
         name: sum(vote["choice"] in statistics.DECIDED for vote in part) for name, part in parts
@@ -47,7 +47,7 @@ def vote_counts(votes: statistics.Votes) -> dict[str, int]:
 
 
 class VoteTraining:
-    """Runs on votes, that wait in `line` as all do. Threads may share it."""
+    """Trains on votes, through the run `queue`. Thread-safe."""
 
     def __init__(
         self, client: Client, queue: RunQueue, helper: Helper, pairs: Pairs, folder: Path
@@ -62,44 +62,50 @@ class VoteTraining:
     def train(
         self,
         session: Session,
-        way: str,
+        pipeline: str,
         simulated: float,
         visitor: Visitor = None,
         room: bool = False,
     ) -> str | None:
-        """Let a visitor run on the votes of a session, as PIPELINES tells: now, or in their turn.
+        """Start or queue a run of the visitor on the votes of a session.
 
-        Returns the name of the run, None where it waits.
+        A trained reward model then scores the session's pairs, for the next votes. With
+        "reward_ppo", a PPO run with that reward model joins the queue as well.
 
-        `simulated` is the share of simulated votes among all that it is trained on. A reward model
-        that is trained scores the pairs of the session anew, for the votes to come. With
-        "reward_ppo" PPO on it follows, which waits for its own turn. `room` tells whether the
-        session was opened to one.
+        Args:
+            session: the session of the votes.
+            pipeline: a key of PIPELINES.
+            simulated: the share of simulated votes among all votes that the run is trained on.
+            visitor: the owner of the run.
+            room: whether the session was opened to a room.
+
+        Returns:
+            The name of the run; None if it is queued.
 
         Raises:
-            ConfigError: too few votes, or what `RunQueue.join` refuses.
-            AlreadyHasRun: a run of this visitor is live or waits.
+            ConfigError: no vote to train on, or as `RunQueue.join`.
+            AlreadyHasRun: the visitor has a run or a trial that is live or queued.
         """
         votes = session.votes()
         model = votes[0]["model"] if votes else None
         to_train, _ = statistics.held_out(votes, HELD_OUT)
         decided = [vote for vote in to_train if vote["choice"] in statistics.DECIDED]
         if not decided:
-            line = "there is no vote that prefers a text: rate some pairs first"
-            raise ConfigError(Message("no_votes", {}, line))
+            text = "there is no vote that prefers a text: rate some pairs first"
+            raise ConfigError(Message("no_votes", {}, text))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
-        stored = session.task in BUILT_IN  # pairs, for simulated raters
-        more = round(len(decided) * simulated / (1 - simulated)) if stored else 0
-        method, following = PIPELINES[way]
+        has_stored_pairs = session.task in BUILT_IN  # which simulated raters need
+        more = round(len(decided) * simulated / (1 - simulated)) if has_stored_pairs else 0
+        method, next_method = PIPELINES[pipeline]
         makes_rewards = methods()[method].makes == "reward model"
         start = {"task": session.task, "model": self._model(model)}
 
         def then(run: str) -> dict[str, Any] | None:
             self._pairs.score(session, run)
-            if following is None:
+            if next_method is None:
                 return None
-            return {**start, "method": following, "reward_model": str(self._client.root / run)}
+            return {**start, "method": next_method, "reward_model": str(self._client.root / run)}
 
         file = folder / f"{secrets.token_hex(4)}.jsonl"
         try:
@@ -107,21 +113,29 @@ class VoteTraining:
             cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
             file = file.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
             rows = mix["votes"] + mix["simulated"]
-            paced = preference_files.settings(method, session.task, rows)
-            asked = {**start, "method": method, "preferences": str(file), **paced}
-            asked["eval_every"] = max(1, paced["steps"] // MEASURED)
-            return self._queue.join(visitor, asked, then=then if makes_rewards else None)
+            settings = preference_files.settings(method, session.task, rows)
+            options = {**start, "method": method, "preferences": str(file), **settings}
+            options["eval_every"] = max(1, settings["steps"] // EVALUATIONS)
+            return self._queue.join(visitor, options, then=then if makes_rewards else None)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
 
     def report(self, session: Session) -> dict[str, Any]:
-        """What came of the `runs` on this session's votes, the newest first, how often the raters
-        prefer the text of higher gold reward (`gold_agreement`), and where most do not (`against`).
+        """The runs on a session's votes, and how far its raters agree with the gold reward.
 
-        A run has `run`, `method`, `status`, the numbers of `votes` and `simulated` ones it learnt
-        from (None where it learnt from a reward model), what `judged` says of a reward model on
-        the votes held out (`statistics.judged`), and `texts` of a policy: prompt, before and after.
+        runs:            newest first, as below
+        gold_agreement:  the share of votes that prefer the text of higher gold reward
+        against:         the pairs on which most raters prefer the other text
+
+        Each run is a dict:
+
+        run, method, status
+        votes, simulated:  how many it was trained on; None for a policy trained by a reward model
+        mixed:             whether simulated votes were among them
+        judged:            of a reward model, `statistics.judged` on the held-out votes, or None
+        texts:             of a policy, [{"prompt", "before", "after"}, …]
+        verdict:           as in `verdicts`, or None
         """
         votes = session.votes()
         _, held_out = statistics.held_out(votes, HELD_OUT)
@@ -129,61 +143,66 @@ class VoteTraining:
         decided = sum(vote["choice"] in statistics.DECIDED for vote in votes)
         runs = []
         for run, config in self._runs(session):
-            one = self._told(run, config, session, held_out)
+            report = self._run_report(run, config, session, held_out)
             if methods()[config["method"]].makes == "reward model":
-                one["verdict"] = verdicts.of_reward_model(one["judged"])
-            elif one["status"] in ENDED:
-                one |= self._became(run, config, agreement, decided)
-            runs.append(one)
-        against = statistics.against_gold(votes, DIFFERING)
+                report["verdict"] = verdicts.of_reward_model(report["judged"])
+            elif report["status"] in ENDED:
+                report |= self._policy_report(run, config, agreement, decided)
+            runs.append(report)
+        against = statistics.against_gold(votes, DISAGREEING)
         return {"runs": runs, "gold_agreement": agreement, "against": against}
 
-    def _told(
+    def _run_report(
         self, run: str, config: dict[str, Any], session: Session, held_out: list
     ) -> dict[str, Any]:
         status = (self._client.status(run) or {"status": "starting"})["status"]
-        one = {"run": run, "method": config["method"], "status": status}
-        one |= {"votes": None, "simulated": None, "judged": None, "texts": [], "verdict": None}
-        if found := numbers(config):
-            one |= {name: found[name] for name in ("votes", "simulated")}
-        learnt = told(self._client, config)
-        one["mixed"] = bool(learnt and learnt["simulated"])
-        scores = methods()[config["method"]].makes == "reward model"
-        if status in ENDED and scores and held_out:
+        report = {"run": run, "method": config["method"], "status": status}
+        report |= {"votes": None, "simulated": None, "judged": None, "texts": [], "verdict": None}
+        if own := numbers(config):
+            report |= {name: own[name] for name in ("votes", "simulated")}
+        votes = trained_on(self._client, config)
+        report["mixed"] = bool(votes and votes["simulated"])
+        is_reward_model = methods()[config["method"]].makes == "reward model"
+        if status in ENDED and is_reward_model and held_out:
             with contextlib.suppress(ConfigError, Unanswered):
-                one["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
-        return one
+                report["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
+        return report
 
     def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
-        """`last` and `count` only tell votes apart that are not the same."""
+        """`statistics.judged` of a reward model on the held-out votes. `last` and `count` of these
+        votes are only keys of the cache."""
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
-        voted = {vote["pair"] for vote in held_out}
-        pairs = [pair for pair in session.pairs() if pair["id"] in voted]
+        rated = {vote["pair"] for vote in held_out}
+        pairs = [pair for pair in session.pairs() if pair["id"] in rated]
         return statistics.judged(statistics.with_scores(held_out, self._helper.scored(pairs, run)))
 
-    def _became(
+    def _policy_report(
         self, run: str, config: dict[str, Any], agreement: float | None, votes: int
     ) -> dict[str, Any]:
         """The `texts` of a policy, and the `verdict` on it."""
         events = replay(self._client.events(run)[0])
         samples = [event["samples"] for event in of_kind(events, "samples")]
-        evaluations = [event["metrics"] for event in of_kind(events, "metrics")]
-        measured = [one for one in evaluations if "eval/gold_reward" in one]
-        last, beta = measured[-1] if measured else {}, turned(config, events)["beta"]
+        metrics = [event["metrics"] for event in of_kind(events, "metrics")]
+        evaluations = [values for values in metrics if "eval/gold_reward" in values]
+        last, beta = evaluations[-1] if evaluations else {}, turned(config, events)["beta"]
         return {
             "texts": [
-                {"prompt": one["prompt"], "before": one["reference"], "after": one["policy"]}
-                for one in (samples[-1] if samples else [])[:SHOWN]
+                {
+                    "prompt": sample["prompt"],
+                    "before": sample["reference"],
+                    "after": sample["policy"],
+                }
+                for sample in (samples[-1] if samples else [])[:SHOWN]
             ],
             "verdict": verdicts.of_policy(last, beta, agreement, votes, optimum.full_gain(config)),
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
-        """The runs on this session's votes, and PPO runs on the reward models among them."""
+        """The runs on this session's votes, and the runs that use the reward models among them."""
         files = {str(file.resolve()) for file in (self._folder / session.name).glob("*.jsonl")}
         configs = {}
         for run in self._client.runs():
-            with contextlib.suppress(ConfigError):  # of another version
+            with contextlib.suppress(ConfigError):  # the run was written by another version
                 configs[run] = self._client.config(run)
         own = {run for run, config in configs.items() if config["preferences"] in files}
         models = {str((self._client.root / run).resolve()) for run in own}
@@ -194,6 +213,6 @@ class VoteTraining:
         ]
 
     def _model(self, name: str | None) -> str | None:
-        """The MODEL that a session's pairs name: an embedded one, or a run of this client."""
+        """The MODEL of the name in a session's pairs: a run directory, or an embedded model."""
         run = name and self._client.root / name
         return str(run) if run and run.is_dir() else name

@@ -40,7 +40,7 @@ def sayings(monkeypatch):
         told = stories[next(turn) % len(stories)]
         return {"told": [("good", sentence) for sentence in told], "left": None}
 
-    monkeypatch.setattr(Summaries, "tell", tell)
+    monkeypatch.setattr(Summaries, "summarise", tell)
     return {story[0] for story in stories}
 
 

@@ -1,6 +1,7 @@
-"""What a run's own curves say, in plain words: rules on the numbers, sentences in the catalogue.
+"""Readings: sentences on the state of a run, chosen by rules on its curves.
 
-A method has questions. The rules of a question stand in order, and the first that holds answers it.
+The rules come in groups. The rules of a group are tried in order, and the first that applies gives
+the group's reading; its sentence stands in the catalogue.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from align_core.config.methods import Method, methods
 from playground.content.readings import curves, evaluations
 from playground.content.readings.measures import Frontier, Reading, Rule, Run, Series, Target
 
-MOST = 3  # readings at once: the curves move while a visitor reads
+MAX_READINGS = 3  # at once: the curves move while a visitor reads
 
 _OF_REWARD = (evaluations.past_best, evaluations.below_reference, evaluations.overpaid)
 _OF_REWARD += (evaluations.far, evaluations.rising, evaluations.no_better, evaluations.efficiency)
 _AT_THE_END = ((evaluations.short_of_target,),)
 _OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
 
-Questions = tuple[tuple[Rule, ...], ...]
-# The questions that two evaluations of a policy answer, by what its method learns from.
-EVALUATIONS: dict[str, Questions] = {
+RuleGroups = tuple[tuple[Rule, ...], ...]
+# For a policy with two evaluations or more, by what its method learns from.
+EVALUATIONS: dict[str, RuleGroups] = {
     "rollouts": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
     "pairs": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
     "demonstrations": ((evaluations.imitated_reward,),),
 }
-# The questions that the curves alone answer, of those rules that a method's record names.
-CURVES: Questions = (
+# On the training curves. The record of a method names the rules that apply to it.
+CURVES: RuleGroups = (
     (curves.leapt, curves.clipped),
     (curves.value_unstable,),
     (curves.worse_than_a_coin,),
@@ -42,38 +43,38 @@ def readings(
     series: Series,
     status: Mapping | None,
     target: Target | None = None,
-    since: int = 0,
-    limit: Frontier | None = None,
+    beta_since: int = 0,
+    frontier: Frontier | None = None,
 ) -> list[Reading]:
     """One to three readings of a run, the most important first.
 
     Args:
-        config: of the run, with the β that holds now.
-        series: metric -> (step, value), in order, without nulls; all metrics of the log.
+        config: the run's configuration, with its current β.
+        series: metric -> [(step, value), …] of all metrics in the log, without nulls.
         status: the newest status, {"name": …}; None before the first.
-        target: of the β that holds now, where it is known; told of once the run is over.
-        since: the step from which that β holds.
-        limit: of the page's reference, where the run began from it.
+        target: the optimum at the current β, if known; used once the run has ended.
+        beta_since: the step at which the current β was set.
+        frontier: that of the task's reference; None if the run started from another model.
     """
     name = status["name"] if status else "starting"
-    over = name in ("finished", "stopped")
-    run = Run(config, series, target if over else None, limit, since)
+    ended = name in ("finished", "stopped")
+    run = Run(config, series, target if ended else None, frontier, beta_since)
     method = methods()[config["method"]]
-    questions = _of_curves(method)
+    groups = _curve_rules(method)
     if len(run.points) > 1 and method.makes == "policy":
-        questions = EVALUATIONS[method.learns_from] + questions
-    found = [answer for question in questions if (answer := _answer(question, run))]
+        groups = EVALUATIONS[method.learns_from] + groups
+    found = [reading for group in groups if (reading := _first_reading(group, run))]
     step = max((points[-1][0] for points in series.values() if points), default=0)
     if name == "failed":
         found.insert(0, Reading("failed", "warning", {"step": step}))
-    if not found and over:
+    if not found and ended:
         stopped = name == "stopped"
         found = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
     if not found:
         found = [Reading("nothing_yet", "note", {})]
-    if any(reading.tone == "warning" for reading in found):  # praise beside it would play it down
+    if any(reading.tone == "warning" for reading in found):  # good news would play it down
         found = [reading for reading in found if reading.tone != "good"]
-    return sorted(found, key=lambda reading: reading.tone != "warning")[:MOST]
+    return sorted(found, key=lambda reading: reading.tone != "warning")[:MAX_READINGS]
 
 
 def sentence(reading: Reading, words: Mapping[str, str]) -> str:
@@ -84,7 +85,7 @@ def sentence(reading: Reading, words: Mapping[str, str]) -> str:
 
 
 def format_number(value: float) -> str:
-    """About two digits after the first, none of them idle, and a real minus: -0.531 -> "−0.53"."""
+    """Two or three significant digits, no trailing zeros, and a real minus: -0.531 -> "−0.53"."""
     size = abs(value)
     digits = next((d for d, least in enumerate((100, 10, 0.1, 0.01)) if size >= least), 4)
     text = f"{value:.{digits}f}"
@@ -93,10 +94,10 @@ def format_number(value: float) -> str:
     return "0" if text == "-0" else text.replace("-", "−")
 
 
-def _of_curves(method: Method) -> Questions:
-    asked = (tuple(rule for rule in q if rule.__name__ in method.readings) for q in CURVES)
-    return tuple(filter(None, asked))
+def _curve_rules(method: Method) -> RuleGroups:
+    groups = (tuple(rule for rule in group if rule.__name__ in method.readings) for group in CURVES)
+    return tuple(filter(None, groups))
 
 
-def _answer(question: tuple[Rule, ...], run: Run) -> Reading | None:
-    return next((answer for rule in question if (answer := rule(run))), None)
+def _first_reading(group: tuple[Rule, ...], run: Run) -> Reading | None:
+    return next((reading for rule in group if (reading := rule(run))), None)

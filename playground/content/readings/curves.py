@@ -1,7 +1,7 @@
-"""Rules on the training curves: whether a policy moves too fast, and what data has taught a model.
+"""Rules on the training curves: whether a policy moves too fast, and what a model learns from data.
 
-Thresholds lie between runs that go well and runs that do not; what is a mean of noisy steps is held
-against the scatter of those steps.
+The thresholds lie between measured good and bad runs. A mean of noisy steps is compared with the
+standard error of those steps.
 """
 
 from __future__ import annotations
@@ -12,55 +12,56 @@ from statistics import fmean, stdev
 
 from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise, standard_error
 
-# Nats of KL of a whole run: where gain is 1 (docs/metrics.md); a default rollout adds 0.8 at most.
-BUDGET = 2.0
-UPDATES = 5  # rollouts looked back at
-CLIPPED = 0.05  # of tokens: 0.03 at most in runs that go well, 0.06 to 0.1 at 12 times their rate
-UNSTABLE = 2.0  # times the first value loss; a tenth where all is well, 5 to 10 where it was not
+# Nats of KL for a whole run: the KL at which the optimum has an `eval/gain` of 1 (docs/metrics.md).
+# One rollout with default settings adds 0.8 at most.
+KL_BUDGET = 2.0
+RECENT = 5  # rollouts
+CLIPPED = 0.05  # of tokens: at most 0.03 in good runs, 0.06 to 0.1 at 12 times the learning rate
+UNSTABLE = 2.0  # times the first value loss; 0.1 in good runs, 5 to 10 in unstable ones
 
-LIKELY = 2.0  # standard errors; enough for what is no warning and is expected
-COIN = log(2)  # the loss of DPO, or of a reward model, that knows nothing of any pair
-BY_HEART = 90  # % of pairs: the gold reward itself orders 82% (reviews), 78% (capitals) as labelled
-MEMORISED = 15  # points of training over held-out accuracy: 5 standard errors
-RANKS_WELL = 80  # %: what is asked of the default reward model (docs/benchmarks.md)
-GUESSING = 55  # %: 2 standard errors of the 512 held-out pairs above a coin
+LIKELY = 2.0  # standard errors; enough for an expected event that is no warning
+COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin
+BY_HEART = 90  # % of pairs; the gold reward agrees with 82% of labels (reviews), 78% (capitals)
+MEMORISED = 15  # percentage points of training above held-out accuracy: 5 standard errors
+RANKS_WELL = 80  # %; the requirement on the default reward model (docs/benchmarks.md)
+GUESSING = 55  # %; 2 standard errors above chance on 512 held-out pairs
 
 # Whether the policy moves too fast.
 
 
 def leapt(run: Run) -> Reading | None:
-    """One rollout's updates spent what a whole run may spend."""
-    recent = run.series.get("objective/kl", [])[-UPDATES - 1 :]
-    # A rollout shows what the updates of the step before it did.
+    """The updates on one rollout used the KL budget of a whole run."""
+    recent = run.series.get("objective/kl", [])[-RECENT - 1 :]
+    # The KL measured on a rollout is that of the updates of the step before.
     leaps = [(now - then, step, then, now) for (step, then), (_, now) in pairwise(recent)]
     size, step, then, now = max(leaps, default=(0.0, 0, 0.0, 0.0))
-    if size < BUDGET:
+    if size < KL_BUDGET:
         return None
     return Reading("leapt", "warning", {"step": step, "then": then, "now": now})
 
 
 def clipped(run: Run) -> Reading | None:
-    recent = run.values("policy/clipfrac_avg")[-UPDATES:]
-    if len(recent) < UPDATES or fmean(recent) < CLIPPED:
+    recent = run.values("policy/clipfrac_avg")[-RECENT:]
+    if len(recent) < RECENT or fmean(recent) < CLIPPED:
         return None
     return Reading("clipped", "warning", {"share": round(100 * fmean(recent))})
 
 
 def value_unstable(run: Run) -> Reading | None:
     losses = run.values("loss/value_avg")
-    if len(losses) < 2 * UPDATES:
+    if len(losses) < 2 * RECENT:
         return None
-    then, now = fmean(losses[:UPDATES]), fmean(losses[-UPDATES:])
+    then, now = fmean(losses[:RECENT]), fmean(losses[-RECENT:])
     if now < UNSTABLE * then:
         return None
     return Reading("value_unstable", "warning", {"then": then, "now": now})
 
 
-# What pairs and demonstrations have taught.
+# What a model has learnt from pairs and demonstrations.
 
 
 def worse_than_a_coin(run: Run) -> Reading | None:
-    """A loss above that of not knowing: sure of itself, and wrong."""
+    """The loss is above that of guessing: the model is confident and wrong."""
     _, losses = run.last_windows("loss")
     if len(losses) < WINDOW or fmean(losses) - SURE * standard_error(losses) < COIN:
         return None
@@ -68,8 +69,8 @@ def worse_than_a_coin(run: Run) -> Reading | None:
 
 
 def pairs(run: Run) -> Reading | None:
-    """DPO's own rewards, β·log(π/π_ref) of the given texts. That of the chosen ones may fall too:
-    only the margin is optimised (arXiv 2402.13228)."""
+    """DPO's implicit rewards, β·log(π/π_ref), of the pairs' texts. Those of the chosen texts may
+    fall, because only the margin is optimised (arXiv 2402.13228)."""
     names = ("rewards/margins", "rewards/accuracies", "rewards/chosen")
     (_, margins), (_, accuracies), (before, chosen) = map(run.last_windows, names)
     if len(margins) < WINDOW:
@@ -88,10 +89,10 @@ def pairs(run: Run) -> Reading | None:
 
 
 def ranking(run: Run) -> Reading | None:
-    """How a reward model orders pairs that it has seen, and pairs that it has not."""
+    """A reward model's accuracy on training pairs and on held-out pairs."""
     held_out = run.series.get("eval/accuracy", [])
-    training = run.values("accuracy")[-2 * UPDATES :]
-    if len(held_out) < 2 or len(training) < 2 * UPDATES:
+    training = run.values("accuracy")[-2 * RECENT :]
+    if len(held_out) < 2 or len(training) < 2 * RECENT:
         return None
     step, share = held_out[-1]
     seen, unseen = round(100 * fmean(training)), round(100 * share)
@@ -106,12 +107,14 @@ def ranking(run: Run) -> Reading | None:
 
 
 def imitation(run: Run) -> Reading | None:
-    """The loss of SFT: against the pretrained model's, then from a third of the run to the next."""
+    """The loss of SFT: first against the pretrained model's, then the last third against the one
+    before."""
     losses = run.values("loss")
     recent = losses[-WINDOW:]
     if len(losses) <= WINDOW:
         return None
-    error = stdev(recent) * sqrt(1 + 1 / WINDOW)  # of one step's loss against the mean of WINDOW
+    # The standard error of the difference between one loss and the mean of WINDOW losses.
+    error = stdev(recent) * sqrt(1 + 1 / WINDOW)
     if fmean(recent) - losses[0] > SURE * error:
         return Reading("loss_rose", "warning", {"then": losses[0], "now": fmean(recent)})
     third = len(losses) // 3

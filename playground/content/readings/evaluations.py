@@ -1,9 +1,9 @@
-"""Rules on the evaluations: what became of the reward, of KL, and of the texts.
+"""Rules on the evaluations: changes of the reward, of the KL and of the texts.
 
-They speak only where chance would not. How far chance alone moves an evaluation was measured with
-ten seeds on finished runs, as one standard deviation: between two trained policies the gold and the
-proxy reward differ by ±0.05 nats; between a policy and its reference by ±0.04 (β = 50) to ±0.18
-(the default β); a KL is known to ±5% (PPO) or ±12% (DPO).
+The thresholds are above what chance alone does. Its standard deviation was measured with ten seeds
+on finished runs: ±0.05 nats for the difference in gold or proxy reward between two trained
+policies, ±0.04 (β = 50) to ±0.18 (the default β) between a policy and its reference, and ±5% (PPO)
+or ±12% (DPO) for a KL.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ from statistics import fmean
 
 from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise
 
-# Rewards, in nats, and how many of the standard deviations above they are.
-RISE = 0.2  # 4 from one step to another, and 5 for a policy that is still near its reference
+# Differences in reward, in nats, and how many of those standard deviations they are.
+RISE = 0.2  # 4 between two steps, and 5 for a policy near its reference
 PROXY_RISE = 0.25  # 5
-FALL = 0.3  # 6; and 3 where β·KL is counted in, at β = 0.5 and a KL of 1
+FALL = 0.3  # 6; 3 for a difference that includes β·KL, at β = 0.5 and a KL of 1
 LEVEL = 0.1  # 2
-BELOW = 0.5  # 3 of a trained policy against its reference
-UNTOUCHED = 0.3  # 2 of an SFT model against the pretrained one
+BELOW = 0.5  # 3, between a trained policy and its reference
+UNTOUCHED = 0.3  # 2, between an SFT model and the pretrained one
 
 # KL, in nats.
-FAR = 3.0  # the optimum is not known beyond (docs/metrics.md)
-NEAR = 0.25  # half of the least with which a default run ends (0.41, docs/benchmarks.md)
+FAR = 3.0  # beyond, the optimum is not known (docs/metrics.md)
+NEAR = 0.25  # about half the smallest final KL of a default run (0.41, docs/benchmarks.md)
 # For a large β the optimum has a KL of about Var(r) / 2β² (π_ref·exp(r/β) to second order), and the
-# gold rewards have a standard deviation of about 2 nats. Beyond this β even the optimum stays NEAR.
+# gold rewards have a standard deviation of about 2 nats. Above this β, even the optimum's KL is
+# below NEAR.
 HOLDING_BETA = 2.0 / sqrt(2 * NEAR)
 
-EFFICIENT = 0.8  # of the limit: the least that is asked of DPO's default run (docs/benchmarks.md)
-WASTEFUL = 0.7  # the least that any default run reached is 0.78
+EFFICIENT = 0.8  # of the frontier; the requirement on DPO's default run (docs/benchmarks.md)
+WASTEFUL = 0.7  # of the frontier; the lowest of all default runs was 0.78
 
-ALIKE = 0.5  # of the first entropy: runs that go well keep 0.58 and more, PPO without β kept 0.23
-LONGER = 1.5  # times the first length: 0.8 to 1.3 in runs that go well, 1.6 to 2.2 in runaway ones
+ALIKE = 0.5  # of the initial entropy; good runs keep 0.58 or more, PPO without β kept 0.23
+LONGER = 1.5  # times the initial length; 0.8 to 1.3 in good runs, 1.6 to 2.2 in diverging ones
 
-# What became of the reward.
+# The reward.
 
 
 def over_optimised(run: Run) -> Reading | None:
-    """The reward model's score rises and the gold reward does not (arXiv 2210.10760)."""
+    """The proxy reward has risen since the best gold reward (arXiv 2210.10760)."""
     proxy_then, proxy_now = (run.at("eval/proxy_reward", point) for point in (run.best, run.last))
     if run.config["reward_model"] == "gold" or proxy_now - proxy_then < PROXY_RISE:
         return None
@@ -48,7 +49,7 @@ def over_optimised(run: Run) -> Reading | None:
 
 
 def past_best(run: Run) -> Reading | None:
-    """The gold reward has fallen from a peak; in DPO the margin may grow on."""
+    """The gold reward has fallen from its peak; DPO's margin may have grown meanwhile."""
     if run.best == run.first or run.best.gold - run.last.gold < FALL:
         return None
     values = {"step": run.best.step, "then": run.best.gold, "now": run.last.gold}
@@ -69,13 +70,13 @@ def below_reference(run: Run) -> Reading | None:
 
 
 def overpaid(run: Run) -> Reading | None:
-    """Reward − β·KL has fallen from its best: at the optimum the last nat of KL brings β nats of
-    reward, and these brought less."""
-    paid = [point for point in run.points if point.step >= run.since]
-    best, beta = max(paid, key=run.objective, default=run.last), run.config["beta"]
-    price = beta * (run.last.kl - best.kl)
+    """Reward − β·KL has fallen from its best. At the optimum, one more nat of KL brings β nats of
+    reward; here it brought less."""
+    points = [point for point in run.points if point.step >= run.beta_since]
+    best, beta = max(points, key=run.objective, default=run.last), run.config["beta"]
+    cost = beta * (run.last.kl - best.kl)
     loss = run.objective(best) - run.objective(run.last)
-    if run.last.kl < NEAR or min(price, loss) < FALL:  # a policy so near is held: see `near`
+    if run.last.kl < NEAR or min(cost, loss) < FALL:  # `near` is about policies below NEAR
         return None
     values = {"step": best.step, "kl_then": best.kl, "kl_now": run.last.kl}
     values |= {"then": best.gold, "now": run.last.gold, "beta": beta}
@@ -103,25 +104,25 @@ def no_better(run: Run) -> Reading | None:
 
 
 def efficiency(run: Run) -> Reading | None:
-    """How much of what this KL can bring has come; passed over where the limit is not known."""
+    """The gain as a share of the optimum's gain at the same KL."""
     share = run.at("eval/frontier_efficiency", run.last)
     gain = run.gain(run.last)
     values = {"gain": gain, "kl": run.last.kl}
     if share >= EFFICIENT:
-        # Chance can put it above the limit, a sentence cannot.
+        # By chance it can be above the frontier, which a sentence should not claim.
         share = round(100 * min(share, 1.0))
         return Reading("near_limit", "good", {"share": share, "kl": run.last.kl})
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
-        possible = run.limit.at(run.last.kl) if run.on_frontier_chart else gain / share
+        possible = run.frontier.at(run.last.kl) if run.on_frontier_chart else gain / share
         return Reading("wasteful", "note", values | {"possible": possible})
-    if near(run):  # which says why it is not more
+    if near(run):  # whose reading explains the small gain
         return None
     return Reading("improved", "good", values)
 
 
 def short_of_target(run: Run) -> Reading | None:
-    """What the optimum of this β has beyond the run's end, of what both are to maximise."""
-    if run.target is None or not run.on_frontier_chart:  # it began from another reference
+    """How much larger the objective of the optimum at this β is than that of the finished run."""
+    if run.target is None or not run.on_frontier_chart:
         return None
     beta, gain = run.config["beta"], run.gain(run.last)
     short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)
@@ -131,11 +132,11 @@ def short_of_target(run: Run) -> Reading | None:
     return Reading("short_of_target", "note", values)
 
 
-# Whether the policy may move.
+# The distance from the reference.
 
 
 def near(run: Run) -> Reading | None:
-    """It hardly moves; β is why where even the optimum would not."""
+    """The policy has hardly moved; β is the reason if even the optimum at this β is NEAR."""
     if not run.past_halfway or run.last.kl >= NEAR:
         return None
     if run.config["beta"] >= HOLDING_BETA:
@@ -144,7 +145,7 @@ def near(run: Run) -> Reading | None:
     return Reading("timid", "note", {"kl": run.last.kl})
 
 
-# What the texts are like.
+# The texts.
 
 
 def alike(run: Run) -> Reading | None:
@@ -155,14 +156,14 @@ def alike(run: Run) -> Reading | None:
 
 
 def length(run: Run) -> Reading | None:
-    """Drift in length, the commonest way to please a reward model cheaply (arXiv 2310.03716)."""
+    """The length has drifted, the most common way to exploit a reward model (arXiv 2310.03716)."""
     then, now = (run.at("eval/length", point) for point in (run.first, run.last))
     if then / LONGER <= now <= LONGER * then:
         return None
     return Reading("longer" if now > then else "shorter", "note", {"then": then, "now": now})
 
 
-# What demonstrations have taught.
+# SFT.
 
 
 def imitated_reward(run: Run) -> Reading | None:

@@ -1,4 +1,4 @@
-"""What the rules ask of a run: its evaluations, and last_windows of its curves."""
+"""A run as the rules see it: its evaluations, and windows of its curves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-WINDOW = 20  # steps whose mean is taken: one batch of 16 pairs says little
-SURE = 3.0  # standard errors of such means; rules are asked at every step, so 2 would cry wolf
+WINDOW = 20  # steps to average over; a single batch of 16 pairs is too noisy
+SURE = 3.0  # standard errors; rules are tried at every step, so 2 would give false alarms
 
 Tone = Literal["good", "note", "warning"]
 Series = Mapping[str, list[tuple[int, float]]]
@@ -20,7 +20,7 @@ Series = Mapping[str, list[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class Reading:
-    """One sentence: its key in the catalogue, and the numbers in it (nats, steps, per cent)."""
+    """One sentence: its key in the catalogue, and the numbers in it (nats, steps, percentages)."""
 
     key: str
     tone: Tone
@@ -36,19 +36,22 @@ class Point(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """What any policy can gain on its reference, in nats, as the picture of the trade draws it: the
-    `whole` gain that `eval/gain` counts the shares of, and its `curve`, (KL, gain) by KL."""
+    """The gold reward that an optimal policy gains over the reference, in nats.
 
-    whole: float
+    `full_gain` is the gain at an `eval/gain` of 1, and `curve` the (KL, gain) pairs of the frontier
+    chart, by ascending KL.
+    """
+
+    full_gain: float
     curve: Sequence[Sequence[float]]
 
     def at(self, kl: float) -> float:
-        """The most for this KL, linear between the points of the curve."""
+        """The largest gain at this KL, interpolated linearly between the points of the curve."""
         return float(np.interp(kl, *zip(*self.curve, strict=True)))
 
 
 class Target(NamedTuple):
-    """Where the optimum of a β stands, in nats: gold reward above the reference's, and KL."""
+    """The optimum at one β: its gold reward above the reference's and its KL, in nats."""
 
     gain: float
     kl: float
@@ -56,18 +59,21 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """What the rules ask of a run; it has a `target` once it is over, where that is known, and a
-    `limit` where it began from the reference of the page. Its β holds `since` this step."""
+    """A run's configuration, with its current β, and its metrics.
+
+    `target` is the optimum at that β, once the run has ended, if it is known. `frontier` is None if
+    the run did not start from the task's reference. The current β was set at step `beta_since`.
+    """
 
     config: Mapping[str, Any]
     series: Series
     target: Target | None = None
-    limit: Frontier | None = None
-    since: int = 0
+    frontier: Frontier | None = None
+    beta_since: int = 0
 
     @cached_property
     def points(self) -> list[Point]:
-        """The evaluations; in the first, at step 0, the policy is its reference."""
+        """The evaluations in order. At the first, step 0, the policy equals its reference."""
         kl = dict(self.series.get("eval/kl", ()))
         gold = self.series.get("eval/gold_reward", ())
         return [Point(step, value, kl[step]) for step, value in gold if step in kl]
@@ -87,35 +93,36 @@ class Run:
 
     @property
     def past_halfway(self) -> bool:
-        """Half of the steps are done: what has not moved by now, the settings hold."""
+        """Whether half of the steps are done: what has not changed by then will hardly change."""
         return self.last.step >= self.config["steps"] / 2
 
     def values(self, metric: str) -> list[float]:
         return [value for _, value in self.series.get(metric, ())]
 
     def last_windows(self, metric: str) -> tuple[list[float], list[float]]:
-        """The latest quarter of a curve, at least WINDOW steps, and as many before it."""
+        """Two windows of a curve: its last quarter, at least WINDOW steps, preceded by the same
+        number of steps before it."""
         values = self.values(metric)
         width = max(WINDOW, len(values) // 4)
         return values[-2 * width : -width], values[-width:]
 
     def at(self, metric: str, point: Point) -> float:
-        """`metric` at an evaluation; 0 where the run does not have it."""
+        """`metric` at an evaluation; 0 if the run does not have it."""
         return dict(self.series.get(metric, ())).get(point.step, 0.0)
 
     @property
     def on_frontier_chart(self) -> bool:
-        """Whether it has a trail in the picture of the trade."""
-        return self.limit is not None and "eval/gain" in self.series
+        """Whether the run is drawn in the frontier chart."""
+        return self.frontier is not None and "eval/gain" in self.series
 
     def gain(self, point: Point) -> float:
-        """Gold reward above the reference's, in nats; from `eval/gain` where the run has it."""
+        """Gold reward above the reference's, in nats; for a run on the frontier chart, as drawn."""
         if self.on_frontier_chart:
-            return self.at("eval/gain", point) * self.limit.whole
+            return self.at("eval/gain", point) * self.frontier.full_gain
         return point.gold - self.first.gold
 
     def objective(self, point: Point) -> float:
-        """What PPO and DPO maximise, of the gold reward: reward − β·KL."""
+        """The objective of PPO and DPO on the gold reward, in nats: reward − β·KL."""
         return point.gold - self.config["beta"] * point.kl
 
 
@@ -123,11 +130,11 @@ Rule = Callable[[Run], Reading | None]
 
 
 def standard_error(values: list[float]) -> float:
-    """Of the mean of a stretch of a curve, from its own scatter."""
+    """The standard error of the mean of `values`."""
     return stdev(values) / sqrt(len(values))
 
 
 def rise(before: list[float], after: list[float]) -> float:
-    """From the mean of one stretch to that of another, in standard errors."""
+    """The difference of two means, after − before, in standard errors; 0 if that error is 0."""
     error = hypot(standard_error(before), standard_error(after))
     return (fmean(after) - fmean(before)) / error if error else 0.0

@@ -16,7 +16,13 @@ from playground import text
 from playground.content import optimum, recordings
 from playground.content.histories import history
 from playground.handlers import compare
-from playground.handlers.compare import ABOVE, CompareHandlers, differences, last_numbers, ranked
+from playground.handlers.compare import (
+    ABOVE,
+    CompareHandlers,
+    differences,
+    last_numbers,
+    number_rows,
+)
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -107,9 +113,7 @@ def test_only_settings_that_differ_are_listed():
     assert differences([first, first]) == []
     assert differences([first]) == differences([]) == []
     assert differences([first, seeded]) == [{"setting": "seed", "values": [[[0, 0]], [[0, 3]]]}]
-    by_setting = {
-        row["setting"]: row["values"] for row in differences([first, seeded, direct])
-    }
+    by_setting = {row["setting"]: row["values"] for row in differences([first, seeded, direct])}
     assert by_setting["method"] == [[[0, "ppo"]], [[0, "ppo"]], [[0, "dpo"]]]
     assert by_setting["reward_model"][2] == [[0, None]]
     assert not {"task", "model", "beta"} & by_setting.keys()
@@ -132,18 +136,18 @@ def test_the_best_of_each_number_is_marked():
         {GOLD: 2.0, ABOVE: 2.5, KL: 0.5},
         {GOLD: 2.0, ABOVE: 2.5, KL: 0.6},
     ]
-    rows = {row["number"]: row for row in ranked(numbers, one_reference=True)}
+    rows = {row["number"]: row for row in number_rows(numbers, one_reference=True)}
     assert list(rows) == [GOLD, ABOVE, KL, EFFICIENCY]
     assert rows[GOLD] == {"number": GOLD, "values": [1.0, 2.0, 2.0], "best": [1, 2]}
     assert rows[KL]["best"] == [], "a price, low where nothing was bought"
     assert rows[EFFICIENCY] == {"number": EFFICIENCY, "values": [0.8, None, None], "best": []}
-    same = ranked([{GOLD: 1.0}, {GOLD: 1.0}], one_reference=True)
+    same = number_rows([{GOLD: 1.0}, {GOLD: 1.0}], one_reference=True)
     assert [row["best"] for row in same] == [[]]
 
 
 def test_what_is_counted_from_different_references_is_not_ranked():
     numbers = [{GOLD: 1.0, ABOVE: 1.5, KL: 0.9}, {GOLD: 2.0, ABOVE: 0.1, KL: 0.5}]
-    best = [row["best"] for row in ranked(numbers, one_reference=False)]
+    best = [row["best"] for row in number_rows(numbers, one_reference=False)]
     assert best == [[1], [], []]
 
 

@@ -31,8 +31,8 @@ def queue(client, tmp_path, monkeypatch):
     trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
     queue = RunQueue(client, Visitors(client, KEY), trials=trials)
     yield queue
-    for waiting_one in list(queue._waiting):
-        queue.leave(waiting_one.visitor)
+    for entry in list(queue._entries):
+        queue.leave(entry.visitor)
     for name in trials.live():
         trials.stop(name)
     until(lambda: not trials.live())
@@ -133,9 +133,9 @@ def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatc
 
 def test_the_train_view_hears_of_it(client, queue, people):
     handlers = TrainHandlers(client, text.load("en"), queue)
-    assert handlers.standing(None, people[0])["trial"] is None
+    assert handlers.visitor_state(None, people[0])["trial"] is None
     queue.join_trial(people[0], NAME, 16.0)
-    found = [handlers.standing(None, person) for person in people[:2]]
+    found = [handlers.visitor_state(None, person) for person in people[:2]]
     assert [one["trial"] for one in found] == ["own", "other"]
     assert not found[0]["free"]
 

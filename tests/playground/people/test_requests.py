@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import gradio as gr
 
-from playground.people.requests import as_server_functions, with_named_values
+from playground.people.requests import server_functions, with_named_values
 
 
 class Handlers:
@@ -21,7 +21,7 @@ class Handlers:
 
 
 def test_methods_are_served_by_their_names_on_the_handlers_of_who_asks():
-    runs, score = as_server_functions(Handlers, Handlers.runs, Handlers.score)
+    runs, score = server_functions(Handlers, Handlers.runs, Handlers.score)
     assert (runs.__name__, score.__name__) == ("runs", "score")
     assert (runs("a visitor", "reviews"), score("another", 7)) == (("a visitor", "reviews"), 7)
     assert get_type_hints(runs)["request"] is gr.Request  # so that Gradio gives it one

@@ -143,7 +143,7 @@ def test_another_visitor_stops_and_turns_nothing(client, visitors, queue, people
         handlers.command("stop", visitor=visitor)
         turned = {"task": "reviews", "method": "dpo", "beta": 3.0, "live": run}
         handlers.set_live("beta", turned, visitor=visitor)
-        standing = handlers.standing(run, visitor)
+        standing = handlers.visitor_state(run, visitor)
         assert (standing["steers"], standing["own"], standing["free"]) == (False, None, False)
     time.sleep(0.3)
     assert client.live() == [run]
@@ -178,7 +178,7 @@ def test_a_page_stays_with_its_own_run_while_anothers_is_live(client, queue, peo
     other = queue.join(yours, LONG)
     assert handlers.delta({"run": own, "offset": 0}, mine)["run"] == own
     assert handlers.delta({"run": None}, mine)["run"] == own  # a reload
-    assert handlers.standing(own, mine)["other"] == other
+    assert handlers.visitor_state(own, mine)["other"] == other
     watching = handlers.delta({"run": other, "chosen": True}, mine)
     assert watching["run"] == other and watching["config"]
     assert handlers.delta({"run": other, "offset": 0}, mine)["run"] == other
@@ -234,7 +234,9 @@ def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monke
     monkeypatch.setattr(client, "live", lambda: ["one", "two"])
     monkeypatch.setattr(client, "estimate", lambda **options: 20.0)
     monkeypatch.setattr(queue, "_has_one", lambda visitor: False)
-    monkeypatch.setattr(queue, "_left", lambda run: ({"one": 10.0, "two": 4.0}[run], True))
+    monkeypatch.setattr(
+        queue, "_run_seconds_left", lambda run: ({"one": 10.0, "two": 4.0}[run], True)
+    )
     for person in people[1:]:
         queue.join(person, SHORT)
     assert [queue.position(person) for person in people[1:]] == [
@@ -249,7 +251,7 @@ def test_who_waits_behind_slow_motion_waits_as_long(client, visitors, people, mo
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 20.0 + 9 * delay)
-    monkeypatch.setattr(queue, "_left", lambda run: (10.0, True))
+    monkeypatch.setattr(queue, "_run_seconds_left", lambda run: (10.0, True))
     queue.join(people[1], SHORT, 2.0)
     queue.join(people[2], SHORT)
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)
@@ -269,5 +271,5 @@ def test_a_wait_that_nobody_knows_is_bounded_by_the_time_limit(client, visitors,
     for person in people[1:3]:
         bounded.join(person, LONG)
     first, second = bounded.position(people[1]), bounded.position(people[2])
-    assert 20 < first.seconds <= 30 and not first.sure  # some of it has passed
+    assert 20 < first.seconds <= 30 and not first.estimated  # some of it has passed
     assert second == Position(2, pytest.approx(first.seconds + 30, abs=1), False)

@@ -154,12 +154,12 @@ def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
 def test_nobody_takes_all_the_places_of_the_helper(visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     with (
-        visitors.question_slot(ann),
-        visitors.question_slot(ann),
-        visitors.question_slot(bob),
+        visitors.query_slot(ann),
+        visitors.query_slot(ann),
+        visitors.query_slot(bob),
         pytest.raises(Unanswered, match="still being answered"),
-        visitors.question_slot(ann),
+        visitors.query_slot(ann),
     ):
         pass
-    with visitors.question_slot(ann):
+    with visitors.query_slot(ann):
         pass

@@ -66,8 +66,8 @@ def crowded(client):
 
 def eager(client):
     visitors = Visitors(client)
-    with visitors.question_slot("a"), visitors.question_slot("a"):
-        return refused(visitors.question_slot("a").__enter__)
+    with visitors.query_slot("a"), visitors.query_slot("a"):
+        return refused(visitors.query_slot("a").__enter__)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_what_a_catalogue_lacks_is_said_in_english(few_words):
 
 def test_the_page_is_built_in_every_language_that_is_found(few_words, tmp_path):
     from playground import app
-    from playground.voting import routes
+    from playground.voting import phone_page
 
     page = app.build(Client(tmp_path / "runs"))
     try:
@@ -102,7 +102,7 @@ def test_the_page_is_built_in_every_language_that_is_found(few_words, tmp_path):
         assert {"", "zh", "de"} <= {path for path, _, _ in page.pages}
         labels = [one["props"].get("value") for one in config["components"]]
         assert labels.count("Los") == 1
-        phones, _ = routes._page()
+        phones, _ = phone_page.page()
         assert '"name": "Deutsch"' in phones
     finally:
         page.votes._threads.shutdown()

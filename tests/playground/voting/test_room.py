@@ -92,8 +92,8 @@ def test_one_vote_sent_many_times_at_once_counts_once(sessions):
 
 
 def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
-    monkeypatch.setattr(voting, "RATERS", 3)
-    monkeypatch.setattr(voting, "SESSIONS", 2)
+    monkeypatch.setattr(voting, "MAX_RATERS", 3)
+    monkeypatch.setattr(voting, "MAX_SESSIONS", 2)
     room = VotingService(sessions, Stored(), seed=0)
     told = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
     raters = [Rater(one["session"], one["token"]) for one in told]

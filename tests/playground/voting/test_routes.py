@@ -19,7 +19,7 @@ from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
 from playground.voting import routes
 from playground.voting.room import VotingService
-from playground.voting.routes import BYTES, VoteRoutes
+from playground.voting.routes import MAX_BYTES, VoteRoutes
 from playground.voting.vote_training import HELD_OUT
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -101,7 +101,7 @@ def serve(sessions, key=KEY, environment=(), **chances):
 
 @pytest.fixture
 def client(sessions, monkeypatch):
-    monkeypatch.setattr(routes, "OF_A_RATER", (1000.0, 1000))
+    monkeypatch.setattr(routes, "RATER_LIMIT", (1000.0, 1000))
     return serve(sessions, seed=0)
 
 
@@ -176,7 +176,7 @@ def test_a_reload_changes_nothing_about_who_one_is_and_what_is_out(phone):
         ("skip", {"pair": 4_000}, 409),
         ("undo", {"pair": 1}, 422),
         ("undo", {}, 409),
-        ("cast", b'{"pair": 1, "choice": "left"' + b" " * BYTES + b"}", 413),
+        ("cast", b'{"pair": 1, "choice": "left"' + b" " * MAX_BYTES + b"}", 413),
         ("join", {"task": "../../etc"}, 422),
         ("room", {"action": "clear"}, 422),
         ("delete", {}, 403),
@@ -292,7 +292,7 @@ def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
 
 
 def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monkeypatch):
-    monkeypatch.setattr(routes, "SIMULATED", 30)
+    monkeypatch.setattr(routes, "SIMULATED_VOTES", 30)
     own = Phone(phone.client, task="capitals")
     own.join()
     assert own.ask("simulate", {"crowd": "leftish"}).status_code == 200
@@ -365,7 +365,7 @@ def test_without_a_key_the_presenter_sits_at_the_machine(sessions):
 
 
 def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypatch):
-    monkeypatch.setattr(routes, "SESSIONS", (0.1, 2))
+    monkeypatch.setattr(routes, "SESSION_LIMIT", (0.1, 2))
     client = serve(sessions)
     made_up = {"X-Session": "a", "X-Rater": "b"}
     asked = {"task": "reviews"}
@@ -403,8 +403,8 @@ def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
 
 
 def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
-    monkeypatch.setattr(routes, "OF_A_RATER", (1.0, 3))
-    monkeypatch.setattr(routes, "JOINS", (1.0, 4))
+    monkeypatch.setattr(routes, "RATER_LIMIT", (1.0, 3))
+    monkeypatch.setattr(routes, "JOIN_LIMIT", (1.0, 4))
     client = serve(sessions)
     phone, other = Phone(client, task="reviews"), Phone(client, task="reviews")
     phone.join(), other.join()

@@ -41,7 +41,7 @@ def test_a_policy_is_told_by_its_reward_its_kl_and_its_beta(gain, kl, beta, key)
 
 
 def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
-    found = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, whole=2.0)
+    found = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
     assert found["values"]["gain"] == pytest.approx(0.6)
 
 

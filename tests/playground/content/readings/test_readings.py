@@ -28,7 +28,7 @@ FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
 STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
 TARGET = Target(gain=2.5, kl=0.9)  # at β = 0.5 worth 2.05
-LIMIT = Frontier(whole=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
+FRONTIER = Frontier(full_gain=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
 
 
 def keys(config, series, status=RUNNING):
@@ -40,7 +40,7 @@ def test_every_reading_has_its_run(key):
     config, series, values = EXAMPLES[key]
     (reading,) = [
         found
-        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET, limit=LIMIT)
+        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET, frontier=FRONTIER)
         if found.key == key
     ]
     assert reading.values == pytest.approx(values, abs=1e-12)
@@ -98,7 +98,7 @@ def test_the_end_is_held_against_the_target_and_nothing_before_it():
     series = evaluated(**WELL, gain=[0.0, 1.0])
     told_at = {
         status: [
-            reading.key for reading in readings(PPO, series, {"name": status}, TARGET, 0, LIMIT)
+            reading.key for reading in readings(PPO, series, {"name": status}, TARGET, 0, FRONTIER)
         ]
         for status in ("running", "paused", "finished", "stopped")
     }
@@ -106,14 +106,14 @@ def test_the_end_is_held_against_the_target_and_nothing_before_it():
     assert told_at["finished"] == told_at["stopped"] == ["rising", "short_of_target"]
     assert keys(PPO, series, FINISHED) == ["rising"], "the target is not known"
     del series["eval/gain"]
-    assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, LIMIT)] == ["rising"]
+    assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]
 
 
 def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
     """The share 0.3 of a whole 2 is 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 for a KL of 1."""
     shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
     series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
-    (reading,) = readings(PPO, series, RUNNING, limit=LIMIT)
+    (reading,) = readings(PPO, series, RUNNING, frontier=FRONTIER)
     assert reading.key == "wasteful"
     assert reading.values == pytest.approx({"gain": 0.6, "kl": 1.0, "possible": 1.4}, abs=1e-12)
 
@@ -123,8 +123,8 @@ def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
     config = PPO | {"beta": 4.0}
     assert [r.key for r in readings(config, series, RUNNING)] == ["overpaid"]
-    assert [r.key for r in readings(config, series, RUNNING, since=10)] == ["improved"]
-    assert [r.key for r in readings(config, series, RUNNING, since=15)] == ["improved"]
+    assert [r.key for r in readings(config, series, RUNNING, beta_since=10)] == ["improved"]
+    assert [r.key for r in readings(config, series, RUNNING, beta_since=15)] == ["improved"]
 
 
 def test_what_is_held_is_not_praised_as_well():
