@@ -1,12 +1,12 @@
-"""The page: everything a visitor sees, fed by the event logs that ``align_core`` writes."""
+"""The page: a Gradio app that shows and controls runs of `align_core` through their event logs."""
 
 import os
 
 from align_core.config.environment import stay_local
 
 stay_local()
-# Gradio reads these when it is imported: no analytics, and no data frame of ten thousand events
-# rebuilt at every press.
+# Gradio reads these when it is imported: no analytics, and no rebuilding of a data frame of ten
+# thousand events at every click.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "200")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")

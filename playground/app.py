@@ -1,4 +1,4 @@
-"""The page, put together: the views, their client, and how Gradio is to serve them."""
+"""The Gradio app: the views, what they share, and how it is served."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Page(gr.Blocks):
 
 
 def build(client: Client) -> Page:
-    """The whole page in every language, each at its own path (`text.languages`).
+    """The page in every language, each at its own path (`text.languages`).
 
     All views start and read runs through `client`.
     """
@@ -85,7 +85,7 @@ def build(client: Client) -> Page:
     recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
-            others = {p: one["language"] for p, one in catalogues.items() if p != path}
+            others = {p: c["language"] for p, c in catalogues.items() if p != path}
             _lay_out(page, client, helper, queue, recorded, words, others)
     return page
 
@@ -99,7 +99,7 @@ def _lay_out(
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
 ) -> None:
-    """One language of the page; `others` are what its links lead to: path -> tag and name."""
+    """Lay out the page in one language; `others`, path -> tag and name, are the other languages."""
     masthead = classic_part(
         "masthead",
         "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
@@ -109,42 +109,43 @@ def _lay_out(
         fields=FIELDS,
     )
 
-    def seen(request: gr.Request) -> tuple[VisibleRuns, VisibleModels]:
-        who = queue.visitors, queue.visitors.from_cookies(request.cookies)
-        return VisibleRuns(client, *who), VisibleModels(helper, *who)
+    def visible(request: gr.Request) -> tuple[VisibleRuns, VisibleModels]:
+        visitor = queue.visitors.from_cookies(request.cookies)
+        runs = VisibleRuns(client, queue.visitors, visitor)
+        return runs, VisibleModels(helper, queue.visitors, visitor)
 
-    def questions(request: gr.Request) -> AskHandlers:
-        return AskHandlers(*seen(request), words)
+    def ask_handlers(request: gr.Request) -> AskHandlers:
+        return AskHandlers(*visible(request), words)
 
-    def comparing(request: gr.Request) -> CompareHandlers:
-        return CompareHandlers(*seen(request), words, recorded)
+    def compare_handlers(request: gr.Request) -> CompareHandlers:
+        return CompareHandlers(*visible(request), words, recorded)
 
     with gr.Tabs(elem_id="views"):
-        # All of them stay on the page: a run is followed while another view is shown.
+        # All views are rendered at once: Train keeps following a run while another view is shown.
         with gr.Tab(words["views"]["train"], render_children=True):
             settings = train.build(page, client, words, queue)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(comparing, words)
+            compare.build(compare_handlers, words)
         with gr.Tab(words["views"]["try"], render_children=True):
-            ask.build_try(questions, words)
+            ask.build_try(ask_handlers, words)
         with gr.Tab(words["views"]["score"], render_children=True):
-            ask.build_score(questions, words)
+            ask.build_score(ask_handlers, words)
         with gr.Tab(words["views"]["rate"], render_children=True):
-            rate.build(questions, words)
+            rate.build(ask_handlers, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
         with gr.Tab(words["views"]["learn"], render_children=True):
-            learn.build(questions, words)
+            learn.build(ask_handlers, words)
     masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
 
 
 def _in_script(value: Any) -> str:
-    """JSON that ends no script: names of files may hold anything."""
+    """JSON that cannot end a <script>: file names may contain any text."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def _methods() -> dict[str, dict[str, Any]]:
-    """What the page's scripts need of the record of each method (page.js)."""
+    """The parts of each method's record that the page's scripts need (page.js)."""
     return {
         name: {"makes": method.makes, "beta": "beta" in method.options}
         for name, method in methods().items()
@@ -153,11 +154,11 @@ def _methods() -> dict[str, dict[str, Any]]:
 
 def _records() -> dict[str, Any]:
     """What the page's modules need of each task and of each method (records.js)."""
-    return {"tasks": tasks.offered(), "methods": _methods()}
+    return {"tasks": tasks.available(), "methods": _methods()}
 
 
 def launch_options() -> dict[str, Any]:
-    """Arguments of `Blocks.launch`: look, address, and nothing that a shared screen should show."""
+    """The arguments of `Blocks.launch`."""
     gr.set_static_paths([charts.PLOTLY])
     settings = Settings.read()
     return {
@@ -177,7 +178,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "share": False,
-        "quiet": True,  # else it invites to share the page with the world
+        "quiet": True,  # otherwise it suggests a public share link
         "state_session_capacity": 500,
         "max_file_size": "20mb",
     }
@@ -187,14 +188,14 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def main(named: Sequence[str] = ()) -> None:
-    """Serve the page until Ctrl-C. A live run is stopped then, and its model kept.
+def main(task_names: Sequence[str] = ()) -> None:
+    """Serve the page until Ctrl-C, which stops a live run and keeps its model.
 
-    `named` are the tasks whose code is to be run beside the built-in ones.
+    `task_names` are further tasks, as `--task` takes them.
     """
     settings = Settings.read()
     try:
-        tasks.register_tasks(named)
+        tasks.register_tasks(task_names)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What the environment says of this server: the one place where it is read."""
+"""The settings of the server. The environment and the command line are read only here."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from align_core.config.errors import ConfigError, complaint
 from align_core.config.messages import Message, plain
 from align_core.config.task_card import TAKES
 
-PUBLIC_LIMIT = 180.0  # seconds; long enough for every preset and for the defaults of each method
-SHORTEST_KEY = 12  # characters; a presenter's key must not be guessed
+PUBLIC_LIMIT = 180.0  # seconds; enough for every preset and for each method's defaults
+MIN_KEY_LENGTH = 12  # characters, so that a presenter's key cannot be guessed
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the page is server_functions, and what it allows to its visitors."""
+    """How the page is served, and what its visitors may do."""
 
     runs: Path  # the folder of the runs
-    sessions: Path | None  # the folder of the votes; None: beside the runs
+    sessions: Path | None  # the folder of the votes; None for one beside the runs
     host: str
     port: int
-    address: str | None  # where phones reach the page; None: what `addresses.for_phones` finds
-    proxied: bool  # who asks is told by the last proxy, in X-Forwarded-For
+    address: str | None  # the URL for phones; None for that of `addresses.for_phones`
+    proxied: bool  # behind a proxy, which appends the client's address to X-Forwarded-For
     runs_at_once: int
-    time_limit: float | None  # seconds of a run
-    public: bool
+    time_limit: float | None  # of a run, in seconds
+    public: bool  # strangers use this server
     presenter_key: str | None
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """The settings in `environment`; README.md lists its variables.
+        """The settings in `environment`; README.md lists the variables.
 
         Raises:
-            ConfigError: with one line for each variable that makes no sense.
+            ConfigError: with one message for each invalid variable.
         """
-        lines: list[Message] = []
+        errors: list[Message] = []
 
         def number(name: str, default: float | None, takes: str, most: float) -> float | None:
             text = environment.get(name, "").strip()
@@ -49,29 +49,30 @@ class Settings:
             except ValueError:
                 value = -1
             if value is not None and not 1 <= value <= most:
-                lines.append(complaint(name, text, f"{takes} from 1 to {most:g}"))
+                errors.append(complaint(name, text, f"{takes} from 1 to {most:g}"))
             return value
 
         def whole(name: str, default: int, most: int) -> int:
             value = number(name, default, "a whole number", most)
             if value % 1:
-                lines.append(complaint(name, environment[name], f"a whole number from 1 to {most}"))
+                accepted = f"a whole number from 1 to {most}"
+                errors.append(complaint(name, environment[name], accepted))
             return int(value)
 
         def folder(name: str) -> Path | None:
             return Path(text) if (text := environment.get(name)) else None
 
         on_spaces = "SPACE_ID" in environment
-        said = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
-        if said not in (*_YES, *_NO):
-            lines.append(complaint("PLAYGROUND_PUBLIC", said, "1 or 0"))
-        public = on_spaces or said in _YES
+        flag = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
+        if flag not in (*_YES, *_NO):
+            errors.append(complaint("PLAYGROUND_PUBLIC", flag, "1 or 0"))
+        public = on_spaces or flag in _YES
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
-        if key and len(key) < SHORTEST_KEY:
-            line = f"PLAYGROUND_PRESENTER_KEY takes {SHORTEST_KEY} characters or more"
-            lines.append(plain(line))
+        if key and len(key) < MIN_KEY_LENGTH:
+            message = f"PLAYGROUND_PRESENTER_KEY takes {MIN_KEY_LENGTH} characters or more"
+            errors.append(plain(message))
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
@@ -85,23 +86,23 @@ class Settings:
             public=public,
             presenter_key=key,
         )
-        if lines:
-            raise ConfigError(*lines)
+        if errors:
+            raise ConfigError(*errors)
         return settings
 
 
 def parse_tasks(arguments: Sequence[str] | None = None) -> list[str]:
-    """What each `--task` on the page's command line names; leaves where that makes no sense."""
+    """The values of `--task` on the page's command line. Exits if the arguments are invalid."""
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )
-    about = f"a task of your own to offer beside the built-in ones: {TAKES}; may come again"
-    parser.add_argument("--task", action="append", default=[], help=about)
+    help_text = f"a task of your own to offer beside the built-in ones: {TAKES}; may come again"
+    parser.add_argument("--task", action="append", default=[], help=help_text)
     return parser.parse_args(arguments).task
 
 
 def check() -> None:
-    """Leave, with one line for each variable of the environment that makes no sense."""
+    """Exit with one line for each invalid variable of the environment, if there are any."""
     try:
         Settings.read()
     except ConfigError as error:

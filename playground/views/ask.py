@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.handlers.ask import AskHandlers
-from playground.people.requests import Handlers, server_functions
+from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
 from playground.views.parts import classic_part
 
@@ -45,16 +45,16 @@ _ANSWER = """
 _BUTTON = '<button type="submit"></button>'
 
 
-def build_try(questions: Handlers, words: dict[str, Any]) -> None:
+def build_try(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view that sends a visitor's prompt to several models."""
-    asked = server_functions(questions, AskHandlers.runs, AskHandlers.generate)
+    asked = server_functions(handlers_of, AskHandlers.runs, AskHandlers.generate)
     lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>'
     _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), asked, words)
 
 
-def build_score(questions: Handlers, words: dict[str, Any]) -> None:
+def build_score(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view that shows what a model and the rewards make of a visitor's text."""
-    asked = server_functions(questions, AskHandlers.runs, AskHandlers.score)
+    asked = server_functions(handlers_of, AskHandlers.runs, AskHandlers.score)
     lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'
     _view("score", _ASK.format(numbers="", lines=lines), asked, words)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
-from playground.people.requests import Handlers, server_functions
+from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
 from playground.views.parts import PLOTLY_HEAD, classic_part
 
@@ -51,8 +51,8 @@ _COMPARE = """
 """
 
 
-def build(handlers: Handlers, words: dict[str, Any]) -> None:
-    """Lay out the view that holds runs against each other; `handlers` is as who asks has it."""
+def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
+    """Lay out the view that compares runs."""
     classic_part(
         "compare",
         _COMPARE,
@@ -67,7 +67,7 @@ def build(handlers: Handlers, words: dict[str, Any]) -> None:
         "compare/compare",
         server_functions=[
             *server_functions(
-                handlers, CompareHandlers.runs, CompareHandlers.follow, CompareHandlers.duel
+                handlers_of, CompareHandlers.runs, CompareHandlers.follow, CompareHandlers.duel
             ),
             optimum.frontier,
         ],

@@ -10,7 +10,7 @@ from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
 from playground.handlers.ask import AskHandlers
 from playground.handlers.form import FIRST_TASK
-from playground.people.requests import Handlers, server_functions
+from playground.people.requests import HandlersOf, server_functions
 from playground.views.parts import classic_part
 
 _LEARN = """
@@ -32,7 +32,7 @@ _LEARN = """
 """
 
 
-def build(questions: Handlers, words: dict[str, Any]) -> None:
+def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view; it asks the server only about a visitor's own run."""
     classic_part(
         "learn",
@@ -43,7 +43,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "core/histories",
         "learn/path",
         "learn/learn",
-        server_functions=server_functions(questions, AskHandlers.newest, AskHandlers.score),
+        server_functions=server_functions(handlers_of, AskHandlers.newest, AskHandlers.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
         methods={method: words["methods"][method]["name"] for method in methods()},

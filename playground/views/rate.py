@@ -6,7 +6,7 @@ from typing import Any
 
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import AskHandlers
-from playground.people.requests import Handlers, server_functions
+from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
 from playground.views.parts import classic_part
 from playground.voting.routes import SIMULATED_VOTES
@@ -73,7 +73,7 @@ _RATE = """
 """
 
 
-def build(questions: Handlers, words: dict[str, Any]) -> None:
+def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view; its votes go past Gradio, to the routes of `voting.routes`."""
     refused = {
         **words["ballot"]["refused"],
@@ -91,7 +91,7 @@ def build(questions: Handlers, words: dict[str, Any]) -> None:
         "rate/rate",
         "rate/crowd",
         "rate/harvest",
-        server_functions=server_functions(questions, AskHandlers.runs),
+        server_functions=server_functions(handlers_of, AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={
             task: dict(zip(("enough", "share", "of_many"), known, strict=True))

@@ -51,7 +51,7 @@ def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
     ],
 )
 def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
-    monkeypatch.setattr(addresses, "_on_the_network", lambda: "10.1.2.3")
+    monkeypatch.setattr(addresses, "_network_address", lambda: "10.1.2.3")
     assert addresses.for_phones(listens_on, 7860) == address
 
 
