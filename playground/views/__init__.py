@@ -1,1 +1,1 @@
-"""The views of the page, one module each, and what several of them share."""
+"""The views of the page, one module for each, and the parts they share."""

@@ -1,4 +1,4 @@
-"""The Try it and Score it views: a visitor's prompts to the models, a visitor's texts to judge."""
+"""The Try it view, which samples from models, and the Score it view, which scores texts."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ _BUTTON = '<button type="submit"></button>'
 
 
 def build_try(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view that sends a visitor's prompt to several models."""
-    asked = server_functions(handlers_of, AskHandlers.runs, AskHandlers.generate)
+    """Lay out the view that samples several models' completions of a prompt."""
+    functions = server_functions(handlers_of, AskHandlers.runs, AskHandlers.generate)
     lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>'
-    _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), asked, words)
+    _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), functions, words)
 
 
 def build_score(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view that shows what a model and the rewards make of a visitor's text."""
-    asked = server_functions(handlers_of, AskHandlers.runs, AskHandlers.score)
+    """Lay out the view that shows a text's rewards and log-probabilities."""
+    functions = server_functions(handlers_of, AskHandlers.runs, AskHandlers.score)
     lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'
-    _view("score", _ASK.format(numbers="", lines=lines), asked, words)
+    _view("score", _ASK.format(numbers="", lines=lines), functions, words)
 
 
-def _view(name: str, template: str, server_functions: list[Any], words: dict[str, Any]) -> gr.HTML:
+def _view(name: str, template: str, functions: list[Any], words: dict[str, Any]) -> gr.HTML:
     return classic_part(
         name,
         template,
@@ -68,7 +68,7 @@ def _view(name: str, template: str, server_functions: list[Any], words: dict[str
         "core/choosing",
         "ask/asking",
         f"ask/{name}",
-        server_functions=server_functions,
+        server_functions=functions,
         words={**words["try"], **words[name]},
         shading=words["samples"] | words["shading"],
         **choosing.props(words),

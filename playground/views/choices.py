@@ -1,4 +1,4 @@
-"""Settings of the Train view that choose: which preferences, whose texts, what PPO leaves out."""
+"""The Train view's controls for settings with a choice of values."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import gradio as gr
 
 from playground.handlers.form import SOURCES
 
-First = dict[str, dict[str, Any]]  # what each setting is on a first visit
+First = dict[str, dict[str, Any]]  # the initial update of each control (`form.controls`)
 
 
 def coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:
     """The kinds of prompts that the preferences are about."""
-    return gr.CheckboxGroup(first["coverage"]["choices"], **_told("coverage", first, words))
+    return gr.CheckboxGroup(first["coverage"]["choices"], **_properties("coverage", first, words))
 
 
 def pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
-    """Who wrote the texts of the pairs."""
+    """The model that wrote the texts of the pairs."""
     labels = words["controls"]
     sources = [(labels[f"source_{name}"], name) for name in ("reference", *SOURCES)]
-    return gr.Radio(sources, **_told("pair_source", first, words))
+    return gr.Radio(sources, **_properties("pair_source", first, words))
 
 
 def reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
-    """What PPO optimises."""
+    """The reward that PPO optimises."""
     return gr.Radio(
         first["reward_model"]["choices"],
         value=first["reward_model"]["value"],
@@ -36,10 +36,10 @@ def reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
 
 def whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
     """Whether PPO normalises its advantages."""
-    return gr.Checkbox(**_told("whiten_advantages", first, words))
+    return gr.Checkbox(**_properties("whiten_advantages", first, words))
 
 
-def _told(field: str, first: First, words: dict[str, Any]) -> dict[str, Any]:
+def _properties(field: str, first: First, words: dict[str, Any]) -> dict[str, Any]:
     return {
         "value": first[field]["value"],
         "visible": first[field]["visible"],

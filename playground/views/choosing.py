@@ -1,4 +1,4 @@
-"""What the views beside Train have in common: the choice of a task and of its runs."""
+"""The choice of a task and of its runs, which all views but Train share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Compare view: runs over each other, and what sets them apart."""
+"""The Compare view: several runs in the same charts, and how they differ."""
 
 from __future__ import annotations
 

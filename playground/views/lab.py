@@ -1,5 +1,7 @@
-"""The Lab view: experiments of the papers, what was measured here, one that trains at once, and the
-others to try at their quick size."""
+"""The Lab view: experiments of the papers with the results recorded here.
+
+One of them trains while its controls move; the others can be tried at their quick size.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from playground.people.requests import with_visitor
 from playground.people.run_queue import RunQueue
 from playground.views.parts import PLOTLY_HEAD, classic_part
 
-# Settings of Train's that show the same in one run; an address names them (links.py).
+# Links to the Train view, whose runs show the same effect: {experiment: {link: settings}}.
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
     "frontier": {
         "ppo": {"task": "reviews", "method": "ppo"},
@@ -47,17 +49,17 @@ LIVE: dict[str, dict[str, dict[str, Any]]] = {
 }
 ORDER = ("coverage", *(name for name in experiments.NAMES if name != "coverage"))
 _LAB = '<div class="lab"></div>'
-_FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # as the recorded example
+_FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # those of the recorded example
 
 
 def build(words: dict[str, Any], queue: RunQueue) -> None:
-    """Lay out the view. What trains at once takes a twentieth of a second; experiments that are
-    tried take their place in `line`."""
+    """Lay out the view. The coverage experiment trains on request, which takes 0.05 seconds; trials
+    of the others go through `queue`."""
     handlers = QuickExperimentHandlers(queue, words)
-    known = partial(with_visitor, queue.visitors)
+    bind = partial(with_visitor, queue.visitors)
 
-    def train(asked: Any) -> dict[str, Any]:
-        return coverage.train(asked, words["lab"]["live"])
+    def train(settings: Any) -> dict[str, Any]:
+        return coverage.train(settings, words["lab"]["live"])
 
     classic_part(
         "lab",
@@ -70,9 +72,9 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
         "lab/lab",
         server_functions=[
             train,
-            known("look", handlers.look),
-            known("attempt", handlers.attempt),
-            known("stop", handlers.stop),
+            bind("look", handlers.look),
+            bind("attempt", handlers.attempt),
+            bind("stop", handlers.stop),
         ],
         trials=handlers.labels(),
         words=words["lab"],
@@ -91,16 +93,16 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
 
 
 def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
-    """What the card of an experiment shows beside its words; `measured` is None until recorded."""
+    """The data of an experiment's card: its `live` links, and its `measured` result, or None."""
     live = LIVE.get(name, {})
     try:
         result = experiments.result(name)
     except OSError:
         return {"live": live, "measured": None}
-    experiment, told = experiments.load(name), words["said"][name]
+    experiment, sentences = experiments.load(name), words["said"][name]
     measured = {
-        "judged": judged(experiment.verdicts(result), told),
-        "said": tell(experiment.findings(result), told),
+        "judged": judged(experiment.verdicts(result), sentences),
+        "said": tell(experiment.findings(result), sentences),
         "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
         **{key: result[key] for key in ("machine", "runs", "seeds")},

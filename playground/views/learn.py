@@ -1,4 +1,4 @@
-"""The Learn view: from SFT to the optimum, each station with its equation and real numbers."""
+"""The Learn view: the path from SFT to the optimum; each step has equations and real numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LEARN = """
 
 
 def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view; it asks the server only about a visitor's own run."""
+    """Lay out the view. It queries the server only for the numbers of a visitor's own run."""
     classic_part(
         "learn",
         _LEARN,

@@ -17,7 +17,7 @@ _STRIP = """
 
 
 def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
-    """A row of presets; its value is the name of the one that was chosen."""
+    """The row of presets; its value is the name of the chosen one."""
     return classic_part(
         "presets",
         _STRIP,

@@ -1,4 +1,4 @@
-"""The Rate view: people choose between two texts of a model, alone or as a room."""
+"""The Rate view: people vote on pairs of a model's texts, alone or in a room."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from playground.views.parts import classic_part
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
-# Votes to learn from that are enough (`few_votes.enough`), and what percentage of held-out pairs
-# reward models of so many and of 2,000 votes get right: all from benchmarks/few_votes.json.
+# For each task the number of votes that is enough to train on (`few_votes.enough`), and the
+# accuracies in % of reward models trained on that many and on 2,000 votes
+# (benchmarks/few_votes.json).
 ENOUGH = {"reviews": (25, 79, 84), "capitals": (400, 64, 67)}
 _RATE = """
 <form class="asking" autocomplete="off">
@@ -74,7 +75,7 @@ _RATE = """
 
 
 def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view; its votes go past Gradio, to the routes of `voting.routes`."""
+    """Lay out the view. Votes bypass Gradio; they are sent to the routes of `voting.routes`."""
     refused = {
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
@@ -94,8 +95,8 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
         server_functions=server_functions(handlers_of, AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={
-            task: dict(zip(("enough", "share", "of_many"), known, strict=True))
-            for task, known in ENOUGH.items()
+            task: dict(zip(("enough", "share", "of_many"), numbers, strict=True))
+            for task, numbers in ENOUGH.items()
         },
         crowds=list(CROWDS),
         simulated=SIMULATED_VOTES,

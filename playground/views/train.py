@@ -1,4 +1,4 @@
-"""The Train view: settings on the left; status, frontier, live curves and texts on the right."""
+"""The Train view: settings on the left; status, frontier, charts and texts on the right."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from playground.views import presets
 from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
 from playground.views.parts import PLOTLY_HEAD, classic_part, part
 
-Known = Callable[..., Callable[..., Any]]  # `requests.with_visitor`, of the visitors of this page
-# The last of what a handler gets is the run that the page shows.
-_WITH_SHOWN = "(...given) => [...given.slice(0, -1), window.playground.run?.name ?? null]"
-# A run of few steps is measured five times all the same. It is the browser that says so: a press of
-# Run follows at once.
+Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
+# Passes the run that the page shows as the last value.
+_WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.name ?? null]"
+# Lowers `eval_every` so that a short run has five evaluations. The browser computes it, because Run
+# may be pressed right afterwards.
 _OFTEN_ENOUGH = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
 _BETA = """
@@ -92,25 +92,25 @@ _SAMPLES = """
 def build(
     page: gr.Blocks, client: Client, words: dict[str, Any], queue: RunQueue
 ) -> dict[str, gr.Component]:
-    """Lay the view out in `page`, which is being built, and wire it to `client` and its `line`.
+    """Lay out the view in `page` and connect it to `client` and `queue`.
 
-    Returns what holds the task, the method and the SETTINGS, by their names.
+    Returns the controls of the task, the method and the SETTINGS, by name.
     """
     handlers = TrainHandlers(client, words, queue)
-    known = partial(with_visitor, queue.visitors)
-    settings, controls = _lay_out(page, handlers, words, queue, known)
-    _wire(page, handlers, queue, known, settings, controls)
+    bind = partial(with_visitor, queue.visitors)
+    settings, controls = _lay_out(page, handlers, words, queue, bind)
+    _connect(page, handlers, queue, bind, settings, controls)
     return settings
 
 
 def _lay_out(
-    page: gr.Blocks, handlers: TrainHandlers, words: dict[str, Any], queue: RunQueue, known: Known
+    page: gr.Blocks, handlers: TrainHandlers, words: dict[str, Any], queue: RunQueue, bind: Bind
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings by their names, and all that the handlers read or change by theirs."""
+    """The controls of the settings by name, and all controls that handlers read or change."""
     long_poll = LongPoll(handlers.has_news)
-    followed = known("delta", handlers.delta_with_standing)
+    new_events = bind("delta", handlers.delta_with_standing)
 
-    # Gradio marks what it serves, which no method allows.
+    # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     def enter(request: gr.Request, key: Any) -> bool:
         visitor = queue.visitors.from_cookies(request.cookies)
         return queue.visitors.become_presenter(visitor, key, request.client.host)
@@ -119,7 +119,7 @@ def _lay_out(
         run, offset = cursor.get("run"), cursor.get("offset")
         if isinstance(run, str) and isinstance(offset, int):
             await long_poll.wait((run, offset))
-        return await asyncio.to_thread(followed, request, cursor)
+        return await asyncio.to_thread(new_events, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any]) -> None:
         classic_part(
@@ -144,7 +144,7 @@ def _lay_out(
                 "visit",
                 _VISIT,
                 "train/visit",
-                server_functions=[known("share", handlers.share), enter],
+                server_functions=[bind("share", handlers.share), enter],
                 words=words["visitors"],
                 limit=queue.time_limit,
             )
@@ -195,84 +195,86 @@ def _lay_out(
     return settings, settings | explanations | buttons | shown | {"complaints": complaints}
 
 
-def _wire(
+def _connect(
     page: gr.Blocks,
     handlers: TrainHandlers,
     queue: RunQueue,
-    known: Known,
+    bind: Bind,
     settings: dict[str, Any],
     controls: dict[str, Any],
 ) -> None:
-    """Connect the controls to the handlers, which speak of both by their names."""
+    """Connect the controls to the handlers, which take and return values by name."""
 
-    named = partial(with_named_values, queue.visitors, controls)
+    by_name = partial(with_named_values, queue.visitors, controls)
 
-    def some(*names: str) -> set[Any]:
+    def subset(*names: str) -> set[Any]:
         return {controls[name] for name in names}
 
-    def adopt(asked: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
-        return handlers.restore(watched=asked["votes"], visitor=visitor)
+    def adopt(values: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+        return handlers.restore(watched=values["votes"], visitor=visitor)
 
     def restore(request: gr.Request) -> dict[Any, Any]:
         visitor = queue.visitors.from_cookies(request.cookies)
-        answer = handlers.restore(links.read(request.query_params), visitor=visitor)
-        return {controls[name]: value for name, value in answer.items()}
+        values = handlers.restore(links.read(request.query_params), visitor=visitor)
+        return {controls[name]: value for name, value in values.items()}
 
-    # Gradio hands a set over in the order in which its components were made.
+    # Gradio passes the values of a set in the order in which its components were created.
     assert all(controls["live"]._id > settings[name]._id for name in settings)
-    assert controls["live"]._id > controls["pace"]._id  # `_WITH_SHOWN` takes it for the last
-    # TrainHandlers waits behind nobody's queued events, and lays no veil over what it updates.
+    assert controls["live"]._id > controls["pace"]._id  # `_WITH_SHOWN` replaces the last value
+    # No event waits in Gradio's queue, or hides what it updates behind a progress display.
     at_once: dict[str, Any] = {
         "queue": False,
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    # While an answer is awaited Gradio would pass over a second choice; its last one counts.
+    # While a call is in progress, Gradio drops further events; with this, it runs the last of them.
     to_last = {**at_once, "trigger_mode": "always_last"}
     run, live, pace, votes = (controls[name] for name in ("run", "live", "pace", "votes"))
-    shown = some(*settings, "task_explanation", "method_explanation", "picture")
-    asked, needed = some("pace", *settings), named("needed", handlers.run_label)
+    shown = subset(*settings, "task_explanation", "method_explanation", "picture")
+    inputs, label_run = subset("pace", *settings), by_name("run_label", handlers.run_label)
 
     loaded = page.load(restore, None, shown, **at_once)
-    choices = some("task", "method")
+    choices = subset("task", "method")
     chosen = [
-        choice.input(named("choose", handlers.choose), choices, shown - choices, **to_last)
+        choice.input(by_name("choose", handlers.choose), choices, shown - choices, **to_last)
         for choice in choices
     ]
     preset = controls["preset"]
-    played = preset.select(named("play", handlers.play), {preset}, shown | {live}, **at_once)
-    adopted = votes.select(named("adopt", adopt), {votes}, shown, **at_once)
+    played = preset.select(by_name("play", handlers.play), {preset}, shown | {live}, **at_once)
+    adopted = votes.select(by_name("adopt", adopt), {votes}, shown, **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     for settled in (loaded, played, adopted, *chosen):
-        settled.then(needed, asked, run, **to_last)
-    steps, measured = settings["steps"], settings["eval_every"]
-    steps.blur(None, [steps, measured], measured, js=_OFTEN_ENOUGH, **at_once)
+        settled.then(label_run, inputs, run, **to_last)
+    steps, eval_every = settings["steps"], settings["eval_every"]
+    steps.blur(None, [steps, eval_every], eval_every, js=_OFTEN_ENOUGH, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
-        settings[field].blur(needed, asked, run, **to_last)
+        settings[field].blur(label_run, inputs, run, **to_last)
     for name in ("run", "queue"):
-        start = named("start", handlers.start)
-        controls[name].click(start, asked, some("live", "complaints"), **at_once)
-    controls["leave"].click(known("leave", handlers.leave), **at_once)
-    pace.input(named("slow", handlers.set_pace), some("pace", "live"), **to_last, js=_WITH_SHOWN)
-    pace.input(needed, asked, run, **to_last)
+        start = by_name("start", handlers.start)
+        controls[name].click(start, inputs, subset("live", "complaints"), **at_once)
+    controls["leave"].click(bind("leave", handlers.leave), **at_once)
+    pace.input(
+        by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN
+    )
+    pace.input(label_run, inputs, run, **to_last)
     for name in ("pause", "resume", "step", "stop"):
-        steered = known(name, partial(handlers.command, name))
-        controls[name].click(steered, live, **at_once, js=_WITH_SHOWN)
+        command = bind(name, partial(handlers.command, name))
+        controls[name].click(command, live, **at_once, js=_WITH_SHOWN)
     rate = settings["learning_rate"]
-    for field, turned in (
+    for field, changed in (
         ("beta", settings["beta"].release),
         ("learning_rate", rate.submit),
         ("learning_rate", rate.blur),
     ):
-        turn = named("turn", partial(handlers.set_live, field))
-        given = some("task", "method", field, "live")
-        turned(turn, given, controls["complaints"], **to_last, js=_WITH_SHOWN)
+        set_live = by_name("set_live", partial(handlers.set_live, field))
+        inputs_of_field = subset("task", "method", field, "live")
+        changed(set_live, inputs_of_field, controls["complaints"], **to_last, js=_WITH_SHOWN)
 
 
 def _settings(
     handlers: TrainHandlers, words: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
-    """Task, method and every setting by its name; and the explanations under the first two."""
+    """The controls of task, method and settings by name, and the explanations of the first two."""
     labels = words["controls"]
     first = handlers.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
     settings, explanations = {}, {}
@@ -322,7 +324,7 @@ def _settings(
 
 
 def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
-    """All of them: which are to be seen is a matter of the run's status, and of controls.css."""
+    """All buttons. controls.css shows and hides them by the run's status."""
     return {
         name: gr.Button(
             labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"

@@ -59,7 +59,7 @@ def test_many_at_once_lose_no_vote(sessions):
     room = VotingService(sessions, Stored(), seed=0)
     told = room.join(Rater("", ""), "reviews", "sft-reviews")
     owner = Rater(told["session"], told["token"])
-    room.open(owner)
+    room.open_room(owner)
 
     def rate(_):
         told = room.join(Rater("", ""))
@@ -100,8 +100,8 @@ def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
     room.cast(raters[0], told[0]["pair"]["id"], "left")
     room.join(Rater("", ""), "capitals", "sft-capitals")  # in place of the one without a vote
     with pytest.raises(Refused, match="join first"):
-        room.pair(raters[1])
-    room.open(raters[0])
+        room.ballot(raters[1])
+    room.open_room(raters[0])
     for _ in range(2):
         room.join(Rater("", ""))
     with pytest.raises(Refused, match="no more can"):
