@@ -125,7 +125,7 @@ def test_only_settings_that_differ_are_listed():
 def test_the_last_evaluation_counts_and_not_what_training_measures_after_it():
     events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
     assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
-    assert last_numbers(events, whole=2.0)[ABOVE] == 0.875, "the share of a whole 2"
+    assert last_numbers(events, full_gain=2.0)[ABOVE] == 0.4375 * 2.0
     assert last_numbers([metrics(1, loss=3.0), change(1, beta=1.0)]) == {}
     assert last_numbers([metrics(9, **{"eval/accuracy": 0.8})]) == {"eval/accuracy": 0.8}
 

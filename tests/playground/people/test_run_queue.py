@@ -233,7 +233,7 @@ def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monke
     monkeypatch.setattr(client, "free", lambda: False)
     monkeypatch.setattr(client, "live", lambda: ["one", "two"])
     monkeypatch.setattr(client, "estimate", lambda **options: 20.0)
-    monkeypatch.setattr(queue, "_has_one", lambda visitor: False)
+    monkeypatch.setattr(queue, "_has_run", lambda visitor: False)
     monkeypatch.setattr(
         queue, "_run_seconds_left", lambda run: ({"one": 10.0, "two": 4.0}[run], True)
     )

@@ -43,8 +43,8 @@ def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
     for later in (visitors, Visitors(client)):  # also after a restart
         assert later.runs(ann) == [HERS, OLD]
         assert later.runs(bob) == later.runs(None) == [OLD]
-        assert later.steers(ann, HERS) and not later.steers(bob, HERS)
-        assert later.steers(bob, OLD) and not later.owns(bob, OLD)
+        assert later.may_control(ann, HERS) and not later.may_control(bob, HERS)
+        assert later.may_control(bob, OLD) and not later.owns(bob, OLD)
     kept = (client.root / HERS / "owner.json").read_text()
     assert ANN not in kept and ann in kept
 
