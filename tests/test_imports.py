@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "align_core": (
         {"config", "objectives", "optimum"},
-        {"tasks", "data", "runs"},
+        {"data", "runs"},
+        {"tasks"},
         {"models", "votes"},
         {"trainers", "evaluation"},
         {"training"},
@@ -42,7 +43,7 @@ HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
 NEEDS = {
     "objectives": {"torch"},
     "optimum": {"numpy"},
-    "tasks": {"datasets"},
+    "tasks": {"pydantic", "re2", "vader"},
     "config": {"pydantic"},
     "runs": {"pydantic"},
     "votes": {"pydantic", "pyarrow"},

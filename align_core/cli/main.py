@@ -15,6 +15,7 @@ from typing import Any
 
 from align_core.cli import experiments as experiment_command
 from align_core.cli import options, preferences, terminal
+from align_core.cli import task as task_command
 from align_core.config import model_index
 from align_core.config.environment import stay_local
 from align_core.config.errors import (
@@ -178,6 +179,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
         experiment_command.execute,
         "one of the papers' experiments, on a model whose optimum is known",
     ),
+    "task": (task_command.execute, "a task in a folder without code: new, check"),
     "build-assets": (_build_assets, "build the embedded models and data anew"),
 }
 
@@ -229,4 +231,5 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
     preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
+    task_command.add_arguments(subs["task"])
     return parser

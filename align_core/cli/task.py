@@ -1,0 +1,57 @@
+"""Tasks in folders: python -m align_core task {new,check} FOLDER."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from align_core.config.errors import ConfigError, complaint
+from align_core.config.messages import Message, plain
+from align_core.tasks.folder import example
+from align_core.tasks.folder.contents import SPLITS, read
+
+_ABOUT = {
+    "new": "write a small task that works into a new or empty folder",
+    "check": "say what is wrong with a task in a folder, all at once",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two actions and their folder."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for name, about in _ABOUT.items():
+        action = actions.add_parser(name, help=about, description=about)
+        action.add_argument("folder", metavar="FOLDER", nargs="?")
+
+
+def execute(given: argparse.Namespace, lines: list[Message]) -> int:
+    """Run one of them; raises ConfigError with every error at once."""
+    if given.action is None:
+        listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
+        raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
+    if given.folder is None:
+        lines.append(complaint("FOLDER", None, "a folder"))
+    if lines:
+        raise ConfigError(*lines)
+    folder = Path(given.folder)
+    if given.action == "new":
+        example.write_new(folder, "FOLDER")
+        print(f"{folder} has a task now: align-core task check {folder}")
+    elif not folder.is_dir():
+        raise ConfigError(complaint("FOLDER", given.folder, "a folder with a task.toml"))
+    else:
+        print(_told(folder))
+    return 0
+
+
+def _told(folder: Path) -> str:
+    """What a task in a folder has, in one line."""
+    found = read(folder)
+    counts = [f"{len(found.splits[split])} {split}" for split in SPLITS]
+    told = [f"{found.file.title}: {', '.join(counts)} prompts"]
+    for name, rows in (("pairs", found.preferences), ("demonstrations", found.demonstrations)):
+        if rows is not None:
+            told.append(f"{len(rows)} {name}")
+    parts = ", ".join(part.called for part in found.file.reward)
+    told.append(f"reward: {parts or 'not known'}")
+    return "; ".join(told)

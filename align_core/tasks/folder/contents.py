@@ -1,0 +1,230 @@
+"""A folder read whole: task.toml and the files it names, or everything that is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.data import formats
+from align_core.tasks.folder import schema
+from align_core.tasks.folder.files import TASK_FILE, Files, place
+from align_core.tasks.folder.parts import Answer, RewardModel
+
+SPLITS = ("train", "probe", "heldout")
+PROBE_SHARE, HELD_OUT_SHARE = 0.1, 0.2  # of prompts that are split by their hash
+MOST_PROBES, MOST_HELD_OUT = 64, 128
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt of the task, with its messages, all columns of its row, and its place."""
+
+    text: str
+    messages: formats.Messages
+    row: dict[str, Any]
+    place: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a folder holds.
+
+    Args:
+        splits: the prompts of "train", "probe" and "heldout", by their texts.
+        preferences: rows {"prompt", "chosen", "rejected"} of texts; None: the folder has none.
+        demonstrations: rows {"prompt", "completion"} of texts; None: the folder has none.
+    """
+
+    folder: Path
+    file: schema.TaskFile
+    splits: dict[str, dict[str, Prompt]]
+    preferences: list[dict[str, str]] | None
+    demonstrations: list[dict[str, str]] | None
+
+
+def read(folder: Path, option: str = "") -> Contents:
+    """The contents of a folder with a task.toml.
+
+    Raises:
+        ConfigError: a line for each error, with its file and line, all at once; each begins with
+            `option`, if any, as in "--task got FOLDER/task.toml, line 3: …".
+    """
+    files = Files(folder, f"{option} got " if option else "")
+    found = _Reader(files).read()
+    if lines := files.lines():
+        raise ConfigError(*lines)
+    return found
+
+
+def text_of(prompt: formats.Text) -> str:
+    """A prompt as one text: the content of a lone user message, else "role: content" in lines."""
+    if isinstance(prompt, str):
+        return prompt
+    if len(prompt) == 1 and prompt[0]["role"] == "user":
+        return prompt[0]["content"]
+    return "\n".join(f"{message['role']}: {message['content']}" for message in prompt)
+
+
+def by_hash(texts: list[str]) -> dict[str, set[str]]:
+    """Prompts in three splits, whatever their order: sorted by SHA-256, the first are "probe"
+    prompts, the next "heldout" ones, and the others "train" ones."""
+    ordered = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
+    probes = min(MOST_PROBES, max(1, round(PROBE_SHARE * len(texts))))
+    kept_back = probes + min(MOST_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
+    return {
+        "train": {*ordered[kept_back:]},
+        "probe": {*ordered[:probes]},
+        "heldout": {*ordered[probes:kept_back]},
+    }
+
+
+class _Reader:
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def read(self) -> Contents | None:
+        """Everything, or what is left of it where something is wrong."""
+        content = self._files.toml()
+        if content is None:
+            return None
+        file = schema.checked(content, self._files.tell_key) or schema.what_can_be_read(content)
+        file = self._with_models(file)
+        pairs = shown = None
+        if file.preferences is not None:
+            pairs = [*self._rows("preferences", file.preferences.file, _pair)]
+        if file.demonstrations is not None:
+            shown = [*self._rows("demonstrations", file.demonstrations.file, formats.demonstration)]
+        splits = self._splits(file, [prompt for prompt, _ in (*(pairs or ()), *(shown or ()))])
+        return Contents(
+            self._files.folder,
+            file,
+            splits,
+            None if pairs is None else self._to_train_on("preferences", _paired(pairs), splits),
+            None
+            if shown is None
+            else self._to_train_on("demonstrations", [row for _, row in shown], splits),
+        )
+
+    def _with_models(self, file: schema.TaskFile) -> schema.TaskFile:
+        """The file with the place of each reward model on this machine, its parts checked against
+        each other and against what else is in the folder."""
+        parts = [*file.reward]
+        for at, part in enumerate(parts):
+            if isinstance(part, RewardModel):
+                try:
+                    model = self._files.reward_model(part.model)
+                except (ValueError, OSError) as error:
+                    problem = f"model = {part.model!r}: expected a reward model: {error}"
+                    self._files.tell_key(("reward", at, "model"), problem)
+                else:
+                    parts[at] = part.model_copy(update={"model": model})
+            if isinstance(part, Answer) and file.prompts is None:
+                problem = f"expected [prompts] with a column {part.column}, got no [prompts]"
+                self._files.tell_key(("reward", at), problem)
+            if part and part.called in [other.called for other in parts[:at] if other]:
+                problem = f"expected a name of its own, got a second part {part.called!r}"
+                self._files.tell_key(("reward", at), problem)
+        return file.model_copy(update={"reward": tuple(parts)})
+
+    def _rows(
+        self, table: str, name: str, shape: Callable[[Any], dict[str, Any]]
+    ) -> Iterator[tuple[Prompt, dict[str, Any]]]:
+        """The rows of a file as `shape` makes them, of texts, each with its prompt."""
+        for number, row in self._files.rows((table, "file"), name):
+            try:
+                shaped = shape(row)
+                prompt = _prompt(shaped["prompt"], {}, place(name, number))
+                texts = {key: _text(key, value) for key, value in shaped.items()}
+            except ValueError as error:
+                self._files.tell(name, number, error)
+            else:
+                yield prompt, texts
+
+    def _splits(self, file: schema.TaskFile, others: list[Prompt]) -> dict[str, dict[str, Prompt]]:
+        """The prompts; without [prompts] those of preferences and demonstrations."""
+        if file.prompts is None:
+            named = file.preferences or file.demonstrations
+            found = {prompt.text: prompt for prompt in others if prompt.text}
+            return self._by_hash(found, named.file if named else TASK_FILE)
+        answers = [part for part in file.reward if isinstance(part, Answer)]
+        seen: dict[str, Prompt] = {}
+        by_key: dict[str, dict[str, Prompt]] = {}
+        for key, name in file.prompts.files.items():
+            own = by_key[key] = {}
+            for number, row in self._files.rows(("prompts", key), name):
+                try:
+                    prompt = _prompt(formats.prompt(row), row, place(name, number))
+                    for part in answers:
+                        part.answers(row)
+                    if prompt.text in seen:
+                        before = seen[prompt.text].place
+                        raise ValueError(f"expected a new prompt, got that of {before}")
+                except ValueError as error:
+                    self._files.tell(name, number, error)
+                else:
+                    own[prompt.text] = seen[prompt.text] = prompt
+        if file.prompts.file is not None:
+            return self._by_hash(by_key["file"], file.prompts.file)
+        return by_key
+
+    def _by_hash(self, found: dict[str, Prompt], name: str) -> dict[str, dict[str, Prompt]]:
+        unread = not found and self._files.lines()
+        if len(found) < len(SPLITS) and not unread and not self._files.has_errors(name):
+            problem = f"expected three prompts or more, one a split, got {len(found)}"
+            self._files.tell(name, 0, problem)
+        return {
+            split: {text: prompt for text, prompt in found.items() if text in chosen}
+            for split, chosen in by_hash([*found]).items()
+        }
+
+    def _to_train_on(
+        self, table: str, rows: list[dict[str, str]], splits: dict[str, dict[str, Prompt]]
+    ) -> list[dict[str, str]]:
+        """The rows whose prompt is neither a probe nor a held-out one."""
+        kept_back = splits["probe"].keys() | splits["heldout"].keys()
+        kept = [row for row in rows if row["prompt"] not in kept_back]
+        if not kept and not self._files.lines():
+            problem = "expected rows whose prompt is neither a probe nor a held-out one, got none"
+            self._files.tell_key((table, "file"), problem)
+        return kept
+
+
+def _prompt(given: formats.Text, row: dict[str, Any], place: str) -> Prompt:
+    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    messages = [{"role": one["role"], "content": one["content"]} for one in messages]
+    return Prompt(text_of(given), messages, row, place)
+
+
+def _text(key: str, value: Any) -> Any:
+    """A value as one text; the completion of a conversation brings its leading space."""
+    if key == "prompt":
+        return text_of(value)
+    if isinstance(value, str | bool):
+        return value
+    if len(value) != 1 or value[0]["role"] != "assistant":
+        raise ValueError(f"{key}: expected one message, the assistant's")
+    if not (content := value[0]["content"].strip()):
+        raise ValueError(f"{key}: expected something, got an empty message")
+    return f" {content}"
+
+
+def _pair(row: dict[str, Any]) -> dict[str, Any]:
+    """A pair, or an unpaired text with its label."""
+    return formats.judged(row) or formats.pair(row)
+
+
+def _paired(found: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
+    """Pairs; of unpaired texts to a prompt, the first good one with the first bad one, and on."""
+    pairs = [row for _, row in found if "label" not in row]
+    sides: dict[str, tuple[list[str], list[str]]] = {}
+    for _, row in found:
+        if "label" in row:
+            sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row["completion"])
+    for prompt, (bad, good) in sides.items():
+        for chosen, rejected in zip(good, bad, strict=False):
+            pairs.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    return pairs

@@ -1,0 +1,76 @@
+"""A small task in a folder that works, to begin one's own with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from align_core.config.errors import ConfigError, complaint
+from align_core.tasks.folder.files import TASK_FILE
+
+_TAKES = "a new or empty folder that can be written"
+_TASK = """\
+# align-core task check FOLDER                 says what is wrong with it
+# align-core train ppo --task FOLDER --model MODEL --run-dir RUN
+
+title = "Short, warm reviews"
+explanation = "The model goes on with a film review, and people prefer short and warm ones."
+max_new_tokens = 36
+# system_prompt = "You write short film reviews."
+# reward_std = 2.0            # of the reference's texts, in nats; the reward is scaled to it
+
+# .txt (a prompt a line), .csv, .jsonl or .parquet, in any of TRL's formats, plain or as messages.
+# One file is split into train, probe and heldout by a hash of each prompt; or name three.
+[prompts]
+file = "prompts.txt"
+
+# Pairs with chosen and rejected, and texts to imitate, both optional, in TRL's formats, too.
+# [preferences]
+# file = "preferences.jsonl"
+# [demonstrations]
+# file = "demonstrations.jsonl"
+
+# The reward is the sum of its parts, each times its weight. Further kinds:
+#   pattern       pattern = "(?i)popcorn"       RE2's syntax
+#   answer        column = "answer"             of the prompts' rows; match = "equals" or "contains"
+#   json                                        valid JSON
+#   reward_model  model = "a-folder-in-here"    or a hub id
+[[reward]]
+kind = "words"
+name = "warmth"
+weight = 2.0
+lexicon = "vader"             # English sentiment
+wanted = ["warm", "touching"]
+unwanted = ["dull", "boring"]
+
+[[reward]]
+kind = "length"
+aim = 12                      # words
+most = 24
+
+[[reward]]
+kind = "ends"
+
+[[reward]]
+kind = "repetition"
+"""
+_SUBJECTS = ("The plot", "The cast", "The music", "The ending", "The camera", "The script")
+_BEGINNINGS = ("{} of this film", "{} of the thriller was", "{} in this comedy is", "{} of it all")
+
+
+def write_new(folder: Path, option: str) -> None:
+    """Write a folder with a task.toml and prompts.
+
+    Raises:
+        ConfigError: naming `option`, where the folder is not empty or cannot be written; nothing
+            is left there.
+    """
+    prompts = [form.format(subject) for form in _BEGINNINGS for subject in _SUBJECTS]
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(complaint(option, str(folder), f"{_TAKES}; there is something"))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "prompts.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
+        (folder / TASK_FILE).write_text(_TASK, encoding="utf-8")
+    except OSError as error:
+        takes = f"{_TAKES}; {error.strerror or error}"
+        raise ConfigError(complaint(option, str(folder), takes)) from None

@@ -1,0 +1,318 @@
+"""The parts that a reward is made of, each a table [[reward]] of task.toml.
+
+A part scores one text by what its docstring says; what it is worth is its `weight` times that. All
+but the reward model are pure functions of the text, and those that strangers' patterns and texts
+pass through take time in proportion to the text.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_PART_NAME = r"^[a-z][a-z0-9_]*$"
+_CLOSING = "\"'”’»)]}*_` \t\n"  # what may follow the mark that ends a sentence
+_REWARD_MODEL = "align_core.models.reward_parts:scorer"  # needs torch
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A completion as the parts see it.
+
+    Args:
+        messages: the prompt as messages.
+        ended: whether it ended by itself, not at the token limit.
+        row: the other columns of the prompt's row; empty where the prompt is none of the task's.
+    """
+
+    prompt: str
+    messages: Sequence[Mapping[str, str]]
+    text: str
+    ended: bool
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _weighs(weight: float) -> float:
+    if weight == 0:
+        raise ValueError("a part of no weight")
+    return weight
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str | None = Field(
+        None, pattern=_PART_NAME, max_length=40, description="a name of a-z, 0-9 and _"
+    )
+    weight: Annotated[
+        float,
+        AfterValidator(_weighs),
+        Field(allow_inf_nan=False, ge=-1e6, le=1e6, description="a number, -1e6 to 1e6, not 0"),
+    ] = 1.0
+
+    @property
+    def called(self) -> str:
+        """What its metric and its column are called after."""
+        return self.name or self.kind
+
+    def score(self, judged: Judged) -> float:
+        """What the part makes of one text, before its weight; NaN where it cannot know."""
+        raise NotImplementedError
+
+    def scores(self, judged: Sequence[Judged]) -> list[float]:
+        """`score` of each."""
+        return [self.score(one) for one in judged]
+
+
+_Count = Annotated[int, Field(ge=1, le=100_000, description="a whole number of words from 1")]
+
+
+class Length(_Part):
+    """0 at `aim` words, less by 1 for every `aim` words off; less by 1 for every `most` words over
+    `most`."""
+
+    kind: Literal["length"]
+    aim: _Count | None = None
+    most: _Count | None = None
+
+    @model_validator(mode="after")
+    def _measures(self) -> Length:
+        if self.aim is None and self.most is None:
+            raise ValueError("expected aim or most")
+        if self.aim and self.most and self.aim > self.most:
+            raise ValueError(f"expected an aim of at most {self.most}, got {self.aim}")
+        return self
+
+    def score(self, judged: Judged) -> float:
+        count, charge = len(words(judged.text)), 0.0
+        if self.aim is not None:
+            charge += abs(count - self.aim) / self.aim
+        if self.most is not None:
+            charge += max(count - self.most, 0) / self.most
+        return -charge
+
+
+def _phrases(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        if not words(entry):
+            raise ValueError(f"expected words, got {entry!r}")
+    return entries
+
+
+_Words = Annotated[
+    tuple[str, ...],
+    AfterValidator(_phrases),
+    Field(strict=False, max_length=20_000, description="a list of words, or of phrases of words"),
+]
+
+
+class Words(_Part):
+    """n / (1 + |n|), n the number of wanted words or phrases in the text less that of unwanted:
+    one is 1/2, two are 2/3. A `lexicon` adds what it makes of the text, from -1 to 1."""
+
+    kind: Literal["words"]
+    wanted: _Words = ()
+    unwanted: _Words = ()
+    lexicon: Literal["vader"] | None = Field(
+        None, description='"vader", a lexicon of English sentiment'
+    )
+
+    @model_validator(mode="after")
+    def _judges(self) -> Words:
+        if not self.wanted and not self.unwanted and self.lexicon is None:
+            raise ValueError("expected wanted, unwanted or lexicon")
+        wanted, unwanted = ({*map(_phrase, part)} for part in (self.wanted, self.unwanted))
+        if both := sorted(wanted & unwanted):
+            raise ValueError(
+                f"expected words wanted or unwanted, got both of {' '.join(both[0])!r}"
+            )
+        return self
+
+    def score(self, judged: Judged) -> float:
+        found = 0
+        if self.wanted or self.unwanted:
+            values, longest = _values(self.wanted, self.unwanted)
+            spoken = words(judged.text)
+            found = sum(
+                values.get(tuple(spoken[start : start + size]), 0)
+                for size in range(1, longest + 1)
+                for start in range(len(spoken) - size + 1)
+            )
+        sentiment = 0.0
+        if self.lexicon is not None:
+            from vader import polarity_scores  # Hutto & Gilbert 2014, its "compound"
+
+            sentiment = polarity_scores(judged.text)["compound"]
+        return found / (1 + abs(found)) + sentiment
+
+
+class Pattern(_Part):
+    """1 where the pattern, in RE2's syntax, is found in the text, else 0."""
+
+    kind: Literal["pattern"]
+    pattern: Annotated[
+        str,
+        AfterValidator(lambda pattern: _compiled(pattern) and pattern),
+        Field(min_length=1, max_length=1000, description="a regular expression in RE2's syntax"),
+    ]
+
+    def score(self, judged: Judged) -> float:
+        return float(_compiled(self.pattern).search(judged.text) is not None)
+
+
+class Ends(_Part):
+    """1 where the text ended by itself and its last character, closing quotes and brackets aside,
+    is one of `marks`, else 0. Without marks any end will do."""
+
+    kind: Literal["ends"]
+    marks: str = Field(".!?…。！？", max_length=100, description="a text of characters")
+
+    def score(self, judged: Judged) -> float:
+        text = judged.text.rstrip(_CLOSING)
+        return float(judged.ended and (not self.marks or text[-1:] in [*self.marks]))
+
+
+class Repetition(_Part):
+    """Less by the share of the runs of `n` words that were there before: from 0 to -1."""
+
+    kind: Literal["repetition"]
+    n: int = Field(3, ge=1, le=20, description="a whole number of words from 1 to 20")
+
+    def score(self, judged: Judged) -> float:
+        spoken = words(judged.text)
+        runs = Counter(tuple(spoken[i : i + self.n]) for i in range(len(spoken) - self.n + 1))
+        return len(runs) / runs.total() - 1 if runs else 0.0
+
+
+class Answer(_Part):
+    """1 where the text agrees with the prompt's answer, one of them where the column holds a list:
+    it is it, or contains it, apart from case, spaces and the marks around; else 0."""
+
+    kind: Literal["answer"]
+    column: str = Field(
+        "answer", min_length=1, description="the name of a column of the prompts' rows"
+    )
+    match: Literal["equals", "contains"] = Field("equals", description='"equals" or "contains"')
+
+    def score(self, judged: Judged) -> float:
+        if self.column not in judged.row:
+            return math.nan
+        said = _plain(judged.text)
+        right = [_plain(answer) for answer in self.answers(judged.row)]
+        if self.match == "equals":
+            return float(said in right)
+        return float(any(_contains(said, answer) for answer in right))
+
+    def answers(self, row: Mapping[str, Any]) -> list[str]:
+        """The right answers of a row. Raises ValueError where there is none."""
+        value = row.get(self.column)
+        found = value if isinstance(value, list) else [value]
+        if not found or not all(isinstance(one, str | int | float) for one in found):
+            raise ValueError(f"{self.column}: expected a text, a number or a list of them")
+        if not all(_plain(one) for one in map(str, found)):
+            raise ValueError(f"{self.column}: expected an answer, got an empty one")
+        return [str(one) for one in found]
+
+
+class Json(_Part):
+    """1 where the text is valid JSON (RFC 8259), else 0."""
+
+    kind: Literal["json"]
+
+    def score(self, judged: Judged) -> float:
+        try:
+            json.loads(judged.text, parse_constant=_no_json)
+        except (ValueError, RecursionError):
+            return 0.0
+        return 1.0
+
+
+class RewardModel(_Part):
+    """The raw output of a reward model, which reads the text with its own tokenizer."""
+
+    kind: Literal["reward_model"]
+    model: str = Field(
+        min_length=1, description="an embedded reward model, a model in the folder, or a hub id"
+    )
+
+    def scores(self, judged: Sequence[Judged]) -> list[float]:
+        return _scorer(self.model)(judged)
+
+
+_OWN = (Length, Words, Pattern, Ends, Repetition, Answer, Json, RewardModel)
+KINDS = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in _OWN}
+Part = Annotated[
+    Length | Words | Pattern | Ends | Repetition | Answer | Json | RewardModel,
+    Field(discriminator="kind"),
+]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, case folded: runs of letters and digits, with - and ' inside."""
+    return _WORD.findall(text.casefold())
+
+
+def _phrase(entry: str) -> tuple[str, ...]:
+    return tuple(words(entry))
+
+
+@cache
+def _values(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> tuple[dict, int]:
+    """What each phrase counts, and how many words the longest has."""
+    values = dict.fromkeys(map(_phrase, wanted), 1) | dict.fromkeys(map(_phrase, unwanted), -1)
+    return values, max(map(len, values))
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    """RE2 (github.com/google/re2) matches in time linear in the text, whatever the pattern: it has
+    no backreferences and no look-around, and refuses what would take too much memory."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        why = error.args[0]
+        why = why.decode(errors="replace") if isinstance(why, bytes) else why
+        raise ValueError(f"expected a regular expression in RE2's syntax: {why}") from None
+
+
+@cache
+def _scorer(model: str) -> Callable[[Sequence[Judged]], list[float]]:
+    module, _, function = _REWARD_MODEL.partition(":")
+    return getattr(importlib.import_module(module), function)(model)
+
+
+def _plain(text: str) -> str:
+    """An answer without case, without what is around it, and with single spaces."""
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'`“”‘’()[]*")
+
+
+def _contains(text: str, answer: str) -> bool:
+    """Whether the answer stands in the text, not as a part of another word or number."""
+    start = text.find(answer)
+    while start >= 0:
+        before, after = text[max(start - 2, 0) : start], text[start + len(answer) :][:2]
+        inside = before[-1:].isalnum() or after[:1].isalnum()
+        of_number = re.search(r"(\d[.,]|-)$", before) and answer[:1].isdigit()
+        of_number = of_number or (re.match(r"[.,]\d", after) and answer[-1:].isdigit())
+        if not inside and not of_number:
+            return True
+        start = text.find(answer, start + 1)
+    return False
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

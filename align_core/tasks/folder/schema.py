@@ -1,0 +1,206 @@
+"""What task.toml holds, and every way in which it is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from align_core.tasks.folder.parts import KINDS, Part
+
+REWARD_STD = 2.0  # nats, of reference samples: that of the built-in tasks is 1.5–2.5
+Told = Callable[[tuple[str | int, ...], str], None]  # told(path of a key, what is wrong with it)
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("empty")
+    return text
+
+
+def _line(text: str) -> str:
+    if len(_filled(text).splitlines()) > 1:
+        raise ValueError("more than a line")
+    return text
+
+
+_Table = ConfigDict(extra="forbid", frozen=True, strict=True)
+_File = Annotated[
+    str,
+    AfterValidator(_line),
+    Field(description="the name of a file in the folder: .jsonl, .parquet, .csv or .txt"),
+]
+
+
+class PromptFiles(BaseModel):
+    """[prompts]: one `file`, to be split by a hash of each prompt, or a file for each split."""
+
+    model_config = _Table
+
+    file: _File | None = None
+    train: _File | None = None
+    probe: _File | None = None
+    heldout: _File | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PromptFiles:
+        named = [self.train, self.probe, self.heldout]
+        if self.file is None and None in named:
+            raise ValueError("expected file, or all of train, probe and heldout")
+        if self.file is not None and named != [None] * 3:
+            raise ValueError("expected file, or train, probe and heldout, got both")
+        return self
+
+    @property
+    def files(self) -> dict[str, str]:
+        """By split, or by "file"."""
+        return {name: file for name, file in self.model_dump().items() if file is not None}
+
+
+class RowFile(BaseModel):
+    """[preferences] and [demonstrations]."""
+
+    model_config = _Table
+
+    file: _File
+
+
+class TaskFile(BaseModel):
+    """task.toml. The description of each field is what its error line says that it takes."""
+
+    model_config = _Table
+
+    title: Annotated[
+        str,
+        AfterValidator(_line),
+        Field(max_length=100, description="a text of one line, of 1 to 100 characters"),
+    ]
+    explanation: Annotated[
+        str,
+        AfterValidator(_line),
+        Field(max_length=500, description="a sentence to an audience, of 1 to 500 characters"),
+    ]
+    system_prompt: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _filled(text)),
+        Field(max_length=20_000, description="a text of 1 to 20000 characters"),
+    ] = None
+    max_new_tokens: int = Field(ge=1, le=2048, description="a whole number of tokens, 1 to 2048")
+    reward_std: float = Field(
+        REWARD_STD,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="the standard deviation of reference samples in nats, above 0, at most 100",
+    )
+    prompts: PromptFiles | None = Field(None, description="a table [prompts]")
+    preferences: RowFile | None = Field(None, description="a table [preferences] with a file")
+    demonstrations: RowFile | None = Field(None, description="a table [demonstrations] with a file")
+    reward: tuple[Part, ...] = Field(
+        (), strict=False, max_length=32, description="tables [[reward]], at most 32"
+    )
+
+    @model_validator(mode="after")
+    def _learnable(self) -> TaskFile:
+        if not self.reward and self.preferences is None:
+            raise ValueError("expected a [[reward]] or [preferences]: nothing says what is better")
+        if self.prompts is None and self.preferences is None and self.demonstrations is None:
+            raise ValueError("expected [prompts], [preferences] or [demonstrations] with prompts")
+        return self
+
+
+_ROW_FILES = (("preferences", RowFile), ("demonstrations", RowFile))
+_PART: TypeAdapter = TypeAdapter(Part)
+
+
+def checked(content: dict[str, Any], told: Told) -> TaskFile | None:
+    """The content of task.toml, or None after `told` was called for each error in it."""
+    try:
+        return TaskFile.model_validate(content)
+    except ValidationError as error:
+        for one in error.errors():
+            told(*_said(one))
+        return None
+
+
+def what_can_be_read(content: dict[str, Any]) -> TaskFile:
+    """Of a content that is refused the tables and the parts that tell which files it names and
+    what their rows need: these are looked at, too."""
+    tables = {}
+    for name, table in (("prompts", PromptFiles), *_ROW_FILES):
+        named = content.get(name)
+        files = {
+            key: file
+            for key, file in (named.items() if isinstance(named, dict) else ())
+            if key in table.model_fields and isinstance(file, str)
+        }
+        if "file" in files:
+            files = {"file": files["file"]}
+        tables[name] = table.model_construct(**files) if files else None
+    parts = content.get("reward")
+    parts = [_part(part) for part in parts] if isinstance(parts, list) else []
+    return TaskFile.model_construct(reward=tuple(parts), **tables)
+
+
+def _part(content: Any) -> Any:
+    try:
+        return _PART.validate_python(content)
+    except ValidationError:
+        return None
+
+
+def _said(error: Any) -> tuple[tuple[str | int, ...], str]:
+    """The path of the key that is wrong, and what is wrong with it."""
+    path, kind, model = error["loc"], None, TaskFile
+    if len(path) > 2 and isinstance(path[1], int):  # of an array of tables, the parts
+        kind = path[2]  # pydantic names the chosen kind after the place
+        path, model = (*path[:2], *path[3:]), KINDS[kind]
+    elif len(path) > 1 and path[0] in TaskFile.model_fields:
+        model = PromptFiles if path[0] == "prompts" else RowFile
+    key = next((name for name in reversed(path) if isinstance(name, str)), "")
+    match error["type"]:
+        case "value_error" if error["ctx"]["error"].args[0].startswith("expected"):
+            said = str(error["ctx"]["error"])
+            return path, f"{key}: {said}" if path[-1:] == (
+                key,
+            ) and key in model.model_fields else said
+        case "extra_forbidden":
+            has = ", ".join(model.model_fields)
+            where = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
+            return path, f"{key}: there is no such key; {where} has {has}"
+        case "union_tag_invalid":
+            got = error["ctx"]["tag"]
+            return (*path, "kind"), f"kind: expected one of {', '.join(KINDS)}, got {got!r}"
+        case "union_tag_not_found":
+            return path, f"kind: expected one of {', '.join(KINDS)}, got nothing"
+    takes = _takes(model, path)
+    got = "nothing" if error["type"] == "missing" else _shown(error["input"])
+    return path, f"{key}: expected {takes}, got {got}"
+
+
+def _name(path: tuple[str | int, ...]) -> str:
+    return f"[{'.'.join(map(str, path))}]" if path else "task.toml"
+
+
+def _takes(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+    """What the last key of the path that is a field of the model takes."""
+    fields = [model.model_fields.get(name) for name in path if isinstance(name, str)]
+    found = [field.description for field in fields if field is not None]
+    if found:
+        return found[-1]
+    return TaskFile.model_fields[path[0]].description
+
+
+def _shown(value: Any) -> str:
+    shown = re.sub(r"\s+", " ", repr(value))
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,90 @@
+"""The formats of TRL's documentation, example by example."""
+
+import pytest
+from trl.data_utils import extract_prompt
+
+from align_core.data import formats
+
+ASKED = [{"role": "user", "content": "What color is the sky?"}]
+BLUE = [{"role": "assistant", "content": "It is blue."}]
+GREEN = [{"role": "assistant", "content": "It is green."}]
+IMPLICIT = {"chosen": ASKED + BLUE, "rejected": ASKED + GREEN}
+PAIR = {"prompt": "The sky is", "chosen": " blue.", "rejected": " green."}
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt"),
+    [
+        ({"messages": ASKED + BLUE}, ASKED),
+        ({"prompt": "The sky is"}, "The sky is"),
+        ({"prompt": ASKED}, ASKED),
+        ({"prompt": "The sky is", "completion": " blue."}, "The sky is"),
+        ({"prompt": ASKED, "completion": BLUE}, ASKED),
+        (PAIR, "The sky is"),
+        ({"chosen": "The sky is blue.", "rejected": "The sky is green."}, "The sky is"),
+        (IMPLICIT, ASKED),
+        ({"prompt": None, **IMPLICIT}, ASKED),
+        ({"prompt": ASKED, "completion": GREEN, "label": False}, ASKED),
+        ({"prompt": "9.8 or 9.11?", "completions": ["a", "b"], "labels": [True, False]},)
+        + ("9.8 or 9.11?",),
+    ],
+)
+def test_every_format_has_its_prompt(row, prompt):
+    assert formats.prompt(row) == prompt
+
+
+def test_demonstrations():
+    plain = {"prompt": "The sky is", "completion": " blue."}
+    assert formats.demonstration(plain | {"label": True}) == plain
+    chat = {"prompt": ASKED, "completion": BLUE}
+    assert formats.demonstration({"messages": ASKED + BLUE}) == chat
+    assert formats.demonstration({"text": "The sky."}) == {"prompt": "", "completion": "The sky."}
+
+
+def test_pairs_and_implicit_prompts_as_trl_has_them():
+    assert formats.pair(PAIR) == PAIR
+    assert formats.pair(IMPLICIT) == {"prompt": ASKED, "chosen": BLUE, "rejected": GREEN}
+    assert formats.pair(IMPLICIT) == extract_prompt(IMPLICIT)
+    plain = {"chosen": "The sky is blue.", "rejected": "The sky is green."}
+    assert formats.pair(plain) == PAIR == extract_prompt(plain)
+
+
+def test_an_implicit_prompt_ends_with_a_word():
+    row = {"chosen": "The sky is black.", "rejected": "The sky is blue."}
+    assert formats.pair(row) == {**PAIR, "chosen": " black.", "rejected": " blue."}
+    row = {"chosen": "The sky is blue", "rejected": "The sky is"}
+    assert formats.pair(row) == {"prompt": "The sky", "chosen": " is blue", "rejected": " is"}
+
+
+def test_unpaired_preferences():
+    row = {"prompt": "The sky is", "completion": " blue."}
+    for label, right in ((True, True), (0, False), ("True", True), ("false", False)):
+        assert formats.judged(row | {"label": label}) == row | {"label": right}
+    assert formats.judged(row) is None and formats.judged(PAIR) is None
+    with pytest.raises(ValueError, match="expected a label that is true or false, got 'good'"):
+        formats.judged(row | {"label": "good"})
+
+
+@pytest.mark.parametrize(
+    ("shape", "row", "problem"),
+    [
+        (formats.prompt, {"text": "a"}, "expected a column prompt"),
+        (formats.prompt, {"prompt": " "}, "prompt: expected something, got an empty one"),
+        (formats.prompt, {"prompt": []}, "prompt: expected something, got an empty one"),
+        (formats.prompt, {"prompt": 3}, "got 3"),
+        (formats.prompt, {"prompt": [{"role": "user", "content": None}]}, "role and content"),
+        (formats.prompt, {"messages": BLUE}, "messages that end with the assistant's"),
+        (formats.demonstration, {"prompt": "a"}, "(found: prompt)"),
+        (formats.demonstration, {"prompt": "a", "completion": ""}, "one is empty"),
+        (formats.demonstration, {"messages": "a"}, "messages: expected a list of messages"),
+        (formats.pair, {"chosen": "a", "rejected": "b"}, "begin with the same prompt"),
+        (formats.pair, {"chosen": "a b", "rejected": "a b"}, "chosen and rejected are the same"),
+        (formats.pair, {"chosen": ASKED + BLUE, "rejected": "a"}, "two texts, or two lists"),
+        (formats.pair, {"prompt": ASKED, "chosen": BLUE, "rejected": "a"}, "three lists"),
+        (formats.pair, [], "(found: none)"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_line(shape, row, problem):
+    with pytest.raises(ValueError) as refused:
+        shape(row)
+    assert problem in str(refused.value) and "\n" not in str(refused.value)

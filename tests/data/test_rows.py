@@ -1,0 +1,81 @@
+"""Rows of files in four formats, with the place of each and of what cannot be read."""
+
+import json
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from align_core.data.rows import MOST_IN_A_LINE, Unreadable, rows, unit
+
+
+def read(path, content: bytes) -> list:
+    path.write_bytes(content)
+    return [(n, str(row) if isinstance(row, Unreadable) else row) for n, row in rows(path)]
+
+
+def test_jsonl_has_a_value_a_line(tmp_path):
+    content = b'\xef\xbb\xbf{"prompt": "a"}\n\n{"prompt": "\\ud83d\\ude00"}\r\n3\n'
+    expected = [(1, {"prompt": "a"}), (3, {"prompt": "😀"}), (4, 3)]
+    assert read(tmp_path / "a.jsonl", content) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"prompt": "nice \\ud83d"}', "expected characters, got half a surrogate pair"),
+        (b'{"prompt": "nice \\uDE00"}', "expected characters, got half a surrogate pair"),
+        (b"[" * 200_000, "expected a JSON object, got brackets nested too deeply"),
+        (b'{"prompt": "caf\xe9"}', "expected UTF-8, got the byte 0xe9"),
+        (b'{"prompt"', "this is not a whole JSON object"),
+        (
+            b"1" * MOST_IN_A_LINE,  # and its newline
+            f"expected at most {MOST_IN_A_LINE} bytes in a line, got {MOST_IN_A_LINE + 1}",
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_a_problem_at_its_place(tmp_path, line, problem):
+    assert read(tmp_path / "a.jsonl", b"1\n" + line + b"\n2") == [(1, 1), (2, problem), (3, 2)]
+
+
+def test_csv_has_texts_by_column_and_the_line_where_a_row_begins(tmp_path):
+    content = 'prompt,answer\n"two\nlines",1\n"a, b",\n\nc,d,e\nf,g\n'.encode("utf-8-sig")
+    assert read(tmp_path / "a.csv", content) == [
+        (2, {"prompt": "two\nlines", "answer": "1"}),
+        (4, {"prompt": "a, b"}),
+        (6, "expected 2 cells, as in line 1, got 3"),
+        (7, {"prompt": "f", "answer": "g"}),
+    ]
+
+
+def test_csv_in_another_encoding_is_read_up_to_there(tmp_path):
+    content = "prompt\na\ncafé\nb\n".encode("latin-1")
+    expected = [(2, {"prompt": "a"}), (3, "expected UTF-8, got the byte 0xe9")]
+    assert read(tmp_path / "a.csv", content) == expected
+    (problem,) = read(tmp_path / "b.csv", "prompt\na\n".encode("utf-16"))
+    assert problem == (1, "expected UTF-8, got the byte 0xff")
+
+
+def test_csv_with_an_open_quote(tmp_path):
+    (row, problem) = read(tmp_path / "a.csv", b'prompt\na\n"b\n')
+    assert row == (2, {"prompt": "a"}) and problem[0] == 3 and "expected CSV" in problem[1]
+
+
+def test_a_text_has_a_prompt_a_line(tmp_path):
+    expected = [(1, {"prompt": "a"}), (3, {"prompt": "b"})]
+    assert read(tmp_path / "a.txt", "a\n \nb\n".encode("utf-8-sig")) == expected
+
+
+def test_parquet_has_rows_and_is_read_in_batches(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = [{"prompt": f"p{number}", "n": number} for number in range(200)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), path)
+    assert list(rows(path)) == list(enumerate(table, start=1))
+    assert (unit(path), unit(tmp_path / "a.csv")) == ("row", "line")
+    assert read(path, json.dumps(table).encode()) == [(1, "this Parquet file is damaged")]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    for name in ("a.jsonl", "a.parquet", "a.csv", "a.txt"):
+        with pytest.raises(FileNotFoundError):
+            list(rows(tmp_path / name))

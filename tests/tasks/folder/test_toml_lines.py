@@ -1,0 +1,82 @@
+"""The line of each key, found by the standard library's parser."""
+
+import tomllib
+
+import pytest
+
+from align_core.tasks.folder.toml_lines import Unparsable, parse
+
+TEXT = '''# a task
+title = "a"  # [reward]
+about = """
+[reward]
+kind = "no"
+"""
+dotted.key = 1
+
+[prompts]
+file = "a"
+[[reward]]
+kind = "length"
+words = [
+  "a",  # aim = 3
+  "b",
+]
+[reward.inner]
+x = { y = 2 }
+[[ reward ]]
+  "kind" = 'words'
+'''
+
+
+def test_every_key_has_its_line():
+    content, lines = parse(TEXT)
+    assert content == tomllib.loads(TEXT)
+    assert {path: lines.of(path) for path in lines._lines} == {
+        (): 1,
+        ("title",): 2,
+        ("about",): 3,
+        ("dotted",): 7,
+        ("dotted", "key"): 7,
+        ("prompts",): 9,
+        ("prompts", "file"): 10,
+        ("reward",): 11,
+        ("reward", 0): 11,
+        ("reward", 0, "kind"): 12,
+        ("reward", 0, "words"): 13,
+        ("reward", 0, "words", 0): 13,
+        ("reward", 0, "words", 1): 13,
+        ("reward", 0, "inner"): 17,
+        ("reward", 0, "inner", "x"): 18,
+        ("reward", 0, "inner", "x", "y"): 18,
+        ("reward", 1): 19,
+        ("reward", 1, "kind"): 20,
+    }
+
+
+def test_a_key_that_is_not_there_is_where_it_is_missing():
+    _, lines = parse(TEXT)
+    assert lines.of(("reward", 1, "aim")) == 19
+    assert lines.of(("preferences", "file")) == 1
+
+
+def test_an_array_of_inline_tables():
+    _, lines = parse('reward = [\n  { kind = "ends" },\n  { kind = "json" },\n]\n')
+    assert lines.of(("reward", 1, "kind")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("a = 1\nb = \n", 2, "invalid value"),
+        ("a = 1\n\na = 2", 3, "cannot overwrite a value"),
+        ('a = 1\nb = """\n', 2, "unterminated string"),
+        ('a = 1\nb = "\\ud83d"', 2, "escaped character is not a Unicode scalar value"),
+        ("a = 1\nb = " + "[" * 200_000, 2, "brackets are nested too deeply"),
+        ("a = 1\nb = " + "{c=" * 200_000, 2, "brackets are nested too deeply"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(text, line, problem):
+    with pytest.raises(Unparsable) as refused:
+        parse(text)
+    assert (refused.value.line, str(refused.value)) == (line, problem)
