@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_core.cli import terminal
-from align_core.config.environment import stay_local
+from align_core.config.environment import set_library_environment
 from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
-from align_core.inference import asking
+from align_core.inference import in_process
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import of_kind
-from align_core.tasks.loader import name_task
+from align_core.tasks.loader import resolve_task
 from align_core.training import foreground
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def train(
         ConfigError: bad input, with the lines of the command line; nothing is written.
         RuntimeError: the run failed; `load_run` has what it came to.
     """
-    stay_local()
+    set_library_environment()
     given = {"method": method, "task": task, **options}
     given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
     lines: list[Message] = []
-    directory = foreground.new_run(name_task(given, lines), run_dir, lines)
+    directory = foreground.new_run(resolve_task(given, lines), run_dir, lines)
     if failure := foreground.execute(directory, terminal.Progress):
         raise RuntimeError(f"{directory.path}: {failure['message']}")
     return Run(RunDirectory.open(directory.path.resolve()))
@@ -64,7 +64,7 @@ def load_run(path: str | Path) -> Run:
     Raises:
         ConfigError: there is no run.
     """
-    stay_local()
+    set_library_environment()
     return Run(RunDirectory.open(Path(path).resolve()))
 
 
@@ -123,7 +123,7 @@ class Run:
         Raises:
             ConfigError: bad input, or a run without a model.
         """
-        return asking.evaluate(str(self.path), [], **options)
+        return in_process.evaluate(str(self.path), [], **options)
 
     def generate(
         self, prompt: str | Sequence[str] | None = None, n: int = 4, **options: Any
@@ -137,7 +137,7 @@ class Run:
             ConfigError: bad input, or a run without a model.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt and list(prompt)
-        return asking.generate(str(self.path), prompts, [], n=n, **options)
+        return in_process.generate(str(self.path), prompts, [], n=n, **options)
 
     def score(self, prompt: str, completions: str | Sequence[str]) -> list[dict[str, Any]]:
         """Rewards and log-probabilities of each completion, as `align-core score --json` prints
@@ -147,7 +147,7 @@ class Run:
             ConfigError: bad input, or a run without a model.
         """
         given = [completions] if isinstance(completions, str) else list(completions)
-        return asking.score(str(self.path), prompt, given, [])
+        return in_process.score(str(self.path), prompt, given, [])
 
     def plot(self, *others: Run) -> Any:
         """A `plotly.graph_objects.Figure` as the page draws it: gold reward over KL against the

@@ -97,7 +97,7 @@ class Frontier:
         betas = np.geomspace(HIGHEST_BETA, LOWEST_BETA, GRID)
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
-    def only(self, prompts: NDArray[np.intp]) -> Frontier:
+    def select(self, prompts: NDArray[np.intp]) -> Frontier:
         """The frontier of some of the prompts, which may repeat."""
         return Frontier(self.grid[:, :, prompts])
 
@@ -219,7 +219,7 @@ class ReferenceSamples:
             rewards=self.rewards.astype(np.float32),
         )
 
-    def only(self, prompts: Sequence[str]) -> ReferenceSamples:
+    def select(self, prompts: Sequence[str]) -> ReferenceSamples:
         """The samples of these prompts. Raises KeyError where one has none."""
         row = {prompt: index for index, prompt in enumerate(self.prompts)}
         rows = [row[prompt] for prompt in prompts]

@@ -85,7 +85,7 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
         with tempfile.TemporaryDirectory() as folder:
             model = _reward_model(task, rows, seed, Path(folder))
             accuracies.append(queries.evaluate(model, task, None, 128, 0)["accuracy"])
-            to_rate = queries.scored(to_rate, model)
+            to_rate = queries.score_pairs(to_rate, model)
     return accuracies
 
 

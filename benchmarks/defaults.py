@@ -67,7 +67,7 @@ def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> 
     results["machine"] = machine()
     with tempfile.TemporaryDirectory() as folder:
         client = Client(Path(folder))
-        client.warm()
+        client.preload()
         _run(client, method="sft", task="reviews", steps=1)  # the forkserver is warm from here on
         for name in names:
             method, options, *_ = RUNS[name]
@@ -200,7 +200,7 @@ def _near_ties() -> str:
         rewards = ReferenceSamples.load(reference_samples(task, "heldout")).rewards
         apart = np.abs(
             rewards[:, 0::2] - rewards[:, 1::2]
-        )  # paired as in `pair_accuracy.agreement`
+        )  # paired as in `pair_accuracy.pair_accuracy`
         apart = apart[apart > 0]
         near.append((apart < NEAR).mean())
         raters.append(sigmoid(apart).mean())

@@ -19,7 +19,7 @@ from pathlib import Path
 from align_core.config.run_config import resolve
 from align_core.runs import presets
 from align_core.runs.events import series
-from align_core.runs.preset_checks import Finding, findings
+from align_core.runs.preset_checks import Check, checks
 from benchmarks.common import DOCS, child, spread, table, write_section
 
 RESULTS = Path(__file__).with_name("few_pairs.json")
@@ -84,9 +84,9 @@ def one_model(pairs: int) -> dict:
     return {"accuracy": accuracy, "runs": runs}
 
 
-def keeping(found: dict) -> list[list[Finding]]:
+def keeping(found: dict) -> list[list[Check]]:
     """What the runs on one reward model make of the preset's promise."""
-    return [findings(PRESET.promise, series) for series in found["runs"].values()]
+    return [checks(PRESET.promise, series) for series in found["runs"].values()]
 
 
 def fewest(results: dict) -> int | None:

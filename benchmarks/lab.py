@@ -18,8 +18,8 @@ from typing import Any
 
 from align_core import experiments
 from align_core.experiments import claims, frontier, runner, shift
-from align_core.experiments.sentences import tell
-from align_core.experiments.statistics import Mean, shown
+from align_core.experiments.sentences import render_findings
+from align_core.experiments.statistics import Mean, format_mean
 from benchmarks import lab_figures
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
 
@@ -78,17 +78,17 @@ def render(name: str) -> str:
         f"{result['seeds']} seeds, {took(result)}. ± is half the width of the 95% interval "
         f"(Student's t over seeds). Machine: {result['machine']}."
     )
-    judged = [
+    render_verdicts = [
         _filled(f"**{claims.WORDS[one['verdict']]} {one['claim']}** {one['why']}")
-        for one in claims.judged(experiment.verdicts(result), experiment.SENTENCES)
+        for one in claims.render_verdicts(experiment.verdicts(result), experiment.SENTENCES)
     ]
-    found = tell(experiment.findings(result), experiment.SENTENCES)
+    found = render_findings(experiment.findings(result), experiment.SENTENCES)
     return "\n\n".join(
         [
             _filled(how),
             _filled(f"**The paper** (arXiv {experiment.PAPER}): {experiment.CLAIM}"),
             "**Here:**",
-            *judged,
+            *render_verdicts,
             "\n".join(_filled(f"- {sentence}", indent="  ") for sentence in found),
             f"![{experiment.TITLE}]({figure(name).name})",
             TABLES[name](result),
@@ -119,7 +119,7 @@ def coverage_table(result: dict[str, Any]) -> str:
         columns = [(method, "uncovered") for method in ("reference", "ppo", "dpo", "optimum")]
         columns += [(method, "rise") for method in ("ppo", "dpo")]
         columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
-        cells = [shown(one[method][number]) for method, number in columns]
+        cells = [format_mean(one[method][number]) for method, number in columns]
         rows.append([one["raters"], f"{one['beta']:g}", str(one["responses"]), *cells])
     first = table(head, rows)
     rows = [
@@ -147,21 +147,22 @@ def frontier_table(result: dict[str, Any]) -> str:
     budgets = [f"{kl:g}" for kl in frontier.BUDGETS]
     head = ["share of the optimum's gain", *(f"within {kl} nats" for kl in budgets)]
     rows = [
-        [frontier.NAMES[method], *(shown(shares[kl]) for kl in budgets)]
+        [frontier.NAMES[method], *(format_mean(shares[kl]) for kl in budgets)]
         for method, shares in result["shares"].items()
     ]
     win_rates = result["win_rates"]
     temperatures = [f"T = {t:g}" for t in win_rates["dpo"]["temperatures"]]
     wins = [
-        [frontier.NAMES[method], _setting(one["setting"]), *map(shown, one["rates"])]
+        [frontier.NAMES[method], _setting(one["setting"]), *map(format_mean, one["rates"])]
         for method, one in win_rates.items()
     ]
     note = (
         "The share is that of the upper hull of all points of a seed, along training and over the "
         "sweep: two policies may be mixed, and the KL of the mixture is not beyond the line "
-        f"between theirs. The reward model is right on {shown(result['accuracy'])} of held-out "
-        "pairs. Below: the win rate against the reference's texts of temperature 1, by the "
-        "sampling temperature T, for the setting (β or α) that wins most at T = 1."
+        "between theirs. The reward model is right on "
+        f"{format_mean(result['accuracy'])} of held-out pairs. Below: the win rate against the "
+        "reference's texts of temperature 1, by the sampling temperature T, for the setting "
+        "(β or α) that wins most at T = 1."
     )
     first = table(head, rows)
     return "\n".join([first, _filled(note) + "\n", table(["", "setting", *temperatures], wins)])
@@ -188,9 +189,9 @@ def overoptimisation_table(result: dict[str, Any]) -> str:
             str(row["layers"]),
             f"{parameters[row['pairs'], row['layers']] / 1e6:.2f} M",
             f"{row['beta']:g}" if row["method"] == "ppo" else "–",
-            shown(row["accuracy"]),
-            *map(shown, fitted(row)),
-            *(shown(row[name]) for name in ("peak", "peak_d", "end", "end_proxy")),
+            format_mean(row["accuracy"]),
+            *map(format_mean, fitted(row)),
+            *(format_mean(row[name]) for name in ("peak", "peak_d", "end", "end_proxy")),
         ]
         for row in result["rows"]
     ]
@@ -210,11 +211,11 @@ def shift_table(result: dict[str, Any]) -> str:
     rows = []
     for source in dict.fromkeys(row["source"] for row in result["rows"]):
         accuracy = shift.row(result, source, "reward")["accuracy"]
-        label = f"{shift.NAMES[source]} (reward model right on {shown(accuracy)})"
+        label = f"{shift.NAMES[source]} (reward model right on {format_mean(accuracy)})"
         for method, name in shift.METHODS.items():
             row = shift.row(result, source, method)
             numbers = ("more", "lost", "kl", "gain", "covered", "others")
-            rows.append([label, name, *(shown(row.get(number)) for number in numbers)])
+            rows.append([label, name, *(format_mean(row.get(number)) for number in numbers)])
             label = ""
     note = (
         f"β = {shift.BETA:g} throughout; lost: against pairs of the reference's own texts, seed by "

@@ -127,10 +127,11 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
     plain = [row for row in rows if row["beta"] == 0]
     by_pairs = [row for row in plain if row["layers"] == full]
     by_size = [row for row in plain if row["pairs"] == overoptimisation.SIZED_BY]
-    leashed = [
+    penalised = [
         row
         for row in rows
-        if (row["method"], row["pairs"], row["layers"]) == ("ppo", overoptimisation.LEASHED, full)
+        if (row["method"], row["pairs"], row["layers"])
+        == ("ppo", overoptimisation.PENALTY_PAIRS, full)
     ]
 
     def of(method: str, chosen: list[dict[str, Any]], key: str) -> list[tuple[str, Any]]:
@@ -141,7 +142,7 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
         "PPO, β = 0, by pairs": of("ppo", by_pairs, "pairs"),
         "best-of-n, by layers": of("best-of-n", by_size, "layers"),
         "PPO, β = 0, by layers": of("ppo", by_size, "layers"),
-        f"PPO, {overoptimisation.LEASHED} pairs, by β": of("ppo", leashed, "beta"),
+        f"PPO, {overoptimisation.PENALTY_PAIRS} pairs, by β": of("ppo", penalised, "beta"),
     }
     figure, places = plt.subplots(2, 3, figsize=(10, 6.4))
     key = places[1, 2]

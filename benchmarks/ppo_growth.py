@@ -79,10 +79,10 @@ def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
     from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 
     from align_core import PPOConfig, PPOTrainer
-    from align_core.config.environment import stay_local
+    from align_core.config.environment import set_library_environment
     from align_core.models.loading import load_tokenizer
 
-    stay_local()
+    set_library_environment()
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     tokenizer = load_tokenizer("pretrained")

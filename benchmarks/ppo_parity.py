@@ -96,11 +96,11 @@ def _run_of_trl() -> dict[str, list[Any]]:
     from datasets import Dataset
     from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
-    from align_core.config.environment import stay_local
+    from align_core.config.environment import set_library_environment
     from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
 
-    stay_local()
+    set_library_environment()
     torch.manual_seed(0)
     tokenizer = load_tokenizer("sft-reviews")
     prompts = sorted(tokenizer(load_task("reviews").prompts("train"))["input_ids"], key=len)

@@ -98,16 +98,16 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import TrainerCallback
 
-    from align_core.config.environment import stay_local
+    from align_core.config.environment import set_library_environment
     from align_core.evaluation.evaluator import Evaluator
     from align_core.evaluation.reference_samples import frontier
-    from align_core.models.libraries import quieten_libraries
+    from align_core.models.libraries import silence_libraries
     from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
     from align_core.trainers.common import QUIET
 
-    stay_local()
-    quieten_libraries()
+    set_library_environment()
+    silence_libraries()
     torch.set_num_threads(THREADS)
     task, tokenizer = load_task("reviews"), load_tokenizer("sft-reviews")
     heldout = task.prompts("heldout")
@@ -174,13 +174,13 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 
 
 def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
-    from align_core.models.loading import load_policy, load_reward_model, load_to_train
+    from align_core.models.loading import load_policy, load_reward_model, load_trainable
     from align_core.models.value_model import value_model_of
     from align_core.trainers.ppo import trainer as ppo
 
     head = side == "PPO, value head"
     return ppo.make_trainer(
-        load_to_train("sft-reviews"),
+        load_trainable("sft-reviews"),
         load_policy("sft-reviews"),
         tokenizer,
         prompts,

@@ -109,13 +109,13 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     import torch
     from datasets import Dataset
 
-    from align_core.config.environment import stay_local
+    from align_core.config.environment import set_library_environment
     from align_core.inference import queries
     from align_core.models.loading import (
         load_policy,
         load_reward_model,
-        load_to_train,
         load_tokenizer,
+        load_trainable,
         new_reward_model,
         save_model,
     )
@@ -123,7 +123,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     from align_core.tasks import load_task
     from align_core.trainers.ppo import trainer as ppo
 
-    stay_local()
+    set_library_environment()
     settings = {**DEFAULT, **changes}
     value = settings.pop("value")
     rollouts = EPISODES // settings["per_device_train_batch_size"]
@@ -137,7 +137,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     reference = None if settings.get("lora_r") else load_policy("sft-reviews")
     with tempfile.TemporaryDirectory() as folder:
         trainer = ppo.make_trainer(
-            load_to_train("sft-reviews"),
+            load_trainable("sft-reviews"),
             reference,
             tokenizer,
             Dataset.from_dict({"prompt": task.prompts("train")}),

@@ -122,11 +122,11 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
     import torch
     from datasets import Dataset
 
-    from align_core.config.environment import stay_local
+    from align_core.config.environment import set_library_environment
     from align_core.models.loading import load_tokenizer
     from align_core.tasks import load_task
 
-    stay_local()
+    set_library_environment()
     torch.set_num_threads(THREADS)
     torch.manual_seed(seed)
     tokenizer = load_tokenizer("sft-reviews")
@@ -160,12 +160,12 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
 
 
 def embedded() -> dict:
-    from align_core.models.loading import load_policy, load_reward_model, load_to_train
+    from align_core.models.loading import load_policy, load_reward_model, load_trainable
     from align_core.models.value_model import value_model_of
 
     reward_model = load_reward_model("reward-reviews")
     return {
-        "model": load_to_train("sft-reviews"),
+        "model": load_trainable("sft-reviews"),
         "ref_model": load_policy("sft-reviews"),
         "reward_model": reward_model,
         "value_model": value_model_of(reward_model),

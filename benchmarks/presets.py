@@ -21,7 +21,7 @@ from align_core.runs import presets
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import FINAL, series
-from align_core.runs.preset_checks import Finding, findings
+from align_core.runs.preset_checks import Check, checks
 from align_core.runs.presets import Preset
 from benchmarks.common import machine
 
@@ -57,11 +57,11 @@ def check(client: Client, preset: Preset, record: bool) -> bool:
     return kept
 
 
-def promised(preset: Preset, run: RunDirectory) -> list[Finding]:
+def promised(preset: Preset, run: RunDirectory) -> list[Check]:
     """What a run of the preset makes of its promise, and of the time that it may take."""
     events = run.events()[0]
-    seconds = Finding("seconds", events[-1]["seconds"], most=LONGEST)
-    return [*findings(preset.promise, series(events)), seconds]
+    seconds = Check("seconds", events[-1]["seconds"], most=LONGEST)
+    return [*checks(preset.promise, series(events)), seconds]
 
 
 def is_recorded(preset: Preset) -> bool:

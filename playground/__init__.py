@@ -2,9 +2,9 @@
 
 import os
 
-from align_core.config.environment import stay_local
+from align_core.config.environment import set_library_environment
 
-stay_local()
+set_library_environment()
 # Gradio reads these when it is imported: no analytics, and no rebuilding of a data frame of ten
 # thousand events at every click.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

@@ -11,7 +11,7 @@ import gradio as gr
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
@@ -72,7 +72,7 @@ def build(client: Client) -> Page:
         path: tasks.with_task_words(text.load(language))
         for language, path in text.languages().items()
     }
-    helper = Helper(client)
+    helper = InferenceClient(client)
     settings = Settings.read()
     visitors = Visitors(client, settings.presenter_key, settings.public)
     queue = RunQueue(client, visitors, settings.time_limit)
@@ -93,7 +93,7 @@ def build(client: Client) -> Page:
 def _lay_out(
     page: gr.Blocks,
     client: Client,
-    helper: Helper,
+    helper: InferenceClient,
     queue: RunQueue,
     recorded: dict[str, recordings.Recording],
     words: dict[str, Any],
@@ -204,7 +204,7 @@ def main(task_names: Sequence[str] = ()) -> None:
         page = build(client)
         page.launch(**launch_options(), prevent_thread_lock=True)
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
-        client.warm()
+        client.preload()
         optimum.warm()
         page.block_thread()
     finally:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
-from align_core.config.task_card import TAKES
+from align_core.config.task_card import EXPECTED
 
 PUBLIC_LIMIT = 180.0  # seconds; enough for every preset and for each method's defaults
 MIN_KEY_LENGTH = 12  # characters, so that a presenter's key cannot be guessed
@@ -49,14 +49,14 @@ class Settings:
             except ValueError:
                 value = -1
             if value is not None and not 1 <= value <= most:
-                errors.append(complaint(name, text, f"{takes} from 1 to {most:g}"))
+                errors.append(option_error(name, text, f"{takes} from 1 to {most:g}"))
             return value
 
         def whole(name: str, default: int, most: int) -> int:
             value = number(name, default, "a whole number", most)
             if value % 1:
                 accepted = f"a whole number from 1 to {most}"
-                errors.append(complaint(name, environment[name], accepted))
+                errors.append(option_error(name, environment[name], accepted))
             return int(value)
 
         def folder(name: str) -> Path | None:
@@ -65,7 +65,7 @@ class Settings:
         on_spaces = "SPACE_ID" in environment
         flag = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
         if flag not in (*_YES, *_NO):
-            errors.append(complaint("PLAYGROUND_PUBLIC", flag, "1 or 0"))
+            errors.append(option_error("PLAYGROUND_PUBLIC", flag, "1 or 0"))
         public = on_spaces or flag in _YES
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
@@ -96,7 +96,7 @@ def parse_tasks(arguments: Sequence[str] | None = None) -> list[str]:
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )
-    help_text = f"a task of your own to offer beside the built-in ones: {TAKES}; may come again"
+    help_text = f"a task of your own to offer beside the built-in ones: {EXPECTED}; may come again"
     parser.add_argument("--task", action="append", default=[], help=help_text)
     return parser.parse_args(arguments).task
 

@@ -6,12 +6,12 @@ import os
 import pytest
 
 from align_core.config import model_index
-from align_core.config.environment import stay_local
+from align_core.config.environment import set_library_environment
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
-stay_local()
+set_library_environment()
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def fake_assets(tmp_path, monkeypatch):
 def client(tmp_path, fake_assets):
     """Runs of the scripted worker."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    client.warm()
+    client.preload()
     yield client
     client.close()
 

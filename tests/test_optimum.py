@@ -137,7 +137,7 @@ def test_the_frontier_is_straight_between_the_points_of_its_grid():
 
 def test_the_frontier_of_some_prompts_is_that_of_their_rewards():
     rows = np.array([3, 0, 3])
-    some, anew = Frontier.of(bell()).only(rows), Frontier.of(bell()[rows])
+    some, anew = Frontier.of(bell()).select(rows), Frontier.of(bell()[rows])
     assert some.curve == pytest.approx(anew.curve, abs=1e-12)
 
 
@@ -268,12 +268,12 @@ def test_a_pickle_is_refused(tmp_path):
 
 def test_only_keeps_the_asked_prompts_in_the_asked_order():
     samples = stored()
-    two = samples.only(["never", "the film"])
+    two = samples.select(["never", "the film"])
     assert two.prompts == ["never", "the film"]
     for name in ("tokens", "lengths", "ended", "rewards"):
         assert np.array_equal(getattr(two, name), getattr(samples, name)[[2, 0]])
     with pytest.raises(KeyError, match="the play"):
-        samples.only(["the film", "the play"])
+        samples.select(["the film", "the play"])
 
 
 def test_a_quantile_of_the_optimum_is_read_off_its_distribution():

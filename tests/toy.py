@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from align_core.models.loading import lora
+from align_core.models.loading import lora_config
 
 WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
 
@@ -80,7 +80,7 @@ def outputs(model) -> torch.Tensor:
 def adapted(model, seed: int = 0, task_type: str = "CAUSAL_LM"):
     """The model under an adapter that does something."""
     torch.manual_seed(seed)
-    made = get_peft_model(model, lora(4, task_type)).eval()
+    made = get_peft_model(model, lora_config(4, task_type)).eval()
     for name, parameter in made.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)

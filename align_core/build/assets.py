@@ -42,7 +42,7 @@ from align_core.config.task_card import BUILT_IN, card
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.reference_samples import sample_reference
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.models.loading import (
     load_policy,
     load_reward_model,
@@ -103,7 +103,7 @@ Report = Callable[[str], None]
 
 def build(report: Report = print) -> None:
     """Write every asset, in place of those there were; minutes on two cores."""
-    quieten_libraries()
+    silence_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
     tasks = [load_task(name) for name in BUILT_IN]

@@ -27,8 +27,8 @@ from align_core.data.preference_files import stored_pairs
 from align_core.models.loading import (
     load_policy,
     load_reward_model,
-    load_to_train,
     load_tokenizer,
+    load_trainable,
 )
 from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
@@ -40,7 +40,7 @@ from align_core.trainers.common import QUIET
 from align_core.trainers.ppo.build import SETTINGS
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.trainer import PPOTrainer
-from align_core.training.example_token import close_up
+from align_core.training.example_token import example_token
 
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
@@ -81,7 +81,7 @@ def record(name: str) -> dict[str, Any]:
 
 def save(name: str) -> None:
     """Record the lesson of a task among the assets."""
-    path = model_index.lesson(name)
+    path = model_index.worked_example(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
 
@@ -119,7 +119,7 @@ def _pair(
     )
     config = resolve("dpo", task.name)
     trainer = dpo.make_trainer(
-        load_to_train(config.model),
+        load_trainable(config.model),
         reference,
         tokenizer,
         encode_pairs(tokenizer, stored_pairs(task.name, config.preference_pairs, SEED)),
@@ -166,7 +166,7 @@ def _token(
     trainer = PPOTrainer(
         PPOConfig(**settings),
         tokenizer,
-        load_to_train(config.model),
+        load_trainable(config.model),
         reference,
         ProxyReward(reward_model, tokenizer),
         Dataset.from_dict({"prompt": task.prompts("train")}),
@@ -174,7 +174,7 @@ def _token(
     )
     trainer.train()
     episodes = len(trainer.latest.episodes.tokens)
-    token = close_up(trainer, _held_back(trainer))
+    token = example_token(trainer, _held_back(trainer))
     return {**token, "rollouts": PPO_ROLLOUTS, "episodes": episodes}
 
 
@@ -203,7 +203,9 @@ def _optimum(
     """Some texts to one prompt: how likely the reference says each, and what each is worth; and how
     often which reward is among its stored samples, whose mean of exp(r/β) is Z."""
     prompt, texts = SAID[task.name]
-    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe")).only([prompt])
+    stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe")).select(
+        [prompt]
+    )
     ids = [encode(tokenizer, prompt, text)[1] for text in texts]
     columns = zip(
         texts,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from align_core import experiments
 from align_core.cli import terminal
 from align_core.cli.options import add_json
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.fields import Int
 from align_core.config.messages import Message
 from align_core.config.run_config import validated
@@ -39,11 +39,12 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     """Run it, or what is left of it; raises ConfigError with every error at once."""
     options, errors = validated(_Options, {"lanes": given.lanes or os.cpu_count()})
     if given.name not in experiments.NAMES:
-        takes = f"one of {', '.join(experiments.NAMES)}"
-        lines.append(complaint("NAME", given.name, takes))
+        expected = f"one of {', '.join(experiments.NAMES)}"
+        lines.append(option_error("NAME", given.name, expected))
     if lines or errors:
         raise ConfigError(*lines, *errors)
     from align_core.experiments import runner
+    from align_core.experiments.claims import conclusions
 
     place = f"runs/lab/{given.name}{'-quick' if given.quick else ''}"
     folder = Path(given.run_dir or place)
@@ -59,6 +60,6 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     else:
         if given.quick:
             print(NO_EVIDENCE)
-        print("\n".join(experiments.load(given.name).said(result)))
+        print("\n".join(conclusions(experiments.load(given.name), result)))
         print(f"the result is in {folder / 'result.json'}")
     return 0

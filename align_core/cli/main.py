@@ -17,35 +17,35 @@ from align_core.cli import experiments as experiment_command
 from align_core.cli import options, preferences, terminal
 from align_core.cli import task as task_command
 from align_core.config import model_index
-from align_core.config.environment import stay_local
+from align_core.config.environment import set_library_environment
 from align_core.config.errors import (
-    Collected,
     ConfigError,
-    complaint,
+    collect_errors,
+    describe_error,
     flag,
-    in_plain_words,
+    option_error,
     raise_collected,
 )
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
-from align_core.config.task_card import BUILT_IN, TAKES, as_row, card, is_code, unnamed
-from align_core.inference import asking
+from align_core.config.task_card import BUILT_IN, EXPECTED, as_row, card, is_code, unregistered_task
+from align_core.inference import in_process
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
-from align_core.tasks.loader import name_task
+from align_core.tasks.loader import resolve_task
 from align_core.training import foreground, worker
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    stay_local()
+    set_library_environment()
     try:
         given, unknown = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
         line = f"{' '.join(unknown)}: {given.command} has no such option"
         lines = [plain(line)] if unknown else []
         if given.command is None:
-            raise ConfigError(complaint("COMMAND", None, "one of these:"), *_commands_listed())
+            raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())
         return given.execute(given, lines)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped by Ctrl-C", file=sys.stderr)
         return 1
     except Exception as error:
-        print(in_plain_words(error, Path.cwd()), file=sys.stderr)
+        print(describe_error(error, Path.cwd()), file=sys.stderr)
         return 1
 
 
@@ -62,8 +62,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
-    names = [name_task({"task": task}, lines)["task"] for task in given.task or ()]
-    lines += [complaint("--task", name, TAKES, "task") for name in names if card(name) is None]
+    names = [resolve_task({"task": task}, lines)["task"] for task in given.task or ()]
+    lines += [
+        option_error("--task", name, EXPECTED, "task") for name in names if card(name) is None
+    ]
     raise_collected(lines)
     rows = [as_row(card(task)) for task in dict.fromkeys((*BUILT_IN, *names))]
     if given.json:
@@ -74,9 +76,9 @@ def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _train(given: argparse.Namespace, lines: list[Message]) -> int:
-    vars(given).update(name_task(options.named(given, "task", "coverage"), lines))
-    if distributed.left_alone():
-        distributed.start_all()
+    vars(given).update(resolve_task(options.named(given, "task", "coverage"), lines))
+    if distributed.launched_alone():
+        distributed.relaunch_with_torchrun()
     if distributed.RANK > 0:
         return _train_along(given, lines)
     directory = (_new_run if given.resume is None else _resumable)(given, lines)
@@ -95,7 +97,7 @@ def _train_along(given: argparse.Namespace, lines: list[Message]) -> int:
     """What the first of several processes does, without a word: it writes the run and tells."""
     raise_collected(lines)
     path = Path(given.run_dir if given.resume is None else given.resume)
-    distributed.wait_for(path / "config.json")
+    distributed.wait_for_file(path / "config.json")
     directory, control = RunDirectory(path, writes=False), Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.put({"command": "stop"}))
@@ -106,7 +108,7 @@ def _train_along(given: argparse.Namespace, lines: list[Message]) -> int:
 def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     config: dict[str, Any] = {}
     if given.config is not None:
-        with Collected(lines):
+        with collect_errors(lines):
             config |= read_options(given.config, "--config")
     overrides = options.named(given, "method", *options.RUN_OPTIONS)
     config |= {name: value for name, value in overrides.items() if value is not None}
@@ -121,46 +123,48 @@ def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
         if (value := getattr(given, name)) is not None and not named_code:
             line = f"{flag(name)} got {value!r}; with --resume the run keeps its own options"
             lines.append(plain(line))
-    with Collected(lines):
+    with collect_errors(lines):
         directory = RunDirectory.open(given.resume, option="--resume")
         status = directory.status()
-        if directory.being_written():
-            lines.append(complaint("--resume", given.resume, "a run that is not running already"))
+        if directory.is_being_written():
+            lines.append(
+                option_error("--resume", given.resume, "a run that is not running already")
+            )
         elif status is not None and status["status"] == "finished":
-            lines.append(complaint("--resume", given.resume, "a run that has not finished"))
+            lines.append(option_error("--resume", given.resume, "a run that has not finished"))
         task = directory.config.task
         if card(task) is None:
-            lines.append(unnamed(task))
+            lines.append(unregistered_task(task))
         elif is_code(given.task) and given.task != task:
-            lines.append(complaint("--task", given.task, f"{task}, the task of this run"))
+            lines.append(option_error("--task", given.task, f"{task}, the task of this run"))
     raise_collected(lines)
     return directory
 
 
 def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
     asked = options.named(given, "task", "reference", "prompts", "coverage", "seed")
-    result = asking.evaluate(given.model, lines, **name_task(asked, lines))
+    result = in_process.evaluate(given.model, lines, **resolve_task(asked, lines))
     terminal.print_measurements(result, given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
-    asked = name_task(options.named(given, "task", "n", "temperature", "seed"), lines)
-    rows = asking.generate(given.model, given.prompt, lines, **asked)
+    asked = resolve_task(options.named(given, "task", "n", "temperature", "seed"), lines)
+    rows = in_process.generate(given.model, given.prompt, lines, **asked)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _score(given: argparse.Namespace, lines: list[Message]) -> int:
-    asked = name_task(options.named(given, "task"), lines)
-    rows = asking.score(given.model, given.prompt, given.completion, lines, **asked)
+    asked = resolve_task(options.named(given, "task"), lines)
+    rows = in_process.score(given.model, given.prompt, given.completion, lines, **asked)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _build_assets(given: argparse.Namespace, lines: list[Message]) -> int:
     if model_index.installed():
-        lines.append(complaint("COMMAND", "build-assets", "a checkout, in which they are built"))
+        lines.append(option_error("COMMAND", "build-assets", "a checkout, in which they are built"))
     raise_collected(lines)
     from align_core.build import assets
 
@@ -200,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         subs[name].set_defaults(execute=execute)
 
     options.add_json(subs["tasks"])
-    subs["tasks"].add_argument("--task", action="append", help=f"one more: {TAKES}")
+    subs["tasks"].add_argument("--task", action="append", help=f"one more: {EXPECTED}")
 
     train = subs["train"]
     train.epilog = terminal.defaults_table()
@@ -214,8 +218,8 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
-        sub.add_argument("model", metavar="MODEL", help=model_index.TAKES)
-        sub.add_argument("--task", help=TAKES)
+        sub.add_argument("model", metavar="MODEL", help=model_index.EXPECTED)
+        sub.add_argument("--task", help=EXPECTED)
         options.add_json(sub)
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")

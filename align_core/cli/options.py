@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message, plain
-from align_core.config.methods import methods, owners
+from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, validated
 
 # The other fields of a RunConfig say what they take.
@@ -46,7 +46,7 @@ def add_json(parser: argparse.ArgumentParser, about: str = "print JSON") -> None
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of a RunConfig but the method."""
     for name in RUN_OPTIONS:
-        field, of = RunConfig.model_fields[name], owners(name)
+        field, of = RunConfig.model_fields[name], methods_with(name)
         about = _SWITCHES.get(name, field.description)
         if 0 < len(of) < len(methods()):
             about += f"; only {' and '.join(of)}"

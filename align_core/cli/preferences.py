@@ -12,21 +12,21 @@ from pydantic import BaseModel, Field
 from align_core.cli import terminal
 from align_core.cli.options import add_json, checked
 from align_core.config.errors import (
-    Collected,
     ConfigError,
-    complaint,
+    collect_errors,
     flag,
+    option_error,
     raise_collected,
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
-from align_core.config.methods import owners
-from align_core.config.model_index import TAKES
+from align_core.config.methods import methods_with
+from align_core.config.model_index import EXPECTED
 from align_core.config.run_config import TaskName, model_errors
 from align_core.config.task_card import BUILT_IN, card
-from align_core.inference import asking
+from align_core.inference import in_process
 from align_core.runs.directory import to_line
-from align_core.tasks.loader import name_task
+from align_core.tasks.loader import resolve_task
 from align_core.votes import preference_files, statistics
 from align_core.votes.session import Session
 from align_core.votes.sessions import Sessions, check_name, folder
@@ -108,15 +108,15 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     """Run one of them; raises ConfigError with every error at once."""
     if given.action is None:
         listed = [plain(f"  {name:<9} {about}") for name, (_, about) in _ACTIONS.items()]
-        raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
+        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
     with closing(Sessions(given.sessions or folder())) as sessions:
         return _ACTIONS[given.action][0](given, lines, sessions)
 
 
 def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    vars(given).update(name_task({"task": given.task}, lines))
+    vars(given).update(resolve_task({"task": given.task}, lines))
     if (given.session is None) == (given.output is None):
-        lines.append(plain("--session, --output: it takes one of the two, where the votes go"))
+        lines.append(plain("expected either --session or --output, got both or neither"))
     session = None
     if given.session is not None:
         session = _session_for(given, lines, sessions)
@@ -133,15 +133,17 @@ def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Session
         task, has_pairs = card(options.task), session and session.tally()["pairs"]
         reward_model = given.reward_model or task.reward_model
         if not (given.model or task.reference or has_pairs):
-            lines.append(complaint("--model", None, f"{TAKES}: {task.title} has no reference"))
+            lines.append(
+                option_error("--model", None, f"{EXPECTED}: {task.title} has no reference")
+            )
         if options.active_share and reward_model is None:
-            lines.append(complaint("--reward-model", None, f"{TAKES}: {task.title} has none"))
+            lines.append(option_error("--reward-model", None, f"{EXPECTED}: {task.title} has none"))
     raise_collected(lines)
 
     how = options.votes, options.raters, options.active_share, options.seed
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
     if options.active_share:
-        pairs = asking.queries().scored(pairs, reward_model)
+        pairs = in_process.queries().score_pairs(pairs, reward_model)
     if given.output is not None:
         cast = simulate(pairs, CROWDS[options.rater], *how)
         rows = preference_files.preferences(
@@ -164,7 +166,7 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     reference = card(options.task).reference
     if options.task in BUILT_IN and model in (None, reference):
         return preference_files.pool_pairs(options.task, count, options.seed)
-    return asking.queries().candidates(options.task, model or reference, count, options.seed)
+    return in_process.queries().candidates(options.task, model or reference, count, options.seed)
 
 
 def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
@@ -176,17 +178,17 @@ def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
     rows = preference_files.preferences(kept, options.ties)
     preference_files.write(given.output, rows)
     told = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
-    for method in owners("preferences"):
+    for method in methods_with("preferences"):
         how = preference_files.settings(method, session.task, len(rows))
         told[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in how.items())
     return _tell(given, **told, file=given.output)
 
 
 def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    vars(given).update(name_task({"task": given.task}, lines))
+    vars(given).update(resolve_task({"task": given.task}, lines))
     session = _session_for(given, lines, sessions)
     options = checked(_Import, given, lines)
-    with Collected(lines):
+    with collect_errors(lines):
         rows = preference_files.read(given.file)
     raise_collected(lines)
     session = session or sessions.create(given.session, options.task)
@@ -203,8 +205,10 @@ def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     report: dict[str, Any] = {"task": session.task, **statistics.stats(cast)}
     if given.reward_model is not None:
         measured_on = statistics.held_out(cast, options.hold_out)[1] if options.hold_out else cast
-        scored = asking.queries().scored(session.pairs(), given.reward_model)
-        report["reward_model"] = statistics.judged(statistics.with_scores(measured_on, scored))
+        scored = in_process.queries().score_pairs(session.pairs(), given.reward_model)
+        report["reward_model"] = statistics.reward_model_metrics(
+            statistics.with_scores(measured_on, scored)
+        )
     report["disputed"] = statistics.disputed(cast)
     report["against_gold"] = statistics.against_gold(cast)
     if given.json:
@@ -238,7 +242,7 @@ def _existing(
     given: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
     """The session that is named; None, and its error's line, where there is none."""
-    with Collected(lines):
+    with collect_errors(lines):
         return sessions.open(given.session)
 
 
@@ -247,13 +251,13 @@ def _session_for(
 ) -> Session | None:
     """The session that votes go to, of the task that is named, if any; None: it is yet to be."""
     session = None
-    with Collected(lines):
+    with collect_errors(lines):
         check_name(given.session)
         if given.session in sessions.names():
             session = sessions.open(given.session)
             if given.task not in (None, session.task):
-                takes = f"{session.task}, the task of the session {session.name}"
-                lines.append(complaint("--task", given.task, takes))
+                expected = f"{session.task}, the task of the session {session.name}"
+                lines.append(option_error("--task", given.task, expected))
             given.task = session.task
     return session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
 from align_core.tasks.folder import example
 from align_core.tasks.folder.contents import SPLITS, read
@@ -28,9 +28,9 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     """Run one of them; raises ConfigError with every error at once."""
     if given.action is None:
         listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
-        raise ConfigError(*lines, complaint("ACTION", None, "one of these:"), *listed)
+        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
     if given.folder is None:
-        lines.append(complaint("FOLDER", None, "a folder"))
+        lines.append(option_error("FOLDER", None, "a folder"))
     if lines:
         raise ConfigError(*lines)
     folder = Path(given.folder)
@@ -38,7 +38,7 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
         example.write_new(folder, "FOLDER")
         print(f"{folder} has a task now: align-core task check {folder}")
     elif not folder.is_dir():
-        raise ConfigError(complaint("FOLDER", given.folder, "a folder with a task.toml"))
+        raise ConfigError(option_error("FOLDER", given.folder, "a folder with a task.toml"))
     else:
         print(_told(folder))
     return 0

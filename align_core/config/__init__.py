@@ -1,1 +1,1 @@
-"""What a run may be asked for, and the words in which a bad request is refused."""
+"""Run configurations: methods, settings, tasks and models, and the messages for invalid input."""

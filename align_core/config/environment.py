@@ -1,18 +1,18 @@
-"""What every process of the project finds in its environment, unless a person set it otherwise."""
+"""Environment variables that every process of the project sets, unless they are set already."""
 
 from __future__ import annotations
 
 import os
 
-THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to feed more
+THREADS = min(2, os.cpu_count() or 1)  # the embedded models are too small to use more
 
 
-def stay_local() -> None:
-    """No telemetry, and no network unless asked for; threads that sleep. Call before heavy imports.
+def set_library_environment() -> None:
+    """Turn off telemetry, network access and busy-waiting threads, unless a user turned them on.
 
-    The libraries read these variables once, when they are imported.
+    Call it before heavy imports: the libraries read these variables when they are imported.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that spin on starve a browser
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # threads that busy-wait starve a browser

@@ -1,72 +1,73 @@
-"""Errors as people read them: bad input, and what breaks.
+"""Error messages for users: invalid input, and failures.
 
-Bad input is refused in lines that name the option, what it got and what it takes. Every error is
-reported at once, so that a person mends a command in one go.
+Invalid input is reported as one message for each error, naming the option, what it got and what was
+expected. All errors are reported together, so that a user can correct them in one go.
 """
 
 from __future__ import annotations
 
 import errno
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import Message, in_event, plain
+from align_core.config.messages import Message, plain, to_event
 
 
 class ConfigError(ValueError):
-    """Bad input. `lines` holds one message for each error."""
+    """Invalid input. `lines` holds one `Message` for each error."""
 
     def __init__(self, *lines: Message) -> None:
         super().__init__("\n".join(map(str, lines)))
         self.lines = list(lines)
 
 
-class Collected:
-    """Adds the lines of a ConfigError raised inside to `lines`, so that the next check follows."""
-
-    def __init__(self, lines: list[Message]) -> None:
-        self._lines = lines
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, ConfigError):
-            self._lines += error.lines
-        return isinstance(error, ConfigError)
+@contextmanager
+def collect_errors(lines: list[Message]) -> Iterator[None]:
+    """Append the messages of a ConfigError raised inside to `lines`; execution goes on after it."""
+    try:
+        yield
+    except ConfigError as error:
+        lines += error.lines
 
 
 def raise_collected(lines: list[Message]) -> None:
-    """Raise a ConfigError with all of `lines`, where there are any."""
+    """Raise a ConfigError with `lines` unless there are none."""
     if lines:
         raise ConfigError(*lines)
 
 
-def complaint(option: str, got: Any, takes: str, code: str = "", **values: Any) -> Message:
-    """One line of a `ConfigError`: the option, what it got, what it takes.
+def option_error(option: str, got: Any, expected: str, code: str = "", **values: Any) -> Message:
+    """A message for a `ConfigError`: "OPTION got GOT, expected EXPECTED".
 
-    Its `code` names what it takes; `values` are the numbers in that.
+    Args:
+        option: the option, spelled as a user knows it: "--beta".
+        got: the invalid value, cut to 80 characters; None is shown as "nothing".
+        expected: what the option accepts; it may end in "; " and the reason for the refusal.
+        code: names what is expected, for a page that translates the message.
+        values: the numbers and names within `expected`, for the same.
     """
     shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
     shown = " ".join(shown.split())
     if len(shown) > 80:
         shown = shown[:77] + "..."
-    line = f"{option} got {shown}; it takes {takes}"
+    line = f"{option} got {shown}, expected {expected}"
     return Message(code, {"option": option, "got": shown, **values}, line)
 
 
 def flag(field: str) -> str:
-    """The name of a field as the command line spells it: learning_rate -> --learning-rate."""
+    """A field's name as the command line spells it: learning_rate -> --learning-rate."""
     if field == "method":
         return "METHOD"
     return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")
 
 
-def in_plain_words(error: Exception, path: Path) -> Message:
-    """One line that says what went wrong and where."""
+def describe_error(error: Exception, path: Path) -> Message:
+    """One message that says what failed and where; `path` is named where the error names none."""
     if isinstance(error, ConfigError):
-        lines = [in_event(line) for line in error.lines]
+        lines = [to_event(line) for line in error.lines]
         return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
         line = f"The disk is full: {path} could not be written. Free some space"

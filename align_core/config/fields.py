@@ -17,17 +17,17 @@ class Setting:
     """One option of a run.
 
     Args:
-        takes: what an error line says that it takes.
-        least, most: the range of a number; `above` leaves `least` itself out.
-        link: what an address can set it to: of a number the range, whose ends stand for what is
-            beyond them; True: what a run accepts; None: an address does not name it. The ranges
-            leave out what would take hours, or more memory than a small machine has.
-        live: whether it may change while a run is live.
+        expected: the valid values in words, for error messages and --help.
+        least, most: the range of a number; with `above`, `least` itself is excluded.
+        link: the values that a link may set: a range, to which a number is clipped; True for all
+            that a run accepts; None if links cannot set it. The ranges exclude values that would
+            take hours, or more memory than a small machine has.
+        live: whether it may change during a run.
     """
 
     name: str
     kind: Literal["integer", "number", "switch", "groups", "model", "file"]
-    takes: str
+    expected: str
     least: float | None = None
     most: float | None = None
     above: bool = False
@@ -35,8 +35,8 @@ class Setting:
     live: bool = False
 
 
-MOST_STEPS = 2000  # half an hour of PPO on two cores: nobody presses Run on a day by mistake
-MOST_PAIRS = 16_000  # as many are stored
+MOST_STEPS = 2000  # half an hour of PPO on two cores: no link starts a run of a day
+MOST_PAIRS = 16_000  # the size of the stored pool
 
 _FREE = " and ".join(name for name, method in methods().items() if method.free_beta)
 _DECLARED = (
@@ -98,15 +98,15 @@ _DECLARED = (
         link=(0, 256),
     ),
     Setting(
-        *("reward_model", "model", f"'gold' (the task's own reward), or {model_index.TAKES}"),
+        *("reward_model", "model", f"'gold' (the task's own reward), or {model_index.EXPECTED}"),
         link=True,
     ),
     Setting(
-        *("pair_source", "model", f"the model that writes the pairs: {model_index.TAKES}"),
+        *("pair_source", "model", f"the model that writes the pairs: {model_index.EXPECTED}"),
         link=True,
     ),
     Setting("whiten_advantages", "switch", "true or false", link=True),
-    Setting("model", "model", model_index.TAKES),
+    Setting("model", "model", model_index.EXPECTED),
     Setting("freeze_trunk", "switch", "true or false"),
     Setting("preferences", "file", "a JSONL or Parquet file"),
     Setting("time_limit", "number", "a number of seconds above 0", least=0, above=True),
@@ -116,11 +116,11 @@ SETTINGS = {setting.name: setting for setting in _DECLARED}
 
 
 def declared(name: str, default: Any = ...) -> FieldInfo:
-    """The field of a pydantic model that takes what SETTINGS declares of this setting."""
+    """The pydantic field of this setting, with the range that SETTINGS declares for it."""
     setting = SETTINGS[name]
     return Field(
         default,
-        description=setting.takes,
+        description=setting.expected,
         ge=None if setting.above else setting.least,
         gt=setting.least if setting.above else None,
         le=setting.most,

@@ -1,8 +1,4 @@
-"""Lines for people, which a program can say in other words.
-
-Their text is English, as the command line prints it. A page in another language goes by the code
-of a message and the values in it.
-"""
+"""User-facing messages: an English text, with a code and values so that a page can translate it."""
 
 from __future__ import annotations
 
@@ -13,8 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Message:
-    """One line of `text`. `code` names what it says, "" where only the text does; `values` are
-    the numbers and names in it, as JSON has them."""
+    """One line of English `text`, as the command line prints it.
+
+    `code` identifies the message, "" if it has no translation; `values` are the numbers and names
+    in the text, as JSON values.
+    """
 
     code: str
     values: Mapping[str, Any]
@@ -25,12 +24,12 @@ class Message:
 
 
 def plain(text: str) -> Message:
-    """A message without a code: every page shows it as it is."""
+    """A message without a code, which a page shows untranslated."""
     return Message("", {}, text)
 
 
-def in_event(message: Message) -> dict[str, Any]:
-    """A message as an event holds it: its `message`, and its `cause` where it has a code."""
+def to_event(message: Message) -> dict[str, Any]:
+    """The message as fields of an event: `message`, and `cause` if it has a code."""
     if not message.code:
         return {"message": message.text}
     cause = {"kind": message.code, "values": dict(message.values)}
@@ -38,7 +37,7 @@ def in_event(message: Message) -> dict[str, Any]:
 
 
 def from_event(event: Mapping[str, Any]) -> Message:
-    """The message that `in_event` wrote; of a log that somebody else wrote, what can be read."""
+    """The inverse of `to_event`. Missing or malformed fields of a foreign log become empty."""
     cause = event.get("cause")
     cause = cause if isinstance(cause, dict) else {}
     values = cause.get("values")

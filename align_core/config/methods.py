@@ -1,8 +1,8 @@
-"""The methods: one light record each, whose builder is named by a string and imported in a run.
+"""The training methods: a record each, naming the builder of its trainer, which a run imports.
 
-Nothing else compares a method's name: what the program does depends on what its record says. A
-package of somebody's own adds a method as an entry point of the group `align_core.methods` that
-names a `Method`.
+No other module compares a method's name: all behaviour depends on the fields of its record. An
+installed package adds a method by an entry point of the group `align_core.methods` that refers to a
+`Method`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 GROUP = "align_core.methods"
-_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it is part of the names of runs and of links
+_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it is part of run names and links
 PPO_EPOCHS = 2
-_OF_EVERY = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
+_COMMON_OPTIONS = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
 _LOG = logging.getLogger(__name__)
 _GOLD, _PROXY, _KL, _LOSS, _POLICY = "gold", "proxy", "kl", "loss", "policy"  # colours of the page
 
 
 @dataclass(frozen=True)
-class OfTask:
-    """A default that a task fills in: this attribute of its `TaskCard`, else `otherwise`."""
+class FromTask:
+    """A default taken from the task: this attribute of its `TaskCard`, or `otherwise` if None."""
 
     attribute: str
     otherwise: str | None = None
@@ -34,7 +34,7 @@ class OfTask:
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of a chart, told apart by colour (a name of the page's palette) and by dash."""
+    """One metric of a chart, drawn in a colour (a name in the page's palette) and a dash."""
 
     metric: str
     colour: str
@@ -43,13 +43,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart that the page draws of a run: those of its curves that the run has.
+    """A chart of a run. The page draws those curves whose metric the run logged.
 
     Args:
-        below: below the texts, not beside the picture of the trade.
-        range: Plotly's rangemode of the axis: what cannot be negative shows nothing below zero,
-            and begins there ("tozero") where zero means untouched.
-        optional: not shown of a run that has none of its curves.
+        below: drawn below the sampled texts instead of beside the reward–KL chart.
+        range: Plotly's rangemode of the y axis: "nonnegative" for a metric that cannot be negative,
+            "tozero" where zero also means "as the reference".
+        optional: hidden for a run that logged none of its metrics.
     """
 
     id: str
@@ -64,22 +64,22 @@ class Method:
     """How a model can be trained.
 
     Args:
-        name: what METHOD takes.
-        learns_from: what it is given: demonstrations, pairs of a chosen and a rejected text, or
-            rollouts of its own that a reward scores.
-        makes: what comes of it.
-        options: the options that it has, of `fields.SETTINGS`, and their defaults. One that learns
-            from pairs has those of the pairs; every method has model, steps, learning_rate,
-            batch_size and eval_every.
-        charts: what the page draws of a run.
+        name: the METHOD on the command line.
+        learns_from: its training data: demonstrations, pairs of a chosen and a rejected text, or
+            its own rollouts, scored by a reward.
+        makes: the kind of model that it trains.
+        options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
+            steps, learning_rate, batch_size and eval_every; one that learns from pairs has the
+            options of the pairs too.
+        charts: the charts of a run on the page.
         build: "package.module:function", which takes a `trainers.common.Setup` and returns a
             `transformers.Trainer`.
-        readings: the rules of `playground.content.readings.curves` that hold of its curves; what
-            the evaluations say is read of every policy.
-        free_beta: whether β may be 0: nothing then holds the policy near its reference.
-        updates_per_step: from the batch size, the optimiser updates in what `--steps` counts.
-        words: language -> {"name", "explanation"} and, where its charts need them, "charts" as
-            `playground/text/en.json` has them. Those of the project's own methods stand there.
+        readings: the rules of `playground.content.readings.curves` that apply to its curves. The
+            rules on evaluations apply to every policy.
+        free_beta: whether β = 0, no KL penalty at all, is allowed.
+        updates_per_step: batch size -> optimiser updates in one of the steps of `--steps`.
+        words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
+            `playground/text/en.json`, which holds the words of the built-in methods.
     """
 
     name: str
@@ -94,13 +94,13 @@ class Method:
     words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def builder(self) -> Callable[[Any], Any]:
-        """The function that `build` names, its module imported."""
+        """Import and return the function that `build` names."""
         module, _, function = self.build.partition(":")
         return getattr(importlib.import_module(module), function)
 
 
 def ppo_minibatches(batch_size: int) -> int:
-    """Two equal halves of a rollout, or one piece where its episodes are odd in number."""
+    """Minibatches in a PPO rollout: two halves, or one minibatch if the batch size is odd."""
     return 1 if batch_size % 2 else 2
 
 
@@ -122,7 +122,7 @@ _PAIRS = {
     "pair_source": None,
 }
 
-_OWN = (
+_BUILT_IN = (
     Method(
         "sft",
         learns_from="demonstrations",
@@ -143,7 +143,7 @@ _OWN = (
         learns_from="pairs",
         makes="reward model",
         options={
-            "model": OfTask("reference"),
+            "model": FromTask("reference"),
             "steps": 60,
             "learning_rate": 1e-3,
             "batch_size": 64,
@@ -179,8 +179,8 @@ _OWN = (
         learns_from="rollouts",
         makes="policy",
         options={
-            "model": OfTask("reference"),
-            "reward_model": OfTask("reward_model", otherwise="gold"),
+            "model": FromTask("reference"),
+            "reward_model": FromTask("reward_model", otherwise="gold"),
             "beta": 0.7,
             "steps": 60,
             "learning_rate": 4e-4,
@@ -210,7 +210,7 @@ _OWN = (
         learns_from="pairs",
         makes="policy",
         options={
-            "model": OfTask("reference"),
+            "model": FromTask("reference"),
             "beta": 0.5,
             "steps": 250,
             "learning_rate": 4e-4,
@@ -248,42 +248,43 @@ _OWN = (
 
 @cache
 def methods() -> dict[str, Method]:
-    """Every method by its name: the project's own, then those of installed packages.
+    """Every method by name: the built-in ones, then those of installed packages.
 
-    An entry point that cannot be used is passed over, and the log has a line that says why.
+    An invalid entry point is skipped with a warning in the log.
     """
-    known = {own.name: own for own in _OWN}
+    known = {method.name: method for method in _BUILT_IN}
     for entry in entry_points(group=GROUP):
         try:
-            found = entry.load()
-            _check(found, known)
-        except Exception as error:  # whatever somebody's package raises, the others are there
+            method = entry.load()
+            _check(method, known)
+        except Exception as error:  # a broken package must not take the other methods with it
             what = " ".join(f"{type(error).__name__}: {error}".split())
-            _LOG.warning("%s of %s is passed over: %s", entry.value, GROUP, what)
+            _LOG.warning("%s of %s is skipped: %s", entry.value, GROUP, what)
         else:
-            known[found.name] = found
+            known[method.name] = method
     return known
 
 
-def _check(found: Any, known: Mapping[str, Method]) -> None:
-    """Raise ValueError where this is no record of a further method."""
-    if not isinstance(found, Method):
-        raise ValueError(f"expected a Method, got {found!r}")
-    if not _NAME.fullmatch(found.name) or found.name in known:
+def _check(method: Any, known: Mapping[str, Method]) -> None:
+    """Raises ValueError for an object that is no valid `Method` with a new name."""
+    if not isinstance(method, Method):
+        raise ValueError(f"expected a Method, got {method!r}")
+    if not _NAME.fullmatch(method.name) or method.name in known:
         taken = ", ".join(known)
-        raise ValueError(f"expected a name of a-z, 0-9 and - beside {taken}, got {found.name!r}")
-    needed = _OF_EVERY | (
-        _PAIRS.keys() | {"preference_pairs"} if found.learns_from == "pairs" else set()
-    )
-    if lacking := sorted(needed - found.options.keys()):
-        raise ValueError(f"expected options with {', '.join(lacking)}, got {sorted(found.options)}")
+        raise ValueError(f"expected a name of a-z, 0-9 and -, not {taken}, got {method.name!r}")
+    required = set(_COMMON_OPTIONS)
+    if method.learns_from == "pairs":
+        required |= {*_PAIRS, "preference_pairs"}
+    if missing := sorted(required - method.options.keys()):
+        options = sorted(method.options)
+        raise ValueError(f"expected options with {', '.join(missing)}, got {options}")
 
 
 def method_named(name: Any) -> Method | None:
-    """The method of this name; None where there is none."""
+    """The method of this name, or None."""
     return methods().get(name) if isinstance(name, str) else None
 
 
-def owners(option: str) -> tuple[str, ...]:
-    """The names of the methods that have an option."""
-    return tuple(known.name for known in methods().values() if option in known.options)
+def methods_with(option: str) -> tuple[str, ...]:
+    """The names of the methods that have this option."""
+    return tuple(name for name, method in methods().items() if option in method.options)

@@ -1,8 +1,8 @@
-"""What is known of a task without running its code.
+"""What is known about a task without running its code.
 
-A form, a link or a check of a configuration needs no more of a task than its card. The cards of the
-built-in tasks stand here; `introduce` adds that of a task whose code a person named. A task's code
-is code: what names it in a file, a run or an address never imports it.
+Forms, links and configuration checks read only a task's card. The cards of the built-in tasks are
+here; `register` adds the card of a task whose code a user named. Loading a task runs its code, so a
+name in a file, a run or a link never causes it to be loaded.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from align_core.config.errors import complaint
+from align_core.config.errors import option_error
 from align_core.config.messages import Message
 
 
 @dataclass(frozen=True)
 class TaskCard:
-    """A task as a configuration and the page see it.
+    """A task as configurations and the page see it.
 
     Args:
-        name: what its runs are called after.
-        title, explanation: to an audience; the page says those of a built-in task in its languages.
-        reference: the MODEL that policies start from and are measured against; None: it has none.
-        reward_model: the MODEL that stands in for its gold reward; None: it has none.
-        groups: the kinds of its prompts, of which a coverage names some.
-        options: method -> the defaults that differ from the method's own on this task.
-        demonstrations: whether it has some.
-        code: "file.py:Class" or "package.module:Class", the file absolute; None: it is built in.
-        prompt: one of its probe prompts, for the page to begin with; None: the page has its own.
+        name: a part of the names of its runs.
+        title, explanation: for users, in English; the page translates those of built-in tasks.
+        reference: the MODEL that policies start from and are compared with, or None.
+        reward_model: the MODEL of its proxy reward, or None.
+        groups: the kinds of its prompts; a coverage is some of them.
+        options: method -> defaults on this task that differ from the method's.
+        demonstrations: whether it has demonstrations.
+        code: "file.py:Class" (an absolute path) or "package.module:Class"; None if built in.
+        prompt: a probe prompt with which the page begins; None if the page has its own.
     """
 
     name: str
@@ -44,7 +44,7 @@ class TaskCard:
 
     @property
     def full_name(self) -> str:
-        """What `--task` takes and a configuration stores."""
+        """The task as `--task` and configurations name it."""
         return self.code or self.name
 
 
@@ -73,41 +73,41 @@ _CARDS = {
     ),
 }
 BUILT_IN = tuple(_CARDS)
-TAKES = f"one of {', '.join(BUILT_IN)}, or file.py[:Class], or package.module:Class"
+EXPECTED = f"one of {', '.join(BUILT_IN)}, or file.py[:Class], or package.module:Class"
 
 
 def card(task: Any) -> TaskCard | None:
-    """The card of a task; None for one that is not built in and was not introduced."""
+    """The card of a built-in or registered task; None for any other value."""
     return _CARDS.get(task) if isinstance(task, str) else None
 
 
-def introduce(introduced: TaskCard) -> None:
-    """Let configurations of this process name one more task."""
-    _CARDS[introduced.full_name] = introduced
+def register(new: TaskCard) -> None:
+    """Allow configurations of this process to name this task."""
+    _CARDS[new.full_name] = new
 
 
-def introduced() -> dict[str, TaskCard]:
-    """The cards that are not built in, by their full names: a person named the code of each."""
+def registered() -> dict[str, TaskCard]:
+    """Full name -> card of the registered tasks: those whose code a user named."""
     return {name: known for name, known in _CARDS.items() if name not in BUILT_IN}
 
 
 def as_row(known: TaskCard) -> dict[str, Any]:
-    """A card as `align-core tasks --json` prints it; there `name` is the full one."""
+    """The card as `align-core tasks --json` prints it, with the full name as `name`."""
     return asdict(known) | {"name": known.full_name, "called": known.name}
 
 
 def from_row(row: Mapping[str, Any]) -> TaskCard:
-    """The card that `as_row` wrote."""
-    kept = {key: value for key, value in row.items() if key != "called"}
-    return TaskCard(**kept | {"name": row["called"], "groups": tuple(row["groups"])})
+    """The inverse of `as_row`."""
+    fields = {key: value for key, value in row.items() if key != "called"}
+    return TaskCard(**fields | {"name": row["called"], "groups": tuple(row["groups"])})
 
 
 def is_code(task: Any) -> bool:
-    """Whether this is the full name of a task of code, known here or not."""
+    """Whether `task` has the form of the full name of a task of code, registered or not."""
     return isinstance(task, str) and task.rpartition(":")[2].isidentifier() and ":" in task
 
 
-def unnamed(task: str) -> Message:
-    """A line for a ConfigError: the code of this task was not named by who sits here."""
-    takes = f"{task!r}: a task's code runs only where a person names it"
-    return complaint("--task", None, takes, "unnamed_task", task=task)
+def unregistered_task(task: str) -> Message:
+    """A message for a ConfigError: no user named the code of this task."""
+    expected = f"{task!r} to be named: the code of a task runs only where a user names it"
+    return option_error("--task", None, expected, "unnamed_task", task=task)

@@ -68,7 +68,7 @@ def pair(row: Any) -> dict[str, Text]:
     if {"chosen", "rejected"} <= columns.keys() and "prompt" not in columns:
         columns = _with_prompt(_alike({name: columns[name] for name in PAIR[1:]}))
     if not {*PAIR} <= columns.keys():
-        raise ValueError(f"it takes the columns prompt, chosen and rejected{_found(row)}")
+        raise ValueError(f"expected the columns prompt, chosen and rejected{_found(row)}")
     found = _alike({name: columns[name] for name in PAIR})
     if found["chosen"] == found["rejected"]:
         raise ValueError("chosen and rejected are the same")

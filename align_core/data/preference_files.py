@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
 from align_core.config.model_index import preference_pool
 from align_core.data import formats
@@ -15,7 +15,7 @@ from align_core.data.rows import Unreadable, rows, unit
 
 COLUMNS = formats.PAIR
 ENDED = ("chosen_ended", "rejected_ended")  # whether a text ended by itself; it did, unless told
-_TAKES = "a JSONL or Parquet file with prompt, chosen and rejected"
+_EXPECTED = "a JSONL or Parquet file with prompt, chosen and rejected"
 _MOST_LINES = 20
 
 Covers = Callable[[str], bool]  # whether pairs of a prompt are wanted
@@ -33,7 +33,7 @@ def read_preferences(path: str | Path, option: str = "--preferences") -> list[di
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(complaint(option, str(path), f"{_TAKES}; there is no such file"))
+        raise ConfigError(option_error(option, str(path), f"{_EXPECTED}; there is no such file"))
     pairs, lines = [], []
     for number, row in rows(path):
         try:
@@ -41,7 +41,7 @@ def read_preferences(path: str | Path, option: str = "--preferences") -> list[di
         except ValueError as problem:
             lines.append(plain(f"{option} got {path}, {unit(path)} {number}: {problem}"))
     if not pairs and not lines:
-        lines = [complaint(option, str(path), f"{_TAKES}; this one is empty")]
+        lines = [option_error(option, str(path), f"{_EXPECTED}; this one is empty")]
     if lines:
         more = [plain(f"{option}: {len(lines) - _MOST_LINES} more errors in {path}")]
         raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
@@ -56,12 +56,12 @@ def _pair(row: Any) -> dict[str, Any]:
     return pair | {name: row[name] for name in ENDED if isinstance(row.get(name), bool)}
 
 
-def everything(prompt: str) -> bool:
+def covers_all(prompt: str) -> bool:
     """Covers every prompt."""
     return True
 
 
-def stored_pairs(task: str, count: int, seed: int, covers: Covers = everything) -> list[dict]:
+def stored_pairs(task: str, count: int, seed: int, covers: Covers = covers_all) -> list[dict]:
     """`count` pairs of the embedded SFT model's samples, chosen and ordered by the seed.
 
     Raises ConfigError where the pool is smaller.
@@ -71,7 +71,7 @@ def stored_pairs(task: str, count: int, seed: int, covers: Covers = everything) 
     pool = pyarrow.parquet.read_table(preference_pool(task)).to_pylist()
     pool = [pair for pair in pool if covers(pair["prompt"])]
     if count > len(pool):
-        takes = f"at most the {len(pool)} stored pairs of {task}"
-        line = complaint("--preference-pairs", count, takes, "pool", most=len(pool))
+        expected = f"at most the {len(pool)} stored pairs of {task}"
+        line = option_error("--preference-pairs", count, expected, "pool", most=len(pool))
         raise ConfigError(line)
     return random.Random(seed).sample(pool, count)

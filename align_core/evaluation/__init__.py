@@ -1,1 +1,1 @@
-"""One measure for every method."""
+"""The evaluation of policies and reward models, the same for every method."""

@@ -1,8 +1,8 @@
-"""One evaluation for every method: reward, divergence, win rate and texts on the same prompts.
+"""The evaluation of every method: reward, KL, win rate and texts on the same prompts.
 
 Policy and reference are sampled at temperature 1 with the same noise, fixed by (seed, prompt,
-sample, position), so that runs, steps and methods are compared on equal terms. Every metric is
-defined in docs/metrics.md.
+sample, position), so that runs, steps and methods are comparable. docs/metrics.md defines every
+metric.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.intervals import half_width, resampled, spread
+from align_core.evaluation.intervals import bootstrap_rows, ci95, ci95_of_mean
 from align_core.evaluation.win_rate import wins
-from align_core.models.loading import evaluating
-from align_core.models.logprobs import by_length, response_outputs
+from align_core.models.loading import eval_mode
+from align_core.models.logprobs import length_batches, response_outputs
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
 from align_core.models.sampling import (
@@ -34,7 +34,7 @@ from align_core.optimum import Frontier
 
 @dataclass(frozen=True)
 class Texts:
-    """B sampled texts and what is known of each: rewards in nats, None without a reward model."""
+    """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model."""
 
     prompts: list[str]
     completions: list[str]
@@ -45,7 +45,11 @@ class Texts:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation found, for each text: [B] tensors in nats and tokens, and the texts."""
+    """The result of an evaluation: texts of policy and reference, and numbers for the policy's.
+
+    `kl` and `entropy` [B] are sums over tokens in nats, `length` [B] counts tokens; `logp` and
+    `ref_logp` hold each token's log-probability under policy and reference.
+    """
 
     policy: Texts
     reference: Texts
@@ -60,12 +64,12 @@ class Evaluator:
     """Evaluates policies against one reference on fixed prompts with fixed noise.
 
     Args:
-        reference: the reference policy; None where the policies carry an adapter over it.
-        gold, proxy: rewards; the proxy is shifted so that reference samples have mean 0.
-        frontier: of the same reference, prompts and token limit; None where it is not known.
-        sides: prompts whose rewards and KL are told apart, by name: `Task.sides`.
-        samples: how many texts for each prompt.
-        interrupted: asked between tokens; once true, the evaluation raises Interrupted.
+        reference: the reference policy; None if it is the policy with its adapter disabled.
+        gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
+        frontier: that of the same reference, prompts and token limit; None if unknown.
+        subsets: name -> prompts; reward and KL are also reported for each of them.
+        samples: texts for each prompt.
+        interrupted: checked before every token; when true, the evaluation raises Interrupted.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class Evaluator:
         frontier: Frontier | None,
         max_new_tokens: int,
         seed: int,
-        sides: Mapping[str, Sequence[str]] | None = None,
+        subsets: Mapping[str, Sequence[str]] | None = None,
         samples: int = 4,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -93,28 +97,30 @@ class Evaluator:
         self._samples = samples
         self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
         self._prompts, self._seed = prompts, seed
-        self._sides = {
-            name: torch.tensor([prompt in side for prompt in self._rows])
-            for name, side in (sides or {}).items()
+        self._subsets = {
+            name: torch.tensor([prompt in subset for prompt in self._rows])
+            for name, subset in (subsets or {}).items()
         }
         self._draw: FixedDraw | None = None
         self._reference: tuple[Responses, Texts] | None = None
         self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
-        """Sample the policy and hold it against the reference. The policy's mode is restored."""
+        """Sample the policy and compare it with the reference. Its training mode is restored."""
         if self._draw is None:
-            width = policy.get_output_embeddings().weight.shape[0]  # may exceed the tokenizer's
+            width = policy.get_output_embeddings().weight.shape[
+                0
+            ]  # may exceed the tokenizer's vocabulary
             self._draw = FixedDraw(
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
             )
-        with evaluating(policy):
+        with eval_mode(policy):
             reference_model = self._reference_model
             if reference_model is not None and reference_model.device != policy.device:
                 reference_model.to(policy.device)
             responses, reference = self._sampled_reference(policy)
             texts = reference
-            # Of the same weights, as at step 0, the same noise makes the same texts.
+            # Equal weights, as at step 0, give the same texts from the same noise.
             if not _same_weights(policy, self._reference_model):
                 responses = self._sample(policy)
                 texts = self._texts(responses)
@@ -129,95 +135,102 @@ class Evaluator:
             ref_logp=_rows(ref_logp, responses.mask),
         )
 
-    def metrics(self, found: Evaluation) -> dict[str, float | None]:
-        """The `eval/…` numbers of docs/metrics.md."""
-        gold, ref_gold = found.policy.gold.mean().item(), found.reference.gold.mean().item()
-        kl = found.kl.mean().item()
+    def metrics(self, evaluation: Evaluation) -> dict[str, float | None]:
+        """The `eval/…` metrics of docs/metrics.md; None for those that are unknown."""
+        gold, ref_gold = (
+            evaluation.policy.gold.mean().item(),
+            evaluation.reference.gold.mean().item(),
+        )
+        kl = evaluation.kl.mean().item()
         frontier = self._frontier
         return {
             "eval/gold_reward": gold,
             "eval/gold_reward_reference": ref_gold,
-            "eval/proxy_reward": None if self._proxy is None else found.policy.proxy.mean().item(),
+            "eval/proxy_reward": None
+            if self._proxy is None
+            else evaluation.policy.proxy.mean().item(),
             "eval/kl": kl,
-            "eval/win_rate": wins(found.policy.gold, found.reference.gold).mean().item(),
+            "eval/win_rate": wins(evaluation.policy.gold, evaluation.reference.gold).mean().item(),
             "eval/gain": frontier and frontier.gain(gold, ref_gold),
             "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
-            "eval/entropy": found.entropy.mean().item(),
-            "eval/length": found.length.double().mean().item(),
-        } | self._by_side(found)
+            "eval/entropy": evaluation.entropy.mean().item(),
+            "eval/length": evaluation.length.double().mean().item(),
+        } | self._by_subset(evaluation)
 
-    def intervals(self, found: Evaluation) -> dict[str, float | None]:
-        """Half-widths of 95% intervals of the `metrics`, by their names with `_ci95` after them:
-        the spread of each number over resampled prompts."""
+    def intervals(self, evaluation: Evaluation) -> dict[str, float | None]:
+        """Name + "_ci95" -> half-width of the 95% interval of each of the `metrics`.
+
+        Bootstrap over prompts; None for metrics that are unknown.
+        """
 
         def by_prompt(values: Tensor) -> np.ndarray:
             return values.double().cpu().view(len(self._prompts), -1).mean(1).numpy()
 
-        policy, reference, frontier = found.policy, found.reference, self._frontier
+        policy, reference, frontier = evaluation.policy, evaluation.reference, self._frontier
         means = {
             "gold_reward": (gold := by_prompt(policy.gold)),
             "gold_reward_reference": (ref_gold := by_prompt(reference.gold)),
-            "kl": (kl := by_prompt(found.kl)),
+            "kl": (kl := by_prompt(evaluation.kl)),
             "win_rate": by_prompt(wins(policy.gold, reference.gold)),
-            "entropy": by_prompt(found.entropy),
-            "length": by_prompt(found.length),
+            "entropy": by_prompt(evaluation.entropy),
+            "length": by_prompt(evaluation.length),
         }
         if policy.proxy is not None:
             means["proxy_reward"] = by_prompt(policy.proxy)
-        draws = resampled(len(self._prompts))
-        widths = {name: half_width(draws, values) for name, values in means.items()}
-        for side, of_side in self._sides.items():
-            rows = of_side.view(len(self._prompts), -1)[:, 0].nonzero().squeeze(1).numpy()
-            draws_of_side = rows[resampled(len(rows))] if len(rows) else []
+        draws = bootstrap_rows(len(self._prompts))
+        widths = {name: ci95_of_mean(draws, values) for name, values in means.items()}
+        for subset, mask in self._subsets.items():
+            rows = mask.view(len(self._prompts), -1)[:, 0].nonzero().squeeze(1).numpy()
+            subset_draws = rows[bootstrap_rows(len(rows))] if len(rows) else []
             for name in ("gold_reward", "gold_reward_reference", "kl"):
-                widths[f"{name}_{side}"] = half_width(draws_of_side, means[name])
+                widths[f"{name}_{subset}"] = ci95_of_mean(subset_draws, means[name])
         widths["gain"] = widths["frontier_efficiency"] = None
         if frontier is not None:
             redrawn = [
-                (frontier.only(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
+                (frontier.select(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
                 for rows in draws
             ]
-            widths["gain"] = spread([known.gain(g, r) for known, g, r, _ in redrawn])
+            widths["gain"] = ci95([known.gain(g, r) for known, g, r, _ in redrawn])
             efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
-            widths["frontier_efficiency"] = spread(efficiencies)
+            widths["frontier_efficiency"] = ci95(efficiencies)
         return {f"eval/{name}_ci95": width for name, width in widths.items()}
 
-    def _by_side(self, found: Evaluation) -> dict[str, float | None]:
-        """Reward and KL of each side of the prompts; None where it has no prompt."""
-        told = {
-            "gold_reward": found.policy.gold,
-            "gold_reward_reference": found.reference.gold,
-            "kl": found.kl.cpu(),
+    def _by_subset(self, evaluation: Evaluation) -> dict[str, float | None]:
+        """Mean rewards and KL of each subset, in nats; None for a subset without prompts."""
+        columns = {
+            "gold_reward": evaluation.policy.gold,
+            "gold_reward_reference": evaluation.reference.gold,
+            "kl": evaluation.kl.cpu(),
         }
         return {
-            f"eval/{name}_{side}": values[rows].mean().item() if rows.any() else None
-            for side, rows in self._sides.items()
-            for name, values in told.items()
+            f"eval/{name}_{subset}": values[rows].mean().item() if rows.any() else None
+            for subset, rows in self._subsets.items()
+            for name, values in columns.items()
         }
 
-    def shown(self, found: Evaluation, prompts: int = 8) -> list[dict]:
-        """The first sample of the first prompts, as a `samples` event holds them.
+    def samples(self, evaluation: Evaluation, prompts: int = 8) -> list[dict]:
+        """The first sample of the first `prompts` prompts, as in a `samples` event.
 
-        Those come first that the reference answers worst, whatever the policy made of them: there
-        is most to see, and the order is the same at every step.
+        Sorted by the reference's gold reward, lowest first: these have the most to gain, and the
+        order is the same at every step.
         """
         rows = range(0, min(prompts * self._samples, len(self._rows)), self._samples)
         return [
             {
-                "prompt": found.policy.prompts[row],
-                "reference": _entry(found.reference, row),
+                "prompt": evaluation.policy.prompts[row],
+                "reference": _entry(evaluation.reference, row),
                 "policy": {
-                    **_entry(found.policy, row),
-                    "kl": found.kl[row].item(),
-                    "tokens": pieces(
+                    **_entry(evaluation.policy, row),
+                    "kl": evaluation.kl[row].item(),
+                    "tokens": text_pieces(
                         self._tokenizer,
-                        found.policy.completion_ids[row],
-                        found.logp[row],
-                        found.ref_logp[row],
+                        evaluation.policy.completion_ids[row],
+                        evaluation.logp[row],
+                        evaluation.ref_logp[row],
                     ),
                 },
             }
-            for row in sorted(rows, key=lambda row: found.reference.gold[row].item())
+            for row in sorted(rows, key=lambda row: evaluation.reference.gold[row].item())
         ]
 
     def _sampled_reference(self, policy: PreTrainedModel) -> tuple[Responses, Texts]:
@@ -260,10 +273,10 @@ class Evaluator:
     def _divergence(
         self, policy: PreTrainedModel, responses: Responses
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sequence KL and entropy [B]; log-probs of policy and reference [B, T]."""
+        """Sequence KL and entropy [B], and log-probabilities of policy and reference [B, T]."""
         logp, ref_logp = torch.zeros_like(responses.logp), torch.zeros_like(responses.logp)
         kl, entropies = logp.new_zeros(len(logp), dtype=torch.float64), logp.new_zeros(len(logp))
-        for rows in by_length(self._encoded, responses.mask):
+        for rows in length_batches(self._encoded, responses.mask):
             if self._interrupted():
                 raise Interrupted
             part = responses[rows]
@@ -280,22 +293,23 @@ class Evaluator:
         return kl, entropies, logp, ref_logp
 
 
-def pieces(
+def text_pieces(
     tokenizer: PreTrainedTokenizerBase,
     ids: Sequence[int],
     logp: Sequence[float],
     ref_logp: Sequence[float],
 ) -> list[dict]:
-    """The text token by token with both log-probabilities, in nats; the pieces join to the text.
+    """A text as pieces, {"text", "logp", "ref_logp"}, which join to exactly the text.
 
-    Tokens that are parts of one character are one piece. The end token is a piece without text.
+    A piece is a token, or the tokens of one character that several tokens encode, with the sum of
+    their log-probabilities in nats. The end token is a piece with an empty text.
     """
-    found, done, start = [], "", 0
+    rows, done, start = [], "", 0
     for stop in range(1, len(ids) + 1):
         text = tokenizer.decode(ids[:stop], skip_special_tokens=True)
         if text.endswith("�") and stop < len(ids):
             continue
-        found.append(
+        rows.append(
             {
                 "text": text[len(done) :],
                 "logp": sum(logp[start:stop]),
@@ -303,11 +317,11 @@ def pieces(
             }
         )
         done, start = text, stop
-    return found
+    return rows
 
 
 def _same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> bool:
-    """Whether the policy still is the reference, as before the first update."""
+    """Whether the policy's weights equal the reference's, as before the first update."""
     if reference is None:
         return False
     pairs = zip(policy.parameters(), reference.parameters(), strict=True)

@@ -1,4 +1,4 @@
-"""95% intervals of what was measured: the bootstrap, over prompts."""
+"""Half-widths of 95% intervals: the percentile bootstrap over prompts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import numpy as np
 RESAMPLES = 1000
 
 
-def resampled(count: int) -> np.ndarray:
-    """Rows of a bootstrap over prompts: [RESAMPLES, count], the same for every number."""
+def bootstrap_rows(count: int) -> np.ndarray:
+    """Resampled prompt numbers [RESAMPLES, count], the same at every call."""
     return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
 
 
-def half_width(draws: Sequence[np.ndarray], values: np.ndarray) -> float | None:
-    """Of the mean of `values`, one a prompt, over redrawn prompts; None where there is no draw."""
-    return spread([values[rows].mean() for rows in draws])
+def ci95_of_mean(draws: Sequence[np.ndarray], values: np.ndarray) -> float | None:
+    """Half-width of the interval of the mean of `values` [prompts] over resampled rows `draws`.
+
+    None without draws.
+    """
+    return ci95([values[rows].mean() for rows in draws])
 
 
-def spread(values: Sequence[float | None]) -> float | None:
-    """Half the width of the middle 95% of redrawn values; None where most of them are unknown."""
+def ci95(values: Sequence[float | None]) -> float | None:
+    """Half the width of the middle 95% of resampled values; None if most of them are None."""
     known = [value for value in values if value is not None]
     if len(known) < len(values) / 2 or not known:
         return None

@@ -13,14 +13,15 @@ from align_core.models.rewards import Reward
 from align_core.optimum import ReferenceSamples
 
 
-def agreement(
+def pair_accuracy(
     proxy: Reward, tokenizer: PreTrainedTokenizerBase, stored: ReferenceSamples, pairs: int = 8
 ) -> tuple[Tensor, Tensor]:
-    """How a reward model orders pairs of reference samples that it never saw: two [P, pairs].
+    """Accuracy and margin of a reward model on held-out pairs of reference samples.
 
-    First 1 where it orders a pair as the gold reward does, ½ where it ties, else 0; second its
-    margin, nats, of the text with the higher gold reward. Pairs of equal gold reward are passed
-    over; P counts the prompts with enough others, each with its first `pairs`.
+    Returns two [P, pairs]: 1 where it orders a pair as the gold reward does, ½ for a tie, else 0;
+    and the score of the text with the higher gold reward minus that of the other, in nats. The
+    pairs are the first ones of a prompt with unequal gold rewards; P counts the prompts that have
+    enough of them.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):
@@ -29,8 +30,8 @@ def agreement(
             for i in range(0, len(rewards) - 1, 2)
             if rewards[i] != rewards[i + 1]
         )
-        found = [(prompt, *pair) for pair in islice(unequal, pairs)]
-        rows += found if len(found) == pairs else []
+        first = [(prompt, *pair) for pair in islice(unequal, pairs)]
+        rows += first if len(first) == pairs else []
     better = stored_scores(proxy, tokenizer, stored, [(p, i) for p, i, _ in rows])
     worse = stored_scores(proxy, tokenizer, stored, [(p, j) for p, _, j in rows])
     margin = (better - worse).view(-1, pairs)

@@ -1,4 +1,4 @@
-"""What a model comes from, as its run's directory has it: MODEL as on the command line."""
+"""What a MODEL was trained from and on, according to the directory of its run."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from align_core.runs.directory import RunDirectory
 
 
 def coverage(config: RunConfig) -> str:
-    """The coverage of the preferences behind a run, or behind its reward model."""
+    """The coverage of the preferences that a run, or its reward model, was trained on."""
     if config.reward_model is not None and is_run(Path(config.reward_model)):
         return coverage(RunDirectory.open(config.reward_model).config)
     return config.coverage or "all"
 
 
 def coverage_of(model: str) -> str:
-    """The coverage of the preferences that a run's model was trained on; "all" for all others."""
+    """`coverage` of the run that a model comes from; "all" for a model of no run."""
     config = _config(model)
     return coverage(config) if config else "all"
 
 
 def reward_model_of(model: str) -> str | None:
-    """The model itself if it is one, else that of its run; None for all others."""
+    """A reward model itself; for a policy the reward model of its run, None without one."""
     if is_reward_model(locate(model)):
         return model
     config = _config(model)
@@ -33,17 +33,17 @@ def reward_model_of(model: str) -> str | None:
 
 
 def reference_of(model: str, task: str) -> str | None:
-    """What a model is held against: what its run started from, else the task's reference, if any.
+    """The reference of a model: the model that its run started from, else the task's reference.
 
-    A reward model is held against nothing; it gets the latter first.
+    For a reward model the task's reference comes first. None if there is neither.
     """
-    config, of_task = _config(model), card(task).reference
-    if config and (of_task is None or methods()[config.method].makes == "policy"):
+    config, task_reference = _config(model), card(task).reference
+    if config and (task_reference is None or methods()[config.method].makes == "policy"):
         return config.model
-    return of_task
+    return task_reference
 
 
 def _config(model: str) -> RunConfig | None:
-    """That of the run whose directory this is; None for all other models."""
+    """The configuration of the run directory `model`; None if it is not one."""
     path = Path(model)
     return RunDirectory.open(path).config if path.is_dir() and is_run(path) else None

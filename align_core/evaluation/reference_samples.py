@@ -1,4 +1,4 @@
-"""Stored samples of a reference, from which its optimum is known before any training."""
+"""Stored samples of a reference, which give its optimum and frontier without any training."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from align_core.tasks import Task
 
 
 def stored_samples(task: str, split: str) -> ReferenceSamples | None:
-    """Samples of the reference of a built-in task; None for any other task, which has none."""
+    """The stored samples of the reference of a built-in task; None for any other task."""
     return ReferenceSamples.load(reference_samples(task, split)) if task in BUILT_IN else None
 
 
 def frontier(task: str, reference: str, split: str, prompts: list[str]) -> Frontier | None:
-    """The frontier of the task's reference on these prompts; None for any other model, and where
-    no samples are stored."""
+    """The frontier of the task's reference on these prompts.
+
+    None if `reference` is another model, or if no samples are stored.
+    """
     stored = stored_samples(task, split) if reference == card(task).reference else None
-    return stored and Frontier.of(stored.only(prompts).rewards)
+    return stored and Frontier.of(stored.select(prompts).rewards)
 
 
 def sample_reference(
@@ -36,7 +38,7 @@ def sample_reference(
     samples: int,
     seed: int,
 ) -> ReferenceSamples:
-    """`samples` texts of the policy for each prompt, with their gold rewards."""
+    """Sample `samples` texts of the policy for each prompt and compute their gold rewards."""
     shape = len(prompts), samples
     tokens = np.full((*shape, task.max_new_tokens), tokenizer.pad_token_id, dtype=np.uint16)
     lengths, ended = np.zeros(shape, np.uint8), np.zeros(shape, bool)
@@ -63,7 +65,7 @@ def stored_scores(
     stored: ReferenceSamples,
     rows: list[tuple[int, int]],
 ) -> Tensor:
-    """What a reward makes of some stored texts, each at (prompt, sample): as many numbers, nats."""
+    """The rewards [len(rows)], in nats, of the stored texts at these (prompt, sample)."""
     ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     prompts = [stored.prompts[prompt] for prompt, _ in rows]

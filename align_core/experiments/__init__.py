@@ -8,10 +8,10 @@ An experiment is a module of this package with
     measure(folder, …)      one run, from its settings to what was found, both as JSON has them
     summary(runs)           the result, from the settings and findings of all runs
     verdicts(result)        whether each part of the claim holds here, by rules on the result
-    findings(result)        what it found, every number from the result; `sentences` tells them
-    SENTENCES, said(result) verdicts and findings in English
+    findings(result)        what the result shows, with all numbers taken from it
+    SENTENCES               English templates of the verdicts and findings
 
-and `runner` runs it. What a page needs, `grid` and the recorded results, imports no torch.
+and `runner` runs it. What the page needs, `tabular` and the recorded results, imports no torch.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from align_core.experiments import tabular
-from align_core.experiments.claims import Verdict, majority, spoken, verdict
-from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.statistics import difference, mean, shown, side
+from align_core.experiments.claims import Verdict, majority, verdict
+from align_core.experiments.sentences import Finding
+from align_core.experiments.statistics import difference, format_mean, mean, sign
 
 TITLE = "Responses that no preference covers"
 PAPER = "2404.10719, section 4.2 and Table 1"
@@ -143,19 +143,14 @@ def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
     return next(one for one in result["settings"] if wanted.items() <= one.items())
 
 
-def said(result: dict[str, Any]) -> list[str]:
-    """The verdicts and the findings in English."""
-    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
-
-
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """On whether DPO gives to uncovered responses, and whether more than PPO."""
     partial = _partial(result)
-    rises = [side(one["dpo"]["rise"]) for one in partial]
+    rises = [sign(one["dpo"]["rise"]) for one in partial]
     together = [
-        side(difference(one["dpo"]["uncovered"], one["reference"]["uncovered"])) for one in partial
+        sign(difference(one["dpo"]["uncovered"], one["reference"]["uncovered"])) for one in partial
     ]
-    more = [side(one["dpo_over_ppo"]["rise"]) for one in partial]
+    more = [sign(one["dpo_over_ppo"]["rise"]) for one in partial]
     counts = {"settings": len(partial), "gains": rises.count(1), "losses": together.count(-1)}
     return [
         verdict(max(rises), "gives", **counts),
@@ -182,21 +177,21 @@ def findings(result: dict[str, Any]) -> list[Finding]:
             "beta": f"{TOLD['beta']:g}",
             "responses": str(TOLD["responses"]),
             "all": str(tabular.SIZE),
-            **{f"{name}_rise": shown(one[name]["rise"]) for name in ("dpo", "ppo")},
-            **{name: shown(one[name]["uncovered"]) for name in METHODS},
+            **{f"{name}_rise": format_mean(one[name]["rise"]) for name in ("dpo", "ppo")},
+            **{name: format_mean(one[name]["uncovered"]) for name in METHODS},
         }
         found.append(("gained", gained))
     for raters in ("certain", "graded"):
-        more = [side(one["dpo_over_ppo"]["rise"]) for one in _partial(result, raters=raters)]
+        more = [sign(one["dpo_over_ppo"]["rise"]) for one in _partial(result, raters=raters)]
         counts = {"settings": len(more), "dpo": more.count(1), "ppo": more.count(-1)}
         found.append((f"counted_{raters}", {name: str(count) for name, count in counts.items()}))
     fewest = setting(result, raters="graded", responses=RESPONSES[0], beta=TOLD["beta"])
     all_ = setting(result, raters="graded", responses=tabular.SIZE, beta=0.5)
     ends = {
-        "more": shown(fewest["dpo_over_ppo"]["gold"]),
+        "more": format_mean(fewest["dpo_over_ppo"]["gold"]),
         "responses": str(RESPONSES[0]),
         "beta": f"{TOLD['beta']:g}",
-        **{name: shown(all_[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
+        **{name: format_mean(all_[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
     }
     return [*found, ("ends", ends)]
 

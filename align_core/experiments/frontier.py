@@ -12,10 +12,10 @@ import numpy as np
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
-from align_core.experiments.claims import Verdict, spoken, verdict
-from align_core.experiments.kl_curves import within
-from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.statistics import Mean, difference, mean, shown, side
+from align_core.experiments.claims import Verdict, verdict
+from align_core.experiments.kl_curves import reward_within
+from align_core.experiments.sentences import Finding
+from align_core.experiments.statistics import Mean, difference, format_mean, mean, sign
 from align_core.optimum import MIN_EFFECTIVE_SAMPLES, Frontier, ReferenceSamples, best_of_n
 
 TITLE = "Which method is nearest to the limit"
@@ -232,7 +232,7 @@ def _shares(curves: Iterable[dict[str, Any]], frontier: Frontier, budget: float)
     for runs in (list(runs) for _, runs in by_seed):
         start = runs[0]["points"][0][1]
         points = (tuple(point) for run in runs for point in run["points"])
-        reached, limit = within(points, budget), frontier.at(budget)[0]
+        reached, limit = reward_within(points, budget), frontier.at(budget)[0]
         shares.append((reached - start) / (limit - start))
     return shares
 
@@ -253,23 +253,18 @@ def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"setting": best, "temperatures": temperatures, "rates": rates}
 
 
-def said(result: dict[str, Any]) -> list[str]:
-    """The verdicts and the findings in English."""
-    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
-
-
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """On who earns more at every KL, and on who suffers from the temperature."""
     dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
-    ahead = [side(more) for more in result["dpo_over_ppo"].values()]
-    of_gold = [side(difference(dpo[budget], gold[budget])) for budget in dpo]
+    ahead = [sign(more) for more in result["dpo_over_ppo"].values()]
+    of_gold = [sign(difference(dpo[budget], gold[budget])) for budget in dpo]
     counts = {"budgets": len(dpo), "dpo": ahead.count(1), "ppo": ahead.count(-1)}
     counts |= {"dpo_gold": of_gold.count(1), "ppo_gold": of_gold.count(-1)}
     lost = {method: _lost_by_temperature(result, method) for method in ("dpo", "ppo")}
-    steadier = side(difference(lost["ppo"], lost["dpo"]))
+    steadier = sign(difference(lost["ppo"], lost["dpo"]))
     return [
         verdict(min(ahead + of_gold), "dominates", **counts),
-        verdict(steadier, "steadier", **{method: shown(one) for method, one in lost.items()}),
+        verdict(steadier, "steadier", **{method: format_mean(one) for method, one in lost.items()}),
     ]
 
 
@@ -288,26 +283,29 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     budgets = list(map("{:g}".format, BUDGETS))
     for budget in budgets:
         order = sorted(trained, key=lambda method: -shares[method][budget]["mean"])
-        of = {method: shown(shares[method][budget]) for method in shares}
+        of = {method: format_mean(shares[method][budget]) for method in shares}
         listed = [("share", {"method": [(method, {})], "share": of[method]}) for method in order]
         rest = {name: of[method] for method, name in others.items()}
         found.append(("within", {"budget": budget, "listed": listed, **rest}))
     more = result["dpo_over_ppo"]
-    listed = [("difference", {"share": shown(more[one]), "budget": one}) for one in budgets]
+    listed = [("difference", {"share": format_mean(more[one]), "budget": one}) for one in budgets]
     found.append(("dpo_over_ppo", {"listed": listed, **_ahead(more)}))
     for method in ("dpo", "ppo"):
         of_method = result["win_rates"][method]
-        rates = {"cold": shown(of_method["rates"][0]), "hot": shown(of_method["rates"][-1])}
+        rates = {
+            "cold": format_mean(of_method["rates"][0]),
+            "hot": format_mean(of_method["rates"][-1]),
+        }
         beta = f"{of_method['setting']:g}"
         found.append(("wins", {"method": [(method, {})], "beta": beta, **rates}))
     base = result["win_rates"]["reference"]["rates"][0]
-    return [*found, ("base", {"cold": shown(base)})]
+    return [*found, ("base", {"cold": format_mean(base)})]
 
 
 def _ahead(more: dict[str, Mean]) -> dict[str, list[Finding]]:
     """Where the interval of a difference leaves 0 out, for DPO and for PPO."""
-    above = [budget for budget, one in more.items() if side(one) > 0]
-    below = [budget for budget, one in more.items() if side(one) < 0]
+    above = [budget for budget, one in more.items() if sign(one) > 0]
+    below = [budget for budget, one in more.items() if sign(one) < 0]
     return {"dpo": [_nats(above)], "ppo": [_nats(below)]}
 
 

@@ -13,7 +13,7 @@ from align_core.experiments.statistics import mean
 Bend = Callable[[NDArray], NDArray]
 
 
-def within(points: Iterable[tuple[float, float]], budget: float) -> float:
+def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float:
     """The most reward for a KL of `budget` from policies at these (KL, reward), the first at KL 0.
 
     Any two of them may be mixed, one or the other answering by chance: the reward of the mixture
@@ -35,12 +35,12 @@ def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:
     return (end[1] - start[1]) / (end[0] - start[0])
 
 
-def itself(d: NDArray) -> NDArray:
+def identity(d: NDArray) -> NDArray:
     """The bend of best-of-n: R = d(α − βd)."""
     return d
 
 
-def log_of(d: NDArray) -> NDArray:
+def log(d: NDArray) -> NDArray:
     """The bend of RL: R = d(α − β log d)."""
     return np.log(d)
 

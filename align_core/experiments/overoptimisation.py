@@ -11,10 +11,10 @@ import numpy as np
 
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
-from align_core.experiments.claims import Verdict, majority, spoken, verdict
-from align_core.experiments.kl_curves import itself, log_of, mean_fit, points_of, within
-from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.statistics import mean, shown, side
+from align_core.experiments.claims import Verdict, majority, verdict
+from align_core.experiments.kl_curves import identity, log, mean_fit, points_of, reward_within
+from align_core.experiments.sentences import Finding
+from align_core.experiments.statistics import format_mean, mean, sign
 
 TITLE = "A reward model is not the reward"
 PAPER = "2210.10760"
@@ -31,7 +31,7 @@ LAYERS = 3  # of the reference, and of a reward model unless it is said
 PAIRS = (100, 300, 1000, 5000)
 SIZES = (1, 2, 3)  # layers of the reference that a reward model is made of
 SIZED_BY = 1000  # pairs, where sizes are compared
-LEASHED = 300  # pairs of the reward model on which β is turned
+PENALTY_PAIRS = 300  # pairs of the reward model on which β is turned
 BETAS = (0.1, 0.3, 1.0)
 REWARD_STEPS = 80  # of 64 pairs: once over 5,000, 51 times over 100
 ROLLOUTS, EVERY = 40, 2
@@ -82,11 +82,14 @@ SENTENCES = {
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
     """The reward models, which also pick best-of-n; then PPO on them."""
     models = list(dict.fromkeys([(p, LAYERS) for p in PAIRS] + [(SIZED_BY, n) for n in SIZES]))
-    runs = [(*model, 0.0) for model in models] + [(LEASHED, LAYERS, beta) for beta in BETAS]
+    runs = [(*model, 0.0) for model in models] + [(PENALTY_PAIRS, LAYERS, beta) for beta in BETAS]
     steps, rollouts, every, best_of, stored = REWARD_STEPS, ROLLOUTS, EVERY, BEST_OF, STORED
     seeds = range(SEEDS)
     if quick:
-        models, runs = [(LEASHED, LAYERS)], [(LEASHED, LAYERS, 0.0), (LEASHED, LAYERS, BETAS[0])]
+        models, runs = (
+            [(PENALTY_PAIRS, LAYERS)],
+            [(PENALTY_PAIRS, LAYERS, 0.0), (PENALTY_PAIRS, LAYERS, BETAS[0])],
+        )
         steps, rollouts, every, best_of, stored = 1, 2, 1, 4, 4
         seeds = range(1)
     reward_models = {
@@ -165,7 +168,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
                 "parameters": runs[0]["found"].get("parameters"),
                 "accuracy": mean([run["found"].get("accuracy") for run in runs]),
                 "curves": curves,
-                "fit": mean_fit(curves, log_of if method == "ppo" else itself),
+                "fit": mean_fit(curves, log if method == "ppo" else identity),
                 "peak": mean([gold for _, gold, _ in peaks]),
                 "peak_d": mean([d for d, _, _ in peaks]),
                 "end": mean([points[-1][1] for points in curves]),
@@ -195,15 +198,15 @@ def fitted(row: dict[str, Any]) -> list[list[float]]:
     if row["fit"] is None:
         return []
     furthest = max(point[0] for points in row["curves"] for point in points)
-    return points_of(row["fit"], log_of if row["method"] == "ppo" else itself, furthest)
+    return points_of(row["fit"], log if row["method"] == "ppo" else identity, furthest)
 
 
 def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """What β adds to the most gold reward within a KL, seed by seed, against no penalty."""
-    free = groups["ppo", LEASHED, LAYERS, 0.0]
+    free = groups["ppo", PENALTY_PAIRS, LAYERS, 0.0]
     rows = []
     for (method, pairs, layers, beta), runs in groups.items():
-        if (method, pairs, layers) != ("ppo", LEASHED, LAYERS) or beta == 0:
+        if (method, pairs, layers) != ("ppo", PENALTY_PAIRS, LAYERS) or beta == 0:
             continue
         furthest = [max(point["kl"] for point in run["found"]["curve"]) for run in runs]
         more = {}
@@ -220,17 +223,12 @@ def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def _reached(run: dict[str, Any], budget: float) -> float:
     curve = run["found"]["curve"]
-    return within([(0.0, curve[0]["gold"]), *((p["kl"], p["gold"]) for p in curve)], budget)
+    return reward_within([(0.0, curve[0]["gold"]), *((p["kl"], p["gold"]) for p in curve)], budget)
 
 
 def row(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
     """One row, by its method, pairs, layers and β."""
     return next(one for one in result["rows"] if wanted.items() <= one.items())
-
-
-def said(result: dict[str, Any]) -> list[str]:
-    """The verdicts and the findings in English."""
-    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
@@ -296,18 +294,18 @@ def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
             for one in (least, most)
         )
         rises[method.replace("-", "_")] = mean(np.subtract(high, low).tolist())
-    told = {name: shown(rise) for name, rise in rises.items()}
-    higher = majority([side(rise) for rise in rises.values()])
+    told = {name: format_mean(rise) for name, rise in rises.items()}
+    higher = majority([sign(rise) for rise in rises.values()])
     return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **told)]
 
 
 def _chance(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     few = [one for one in rows if one["method"] == "best-of-n" and one["pairs"] < FEW]
     listed = [
-        ("right", {"accuracy": shown(one["accuracy"]), "pairs": f"{one['pairs']:,}"})
+        ("right", {"accuracy": format_mean(one["accuracy"]), "pairs": f"{one['pairs']:,}"})
         for one in sorted(few, key=lambda one: one["pairs"])
     ]
-    below = majority([-side(one["accuracy"], LITTLE) for one in few])
+    below = majority([-sign(one["accuracy"], LITTLE) for one in few])
     return [verdict(below, "chance", pairs=f"{FEW:,}", listed=listed)]
 
 
@@ -316,12 +314,12 @@ def _penalties(result: dict[str, Any]) -> list[Verdict]:
     changes = [more for one in result["penalty"] for more in one["more"].values() if more]
     if not changes:
         return []
-    free = row(result, method="ppo", pairs=LEASHED, layers=LAYERS, beta=0.0)
+    free = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
     bound = TOLERANCE * free["peak"]["mean"]
-    sides = [min(-side(change, bound), side(change, -bound)) for change in changes]
-    counts = {"cases": len(sides), "small": sides.count(1), "large": sides.count(-1)}
+    signs = [min(-sign(change, bound), sign(change, -bound)) for change in changes]
+    counts = {"cases": len(signs), "small": signs.count(1), "large": signs.count(-1)}
     told = {"tolerance": f"{bound:.2f}", "share": f"{TOLERANCE:.0%}"}
-    return [verdict(majority(sides), "penalised", **told, **counts)]
+    return [verdict(majority(signs), "penalised", **told, **counts)]
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
@@ -334,14 +332,16 @@ def findings(result: dict[str, Any]) -> list[Finding]:
             "pairs": f"{one['pairs']:,}",
             "layers": str(one["layers"]),
             "all": str(LAYERS),
-            "accuracy": shown(model["accuracy"]),
-            **{name: shown(one[name]) for name in ("peak", "peak_d", "end", "end_proxy")},
-            **{f"best_of_n_{name}": shown(model[name]) for name in ("end", "peak")},
+            "accuracy": format_mean(model["accuracy"]),
+            **{name: format_mean(one[name]) for name in ("peak", "peak_d", "end", "end_proxy")},
+            **{f"best_of_n_{name}": format_mean(model[name]) for name in ("end", "peak")},
         }
         found.append(("curve", curve))
     for one in result["penalty"]:
         known = [
-            ("more", {"more": shown(more), "kl": kl}) for kl, more in one["more"].items() if more
+            ("more", {"more": format_mean(more), "kl": kl})
+            for kl, more in one["more"].items()
+            if more
         ]
         if known:
             found.append(("penalty", {"beta": f"{one['beta']:g}", "listed": known}))

@@ -14,34 +14,34 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from align_core.config.environment import THREADS, stay_local
-from align_core.config.errors import in_plain_words
-from align_core.config.messages import in_event
+from align_core.config.environment import THREADS, set_library_environment
+from align_core.config.errors import describe_error
+from align_core.config.messages import to_event
 from align_core.experiments import runner
 
 
 def main(name: str, folder: Path) -> int:
     """The exit code."""
-    stay_local()
-    threading.Thread(target=leave_with_the_page, daemon=True).start()
+    set_library_environment()
+    threading.Thread(target=exit_with_stdin, daemon=True).start()
     try:
-        runner.run(name, folder, quick=True, lanes=THREADS, on_part=tell)
+        runner.run(name, folder, quick=True, lanes=THREADS, on_part=report_progress)
     except Exception as error:
-        say(in_event(in_plain_words(error, folder)))
+        print_line(to_event(describe_error(error, folder)))
         return 1
     return 0
 
 
-def tell(done: int, count: int) -> None:
+def report_progress(done: int, count: int) -> None:
     """So many of so many parts are done."""
-    say({"done": done, "count": count})
+    print_line({"done": done, "count": count})
 
 
-def say(told: dict[str, Any]) -> None:
+def print_line(told: dict[str, Any]) -> None:
     print(json.dumps(told), flush=True)
 
 
-def leave_with_the_page() -> None:
+def exit_with_stdin() -> None:
     """Wait for the end of standard input, and end every process of this session."""
     while os.read(0, 1024):
         pass

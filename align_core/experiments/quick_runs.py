@@ -14,16 +14,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import Message, in_event, plain
-from align_core.runs.child_process import Group
-from align_core.runs.files import write_whole
+from align_core.config.messages import Message, plain, to_event
+from align_core.runs.child_process import ProcessGroup
+from align_core.runs.files import write_atomically
 
 _FILE, _RESULT = "trial.json", "result.json"
 
 State = dict[str, Any]
 
 
-class Trials:
+class QuickRuns:
     """The newest trial of each experiment, under `root`. Threads may share them.
 
     `module` is what the processes execute: `align_core.experiments.quick_process`, or a stand-in.
@@ -33,7 +33,7 @@ class Trials:
         self._root = root
         self._module = module
         self._lock = threading.RLock()
-        self._processes: dict[str, Group] = {}  # of the live ones, oldest first
+        self._processes: dict[str, ProcessGroup] = {}  # of the live ones, oldest first
 
     def start(self, name: str, owner: str | None = None, time_limit: float | None = None) -> None:
         """Try an experiment, unless it is being tried. `time_limit` in seconds.
@@ -48,7 +48,7 @@ class Trials:
             folder.mkdir(parents=True)
             state = {"status": "running", "owner": owner, "began": time.time(), "message": ""}
             self._write(name, state)
-            process = self._processes[name] = Group(self._module, name, str(folder))
+            process = self._processes[name] = ProcessGroup(self._module, name, str(folder))
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
             reached = Message("time_limit", {}, "The time limit was reached.")
@@ -71,7 +71,7 @@ class Trials:
         """How the newest trial stands; None where there was none.
 
         `status` is running, finished, stopped or failed, with a `message` and `cause` as
-        `messages.in_event` has them; `owner`; `began`, and `ended`, seconds since 1970; of a live
+        `messages.to_event` has them; `owner`; `began`, and `ended`, seconds since 1970; of a live
         one, how many parts are `done`, of how many (`count`, 0 before that is known).
         """
         with self._lock:
@@ -81,7 +81,7 @@ class Trials:
                 return state
             if process is None:  # its page went, and with it the trial
                 line = "This run's process ended before the run did"
-                return {**state, "status": "failed", **in_event(Message("abandoned", {}, line))}
+                return {**state, "status": "failed", **to_event(Message("abandoned", {}, line))}
             progress = {name: process.progress.get(name, 0) for name in ("done", "count")}
             return state | progress
 
@@ -89,16 +89,16 @@ class Trials:
         """What a finished trial found. Raises OSError where there is none."""
         return json.loads((self._root / name / _RESULT).read_text(encoding="utf-8"))
 
-    def _follow(self, name: str, process: Group) -> None:
+    def _follow(self, name: str, process: ProcessGroup) -> None:
         code = process.wait()
         if process.killed_for is not None:
             status, message = "stopped", process.killed_for
         elif code == 0 and (self._root / name / _RESULT).is_file():
             status, message = "finished", plain("")
         else:
-            status, message = "failed", process.why_ended()
+            status, message = "failed", process.exit_reason()
         with self._lock:
-            ended = {"status": status, "ended": time.time(), **in_event(message)}
+            ended = {"status": status, "ended": time.time(), **to_event(message)}
             with contextlib.suppress(OSError, TypeError):  # a full disk, a folder that was deleted
                 self._write(name, self._read(name) | ended)
             del self._processes[name]
@@ -110,4 +110,4 @@ class Trials:
             return None
 
     def _write(self, name: str, state: State) -> None:
-        write_whole(self._root / name / _FILE, json.dumps(state))
+        write_atomically(self._root / name / _FILE, json.dumps(state))

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core import experiments
-from align_core.config.environment import stay_local
-from align_core.runs.files import write_whole
+from align_core.config.environment import set_library_environment
+from align_core.runs.files import write_atomically
 
 Settings = dict[str, Any]
 
@@ -55,7 +55,7 @@ def run(
         "core_seconds": round(sum(run["seconds"] for run in runs), 1),
         **experiment.summary(runs),
     }
-    write_whole(folder / "result.json", json.dumps(_rounded(result), allow_nan=False) + "\n")
+    write_atomically(folder / "result.json", json.dumps(_rounded(result), allow_nan=False) + "\n")
     return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
@@ -76,7 +76,7 @@ class Kept:
 
     def keep(self, name: str, run: dict[str, Any]) -> None:
         """Store a run, whole or not at all."""
-        write_whole(self._folder / f"{name}.json", json.dumps(run, allow_nan=False) + "\n")
+        write_atomically(self._folder / f"{name}.json", json.dumps(run, allow_nan=False) + "\n")
 
 
 def _measured(
@@ -107,7 +107,7 @@ class _Processes(ProcessPoolExecutor):
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the pool
-    stay_local()
+    set_library_environment()
 
 
 def _rounded(value: Any) -> Any:

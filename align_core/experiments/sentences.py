@@ -12,14 +12,16 @@ from typing import Any
 Finding = tuple[str, Mapping[str, Any]]
 
 
-def tell(findings: Iterable[Finding], templates: Mapping[str, str]) -> list[str]:
+def render_findings(findings: Iterable[Finding], templates: Mapping[str, str]) -> list[str]:
     """A sentence a finding."""
-    return [_told(key, values, templates) for key, values in findings]
+    return [_render_one(key, values, templates) for key, values in findings]
 
 
-def _told(key: str, values: Mapping[str, Any], templates: Mapping[str, str]) -> str:
+def _render_one(key: str, values: Mapping[str, Any], templates: Mapping[str, str]) -> str:
     texts = {
-        name: value if isinstance(value, str) else templates["join"].join(tell(value, templates))
+        name: value
+        if isinstance(value, str)
+        else templates["join"].join(render_findings(value, templates))
         for name, value in values.items()
     }
     return templates[key].format(**texts)

@@ -6,9 +6,9 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-from align_core.experiments.claims import Verdict, majority, spoken, verdict
-from align_core.experiments.sentences import Finding, tell
-from align_core.experiments.statistics import Mean, difference, mean, shown, side
+from align_core.experiments.claims import Verdict, majority, verdict
+from align_core.experiments.sentences import Finding
+from align_core.experiments.statistics import Mean, difference, format_mean, mean, sign
 
 TITLE = "Preferences about other texts than one's own"
 PAPER = "2404.10719, Table 2"
@@ -125,11 +125,6 @@ def row(result: dict[str, Any], source: str, method: str) -> dict[str, Any]:
     return next(r for r in result["rows"] if (r["source"], r["method"]) == (source, method))
 
 
-def said(result: dict[str, Any]) -> list[str]:
-    """The verdicts and the findings in English."""
-    return [*spoken(verdicts(result), SENTENCES), *tell(findings(result), SENTENCES)]
-
-
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """On who loses by the shifts, and on what mends it where DPO does."""
     lost = {(one["source"], one["method"]): one["lost"] for one in result["rows"] if "lost" in one}
@@ -138,11 +133,11 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
         return []
 
     def loses(method: str) -> list[int]:
-        return [side(lost[source, method]) for source in shifts]
+        return [sign(lost[source, method]) for source in shifts]
 
     def less(method: str, sources: list[str]) -> list[int]:
         """Where a method loses less than DPO."""
-        return [side(difference(lost[one, "dpo"], lost[one, method])) for one in sources]
+        return [sign(difference(lost[one, "dpo"], lost[one, method])) for one in sources]
 
     dpo, of_ppo = loses("dpo"), less("ppo", shifts)
     counts = {"shifts": len(shifts), "dpo": dpo.count(1), "ppo": loses("ppo").count(1)}
@@ -162,7 +157,10 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     for source in dict.fromkeys(one["source"] for one in result["rows"]):
         rows = {method: row(result, source, method) for method in METHODS}
         listed = [
-            ("risen", {"method": [(method, {})], "more": shown(one["more"]), "cost": _cost(one)})
+            (
+                "risen",
+                {"method": [(method, {})], "more": format_mean(one["more"]), "cost": _cost(one)},
+            )
             for method, one in rows.items()
         ]
         found.append(("source", {"source": [(source, {})], "listed": listed}))
@@ -173,9 +171,9 @@ def findings(result: dict[str, Any]) -> list[Finding]:
 
 
 def _cost(one: dict[str, Any]) -> list[Finding]:
-    return [("cost", {"lost": shown(one["lost"])})] if "lost" in one else []
+    return [("cost", {"lost": format_mean(one["lost"])})] if "lost" in one else []
 
 
 def _suffers(lost: Mean) -> str:
     """What an interval says of a loss."""
-    return {1: "loses", -1: "gains", 0: "neither"}[side(lost)]
+    return {1: "loses", -1: "gains", 0: "neither"}[sign(lost)]

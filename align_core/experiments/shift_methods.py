@@ -18,7 +18,7 @@ from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import trained_models
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, save_model
 from align_core.models.rewards import ProxyReward, Reward
 from align_core.models.sampled_pairs import sampled_pairs
@@ -61,7 +61,7 @@ class Setting:
 def pairs_of(setting: Setting) -> list[dict]:
     """The setting's pairs, labelled by the task's rater; those of which a text was cut are left
     out, for a file of preferences does not tell."""
-    quieten_libraries()
+    silence_libraries()
     source, task, count, seed = setting.source, setting.task, setting.pairs, setting.seed
     if source == "pretrained":
         tokenizer, policy = load_tokenizer(source), load_policy(source)
@@ -130,7 +130,7 @@ def iterated(setting: Setting) -> dict[str, float]:
 
     A round begins from the policy of the one before, which is its reference.
     """
-    quieten_libraries()
+    silence_libraries()
     task, start, rounds = load_task(setting.task), setting.reference, setting.rounds
     tokenizer = load_tokenizer(start)
     proxy = ProxyReward(load_reward_model(str(setting.reward_model)), tokenizer)

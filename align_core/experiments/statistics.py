@@ -42,7 +42,7 @@ def difference(first: Mean, second: Mean) -> Mean:
     return {"mean": first["mean"] - second["mean"], "ci95": half, "n": n}
 
 
-def side(found: Mean, of: float = 0.0) -> int:
+def sign(found: Mean, of: float = 0.0) -> int:
     """1 where the interval lies above this number, −1 below it; 0 where it holds it, and for a
     single seed, which has no interval."""
     if found["ci95"] is None or abs(found["mean"] - of) <= found["ci95"]:
@@ -58,7 +58,7 @@ def t_quantile(freedom: int) -> float:
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
-def shown(found: Mean | None, digits: int = 2) -> str:
+def format_mean(found: Mean | None, digits: int = 2) -> str:
     """0.81 ± 0.03"""
     if found is None:
         return "–"

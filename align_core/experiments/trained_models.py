@@ -20,15 +20,15 @@ from align_core.config.task_card import card
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
-from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.reference_samples import frontier, stored_scores
 from align_core.evaluation.win_rate import wins
 from align_core.experiments import TASK
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.models.loading import (
     load_policy,
-    load_to_train,
     load_tokenizer,
+    load_trainable,
     new_reward_model,
     save_model,
 )
@@ -87,7 +87,7 @@ def train_reward_model(
 ) -> dict[str, Any]:
     """A reward model on the first layers of the reference, stored at `path`; its size, accuracy on
     pairs of reference samples, and best-of-n by it."""
-    quieten_libraries()
+    silence_libraries()
     tokenizer = load_tokenizer(REFERENCE)
     model = new_reward_model(REFERENCE, seed)
     model.base_model.layers = model.base_model.layers[:layers]
@@ -110,7 +110,7 @@ def train_reward_model(
     heldout = ReferenceSamples.load(reference_samples(TASK, "heldout"))
     return {
         "parameters": model.num_parameters(),
-        "accuracy": agreement(proxy, tokenizer, heldout, pairs=2)[0].mean().item(),
+        "accuracy": pair_accuracy(proxy, tokenizer, heldout, pairs=2)[0].mean().item(),
         "curve": best_of_n_curve(proxy, stored, best_of),
     }
 
@@ -142,8 +142,8 @@ def train_on_likelihood(
     seed: int,
 ) -> tuple[PreTrainedModel, Curve]:
     """Preferred-FT (α = 0) or unlikelihood from the reference, batches and schedule as DPO's."""
-    quieten_libraries()
-    tokenizer, policy = (load(card(task).reference) for load in (load_tokenizer, load_to_train))
+    silence_libraries()
+    tokenizer, policy = (load(card(task).reference) for load in (load_tokenizer, load_trainable))
     torch.manual_seed(seed)
     evaluator = probe_evaluator(task, seed)
     events: list[dict[str, Any]] = []

@@ -13,18 +13,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message
 from align_core.config.run_config import TaskName, validated
-from align_core.config.task_card import introduced
+from align_core.config.task_card import registered
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
 
-ANSWER_WITHIN = 30.0  # seconds; a helper that has not answered by then is ended
-IDLE = 300.0  # seconds without a question, after which the helper leaves
-IN_HAND = 8  # questions at once: each of those that wait holds one of the page's threads
-CHARACTERS = 2000  # no text is longer, whatever its tokens
+ANSWER_TIMEOUT = 30.0  # seconds; a helper that has not answered by then is ended
+IDLE_TIMEOUT = 300.0  # seconds without a question, after which the helper leaves
+MAX_PENDING = 8  # questions at once: each of those that wait holds one of the page's threads
+MAX_CHARACTERS = 2000  # no text is longer, whatever its tokens
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
 
@@ -46,7 +46,8 @@ Text = Annotated[
     str,
     AfterValidator(_readable),
     Field(
-        max_length=CHARACTERS, description=f"a text, not empty, of at most {CHARACTERS} characters"
+        max_length=MAX_CHARACTERS,
+        description=f"a text, not empty, of at most {MAX_CHARACTERS} characters",
     ),
 ]
 
@@ -71,11 +72,11 @@ class _Score(BaseModel):
     completions: list[Text] = Field(
         min_length=1,
         max_length=8,
-        description=f"one to eight texts, none empty or over {CHARACTERS} characters",
+        description=f"one to eight texts, none empty or over {MAX_CHARACTERS} characters",
     )
 
 
-class _Duel(BaseModel):
+class _HeadToHead(BaseModel):
     task: TaskName
     models: list[str] = Field(min_length=2, max_length=4, description="two to four models")
     n: Samples
@@ -89,14 +90,14 @@ class _Candidates(BaseModel):
     seed: Seed
 
 
-class Helper:
+class InferenceClient:
     """Answers about the embedded models and the runs of `client`. Threads may share a helper."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._child: Child | None = None
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(IN_HAND)
+        self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def generate(self, **asked: Any) -> list[dict[str, Any]]:
         """What each of `models` says to `prompt`: `n` samples, all models with the same chance.
@@ -131,15 +132,15 @@ class Helper:
             options["reference"] = self._locate("--reference", options["reference"], writes=True)
         return self._ask("score", options)
 
-    def duel(self, **asked: Any) -> dict[str, Any]:
+    def head_to_head(self, **asked: Any) -> dict[str, Any]:
         """How often each of `models` writes the better text, held against each of the others.
 
         Takes task, models, n (samples for each of the task's probe prompts) and seed. Returns how
         many `prompts` there are, and `win_rates` and `ci95`, their 95% half-widths, as matrices
         [models, models], row against column. Raises as `generate` does.
         """
-        options = _checked(_Duel, asked)
-        return self._ask("duel", {**options, "models": self._locate_all(options["models"])})
+        options = _checked(_HeadToHead, asked)
+        return self._ask("head_to_head", {**options, "models": self._locate_all(options["models"])})
 
     def candidates(self, **asked: Any) -> list[dict[str, Any]]:
         """`count` pairs of samples of `model` to the task's train prompts, for people to rate.
@@ -152,13 +153,13 @@ class Helper:
         pairs = self._ask("candidates", {**options, "model": located})
         return [{**pair, "model": options["model"]} for pair in pairs]
 
-    def scored(self, pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
+    def score_pairs(self, pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
         """The pairs with `first_score` and `second_score`, what `reward_model` makes of each text.
 
         Raises as `generate` does.
         """
         located = self._locate("--reward-model", reward_model, writes=False)
-        return self._ask("scored", {"pairs": pairs, "reward_model": located})
+        return self._ask("score_pairs", {"pairs": pairs, "reward_model": located})
 
     def pid(self) -> int | None:
         """The process id of the helper, or None while there is none."""
@@ -182,14 +183,14 @@ class Helper:
         try:
             location = model_index.locate(model)
         except ValueError:
-            raise ConfigError(complaint(option, name, _NO_MODEL, "model")) from None
+            raise ConfigError(option_error(option, name, _NO_MODEL, "model")) from None
         scores = model_index.is_reward_model(location)
         if writes and scores:
-            takes = "a model that writes; this one scores"
-            raise ConfigError(complaint(option, name, takes, "model_that_writes"))
+            expected = "a model that writes; this one scores"
+            raise ConfigError(option_error(option, name, expected, "model_that_writes"))
         if writes is False and not scores:
-            takes = "a model that scores; this one writes"
-            raise ConfigError(complaint(option, name, takes, "model_that_scores"))
+            expected = "a model that scores; this one writes"
+            raise ConfigError(option_error(option, name, expected, "model_that_scores"))
         return model
 
     def _ask(self, question: str, content: dict[str, Any]) -> Any:
@@ -212,13 +213,14 @@ class Helper:
             child = self._started()
             try:
                 child.connection.send((question, content))
-                if child.connection.poll(ANSWER_WITHIN):
+                if child.connection.poll(ANSWER_TIMEOUT):
                     return child.connection.recv()
                 self._end()
                 line = (
-                    f"No answer came within {ANSWER_WITHIN:g} seconds, so the question was dropped."
+                    f"No answer came within {ANSWER_TIMEOUT:g} seconds, "
+                    "so the question was dropped."
                 )
-                raise Unanswered(Message("no_answer", {"seconds": ANSWER_WITHIN}, line))
+                raise Unanswered(Message("no_answer", {"seconds": ANSWER_TIMEOUT}, line))
             except (EOFError, OSError):
                 code = self._end()
                 if code != 0:  # 0: it was just leaving, for want of questions
@@ -226,8 +228,8 @@ class Helper:
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
-            self._client.warm()
-            self._child = Child("align_core.inference.server", IDLE, tuple(introduced()))
+            self._client.preload()
+            self._child = Child("align_core.inference.server", IDLE_TIMEOUT, tuple(registered()))
         return self._child
 
     def _end(self) -> int | None:

@@ -12,12 +12,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.task_card import card
 from align_core.data.encoding import Prompts, encode, encode_prompts
-from align_core.evaluation.evaluator import Evaluator, pieces
-from align_core.evaluation.intervals import half_width, resampled
-from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.evaluator import Evaluator, text_pieces
+from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.evaluation.win_rate import win_rates
@@ -26,9 +26,9 @@ from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, sample
-from align_core.tasks import Task, task_named
+from align_core.tasks import Task, get_task
 
-KEPT = 4  # models that stay loaded, with their reference and reward model
+CACHE_SIZE = 4  # models that stay loaded, with their reference and reward model
 
 
 def evaluate(
@@ -44,14 +44,16 @@ def evaluate(
     A reward model gets `accuracy` and `margin` on held-out pairs of reference samples instead.
     What a `coverage` takes in is told from what it leaves out; None: that of the model's run.
     """
-    the_task = task_named(task)
+    the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
-    sides = the_task.sides(coverage or coverage_of(model), heldout)
+    subsets = the_task.split_by_coverage(coverage or coverage_of(model), heldout)
     if model_index.is_reward_model(model_index.locate(model)):
-        return _evaluate_reward_model(model, the_task, heldout, sides)
+        return _evaluate_reward_model(model, the_task, heldout, subsets)
     reference = reference or reference_of(model, task)
     if reference is None:
-        raise ConfigError(complaint("--reference", None, f"{model_index.TAKES}; the task has none"))
+        raise ConfigError(
+            option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
+        )
     tokenizer = load_tokenizer(model)
     evaluator = Evaluator(
         heldout,
@@ -62,7 +64,7 @@ def evaluate(
         frontier=frontier(task, reference, "heldout", heldout),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
-        sides=sides,
+        subsets=subsets,
     )
     found = evaluator(load_policy(model))
     measured = evaluator.metrics(found) | evaluator.intervals(found)
@@ -87,15 +89,15 @@ def generate(
     Raises:
         ConfigError: a prompt that is empty, or too long for the model.
     """
-    the_task = task_named(task)
-    asked = _asked(model, task, reference)
-    tokenizer = asked.tokenizer
+    the_task = get_task(task)
+    loaded = _loaded_models(model, task, reference)
+    tokenizer = loaded.tokenizer
     encoded = encode_prompts(tokenizer, prompts)
     for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
-        _check_length("--prompt", prompt, length, asked.positions - the_task.max_new_tokens)
+        _check_length("--prompt", prompt, length, loaded.positions - the_task.max_new_tokens)
     encoded = encoded.repeat(n)
     drawn = sample(
-        asked.policy,
+        loaded.policy,
         encoded,
         RandomDraw(seed, n * len(prompts)),
         max_new_tokens=the_task.max_new_tokens,
@@ -107,7 +109,7 @@ def generate(
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = asked.proxy_rewards(rows, texts, ids)
+    scores = loaded.proxy_rewards(rows, texts, ids)
     samples = [
         {
             "prompt": prompt,
@@ -121,7 +123,7 @@ def generate(
         )
     ]
     if reference is not None:
-        for row, tokens in zip(samples, asked.tokens(encoded, ids), strict=True):
+        for row, tokens in zip(samples, loaded.tokens(encoded, ids), strict=True):
             row["tokens"] = tokens
     return samples
 
@@ -136,35 +138,35 @@ def score(
     Raises:
         ConfigError: a text that is empty, or too long for the model.
     """
-    asked = _asked(model, task, reference or reference_of(model, task))
-    encoded = encode_prompts(asked.tokenizer, [prompt])
-    ids = [encode(asked.tokenizer, prompt, _spaced(text))[1] for text in completions]
+    loaded = _loaded_models(model, task, reference or reference_of(model, task))
+    encoded = encode_prompts(loaded.tokenizer, [prompt])
+    ids = [encode(loaded.tokenizer, prompt, _with_leading_space(text))[1] for text in completions]
     length = encoded.ids.shape[1]
-    _check_length("--prompt", prompt, length, asked.positions - 1)
+    _check_length("--prompt", prompt, length, loaded.positions - 1)
     for text, row in zip(completions, ids, strict=True):
-        _check_length("--completion", text, len(row), asked.positions - length)
+        _check_length("--completion", text, len(row), loaded.positions - length)
     rows = [prompt] * len(completions)
-    golds = task_named(task).reward(rows, completions)
-    proxies = asked.proxy_rewards(rows, completions, ids)
+    golds = get_task(task).reward(rows, completions)
+    proxies = loaded.proxy_rewards(rows, completions, ids)
     scored = [
         {"prompt": prompt, "completion": text, "gold_reward": gold, "proxy_reward": proxy}
         for text, gold, proxy in zip(completions, golds, proxies, strict=True)
     ]
     if not model_index.is_reward_model(model_index.locate(model)):
-        for row, tokens in zip(scored, asked.tokens(encoded.repeat(len(ids)), ids), strict=True):
+        for row, tokens in zip(scored, loaded.tokens(encoded.repeat(len(ids)), ids), strict=True):
             row["logp"] = sum(token["logp"] for token in tokens)
-            row["ref_logp"] = asked.reference and sum(token["ref_logp"] for token in tokens)
+            row["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
             row["tokens"] = tokens
     return scored
 
 
-def duel(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
+def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
     """How often each of `models` writes the better text, held against each of the others.
 
     All answer the task's probe prompts `n` times at temperature 1, with the same chance. Returns
     how many `prompts` there are, and the matrices of `win_rates`.
     """
-    prompts = task_named(task).prompts("probe")
+    prompts = get_task(task).prompts("probe")
     rewards = [
         [text["gold_reward"] for text in generate(model, task, prompts, n, 1.0, seed)]
         for model in models
@@ -182,38 +184,40 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
     gold `_reward` in nats.
     """
     tokenizer = load_tokenizer(model)
-    pairs = unlabelled_pairs(load_policy(model), tokenizer, task_named(task), count, seed)
+    pairs = unlabelled_pairs(load_policy(model), tokenizer, get_task(task), count, seed)
     return [{"model": model, **pair} for pair in pairs]
 
 
-def scored(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
+def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
     """The pairs with `first_score` and `second_score`, the reward model's raw outputs in nats."""
     tokenizer = load_tokenizer(reward_model)
     return scored_pairs(pairs, ProxyReward(load_reward_model(reward_model), tokenizer), tokenizer)
 
 
 def _evaluate_reward_model(
-    model: str, task: Task, prompts: list[str], sides: dict[str, list[str]]
+    model: str, task: Task, prompts: list[str], subsets: dict[str, list[str]]
 ) -> dict[str, Any]:
     tokenizer = load_tokenizer(model)
     stored = stored_samples(task.full_name, "heldout")
     if stored is None:
-        takes = "a policy: of this task no samples are stored that a reward model could be held to"
-        raise ConfigError(complaint("MODEL", model, takes))
+        expected = (
+            "a policy: of this task no samples are stored that a reward model could be held to"
+        )
+        raise ConfigError(option_error("MODEL", model, expected))
     proxy = ProxyReward(load_reward_model(model), tokenizer)
     report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
-    parts = {"": prompts} | {f"_{side}": part for side, part in sides.items() if part}
+    parts = {"": prompts} | {f"_{side}": part for side, part in subsets.items() if part}
     for part, of_part in parts.items():
-        right, margin = agreement(proxy, tokenizer, stored.only(of_part))
+        right, margin = pair_accuracy(proxy, tokenizer, stored.select(of_part))
         for name, values in ((f"accuracy{part}", right), (f"margin{part}", margin)):
             by_prompt = values.mean(1).numpy()
             report[name] = float(by_prompt.mean())
-            report[f"{name}_ci95"] = half_width(resampled(len(by_prompt)), by_prompt)
+            report[f"{name}_ci95"] = ci95_of_mean(bootstrap_rows(len(by_prompt)), by_prompt)
     return report
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _LoadedModels:
     """A model with all that it takes to ask it and to judge what it says."""
 
     tokenizer: PreTrainedTokenizerBase
@@ -243,28 +247,31 @@ class _Asked:
         if self.reference is not None:
             ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
         found = [
-            pieces(self.tokenizer, *columns) for columns in zip(ids, logps, ref_logps, strict=True)
+            text_pieces(self.tokenizer, *columns)
+            for columns in zip(ids, logps, ref_logps, strict=True)
         ]
         if self.reference is None:
             found = [[piece | {"ref_logp": None} for piece in text] for text in found]
         return found
 
 
-def _asked(model: str, task: str, reference: str | None) -> _Asked:
+def _loaded_models(model: str, task: str, reference: str | None) -> _LoadedModels:
     location = Path(model_index.locate(model))
     saved = location.stat().st_mtime_ns if location.is_dir() else None
     return _load(model, task, reference, str(location), saved)
 
 
-@lru_cache(maxsize=KEPT)
-def _load(model: str, task: str, reference: str | None, location: str, saved: int | None) -> _Asked:
+@lru_cache(maxsize=CACHE_SIZE)
+def _load(
+    model: str, task: str, reference: str | None, location: str, saved: int | None
+) -> _LoadedModels:
     """Loads what belongs together; the last few stay loaded until a model is `saved` anew."""
     tokenizer = load_tokenizer(model)
     policy = reference_of(model, task) if model_index.is_reward_model(location) else model
     if policy is None:
-        takes = "a model that writes: the task has none whose texts this one could score"
-        raise ConfigError(complaint("MODEL", model, takes))
-    return _Asked(
+        expected = "a model that writes: the task has none whose texts this one could score"
+        raise ConfigError(option_error("MODEL", model, expected))
+    return _LoadedModels(
         tokenizer,
         load_policy(policy),
         None if reference is None else load_policy(reference),
@@ -274,11 +281,11 @@ def _load(model: str, task: str, reference: str | None, location: str, saved: in
 
 def _check_length(option: str, text: str, tokens: int, room: float) -> None:
     if not 0 < tokens <= room:
-        takes = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
-        line = complaint(option, text, takes, "length", most=int(room), tokens=tokens)
+        expected = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
+        line = option_error(option, text, expected, "length", most=int(room), tokens=tokens)
         raise ConfigError(line)
 
 
-def _spaced(completion: str) -> str:
+def _with_leading_space(completion: str) -> str:
     """A completion as the tasks write it: it brings the space that parts it from the prompt."""
     return completion if completion[:1].isspace() else " " + completion

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from align_core.config.environment import stay_local
-from align_core.config.errors import ConfigError, in_plain_words
+from align_core.config.environment import set_library_environment
+from align_core.config.errors import ConfigError, describe_error
 from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.tasks.loader import load_allowed
 
 NICE = 5  # a live run goes first
@@ -26,13 +26,13 @@ def main(connection: Connection, idle: float, named: tuple[str, ...]) -> None:
 
     Of tasks of code it loads those that a person `named` where the page was started.
     """
-    stay_local()
+    set_library_environment()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICE)
     torch.set_num_threads(1)
-    quieten_libraries()
+    silence_libraries()
     with contextlib.suppress(EOFError, OSError):
         while connection.poll(idle):
             question, content = connection.recv()
@@ -46,7 +46,7 @@ def _answer(question: str, content: dict[str, Any], named: tuple[str, ...]) -> t
     except ConfigError as error:
         return "refused", error.lines
     except Exception as error:
-        return "failed", in_plain_words(error, Path.cwd())
+        return "failed", describe_error(error, Path.cwd())
 
 
 def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:
@@ -61,7 +61,7 @@ def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[lis
 _QUESTIONS = {
     "generate": _generate,
     "score": queries.score,
-    "duel": queries.duel,
+    "head_to_head": queries.head_to_head,
     "candidates": queries.candidates,
-    "scored": queries.scored,
+    "score_pairs": queries.score_pairs,
 }

@@ -1,1 +1,1 @@
-"""Policies, references and reward models: loaded, sampled and scored."""
+"""Policies, references and reward models: loading, sampling and scoring."""

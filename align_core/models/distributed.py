@@ -1,5 +1,5 @@
-"""Which of several processes of one run this is, as torchrun and accelerate put it in the
-environment; and that all of them are there."""
+"""Rank and world size of this process, as torchrun and accelerate set them, and how all processes
+of a run are started."""
 
 from __future__ import annotations
 
@@ -17,71 +17,75 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 RANK = int(os.environ.get("RANK", "0"))
-COUNT = int(os.environ.get("WORLD_SIZE", "1"))
-# With what each of them has a piece of every model, or of what trains it; None where each has all.
+WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "1"))
+# What shards models or optimiser states over the processes; None if each process holds all.
 _SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
-SHARDED_BY = next((n for flag, n in _SHARDING.items() if os.environ.get(flag) == "true"), None)
+SHARDED_BY = next(
+    (name for flag, name in _SHARDING.items() if os.environ.get(flag) == "true"), None
+)
 
-# What each of several processes gets from torchrun, or from one of the kinds of mpirun.
+# The rank of a process, as torchrun or an mpirun sets it.
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 _TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
-LEFT_ALONE = (
+LAUNCHED_ALONE = (
     "accelerate launch was asked for several processes and started one; "
-    "torchrun --nproc-per-node N in its place starts all of them"
+    "use torchrun --nproc-per-node N instead, which starts all of them"
 )
 
 
-def left_alone() -> bool:
-    """Whether accelerate was to start several processes and started this one only.
+def launched_alone() -> bool:
+    """Whether accelerate was asked for several processes but started only this one.
 
-    So accelerate 1.15 does without several GPUs: it leaves the others to mpirun. This one is told
-    where all would meet (`prepare_simple_launcher_cmd_env` in its utils/launch.py), and no more.
+    accelerate 1.15 does so without several GPUs: it expects mpirun to start the others, and sets
+    MASTER_ADDR but no rank (`prepare_simple_launcher_cmd_env` in its utils/launch.py).
     """
-    told = os.environ.keys()
-    return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= told and told.isdisjoint(_RANKS)
+    variables = os.environ.keys()
+    return {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= variables and variables.isdisjoint(_RANKS)
 
 
-def start_all() -> None:
-    """Start all processes that accelerate was to start, by torchrun, in place of this one.
+def relaunch_with_torchrun() -> None:
+    """Replace this process by torchrun with as many processes as accelerate was asked for.
 
-    How many they are stands nowhere but in the command line of accelerate, which waits for this
-    process. Raises ConfigError where it is not there, and where they are not all for CPUs here.
+    Their number is known only from the command line of accelerate, the parent process.
+
+    Raises:
+        ConfigError: it is not there, or the processes are not all on the CPUs of this machine.
     """
-    import psutil  # which accelerate needs itself
+    import psutil  # a dependency of accelerate
 
     launcher = " ".join(psutil.Process().parent().cmdline())
-    asked = dict(re.findall(r"--num[-_](processes|machines)[= ](\d+)", launcher))
-    here = os.environ["ACCELERATE_USE_CPU"] == "True" and asked.get("machines", "1") == "1"
-    if not here or "processes" not in asked:
-        raise ConfigError(plain(LEFT_ALONE))
-    command = [sys.executable, *_TORCHRUN, asked["processes"], *sys.orig_argv[1:]]
+    counts = dict(re.findall(r"--num[-_](processes|machines)[= ](\d+)", launcher))
+    local_cpus = os.environ["ACCELERATE_USE_CPU"] == "True" and counts.get("machines", "1") == "1"
+    if not local_cpus or "processes" not in counts:
+        raise ConfigError(plain(LAUNCHED_ALONE))
+    command = [sys.executable, *_TORCHRUN, counts["processes"], *sys.orig_argv[1:]]
     os.execv(sys.executable, command)
 
 
-def wait_for(path: Path, seconds: float = 60.0) -> None:
-    """Until the first process has written this file. Raises TimeoutError."""
-    until = time.monotonic() + seconds
+def wait_for_file(path: Path, seconds: float = 60.0) -> None:
+    """Wait until the first process has written this file. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
     while not path.is_file():
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise TimeoutError(f"{path} was not written within {seconds:g} s")
         time.sleep(0.05)
 
 
-def any_says(accelerator: Accelerator, said: bool) -> bool:
-    """Whether this process or another one says so; all are asked at the same moment."""
+def any_process(accelerator: Accelerator, flag: bool) -> bool:
+    """Whether `flag` is true in any process. A collective: every process must call it."""
     if accelerator.num_processes == 1:
-        return said
-    import torch  # not above: the command line reads this module before anything heavy
+        return flag
+    import torch  # not above: the command line imports this module before anything heavy
 
-    told = torch.tensor(float(said), device=accelerator.device)
-    return bool(accelerator.reduce(told, "sum") > 0)
+    flags = torch.tensor(float(flag), device=accelerator.device)
+    return bool(accelerator.reduce(flags, "sum") > 0)
 
 
-def part() -> None:
-    """Leave the others, after the last exchange with them and before the process ends.
+def leave_process_group() -> None:
+    """Destroy the process group, after the last collective and before the process ends.
 
-    Gloo's thread still lets go of that exchange's tensors, for which it needs the interpreter;
-    torch 2.13 ends the group with the interpreter in hand, and waits for that thread for ever.
+    The pause avoids a deadlock: gloo's thread needs the GIL to release the tensors of the last
+    collective, and torch 2.13 holds the GIL while it joins that thread.
     """
     import torch  # as above
 

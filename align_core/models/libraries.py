@@ -1,4 +1,4 @@
-"""The libraries that models stand on, as this project wants them."""
+"""How the libraries that models are built on are set up."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import datasets
 import transformers
 
 
-def quieten_libraries() -> None:
-    """No progress bar and no warning of a library stands beside what is printed here."""
+def silence_libraries() -> None:
+    """Turn off progress bars and warnings of the libraries, which would mix with our output."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()

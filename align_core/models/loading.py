@@ -1,4 +1,4 @@
-"""Load and save policies, references and reward models, all in the formats of transformers."""
+"""Load and save policies, references and reward models, in the formats of transformers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from transformers import (
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.config.model_index import locate
-from align_core.models.sharding import weights_of
+from align_core.models.sharding import full_state_dict
 
 
 class ModelError(ConfigError):
-    """A model could not be loaded; one line that says which and why."""
+    """A model could not be loaded; the message says which and why."""
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL, with a padding token (its end token where it has none)."""
+    """The tokenizer of MODEL, padding on the left, by default with its end token."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -42,13 +42,13 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def load_policy(name: str) -> PreTrainedModel | PeftModel:
-    """A causal language model in float32 and evaluation mode, adapter included where it has one."""
+    """A causal language model in float32 and evaluation mode, with its adapter if it has one."""
     return _load_with_adapter(AutoModelForCausalLM, name)
 
 
-def load_to_train(name: str) -> PreTrainedModel:
-    """`load_policy` with every weight free to move, an adapter merged into what it adapts."""
-    policy = merged(load_policy(name)).requires_grad_(True)
+def load_trainable(name: str) -> PreTrainedModel:
+    """`x."""
+    policy = merge_adapter(load_policy(name)).requires_grad_(True)
     policy.name_or_path = name
     return policy
 
@@ -57,15 +57,15 @@ def load_reward_model(name: str) -> PreTrainedModel | PeftModel:
     """A sequence classifier with one label: its raw output is the proxy reward, in nats."""
     labels = _load(AutoConfig, name).num_labels if not _has_adapter(name) else 1
     if labels != 1:
-        line = f"reward model {name}: got {labels} labels, takes a model with one"
+        line = f"reward model {name}: expected a model with one label, got {labels}"
         raise ModelError(plain(line))
     return _load_with_adapter(AutoModelForSequenceClassification, name, num_labels=1)
 
 
 def new_reward_model(name: str, seed: int) -> PreTrainedModel:
-    """The trunk of a causal language model under a fresh scalar head.
+    """A reward model: the trunk of a causal language model with a new scalar head.
 
-    The head starts at std 1/√(d + 1), d the width of the trunk (the code of arXiv 1909.08593).
+    The head's weights have std 1/√(d + 1), d the width of the trunk (the code of arXiv 1909.08593).
     """
     torch.manual_seed(seed)
     model = _load(AutoModelForSequenceClassification, name, num_labels=1)
@@ -80,33 +80,33 @@ def scalar_head(model: PreTrainedModel) -> nn.Linear:
 
 
 def trunk(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A reward model without its head, an adapter's changes to it included."""
+    """A reward model without its head, including the layers of an adapter."""
     if isinstance(reward_model, PeftModel):
         reward_model = reward_model.get_base_model()
     return reward_model.base_model
 
 
-def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """The model with an adapter's changes in its own weights."""
+def merge_adapter(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The model with its adapter, if any, merged into its weights."""
     return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
 def freeze_trunk(model: PreTrainedModel) -> None:
-    """Leave only the scalar head of a reward model to train."""
+    """Make only the scalar head of a reward model trainable."""
     model.requires_grad_(False)
     scalar_head(model).requires_grad_(True)
 
 
-def lora(rank: int, task_type: str) -> LoraConfig | None:
-    """A LoRA adapter on every linear layer of the trunk; none at rank 0 (arXiv 2106.09685)."""
+def lora_config(rank: int, task_type: str) -> LoraConfig | None:
+    """LoRA on every linear layer of the trunk (arXiv 2106.09685); None at rank 0."""
     if rank == 0:
         return None
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=task_type)
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within, the mode it was in after."""
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put the model into evaluation mode, and restore its mode after."""
     training = model.training
     model.eval()
     try:
@@ -116,17 +116,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the model as safetensors with its tokenizer: all of the new one or all of the old."""
+    """Save the model as safetensors, with its tokenizer. A failure leaves the old folder intact."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
-        fresh, previous = Path(staging) / "new", Path(staging) / "old"
-        model.save_pretrained(fresh, state_dict=weights_of(model))
-        tokenizer.save_pretrained(fresh)
-        for notes in fresh.glob("README.md"):
-            notes.unlink()
+        new, previous = Path(staging) / "new", Path(staging) / "old"
+        model.save_pretrained(new, state_dict=full_state_dict(model))
+        tokenizer.save_pretrained(new)
+        for model_card in new.glob("README.md"):
+            model_card.unlink()
         if folder.exists():
             folder.rename(previous)
-        fresh.rename(folder)
+        new.rename(folder)
         shutil.rmtree(previous, ignore_errors=True)
 
 
@@ -134,9 +134,9 @@ def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel |
     if not _has_adapter(name):
         return _load(factory, name, **options).eval()
     folder = Path(locate(name))
-    base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    under = merged(_load_with_adapter(factory, base, **options))
-    return PeftModel.from_pretrained(under, folder).eval()
+    base_name = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+    base = merge_adapter(_load_with_adapter(factory, base_name, **options))
+    return PeftModel.from_pretrained(base, folder).eval()
 
 
 def _has_adapter(name: str) -> bool:
@@ -157,5 +157,5 @@ def _load(factory: type, name: str, **options):
         )
         raise ModelError(plain(line)) from error
     if isinstance(loaded, PreTrainedModel):
-        loaded.name_or_path = name  # what an adapter will call its base: a name, not a place
+        loaded.name_or_path = name  # the base that an adapter's config names: MODEL, not its path
     return loaded

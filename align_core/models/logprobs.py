@@ -1,4 +1,4 @@
-"""Reading given texts: the log-probabilities of their tokens, and what they are made of.
+"""Forward passes over given texts: log-probabilities, logits and hidden states of their tokens.
 
 Shapes: B texts, P prompt tokens (padded on the left), T response tokens (padded on the right),
 V vocabulary entries, H the width of the hidden states.
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from align_core.data.encoding import Prompts, pad_responses
 from align_core.objectives import token_logprobs
 
-CHUNK = 16  # texts that are read together on a CPU
+CHUNK = 16  # texts in a batch on a CPU
 
 
 def logprobs(
@@ -24,14 +24,14 @@ def logprobs(
     completions: Sequence[Sequence[int]],
     temperature: float = 1.0,
 ) -> list[Tensor]:
-    """Log-probability of each token of one completion a prompt: its length of numbers, in nats.
+    """Log-probabilities in nats of the tokens of one completion for each prompt.
 
-    Where gradients are recorded, they reach the model.
+    Returns a tensor [T_i] for each completion. Gradients flow to the model.
     """
     tokens, mask = (part.to(model.device) for part in pad_responses(completions, pad=0))
     prompts = prompts.to(model.device)
     logp = torch.zeros(mask.shape, device=model.device)
-    for rows in by_length(prompts, mask):
+    for rows in length_batches(prompts, mask):
         width = int(mask[rows].sum(1).max())
         part = tokens[rows, :width], mask[rows, :width]
         logits, _ = response_outputs(model, prompts[rows], *part)
@@ -39,9 +39,12 @@ def logprobs(
     return [row[real] for row, real in zip(logp, mask, strict=True)]
 
 
-def by_length(prompts: Prompts, mask: Tensor) -> Iterator[Tensor]:
-    """Rows of prompts and of a mask [B, T] of their responses in chunks, short texts together:
-    little is padding. A GPU, which waits for work rather than for numbers, gets all at once."""
+def length_batches(prompts: Prompts, mask: Tensor) -> Iterator[Tensor]:
+    """Yields row numbers in batches of texts of similar length, so that there is little padding.
+
+    `mask` [B, T] is that of the responses. On a GPU, where launching kernels costs more than
+    padding, all rows are one batch.
+    """
     lengths = prompts.mask.sum(1).to(mask.device) + mask.sum(1)
     yield from lengths.argsort(stable=True).split(CHUNK if mask.device.type == "cpu" else len(mask))
 
@@ -49,45 +52,46 @@ def by_length(prompts: Prompts, mask: Tensor) -> Iterator[Tensor]:
 def response_outputs(
     model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor, *, hidden: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """Logits [B, T, V] in float32 that predict each response token, by one full forward pass.
+    """Logits [B, T, V] in float32 that predict each response token, from one forward pass.
 
-    With `hidden`, also the last hidden states [B, T, H] at the same positions. Only the last T + 1
-    positions reach the output layer. What stands at padding means nothing.
+    With `hidden`, also the last hidden states [B, T, H] at the same positions. The output layer is
+    applied to the last T + 1 positions only. Values at padding are undefined.
     """
     inputs, kept, before = _aligned(prompts, tokens, mask)
     output = model(**inputs, logits_to_keep=kept, output_hidden_states=hidden)
-    logits = _taken(output.logits, before).float()
-    states = _taken(output.hidden_states[-1][:, -kept:], before).float() if hidden else None
+    logits = _at_positions(output.logits, before).float()
+    states = _at_positions(output.hidden_states[-1][:, -kept:], before).float() if hidden else None
     return logits, states
 
 
 def response_states(
     trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
 ) -> Tensor:
-    """Last hidden states [B, T, H] of a model without output layer, before each response token."""
+    """Last hidden states [B, T, H] that predict each response token, of a model without a head."""
     inputs, kept, before = _aligned(prompts, tokens, mask)
-    return _taken(trunk(**inputs).last_hidden_state[:, -kept:], before)
+    return _at_positions(trunk(**inputs).last_hidden_state[:, -kept:], before)
 
 
 def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Last hidden states [B, H] of a model without output layer, at the last token of each text."""
+    """Last hidden states [B, H] at the last token of each text, of a model without a head."""
     inputs, *_ = _aligned(prompts, tokens, mask)
     return trunk(**inputs).last_hidden_state[:, -1]
 
 
 def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int, Tensor]:
-    """Whole texts [B, L] without a gap and with all padding on their left: little is padding.
+    """Joins prompts and responses to texts [B, L] with all padding on the left, and little of it.
 
-    p is prompt, r response, · padding. Each row turns right by what its response lacks (`missing`);
-    columns that are padding in every row go. The last T + 1 hold each r and what stands before it:
+    p is prompt, r response, · padding. Each row is rotated right by the padding of its response
+    (`missing`); columns that are padding in every row are dropped. The last T + 1 columns contain
+    every r and the token before it:
 
-        prompts  tokens        whole texts     last T + 1     `before`, where there is an r
+        prompts  tokens        texts           last T + 1     `before`, for each r
         · p p    r r r         p p r r r        p r r r        0 1 2
         p p p    r · ·    ->   · p p p r        p p p r        2
         · · p    r r ·         · · p r r        · p r r        1 2
 
-    Gives a model's arguments; how many of the last positions hold all responses and what predicts
-    them; and where among these the predictor of each response token stands, [B, T].
+    Returns the model's arguments; `kept`, the number of those last columns; and `before` [B, T],
+    the place among them of the token that predicts each response token.
     """
     prompts = prompts.to(tokens.device)
     attention = torch.cat([prompts.mask, mask.long()], 1)
@@ -95,10 +99,10 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
     longest = int(attention.sum(1).max())
     missing = (~mask).sum(1, keepdim=True)
     place = torch.arange(width, device=tokens.device)
-    turned = (place[width - longest :] - missing) % width
-    attention = attention.gather(1, turned)
+    rotation = (place[width - longest :] - missing) % width
+    attention = attention.gather(1, rotation)
     inputs = {
-        "input_ids": torch.cat([prompts.ids, tokens], 1).gather(1, turned),
+        "input_ids": torch.cat([prompts.ids, tokens], 1).gather(1, rotation),
         "attention_mask": attention,
         "position_ids": (attention.cumsum(1) - 1).clamp(min=0),
         "use_cache": False,
@@ -108,11 +112,11 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
     return inputs, kept, before.clamp(0, kept - 1)
 
 
-def _taken(outputs: Tensor, positions: Tensor) -> Tensor:
-    """Outputs [B, N, …] at positions [B, T]: [B, T, …].
+def _at_positions(outputs: Tensor, positions: Tensor) -> Tensor:
+    """Outputs [B, N, H] at positions [B, T]: [B, T, H].
 
-    Taken as whole rows of [B·N, …], which is fast forwards and backwards; a gather would need an
-    index for every single number.
+    Selects rows of [B·N, H], which is fast forwards and backwards; `gather` would need an index for
+    every number.
     """
     first = torch.arange(len(outputs), device=outputs.device)[:, None] * outputs.shape[1]
     rows = outputs.flatten(0, 1).index_select(0, (first + positions).flatten())

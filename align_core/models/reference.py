@@ -1,4 +1,4 @@
-"""The reference of a policy: a model beside it, or the policy with its adapter switched off."""
+"""The reference of a policy: a separate model, or the policy with its adapter disabled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 def as_reference(
     policy: PreTrainedModel | PeftModel, reference: PreTrainedModel | None
 ) -> tuple[PreTrainedModel | PeftModel, AbstractContextManager]:
-    """The model to ask for reference log-probabilities, and the context in which to ask it.
+    """The model that gives reference log-probabilities, and the context in which to call it.
 
-    Without a separate reference the policy must carry an adapter: the reference is that policy with
-    the adapter switched off, and no second copy of the weights exists.
+    Without a separate reference the policy must have an adapter: the reference is the policy with
+    its adapter disabled, and there is no second copy of the weights.
     """
     if reference is not None:
         return reference, nullcontext()
@@ -25,6 +25,6 @@ def as_reference(
 
 @torch.no_grad()
 def move_towards(model: nn.Module, target: nn.Module, share: float) -> None:
-    """Move every weight of `model` by this share of its way to `target`, a model of its shape."""
+    """Set every weight of `model` to (1 − share)·model + share·target, models of the same shape."""
     for ours, theirs in zip(model.parameters(), target.parameters(), strict=True):
         ours.lerp_(theirs, share)

@@ -1,8 +1,8 @@
-"""Preference pairs: two samples of a policy to a prompt, labelled by the task's rater, or not yet.
+"""Preference pairs: two samples of a policy for a prompt, labelled by the task's rater or not.
 
-A pair is a dict of `prompt`, `chosen`, `rejected`, whether each text ended by itself, and the gold
-reward of each in nats; stored pairs also know what the reference makes of them. Before it has a
-label its texts are `first` and `second`.
+A labelled pair is a dict with `prompt`, `chosen`, `rejected`, and for both texts `…_ended` (whether
+it ended by itself) and `…_reward` (gold, in nats); stored pairs also have the reference's
+log-probabilities. The texts of an unlabelled pair are `first` and `second`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.messages import plain
 from align_core.data.encoding import encode, encode_pairs, encode_prompts
-from align_core.data.preference_files import Covers, everything
+from align_core.data.preference_files import Covers, covers_all
 from align_core.models.loading import ModelError
 from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
@@ -24,7 +24,7 @@ from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
 
 BATCH = 128
-_PARTS = ("", "_ended", "_reward")  # what is known of each text of a pair
+_PARTS = ("", "_ended", "_reward")  # suffixes of the keys of each text of a pair
 
 
 def sampled_pairs(
@@ -33,18 +33,21 @@ def sampled_pairs(
     task: Task,
     count: int,
     seed: int,
-    covers: Covers = everything,
+    covers: Covers = covers_all,
     progress: Callable[[int], None] = lambda done: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> list[dict]:
-    """`count` pairs of two different samples of the policy to the same train prompt it `covers`.
+    """`count` labelled pairs of different samples for train prompts for which `covers` is true.
 
-    Fewer once `interrupted()` is true. Raises ModelError where the policy says one thing only.
+    Returns fewer if `interrupted()` becomes true. `progress` gets the number of pairs so far.
+
+    Raises:
+        ModelError: the policy has the same response for both samples of every prompt.
     """
     rng = random.Random(seed)
-    wanted = [prompt for prompt in task.prompts("train") if covers(prompt)]
+    covered = [prompt for prompt in task.prompts("train") if covers(prompt)]
     pairs: list[dict] = []
-    for batch in _drawn(policy, tokenizer, task, wanted, rng, seed):
+    for batch in _batches(policy, tokenizer, task, covered, rng, seed):
         pairs += [_labelled(pair, task, rng) for pair in batch]
         progress(min(len(pairs), count))
         if len(pairs) >= count or interrupted():
@@ -55,27 +58,28 @@ def sampled_pairs(
 def unlabelled_pairs(
     policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: Task, count: int, seed: int
 ) -> list[dict]:
-    """`count` pairs as `sampled_pairs` draws them, for people to label.
+    """`count` pairs as `sampled_pairs` draws them, but unlabelled, for people to rate.
 
-    Raises ModelError where the policy says one thing only.
+    Raises:
+        ModelError: the policy has the same response for both samples of every prompt.
     """
     prompts = task.prompts("train")
-    batches = _drawn(policy, tokenizer, task, prompts, random.Random(seed), seed)
+    batches = _batches(policy, tokenizer, task, prompts, random.Random(seed), seed)
     return list(itertools.islice((pair for batch in batches for pair in batch), count))
 
 
 def scored_pairs(
     pairs: Sequence[dict], proxy: ProxyReward, tokenizer: PreTrainedTokenizerBase
 ) -> list[dict]:
-    """The pairs with `first_score` and `second_score`: what a reward model makes of each text."""
+    """The pairs with `first_score` and `second_score`, a reward model's outputs in nats."""
     prompts = [pair["prompt"] for pair in pairs]
-    found = {}
+    scores = {}
     for side in ("first", "second"):
         ids = [encode(tokenizer, p["prompt"], p[side], p[f"{side}_ended"])[1] for p in pairs]
-        found[f"{side}_score"] = proxy(prompts, [p[side] for p in pairs], completion_ids=ids)
+        scores[side] = proxy(prompts, [p[side] for p in pairs], completion_ids=ids)
     return [
         {**pair, "first_score": first, "second_score": second}
-        for pair, first, second in zip(pairs, *found.values(), strict=True)
+        for pair, first, second in zip(pairs, *scores.values(), strict=True)
     ]
 
 
@@ -83,39 +87,39 @@ def scored_pairs(
 def with_reference_logps(
     pairs: list[dict], reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> list[dict]:
-    """The pairs with `ref_chosen_logps` and `ref_rejected_logps`, as TRL names the reference's
-    log-probability of each text, in nats: DPO on them asks the reference nothing."""
+    """The pairs with `ref_chosen_logps` and `ref_rejected_logps`, TRL's names for the reference's
+    log-probabilities of the texts, in nats. DPO on such pairs needs no reference model."""
     encoded = encode_pairs(tokenizer, pairs)
     prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
-    found = [dict(pair) for pair in pairs]
+    extended = [dict(pair) for pair in pairs]
     for side in ("chosen", "rejected"):
         logps = logprobs(reference, prompts, encoded[f"{side}_ids"])
-        for pair, logp in zip(found, logps, strict=True):
+        for pair, logp in zip(extended, logps, strict=True):
             pair[f"ref_{side}_logps"] = logp.sum().item()
-    return found
+    return extended
 
 
 def with_label_noise(pairs: list[dict], share: float, seed: int) -> list[dict]:
-    """The pairs with this share of the labels flipped, on top of the rater's own doubt."""
+    """The pairs with this share of the labels flipped, beyond the randomness of the rater."""
     rng = random.Random(seed)
     flipped = set(rng.sample(range(len(pairs)), round(share * len(pairs))))
     return [_swapped(pair) if row in flipped else pair for row, pair in enumerate(pairs)]
 
 
-def _drawn(
+def _batches(
     policy: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     task: Task,
-    wanted: Sequence[str],
+    prompts: Sequence[str],
     rng: random.Random,
     seed: int,
 ) -> Iterator[list[dict]]:
-    """Pairs without a label, batch after batch; the first batch has one, or it is a ModelError."""
+    """Yields batches of unlabelled pairs; raises ModelError if the first batch is empty."""
     for batch in itertools.count():
-        prompts = rng.choices(wanted, k=BATCH)
+        drawn = rng.choices(prompts, k=BATCH)
         responses = sample(
             policy,
-            encode_prompts(tokenizer, prompts).repeat(2),
+            encode_prompts(tokenizer, drawn).repeat(2),
             RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
             max_new_tokens=task.max_new_tokens,
             end_id=tokenizer.eos_token_id,
@@ -123,20 +127,20 @@ def _drawn(
         )
         texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
         ended = responses.ended.tolist()
-        rewards = task.reward([p for p in prompts for _ in range(2)], texts, ended=ended)
-        found = []
-        for row, prompt in enumerate(prompts):
+        rewards = task.reward([p for p in drawn for _ in range(2)], texts, ended=ended)
+        pairs = []
+        for row, prompt in enumerate(drawn):
             two = {
                 side: (texts[i], ended[i], rewards[i])
                 for side, i in (("first", 2 * row), ("second", 2 * row + 1))
                 if texts[i].strip()
             }
             if len(two) == 2 and two["first"][0] != two["second"][0]:
-                found.append(_pair(prompt, two))
-        if batch == 0 and not found:
-            line = "the model has but one thing to say to each prompt: no pair to label"
+                pairs.append(_pair(prompt, two))
+        if batch == 0 and not pairs:
+            line = "the model gives the same response to a prompt every time: no pair to label"
             raise ModelError(plain(line))
-        yield found
+        yield pairs
 
 
 def _pair(prompt: str, two: dict[str, tuple[str, bool, float]]) -> dict:

@@ -1,4 +1,4 @@
-"""Sampling with chance that is known.
+"""Sampling with reproducible noise.
 
 Shapes: B texts, P prompt tokens (padded on the left), T response tokens (padded on the right),
 V vocabulary entries.
@@ -21,17 +21,17 @@ from align_core.objectives import token_logprobs
 
 
 class Interrupted(Exception):
-    """Sampling was told to stop before it was done."""
+    """Sampling was interrupted before it was done."""
 
 
 @dataclass(frozen=True)
 class Responses:
-    """Sampled responses: tokens [B, T], their mask, and what was known when they were drawn.
+    """Sampled responses: tokens [B, T] with their mask and log-probabilities.
 
-    `mask` is true at response tokens, the end token included; `ended` [B] says which texts ended
-    by themselves; `logp` [B, T] is the log-probability under the sampling distribution, 0 outside
-    the mask. Where they were asked for, `logits` [B, T, V] are those the tokens were drawn from and
-    `states` [B, T, H] the last hidden states, both 0 outside the mask.
+    `mask` is true at response tokens, the end token included; `ended` [B] is true for texts that
+    ended by themselves; `logp` [B, T] is the log-probability under the sampling distribution, in
+    nats, 0 outside the mask. `logits` [B, T, V], from which the tokens were drawn, and `states`
+    [B, T, H], the last hidden states, are 0 outside the mask, and None unless requested.
     """
 
     tokens: Tensor
@@ -42,7 +42,7 @@ class Responses:
     states: Tensor | None = None
 
     def __getitem__(self, rows: Tensor) -> Responses:
-        """Some responses, cut to the longest of them."""
+        """The responses of these rows, cut to the longest of them."""
         length = int(self.mask[rows].sum(1).max())
         return Responses(
             self.tokens[rows, :length],
@@ -54,28 +54,29 @@ class Responses:
         )
 
     def ids(self) -> list[list[int]]:
-        """Token ids of each response, padding removed, the end token kept."""
+        """Token ids of each response, without padding, with the end token."""
         return [row[keep].tolist() for row, keep in zip(self.tokens, self.mask, strict=True)]
 
 
 class Draw(Protocol):
-    """Chooses one token a row from logits [len(rows), V], for these rows of the batch.
+    """Draws a token for each of these rows of the batch from logits [len(rows), V].
 
-    Chance is made on the CPU whatever the model's device, so that a seed means one text everywhere.
+    Random numbers come from the CPU whatever the model's device, so that a seed gives the same text
+    on every device.
     """
 
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor: ...
 
 
 class RandomDraw:
-    """Fresh chance from a seeded generator, for the rollouts of training: the inverse of the CDF.
+    """Samples by inverting the CDF with uniform numbers of a seeded generator, for rollouts.
 
-    One uniform number a token; Gumbel noise would need one for every entry of the vocabulary.
+    It needs one number for a token; Gumbel noise needs one for every entry of the vocabulary.
 
-    Made for `count` texts, of which a batch may be some, from `first` on. Each call is the next
-    position of all of them and takes `count` numbers; row i reads number `first` + i, and those of
-    texts that have ended, or are sampled elsewhere, go unread. So what a text is does not depend on
-    which process samples it, nor on when the others end.
+    The noise is that of `count` texts, of which this batch holds those from `first` on. Each call,
+    one position, draws `count` numbers, and row i uses number `first` + i. Those of texts that have
+    ended, or that another process samples, are discarded. So a text depends neither on the process
+    that samples it nor on when other texts end.
     """
 
     def __init__(self, seed: int, count: int, first: int = 0) -> None:
@@ -85,18 +86,18 @@ class RandomDraw:
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
         cdf = logits.softmax(-1).cumsum(-1)
         uniform = torch.rand(self._count, 1, generator=self._generator)
-        mine = uniform[self._first + rows.cpu()].to(logits.device)
-        # Scaled to where the sums end, which rounding can leave below 1: a number of at most
-        # 1 - 2⁻²⁴ times that end is below it in float32, so that there always is a token.
-        return torch.searchsorted(cdf, mine * cdf[:, -1:], right=True).squeeze(1)
+        own = uniform[self._first + rows.cpu()].to(logits.device)
+        # Scaled to the last sum, which rounding can leave below 1: a uniform number is at most
+        # 1 - 2⁻²⁴, so the product is below the last sum in float32, and a token is always found.
+        return torch.searchsorted(cdf, own * cdf[:, -1:], right=True).squeeze(1)
 
 
 class FixedDraw:
-    """Chance that depends on (seed, prompt, sample, position) and on nothing else.
+    """Samples with noise that is a function of (seed, prompt, sample, position) alone.
 
-    Gumbel-max, argmax(logits + g): with the noise g held fixed, a text changes from one model to
-    the next only where the models differ. Each (prompt, sample) owns a counter-based stream, so
-    batching cannot change what a text is.
+    Gumbel-max, argmax(logits + g): as the noise g is fixed, a text changes from one model to the
+    next only because the models differ. Each (prompt, sample) has its own counter-based stream, so
+    that batching cannot change a text.
     """
 
     def __init__(
@@ -134,11 +135,14 @@ def sample(
     keep_states: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Responses:
-    """Draw one response a prompt, ending at `end_id` or after `max_new_tokens`.
+    """Sample one response for each prompt, ending at `end_id` or after `max_new_tokens`.
 
-    At temperature 0 the most likely token is taken. Texts that ended leave the batch, so its cost
-    falls as it empties. With `keep_logits` and `keep_states` these are part of what comes back:
-    B × max_new_tokens × V and × H numbers. Raises Interrupted as soon as `interrupted()` is true.
+    At temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
+    makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
+    size B × max_new_tokens × V and × H.
+
+    Raises:
+        Interrupted: `interrupted()` became true, which is checked before every token.
     """
     device, count = model.device, len(prompts.ids)
     prompts = prompts.to(device)
@@ -147,7 +151,7 @@ def sample(
     logp = torch.zeros(count, max_new_tokens, device=device)
     ended = torch.zeros(count, dtype=torch.bool, device=device)
 
-    alive = torch.arange(count, device=device)
+    alive = torch.arange(count, device=device)  # rows of texts that have not ended
     kept: dict[str, Tensor] = {}
 
     def remember(name: str, outputs: Tensor) -> None:

@@ -1,7 +1,7 @@
-"""Models in shards, by accelerate's own file: FSDP 2, or DeepSpeed's ZeRO 1 and 2.
+"""Sharded models, configured by accelerate: FSDP 2, or DeepSpeed's ZeRO 1 and 2.
 
-With FSDP each process holds a piece of every weight; with ZeRO all weights, and a piece of what
-trains them (ZeRO 2: gradients and optimiser states; ZeRO 1: the states).
+FSDP shards every weight over the processes. ZeRO leaves all weights in every process and shards the
+optimiser states (ZeRO 1) or gradients and optimiser states (ZeRO 2).
 """
 
 from __future__ import annotations
@@ -22,39 +22,42 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from align_core.models import distributed
 
 
-def heed_file(accelerator: Accelerator) -> None:
-    """Shard on CPUs too, where accelerate 1.15 passes over the file's `distributed_type: FSDP`.
+def apply_accelerate_config(accelerator: Accelerator) -> None:
+    """Apply `distributed_type: FSDP` of the config file on CPUs, where accelerate 1.15 ignores it.
 
-    Raises ValueError for FSDP 1 and ZeRO 3, whose weights cannot be read where they stand, and for
-    ZeRO 0, which shards nothing.
+    Raises:
+        ValueError: FSDP 1 or ZeRO 3, whose weights cannot be read in place, or ZeRO 0, which shards
+            nothing.
     """
     state = accelerator.state
     if distributed.SHARDED_BY == "FSDP" and state.distributed_type == DistributedType.MULTI_CPU:
-        # Both, as accelerate does on GPUs: each new AcceleratorState takes what PartialState says.
+        # Both, as accelerate does on GPUs: a new AcceleratorState copies PartialState.
         state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
         if state.mixed_precision != "no":
             state.fsdp_plugin.set_mixed_precision(state.mixed_precision)
-    warnings.filterwarnings("ignore", "FSDP2-wrapped module")  # on writing into outputs: none is
+    warnings.filterwarnings(
+        "ignore", "FSDP2-wrapped module"
+    )  # about writing into outputs, which we do not
     if state.distributed_type == DistributedType.FSDP and state.fsdp_plugin.fsdp_version != 2:
-        raise ValueError(f"fsdp_version got {state.fsdp_plugin.fsdp_version}; it takes 2")
+        raise ValueError(f"fsdp_version got {state.fsdp_plugin.fsdp_version}, expected 2")
     deepspeed = state.deepspeed_plugin
     if deepspeed is not None and deepspeed.zero_stage not in (1, 2):
-        raise ValueError(f"zero_stage got {deepspeed.zero_stage}; it takes 1 or 2")
+        raise ValueError(f"zero_stage got {deepspeed.zero_stage}, expected 1 or 2")
 
 
 @contextmanager
-def whole(*models: nn.Module | None) -> Iterator[None]:
-    """Within, each process holds all weights of these models and can use any part on its own.
+def unsharded(*models: nn.Module | None) -> Iterator[None]:
+    """A context in which each process holds all weights of these models.
 
-    All processes enter together. What they do inside is their own affair: nothing is exchanged, so
-    that one may ask a model more often than another. Weights read inside are plain tensors, and
-    changes to them are lost. A model that is not in shards is whole anyway, and so is None.
+    All processes must enter it together. Inside, forward passes need no communication, so that one
+    process may make more of them than another. Weights are plain tensors there, and changes to them
+    are lost. Models that are not sharded, and None, are left alone.
     """
     roots = [model for model in models if isinstance(model, FSDPModule)]
     parts = [part for root in roots for part in root.modules() if isinstance(part, FSDPModule)]
     for root in roots:
-        root._get_fsdp_state()._lazy_init()  # else the first layer asked would be taken for it
+        root._get_fsdp_state()._lazy_init()  # else the first layer called would become the root
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
         part.unshard()
@@ -67,23 +70,23 @@ def whole(*models: nn.Module | None) -> Iterator[None]:
             part.set_reshard_after_forward(resharding and part not in roots, recurse=False)
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """What `model.state_dict()` gives, which would put a whole model back into its shards."""
-    passing = get_non_persistent_buffers(model, recurse=True, fqns=True)
+def full_state_dict(model: nn.Module) -> dict[str, Tensor]:
+    """`model.state_dict()` of an unsharded model; the method itself would reshard the weights."""
+    non_persistent = get_non_persistent_buffers(model, recurse=True, fqns=True)
     tensors = chain(
         model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
     )
-    return {name: tensor.detach() for name, tensor in tensors if name not in passing}
+    return {name: tensor.detach() for name, tensor in tensors if name not in non_persistent}
 
 
-def held(weights: Tensor) -> Tensor:
-    """What this process holds of a tensor: its shard, which may be empty, or all of it."""
+def local_shard(weights: Tensor) -> Tensor:
+    """This process's shard of a tensor, which may be empty; an unsharded tensor itself."""
     return weights.to_local() if isinstance(weights, DTensor) else weights
 
 
-def share(whole_tensor: Tensor, like: Tensor) -> Tensor:
-    """What this process is to hold of a tensor that all have, where it holds `like` now."""
+def to_shard(full: Tensor, like: Tensor) -> Tensor:
+    """This process's shard of a tensor `full` that every process has, sharded as `like` is."""
     if not isinstance(like, DTensor):
-        return whole_tensor
+        return full
     mesh, placements = like.device_mesh, like.placements
-    return distribute_tensor(whole_tensor, mesh, placements, src_data_rank=None).to_local()
+    return distribute_tensor(full, mesh, placements, src_data_rank=None).to_local()

@@ -1,4 +1,4 @@
-"""Values: what is still to be earned at each token of a text, beside the policy that writes it."""
+"""Value functions: the expected return from each token of a text on, beside the policy."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts
-from align_core.models.loading import merged, scalar_head, trunk
+from align_core.models.loading import merge_adapter, scalar_head, trunk
 from align_core.models.logprobs import response_outputs, response_states
 
 VALUE_GAIN = 10.0
 
 
 def value_model_of(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A copy of a reward model to be trained as a value model, its adapter merged in."""
-    return merged(copy.deepcopy(reward_model)).requires_grad_(True)
+    """A trainable copy of a reward model, as a value model, with its adapter merged in."""
+    return merge_adapter(copy.deepcopy(reward_model)).requires_grad_(True)
 
 
 class ValueHead(nn.Module):
-    """A linear layer from a hidden state [..., H] to a value [..., 1], in nats; zero at the start.
+    """A linear layer from hidden states [..., H] to values [..., 1] in nats; initialised to zero.
 
-    Its output is multiplied by VALUE_GAIN, which under Adam is a learning rate so many times the
-    policy's: a head that starts from nothing has further to go than a policy that starts trained.
+    The output is multiplied by VALUE_GAIN, which under Adam has the effect of a learning rate that
+    many times the policy's: the head starts untrained, the policy does not.
     """
 
     def __init__(self, width: int) -> None:
@@ -38,12 +38,12 @@ class ValueHead(nn.Module):
 
 
 class PolicyWithValue(nn.Module):
-    """A policy, and the value of each prefix of its texts: what is still to be earned, in nats.
+    """A policy, and the value of each prefix of its texts: the expected return, in nats.
 
-    The value is the output of `value_model`, a model with one label, at every position; a reward
-    model is a good start, for it has read texts for what they earn (arXiv 2203.02155, C.4). Without
-    one it is a head on the policy's trunk, which reads hidden states without sending gradients
-    back: the trunk is the policy's, and what a value loss does to it is paid for in KL.
+    The value is the output of `value_model`, a model with one label, at every position; a copy of
+    the reward model is a good initialisation (arXiv 2203.02155, C.4). Without one it is a head on
+    the policy's hidden states. No gradient of the value loss reaches the policy's trunk, because
+    every change of the trunk costs KL.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class PolicyWithValue(nn.Module):
 
     @property
     def _no_split_modules(self) -> set[str]:
-        """The layers that accelerate shards, each by itself."""
+        """The classes of the layers that accelerate shards separately."""
         models = filter(None, (self.policy, self.value_model))
         return {name for model in models for name in model._no_split_modules or ()}
 
     def tie_weights(self) -> None:
-        """Tie again what sharding took apart."""
+        """Tie the embeddings again, which sharding untied."""
         self.policy.tie_weights()
 
     def train(self, mode: bool = True) -> PolicyWithValue:
-        """Stay in evaluation mode: dropout would make the ratio to the rollout's policy noisy."""
+        """Stay in evaluation mode: dropout would make the ratio of new to old policy noisy."""
         return super().train(False)
 
     def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, T, V] that predict the response tokens and values [B, T] before each."""
+        """Logits [B, T, V] that predict the response tokens, and the values [B, T] before them."""
         batch = prompts, tokens, mask
         logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
         return logits, self.values(*batch, states)
@@ -81,8 +81,10 @@ class PolicyWithValue(nn.Module):
     def values(
         self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None
     ) -> Tensor:
-        """Values [B, T] before each response token; `states` [B, T, H] are the policy's last hidden
-        ones there, which only the head reads."""
+        """Values [B, T] before each response token.
+
+        `states` [B, T, H], the policy's last hidden states there, are needed by the head only.
+        """
         if self.value_model is None:
             return self.value_head(states.detach()).squeeze(-1).float()
         states = response_states(trunk(self.value_model), prompts, tokens, mask)
@@ -92,7 +94,7 @@ class PolicyWithValue(nn.Module):
 def with_adapters(
     policy: PreTrainedModel, value_model: PreTrainedModel | None, adapter: PeftConfig
 ) -> tuple[PeftModel, PeftModel | None]:
-    """The policy and, where there is one, the value model, each under an adapter of its own."""
+    """The policy and the value model, if any, each with an adapter of its own."""
     if value_model is not None:
         of_values = copy.deepcopy(adapter)
         of_values.task_type = "SEQ_CLS"

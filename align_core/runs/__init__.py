@@ -1,1 +1,1 @@
-"""Runs seen from outside: their directory, their process, their presets. Needs no torch."""
+"""Runs from outside: their directories, processes, events and presets. Imports no torch."""

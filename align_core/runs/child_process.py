@@ -1,9 +1,9 @@
-"""Child processes: started, ended, and asked why they ended.
+"""Child processes: how they are started and ended, and the reason why one ended.
 
-A `Child` is forked from a server that has imported the heavy libraries ahead. It is ready in
-milliseconds, and the page's own process never holds those libraries. Children import the main
-script again: keep that lean. Where there is no forkserver (Windows), they are spawned. A `Group`
-may start processes of its own.
+A `Child` is forked from a server that has already imported the heavy libraries. It is ready in
+milliseconds, and the page's own process never loads those libraries. Each child imports the main
+script again, so that script must import little. Without a forkserver (Windows) children are
+spawned. A `ProcessGroup` is a Python process that may start processes of its own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 _CONTEXT = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
 
 
-def warm(*modules: str) -> None:
-    """Let the forkserver import the heavy libraries and `modules` ahead. Returns at once.
+def preload(*modules: str) -> None:
+    """Start the forkserver, which imports the heavy libraries and `modules`. Returns at once.
 
-    Only the first call counts, and the first child starts the server as it is.
+    Only the first call has an effect, and only before the first child.
     """
     if not _HAS_FORKSERVER:
         return
@@ -44,14 +44,14 @@ def warm(*modules: str) -> None:
 
 
 class Child:
-    """A process that executes `main(connection, *arguments)` of `module`; we hold the other end.
+    """A process that runs `main(connection, *arguments)` of `module`; `connection` is our end.
 
-    It ends with this process: `main` must leave when the connection closes.
+    `main` must return when the connection closes, so that the child ends with this process.
     """
 
     def __init__(self, module: str, *arguments: Any) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        # Daemonic: when the page exits, it sends SIGTERM.
+        # A daemon: when this process exits, multiprocessing sends it SIGTERM.
         self._process = _CONTEXT.Process(target=_enter, args=(module, theirs, *arguments))
         self._process.daemon = True
         self._killed_for: Message | None = None
@@ -65,55 +65,54 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it lives; minus the signal that ended it."""
+        """The exit code, minus the signal number if a signal ended it; None while it runs."""
         return self._process.exitcode
 
     def alive(self) -> bool:
         return self._process.is_alive()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Until the process has ended. Leaves its exit code to `alive`, which a lock guards."""
+        """Wait until the process has ended. Only `alive` reaps it, under the caller's lock."""
         wait([self._process.sentinel], timeout)
 
     def kill(self, why: Message | None = None) -> None:
-        """End it, for a reason. Of no effect on one that has ended."""
+        """Kill the process; `why` becomes its exit reason. No effect after it has ended."""
         self._killed_for = why
         self._process.kill()
 
     def end(self) -> int:
-        """End it and wait for that; returns its exit code."""
+        """Kill the process and wait for it; returns its exit code."""
         self.kill()
         self.wait()
         self.alive()
         return self.exit_code
 
-    def why_ended(self) -> Message:
-        """Why it ended. A `main` that fails has sent its message as an event."""
-        said = None
+    def exit_reason(self) -> Message:
+        """Why it ended: the failure event that `main` sent, else `kill`'s reason, else its code."""
+        failure = None
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
-                said = from_event(self.connection.recv())
-        return said or self._killed_for or _why(self.exit_code)
+                failure = from_event(self.connection.recv())
+        return failure or self._killed_for or _exit_message(self.exit_code)
 
 
-class Group:
+class ProcessGroup:
     """`python -m module *arguments` and the processes that it starts, in a session of their own.
 
-    It ends with this process: `module` must leave, with all of them, when its standard input ends.
-    It prints JSON lines: {"message", "cause"} where it fails, as `messages.in_event` has them;
-    else how far it is.
+    `module` must end all of them when its standard input closes, so that they end with this
+    process. It prints JSON lines: a failure as in `messages.to_event`, any other is its progress.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
-        self.progress: dict[str, Any] = {}  # the newest line on that
+        self.progress: dict[str, Any] = {}  # the newest progress line
         self.killed_for: Message | None = None
         self._failure: Message | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,  # closes when this process goes, however that is
+            stdin=subprocess.PIPE,  # closes when this process ends, in any way
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path()},
+            env={**os.environ, "PYTHONPATH": python_path()},
             start_new_session=True,
             text=True,
         )
@@ -121,14 +120,13 @@ class Group:
         self._reader.start()
 
     def kill(self, why: Message) -> None:
-        """End it, for a reason. Of no effect on one that has ended."""
+        """Kill all of its processes, for this reason. No effect after it has ended."""
         if self._process.returncode is None:
             self.killed_for = why
             self._kill()
 
     def wait(self) -> int:
-        """Wait until its first process has ended, and end what that left behind; returns the exit
-        code."""
+        """Wait for its first process and kill those that it left; returns the exit code."""
         code = self._process.wait()
         self._kill()
         self._reader.join()
@@ -136,9 +134,9 @@ class Group:
             pipe.close()
         return code
 
-    def why_ended(self) -> Message:
-        """Why it ended, once it has."""
-        return self._failure or self.killed_for or _why(self._process.returncode)
+    def exit_reason(self) -> Message:
+        """Why it ended: the failure that it printed, else `kill`'s reason, else its exit code."""
+        return self._failure or self.killed_for or _exit_message(self._process.returncode)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -147,19 +145,19 @@ class Group:
     def _read(self) -> None:
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):
-                printed = json.loads(line)
-                if isinstance(printed, dict) and "message" in printed:
-                    self._failure = from_event(printed)
-                elif isinstance(printed, dict):
-                    self.progress = printed
+                event = json.loads(line)
+                if isinstance(event, dict) and "message" in event:
+                    self._failure = from_event(event)
+                elif isinstance(event, dict):
+                    self.progress = event
 
 
-def _why(code: int) -> Message:
-    """Why a process ended that said nothing itself; `code` is its exit code."""
+def _exit_message(code: int) -> Message:
+    """The reason that an exit code tells of a process that sent none itself."""
     if code == -9:
         line = (
-            "The process of this run was killed from outside (signal 9), as a person does, or "
-            "the machine when its memory runs out"
+            "The process of this run was killed from outside (signal 9), by a person, or by "
+            "the machine because its memory ran out"
         )
         return Message("killed", {}, line)
     if code < 0:
@@ -169,32 +167,31 @@ def _why(code: int) -> Message:
     return Message("ended", {"code": code}, line)
 
 
-def path() -> str:
-    """PYTHONPATH for a process that imports align_core from where this one does."""
-    home = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+def python_path() -> str:
+    """A PYTHONPATH with which a process imports the same align_core as this one."""
+    root = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
 
 
 def _enter(module: str, connection: Connection, *arguments: Any) -> None:
-    """Where a child starts; what is imported here stays out of the page's process."""
+    """The entry point of a child: `module` is imported there, not in the page's process."""
     importlib.import_module(module).main(connection, *arguments)
 
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """The environment in which the forkserver has to start.
+    """Set the environment variables with which the forkserver has to start, and restore them.
 
-    It imports ahead before it learns this process's sys.path, so that PYTHONPATH must tell it; and
-    the libraries must not start threads in it, which would not survive the fork (numpy's BLAS and
-    the memory pool of Arrow do).
+    It imports the libraries before it is told this process's sys.path, hence PYTHONPATH. They must
+    not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.
     """
-    wanted = {
-        "PYTHONPATH": path(),
+    variables = {
+        "PYTHONPATH": python_path(),
         "OPENBLAS_NUM_THREADS": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
-"""Runs seen from outside: start, pause, step, change, stop and follow them. Needs no torch.
+"""Runs from outside: start, pause, step, change, stop and follow them. Imports no torch.
 
-Each run has its own process, so that a crash, a hang or an out-of-memory never touches the page.
+Each run has its own process, so that a crash, a hang or running out of memory never affects the
+page.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from align_core.config.environment import stay_local
+from align_core.config.environment import set_library_environment
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
-from align_core.config.messages import Message, in_event, plain
+from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, resolve, revise
-from align_core.config.task_card import card, introduced
+from align_core.config.task_card import card, registered
 from align_core.runs import child_process, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
 from align_core.runs.events import FINAL
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
-STOP_WITHIN = 10.0  # seconds; a run that has not stopped by then is killed
-LEAVING = 5.0  # seconds; how long a process may take to go after its run has ended
-# Runs that agree in these are about as fast, step for step.
-_PACE = (
+STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
+EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has ended
+# Two runs that agree in these fields take about as long for a step.
+_SPEED_FIELDS = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
 )
@@ -36,7 +37,7 @@ _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-
 
 
 class Busy(RuntimeError):
-    """As many runs are live as may be."""
+    """No further run may be started now."""
 
 
 class Client:
@@ -48,19 +49,21 @@ class Client:
     def __init__(
         self, root: str | Path, training: str = "align_core.training.run", at_once: int = 1
     ) -> None:
-        stay_local()
+        set_library_environment()
         self.root = Path(root)
         self.at_once = at_once
         self._training = training
         self._lock = threading.RLock()
-        self._processes: dict[str, _Process] = {}  # that are alive, by their run, oldest first
+        self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
         self._directories: dict[str, RunDirectory] = {}
-        self._unwritten: dict[str, dict[str, Any]] = {}  # how runs on a broken disk ended
+        self._unwritten: dict[
+            str, dict[str, Any]
+        ] = {}  # run -> final status that could not be written
 
-    def warm(self) -> None:
-        """Let the forkserver import the heavy libraries ahead. Returns at once."""
-        child_process.warm(self._training)
+    def preload(self) -> None:
+        """Start importing the heavy libraries in the forkserver. Returns at once."""
+        child_process.preload(self._training)
 
     def start(self, **options: Any) -> str:
         """Start a run with the options of `run_config.resolve`; returns its name.
@@ -71,100 +74,99 @@ class Client:
         """
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
-            free, present = self.free(), self._present()
-            if free and len(present) >= self.at_once:
-                ended = self._processes[next(run for run in present if self._ended(run))]
-                ended.send({"command": "stop"})  # it may be measuring what it kept
-                ended.wait(LEAVING)
-                present = self._present()
-            if self._closed or len(present) >= self.at_once:
-                runs = " and ".join(present)
+            free, alive = self.free(), self._alive()
+            if free and len(alive) >= self.at_once:
+                ended = self._processes[next(run for run in alive if self._ended(run))]
+                ended.send({"command": "stop"})  # it may still be evaluating the saved model
+                ended.wait(EXIT_TIMEOUT)
+                alive = self._alive()
+            if self._closed or len(alive) >= self.at_once:
+                runs = " and ".join(alive)
                 raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
             name = self._new_name(config.method, config.task)
             self._directories[name] = RunDirectory.create(self.root / name, config)
-            self.warm()
+            self.preload()
             self._processes[name] = _Process(name, self.root / name, self._training, config)
         return name
 
     def free(self) -> bool:
-        """Whether another run can start."""
+        """Whether another run can start now."""
         with self._lock:
             return not self._closed and len(self.live()) < self.at_once
 
     def estimate(self, delay: float = 0.0, **options: Any) -> float | None:
-        """Seconds that a run with these options will take, as fast as the newest run like it was.
+        """Seconds that a run with these options will take; None if nothing comparable has run.
 
-        Before the first run like it, as fast as the recorded run of a preset was, on its machine;
-        None where there is no such preset. `delay` are the seconds that it lets pass between two
-        steps. Raises ConfigError for bad options.
+        The estimate is based on the newest run here that agrees in `_SPEED_FIELDS`, else on the
+        recorded run of a preset. `delay` is the pause between two steps in seconds. Raises
+        ConfigError for invalid options.
         """
         config = resolve(**{"method": None, "task": None, **options})
-        known = self._newest_speed(config)
-        if known is None:
-            alike = (known for other, known in self._recorded if _alike(config, other))
-            known = next(alike, None)
-        return known and time_needed(config.model_dump(), known, delay)
+        speed = self._newest_speed(config)
+        if speed is None:
+            recorded = (speed for other, speed in self._recorded if _same_speed(config, other))
+            speed = next(recorded, None)
+        return speed and time_needed(config.model_dump(), speed, delay)
 
     def send(self, run: str, command: str, **settings: float) -> bool:
-        """Send a command to a live run; returns False if the run is over and cannot hear it.
+        """Send a command to a live run; returns False if its process has ended.
 
-        `command` is one of COMMANDS; `settings` are what a "set" changes: `beta`, `learning_rate`,
-        or `delay`, the seconds that the run lets pass between two steps (0 to 10); what is so
-        already is not sent. A run that has not obeyed a "stop" within STOP_WITHIN seconds is
+        `command` is one of COMMANDS. `settings` go with "set": new values of `beta`,
+        `learning_rate` or `delay`, the pause between two steps (0 to 10 seconds); a "set" without
+        a change is not sent. A run that has not stopped STOP_TIMEOUT seconds after a "stop" is
         killed.
 
         Raises:
-            ConfigError: an unknown command, or a setting out of its range.
+            ConfigError: an unknown command, or a setting outside its range.
         """
         if command not in COMMANDS:
             raise ConfigError(
-                plain(f"{command!r} is no command; it takes one of {', '.join(COMMANDS)}")
+                plain(f"command got {command!r}, expected one of {', '.join(COMMANDS)}")
             )
         if settings:
-            if unknown := sorted(
-                settings.keys() - {one.name for one in SETTINGS.values() if one.live}
-            ):
-                line = f"{', '.join(unknown)} cannot change while a run is live"
+            live = {name for name, setting in SETTINGS.items() if setting.live}
+            if fixed := sorted(settings.keys() - live):
+                line = f"{', '.join(fixed)} cannot change while a run is live"
                 raise ConfigError(plain(line))
             revised = revise(self._directory(run).config, **settings).model_dump()
             settings = {name: revised[name] for name in settings}
         with self._lock:
-            if run not in self._present():
+            if run not in self._alive():
                 return False
             process = self._processes[run]
             if command == "set" and settings.items() <= process.settings.items():
                 return True
             process.settings |= settings
             if command == "stop":
-                timer = threading.Timer(STOP_WITHIN, self._kill, [process])
+                timer = threading.Timer(STOP_TIMEOUT, self._kill, [process])
                 timer.daemon = True
                 timer.start()
             return process.send({"command": command, **settings})
 
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Events from byte `offset` on, and the offset to ask from next.
+        """The events from byte `offset` on, and the offset of the next call.
 
-        A run's last status, where it could not be written, comes at the end of every answer.
+        A final status that could not be written to disk is appended to every answer.
         """
-        self._present()
+        self._alive()
         events, offset = RunDirectory(self._directory(run).path).events(offset)
         if run in self._unwritten:
             events.append(self._unwritten[run])
         return events, offset
 
-    def grown(self, run: str, offset: int) -> bool:
-        """Whether `events` has more of a run past byte `offset`. Costs a glance at the file."""
+    def has_new_events(self, run: str, offset: int) -> bool:
+        """Whether `events(run, offset)` would return any. Only asks for the size of the file."""
         self.current()
         return self._directory(run).size() > offset or run in self._unwritten
 
     def status(self, run: str) -> dict[str, Any] | None:
         """The last status event of a run; None before the first."""
         with self._lock:
-            present = self._present()
+            alive = self._alive()
             directory = self._directory(run)
             status = self._unwritten.get(run) or directory.status()
-            abandoned = status and status["status"] not in FINAL and run not in present
-            if abandoned and not directory.being_written():
+            abandoned = status and status["status"] not in FINAL and run not in alive
+            if abandoned and not directory.is_being_written():
                 cause = Message("abandoned", {}, "This run's process ended before the run did")
                 self._record_end(run, cause)
                 status = self._unwritten.get(run) or directory.status()
@@ -176,18 +178,17 @@ class Client:
 
     def runs(self) -> list[str]:
         """The names of all runs, newest first."""
-        found = self.root.glob("*/config.json")
-        names = [path.parent.name for path in found if _RUN_NAME.fullmatch(path.parent.name)]
-        return sorted(names, reverse=True)
+        folders = (path.parent.name for path in self.root.glob("*/config.json"))
+        return sorted(filter(_RUN_NAME.fullmatch, folders), reverse=True)
 
     def live(self) -> list[str]:
-        """The names of the runs that go on, oldest first."""
+        """The names of the runs that have not ended, oldest first."""
         with self._lock:
-            return [run for run in self._present() if not self._ended(run)]
+            return [run for run in self._alive() if not self._ended(run)]
 
     def current(self) -> str | None:
-        """The name of the newest run whose process is there, or None."""
-        return next(reversed(self._present()), None)
+        """The name of the newest run whose process is alive, or None."""
+        return next(reversed(self._alive()), None)
 
     def pid(self) -> int | None:
         """The process id of the current run, or None."""
@@ -196,25 +197,27 @@ class Client:
             return self._processes[run].pid if run else None
 
     def close(self) -> None:
-        """Stop the live runs, keeping their models, and wait for their end. None starts later."""
+        """Stop the live runs, keeping their models, and wait for them. No run can start after."""
         with self._lock:
             self._closed = True
-            processes = {run: self._processes[run] for run in self._present()}
+            processes = {run: self._processes[run] for run in self._alive()}
         for run in processes:
             self.send(run, "stop")
         for process in processes.values():
             process.wait()
-        self._present()
+        self._alive()
 
-    def _present(self) -> list[str]:
-        """The runs whose processes are alive, oldest first. Where one has died, its log says so
-        after."""
+    def _alive(self) -> list[str]:
+        """The runs whose processes are alive, oldest first.
+
+        For a process that died before its run ended, the failure is written to the run's log.
+        """
         with self._lock:
             for run, process in list(self._processes.items()):
                 if not process.alive():
                     del self._processes[run]
                     if not self._ended(run):
-                        self._record_end(run, process.why_ended())
+                        self._record_end(run, process.exit_reason())
             return list(self._processes)
 
     def _ended(self, run: str) -> bool:
@@ -222,10 +225,10 @@ class Client:
 
     def _newest_speed(self, config: RunConfig) -> Speed | None:
         for run in self.runs():
-            with contextlib.suppress(ConfigError):  # a folder of another version
-                alike = _alike(config, self._directory(run).config)
-                if alike and (known := speed(self.events(run)[0])):
-                    return known
+            with contextlib.suppress(ConfigError):  # a run of another version
+                comparable = _same_speed(config, self._directory(run).config)
+                if comparable and (measured := speed(self.events(run)[0])):
+                    return measured
         return None
 
     @cached_property
@@ -236,30 +239,30 @@ class Client:
         with self._lock:
             if process is self._processes.get(process.run) and process.alive():
                 line = (
-                    f"The run did not stop within {STOP_WITHIN:.0f} seconds, so its process was "
+                    f"The run did not stop within {STOP_TIMEOUT:.0f} seconds, so its process was "
                     "ended"
                 )
-                process.kill(Message("unstopped", {"seconds": round(STOP_WITHIN)}, line))
+                process.kill(Message("unstopped", {"seconds": round(STOP_TIMEOUT)}, line))
 
     def _directory(self, run: str) -> RunDirectory:
-        """Raises ConfigError for a name that no run of this root has, whatever it contains."""
+        """The directory of a run; raises ConfigError for a name that is not that of a run here."""
         if run not in self._directories:
             if not _RUN_NAME.fullmatch(run) or not (self.root / run / "config.json").is_file():
-                raise ConfigError(no_run(run))
+                raise ConfigError(unknown_run(run))
             self._directories[run] = RunDirectory(self.root / run)
         return self._directories[run]
 
     def _new_name(self, method: str, task: str) -> str:
         name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{card(task).name}"
-        taken = sum(1 for run in self.runs() if run == name or run.startswith(f"{name}-"))
-        return f"{name}-{taken + 1}" if taken else name
+        same = sum(run == name or run.startswith(f"{name}-") for run in self.runs())
+        return f"{name}-{same + 1}" if same else name
 
     def _record_end(self, run: str, cause: Message) -> None:
         directory = self._directory(run)
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
         line = f"{cause.text.rstrip('.')}. {model}; start it again to have it whole."
-        failure = directory.fail(Message("cut_off", {"cause": in_event(cause), "kept": kept}, line))
+        failure = directory.fail(Message("cut_off", {"cause": to_event(cause), "kept": kept}, line))
         try:
             directory.append(failure)
         except OSError:
@@ -268,23 +271,23 @@ class Client:
             directory.close()
 
 
-def no_run(name: str) -> Message:
-    """A line for a ConfigError: no run is called so."""
+def unknown_run(name: str) -> Message:
+    """A message for a ConfigError: there is no run of this name."""
     return Message("no_run", {"name": name}, f"{name!r} is no run here")
 
 
-def _alike(one: RunConfig, other: RunConfig) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in _PACE)
+def _same_speed(first: RunConfig, second: RunConfig) -> bool:
+    return all(getattr(first, name) == getattr(second, name) for name in _SPEED_FIELDS)
 
 
 class _Process(child_process.Child):
-    """The process of a live run, with our end of the pipe to it."""
+    """The process of a run, and the settings that were last sent to it."""
 
     def __init__(self, run: str, path: Path, training: str, config: RunConfig) -> None:
         self.run = run
-        self.settings = revise(config).model_dump()  # as they were last told
-        named = tuple(introduced())
-        super().__init__("align_core.training.worker", str(path), training, named)
+        self.settings = revise(config).model_dump()
+        allowed = tuple(registered())
+        super().__init__("align_core.training.worker", str(path), training, allowed)
 
     def send(self, command: dict[str, Any]) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Commands to a run, from wherever they come (a page, a signal) to the loop that obeys them."""
+"""The queue of commands to a run, filled by the page or a signal, emptied by the training loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from align_core.config.messages import Message, plain
 class Control:
     """A queue of commands to the run in this process.
 
-    A command is `{"command": "pause" | "resume" | "step" | "stop" | "set"}`; "set" carries new
-    values of `beta`, `learning_rate` or `delay`, "stop" may carry a `reason`, a message. Threads
-    and signal handlers may put commands at any time: `SimpleQueue.put` is re-entrant.
+    A command is `{"command": "pause" | "resume" | "step" | "stop" | "set"}`; "set" has new values
+    of `beta`, `learning_rate` or `delay`, "stop" may have a `reason`, a `Message`. Threads and
+    signal handlers may put commands at any time: `SimpleQueue.put` is re-entrant.
     """
 
     def __init__(self) -> None:
@@ -23,27 +23,27 @@ class Control:
         self._stop: dict[str, Any] | None = None
 
     @property
-    def stopping(self) -> bool:
-        """Whether a stop was told and not obeyed yet; it shows ahead of the queue."""
+    def stop_requested(self) -> bool:
+        """Whether a stop was put and not taken yet, whatever is before it in the queue."""
         return self._stop is not None
 
     def put(self, command: dict[str, Any]) -> None:
-        """Hand a command to the run."""
+        """Add a command to the queue."""
         if command["command"] == "stop" and self._stop is None:
             self._stop = command
         self._queue.put(command)
 
-    def obey_stop(self) -> Message:
-        """The reason of the stop that was told; `stopping` then shows a further one."""
+    def take_stop(self) -> Message:
+        """The reason of the requested stop; `stop_requested` is false until the next one."""
         stop, self._stop = self._stop, None
         return stop.get("reason", plain(""))
 
     def pending(self) -> list[dict[str, Any]]:
-        """The commands that have come since the last look, oldest first."""
+        """Take all commands that are in the queue, oldest first."""
         return list(iter(lambda: self.wait(0), None))
 
     def wait(self, seconds: float = math.inf) -> dict[str, Any] | None:
-        """The next command, or None where none came within `seconds` (0 and less: at once)."""
+        """Take the next command; None if none comes within `seconds` (0 or less: do not wait)."""
         try:
             return self._queue.get(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
         except queue.Empty:

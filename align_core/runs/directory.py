@@ -1,7 +1,7 @@
 """The run directory: config.json, events.jsonl, model/.
 
-The event log is the only thing that a reader of a run needs: the live view, a reload, the
-comparison of old runs and a recorded run are the same code on the same file.
+The event log is all that a reader of a run needs: the live view, a reload, the comparison of old
+runs and recorded runs are the same code on the same file.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
-from align_core.config.messages import Message, in_event, plain
+from align_core.config.errors import ConfigError, option_error
+from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, validated
 from align_core.runs.events import KINDS, status
-from align_core.runs.files import write_whole
+from align_core.runs.files import write_atomically
 
 try:
     import fcntl
-except ImportError:  # Windows: a run cannot be seen to be written by another process there
+except ImportError:  # Windows: no lock shows whether another process is writing a run
     fcntl = None
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
@@ -45,25 +45,25 @@ def _strict(value: Any) -> Any:
 
 
 def read_options(path: str | Path, option: str) -> dict[str, Any]:
-    """The options in the config.json of a run, not yet checked.
+    """The options in the config.json of a run, not validated.
 
     Raises:
-        ConfigError: naming `option`, when `path` is no such file.
+        ConfigError: `path` is no such file; the message names `option`.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise ConfigError(complaint(option, str(path), "the config.json of a run"))
+        raise ConfigError(option_error(option, str(path), "the config.json of a run"))
     return {key: value for key, value in content.items() if key != "versions"}
 
 
 class RunDirectory:
-    """One run on disk: written by the process that executes it, read by anyone.
+    """A run on disk: written by the process that executes it, readable by any other.
 
-    Of several processes that execute it together the first one writes: in the others
-    `writes` is false.
+    If several processes execute it together, only the first one writes: `writes` is false in the
+    others.
     """
 
     def __init__(self, path: str | Path, writes: bool = True) -> None:
@@ -78,7 +78,7 @@ class RunDirectory:
 
     @staticmethod
     def errors(path: str | Path) -> list[Message]:
-        """Why a run cannot be made at `path`: lines for a `ConfigError`. Writes nothing."""
+        """Messages for a ConfigError if no run can be created at `path`. Writes nothing."""
         path = Path(path)
         problem = None
         try:
@@ -95,10 +95,10 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: str | Path, config: RunConfig) -> RunDirectory:
-        """Make the directory and write config.json.
+        """Create the directory and write config.json.
 
         Raises:
-            ConfigError: when the directory exists and is not empty, or cannot be written.
+            ConfigError: the directory is not empty or cannot be written.
         """
         if lines := cls.errors(path):
             raise ConfigError(*lines)
@@ -106,17 +106,17 @@ class RunDirectory:
         resolved = {**config.model_dump(), "versions": _versions()}
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            write_whole(run.path / "config.json", json.dumps(resolved, indent=2) + "\n")
+            write_atomically(run.path / "config.json", json.dumps(resolved, indent=2) + "\n")
         except OSError as error:
             raise ConfigError(_no_folder(path, error.strerror)) from None
         return run
 
     @classmethod
     def open(cls, path: str | Path, option: str = "--run-dir") -> RunDirectory:
-        """An existing run.
+        """The run at `path`.
 
         Raises:
-            ConfigError: naming `option`, when `path` holds no run.
+            ConfigError: there is none; the message names `option`.
         """
         run = cls(path)
         run._config(option)
@@ -129,7 +129,7 @@ class RunDirectory:
 
     def _config(self, option: str) -> RunConfig:
         if not (self.path / "config.json").is_file():
-            raise ConfigError(complaint(option, str(self.path), "a run directory"))
+            raise ConfigError(option_error(option, str(self.path), "a run directory"))
         config, lines = validated(RunConfig, read_options(self.path / "config.json", option))
         if config is None:
             where = self.path / "config.json"
@@ -139,11 +139,11 @@ class RunDirectory:
     # Writing
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write one event; it is in the file, whole, when this returns.
+        """Write one event. When this returns, the file holds its complete line.
 
         Raises:
             OSError: disk full, read-only, or another process is writing this run. The file then
-                ends with the last whole line.
+                ends with the last complete line.
         """
         if not self.writes:
             return
@@ -152,19 +152,19 @@ class RunDirectory:
             self._log = self._open_log()
         size = os.fstat(self._log).st_size
         try:
-            while line:  # a disk that fills up takes a part of the line before it refuses
+            while line:  # a disk that fills up writes a part of the line before it fails
                 line = line[os.write(self._log, line) :]
         except OSError:
             os.ftruncate(self._log, size)
             raise
 
     def fail(self, message: Message) -> dict[str, Any]:
-        """The final status of a run that broke, at the last step it reached; not yet written."""
+        """The final status event of a failed run, at its last step. Does not write it."""
         self.status()
-        return {"kind": "status", **self._last, "status": "failed", **in_event(message)}
+        return {"kind": "status", **self._last, "status": "failed", **to_event(message)}
 
     def close(self) -> None:
-        """Let another process write this run."""
+        """Close the log, so that another process may write this run."""
         if self._log is not None:
             os.close(self._log)
             self._log = None
@@ -174,22 +174,22 @@ class RunDirectory:
         try:
             if not _lock(log, exclusive=True):
                 raise BlockingIOError(errno.EAGAIN, "Another process is writing this run")
-            os.ftruncate(log, self._whole_lines())
+            os.ftruncate(log, self._complete_length())
         except OSError:
             os.close(log)
             raise
         return log
 
-    def _whole_lines(self) -> int:
-        """The length of the log without a torn last line (bytes)."""
+    def _complete_length(self) -> int:
+        """The length of the log in bytes, without an incomplete last line."""
         return self.events_path.read_bytes().rfind(b"\n") + 1
 
     # Reading
 
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Events from byte `offset` on, and the offset to ask from next.
+        """The events from byte `offset` on, and the offset of the next call.
 
-        A torn last line is left for the next call; kinds that are not known are skipped.
+        An incomplete last line is left for the next call; events of unknown kinds are skipped.
         """
         try:
             with self.events_path.open("rb") as file:
@@ -197,34 +197,34 @@ class RunDirectory:
                 content = file.read()
         except FileNotFoundError:
             return [], offset
-        whole = content[: content.rfind(b"\n") + 1]
+        complete = content[: content.rfind(b"\n") + 1]
         events = []
-        for line in whole.splitlines():
+        for line in complete.splitlines():
             try:
                 event = json.loads(line)
             except ValueError:
                 continue
             if isinstance(event, dict) and event.get("kind") in KINDS:
                 events.append(event)
-        return events, offset + len(whole)
+        return events, offset + len(complete)
 
     def size(self) -> int:
-        """Bytes of the log so far: where there are more than were read, there is news."""
+        """The size of the log in bytes; 0 before the first event."""
         try:
             return self.events_path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def status(self) -> dict[str, Any] | None:
-        """The last status event, or None before the first. Reads only what is new."""
+        """The last status event; None before the first. Reads only what was appended since."""
         events, self._offset = self.events(self._offset)
         for event in events:
             self._last = {key: event.get(key, self._last[key]) for key in ("step", "seconds")}
         self._status = status(events) or self._status
         return self._status
 
-    def being_written(self) -> bool:
-        """Whether a living process is executing this run (always False on Windows)."""
+    def is_being_written(self) -> bool:
+        """Whether a live process has this run's log open for writing; always False on Windows."""
         if not self.events_path.exists():
             return False
         with self.events_path.open("rb") as file:
@@ -232,16 +232,16 @@ class RunDirectory:
 
 
 def _no_folder(path: Path, problem: str) -> Message:
-    takes = f"a new or empty folder that can be written; {problem}"
-    return complaint("--run-dir", str(path), takes, "folder", problem=problem)
+    expected = f"a new or empty folder that can be written; {problem}"
+    return option_error("--run-dir", str(path), expected, "folder", problem=problem)
 
 
 def _lock(descriptor: int, exclusive: bool) -> bool:
-    """False if another process holds the log. The lock goes with its process, however that ends."""
+    """Lock the log; False if another process holds it. The lock ends with its process."""
     if fcntl is None:
         return True
     mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    for _ in range(5):  # a reader that is just looking holds it for microseconds
+    for _ in range(5):  # `is_being_written` of another process holds it for microseconds
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
             return True
@@ -253,10 +253,10 @@ def _lock(descriptor: int, exclusive: bool) -> bool:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,8 +1,8 @@
-"""How long a run will take and how long it still takes, from what runs measured of themselves.
+"""How long a run will take, and how long it still takes, from the timings in the logs of runs.
 
-Each step of a run has a `timing/step` and each evaluation a `timing/evaluation`, in seconds. Pauses
-and slow motion are part of neither: a run may let a `delay` pass before each step but the first.
-Configurations are as in config.json.
+Each step has a `timing/step` and each evaluation a `timing/evaluation`, in seconds. Neither
+includes pauses, nor the `delay` that passes before every step but the first. Configurations are
+dicts as in config.json.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from align_core.runs.events import FINAL, replay
 
-RECENT = 20  # steps; texts grow or shrink in training, and a machine gets other work
-PACED = 3  # steps; the delay can be turned at any of them, and is the same after each
+RECENT = 20  # steps; the length of texts changes in training, and so does the load of a machine
+DELAY_STEPS = 3  # the newest steps, whose delay is taken for the present one
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds to the first evaluation, for an evaluation, and for a step without delay."""
+    """Seconds before the first evaluation, for an evaluation, and for a step without its delay."""
 
     start: float
     evaluation: float
@@ -28,7 +28,7 @@ class Speed:
 
 
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
-    """How fast a run is; None before its first step. Medians, of the RECENT steps."""
+    """The speed of a run: medians over its evaluations and its RECENT steps; None before a step."""
     measured = [event for event in events if event["kind"] == "metrics"]
     evaluations = [event for event in measured if "timing/evaluation" in event["metrics"]]
     steps = [e["metrics"]["timing/step"] for e in measured if "timing/step" in e["metrics"]]
@@ -42,39 +42,39 @@ def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
     )
 
 
-def time_needed(config: Mapping[str, Any], known: Speed, delay: float = 0.0) -> float:
-    """Seconds that a run will take from its start to its end, at most its time limit."""
-    needed = known.start + known.evaluation + _remaining(config, known, delay, done=0)
+def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> float:
+    """Seconds that a whole run will take at this speed, at most its time limit."""
+    needed = speed.start + speed.evaluation + _remaining(config, speed, delay, done=0)
     return min(needed, config["time_limit"] or needed)
 
 
 def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> float | None:
-    """Seconds that a run still takes at its present pace, as of its last event.
+    """Seconds from the last event of a run to its end, at its present speed and delay.
 
-    None before two of its steps have followed each other: they show the pace. `events` are all of
-    its log.
+    `events` is its complete log. None before two steps have followed each other without a pause,
+    for before that its delay is unknown.
     """
     events = replay(events)
     statuses = [event["status"] for event in events if event["kind"] == "status"]
     if statuses and statuses[-1] in FINAL:
         return 0.0
-    known, delay = speed(events), _delay(events)
-    if known is None or delay is None:
+    measured, delay = speed(events), _delay(events)
+    if measured is None or delay is None:
         return None
-    left = _remaining(config, known, delay, done=events[-1]["step"])
+    left = _remaining(config, measured, delay, done=events[-1]["step"])
     if config["time_limit"] is not None:
         left = min(left, max(0.0, config["time_limit"] - events[-1]["seconds"]))
     return left
 
 
 def _delay(events: Iterable[dict[str, Any]]) -> float | None:
-    """Seconds that pass before a step begins: the median of the PACED newest, None without any.
+    """Seconds that pass before a step begins: the median of the DELAY_STEPS newest, or None.
 
-    It is what lies between the end of a step, or of the evaluation after it, and the beginning of
-    the next. Where the run was paused or resumed in between, that says nothing of its pace.
+    They lie between the end of a step, or of the evaluation after it, and the start of the next.
+    Steps before which the run was paused or resumed do not count.
     """
     delays: list[float] = []
-    free = None  # since when nothing but the delay keeps the next step from beginning
+    free = None  # seconds at which the delay before the next step began
     for event in events:
         metrics = event.get("metrics", {})
         if event["kind"] in ("status", "resume"):
@@ -85,17 +85,17 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
             free = event["seconds"]
         elif "timing/evaluation" in metrics and free is not None:
             free = event["seconds"]
-    return max(0.0, median(delays[-PACED:])) if delays else None
+    return max(0.0, median(delays[-DELAY_STEPS:])) if delays else None
 
 
-def _remaining(config: Mapping[str, Any], known: Speed, delay: float, done: int) -> float:
-    """Seconds for the steps after step `done`, and for the evaluations after them.
+def _remaining(config: Mapping[str, Any], speed: Speed, delay: float, done: int) -> float:
+    """Seconds for the steps after step `done` and their evaluations.
 
-    One is made wherever a step is a multiple of `eval_every`, and one after the last step.
+    There is an evaluation after every multiple of `eval_every` and after the last step.
     """
     steps, every = config["steps"], config["eval_every"]
     evaluations = steps // every - done // every
     if steps % every and done < steps:
         evaluations += 1
     delays = steps - max(done, 1)  # none before the first step
-    return (steps - done) * known.step + delays * delay + evaluations * known.evaluation
+    return (steps - done) * speed.step + delays * delay + evaluations * speed.evaluation

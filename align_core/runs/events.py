@@ -1,6 +1,6 @@
-"""What the events of a run add up to: a log, whole or in part, folded in the order it was written.
+"""Summaries of the events of a run: a log, or a part of one, in the order in which it was written.
 
-A resume at step N voids the lines before it with step > N. Every function here leaves those out.
+A resume event at step N voids the events before it with step > N. All functions here skip those.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 KINDS = frozenset({"status", "metrics", "samples", "token", "change", "resume"})
-FINAL = frozenset({"finished", "stopped", "failed"})  # statuses after which a run says no more
+FINAL = frozenset(
+    {"finished", "stopped", "failed"}
+)  # statuses after which a run writes no more events
 
 Event = Mapping[str, Any]
 
 
 def replay(events: Iterable[Event]) -> list[Event]:
-    """The events that count; a resume is one of them."""
+    """The events without those that a resume voided; the resume events are kept."""
     valid: list[Event] = []
     for event in events:
         if event["kind"] == "resume":
@@ -25,30 +27,30 @@ def replay(events: Iterable[Event]) -> list[Event]:
 
 
 def of_kind(events: Iterable[Event], kind: str) -> list[Event]:
-    """The events of one kind."""
+    """The valid events of one kind."""
     return [event for event in replay(events) if event["kind"] == kind]
 
 
 def series(events: Iterable[Event]) -> dict[str, list[tuple[int, float]]]:
-    """Metric -> (step, value), in the order of the log; what could not be measured is left out."""
-    found: dict[str, list[tuple[int, float]]] = {}
+    """Metric -> [(step, value), …] in the order of the log, without nulls."""
+    points: dict[str, list[tuple[int, float]]] = {}
     for event in of_kind(events, "metrics"):
         for metric, value in event["metrics"].items():
             if value is not None:
-                found.setdefault(metric, []).append((event["step"], value))
-    return found
+                points.setdefault(metric, []).append((event["step"], value))
+    return points
 
 
-def turned(config: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Any]:
-    """`config` as it is after these events: β and the learning rate may change in a live run."""
-    changed = dict(config)
+def settings_at(config: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Any]:
+    """The settings after these events: `config` with the changes of β and learning rate since."""
+    settings = dict(config)
     for event in of_kind(events, "change"):
-        changed |= event["settings"]
-    return changed
+        settings |= event["settings"]
+    return settings
 
 
 def status(events: Iterable[Event]) -> Event | None:
-    """The newest status event; None before the first. A run that was resumed is running."""
+    """The newest status event; None before the first. After a resume the status is "running"."""
     newest = None
     for event in events:
         if event["kind"] == "status":

@@ -1,4 +1,4 @@
-"""Files that other processes read while they are written."""
+"""Atomic writes of files that other processes may be reading."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that nobody sees in part: it takes its name, or its new content, at once.
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file by way of a temporary one, so that no reader sees a part of it.
 
     Raises:
-        OSError: it could not be written; what was there before is still there, and nothing else.
+        OSError: it could not be written; `path` is unchanged and the temporary file is gone.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:

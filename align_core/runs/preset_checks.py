@@ -1,8 +1,8 @@
-"""What a preset promises of its run, as rules on the numbers that the run measured of itself.
+"""The rules that check the promise of a preset against the metrics of its run.
 
-A rule finds those numbers that the promise is about and holds each against its bound. Series are
-metric -> (step, value), in order and without nulls. Gain is `eval/gain`, the share of what the
-optimum gains for 2 nats; what was lost is the share of the best gain that the end no longer has.
+A rule compares some numbers of the run with bounds. Series are metric -> [(step, value), …], in
+order and without nulls. The gain is `eval/gain`: the share of what the optimum gains at a KL of 2
+nats. The share lost is the part of the best gain that is missing at the end.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from math import inf
 from statistics import fmean
 from typing import Any
 
-WIDTH = 10  # steps; one batch of pairs says little about a margin
+WIDTH = 10  # steps over which margins are averaged: one batch of pairs is noisy
 
 Series = Mapping[str, Sequence[tuple[int, float]]]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One number of a promise and the bounds it must keep; None where it was not measured."""
+class Check:
+    """One number of a run and its bounds; `value` is None if it was not measured."""
 
     name: str
     value: float | None
@@ -38,79 +38,79 @@ class Finding:
         return f"{self.name} {value} ({', '.join(bounds)}){'' if self.holds else ' ✗'}"
 
 
-def findings(promise: Mapping[str, Any], series: Series) -> list[Finding]:
-    """What a run says of a promise, {"rule": name, …its thresholds}: it is kept if all hold."""
+def checks(promise: Mapping[str, Any], series: Series) -> list[Check]:
+    """The checks of a promise, {"rule": name, **thresholds}; it is kept if all of them hold."""
     thresholds = {name: value for name, value in promise.items() if name != "rule"}
     return RULES[promise["rule"]](series, **thresholds)
 
 
-def aligns(series: Series, gain: float, efficiency: float) -> list[Finding]:
-    """It ends with much of what the optimum gains, and little of the KL was wasted."""
+def aligns(series: Series, gain: float, efficiency: float) -> list[Check]:
+    """It ends with a high gain, and with a high frontier efficiency."""
     return [
-        Finding("gain", _last(series, "eval/gain"), least=gain),
-        Finding("efficiency", _last(series, "eval/frontier_efficiency"), least=efficiency),
+        Check("gain", _last(series, "eval/gain"), least=gain),
+        Check("efficiency", _last(series, "eval/frontier_efficiency"), least=efficiency),
     ]
 
 
-def stays(series: Series, kl: float, gain: float) -> list[Finding]:
-    """It never leaves the reference's side, and so gains little."""
+def stays(series: Series, kl: float, gain: float) -> list[Check]:
+    """It stays close to the reference throughout, and so gains little."""
     furthest = max((value for _, value in series.get("eval/kl", [])), default=None)
     return [
-        Finding("largest KL", furthest, most=kl),
-        Finding("gain", _last(series, "eval/gain"), most=gain),
+        Check("largest KL", furthest, most=kl),
+        Check("gain", _last(series, "eval/gain"), most=gain),
     ]
 
 
-def wastes(series: Series, gain: float, efficiency: float) -> list[Finding]:
-    """It gains, but pays for it with KL that brings nothing."""
+def wastes(series: Series, gain: float, efficiency: float) -> list[Check]:
+    """It gains, but with KL that brings no reward: its efficiency is low."""
     return [
-        Finding("gain", _last(series, "eval/gain"), least=gain),
-        Finding("efficiency", _last(series, "eval/frontier_efficiency"), most=efficiency),
+        Check("gain", _last(series, "eval/gain"), least=gain),
+        Check("efficiency", _last(series, "eval/frontier_efficiency"), most=efficiency),
     ]
 
 
-def over_optimises(series: Series, gain: float, lost: float, rise: float) -> list[Finding]:
-    """The gold reward first gains and then loses, while the proxy rises on (arXiv 2210.10760)."""
+def over_optimises(series: Series, gain: float, lost: float, rise: float) -> list[Check]:
+    """The gold reward rises and then falls while the proxy keeps rising (arXiv 2210.10760)."""
     return [
-        Finding("best gain", _best(series), least=gain),
-        Finding("share lost", _lost(series), least=lost),
-        Finding("rise of the proxy since", _since_best(series, "eval/proxy_reward"), least=rise),
+        Check("best gain", _best(series), least=gain),
+        Check("share lost", _lost(series), least=lost),
+        Check("rise of the proxy since", _since_best(series, "eval/proxy_reward"), least=rise),
     ]
 
 
-def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) -> list[Finding]:
+def runs_away(series: Series, gain: float, lost: float, rise: float, kl: float) -> list[Check]:
     """It over-optimises, and ends far from the reference."""
     return [
         *over_optimises(series, gain, lost, rise),
-        Finding("KL", _last(series, "eval/kl"), least=kl),
+        Check("KL", _last(series, "eval/kl"), least=kl),
     ]
 
 
-def keeps(series: Series, gain: float, lost: float) -> list[Finding]:
-    """It keeps to the end nearly all that it gained."""
+def keeps(series: Series, gain: float, lost: float) -> list[Check]:
+    """It loses little of its best gain by the end."""
     return [
-        Finding("gain", _last(series, "eval/gain"), least=gain),
-        Finding("share lost", _lost(series), most=lost),
+        Check("gain", _last(series, "eval/gain"), least=gain),
+        Check("share lost", _lost(series), most=lost),
     ]
 
 
-def carries_over(series: Series, rise: float, share: float) -> list[Finding]:
-    """Of preferences from some prompts: the gold reward rises on them, and on the others too."""
-    covered, uncovered = _risen(series, "covered"), _risen(series, "uncovered")
+def carries_over(series: Series, rise: float, share: float) -> list[Check]:
+    """Trained on preferences of some prompts: gold reward rises on them and on the others too."""
+    covered, uncovered = _rise(series, "covered"), _rise(series, "uncovered")
     measured = covered is not None and uncovered is not None
     return [
-        Finding("rise on covered prompts", covered, least=rise),
-        Finding("share on the others", uncovered / covered if measured else None, least=share),
+        Check("rise on covered prompts", covered, least=rise),
+        Check("share on the others", uncovered / covered if measured else None, least=share),
     ]
 
 
-def overtrains(series: Series, gain: float, lost: float, rise: float) -> list[Finding]:
-    """DPO: the gold reward first gains and then loses, while the pairs' margin grows on."""
+def overtrains(series: Series, gain: float, lost: float, rise: float) -> list[Check]:
+    """DPO: the gold reward rises and then falls while the margin of the pairs keeps growing."""
     margins = _since_best(series, "rewards/margins", WIDTH)
     return [
-        Finding("best gain", _best(series), least=gain),
-        Finding("share lost", _lost(series), least=lost),
-        Finding("growth of the margin since", margins, least=rise),
+        Check("best gain", _best(series), least=gain),
+        Check("share lost", _lost(series), least=lost),
+        Check("growth of the margin since", margins, least=rise),
     ]
 
 
@@ -123,15 +123,15 @@ RULES = {
 
 
 def _last(series: Series, metric: str) -> float | None:
-    """The value at the end; None where the end was not measured."""
+    """The value at the last step of any metric; None if this metric was not measured there."""
     end = max((points[-1][0] for points in series.values()), default=None)
     return dict(series.get(metric, [])).get(end)
 
 
-def _risen(series: Series, side: str) -> float | None:
-    """Gold reward at the end above the reference's, on one side of the prompts."""
-    last = _last(series, f"eval/gold_reward_{side}")
-    reference = _last(series, f"eval/gold_reward_reference_{side}")
+def _rise(series: Series, subset: str) -> float | None:
+    """Final gold reward minus the reference's, on the "covered" or "uncovered" prompts."""
+    last = _last(series, f"eval/gold_reward_{subset}")
+    reference = _last(series, f"eval/gold_reward_reference_{subset}")
     return None if last is None or reference is None else last - reference
 
 
@@ -145,9 +145,9 @@ def _lost(series: Series) -> float | None:
 
 
 def _since_best(series: Series, metric: str, width: int = 1) -> float | None:
-    """How much a metric has risen from the step of the best gain to the end.
+    """How much a metric rose from the step of the best gain to the end.
 
-    Each of the two is the mean of the latest `width` values there.
+    Both values are means over the `width` values up to that step.
     """
     best = max(series.get("eval/gain", []), key=lambda point: point[1], default=(0, 0.0))
     values = [value for _, value in series.get(metric, [])]

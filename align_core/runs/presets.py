@@ -1,8 +1,8 @@
-"""Presets: settings worth seeing, what their run promises, and a recorded run of each.
+"""Presets: settings worth trying, the behaviour that they promise, and a recorded run of each.
 
-`assets/presets/NAME.json` holds `settings`, as `run_config.resolve` takes them, and the `promise`,
-a rule of `preset_checks` with its thresholds. The folder NAME beside it is the recorded run, a run
-directory without its model, with the machine it came from in machine.txt.
+`assets/presets/NAME.json` holds `settings`, the arguments of `run_config.resolve`, and the
+`promise`, a rule of `preset_checks` with its thresholds. The folder NAME beside it is the recorded
+run: a run directory without its model, and with a machine.txt that names the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from align_core.runs.durations import Speed, speed
 
 @dataclass(frozen=True)
 class Preset:
-    """What its file says."""
+    """The content of a preset's file."""
 
     name: str
     settings: dict[str, Any]
@@ -33,17 +33,17 @@ class Preset:
 
     @property
     def recording(self) -> Path:
-        """Where its recorded run is, or would be."""
+        """The folder of its recorded run, which need not exist."""
         return _folder() / self.name
 
     @property
     def machine(self) -> str:
-        """On what the recorded run was made."""
+        """The machine on which the recorded run was made."""
         return (self.recording / "machine.txt").read_text(encoding="utf-8").strip()
 
 
 def names() -> list[str]:
-    """The names of all presets, in no order that matters."""
+    """The names of all presets, sorted."""
     return sorted(path.stem for path in _folder().glob("*.json"))
 
 
@@ -54,12 +54,12 @@ def load(name: str) -> Preset:
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:
-    """How fast the recorded runs were, on the machines that they come from."""
-    found = []
+    """The configuration and speed of each recorded run, on the machine that made it."""
+    recorded = []
     for preset in map(load, names()):
-        if known := speed(RunDirectory(preset.recording).events()[0]):
-            found.append((preset.config, known))
-    return found
+        if measured := speed(RunDirectory(preset.recording).events()[0]):
+            recorded.append((preset.config, measured))
+    return recorded
 
 
 def _folder() -> Path:

@@ -1,7 +1,7 @@
 """How a name leads to a task.
 
 `load_task` runs the code that it is given: it is for what a person named, on the command line, in a
-call, or at the page's start. All else asks `task_named`, which imports nothing.
+call, or at the page's start. All else asks `get_task`, which imports nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message
 from align_core.config.task_card import (
     BUILT_IN,
-    TAKES,
+    EXPECTED,
     TaskCard,
-    introduce,
     is_code,
-    unnamed,
+    register,
+    unregistered_task,
 )
 from align_core.tasks.task import REQUIRED, Task
 
@@ -56,12 +56,12 @@ def load_task(name: str) -> Task:
         module, where = _imported(name, path), path
     else:
         folder = "; a folder is not read yet" if Path(name).is_dir() else ""
-        raise ConfigError(complaint("--task", name, TAKES + folder, "task"))
+        raise ConfigError(option_error("--task", name, EXPECTED + folder, "task"))
     task_class = _class(name, module, class_name)
     task = _instance(name, task_class)
     task.code = f"{where}:{task_class.__name__}"
     _loaded[task.code] = task
-    introduce(
+    register(
         TaskCard(
             task.name,
             task.title,
@@ -77,7 +77,7 @@ def load_task(name: str) -> Task:
     return task
 
 
-def task_named(name: str) -> Task:
+def get_task(name: str) -> Task:
     """The task that a configuration names.
 
     Raises:
@@ -86,17 +86,17 @@ def task_named(name: str) -> Task:
     if name in BUILT_IN:
         return _built_in(name)
     if name not in _loaded:
-        raise ConfigError(unnamed(name))
+        raise ConfigError(unregistered_task(name))
     return _loaded[name]
 
 
-def load_allowed(name: str | None, named: tuple[str, ...]) -> None:
-    """Load a task of code that a person `named` in the process that started this one."""
-    if name in named and name not in _loaded:
+def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
+    """Load the task of code `name` if a user named it in the parent process: `allowed`."""
+    if name in allowed and name not in _loaded:
         load_task(name)
 
 
-def name_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
+def resolve_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
     """What a person gave, its task loaded and called by its full name.
 
     Of one that cannot be loaded `lines` gets the error, and another stands in for it, which serves
@@ -119,8 +119,8 @@ def _built_in(name: str) -> Task:
     return getattr(module, name.capitalize())()
 
 
-def _refused(name: str, takes: str) -> ConfigError:
-    return ConfigError(complaint("--task", name, takes))
+def _refused(name: str, expected: str) -> ConfigError:
+    return ConfigError(option_error("--task", name, expected))
 
 
 def _from_file(name: str, file: Path) -> ModuleType:
@@ -225,7 +225,7 @@ def _instance(name: str, found: type) -> Task:
     if all(checks.values()):
         every = [text for texts in prompts.values() for text in {*texts}]
         checks["no prompt in two splits"] = len(every) == len({*every})
-    if wrong := [takes for takes, fits in checks.items() if not fits]:
+    if wrong := [expected for expected, fits in checks.items() if not fits]:
         raise _refused(name, f"a task with {'; '.join(wrong)}")
     return task
 

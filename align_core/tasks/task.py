@@ -63,12 +63,14 @@ class Task(ABC):
         """Whether `coverage`, "all" or groups with commas between, takes the prompt in."""
         return coverage == "all" or self.group(prompt) in coverage.split(",")
 
-    def sides(self, coverage: str, prompts: Sequence[str]) -> dict[str, list[str]]:
+    def split_by_coverage(self, coverage: str, prompts: Sequence[str]) -> dict[str, list[str]]:
         """The prompts "covered" and those "uncovered"; {} where all are covered."""
-        sides: dict[str, list[str]] = {} if coverage == "all" else {"covered": [], "uncovered": []}
-        for prompt in prompts if sides else ():
-            sides["covered" if self.covers(coverage, prompt) else "uncovered"].append(prompt)
-        return sides
+        subsets: dict[str, list[str]] = (
+            {} if coverage == "all" else {"covered": [], "uncovered": []}
+        )
+        for prompt in prompts if subsets else ():
+            subsets["covered" if self.covers(coverage, prompt) else "uncovered"].append(prompt)
+        return subsets
 
     def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
         """The rater: a is preferred to b with probability sigmoid(reward_a - reward_b)."""

@@ -1,4 +1,4 @@
-"""One module a method; SFT, the reward model and DPO are thin layers on TRL, PPO is this project's.
+"""The trainers, one module for each method: SFT, reward model and DPO on top of TRL, PPO our own.
 
-Each has a `build` that takes a model, its tokenizer, examples and `TrainingArguments` fields.
+Each has `build(setup)`, which takes a `common.Setup` and returns a `transformers.Trainer`.
 """

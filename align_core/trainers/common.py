@@ -1,4 +1,4 @@
-"""What trainers share: quiet arguments, models in shards, finite steps, batches by length."""
+"""What trainers share: default arguments, sharding, checks for NaN, batches by length."""
 
 from __future__ import annotations
 
@@ -19,30 +19,33 @@ from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
 from align_core.models.rewards import ProxyReward, Reward
-from align_core.models.sharding import heed_file, held, weights_of, whole
+from align_core.models.sharding import (
+    apply_accelerate_config,
+    full_state_dict,
+    local_shard,
+    unsharded,
+)
 from align_core.tasks import Task
 
 _GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
 
 class NonFinite(FloatingPointError):
-    """The loss or a gradient is NaN or infinite; the weights are those of the last good step.
+    """The loss or a gradient is NaN or infinite; `message` says which. The weights are still those
+    of the last good step."""
 
-    `line` says which.
-    """
-
-    def __init__(self, line: Message) -> None:
-        super().__init__(line)
-        self.line = line
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-WARMUP = 8  # an eighth of the steps: what large first ones disturb is paid for in KL to the end
+WARMUP = 8  # warm up for 1/8 of the steps: the KL of large first steps stays to the end
 
-# Defaults of TRL and transformers that bite here: bf16 and gradient checkpointing are on, NaN
-# losses are hidden from the log, and progress and reports go to places nobody asked for.
+# TRL and transformers turn on bf16, gradient checkpointing, progress bars and reports by default,
+# and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs; and several processes on CPUs must be told so.
+    # MPS has no float64, which the exact KL needs; several processes on CPUs need it set, too.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,
@@ -58,15 +61,15 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run is built of: the one argument of every method's `build`.
+    """The argument of every method's `build`.
 
     Args:
-        model: what is trained, a policy or a reward model, every weight free to move.
-        reference: None under LoRA (the policy with its adapter switched off), and for a reward
+        model: the policy or reward model to train, all weights trainable.
+        reference: None with LoRA (it is the policy with its adapter disabled), and for a reward
             model.
         data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
             (`encoding.encode_pairs`), or a column `prompt` for rollouts.
-        gold, proxy: the task's own reward, and a reward model in its place; None: there is none.
+        gold, proxy: the task's own reward, and the reward model, None if there is none.
         arguments: fields of `TrainingArguments`.
     """
 
@@ -82,26 +85,26 @@ class Setup:
 
 
 class ShardedTraining:
-    """Mixed into a Trainer: a model in shards, where accelerate's file asks for it."""
+    """A mixin of Trainer that shards the model if accelerate is configured to."""
 
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
-        heed_file(self.accelerator)
-        if distributed.left_alone():
-            warnings.warn(distributed.LEFT_ALONE, stacklevel=2)
+        apply_accelerate_config(self.accelerator)
+        if distributed.launched_alone():
+            warnings.warn(distributed.LAUNCHED_ALONE, stacklevel=2)
         self.is_fsdp_enabled = self.accelerator.distributed_type == DistributedType.FSDP
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         if not self.is_fsdp_enabled:
             return super().save_model(output_dir, _internal_call)
-        with whole(self.model):
-            self._save(output_dir, weights_of(self.model))
+        with unsharded(self.model):
+            self._save(output_dir, full_state_dict(self.model))
 
 
 class FiniteTraining:
-    """Mixed into a Trainer: NaN or infinity ends the run before the optimiser touches a weight.
+    """A mixin of Trainer that raises NonFinite before the optimiser applies NaN or infinity.
 
-    Nothing is printed either: standard output belongs to the command line.
+    It also prints nothing: standard output belongs to the command line.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -110,27 +113,27 @@ class FiniteTraining:
 
     def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         loss = super().training_step(model, inputs, *args, **kwargs)
-        gradients = [held(p.grad) for p in model.parameters() if p.grad is not None]
+        gradients = [local_shard(p.grad) for p in model.parameters() if p.grad is not None]
         largest = [g.abs().max() for g in gradients if g.numel()]
-        what = None
+        problem = None
         if not torch.isfinite(loss):
             value = str(loss.item())
-            what = Message("loss", {"value": value}, f"the loss is {value}")
+            problem = Message("loss", {"value": value}, f"the loss is {value}")
         elif largest and not torch.stack(largest).isfinite().all():
-            what = _GRADIENT
+            problem = _GRADIENT
         elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
-            what = _GRADIENT  # seen by the step itself, which is behind us
-        if distributed.any_says(self.accelerator, what is not None):
+            problem = _GRADIENT  # DeepSpeed found it in its step, which it has made already
+        if distributed.any_process(self.accelerator, problem is not None):
             other = Message("gradient", {}, "a gradient of another process is not finite")
-            raise NonFinite(what or other)
+            raise NonFinite(problem or other)
         return loss
 
 
 class LengthSampler(Sampler[int]):
-    """Rows in batches of similar lengths, the batches in random order, anew for each epoch.
+    """Row numbers in batches of similar lengths, shuffled anew for each epoch.
 
-    Little of a batch is padding, and, unlike in blocks sorted by length, no batch tells the length
-    of the next. The rows that fill no batch come last.
+    There is little padding, and the order of the batches is random, not by length. The rows that
+    are left over from full batches come last.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
@@ -144,20 +147,20 @@ class LengthSampler(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        chance = random.Random(f"{self._seed}/{self._epoch}")
+        rng = random.Random(f"{self._seed}/{self._epoch}")
         rows = list(range(len(self)))
-        chance.shuffle(rows)
+        rng.shuffle(rows)
         full = len(rows) - len(rows) % self._batch_size
-        inside = sorted(rows[:full], key=self._lengths.__getitem__)
-        batches = [inside[i : i + self._batch_size] for i in range(0, full, self._batch_size)]
-        chance.shuffle(batches)
+        by_length = sorted(rows[:full], key=self._lengths.__getitem__)
+        batches = [by_length[i : i + self._batch_size] for i in range(0, full, self._batch_size)]
+        rng.shuffle(batches)
         for batch in batches:
             yield from batch
         yield from rows[full:]
 
 
 class LengthBatches:
-    """Mixed into a Trainer on token ids: batches of similar lengths."""
+    """A mixin of Trainer on token ids that makes batches of similar lengths."""
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset

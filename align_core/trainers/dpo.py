@@ -1,7 +1,7 @@
 """Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling while it trains.
 
-It compares log-probabilities of the given chosen and rejected texts, under policy and reference;
-no divergence between outputs enters the loss.
+The loss compares log-probabilities of the chosen and rejected texts under policy and reference. It
+contains no divergence between output distributions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from align_core.data.encoding import REFERENCE_LOGPS
-from align_core.models.loading import lora
+from align_core.models.loading import lora_config
 from align_core.trainers.common import (
     QUIET,
     WARMUP,
@@ -23,19 +23,19 @@ from align_core.trainers.common import (
 
 
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
-    """TRL's DPOTrainer on pairs that are token ids already, and may know the reference's part."""
+    """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities."""
 
     def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:
-        # TRL would append the end token to every text; a text that was cut must stay unended.
+        # TRL would append the end token to every text, also to one cut at the token limit.
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, *_) -> Dataset:
-        # They came with the pairs: `build` asks for precomputed ones only then.
+        # Columns of the pairs: `make_trainer` sets precompute_ref_log_probs only if they exist.
         return dataset
 
 
 def build(setup: Setup) -> DirectPreferenceTrainer:
-    """The trainer of a run."""
+    """The DPO trainer of a run."""
     config = setup.config
     return make_trainer(
         setup.model,
@@ -59,18 +59,17 @@ def make_trainer(
     lora_r: int = 0,
     **arguments,
 ) -> DirectPreferenceTrainer:
-    """`pairs` has the columns of `encoding.encode_pairs`.
+    """A trainer on `pairs`, which have the columns of `encoding.encode_pairs`.
 
-    `reference` is None with LoRA: the adapter switched off. It is not asked where the pairs know
-    its log-probabilities.
+    `reference` is None with LoRA. It is not used if the pairs have its log-probabilities.
     """
-    known = all(name in pairs.column_names for name in REFERENCE_LOGPS)
-    own = {"max_length": None, "beta": beta, "precompute_ref_log_probs": known}
+    precomputed = all(name in pairs.column_names for name in REFERENCE_LOGPS)
+    settings = {"max_length": None, "beta": beta, "precompute_ref_log_probs": precomputed}
     return DirectPreferenceTrainer(
         model,
         ref_model=reference,
-        args=DPOConfig(**{**QUIET, **own, **arguments}),
+        args=DPOConfig(**{**QUIET, **settings, **arguments}),
         train_dataset=pairs,
         processing_class=tokenizer,
-        peft_config=lora(lora_r, "CAUSAL_LM"),
+        peft_config=lora_config(lora_r, "CAUSAL_LM"),
     )

@@ -1,6 +1,6 @@
-"""What DPO is compared with: likelihood of the chosen texts, and unlikelihood of the rejected ones.
+"""Baselines of DPO: likelihood of the chosen texts, and unlikelihood of the rejected ones.
 
-Preferred-FT and unlikelihood of arXiv 2305.18290, section 6. Neither knows a reference.
+Preferred-FT and unlikelihood of arXiv 2305.18290, section 6. Neither uses a reference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIDES = "chosen_ids", "rejected_ids"
 
 
 class LikelihoodTrainer(LengthBatches, FiniteTraining, Trainer):
-    """Trainer on pairs of token ids; the loss is a mean over pairs of sums over tokens."""
+    """Trainer on pairs of token ids; the loss is the mean over pairs of sums over tokens."""
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, alpha: float, **rest: Any
@@ -36,7 +36,7 @@ class LikelihoodTrainer(LengthBatches, FiniteTraining, Trainer):
         return likelihood_loss(chosen, rejected, self._alpha).mean()
 
     def _logp(self, model: PreTrainedModel, pairs: list[dict], side: str) -> Tensor:
-        """log π of one side of each pair, [B]."""
+        """log π [B], in nats, of the chosen or rejected text of each pair."""
         prompts = encode_prompts(self._tokenizer, [pair["prompt_ids"] for pair in pairs])
         logps = logprobs(model, prompts, [pair[side] for pair in pairs])
         return torch.stack([logp.sum() for logp in logps])
@@ -50,7 +50,7 @@ def make_trainer(
     alpha: float,
     **arguments,
 ) -> LikelihoodTrainer:
-    """`pairs` has the columns of `encoding.encode_pairs`; α is the weight of unlikelihood."""
+    """A trainer on `pairs` with the columns of `encoding.encode_pairs`; α weights unlikelihood."""
     return LikelihoodTrainer(
         model,
         tokenizer,

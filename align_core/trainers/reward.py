@@ -6,7 +6,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
-from align_core.models.loading import freeze_trunk, lora
+from align_core.models.loading import freeze_trunk, lora_config
 from align_core.trainers.common import (
     QUIET,
     FiniteTraining,
@@ -21,7 +21,7 @@ class BradleyTerryTrainer(LengthBatches, ShardedTraining, FiniteTraining, Reward
 
 
 def build(setup: Setup) -> BradleyTerryTrainer:
-    """The trainer of a run; only the scalar head is trained where the trunk is to be frozen."""
+    """The reward model trainer of a run; with `freeze_trunk` only the scalar head is trained."""
     if setup.config.freeze_trunk:
         freeze_trunk(setup.model)
     rank = setup.config.lora_r
@@ -36,14 +36,14 @@ def make_trainer(
     lora_r: int = 0,
     **arguments,
 ) -> BradleyTerryTrainer:
-    """`pairs` has the columns of `encoding.encode_pairs`."""
-    whole = pairs.map(_with_prompt, remove_columns="prompt_ids")
+    """A trainer on `pairs` with the columns of `encoding.encode_pairs`."""
+    texts = pairs.map(_with_prompt, remove_columns="prompt_ids")
     return BradleyTerryTrainer(
         model,
         args=RewardConfig(**{**QUIET, "max_length": None, **arguments}),
-        train_dataset=whole,
+        train_dataset=texts,
         processing_class=tokenizer,
-        peft_config=lora(lora_r, "SEQ_CLS"),
+        peft_config=lora_config(lora_r, "SEQ_CLS"),
     )
 
 

@@ -6,7 +6,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from align_core.models.loading import lora
+from align_core.models.loading import lora_config
 from align_core.trainers.common import (
     QUIET,
     FiniteTraining,
@@ -21,7 +21,7 @@ class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, SFTTrain
 
 
 def build(setup: Setup) -> SupervisedTrainer:
-    """The trainer of a run."""
+    """The SFT trainer of a run."""
     rank = setup.config.lora_r
     return make_trainer(setup.model, setup.tokenizer, setup.data, lora_r=rank, **setup.arguments)
 
@@ -34,11 +34,11 @@ def make_trainer(
     lora_r: int = 0,
     **arguments,
 ) -> SupervisedTrainer:
-    """`demonstrations` has the columns of `encoding.encode_demonstrations`."""
+    """A trainer on `demonstrations` with the columns of `encoding.encode_demonstrations`."""
     return SupervisedTrainer(
         model,
         args=SFTConfig(**{**QUIET, "max_length": None, **arguments}),
         train_dataset=demonstrations,
         processing_class=tokenizer,
-        peft_config=lora(lora_r, "CAUSAL_LM"),
+        peft_config=lora_config(lora_r, "CAUSAL_LM"),
     )

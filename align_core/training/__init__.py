@@ -1,1 +1,1 @@
-"""One run from its configuration to its model."""
+"""Runs from their configuration to their model."""

@@ -1,4 +1,4 @@
-"""What a run does between two optimiser steps: obey, evaluate, write events, keep checkpoints."""
+"""What a run does between optimiser steps: commands, evaluations, events, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from align_core.models import distributed
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 
-# Names that Trainer adds to every log and that say nothing about a short run.
-_UNWANTED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}
+# Keys that Trainer adds to every log and that are of no use in a short run.
+_DROPPED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}
 
 Write = Callable[..., None]  # write(kind, step, **payload)
-Evaluate = Callable[[], dict[str, Any]]  # "metrics", and "samples" where there are texts
+Evaluate = Callable[[], dict[str, Any]]  # -> event kind -> payload: "metrics", perhaps "samples"
 
 
 class RunCallback(TrainerCallback):
-    """Turns a Trainer into a run that can be watched, paused, turned, slowed down and stopped.
+    """Makes a Trainer a run that can be followed, paused, changed, slowed down and stopped.
 
     Args:
-        updates_per_step: optimiser updates in one step of the run (a rollout has several in PPO).
-        deadline: on the clock of `time.monotonic`, seconds; infinity for no time limit.
-        evaluate: raises Interrupted when the run is told to stop in the middle of it.
+        write: write(kind, step, **payload) writes an event.
+        evaluate: returns the payload of each event kind; raises Interrupted on a stop.
+        updates_per_step: optimiser updates in a step of the run; in PPO a step is a rollout.
+        deadline: seconds on the clock of `time.monotonic`; infinity for no time limit.
     """
 
     def __init__(
@@ -48,24 +49,24 @@ class RunCallback(TrainerCallback):
         self._single_step = False
         self._delay = 0.0  # seconds between two steps, for talks
         self._step_began = 0.0  # on the clock of time.perf_counter
-        self._measured: int | None = None  # the optimiser update after which it was evaluated last
+        self._measured: int | None = None  # the optimiser update of the last evaluation
         self.stop_reason: Message | None = None
 
     def measure(self) -> bool:
-        """Evaluate the policy as it is now and write what was found.
+        """Evaluate the current model and write the events of the result.
 
-        False where that is known already, or where a stop cut it short.
+        Returns False if this update was evaluated already, or if a stop interrupted it.
         """
         update = self._trainer.state.global_step
         if update == self._measured:
             return False
         start = time.perf_counter()
         try:
-            found = self._evaluate()
+            payloads = self._evaluate()
         except Interrupted:
             return False
-        found["metrics"]["timing/evaluation"] = time.perf_counter() - start
-        for kind, payload in found.items():
+        payloads["metrics"]["timing/evaluation"] = time.perf_counter() - start
+        for kind, payload in payloads.items():
             self._write(kind, update // self._updates_per_step, **{kind: payload})
         self._measured = update
         return True
@@ -80,7 +81,7 @@ class RunCallback(TrainerCallback):
         if state.global_step == 0:
             self.measure()
         else:
-            self._measured = state.global_step  # checkpoints are made where it was evaluated
+            self._measured = state.global_step  # every checkpoint follows an evaluation
         self._step_began = time.perf_counter()
 
     def on_step_end(
@@ -90,8 +91,8 @@ class RunCallback(TrainerCallback):
         control: TrainerControl,
         **_: Any,
     ) -> None:
-        """After every optimiser update: a stop does not wait for the end of a rollout."""
-        self._heed_stop(control)
+        """After every optimiser update: check for a stop, also in the middle of a rollout."""
+        self._check_stop(control)
 
     def on_log(
         self,
@@ -101,11 +102,11 @@ class RunCallback(TrainerCallback):
         logs: dict[str, float],
         **_: Any,
     ) -> None:
-        """After every step: write its metrics, evaluate, obey."""
+        """After every step: write its metrics, evaluate, and execute commands."""
         if "loss" not in logs:
-            return  # Trainer's summary of the training, and what it noted of an unfinished rollout
+            return  # Trainer's final summary, and the metrics of an unfinished rollout
         step = state.global_step // self._updates_per_step
-        metrics = {name: value for name, value in logs.items() if name not in _UNWANTED}
+        metrics = {name: value for name, value in logs.items() if name not in _DROPPED}
         metrics["timing/step"] = time.perf_counter() - self._step_began
         self._write("metrics", step, metrics=metrics)
         if self.stop_reason is not None:
@@ -114,43 +115,43 @@ class RunCallback(TrainerCallback):
         scheduled = last or step % self._eval_every == 0
         if scheduled or self._single_step:
             self.measure()
-        control.should_save = scheduled and not last  # from this checkpoint a killed run resumes
+        control.should_save = scheduled and not last  # a killed run resumes from here
         if self._trainer.accelerator.num_processes == 1:
-            self._obey(step, last)
-        self._heed_stop(control)
+            self._execute_commands(step, last)
+        self._check_stop(control)
         self._step_began = time.perf_counter()
 
-    def _heed_stop(self, control: TrainerControl) -> None:
-        """End the training if that was told, or if its time is up."""
+    def _check_stop(self, control: TrainerControl) -> None:
+        """End the training if a stop was requested or the deadline has passed."""
         if time.monotonic() >= self._deadline:
             reason = Message("time_limit", {}, "The time limit was reached.")
             self._control.put({"command": "stop", "reason": reason})
         if self._agreed_to_stop():
-            self.stop_reason = self._control.obey_stop()
+            self.stop_reason = self._control.take_stop()
             control.should_training_stop = True
 
     def _agreed_to_stop(self) -> bool:
-        """Whether to stop now: where one of several processes is told to, all do at this step.
+        """Whether any process has a stop request; then all of them stop at this step.
 
-        Told between two steps, a process waits for the next one, where the others hear of it.
+        A request between two steps waits for the next step, at which all processes compare.
         """
-        agreed = distributed.any_says(self._trainer.accelerator, self._control.stopping)
+        agreed = distributed.any_process(self._trainer.accelerator, self._control.stop_requested)
         if agreed:
             self._control.put({"command": "stop"})
         return agreed
 
-    def _obey(self, step: int, last: bool) -> None:
-        """Take the commands that came; wait for more while paused, or until the next step is due.
+    def _execute_commands(self, step: int, last: bool) -> None:
+        """Execute commands, waiting while the run is paused or until the next step is due.
 
-        A stop ends the waiting, and so does the deadline.
+        A stop or the deadline ends the wait.
         """
-        reached = time.monotonic()
+        step_end = time.monotonic()
         paused = self._single_step and not last
         self._single_step = False
         if paused:
             self._write("status", step, status="paused", message="")
         while True:
-            due = math.inf if paused else reached if last else reached + self._delay
+            due = math.inf if paused else step_end if last else step_end + self._delay
             command = self._control.wait(min(due, self._deadline) - time.monotonic())
             match command:
                 case None | {"command": "stop"}:
@@ -169,16 +170,16 @@ class RunCallback(TrainerCallback):
     def _change(self, step: int, command: dict[str, Any]) -> None:
         self._delay = command.get("delay", self._delay)
         scheduler = self._trainer.lr_scheduler
-        now = {"beta": getattr(self._trainer, "beta", None)}  # SFT and a reward model have none
-        now["learning_rate"] = scheduler.base_lrs[0]
-        turned = [name for name, value in now.items() if command.get(name, value) != value]
-        settings = {name: command[name] for name in turned}
+        current = {"beta": getattr(self._trainer, "beta", None)}  # None for SFT and reward models
+        current["learning_rate"] = scheduler.base_lrs[0]
+        changed = [name for name, value in current.items() if command.get(name, value) != value]
+        settings = {name: command[name] for name in changed}
         if "beta" in settings:
             self._trainer.beta = settings["beta"]
         if "learning_rate" in settings:
             scheduler.base_lrs = [settings["learning_rate"]] * len(scheduler.base_lrs)
-            scheduler.last_epoch -= 1  # the same place of the schedule again, at its new height
+            scheduler.last_epoch -= 1  # repeat this step of the schedule, with the new base rate
             scheduler.step()
         if settings:
-            before = {name: now[name] for name in turned}
+            before = {name: current[name] for name in changed}
             self._write("change", step, settings=settings, before=before)

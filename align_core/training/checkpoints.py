@@ -1,4 +1,4 @@
-"""The checkpoints of a run: where a run that was cut off goes on."""
+"""The checkpoints of a run, from which an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from pathlib import Path
 
 from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 
 
 def folder(directory: RunDirectory) -> Path:
-    """Where the Trainer of a run keeps its checkpoints."""
+    """The folder in which the Trainer of a run keeps its checkpoints."""
     return directory.path / "checkpoints"
 
 
 def last(directory: RunDirectory) -> Path | None:
-    """The newest checkpoint that is whole: its state is what Trainer writes last.
+    """The newest complete checkpoint: one with a readable trainer state, which is written last.
 
-    Raises ConfigError where FSDP, DeepSpeed or neither wrote it and this launch is another: a file
-    that is read by the first process alone would be missing, and the others wait.
+    Raises:
+        ConfigError: it was written with another of FSDP, DeepSpeed or neither than this launch
+            uses. A file that only the first process reads would be missing, and the others would
+            wait for it.
     """
-    ended = []
+    complete = []
     for checkpoint in folder(directory).glob("checkpoint-*"):
         with contextlib.suppress(OSError, ValueError):
             json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
-            ended.append(checkpoint)
-    newest = max(ended, key=update_of, default=None)
+            complete.append(checkpoint)
+    newest = max(complete, key=update_of, default=None)
     if newest and _sharded_by(newest) != distributed.SHARDED_BY:
-        launched = "with models whole"
-        if distributed.SHARDED_BY:
-            launched = f"with {distributed.SHARDED_BY}"
-        takes = f"a run that was launched as this is, {launched}"
-        raise ConfigError(complaint("--resume", str(directory.path), takes))
+        launched = f"with {distributed.SHARDED_BY}" if distributed.SHARDED_BY else "unsharded"
+        expected = f"a run that was launched in the same way as this one, {launched}"
+        raise ConfigError(option_error("--resume", str(directory.path), expected))
     return newest
 
 
 def update_of(checkpoint: Path | None) -> int:
-    """The optimiser update after which a checkpoint was written; 0 where there is none."""
+    """The optimiser update after which a checkpoint was written; 0 for None."""
     return int(checkpoint.name.split("-")[1]) if checkpoint else 0
 
 

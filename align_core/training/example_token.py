@@ -1,6 +1,6 @@
-"""One real token of PPO, with every number that its equations need.
+"""One real token of PPO's latest rollout, with every number that its equations need.
 
-It is of the latest rollout, taken when the run is evaluated: one text more for the policy to read.
+It is computed at every evaluation, and costs the policy a forward pass over one text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from align_core.trainers.ppo.trainer import PPOTrainer
 
 
 def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:
-    """What the mean and the variance of all advantages of a rollout are made of, at any β.
+    """The moments that give mean and variance of a rollout's advantages at any β.
 
-    An advantage is A = e − βk: e (`earned`) is what it would be without a KL term, k (`kl_ahead`)
-    the estimated KL from the token on, discounted as the advantages are. With γ = λ = 1, e is the
-    text's score less the value before the token, and k a plain sum. So over the tokens
-    mean A = mean e − β mean k, and var A = var e − 2β cov(e, k) + β² var k. All are [B, T].
+    An advantage is A = e − βk: e (`earned`) is the advantage without a KL term, k (`kl_ahead`) the
+    estimated KL from this token on, discounted as advantages are. With γ = λ = 1, e is the text's
+    score minus the value before the token, and k a plain sum. Over all tokens, mean A = mean e −
+    β mean k and var A = var e − 2β cov(e, k) + β² var k. All arguments are [B, T].
     """
     e, k = masked_mean(earned, mask), masked_mean(kl_ahead, mask)
     return {
@@ -34,16 +34,18 @@ def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float
     }
 
 
-_AS_IT_IS = {"mean_earned": 0.0, "mean_kl": 0.0, "var_earned": 1.0, "cov": 0.0, "var_kl": 0.0}
+_NOT_WHITENED = {"mean_earned": 0.0, "mean_kl": 0.0, "var_earned": 1.0, "cov": 0.0, "var_kl": 0.0}
 
 
 @torch.no_grad()
-def close_up(trainer: PPOTrainer, chosen: tuple[int, int] | None = None) -> dict[str, Any] | None:
-    """A token of the trainer's latest rollout (docs/metrics.md); None before there is any.
+def example_token(
+    trainer: PPOTrainer, position: tuple[int, int] | None = None
+) -> dict[str, Any] | None:
+    """A token of the trainer's latest rollout, as docs/metrics.md describes; None before the first.
 
-    It is the one at `chosen`, an episode and a place in its text; else the token that the updates
-    on the rollout moved most, of its first text that ended by itself. All processes of a run find
-    the same one; each needs all weights (`sharding.whole`).
+    `position` is its episode and place in the text. By default it is the token whose probability
+    the updates changed most, in the first text that ended by itself. All processes of a run choose
+    the same one; each needs all weights (`sharding.unsharded`).
     """
     if trainer.latest is None:
         return None
@@ -54,7 +56,7 @@ def close_up(trainer: PPOTrainer, chosen: tuple[int, int] | None = None) -> dict
     ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
     earned, foreseen = gae(scored, episodes.values, mask, args.gamma, args.lam)
 
-    row, place = chosen or (int(episodes.ended.int().argmax()), None)
+    row, place = position or (int(episodes.ended.int().argmax()), None)
     text = mask[row].nonzero().squeeze(1)
     ids = episodes.tokens[row, text].tolist()
     prompt = Prompts(episodes.prompt_ids[row : row + 1], episodes.prompt_mask[row : row + 1])
@@ -62,7 +64,7 @@ def close_up(trainer: PPOTrainer, chosen: tuple[int, int] | None = None) -> dict
     (new_logp,) = logprobs(trainer.policy, prompt, [ids], args.temperature)
     logp, ref_logp = episodes.logp[row, text], episodes.ref_logp[row, text]
     if place is None:
-        words = max(1, len(text) - int(episodes.ended[row]))  # the end is no word to show
+        words = max(1, len(text) - int(episodes.ended[row]))  # the end token is not shown
         place = int((new_logp - logp)[:words].abs().argmax())
 
     tokenizer = trainer.processing_class
@@ -77,7 +79,7 @@ def close_up(trainer: PPOTrainer, chosen: tuple[int, int] | None = None) -> dict
         "ahead": ahead[row, place].item(),
         "value": episodes.values[row, place].item(),
         "advantage": advantages[row, place].item(),
-        "whitening": whitening(earned, ahead, mask) if args.whiten_advantages else _AS_IT_IS,
+        "whitening": whitening(earned, ahead, mask) if args.whiten_advantages else _NOT_WHITENED,
         "clip": args.cliprange,
         "lam": args.lam,
         "beta": beta,

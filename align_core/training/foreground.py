@@ -1,4 +1,4 @@
-"""A run in the process of the person who waits for it, on the command line or in a script."""
+"""A run in this process, on the command line or in a script, with its progress displayed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from align_core.config.errors import Collected, ConfigError, complaint, raise_collected
+from align_core.config.errors import ConfigError, collect_errors, option_error, raise_collected
 from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
@@ -17,36 +17,36 @@ from align_core.runs.directory import RunDirectory
 from align_core.training import worker
 
 
-class Show(Protocol):
-    """What shows a run while it goes on."""
+class Display(Protocol):
+    """Displays a run while it is executed."""
 
     def event(self, event: dict[str, Any]) -> None:
-        """Show an event of the run."""
+        """Display an event of the run."""
 
     def stopping(self) -> None:
-        """Say that the run stops; what it is at, it finishes first."""
+        """Display that the run will stop, after its current step."""
 
     def close(self) -> None:
-        """Leave what is shown as it stands."""
+        """End the display, leaving its last state visible."""
 
 
 def new_run(
     options: dict[str, Any], run_dir: str | Path | None, lines: list[Message]
 ) -> RunDirectory:
-    """The directory of a run with these options of `resolve`, nothing else in it yet.
+    """Create the directory of a run with these options of `resolve`.
 
     Raises:
-        ConfigError: `lines`, and one line for each further error. Nothing is written then.
+        ConfigError: the errors in `lines` and one for each further error; nothing is written.
     """
-    with Collected(lines):
+    with collect_errors(lines):
         config = resolve(**{"method": None, "task": None, **options})
     if options.get("preferences") and Path(options["preferences"]).is_file():
         from align_core.data.preference_files import read_preferences
 
-        with Collected(lines):
+        with collect_errors(lines):
             read_preferences(options["preferences"])
     if run_dir is None:
-        lines.append(complaint("--run-dir", None, "a new or empty folder that can be written"))
+        lines.append(option_error("--run-dir", None, "a new or empty folder that can be written"))
     else:
         lines += RunDirectory.errors(run_dir)
     raise_collected(lines)
@@ -54,46 +54,46 @@ def new_run(
 
 
 def execute(
-    directory: RunDirectory, showing: Callable[[int], Show], resume: bool = False
+    directory: RunDirectory, make_display: Callable[[int], Display], resume: bool = False
 ) -> dict[str, Any] | None:
-    """Execute a run and show its events; Ctrl-C stops it, and a second one leaves at once.
+    """Execute a run and display its events. Ctrl-C stops it; a second Ctrl-C aborts at once.
 
-    `showing` takes the number of steps. A new run that never began leaves nothing behind.
+    `make_display` gets the number of steps. A new run that fails before its first event is deleted.
 
     Returns and raises what `worker.execute` does.
     """
-    bad_input = False
+    invalid = False
     try:
-        return _watched(directory, showing(directory.config.steps), resume)
+        return _execute(directory, make_display(directory.config.steps), resume)
     except ConfigError:
-        bad_input = True
+        invalid = True
         raise
     finally:
         directory.close()
-        if not resume and (bad_input or not _begun(directory)):
+        if not resume and (invalid or not _has_begun(directory)):
             shutil.rmtree(directory.path)
 
 
-def _watched(directory: RunDirectory, show: Show, resume: bool) -> dict[str, Any] | None:
+def _execute(directory: RunDirectory, display: Display, resume: bool) -> dict[str, Any] | None:
     control = Control()
 
     def stop(signum: int, frame: Any) -> None:
         control.put({"command": "stop", "reason": plain(signal.Signals(signum).name)})
-        show.stopping()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C means it
+        display.stopping()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C aborts
 
-    # Python hears signals in its main thread alone.
-    here = threading.current_thread() is threading.main_thread()
-    heard = (signal.SIGINT, signal.SIGTERM) if here else ()
-    before = {number: signal.signal(number, stop) for number in heard}
+    # Python allows signal handlers in the main thread only.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
-        return worker.execute(directory, control, resume=resume, on_event=show.event)
+        return worker.execute(directory, control, resume=resume, on_event=display.event)
     finally:
-        show.close()
-        for number, handler in before.items():
+        display.close()
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _begun(directory: RunDirectory) -> bool:
-    """Whether the run came to its first event; that it failed is none."""
+def _has_begun(directory: RunDirectory) -> bool:
+    """Whether the run wrote any event other than its failure."""
     return any(event.get("status") != "failed" for event in directory.events()[0])

@@ -1,4 +1,4 @@
-"""What is measured of a run between two steps, as its events hold it."""
+"""The evaluations of a run between two steps, as payloads of its events."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
 from align_core.evaluation.evaluator import Evaluator
-from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.provenance import coverage
 from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.rewards import ProxyReward
-from align_core.models.sharding import whole
+from align_core.models.sharding import unsharded
 from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
-from align_core.training.example_token import close_up
+from align_core.training.example_token import example_token
 
 
 def measure_of(
     setup: Setup, trainer: Trainer, control: Control
 ) -> PolicyMeasure | RewardModelMeasure:
-    """What measures the model that a trainer makes. Called, it gives the payload of each event."""
+    """The evaluation of a trainer's model: a function that returns event kind -> payload."""
     if methods()[setup.config.method].makes == "reward model":
         return RewardModelMeasure(setup, trainer)
     return PolicyMeasure(setup, trainer, control)
 
 
 class PolicyMeasure:
-    """A policy on the probe prompts: metrics, samples and, of PPO, a token of its rollouts."""
+    """Evaluates a policy on the probe prompts: metrics, samples, and for PPO an example token."""
 
     def __init__(self, setup: Setup, trainer: Trainer, control: Control) -> None:
         config, task = setup.config, setup.task
@@ -47,33 +47,33 @@ class PolicyMeasure:
             frontier=frontier(config.task, config.model, "probe", prompts),
             max_new_tokens=task.max_new_tokens,
             seed=config.seed,
-            sides=task.sides(coverage(config), prompts),
-            interrupted=lambda: control.stopping,
+            subsets=task.split_by_coverage(coverage(config), prompts),
+            interrupted=lambda: control.stop_requested,
         )
 
     @property
     def model(self) -> PreTrainedModel:
-        """The policy; TRL may wrap it in an adapter, and PPO joins it to its values."""
+        """The policy, which TRL may have given an adapter, without PPO's value function."""
         return getattr(self._trainer, "policy", self._trainer.model)
 
-    def whole(self) -> AbstractContextManager:
-        """The context in which no process needs another."""
-        return whole(self._trainer.model, self._setup.reference)
+    def unsharded(self) -> AbstractContextManager:
+        """The context in which each process holds all weights, so that it needs no other."""
+        return unsharded(self._trainer.model, self._setup.reference)
 
     def __call__(self) -> dict[str, Any]:
-        """Raises Interrupted when the run is stopped in the middle of it."""
-        with self.whole():
-            found = self._evaluator(self.model)
-            token = close_up(self._trainer) if isinstance(self._trainer, PPOTrainer) else None
-        events = {
-            "metrics": self._evaluator.metrics(found),
-            "samples": self._evaluator.shown(found),
+        """The payload of each event kind. Raises Interrupted if a stop is requested meanwhile."""
+        with self.unsharded():
+            evaluation = self._evaluator(self.model)
+            token = example_token(self._trainer) if isinstance(self._trainer, PPOTrainer) else None
+        payloads = {
+            "metrics": self._evaluator.metrics(evaluation),
+            "samples": self._evaluator.samples(evaluation),
         }
-        return events if token is None else {**events, "token": token}
+        return payloads if token is None else {**payloads, "token": token}
 
 
 class RewardModelMeasure:
-    """A reward model on held-out pairs of stored samples of the reference, where there are any."""
+    """Evaluates a reward model on pairs of stored samples of the reference; null without any."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
         self._trainer, self._tokenizer = trainer, setup.tokenizer
@@ -81,26 +81,26 @@ class RewardModelMeasure:
         if stored is None:
             self._parts = {}
             return
-        sides = setup.task.sides(setup.config.coverage, stored.prompts)
+        subsets = setup.task.split_by_coverage(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {
-            f"_{side}": stored.only(prompts) for side, prompts in sides.items()
+            f"_{subset}": stored.select(prompts) for subset, prompts in subsets.items()
         }
 
     @property
     def model(self) -> PreTrainedModel:
-        """The reward model; TRL may wrap it in an adapter."""
+        """The reward model, which TRL may have given an adapter."""
         return self._trainer.model
 
-    def whole(self) -> AbstractContextManager:
-        """The context in which no process needs another."""
-        return whole(self.model)
+    def unsharded(self) -> AbstractContextManager:
+        """The context in which each process holds all weights, so that it needs no other."""
+        return unsharded(self.model)
 
     def __call__(self) -> dict[str, Any]:
         metrics: dict[str, float | None] = {"eval/accuracy": None, "eval/margin": None}
-        with self.whole():
+        with self.unsharded():
             proxy = ProxyReward(self.model, self._tokenizer)
             for part, samples in self._parts.items():
-                accuracy, margin = agreement(proxy, self._tokenizer, samples)
+                accuracy, margin = pair_accuracy(proxy, self._tokenizer, samples)
                 metrics[f"eval/accuracy{part}"] = accuracy.mean().item()
                 metrics[f"eval/margin{part}"] = margin.mean().item()
         return {"metrics": metrics}

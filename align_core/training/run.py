@@ -1,4 +1,4 @@
-"""One run from its configuration to its model: load, build, train, measure, save."""
+"""A run from its configuration to its model: load, build, train, evaluate, save."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 import transformers
 from transformers import Trainer
 
-from align_core.config.messages import Message, in_event, plain
+from align_core.config.messages import Message, plain, to_event
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.models import distributed
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.models.loading import save_model
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.runs.events import turned
+from align_core.runs.events import settings_at
 from align_core.trainers.common import NonFinite
 from align_core.training import checkpoints
 from align_core.training.callback import RunCallback
@@ -34,13 +34,15 @@ def run(
     resume: bool = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> str:
-    """Execute a run; its events and its model go to `directory`.
+    """Execute a run, writing its events and its model to `directory`.
 
-    Returns "finished", "stopped" (the model is kept) or "failed" (the loss or a gradient was not
-    finite; the last good model is kept). Raises ConfigError for bad input that only a look inside
-    a file could tell.
+    Returns "finished", "stopped" or "failed" (the loss or a gradient was not finite). The model is
+    saved in each case, for a failed run as it was after the last good step.
+
+    Raises:
+        ConfigError: invalid input that shows only when a file is read.
     """
-    quieten_libraries()
+    silence_libraries()
     method, started = methods()[config.method], time.monotonic()
     updates_per_step = method.updates_per_step(config.batch_size)
 
@@ -61,7 +63,7 @@ def run(
     trainer = method.builder()(setup)
     measure = measure_of(setup, trainer, control)
     if resume and hasattr(trainer, "beta"):
-        trainer.beta = turned(config.model_dump(), directory.events()[0])["beta"]
+        trainer.beta = settings_at(config.model_dump(), directory.events()[0])["beta"]
     callback = RunCallback(
         trainer,
         control,
@@ -74,14 +76,15 @@ def run(
     trainer.add_callback(callback)
     resumed = {"resume_from_checkpoint": str(checkpoint) if checkpoint else None}
     status, message = _train(trainer, callback, config, updates_per_step, **resumed)
-    ended = {"status": status, **in_event(message)}
-    with measure.whole():
+    ended = {"status": status, **to_event(message)}
+    with measure.unsharded():
         if directory.writes:
             save_model(measure.model, setup.tokenizer, directory.model_path)
-        distributed.part()
+        distributed.leave_process_group()
         step = trainer.state.global_step // updates_per_step
         write("status", step, **ended)
-        # A stop is told at once, and then what it kept is measured; a further stop cuts that short.
+        # On a stop, write the final status first, then evaluate the saved model. Another stop skips
+        # the evaluation.
         if status == "stopped" and directory.writes:
             with contextlib.suppress(KeyboardInterrupt):
                 if callback.measure():
@@ -96,7 +99,7 @@ def _train(
     updates_per_step: int,
     **resumed: Any,
 ) -> tuple[str, Message]:
-    """Train to the end, whatever that is: the last status of the run, and its message."""
+    """Train until the run ends; returns its final status and the message for it."""
     try:
         trainer.train(**resumed)
     except NonFinite as error:
@@ -107,6 +110,7 @@ def _train(
 
 
 def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
+    """What failed in this step, and which settings to try."""
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")
@@ -115,4 +119,4 @@ def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
         f"good step is kept. Try {' or '.join(tries)}."
     )
     settings = {"learning_rate": config.learning_rate, "beta": config.beta}
-    return Message("not_finite", {"step": step, "what": in_event(error.line), **settings}, line)
+    return Message("not_finite", {"step": step, "what": to_event(error.message), **settings}, line)

@@ -1,4 +1,4 @@
-"""What a run needs before its first step: models, data by what its method learns from, rewards."""
+"""What a run needs before its first step: models, training data and rewards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from align_core.config.errors import ConfigError, complaint
-from align_core.config.messages import Message, in_event
+from align_core.config.errors import ConfigError, option_error
+from align_core.config.messages import Message, to_event
 from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN
@@ -19,34 +19,36 @@ from align_core.data.preference_files import Covers, read_preferences, stored_pa
 from align_core.models import distributed
 from align_core.models.loading import (
     load_policy,
-    load_to_train,
     load_tokenizer,
+    load_trainable,
     new_reward_model,
 )
 from align_core.models.rewards import proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.runs.control import Control
-from align_core.tasks import Task, task_named
+from align_core.tasks import Task, get_task
 from align_core.trainers.common import Setup
 from align_core.training.callback import Write
 
-DEMONSTRATIONS = 2048  # at most; a longer run sees them again
+DEMONSTRATIONS = 2048  # at most; a longer run repeats them
 
 
 def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> Setup:
-    """Load the models of a run and encode its data; its checkpoints are to go to `output`.
+    """Load the models of a run and encode its data; `output` is the folder of its checkpoints.
 
-    Sampling of pairs is shown in `write`'s events, and a stop ends it. Raises ConfigError for bad
-    input that only a look inside a file could tell.
+    While pairs are sampled, `write` writes status events, and a stop ends the sampling.
+
+    Raises:
+        ConfigError: invalid input that shows only when a file is read.
     """
-    task, method = task_named(config.task), methods()[config.method]
+    task, method = get_task(config.task), methods()[config.method]
     tokenizer = load_tokenizer(config.model)
     reference = proxy = None
     if method.makes == "reward model":
         model = new_reward_model(config.model, config.seed)
     else:
-        model = load_to_train(config.model)
-        # Under LoRA the reference is the policy with its adapter off: no second copy of weights.
+        model = load_trainable(config.model)
+        # With LoRA the reference is the policy with its adapter disabled.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
         proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer)
     return Setup(
@@ -62,7 +64,7 @@ def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> 
             "output_dir": str(output),
             "max_steps": config.steps * method.updates_per_step(config.batch_size),
             "learning_rate": config.learning_rate,
-            "per_device_train_batch_size": _share(config.batch_size),
+            "per_device_train_batch_size": _per_process(config.batch_size),
             "seed": config.seed,
         },
     )
@@ -76,7 +78,7 @@ def _data(
     control: Control,
     write: Write,
 ) -> Dataset:
-    """What the method learns from, as `Setup.data` holds it."""
+    """The training data of the method, as in `Setup.data`."""
     match method.learns_from:
         case "demonstrations":
             count = min(config.steps * config.batch_size, DEMONSTRATIONS)
@@ -88,7 +90,7 @@ def _data(
 
 
 def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
-    """The pairs of the file, else of a model's own texts; a share of labels is flipped."""
+    """Pairs from the file of the run or of sampled texts, with its share of labels flipped."""
     if config.preferences is not None:
         pairs = read_preferences(config.preferences)
         if config.preference_pairs is not None:
@@ -101,8 +103,10 @@ def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> lis
 def _own_pairs(
     config: RunConfig, task: Task, control: Control, write: Write
 ) -> list[dict[str, Any]]:
-    """The task's own pairs, or stored ones, where there are; of another model, or of few groups,
-    they are sampled first, and labelled by the task's rater."""
+    """Pairs without a file: those of the task, else stored ones, else newly sampled ones.
+
+    Stored pairs exist for the embedded SFT models. New pairs are labelled by the task's rater.
+    """
     source, count = config.pair_source or config.model, config.preference_pairs
     covers = partial(task.covers, config.coverage)
     if config.pair_source is None and task.preferences is not None:
@@ -117,7 +121,7 @@ def _own_pairs(
     def progress(done: int) -> None:
         line = f"Sampling preference pairs: {done} of {count}"
         message = Message("sampling", {"done": done, "count": count}, line)
-        write("status", 0, status="running", **in_event(message))
+        write("status", 0, status="running", **to_event(message))
 
     return sampled_pairs(
         load_policy(source),
@@ -127,24 +131,24 @@ def _own_pairs(
         config.seed,
         covers,
         progress,
-        interrupted=lambda: control.stopping,
+        interrupted=lambda: control.stop_requested,
     )
 
 
 def _covered(task: Task, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
-    """`count` of the task's own pairs of the prompts that are covered, drawn from ever more."""
+    """`count` of the task's own pairs whose prompts are covered, out of up to 64 times as many."""
     for times in (1, 4, 16, 64):
         drawn = task.preferences(times * count, seed)
-        own = [pair for pair in drawn if covers(pair["prompt"])][:count]
-        if len(own) == count:
-            return own
-    takes = f"at most the {len(own)} pairs that the task has of such prompts"
-    raise ConfigError(complaint("--preference-pairs", count, takes, "pool", most=len(own)))
+        pairs = [pair for pair in drawn if covers(pair["prompt"])][:count]
+        if len(pairs) == count:
+            return pairs
+    expected = f"at most the {len(pairs)} pairs that the task has for these prompts"
+    raise ConfigError(option_error("--preference-pairs", count, expected, "pool", most=len(pairs)))
 
 
-def _share(batch_size: int) -> int:
-    """What each process takes of a batch."""
-    if batch_size % distributed.COUNT:
-        takes = f"a multiple of the {distributed.COUNT} processes"
-        raise ConfigError(complaint("--batch-size", batch_size, takes))
-    return batch_size // distributed.COUNT
+def _per_process(batch_size: int) -> int:
+    """The batch size of each process. Raises ConfigError if it is no whole number."""
+    if batch_size % distributed.WORLD_SIZE:
+        expected = f"a multiple of the {distributed.WORLD_SIZE} processes"
+        raise ConfigError(option_error("--batch-size", batch_size, expected))
+    return batch_size // distributed.WORLD_SIZE

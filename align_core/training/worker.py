@@ -1,4 +1,4 @@
-"""The process of one run: it executes the run and obeys the commands that come through a pipe."""
+"""The process of a run, which receives commands through a pipe."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from align_core.config.environment import THREADS, stay_local
-from align_core.config.errors import ConfigError, in_plain_words
+from align_core.config.environment import THREADS, set_library_environment
+from align_core.config.errors import ConfigError, describe_error
 from align_core.config.messages import Message
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks.loader import load_allowed
 
 
-def main(connection: Connection, path: str, training: str, named: tuple[str, ...]) -> None:
-    """Execute the run at `path` in this process; `connection` brings commands.
+def main(connection: Connection, path: str, training: str, allowed: tuple[str, ...]) -> None:
+    """Execute the run at `path` in this process, with commands from `connection`.
 
-    Of tasks of code it loads one that a person `named` where the page was started.
-    When the other end goes away (the page died), the run stops and keeps its model. A failure is
-    also sent back, for the page to tell when even the log cannot be written.
+    If the other end closes (the page died), the run stops and saves its model. A failure is also
+    sent back, for the case that the log cannot be written. `allowed` are the full names of the
+    tasks of code that a user named when the page was started; only these are loaded.
     """
-    stay_local()
+    set_library_environment()
     control = Control()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -36,10 +36,10 @@ def main(connection: Connection, path: str, training: str, named: tuple[str, ...
     directory = RunDirectory(path)
     try:
         _limit_threads()
-        load_allowed(directory.config.task, named)
+        load_allowed(directory.config.task, allowed)
         failure = execute(directory, control, training=training)
     except ConfigError as error:
-        failure = _tell(directory, error)
+        failure = _record_failure(directory, error)
     if failure is not None:
         with contextlib.suppress(OSError):
             connection.send(failure)
@@ -61,14 +61,14 @@ def execute(
     on_event: Callable[[dict[str, Any]], None] | None = None,
     training: str = "align_core.training.run",
 ) -> dict[str, Any] | None:
-    """Run the configuration in `directory` to its end, whatever that is.
+    """Execute the run in `directory`.
 
     Returns:
-        None, or the "failed" status event of a run that failed. It is in the log too, if the log
-        can be written; the traceback of an unexpected error is in error.log beside it.
+        None, or the "failed" status event of a failed run. The event is in the log too, if that can
+        be written; the traceback of an unexpected error is in error.log beside it.
 
     Raises:
-        ConfigError: bad input that shows only now (a model that does not load, say).
+        ConfigError: invalid input that shows only now, such as a model that cannot be loaded.
     """
     try:
         _limit_threads()
@@ -77,16 +77,16 @@ def execute(
     except ConfigError:
         raise
     except Exception as error:
-        failure = _tell(directory, error)
+        failure = _record_failure(directory, error)
         if on_event is not None:
             on_event(failure)
         return failure
     return directory.status() if status == "failed" else None
 
 
-def _tell(directory: RunDirectory, error: Exception) -> dict[str, Any]:
-    """Make the failure of a run visible in its log; returns its "failed" status event."""
-    failure = directory.fail(in_plain_words(error, directory.path))
+def _record_failure(directory: RunDirectory, error: Exception) -> dict[str, Any]:
+    """Write the failure of a run to its log; returns its "failed" status event."""
+    failure = directory.fail(describe_error(error, directory.path))
     with contextlib.suppress(OSError):
         directory.append(failure)
     if not isinstance(error, ConfigError):

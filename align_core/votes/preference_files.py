@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
 from align_core.config.run_config import defaults
 from align_core.config.task_card import card
 from align_core.data.preference_files import read_preferences, stored_pairs
-from align_core.tasks import task_named
+from align_core.tasks import get_task
 from align_core.votes import simulated_raters
 from align_core.votes.session import Session
 
@@ -31,7 +31,7 @@ IMPORTED = "imported"  # the kind of the raters whose votes came from a file
 # over 100 votes make a reward model no better on held-out pairs; DPO moves too little in fewer.
 BATCH = {"reward model": 32, "policy": 16}
 PASSES = {"reward model": 2, "policy": 8}
-TAKES = "a new file that ends in .jsonl or .parquet, in a folder that can be written"
+EXPECTED = "a new file that ends in .jsonl or .parquet, in a folder that can be written"
 
 
 def preferences(votes: Iterable[Mapping[str, Any]], ties: str = "omit") -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def errors(path: str | Path | None, option: str) -> list[Message]:
     """Why no file can be written at `path`: lines for a ConfigError. Writes nothing."""
     given, path = path, Path(path or "")
     if path.suffix not in (".jsonl", ".parquet") or path.exists() or not path.parent.is_dir():
-        return [complaint(option, given and str(given), TAKES)]
+        return [option_error(option, given and str(given), EXPECTED)]
     return []
 
 
@@ -82,10 +82,10 @@ def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
         ConfigError: naming `option`, for a bad file, or one of messages instead of texts.
     """
     if path is None:
-        raise ConfigError(complaint(option, None, "a JSONL or Parquet file"))
+        raise ConfigError(option_error(option, None, "a JSONL or Parquet file"))
     rows = read_preferences(path, option)
     if not all(isinstance(row["prompt"], str) for row in rows):
-        raise ConfigError(complaint(option, str(path), "texts; this one has lists of messages"))
+        raise ConfigError(option_error(option, str(path), "texts; this one has lists of messages"))
     return rows
 
 
@@ -187,7 +187,7 @@ def _pair(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_gold_rewards(task: str, pairs: Iterable[dict[str, Any]]) -> None:
-    pairs, gold = list(pairs), task_named(task).reward
+    pairs, gold = list(pairs), get_task(task).reward
     prompts = [pair["prompt"] for pair in pairs]
     for side in ("first", "second"):
         ended = [pair[f"{side}_ended"] for pair in pairs]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.votes import pair_selection
 from align_core.votes.sqlite_writer import Closed, Writer, connect
 
@@ -53,7 +53,7 @@ _PAIR = ("model", "prompt", "first", "second", "first_ended", "second_ended") + 
 )
 
 
-class NotCounted(ValueError):
+class InvalidVote(ValueError):
     """A vote that does not count; one line, in plain words, that says why."""
 
 
@@ -90,13 +90,13 @@ class Session:
             (session,) = map(dict, self._read("SELECT * FROM session"))
             self.task: str = session["task"]
         except (sqlite3.DatabaseError, ValueError):
-            takes = f"a session; {path} is none"
-            raise ConfigError(complaint("--session", path.stem, takes)) from None
+            expected = f"a session; {path} is none"
+            raise ConfigError(option_error("--session", path.stem, expected)) from None
         self._write = Writer(path)
         if "scored_by" not in session:  # made by an earlier version
             self._write(lambda db: db.execute("ALTER TABLE session ADD COLUMN scored_by TEXT"))
 
-    def stands(self) -> bool:
+    def file_exists(self) -> bool:
         """Whether its file is still there: another process may delete it."""
         try:
             return os.path.samestat(self._path.stat(), self._file)
@@ -155,7 +155,7 @@ class Session:
         self._write(lambda db: db.execute("INSERT INTO raters VALUES (?, ?)", (rater, kind)))
         return rater
 
-    def knows(self, rater: str) -> bool:
+    def has_rater(self, rater: str) -> bool:
         """Whether this is the token of a rater of this session. Takes any text."""
         found = _TOKEN.fullmatch(rater) and self._read("SELECT 1 FROM raters WHERE id = ?", rater)
         return bool(found)
@@ -184,11 +184,11 @@ class Session:
                 has voted otherwise on this pair and not taken it back.
         """
         if choice not in CHOICES:
-            raise NotCounted(complaint("the vote", choice, f"one of {', '.join(CHOICES)}"))
-        if not self.knows(rater):
-            raise NotCounted("this rater is not of this session")
+            raise InvalidVote(option_error("the vote", choice, f"one of {', '.join(CHOICES)}"))
+        if not self.has_rater(rater):
+            raise InvalidVote("this rater is not of this session")
         if not 0 < pair < 2**63:  # what SQLite counts in
-            raise NotCounted(_UNKNOWN)
+            raise InvalidVote(_UNKNOWN)
         left = left_of(rater, pair)
         sides = {"left": left, "right": _OTHER[left]}
         (vote,) = self.record([(rater, pair, sides.get(choice, choice), left)])
@@ -263,9 +263,9 @@ def _insert(db: sqlite3.Connection, vote: tuple[str, int, str, str | None], time
             "SELECT id, choice FROM votes WHERE rater = ? AND pair = ?", (rater, pair)
         ).fetchone()
     if found is None:
-        raise NotCounted(_UNKNOWN)
+        raise InvalidVote(_UNKNOWN)
     if found["choice"] != choice:
-        raise NotCounted("this rater has voted on this pair: take that vote back first")
+        raise InvalidVote("this rater has voted on this pair: take that vote back first")
     return found["id"]
 
 

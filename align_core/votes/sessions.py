@@ -12,7 +12,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.votes.session import Session, begin
 
 ROOM = ".room"  # ends the name of the mark of a session that was opened to a room
@@ -52,10 +52,10 @@ class Sessions:
                 path.open("x").close()
             except OSError as error:
                 if path.exists():
-                    taken = complaint("--session", name, "a name that is not taken")
+                    taken = option_error("--session", name, "a name that is not taken")
                     raise ConfigError(taken) from None
-                takes = f"a folder that can be written; {error.strerror}"
-                raise ConfigError(complaint("--sessions", str(self.root), takes)) from None
+                expected = f"a folder that can be written; {error.strerror}"
+                raise ConfigError(option_error("--sessions", str(self.root), expected)) from None
             begin(path, task)
         return self.open(name)
 
@@ -67,11 +67,11 @@ class Sessions:
         """
         path = self._path(name)
         with self._lock:
-            if name in self._open and not self._open[name].stands():
+            if name in self._open and not self._open[name].file_exists():
                 self._open.pop(name).close()
             if name not in self._open:
                 if not path.is_file():
-                    raise ConfigError(complaint("--session", name, _one_of(self.names())))
+                    raise ConfigError(option_error("--session", name, _one_of(self.names())))
                 self._open[name] = Session(path)
             return self._open[name]
 
@@ -85,7 +85,7 @@ class Sessions:
         path = self._path(name)
         with self._lock:
             if not path.is_file():
-                raise ConfigError(complaint("--session", name, _one_of(self.names())))
+                raise ConfigError(option_error("--session", name, _one_of(self.names())))
             if name in self._open:
                 self._open.pop(name).close()
             suffixes = (ROOM, ".db-wal", ".db-shm", ".db")  # the last one last: it can be retried
@@ -109,7 +109,7 @@ class Sessions:
 def check_name(name: str | None) -> None:
     """A name from outside is never a path: it is one of few letters, or a ConfigError."""
     if name is None or not _NAME.fullmatch(name):
-        raise ConfigError(complaint("--session", name, NAME))
+        raise ConfigError(option_error("--session", name, NAME))
 
 
 def _one_of(names: list[str]) -> str:

@@ -98,7 +98,7 @@ def with_scores(votes: Votes, scored: Sequence[Mapping[str, Any]]) -> list[dict[
     return [{**vote, **scores[vote["pair"]]} for vote in votes]
 
 
-def judged(votes: Votes) -> dict[str, Any]:
+def reward_model_metrics(votes: Votes) -> dict[str, Any]:
     """How well the scores of a reward model foretell votes that it was not trained on.
 
     `accuracy`: how often the preferred text has the higher score (equal scores count half).

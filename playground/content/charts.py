@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from align_core.config.messages import from_event, in_event
+from align_core.config.messages import from_event, to_event
 from align_core.config.methods import methods
 from align_core.runs import events as log
 
@@ -73,7 +73,7 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             for event in log.of_kind(events, "change")
         ],
         "void_after": min((e["step"] for e in log.of_kind(events, "resume")), default=None),
-        "status": status and {"name": status["status"], **in_event(from_event(status))},
+        "status": status and {"name": status["status"], **to_event(from_event(status))},
         "step": last.get("step"),
         "seconds": last.get("seconds"),
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from align_core.experiments.overoptimisation import fitted
-from align_core.experiments.statistics import shown
+from align_core.experiments.statistics import format_mean
 
 Words = dict[str, Any]
 SHADES = 4  # of one colour, in lab.css
@@ -134,7 +134,7 @@ def _seeds(row: dict[str, Any], label: str, colour: str, words: Words) -> list[d
         proxy_label = words["proxy_of"].format(label=label)
         curves.append({"name": proxy_label, "y": proxy, "quiet": True, "dash": "dot", **common})
     if fit := fitted(row):
-        parameters = {name: shown(number) for name, number in row["fit"].items()}
+        parameters = {name: format_mean(number) for name, number in row["fit"].items()}
         fit_label = words["fit_of"].format(label=label, **parameters)
         style = {"colour": colour, "mode": "lines", "quiet": True, "dash": "dash"}
         curves.append({"name": fit_label, **style, **_points(fit)})

@@ -53,7 +53,7 @@ class Summaries:
         changes = log.of_kind(events, "change")
         beta_steps = (event["step"] for event in changes if "beta" in event["settings"])
         beta_since = max(beta_steps, default=0)
-        now = log.turned(config, events)
+        now = log.settings_at(config, events)
         target, frontier = _target(now["task"], now["beta"]), _frontier(now["task"], now["model"])
         sentences = [
             (reading.tone, sentence(reading, self._words))

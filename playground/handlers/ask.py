@@ -8,7 +8,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
-from align_core.inference.client import Helper, Unanswered
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind
 from playground.content.run_list import MAX_LISTED, list_runs
@@ -24,7 +24,7 @@ class AskHandlers:
     An answer is {"answers", "complaints"}, one of which is empty.
     """
 
-    def __init__(self, client: Client, helper: Helper, words: dict[str, Any]) -> None:
+    def __init__(self, client: Client, helper: InferenceClient, words: dict[str, Any]) -> None:
         self._client = client
         self._helper = helper
         self._words = words
@@ -57,11 +57,11 @@ class AskHandlers:
         return tokens[-1]["token"] if tokens else None
 
     def generate(self, query: Any) -> dict[str, Any]:
-        """Completions of a prompt by the chosen models: `Helper.generate`."""
+        """Completions of a prompt by the chosen models: `InferenceClient.generate`."""
         return answer(self._helper.generate, query, _GENERATE, self._words)
 
     def score(self, query: Any) -> dict[str, Any]:
-        """Rewards and log-probabilities of completions: `Helper.score`."""
+        """Rewards and log-probabilities of completions: `InferenceClient.score`."""
         return answer(self._helper.score, query, _SCORE, self._words)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from align_core.config.run_config import RunConfig
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import replay
@@ -55,7 +55,7 @@ class CompareHandlers:
     def __init__(
         self,
         client: Client,
-        helper: Helper,
+        helper: InferenceClient,
         words: dict[str, Any],
         recorded: Mapping[str, Recording],
     ) -> None:
@@ -119,9 +119,9 @@ class CompareHandlers:
         }
 
     def duel(self, query: Any) -> dict[str, Any]:
-        """Win rates of runs against each other: `Helper.duel`."""
+        """Win rates of runs against each other: `InferenceClient.head_to_head`."""
         names = ("task", "models", "n", "seed")
-        return answer(self._helper.duel, query, names, self._words)
+        return answer(self._helper.head_to_head, query, names, self._words)
 
     def _update(self, run: str, offset: Any) -> dict[str, Any]:
         start = offset if isinstance(offset, int) and offset >= 0 else 0

@@ -9,13 +9,15 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
-from align_core.config.methods import methods, owners
+from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import resolve
 from align_core.config.task_card import card
 from playground.handlers import form
 
 # Parameters of the URL -> the methods that have them. links.js writes them.
-FIELDS = {name: owners(name) or tuple(methods()) for name in ("task", "method", *form.SETTINGS)}
+FIELDS = {
+    name: methods_with(name) or tuple(methods()) for name in ("task", "method", *form.SETTINGS)
+}
 
 
 def read(query: Mapping[str, str]) -> dict[str, Any] | None:

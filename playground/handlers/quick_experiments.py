@@ -44,7 +44,7 @@ class QuickExperimentHandlers:
     def look(self, stamps: Any, visitor: Visitor = None) -> dict[str, Any]:
         """The state of the newest trial of each experiment, by the experiment's name.
 
-        status:  None if it was never tried, "waiting" in the queue, or as `Trials.state`
+        status:  None if it was never tried, "waiting" in the queue, or as `QuickRuns.state`
         own:     whether the trial is the visitor's
         steers:  whether the visitor may stop it
         told:    a sentence

@@ -13,7 +13,7 @@ from align_core.config.messages import Message
 from align_core.config.run_config import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
-from align_core.runs.events import turned
+from align_core.runs.events import settings_at
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
@@ -69,7 +69,7 @@ class TrainHandlers:
         elif run in self.recordings:
             config = self.recordings.config(run)
         else:
-            config = turned(self._client.config(run), self._client.events(run)[0])
+            config = settings_at(self._client.config(run), self._client.events(run)[0])
             if card(config["task"]) is None:  # a task that this server was not started with
                 config = form.default_config(config["method"], form.FIRST_TASK)
         chosen = {name: config[name] for name in ("task", "method")}
@@ -156,7 +156,7 @@ class TrainHandlers:
         if run in self.recordings or any(other != run for other in self._client.live()):
             return True
         try:
-            return self._client.grown(run, offset)
+            return self._client.has_new_events(run, offset)
         except ConfigError:  # the run was deleted
             return True
 

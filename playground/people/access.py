@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
@@ -30,12 +30,12 @@ class VisibleRuns:
 class VisibleModels:
     """The queries of `helper`, restricted to embedded models and runs that the visitor may see.
 
-    Each method takes the keyword arguments of the `Helper` method of the same name and returns what
-    that returns. It raises ConfigError for a run that the visitor may not see, and Unanswered where
-    the visitor has too many queries in progress.
+    Each method takes the keyword arguments of the `InferenceClient` method of the same name and
+    returns what that returns. It raises ConfigError for a run that the visitor may not see, and
+    Unanswered where the visitor has too many queries in progress.
     """
 
-    def __init__(self, helper: Helper, visitors: Visitors, visitor: Visitor) -> None:
+    def __init__(self, helper: InferenceClient, visitors: Visitors, visitor: Visitor) -> None:
         self._helper = helper
         self._visitors = visitors
         self._visitor = visitor
@@ -46,8 +46,8 @@ class VisibleModels:
     def score(self, **arguments: Any) -> list[dict[str, Any]]:
         return self._query(self._helper.score, arguments)
 
-    def duel(self, **arguments: Any) -> dict[str, Any]:
-        return self._query(self._helper.duel, arguments)
+    def head_to_head(self, **arguments: Any) -> dict[str, Any]:
+        return self._query(self._helper.head_to_head, arguments)
 
     def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         models = arguments.get("models")

@@ -15,7 +15,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
-from align_core.experiments.quick_runs import Trials
+from align_core.experiments.quick_runs import QuickRuns
 from align_core.runs.client import Busy, Client
 from align_core.runs.durations import time_left
 from align_core.runs.events import FINAL
@@ -71,11 +71,11 @@ class RunQueue:
         client: Client,
         visitors: Visitors,
         time_limit: float | None = None,
-        trials: Trials | None = None,
+        trials: QuickRuns | None = None,
     ) -> None:
         self.visitors = visitors
         self.time_limit = time_limit
-        self.trials = trials or Trials(client.root / "trials")
+        self.trials = trials or QuickRuns(client.root / "trials")
         self._client = client
         self._trial_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
         self._lock = threading.Lock()

@@ -25,8 +25,8 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.inference.client import Unanswered
-from align_core.runs.client import Client, no_run
-from align_core.runs.files import write_whole
+from align_core.runs.client import Client, unknown_run
+from align_core.runs.files import write_atomically
 from playground.people.addresses import is_loopback
 
 COOKIE = "playground_visitor"
@@ -139,7 +139,7 @@ class Visitors:
         """Raises ConfigError if `models` name a run that the visitor may not see."""
         for run in self._client.runs():
             if run in models and not self.may_control(visitor, run):
-                raise ConfigError(no_run(run))
+                raise ConfigError(unknown_run(run))
 
     def runs(self, visitor: Visitor) -> list[str]:
         """The names of all runs that the visitor may see and control, newest first."""
@@ -173,7 +173,7 @@ class Visitors:
     def _set_owner(self, run: str, owner: _Owner) -> None:
         self._owners[run] = owner
         with contextlib.suppress(OSError):  # if the disk is full, the run itself reports it
-            write_whole(self._client.root / run / _FILE, json.dumps(asdict(owner)))
+            write_atomically(self._client.root / run / _FILE, json.dumps(asdict(owner)))
 
     # Queries
 

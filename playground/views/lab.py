@@ -10,8 +10,8 @@ from typing import Any
 
 from align_core import experiments
 from align_core.experiments import tabular
-from align_core.experiments.claims import judged
-from align_core.experiments.sentences import tell
+from align_core.experiments.claims import render_verdicts
+from align_core.experiments.sentences import render_findings
 from playground.content import coverage, lab_figures
 from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import QuickExperimentHandlers
@@ -101,8 +101,8 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
         return {"live": live, "measured": None}
     experiment, sentences = experiments.load(name), words["said"][name]
     measured = {
-        "judged": judged(experiment.verdicts(result), sentences),
-        "said": tell(experiment.findings(result), sentences),
+        "judged": render_verdicts(experiment.verdicts(result), sentences),
+        "said": render_findings(experiment.findings(result), sentences),
         "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
         **{key: result[key] for key in ("machine", "runs", "seeds")},

@@ -54,4 +54,4 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
 
 
 def _lesson(task: str) -> dict[str, Any]:
-    return json.loads(model_index.lesson(task).read_text(encoding="utf-8"))
+    return json.loads(model_index.worked_example(task).read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.task_card import BUILT_IN, card
 from align_core.data.preference_files import stored_pairs
-from align_core.inference.client import Helper, Unanswered
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.votes.session import Session
 from align_core.votes.sqlite_writer import Closed
 
@@ -27,7 +27,7 @@ SEED = 0
 class Pairs:
     """The source of pairs: stored ones for the embedded SFT model, the helper for other models."""
 
-    def __init__(self, helper: Helper) -> None:
+    def __init__(self, helper: InferenceClient) -> None:
         self._helper = helper
         self._scoring = ThreadPoolExecutor(1, thread_name_prefix="scoring")
         self.of = lru_cache(maxsize=32)(self._of)  # all sessions on a model rate the same pairs
@@ -55,7 +55,7 @@ class Pairs:
             scored: list[dict[str, Any]] = []
             for start in range(0, len(pairs), SCORED_AT_ONCE):
                 batch = pairs[start : start + SCORED_AT_ONCE]
-                scored += self._helper.scored(batch, reward_model)
+                scored += self._helper.score_pairs(batch, reward_model)
             session.set_scores(scored, reward_model)  # all together: margins of two models differ
 
 

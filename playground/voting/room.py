@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
 from align_core.config.task_card import card
 from align_core.inference.client import Unanswered
 from align_core.votes import simulated_raters
-from align_core.votes.session import Ballot, NotCounted, Session
+from align_core.votes.session import Ballot, InvalidVote, Session
 from align_core.votes.sessions import ROOM, Sessions
 from playground.voting.pairs import Pairs
 
@@ -118,7 +118,7 @@ class VotingService:
             session = self._sessions.open(rater.session)
         except ConfigError:
             return False
-        return task in (None, session.task) and session.knows(rater.token)
+        return task in (None, session.task) and session.has_rater(rater.token)
 
     def ballot(self, rater: Rater) -> dict:
         """The rater's ballot; the same one until they vote on its pair or skip it."""
@@ -133,7 +133,7 @@ class VotingService:
             self._check_current(rater, state, pair)
             try:
                 session.vote(rater.token, pair, choice)
-            except NotCounted as error:
+            except InvalidVote as error:
                 state.current = None
                 raise Refused(409, "order", str(error)) from None
             state.undoable.append(state.current)
@@ -229,7 +229,7 @@ class VotingService:
         try:
             task_card = card(task)
             if (model := model or task_card.reference) is None:
-                raise ConfigError(complaint("model", None, "a run: this task has no reference"))
+                raise ConfigError(option_error("model", None, "a run: this task has no reference"))
             pairs = self._pairs.of(task, model)
             session = self._sessions.create(
                 f"{datetime.now():%Y-%m-%d-%H%M}-{task_card.name}-{secrets.token_hex(4)}", task
@@ -263,7 +263,7 @@ class VotingService:
         state = self._rater_states.get(rater)
         try:
             session = self._sessions.open(rater.session)
-            if state is None and not session.knows(rater.token):
+            if state is None and not session.has_rater(rater.token):
                 raise ConfigError(plain("no such rater"))
         except ConfigError:
             message = "this rater is not known here: join first"

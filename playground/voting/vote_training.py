@@ -16,9 +16,9 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
-from align_core.inference.client import Helper, Unanswered
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
-from align_core.runs.events import of_kind, replay, turned
+from align_core.runs.events import of_kind, replay, settings_at
 from align_core.votes import preference_files, simulated_raters, statistics
 from align_core.votes.session import Session
 from playground.content import optimum
@@ -50,7 +50,7 @@ class VoteTraining:
     """Trains on votes, through the run `queue`. Thread-safe."""
 
     def __init__(
-        self, client: Client, queue: RunQueue, helper: Helper, pairs: Pairs, folder: Path
+        self, client: Client, queue: RunQueue, helper: InferenceClient, pairs: Pairs, folder: Path
     ) -> None:
         self._client = client
         self._queue = queue
@@ -174,7 +174,9 @@ class VoteTraining:
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}
         pairs = [pair for pair in session.pairs() if pair["id"] in rated]
-        return statistics.judged(statistics.with_scores(held_out, self._helper.scored(pairs, run)))
+        return statistics.reward_model_metrics(
+            statistics.with_scores(held_out, self._helper.score_pairs(pairs, run))
+        )
 
     def _policy_report(
         self, run: str, config: dict[str, Any], agreement: float | None, votes: int
@@ -184,7 +186,7 @@ class VoteTraining:
         samples = [event["samples"] for event in of_kind(events, "samples")]
         metrics = [event["metrics"] for event in of_kind(events, "metrics")]
         evaluations = [values for values in metrics if "eval/gold_reward" in values]
-        last, beta = evaluations[-1] if evaluations else {}, turned(config, events)["beta"]
+        last, beta = evaluations[-1] if evaluations else {}, settings_at(config, events)["beta"]
         return {
             "texts": [
                 {

@@ -16,7 +16,7 @@ from align_core.config.methods import methods
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.optimum import weights
@@ -29,8 +29,8 @@ HOSTILE = " <img src=x onerror=window.hacked=1>${1+1}{{value}}"
 RUN = "2026-01-02-030405-dpo-reviews"
 
 
-def lesson(task):
-    return json.loads(model_index.lesson(task).read_text(encoding="utf-8"))
+def worked_example(task):
+    return json.loads(model_index.worked_example(task).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def ratio(text):
 @pytest.mark.parametrize("task", BUILT_IN)
 @pytest.mark.parametrize("beta", [0.05, 0.7, 20.0])
 def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
-    known = lesson(task)
+    known = worked_example(task)
     pair = known["pair"]
     zero = torch.zeros(1, dtype=torch.float64)
     dpo = calculate("dpo", pair, beta)
@@ -148,7 +148,7 @@ MODELS = {"dpo": "pretrained", "sft": "sft-reviews", "reward": "reward-reviews-o
 
 def token():
     """A token of one's own: another of the lesson's text, of a run with λ = 0.95."""
-    known = lesson("reviews")["token"]
+    known = worked_example("reviews")["token"]
     known["tokens"][0]["text"] = HOSTILE
     return {
         **known,
@@ -179,8 +179,8 @@ def page(visit, serve, tmp_path, monkeypatch):
         run.close()
         if model := MODELS.get(method):
             run.model_path.symlink_to(model_index.ASSETS / "models" / model)
-    helper = Helper(client)
-    monkeypatch.setattr(app, "Helper", lambda client: helper)
+    helper = InferenceClient(client)
+    monkeypatch.setattr(app, "InferenceClient", lambda client: helper)
     page = visit(serve(client))
     page.get_by_role("tab", name="Learn").click()
     page.wait_for_function("window.playground.beta !== null")
@@ -214,7 +214,7 @@ def test_every_station_opens_with_its_numbers(page):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert page.locator("#learn [aria-pressed=true]").get_attribute("data-station") == "preferences"
-    pair = lesson("reviews")["pair"]
+    pair = worked_example("reviews")["pair"]
     difference = pair["chosen"]["gold_reward"] - pair["rejected"]["gold_reward"]
     assert shown(page, "share") == pytest.approx(1 / (1 + math.exp(-difference)), abs=0.006)
     page.click("#learn .tasks label:has-text('Capitals')")
@@ -223,7 +223,7 @@ def test_every_station_opens_with_its_numbers(page):
 
 def test_beta_moves_the_numbers_and_the_slider_of_train(page):
     page.click("#learn [data-station=dpo]")
-    pair = lesson("reviews")["pair"]
+    pair = worked_example("reviews")["pair"]
     gap = ratio(pair["chosen"]).item() - ratio(pair["rejected"]).item()
     for place in (0.2, 0.8):
         beta = move(page, place)
@@ -232,7 +232,7 @@ def test_beta_moves_the_numbers_and_the_slider_of_train(page):
         loss = math.log1p(math.exp(-beta * gap))
         assert shown(page, "loss") == pytest.approx(loss, abs=0.006)
     page.click("#learn [data-station=ppo]")
-    token = lesson("reviews")["token"]
+    token = worked_example("reviews")["token"]
     here = token["tokens"][token["place"]]
     beta = move(page, 0.5)
     paid = -beta * (here["logp"] - here["ref_logp"])
@@ -241,7 +241,7 @@ def test_beta_moves_the_numbers_and_the_slider_of_train(page):
 
 def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(page):
     page.click("#learn [data-station=optimum]")
-    optimum = lesson("reviews")["optimum"]
+    optimum = worked_example("reviews")["optimum"]
     first = optimum["texts"][0]
     verdict = page.locator("#learn .verdict")
     for place in (0.35, 0.9):
@@ -320,12 +320,14 @@ def test_a_token_of_ones_own_ppo_goes_into_its_equations(page):
     assert page.locator("#learn .example :is(img, script)").count() == 0
     assert page.evaluate("window.hacked") is None
     page.click("#learn [data-whose=recorded]")
-    assert shown(page, "score") == pytest.approx(lesson("reviews")["token"]["score"], abs=0.006)
+    assert shown(page, "score") == pytest.approx(
+        worked_example("reviews")["token"]["score"], abs=0.006
+    )
 
 
 def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
     """The runs are the embedded SFT model, whose lesson says the same, and another reward model."""
-    known = lesson("reviews")
+    known = worked_example("reviews")
     own(page, "sft")
     told(page, WORDS["own"]["sft"].format(run=RUN.replace("dpo", "sft")))
     tokens = known["demonstration"]["tokens"]

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import expect
 
-from align_core.experiments.quick_runs import Trials
+from align_core.experiments.quick_runs import QuickRuns
 from playground import text
 from playground.people import run_queue as line
 from tests.playground.scripted_trial import GO
@@ -20,7 +20,9 @@ CARD = "#lab [data-experiment=overoptimisation] .trial"
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
-    monkeypatch.setattr(line, "Trials", partial(Trials, module="tests.playground.scripted_trial"))
+    monkeypatch.setattr(
+        line, "QuickRuns", partial(QuickRuns, module="tests.playground.scripted_trial")
+    )
 
 
 def lab(page):

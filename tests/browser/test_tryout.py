@@ -10,7 +10,7 @@ import pytest
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
@@ -28,8 +28,8 @@ def helper(tmp_path, monkeypatch):
     run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
     run.close()
     run.model_path.symlink_to(model_index.ASSETS / "models" / "pretrained")
-    helper = Helper(client)
-    monkeypatch.setattr(app, "Helper", lambda client: helper)
+    helper = InferenceClient(client)
+    monkeypatch.setattr(app, "InferenceClient", lambda client: helper)
     yield helper
     helper.close()
     client.close()

@@ -14,7 +14,7 @@ from align_core.build.assets import FEW, OFF
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import with_reference_logps
@@ -170,7 +170,7 @@ def test_the_reward_model_knows_more_than_chance(task):
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)
     with torch.no_grad():
-        right, margin = agreement(proxy, tokenizer, stored)
+        right, margin = pair_accuracy(proxy, tokenizer, stored)
     assert right.mean() > {"reviews": 0.8, "capitals": 0.7}[task.name]
     assert margin.mean() > 1.0
 
@@ -180,7 +180,7 @@ def test_a_reward_model_of_few_pairs_knows_less(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     few, all_ = (
-        agreement(ProxyReward(load_reward_model(model), tokenizer), tokenizer, stored)[0].mean()
+        pair_accuracy(ProxyReward(load_reward_model(model), tokenizer), tokenizer, stored)[0].mean()
         for model in (f"reward-{name}-few", f"reward-{name}")
     )
     assert 0.5 < few < all_ - 0.05
@@ -191,4 +191,4 @@ def test_a_reward_model_of_anothers_texts_knows_the_references_as_well(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{name}-off"), tokenizer)
-    assert agreement(proxy, tokenizer, stored)[0].mean() > 0.8
+    assert pair_accuracy(proxy, tokenizer, stored)[0].mean() > 0.8

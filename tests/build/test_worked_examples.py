@@ -27,7 +27,7 @@ def name(request):
 
 @pytest.fixture(scope="module")
 def lesson(name):
-    return json.loads(model_index.lesson(name).read_text(encoding="utf-8"))
+    return json.loads(model_index.worked_example(name).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_every_error_at_once_and_nothing_written(refused, tmp_path):
 def test_bad_values_write_nothing(refused, tmp_path):
     lines = refused("train", "dpo", "--task", "reviews", "--beta", 0, "--run-dir", tmp_path / "run")
     assert lines == [
-        "--beta got '0'; it takes a number above 0, at most 1000 (0 itself only with ppo)"
+        "--beta got '0', expected a number above 0, at most 1000 (0 itself only with ppo)"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -246,7 +246,7 @@ def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
 
 def test_libraries_are_quiet_before_a_model_is_asked(main, reports, monkeypatch):
     quietened = []
-    monkeypatch.setattr(libraries, "quieten_libraries", lambda: quietened.append(True))
+    monkeypatch.setattr(libraries, "silence_libraries", lambda: quietened.append(True))
     assert main("evaluate", "sft-reviews")[0] == 0
     assert quietened == [True]
 
@@ -318,7 +318,7 @@ def test_commands_that_make_no_sense(refused, arguments):
 
 def test_without_a_command_all_are_listed(refused):
     first, *others = refused()
-    assert first == "COMMAND got nothing; it takes one of these:"
+    assert first == "COMMAND got nothing, expected one of these:"
     assert [line.split()[0] for line in others] == [
         *("tasks", "train", "evaluate", "generate", "score", "preferences", "experiment"),
         "build-assets",

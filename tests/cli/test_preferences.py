@@ -80,10 +80,10 @@ def test_stats_in_words(run, monkeypatch):
 
     class Reports:
         @staticmethod
-        def scored(pairs, reward_model):
+        def score_pairs(pairs, reward_model):
             return [{**p, "first_score": p["first_reward"], "second_score": 0.0} for p in pairs]
 
-    monkeypatch.setattr(preferences.asking, "queries", lambda: Reports)
+    monkeypatch.setattr(preferences.in_process, "queries", lambda: Reports)
     code, out, _ = run("stats", "--session", "talk", "--reward-model", "reward-reviews")
     assert code == 0
     assert re.search(r"^kinds +40 task$", out, re.MULTILINE)
@@ -96,7 +96,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
 
     class Reports:
         @staticmethod
-        def scored(pairs, reward_model):
+        def score_pairs(pairs, reward_model):
             asked.append(reward_model)
             return [
                 {**pair, "first_score": 0.1 * row, "second_score": 0.0}
@@ -110,7 +110,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
             ends = {"first_ended": True, "second_ended": True}
             return [{"model": model, "prompt": str(row), **texts, **ends} for row in range(count)]
 
-    monkeypatch.setattr(preferences.asking, "queries", lambda: Reports)
+    monkeypatch.setattr(preferences.in_process, "queries", lambda: Reports)
     simulate = "simulate", "--votes", 5, "--session", "talk", "--active-share", 1
     first = *simulate, "--task", "reviews", "--pairs", 50, "--model", "pretrained"
     assert run(*first)[0] == 0
@@ -136,9 +136,9 @@ def test_every_bad_option_gets_its_line_and_nothing_is_written(run, tmp_path):
 
 
 def test_a_command_in_need_says_what_it_takes(run, tmp_path):
-    assert refused(run)[0] == "ACTION got nothing; it takes one of these:"
+    assert refused(run)[0] == "ACTION got nothing, expected one of these:"
     assert refused(run, "simulate", "--task", "reviews", "--votes", 1) == [
-        "--session, --output: it takes one of the two, where the votes go"
+        "expected either --session or --output, got both or neither"
     ]
     lines = refused(run, "export", "--ties", "maybe", "--hold-out", 1)
     assert [line.split(" ")[0] for line in lines] == [
@@ -147,7 +147,7 @@ def test_a_command_in_need_says_what_it_takes(run, tmp_path):
     lines = refused(run, "import", tmp_path / "nowhere.jsonl", "--session", "talk")
     assert [line.split(" ")[0] for line in lines] == ["--task", "FILE"]
     lines = refused(run, "stats", "--session", "talk", "--reward-model", "sft-reviews")
-    assert lines[0] == "--session got 'talk'; it takes a session; none is here"
+    assert lines[0] == "--session got 'talk', expected a session; none is here"
     assert "this is a language model" in lines[1]
 
 
@@ -159,9 +159,9 @@ def test_a_session_is_deleted_and_nothing_else(run, tmp_path):
     code, out, _ = run("delete", "--session", "talk")
     assert (code, out) == (0, "session talk, votes 5, deleted talk.room talk.db\n")
     assert [path.name for path in (tmp_path / "sessions").iterdir()] == ["other.db"]
-    told = "--session got 'talk'; it takes the name of a session here: other"
+    told = "--session got 'talk', expected the name of a session here: other"
     assert refused(run, "delete", "--session", "talk") == [told]
-    assert refused(run, "delete")[0].startswith("--session got nothing; it takes")
+    assert refused(run, "delete")[0].startswith("--session got nothing, expected")
     _, out, _ = run("delete", "--session", "other", "--json")
     assert json.loads(out) == {"session": "other", "votes": 5, "deleted": ["other.db"]}
 
@@ -170,7 +170,7 @@ def test_a_session_keeps_its_task_and_its_pairs(run):
     run("simulate", "--task", "reviews", "--votes", 5, "--session", "talk")
     simulate = "simulate", "--votes", 5, "--session", "talk"
     assert refused(run, *simulate, "--task", "capitals", "--pairs", 9) == [
-        "--task got 'capitals'; it takes reviews, the task of the session talk",
+        "--task got 'capitals', expected reviews, the task of the session talk",
         "--pairs, --model: the session talk has its pairs already",
     ]
     assert run(*simulate)[0] == 0

@@ -10,7 +10,7 @@ from align_core.cli.main import main
 from align_core.config import task_card
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -137,11 +137,11 @@ def test_what_a_task_has_besides_is_used(poems, tmp_path, capsys):
 def test_a_task_says_what_it_lacks_in_one_line(poems, tmp_path, capsys):
     started = ("--task", poems, "--run-dir", tmp_path / "run")
     (line,) = refused(capsys, "train", "ppo", *started)
-    assert line.startswith("--model got nothing; it takes an embedded model")
+    assert line.startswith("--model got nothing, expected an embedded model")
     (line,) = refused(capsys, "train", "sft", *started)
     assert line.startswith("METHOD got 'sft'") and "Short words has none" in line
     (line,) = refused(capsys, "evaluate", "sft-reviews", "--task", poems)
-    assert line.startswith("--reference got nothing; it takes")
+    assert line.startswith("--reference got nothing, expected")
     cast = ("preferences", "simulate", "--task", poems, "--votes", 4, "--sessions", tmp_path)
     (line,) = refused(capsys, *cast, "--session", "s")
     assert line.startswith("--model got nothing") and "Short words has no reference" in line
@@ -180,7 +180,7 @@ def test_what_names_a_file_never_runs_it(trap, tmp_path, capsys):
         ("score", run, "--prompt", "a", "--completion", "b"),
     ):
         (line,) = refused(capsys, *argv)
-        assert line.startswith(f"--task got nothing; it takes {named!r}")
+        assert line.startswith(f"--task got nothing, expected {named!r}")
     assert not mark.exists() and not (tmp_path / "new").exists()
     assert main(["generate", str(run), "--task", named, "-n", "1"]) == 0
     assert mark.exists()
@@ -191,7 +191,7 @@ def test_no_process_of_the_page_runs_what_a_run_names(trap, tmp_path):
     client = Client(tmp_path)
     with pytest.raises(ConfigError, match="--task got nothing"):
         client.start(method="ppo", task=named)
-    for ask in (Helper(client).generate, Helper(client).score):
+    for ask in (InferenceClient(client).generate, InferenceClient(client).score):
         with pytest.raises(ConfigError, match="--task got nothing"):
             ask(task=named)
     with pytest.raises(ConfigError, match="--task got nothing"):

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from align_core.config.errors import ConfigError, in_plain_words
+from align_core.config.errors import ConfigError, describe_error
 from align_core.config.messages import plain
 
 
@@ -22,4 +22,4 @@ from align_core.config.messages import plain
     ],
 )
 def test_plain_words(error, words, tmp_path):
-    assert in_plain_words(error, "/runs/one").text.startswith(words)
+    assert describe_error(error, "/runs/one").text.startswith(words)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from align_core.config.errors import ConfigError, flag
-from align_core.config.methods import methods, owners
+from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import (
     RunConfig,
     resolve,
@@ -14,7 +14,9 @@ from align_core.config.run_config import (
 )
 from align_core.config.task_card import BUILT_IN, card
 
-OWN = [option for option in RunConfig.model_fields if 0 < len(owners(option)) < len(methods())]
+OWN = [
+    option for option in RunConfig.model_fields if 0 < len(methods_with(option)) < len(methods())
+]
 
 pytestmark = pytest.mark.usefixtures("fake_assets")
 
@@ -37,7 +39,7 @@ def test_defaults_of_every_method_and_task(method, task):
     for option in OWN:
         has_default = option not in ("preferences", "freeze_trunk", "pair_source")
         value = getattr(config, option)
-        has_it = method in owners(option)
+        has_it = method in methods_with(option)
         assert (value is not None and value is not False) == (has_default and has_it)
 
 
@@ -79,7 +81,7 @@ def test_a_coverage_is_written_in_one_way(given, resolved):
 @pytest.mark.parametrize("given", ["Atlantis", "Europe,Atlantis", "europe", "all,Europe", "", ","])
 def test_an_unknown_group_is_refused_with_those_there_are(given):
     (line,) = lines("dpo", "capitals", coverage=given)
-    assert line.startswith(f"--coverage got {given!r}; it takes 'all', or groups of prompts")
+    assert line.startswith(f"--coverage got {given!r}, expected 'all', or groups of prompts")
     assert ", ".join(card("capitals").groups) in line
     (line,) = lines("reward", "reviews", coverage="Europe")
     assert ", ".join(card("reviews").groups) in line
@@ -96,7 +98,7 @@ def test_the_groups_are_those_of_the_tasks():
 def test_pairs_of_another_model(fake_assets):
     assert resolve("dpo", "reviews", pair_source="pretrained").pair_source == "pretrained"
     (line,) = lines("dpo", pair_source="reward-reviews")
-    assert line.startswith("--pair-source got 'reward-reviews'; it takes a language model")
+    assert line.startswith("--pair-source got 'reward-reviews', expected a language model")
 
 
 def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
@@ -105,8 +107,8 @@ def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
     assert resolve("dpo", "reviews", preferences=file, coverage="all").coverage == "all"
     found = lines("dpo", preferences=file, coverage="film", pair_source="pretrained")
     assert found == [
-        "--coverage got 'film'; a file of --preferences is taken as it is",
-        "--pair-source got 'pretrained'; a file of --preferences is taken as it is",
+        "--coverage got 'film'; a file of --preferences is used as it is",
+        "--pair-source got 'pretrained'; a file of --preferences is used as it is",
     ]
 
 
@@ -146,19 +148,19 @@ def test_paths_are_stored_absolute(tmp_path, fake_assets, monkeypatch):
 def test_numbers_out_of_range(option, value):
     (line,) = lines(**{option: value})
     assert line.startswith(f"{flag(option)} got ")
-    assert "; it takes a" in line
+    assert ", expected a" in line
 
 
 @pytest.mark.parametrize("option", ["learning_rate", "steps", "batch_size", "time_limit"])
 def test_zero_is_refused(option):
     (line,) = lines(**{option: 0})
-    assert line.startswith(f"{flag(option)} got 0; it takes")
+    assert line.startswith(f"{flag(option)} got 0, expected")
 
 
 def test_zero_beta_is_for_ppo_alone():
     assert resolve("ppo", "reviews", beta=0).beta == 0
     (line,) = lines("dpo", beta=0)
-    assert "--beta got 0; it takes a number above 0" in line
+    assert "--beta got 0, expected a number above 0" in line
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_zero_beta_is_for_ppo_alone():
 )
 def test_other_ranges(option, value):
     (line,) = lines("dpo", **{option: value})
-    assert line.startswith(f"{flag(option)} got {value}; it takes")
+    assert line.startswith(f"{flag(option)} got {value}, expected")
 
 
 def test_every_error_is_told_at_once():
@@ -186,28 +188,28 @@ def test_every_error_is_told_at_once():
 
 def test_nothing_given_at_all():
     found = lines(None, None)
-    assert found[0].startswith("METHOD got nothing; it takes one of sft")
-    assert found[1].startswith("--task got nothing; it takes one of reviews")
+    assert found[0].startswith("METHOD got nothing, expected one of sft")
+    assert found[1].startswith("--task got nothing, expected one of reviews")
     assert len(found) == 2
 
 
 @pytest.mark.parametrize("option", OWN)
 def test_an_option_of_another_method_is_refused(option):
-    method = next(method for method in methods() if method not in owners(option))
+    method = next(method for method in methods() if method not in methods_with(option))
     found = lines(method, **{option: True if option == "freeze_trunk" else "0.1"})
     assert any(line.startswith(flag(option)) and "no such option" in line for line in found)
 
 
 def test_models_of_the_wrong_sort():
     (line,) = lines(model="reward-reviews")
-    assert line.startswith("--model got 'reward-reviews'; it takes a language model")
+    assert line.startswith("--model got 'reward-reviews', expected a language model")
     (line,) = lines(reward_model="sft-reviews")
-    assert line.startswith("--reward-model got 'sft-reviews'; it takes a reward model")
+    assert line.startswith("--reward-model got 'sft-reviews', expected a reward model")
 
 
 def test_a_missing_preference_file():
     (line,) = lines("dpo", preferences="nowhere.jsonl")
-    assert line.startswith("--preferences got 'nowhere.jsonl'; it takes")
+    assert line.startswith("--preferences got 'nowhere.jsonl', expected")
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/"])
@@ -252,6 +254,6 @@ def test_a_run_changes_only_what_its_method_has():
 
 @pytest.mark.parametrize("delay", [-0.1, 10.1, float("nan"), "slow", True])
 def test_a_delay_is_a_few_seconds(delay):
-    with pytest.raises(ConfigError, match="^--delay got .*; it takes a number of seconds from 0"):
+    with pytest.raises(ConfigError, match="^--delay got .*, expected a number of seconds from 0"):
         revise(resolve("sft", "reviews"), delay=delay)
     assert revise(resolve("sft", "reviews"), delay="10").delay == 10

@@ -104,4 +104,4 @@ def test_every_bad_pair_is_told_up_to_a_number(jsonl):
 def test_parquet_of_wrong_columns(tmp_path):
     path = tmp_path / "pairs.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), path)
-    assert "row 1: it takes the columns prompt, chosen and rejected (found: text)" in lines(path)[0]
+    assert "row 1: expected the columns prompt, chosen and rejected (found: text)" in lines(path)[0]

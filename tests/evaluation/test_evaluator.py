@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.evaluator import Evaluator, pieces
-from align_core.models.loading import lora
+from align_core.evaluation.evaluator import Evaluator, text_pieces
+from align_core.models.loading import lora_config
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import Interrupted
 from align_core.objectives import token_logprobs
@@ -167,7 +167,7 @@ def test_a_split_into_several_batches_changes_no_number():
 
 def test_the_reference_of_an_adapter_is_the_policy_without_it():
     torch.manual_seed(0)
-    adapted = get_peft_model(toy.policy(0), lora(4, "CAUSAL_LM"))
+    adapted = get_peft_model(toy.policy(0), lora_config(4, "CAUSAL_LM"))
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -202,7 +202,7 @@ def test_without_a_reward_model_the_proxy_is_null():
     evaluate = evaluator(toy.policy(1), proxy=None)
     found = evaluate(toy.policy(0))
     assert evaluate.metrics(found)["eval/proxy_reward"] is None
-    assert evaluate.shown(found)[0]["policy"]["proxy_reward"] is None
+    assert evaluate.samples(found)[0]["policy"]["proxy_reward"] is None
 
 
 def test_a_tie_counts_half():
@@ -235,8 +235,8 @@ def test_metrics_are_means_and_the_frontier_is_asked_for_the_rest():
 
 
 def test_each_side_of_the_prompts_has_its_own_means():
-    sides = {"covered": [PROMPTS[1]], "uncovered": [PROMPTS[0], PROMPTS[2]], "none": []}
-    evaluate = evaluator(toy.policy(1), sides=sides)
+    subsets = {"covered": [PROMPTS[1]], "uncovered": [PROMPTS[0], PROMPTS[2]], "none": []}
+    evaluate = evaluator(toy.policy(1), subsets=subsets)
     found = evaluate(toy.policy(0))
     metrics = evaluate.metrics(found)
     told = {"gold_reward": found.policy.gold, "kl": found.kl}
@@ -254,8 +254,8 @@ def test_each_side_of_the_prompts_has_its_own_means():
 
 def test_intervals_are_those_of_means_over_redrawn_prompts():
     """Each number of each redrawn set of prompts, from its texts one by one."""
-    known, sides = frontier(), {"covered": PROMPTS[:2], "none": []}
-    evaluate = evaluator(toy.policy(1), frontier=known, sides=sides)
+    known, subsets = frontier(), {"covered": PROMPTS[:2], "none": []}
+    evaluate = evaluator(toy.policy(1), frontier=known, subsets=subsets)
     found = evaluate(toy.policy(0))
     gold, ref_gold = found.policy.gold.tolist(), found.reference.gold.tolist()
     won = [
@@ -271,7 +271,7 @@ def test_intervals_are_those_of_means_over_redrawn_prompts():
         return pytest.approx((high - low) / 2, abs=1e-6)
 
     draws = np.random.default_rng(0).integers(3, size=(1000, 3))
-    gains = [known.only(d).gain(mean(gold, d), mean(ref_gold, d)) for d in draws]
+    gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d)) for d in draws]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
     intervals = evaluate.intervals(found)
     assert {name.removesuffix("_ci95") for name in intervals} == set(evaluate.metrics(found))
@@ -298,9 +298,9 @@ def test_shown_texts_are_the_first_samples_and_the_worst_of_the_reference_come_f
     found = evaluate(toy.policy(0))
     rows = sorted(range(0, 4 * len(PROMPTS), 4), key=lambda row: found.reference.gold[row])
     assert rows != sorted(rows), "the test needs prompts that change places"
-    shown = evaluate.shown(found)
+    shown = evaluate.samples(found)
     assert [entry["prompt"] for entry in shown] == [PROMPTS[row // 4] for row in rows]
-    assert len(evaluate.shown(found, prompts=2)) == 2
+    assert len(evaluate.samples(found, prompts=2)) == 2
     for entry, row in zip(shown, rows, strict=True):
         for side, texts in (("policy", found.policy), ("reference", found.reference)):
             assert entry[side]["text"] == texts.completions[row]
@@ -378,7 +378,7 @@ def test_pieces_join_to_the_text(text, ended):
     ids = tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] * ended
     logp = [-float(i + 1) for i in range(len(ids))]
     ref_logp = [-2.0 * (i + 1) for i in range(len(ids))]
-    found = pieces(tokenizer, ids, logp, ref_logp)
+    found = text_pieces(tokenizer, ids, logp, ref_logp)
     assert "".join(piece["text"] for piece in found) == text
     assert sum(piece["logp"] for piece in found) == pytest.approx(sum(logp))
     assert sum(piece["ref_logp"] for piece in found) == pytest.approx(sum(ref_logp))
@@ -389,14 +389,14 @@ def test_the_bytes_of_one_character_are_one_piece():
     tokenizer = byte_level()
     ids = tokenizer("a日b")["input_ids"]
     assert len(ids) == 5
-    found = pieces(tokenizer, ids, [-1.0, -2.0, -3.0, -4.0, -5.0], [0.0] * 5)
+    found = text_pieces(tokenizer, ids, [-1.0, -2.0, -3.0, -4.0, -5.0], [0.0] * 5)
     assert [piece["text"] for piece in found] == ["a", "日", "b"]
     assert [piece["logp"] for piece in found] == [-1.0, -9.0, -5.0]
 
 
 def test_the_end_token_is_a_piece_without_text():
     tokenizer = byte_level()
-    found = pieces(tokenizer, [*tokenizer("é")["input_ids"], 0], [-1.0, -1.0, -7.0], [0.0] * 3)
+    found = text_pieces(tokenizer, [*tokenizer("é")["input_ids"], 0], [-1.0, -1.0, -7.0], [0.0] * 3)
     assert found[-1] == {"text": "", "logp": -7.0, "ref_logp": 0.0}
 
 
@@ -407,7 +407,7 @@ def test_a_character_that_was_cut_still_joins_to_the_text(ended):
     whole = tokenizer("a日b")["input_ids"]
     for ids in (whole[:3], whole[:2] + whole[4:], whole[2:], [*whole[1:3], *whole[1:3], whole[4]]):
         ids = ids + [tokenizer.eos_token_id] * ended
-        found = pieces(tokenizer, ids, [-1.0] * len(ids), [-1.0] * len(ids))
+        found = text_pieces(tokenizer, ids, [-1.0] * len(ids), [-1.0] * len(ids))
         text = tokenizer.decode(ids, skip_special_tokens=True)
         assert "".join(piece["text"] for piece in found) == text
         assert sum(piece["logp"] for piece in found) == -len(ids)

@@ -5,32 +5,37 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from align_core.evaluation.intervals import RESAMPLES, half_width, resampled, spread
+from align_core.evaluation.intervals import (
+    RESAMPLES,
+    bootstrap_rows,
+    ci95,
+    ci95_of_mean,
+)
 
 
 def test_a_mean_has_the_interval_of_its_standard_error():
     values = np.random.default_rng(1).normal(scale=2.0, size=400)
     # 1.96 σ/√n with σ = 2 and n = 400, to the accuracy of a thousand redrawn means.
-    assert half_width(resampled(400), values) == pytest.approx(1.96 * 2 / 20, rel=0.1)
+    assert ci95_of_mean(bootstrap_rows(400), values) == pytest.approx(1.96 * 2 / 20, rel=0.1)
 
 
 def test_what_all_prompts_share_has_no_spread():
-    assert half_width(resampled(7), np.full(7, 3.0)) == 0.0
+    assert ci95_of_mean(bootstrap_rows(7), np.full(7, 3.0)) == 0.0
 
 
 def test_the_same_prompts_are_redrawn_for_every_number():
-    draws = resampled(5)
-    assert draws.shape == (RESAMPLES, 5) and np.array_equal(draws, resampled(5))
+    draws = bootstrap_rows(5)
+    assert draws.shape == (RESAMPLES, 5) and np.array_equal(draws, bootstrap_rows(5))
     assert set(draws.ravel()) == set(range(5))
 
 
 def test_half_of_the_middle_95_percent():
     # 0 … 200: the middle 95% go from 5 to 195.
-    assert spread([float(value) for value in range(201)]) == 95.0
+    assert ci95([float(value) for value in range(201)]) == 95.0
 
 
 @pytest.mark.parametrize(
     ("values", "expected"), [([], None), ([None, None, 1.0], None), ([None, 1.0, 1.0], 0.0)]
 )
 def test_what_is_mostly_unknown_has_no_interval(values, expected):
-    assert spread(values) == expected
+    assert ci95(values) == expected

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from align_core.evaluation.pair_accuracy import agreement
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.optimum import ReferenceSamples
 from tests import toy
 
@@ -36,7 +36,7 @@ def scores(table: dict[int, float]):
 def test_agreement_with_gold_on_rewards_made_by_hand():
     gold = [[1.0, 2.0, 5.0, 5.0, 3.0, 0.0], [0.0, 9.0, 1.0, 0.0, 7.0, 7.0]]
     table = {0: 1.0, 1: 4.0, 4: 0.5, 5: 2.5, 10: 3.0, 11: 3.0, 12: 8.0, 13: 1.0}
-    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
+    right, margin = pair_accuracy(scores(table), toy.tokenizer(), stored(gold), pairs=2)
     assert right.tolist() == [[1.0, 0.0], [0.5, 1.0]]
     assert margin.tolist() == [[3.0, -2.0], [0.0, 7.0]]
 
@@ -44,16 +44,16 @@ def test_agreement_with_gold_on_rewards_made_by_hand():
 def test_agreement_of_gold_with_itself_is_whole_and_with_its_negative_nil():
     gold = np.random.default_rng(0).normal(size=(3, 10))
     table = {10 * row + n: gold[row, n] for row in range(3) for n in range(10)}
-    right, margin = agreement(scores(table), toy.tokenizer(), stored(gold.tolist()), pairs=5)
+    right, margin = pair_accuracy(scores(table), toy.tokenizer(), stored(gold.tolist()), pairs=5)
     assert right.shape == margin.shape == (3, 5)
     assert (right == 1).all() and (margin > 0).all()
     against = {key: -value for key, value in table.items()}
-    right, margin = agreement(scores(against), toy.tokenizer(), stored(gold.tolist()), pairs=5)
+    right, margin = pair_accuracy(scores(against), toy.tokenizer(), stored(gold.tolist()), pairs=5)
     assert (right == 0).all() and (margin < 0).all()
 
 
 def test_agreement_counts_the_first_pairs_of_each_prompt():
     gold = [[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]] * 2
     table = {10 * row + n: math.nan if n > 3 else float(n) for row in range(2) for n in range(6)}
-    right, _ = agreement(scores(table), toy.tokenizer(), stored(gold), pairs=2)
+    right, _ = pair_accuracy(scores(table), toy.tokenizer(), stored(gold), pairs=2)
     assert right.tolist() == [[1.0, 1.0]] * 2

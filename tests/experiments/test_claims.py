@@ -9,7 +9,14 @@ import pytest
 
 from align_core import experiments
 from align_core.experiments import coverage, frontier, overoptimisation, shift
-from align_core.experiments.claims import WORDS, judged, majority, spoken, verdict
+from align_core.experiments.claims import (
+    WORDS,
+    conclusions,
+    majority,
+    render_verdicts,
+    verdict,
+    verdict_sentences,
+)
 from playground import text
 
 
@@ -20,7 +27,7 @@ def mean(value, half=0.1):
 def found(experiment, result, part):
     """(verdict, why) of a part; it is there once."""
     verdicts = [one for one in experiment.verdicts(result) if one.part == part]
-    (told,) = judged(verdicts, experiment.SENTENCES)
+    (told,) = render_verdicts(verdicts, experiment.SENTENCES)
     return told["verdict"], told["why"]
 
 
@@ -32,14 +39,14 @@ def test_the_side_of_more_than_half_is_the_majority():
 
 def test_a_verdict_is_told_by_its_claim_and_why():
     templates = {"grows": "{who} grows.", "grows_why": "By {n}.", "join": ", ", "it": "It"}
-    verdicts = [verdict(side, "grows", who=[("it", {})], n=2) for side in (1, -1, 0)]
-    assert spoken(verdicts, templates) == [
+    verdicts = [verdict(sign, "grows", who=[("it", {})], n=2) for sign in (1, -1, 0)]
+    assert verdict_sentences(verdicts, templates) == [
         "Holds here: It grows. By 2.",
         "Does not hold here: It grows. By 2.",
         "Not clear here: It grows. By 2.",
     ]
     first = {"verdict": "holds", "claim": "It grows.", "why": "By 2."}
-    assert judged(verdicts, templates)[0] == first
+    assert render_verdicts(verdicts, templates)[0] == first
 
 
 # DPO less PPO, in shares of the limit, at each budget.
@@ -137,7 +144,7 @@ def over_result(*rows, penalty=()):
 def falls(result):
     """Verdict -> (claim, why)."""
     verdicts = [one for one in overoptimisation.verdicts(result) if one.part == "fall"]
-    told = judged(verdicts, overoptimisation.SENTENCES)
+    told = render_verdicts(verdicts, overoptimisation.SENTENCES)
     return {one["verdict"]: (one["claim"], one["why"]) for one in told}
 
 
@@ -330,7 +337,7 @@ def test_it_is_counted_by_how_many_shifts_a_method_loses():
 
 def mends(result):
     verdicts = [one for one in shift.verdicts(result) if one.part == "mends"]
-    return judged(verdicts, shift.SENTENCES)
+    return render_verdicts(verdicts, shift.SENTENCES)
 
 
 @pytest.mark.parametrize(
@@ -365,11 +372,11 @@ def test_the_recorded_results_are_judged_in_every_language(name, language):
     assert words["verdicts"].keys() == WORDS.keys()
     assert (words["verdicts"] == WORDS) == (language == "en")
     experiment, result = experiments.load(name), experiments.result(name)
-    told = judged(experiment.verdicts(result), words["said"][name])
+    told = render_verdicts(experiment.verdicts(result), words["said"][name])
     assert len(told) >= 2
     assert "{" not in json.dumps([[one["claim"], one["why"]] for one in told])
     if language == "en":
-        lines = experiment.said(result)
+        lines = conclusions(experiment, result)
         assert lines[: len(told)] == [
             f"{WORDS[one['verdict']]} {one['claim']} {one['why']}" for one in told
         ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.experiments import frontier
+from align_core.experiments.claims import conclusions
 from align_core.optimum import Frontier, ReferenceSamples
 
 
@@ -55,7 +56,7 @@ def test_the_win_rate_is_that_of_the_setting_that_wins_most(result):
 
 
 def test_it_says_who_is_ahead(result):
-    said = " ".join(frontier.said(result))
+    said = " ".join(conclusions(frontier, result))
     assert "DPO is clearly ahead within 0.25, 0.5, 1, 2 nats, PPO within none" in said
 
 

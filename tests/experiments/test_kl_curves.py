@@ -6,35 +6,35 @@ import math
 
 import pytest
 
-from align_core.experiments.kl_curves import fit, itself, log_of, within
+from align_core.experiments.kl_curves import fit, identity, log, reward_within
 
 
 def test_policies_may_be_mixed():
     points = [(0.0, 0.0), (1.0, 1.0), (2.0, 3.0), (3.0, 2.0), (4.0, 3.5), (0.5, -1.0)]
     # The hull goes 0 → (2, 3) → (4, 3.5): (1, 1) is under it, (3, 2) and (0.5, −1) are worse.
-    assert within(points, 1.0) == pytest.approx(1.5)
-    assert within(points, 2.0) == pytest.approx(3.0)
-    assert within(points, 3.0) == pytest.approx(3.25)
-    assert within(points, 9.0) == pytest.approx(3.5)  # it need not be spent
-    assert within([(0.0, 0.5)], 1.0) == 0.5
+    assert reward_within(points, 1.0) == pytest.approx(1.5)
+    assert reward_within(points, 2.0) == pytest.approx(3.0)
+    assert reward_within(points, 3.0) == pytest.approx(3.25)
+    assert reward_within(points, 9.0) == pytest.approx(3.5)  # it need not be spent
+    assert reward_within([(0.0, 0.5)], 1.0) == 0.5
 
 
 def test_the_better_of_two_at_the_same_kl_counts():
-    assert within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)
+    assert reward_within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)
 
 
 def test_a_fit_finds_the_curve_that_it_was_given():
     ds = [0.0, 0.5, 1.0, 2.0, 3.0]
     best_of_n = [(d, d * (2.0 - 0.3 * d)) for d in ds]
-    found = fit(best_of_n, itself)
+    found = fit(best_of_n, identity)
     assert found == pytest.approx({"alpha": 2.0, "beta": 0.3, "error": 0.0}, abs=1e-9)
     rl = [(d, d * (1.5 - 0.7 * math.log(d)) if d else 0.0) for d in ds]
-    found = fit(rl, log_of)
+    found = fit(rl, log)
     assert found == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
 
 
 def test_the_error_of_a_fit_is_that_of_what_is_left():
     # d(α − βd) on d = 1, 1, 2 and R = 1 ± 0.1 and 2: α = 1, β = 0, and 0.1 is left twice.
-    found = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], itself)
+    found = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], identity)
     assert found["error"] == pytest.approx(math.sqrt(0.02 / 3))
-    assert fit([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], itself) is None
+    assert fit([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], identity) is None

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from align_core.experiments import overoptimisation as over
+from align_core.experiments.claims import conclusions
 
 
 def run(method, pairs, layers, seed, points, beta=None):
@@ -51,7 +52,7 @@ def test_a_summary_is_of_what_lies_above_the_reference():
     assert penalty["more"]["0.5"]["mean"] == pytest.approx(0.25)
     assert penalty["more"]["1"]["mean"] == pytest.approx(0.5)
     assert penalty["more"]["2"] is None  # it never went so far
-    assert over.said(result)
+    assert conclusions(over, result)
 
 
 def test_its_size_is_what_its_page_says():

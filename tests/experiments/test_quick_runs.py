@@ -15,7 +15,7 @@ import pytest
 from align_core import experiments
 from align_core.config import model_index
 from align_core.config.messages import from_event
-from align_core.experiments.quick_runs import Trials
+from align_core.experiments.quick_runs import QuickRuns
 
 ROOT = Path(__file__).parents[2]
 NAME = "overoptimisation"
@@ -28,7 +28,7 @@ def start(tmp_path, monkeypatch):
 
     def act(how, **options):
         monkeypatch.setenv("SCRIPTED_TRIAL", how)
-        begun.append(Trials(tmp_path, module="tests.playground.scripted_trial"))
+        begun.append(QuickRuns(tmp_path, module="tests.playground.scripted_trial"))
         begun[-1].start(NAME, **options)
         return begun[-1]
 
@@ -75,7 +75,7 @@ def test_a_trial_tells_how_far_it_is_and_what_it_found(start, tmp_path):
     assert (state["status"], state["message"], state["owner"]) == ("finished", "", "somebody")
     assert state["ended"] > state["began"]
     assert trials.result(NAME)["seeds"] == 1
-    later = Trials(tmp_path)
+    later = QuickRuns(tmp_path)
     assert later.state(NAME) == state, "a server that was started anew finds it"
     assert later.state("shift") is None
 
@@ -122,8 +122,8 @@ def test_a_time_limit_ends_it(start):
 
 def test_it_goes_with_the_page(tmp_path):
     code = (
-        "import pathlib, sys, time; from align_core.experiments.quick_runs import Trials\n"
-        "trials = Trials(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"
+        "import pathlib, sys, time; from align_core.experiments.quick_runs import QuickRuns\n"
+        "trials = QuickRuns(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"
         f"trials.start('{NAME}')\n"
         "while True: time.sleep(1)\n"
     )
@@ -137,13 +137,13 @@ def test_it_goes_with_the_page(tmp_path):
         page.kill()
         page.wait()
     until(lambda: not any(map(alive, processes)))
-    state = Trials(tmp_path).state(NAME)
+    state = QuickRuns(tmp_path).state(NAME)
     assert (state["status"], from_event(state).code) == ("failed", "abandoned")
 
 
 def test_the_cheapest_experiment_for_real(tmp_path):
     assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
-    trials = Trials(tmp_path)
+    trials = QuickRuns(tmp_path)
     trials.start(NAME)
     state = ended(trials)
     assert (state["status"], state["message"]) == ("finished", "")

@@ -8,6 +8,7 @@ import pytest
 
 from align_core import experiments
 from align_core.experiments import runner, trained_models
+from align_core.experiments.claims import conclusions
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from benchmarks import lab, lab_figures
@@ -19,7 +20,7 @@ def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):
     experiment = experiments.load(name)
     assert result["quick"] and result["seeds"] == 1
     assert result["runs"] == sum(map(len, experiment.stages(quick=True)))
-    said = " ".join(experiment.said(result))
+    said = " ".join(conclusions(experiment, result))
     assert said and "nan" not in said and "None" not in said
     assert lab.TABLES[name](result).count("|") > 20
     lab_figures.draw(name, result, tmp_path / "figure.svg")

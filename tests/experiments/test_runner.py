@@ -12,6 +12,7 @@ from align_core import experiments
 from align_core.cli import main as cli
 from align_core.cli.experiments import NO_EVIDENCE
 from align_core.experiments import runner
+from align_core.experiments.claims import conclusions
 
 
 @pytest.fixture
@@ -93,8 +94,8 @@ def test_the_command_says_what_came_out(calls, tmp_path, capsys):
 def test_a_wrong_command_is_told_at_once(calls, capsys):
     assert cli.main(["experiment", "diff", "--lanes", "0"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "NAME got 'diff'; it takes one of sum",
-        "--lanes got '0'; it takes a whole number of runs at a time from 1 to 256",
+        "NAME got 'diff', expected one of sum",
+        "--lanes got '0', expected a whole number of runs at a time from 1 to 256",
     ]
 
 
@@ -102,4 +103,4 @@ def test_a_real_one_in_real_processes(tmp_path):
     result = runner.run("coverage", tmp_path, quick=True, lanes=2)
     assert result["seeds"] == result["runs"] == 2
     assert len(result["settings"]) == 7 * 3 * 2
-    assert experiments.load("coverage").said(result)
+    assert conclusions(experiments.load("coverage"), result)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.experiments.sentences import tell
+from align_core.experiments.sentences import render_findings
 
 ENGLISH = {"join": " and ", "apples": "{n} apples", "she": "She", "ate": "{who} ate {what}."}
 GERMAN = {"join": " und ", "apples": "{n} Äpfel", "she": "Sie", "ate": "{what} aß {who}."}
@@ -13,10 +13,10 @@ FOUND = [
 
 
 def test_findings_are_told_in_the_words_of_a_language():
-    assert tell(FOUND, ENGLISH) == ["She ate 3 apples and 4 apples.", "{n} ate ."]
-    assert tell(FOUND, GERMAN) == ["3 Äpfel und 4 Äpfel aß Sie.", " aß {n}."]
+    assert render_findings(FOUND, ENGLISH) == ["She ate 3 apples and 4 apples.", "{n} ate ."]
+    assert render_findings(FOUND, GERMAN) == ["3 Äpfel und 4 Äpfel aß Sie.", " aß {n}."]
 
 
 def test_a_language_without_the_template_is_an_error():
     with pytest.raises(KeyError, match="apples"):
-        tell(FOUND, {name: one for name, one in ENGLISH.items() if name != "apples"})
+        render_findings(FOUND, {name: one for name, one in ENGLISH.items() if name != "apples"})

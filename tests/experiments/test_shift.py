@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from align_core.experiments import shift, shift_methods
+from align_core.experiments.claims import conclusions
 from align_core.models.loading import load_tokenizer
 from align_core.tasks import load_task
 
@@ -42,7 +43,7 @@ def test_what_is_lost_is_counted_seed_by_seed(result):
 
 
 def test_it_says_who_suffers(result):
-    said = shift.said(result)
+    said = conclusions(shift, result)
     assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in said[-2]
     assert said[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
 
@@ -79,14 +80,14 @@ def test_who_shouts_says_the_same():
 
 
 def test_a_reward_model_labels_as_raters_with_its_reward_would():
-    def by_length(prompts, completions, *, completion_ids):
+    def length_batches(prompts, completions, *, completion_ids):
         return [float(10 * len(text)) for text in completions]
 
     pairs = [
         {"prompt": "The plot", "chosen": " was bad.", "rejected": " was very bad."},
         {"prompt": "The plot", "chosen": " was very fine.", "rejected": " was fine."},
     ]
-    found = shift_methods.labelled(by_length, load_tokenizer("sft-reviews"), pairs, seed=0)
+    found = shift_methods.labelled(length_batches, load_tokenizer("sft-reviews"), pairs, seed=0)
     assert [pair["chosen"] for pair in found] == [" was very bad.", " was very fine."]
     assert found[0]["rejected"] == " was bad."
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from align_core.experiments.statistics import difference, mean, shown, side, t_quantile
+from align_core.experiments.statistics import difference, format_mean, mean, sign, t_quantile
 
 
 def test_an_interval_of_three_values():
@@ -24,17 +24,17 @@ def test_students_t(freedom, quantile):
 
 
 def test_a_mean_is_shown_with_its_interval():
-    assert shown({"mean": -0.814, "ci95": 0.031, "n": 3}) == "−0.81 ± 0.03"
-    assert shown({"mean": -0.001, "ci95": None, "n": 1}) == "0.00"
-    assert shown(None) == "–"
+    assert format_mean({"mean": -0.814, "ci95": 0.031, "n": 3}) == "−0.81 ± 0.03"
+    assert format_mean({"mean": -0.001, "ci95": None, "n": 1}) == "0.00"
+    assert format_mean(None) == "–"
 
 
 def test_an_interval_lies_on_a_side_of_a_number():
     above = {"mean": 0.5, "ci95": 0.2, "n": 3}
-    assert (side(above), side(above, 0.8), side(above, 0.4)) == (1, -1, 0)
-    assert side({**above, "mean": -0.5}) == -1
-    assert side({**above, "ci95": 0.5}) == 0  # its end is 0 itself
-    assert side({**above, "ci95": None}) == 0  # one seed has no interval
+    assert (sign(above), sign(above, 0.8), sign(above, 0.4)) == (1, -1, 0)
+    assert sign({**above, "mean": -0.5}) == -1
+    assert sign({**above, "ci95": 0.5}) == 0  # its end is 0 itself
+    assert sign({**above, "ci95": None}) == 0  # one seed has no interval
 
 
 def test_a_difference_of_means_has_the_interval_of_both():

@@ -70,7 +70,7 @@ def misbehave(scenario, status):
     if scenario == RAISES:
         raise ZeroDivisionError("the fake\nbroke")
     if scenario == BAD_INPUT:
-        raise ConfigError(plain("--model got 'x'; it takes a model that loads"))
+        raise ConfigError(plain("--model got 'x', expected a model that loads"))
     if scenario == EXITS:
         os._exit(3)
     if scenario == DISK_FULL:

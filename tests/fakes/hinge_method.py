@@ -3,14 +3,14 @@
 DPO with the hinge loss of SLiC (arXiv 2305.10425): the pairs are pushed a margin apart, no further.
 """
 
-from align_core.config.methods import KL, LOSS, REWARD, Chart, Curve, Method, OfTask
+from align_core.config.methods import KL, LOSS, REWARD, Chart, Curve, FromTask, Method
 
 HINGE = Method(
     "hinge",
     learns_from="pairs",
     makes="policy",
     options={
-        "model": OfTask("reference"),
+        "model": FromTask("reference"),
         "beta": 0.5,
         "steps": 20,
         "learning_rate": 1e-3,

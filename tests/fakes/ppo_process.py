@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.models import distributed
-from align_core.models.sharding import held, whole
+from align_core.models.sharding import local_shard, unsharded
 from tests import toy
 
 
@@ -55,9 +55,9 @@ def main(folder: str, batch_size: int, resumed: bool) -> None:
         trainer = made(folder, batch_size)
         trainer.train(resume_from_checkpoint=f"{folder}/out/checkpoint-4")
     trainer.save_model(f"{folder}/model")
-    here = sum(held(p).numel() for p in trainer.model.parameters())
-    moments = sum(held(s["exp_avg"]).numel() for s in trainer.optimizer.state.values())
-    with whole(trainer.model):
+    here = sum(local_shard(p).numel() for p in trainer.model.parameters())
+    moments = sum(local_shard(s["exp_avg"]).numel() for s in trainer.optimizer.state.values())
+    with unsharded(trainer.model):
         weights = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     if trainer.is_world_process_zero():
         logged = [entry for entry in trainer.state.log_history if "objective/kl" in entry]
@@ -65,7 +65,7 @@ def main(folder: str, batch_size: int, resumed: bool) -> None:
         total = sum(p.numel() for p in weights.values())
         metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)
-    distributed.part()
+    distributed.leave_process_group()
 
 
 if __name__ == "__main__":

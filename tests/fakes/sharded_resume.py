@@ -16,7 +16,7 @@ from transformers import Trainer
 
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.models import distributed
-from align_core.models.sharding import held, whole
+from align_core.models.sharding import local_shard, unsharded
 from align_core.trainers import dpo, reward, sft
 from tests import toy
 
@@ -48,7 +48,7 @@ def made(method: str, folder: str) -> Trainer:
 
 
 def weights(trainer: Trainer) -> list[Tensor]:
-    with whole(trainer.model):
+    with unsharded(trainer.model):
         return [p.detach().clone() for p in trainer.model.parameters()]
 
 
@@ -58,8 +58,8 @@ def end(method: str, folder: str) -> dict[str, float]:
     resumed = made(method, folder)
     resumed.train(resume_from_checkpoint=f"{folder}/{method}/checkpoint-2")
     ours, theirs = weights(unbroken), weights(resumed)
-    here = sum(held(p).numel() for p in resumed.model.parameters())
-    moments = sum(held(s["exp_avg"]).numel() for s in resumed.optimizer.state.values())
+    here = sum(local_shard(p).numel() for p in resumed.model.parameters())
+    moments = sum(local_shard(s["exp_avg"]).numel() for s in resumed.optimizer.state.values())
     total = sum(p.numel() for p in ours)
     return {
         "difference": max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)),
@@ -72,4 +72,4 @@ if __name__ == "__main__":
     found = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
     if distributed.RANK == 0:
         Path(sys.argv[1], "end.json").write_text(json.dumps(found))
-    distributed.part()
+    distributed.leave_process_group()

@@ -15,8 +15,8 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
-from align_core.inference import client as asking
-from align_core.inference.client import Helper, Unanswered
+from align_core.inference import client as inference_client
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.models import loading
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -57,7 +57,7 @@ def client(tmp_path):
 
 @pytest.fixture
 def helper(client):
-    helper = Helper(client)
+    helper = InferenceClient(client)
     yield helper
     helper.close()
 
@@ -98,7 +98,7 @@ def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
 
 def test_a_duel_is_answered_by_the_helper(helper):
     asked = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
-    found = helper.duel(**asked)
+    found = helper.head_to_head(**asked)
     assert found["prompts"] == 64
     (even, wins), (losses, _) = found["win_rates"]
     assert (even, losses) == (0.5, 1 - wins)
@@ -107,7 +107,7 @@ def test_a_duel_is_answered_by_the_helper(helper):
 
 def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
     with pytest.raises(ConfigError) as error:
-        helper.duel(task="opera", models=[RUN], n=17, seed=-1)
+        helper.head_to_head(task="opera", models=[RUN], n=17, seed=-1)
     assert [line.text.split(" ")[0] for line in error.value.lines] == [
         "--task",
         "--models",
@@ -116,7 +116,7 @@ def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
     ]
     for wrong in (EMPTY, SCORER, "../reference"):
         with pytest.raises(ConfigError):
-            helper.duel(task="reviews", models=[RUN, wrong], n=1, seed=0)
+            helper.head_to_head(task="reviews", models=[RUN, wrong], n=1, seed=0)
     assert helper.pid() is None
 
 
@@ -126,7 +126,7 @@ def test_pairs_to_rate_are_drawn_and_scored(helper):
     assert [pair["model"] for pair in pairs] == ["sft-reviews"] * 3
     assert all(pair["first"] != pair["second"] for pair in pairs)
     assert helper.candidates(**asked) == pairs
-    scored = helper.scored(pairs, "reward-reviews")
+    scored = helper.score_pairs(pairs, "reward-reviews")
     assert [{**pair, "first_score": None, "second_score": None} for pair in scored] == [
         {**pair, "first_score": None, "second_score": None} for pair in pairs
     ]
@@ -151,7 +151,7 @@ def test_pairs_that_cannot_be_had_start_nothing(helper):
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
         helper.candidates(task="reviews", model=SCORER, count=1, seed=0)
     with pytest.raises(ConfigError, match="a model that scores; this one writes"):
-        helper.scored([], "sft-reviews")
+        helper.score_pairs([], "sft-reviews")
     assert helper.pid() is None
 
 
@@ -162,7 +162,7 @@ def test_every_bad_option_gets_its_line(helper):
     lines = error.value.lines
     options = ["--task", "--models", "--prompt", "-n", "--temperature", "--seed"]
     assert [line.text.split(" ")[0] for line in lines] == options
-    assert lines[3].text == "-n got 17; it takes a whole number of samples from 1 to 16"
+    assert lines[3].text == "-n got 17, expected a whole number of samples from 1 to 16"
     for wrong in ({"prompt": None}, {"prompt": "\ud800"}, {"prompt": "x" * 2001}, {"n": True}):
         with pytest.raises(ConfigError):
             helper.generate(**ASKED | wrong)
@@ -222,7 +222,7 @@ def test_a_helper_that_hangs_is_ended_and_the_next_question_is_answered(helper, 
     before = helper.generate(**ASKED)
     pid = helper.pid()
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(asking, "ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(inference_client, "ANSWER_TIMEOUT", 0.2)
     with pytest.raises(Unanswered, match="No answer came within 0.2 seconds"):
         helper.generate(**ASKED)
     with pytest.raises(ProcessLookupError):
@@ -232,7 +232,7 @@ def test_a_helper_that_hangs_is_ended_and_the_next_question_is_answered(helper, 
 
 
 def test_a_helper_without_questions_leaves_and_another_is_started(helper, monkeypatch):
-    monkeypatch.setattr(asking, "IDLE", 0.3)
+    monkeypatch.setattr(inference_client, "IDLE_TIMEOUT", 0.3)
     before = helper.generate(**ASKED)
     end = time.monotonic() + 20
     while helper.pid() is not None:
@@ -258,11 +258,11 @@ def test_the_helper_steps_back_for_a_run(helper):
 
 PAGE = """
 import json, sys
-from align_core.inference.client import Helper
+from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 
 if __name__ == "__main__":
-    helper = Helper(Client(sys.argv[1]))
+    helper = InferenceClient(Client(sys.argv[1]))
     (answer,) = helper.generate(**json.loads(sys.argv[2]))
     print(len(answer["samples"]), "torch" in sys.modules, helper.pid(), flush=True)
 """

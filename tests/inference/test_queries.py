@@ -9,7 +9,7 @@ import torch
 from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.models import loading
-from align_core.models.libraries import quieten_libraries
+from align_core.models.libraries import silence_libraries
 from align_core.tasks import load_task
 from tests import toy
 
@@ -94,7 +94,7 @@ def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
 @pytest.fixture
 def silence(capfd):
     """No library may write beside the report."""
-    quieten_libraries()
+    silence_libraries()
     yield
     assert capfd.readouterr().err == ""
 
@@ -122,7 +122,7 @@ def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
 
 def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
     models = ["sft-capitals", "sft-capitals", "pretrained"]
-    found = queries.duel("capitals", models, 1, 0)
+    found = queries.head_to_head("capitals", models, 1, 0)
     assert found["prompts"] == 64
     rates = np.array(found["win_rates"])
     assert rates[0, 1] == 0.5 and found["ci95"][0][1] == 0

@@ -153,21 +153,21 @@ def test_the_command_line_runs_in_two_processes(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
-    monkeypatch.setattr(distributed, "COUNT", 3)
-    with pytest.raises(ConfigError, match="--batch-size got 16; it takes a multiple of the 3"):
-        setup._share(16)
+    monkeypatch.setattr(distributed, "WORLD_SIZE", 3)
+    with pytest.raises(ConfigError, match="--batch-size got 16, expected a multiple of the 3"):
+        setup._per_process(16)
 
 
 def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
     """With --cpu it starts one, and tells it where all would meet; how many, it keeps to itself."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    assert not distributed.left_alone()
+    assert not distributed.launched_alone()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    assert distributed.left_alone()
+    assert distributed.launched_alone()
     assert cli.main(["train", "ppo", "--task", "reviews"]) == 2
-    assert capsys.readouterr().err == distributed.LEFT_ALONE + "\n"
+    assert capsys.readouterr().err == distributed.LAUNCHED_ALONE + "\n"
     monkeypatch.setenv("RANK", "0")
-    assert not distributed.left_alone()
+    assert not distributed.launched_alone()
 
 
 def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, monkeypatch):
@@ -189,7 +189,7 @@ def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, mo
 def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
     """A launcher as accelerate is one; what torchrun would be called with is printed."""
     alone = "import os; os.execv = lambda _, command: print(*command[1:])\n"
-    alone += "from align_core.models import distributed; distributed.start_all()"
+    alone += "from align_core.models import distributed; distributed.relaunch_with_torchrun()"
     launcher = "import subprocess, sys\n"
     launcher += f"sys.exit(subprocess.run([sys.executable, '-c', {alone!r}, 'train']).returncode)"
     told = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
@@ -204,4 +204,4 @@ def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
     if joined:
         assert done.stdout.split() == [*TORCHRUN, "-c", *alone.split(), "train"]
     else:
-        assert done.returncode == 1 and distributed.LEFT_ALONE in done.stderr
+        assert done.returncode == 1 and distributed.LAUNCHED_ALONE in done.stderr

@@ -13,7 +13,7 @@ from align_core.models.loading import (
     load_policy,
     load_reward_model,
     load_tokenizer,
-    lora,
+    lora_config,
     new_reward_model,
     save_model,
 )
@@ -103,8 +103,8 @@ def test_freezing_the_trunk_leaves_the_head_to_train():
 
 
 def test_no_adapter_at_rank_zero():
-    assert lora(0, "CAUSAL_LM") is None
-    assert lora(4, "CAUSAL_LM").r == 4
+    assert lora_config(0, "CAUSAL_LM") is None
+    assert lora_config(4, "CAUSAL_LM").r == 4
 
 
 def test_a_second_save_replaces_the_first(tmp_path):

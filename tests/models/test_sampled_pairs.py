@@ -154,7 +154,7 @@ def test_stored_pairs_are_those_of_covered_prompts(pool):
     assert 0 < len(found) < 60
     some = stored_pairs("reviews", len(found), seed=1, covers="never".__eq__)
     assert sorted(map(str, some)) == sorted(map(str, found))
-    with pytest.raises(ConfigError, match=f"it takes at most the {len(found)} stored pairs"):
+    with pytest.raises(ConfigError, match=f"expected at most the {len(found)} stored pairs"):
         stored_pairs("reviews", len(found) + 1, seed=1, covers="never".__eq__)
 
 
@@ -162,7 +162,7 @@ def test_a_pool_that_is_too_small_says_so(pool):
     with pytest.raises(ConfigError) as told:
         stored_pairs("reviews", 61, seed=0)
     (line,) = told.value.lines
-    assert line.text == "--preference-pairs got 61; it takes at most the 60 stored pairs of reviews"
+    assert line.text == "--preference-pairs got 61, expected at most the 60 stored pairs of reviews"
 
 
 def swapped(pair: dict) -> dict:

@@ -14,23 +14,23 @@ import time
 from pathlib import Path
 
 from align_core import experiments
-from align_core.config.messages import Message, in_event
-from align_core.experiments.quick_process import leave_with_the_page, say, tell
+from align_core.config.messages import Message, to_event
+from align_core.experiments.quick_process import exit_with_stdin, print_line, report_progress
 
 GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
 
 
 def main(name: str, folder: Path) -> int:
-    threading.Thread(target=leave_with_the_page, daemon=True).start()
+    threading.Thread(target=exit_with_stdin, daemon=True).start()
     print("what a library prints is no event", flush=True)
     sleeper = [sys.executable, "-c", "import time; time.sleep(1000)"]
     other = subprocess.Popen(sleeper, stdin=subprocess.DEVNULL)
     (folder / "pids").write_text(f"{os.getpid()} {other.pid}")
-    tell(0, 3)
-    tell(1, 3)
+    report_progress(0, 3)
+    report_progress(1, 3)
     match os.environ["SCRIPTED_TRIAL"]:
         case "fails":
-            say(in_event(Message("memory", {}, "There is not enough memory")))
+            print_line(to_event(Message("memory", {}, "There is not enough memory")))
             return 1
         case "exits":
             return 3
@@ -41,7 +41,7 @@ def main(name: str, folder: Path) -> int:
         case "awaits":
             while not (folder.parent / GO).exists():
                 time.sleep(0.02)
-    tell(3, 3)
+    report_progress(3, 3)
     result = {**experiments.result(name), "runs": 3, "seeds": 1}
     (folder / "result.json").write_text(json.dumps(result))
     return 0

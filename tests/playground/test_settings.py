@@ -52,11 +52,11 @@ def test_every_variable_that_makes_no_sense_gets_its_line():
             }
         )
     assert [line.text for line in error.value.lines] == [
-        "PLAYGROUND_PUBLIC got 'maybe'; it takes 1 or 0",
+        "PLAYGROUND_PUBLIC got 'maybe', expected 1 or 0",
         "PLAYGROUND_PRESENTER_KEY takes 12 characters or more",
-        "GRADIO_SERVER_PORT got 'x'; it takes a whole number from 1 to 65535",
-        "PLAYGROUND_RUNS_AT_ONCE got '1.5'; it takes a whole number from 1 to 64",
-        "PLAYGROUND_TIME_LIMIT got 'nan'; it takes seconds from 1 to 86400",
+        "GRADIO_SERVER_PORT got 'x', expected a whole number from 1 to 65535",
+        "PLAYGROUND_RUNS_AT_ONCE got '1.5', expected a whole number from 1 to 64",
+        "PLAYGROUND_TIME_LIMIT got 'nan', expected seconds from 1 to 86400",
     ]
 
 

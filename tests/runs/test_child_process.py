@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from align_core.config.messages import Message, in_event, plain
-from align_core.runs.child_process import Group
+from align_core.config.messages import Message, plain, to_event
+from align_core.runs.child_process import ProcessGroup
 
 TOO_LONG = Message("time_limit", {}, "The time limit was reached.")
 MEMORY = Message("memory", {}, "There is not enough memory")
@@ -28,7 +28,7 @@ def group(tmp_path, monkeypatch):
 
     def start(ending):
         (tmp_path / "scripted_group.py").write_text(SCRIPT + ending)
-        groups.append(Group("scripted_group"))
+        groups.append(ProcessGroup("scripted_group"))
         while not groups[-1].progress:
             time.sleep(0.01)
         return groups[-1]
@@ -57,13 +57,13 @@ def gone(pid):
         ("sys.exit(3)", 3, ("ended", {"code": 3})),
         ("os.kill(os.getpid(), 9)", -9, ("killed", {})),
         ("os.kill(os.getpid(), 11)", -11, ("crashed", {"signal": 11})),
-        (f"print(json.dumps({in_event(MEMORY)})); sys.exit(1)", 1, ("memory", {})),
+        (f"print(json.dumps({to_event(MEMORY)})); sys.exit(1)", 1, ("memory", {})),
     ],
 )
 def test_a_group_says_why_it_ended_and_leaves_nothing_behind(group, ending, code, why):
     one = group(ending)
     assert one.wait() == code
-    assert (one.why_ended().code, one.why_ended().values) == why
+    assert (one.exit_reason().code, one.exit_reason().values) == why
     assert one.progress["done"] == 1 and one.killed_for is None
     assert gone(one.progress["pid"])
 
@@ -72,7 +72,7 @@ def test_a_group_is_killed_for_a_reason_and_whole(group):
     one = group("time.sleep(1000)")
     one.kill(TOO_LONG)
     assert one.wait() == -9
-    assert one.killed_for == one.why_ended() == TOO_LONG
+    assert one.killed_for == one.exit_reason() == TOO_LONG
     assert gone(one.progress["pid"])
     one.kill(MEMORY)
     assert one.killed_for == TOO_LONG, "it has ended already"

@@ -115,7 +115,7 @@ def test_the_pace_changes_while_it_runs_and_nothing_else_does(client):
     assert client.send(run, "set", beta=0.25)
     changes = until(lambda: [e for e in client.events(run)[0] if e["kind"] == "change"])
     assert [change["settings"] for change in changes] == [{"beta": 0.25}]
-    with pytest.raises(ConfigError, match="--delay got 11; it takes a number of seconds from 0"):
+    with pytest.raises(ConfigError, match="--delay got 11, expected a number of seconds from 0"):
         client.send(run, "set", delay=11)
 
 
@@ -126,7 +126,7 @@ def test_settings_out_of_range_never_reach_the_run(client):
     assert len(error.value.lines) == 2
     with pytest.raises(ConfigError, match="steps cannot change"):
         client.send(run, "set", steps=3)
-    with pytest.raises(ConfigError, match="'dance' is no command"):
+    with pytest.raises(ConfigError, match="command got 'dance', expected one of pause"):
         client.send(run, "dance")
 
 
@@ -231,7 +231,7 @@ def test_sigterm_is_a_stop(client):
 
 
 def test_a_run_that_does_not_stop_is_ended(client, monkeypatch):
-    monkeypatch.setattr(client_module, "STOP_WITHIN", 0.2)
+    monkeypatch.setattr(client_module, "STOP_TIMEOUT", 0.2)
     run = started(client, seed=fake_training.DEAF)
     client.send(run, "stop")
     until(lambda: status(client, run) == "failed")

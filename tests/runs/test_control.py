@@ -19,12 +19,12 @@ def test_commands_arrive_in_order_and_once():
 def test_stop_shows_before_it_is_taken_from_the_queue():
     control = Control()
     control.put({"command": "pause"})
-    assert not control.stopping
+    assert not control.stop_requested
     control.put({"command": "stop", "reason": plain("enough")})
     control.put({"command": "stop", "reason": plain("more than enough")})
-    assert control.stopping
-    assert control.obey_stop() == plain("enough")
-    assert not control.stopping, "until a further one"
+    assert control.stop_requested
+    assert control.take_stop() == plain("enough")
+    assert not control.stop_requested, "until a further one"
 
 
 def test_wait_returns_what_another_thread_puts():

@@ -71,7 +71,7 @@ def test_open_refuses_what_is_no_run(tmp_path):
     for content in (None, "{", "[]"):
         if content is not None:
             (tmp_path / "config.json").write_text(content)
-        with pytest.raises(ConfigError, match="--resume got .*; it takes "):
+        with pytest.raises(ConfigError, match="--resume got .*, expected "):
             RunDirectory.open(tmp_path, option="--resume")
 
 
@@ -158,14 +158,14 @@ def test_fail_is_at_the_last_step_that_was_reached(run):
 
 
 def test_one_writer_at_a_time(run):
-    assert not run.being_written()
+    assert not run.is_being_written()
     run.append(RUNNING)
     other = RunDirectory(run.path)
-    assert other.being_written()
+    assert other.is_being_written()
     with pytest.raises(BlockingIOError, match="Another process is writing this run"):
         other.append(METRICS)
     run.close()
-    assert not other.being_written()
+    assert not other.is_being_written()
     other.append(METRICS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.config.run_config import resolve
-from align_core.runs.events import of_kind, replay, series, status, turned
+from align_core.runs.events import of_kind, replay, series, settings_at, status
 
 RUNNING = {"kind": "status", "step": 0, "seconds": 0.1, "status": "running", "message": ""}
 
@@ -38,9 +38,9 @@ def test_settings_are_as_they_were_turned_last_and_a_resume_voids_what_came_afte
 
     begun = resolve("ppo", "reviews").model_dump()
     events = [RUNNING, change(2, beta=0.3), change(5, learning_rate=1e-4), change(8, beta=0.1)]
-    assert turned(begun, [RUNNING]) == begun
-    assert turned(begun, events) == begun | {"beta": 0.1, "learning_rate": 1e-4}
-    assert turned(begun, [*events, resume(2)]) == begun | {"beta": 0.3}
+    assert settings_at(begun, [RUNNING]) == begun
+    assert settings_at(begun, events) == begun | {"beta": 0.1, "learning_rate": 1e-4}
+    assert settings_at(begun, [*events, resume(2)]) == begun | {"beta": 0.3}
 
 
 def test_series_leave_out_nulls_and_what_a_resume_made_void():

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from align_core.runs.files import write_whole
+from align_core.runs.files import write_atomically
 
 
 def test_a_file_has_its_new_content_and_nothing_lies_beside_it(tmp_path):
     for text in ("{}", "β"):
-        write_whole(tmp_path / "state.json", text)
+        write_atomically(tmp_path / "state.json", text)
         assert (tmp_path / "state.json").read_text(encoding="utf-8") == text
     assert os.listdir(tmp_path) == ["state.json"]
 
 
 def test_what_was_there_stays_where_the_disk_fills_up(tmp_path, monkeypatch):
-    write_whole(tmp_path / "state.json", "before")
+    write_atomically(tmp_path / "state.json", "before")
 
     def half(self, text, encoding):
         with self.open("w", encoding=encoding) as file:
@@ -27,6 +27,6 @@ def test_what_was_there_stays_where_the_disk_fills_up(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", half)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(tmp_path / "state.json", "after")
+        write_atomically(tmp_path / "state.json", "after")
     assert (tmp_path / "state.json").read_text() == "before"
     assert os.listdir(tmp_path) == ["state.json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.runs.events import series
-from align_core.runs.preset_checks import RULES, Finding, findings
+from align_core.runs.preset_checks import RULES, Check, checks
 
 
 def metrics(step, **values):
@@ -24,7 +24,7 @@ def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
 
 def found(rule, events, **thresholds):
     """name -> value, and the names of what does not hold."""
-    all_found = findings({"rule": rule, **thresholds}, series(events))
+    all_found = checks({"rule": rule, **thresholds}, series(events))
     values = {finding.name: finding.value for finding in all_found}
     return values, [finding.name for finding in all_found if not finding.holds]
 
@@ -45,13 +45,13 @@ def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
 
 
 def test_a_finding_keeps_its_bounds_and_says_them():
-    assert Finding("gain", 0.5, least=0.5).holds
-    assert not Finding("gain", 0.499, least=0.5).holds
-    assert not Finding("KL", 0.51, most=0.5).holds
-    assert not Finding("KL", None).holds
-    assert str(Finding("gain", 0.5, least=0.5)) == "gain 0.50 (at least 0.5)"
-    assert str(Finding("KL", 2.0, least=0.5, most=1)) == "KL 2.00 (at least 0.5, at most 1) ✗"
-    assert str(Finding("KL", None, most=1)) == "KL not measured (at most 1) ✗"
+    assert Check("gain", 0.5, least=0.5).holds
+    assert not Check("gain", 0.499, least=0.5).holds
+    assert not Check("KL", 0.51, most=0.5).holds
+    assert not Check("KL", None).holds
+    assert str(Check("gain", 0.5, least=0.5)) == "gain 0.50 (at least 0.5)"
+    assert str(Check("KL", 2.0, least=0.5, most=1)) == "KL 2.00 (at least 0.5, at most 1) ✗"
+    assert str(Check("KL", None, most=1)) == "KL not measured (at most 1) ✗"
 
 
 def test_it_aligns_where_the_end_has_gain_and_efficiency():
@@ -154,5 +154,5 @@ def test_a_margin_that_is_hardly_measured_says_nothing():
 @pytest.mark.parametrize("rule", RULES)
 def test_a_run_without_a_measurement_keeps_no_promise(rule):
     thresholds = RULES[rule].__annotations__.keys() - {"series", "return"}
-    kept = findings({"rule": rule, **dict.fromkeys(thresholds, 0.0)}, {})
+    kept = checks({"rule": rule, **dict.fromkeys(thresholds, 0.0)}, {})
     assert kept and not any(finding.holds for finding in kept)

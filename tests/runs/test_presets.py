@@ -8,7 +8,7 @@ from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import time_needed
 from align_core.runs.events import series
-from align_core.runs.preset_checks import RULES, findings
+from align_core.runs.preset_checks import RULES, checks
 
 LONGEST = 90  # seconds
 ALL_BYTES = 4_000_000
@@ -37,7 +37,7 @@ def test_the_recorded_run_is_whole_and_short(preset, events):
 
 
 def test_the_recorded_run_keeps_the_promise(preset, events):
-    found = findings(preset.promise, series(events))
+    found = checks(preset.promise, series(events))
     assert found and not [str(finding) for finding in found if not finding.holds]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from align_core.config import task_card
 from align_core.config.errors import ConfigError
-from align_core.tasks import Task, have_ended, load_task, task_named
+from align_core.tasks import Task, get_task, have_ended, load_task
 
 POEMS = """
 class Poems:
@@ -49,7 +49,7 @@ def test_a_class_of_ones_own_needs_no_more_than_is_required(file):
     assert (task.name, task.full_name) == ("poems", f"{file}:Poems")
     assert (task.reference, task.reward_model, task.groups) == (None, None, ())
     assert (task.demonstrations, task.preferences) == (None, None)
-    assert task.sides("all", ["a"]) == {}
+    assert task.split_by_coverage("all", ["a"]) == {}
     assert task.covers("all", "a") and not task.covers("some", "a")
     # σ(2) = 0.881: of 4,000 choices 3,523 ± 20.5; five of those are 103.
     rng = random.Random(0)
@@ -60,7 +60,7 @@ def test_a_class_of_ones_own_needs_no_more_than_is_required(file):
 def test_it_is_named_again_by_what_it_was_loaded_as(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     task = load_task("poems.py")
-    assert task_named(task.full_name) is task
+    assert get_task(task.full_name) is task
     assert load_task(task.full_name).full_name == task.full_name
     card = task_card.card(f"{file}:Poems")
     assert (card.name, card.title, card.demonstrations) == ("poems", "Short poems", False)
@@ -71,7 +71,7 @@ def test_a_class_of_a_package_is_named_by_its_module(file, tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     task = load_task("poems:Poems")
     assert task.full_name == "poems:Poems"
-    assert "; it takes one of its classes: Poems" in line("poems:Prose")
+    assert ", expected one of its classes: Poems" in line("poems:Prose")
     assert "No module named 'prose'" in line("prose:Poems")
     sys.modules.pop("poems")
 
@@ -79,8 +79,8 @@ def test_a_class_of_a_package_is_named_by_its_module(file, tmp_path, monkeypatch
 def test_what_nobody_named_is_not_imported(tmp_path):
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n{POEMS}")
-    with pytest.raises(ConfigError, match=r"^--task got nothing; it takes '.*evil\.py:Poems'"):
-        task_named(f"{file}:Poems")
+    with pytest.raises(ConfigError, match=r"^--task got nothing, expected '.*evil\.py:Poems'"):
+        get_task(f"{file}:Poems")
     assert not (tmp_path / "marker").exists()
     load_task(str(file))
     assert (tmp_path / "marker").exists()
@@ -116,7 +116,7 @@ def test_each_error_is_one_line(file, code, says):
 
 @pytest.mark.parametrize("name", ["prose", "prose/", "a b:C", "http://x/y:Z"])
 def test_a_name_that_leads_nowhere_is_refused_with_those_there_are(name):
-    assert line(name) == f"--task got {name!r}; it takes {task_card.TAKES}"
+    assert line(name) == f"--task got {name!r}, expected {task_card.EXPECTED}"
 
 
 def test_a_file_that_is_not_there_and_a_folder(tmp_path):
@@ -138,4 +138,4 @@ def test_a_built_in_task_is_what_its_card_says(name):
         assert getattr(task, known) == getattr(card, known)
     assert task.groups == card.groups
     assert (task.demonstrations is not None) == card.demonstrations
-    assert task_named(name) is task
+    assert get_task(name) is task

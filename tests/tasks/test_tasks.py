@@ -43,10 +43,10 @@ def test_splits_are_the_same_in_every_process(task):
 def test_a_coverage_parts_the_prompts_in_two(task):
     prompts = task.prompts("probe")
     one, other = task.group(prompts[0]), task.group(prompts[-1])
-    sides = task.sides(f"{one},{other}", prompts)
+    sides = task.split_by_coverage(f"{one},{other}", prompts)
     assert sides["covered"] == [p for p in prompts if task.group(p) in (one, other)]
     assert sides["uncovered"] == [p for p in prompts if task.group(p) not in (one, other)]
-    assert task.sides("all", prompts) == {} and task.covers("all", prompts[0])
+    assert task.split_by_coverage("all", prompts) == {} and task.covers("all", prompts[0])
 
 
 def test_every_split_covers_every_group(task):

@@ -140,8 +140,8 @@ def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     for loss in (plain_loss(made, rollout), made.compute_loss(made.model, rollout)):
         gradients.append(torch.autograd.grad(loss, list(made.model.parameters())))
         gradients[-1] = [loss.detach(), *gradients[-1]]
-    for plain, by_length in zip(*gradients, strict=True):
-        torch.testing.assert_close(by_length, plain, atol=1e-5, rtol=1e-4)
+    for plain, length_batches in zip(*gradients, strict=True):
+        torch.testing.assert_close(length_batches, plain, atol=1e-5, rtol=1e-4)
 
 
 def test_a_value_model_learns_what_is_still_to_be_earned(tmp_path):

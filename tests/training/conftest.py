@@ -23,7 +23,7 @@ def toys(tmp_path_factory):
     path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", path)
-        patch.setattr(setup, "task_named", lambda name: Films())
+        patch.setattr(setup, "get_task", lambda name: Films())
         policy = toy.policy(0)
         save_model(toy.policy(1), tokenizer, path / "models" / "pretrained")
         save_model(policy, tokenizer, path / "models" / "sft-reviews")

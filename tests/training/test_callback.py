@@ -40,7 +40,7 @@ class Counter:
         self.callback.on_train_begin(None, self.state, self.flags)
 
     def evaluate(self) -> dict:
-        if self.control.stopping:
+        if self.control.stop_requested:
             raise Interrupted
         return {"metrics": {"eval/kl": 0.0}}
 
@@ -133,10 +133,10 @@ def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes
     trainer.step()
     trainer.put("stop")
     trainer.step()
-    assert not trainer.control.stopping, "this one is obeyed"
+    assert not trainer.control.stop_requested, "this one is obeyed"
     trainer.put("stop")
     assert not trainer.callback.measure()
-    assert trainer.control.obey_stop() == plain("")
+    assert trainer.control.take_stop() == plain("")
     assert trainer.callback.measure()
     assert trainer.events[-1][:2] == ("metrics", 1), "of the last whole step"
     assert not trainer.callback.measure()

@@ -13,7 +13,7 @@ from align_core.data.encoding import encode_prompts
 from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
 from align_core.trainers.ppo import trainer as ppo
-from align_core.training.example_token import close_up
+from align_core.training.example_token import example_token
 from tests import toy
 
 
@@ -41,7 +41,7 @@ def trained(tmp_path, *callbacks, **changes):
             **changes,
         },
     )
-    assert close_up(trainer) is None
+    assert example_token(trainer) is None
     for callback in callbacks:
         callback.trainer = trainer
         trainer.add_callback(callback)
@@ -53,7 +53,7 @@ def trained(tmp_path, *callbacks, **changes):
 @pytest.mark.parametrize("whiten", [True, False])
 def test_the_advantage_is_made_of_what_stands_beside_it(tmp_path, lam, whiten):
     trainer = trained(tmp_path, lam=lam, whiten_advantages=whiten)
-    token = close_up(trainer)
+    token = example_token(trainer)
     parts, beta = token["whitening"], token["beta"]
     mean = parts["mean_earned"] - beta * parts["mean_kl"]
     variance = parts["var_earned"] - 2 * beta * parts["cov"] + beta**2 * parts["var_kl"]
@@ -72,7 +72,7 @@ def test_the_advantage_is_made_of_what_stands_beside_it(tmp_path, lam, whiten):
 
 def test_its_log_probabilities_are_those_of_the_three_models(tmp_path):
     trainer = trained(tmp_path)
-    token = close_up(trainer)
+    token = example_token(trainer)
     tokenizer = toy.tokenizer()
     episodes = trainer.latest.episodes
     row = episodes.ended.nonzero()[0].item()
@@ -95,7 +95,7 @@ class Looking(TrainerCallback):
     """Looks after every update."""
 
     def on_step_end(self, args, state, control, **_):
-        assert close_up(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
+        assert example_token(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
 
 
 def test_to_look_changes_no_step(tmp_path):

@@ -95,7 +95,7 @@ def test_a_file_of_messages_is_refused(tmp_path):
     says = [{"role": "user", "content": "a"}]
     chat = {"prompt": says, "chosen": says, "rejected": [{"role": "user", "content": "b"}]}
     path.write_text(json.dumps(chat))
-    with pytest.raises(ConfigError, match="FILE got .* it takes texts"):
+    with pytest.raises(ConfigError, match="FILE got .* expected texts"):
         preference_files.read(path)
     with pytest.raises(ConfigError, match="FILE got .*no such file"):
         preference_files.read(tmp_path / "nowhere.jsonl")

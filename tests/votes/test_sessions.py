@@ -40,7 +40,7 @@ def test_a_name_is_taken_once_and_a_file_of_another_kind_is_no_session(sessions,
     (sessions.root / "other.db").write_text("no database, and longer than any header " * 9)
     (sessions.root / "empty.db").touch()
     for name in ("other", "empty"):
-        with pytest.raises(ConfigError, match="it takes a session"):
+        with pytest.raises(ConfigError, match="expected a session"):
             sessions.open(name)
 
 
@@ -82,7 +82,7 @@ def test_what_another_process_deletes_is_gone_here_too(sessions, session, tmp_pa
     sessions.create("talk", "reviews")
     others.delete("talk")
     rater = others.create("talk", "capitals").join()
-    assert sessions.open("talk").task == "capitals" and sessions.open("talk").knows(rater)
+    assert sessions.open("talk").task == "capitals" and sessions.open("talk").has_rater(rater)
     others.close()
 
 

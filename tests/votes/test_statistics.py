@@ -82,14 +82,14 @@ def test_a_reward_model_is_held_against_votes():
     scored = [{"id": 1, "first_score": 2.0, "second_score": 0.0, "more": 1}]
     scored += [{"id": 2, "first_score": 1.0, "second_score": 1.0}]
     votes = [vote(1, "first"), vote(1, "second", "b"), vote(2, "second"), vote(2, "tie", "b")]
-    found = statistics.judged(statistics.with_scores(votes, scored))
+    found = statistics.reward_model_metrics(statistics.with_scores(votes, scored))
     assert found["votes"] == 3
     assert found["accuracy"] == pytest.approx((1 + 0 + 0.5) / 3)
     losses = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2)), math.log(2)
     assert found["log_loss"] == pytest.approx(sum(losses) / 3)
     assert found["gold_accuracy"] == pytest.approx(1 / 3)
-    assert statistics.judged(votes)["accuracy"] is None
-    assert statistics.judged([])["gold_log_loss"] is None
+    assert statistics.reward_model_metrics(votes)["accuracy"] is None
+    assert statistics.reward_model_metrics([])["gold_log_loss"] is None
 
 
 def test_a_prompt_is_held_out_for_good():

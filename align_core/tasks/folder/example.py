@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from align_core.config.errors import ConfigError, complaint
+from align_core.config.errors import ConfigError, option_error
 from align_core.tasks.folder.files import TASK_FILE
 
-_TAKES = "a new or empty folder that can be written"
+_EXPECTED = "a new or empty folder that can be written"
 _TASK = """\
 # align-core task check FOLDER                 says what is wrong with it
 # align-core train ppo --task FOLDER --model MODEL --run-dir RUN
@@ -67,10 +67,10 @@ def write_new(folder: Path, option: str) -> None:
     prompts = [form.format(subject) for form in _BEGINNINGS for subject in _SUBJECTS]
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError(complaint(option, str(folder), f"{_TAKES}; there is something"))
+            raise ConfigError(option_error(option, str(folder), f"{_EXPECTED}; there is something"))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "prompts.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
         (folder / TASK_FILE).write_text(_TASK, encoding="utf-8")
     except OSError as error:
-        takes = f"{_TAKES}; {error.strerror or error}"
-        raise ConfigError(complaint(option, str(folder), takes)) from None
+        expected = f"{_EXPECTED}; {error.strerror or error}"
+        raise ConfigError(option_error(option, str(folder), expected)) from None

@@ -183,9 +183,9 @@ def _said(error: Any) -> tuple[tuple[str | int, ...], str]:
             return (*path, "kind"), f"kind: expected one of {', '.join(KINDS)}, got {got!r}"
         case "union_tag_not_found":
             return path, f"kind: expected one of {', '.join(KINDS)}, got nothing"
-    takes = _takes(model, path)
+    expected = _takes(model, path)
     got = "nothing" if error["type"] == "missing" else _shown(error["input"])
-    return path, f"{key}: expected {takes}, got {got}"
+    return path, f"{key}: expected {expected}, got {got}"
 
 
 def _name(path: tuple[str | int, ...]) -> str:

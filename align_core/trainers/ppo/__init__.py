@@ -1,1 +1,1 @@
-"""Proximal policy optimisation, this project's own."""
+"""Proximal policy optimisation: trainer, settings, rollouts, metrics and checkpoints."""

@@ -1,4 +1,4 @@
-"""PPO as a method of this project's runs: the settings of a run, over those of PPOConfig."""
+"""The PPO trainer of a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from align_core.models.value_model import value_model_of
 from align_core.trainers.common import WARMUP, Setup
 from align_core.trainers.ppo.trainer import PPOTrainer, make_trainer
 
-# Over those of PPOConfig. The clip on the value is in nats, wide enough for rewards of a few nats.
+# These override PPOConfig. The value clip is in nats, wide enough for rewards of a few nats.
 SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
 
 
 def build(setup: Setup) -> PPOTrainer:
-    """The trainer of a run, on the reward model or, where there is none, the gold reward.
+    """The PPO trainer of a run, on its reward model or the gold reward.
 
-    The value model starts as the reward model. LoRA is for saving memory, and uses a value head.
+    The value model is initialised from the reward model, except with LoRA: that is for saving
+    memory, so it uses a value head.
     """
     config = setup.config
     with_value_model = setup.proxy is not None and not config.lora_r
@@ -25,7 +26,7 @@ def build(setup: Setup) -> PPOTrainer:
         setup.data,
         reward=setup.gold if config.reward_model == "gold" else setup.proxy,
         value_model=value_model_of(setup.proxy.model) if with_value_model else None,
-        lam=1.0 if with_value_model else 0.95,  # who values well needs no bias for low variance
+        lam=1.0 if with_value_model else 0.95,  # a good value model needs no bias for low variance
         kl_coef=config.beta,
         num_mini_batches=ppo_minibatches(config.batch_size),
         response_length=setup.task.max_new_tokens,

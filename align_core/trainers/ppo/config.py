@@ -1,4 +1,4 @@
-"""The settings of PPO, named as in TRL's last PPO (1.12), and what to use where one is not here."""
+"""The settings of PPO, named as in TRL's last PPO (1.12), and what replaces those of older ones."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from transformers import TrainingArguments
 
-# Settings of TRL's PPO, old and last, that do not exist here, and what does what they did.
+# Settings of TRL's PPO, in any version, that do not exist here, and what replaces them.
 ELSEWHERE = {
     "local_rollout_forward_batch_size": "per_device_train_batch_size, with which it also samples",
     "num_sample_generations": "eval_strategy with an eval_dataset, or a callback",
-    "dataset_num_proc": "nothing: prompts are encoded when they are met",
-    "ds3_gather_for_generation": "nothing: ZeRO 3 is not taken, and FSDP gathers before a rollout",
+    "dataset_num_proc": "nothing: prompts are encoded when they are sampled from",
+    "ds3_gather_for_generation": "nothing: no ZeRO 3, and FSDP gathers before a rollout",
     "sft_model_path": "the argument model of PPOTrainer",
     "reward_model_path": "the argument reward_model of PPOTrainer",
     "model_adapter_name": "the argument peft_config of PPOTrainer",
-    "ref_adapter_name": "the argument peft_config: the reference is the adapter switched off",
+    "ref_adapter_name": "the argument peft_config: the reference is the policy without its adapter",
     "exp_name": "run_name",
     "world_size": "accelerate launch --num_processes",
     "num_total_batches": "total_episodes",
@@ -40,29 +40,30 @@ class PPOConfig(TrainingArguments):
     """`TrainingArguments` and PPO's own settings.
 
     A rollout has per_device_train_batch_size × gradient_accumulation_steps episodes on each
-    process, and is learnt from in `num_mini_batches` optimiser steps, `num_ppo_epochs` times over.
-    A run has `total_episodes` (`num_train_epochs` over the prompts where that is None), or
-    `max_steps` optimiser steps. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps`
+    process. Each of its `num_ppo_epochs` epochs is `num_mini_batches` optimiser steps. A run has
+    `total_episodes` (by default `num_train_epochs` over the prompts), or `max_steps` optimiser
+    steps. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps`
     count rollouts.
 
     Args:
         kl_coef: β, in nats of reward per nat of KL.
-        kl_target: the sequence KL, in nats, to which an adaptive β is led (arXiv 1909.08593, 2.2);
+        kl_target: the sequence KL, in nats, that an adaptive β aims at (arXiv 1909.08593, 2.2);
             None keeps β fixed.
         kl_horizon: episodes in which the adaptive β can change by about a fifth.
         kl_estimator: "k1" = log π − log π_ref, or "k3", never negative.
-        response_length: the most tokens of a response.
+        response_length: the maximum number of tokens of a response.
         stop_token: "eos" ends a response at the tokenizer's end token, None at `response_length`.
-        stop_token_id: another token that ends a response, in place of `stop_token`.
-        missing_eos_penalty: taken off the score of a response that did not end by itself.
-        temperature: of the policy that samples and learns, and of its reference.
+        stop_token_id: id of another token that ends a response, instead of `stop_token`.
+        missing_eos_penalty: subtracted from the score of a response that did not end by itself.
+        temperature: of the policy, in sampling and in the loss, and of its reference.
         gamma, lam: discount and λ of advantage estimation (arXiv 1506.02438).
         whiten_rewards: scale rewards to variance 1; they are then no longer in nats.
         whiten_advantages: shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719).
         sync_ref_model: move the reference towards the policy (the EMA of arXiv 2404.10719):
             every `ref_model_sync_steps` rollouts, π_ref ← α·π + (1 − α)·π_ref, in the weights,
-            with α = `ref_model_mixup_alpha`. KL is then measured to where the reference is.
-        cliprange, cliprange_value, vf_coef: clips of ratio and value, weight of the value loss.
+            with α = `ref_model_mixup_alpha`. The KL is to the current reference.
+        cliprange, cliprange_value: clip ranges of ratio and value.
+        vf_coef: weight of the value loss.
     """
 
     learning_rate: float = 3e-6
@@ -90,35 +91,35 @@ class PPOConfig(TrainingArguments):
     cliprange_value: float = 0.2
     vf_coef: float = 0.1
     remove_unused_columns: bool = False
-    ddp_find_unused_parameters: bool | None = False  # each has its part in the loss
+    ddp_find_unused_parameters: bool | None = False  # every parameter is used in the loss
     sampling_batch_size: int | None = field(init=False, default=None)  # `counted_in_updates`
 
-    def __new__(cls, *_: Any, **given: Any) -> PPOConfig:
-        """Raises TypeError for settings that exist only elsewhere, each with what to use."""
-        if foreign := [f"{name}: use {ELSEWHERE[name]}" for name in given if name in ELSEWHERE]:
+    def __new__(cls, *_: Any, **settings: Any) -> PPOConfig:
+        """Raises TypeError for settings in ELSEWHERE, naming what replaces each."""
+        if foreign := [f"{name}: use {ELSEWHERE[name]}" for name in settings if name in ELSEWHERE]:
             raise TypeError("PPOConfig has no setting " + "; no ".join(foreign))
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for values that no rollout can be made of."""
+        """Raises ValueError for invalid values."""
         super().__post_init__()
         if self.stop_token not in (None, "eos"):
-            raise ValueError(f"stop_token got {self.stop_token!r}; it takes 'eos' or None")
+            raise ValueError(f"stop_token got {self.stop_token!r}, expected 'eos' or None")
         if self.kl_estimator not in ("k1", "k3"):
-            raise ValueError(f"kl_estimator got {self.kl_estimator!r}; it takes 'k1' or 'k3'")
+            raise ValueError(f"kl_estimator got {self.kl_estimator!r}, expected 'k1' or 'k3'")
         if self.temperature <= 0:
-            raise ValueError(f"temperature got {self.temperature}; it takes a number above 0")
+            raise ValueError(f"temperature got {self.temperature}, expected a number above 0")
         if self.missing_eos_penalty is not None and self.missing_eos_penalty <= 0:
             got = self.missing_eos_penalty
-            raise ValueError(f"missing_eos_penalty got {got}; it takes a number above 0, or None")
+            raise ValueError(f"missing_eos_penalty got {got}, expected a number above 0, or None")
         if self.activation_checkpointing:
-            raise ValueError("activation_checkpointing is not supported here; it takes False")
+            raise ValueError("activation_checkpointing got True, expected False")
         if self.load_best_model_at_end:
-            raise ValueError("load_best_model_at_end is not supported here; it takes False")
-        self._n_gpu = min(self.n_gpu, 1)  # several GPUs are for several processes
+            raise ValueError("load_best_model_at_end got True, expected False")
+        self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
         if self.local_episodes % self.num_mini_batches:
             raise ValueError(
-                f"num_mini_batches got {self.num_mini_batches}; it takes a divisor of the "
+                f"num_mini_batches got {self.num_mini_batches}, expected a divisor of the "
                 f"{self.local_episodes} episodes of a rollout on each process"
             )
 
@@ -133,32 +134,33 @@ class PPOConfig(TrainingArguments):
         return self.num_ppo_epochs * self.num_mini_batches
 
     @property
-    def pieces_per_rollout(self) -> int:
-        """Forward and backward passes on each process that learn from one rollout."""
+    def micro_batches_per_rollout(self) -> int:
+        """Forward and backward passes of each process for one rollout."""
         return self.updates_per_rollout * self.gradient_accumulation_steps
 
     def end_id(self, eos_token_id: int) -> int:
-        """The token that ends a response; one that no token is where none does."""
+        """Id of the token that ends a response; −1 if only `response_length` ends it."""
         if self.stop_token_id is not None:
             return self.stop_token_id
         return eos_token_id if self.stop_token == "eos" else -1
 
     def counted_in_updates(self, prompts: int) -> PPOConfig:
-        """These settings as Trainer counts: in optimiser steps, and in pieces of a minibatch.
+        """A copy in Trainer's units: optimiser steps and micro-batches.
 
-        A minibatch larger than `per_device_train_batch_size` is learnt from in equal pieces; texts
-        are sampled that many at a time (`sampling_batch_size`).
-        `prompts` is the number of rows that `num_train_epochs` counts.
+        A minibatch larger than `per_device_train_batch_size` is split into equal micro-batches,
+        whose gradients are accumulated. `sampling_batch_size` keeps the original size, in which
+        texts are sampled. `prompts` is the number of rows in an epoch of `num_train_epochs`.
         """
         counted, minibatch = copy.copy(self), self.local_episodes // self.num_mini_batches
         counted.gradient_accumulation_steps = next(
-            pieces
-            for pieces in range(1, minibatch + 1)
-            if minibatch % pieces == 0 and minibatch // pieces <= self.per_device_train_batch_size
+            micro_batches
+            for micro_batches in range(1, minibatch + 1)
+            if minibatch % micro_batches == 0
+            and minibatch // micro_batches <= self.per_device_train_batch_size
         )
-        pieces = counted.gradient_accumulation_steps
+        micro_batches = counted.gradient_accumulation_steps
         counted.sampling_batch_size = self.per_device_train_batch_size
-        counted.per_device_train_batch_size = self.local_episodes // pieces
+        counted.per_device_train_batch_size = self.local_episodes // micro_batches
         if self.max_steps <= 0:
             episodes = self.total_episodes or math.ceil(self.num_train_epochs * prompts)
             rollouts = math.ceil(episodes / (self.local_episodes * self.world_size))
@@ -166,7 +168,7 @@ class PPOConfig(TrainingArguments):
         rollouts = counted.max_steps // self.updates_per_rollout
         for name in ("logging_steps", "save_steps", "eval_steps", "warmup_steps"):
             steps = getattr(self, name)
-            if steps:  # below 1 it is a share of the run, as everywhere in Trainer
-                whole = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
-                setattr(counted, name, whole * self.updates_per_rollout)
+            if steps:  # below 1 it is a fraction of the run, as in Trainer
+                count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
+                setattr(counted, name, count * self.updates_per_rollout)
         return counted

@@ -1,4 +1,4 @@
-"""What PPO tells of its rollouts and its steps, under TRL's names (docs/metrics.md)."""
+"""The metrics of PPO's rollouts and steps, under TRL's names (docs/metrics.md)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from align_core.trainers.ppo.rollouts import Batch, Episodes
 
 
 class PPOMetrics:
-    """Mixed into PPOTrainer: what was noted since the last log, as means over all processes."""
+    """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
-    def _note(self, metrics: dict[str, Tensor]) -> None:
+    def _record(self, metrics: dict[str, Tensor]) -> None:
         for name, value in metrics.items():
             self._metrics[name].append(float(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        means = torch.tensor([sum(seen) / len(seen) for seen in self._metrics.values()])
+        means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
         if len(means):
             means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
             rollouts = -(-self.state.global_step // self.args.updates_per_rollout)
@@ -28,7 +28,7 @@ class PPOMetrics:
 
 
 def rollout_metrics(episodes: Episodes, estimate: Tensor, beta: float) -> dict[str, Tensor]:
-    """Of a whole rollout; `estimate` [B, T] is the KL that enters the reward, nats."""
+    """Metrics of a rollout; `estimate` [B, T] is the KL estimate within the reward, in nats."""
     non_score = -beta * estimate.sum(1)
     return {
         "objective/kl": episodes.kl.mean(),
@@ -52,7 +52,7 @@ def step_metrics(
     value_losses: Tensor,
     value_clipped: Tensor,
 ) -> dict[str, Tensor]:
-    """Of a step on `batch`, means over its tokens: `logits` are [B, T, V], all else is [B, T]."""
+    """Metrics of a step, means over its tokens: `logits` are [B, T, V], the others [B, T]."""
     log_ratio = (logp - batch.logp) * batch.mask
     ratio = log_ratio.exp()
     columns = {

@@ -1,4 +1,4 @@
-"""Rollouts: the episodes that a policy made, in the shapes in which PPO learns from them."""
+"""Rollouts: the sampled episodes of a policy, and the batches that PPO trains on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompt, Prompts
-from align_core.models.logprobs import by_length, response_outputs
+from align_core.models.logprobs import length_batches, response_outputs
 from align_core.models.reference import as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
@@ -22,7 +22,7 @@ from align_core.objectives import entropy, exact_kl, token_logprobs
 
 @dataclass(frozen=True)
 class Episodes:
-    """B sampled episodes: P prompt and T response tokens, and what is known of them.
+    """B sampled episodes of P prompt and T response tokens.
 
     `tokens`, `mask`, `logp`, `ref_logp` and `values` are [B, T], 0 where the mask is false (the
     padding token in `tokens`); the mask is true at response tokens, the end token included.
@@ -43,25 +43,25 @@ class Episodes:
 
     @classmethod
     def joined(cls, parts: list[Episodes], pad_id: int) -> Episodes:
-        """Several as one, padded to the longest: prompts on the left, responses on the right."""
+        """Concatenate, padded to the longest: prompts on the left, responses on the right."""
         if len(parts) == 1:
             return parts[0]
-        whole = {}
+        columns = {}
         for field in fields(cls):
             rows = [row for part in parts for row in getattr(part, field.name)]
             if rows[0].dim() == 0:
-                whole[field.name] = torch.stack(rows)
+                columns[field.name] = torch.stack(rows)
                 continue
             side = "left" if field.name.startswith("prompt") else "right"
             value = pad_id if field.name in ("prompt_ids", "tokens") else 0
-            whole[field.name] = pad_sequence(rows, True, value, side)
-        return cls(**whole)
+            columns[field.name] = pad_sequence(rows, True, value, side)
+        return cls(**columns)
 
     def gathered(self, accelerator: Accelerator, pad_id: int) -> Episodes:
-        """The episodes of all processes, in the order of the processes."""
+        """The episodes of all processes, ordered by rank."""
         if accelerator.num_processes == 1:
             return self
-        whole = {}
+        columns = {}
         for field in fields(self):
             part = getattr(self, field.name)
             if part.dim() == 2:
@@ -71,13 +71,13 @@ class Episodes:
                     pad_index=pad_id if field.name in ("prompt_ids", "tokens") else 0,
                     pad_first=field.name.startswith("prompt"),
                 )
-            whole[field.name] = accelerator.gather(part)
-        whole["mask"] = whole["mask"].bool()
-        return Episodes(**whole)
+            columns[field.name] = accelerator.gather(part)
+        columns["mask"] = columns["mask"].bool()
+        return Episodes(**columns)
 
 
 class Rollout(NamedTuple):
-    """Episodes, what came of them [B, T], the β they paid, and how many updates were before."""
+    """Episodes, their advantages [B, T], the β of their rewards, and the updates before them."""
 
     episodes: Episodes
     advantages: Tensor
@@ -89,8 +89,8 @@ class Rollout(NamedTuple):
 class Batch:
     """Episodes to learn from: `tokens`, `mask`, `logp`, `values`, `advantages`, `returns` [B, T].
 
-    `weight` turns the mean over its tokens into its part of the mean over the whole minibatch, of
-    which it is one of several equal pieces (of processes, or of gradient accumulation).
+    A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
+    `weight` times the mean over this batch's tokens is its part of the mean over the minibatch.
     """
 
     prompts: Prompts
@@ -103,30 +103,32 @@ class Batch:
     weight: float = 1.0
 
     def __getitem__(self, rows: Tensor) -> Batch:
-        """Some episodes, cut to the longest of their responses."""
+        """The episodes of these rows, cut to the longest of their responses."""
         length = int(self.mask[rows].sum(1).max())
         names = ("tokens", "mask", "logp", "values", "advantages", "returns")
         cut = {name: getattr(self, name)[rows, :length] for name in names}
         return Batch(prompts=self.prompts[rows], **cut)
 
-    def pieces(
+    def micro_batches(
         self, minibatches: int, size: int, process: int, processes: int, generator: torch.Generator
     ) -> Iterator[Batch]:
-        """One epoch: each minibatch in a random order of the episodes, its part for this process,
-        in pieces of `size`, each with its weight."""
+        """One epoch: this process's part of each minibatch, in micro-batches of `size` episodes.
+
+        The episodes are shuffled by `generator`; each micro-batch has its `weight`.
+        """
         order = torch.randperm(len(self.tokens), generator=generator)
         lengths = self.mask.sum(1).cpu()
         for rows in order.chunk(minibatches):
-            mine = rows.chunk(processes)[process].split(size)
-            for piece in mine:
-                share = float(lengths[piece].sum() / lengths[rows].sum())
-                yield replace(self[piece], weight=share * len(mine) * processes)
+            own = rows.chunk(processes)[process].split(size)
+            for micro_batch in own:
+                share = float(lengths[micro_batch].sum() / lengths[rows].sum())
+                yield replace(self[micro_batch], weight=share * len(own) * processes)
 
 
 class RolloutBatches:
-    """Rows of the data set, a rollout of all processes at a time, each repeated for its pieces.
+    """The row numbers of one rollout (of all processes) at a time, repeated for its micro-batches.
 
-    The order is a function of the seed alone, so that a resumed run meets the same prompts.
+    The order is a function of the seed alone, so that a resumed run gets the same prompts.
     """
 
     def __init__(self, rows: int, size: int, rollouts: int, repeats: int, seed: int) -> None:
@@ -148,25 +150,25 @@ class RolloutBatches:
 
 
 def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> list[Prompt]:
-    """The prompts of some rows of a data set: texts, messages, or token ids without padding.
+    """The prompts of rows of a data set: texts, messages, or token ids without padding.
 
-    `collator` is `list`, or makes a batch of `input_ids` and `attention_mask` of the rows.
+    `collator` is `list`, or a function from rows to a batch of `input_ids` and `attention_mask`.
     """
     if "prompt" in rows[0]:
         return [row["prompt"] for row in rows]
     if collator is not list:
         batch = collator(rows)
         rows = [{name: batch[name][i] for name in batch} for i in range(len(rows))]
-    found = []
+    prompts = []
     for row in rows:
         ids = torch.as_tensor(row["input_ids"])
         real = torch.as_tensor(row.get("attention_mask", torch.ones_like(ids))).bool()
-        found.append(ids[real].tolist())
-    return found
+        prompts.append(ids[real].tolist())
+    return prompts
 
 
-# Columns that are read here, or whose names a reward function is called with anyway.
-_READ = {
+# Columns that are read here, or whose names are other arguments of reward functions.
+_RESERVED = {
     "prompt",
     "prompts",
     "completion",
@@ -179,8 +181,8 @@ _READ = {
 
 
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, list]:
-    """The other columns of some rows, for reward functions."""
-    return {name: [row[name] for row in rows] for name in rows[0] if name not in _READ}
+    """The other columns of these rows, as arguments for reward functions."""
+    return {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
 
 
 def reference_and_values(
@@ -190,19 +192,21 @@ def reference_and_values(
     responses: Responses,
     temperature: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The reference's log-probs, the values, the exact KL and the entropy at each token, all
-    [B, T] and 0 outside the mask. What the policy said of them came with the responses."""
-    found = [torch.zeros_like(responses.logp) for _ in range(4)]
-    for rows in by_length(prompts, responses.mask):
+    """Log-probabilities of the reference, values, exact KL and entropy at each token.
+
+    All four are [B, T], 0 outside the mask. The policy's own logits come with `responses`.
+    """
+    results = [torch.zeros_like(responses.logp) for _ in range(4)]
+    for rows in length_batches(prompts, responses.mask):
         part = responses[rows]
         batch = prompts[rows], part.tokens, part.mask
         values = model.values(*batch, part.states)
-        asked, reference_mode = as_reference(model.policy, reference)
+        ref_model, reference_mode = as_reference(model.policy, reference)
         with reference_mode:
-            ref_logits = response_outputs(asked, *batch)[0] / temperature
+            ref_logits = response_outputs(ref_model, *batch)[0] / temperature
         ref_logp = token_logprobs(ref_logits, part.tokens)
         kl = exact_kl(part.logits, ref_logits).float()
         columns = ref_logp, values, kl, entropy(part.logits)
-        for whole, column in zip(found, columns, strict=True):
-            whole[rows, : part.tokens.shape[1]] = column * part.mask
-    return tuple(found)
+        for result, column in zip(results, columns, strict=True):
+            result[rows, : part.tokens.shape[1]] = column * part.mask
+    return tuple(results)

@@ -1,25 +1,24 @@
-"""Proximal policy optimisation of a language model against a reward, on a leash to its reference.
+"""Proximal policy optimisation of a language model against a reward, with a KL penalty.
 
 Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.06347 for the clipping):
 
     1. sample a response to each prompt from the policy
     2. score the responses
-    3. ask the reference for its log-probabilities and the value model for its values
-    4. pay −β·KL at every token and the score at the last one
+    3. compute log-probabilities of the reference and values of the value model
+    4. give −β·KL as reward at every token, and the score at the last one
     5. estimate advantages and returns, and whiten the advantages
     6. take clipped steps on policy and value, in several epochs of minibatches
-    7. move β towards its KL target, and the reference towards the policy, where that is asked for
+    7. move β towards its KL target, and the reference towards the policy, if so configured
 
-Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch. Step
-7 has two moments: β moves with the rollout, whose KL no checkpoint holds, and the reference once
-the rollout has been learnt from, for it follows the policy. Neither is asked in between. The
-optimiser, gradient clipping, callbacks, checkpoints and processes are those of
-`transformers.Trainer`. Under FSDP the policy and its values are in shards, and whole in every
-process while a rollout is made: one process may sample more tokens than another.
+Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch. In
+step 7, β moves with the rollout, whose KL is in no checkpoint; the reference moves after the last
+update on the rollout, when the policy has moved. Optimiser, gradient clipping, callbacks,
+checkpoints and processes are those of `transformers.Trainer`. Under FSDP the policy and its values
+are sharded, but unsharded during a rollout, as one process may sample more tokens than another.
 
-Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md says where it differs.
-Left out: tables of samples while it trains (`evaluate` and callbacks serve), and reference adapters
-by name (the adapter switched off is the reference).
+Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
+Left out: tables of samples during training (use `evaluate` or a callback), and reference adapters
+by name (the reference of an adapter is the policy with that adapter disabled).
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.data.encoding import Prompts, encode_prompts
-from align_core.models.loading import lora
-from align_core.models.logprobs import by_length
+from align_core.models.loading import lora_config
+from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
-from align_core.models.rewards import Reward, as_score
+from align_core.models.rewards import Reward, score_function
 from align_core.models.sampling import RandomDraw, sample
-from align_core.models.sharding import whole
+from align_core.models.sharding import unsharded
 from align_core.models.value_model import PolicyWithValue, with_adapters
 from align_core.objectives import (
     adapted_kl_coef,
@@ -74,20 +73,19 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
-        args: the settings.
         processing_class: the tokenizer, with a padding and an end token.
         model: the policy.
         ref_model: the reference; None for a copy of the policy or, with an adapter, for the policy
-            with its adapter switched off.
+            with its adapter disabled.
         reward_model: a model with one label or a function of TRL's reward signature, or several,
-            which are summed. Scores are in the unit of 1/β: nats.
+            which are summed. Scores are in nats.
         train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
-            go to the reward functions.
+            are passed to the reward functions.
         value_model: a model with one label, trained along with the policy; a copy of the reward
-            model is a good start. None for a head on the policy's trunk.
-        data_collator: of batches of `input_ids` and `attention_mask`, where the rows need one.
+            model is a good initialisation. None for a head on the policy's trunk.
+        data_collator: makes `input_ids` and `attention_mask` of rows, if they need one.
         eval_dataset: prompts for `evaluate`.
-        peft_config: an adapter for the policy, and for the value model where there is one.
+        peft_config: an adapter for the policy, and for the value model if there is one.
     """
 
     def __init__(
@@ -106,19 +104,19 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         peft_config: PeftConfig | None = None,
     ) -> None:
         if ref_model is model:
-            raise ValueError(
-                "ref_model is model itself; it takes None for a copy, or another model"
-            )
+            raise ValueError("ref_model is model itself, expected None or another model")
         if peft_config is not None:
             model, value_model = with_adapters(model, value_model, peft_config)
         if args.sync_ref_model and isinstance(model, PeftModel):
-            raise ValueError("sync_ref_model: a reference cannot follow a policy with an adapter")
+            raise ValueError(
+                "sync_ref_model: expected False for a policy with an adapter, got True"
+            )
         if ref_model is None and not isinstance(model, PeftModel):
             ref_model = copy.deepcopy(model)
         if ref_model is not None:
             ref_model.requires_grad_(False).eval().to(args.device)
         self.policy, self.reference = model, ref_model
-        self.score = as_score(reward_model, processing_class, args.device)
+        self.score = score_function(reward_model, processing_class, args.device)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
@@ -136,7 +134,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> DataLoader:
-        """Each batch is the rows of a whole rollout; it comes once for every piece of it."""
+        """Yields the row numbers of one rollout, once for each of its micro-batches."""
         args = self.args
         self._waiting.clear()
         self._metrics.clear()
@@ -144,34 +142,35 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             rows=len(self.train_dataset),
             size=args.local_episodes * self.accelerator.num_processes,
             rollouts=-(-args.max_steps // args.updates_per_rollout),
-            repeats=args.pieces_per_rollout,
+            repeats=args.micro_batches_per_rollout,
             seed=args.seed,
         )
-        # Plain lists of row numbers: a piece's batch is only looked at where a rollout begins.
+        # Row numbers only: `_prepare_inputs` reads the rows once, when it makes the rollout.
         return DataLoader(range(len(self.train_dataset)), batch_sampler=batches, collate_fn=list)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
-        # The loader gives a rollout's rows once for every piece of it (`get_train_dataloader`). The
-        # first time they make the rollout; then they are ignored, and its pieces handed out.
+        # The loader repeats a rollout's rows for each of its micro-batches. The first time they
+        # make the rollout; later they are ignored, and the next micro-batch is returned.
         if not self._waiting:
             if self.state.global_step:
                 self._move_reference()
-            self._waiting = self._pieces(self._rollout([self.train_dataset[i] for i in rows]))
-            pieces, expected = len(self._waiting), self.args.pieces_per_rollout
-            assert pieces == expected, f"expected {expected} pieces of a rollout, got {pieces}"
+            self._waiting = self._micro_batches(
+                self._rollout([self.train_dataset[i] for i in rows])
+            )
+            assert len(self._waiting) == self.args.micro_batches_per_rollout
         return self._waiting.pop(0)
 
     def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
-        """Steps 1 to 5; each process samples its share, and all learn from the whole."""
+        """Steps 1 to 5: each process samples a part of the rollout, then all gather all of it."""
         args = self.args
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        share, pad_id = len(rows) // processes, self.processing_class.pad_token_id
-        mine = range(process * share, (process + 1) * share)
-        episodes = self._episodes(rows, mine, args.sampling_batch_size, self._rollout_seed())
+        count, pad_id = len(rows) // processes, self.processing_class.pad_token_id
+        own = range(process * count, (process + 1) * count)
+        episodes = self._episodes(rows, own, args.sampling_batch_size, self._rollout_seed())
         episodes = episodes.gathered(self.accelerator, pad_id)
         mask = episodes.mask
 
-        # 4. Pay −β·KL at every token and the score at the last one.
+        # 4. Give −β·KL as reward at every token, and the score at the last one.
         estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
         rewards = token_rewards(episodes.scores, estimate, mask, self.beta)
         if args.whiten_rewards:
@@ -183,9 +182,9 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             advantages = masked_whiten(advantages, mask)
 
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
-        self._note(rollout_metrics(episodes, estimate, self.beta))
+        self._record(rollout_metrics(episodes, estimate, self.beta))
 
-        # 7. Move β towards its KL target, for the next rollout; the reference: `_move_reference`.
+        # 7. Move β towards its KL target, for the next rollout; see also `_move_reference`.
         if args.kl_target is not None:
             kl, horizon = episodes.kl.mean().item(), args.kl_horizon
             self.beta = adapted_kl_coef(self.beta, kl, args.kl_target, len(rows) / horizon)
@@ -200,16 +199,16 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         )
 
     @torch.no_grad()
-    def _episodes(self, rows: list[dict[str, Any]], mine: range, size: int, seed: int) -> Episodes:
-        """Steps 1 to 3 for some of `rows`, `size` at a time, in the precision of step 6."""
-        with self.compute_loss_context_manager(), whole(self.model):
+    def _episodes(self, rows: list[dict[str, Any]], own: range, size: int, seed: int) -> Episodes:
+        """Steps 1 to 3 for the rows `own`, `size` at a time, in the precision of step 6."""
+        with self.compute_loss_context_manager(), unsharded(self.model):
             parts = [
-                self._sampled(rows[i : i + size], RandomDraw(seed, len(rows), i))
-                for i in mine[::size]
+                self._sample(rows[i : i + size], RandomDraw(seed, len(rows), i))
+                for i in own[::size]
             ]
         return Episodes.joined(parts, self.processing_class.pad_token_id)
 
-    def _sampled(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
+    def _sample(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
         args, tokenizer = self.args, self.processing_class
         self.model.eval()
         prompts = prompts_of(rows, self.data_collator)
@@ -235,7 +234,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if args.missing_eos_penalty is not None:
             scores = scores - args.missing_eos_penalty * ~responses.ended
 
-        # 3. Ask the reference for its log-probabilities, and the value model for its values.
+        # 3. Compute log-probabilities of the reference and values of the value model.
         ref_logp, values, kl, entropies = reference_and_values(
             self.model, self.reference, encoded, responses, args.temperature
         )
@@ -253,16 +252,18 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             entropy=entropies.sum(1),
         )
 
-    def _pieces(self, rollout: Batch) -> list[Batch]:
-        """This process's part of every minibatch of every epoch, in pieces for accumulation."""
+    def _micro_batches(self, rollout: Batch) -> list[Batch]:
+        """This process's micro-batches of every minibatch of every epoch."""
         args, accelerator = self.args, self.accelerator
         size = args.local_episodes // args.num_mini_batches // args.gradient_accumulation_steps
         generator = torch.Generator().manual_seed(self._rollout_seed())
         process, processes = accelerator.process_index, accelerator.num_processes
         return [
-            piece
+            micro_batch
             for _ in range(args.num_ppo_epochs)
-            for piece in rollout.pieces(args.num_mini_batches, size, process, processes, generator)
+            for micro_batch in rollout.micro_batches(
+                args.num_mini_batches, size, process, processes, generator
+            )
         ]
 
     def compute_loss(
@@ -272,12 +273,12 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         return_outputs: bool = False,
         num_items_in_batch: int | None = None,
     ) -> Tensor:
-        """6. The clipped losses of policy and value, mean over the minibatch's tokens; a scalar."""
+        """6. The clipped losses of policy and value: a scalar, the mean over its tokens."""
         args = self.args
         loss, means = 0.0, defaultdict(float)
-        for rows in by_length(inputs.prompts, inputs.mask):
+        for rows in length_batches(inputs.prompts, inputs.mask):
             batch = inputs[rows]
-            share = inputs.weight * batch.mask.sum() / inputs.mask.sum()
+            weight = inputs.weight * batch.mask.sum() / inputs.mask.sum()
             logits, values = model(batch.prompts, batch.tokens, batch.mask)
             logits = logits / args.temperature
             logp = token_logprobs(logits, batch.tokens)
@@ -288,27 +289,27 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
                 values, batch.values, batch.returns, args.cliprange_value
             )
             losses = policy_losses + args.vf_coef * value_losses
-            loss += share * masked_mean(losses, batch.mask)
-            noted = step_metrics(
+            loss += weight * masked_mean(losses, batch.mask)
+            metrics = step_metrics(
                 batch, logits, logp, policy_losses, policy_clipped, value_losses, value_clipped
             )
-            for name, mean in noted.items():
-                means[name] += share * mean
-        self._note(means)
+            for name, mean in metrics.items():
+                means[name] += weight * mean
+        self._record(means)
         return loss
 
     def _move_reference(self) -> None:
-        """7. Move the reference towards the policy that the last rollout made, every so many."""
+        """7. Every `ref_model_sync_steps` rollouts, move the reference towards the policy."""
         args = self.args
         rollout = self.state.global_step // args.updates_per_rollout
         if args.sync_ref_model and rollout % args.ref_model_sync_steps == 0:
-            with whole(self.model):
+            with unsharded(self.model):
                 move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
 
     def evaluate(
         self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval", **_: Any
     ) -> dict[str, float]:
-        """Mean score and KL of one response to each prompt, the same chance every time."""
+        """Mean score and KL of one response to each prompt, with the same noise at every call."""
         rows = list(eval_dataset if eval_dataset is not None else self.eval_dataset)
         args, size = self.args, self.args.per_device_eval_batch_size
         episodes = self._episodes(rows, range(len(rows)), size, args.seed)
@@ -321,7 +322,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         return metrics
 
     def _rollout_seed(self) -> int:
-        """Differs for each rollout, and is known without its history: a resumed run agrees."""
+        """A seed for this rollout, a function of the step alone, so that a resumed run agrees."""
         return self.args.seed * 1_000_003 + self.state.global_step
 
 
@@ -336,7 +337,7 @@ def make_trainer(
     lora_r: int = 0,
     **arguments,
 ) -> PPOTrainer:
-    """`prompts` has the column prompt; `reference` is None with LoRA: the adapter switched off."""
+    """A trainer on `prompts`, a data set with the column prompt; with LoRA `reference` is None."""
     return PPOTrainer(
         args=PPOConfig(**{**QUIET, **arguments}),
         processing_class=tokenizer,
@@ -345,5 +346,5 @@ def make_trainer(
         reward_model=reward,
         train_dataset=prompts,
         value_model=value_model,
-        peft_config=lora(lora_r, "CAUSAL_LM"),
+        peft_config=lora_config(lora_r, "CAUSAL_LM"),
     )

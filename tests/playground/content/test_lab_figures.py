@@ -9,6 +9,7 @@ import pytest
 from align_core import experiments
 from align_core.config.run_config import resolve
 from align_core.experiments import frontier, overoptimisation, shift
+from align_core.experiments.claims import conclusions
 from align_core.runs import presets
 from playground import text
 from playground.content import lab_figures
@@ -120,7 +121,7 @@ def test_what_was_measured_is_told_in_every_language(language):
     measured = lab.card("coverage", words)["measured"]
     assert len(measured["said"]) == 5
     assert "0.14 ± 0.13" in measured["said"][1] and "0.80 ± 0.15" in measured["said"][1]
-    english = experiments.load("coverage").said(experiments.result("coverage"))
+    english = conclusions(experiments.load("coverage"), experiments.result("coverage"))
     assert (measured["said"] == english[-5:]) == (language == "en")
     assert [one["verdict"] for one in measured["judged"]] == ["holds", "fails"]
     assert measured["judged"][0]["claim"] in english[0] or language != "en"

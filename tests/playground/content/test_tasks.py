@@ -67,7 +67,7 @@ def test_another_process_imports_the_code(named):
 
 
 def test_what_cannot_be_loaded_is_told_in_its_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"^--task got '.*no.py'; it takes a Python file"):
+    with pytest.raises(ConfigError, match=r"^--task got '.*no.py', expected a Python file"):
         tasks.register_tasks([str(tmp_path / "no.py")])
 
 

@@ -70,7 +70,7 @@ def samples(step):
 class Helper:
     error: Exception | None = None
 
-    def duel(self, **asked):
+    def head_to_head(self, **asked):
         if self.error:
             raise self.error
         return asked

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from align_core.experiments.quick_runs import Trials
+from align_core.experiments.quick_runs import QuickRuns
 from playground import text
 from playground.handlers import quick_experiments as module
 from playground.handlers.quick_experiments import NAMES, QuickExperimentHandlers
@@ -28,7 +28,7 @@ LONG = SHORT | {"steps": 5000}
 @pytest.fixture
 def queue(client, tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
-    trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
+    trials = QuickRuns(tmp_path / "trials", module="tests.playground.scripted_trial")
     queue = RunQueue(client, Visitors(client, KEY), trials=trials)
     yield queue
     for entry in list(queue._entries):
@@ -122,7 +122,7 @@ def test_an_experiment_is_tried_once_at_a_time(queue, people):
 
 def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "waits")
-    trials = Trials(tmp_path / "trials", module="tests.playground.scripted_trial")
+    trials = QuickRuns(tmp_path / "trials", module="tests.playground.scripted_trial")
     queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
     queue.join_trial(people[0], NAME, None)
     until(lambda: not trials.live())

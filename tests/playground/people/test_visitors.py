@@ -131,7 +131,7 @@ class Helper:
     def generate(self, **asked):
         return [asked]
 
-    score = duel = generate
+    score = head_to_head = generate
 
 
 def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
@@ -140,8 +140,8 @@ def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
     hers = VisibleModels(Helper(), visitors, ann)
     his = VisibleModels(Helper(), visitors, bob)
     asked = {"models": ["sft-reviews", HERS]}
-    assert hers.generate(**asked) == hers.duel(**asked) == [asked]
-    for ask in (his.generate, his.duel):
+    assert hers.generate(**asked) == hers.head_to_head(**asked) == [asked]
+    for ask in (his.generate, his.head_to_head):
         with pytest.raises(ConfigError, match=f"'{HERS}' is no run here"):
             ask(**asked)
     for field in ("model", "reference"):

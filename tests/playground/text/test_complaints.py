@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from align_core.config.errors import ConfigError, complaint, flag
+from align_core.config.errors import ConfigError, flag, option_error
 from align_core.config.messages import plain
 from align_core.config.run_config import (
     LiveConfig,
@@ -18,7 +18,7 @@ from align_core.config.run_config import (
 from align_core.config.task_card import TaskCard
 from align_core.data.preference_files import stored_pairs
 from align_core.inference import client as asking
-from align_core.inference.client import Helper, Unanswered
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
@@ -26,7 +26,7 @@ from playground.people.visitors import Visitors
 from playground.text import complaints
 from playground.voting.vote_training import VoteTraining
 
-ASKED = (asking._Generate, asking._Score, asking._Duel, asking._Candidates)
+ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates)
 
 
 def refused(act, *given, **options):
@@ -52,13 +52,13 @@ class Silent:
 
 
 def silent(monkeypatch, client):
-    helper = Helper(client)
+    helper = InferenceClient(client)
     monkeypatch.setattr(helper, "_started", Silent)
     return refused(helper._ask, "score", {})
 
 
 def crowded(client):
-    helper = Helper(client)
+    helper = InferenceClient(client)
     while helper._places.acquire(blocking=False):
         pass
     return refused(helper._ask, "score", {})
@@ -147,15 +147,15 @@ def test_an_option_is_called_what_its_control_is_called(language):
 
 
 def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
-    line = complaint("--seed", "x", "a lucky number", "unheard-of")
+    line = option_error("--seed", "x", "a lucky number", "unheard-of")
     words = text.load("zh")
     assert complaints.translate(line, words) == (
-        f"{words['controls']['seed']} got 'x'; it takes a lucky number"
+        f"{words['controls']['seed']} got 'x', expected a lucky number"
     )
     assert complaints.translate(plain("plain words"), words) == "plain words"
 
 
 def test_a_line_is_the_one_of_the_command_line_and_survives_the_way_between_processes():
-    line = complaint(flag("seed"), "x", "a number", "seed", most=7)
-    assert str(line) == line.text == "--seed got 'x'; it takes a number"
+    line = option_error(flag("seed"), "x", "a number", "seed", most=7)
+    assert str(line) == line.text == "--seed got 'x', expected a number"
     assert pickle.loads(pickle.dumps(line)) == line

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.errors import ConfigError, complaint, in_plain_words
-from align_core.config.messages import Message, in_event
+from align_core.config.errors import ConfigError, describe_error, option_error
+from align_core.config.messages import Message, to_event
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -39,10 +39,10 @@ def ends():
 
     full = OSError(errno.ENOSPC, "No space left on device")
     denied = PermissionError(errno.EACCES, "Permission denied", "/a/file")
-    wrong = ConfigError(complaint("--preference-pairs", 9, "at most 5", "pool", most=5))
+    wrong = ConfigError(option_error("--preference-pairs", 9, "at most 5", "pool", most=5))
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
     broken = [
-        *(in_plain_words(error, Path("/a/run")) for error in (full, denied, wrong, MemoryError())),
+        *(describe_error(error, Path("/a/run")) for error in (full, denied, wrong, MemoryError())),
         _advice(NonFinite(Message("loss", {"value": "nan"}, "the loss is nan")), 7, config),
         _advice(NonFinite(Message("gradient", {}, "a gradient is not finite")), 7, config),
         Message("time_limit", {}, "The time limit was reached."),
@@ -51,11 +51,11 @@ def ends():
         *CAUSES,
     ]
     cut = [
-        Message("cut_off", {"cause": in_event(line), "kept": kept}, "x")
+        Message("cut_off", {"cause": to_event(line), "kept": kept}, "x")
         for line in broken
         for kept in (True, False)
     ]
-    return [json.loads(json.dumps(in_event(line))) for line in (*broken, *cut)]
+    return [json.loads(json.dumps(to_event(line))) for line in (*broken, *cut)]
 
 
 def expected(language, kind, **values):

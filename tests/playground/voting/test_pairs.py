@@ -27,7 +27,7 @@ class Scorer:
 
     lost = False
 
-    def scored(self, pairs, reward_model):
+    def score_pairs(self, pairs, reward_model):
         assert len(pairs) <= SCORED_AT_ONCE
         if self.lost and pairs[0]["id"] > SCORED_AT_ONCE:
             raise Unanswered(plain("It was killed."))

@@ -39,7 +39,7 @@ class GoldHelper:
     def __init__(self):
         self.asked = []
 
-    def scored(self, pairs, reward_model):
+    def score_pairs(self, pairs, reward_model):
         self.asked.append(reward_model)
         return [
             {**pair, "first_score": pair["first_reward"], "second_score": pair["second_reward"]}

@@ -203,7 +203,7 @@ name = "j"
         "task.toml, line 26: name: expected a name of a-z, 0-9 and _, got 'my ends'",
         "task.toml, line 33: n: expected a whole number of words from 1 to 20, got 0.5",
         "task.toml, line 34: expected a name of its own, got a second part 'j'",
-        "pairs.jsonl, line 1: it takes the columns prompt, chosen and rejected (found: prompt)",
+        "pairs.jsonl, line 1: expected the columns prompt, chosen and rejected (found: prompt)",
         "pairs.jsonl, line 2: expected a JSON object, got brackets nested too deeply",
         "pairs.jsonl, line 3: expected characters, got half a surrogate pair",
         "pairs.jsonl, line 4: expected a JSON object",

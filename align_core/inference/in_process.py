@@ -12,10 +12,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config import model_index
-from align_core.config.errors import complaint, raise_collected
+from align_core.config.errors import option_error, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message
-from align_core.config.run_config import COVERS, Coverage, TaskName, model_errors, validated
+from align_core.config.run_config import (
+    EXPECTED_COVERAGE,
+    Coverage,
+    TaskName,
+    model_errors,
+    validated,
+)
 from align_core.config.task_card import BUILT_IN
 
 _PROMPTS_SHOWN = 8
@@ -31,7 +37,7 @@ class _Options(BaseModel):
 class _Evaluate(_Options):
     reference: str | None = None
     prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
-    coverage: Coverage | None = Field(None, description=COVERS)
+    coverage: Coverage | None = Field(None, description=EXPECTED_COVERAGE)
     seed: Seed = 0
 
 
@@ -44,9 +50,9 @@ class _Generate(_Options):
 def queries() -> ModuleType:
     """The module that asks models; imported late, for torch takes seconds, and made quiet."""
     from align_core.inference import queries
-    from align_core.models.libraries import quieten_libraries
+    from align_core.models.libraries import silence_libraries
 
-    quieten_libraries()
+    silence_libraries()
     return queries
 
 
@@ -74,11 +80,11 @@ def generate(
     Where there are no prompts, the model is given the first of the task's probe prompts.
     """
     options = _checked(_Generate, model, given, lines, reward_model=False)
-    lines += [complaint("--prompt", text, _TEXT) for text in prompts or () if not text]
+    lines += [option_error("--prompt", text, _TEXT) for text in prompts or () if not text]
     raise_collected(lines)
-    from align_core.tasks import task_named
+    from align_core.tasks import get_task
 
-    asked = prompts or task_named(options.task).prompts("probe")[:_PROMPTS_SHOWN]
+    asked = prompts or get_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
     return queries().generate(
         model, options.task, asked, options.n, options.temperature, options.seed
     )
@@ -95,7 +101,7 @@ def score(
     options = _checked(_Options, model, given, lines)
     for option, text in (("--prompt", prompt), ("--completion", completions)):
         if not text:
-            lines.append(complaint(option, text, _TEXT))
+            lines.append(option_error(option, text, _TEXT))
     raise_collected(lines)
     return queries().score(model, options.task, prompt, completions)
 
