@@ -14,6 +14,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test impor
 set_library_environment()
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long comes first. Of several processes that share the tests one takes a whole
+    file, for what the file makes once; a browser test needs nothing that another has made."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.path.parent.name != "browser":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture
 def fake_assets(tmp_path, monkeypatch):
     """Embedded models by name only, no weights; what the page has on record is real."""

@@ -20,6 +20,7 @@ from benchmarks import (
     lab,
     lab_figures,
     lab_quick,
+    mutants,
     page,
     ppo_growth,
     ppo_parity,
@@ -51,6 +52,7 @@ ROOT = Path(__file__).parent.parent
         (vote_load, "vote load"),
         (lab_quick, "quick"),
         (vote_to_outputs, "vote to outputs"),
+        (mutants, "mutants"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ NEEDS = {
 }
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """The absolute names of all modules that a file imports, anywhere in it."""
     package = path.relative_to(ROOT).parent.parts
@@ -87,38 +89,47 @@ def outside(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {*FLOORS}
 
 
-def files(pattern: str) -> list:
-    paths = sorted(ROOT.glob(pattern))
-    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
+def files(*patterns: str) -> list[Path]:
+    """The files of these patterns, of which there are some."""
+    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+    assert len(paths) >= len(patterns)
+    return paths
 
 
-@pytest.mark.parametrize("path", files("align_core/**/[!_]*.py") + files("playground/**/[!_]*.py"))
-def test_a_room_imports_from_the_floors_below_it(path):
-    package, name = room(path)
-    below: set[str] = set()
+def below(package: str, name: str) -> set[str]:
+    """The rooms on the floors below that of a room."""
+    found: set[str] = set()
     for floor in FLOORS[package]:
         if name in floor:
             break
-        below |= floor
-    assert rooms(imports(path), package) <= below | {name}
+        found |= floor
+    return found
 
 
-@pytest.mark.parametrize("path", files("align_core/**/*.py"))
-def test_align_core_imports_no_page(path):
-    names = imports(path)
-    assert not outside(names) & {"gradio"}
-    assert not rooms(names, "playground")
-    assert "plotly" not in outside(names) or path.name == "plots.py"
+def test_a_room_imports_from_the_floors_below_it():
+    above = {}
+    for path in files("align_core/**/[!_]*.py", "playground/**/[!_]*.py"):
+        package, name = room(path)
+        above[path] = rooms(imports(path), package) - below(package, name) - {name}
+    assert not {path: names for path, names in above.items() if names}
 
 
-@pytest.mark.parametrize("path", files("playground/**/*.py") + files("app.py"))
-def test_the_page_imports_no_torch(path):
-    assert not outside(imports(path)) & HEAVY
+def test_align_core_imports_no_page():
+    for path in files("align_core/**/*.py"):
+        names = imports(path)
+        assert not outside(names) & {"gradio"}, path
+        assert not rooms(names, "playground"), path
+        assert "plotly" not in outside(names) or path.name == "plots.py", path
 
 
-@pytest.mark.parametrize("path", files("playground/content/**/*.py"))
-def test_what_the_page_says_is_data(path):
-    assert "gradio" not in outside(imports(path))
+def test_the_page_imports_no_torch():
+    for path in files("playground/**/*.py", "app.py"):
+        assert not outside(imports(path)) & HEAVY, path
+
+
+def test_what_the_page_says_is_data():
+    for path in files("playground/content/**/*.py"):
+        assert "gradio" not in outside(imports(path)), path
 
 
 @pytest.mark.parametrize("name", sorted(NEEDS))
@@ -137,9 +148,9 @@ def test_the_folders_are_the_rooms_and_no_file_stands_in_the_hall(package):
     assert len([path for path in (ROOT / package).iterdir() if path.is_file()]) <= 8
 
 
-@pytest.mark.parametrize("path", files("align_core/**/*.py") + files("playground/**/*.py"))
-def test_a_module_fits_on_some_screens(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+def test_a_module_fits_on_some_screens():
+    for path in files("align_core/**/*.py", "playground/**/*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 350, path
 
 
 def asked_by_name(tree: ast.AST) -> set[str]:
@@ -163,16 +174,10 @@ def asked_by_name(tree: ast.AST) -> set[str]:
     return found & names
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        param
-        for param in files("align_core/**/*.py") + files("playground/**/*.py")
-        if room(param.values[0])[1] not in ("experiments", "trainers")
-    ],
-)
-def test_nothing_compares_a_methods_name(path):
-    assert not asked_by_name(ast.parse(path.read_text(encoding="utf-8")))
+def test_nothing_compares_a_methods_name():
+    for path in files("align_core/**/*.py", "playground/**/*.py"):
+        if room(path)[1] not in ("experiments", "trainers"):
+            assert not asked_by_name(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
 @pytest.mark.parametrize(
@@ -218,22 +223,21 @@ def loaded(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["align_core", "align_core.runs.client", "align_core.inference.client", "align_core.api"],
-)
-def test_imports_stay_light(module):
-    assert not loaded(f"import {module}") & (HEAVY | {"gradio", "numpy"})
+def test_imports_stay_light():
+    light = "align_core, align_core.runs.client, align_core.inference.client, align_core.api"
+    assert not loaded(f"import {light}") & (HEAVY | {"gradio", "numpy"})
 
 
 def test_listing_the_tasks_needs_no_torch():
     assert not loaded("from align_core.cli import main; main.main(['tasks'])") & HEAVY
 
 
+@pytest.mark.slow
 def test_the_page_holds_no_torch():
     assert not loaded("import playground.app") & HEAVY
 
 
+@pytest.mark.slow
 def test_a_process_of_a_run_needs_no_gradio():
     assert "gradio" not in loaded("import align_core.training.run, align_core.inference.server")
 

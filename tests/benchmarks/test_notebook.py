@@ -26,6 +26,7 @@ def test_the_notebook_is_executed_and_small():
     assert sum("image/png" in kind for cell in code_cells() for kind in kinds(cell["outputs"])) == 2
 
 
+@pytest.mark.slow
 def test_its_cells_run_and_show_what_it_holds(monkeypatch):
     monkeypatch.setattr(notebook, "picture", lambda figure: "")
     fewer = []

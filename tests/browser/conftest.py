@@ -22,7 +22,6 @@ from playground import app
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
-WAITED = ["TimeoutError", "with timeout"]  # what Playwright says of a wait, and of an expectation
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--headless",
@@ -38,12 +37,9 @@ expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items):
-    """Chromium, the page and a training process share two cores with whatever else the machine
-    does: what was waited for in vain is tried once more, and pytest says so. What was seen and is
-    wrong fails at once."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=WAITED))
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from benchmarks import lab, lab_figures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
 def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):

@@ -63,6 +63,7 @@ def assert_same_end(found: tuple[dict, dict], expected: tuple[dict, dict]) -> No
         assert found[1][name] == pytest.approx(expected[1][name], abs=1e-3), name
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path, alone):
     """8 episodes of each rollout in each of two."""
     together = ended(tmp_path / "two", TORCHRUN, "8")
@@ -70,6 +71,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, alone):
     assert together[1]["held"] == 1
 
 
+@pytest.mark.slow
 def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, alone):
     """By accelerate's own file; and cut off after the first rollout, and resumed."""
     halves = ended(tmp_path / "halves", FSDP, "8", "resumed")
@@ -80,6 +82,7 @@ def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, al
         torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
 
 
+@pytest.mark.slow
 @with_deepspeed
 def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path, alone):
     """DeepSpeed's ZeRO 2, by accelerate's own file; cut off and resumed as well."""
@@ -91,6 +94,7 @@ def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path
         torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "part"),
     [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
@@ -143,6 +147,7 @@ def trained(folder: Path, count: int) -> list[dict]:
     return [event["metrics"] for event in events if event["kind"] == "metrics"]
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_in_two_processes(tmp_path):
     one, two = trained(tmp_path / "one", 1), trained(tmp_path / "two", 2)
     assert len(one) == len(two)

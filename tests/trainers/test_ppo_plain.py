@@ -164,6 +164,7 @@ def test_a_batch_of_one(tmp_path):
     assert trained.state.global_step == 8 and finite(trained)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_500_steps(tmp_path):
     """As many tensors live at the end as after a fifth, and they hold as many numbers."""
     seen = {}

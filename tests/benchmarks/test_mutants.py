@@ -1,0 +1,93 @@
+"""What a mutant is: every kind of change, and nothing that nobody would see."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from benchmarks import mutants, mutations
+
+CODE = '''
+"""A docstring, of 3 words."""
+def f(x: int = 1, mask=None) -> "a + b":
+    if not x >= 2 or x is None:
+        raise ValueError(f"{x + 1}")
+    _LOG.warning("%s", 4, 5)
+    return (x - 7) * mask
+def g(y, z):
+    return min(y, z), h(y, *z), h(y, z), -y
+'''
+
+
+@pytest.fixture
+def changes(tmp_path, monkeypatch):
+    """The changes of CODE, by what they make of it: (before, after)."""
+    monkeypatch.setattr(mutations, "ROOT", tmp_path)
+    (tmp_path / "code.py").write_text(CODE)
+    return [one for ways in mutations.mutants("code.py") for one in ways]
+
+
+def test_each_kind_of_change_is_made_and_no_other(changes):
+    condition, product = "if not x >= 2 or x is None:", "return (x - 7) * mask"
+    signature = 'def f(x: int = 1, mask=None) -> "a + b":'
+    calls = "return min(y, z), h(y, *z), h(y, z), -y"
+    assert sorted((one.before, one.after) for one in changes) == sorted(
+        [
+            *((condition, f"if {test}:") for test in (
+                "False", "not x >= 2 and x is None", "not x >= 2 or x is not None",
+                "(x >= 2) or x is None", "not x > 2 or x is None", "not x < 2 or x is None",
+                "not x >= (3) or x is None", "not x >= (1) or x is None",
+            )),
+            *((product, f"return {given}") for given in (
+                "(x - 7) / mask", "(x - 7)", "(x + 7) * mask", "(x - (8)) * mask",
+                "(x - (6)) * mask",
+            )),
+            *((calls, changed) for changed in (
+                "return min(y, z), h(y, *z), h(z, y), -y",
+                "return min(y, z), h(y, *z), h(y, z), (y)",
+            )),
+            *((signature, signature.replace("= 1", f"= ({n})")) for n in (0, 2)),
+        ]
+    )  # fmt: skip
+
+
+def test_a_mutant_is_a_program_that_differs_in_its_line(changes):
+    for one in changes:
+        broken = one.broken(CODE.encode())
+        ast.parse(broken)
+        rows = zip(CODE.splitlines(), broken.decode().splitlines(), strict=True)
+        assert [row for row, (was, now) in enumerate(rows, 1) if was != now] == [one.line]
+
+
+def test_a_seed_draws_the_same_places_and_none_twice():
+    files = ["align_core/objectives.py"]
+    drawn = mutants.draw(3, 20, files)
+    assert drawn == mutants.draw(3, 20, files) != mutants.draw(4, 20, files)
+    assert len({(one.start, one.end) for one in drawn}) > 17
+    assert len(mutants.draw(3, 10**6, files)) == len(mutations.mutants(files[0]))
+
+
+def test_whom_a_mutant_is_asked_of():
+    known = {
+        "seconds": {"tests/a.py::one": 1.0, "tests/a.py::two": 2.0, "tests/b.py::three": 3.0},
+        "lines": {"code.py": {"2": ["tests/a.py::one"]}},
+    }
+    source = "LIMIT = 1\ndef f():\n    return 2\n"
+
+    def asked(line):
+        return list(
+            mutants.stages(mutations.Mutant("code.py", line, 0, 0, "", "", ""), source, known)
+        )
+
+    one, two, three = ({test} for test in known["seconds"])
+    assert asked(3) == [one | two | three], "no test reaches it, as far as is known"
+    assert asked(2) == [one, two, three], "the line of a def is executed by an import"
+    known["lines"]["code.py"]["3"] = ["tests/a.py::one"]
+    assert asked(3) == [one, two]
+
+
+def test_the_share_counts_all_seeds_of_a_row():
+    seeds = {"1": {"places": 60, "caught": 57}, "2": {"places": 60, "caught": 60}}
+    row = mutants.render({"machine": "", "fresh": seeds}).splitlines()[-1]
+    assert row == "| seeds that they had not seen | 1, 2 | 120 | 117 | 97.5 % |"
