@@ -43,19 +43,21 @@ MOVE = """beta => new Promise((done) => {
   const began = performance.now();
   const painted = () => setTimeout(() => done(performance.now() - began));
   const framed = () => requestAnimationFrame(painted);
-  document.addEventListener('playground:target', framed, {once: true});
+  const before = window.playground.target;
   slider.dispatchEvent(new Event('input'));
+  const look = () => window.playground.target === before ? setTimeout(look) : framed();
+  look();
 })"""
-# Notes how long the page's own scripts take over each update.
-NOTE_UPDATES = """() => {
-  const {tell} = window.playground;
-  window.updates = [];
-  window.playground.tell = (name, detail) => {
-    const began = performance.now();
-    tell.call(window.playground, name, detail);
-    if (name === 'run') window.updates.push(performance.now() - began);
-  };
-}"""
+# In place of `set` of the page's store: notes how long the parts of the page take over each update.
+NOTE_UPDATES = """
+window.updates = [];
+export function set(changes) {
+  const update = (changes.run ?? get().run) !== get().run;
+  const began = performance.now();
+  change(changes);
+  if (update) window.updates.push(performance.now() - began);
+}
+"""
 STATUS = "window.playground.run?.status.name"
 
 
@@ -135,7 +137,7 @@ def target() -> dict[str, list[float]]:
     with serving() as (address, _), browsing() as page:
         page.goto(address)
         page.wait_for_selector(DRAWN)
-        page.wait_for_function("window.playground.target && window.playground.reference")
+        page.wait_for_function("window.playground.target")
         screen = [page.evaluate(MOVE, beta) for beta in BETAS]
     return {"server": server, "screen": screen}
 
@@ -152,9 +154,10 @@ def updates() -> dict[str, Any]:
         built = app.build(client)
         options = app.launch_options() | {"server_port": free_port()}
         _, address, _ = built.launch(**options, prevent_thread_lock=True)
+        page.route("**/core/store.js", _note_updates)
         page.goto(address)
         page.wait_for_selector(DRAWN)
-        page.evaluate(NOTE_UPDATES)
+        page.evaluate("window.updates.length = 0")
         session = page.context.new_cdp_session(page)
         session.send("HeapProfiler.enable")
         session.send("Performance.enable")
@@ -255,6 +258,13 @@ def _sent(page: Any) -> list[float]:
     session.send("Network.enable")
     session.on("Network.loadingFinished", lambda one: sent.append(one["encodedDataLength"]))
     return sent
+
+
+def _note_updates(route: Any) -> None:
+    """Serve the page's store with NOTE_UPDATES."""
+    answer = route.fetch()
+    store = answer.text().replace("export function set(", "function change(")
+    route.fulfill(response=answer, body=store + NOTE_UPDATES)
 
 
 def _live_component(address: str) -> int:

@@ -24,7 +24,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
-from playground.views.parts import STATIC, classic_part, preloads, static_route
+from playground.views.parts import STATIC, part, preloads, static_route
 from playground.voting.pairs import Pairs
 from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
@@ -32,19 +32,19 @@ from playground.voting.vote_training import VoteTraining
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
-# What all controls say, even those that are folded away, is known to Gradio alone.
-_TELL = """(...values) => {
-  const said = %s.map((name, i) => [name, values[i]]);
-  window.playground.tell("settings", Object.fromEntries(said));
-  return [];
-}"""
+# Gradio alone knows the values of all controls, folded away or not. The time makes each answer
+# another value, which the masthead watches for.
+_SETTINGS = """(...values) => ({
+  settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
+  time: performance.now(),
+})"""
 # The look of the whole page, then of its views, then of all that a phone lays out anew.
 _STYLES = ("core/style", "core/controls", "train/live", "charts/charts", "train/samples")
 _STYLES += ("ask/tryout", "ask/answers", "compare/compare", "learn/learn", "learn/lessons")
 _STYLES += ("train/presets", "train/visit", "core/choices", "rate/rate", "rate/room")
 _STYLES += ("train/trained_on", "lab/lab", "lab/smaller", "core/phone")
-# Ready before any part is drawn.
-_FIRST = ("core/page", "core/visitor", "talk/present")
+# Scripts of the head, which run before anything is drawn.
+_FIRST = ("core/visitor", "talk/present")
 # What ?present and ?hide change in them.
 _TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
 _TALKS += ("learn_present",)
@@ -100,10 +100,12 @@ def _lay_out(
     others: dict[str, dict[str, str]],
 ) -> None:
     """Lay out the page in one language; `others`, path -> tag and name, are the other languages."""
-    masthead = classic_part(
+    masthead = part(
         "masthead",
         "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
         "masthead/links",
+        events=("submit",),
+        value=None,
         words={name: words[name] for name in ("title", "tagline", "language", "link")},
         others=others,
         fields=FIELDS,
@@ -120,9 +122,9 @@ def _lay_out(
     def compare_handlers(request: gr.Request) -> CompareHandlers:
         return CompareHandlers(*visible(request), words, recorded)
 
-    with gr.Tabs(elem_id="views"):
+    with gr.Tabs(elem_id="views") as views:
         # All views are rendered at once: Train keeps following a run while another view is shown.
-        with gr.Tab(words["views"]["train"], render_children=True):
+        with gr.Tab(words["views"]["train"], id="train", render_children=True):
             settings = train.build(page, client, words, queue)
         with gr.Tab(words["views"]["compare"], render_children=True):
             compare.build(compare_handlers, words)
@@ -131,12 +133,17 @@ def _lay_out(
         with gr.Tab(words["views"]["score"], render_children=True):
             ask.build_score(ask_handlers, words)
         with gr.Tab(words["views"]["rate"], render_children=True):
-            rate.build(ask_handlers, words)
+            ballots = rate.build(ask_handlers, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(ask_handlers, words)
-    masthead.submit(None, list(settings.values()), js=_TELL % json.dumps([*settings]))
+    # Train shows the run, or its place in the queue.
+    ballots.trained(
+        lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
+    )
+    names = json.dumps([*settings])
+    masthead.submit(None, list(settings.values()), masthead, js=_SETTINGS % names)
 
 
 def _in_script(value: Any) -> str:
@@ -144,17 +151,15 @@ def _in_script(value: Any) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _methods() -> dict[str, dict[str, Any]]:
-    """The parts of each method's record that the page's scripts need (page.js)."""
-    return {
-        name: {"makes": method.makes, "beta": "beta" in method.options}
-        for name, method in methods().items()
-    }
-
-
 def _records() -> dict[str, Any]:
     """What the page's modules need of each task and of each method (records.js)."""
-    return {"tasks": tasks.available(), "methods": _methods()}
+    return {
+        "tasks": tasks.available(),
+        "methods": {
+            name: {"makes": method.makes, "beta": "beta" in method.options}
+            for name, method in methods().items()
+        },
+    }
 
 
 def launch_options() -> dict[str, Any]:
@@ -167,8 +172,6 @@ def launch_options() -> dict[str, Any]:
         "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
         # What styles the whole page stands in the head: Gradio would rewrite its selectors.
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
-        + f"<script>window.playground.methods = {_in_script(_methods())};"
-        + f"window.playground.tasks = {_in_script(tasks.available())}</script>"
         + f'<script type="application/json" id="records">{_in_script(_records())}</script>'
         + preloads()
         + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",

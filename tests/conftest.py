@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -10,6 +11,17 @@ from align_core.config.environment import set_library_environment
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
 
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test imports it
 set_library_environment()
 
@@ -62,3 +74,16 @@ def sessions(tmp_path):
     sessions = Sessions(tmp_path / "sessions")
     yield sessions
     sessions.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.fail("This test needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

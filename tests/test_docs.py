@@ -235,7 +235,10 @@ def defined(station: str) -> bool:
     file, _, names = station.partition(":")
     code = (ROOT / file).read_text(encoding="utf-8")
     if file.endswith(".js"):
-        return re.search(rf"^function {names}\(", code, re.MULTILINE) is not None
+        return (
+            re.search(rf"^ *(?:export )?(?:async )?function {names}\(", code, re.MULTILINE)
+            is not None
+        )
     scope: list[ast.stmt] = ast.parse(code).body
     for name in names.split("."):
         scope = next((node.body for node in scope if getattr(node, "name", None) == name), None)

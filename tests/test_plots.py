@@ -45,7 +45,7 @@ def test_the_colours_are_those_of_the_page():
     compared = (STATIC / "compare/compare.css").read_text().split("}")[0]
     colours = re.findall(r"--run-[a-d]: ([^;]+);", compared)
     looks = re.findall(
-        r'dash: "(\w+)".*symbol: "([\w-]+)"', (STATIC / "compare/compare.js").read_text()
+        r'dash: "(\w+)".*symbol: "([\w-]+)"', (STATIC / "compare/labels.js").read_text()
     )
     assert tuple((c, *look) for c, look in zip(colours, looks, strict=True)) == plots.RUNS
 

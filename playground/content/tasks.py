@@ -48,7 +48,7 @@ def register_tasks(names: Sequence[str]) -> None:
 
 
 def available() -> dict[str, dict[str, Any]]:
-    """The parts of each task's card that the page's scripts need (page.js), by its full name."""
+    """The parts of each task's card that the page's scripts need (records.js), by its full name."""
     return {name: {"reference": card(name).reference} for name in (*BUILT_IN, *registered())}
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 from playground.handlers.ask import AskHandlers
 from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
-from playground.views.parts import classic_part
+from playground.views.parts import part
 
 _ASK = """
 <form class="asking" autocomplete="off">
@@ -60,13 +60,9 @@ def build_score(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
 
 
 def _view(name: str, template: str, functions: list[Any], words: dict[str, Any]) -> gr.HTML:
-    return classic_part(
+    return part(
         name,
         template,
-        "core/shading",
-        "core/histories",
-        "core/choosing",
-        "ask/asking",
         f"ask/{name}",
         server_functions=functions,
         words={**words["try"], **words[name]},

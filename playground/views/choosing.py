@@ -10,9 +10,9 @@ from playground.handlers.form import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:
-    """What choosing.js takes beside words: the names of methods and tasks, the first task."""
+    """What run_picker.js needs beside words: the names of methods and tasks, the first task."""
     return {
-        "methods": {method: words["methods"][method]["name"] for method in methods()},
-        "tasks": {task: words["tasks"][task]["name"] for task in tasks.available()},
-        "first": FIRST_TASK,
+        "method_names": {method: words["methods"][method]["name"] for method in methods()},
+        "task_names": {task: words["tasks"][task]["name"] for task in tasks.available()},
+        "first_task": FIRST_TASK,
     }

@@ -8,7 +8,7 @@ from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
 from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
-from playground.views.parts import PLOTLY_HEAD, classic_part
+from playground.views.parts import PLOTLY_HEAD, part
 
 _COMPARE = """
 <form class="asking" autocomplete="off">
@@ -53,17 +53,9 @@ _COMPARE = """
 
 def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view that compares runs."""
-    classic_part(
+    part(
         "compare",
         _COMPARE,
-        "core/shading",
-        "core/histories",
-        "core/choosing",
-        "core/newest",
-        "core/following",
-        "charts/plotting",
-        "charts/trade",
-        "charts/overlay",
         "compare/compare",
         server_functions=[
             *server_functions(

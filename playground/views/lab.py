@@ -17,7 +17,7 @@ from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import QuickExperimentHandlers
 from playground.people.requests import with_visitor
 from playground.people.run_queue import RunQueue
-from playground.views.parts import PLOTLY_HEAD, classic_part
+from playground.views.parts import PLOTLY_HEAD, part
 
 # Links to the Train view, whose runs show the same effect: {experiment: {link: settings}}.
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
@@ -61,14 +61,9 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
     def train(settings: Any) -> dict[str, Any]:
         return coverage.train(settings, words["lab"]["live"])
 
-    classic_part(
+    part(
         "lab",
         _LAB,
-        "charts/plotting",
-        "charts/heatmaps",
-        "core/newest",
-        "lab/grid",
-        "lab/smaller",
         "lab/lab",
         server_functions=[
             train,

@@ -8,10 +8,11 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.methods import methods
 from align_core.config.task_card import BUILT_IN
+from playground.content import optimum
 from playground.handlers.ask import AskHandlers
 from playground.handlers.form import FIRST_TASK
 from playground.people.requests import HandlersOf, server_functions
-from playground.views.parts import classic_part
+from playground.views.parts import part
 
 _LEARN = """
 <div class="learn">
@@ -34,22 +35,18 @@ _LEARN = """
 
 def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
     """Lay out the view. It queries the server only for the numbers of a visitor's own run."""
-    classic_part(
+    part(
         "learn",
         _LEARN,
-        "core/shading",
-        "learn/equations",
-        "learn/arithmetic",
-        "core/histories",
-        "learn/path",
         "learn/learn",
         server_functions=server_functions(handlers_of, AskHandlers.newest, AskHandlers.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
-        methods={method: words["methods"][method]["name"] for method in methods()},
-        tasks={task: words["tasks"][task]["name"] for task in BUILT_IN},
+        method_names={method: words["methods"][method]["name"] for method in methods()},
+        task_names={task: words["tasks"][task]["name"] for task in BUILT_IN},
         lessons={task: _lesson(task) for task in BUILT_IN},
-        first=FIRST_TASK,
+        first_task=FIRST_TASK,
+        range=optimum.BETAS,
     )
 
 

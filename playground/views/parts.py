@@ -40,19 +40,6 @@ def part(
     )
 
 
-def classic_part(name: str, template: str, *scripts: str, **props: Any) -> gr.HTML:
-    """A part whose scripts are not modules yet: they run one after the other in one scope."""
-    named = ("core/elements", *scripts)
-    code = [(STATIC / f"{script}.js").read_text(encoding="utf-8") for script in named]
-    return gr.HTML(
-        html_template=template,
-        js_on_load="\n".join(code),
-        apply_default_css=False,
-        elem_id=name,
-        **props,
-    )
-
-
 class _Forever(StaticFiles):
     """Files that a browser keeps: a file that changes has another address."""
 

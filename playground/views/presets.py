@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.content.recordings import SPEED, Recordings
-from playground.views.parts import classic_part
+from playground.views.parts import part
 
 _STRIP = """
 <nav><span class="title"></span><ul></ul></nav>
@@ -18,10 +18,11 @@ _STRIP = """
 
 def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
     """The row of presets; its value is the name of the chosen one."""
-    return classic_part(
+    return part(
         "presets",
         _STRIP,
         "train/presets",
+        events=("select",),
         value=None,
         cards=recordings.cards(),
         speed=SPEED,

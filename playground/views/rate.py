@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import AskHandlers
 from playground.people.requests import HandlersOf, server_functions
 from playground.views import choosing
-from playground.views.parts import classic_part
+from playground.views.parts import part
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
@@ -74,24 +76,22 @@ _RATE = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view. Votes bypass Gradio; they are sent to the routes of `voting.routes`."""
+def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
+    """Lay out the view. Votes bypass Gradio; they are sent to the routes of `voting.routes`.
+
+    Returns the part, whose event `trained` says that a run on the votes was requested.
+    """
     refused = {
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
         "one_each": words["visitors"]["one_each"],
         "no_votes": words["complaints"]["says"]["no_votes"],
     }
-    classic_part(
+    return part(
         "rate",
         _RATE,
-        "core/shading",
-        "core/histories",
-        "core/choosing",
-        "rate/ballot",
         "rate/rate",
-        "rate/crowd",
-        "rate/harvest",
+        events=("trained",),
         server_functions=server_functions(handlers_of, AskHandlers.runs),
         words={**words["try"], **words["ballot"], **words["rate"], "refused": refused},
         enough={

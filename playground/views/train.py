@@ -28,7 +28,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.views import presets
 from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
-from playground.views.parts import PLOTLY_HEAD, classic_part, part
+from playground.views.parts import PLOTLY_HEAD, part
 
 Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
 # Passes the run that the page shows as the last value.
@@ -122,10 +122,9 @@ def _lay_out(
         return await asyncio.to_thread(new_events, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any]) -> None:
-        classic_part(
+        part(
             name,
             _CHARTS,
-            "charts/plotting",
             "charts/charts",
             words=words["charts"],
             charts=drawn,
@@ -136,11 +135,11 @@ def _lay_out(
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = _settings(handlers, words)
             with gr.Row(elem_id="buttons"):
-                complaints = classic_part(
+                complaints = part(
                     "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
                 )
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
-            classic_part(
+            part(
                 "visit",
                 _VISIT,
                 "train/visit",
@@ -152,11 +151,11 @@ def _lay_out(
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
             preset = presets.strip(handlers.recordings, words["presets"])
-            live = classic_part(
+            live = part(
                 "live",
                 _LIVE,
-                "core/following",
                 "train/live",
+                events=("pause", "resume"),
                 value={"run": None},
                 server_functions=[delta],
                 words={
@@ -164,16 +163,17 @@ def _lay_out(
                     for name in ("status", "methods", "tasks", "presets", "visitors")
                 },
             )
-            votes = classic_part(
-                "trained_on", _TRAINED_ON, "train/trained_on", words=words["trained_on"]
+            votes = part(
+                "trained_on",
+                _TRAINED_ON,
+                "train/trained_on",
+                events=("select",),
+                words=words["trained_on"],
             )
             with gr.Row(elem_id="pictures"):
-                picture = classic_part(
+                picture = part(
                     "frontier",
                     _FRONTIER,
-                    "core/newest",
-                    "charts/plotting",
-                    "charts/trade",
                     "train/frontier",
                     value={"task": FIRST_TASK, "method": FIRST_METHOD},
                     server_functions=[optimum.frontier, optimum.target],
@@ -181,11 +181,10 @@ def _lay_out(
                     head=PLOTLY_HEAD,
                 )
                 curves("charts", charts.BESIDE)
-            classic_part("story", _STORY, "train/story")
-            classic_part(
+            part("story", _STORY, "train/story")
+            part(
                 "samples",
                 _SAMPLES,
-                "core/shading",
                 "train/samples",
                 words=words["samples"],
                 shading=words["shading"] | words["samples"],
@@ -260,6 +259,8 @@ def _connect(
     for name in ("pause", "resume", "step", "stop"):
         command = bind(name, partial(handlers.command, name))
         controls[name].click(command, live, **at_once, js=_WITH_SHOWN)
+        if name in ("pause", "resume"):  # by a key, too
+            getattr(live, name)(command, live, **at_once, js=_WITH_SHOWN)
     rate = settings["learning_rate"]
     for field, changed in (
         ("beta", settings["beta"].release),
@@ -288,10 +289,11 @@ def _settings(
         )
         explanation = f"{field}_explanation"
         explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
-    settings["beta"] = classic_part(
+    settings["beta"] = part(
         "field-beta",
         _BETA,
         "train/beta",
+        events=("release",),
         value=first["beta"]["value"],
         zero=first["beta"]["zero"],
         range=optimum.BETAS,

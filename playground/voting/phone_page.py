@@ -23,7 +23,7 @@ def page() -> tuple[str, str]:
     script_words = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     html = (_HERE / "vote.html").read_text(encoding="utf-8").replace("{words}", script_words)
     html = html.replace("{ballot}", _BALLOT.read_text(encoding="utf-8"))
-    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "

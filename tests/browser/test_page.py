@@ -86,7 +86,7 @@ def test_beta_is_turned_while_it_runs_and_the_curves_say_so(visit, address, clie
     page.wait_for_function("window.playground.run?.samples.length > 1")
     for _ in range(30):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.at === 0")
+    page.wait_for_function("window.playground.viewedStep === 0")
     assert page.inner_text("#live .settings").startswith("β 0.5 "), "as it began"
 
 
@@ -159,10 +159,10 @@ def test_every_step_can_be_looked_at_again(visit, address):
     points(page, 4)
     newest = policy(page)
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.at !== null")
+    page.wait_for_function("window.playground.viewedStep !== null")
     for _ in range(20):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.at === 0")
+    page.wait_for_function("window.playground.viewedStep === 0")
     assert "looking at step 0" in page.inner_text("#live .progress")
     assert "at step 0" in page.inner_text("#samples .heads")
     first = policy(page)
@@ -171,7 +171,7 @@ def test_every_step_can_be_looked_at_again(visit, address):
     points(page, drawn + 1)
     assert policy(page) == first  # the run goes on, the eye stays
     page.click("#live .newest")
-    page.wait_for_function("window.playground.at === null")
+    page.wait_for_function("window.playground.viewedStep === null")
     assert policy(page) != first
 
 

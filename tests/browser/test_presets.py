@@ -69,7 +69,7 @@ def run_live(page):
     expect(page.locator("#field-steps input")).to_have_value(steps)
     page.wait_for_function("window.playground.method === 'dpo'")
     page.click("#run")
-    page.wait_for_function("window.playground.live()")
+    page.wait_for_function("['starting', 'running'].includes(window.playground.run.status.name)")
 
 
 def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address, client):

@@ -154,7 +154,7 @@ def pairs(monkeypatch):
 def test_only_who_presents_can_open_the_room(pairs, visit, address):
     for url, may in ((address, False), (f"{address}?key={KEY.replace(' ', '+')}", True)):
         page = visit(url)
-        page.wait_for_function("window.playground.key === null")
+        page.wait_for_function("window.presenterKey === null")
         if may:
             page.wait_for_selector("#visit .presents")
         page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()

@@ -1,82 +1,91 @@
-// Try it: one prompt to the reference and to some runs; the texts side by side. Follows asking.js.
-const MOST = 3;  // runs beside the reference
-let runs = [];
-let seed = 0;
+// Try it: one prompt to the reference and to some runs; their texts side by side.
+import { make, whenShown, within } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { makesPolicy } from "../core/records.js";
+import { shadedText } from "../core/shaded_text.js";
+import { questionForm } from "./question_form.js";
 
-async function offer() {
-  runs = (await offeredRuns()).filter((run) => page.writes(run.method));
-  offerBoxes(runs, MOST, 1);
-}
+const MOST = 3; // runs beside the reference
 
-async function ask() {
-  const question = {
-    task: chosenTask(),
-    models: [reference(), ...checked()].filter(Boolean),
-    prompt: form.elements.prompt.value,
-    n: form.elements.n.valueAsNumber,
-    temperature: form.elements.temperature.valueAsNumber,
-    seed: seed++,
-  };
-  const known = new Map(runs.map((run) => [run.run, run]));
-  const answers = await asked(server.generate, question);
-  if (answers) draw(question.prompt, answers, known);
-}
+export function mount({ element, props, server }) {
+  const { words } = props;
+  const { find, put } = within(element);
+  const { form, chosenTask, reference, runName, runDetails, listRuns, checkedRuns, offerSeveral, limit, ...question } =
+    questionForm({ element, props, server });
+  const { addRewards, writeText } = shadedText(props.shading);
+  let runs = [];
+  let seed = 0;
 
-function draw(prompt, answers, known) {
-  const host = shown();
-  host.style.setProperty("--columns", answers.length);
-  const names = answers.map(({ model }) => {
-    const run = known.get(model);
-    return run ? [runName(run), runDetails(run)] : [words.reference, ""];
-  });
-  const heads = make("div", "row heads", host);
-  answers.forEach(({ samples }, i) => {
-    const head = make("div", i ? "one policy" : "one", heads);
-    make("h2", "", head, names[i][0]);
-    make("small", "", head, names[i][1] || "\u00a0");
-    const chips = make("div", "chips", head);
-    addChip("gold", chips, mean(samples, "gold_reward"));
-    addChip("proxy", chips, mean(samples, "proxy_reward"));
-    make("small", "", chips, page.fill(words.mean, { n: samples.length }));
-  });
-  answers[0].samples.forEach((_, sample) => {
-    const row = make("div", "row", host);
-    answers.forEach(({ samples }, i) => {
-      const box = make("div", i ? "one policy" : "one", row);
-      make("small", "who", box, names[i].filter(Boolean).join(" · "));
-      write(box, prompt, samples[sample]);
+  async function offerRuns() {
+    runs = (await listRuns()).filter((run) => makesPolicy(run.method));
+    offerSeveral(runs, MOST, 1);
+  }
+
+  async function ask() {
+    const asked = {
+      task: chosenTask(),
+      models: [reference(), ...checkedRuns()].filter(Boolean),
+      prompt: form.elements.prompt.value,
+      n: form.elements.n.valueAsNumber,
+      temperature: form.elements.temperature.valueAsNumber,
+      seed: seed++,
+    };
+    const offered = new Map(runs.map((run) => [run.run, run]));
+    const answers = await question.send(server.generate, asked);
+    if (answers) draw(asked.prompt, answers, offered);
+  }
+
+  function draw(prompt, answers, offered) {
+    const host = question.clearAnswers();
+    host.style.setProperty("--columns", answers.length);
+    const names = answers.map(({ model }) => {
+      const run = offered.get(model);
+      return run ? [runName(run), runDetails(run)] : [words.reference, ""];
     });
-  });
+    const heads = make("div", "row heads", host);
+    answers.forEach(({ samples }, i) => {
+      const head = make("div", i ? "one policy" : "one", heads);
+      make("h2", "", head, names[i][0]);
+      make("small", "", head, names[i][1] || "\u00a0");
+      const chips = make("div", "chips", head);
+      addRewards(chips, { gold_reward: mean(samples, "gold_reward"), proxy_reward: mean(samples, "proxy_reward") });
+      make("small", "", chips, fill(words.mean, { n: samples.length }));
+    });
+    answers[0].samples.forEach((_, place) => {
+      const row = make("div", "row", host);
+      answers.forEach(({ samples }, i) => {
+        const box = make("div", i ? "one policy" : "one", row);
+        make("small", "who", box, names[i].filter(Boolean).join(" · "));
+        const sample = samples[place];
+        const chips = writeText(box, prompt, { ...sample, text: sample.completion });
+        if (!sample.ended) make("small", "", chips, words.unended);
+      });
+    });
+  }
+
+  async function openTask() {
+    question.cancel();
+    form.elements.prompt.value = words.prompts[chosenTask()];
+    delete find(".answers").dataset.full;
+    put(".answers", words.none);
+    await offerRuns();
+  }
+
+  put(".numbers .n", words.n);
+  put(".numbers .temperature", words.temperature);
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    ask();
+  };
+  form.onchange = ({ target }) => {
+    if (target.name === "task") openTask();
+    if (target.name === "models") limit(MOST);
+  };
+  whenShown(form, openTask, offerRuns);
 }
 
-function write(box, prompt, sample) {
-  const chips = writeText(box, prompt, { ...sample, text: sample.completion });
-  if (!sample.ended) make("small", "", chips, words.unended);
-}
-
+// Of a reward over samples; null where one has none.
 function mean(samples, reward) {
   if (samples.some((sample) => sample[reward] === null)) return null;
   return samples.reduce((sum, sample) => sum + sample[reward], 0) / samples.length;
 }
-
-async function choose() {
-  turn += 1;  // what is still under way is about another task
-  busy(false);
-  complain([]);
-  form.elements.prompt.value = words.prompts[chosenTask()];
-  delete find(".answers").dataset.full;
-  put(".answers", words.none);
-  await offer();
-}
-
-put(".numbers .n", words.n);
-put(".numbers .temperature", words.temperature);
-form.onsubmit = (event) => {
-  event.preventDefault();
-  ask();
-};
-form.onchange = ({ target }) => {
-  if (target.name === "task") choose();
-  if (target.name === "models") limit(MOST);
-};
-whenShown(choose, offer);

@@ -1,172 +1,172 @@
 // The live curves: one card a chart, each with its values at the step that is looked at, which are
-// the legend too. Follows plotting.js.
-const words = props.words;
-// Metric -> the CSS variable of its colour and its dash: told apart without colour as well.
-const LINES = Object.fromEntries(
-  Object.values(props.charts).flat().flatMap(({ curves }) => curves)
-    .map(({ metric, colour, dash }) => [metric, [`--${colour}`, dash]]),
-);
-const SPAN = 0.02; // the least height of an axis: rounding noise is no curve
-const hidden = new Set();
-let method = null;
-let cards = [];
+// the legend too.
+import { changeDetector } from "../core/changes.js";
+import { make, within } from "../core/dom.js";
+import { fill, number, percent, signed } from "../core/format.js";
+import { valueAt } from "../core/run_log.js";
+import { get, subscribe } from "../core/store.js";
+import { runOnStage } from "../core/view.js";
+import { flatRange } from "./geometry.js";
+import {
+  baseLayout, curveMargin, discard, drawInSight, lookOf, newCard, paint, stepAxis, valueAxis, whenRecoloured,
+} from "./plots.js";
 
-function build(charts) {
-  for (const card of cards) {
-    sizes.unobserve(card.plot);
-    sights.unobserve(card.plot);
-    Plotly.purge(card.plot);
+export function mount({ element, props }) {
+  const { words, charts } = props;
+  const host = within(element).find(".charts");
+  const hidden = new Set(); // the metrics whose curves the reader has hidden
+  let method = null;
+  let cards = [];
+
+  // Metric -> the CSS variable of its colour, and its dash: told apart without colour as well.
+  const lines = Object.fromEntries(
+    Object.values(charts).flat().flatMap(({ curves }) => curves)
+      .map(({ metric, colour, dash }) => [metric, [`--${colour}`, dash]]),
+  );
+
+  function build(charts) {
+    for (const { plot } of cards) discard(plot);
+    host.replaceChildren();
+    cards = charts.map(({ id, curves, optional, range }) => {
+      const metrics = curves.map(({ metric }) => metric);
+      const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
+      drawInSight(card.plot);
+      const empty = make("p", "empty", card.box, words.empty);
+      const readouts = metrics.map((metric) => newReadout(metric, card.values));
+      return { ...card, id, metrics, optional, range, empty, readouts, isChanged: changeDetector() };
+    });
   }
-  const host = find(".charts");
-  host.replaceChildren();
-  cards = charts.map(({ id, curves, optional, range }) => {
-    const metrics = curves.map(({ metric }) => metric);
-    const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
-    sights.observe(card.plot);
-    const empty = make("p", "empty", card.box, words.empty);
-    const readouts = metrics.map((metric) => readout(metric, card.values));
-    return { ...card, id, metrics, optional, range, empty, readouts };
-  });
-}
 
-function readout(metric, host) {
-  const button = make("button", "value", host);
-  button.type = "button";
-  button.dataset.tip = words.metrics[metric].help;
-  button.style.setProperty("--line", `var(${LINES[metric][0]})`);
-  const swatch = make("span", `swatch ${LINES[metric][1]}`, button);
-  swatch.setAttribute("aria-hidden", "true");
-  make("span", "name", button, words.metrics[metric].name);
-  const number = make("strong", "", button);
-  button.onclick = () => {
-    hidden.has(metric) ? hidden.delete(metric) : hidden.add(metric);
-    draw();
-  };
-  return { metric, button, number };
-}
+  function newReadout(metric, host) {
+    const button = make("button", "value", host);
+    button.type = "button";
+    button.dataset.tip = words.metrics[metric].help;
+    button.style.setProperty("--line", `var(${lines[metric][0]})`);
+    make("span", `swatch ${lines[metric][1]}`, button).setAttribute("aria-hidden", "true");
+    make("span", "name", button, words.metrics[metric].name);
+    const value = make("strong", "", button);
+    button.onclick = () => {
+      if (!hidden.delete(metric)) hidden.add(metric);
+      draw(get(), true);
+    };
+    return { metric, button, value };
+  }
 
-const isShare = (metric) => words.metrics[metric].unit === "%";
+  const isShare = (metric) => words.metrics[metric].unit === "%";
 
-function shown(metric, value) {
-  if (value === undefined) return "–"; // not measured so early
-  if (isShare(metric)) return page.percent(value, value < 0.1 ? 1 : 0);
-  const digits = Math.abs(value) >= 100 ? 0 : 2;
-  return /reward(_(un)?covered)?$/.test(metric)
-    ? page.signed(value, digits)
-    : page.number(value, digits);
-}
+  function valueText(metric, value) {
+    if (value === undefined) return "–"; // not measured so early
+    if (isShare(metric)) return percent(value, value < 0.1 ? 1 : 0);
+    const digits = Math.abs(value) >= 100 ? 0 : 2;
+    const isReward = /reward(_(un)?covered)?$/.test(metric);
+    return isReward ? signed(value, digits) : number(value, digits);
+  }
 
-function draw(changed = null) {
-  const run = page.view();
-  if (!element.isConnected || typeof Plotly === "undefined") return;
-  const wanted = run?.config.method ?? page.method;
-  if (!wanted) return; // nothing is chosen yet
-  if (wanted !== method) build(props.charts[(method = wanted)]);
-  const style = getComputedStyle(element);
-  for (const card of cards) {
-    if (changed && !card.metrics.some((metric) => metric in changed)) continue;
+  // Draws the cards of which anything has changed; `all` of them where the look has.
+  function draw(state, all = false) {
+    const run = runOnStage(state);
+    const wanted = run?.config.method ?? state.method;
+    if (!wanted) return; // nothing is chosen yet
+    if (wanted !== method) build(charts[(method = wanted)]);
+    const look = lookOf(element);
+    for (const card of cards) {
+      const series = card.metrics.map((metric) => run?.series[metric]);
+      const isChanged = card.isChanged(run?.name, state.viewedStep, run?.changes, referenceReward(card, run), ...series);
+      if (isChanged || all) drawCard(card, run, state.viewedStep, look);
+    }
+  }
+
+  function drawCard(card, run, step, look) {
     const drawn = card.metrics.filter((metric) => run?.series[metric]?.x.length);
     card.empty.hidden = drawn.length > 0;
     card.box.hidden = card.optional && !drawn.length;
-    for (const { metric, button, number } of card.readouts) {
+    for (const { metric, button, value } of card.readouts) {
       button.hidden = !drawn.includes(metric);
       button.setAttribute("aria-pressed", String(!hidden.has(metric)));
-      if (!button.hidden) number.textContent = shown(metric, page.value(run.series[metric]));
+      if (!button.hidden) value.textContent = valueText(metric, valueAt(run.series[metric], step));
     }
-    card.plot.setAttribute("aria-label", alternative(card, drawn, run));
+    card.plot.setAttribute("aria-label", alternative(card, drawn, run, step));
     paint(card.plot, () => [
-      drawn.map((metric) => trace(metric, run.series[metric], style)),
-      layout(card, run, style, drawn.length > 0),
+      drawn.map((metric) => trace(metric, run.series[metric], look)),
+      layout(card, run, step, look, drawn.length > 0),
     ]);
   }
-}
 
-function trace(metric, series, style) {
-  const [colour, dash] = LINES[metric];
-  const { name, unit } = words.metrics[metric];
-  const percent = isShare(metric);
-  return {
-    name,
-    x: series.x,
-    y: series.y,
-    mode: series.x.length > 60 ? "lines" : "lines+markers",
-    visible: !hidden.has(metric),
-    line: { color: style.getPropertyValue(colour), width: 3, dash },
-    marker: { size: 6 },
-    hovertemplate: `%{y:${percent ? ".0%" : ".3f"}}${percent ? "" : " " + unit}`,
-  };
-}
-
-function layout(card, run, style, filled) {
-  const ink = style.getPropertyValue("--muted");
-  const start = run?.series["eval/gold_reward_reference"]?.y[0];
-  const steps = run?.config.steps ?? 100;
-  const reference = card.id === "reward" && start !== undefined;
-  const line = { type: "line", xref: "x", yref: "paper", y0: 0, y1: 1 };
-  const { at } = page;
-  const turned = run?.changes ?? [];
-  return {
-    ...plain(style),
-    uirevision: run?.name ?? "none",
-    datarevision: [run?.offset, at].join(), // the arrays grow in place
-    margin: curveMargin(style),
-    hovermode: "x unified",
-    xaxis: stepAxis(style, steps, words.step),
-    yaxis: {
-      ...valueAxis(style),
-      autorange: true,
-      rangemode: card.range,
-      tickformat: isShare(card.metrics[0]) ? "~%" : "",
-      showticklabels: filled,
-      ...flat(card, run),
-    },
-    shapes: [
-      ...(reference
-        ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: start, y1: start,
-             line: { color: ink, width: 1.5, dash: "dot" } }]
-        : []),
-      ...turned.map(({ step }) => ({ ...line, x0: step, x1: step, line: { color: ink, width: 1.5, dash: "dash" } })),
-      ...(at === null
-        ? []
-        : [{ ...line, x0: at, x1: at, line: { color: style.getPropertyValue("--accent"), width: 2 } }]),
-    ],
-    annotations: [
-      ...(reference
-        ? [{ xref: "paper", x: 1, y: start, xanchor: "right", yanchor: "top", showarrow: false,
-             text: words.reference }]
-        : []),
-      ...turned.map(({ step, settings }) => ({
-        x: step, yref: "paper", y: 1, xanchor: "left", yanchor: "top", showarrow: false,
-        text: Object.entries(settings).map(([name, value]) => `${words.settings[name]} ${value}`).join(" "),
-      })),
-    ],
-  };
-}
-
-// Curves that hardly differ from a line get an axis of their own, around them.
-function flat(card, run) {
-  const values = card.metrics.flatMap((metric) => run?.series[metric]?.y ?? []);
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (!values.length || high - low >= SPAN) return {};
-  const middle = (low + high) / 2;
-  const least = card.range === "normal" ? middle - SPAN : Math.max(0, middle - SPAN);
-  return { autorange: false, range: [least, least + 2 * SPAN] };
-}
-
-function alternative(card, drawn, run) {
-  const title = words.titles[card.id];
-  const values = drawn.map((metric) => {
+  function trace(metric, { x, y }, { colour }) {
+    const [variable, dash] = lines[metric];
     const { name, unit } = words.metrics[metric];
-    return `${name} ${shown(metric, page.value(run.series[metric]))} ${unit === "%" ? "" : unit}`;
-  });
-  if (!values.length) return title;
-  return page.fill(words.alternative, { title, values: values.join(", ") });
-}
+    return {
+      name,
+      x,
+      y,
+      mode: x.length > 60 ? "lines" : "lines+markers",
+      visible: !hidden.has(metric),
+      line: { color: colour(variable), width: 3, dash },
+      marker: { size: 6 },
+      hovertemplate: isShare(metric) ? "%{y:.0%}" : `%{y:.3f} ${unit}`,
+    };
+  }
 
-document.addEventListener("playground:run", ({ detail }) => {
-  const anew = detail.config || detail.void_after !== null || detail.changes.length;
-  draw(anew ? null : detail.points);
-});
-document.addEventListener("playground:view", () => draw());
-whenRecoloured(draw);
-draw();
+  function layout(card, run, step, look, filled) {
+    const values = card.metrics.flatMap((metric) => run?.series[metric]?.y ?? []);
+    const flat = flatRange(values, card.range === "normal");
+    return {
+      ...baseLayout(look),
+      uirevision: run?.name ?? "none",
+      margin: curveMargin(look),
+      hovermode: "x unified",
+      xaxis: stepAxis(look, run?.config.steps ?? 100, words.step),
+      yaxis: {
+        ...valueAxis(look),
+        autorange: true,
+        rangemode: card.range,
+        tickformat: isShare(card.metrics[0]) ? "~%" : "",
+        showticklabels: filled,
+        ...(flat && { autorange: false, range: flat }),
+      },
+      ...marks(referenceReward(card, run), run?.changes ?? [], step, look),
+    };
+  }
+
+  // The reference's reward, which the chart of rewards shows as a line.
+  function referenceReward(card, run) {
+    return card.id === "reward" ? run?.series["eval/gold_reward_reference"]?.y[0] : undefined;
+  }
+
+  // Lines at the reference's reward, at changes of settings, and at the step that is looked at.
+  function marks(reference, changes, step, { colour }) {
+    const ink = colour("--muted");
+    const upright = { type: "line", xref: "x", yref: "paper", y0: 0, y1: 1 };
+    const shapes = changes.map(({ step: at }) => (
+      { ...upright, x0: at, x1: at, line: { color: ink, width: 1.5, dash: "dash" } }
+    ));
+    const annotations = changes.map(({ step: at, settings }) => ({
+      x: at, yref: "paper", y: 1, xanchor: "left", yanchor: "top", showarrow: false,
+      text: Object.entries(settings).map(([name, value]) => `${words.settings[name]} ${value}`).join(" "),
+    }));
+    if (reference !== undefined) {
+      const line = { color: ink, width: 1.5, dash: "dot" };
+      shapes.unshift({ type: "line", xref: "paper", x0: 0, x1: 1, y0: reference, y1: reference, line });
+      const end = { xref: "paper", x: 1, y: reference, xanchor: "right", yanchor: "top", showarrow: false };
+      annotations.unshift({ ...end, text: words.reference });
+    }
+    if (step !== null) {
+      shapes.push({ ...upright, x0: step, x1: step, line: { color: colour("--accent"), width: 2 } });
+    }
+    return { shapes, annotations };
+  }
+
+  // A chart in words, for screen readers.
+  function alternative(card, drawn, run, step) {
+    const title = words.titles[card.id];
+    const values = drawn.map((metric) => {
+      const { name, unit } = words.metrics[metric];
+      return `${name} ${valueText(metric, valueAt(run.series[metric], step))} ${unit === "%" ? "" : unit}`;
+    });
+    return values.length ? fill(words.alternative, { title, values: values.join(", ") }) : title;
+  }
+
+  subscribe(element, ["run", "task", "method", "viewedStep"], (state) => draw(state));
+  whenRecoloured(() => element.isConnected && draw(get(), true));
+  draw(get());
+}

@@ -1,9 +1,11 @@
 // Matrices as maps of cells, light to dark; in light and dark alike, only lightness tells. A cell
-// that is pointed at or focused is marked in all maps, and each says its own number.
+// that is pointed at or focused is marked in all maps, and each shows its own number.
+import { make } from "../core/dom.js";
+import { fill, number as format } from "../core/format.js";
 
-// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed`, which are
-// buttons, tell `press(row, column)`.
-function heatMaps(host, names, size, words, pressed, press) {
+// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed` are buttons,
+// which call `press(row, column)`.
+export function heatMaps(host, names, size, words, pressed, press) {
   const maps = Object.fromEntries(names.map((name) => [name, heatMap(host, name, size, words, name === pressed)]));
   const all = Object.values(maps);
   let here = null;
@@ -24,7 +26,7 @@ function heatMaps(host, names, size, words, pressed, press) {
 
   return {
     draw(drawn, covered) {
-      for (const [name, values] of Object.entries(drawn)) fillMap(maps[name], values, covered, words);
+      for (const [name, values] of Object.entries(drawn)) drawMap(maps[name], values, covered, words);
       point(here);
     },
     note: (name, text) => (maps[name].note.textContent = text),
@@ -51,7 +53,7 @@ function heatMap(host, name, size, words, pressed) {
   return { name, kind, grid, cells, number, note: make("p", "note", box), values: null };
 }
 
-function fillMap(map, values, covered, words) {
+function drawMap(map, values, covered, words) {
   map.values = values;
   const { kind, cells } = map;
   const all = values.flat();
@@ -64,28 +66,28 @@ function fillMap(map, values, covered, words) {
       if (kind !== "covered") return;
       cell.setAttribute("aria-pressed", value);
       const place = { prompt: i + 1, response: j + 1, value: valueOf(kind, value, words) };
-      cell.setAttribute("aria-label", page.fill(words.cell, place));
+      cell.setAttribute("aria-label", fill(words.cell, place));
     }),
   );
-  map.grid.setAttribute("aria-label", kind === "covered" ? words.toggle : described(map, low, high, words));
+  map.grid.setAttribute("aria-label", kind === "covered" ? words.toggle : description(map, low, high, words));
   if (kind === "reward") {
-    map.note.textContent = page.fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
+    map.note.textContent = fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
   }
 }
 
-// For who does not see the map: its range, and the largest of every row.
-function described({ name, kind, values }, low, high, words) {
+// A map in words, for screen readers: its range, and the largest of every row.
+function description({ name, kind, values }, low, high, words) {
   const most = values.map((row, i) => {
     const j = row.indexOf(Math.max(...row));
-    return page.fill(words.cell, { prompt: i + 1, response: j + 1, value: valueOf(kind, row[j], words) });
+    return fill(words.cell, { prompt: i + 1, response: j + 1, value: valueOf(kind, row[j], words) });
   });
-  const range = page.fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
+  const range = fill(words.range, { low: valueOf(kind, low, words), high: valueOf(kind, high, words) });
   return `${words.maps[name]}. ${range} ${words.largest} ${most.join("; ")}`;
 }
 
 function valueOf(kind, value, words) {
   if (kind === "covered") return value ? words.covered : words.uncovered;
-  return page.number(value, 2);
+  return format(value, 2);
 }
 
 // One of the buttons is in the tab order, and the arrow keys go from there.

@@ -44,7 +44,9 @@ export function explain(mark, text) {
 export function whenShown(element, first, again) {
   let shown = false;
   new IntersectionObserver(([{ isIntersecting }]) => {
-    if (isIntersecting) shown ? again() : first();
-    shown ||= isIntersecting;
+    if (!isIntersecting) return;
+    if (shown) again();
+    else first();
+    shown = true;
   }).observe(element);
 }

@@ -9,6 +9,7 @@ export function startRun({ run, config, trained_on = null }) {
 
 // The run with what a delta adds to it; events after `void_after` are dropped first.
 export function fold(run, delta) {
+  if (delta.step === null) return run; // the log has no new event
   const { series, samples, changes } = delta.void_after === null ? run : upTo(run, delta.void_after);
   return {
     ...run,
@@ -24,12 +25,12 @@ export function fold(run, delta) {
 }
 
 function upTo({ series, samples, changes }, last) {
-  const kept = ({ step }) => step <= last;
-  const short = Object.entries(series).map(([metric, { x, y }]) => {
+  const shortened = Object.entries(series).map(([metric, { x, y }]) => {
     const count = x.findLastIndex((step) => step <= last) + 1;
-    return [metric, { x: x.slice(0, count), y: y.slice(0, count) }];
+    return [metric, count === x.length ? series[metric] : { x: x.slice(0, count), y: y.slice(0, count) }];
   });
-  return { series: Object.fromEntries(short), samples: samples.filter(kept), changes: changes.filter(kept) };
+  const kept = (list) => (list.every(({ step }) => step <= last) ? list : list.filter(({ step }) => step <= last));
+  return { series: Object.fromEntries(shortened), samples: kept(samples), changes: kept(changes) };
 }
 
 // `points` has [step, value] pairs of the metrics that gained any.

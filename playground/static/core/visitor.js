@@ -10,8 +10,8 @@
   document.cookie = `${name}${token}; Path=/; Max-Age=31536000; ${site}`;
 
   const address = new URL(location.href);
-  window.playground.key = address.searchParams.get("key");
-  if (window.playground.key !== null) {
+  window.presenterKey = address.searchParams.get("key"); // visit.js takes it from here
+  if (window.presenterKey !== null) {
     address.searchParams.delete("key");
     history.replaceState(history.state, "", address);
   }

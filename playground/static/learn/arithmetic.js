@@ -5,56 +5,54 @@ const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const logisticLoss = (x) => Math.max(0, -x) + Math.log1p(Math.exp(-Math.abs(x)));
 const total = (values) => values.reduce((sum, value) => sum + value, 0);
 
-const arithmetic = {
-  sft({ tokens }) {
-    const after = -total(tokens.map(({ logp }) => logp));
-    return { after, before: -total(tokens.map(({ before }) => before)), mean: after / tokens.length };
-  },
+export function sft({ tokens }) {
+  const after = -total(tokens.map(({ logp }) => logp));
+  return { after, before: -total(tokens.map(({ before }) => before)), mean: after / tokens.length };
+}
 
-  // arXiv 2305.18290, Eq. 1 on gold rewards and Eq. 2 on the reward model's.
-  pair({ chosen, rejected }, reward) {
-    const difference = chosen[reward] - rejected[reward];
-    return { difference, share: sigmoid(difference), loss: logisticLoss(difference) };
-  },
+// arXiv 2305.18290, Eq. 1 on gold rewards and Eq. 2 on the reward model's.
+export function pair({ chosen, rejected }, reward) {
+  const difference = chosen[reward] - rejected[reward];
+  return { difference, share: sigmoid(difference), loss: logisticLoss(difference) };
+}
 
-  // One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
-  // the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
-  // in full. A run's token brings its own sum (align_core/training/example_token.py).
-  ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
-    const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
-    const ahead = counted ?? total(divergences.slice(place));
-    const earned = score - beta * ahead;
-    const mean = whitening.mean_earned - beta * whitening.mean_kl;
-    const { var_earned, cov, var_kl } = whitening;
-    const spread = Math.sqrt(var_earned - 2 * beta * cov + beta ** 2 * var_kl);
-    const advantage = (earned - value - mean) / spread;
-    const ratio = Math.exp(tokens[place].new_logp - tokens[place].logp);
-    const held = Math.min(1 + clip, Math.max(1 - clip, ratio));
-    const objective = Math.min(ratio * advantage, held * advantage);
-    return {
-      paid: -beta * divergences[place], ahead, earned, mean, spread, advantage, ratio, held,
-      objective, clipped: objective < ratio * advantage,
-    };
-  },
+// One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
+// the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
+// in full. A run's token brings its own sum (align_core/training/example_token.py).
+export function ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
+  const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
+  const ahead = counted ?? total(divergences.slice(place));
+  const earned = score - beta * ahead;
+  const mean = whitening.mean_earned - beta * whitening.mean_kl;
+  const { var_earned, cov, var_kl } = whitening;
+  const spread = Math.sqrt(var_earned - 2 * beta * cov + beta ** 2 * var_kl);
+  const advantage = (earned - value - mean) / spread;
+  const ratio = Math.exp(tokens[place].new_logp - tokens[place].logp);
+  const held = Math.min(1 + clip, Math.max(1 - clip, ratio));
+  const objective = Math.min(ratio * advantage, held * advantage);
+  return {
+    paid: -beta * divergences[place], ahead, earned, mean, spread, advantage, ratio, held,
+    objective, clipped: objective < ratio * advantage,
+  };
+}
 
-  // arXiv 2305.18290, Eq. 7, and the weight of its gradient (section 4).
-  dpo({ chosen, rejected }, beta) {
-    const [up, down] = [chosen, rejected].map(({ logp, ref_logp }) => logp - ref_logp);
-    const margin = beta * (up - down);
-    return { up, down, margin, loss: logisticLoss(margin), weight: beta * sigmoid(-margin) };
-  },
+// arXiv 2305.18290, Eq. 7, and the weight of its gradient (section 4).
+export function dpo({ chosen, rejected }, beta) {
+  const [up, down] = [chosen, rejected].map(({ logp, ref_logp }) => logp - ref_logp);
+  const margin = beta * (up - down);
+  return { up, down, margin, loss: logisticLoss(margin), weight: beta * sigmoid(-margin) };
+}
 
-  // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
-  // reference's samples. The best of them is taken out of both; β = 0 leaves it alone. `bar` is
-  // β log Z, which r must pass for a text to become likelier: log(π*/π_ref) = (r − β log Z)/β.
-  optimum({ samples, texts, rewards }, beta) {
-    const best = Math.max(...rewards.map(([reward]) => reward));
-    const relative = (reward) => (beta === 0 ? Number(reward === best) : Math.exp((reward - best) / beta));
-    const mean = total(rewards.map(([reward, count]) => count * relative(reward))) / samples;
-    const bar = best + beta * Math.log(mean);
-    return texts.map(({ gold_reward, ref_logp }) => {
-      const factor = relative(gold_reward) / mean;
-      return { factor, bar, before: Math.exp(ref_logp), after: factor * Math.exp(ref_logp) };
-    });
-  },
-};
+// arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
+// reference's samples. The best of them is taken out of both; β = 0 leaves it alone. `bar` is
+// β log Z, which r must pass for a text to become likelier: log(π*/π_ref) = (r − β log Z)/β.
+export function optimum({ samples, texts, rewards }, beta) {
+  const best = Math.max(...rewards.map(([reward]) => reward));
+  const relative = (reward) => (beta === 0 ? Number(reward === best) : Math.exp((reward - best) / beta));
+  const mean = total(rewards.map(([reward, count]) => count * relative(reward))) / samples;
+  const bar = best + beta * Math.log(mean);
+  return texts.map(({ gold_reward, ref_logp }) => {
+    const factor = relative(gold_reward) / mean;
+    return { factor, bar, before: Math.exp(ref_logp), after: factor * Math.exp(ref_logp) };
+  });
+}

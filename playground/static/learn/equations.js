@@ -1,6 +1,8 @@
 // Equations in MathML, from a notation for fixed text: its parts stand apart by spaces, `y_t` has an
 // index, and {beta}, {(beta)} and {*beta} are places for a number: as it is, in brackets where it
 // is negative, and as the result of its line. Numbers come later, as text (`fillIn`).
+import { number } from "../core/format.js";
+
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
 function node(tag, ...children) {
@@ -12,9 +14,9 @@ function node(tag, ...children) {
 function term(token) {
   const place = token.match(/^\{([(*]?)(\w+)\)?\}$/);
   if (place) {
-    const number = node("mn");
-    Object.assign(number.dataset, { number: place[2], shown: place[1] });
-    return number;
+    const made = node("mn");
+    Object.assign(made.dataset, { number: place[2], shown: place[1] });
+    return made;
   }
   const [base, index] = token.split("_");
   if (index !== undefined) {
@@ -34,7 +36,7 @@ function space() {
 }
 
 // Texts in the notation and nodes that stand for themselves, in one row.
-function row(...parts) {
+export function row(...parts) {
   const tokens = parts.flatMap((part) => (part instanceof Node ? [part] : part.split(" ")));
   const terms = tokens.flatMap((token) => {
     if (token instanceof Node) return [token];
@@ -43,19 +45,19 @@ function row(...parts) {
   return node("mrow", ...terms);
 }
 
-const fraction = (above, below) => node("mfrac", row(above), row(below));
+export const fraction = (above, below) => node("mfrac", row(above), row(below));
 
-function equation(host, content, display = "block") {
+export function equation(host, content, display = "block") {
   const math = node("math", content);
   math.setAttribute("display", display);
   host.appendChild(math);
 }
 
 // Writes values {name: number or text} wherever `host` has a place for them, two digits each.
-function fillIn(host, values) {
+export function fillIn(host, values) {
   for (const place of host.querySelectorAll("[data-number]")) {
     const value = values[place.dataset.number];
-    const text = typeof value === "number" ? page.number(value) : value;
+    const text = typeof value === "number" ? number(value) : value;
     const bracketed = place.dataset.shown === "(" && text.startsWith("−");
     place.textContent = bracketed ? `(${text})` : text;
   }

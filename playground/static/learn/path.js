@@ -1,4 +1,4 @@
-// The way from SFT to the optimum as a picture: stations to click, or to walk with the arrow keys.
+// The path from SFT to the optimum as a picture: stations to click, or to walk with the arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
 // Where each station stands, lying and upright (on a phone): the middle of its box.
 const LYING = {
@@ -17,7 +17,7 @@ const UPRIGHT = {
     optimum: [180, 458],
   },
 };
-const WAYS = [
+const EDGES = [
   ["sft", "preferences"], ["preferences", "reward"], ["reward", "ppo"], ["ppo", "optimum"],
   ["preferences", "dpo"], ["dpo", "optimum"],
 ];
@@ -30,7 +30,7 @@ function draw(tag, host, attributes, text = "") {
 }
 
 // A curve that leaves one box and enters the next along the direction of the whole path.
-function way({ box, at }, from, to, upright) {
+function curve({ box, at }, from, to, upright) {
   const along = upright ? 1 : 0;
   const [a, b] = [[...at[from]], [...at[to]]];
   a[along] += box[along] / 2 + 4;
@@ -40,8 +40,8 @@ function way({ box, at }, from, to, upright) {
   return `M${a} C${p} ${q} ${b}`;
 }
 
-// Draws the path into `host`; `names` has {name, short} of each station, `open` is told of a choice.
-function drawPath(host, names, label, upright, open) {
+// Draws the path into `host`; `names` has {name, short} of each station, `open(station)` is called for a choice.
+export function drawPath(host, names, label, upright, open) {
   const plan = upright ? UPRIGHT : LYING;
   const [width, height] = plan.size;
   host.replaceChildren();
@@ -50,9 +50,9 @@ function drawPath(host, names, label, upright, open) {
     id: "learn-arrow", viewBox: "0 0 8 8", refX: 2, refY: 4, markerWidth: 5, markerHeight: 5, orient: "auto",
   });
   draw("path", marker, { d: "M0 0 L8 4 L0 8 Z", class: "head" });
-  for (const [from, to] of WAYS) {
+  for (const [from, to] of EDGES) {
     const shortcut = from === "dpo" || to === "dpo";
-    const d = way(plan, from, to, upright);
+    const d = curve(plan, from, to, upright);
     draw("path", picture, { d, class: shortcut ? "way shortcut" : "way", "marker-end": "url(#learn-arrow)" });
   }
   const stations = Object.entries(plan.at).map(([station, [x, y]]) => {
@@ -76,7 +76,7 @@ function drawPath(host, names, label, upright, open) {
   };
 }
 
-function mark(host, open) {
+export function markStation(host, open) {
   for (const group of host.querySelectorAll(".station")) {
     group.setAttribute("aria-pressed", group.dataset.station === open);
   }

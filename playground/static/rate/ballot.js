@@ -1,10 +1,11 @@
-// A rater's ballot, on the page for phones and in the Rate view: what is to be rated, and the votes.
+// A rater's ballot, on the page for phones and in the Rate view: the pair to rate, and the votes.
 // Every answer of the server is the whole ballot: {open, rated, undo, pair} (voting/routes.py).
 const AGAIN_MS = 3000; // between two looks whether a closed room, or a lost server, is back
 const SETTLE_MS = 350; // a second tap that lands this soon was meant for the pair before
 
-// `kept` names the place where the browser keeps who it is to the server.
-function newBallot({ kept, asks = {}, show, lost }) {
+// `storageKey` is where the browser keeps who it is to the server, `about` the task and the model that are
+// asked for; `show` gets each ballot, `lost` a reason why there is none.
+export function newBallot({ storageKey, about = {}, show, lost }) {
   let rater = { session: "", token: "" };
   let ballot = null;
   let asking = false;
@@ -12,31 +13,31 @@ function newBallot({ kept, asks = {}, show, lost }) {
   let shown = 0;
   let timer = null;
   try {
-    rater = JSON.parse(localStorage.getItem(kept)) ?? rater;
+    rater = JSON.parse(localStorage.getItem(storageKey)) ?? rater;
   } catch {
     // Storage is blocked: a reload makes another rater.
   }
 
   async function send(path, content) {
-    const known = { "X-Session": rater.session, "X-Rater": rater.token };
-    const headers = { "Content-Type": "application/json", ...known };
+    const identity = { "X-Session": rater.session, "X-Rater": rater.token };
+    const headers = { "Content-Type": "application/json", ...identity };
     const body = JSON.stringify(content);
     const answer = await fetch(`vote/${path}`, { method: "POST", headers, body });
     return { status: answer.status, ...(await answer.json()) };
   }
 
   async function join() {
-    const answer = await send("join", asks);
-    if (answer.status === 200) become(answer);
+    const answer = await send("join", about);
+    if (answer.status === 200) identify(answer);
     return answer;
   }
 
-  function become({ session, token }) {
+  function identify({ session, token }) {
     rater = { session, token };
     try {
-      localStorage.setItem(kept, JSON.stringify(rater));
+      localStorage.setItem(storageKey, JSON.stringify(rater));
     } catch {
-      // As above.
+      // Storage is blocked, as above.
     }
   }
 
@@ -79,7 +80,6 @@ function newBallot({ kept, asks = {}, show, lost }) {
     undo: () => ballot?.undo && ask("undo"),
     leave: () => ((left = true), clearTimeout(timer)),
     rater: () => rater,
-    become,
     send,
   };
 }
@@ -87,14 +87,14 @@ function newBallot({ kept, asks = {}, show, lost }) {
 const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", ArrowDown: "bad" };
 Object.assign(CHOICES, { 1: "left", 2: "right", 3: "tie", 4: "bad" });
 
-// Keys for the present ballot, while `seen` says that it is to be seen.
-function listen(present, seen) {
+// Keys for `ballot()`, while `isShown()`.
+export function listenForKeys(ballot, isShown) {
   document.addEventListener("keydown", (event) => {
     const elsewhere = event.target.closest("input, select, textarea, [role=tab]");
-    if (!seen() || elsewhere || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (CHOICES[event.key]) present().cast(CHOICES[event.key]);
-    else if (event.key === "s") present().skip();
-    else if (event.key === "u" || event.key === "Backspace") present().undo();
+    if (!isShown() || elsewhere || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (CHOICES[event.key]) ballot().cast(CHOICES[event.key]);
+    else if (event.key === "s") ballot().skip();
+    else if (event.key === "u" || event.key === "Backspace") ballot().undo();
     else return;
     event.preventDefault();
   });

@@ -1,116 +1,122 @@
-// The same prompts answered by the reference, the policy and the optimum, side by side. Follows
-// shading.js.
-const words = props.words;
+// The same prompts answered by the reference, the policy and the optimum, side by side.
+import { changeDetector } from "../core/changes.js";
+import { make, within } from "../core/dom.js";
+import { fill, number, signed } from "../core/format.js";
+import { makesPolicy } from "../core/records.js";
+import { samplesAt } from "../core/run_log.js";
+import { shadedText } from "../core/shaded_text.js";
+import { get, subscribe } from "../core/store.js";
+import { runOnStage, taskOnStage } from "../core/view.js";
+
 const FIRST = 6;
 const SIDES = ["reference", "policy", "optimum"];
-const list = find(".rows");
-const more = find(".more");
-let rows = [];
-let all = false;
 
-function build(count) {
-  list.replaceChildren();
-  rows = Array.from({ length: count }, () => {
-    const row = make("li", "row", list);
-    return { row, ...Object.fromEntries(SIDES.map((who) => [who, side(who, row)])) };
-  });
-}
+export function mount({ element, props }) {
+  const { words } = props;
+  const { find, put } = within(element);
+  const { addRewards, writeTokens } = shadedText(props.shading);
+  const list = find(".rows");
+  const more = find(".more");
+  const isChanged = changeDetector();
+  let rows = [];
+  let all = false;
 
-function side(who, row) {
-  const box = make("div", `side ${who}`, row);
-  make("span", "who", box, words[who]);
-  const text = make("p", "", box);
-  const prompt = make("span", "prompt", text);
-  const completion = make("span", "completion", text);
-  return { box, prompt, completion, chips: make("div", "chips", box) };
-}
-
-function fill({ box, prompt, completion, chips }, asked, answer) {
-  box.dataset.silent = !answer;
-  prompt.textContent = asked;
-  const { text, tokens, gold_reward, proxy_reward, kl, log_ratio } = answer ?? { text: words.silent };
-  if (completion.textContent !== text) {
-    const changed = completion.textContent !== "";
-    completion.textContent = text;
-    if (changed) box.animate({ backgroundColor: ["var(--flash)", "transparent"] }, 900);
+  function buildRows(count) {
+    list.replaceChildren();
+    rows = Array.from({ length: count }, () => {
+      const row = make("li", "row", list);
+      return { row, ...Object.fromEntries(SIDES.map((side) => [side, buildSide(side, row)])) };
+    });
   }
-  if (tokens) writeTokens(completion, tokens);
-  chips.replaceChildren();
-  addChip("gold", chips, gold_reward);
-  addChip("proxy", chips, proxy_reward);
-  if (kl !== undefined) addDivergence("kl", chips, page.number(kl, 1));
-  if (log_ratio !== undefined) addRatio(chips, gold_reward, log_ratio);
+
+  function buildSide(side, row) {
+    const box = make("div", `side ${side}`, row);
+    make("span", "who", box, words[side]);
+    const text = make("p", "", box);
+    const prompt = make("span", "prompt", text);
+    const completion = make("span", "completion", text);
+    return { box, prompt, completion, chips: make("div", "chips", box) };
+  }
+
+  function fillSide({ box, prompt, completion, chips }, promptText, answer, beta) {
+    box.dataset.silent = !answer;
+    prompt.textContent = promptText;
+    const { text, tokens, kl, log_ratio, ...rewards } = answer ?? { text: words.silent };
+    if (completion.textContent !== text) {
+      const changed = completion.textContent !== "";
+      completion.textContent = text;
+      if (changed) box.animate({ backgroundColor: ["var(--flash)", "transparent"] }, 900);
+    }
+    if (tokens) writeTokens(completion, tokens);
+    chips.replaceChildren();
+    addRewards(chips, rewards);
+    if (kl !== undefined) addDivergence("kl", chips, number(kl, 1));
+    if (log_ratio !== undefined) addRatio(chips, rewards.gold_reward, log_ratio, beta);
+  }
+
+  // How much likelier the optimum makes a text, r/β − log Z, with the numbers of this text; and why
+  // one of positive reward loses.
+  function addRatio(host, reward, ratio, beta) {
+    const bar = reward - beta * ratio;
+    const values = { beta, reward: number(reward), bar: number(bar), log_z: number(bar / beta), log_ratio: signed(ratio) };
+    const chip = addDivergence("log_ratio", host, signed(ratio, 1));
+    chip.dataset.tip += ` ${fill(words.log_ratio_here, values)}`;
+    if (reward > 0 && ratio < 0) make("span", "below", host, fill(words.below_bar, values));
+  }
+
+  // How far a text has gone from the reference, in nats: the policy's KL, or the optimum's log-ratio.
+  function addDivergence(kind, host, value) {
+    const chip = make("span", `chip ${kind}`, host);
+    chip.dataset.tip = words[`${kind}_help`];
+    make("span", "name", chip, words[kind]);
+    make("strong", "", chip, value);
+    return chip;
+  }
+
+  function draw(state) {
+    const run = runOnStage(state);
+    const samples = samplesAt(run, state.viewedStep);
+    const stored = state.frontiers[taskOnStage(state)]?.texts;
+    if (!isChanged(run?.name, samples, stored, state.target, all)) return;
+    const silent = run !== null && !makesPolicy(run.config.method);
+    const answers = silent ? [] : answersOf(samples, stored, state.target);
+    find(".samples").dataset.empty = answers.length === 0;
+    find(".heads").hidden = silent;
+    put(".none", silent ? words.none_reward : "");
+    if (rows.length !== answers.length) buildRows(answers.length);
+    answers.forEach((answer, i) => {
+      rows[i].row.hidden = !all && i >= FIRST;
+      if (rows[i].row.hidden) return;
+      for (const side of SIDES) fillSide(rows[i][side], answer.prompt, answer[side], state.target?.beta);
+    });
+    put(".step", samples ? fill(words.at_step, samples) : "");
+    put(".beta", state.target ? fill(words.at_beta, state.target) : "");
+    more.hidden = answers.length <= FIRST;
+    put(".more", all ? words.fewer : fill(words.all, { n: answers.length }));
+  }
+
+  for (const side of SIDES) {
+    const head = find(`.heads .${side}`);
+    head.textContent = words[side];
+    head.closest("h2").dataset.tip = words[`${side}_help`];
+  }
+  put(".scale .rewards", words.scale);
+  put(".scale .tokens", words.shades);
+  more.onclick = () => {
+    all = !all;
+    draw(get());
+  };
+  subscribe(element, ["run", "task", "viewedStep", "target", "frontiers"], draw);
+  draw(get());
 }
 
-// How much likelier the optimum makes a text, r/β − log Z, with the numbers of this text; and why
-// one of positive reward loses.
-function addRatio(host, reward, ratio) {
-  const { beta } = page.target;
-  const bar = reward - beta * ratio;
-  const told = { beta, reward: page.number(reward), bar: page.number(bar), log_z: page.number(bar / beta) };
-  told.log_ratio = page.signed(ratio);
-  const chip = addDivergence("log_ratio", host, page.signed(ratio, 1));
-  chip.dataset.tip += ` ${page.fill(words.log_ratio_here, told)}`;
-  if (reward > 0 && ratio < 0) make("span", "below", host, page.fill(words.below_bar, told));
-}
-
-// How far a text has gone from the reference, in nats: the policy's KL, or the optimum's log-ratio.
-function addDivergence(kind, host, value) {
-  const chip = make("span", `chip ${kind}`, host);
-  chip.dataset.tip = words[`${kind}_help`];
-  make("span", "name", chip, words[kind]);
-  make("strong", "", chip, value);
-  return chip;
-}
-
-// Before any run the reference speaks from its stored samples, as the optimum always does.
-function answers(run) {
-  const { target, reference } = page;
-  const wanted = new Map(target?.texts?.map((text) => [text.prompt, text]));
-  const samples = page.samples(run);
-  if (samples) return samples.rows.map((row) => ({ ...row, optimum: wanted.get(row.prompt) }));
-  return (reference ?? [])
+// A row for each prompt. Before any run the reference speaks from its `stored` samples, as the optimum
+// always does.
+function answersOf(samples, stored, target) {
+  const optima = new Map(target?.texts?.map((text) => [text.prompt, text]));
+  if (samples) return samples.rows.map((row) => ({ ...row, optimum: optima.get(row.prompt) }));
+  return (stored ?? [])
     .toSorted((a, b) => a.gold_reward - b.gold_reward)
     .slice(0, 2 * FIRST)
-    .map((text) => ({ prompt: text.prompt, reference: text, optimum: wanted.get(text.prompt) }));
+    .map((text) => ({ prompt: text.prompt, reference: text, optimum: optima.get(text.prompt) }));
 }
-
-function draw() {
-  if (!element.isConnected) return;
-  const run = page.view();
-  const silent = run !== null && !page.writes(run.config.method);
-  const samples = silent ? [] : answers(run);
-  find(".samples").dataset.empty = samples.length === 0;
-  find(".heads").hidden = silent;
-  put(".none", silent ? words.none_reward : "");
-  if (rows.length !== samples.length) build(samples.length);
-  samples.forEach((sample, i) => {
-    rows[i].row.hidden = !all && i >= FIRST;
-    if (rows[i].row.hidden) return;
-    for (const who of SIDES) fill(rows[i][who], sample.prompt, sample[who]);
-  });
-  const shown = page.samples(run);
-  put(".step", shown ? page.fill(words.at_step, shown) : "");
-  const beta = page.target?.beta;
-  put(".beta", beta === undefined ? "" : page.fill(words.at_beta, { beta }));
-  more.hidden = samples.length <= FIRST;
-  put(".more", all ? words.fewer : page.fill(words.all, { n: samples.length }));
-}
-
-for (const who of SIDES) {
-  const head = find(`.heads .${who}`);
-  head.textContent = words[who];
-  head.closest("h2").dataset.tip = words[`${who}_help`];
-}
-put(".scale .rewards", words.scale);
-put(".scale .tokens", words.shades);
-more.onclick = () => {
-  all = !all;
-  draw();
-};
-document.addEventListener("playground:run", ({ detail }) => {
-  if (detail.config || detail.void_after !== null || detail.samples.length) draw();
-});
-document.addEventListener("playground:view", draw);
-document.addEventListener("playground:target", draw);
-draw();

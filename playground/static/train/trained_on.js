@@ -1,36 +1,42 @@
-// What votes the run on the stage was trained on, and that Run would go without them. Such a run is
-// begun in Rate, maybe later, from the line: when it comes, the controls take its settings.
-const { words } = props;
-let votes = null; // those of page.run, as provenance.py tells them
-let opened = false; // the controls of a page that has just been opened are set already
+// What votes the run on the stage was trained on, and that Run would go without them. Such a run is begun
+// in Rate, maybe later, from the queue: when it comes, the controls take its settings.
+import { changeDetector } from "../core/changes.js";
+import { within } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { get, subscribe } from "../core/store.js";
+import { runOnStage } from "../core/view.js";
 
-function draw() {
-  if (!element.isConnected) return;
-  const told = page.view() ? votes : null;
-  element.closest("#trained_on").hidden = !told;
-  if (!told) return;
-  const origin = { ...told, origin: words.origins[told.origin] };
-  put(".learnt", [
-    page.fill(told.through ? words.through : words.learnt, origin),
-    told.cast && page.fill(words.cast, told),
-    told.simulated && page.fill(words.simulated, told),
-  ].filter(Boolean).join(" "));
-  put(".again", [
-    told.through ? words.again_through : words.again,
-    told.elsewhere && words.elsewhere,
-    words.rate,
-  ].filter(Boolean).join(" "));
-}
+export function mount({ element, props, events }) {
+  const { words } = props;
+  const { put } = within(element);
+  const isAnotherRun = changeDetector();
 
-document.addEventListener("playground:run", ({ detail }) => {
-  if (!detail.config) return;
-  votes = detail.trained_on ?? null;
-  draw();
-  if (votes && opened && page.standing.shared !== null) {
-    props.value = page.run.name;
-    trigger("select");
+  function draw(state) {
+    const votes = runOnStage(state)?.trainedOn ?? null;
+    element.closest("#trained_on").hidden = !votes;
+    if (!votes) return;
+    const origin = { ...votes, origin: words.origins[votes.origin] };
+    put(".learnt", [
+      fill(votes.through ? words.through : words.learnt, origin),
+      votes.cast && fill(words.cast, votes),
+      votes.simulated && fill(words.simulated, votes),
+    ].filter(Boolean).join(" "));
+    put(".again", [
+      votes.through ? words.again_through : words.again,
+      votes.elsewhere && words.elsewhere,
+      words.rate,
+    ].filter(Boolean).join(" "));
   }
-});
-document.addEventListener("playground:standing", () => (opened = true));
-document.addEventListener("playground:view", draw);
-draw();
+
+  let opened = get().standing !== null; // the controls of a page that has just been opened are set already
+  isAnotherRun(get().run?.name);
+  subscribe(element, ["run", "task"], draw);
+  subscribe(element, ["standing"], ({ run, standing }) => {
+    if (isAnotherRun(run?.name) && run?.trainedOn && opened && standing.shared !== null) {
+      props.value = run.name;
+      events.select();
+    }
+    opened = true;
+  });
+  draw(get());
+}

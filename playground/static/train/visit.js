@@ -1,45 +1,55 @@
-// Many visitors on one page: whose run is on the stage, who may steer it, and the line for the next.
-const { words } = props;
-const train = element.closest("#train");
-let present = null; // whether the presenter's key was right, once the server has said so
-let wish = null; // who else may see which run, as it was just chosen, until the server says the same
+// Many visitors on one page: whose run is on the stage, who may steer it, and the queue for the next.
+import { within } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { get, set, subscribe } from "../core/store.js";
+import { isWatching } from "../core/view.js";
 
-function draw() {
-  if (!element.isConnected || !page.standing) return;
-  const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = page.standing;
-  const others = page.live() && page.run.name !== own;
-  // visit.css shows the buttons that fit.
-  train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : others ? "run" : "";
-  train.dataset.steers = steers || !others;
-  const waiting = place && page.fill(words.place, { n: place, wait });
-  const theirs = !own && (others || other) && (free ? words.others_free : words.others);
-  const failed = refused.length ? page.fill(words.refused, { why: refused.join("; ") }) : "";
-  say(".line", waiting || failed || theirs || (trial ? words.trials[trial] : ""));
-  find(".watch").hidden = !other || Boolean(own);
-  find(".share").hidden = shared === null || !several;
-  if (wish?.on === shared || wish?.run !== page.run?.name) wish = null;
-  find(".share input").checked = wish?.on ?? shared;
-  say(".presents", presents ? words.presents : present === false ? words.wrong_key : "");
-}
+export function mount({ element, props, server }) {
+  const { words } = props;
+  const { find, put } = within(element);
+  const train = element.closest("#train");
+  let presenting = null; // whether the presenter's key was right, once the server has said so
+  let wish = null; // {run, on}: the choice to share a run, until the server confirms it
 
-function say(selector, text) {
-  find(selector).hidden = !text;
-  put(selector, text);
-}
+  function draw(state) {
+    if (!state.standing) return;
+    const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = state.standing;
+    const watching = isWatching(state);
+    // visit.css shows the buttons that fit.
+    train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : watching ? "run" : "";
+    train.dataset.steers = steers || !watching;
+    const waiting = place && fill(words.place, { n: place, wait });
+    const busy = !own && (watching || other) && (free ? words.others_free : words.others);
+    const failed = refused.length ? fill(words.refused, { why: refused.join("; ") }) : "";
+    show(".line", waiting || failed || busy || (trial ? words.trials[trial] : ""));
+    find(".watch").hidden = !other || Boolean(own);
+    find(".share").hidden = shared === null || !several;
+    if (wish?.on === shared || wish?.run !== state.run?.name) wish = null;
+    find(".share input").checked = wish?.on ?? shared;
+    show(".presents", presents ? words.presents : presenting === false ? words.wrong_key : "");
+  }
 
-say(".limit", props.limit === null ? "" : page.fill(words.limit, { seconds: props.limit }));
-put(".share span", words.share);
-put(".watch", words.watch);
-find(".watch").onclick = () => page.tell("watch", page.standing.other);
-find(".share input").onchange = ({ target }) => {
-  wish = { run: page.run.name, on: target.checked };
-  server.share(wish).catch(() => (wish = null));
-};
-document.addEventListener("playground:standing", draw);
-if (page.key) {
-  server.enter(page.key).then((right) => {
-    present = right;
-    draw();
-  });
-  page.key = null;
+  function show(selector, text) {
+    find(selector).hidden = !text;
+    put(selector, text);
+  }
+
+  show(".limit", props.limit === null ? "" : fill(words.limit, { seconds: props.limit }));
+  put(".share span", words.share);
+  put(".watch", words.watch);
+  find(".watch").onclick = () => set({ wantedRun: get().standing.other });
+  find(".share input").onchange = ({ target }) => {
+    wish = { run: get().run.name, on: target.checked };
+    server.share(wish).catch(() => (wish = null));
+  };
+  subscribe(element, ["standing"], draw);
+  draw(get());
+  const { presenterKey } = window; // visitor.js took it out of the address
+  window.presenterKey = null;
+  if (presenterKey) {
+    server.enter(presenterKey).then((right) => {
+      presenting = right;
+      draw(get());
+    });
+  }
 }

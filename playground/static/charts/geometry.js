@@ -1,0 +1,44 @@
+// Where things are in the pictures: axes and trails, from the numbers of runs and frontiers.
+
+export const WIDEST = 8; // nats of KL; a run that goes further leaves the picture, and a note says so
+export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
+const FLAT = 0.02; // the least height of an axis: rounding noise is no curve
+
+// [KL, gain] at every measured step of a run that started at the reference of this frontier. The gain
+// is the run's share of what the optimum gains for 2 nats (`eval/gain`), of the `whole` that this is
+// known to be: chance in the reference's few samples would move the plain difference three times as
+// much, and the limit not at all.
+export function trail(run, { whole, reference }) {
+  if (!run || run.config.model !== reference) return { steps: [], x: [], y: [] };
+  const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
+  const shares = run.series["eval/gain"]?.y ?? [];
+  const count = Math.min(kl.length, shares.length);
+  return {
+    steps: steps.slice(0, count),
+    x: kl.slice(0, count),
+    y: shares.slice(0, count).map((share) => share * whole),
+  };
+}
+
+// The axes of the trade-off, [least, most] each, around a frontier and the trails inside of WIDEST;
+// `wide` where they are wider than a frontier alone needs.
+export function tradeOffAxes(frontier, trails) {
+  const inside = trails.flatMap(({ x, y }) => x.map((kl, i) => [kl, y[i]])).filter(([kl]) => kl <= WIDEST);
+  const right = Math.max(NARROWEST, ...inside.map(([kl]) => 1.1 * kl));
+  const top = Math.max(...frontier.curve.map(([, gain]) => gain));
+  const bottom = Math.min(-0.08 * top, ...inside.map(([, gain]) => gain - 0.3));
+  return { x: [-0.02 * right, right], y: [bottom, 1.2 * top], wide: right > NARROWEST };
+}
+
+// The axis of a run's steps, with room for the marks at its ends.
+export const stepRange = (steps) => [-0.02 * steps, 1.02 * steps];
+
+// An axis around curves that hardly differ from a line, FLAT to both sides; null where they do differ.
+// It does not go below 0 unless the values may.
+export function flatRange(values, mayBeNegative) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!values.length || high - low >= FLAT) return null;
+  const least = (low + high) / 2 - FLAT;
+  const bottom = mayBeNegative ? least : Math.max(0, least);
+  return [bottom, bottom + 2 * FLAT];
+}

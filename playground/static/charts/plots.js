@@ -1,0 +1,108 @@
+// What all pictures have in common: their look, their size, light and dark.
+import { explain, make } from "../core/dom.js";
+import { stepRange } from "./geometry.js";
+
+const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
+
+// The look of an element's pictures: light and dark differ in CSS variables, which Plotly cannot read.
+export function lookOf(element) {
+  const style = getComputedStyle(element);
+  const colour = (name) => style.getPropertyValue(name);
+  return { colour, font: style.fontFamily, size: parseFloat(colour("--chart-font")) }; // ?present: larger
+}
+
+// Plotly's layout, as far as it is the same everywhere.
+export function baseLayout({ colour, font, size }) {
+  return {
+    autosize: true,
+    showlegend: false,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: font, size, color: colour("--muted") },
+    hoverlabel: {
+      bgcolor: colour("--card"),
+      bordercolor: colour("--hairline"),
+      font: { color: colour("--ink"), size },
+    },
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+  };
+}
+
+// Plotly need not look whether numbers beside an axis leave the picture, which would take a sixth of
+// the time of drawing it: its margins have room for them.
+export const FIXED_MARGINS = { ticklabeloverflow: "allow" };
+
+// The axes of a curve: of what was measured, and of the `steps` of a run.
+export function valueAxis({ colour, size }) {
+  const line = colour("--hairline");
+  return { ...FIXED_MARGINS, gridcolor: line, linecolor: line, zeroline: false, nticks: Math.round(84 / size) };
+}
+
+export function stepAxis(look, steps, name) {
+  const title = axisTitle(look, name, 4);
+  return { ...valueAxis(look), title, range: stepRange(steps), nticks: 5, hoverformat: "d" };
+}
+
+// As large as the figures beside it: Plotly would make it larger, and it would lie over them.
+export const axisTitle = ({ size }, text, standoff) => ({ text, standoff, font: { size } });
+
+// Room for the figures of both axes and the name of the lower.
+export const curveMargin = ({ size }) => ({ l: 3.1 * size, r: 14, t: 8, b: 2.7 * size });
+
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.classList.contains("js-plotly-plot")) Plotly.Plots.resize(target);
+  }
+});
+
+const hidden = new WeakSet(); // plots that are out of sight
+const pending = new WeakMap(); // plot -> what draws it once it is in sight
+const sights = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) hidden.add(target);
+    else {
+      hidden.delete(target);
+      pending.get(target)?.();
+    }
+  }
+});
+
+export const fitToBox = (plot) => sizes.observe(plot);
+
+export const drawInSight = (plot) => sights.observe(plot);
+
+// Draws `picture()`, [traces, layout], into `plot`, now or when it comes into sight.
+export function paint(plot, picture) {
+  pending.set(plot, () => {
+    pending.delete(plot);
+    Plotly.react(plot, ...picture(), OPTIONS);
+  });
+  if (!hidden.has(plot)) pending.get(plot)();
+}
+
+export function discard(plot) {
+  sizes.unobserve(plot);
+  sights.unobserve(plot);
+  pending.delete(plot);
+  Plotly.purge(plot);
+}
+
+// A card for a picture: its title and unit, what it means, and room for the values it holds.
+export function newCard(host, title, unit, help) {
+  const box = make("section", "chart", host);
+  const head = make("header", "", box);
+  make("h3", "", head, title);
+  make("span", "unit", head, unit);
+  const mark = make("button", "help", head, "?");
+  mark.type = "button";
+  explain(mark, help);
+  const values = make("div", "values", box);
+  const plot = make("div", "plot", box);
+  plot.setAttribute("role", "img");
+  fitToBox(plot);
+  return { box, values, plot };
+}
+
+export function whenRecoloured(draw) {
+  new MutationObserver(() => draw()).observe(document.body, { attributeFilter: ["class"] });
+}

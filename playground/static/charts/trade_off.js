@@ -1,0 +1,51 @@
+// The picture of the trade-off, whoever is drawn into it: gold reward over KL, both counted from the
+// reference, and the limit that no policy passes.
+import { fill } from "../core/format.js";
+import { tradeOffAxes } from "./geometry.js";
+import { FIXED_MARGINS, axisTitle, baseLayout } from "./plots.js";
+
+// The traces of the limit, and of the best of some reference samples.
+export function limitTraces(frontier, words, { colour }) {
+  return [
+    {
+      name: words.limit,
+      hovertemplate: `${words.limit}<br>${words.hover}<extra></extra>`,
+      x: frontier.curve.map(([kl]) => kl),
+      y: frontier.curve.map(([, gain]) => gain),
+      mode: "lines",
+      fill: "tozeroy",
+      fillcolor: colour("--reach"),
+      line: { color: colour("--muted"), width: 3 },
+    },
+    {
+      x: frontier.best_of.map(([, kl]) => kl),
+      y: frontier.best_of.map(([, , gain]) => gain),
+      text: frontier.best_of.map(([n]) => fill(words.best_of, { n })),
+      hovertemplate: `%{text}<br>${words.hover}<extra></extra>`,
+      mode: "markers",
+      marker: { size: 7, symbol: "x-thin", line: { width: 2, color: colour("--muted") } },
+    },
+  ];
+}
+
+// Plotly's layout around these trails; a zoom of the reader's lasts as long as `subject` is the same.
+// The limit and the crosses are named above, where no curve and no target is.
+export function tradeOffLayout(frontier, trails, subject, words, look) {
+  const { colour, size } = look;
+  const axis = { ...FIXED_MARGINS, gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
+  const axes = tradeOffAxes(frontier, trails);
+  const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
+  return {
+    ...baseLayout(look),
+    uirevision: `${subject} ${axes.wide}`,
+    margin: { l: 3.3 * size, r: 14, t: 1.7 * size, b: 3.1 * size },
+    hovermode: "closest",
+    xaxis: { ...axis, title: axisTitle(look, words.x, 6), range: axes.x },
+    yaxis: { ...axis, range: axes.y },
+    annotations: [
+      { ...above, x: 1, xanchor: "right", xshift: 8, text: words.limit },
+      { ...above, x: 0, xanchor: "left", xshift: -size, text: words.crosses },
+      { x: 0, y: 0, xanchor: "left", yanchor: "top", showarrow: false, text: words.reference },
+    ],
+  };
+}

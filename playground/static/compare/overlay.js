@@ -1,0 +1,117 @@
+// Runs drawn over each other: the frontier with their trails, and a chart for each curve. A run here is
+// {run, letter, colour, dash, symbol}, the first as run_log.js keeps it.
+import { explain, make, within } from "../core/dom.js";
+import { fill, number, signed } from "../core/format.js";
+import { WIDEST, trail } from "../charts/geometry.js";
+import { baseLayout, curveMargin, fitToBox, lookOf, newCard, paint, stepAxis, valueAxis } from "../charts/plots.js";
+import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
+import { letters, metricText } from "./labels.js";
+
+const names = (runs) => runs.map(({ run }) => run.name).join();
+
+export function overlay({ element, props }) {
+  const { words, frontier: pictured, metrics } = props;
+  const { find, put } = within(element);
+  const charts = props.curves.map((metric) => {
+    const { unit, help } = metrics[metric];
+    return { metric, ...newCard(find(".curves"), words.curves[metric], unit, help) };
+  });
+
+  function drawTradeOff(runs, frontier) {
+    const look = lookOf(element);
+    const trails = runs.map((shown) => ({ ...shown, ...trail(shown.run, frontier) }));
+    const plot = find(".trade .plot");
+    paint(plot, () => [
+      [...limitTraces(frontier, pictured, look), ...trails.flatMap((drawn) => trailTraces(drawn, look))],
+      tradeOffLayout(frontier, trails, names(runs), pictured, look),
+    ]);
+    const ends = trails.filter(({ x }) => x.length).map(endSentence);
+    plot.setAttribute("aria-label", [pictured.title, ...ends].join(" "));
+    const absent = letters(trails.filter(({ x }) => !x.length));
+    const outside = letters(trails.filter(({ x }) => x.at(-1) > WIDEST));
+    put(".trade .aside", [
+      absent && fill(words.no_trail, { runs: absent }),
+      outside && fill(words.outside, { runs: outside, kl: WIDEST }),
+    ].filter(Boolean).join(" "));
+  }
+
+  // A run's trail, and its letter at the end.
+  function trailTraces({ letter, colour: variable, dash, symbol, steps, x, y }, { colour, size }) {
+    return [
+      {
+        name: letter,
+        x,
+        y,
+        text: steps.map((step) => `${letter}, ${fill(pictured.at_step, { step })}`),
+        hovertemplate: `%{text}<br>${pictured.hover}<extra></extra>`,
+        mode: "lines+markers",
+        line: { color: colour(variable), width: 3, dash },
+        marker: { size: 7, symbol },
+      },
+      {
+        x: x.slice(-1),
+        y: y.slice(-1),
+        text: [letter],
+        hoverinfo: "skip",
+        mode: "markers+text",
+        textposition: "top center",
+        textfont: { size: size + 5, color: colour(variable) },
+        marker: { size: 15, symbol, color: colour(variable), line: { width: 2, color: colour("--card") } },
+      },
+    ];
+  }
+
+  function endSentence({ letter, x, y }) {
+    return fill(words.stands, { run: letter, gain: signed(y.at(-1)), kl: number(x.at(-1)) });
+  }
+
+  function drawCurves(runs) {
+    const look = lookOf(element);
+    const steps = Math.max(...runs.map(({ run }) => run.config.steps));
+    for (const chart of charts) {
+      const measured = runs.filter(({ run }) => run.series[chart.metric]);
+      chart.box.hidden = !measured.length;
+      if (measured.length) drawCurve(chart, measured, names(runs), steps, look);
+    }
+  }
+
+  function drawCurve({ metric, values, plot }, runs, subject, steps, look) {
+    const percentage = metrics[metric].unit === "%";
+    values.replaceChildren();
+    const readings = runs.map(({ run, letter, colour }) => {
+      const value = metricText(metric, run.series[metric].y.at(-1), words.shares);
+      const box = make("span", "value", values);
+      box.style.setProperty("--line", `var(${colour})`);
+      make("span", "name", box, letter);
+      make("strong", "", box, value);
+      return `${letter} ${value}`;
+    });
+    plot.setAttribute("aria-label", fill(words.alternative, { title: words.curves[metric], values: readings.join(", ") }));
+    const traces = runs.map(({ run, letter, colour, dash, symbol }) => ({
+      name: letter,
+      ...run.series[metric],
+      mode: "lines+markers",
+      line: { color: look.colour(colour), width: 3, dash },
+      marker: { size: 7, symbol },
+      hovertemplate: percentage ? "%{y:.0%}" : "%{y:.2f}",
+    }));
+    const layout = {
+      ...baseLayout(look),
+      uirevision: subject,
+      margin: curveMargin(look),
+      hovermode: "x unified",
+      xaxis: stepAxis(look, steps, words.step),
+      yaxis: {
+        ...valueAxis(look),
+        rangemode: metric === "eval/kl" ? "tozero" : "normal",
+        tickformat: percentage ? "~%" : "",
+      },
+    };
+    paint(plot, () => [traces, layout]);
+  }
+
+  put(".trade h2", pictured.title);
+  explain(find(".trade .help"), words.trade_help);
+  fitToBox(find(".trade .plot"));
+  return { drawTradeOff, drawCurves };
+}

@@ -1,0 +1,54 @@
+// The state that parts of the page share. `set` is its only writer: a state is frozen, and a change makes
+// another.
+let state = Object.freeze({
+  run: null, // the run that is followed (run_log.js)
+  standing: null, // how the visitor stands to it and to the queue (handlers/train.py)
+  wantedRun: null, // the name of a run that was asked for and has not come yet
+  task: null, // task, method and β as the controls say
+  method: null,
+  beta: null,
+  betaHeld: false, // whether a hand is on a slider of β; a live run takes β when it lets go
+  watchedBeta: null, // β of another visitor's run, which the target follows until a hand moves β
+  viewedStep: null, // the step that is looked at; null is the newest
+  target: null, // {task, beta, …}: what the optimum at a β is, and what it writes
+  frontiers: Object.freeze({}), // task -> what the server knows of its optimum; null: nothing
+});
+const subscriptions = new Set();
+
+export const get = () => state;
+
+export function set(changes) {
+  for (const key in changes) {
+    if (!(key in state)) throw new Error(`expected a key of the state, got ${key}`);
+  }
+  const changed = Object.keys(changes).filter((key) => !Object.is(changes[key], state[key]));
+  if (!changed.length) return;
+  state = Object.freeze({ ...state, ...changes });
+  for (const subscription of subscriptions) {
+    if (!subscription.keys.some((key) => changed.includes(key))) continue;
+    try {
+      subscription.draw(state);
+    } catch (error) {
+      reportError(error); // the other parts are drawn all the same
+    }
+  }
+}
+
+// Calls `draw` with the state at each change of any of `keys`, as long as `element` is on the page.
+export function subscribe(element, keys, draw) {
+  for (const key of keys) {
+    if (!(key in state)) throw new Error(`expected a key of the state, got ${key}`);
+  }
+  const subscription = {
+    keys,
+    draw(newest) {
+      if (element.isConnected) draw(newest);
+      else subscriptions.delete(subscription);
+    },
+  };
+  subscriptions.add(subscription);
+}
+
+// Gradio's own snippets (`js=`) are no modules and import nothing: they, and the browser's tests, read the
+// state here.
+Object.defineProperty(window, "playground", { get });

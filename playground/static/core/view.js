@@ -1,0 +1,35 @@
+// What is to be seen in a state (store.js).
+import { tasks } from "./records.js";
+import { isLive, valueAt } from "./run_log.js";
+
+// A live run whatever is chosen; else the last run, if it is of the chosen task, or of one that cannot be
+// chosen here.
+export function runOnStage({ run, task }) {
+  const shown = isLive(run) || run?.config.task === task || !(run?.config.task in tasks);
+  return shown ? run : null;
+}
+
+export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.task;
+
+// Whether the run is another visitor's, and live.
+export const isWatching = ({ run, standing }) => isLive(run) && run.name !== standing.own;
+
+// β that the target is for.
+export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?? state.beta;
+
+// What a run has gained on its reference at a step, in nats: as the picture of the trade-off draws it,
+// where it does.
+export function gainAt({ config, series }, step, frontiers) {
+  const share = valueAt(series["eval/gain"], step);
+  const { reference, whole } = frontiers[config.task] ?? {};
+  if (share !== undefined && whole !== undefined && config.model === reference) return share * whole;
+  return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
+}
+
+// The sentences on a run: the first for the status line, the others for below the pictures. Those on its
+// curves are about the newest step.
+export function sentencesOn(run, step) {
+  const others = step === null ? (run?.summary?.told ?? []).map(([, sentence]) => sentence) : [];
+  const first = run?.status.message || others.shift();
+  return { first, others };
+}

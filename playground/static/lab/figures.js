@@ -1,0 +1,71 @@
+// The figures of the experiments, several panels each.
+import { make } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { baseLayout, discard, drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
+
+const SYMBOLS = ["circle", "diamond", "square", "cross", "x", "triangle-up", "star", "triangle-down"];
+
+// What adds figures to the cards of `element` and takes them away again.
+export function figures(element, words) {
+  const panels = new Map(); // plot -> the panel that it shows
+
+  const draw = (plot) => paint(plot, () => picture(panels.get(plot), lookOf(element)));
+
+  function add(host, shown) {
+    const figure = make("div", "panels", host);
+    figure.dataset.count = shown.length;
+    for (const panel of shown) {
+      const box = make("figure", "", figure);
+      make("figcaption", "", box, panel.title);
+      const plot = make("div", "plot", box);
+      plot.setAttribute("role", "img");
+      plot.setAttribute("aria-label", fill(words.alternative, { ...panel, names: curveNames(panel).join(", ") }));
+      fitToBox(plot);
+      drawInSight(plot);
+      panels.set(plot, panel);
+      draw(plot);
+    }
+  }
+
+  function clear(host) {
+    for (const plot of host.querySelectorAll(".plot")) {
+      panels.delete(plot);
+      discard(plot);
+    }
+    host.replaceChildren();
+  }
+
+  whenRecoloured(() => element.isConnected && [...panels.keys()].forEach(draw));
+  return { add, clear };
+}
+
+const curveNames = ({ curves }) => [...new Set(curves.filter(({ quiet }) => !quiet).map(({ name }) => name))];
+
+function picture(panel, look) {
+  const { colour } = look;
+  const legend = curveNames(panel);
+  const traces = panel.curves.map(({ name, colour: variable, mode, x, y, half, dash, quiet }) => ({
+    name, x, y,
+    type: mode === "bars" ? "bar" : "scatter",
+    mode: mode === "bars" ? undefined : mode,
+    legendgroup: name,
+    showlegend: !quiet,
+    line: { color: colour(`--${variable}`), width: 2, dash: dash || "solid" },
+    marker: { color: colour(`--${variable}`), size: 7, symbol: SYMBOLS[legend.indexOf(name) % SYMBOLS.length] },
+    error_y: half ? { type: "data", array: half, thickness: 1.2, width: 3, color: colour(`--${variable}`) } : undefined,
+    hovertemplate: "%{x:.3~g}, %{y:.3f}",
+  }));
+  const base = baseLayout(look);
+  const line = colour("--hairline");
+  const axis = { gridcolor: line, linecolor: line, zerolinecolor: colour("--muted"), automargin: true };
+  const layout = {
+    ...base,
+    showlegend: true,
+    hoverlabel: { ...base.hoverlabel, namelength: -1 }, // what was fitted, whole
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    margin: { l: 10, r: 10, t: 6, b: 10 },
+    xaxis: { ...axis, title: { text: panel.x, standoff: 6 } },
+    yaxis: { ...axis, title: { text: panel.y, standoff: 6 } },
+  };
+  return [traces, layout];
+}

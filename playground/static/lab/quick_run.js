@@ -1,0 +1,80 @@
+// An experiment at its quick size, run live from its card: its turn, its progress, its figure.
+import { make } from "../core/dom.js";
+import { latestOnly } from "../core/latest_only.js";
+
+const BUSY_MS = 700;
+const IDLE_MS = 4000; // another visitor may start one
+
+// Returns what adds a quick run to the card of an experiment; `pictures` draw its result.
+export function quickRuns({ element, props, server }, pictures) {
+  const { words } = props;
+  const hosts = {}; // experiment -> its part of the card
+  const stamps = {}; // experiment -> the run whose result is drawn
+  let timer = null;
+
+  function add(card, name) {
+    make("h3", "", card, words.trial.title);
+    make("p", "", card, words.trial.what);
+    const host = (hosts[name] = make("div", "trial", card));
+    const buttons = make("p", "buttons", host);
+    button("attempt", props.trials[name], buttons, () => act(host, server.attempt(name)));
+    button("stop", words.trial.stop, buttons, () => act(host, server.stop(name))).hidden = true;
+    make("p", "stands", host).setAttribute("role", "status");
+    make("div", "", make("div", "bar", host)).parentElement.hidden = true;
+    make("p", "complaint", host).setAttribute("role", "alert");
+    make("div", "outcome", host);
+  }
+
+  function button(className, label, host, press) {
+    const made = make("button", className, host, label);
+    made.type = "button";
+    made.onclick = press;
+    return made;
+  }
+
+  // `reply` is the promise of an error message, empty where there is none.
+  async function act(host, reply) {
+    const error = host.querySelector(".complaint");
+    error.textContent = "";
+    error.textContent = (await reply.catch(() => words.live.lost)) || "";
+    poll();
+  }
+
+  const poll = latestOnly(async () => {
+    clearTimeout(timer);
+    if (!element.isConnected) return;
+    let live = false;
+    if (element.offsetParent && !document.hidden) {
+      const states = await server.look(stamps).catch(() => ({}));
+      for (const [name, state] of Object.entries(states)) live = draw(name, state) || live;
+    }
+    timer = setTimeout(poll, live ? BUSY_MS : IDLE_MS);
+  });
+
+  // Returns whether it is waiting or running.
+  function draw(name, { status, steers, told, done, stamp, result }) {
+    const host = hosts[name];
+    const find = (selector) => host.querySelector(selector);
+    const live = status === "running" || status === "waiting";
+    host.dataset.status = status ?? "";
+    find(".attempt").hidden = live;
+    find(".stop").hidden = !live || !steers;
+    if (find(".stands").textContent !== told) find(".stands").textContent = told;
+    find(".bar").hidden = status !== "running";
+    find(".bar > div").style.transform = `scaleX(${done ?? 0})`;
+    const outcome = find(".outcome");
+    if (stamp !== stamps[name]) {
+      pictures.clear(outcome);
+      delete stamps[name];
+    }
+    if (result) {
+      stamps[name] = stamp;
+      make("p", "size", outcome, result.size);
+      pictures.add(outcome, result.panels);
+    }
+    return live;
+  }
+
+  new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && poll()).observe(element);
+  return add;
+}

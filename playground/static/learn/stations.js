@@ -1,0 +1,118 @@
+// The stations of the Learn view: of each its equations, the lines that put numbers in, how its example is
+// drawn, and the numbers at a β with what there is to say about them.
+import { number, probability } from "../core/format.js";
+import * as arithmetic from "./arithmetic.js";
+import { fraction, row } from "./equations.js";
+import { drawCosts, drawLikelihoods, drawOptimum, drawPair, drawPrompt, drawRollout } from "./examples.js";
+
+export const betaText = (beta) => String(Number(beta.toPrecision(3)));
+
+const likelihoodRatio = (answer) => fraction(`π_θ ( y_${answer} | x )`, `π_ref ( y_${answer} | x )`);
+
+function rewards({ chosen, rejected }, reward) {
+  return { chosen: chosen[reward], rejected: rejected[reward], ...arithmetic.pair({ chosen, rejected }, reward) };
+}
+
+// `addChip` is that of shaded_text.js.
+export function stationsOf(words, addChip) {
+  const goldChip = (host, { gold_reward }) => addChip("gold", host, gold_reward);
+  const proxyChip = (host, { proxy_reward }) => addChip("proxy", host, proxy_reward);
+  return {
+    sft: {
+      equations: () => [row("L = − Σ_t log π_θ ( y_t | x , y_<t )")],
+      lines: ["− log π_pretrained = {*before}", "− log π_SFT = {*after}", "{after} / {count} ≈ {*mean}"],
+      example(host, { demonstration }) {
+        drawPrompt(host, demonstration.prompt);
+        drawCosts(host, demonstration, words);
+      },
+      numbers: ({ demonstration }) => (
+        { ...arithmetic.sft(demonstration), count: String(demonstration.tokens.length) }
+      ),
+    },
+    preferences: {
+      equations: () => [row("P ( y_w ≻ y_l | x ) = σ ( r ( x , y_w ) − r ( x , y_l ) )")],
+      lines: ["{chosen} − {(rejected)} ≈ {*difference}", "P = σ ( {difference} ) ≈ {*share}"],
+      example: (host, { pair }) => drawPair(host, pair, words, goldChip),
+      numbers: ({ pair }) => rewards(pair, "gold_reward"),
+    },
+    reward: {
+      equations: () => [row("L = − log σ ( r_φ ( x , y_w ) − r_φ ( x , y_l ) )")],
+      lines: ["{chosen} − {(rejected)} ≈ {*difference}", "σ ( {difference} ) ≈ {*share}", "L = − log {share} ≈ {*loss}"],
+      example: (host, { pair }) => drawPair(host, pair, words, proxyChip),
+      numbers: ({ pair }) => rewards(pair, "proxy_reward"),
+    },
+    ppo: {
+      equations: () => [
+        row("max_π E [ r ( x , y ) ] − β KL ( π ‖ π_ref )"),
+        row("r_t = − β ( log π_old ( y_t ) − log π_ref ( y_t ) )"),
+        row("ρ =", fraction("π_θ ( y_t )", "π_old ( y_t )")),
+        row("min ( ρ A , clip ( ρ , 1 − ε , 1 + ε ) A )"),
+      ],
+      lines: [
+        "− {beta} · ( {logp} − {(ref_logp)} ) ≈ {*paid}",
+        "{score} − {beta} · {(ahead)} ≈ {*earned}",
+        "A = ( {earned} − {(value)} − {(mean)} ) / {spread} ≈ {*advantage}",
+        "ρ = exp ( {new_logp} − {(logp)} ) ≈ {*ratio}",
+        "min ( {ratio} · {(advantage)} , {held} · {(advantage)} ) ≈ {*objective}",
+      ],
+      example: (host, { token }) => drawRollout(host, token, words),
+      numbers({ token }, beta) {
+        const { tokens, place, score, value } = token;
+        return { ...tokens[place], score, value, beta: betaText(beta), ...arithmetic.ppo(token, beta) };
+      },
+      verdict: ({ clipped, advantage }) => (clipped ? "clipped" : advantage < 0 ? "against" : "free"),
+      note: ({ token }) => token,
+    },
+    dpo: {
+      equations: () => [
+        row("L = − log σ ( margin )"),
+        row("margin = β log", likelihoodRatio("w"), "− β log", likelihoodRatio("l")),
+      ],
+      lines: [
+        "margin = {beta} · ( {up} − {(down)} ) ≈ {*margin}",
+        "L = − log σ ( {margin} ) ≈ {*loss}",
+        "β σ ( − margin ) ≈ {*weight}",
+      ],
+      example(host, { pair }) {
+        drawPair(host, pair, words);
+        drawLikelihoods(host, pair, words);
+      },
+      numbers: ({ pair }, beta) => ({ beta: betaText(beta), ...arithmetic.dpo(pair, beta) }),
+      verdict: ({ up, down }) => (up === 0 && down === 0 ? "same" : up < 0 && up > down ? "both" : null),
+      note: ({ pair }) => pair,
+    },
+    optimum: {
+      equations: () => [row("π* ( y | x ) =", fraction("1", "Z ( x )"), "π_ref ( y | x ) exp ( r ( x , y ) / β )")],
+      lines: [
+        "exp ( {reward} / {beta} ) / Z ≈ {*factor}",
+        "β log Z ≈ {*bar}",
+        "( {reward} − {(bar)} ) / {beta} ≈ {*ratio}",
+      ],
+      example: (host, { optimum }) => drawOptimum(host, optimum, goldChip),
+      numbers: ({ optimum }, beta) => optimumNumbers(optimum, beta),
+      verdict: ({ below }) => (below ? "below_bar" : null),
+      note: ({ optimum }) => optimum,
+    },
+  };
+}
+
+// The line's numbers are those of the first text. `below` is a text of positive reward that becomes less
+// likely; `shares` are all probabilities, before and after.
+function optimumNumbers(lesson, beta) {
+  const shares = arithmetic.optimum(lesson, beta);
+  const [{ factor, bar }] = shares;
+  const values = {
+    beta: betaText(beta),
+    reward: lesson.texts[0].gold_reward,
+    factor: number(factor),
+    bar,
+    ratio: beta === 0 ? "–" : Math.log(factor),
+    shares,
+  };
+  const below = lesson.texts.find(({ gold_reward }, i) => gold_reward > 0 && shares[i].factor < 1);
+  if (below) values.below = { text: below.text.trim(), r: number(below.gold_reward), bar: number(bar) };
+  shares.forEach(({ before, after }, i) => {
+    Object.assign(values, { [`before${i}`]: probability(before), [`after${i}`]: probability(after) });
+  });
+  return values;
+}

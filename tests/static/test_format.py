@@ -1,0 +1,52 @@
+"""core/format.js: numbers and sentences as the page writes them."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+
+@pytest.fixture
+def text(call):
+    return functools.partial(call, "core/format.js")
+
+
+def test_a_number_has_a_real_minus_sign_and_none_before_a_rounded_zero(text):
+    written = {-1.234: "−1.23", -0.004: "0.00", 0.005: "0.01", 2: "2.00"}
+    assert {value: text("number", value) for value in written} == written
+    assert text("number", 12.5, 0) == "13"
+    assert text("number", -0.06, 1) == "−0.1"
+
+
+def test_a_signed_number_says_plus_but_zero_has_no_sign(text):
+    written = {0.4: "+0.40", -0.4: "−0.40", 0.001: "0.00", -0.001: "0.00", 0: "0.00"}
+    assert {value: text("signed", value) for value in written} == written
+
+
+def test_percentages_tell_small_probabilities_apart(text):
+    assert text("percent", 0.256) == "26%"
+    assert text("percent", -0.05, 1) == "−5.0%"
+    written = {1: "100%", 0.1: "10%", 0.0999: "9.99%", 1e-4: "0.01%", 9.9e-5: "<0.01%", 0: "<0.01%"}
+    assert {share: text("probability", share) for share in written} == written
+
+
+def test_what_is_rare_is_one_in_so_many(text):
+    words = "1 in {n}"
+    written = {0.5: "50%", 0.05: "5.0%", 0.01: "1.0%", 0.0099: "1 in 100", 1 / 3401: "1 in 3,400"}
+    written |= {2e-6: "1 in 500,000", 7.1e-11: "1 in 14B"}
+    assert {share: text("oneIn", share, words) for share in written} == written
+
+
+def test_a_sentence_takes_values_by_name(text):
+    assert text("fill", "{n} of {n} in {task}", {"n": 0, "task": "$&"}) == "0 of 0 in $&"
+    assert text("fill", "{missing}", {}) == "undefined"
+
+
+def test_a_setting_in_a_name_is_all_that_it_was(text):
+    assert text("settingValues", [[0, 0.7]]) == "0.7"
+    assert text("settingValues", [[0, 0.7], [4, 0.2], [9, 0.1]]) == "0.7 → 0.2 → 0.1"
+    assert text("settingValues", [[0, 0.7], [4, 0.2], [9, 0.1], [12, 1]]) == "0.7 → … → 1"
+    run = {"run": "first", "beta": [[0, 0.7], [4, 0.2]], "learning_rate": [[0, 0.001]]}
+    written = text("fillRun", "{run}: β {beta}, {learning_rate}", run)
+    assert written == "first: β 0.7 → 0.2, 0.001"

@@ -1,0 +1,73 @@
+"""charts/geometry.js: axes and trails."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+FRONTIER = {"whole": 2.5, "reference": "sft", "curve": [[0, 0], [1, 2], [2, 2.5]]}
+
+
+@pytest.fixture
+def geometry(call):
+    return functools.partial(call, "charts/geometry.js")
+
+
+def run(model="sft", kl=(0, 0.5, 1), gain=(0, 0.4, 0.8)):
+    steps = [0, 5, 10]
+    return {
+        "config": {"model": model},
+        "series": {
+            "eval/kl": {"x": steps[: len(kl)], "y": list(kl)},
+            "eval/gain": {"x": steps[: len(gain)], "y": list(gain)},
+        },
+    }
+
+
+def test_a_trail_is_the_share_of_what_the_optimum_gains(geometry):
+    """Shares of 2.5 nats: 0.4 · 2.5 = 1 and 0.8 · 2.5 = 2."""
+    assert geometry("trail", run(), FRONTIER) == {
+        "steps": [0, 5, 10],
+        "x": [0, 0.5, 1],
+        "y": [0, 1, 2],
+    }
+    shorter = geometry("trail", run(gain=(0, 0.4)), FRONTIER)
+    assert shorter == {"steps": [0, 5], "x": [0, 0.5], "y": [0, 1]}, "both are measured"
+
+
+def test_a_run_from_another_reference_has_no_trail(geometry):
+    nowhere = {"steps": [], "x": [], "y": []}
+    assert geometry("trail", run(model="own"), FRONTIER) == nowhere
+    assert geometry("trail", None, FRONTIER) == nowhere
+    assert geometry("trail", {"config": {"model": "sft"}, "series": {}}, FRONTIER) == nowhere
+
+
+def test_the_axes_hold_the_frontier(geometry):
+    """2.6 nats of KL, the top of the curve and a fifth, and 8% of it below zero."""
+    axes = geometry("tradeOffAxes", FRONTIER, [{"x": [], "y": []}, {"x": [1], "y": [2]}])
+    assert axes["x"] == pytest.approx([-0.052, 2.6])
+    assert axes["y"] == pytest.approx([-0.2, 3])
+    assert axes["wide"] is False
+
+
+def test_the_axes_follow_a_trail_up_to_the_widest(geometry):
+    axes = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8], "y": [1, -1]}])
+    assert axes["x"] == pytest.approx([-0.02 * 8.8, 8.8]), "8 nats and a tenth"
+    assert axes["y"] == pytest.approx([-1.3, 3]), "0.3 nats below the lowest"
+    assert axes["wide"] is True
+    beyond = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8.01], "y": [1, -9]}])
+    assert beyond["x"][1] == pytest.approx(4.4), "what is outside counts for nothing"
+    assert beyond["y"][0] == pytest.approx(-0.2)
+
+
+def test_a_curve_that_hardly_moves_is_not_blown_up(geometry):
+    assert geometry("flatRange", [1, 1.01], True) == pytest.approx([0.985, 1.025])
+    assert geometry("flatRange", [0.001], False) == pytest.approx([0, 0.04]), "not below zero"
+    assert geometry("flatRange", [0.001], True) == pytest.approx([-0.019, 0.021])
+    assert geometry("flatRange", [1, 1.02], True) is None
+    assert geometry("flatRange", [], True) is None
+
+
+def test_the_axis_of_steps_has_room_at_both_ends(geometry):
+    assert geometry("stepRange", 100) == pytest.approx([-2, 102])

@@ -1,0 +1,161 @@
+"""core/view.js and train/reading.js: what is to be seen in a state, and what is said of it."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+STATE = {"task": "reviews", "beta": 0.7, "watchedBeta": None, "standing": {"own": "own"}}
+WORDS = {
+    "even": "even {gain} {kl}",
+    "more": "more {gain} {kl}",
+    "less": "less {gain} {kl}",
+    "efficiency": "at {efficiency}%",
+    "scores": "right {accuracy}",
+    "starting": "starting",
+    "progress": "{method} on {task}, {step} of {steps}, {seconds} s",
+    "looking": " at {step}",
+    "left": " left {time}",
+}
+
+
+@pytest.fixture
+def view(call):
+    return functools.partial(call, "core/view.js")
+
+
+@pytest.fixture
+def reading(call):
+    return functools.partial(call, "train/reading.js")
+
+
+def run(task="reviews", status="finished", name="own", **rest):
+    return {
+        "name": name,
+        "config": {"task": task, "steps": 60},
+        "status": {"name": status, "message": ""},
+        **rest,
+    }
+
+
+@pytest.mark.parametrize(
+    "shown, on_stage",
+    [
+        (run(), True),
+        (run("capitals"), False),
+        (run("capitals", "running"), True),
+        (run("capitals", "running", "recorded/dpo"), False),
+        (run("a task of code"), True),
+    ],
+)
+def test_the_stage_shows_a_live_run_or_the_last_of_the_chosen_task(view, shown, on_stage):
+    state = {**STATE, "run": shown}
+    assert view("runOnStage", state) == (shown if on_stage else None)
+    expected = shown["config"]["task"] if on_stage else "reviews"
+    assert view("taskOnStage", state) == expected
+
+
+def test_without_a_run_the_stage_is_the_chosen_task_s(view):
+    state = {**STATE, "run": None}
+    assert view("runOnStage", state) is None
+    assert view("taskOnStage", state) == "reviews"
+    assert view("isWatching", state) is False
+
+
+def test_another_visitor_s_live_run_is_watched(view):
+    def watching(shown):
+        return view("isWatching", {**STATE, "run": shown})
+
+    assert watching(run(status="running", name="theirs"))
+    assert not watching(run(status="running", name="own"))
+    assert not watching(run(status="finished", name="theirs"))
+
+
+def test_the_target_takes_the_beta_of_a_run_that_is_watched(view):
+    theirs = run(status="running", name="theirs")
+    assert view("betaOnStage", {**STATE, "run": theirs, "watchedBeta": 0}) == 0
+    assert view("betaOnStage", {**STATE, "run": theirs}) == 0.7
+    elsewhere = {**STATE, "run": run("capitals"), "watchedBeta": 0.1}
+    assert view("betaOnStage", elsewhere) == 0.7, "it is not on the stage"
+
+
+def series(**metrics):
+    return {f"eval/{name}": {"x": [0, 10], "y": list(values)} for name, values in metrics.items()}
+
+
+def test_the_gain_is_the_picture_s_where_there_is_one(view):
+    """0.4 of 2.5 nats, and 1.5 − 0.25 where the run began elsewhere."""
+    measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
+    own = run(series=measured)
+    own["config"]["model"] = "sft"
+    frontiers = {"reviews": {"reference": "sft", "whole": 2.5}}
+    assert view("gainAt", own, None, frontiers) == pytest.approx(1)
+    assert view("gainAt", own, 5, frontiers) == 0
+    assert view("gainAt", own, None, {}) == pytest.approx(1.25)
+    assert view("gainAt", own, None, {"reviews": None}) == pytest.approx(1.25)
+    own["config"]["model"] = "another"
+    assert view("gainAt", own, None, frontiers) == pytest.approx(1.25)
+
+
+def test_the_first_sentence_is_for_the_status_line(view):
+    summary = {"told": [["warning", "one"], ["good", "two"], ["good", "three"]]}
+    assert view("sentencesOn", run(summary=summary), None) == {
+        "first": "one",
+        "others": ["two", "three"],
+    }
+    failed = run(summary=summary)
+    failed["status"]["message"] = "out of memory"
+    assert view("sentencesOn", failed, None) == {
+        "first": "out of memory",
+        "others": ["one", "two", "three"],
+    }
+    assert view("sentencesOn", run(summary=summary), 5)["others"] == [], (
+        "they are about the newest step"
+    )
+    assert view("sentencesOn", run(summary=None), None)["others"] == []
+    assert view("sentencesOn", None, None)["others"] == []
+
+
+@pytest.mark.parametrize(
+    "gold, kl, efficiency, sentence",
+    [
+        (1.25, 0.5, 0.876, "more 1.00 0.50 at 88%"),
+        (0.299, 0.5, -0.1, "even 0.05 0.50"),
+        (-0.5, 0, None, "less 0.75 0.00"),
+    ],
+)
+def test_the_reading_of_a_policy(reading, gold, kl, efficiency, sentence):
+    measured = series(gold_reward=[0, gold], gold_reward_reference=[0, 0.25], kl=[0, kl])
+    if efficiency is not None:
+        measured |= series(frontier_efficiency=[0, efficiency])
+    assert reading("readingAt", run(series=measured), None, {}, WORDS) == sentence
+
+
+def test_the_reading_of_a_reward_model(reading):
+    measured = {"accuracy": {"x": [0, 5], "y": [0.5, 0.755]}}
+    assert reading("readingAt", run(series=measured), None, {}, WORDS) == "right 76%"
+    assert (
+        reading("readingAt", run(series=measured | series(accuracy=[0.5, 0.8])), 10, {}, WORDS)
+        == "right 80%"
+    )
+    assert reading("readingAt", run(series={}), None, {}, WORDS) == "starting"
+
+
+def test_the_progress_says_what_is_left_or_looked_at(reading):
+    shown = run(step=12, seconds=3.25)
+    names = {"method": "PPO", "task": "Reviews"}
+    begins = "PPO on Reviews, 12 of 60, 3.3 s"
+    assert reading("progressText", shown, None, None, names, WORDS) == begins
+    assert reading("progressText", shown, None, "2 s", names, WORDS) == begins + " left 2 s"
+    assert reading("progressText", shown, 0, "2 s", names, WORDS) == begins + " at 0"
+
+
+def test_the_step_that_is_looked_at_is_a_measured_one(reading):
+    def step(to, by=0):
+        return reading("nearestStep", [0, 5, 10], to, by)
+
+    assert [step(to) for to in (-9, 0, 2, 3, 7, 8, 99)] == [0, 0, 0, 5, 5, None, None]
+    assert step(2.5) == 5, "the later of two"
+    assert [step(5, by) for by in (-2, -1, 1, 2)] == [0, 0, None, None]
+    assert [step(10, -1), step(0, -1), step(0, 1)] == [5, 0, 5]
