@@ -20,13 +20,13 @@ from align_core.runs.directory import RunDirectory
 
 @pytest.fixture(autouse=True)
 def no_model(fake_assets, monkeypatch):
-    """A fake training, and answers that say what was asked."""
+    """Replaces training, and makes queries return their arguments."""
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
     answers = SimpleNamespace(
-        evaluate=lambda *asked: {"asked": asked},
-        generate=lambda *asked: [{"asked": asked}],
-        score=lambda *asked: [{"asked": asked}],
+        evaluate=lambda *arguments: {"asked": arguments},
+        generate=lambda *arguments: [{"asked": arguments}],
+        score=lambda *arguments: [{"asked": arguments}],
     )
     monkeypatch.setitem(sys.modules, "align_core.inference.queries", answers)
     monkeypatch.setattr(inference, "queries", answers, raising=False)
@@ -34,7 +34,7 @@ def no_model(fake_assets, monkeypatch):
 
 @pytest.fixture
 def written(tmp_path):
-    """written(*events) is a run whose log holds them."""
+    """written(*events) returns a run with these events in its log."""
 
     def written(*events):
         run = train("dpo", task="reviews", steps=1, run_dir=tmp_path / "run")
@@ -54,8 +54,8 @@ def test_a_run_is_the_one_of_the_command_line(tmp_path, capsys):
     options = ["--task", "reviews", "--beta", "0.2", "--steps", "3"]
     assert cli.main(["train", "dpo", *options, "--run-dir", str(tmp_path / "two")]) == 0
     assert run.config == RunDirectory(tmp_path / "two").config
-    told = [load_run(tmp_path / name)._events("metrics") for name in ("one", "two")]
-    assert [e["metrics"] for e in told[0]] == [e["metrics"] for e in told[1]]
+    logged = [load_run(tmp_path / name)._events("metrics") for name in ("one", "two")]
+    assert [e["metrics"] for e in logged[0]] == [e["metrics"] for e in logged[1]]
     assert repr(run) == f"Run({str(tmp_path / 'one')!r}: dpo on reviews, finished)"
 
 
@@ -129,8 +129,8 @@ def test_what_is_asked_of_its_model(tmp_path):
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))
     path = str(run.path)
-    asked = run.evaluate(prompts=8, coverage="Asia")["asked"]
-    assert asked == (path, "capitals", None, 8, 0, "Asia")
+    arguments = run.evaluate(prompts=8, coverage="Asia")["asked"]
+    assert arguments == (path, "capitals", None, 8, 0, "Asia")
     assert run.generate("Q?", n=2)[0]["asked"] == (path, "capitals", ["Q?"], 2, 1.0, 0)
     assert run.generate(["Q?", "P?"], seed=5)[0]["asked"][2:] == (["Q?", "P?"], 4, 1.0, 5)
     assert len(run.generate()[0]["asked"][2]) == 8, "of the probe prompts"

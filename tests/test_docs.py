@@ -1,4 +1,4 @@
-"""The documents say what the code does: tables come from their files, names from the code."""
+"""The documents agree with the code: tables with their result files, names with the code."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ROOT = Path(__file__).parent.parent
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_section_is_what_its_results_give(benchmark, name):
-    shown = ""  # where it was not run yet
+    shown = ""  # if the benchmark was not run yet
     if benchmark.RESULTS.exists():
         shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
     assert section(benchmark.PAGE, name) == shown
@@ -89,7 +89,7 @@ def test_enough_votes_gain_most_of_what_many_do():
         for votes, accuracy in zip(few_votes.CURVE, curve, strict=True)
         for seed, spread in enumerate((-0.1, 0.0, 0.01))
     }
-    # 0.22 of 0.28 are over three quarters, and 0.31 of 0.4; 0.24 of 0.4 are not.
+    # 0.22 of 0.28 and 0.31 of 0.4 are over three quarters; 0.24 of 0.4 is not.
     assert [few_votes.enough(results, task) for task in few_votes.TASKS] == [50, 100]
     rows = few_votes.render(results).splitlines()
     assert rows[-1].startswith("| capitals | 100 | 0.70 (0.60–0.71) | 0.74")
@@ -181,9 +181,9 @@ def test_the_clock_of_a_recording_counts_where_none_of_it_was_there(
     monkeypatch.setattr(lab.runner, "run", run)
     monkeypatch.setattr(experiments, "recorded", lambda name: tmp_path / f"{name}.json")
     lab.record("shift", lanes=2)
-    found = json.loads((tmp_path / "shift.json").read_text())
-    assert ("wall_seconds" in found) == ("lanes" in found) == clocked
-    assert found.get("lanes", 2) == 2 and found.get("wall_seconds", 0) < 5
+    content = json.loads((tmp_path / "shift.json").read_text())
+    assert ("wall_seconds" in content) == ("lanes" in content) == clocked
+    assert content.get("lanes", 2) == 2 and content.get("wall_seconds", 0) < 5
 
 
 def test_an_experiment_that_takes_too_long_to_see_is_marked():
@@ -209,9 +209,11 @@ def test_every_metric_that_the_page_draws_is_defined():
 
 
 def test_the_readme_names_what_a_link_can_hide():
-    (told,) = re.findall(r"It knows (.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL)
+    (sentence,) = re.findall(
+        r"Possible names are\s(.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL
+    )
     style = (ROOT / "playground" / "static" / "talk" / "present.css").read_text()
-    assert re.findall(r"`(\w+)`", told) == re.findall(r'\[data-hide~="(\w+)"\]', style)
+    assert re.findall(r"`(\w+)`", sentence) == re.findall(r'\[data-hide~="(\w+)"\]', style)
 
 
 def test_the_commands_of_the_readme_parse():
@@ -225,7 +227,7 @@ def test_the_commands_of_the_readme_parse():
 
 
 def stations() -> list[str]:
-    """The `file:function` of each line of the walk in docs/architecture.md."""
+    """The `file:function` in each line of the walk in docs/architecture.md."""
     walk = section(ROOT / "docs" / "architecture.md", "walk")
     return re.findall(r"^\d+\. `([^`]+)`", walk, re.MULTILINE)
 
@@ -267,16 +269,16 @@ def test_what_a_contributor_is_pointed_to_is_there():
 
 
 def test_comments_name_files_that_there_are():
-    """Scripts and modules name each other; a file that moved takes its name along."""
+    """Comments in scripts and modules name other files, which must exist."""
     code = [*ROOT.glob("playground/**/*.*s"), *ROOT.glob("playground/**/*.py")]
     code += [*ROOT.glob("align_core/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
     files = {path.name for path in ROOT.rglob("*.*") if ".venv" not in path.parts}
     named = re.compile(r"(?<![\w.])(\w+\.(?:py|js|css))\b")
     elsewhere = {"plotly.js", "launch.py", "file.py", "my_task.py", "NAME.py"}
     missing = [
-        f"{path.relative_to(ROOT)}: {found[1]}"
+        f"{path.relative_to(ROOT)}: {match[1]}"
         for path in code
-        for found in named.finditer(path.read_text(encoding="utf-8"))
-        if found[1] not in files | elsewhere
+        for match in named.finditer(path.read_text(encoding="utf-8"))
+        if match[1] not in files | elsewhere
     ]
     assert not missing

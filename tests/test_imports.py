@@ -1,7 +1,7 @@
-"""Who may import what: the rooms of the house and the floors they stand on.
+"""The direction of imports: the rooms of each package and the floors that they stand on.
 
-A room is a folder of a package, or a module beside the folders. A room imports from the floors
-below its own, never from its own floor or above.
+A room is a folder of a package, or a module beside the folders. It may import only from the floors
+below its own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FLOORS = {
     ),
 }
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate"}
-# What a room needs from outside, where that is limited: the page's process loads the light ones.
+# The only external packages that a room may import; the page's process loads the light rooms.
 NEEDS = {
     "objectives": {"torch"},
     "optimum": {"numpy"},
@@ -53,18 +53,18 @@ NEEDS = {
 
 @cache
 def imports(path: Path) -> set[str]:
-    """The absolute names of all modules that a file imports, anywhere in it."""
+    """The absolute names of all modules that a file imports, at any level."""
     package = path.relative_to(ROOT).parent.parts
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join((*base, *filter(None, [node.module])))
             submodules = {f"{module}.{alias.name}" for alias in node.names}
-            found |= {name for name in submodules if is_module(name)} or {module}
-    return found
+            names |= {name for name in submodules if is_module(name)} or {module}
+    return names
 
 
 def is_module(name: str) -> bool:
@@ -154,24 +154,26 @@ def test_a_module_fits_on_some_screens():
 
 
 def asked_by_name(tree: ast.AST) -> set[str]:
-    """The names of methods that a syntax tree compares, matches, or looks up in a table of them."""
-    names, found = set(methods()), set()
+    """The method names that a syntax tree compares, matches, or uses as keys of a table."""
+    names, compared = set(methods()), set()
 
     def constants(*nodes: ast.AST) -> set[str]:
-        inside = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.Constant))
-        return {one.value for one in inside if isinstance(one.value, str)}
+        inside = (
+            child for node in nodes for child in ast.walk(node) if isinstance(child, ast.Constant)
+        )
+        return {child.value for child in inside if isinstance(child.value, str)}
 
     for node in ast.walk(tree):
         match node:
             case ast.Compare(left=left, comparators=others):
-                found |= constants(left, *others)
+                compared |= constants(left, *others)
             case ast.MatchValue(value=value):
-                found |= constants(value)
+                compared |= constants(value)
             case ast.Subscript(value=ast.Dict(keys=keys)):
-                found |= constants(*filter(None, keys))
+                compared |= constants(*filter(None, keys))
             case ast.Dict(keys=keys) if constants(*filter(None, keys)) == names:
-                found |= names
-    return found & names
+                compared |= names
+    return compared & names
 
 
 def test_nothing_compares_a_methods_name():
@@ -215,7 +217,7 @@ def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
 
 
 def loaded(code: str) -> set[str]:
-    """The modules that a Python process holds after `code`."""
+    """The modules that a Python process has loaded after `code`."""
     program = f"{code}; import sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Losses, advantages and divergences against arithmetic that is written out here."""
+"""Losses, advantages and divergences, compared with arithmetic written out here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def t(*values) -> torch.Tensor:
 
 
 def ragged(batch: int = 6, length: int = 7, seed: int = 0) -> torch.Tensor:
-    """A mask of texts of every length from 1 on."""
+    """A mask with a text of each length from 1 on."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
     lengths[0], lengths[1] = 1, length
@@ -49,7 +49,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def differs(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two results are far apart: what a flipped sign must bring about."""
+    """Whether two results are far apart, as they must be after a flipped sign."""
     return bool((a - b).abs().max() > 1e-3)
 
 
@@ -82,8 +82,8 @@ def test_whitening_survives_equal_advantages():
 
 def test_token_logprobs_are_those_of_the_softmax():
     logits = t([0.0, math.log(3.0)], [math.log(4.0), 0.0])
-    found = token_logprobs(logits, torch.tensor([1, 1]))
-    torch.testing.assert_close(found, t(math.log(3 / 4), math.log(1 / 5)), **EXACT)
+    logprobs = token_logprobs(logits, torch.tensor([1, 1]))
+    torch.testing.assert_close(logprobs, t(math.log(3 / 4), math.log(1 / 5)), **EXACT)
 
 
 def test_entropy_by_hand():
@@ -104,9 +104,9 @@ def test_exact_kl_is_never_negative_and_zero_with_itself():
     logits = 30 * noise(200, 50).float()
     nearly = logits + 1e-6 * noise(200, 50, seed=1).float()
     for other in (logits, nearly, -logits):
-        found = exact_kl(logits, other)
-        assert found.dtype == torch.float64
-        assert (found >= 0).all()
+        kl = exact_kl(logits, other)
+        assert kl.dtype == torch.float64
+        assert (kl >= 0).all()
     assert exact_kl(logits, logits).max() < 1e-12
 
 
@@ -118,7 +118,7 @@ def tiny_language(seed: int) -> dict[tuple[int, ...], torch.Tensor]:
 
 
 def all_texts() -> list[tuple[int, ...]]:
-    """Every text: it ends with token 0, or is cut after three tokens."""
+    """Every text: it ends with token 0 or is truncated after three tokens."""
     texts = []
     for n in range(3):
         for start in itertools.product((1, 2), repeat=n):
@@ -128,7 +128,7 @@ def all_texts() -> list[tuple[int, ...]]:
 
 
 def steps_of(language: dict, text: tuple[int, ...]) -> torch.Tensor:
-    """The logits that each token of the text was drawn from: [T, 3]."""
+    """The logits [T, 3] from which the tokens of the text were sampled."""
     return torch.stack([language[text[:i]] for i in range(len(text))])
 
 
@@ -152,7 +152,7 @@ def test_sequence_kl_equals_a_sum_over_all_texts():
 
 @pytest.mark.parametrize("kind", ["k1", "k3"])
 def test_kl_estimates_are_unbiased(kind):
-    """The mean over all tokens, weighted by the policy, is the KL itself."""
+    """Their mean over all tokens, weighted by the policy, is the KL."""
     policy, reference = noise(5, 9), noise(5, 9, seed=1)
     logp, ref_logp = policy.log_softmax(-1), reference.log_softmax(-1)
     mean = (logp.exp() * kl_estimate(logp, ref_logp, kind)).sum(-1)
@@ -213,10 +213,10 @@ def test_dpo_gradient_is_that_of_the_paper():
 
 def test_token_rewards_pay_kl_everywhere_and_the_score_at_the_end():
     kl = t([0.1, 0.2, 0.3], [0.4, 50.0, 50.0])
-    found = token_rewards(t(2.0, -1.0), kl, MASK, beta=0.5)
+    rewards = token_rewards(t(2.0, -1.0), kl, MASK, beta=0.5)
     by_hand = t([-0.05, -0.1, 2.0 - 0.15], [-1.0 - 0.2, 0.0, 0.0])
-    torch.testing.assert_close(found, by_hand, **EXACT)
-    assert differs(found, token_rewards(t(2.0, -1.0), -kl, MASK, beta=0.5))
+    torch.testing.assert_close(rewards, by_hand, **EXACT)
+    assert differs(rewards, token_rewards(t(2.0, -1.0), -kl, MASK, beta=0.5))
 
 
 def test_gae_by_hand():
@@ -232,7 +232,7 @@ def test_gae_by_hand():
 
 
 def naive_gae(rewards, values, mask, gamma, lam, sign=1.0):
-    """A_t = Σ_l (γλ)^l δ_{t+l}, every sum written out anew."""
+    """A_t = Σ_l (γλ)^l δ_{t+l}, with each sum computed separately."""
     advantages = torch.zeros_like(rewards)
     for row, length in enumerate(mask.sum(1).tolist()):
         for start in range(length):
@@ -267,23 +267,23 @@ def test_gae_without_discount_sums_what_is_to_come():
     [
         (1.0, 2.0, -2.0, False),
         (1.1, 2.0, -2.2, False),
-        (1.5, 2.0, -2.4, True),  # a good token is not pushed further than 1 + 0.2
+        (1.5, 2.0, -2.4, True),  # with a positive advantage, clipped at 1 + 0.2
         (0.5, 2.0, -1.0, False),
-        (0.5, -2.0, 1.6, True),  # nor a bad one further than 1 − 0.2
+        (0.5, -2.0, 1.6, True),  # with a negative advantage, clipped at 1 − 0.2
         (1.5, -2.0, 3.0, False),
     ],
 )
 def test_ppo_policy_loss_by_hand(ratio, advantage, loss, clipped):
     old = t([-2.0])
-    found, active = ppo_policy_loss(old + math.log(ratio), old, t([advantage]), cliprange=0.2)
-    assert found.item() == pytest.approx(loss, abs=1e-12)
+    losses, active = ppo_policy_loss(old + math.log(ratio), old, t([advantage]), cliprange=0.2)
+    assert losses.item() == pytest.approx(loss, abs=1e-12)
     assert active.item() is clipped
     turned, _ = ppo_policy_loss(old + math.log(ratio), old, t([-advantage]), cliprange=0.2)
     assert turned.item() != pytest.approx(loss, abs=1e-3)
 
 
 def test_ppo_gradient_starts_as_the_policy_gradient():
-    """At ratio 1 the gradient is −A ∇ log π; where the clip is active there is none."""
+    """At ratio 1 the gradient is −A ∇ log π; where the clip is active it is 0."""
     old, advantages = noise(5), t(1.0, -2.0, 0.5, 3.0, -3.0)
     logp = (old + t(0.0, 0.0, 0.0, 1.0, -1.0)).requires_grad_()
     ppo_policy_loss(logp, old, advantages, 0.2)[0].sum().backward()
@@ -294,21 +294,21 @@ def test_ppo_gradient_starts_as_the_policy_gradient():
     ("value", "target", "loss", "clipped"),
     [
         (1.1, 2.0, 0.5 * 0.9**2, False),
-        (1.8, 2.0, 0.5 * 0.8**2, True),  # held at 1.2: the larger error counts
-        (0.0, 2.0, 0.5 * 2.0**2, False),  # moving away is charged in full
+        (1.8, 2.0, 0.5 * 0.8**2, True),  # clipped to 1.2: the larger error counts
+        (0.0, 2.0, 0.5 * 2.0**2, False),  # a move away from the target is not clipped
         (0.4, 0.0, 0.5 * 0.8**2, True),
     ],
 )
 def test_ppo_value_loss_by_hand(value, target, loss, clipped):
-    found, active = ppo_value_loss(t([value]), t([1.0]), t([target]), cliprange=0.2)
-    assert found.item() == pytest.approx(loss, abs=1e-12)
+    losses, active = ppo_value_loss(t([value]), t([1.0]), t([target]), cliprange=0.2)
+    assert losses.item() == pytest.approx(loss, abs=1e-12)
     assert active.item() is clipped
     turned, _ = ppo_value_loss(t([value]), t([1.0]), t([target - 3.0]), cliprange=0.2)
     assert turned.item() != pytest.approx(loss, abs=1e-3)
 
 
 def test_rounding_is_no_clipping():
-    """Within the clip the held value is the value, to the bit, however far from 0."""
+    """Within the clip range the clipped value equals the value exactly, at any magnitude."""
     torch.manual_seed(0)
     old, returns = 3 * torch.randn(10_000), torch.randn(10_000)
     values = old + 1e-3 * torch.randn(10_000)
@@ -321,7 +321,7 @@ def test_ppo_value_gradient_goes_towards_the_return():
     torch.testing.assert_close(value.grad, t(-0.5, 0.5), **EXACT)
 
 
-PAIRS = {  # token ids of the toy language; the second rejected text is cut
+PAIRS = {  # token ids of the toy language; the second rejected text is truncated
     "prompt_ids": [[2, 3], [2, 4, 5], [3]],
     "chosen_ids": [[6, 0], [6, 7, 9, 0], [10, 0]],
     "rejected_ids": [[8, 0], [9], [7, 8, 9, 0]],
@@ -329,7 +329,7 @@ PAIRS = {  # token ids of the toy language; the second rejected text is cut
 
 
 def logged(trainer, name: str) -> float:
-    """What the trainer logs of its first update."""
+    """The trainer's logs of its first update."""
     trainer.train()
     return next(entry[name] for entry in trainer.state.log_history if name in entry)
 
@@ -358,8 +358,8 @@ def columns():
 def test_dpo_is_what_trl_computes(tmp_path, name):
     model, reference = toy.policy(0), toy.policy(1)
     sides = [
-        [text_logp(one, prompt, text) for prompt, *texts in columns() for text in texts]
-        for one in (model, reference)
+        [text_logp(network, prompt, text) for prompt, *texts in columns() for text in texts]
+        for network in (model, reference)
     ]
     (chosen, rejected), (ref_chosen, ref_rejected) = (
         torch.stack(side).view(-1, 2).T for side in sides
@@ -392,7 +392,7 @@ def test_bradley_terry_is_what_trl_computes(tmp_path, name):
 
 
 def last_score(model, ids: list[int]) -> torch.Tensor:
-    """The scalar head at the last token, by the trunk's own forward pass."""
+    """The scalar head's output at the last token, from the trunk's forward pass."""
     with torch.no_grad():
         states = model.model(input_ids=torch.tensor([ids])).last_hidden_state
         return model.score(states[0, -1])[0]

@@ -1,4 +1,4 @@
-"""What version 0.1 wrote is read, measured, trained on and gone on with by this version."""
+"""Data of version 0.1 is read, evaluated, trained on and resumed by this version."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ OLD = Path(__file__).parent / "fixtures" / "v0_1"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
 LINKS = json.loads((OLD / "links.json").read_text(encoding="utf-8"))
 RUNS = EXPECTED["runs"]
-WITH_A_MODEL = [name for name, told in RUNS.items() if "score" in told]
+WITH_A_MODEL = [name for name, expected in RUNS.items() if "score" in expected]
 WRITES = [name for name in WITH_A_MODEL if "-reward-" not in name]
 (CUT_OFF,) = RUNS.keys() - set(WITH_A_MODEL)
-NATS = 5e-4  # by which processors differ at most on a given text
+NATS = 5e-4  # the largest difference between processors on one text
 
 
 @pytest.fixture
 def copied(tmp_path):
-    """copied(name): a copy of a run, of the sessions or of the preferences."""
+    """copied(name) returns a copy of a run, of the sessions or of the preferences."""
 
     def copied(*place):
         return Path(shutil.copytree(OLD.joinpath(*place), tmp_path.joinpath(*place)))
@@ -41,7 +41,7 @@ def copied(tmp_path):
 
 @pytest.fixture
 def ask(capsys):
-    """The answer of a command, which must succeed."""
+    """The output of a command, which must succeed."""
 
     def ask(*arguments):
         capsys.readouterr()
@@ -83,8 +83,8 @@ def test_the_page_lists_them(copied):
 @pytest.mark.parametrize("name", WITH_A_MODEL)
 def test_a_model_scores_as_it_did(copied, ask, name):
     (expected,) = RUNS[name]["score"]
-    given = "--prompt", expected["prompt"], "--completion", expected["completion"]
-    (row,) = ask("score", copied("runs", name), *given)
+    arguments = "--prompt", expected["prompt"], "--completion", expected["completion"]
+    (row,) = ask("score", copied("runs", name), *arguments)
     assert row.keys() == expected.keys()
     assert [token["text"] for token in row.get("tokens", [])] == [
         token["text"] for token in expected.get("tokens", [])
@@ -95,9 +95,9 @@ def test_a_model_scores_as_it_did(copied, ask, name):
 
 @pytest.mark.parametrize("name", WITH_A_MODEL)
 def test_a_model_is_evaluated(copied, ask, name):
-    found = ask("evaluate", copied("runs", name), "--prompts", 4)
-    assert sorted(found) == RUNS[name]["evaluate"]
-    numbers = [value for value in found.values() if isinstance(value, float)]
+    report = ask("evaluate", copied("runs", name), "--prompts", 4)
+    assert sorted(report) == RUNS[name]["evaluate"]
+    numbers = [value for value in report.values() if isinstance(value, float)]
     assert len(numbers) >= 4 and all(map(math.isfinite, numbers))
 
 

@@ -1,4 +1,4 @@
-"""The closed-form optimum against enumeration of a small discrete reference."""
+"""The closed-form optimum, compared with enumeration on a small discrete reference."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from align_core.optimum import (
     weights,
 )
 
-# A reference that says four texts with these chances: 20 samples hold them in exact proportion.
+# A reference with four texts of these probabilities; 20 samples have exactly these proportions.
 CHANCES = np.array([0.5, 0.25, 0.15, 0.1])
 REWARDS = np.array([-1.0, 0.5, 2.0, 4.0])
 SAMPLES = np.repeat(REWARDS, (20 * CHANCES).astype(int))[None]
 
 
 def tilted(beta: float) -> np.ndarray:
-    """π* of the discrete reference: π_ref exp(r/β) over its sum."""
+    """π* of the discrete reference: π_ref exp(r/β), normalised."""
     p = CHANCES * np.exp(REWARDS / beta)
     return p / p.sum()
 
 
 def bell(prompts: int = 4, samples: int = 2000) -> np.ndarray:
-    """Rewards of a standard deviation of 2 nats, a different mean for each prompt."""
+    """Rewards with a standard deviation of 2 nats and a different mean for each prompt."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(prompts, samples)) * 2 + np.arange(prompts)[:, None]
 
@@ -46,7 +46,7 @@ def test_the_optimum_equals_enumeration(beta):
 
 
 def test_no_other_policy_does_better():
-    """π* is the largest value of E[r] − β KL over a grid of policies on the four texts."""
+    """π* maximises E[r] − β KL over a grid of policies on the four texts."""
     beta, point = 0.8, optimum(SAMPLES, 0.8)
     best = point.reward - beta * point.kl
     steps = range(1, 40)
@@ -106,7 +106,7 @@ def test_the_frontier_rises_and_bends_down():
 
 
 def test_the_slope_of_the_frontier_is_beta():
-    """dr*/dKL = β: what the next nat of divergence still buys."""
+    """dr*/dKL = β: the reward that one more nat of KL brings."""
     betas = (0.5, 0.55, 0.6)
     for low, high in itertools.pairwise(betas):
         near, far = optimum(bell(), high), optimum(bell(), low)
@@ -151,7 +151,7 @@ def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():
 
 
 def test_the_reference_under_the_same_chance_is_the_zero_of_gain_and_efficiency():
-    """Four samples a prompt are not the mean of 2,000; their luck is the policy's luck too."""
+    """The mean of four samples per prompt differs from that of 2,000 for both models alike."""
     frontier = Frontier.of(bell())
     lucky = bell().mean() + 0.4
     assert frontier.gain(lucky, lucky) == frontier.efficiency(lucky, lucky, kl=1.0) == 0
@@ -186,7 +186,7 @@ def test_efficiency_is_null_where_few_samples_carry_the_optimum():
 
 
 def enumerated_best_of_n(rewards: list[float], n: int) -> tuple[float, float]:
-    """Every draw of n samples; equal rewards share the chance of being kept."""
+    """Enumerates all draws of n samples; equal rewards are kept with equal probability."""
     kept = dict.fromkeys(range(len(rewards)), 0.0)
     for draw in itertools.product(range(len(rewards)), repeat=n):
         best = max(rewards[i] for i in draw)
@@ -203,8 +203,8 @@ def enumerated_best_of_n(rewards: list[float], n: int) -> tuple[float, float]:
     "rewards", [[0.0, 1.0, 2.0, 4.0], [1.0, 0.0, 1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
 )
 def test_best_of_n_equals_enumeration(rewards, n):
-    found = best_of_n(np.array([rewards]), n)
-    assert found == pytest.approx(enumerated_best_of_n(rewards, n), abs=1e-12)
+    best = best_of_n(np.array([rewards]), n)
+    assert best == pytest.approx(enumerated_best_of_n(rewards, n), abs=1e-12)
 
 
 def test_best_of_n_can_pick_by_one_reward_and_count_another():
@@ -214,7 +214,7 @@ def test_best_of_n_can_pick_by_one_reward_and_count_another():
     reward, kl = best_of_n(picked_by, 2, worth)
     assert reward == pytest.approx((9 * 1 + 3 * 3 - 1 * 5) / 9, abs=1e-12)
     assert kl == pytest.approx((kept * np.log(3 * kept)).sum(), abs=1e-12)
-    # A tie is broken by a fair coin: 2/3 of the draws of one hold the tied pair.
+    # A fair coin breaks ties: 2/3 of the draws of one have one of the tied samples.
     assert best_of_n(np.array([[1.0, 1.0, 0.0]]), 1, worth)[0] == pytest.approx(11 / 3)
 
 
@@ -277,7 +277,7 @@ def test_only_keeps_the_asked_prompts_in_the_asked_order():
 
 
 def test_a_quantile_of_the_optimum_is_read_off_its_distribution():
-    """Of 20 samples 10 have −1, 5 have 0.5, 3 have 2 and 2 have 4; at β = 1 their weights are
+    """Of 20 samples 10 have a reward of −1, 5 of 0.5, 3 of 2 and 2 of 4. At β = 1 the weights are
     10e⁻¹ : 5e⁰·⁵ : 3e² : 2e⁴ = 0.026 : 0.058 : 0.155 : 0.762."""
     mixed = SAMPLES[:, np.random.default_rng(3).permutation(20)]
 

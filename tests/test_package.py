@@ -1,7 +1,7 @@
-"""The wheel, built and installed away from the checkout: what is in it, and that it works there.
+"""The wheel: built, installed outside the checkout, and used there.
 
-The environment it is installed into sees the packages of the one that runs the tests; with
-WHEEL_CHECK=full, as `make wheel-check` sets it, it has its own, from the network.
+Its environment sees the packages of the one that runs the tests. With WHEEL_CHECK=full, as
+`make wheel-check` sets it, it has its own packages from the network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """A virtual environment with the wheel alone, which sees the packages of this one."""
+    """A virtual environment with only the wheel installed, which sees the packages of this one."""
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, symlinks=True)
     if os.environ.get("WHEEL_CHECK") == "full":
@@ -61,9 +61,9 @@ def environment(wheel, tmp_path_factory):
 
 @pytest.fixture
 def inside(environment, tmp_path):
-    """inside(command, *arguments, **variables): what a command of the environment prints.
+    """inside(command, *arguments, **variables) returns the output of a command of the environment.
 
-    It runs in `tmp_path`. After the test every installed file is what it was.
+    The command runs in `tmp_path`. After the test, all installed files must be unchanged.
     """
     before = installed_files(environment)
 
@@ -84,12 +84,12 @@ def pip(*arguments):
 
 
 def surroundings():
-    """The environment's variables without what would lead back to the checkout."""
+    """The environment variables without those that lead back to the checkout."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def installed_files(environment):
-    """Size and time of each file of the wheel, and of what was added to its folders."""
+    """Size and time of each file in the folders of the installed wheel."""
     (packages,) = environment.glob("lib/python*/site-packages")
     folders = [packages / "align_core", packages / "playground"]
     paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
@@ -121,8 +121,8 @@ def test_the_wheel_holds_both_packages_and_the_assets_and_no_more(wheel):
 def test_a_run_from_training_to_its_texts(inside, tmp_path):
     small = ("--steps", 3, "--batch-size", 16, "--eval-every", 3)
     place = ("--run-dir", "runs/first")
-    told = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place)
-    assert told == "finished; the model is in runs/first/model\n"
+    output = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place)
+    assert output == "finished; the model is in runs/first/model\n"
     rows = json.loads(inside("align-core", "generate", "runs/first", "-n", 1, "--json"))
     assert len(rows) == 8 and all(row["proxy_reward"] is not None for row in rows)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
@@ -193,6 +193,6 @@ def test_the_library_needs_nothing_of_the_extra(inside, tmp_path):
             except ModuleNotFoundError as error:
                 print(error)
     """
-    told = inside("python", "-c", program, PYTHONPATH=str(tmp_path / "hidden"))
+    output = inside("python", "-c", program, PYTHONPATH=str(tmp_path / "hidden"))
     asks = "run.plot() needs plotly: pip install alignment-playground[app]"
-    assert told == f"align_core.trainers.ppo.trainer\n{asks}\n"
+    assert output == f"align_core.trainers.ppo.trainer\n{asks}\n"

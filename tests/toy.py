@@ -1,4 +1,4 @@
-"""A language of a dozen words and models that speak it, small enough to be made in each test."""
+"""A language of a dozen words, and models for it that are small enough to create in each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Every word is a token that brings its leading space."""
+    """A tokenizer in which each word, with its leading space, is a token."""
     vocabulary = {WORDS[0]: 0, WORDS[1]: 1}
     vocabulary |= {"▁" + word: i for i, word in enumerate(WORDS) if i > 1}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token=WORDS[1]))
@@ -51,7 +51,9 @@ def config(**changes) -> LlamaConfig:
 def policy(seed: int = 0) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config()).eval()
-    with torch.no_grad():  # random weights are nearly uniform: make the models differ
+    with (
+        torch.no_grad()
+    ):  # with random weights all models are nearly uniform; this makes them differ
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model
@@ -63,7 +65,7 @@ def reward_model(seed: int = 1) -> LlamaForSequenceClassification:
 
 
 def reward(prompts, completions, completion_ids=None, **_) -> list[float]:
-    """One nat for each "good", one off for each "bad", two off where the text did not end."""
+    """1 nat for each "good", −1 for each "bad", and −2 if the text did not end."""
     ids = completion_ids or [[0]] * len(completions)
     return [
         text.split().count("good") - text.split().count("bad") - 2.0 * (row[-1:] != [0])
@@ -72,13 +74,13 @@ def reward(prompts, completions, completion_ids=None, **_) -> list[float]:
 
 
 def outputs(model) -> torch.Tensor:
-    """What a model makes of one text."""
+    """The outputs of a model for one text."""
     with torch.no_grad():
         return model(input_ids=torch.tensor([[2, 3, 6, 7, 0]])).logits
 
 
 def adapted(model, seed: int = 0, task_type: str = "CAUSAL_LM"):
-    """The model under an adapter that does something."""
+    """The model with an adapter that changes its outputs."""
     torch.manual_seed(seed)
     made = get_peft_model(model, lora_config(4, task_type)).eval()
     for name, parameter in made.named_parameters():

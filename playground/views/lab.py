@@ -33,7 +33,7 @@ LIVE: dict[str, dict[str, dict[str, Any]]] = {
             "beta": 0.1,
             "steps": 50,
         },
-        "leashed": {
+        "penalised": {
             "task": "capitals",
             "method": "ppo",
             "reward_model": "few",

@@ -323,12 +323,12 @@ def _tally(session: Session) -> dict[str, Any]:
     trained on the "votes", or "none" if the pairs are not scored yet.
     """
     votes, scored_by = session.votes(), session.scored_by()
-    known = {getattr(card(session.task), "reward_model", None): "embedded", None: "none"}
+    sources = {getattr(card(session.task), "reward_model", None): "embedded", None: "none"}
     stats = statistics.stats(votes)
     return {
         **{name: stats[name] for name in ("votes", "raters", "ties", "both_bad", "agreement")},
         **vote_counts(votes),
-        "asks": known.get(scored_by, "votes"),
+        "asks": sources.get(scored_by, "votes"),
         "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }
 

@@ -16,8 +16,8 @@ def code_cells():
 
 
 def kinds(outputs):
-    """What a cell shows, by kind."""
-    return [sorted(one.get("data", {one.get("name"): ""})) for one in outputs]
+    """The kinds of each output of a cell."""
+    return [sorted(output.get("data", {output.get("name"): ""})) for output in outputs]
 
 
 def test_the_notebook_is_executed_and_small():

@@ -1,4 +1,4 @@
-"""What the benchmark of a voting hall makes of its measurements."""
+"""The evaluation of the vote-load benchmark."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def test_a_lost_vote_and_a_slow_answer_are_marked():
     bad = good | {"kept": 98, "cast": fast | {"p95": 501.0}, "refused": {"429": 2, "503": 1}}
     results = {"machine": "M", "phones": 500, "seconds": 60.0, "idle": good, "ppo": bad}
     idle, ppo = vote_load.render(results).splitlines()[-2:]
-    # A vote may be kept whose answer never came; one that was answered and is not kept is lost.
+    # An unacknowledged vote may be stored; an acknowledged one that is not stored is lost.
     assert idle == "| no run | 100 | 0 | 0 | 20 | 90 | 200 | 90 | 200 → 201 |"
     assert ppo == "| PPO runs | 100 | **2 ✗** | 3 | 20 | **501 ✗** | 200 | 90 | 200 → 201 |"
 
 
 def test_quantiles_of_known_values():
-    found = vote_load.quantiles([float(value) for value in range(101)])
-    assert found == pytest.approx({"p50": 50, "p95": 95, "p99": 99, "max": 100})
+    quantiles = vote_load.quantiles([float(value) for value in range(101)])
+    assert quantiles == pytest.approx({"p50": 50, "p95": 95, "p99": 99, "max": 100})

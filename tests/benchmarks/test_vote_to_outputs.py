@@ -1,4 +1,4 @@
-"""What the benchmark from the last vote to changed outputs makes of its measurements."""
+"""The evaluation of the benchmark from the last vote to changed outputs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from benchmarks import vote_to_outputs as benchmark
 
 
 def results(**slow):
-    """Three sessions of each method and task; `slow` replaces what one of them took."""
+    """Three sessions of each method and task; `slow` replaces the times of one of them."""
     dpo = {"saved": 0.1, "live": 4.0, "shown": 12.0, "training": 9.0, "learnt": 150, "changed": 1.0}
     reward = {"saved": 0.1, "shown": 6.0, "training": 4.0, "learnt": 150}
-    found = {f"{name} {task}": [dict(dpo if name == "dpo" else reward) for _ in range(3)]
+    results_by_name = {f"{name} {task}": [dict(dpo if name == "dpo" else reward) for _ in range(3)]
              for name in benchmark.METHODS for task in benchmark.TASKS}  # fmt: skip
-    found["dpo capitals"][1] |= slow
-    return {"machine": "M", "votes": 200, **found}
+    results_by_name["dpo capitals"][1] |= slow
+    return {"machine": "M", "votes": 200, **results_by_name}
 
 
-def rows(found):
-    return benchmark.render(found).splitlines()[-4:]
+def rows(results_by_name):
+    return benchmark.render(results_by_name).splitlines()[-4:]
 
 
 def test_each_method_and_task_has_its_row():

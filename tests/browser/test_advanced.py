@@ -1,4 +1,4 @@
-"""Settings under Advanced that are chosen: each reaches the run, the link and the page again."""
+"""Settings under Advanced: each reaches the run and the link, and is restored from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def choose(page, method):
 
 
 def ran(page, client):
-    """Press Run; the configuration of the run that began."""
+    """Press Run and return the configuration of the run."""
     page.click("#run")
     page.wait_for_selector("#train[data-run=running]")
     return client.config(client.current())
@@ -42,7 +42,7 @@ def test_pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
     assert (config["coverage"], config["pair_source"]) == ("film,people", "pretrained")
 
     page.wait_for_selector("#own h3:has-text('Covered')")
-    page.locator("#own").scroll_into_view_if_needed()  # what is out of sight is not drawn
+    page.locator("#own").scroll_into_view_if_needed()  # charts out of sight are not drawn
     page.wait_for_function("(document.querySelector('#own .plot').data?.length ?? 0) === 2")
     assert page.locator("#own .chart:visible").count() == 4
 

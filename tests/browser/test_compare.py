@@ -1,4 +1,4 @@
-"""Compare, as a visitor meets it: old runs, the live one, and a duel of embedded models."""
+"""The Compare view: old runs, the live one, and win rates of embedded models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.playground.recordings import MACHINE, record
 from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples
 
 WORDS = text.load("en")
-PRETRAINED = model_index.ASSETS / "models" / "pretrained"  # the real one, with its weights
+PRETRAINED = model_index.ASSETS / "models" / "pretrained"  # with its weights
 OLD = ("2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews")
 TURNED = 0.3
 TRAILS = """[...document.querySelector('#compare .trade .plot').data]
@@ -20,7 +20,7 @@ TRAILS = """[...document.querySelector('#compare .trade .plot').data]
 
 
 def recorded(client, name, status, beta):
-    """An old run that measured twice; both have the embedded pretrained model."""
+    """An old run with two evaluations, whose model is the embedded pretrained one."""
     config = resolve("ppo", "reviews", beta=beta, steps=40)
     run = RunDirectory.create(client.root / name, config)
     for step in (0, 30):
@@ -36,7 +36,7 @@ def recorded(client, name, status, beta):
 
 @pytest.fixture(autouse=True)
 def recordings(fake_assets):
-    """Before the page is built, as they are in the real one."""
+    """Recorded runs, created before the page is built."""
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.4})
 
 

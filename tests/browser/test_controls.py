@@ -1,4 +1,4 @@
-"""Every control of the page is turned, and its value stands in the config.json of the run."""
+"""Every control is changed, and its value is then in the config.json of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.test_page import MOVE, choose, fill
 
 WORDS = text.load("en")
 CONTROLS = WORDS["controls"]
-TASK = "capitals"  # a first visit has the other one
+TASK = "capitals"  # not the task of a first visit
 FOR_ALL = {
     "steps": 17,
     "learning_rate": 0.0002,
@@ -57,7 +57,7 @@ def turn(page, field, value):
 
 
 def visit_controls(visit, address, method):
-    """The page with all controls of a method in sight, each as it stands at first."""
+    """The page with all controls of a method visible, at their initial values."""
     page = visit(address)
     page.click("#advanced button")
     choose(page, WORDS["methods"][method]["name"])
@@ -65,13 +65,13 @@ def visit_controls(visit, address, method):
     choose(page, WORDS["tasks"][TASK]["name"])
     expect(page.get_by_text(WORDS["tasks"][TASK]["explanation"])).to_be_visible()
     expect(page.locator("#field-steps input")).to_have_value(str(resolve(method, TASK).steps))
-    if "coverage" in TURNED[method]:  # it is laid out when it is first needed
+    if "coverage" in TURNED[method]:  # it is rendered when first needed
         expect(page.locator("#field-coverage")).to_be_visible()
     return page
 
 
 def started(page, client):
-    """Press Run; what config.json says."""
+    """Press Run and return the content of config.json."""
     page.click("#run")
     page.wait_for_selector("#train[data-run=running], #train[data-run=finished]")
     (name,) = client.runs()
@@ -85,7 +85,7 @@ def test_every_control_reaches_the_configuration_of_the_run(method, visit, addre
     shown = page.locator("#controls [id^=field-]:visible").evaluate_all(
         "all => all.map((one) => one.id.replace('field-', ''))"
     )
-    # The pace is no setting of the run: it is sent to it.
+    # The pace is not a setting of the run; it is sent as a command.
     assert {*shown} == {"task", "method", *turned, "pace"}
     for field, value in turned.items():
         turn(page, field, value)

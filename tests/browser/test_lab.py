@@ -1,4 +1,4 @@
-"""The Lab view: its live card trains as a slider moves and as cells are clicked."""
+"""The Lab view: its coverage experiment trains as a slider moves and as cells are clicked."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_maps_follow_sliders_and_cells(lab):
 
     cell = lab.locator("#lab .map.coverage button").first
     cell.click()
-    lab.wait_for_selector(f"{PAIRS}:text('217 pairs')")  # 7 less: those of one of 8 responses
+    lab.wait_for_selector(f"{PAIRS}:text('217 pairs')")  # 7 fewer: the pairs of one of 8 responses
     assert cell.get_attribute("aria-pressed") == "false"
     assert cell.get_attribute("aria-label") == "prompt 1, response 1: not covered"
     assert lab.inner_text("#lab .responses output") == "as clicked"
@@ -59,7 +59,7 @@ def test_the_maps_follow_sliders_and_cells(lab):
 
     lab.keyboard.press("ArrowRight")
     lab.keyboard.press("Enter")
-    lab.wait_for_selector(f"{PAIRS}:text('211 pairs')")  # 6 less
+    lab.wait_for_selector(f"{PAIRS}:text('211 pairs')")  # 6 fewer
     assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # of the focused cell
 
 

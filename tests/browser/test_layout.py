@@ -1,4 +1,4 @@
-"""Nothing on the stage lies over anything else, and no axis tells of what cannot be."""
+"""Nothing in the right column overlaps, and no axis shows impossible values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.browser.test_page import LONG, MOVE, points
 
 WORDS = text.load("en")
 SCREENS = {"laptop": (1440, 900), "phone": (390, 844)}
-# What is seen at each point of a grid over the buttons.
+# The topmost element at each point of a grid over the buttons.
 OVER = """() => {
   const { left, top, width, height } = document.querySelector("#buttons").getBoundingClientRect();
   const at = (i, j) => document.elementFromPoint(left + width * i / 20, top + height * j / 20);
   return Array.from({ length: 19 * 19 }, (_, n) => at(1 + n % 19, 1 + Math.floor(n / 19)))
     .filter((one) => !one.closest("#buttons")).map((one) => one.textContent);
 }"""
-# The texts in a picture, each with its box.
+# The texts in a chart, each with its box.
 LABELS = """() => [...document.querySelectorAll(
     "#frontier .annotation-text, #frontier .textpoint text, #frontier .remarks")]
   .map((one) => [one.textContent, one.getBoundingClientRect()])
@@ -68,17 +68,19 @@ def test_the_words_in_the_frontier_stand_apart(visit, address, screen):
         page.wait_for_function(f"window.playground.target?.beta === {beta}")
         page.wait_for_selector(f"#frontier .textpoint:has-text('β {beta}')")
         labels = page.evaluate(LABELS)
-        told = [one["text"] for one in labels]
-        assert WORDS["frontier"]["limit"] in told and WORDS["frontier"]["crosses"] in told
-        unsure = unsure or WORDS["frontier"]["unsure"] in told
+        texts = [label["text"] for label in labels]
+        assert WORDS["frontier"]["limit"] in texts and WORDS["frontier"]["crosses"] in texts
+        unsure = unsure or WORDS["frontier"]["unsure"] in texts
         assert not [
-            (one["text"], other["text"])
-            for i, one in enumerate(labels)
+            (label["text"], other["text"])
+            for i, label in enumerate(labels)
             for other in labels[:i]
-            if cover(one, other)
+            if cover(label, other)
         ]
-        for one in labels:
-            assert picture["x"] <= one["left"] and one["right"] <= picture["x"] + picture["width"]
+        for label in labels:
+            assert (
+                picture["x"] <= label["left"] and label["right"] <= picture["x"] + picture["width"]
+            )
     assert unsure, "the note was there, too"
 
 

@@ -1,4 +1,4 @@
-"""The Learn view: its arithmetic against the library's, its stations as visitors meet them."""
+"""The Learn view: its arithmetic agrees with the library's, and its lessons in the browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODELS = {"dpo": "pretrained", "sft": "sft-reviews", "reward": "reward-reviews-o
 
 
 def token():
-    """A token of one's own: another of the lesson's text, of a run with λ = 0.95."""
+    """A token of the visitor's own run with λ = 0.95: another one of the lesson's text."""
     known = worked_example("reviews")["token"]
     known["tokens"][0]["text"] = HOSTILE
     return {
@@ -50,7 +50,7 @@ def token():
 
 @pytest.fixture
 def page(visit, serve, tmp_path, monkeypatch):
-    """The page with one run of each method, whose models are embedded ones by another name."""
+    """The page with one run of each method; their models are copies of embedded ones."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
     for method in methods():
         run = RunDirectory.create(
@@ -76,12 +76,12 @@ def page(visit, serve, tmp_path, monkeypatch):
 
 
 def shown(page, name):
-    found = page.locator(f"#learn [data-number={name}]").first.text_content()
-    return float(found.replace("−", "-").strip("()"))
+    text = page.locator(f"#learn [data-number={name}]").first.text_content()
+    return float(text.replace("−", "-").strip("()"))
 
 
 def move(page, place):
-    """Move the slider of this view; β is then what the page says that it is."""
+    """Move the slider of this view and return the β that the page shows."""
     page.locator("#learn .beta input").evaluate(
         "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }",
         place,
@@ -95,7 +95,7 @@ def test_every_station_opens_with_its_numbers(page):
         assert page.locator("#learn h2").text_content() == words["title"]
         assert page.locator("#learn .equations math").count() >= 1
         numbers = page.locator("#learn [data-number]").all_text_contents()
-        assert numbers and not [one for one in numbers if one in ("", "NaN", "undefined")]
+        assert numbers and not [number for number in numbers if number in ("", "NaN", "undefined")]
     page.focus("#learn [data-station=sft]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -142,8 +142,8 @@ def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained
         lost = next((text for text in optimum["texts"] if 0 < text["gold_reward"] < bar), None)
         assert (lost is not None) == (place == 0.35)
         if lost:
-            told = {"text": lost["text"].strip(), "r": f"{lost['gold_reward']:.2f}"}
-            expected = WORDS["verdicts"]["below_bar"].format(**told, bar=f"{bar:.2f}")
+            values = {"text": lost["text"].strip(), "r": f"{lost['gold_reward']:.2f}"}
+            expected = WORDS["verdicts"]["below_bar"].format(**values, bar=f"{bar:.2f}")
             assert verdict.text_content() == expected
     assert verdict.text_content() == "", "at this β both earn more than it takes"
     page.click("#learn [data-station=sft]")
@@ -157,11 +157,11 @@ def test_dpo_before_training_and_in_ones_own_run(page):
     assert page.locator("#learn .verdict").text_content() == WORDS["verdicts"]["same"]
     page.click("#learn [data-whose=own]")
     beta = f"{resolve('dpo', 'reviews').beta:g} → {TURNED}"
-    told(page, WORDS["own"]["dpo"].format(run=RUN, beta=beta))
+    expect_note(page, WORDS["own"]["dpo"].format(run=RUN, beta=beta))
     assert abs(shown(page, "margin")) > 0.01
 
 
-def told(page, note):
+def expect_note(page, note):
     expect(page.locator("#learn .note")).to_have_text(note)
 
 
@@ -171,7 +171,7 @@ def test_where_there_is_no_own_run_the_lesson_stays(page):
         page.click(f"#learn [data-station={station}]")
         before = page.locator("#learn [data-number]").all_text_contents()
         page.click("#learn [data-whose=own]")
-        told(page, WORDS["no_run"].format(method=method))
+        expect_note(page, WORDS["no_run"].format(method=method))
         assert page.locator("#learn [data-number]").all_text_contents() == before
         pressed = page.locator("#learn .whose [aria-pressed=true]").text_content()
         assert pressed == WORDS["whose"]["recorded"]
@@ -191,7 +191,7 @@ def test_a_token_of_ones_own_ppo_goes_into_its_equations(page):
     mine = token()
     name = RUN.replace("dpo", "ppo")
     note = WORDS["own"]["ppo"].format(run=name, **mine)
-    told(page, f"{note} {WORDS['own']['lambda'].format(**mine)}")
+    expect_note(page, f"{note} {WORDS['own']['lambda'].format(**mine)}")
     assert page.locator("#learn .example mark").text_content() == mine["tokens"][1]["text"].strip()
     beta = move(page, 0.5)
     here = mine["tokens"][1]
@@ -212,16 +212,16 @@ def test_a_token_of_ones_own_ppo_goes_into_its_equations(page):
 
 
 def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
-    """The runs are the embedded SFT model, whose lesson says the same, and another reward model."""
+    """The SFT run has the embedded model, so its lesson is unchanged; the reward model differs."""
     known = worked_example("reviews")
     own(page, "sft")
-    told(page, WORDS["own"]["sft"].format(run=RUN.replace("dpo", "sft")))
+    expect_note(page, WORDS["own"]["sft"].format(run=RUN.replace("dpo", "sft")))
     tokens = known["demonstration"]["tokens"]
     for name, column in (("before", "before"), ("after", "logp")):
-        cost = -sum(one[column] for one in tokens)
+        cost = -sum(token[column] for token in tokens)
         assert shown(page, name) == pytest.approx(cost, abs=0.006)
     own(page, "reward")
-    told(page, WORDS["own"]["reward"].format(run=RUN.replace("dpo", "reward")))
+    expect_note(page, WORDS["own"]["reward"].format(run=RUN.replace("dpo", "reward")))
     sides = [known["pair"][side] for side in ("chosen", "rejected")]
     tokenizer = load_tokenizer("sft-reviews")
     proxy = ProxyReward(load_reward_model("reward-reviews-off"), tokenizer)
@@ -233,7 +233,7 @@ def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
 
 
 def test_what_is_calculated_from_rounded_numbers_is_not_said_to_be_equal(page):
-    """A line whose operands are printed says ≈, and a calculator comes near to what it says."""
+    """A line with rounded operands has a ≈, and the rounded operands nearly give its result."""
     for station in WORDS["stations"]:
         page.click(f"#learn [data-station={station}]")
         move(page, 0.7)

@@ -1,4 +1,4 @@
-"""A method of somebody's own: installed, trained, drawn, read in words and compared."""
+"""A method of another package: installed, trained, drawn, described and compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUN = "2026-01-02-030405-hinge-reviews"
 
 @pytest.fixture
 def environment(tmp_path):
-    """A Python that has the package of tests/fakes/hinge_method.py installed."""
+    """An environment with the package of tests/fakes/hinge_method.py installed."""
     site = tmp_path / "site"
     (site / "hinge-1.0.dist-info").mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "fakes" / "hinge_method.py", site)
@@ -33,7 +33,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def trained(tmp_path, environment):
-    """Its run from the command line, with the hinge loss of every step."""
+    """A run from the command line, and its hinge losses."""
     folder = tmp_path / "runs" / RUN
     command = [sys.executable, "-m", "align_core", "train", "hinge", "--task", "reviews"]
     command += ["--steps", "6", "--eval-every", "3", "--run-dir", str(folder), "--json"]
@@ -45,8 +45,8 @@ def trained(tmp_path, environment):
 
 def test_a_method_of_ones_own_is_trained_drawn_read_and_compared(trained, real_app, visit):
     metrics = [event["metrics"] for event in trained if event["kind"] == "metrics"]
-    losses = [one["loss"] for one in metrics if "loss" in one]
-    # relu(1 − margin) and no logistic loss: before the first update the margin is 0, the loss 1.
+    losses = [values["loss"] for values in metrics if "loss" in values]
+    # The loss is relu(1 − margin), not logistic: at a margin of 0, before any update, it is 1.
     assert losses[0] == pytest.approx(1, abs=1e-4) and len(losses) == 6
     assert trained[-1]["status"] == "finished"
 

@@ -1,4 +1,4 @@
-"""What the page says before any training: the target, and what the optimum would write."""
+"""The optimum on the page before any training: its point, and its texts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_the_optimum_answers_before_any_training(visit, address, client):
 
 
 def here(beta, text):
-    """r/β − log Z of an optimum's text, with its numbers, as the page says it."""
+    """The page's line on r/β − log Z of one of the optimum's texts."""
     reward, ratio = text["gold_reward"], text["log_ratio"]
     bar = reward - beta * ratio
-    told = {"beta": beta, "reward": f"{reward:.2f}", "bar": f"{bar:.2f}"}
-    told |= {"log_z": f"{bar / beta:.2f}", "log_ratio": f"{ratio:+.2f}"}
-    return WORDS["samples"]["log_ratio_here"].format(**told).replace("-", "−")
+    values = {"beta": beta, "reward": f"{reward:.2f}", "bar": f"{bar:.2f}"}
+    values |= {"log_z": f"{bar / beta:.2f}", "log_ratio": f"{ratio:+.2f}"}
+    return WORDS["samples"]["log_ratio_here"].format(**values).replace("-", "−")
 
 
 TARGET = """() => {
@@ -63,13 +63,15 @@ def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
     page = visit(address)
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     move_beta(page, 1)
-    told = page.locator("#samples .optimum .log_ratio:visible")
+    log_ratios = page.locator("#samples .optimum .log_ratio:visible")
     texts = {text["prompt"]: text for text in optimum.of_task("reviews").at(1.0)["texts"]}
     known = {prompt: text["log_ratio"] for prompt, text in texts.items()}
     prompts = page.locator("#samples .row:visible .optimum .prompt").all_text_contents()
-    shown = [float(one.replace("−", "-")) for one in told.locator("strong").all_text_contents()]
+    shown = [
+        float(text.replace("−", "-")) for text in log_ratios.locator("strong").all_text_contents()
+    ]
     assert shown == [pytest.approx(known[prompt], abs=0.0501) for prompt in prompts]
-    tip = told.first.get_attribute("data-tip")
+    tip = log_ratios.first.get_attribute("data-tip")
     assert tip.startswith(WORDS["samples"]["log_ratio_help"])
     ratio = known[prompts[0]]
     assert tip.endswith(here(1, texts[prompts[0]]))
@@ -77,7 +79,7 @@ def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
     assert page.locator("#samples .optimum .token").count() == 0
     page.check("#field-beta [type=checkbox]")
     page.wait_for_function("window.playground.target?.beta === 0")
-    assert told.count() == 0
+    assert log_ratios.count() == 0
 
 
 def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(visit, address):
@@ -95,8 +97,8 @@ def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained
         assert side.locator(".below").count() == below
         if below:
             bar = text["gold_reward"] - 4 * text["log_ratio"]
-            told = WORDS["samples"]["below_bar"].format(bar=f"{bar:.2f}")
-            assert side.locator(".below").text_content() == told
+            explanation = WORDS["samples"]["below_bar"].format(bar=f"{bar:.2f}")
+            assert side.locator(".below").text_content() == explanation
     assert 0 < lost < sides.count()
 
 

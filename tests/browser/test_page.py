@@ -1,4 +1,4 @@
-"""What a visitor does and sees."""
+"""The page in a browser: what visitors do and see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playground.handlers.train import TrainHandlers
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
-LONG = 2000  # steps: a run that does not end by itself while it is looked at
+LONG = 2000  # steps; such a run does not end during a test
 POINTS = "(document.querySelector('#charts .plot')?.data?.[0]?.x.length ?? 0)"
 
 
@@ -33,7 +33,7 @@ def fill(page, **numbers):
 
 
 def run(page, method="dpo", **numbers):
-    """Choose the method, wait for its defaults, change those that are given, press Run."""
+    """Choose the method, wait for its defaults, apply changes, press Run."""
     choose(page, WORDS["methods"][method]["name"])
     expect(page.locator("#field-steps input")).to_have_value(str(resolve(method, "reviews").steps))
     fill(page, **numbers)
@@ -65,7 +65,7 @@ MOVE = """beta => {
 
 
 def move_beta(page, beta):
-    """Drags the slider; returns once the target has followed."""
+    """Drag the slider, and wait until the target has moved."""
     page.evaluate(MOVE, beta)
     page.wait_for_function(f"window.playground.target?.beta === {beta}")
 
@@ -108,10 +108,10 @@ def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, c
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
-    send, asked, may_go = client.send, threading.Event(), threading.Event()
+    send, called, may_go = client.send, threading.Event(), threading.Event()
 
     def hesitate(*command, **settings):
-        asked.set()
+        called.set()
         may_go.wait(30)
         send(*command, **settings)
 
@@ -119,7 +119,7 @@ def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, c
     for beta in (0.1, 0.2, 0.3):
         page.evaluate(MOVE, beta)
         page.dispatch_event("#field-beta [type=range]", "change")
-        assert asked.wait(30)
+        assert called.wait(30)
     may_go.set()
     page.wait_for_function("window.playground.run.changes.length === 2")
     turned = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
@@ -130,9 +130,9 @@ def test_what_is_chosen_before_the_page_has_settled_stays(visit, address, client
     may_go = threading.Event()
     restore = TrainHandlers.restore
 
-    def hesitate(self, *asked, **named):
+    def hesitate(self, *arguments, **named):
         may_go.wait(30)
-        return restore(self, *asked, **named)
+        return restore(self, *arguments, **named)
 
     monkeypatch.setattr(TrainHandlers, "restore", hesitate)
     page = visit(address)
@@ -140,7 +140,7 @@ def test_what_is_chosen_before_the_page_has_settled_stays(visit, address, client
     choose(page, WORDS["methods"]["dpo"]["name"])
     steps = resolve("dpo", "reviews").steps
     expect(page.locator("#field-steps input")).to_have_value(str(steps))
-    page.wait_for_timeout(2000)  # the first answer has long come
+    page.wait_for_timeout(2000)  # the first answer has arrived by then
     assert page.input_value("#field-steps input") == str(steps)
 
 
@@ -169,7 +169,7 @@ def test_every_step_can_be_looked_at_again(visit, address):
     assert first != newest
     drawn = points(page, 1)
     points(page, drawn + 1)
-    assert policy(page) == first  # the run goes on, the eye stays
+    assert policy(page) == first  # the run goes on; the page still shows the chosen step
     page.click("#live .newest")
     page.wait_for_function("window.playground.viewedStep === null")
     assert policy(page) != first
@@ -179,7 +179,7 @@ def test_space_pauses_and_resumes(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 2)
-    page.focus("#live .timeline input")  # as who has just looked at an earlier step
+    page.focus("#live .timeline input")  # as after looking at an earlier step
     for name in ("paused", "running"):
         page.keyboard.press("Space")
         status(page, name)
@@ -231,7 +231,7 @@ def test_pause_step_and_resume(visit, address):
     points(page, 1)
     page.click("#pause")
     status(page, "paused")
-    page.wait_for_timeout(600)  # what was under way has arrived
+    page.wait_for_timeout(600)  # pending updates have arrived
     before = page.evaluate("window.playground.run.step")
     page.click("#step")
     page.wait_for_function(f"window.playground.run.step === {before + 1}")
@@ -255,11 +255,11 @@ def test_what_is_measured_when_a_paused_run_is_stopped_is_drawn(visit, address, 
     every = client.config(client.current())["eval_every"]
     page.click("#pause")
     status(page, "paused")
-    page.wait_for_timeout(600)  # what was under way has arrived
+    page.wait_for_timeout(600)  # pending updates have arrived
     while (step := page.evaluate("window.playground.run.step")) % every == 0:
         page.click("#step")
         page.wait_for_function(f"window.playground.run.step > {step}")
-    page.reload()  # all is drawn anew, at this step
+    page.reload()  # everything is drawn again, at this step
     page.wait_for_function(f"window.playground?.run?.step === {step}")
     before = points(page, 1)
     page.click("#stop")

@@ -1,4 +1,4 @@
-"""Train on a phone: the picture before the controls, and most of these in a fold."""
+"""Train on a phone: the charts come before the controls, most of which are folded away."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def page(visit, address):
 
 
 def top(page, selector):
-    """Pixels from the top of the page."""
+    """The distance from the top of the page, in pixels."""
     return page.locator(selector).bounding_box()["y"] + page.evaluate("scrollY")
 
 

@@ -1,4 +1,4 @@
-"""Presets: recorded runs that play through the screen of the live ones."""
+"""Presets: recorded runs replayed in the live view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def recordings(fake_assets):
-    """Before the page is built, as they are in the real one."""
+    """Recorded runs, created before the page is built."""
     for name, settings in SETTINGS.items():
         record(fake_assets, name, settings)
 
@@ -37,8 +37,10 @@ def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client)
     page.wait_for_selector("#train[data-run=recorded]")
     assert page.inner_text("#live .state") == WORDS["state"]
     assert MACHINE in page.inner_text("#presets .origin")
-    origin, told = (page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "told"))
-    assert origin["height"] < 1.5 * told["height"], "in one line"
+    origin, sentence = (
+        page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "told")
+    )
+    assert origin["height"] < 1.5 * sentence["height"], "in one line"
     assert page.is_visible("#run") and not page.is_visible("#stop")
     end(page)
     assert page.evaluate("window.playground.run.series['eval/kl'].y") == [0, 0.5, 1]
@@ -50,7 +52,7 @@ def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client)
 def test_a_preset_plays_from_its_beginning_and_fills_the_settings(visit, address):
     page = visit(address)
     end(page)
-    for _ in range(2):  # again, and it is played again
+    for _ in range(2):  # a second click replays it
         chip(page, "noisy-raters").click()
         page.wait_for_function("window.playground.run.name === 'recorded/noisy-raters'")
         page.wait_for_function("window.playground.run.step < 2")

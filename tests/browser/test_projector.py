@@ -1,4 +1,4 @@
-"""Every view on a projector: what stands there can be read from the last row."""
+"""Every view on a projector: its texts can be read from the last row."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.browser.test_compare import OLD, recorded
 VIEWS = text.load()["views"]
 PROJECTOR = {"viewport": {"width": 1920, "height": 1080}}
 LEAST = 20  # pixels on the screen
-# [pixels, text] of every text of the view that is to be seen: of letters in a drawing as large as
-# they are drawn, turned or not, and of a formula its own size, its indices being smaller.
+# [pixels, text] of every visible text of the view. A text in a drawing counts as large as it is
+# drawn, rotated or not; a formula counts with its own size, although its indices are smaller.
 SIZES = """(view, scale = ({ a, b }) => Math.hypot(a, b)) =>
 [...document.querySelectorAll(`#${view} *`)]
   .filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 1)
@@ -31,7 +31,7 @@ FILLED = {
 
 @pytest.fixture
 def shown(visit, address, client):
-    """shown("lab") is the page on a projector with this view, and something in it."""
+    """shown("lab") returns the page on a projector with this view open and filled."""
     for name, beta in zip(OLD, (0.5, 0.7), strict=True):
         recorded(client, name, "finished", beta)
     page = visit(f"{address}?present", **PROJECTOR)
@@ -49,7 +49,7 @@ def shown(visit, address, client):
 def assert_readable(page, view):
     sizes = page.evaluate(SIZES, view)
     assert len(sizes) > 8
-    assert [one for one in sizes if one[0] < LEAST] == []
+    assert [size for size in sizes if size[0] < LEAST] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

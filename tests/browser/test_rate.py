@@ -1,4 +1,4 @@
-"""Rate, alone and as a room: the page of the presenter, and the one on phones."""
+"""The Rate view, alone and in a room: the presenter's page and the one on phones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 @pytest.fixture
 def sessions(client, monkeypatch):
-    """Where the page keeps its votes, about pairs whose texts want to be more than text."""
+    """The page's sessions, with pairs whose texts contain HTML."""
     monkeypatch.setattr(Pairs, "_of", lambda self, task, model: PAIRS)
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
     sessions = Sessions(client.root.with_name("sessions"))
@@ -46,7 +46,7 @@ def rate(sessions, visit, address):
 
 @pytest.fixture
 def phone(rate, chromium, address):
-    """A phone in the room that the presenter has opened."""
+    """A phone in the opened room."""
     rate.click("#rate .room .open")
     rate.wait_for_selector("#rate .hall:not([hidden])")
     context = chromium.new_context(**PHONE)
@@ -60,7 +60,7 @@ def phone(rate, chromium, address):
     assert not broken
 
 
-def told(page, selector, words):
+def wait_for_text(page, selector, words):
     page.wait_for_function(
         "([selector, words]) => document.querySelector(selector)?.textContent.includes(words)",
         arg=[selector, words],
@@ -68,23 +68,23 @@ def told(page, selector, words):
 
 
 def counts(page, session):
-    """The page says how many of the votes a run would learn from, and how many it would not."""
+    """Expects the page to show these numbers of votes to train on and of held-out votes."""
     votes = session.votes()
     part = counted(votes)
-    told(page, "#rate .count", f"Votes to train on: {part['to_train']} of {NEEDED}")
+    wait_for_text(page, "#rate .count", f"Votes to train on: {part['to_train']} of {NEEDED}")
     held, neither = part["held_out"], len(votes) - sum(part.values())
-    told(
+    wait_for_text(
         page, "#rate .train .aside", f"To train on: {part['to_train']} votes of this session and 0"
     )
-    told(page, "#rate .train .aside", f"no training has seen: {held}, those")
-    told(page, "#rate .train .aside", f"Left out: {neither}, ties")
+    wait_for_text(page, "#rate .train .aside", f"no training has seen: {held}, those")
+    wait_for_text(page, "#rate .train .aside", f"Left out: {neither}, ties")
 
 
 def choose(page, act, prompt):
-    """Acts as soon as the page takes it, and waits for another pair than that of `prompt`."""
+    """Press a button until the page accepts it and shows another pair than that of `prompt`."""
     before = page.text_content(prompt)
     changed = "([selector, before]) => document.querySelector(selector).textContent !== before"
-    for _ in range(10):  # what comes too soon is not taken (SETTLE_MS of ballot.js)
+    for _ in range(10):  # input that comes too early is ignored (SETTLE_MS of ballot.js)
         page.wait_for_timeout(400)
         act()
         with contextlib.suppress(TimeoutError):
@@ -109,29 +109,29 @@ def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
         for vote in session.votes()
     ]
     assert cast == [*keys.values(), "right"]
-    told(rate, "#rate .counts .votes strong", "4")
+    wait_for_text(rate, "#rate .counts .votes strong", "4")
     counts(rate, session)
-    told(rate, "#rate .share .asks", WORDS["rate"]["asks"]["none"])
+    wait_for_text(rate, "#rate .share .asks", WORDS["rate"]["asks"]["none"])
     session.set_scores([], "a-run")
-    told(rate, "#rate .share .asks", WORDS["rate"]["asks"]["votes"])
+    wait_for_text(rate, "#rate .share .asks", WORDS["rate"]["asks"]["votes"])
     assert sum(counted(session.votes()).values()) == 2  # neither the tie nor "both bad"
 
     choose(rate, lambda: rate.keyboard.press("s"), prompt)
     choose(rate, lambda: rate.keyboard.press("u"), prompt)
     assert session.tally()["votes"] == 3
-    told(rate, "#rate .counts .votes strong", "3")
+    wait_for_text(rate, "#rate .counts .votes strong", "3")
     assert rate.locator("#rate .ballot :is(img, script)").count() == 0
     assert HOSTILE in rate.text_content(prompt)
     assert rate.evaluate("window.hacked") is None
 
     rate.reload()
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
-    told(rate, "#rate .counts .votes strong", "3")
+    wait_for_text(rate, "#rate .counts .votes strong", "3")
     counts(rate, session)
     rate.on("dialog", lambda dialog: dialog.accept())
     before = sessions.names()
     rate.click("#rate .room .delete")
-    told(rate, "#rate .counts .votes strong", "0")
+    wait_for_text(rate, "#rate .counts .votes strong", "0")
     (fresh,) = sessions.names()
     assert fresh not in before and rate.is_visible("#rate .pair")
 
@@ -141,43 +141,43 @@ def test_a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     assert phone.evaluate("document.documentElement.scrollHeight <= innerHeight")
     for button in phone.locator("main button").all():
         box = button.bounding_box()
-        assert min(box["width"], box["height"]) >= 44  # a thumb
+        assert min(box["width"], box["height"]) >= 44  # pixels, for a thumb
     for choice in ("left", "right", "tie"):
         choose(phone, lambda choice=choice: phone.tap(f"[data-choice={choice}]"), "#prompt")
-    told(phone, "#rated", "3")
-    told(rate, "#rate .counts .votes strong", "3")
-    told(rate, "#rate .counts .raters strong", "1")
+    wait_for_text(phone, "#rated", "3")
+    wait_for_text(rate, "#rate .counts .votes strong", "3")
+    wait_for_text(rate, "#rate .counts .raters strong", "1")
     assert HOSTILE in phone.text_content("#prompt")
     assert phone.locator(":is(img, main script)").count() == 0
     assert phone.evaluate("window.hacked") is None
 
-    # On 127.0.0.1 no phone gets here: the page says so, and how it would.
+    # No phone can reach 127.0.0.1: the page says so, and how to change that.
     assert "GRADIO_SERVER_NAME=0.0.0.0" in rate.text_content("#rate .invitation")
     rate.click("#rate .room .close")
     phone.wait_for_timeout(400)
     phone.tap("[data-choice=left]")
-    told(phone, "#message", WORDS["ballot"]["closed"])
+    wait_for_text(phone, "#message", WORDS["ballot"]["closed"])
     rate.click("#rate .room .open")
-    phone.wait_for_selector("main:not([hidden])")  # by itself
-    told(phone, "#rated", "3")
+    phone.wait_for_selector("main:not([hidden])")  # without a reload
+    wait_for_text(phone, "#rated", "3")
 
     phone.click("header a")
-    told(phone, "h1", CHINESE["title"])
+    wait_for_text(phone, "h1", CHINESE["title"])
     assert phone.get_attribute("html", "lang") == "zh-CN"
-    told(phone, "#rated", "3")
+    wait_for_text(phone, "#rated", "3")
 
 
 def test_training_on_votes_is_followed_in_train(rate, client):
     for _ in range(6):
         choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
-    told(rate, "#rate .counts .votes strong", "6")
+    wait_for_text(rate, "#rate .counts .votes strong", "6")
     rate.click("#rate .ways label:has-text('DPO')")
     rate.click("#rate .train button")
     rate.wait_for_selector("#train[data-run=finished]")
     config = client.config(client.runs()[0])
     assert config["method"] == "dpo" and "trained-on" in config["preferences"]
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
-    told(rate, "#rate .report", "DPO")
+    wait_for_text(rate, "#rate .report", "DPO")
     assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
     assert rate.locator("#rate .report .run .said .chip.gold").count() == 8
     events, _ = client.events(client.runs()[0])
@@ -195,12 +195,12 @@ def test_training_on_votes_is_followed_in_train(rate, client):
 def test_a_run_on_votes_brings_its_settings_and_says_what_run_would_do(rate, client):
     for _ in range(6):
         choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
-    told(rate, "#rate .counts .votes strong", "6")
+    wait_for_text(rate, "#rate .counts .votes strong", "6")
     assert rate.is_hidden("#trained_on")
     rate.click("#rate .ways label:has-text('DPO')")
     rate.click("#rate .train button")
     words = WORDS["trained_on"]
-    told(rate, "#trained_on .again", words["again"])
+    wait_for_text(rate, "#trained_on .again", words["again"])
     rate.wait_for_selector("#trained_on", state="visible")
     config = client.config(client.runs()[0])
     for field in ("steps", "batch_size", "learning_rate"):
@@ -223,16 +223,16 @@ def test_a_run_on_votes_waits_behind_anothers(rate, client):
     choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
     for _ in range(3):
         choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
-    told(rate, "#rate .counts .votes strong", "4")
+    wait_for_text(rate, "#rate .counts .votes strong", "4")
     rate.click("#rate .train button")
     rate.wait_for_function("window.playground?.standing?.place === 1")
     assert rate.is_visible("#visit .line") and rate.is_visible("#leave")
     assert client.runs() == [live]
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     rate.click("#rate .train button")
-    told(rate, "#rate .complaints", WORDS["visitors"]["one_each"])
+    wait_for_text(rate, "#rate .complaints", WORDS["visitors"]["one_each"])
     client.send(live, "stop")
-    rate.wait_for_function("window.playground.standing.place === null")  # it had its turn
+    rate.wait_for_function("window.playground.standing.place === null")  # the run has begun
     assert "trained-on" in client.config(client.runs()[0])["preferences"]
 
 
@@ -253,7 +253,7 @@ def test_a_room_without_a_code_shows_its_counts_side_by_side(rate):
     rate.wait_for_selector("#rate .hall:not([hidden])")
     assert not rate.is_visible("#rate .invitation img"), "no phone reaches this page"
     hall = rate.locator("#rate .hall").bounding_box()
-    boxes = [one.bounding_box() for one in rate.locator("#rate .counts p").all()]
+    boxes = [label.bounding_box() for label in rate.locator("#rate .counts p").all()]
     assert len(boxes) == 3
     for left, right in zip(boxes, boxes[1:], strict=False):
         assert left["x"] + left["width"] <= right["x"]

@@ -1,4 +1,4 @@
-"""An experiment of the Lab, tried live from its card."""
+"""Trials of a Lab experiment from its card."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
         expect(size).to_have_text(TRIAL["size"].format(runs=3, seeds=1))
         size.scroll_into_view_if_needed()
         visitor.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
-    go.unlink()  # else the second one ends before anybody sees that the first is gone
+    go.unlink()  # otherwise the second trial ends before the end of the first is seen
     page.click(f"{CARD} .attempt")
     expect(page.locator(f"{CARD} .outcome")).to_be_empty()
     go.touch()

@@ -1,4 +1,4 @@
-"""What is said of a run comes and goes; what is drawn of it stays where it is."""
+"""The sentences on a run change; the charts keep their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCREENS = {
     "projector": ("?present&", 1920, 1080),
     "chinese": ("zh?", 1440, 900),
 }
-# Keeps what is said, and where the pictures are and whether all of it can be read as it is said.
+# Records each sentence, the position of the charts at that moment, and whether it is cut off.
 WATCH = """() => {
   const told = document.querySelector("#live .told");
   window.seen = [];
@@ -30,15 +30,15 @@ WATCH = """() => {
 
 @pytest.fixture
 def sayings(monkeypatch):
-    """What the curves of every run say, one after the other: little, much, and all there is."""
+    """The sentences that each run gets in turn: short, long and many."""
     sentences = sorted(text.load("en")["readings"].values(), key=len)
     chinese = sorted(text.load("zh")["readings"].values(), key=len)
     stories = [sentences[:1], sentences[-3:], sentences[-1:], chinese[-3:], chinese[:1]]
     turn = count()
 
     def tell(self, config, events):
-        told = stories[next(turn) % len(stories)]
-        return {"told": [("good", sentence) for sentence in told], "left": None}
+        shown = stories[next(turn) % len(stories)]
+        return {"told": [("good", sentence) for sentence in shown], "left": None}
 
     monkeypatch.setattr(Summaries, "summarise", tell)
     return {story[0] for story in stories}
@@ -57,10 +57,10 @@ def test_no_sentence_moves_the_pictures(visit, address, sayings, screen):
         "all => all.every((one) => window.seen.some(({ told }) => told === one))",
         arg=sorted(sayings),
     )
-    page.wait_for_selector("#story li >> nth=1", state="attached")  # the other sentences
-    seen = [one for one in page.evaluate("window.seen") if one["told"] in sayings]
-    assert len({one["top"] for one in seen}) == 1
-    assert not any(one["cut"] for one in seen)
+    page.wait_for_selector("#story li >> nth=1", state="attached")  # the next sentences
+    seen = [entry for entry in page.evaluate("window.seen") if entry["told"] in sayings]
+    assert len({entry["top"] for entry in seen}) == 1
+    assert not any(entry["cut"] for entry in seen)
 
 
 def test_the_bar_is_full_as_soon_as_the_run_has_ended(visit, address):

@@ -12,15 +12,15 @@ from playground import text
 
 CHINESE = text.load("zh")
 CONTROLS = "#field-task, #field-method, #field-beta, #field-steps, #field-seed, #field-pace, #run"
-# [pixels, text] of every text that is to be seen.
+# [pixels, text] of every visible text.
 SIZES = """[...document.querySelectorAll('#train *, #masthead *')]
   .filter((one) => one.checkVisibility())
   .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
   .map((one) => [parseFloat(getComputedStyle(one).fontSize), one.textContent])"""
 
 
-def told(page, **numbers):
-    """Waits until the controls say so."""
+def wait_for_numbers(page, **numbers):
+    """Waits until the controls have these numbers."""
     for field, number in numbers.items():
         number_input = f"document.querySelector('#field-{field} [type=number]')"
         page.wait_for_function(f"{number_input}?.value === '{number}'")
@@ -32,11 +32,11 @@ def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, a
     assert page.title() == CHINESE["title"]
     page.click(f"#controls label:has-text('{CHINESE['methods']['dpo']['name']}')")
     steps = defaults("dpo", "reviews")["steps"]
-    told(page, steps=steps)
+    wait_for_numbers(page, steps=steps)
     page.fill("#field-beta [type=number]", "0.25")
     page.click("#masthead a")
     page.wait_for_selector("html[lang=en-GB]")
-    told(page, steps=steps, beta="0.25")
+    wait_for_numbers(page, steps=steps, beta="0.25")
     assert page.locator("#field-method input:checked").input_value() == "dpo"
     assert urlsplit(page.url).path == "/"
     assert not page.is_visible("#field-pace")
@@ -46,10 +46,10 @@ def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, a
 def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
     settings = {"task": "capitals", "method": "dpo", "beta": "0.3", "steps": "40", "seed": "7"}
     hostile = "<img src=x onerror=window.hacked=1>"
-    asked = "&".join(f"{name}={value}" for name, value in settings.items())
-    page = visit(f"{address}?{asked}&learning_rate={hostile}&lora_r=-3&hide={hostile}")
+    query = "&".join(f"{name}={value}" for name, value in settings.items())
+    page = visit(f"{address}?{query}&learning_rate={hostile}&lora_r=-3&hide={hostile}")
     usual = defaults("dpo", "capitals")
-    told(page, beta="0.3", steps=40, seed=7, learning_rate=usual["learning_rate"])
+    wait_for_numbers(page, beta="0.3", steps=40, seed=7, learning_rate=usual["learning_rate"])
     assert "capital of France" in page.inner_text("#controls")
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x]").count() == 0
@@ -66,7 +66,7 @@ def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
     assert link == expected | {name: str(usual[name]) for name in unchanged}
 
 
-# How far the furthest card goes.
+# The right edge of the last card.
 REACH = """Math.max(...[...document.querySelectorAll('#train .chart, #samples')]
   .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right))"""
 
@@ -80,7 +80,7 @@ def test_a_projector_gets_large_type_and_few_controls(visit, address, width, hei
     page.wait_for_selector("#frontier .xtick text")
     sizes = page.evaluate(SIZES)
     assert len(sizes) > 30
-    assert [one for one in sizes if one[0] < least] == []
+    assert [size for size in sizes if size[0] < least] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(REACH) <= page.evaluate(
         "document.querySelector('#stage').getBoundingClientRect().right"

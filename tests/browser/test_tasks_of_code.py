@@ -1,4 +1,4 @@
-"""The page with a task in one file: it has the task's own words, and trains it."""
+"""The page with a task of code: it shows the task's texts, and trains on it."""
 
 import pytest
 from playwright.sync_api import expect

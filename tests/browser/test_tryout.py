@@ -1,4 +1,4 @@
-"""Try it and Score it, as a visitor meets them: the embedded models, a real helper."""
+"""The Try it and Score it views with the embedded models and a real helper process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUN = "2026-01-02-030405-sft-capitals"
 
 @pytest.fixture
 def helper(tmp_path, monkeypatch):
-    """Answers for the page, about one run that is the embedded pretrained model by another name."""
+    """A helper, and one run whose model is a copy of the embedded pretrained one."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
     run = RunDirectory.create(client.root / RUN, resolve("sft", "capitals", model="sft-capitals"))
     run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
@@ -47,7 +47,7 @@ def open_view(page, name, task="Capitals"):
 
 
 def share(chance):
-    """Of "14%", "1 in 3,400" or "1 in 14B"."""
+    """The number that "14%", "1 in 3,400" or "1 in 14B" stands for."""
     if chance.endswith("%"):
         return float(chance[:-1]) / 100
     number = chance.removeprefix("1 in ").replace(",", "")
@@ -62,13 +62,13 @@ def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
     texts = page.locator("#score .judged .completion").all_text_contents()
     assert texts == story["answers"]
     assert page.locator("#score .judged .gold strong").all_text_contents()[-1] == "+2.5"
-    # The tokens' log-ratios add up to the sum that is shown (two decimals each).
+    # The tokens' log-ratios add up to the shown sum (two decimals each).
     for row in page.locator("#score .judged:not(.heads)").all():
         tips = row.locator(".token").evaluate_all("all => all.map((one) => one.dataset.tip)")
         ratios = [float(tip.split(" nats")[0].replace("−", "-")) for tip in tips]
         shown = float(row.locator(".ratio strong").inner_text().replace("−", "-"))
         assert sum(ratios) == pytest.approx(shown, abs=0.005 * (len(ratios) + 1))
-        # And e to that power parts the two chances, of two digits each.
+        # e to that power is the ratio of the two probabilities, which have two digits each.
         before, after = map(share, row.locator(".chances").inner_text().split(" → "))
         assert math.log(after / before) == pytest.approx(shown, abs=0.11)
     page.locator("#score .token").first.focus()
@@ -92,7 +92,7 @@ def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
 
 
 def test_a_run_that_was_turned_is_called_by_all_that_its_settings_were(page, helper):
-    """A drag leaves many values: the first and the last name it. What was not turned does not."""
+    """Dragging leaves many values; the first and the last are shown. Unchanged settings are not."""
     name = "2026-01-02-030406-dpo-capitals"
     root = helper._client.root
     run = RunDirectory.create(root / name, resolve("dpo", "capitals", beta=0.7, learning_rate=0.01))

@@ -1,4 +1,4 @@
-"""Several visitors on one page: who waits, who watches, and who may stop what."""
+"""Several visitors: who waits, who watches, and who may stop which run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_second_visitor_waits_watches_and_gets_their_turn(visit, address, cl
     assert second.inner_text("#live .whose") == VISIT["whose"]
     assert first.inner_text("#live .whose") == ""
     assert not any(second.is_visible(f"#{name}") for name in ("run", "pause", "stop"))
-    second.evaluate("document.querySelector('#stop').click()")  # hidden, yet there
+    second.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     queue(second)
     queue(third)
     shown(second, 1)
@@ -111,10 +111,10 @@ def test_who_comes_back_finds_their_run_and_others_only_a_shared_one(visit, addr
 def test_whoever_watches_a_shared_run_may_stop_it(visit, address, monkeypatch):
     share = Visitors.share
 
-    def late(*given):
-        """News of the run overtakes it, and must not undo on the screen what was just chosen."""
+    def late(*arguments):
+        """A handler that answers late: news of the run comes first and must not undo the choice."""
         time.sleep(1)
-        share(*given)
+        share(*arguments)
 
     monkeypatch.setattr(Visitors, "share", late)
     first, second = visit(address), visit(address)
@@ -145,7 +145,7 @@ def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(visit, ad
 
 @pytest.fixture
 def pairs(monkeypatch):
-    """What is rated, without a model."""
+    """The pairs to rate, without a model."""
     pairs = [{"prompt": "A film", "first": " is good.", "second": " is bad."}]
     monkeypatch.setattr(Pairs, "_of", lambda self, task, model: pairs)
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
@@ -160,8 +160,8 @@ def test_only_who_presents_can_open_the_room(pairs, visit, address):
         page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
         page.wait_for_function("document.querySelector('#rate .room .state').textContent")
         assert page.is_visible("#rate .room .open") is may
-        told = page.inner_text("#rate .room .state")
-        assert (told == WORDS["rate"]["only_presenter"]) is not may
+        state = page.inner_text("#rate .room .state")
+        assert (state == WORDS["rate"]["only_presenter"]) is not may
 
 
 def test_one_visitor_alone_sees_nothing_of_all_this(visit, address):

@@ -1,4 +1,4 @@
-"""The embedded models and data are what the tasks and the page rely on."""
+"""The embedded models and data have the properties that the tasks and the page rely on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def task(request):
 
 
 def fresh_samples(task, times: int):
-    """Held-out prompts, texts, whether they ended, with chance that no asset was built with."""
+    """Held-out prompts, sampled texts and whether they ended; with a seed used for no asset."""
     tokenizer = load_tokenizer(f"sft-{task.name}")
     prompts = task.prompts("heldout")
     drawn = sample(
@@ -79,7 +79,7 @@ def test_common_words_are_tokens_and_anything_else_still_encodes():
 
 
 def test_the_sft_model_is_fluent(task):
-    """The figure itself is over 12,288 stored samples; 1,024 fresh ones must agree with it."""
+    """The documented figure is over 12,288 stored samples; 1,024 new ones must agree with it."""
     assert FACTS[f"sft-{task.name}"]["fluent"] >= 0.97
     prompts, texts, ended = fresh_samples(task, 8)
     fluent = np.mean(
@@ -89,7 +89,7 @@ def test_the_sft_model_is_fluent(task):
 
 
 def test_the_reviews_model_knows_warm_words_from_cold_ones():
-    """What follows "The plot was dull and" is as dull: chance would be one half."""
+    """After "The plot was dull and" it continues negatively; chance would be one half."""
     moods = {word: mood for mood in MOODS for (word,) in GRAMMAR.phrases(f"adjective_{mood}")}
     prompts = [f"The plot was {word} and" for word in moods for _ in range(4)]
     tokenizer = load_tokenizer("sft-reviews")
@@ -141,7 +141,7 @@ def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
 
 
 def test_the_pool_is_labelled_by_the_rater(task):
-    """Labels agree with the gold reward as often as the mean of sigmoid(|difference|) says."""
+    """The share of labels that agree with the gold reward is the mean of σ(|difference|)."""
     pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     assert len(pool) >= 5000
     train = set(task.prompts("train"))
@@ -165,7 +165,7 @@ def test_the_pool_knows_what_the_sft_model_makes_of_its_texts(task):
 
 
 def test_the_reward_model_knows_more_than_chance(task):
-    """How much more is measured by benchmarks/defaults.py and stands in docs/benchmarks.md."""
+    """Its exact accuracy is measured by benchmarks/defaults.py (docs/benchmarks.md)."""
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{task.name}"), tokenizer)

@@ -1,4 +1,4 @@
-"""The recorded examples are what the embedded models and the trainers make of their texts."""
+"""The recorded examples agree with the embedded models and the trainers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from align_core.objectives import masked_whiten
 from align_core.tasks import load_task
 from align_core.training import example_token
 
-SLACK = 1e-3  # between machines
+SLACK = 1e-3  # differences between machines
 
 
 @pytest.fixture(scope="module", params=BUILT_IN)
@@ -45,16 +45,16 @@ def test_whitening_at_any_beta(beta):
     """A = e − βk of three tokens: e = 1, 2, 6 (mean 3) and k = 0.5, 0, 1 (mean 0.5)."""
     earned, kl = torch.tensor([[1.0, 2.0], [6.0, 9.0]]), torch.tensor([[0.5, 0.0], [1.0, 9.0]])
     mask = torch.tensor([[True, True], [True, False]])
-    found = example_token.whitening(earned, kl, mask)
-    assert found == {
+    result = example_token.whitening(earned, kl, mask)
+    assert result == {
         "mean_earned": 3.0,
         "mean_kl": 0.5,
         "var_earned": pytest.approx((4 + 1 + 9) / 3),
         "cov": pytest.approx((0.0 + 0.5 + 1.5) / 3),
         "var_kl": pytest.approx((0.0 + 0.25 + 0.25) / 3),
     }
-    mean = found["mean_earned"] - beta * found["mean_kl"]
-    variance = found["var_earned"] - 2 * beta * found["cov"] + beta**2 * found["var_kl"]
+    mean = result["mean_earned"] - beta * result["mean_kl"]
+    variance = result["var_earned"] - 2 * beta * result["cov"] + beta**2 * result["var_kl"]
     whitened = ((earned - beta * kl) - mean) / variance**0.5
     expected = masked_whiten(earned - beta * kl, mask)
     torch.testing.assert_close(whitened[mask], expected[mask])
@@ -64,8 +64,8 @@ def test_the_demonstration(name, lesson, tokenizer):
     shown = lesson["demonstration"]
     text = "".join(token["text"] for token in shown["tokens"])
     for model, column in (("pretrained", "before"), (f"sft-{name}", "logp")):
-        (found,) = logps(model, tokenizer, shown["prompt"], [text])
-        assert [token[column] for token in shown["tokens"]] == pytest.approx(found, abs=SLACK)
+        (logprob,) = logps(model, tokenizer, shown["prompt"], [text])
+        assert [token[column] for token in shown["tokens"]] == pytest.approx(logprob, abs=SLACK)
 
 
 def test_the_pair(name, lesson, tokenizer):
@@ -75,21 +75,21 @@ def test_the_pair(name, lesson, tokenizer):
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in texts]
     proxy = ProxyReward(load_reward_model(f"reward-{name}"), tokenizer)
     reference = map(sum, logps(f"sft-{name}", tokenizer, pair["prompt"], texts))
-    for column, found in {
+    for column, logprob in {
         "gold_reward": load_task(name).reward(prompts, texts),
         "proxy_reward": proxy(prompts, texts, completion_ids=ids),
         "ref_logp": list(reference),
     }.items():
-        assert [side[column] for side in sides] == pytest.approx(found, abs=SLACK)
+        assert [side[column] for side in sides] == pytest.approx(logprob, abs=SLACK)
     up, down = (side["logp"] - side["ref_logp"] for side in sides)
-    assert up > down + 0.5  # DPO has begun to do its work
+    assert up > down + 0.5  # DPO has started to work
 
 
 def test_the_token_of_ppo(name, lesson, tokenizer):
     token = lesson["token"]
-    text = "".join(one["text"] for one in token["tokens"])
+    text = "".join(entry["text"] for entry in token["tokens"])
     (reference,) = logps(f"sft-{name}", tokenizer, token["prompt"], [text])
-    assert [one["ref_logp"] for one in token["tokens"]] == pytest.approx(reference, abs=SLACK)
+    assert [entry["ref_logp"] for entry in token["tokens"]] == pytest.approx(reference, abs=SLACK)
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
     proxy = ProxyReward(load_reward_model(f"reward-{name}"), tokenizer)
     (score,) = proxy([token["prompt"]], [text], completion_ids=ids)
@@ -97,9 +97,9 @@ def test_the_token_of_ppo(name, lesson, tokenizer):
 
     here = token["tokens"][token["place"]]
     assert math.exp(here["new_logp"] - here["logp"]) > 1 + token["clip"]
-    # The advantage that the trainer estimated and whitened, from the parts that are stored.
+    # The trainer's whitened advantage, computed from its stored parts.
     beta, parts = token["beta"], token["whitening"]
-    kl = sum(one["logp"] - one["ref_logp"] for one in token["tokens"][token["place"] :])
+    kl = sum(entry["logp"] - entry["ref_logp"] for entry in token["tokens"][token["place"] :])
     mean = parts["mean_earned"] - beta * parts["mean_kl"]
     variance = parts["var_earned"] - 2 * beta * parts["cov"] + beta**2 * parts["var_kl"]
     advantage = (token["score"] - beta * kl - token["value"] - mean) / variance**0.5
@@ -112,6 +112,6 @@ def test_the_texts_of_the_optimum(name, lesson, tokenizer):
     texts = [text["text"] for text in optimum["texts"]]
     golds = load_task(name).reward([optimum["prompt"]] * len(texts), texts)
     assert [text["gold_reward"] for text in optimum["texts"]] == pytest.approx(golds, abs=1e-4)
-    found = map(sum, logps(f"sft-{name}", tokenizer, optimum["prompt"], texts))
+    logprobs = map(sum, logps(f"sft-{name}", tokenizer, optimum["prompt"], texts))
     shown = [text["ref_logp"] for text in optimum["texts"]]
-    assert shown == pytest.approx(list(found), abs=SLACK)
+    assert shown == pytest.approx(list(logprobs), abs=SLACK)

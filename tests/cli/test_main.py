@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def main(fake_assets, monkeypatch, capsys):
-    """`main(*arguments) -> (exit code, standard output, standard error)` with a fake training."""
+    """`main(*arguments) -> (exit code, standard output, standard error)`, without real training."""
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
 
@@ -39,7 +39,7 @@ def main(fake_assets, monkeypatch, capsys):
 
 @pytest.fixture
 def refused(main):
-    """Runs a command that must be refused; returns its lines."""
+    """Runs a command that must be refused; returns its error lines."""
 
     def refused(*arguments):
         code, out, err = main(*arguments)
@@ -53,9 +53,13 @@ def refused(main):
 def reports(monkeypatch):
     """Reports that return their arguments."""
     calls = SimpleNamespace(
-        evaluate=lambda *given: {"given": given, "kl": 1.25, "kl_ci95": 0.1, "gain": None},
-        generate=lambda *given: [{"prompt": given[2][0], "gold_reward": 1.0, "tokens": [given]}],
-        score=lambda *given: [{"completion": text, "gold_reward": 0.5} for text in given[3]],
+        evaluate=lambda *arguments: {"given": arguments, "kl": 1.25, "kl_ci95": 0.1, "gain": None},
+        generate=lambda *arguments: [
+            {"prompt": arguments[2][0], "gold_reward": 1.0, "tokens": [arguments]}
+        ],
+        score=lambda *arguments: [
+            {"completion": text, "gold_reward": 0.5} for text in arguments[3]
+        ],
     )
     monkeypatch.setitem(sys.modules, "align_core.inference.queries", calls)
     monkeypatch.setattr(inference, "queries", calls, raising=False)
@@ -156,7 +160,7 @@ def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
         raise ModuleNotFoundError("No module named 'tqdm'")
 
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "align_core.training.run", None)  # its import fails
+        patch.setitem(sys.modules, "align_core.training.run", None)  # makes its import fail
         code, _, err = main(*arguments, "--json")
         assert (code, err.count("\n")) == (1, 1)
         assert not (tmp_path / "run").exists()
@@ -232,7 +236,7 @@ def test_a_failed_run_is_one_line_and_exit_code_1(main, tmp_path, scenario, word
 
 
 def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
-    before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background
+    before = signal.getsignal(signal.SIGINT)  # SIG_IGN if the tests run in the background
     interrupt = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
     interrupt.start()
     arguments = ("train", "dpo", "--task", "reviews", "--steps", 100000)

@@ -1,4 +1,4 @@
-"""Options of commands, from models to argparse and back."""
+"""Options of commands: from configuration models to argparse and back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ def parsed(*argv):
 
 
 def test_every_field_of_a_configuration_is_an_option_and_none_is_given_by_itself():
-    given, _ = parsed()
-    assert named(given, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
+    arguments, _ = parsed()
+    assert named(arguments, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
     assert {"method", *RUN_OPTIONS} == set(RunConfig.model_fields)
 
 
 def test_a_value_is_text_and_a_switch_is_true_or_false():
-    given, unknown = parsed("--beta", "-1e-3", "--freeze-trunk", "--no-whiten-advantages", "--bet")
-    assert (given.beta, given.freeze_trunk, given.whiten_advantages) == ("-1e-3", True, False)
+    arguments, unknown = parsed(
+        "--beta", "-1e-3", "--freeze-trunk", "--no-whiten-advantages", "--bet"
+    )
+    assert (arguments.beta, arguments.freeze_trunk, arguments.whiten_advantages) == (
+        "-1e-3",
+        True,
+        False,
+    )
     assert unknown == ["--bet"], "and nothing is abbreviated"
 
 

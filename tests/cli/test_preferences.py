@@ -1,4 +1,4 @@
-"""python -m align_core preferences: its exit codes, its lines, and what it leaves."""
+"""python -m align_core preferences: exit codes, output and files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from align_core.votes.simulated_raters import CROWDS
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """`run(*arguments) -> (exit code, standard output, standard error)` in a folder of its own."""
+    """`run(*arguments) -> (exit code, standard output, standard error)`, in its own folder."""
     monkeypatch.setenv("PLAYGROUND_SESSIONS", str(tmp_path / "sessions"))
 
     def run(*arguments):
@@ -42,14 +42,14 @@ def test_votes_of_every_crowd_go_into_a_session_and_out_again(run, tmp_path):
         )
         assert (code, json.loads(out)) == (0, {"votes": 20, "session": "talk"})
     code, out, _ = run("stats", "--session", "talk", "--json")
-    found = json.loads(out)
-    assert found["kinds"] == dict.fromkeys(CROWDS, 20)
-    assert (found["task"], found["votes"]) == ("reviews", 120)
+    collected = json.loads(out)
+    assert collected["kinds"] == dict.fromkeys(CROWDS, 20)
+    assert (collected["task"], collected["votes"]) == ("reviews", 120)
     file = tmp_path / "pairs.jsonl"
     code, out, _ = run("export", "--session", "talk", "--output", file, "--json")
-    told = json.loads(out)
-    decided = 120 - found["ties"] - found["both_bad"]
-    assert (told["votes"], told["rows"], told["held_out"]) == (120, decided, 0)
+    exported = json.loads(out)
+    decided = 120 - collected["ties"] - collected["both_bad"]
+    assert (exported["votes"], exported["rows"], exported["held_out"]) == (120, decided, 0)
     assert len(read_preferences(file)) == decided < 120
     code, out, _ = run("import", file, "--session", "other", "--task", "reviews")
     assert (code, out) == (0, f"votes {decided}, session other\n")
@@ -70,9 +70,9 @@ def test_held_out_prompts_are_in_no_file(run, tmp_path):
     run("simulate", "--task", "reviews", "--votes", 100, "--session", "talk")
     file = tmp_path / "pairs.jsonl"
     _, out, _ = run("export", "--session", "talk", "--output", file, "--hold-out", 0.3, "--json")
-    told = json.loads(out)
-    assert told["votes"] + told["held_out"] == 100
-    assert 10 < told["held_out"] < 50
+    report = json.loads(out)
+    assert report["votes"] + report["held_out"] == 100
+    assert 10 < report["held_out"] < 50
 
 
 def test_stats_in_words(run, monkeypatch):
@@ -92,12 +92,12 @@ def test_stats_in_words(run, monkeypatch):
 
 
 def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
-    asked = []
+    scored_pairs = []
 
     class Reports:
         @staticmethod
         def score_pairs(pairs, reward_model):
-            asked.append(reward_model)
+            scored_pairs.append(reward_model)
             return [
                 {**pair, "first_score": 0.1 * row, "second_score": 0.0}
                 for row, pair in enumerate(pairs)
@@ -105,7 +105,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
 
         @staticmethod
         def candidates(task, model, count, seed):
-            asked.append(model)
+            scored_pairs.append(model)
             texts = {"first": "a", "second": "b", "first_reward": 0.0, "second_reward": 0.0}
             ends = {"first_ended": True, "second_ended": True}
             return [{"model": model, "prompt": str(row), **texts, **ends} for row in range(count)]
@@ -115,7 +115,7 @@ def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
     first = *simulate, "--task", "reviews", "--pairs", 50, "--model", "pretrained"
     assert run(*first)[0] == 0
     assert run(*simulate, "--reward-model", "reward-capitals")[0] == 0
-    assert asked == ["pretrained", "reward-reviews", "reward-capitals"]
+    assert scored_pairs == ["pretrained", "reward-reviews", "reward-capitals"]
     sessions = Sessions(tmp_path / "sessions")
     votes = sessions.open("talk").votes()
     sessions.close()
@@ -159,8 +159,8 @@ def test_a_session_is_deleted_and_nothing_else(run, tmp_path):
     code, out, _ = run("delete", "--session", "talk")
     assert (code, out) == (0, "session talk, votes 5, deleted talk.room talk.db\n")
     assert [path.name for path in (tmp_path / "sessions").iterdir()] == ["other.db"]
-    told = "--session got 'talk', expected the name of a session here: other"
-    assert refused(run, "delete", "--session", "talk") == [told]
+    message = "--session got 'talk', expected the name of a session here: other"
+    assert refused(run, "delete", "--session", "talk") == [message]
     assert refused(run, "delete")[0].startswith("--session got nothing, expected")
     _, out, _ = run("delete", "--session", "other", "--json")
     assert json.loads(out) == {"session": "other", "votes": 5, "deleted": ["other.db"]}

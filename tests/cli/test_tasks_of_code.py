@@ -1,4 +1,4 @@
-"""A task in one file, through every command; and that what merely names a file never runs it."""
+"""A task in one file with every command; a run that merely names a file never executes it."""
 
 import json
 import shutil
@@ -71,7 +71,7 @@ def test_a_task_in_one_file_goes_through_every_command(poems, tmp_path, capsys):
     config = json.loads((run / "config.json").read_text())
     assert (config["task"], config["reward_model"]) == (named, "gold")
     metrics = [event["metrics"] for event in events if "eval/kl" in event.get("metrics", {})]
-    assert [one["eval/gain"] for one in metrics] == [None, None, None]
+    assert [values["eval/gain"] for values in metrics] == [None, None, None]
     assert metrics[0]["eval/proxy_reward"] is None and metrics[0]["eval/kl"] == 0
 
     (measured,) = said(capsys, "evaluate", run, "--task", poems)
@@ -123,8 +123,8 @@ RICH = """
 def test_what_a_task_has_besides_is_used(poems, tmp_path, capsys):
     Path(poems).write_text(POEMS + RICH)
     few = ("--model", "sft-reviews", "--steps", 1, "--batch-size", 4, "--eval-every", 1)
-    asked = ("--preference-pairs", 8, "--coverage", "arts", "--run-dir", tmp_path / "dpo")
-    events = said(capsys, "train", "dpo", "--task", poems, *few, *asked)
+    options = ("--preference-pairs", 8, "--coverage", "arts", "--run-dir", tmp_path / "dpo")
+    events = said(capsys, "train", "dpo", "--task", poems, *few, *options)
     assert not any(event.get("cause", {}).get("kind") == "sampling" for event in events)
     measured = [event["metrics"] for event in events if "eval/kl" in event.get("metrics", {})]
     assert {"eval/kl_covered", "eval/kl_uncovered"} <= measured[-1].keys()
@@ -158,7 +158,7 @@ def test_errors_beside_that_of_a_task_are_told_too(tmp_path, capsys):
 
 @pytest.fixture
 def trap(tmp_path):
-    """A run that names a file, which leaves a mark where it is imported; and the mark."""
+    """A run that names a file, and the mark that the file would leave if it were imported."""
     mark, file, run = tmp_path / "mark", tmp_path / "evil.py", tmp_path / "evil-run"
     file.write_text(f"open({str(mark)!r}, 'w').close()\n{POEMS}")
     shutil.copytree(OLD / "2026-11-28-103000-ppo-capitals", run)
@@ -196,7 +196,7 @@ def test_no_process_of_the_page_runs_what_a_run_names(trap, tmp_path):
             ask(task=named)
     with pytest.raises(ConfigError, match="--task got nothing"):
         resolve("ppo", named)
-    # The processes themselves, though they be asked: one is allowed nothing, one another file.
+    # The processes refuse it even if asked directly: one may load no file, one another file.
     directory = RunDirectory(run)
     for allowed in ((), (f"{tmp_path / 'other.py'}:Poems",)):
         with pytest.raises(ConfigError, match="--task got nothing"):

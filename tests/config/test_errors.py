@@ -1,4 +1,4 @@
-"""What breaks, in plain words."""
+"""Error messages in plain words."""
 
 from __future__ import annotations
 

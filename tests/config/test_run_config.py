@@ -24,9 +24,9 @@ pytestmark = pytest.mark.usefixtures("fake_assets")
 def lines(method="ppo", task="reviews", **options):
     with pytest.raises(ConfigError) as error:
         resolve(method, task, **options)
-    found = [line.text for line in error.value.lines]
-    assert all("\n" not in line for line in found)
-    return found
+    messages = [line.text for line in error.value.lines]
+    assert all("\n" not in line for line in messages)
+    return messages
 
 
 @pytest.mark.parametrize("method", methods())
@@ -46,7 +46,7 @@ def test_defaults_of_every_method_and_task(method, task):
 def test_every_option_reaches_the_configuration(tmp_path):
     file = tmp_path / "pairs.jsonl"
     file.touch()
-    given = {
+    options = {
         "model": "sft-capitals",
         "preferences": str(file),
         "preference_pairs": 9,
@@ -60,28 +60,28 @@ def test_every_option_reaches_the_configuration(tmp_path):
         "lora_r": 4,
         "time_limit": 5.0,
     }
-    assert resolve("dpo", "reviews", **given).model_dump(include=set(given)) == given
+    assert resolve("dpo", "reviews", **options).model_dump(include=set(options)) == options
     assert resolve("ppo", "reviews", reward_model="gold").reward_model == "gold"
     assert resolve("reward", "reviews", freeze_trunk=True).freeze_trunk
 
 
 @pytest.mark.parametrize(
-    ("given", "resolved"),
+    ("text", "resolved"),
     [
         ("all", "all"),
         ("Europe", "Europe"),
-        ("South America, Africa,Africa", "Africa,South America"),  # in one order, each once
+        ("South America, Africa,Africa", "Africa,South America"),  # sorted, each once
         (",".join(card("capitals").groups[::-1]), "all"),
     ],
 )
-def test_a_coverage_is_written_in_one_way(given, resolved):
-    assert resolve("dpo", "capitals", coverage=given).coverage == resolved
+def test_a_coverage_is_written_in_one_way(text, resolved):
+    assert resolve("dpo", "capitals", coverage=text).coverage == resolved
 
 
-@pytest.mark.parametrize("given", ["Atlantis", "Europe,Atlantis", "europe", "all,Europe", "", ","])
-def test_an_unknown_group_is_refused_with_those_there_are(given):
-    (line,) = lines("dpo", "capitals", coverage=given)
-    assert line.startswith(f"--coverage got {given!r}, expected 'all', or groups of prompts")
+@pytest.mark.parametrize("text", ["Atlantis", "Europe,Atlantis", "europe", "all,Europe", "", ","])
+def test_an_unknown_group_is_refused_with_those_there_are(text):
+    (line,) = lines("dpo", "capitals", coverage=text)
+    assert line.startswith(f"--coverage got {text!r}, expected 'all', or groups of prompts")
     assert ", ".join(card("capitals").groups) in line
     (line,) = lines("reward", "reviews", coverage="Europe")
     assert ", ".join(card("reviews").groups) in line
@@ -105,8 +105,8 @@ def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
     (tmp_path / "pairs.jsonl").touch()
     file = str(tmp_path / "pairs.jsonl")
     assert resolve("dpo", "reviews", preferences=file, coverage="all").coverage == "all"
-    found = lines("dpo", preferences=file, coverage="film", pair_source="pretrained")
-    assert found == [
+    messages = lines("dpo", preferences=file, coverage="film", pair_source="pretrained")
+    assert messages == [
         "--coverage got 'film'; a file of --preferences is used as it is",
         "--pair-source got 'pretrained'; a file of --preferences is used as it is",
     ]
@@ -173,8 +173,8 @@ def test_other_ranges(option, value):
 
 
 def test_every_error_is_told_at_once():
-    found = lines("pp", "review", beta=-1, steps="x", model="nothing-like-it", wings=2)
-    assert [line.split()[0] for line in found] == [
+    messages = lines("pp", "review", beta=-1, steps="x", model="nothing-like-it", wings=2)
+    assert [line.split()[0] for line in messages] == [
         "METHOD",
         "--task",
         "--beta",
@@ -182,22 +182,22 @@ def test_every_error_is_told_at_once():
         "--wings",
         "--model",
     ]
-    assert "sft, reward, ppo, dpo" in found[0]
-    assert "reviews, capitals" in found[1]
+    assert "sft, reward, ppo, dpo" in messages[0]
+    assert "reviews, capitals" in messages[1]
 
 
 def test_nothing_given_at_all():
-    found = lines(None, None)
-    assert found[0].startswith("METHOD got nothing, expected one of sft")
-    assert found[1].startswith("--task got nothing, expected one of reviews")
-    assert len(found) == 2
+    messages = lines(None, None)
+    assert messages[0].startswith("METHOD got nothing, expected one of sft")
+    assert messages[1].startswith("--task got nothing, expected one of reviews")
+    assert len(messages) == 2
 
 
 @pytest.mark.parametrize("option", OWN)
 def test_an_option_of_another_method_is_refused(option):
     method = next(method for method in methods() if method not in methods_with(option))
-    found = lines(method, **{option: True if option == "freeze_trunk" else "0.1"})
-    assert any(line.startswith(flag(option)) and "no such option" in line for line in found)
+    messages = lines(method, **{option: True if option == "freeze_trunk" else "0.1"})
+    assert any(line.startswith(flag(option)) and "no such option" in line for line in messages)
 
 
 def test_models_of_the_wrong_sort():

@@ -1,4 +1,4 @@
-"""What names a task, its reference and its reward model."""
+"""The names of a task, its reference and its reward model."""
 
 import re
 from pathlib import Path
@@ -8,17 +8,17 @@ import pytest
 from align_core.config.task_card import BUILT_IN, card, is_code
 
 ROOT = Path(__file__).parents[2]
-# "sft-" or "reward-" before what is filled in with a task.
+# "sft-" or "reward-" followed by a placeholder for a task.
 _MADE_UP = re.compile(r"(sft|reward)-\$?\{[^}]*task[^}]*\}(?!-)", re.IGNORECASE)
 
 
 def test_no_name_of_a_model_is_made_up_of_that_of_a_task():
-    found = []
+    names = []
     for package in ("align_core", "playground"):
         for path in (ROOT / package).rglob("*"):
             if path.suffix in (".py", ".js", ".html"):
-                found += [(path.name, m[0]) for m in _MADE_UP.finditer(path.read_text("utf-8"))]
-    assert found == []
+                names += [(path.name, m[0]) for m in _MADE_UP.finditer(path.read_text("utf-8"))]
+    assert names == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Texts to token ids: where padding goes, where the end token belongs, what is learnt."""
+"""Texts to token ids: the place of padding and end token, and the labels."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ def jsonl(tmp_path):
 def lines(path):
     with pytest.raises(ConfigError) as error:
         read_preferences(path)
-    found = [line.text for line in error.value.lines]
-    assert all(line.startswith("--preferences") and "\n" not in line for line in found)
-    return found
+    messages = [line.text for line in error.value.lines]
+    assert all(line.startswith("--preferences") and "\n" not in line for line in messages)
+    return messages
 
 
 def test_jsonl_text_and_chat(jsonl):
@@ -44,8 +44,8 @@ def test_other_columns_are_left_out(jsonl):
 
 
 def test_a_text_that_was_cut_stays_cut(jsonl):
-    told = {**PAIR, "chosen_ended": False, "rejected_ended": True}
-    assert read_preferences(jsonl(told, {**PAIR, "chosen_ended": "no"})) == [told, PAIR]
+    row = {**PAIR, "chosen_ended": False, "rejected_ended": True}
+    assert read_preferences(jsonl(row, {**PAIR, "chosen_ended": "no"})) == [row, PAIR]
 
 
 @pytest.mark.parametrize("pair", [PAIR, CHAT])

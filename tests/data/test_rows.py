@@ -1,4 +1,4 @@
-"""Rows of files in four formats, with the place of each and of what cannot be read."""
+"""Rows of files in four formats, with the place of each row and of each error."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One evaluation: its divergence, its noise, its rewards and the texts it shows."""
+"""Evaluations: KL, noise, rewards and sample texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROMPTS = ["the film", "a", "the plot was never dull . the film"]
 
 
 def proxy(prompts, completions, completion_ids) -> list[float]:
-    """The length of a text, and something for its prompt."""
+    """A score from the length of a text and its prompt."""
     return [
         10.0 + len(ids) + len(prompt) for prompt, ids in zip(prompts, completion_ids, strict=True)
     ]
@@ -52,10 +52,12 @@ def frontier() -> Frontier:
     return Frontier.of(rewards)
 
 
-def logits_of(model, found) -> list[torch.Tensor]:
-    """The logits that each text's tokens were drawn from, one text at a time: [T, V] each."""
+def logits_of(model, evaluation) -> list[torch.Tensor]:
+    """For each text the logits [T, V] from which its tokens were sampled, one text at a time."""
     rows = []
-    for prompt, ids in zip(found.policy.prompts, found.policy.completion_ids, strict=True):
+    for prompt, ids in zip(
+        evaluation.policy.prompts, evaluation.policy.completion_ids, strict=True
+    ):
         encoded = encode_prompts(toy.tokenizer(), [prompt])
         with torch.no_grad():
             logits, _ = response_outputs(
@@ -67,10 +69,10 @@ def logits_of(model, found) -> list[torch.Tensor]:
 
 def test_a_policy_does_not_diverge_from_itself():
     evaluate = evaluator(toy.policy(0))
-    found = evaluate(toy.policy(0))
-    assert found.policy.completions == found.reference.completions
-    assert found.kl.abs().max() < 1e-5 and (found.kl >= 0).all()
-    metrics = evaluate.metrics(found)
+    evaluation = evaluate(toy.policy(0))
+    assert evaluation.policy.completions == evaluation.reference.completions
+    assert evaluation.kl.abs().max() < 1e-5 and (evaluation.kl >= 0).all()
+    metrics = evaluate.metrics(evaluation)
     assert metrics["eval/win_rate"] == 0.5, "every text ties with its twin"
     assert metrics["eval/gold_reward"] == metrics["eval/gold_reward_reference"]
     assert metrics["eval/proxy_reward"] == pytest.approx(0, abs=1e-9)
@@ -88,40 +90,42 @@ def test_the_same_weights_are_sampled_once_and_others_anew():
     assert len(calls) == 1
     with torch.no_grad():
         policy.get_output_embeddings().weight[5] += 3.0
-    found = evaluate(policy)
+    evaluation = evaluate(policy)
     assert len(calls) == 2
-    assert found.policy.completions != found.reference.completions
+    assert evaluation.policy.completions != evaluation.reference.completions
 
 
 def test_kl_and_entropy_equal_plain_sums_over_the_vocabulary():
     policy, reference = toy.policy(0), toy.policy(1)
-    found = evaluator(reference)(policy)
-    assert len({len(ids) for ids in found.policy.completion_ids}) > 1, "it takes padded texts"
+    evaluation = evaluator(reference)(policy)
+    assert len({len(ids) for ids in evaluation.policy.completion_ids}) > 1, "it takes padded texts"
     for row, (logp, ref_logp) in enumerate(
-        zip(logits_of(policy, found), logits_of(reference, found), strict=True)
+        zip(logits_of(policy, evaluation), logits_of(reference, evaluation), strict=True)
     ):
         p = logp.exp()
-        assert found.kl[row].item() == pytest.approx((p * (logp - ref_logp)).sum().item(), abs=1e-5)
-        assert found.entropy[row].item() == pytest.approx(-(p * logp).sum().item(), abs=1e-5)
-    assert found.kl.dtype == torch.float64
-    assert found.kl.min() > 0.01
+        assert evaluation.kl[row].item() == pytest.approx(
+            (p * (logp - ref_logp)).sum().item(), abs=1e-5
+        )
+        assert evaluation.entropy[row].item() == pytest.approx(-(p * logp).sum().item(), abs=1e-5)
+    assert evaluation.kl.dtype == torch.float64
+    assert evaluation.kl.min() > 0.01
 
 
 def test_logprobs_belong_to_the_texts():
     policy, reference = toy.policy(0), toy.policy(1)
-    found = evaluator(reference)(policy)
-    for model, kept in ((policy, found.logp), (reference, found.ref_logp)):
+    evaluation = evaluator(reference)(policy)
+    for model, kept in ((policy, evaluation.logp), (reference, evaluation.ref_logp)):
         for ids, logits, row in zip(
-            found.policy.completion_ids, logits_of(model, found), kept, strict=True
+            evaluation.policy.completion_ids, logits_of(model, evaluation), kept, strict=True
         ):
             expected = token_logprobs(logits, torch.tensor(ids)).tolist()
             assert row == pytest.approx(expected, abs=1e-5)
 
 
 def test_length_counts_the_end_token_and_no_padding():
-    found = evaluator(toy.policy(1))(toy.policy(0))
-    assert found.length.tolist() == [len(ids) for ids in found.policy.completion_ids]
-    assert any(ids[-1] == 0 for ids in found.policy.completion_ids)
+    evaluation = evaluator(toy.policy(1))(toy.policy(0))
+    assert evaluation.length.tolist() == [len(ids) for ids in evaluation.policy.completion_ids]
+    assert any(ids[-1] == 0 for ids in evaluation.policy.completion_ids)
 
 
 def test_the_same_seed_gives_the_same_numbers():
@@ -160,9 +164,9 @@ def test_a_text_does_not_depend_on_its_batch():
 
 def test_a_split_into_several_batches_changes_no_number():
     policy, reference = toy.policy(0), toy.policy(1)
-    found = evaluator(reference, samples=30)(policy)  # 90 texts: more than go at a time
+    evaluation = evaluator(reference, samples=30)(policy)  # 90 texts, more than one batch
     few = evaluator(reference, PROMPTS[2:], samples=30)(policy)
-    torch.testing.assert_close(found.kl[60:], few.kl, atol=1e-5, rtol=0)
+    torch.testing.assert_close(evaluation.kl[60:], few.kl, atol=1e-5, rtol=0)
 
 
 def test_the_reference_of_an_adapter_is_the_policy_without_it():
@@ -171,11 +175,11 @@ def test_the_reference_of_an_adapter_is_the_policy_without_it():
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
-    found, apart = evaluator(None)(adapted), evaluator(toy.policy(0))(adapted)
-    assert found.reference.completions == apart.reference.completions
-    assert found.policy.completions != found.reference.completions
-    torch.testing.assert_close(found.kl, apart.kl, atol=1e-6, rtol=0)
-    assert found.kl.mean() > 0.01
+    evaluation, apart = evaluator(None)(adapted), evaluator(toy.policy(0))(adapted)
+    assert evaluation.reference.completions == apart.reference.completions
+    assert evaluation.policy.completions != evaluation.reference.completions
+    torch.testing.assert_close(evaluation.kl, apart.kl, atol=1e-6, rtol=0)
+    assert evaluation.kl.mean() > 0.01
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -186,28 +190,28 @@ def test_the_mode_of_the_policy_is_restored(training):
 
 
 def test_reference_samples_have_a_mean_proxy_of_zero_and_the_policy_the_same_offset():
-    found = evaluator(toy.policy(1))(toy.policy(0))
-    assert found.reference.proxy.mean().item() == pytest.approx(0, abs=1e-9)
+    evaluation = evaluator(toy.policy(1))(toy.policy(0))
+    assert evaluation.reference.proxy.mean().item() == pytest.approx(0, abs=1e-9)
     raw, ref_raw = (
         torch.tensor(proxy(texts.prompts, texts.completions, texts.completion_ids)).double()
-        for texts in (found.policy, found.reference)
+        for texts in (evaluation.policy, evaluation.reference)
     )
-    torch.testing.assert_close(found.policy.proxy, raw - ref_raw.mean(), atol=1e-9, rtol=0)
+    torch.testing.assert_close(evaluation.policy.proxy, raw - ref_raw.mean(), atol=1e-9, rtol=0)
     again = evaluator(toy.policy(1))
     again(toy.policy(0))
-    torch.testing.assert_close(again(toy.policy(0)).policy.proxy, found.policy.proxy)
+    torch.testing.assert_close(again(toy.policy(0)).policy.proxy, evaluation.policy.proxy)
 
 
 def test_without_a_reward_model_the_proxy_is_null():
     evaluate = evaluator(toy.policy(1), proxy=None)
-    found = evaluate(toy.policy(0))
-    assert evaluate.metrics(found)["eval/proxy_reward"] is None
-    assert evaluate.samples(found)[0]["policy"]["proxy_reward"] is None
+    evaluation = evaluate(toy.policy(0))
+    assert evaluate.metrics(evaluation)["eval/proxy_reward"] is None
+    assert evaluate.samples(evaluation)[0]["policy"]["proxy_reward"] is None
 
 
 def test_a_tie_counts_half():
-    """The policy's texts against the reference's: 2 wins, 1 tie, 1 loss."""
-    rewards = iter([[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, -5.0]])  # the reference is asked first
+    """The policy's texts have 2 wins, 1 tie and 1 loss against the reference's."""
+    rewards = iter([[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 0.0, -5.0]])  # the reference is scored first
     evaluate = evaluator(toy.policy(1), ["the film"], gold=lambda *_, **__: next(rewards))
     metrics = evaluate.metrics(evaluate(toy.policy(0)))
     assert metrics["eval/win_rate"] == (2 + 0.5) / 4
@@ -217,32 +221,32 @@ def test_a_tie_counts_half():
 def test_metrics_are_means_and_the_frontier_is_asked_for_the_rest():
     known = frontier()
     evaluate = evaluator(toy.policy(1), frontier=known)
-    found = evaluate(toy.policy(0))
-    gold, ref_gold = found.policy.gold.mean().item(), found.reference.gold.mean().item()
-    kl = found.kl.mean().item()
+    evaluation = evaluate(toy.policy(0))
+    gold, ref_gold = evaluation.policy.gold.mean().item(), evaluation.reference.gold.mean().item()
+    kl = evaluation.kl.mean().item()
     assert 0.05 < kl < 3
-    assert evaluate.metrics(found) == {
+    assert evaluate.metrics(evaluation) == {
         "eval/gold_reward": gold,
         "eval/gold_reward_reference": ref_gold,
-        "eval/proxy_reward": found.policy.proxy.mean().item(),
+        "eval/proxy_reward": evaluation.policy.proxy.mean().item(),
         "eval/kl": kl,
-        "eval/win_rate": pytest.approx(0.5 + 0.5 * wins_minus_losses(found), abs=1e-12),
+        "eval/win_rate": pytest.approx(0.5 + 0.5 * wins_minus_losses(evaluation), abs=1e-12),
         "eval/gain": known.gain(gold, ref_gold),
         "eval/frontier_efficiency": known.efficiency(gold, ref_gold, kl),
-        "eval/entropy": found.entropy.mean().item(),
-        "eval/length": found.length.double().mean().item(),
+        "eval/entropy": evaluation.entropy.mean().item(),
+        "eval/length": evaluation.length.double().mean().item(),
     }
 
 
 def test_each_side_of_the_prompts_has_its_own_means():
     subsets = {"covered": [PROMPTS[1]], "uncovered": [PROMPTS[0], PROMPTS[2]], "none": []}
     evaluate = evaluator(toy.policy(1), subsets=subsets)
-    found = evaluate(toy.policy(0))
-    metrics = evaluate.metrics(found)
-    told = {"gold_reward": found.policy.gold, "kl": found.kl}
-    told["gold_reward_reference"] = found.reference.gold
-    for name, values in told.items():
-        # Four samples each, in the order of the prompts: rows 4 to 7 are those of the second.
+    evaluation = evaluate(toy.policy(0))
+    metrics = evaluate.metrics(evaluation)
+    overall = {"gold_reward": evaluation.policy.gold, "kl": evaluation.kl}
+    overall["gold_reward_reference"] = evaluation.reference.gold
+    for name, values in overall.items():
+        # Four samples per prompt, in order: rows 4 to 7 are those of the second prompt.
         first, second, third = values.double().split(4)
         assert metrics[f"eval/{name}_covered"] == pytest.approx(second.mean().item())
         others = (first.sum() + third.sum()).item() / 8
@@ -253,11 +257,11 @@ def test_each_side_of_the_prompts_has_its_own_means():
 
 
 def test_intervals_are_those_of_means_over_redrawn_prompts():
-    """Each number of each redrawn set of prompts, from its texts one by one."""
+    """Every metric of every resampled set of prompts, computed from its texts one by one."""
     known, subsets = frontier(), {"covered": PROMPTS[:2], "none": []}
     evaluate = evaluator(toy.policy(1), frontier=known, subsets=subsets)
-    found = evaluate(toy.policy(0))
-    gold, ref_gold = found.policy.gold.tolist(), found.reference.gold.tolist()
+    evaluation = evaluate(toy.policy(0))
+    gold, ref_gold = evaluation.policy.gold.tolist(), evaluation.reference.gold.tolist()
     won = [
         (ours > theirs) + 0.5 * (ours == theirs)
         for ours, theirs in zip(gold, ref_gold, strict=True)
@@ -273,18 +277,18 @@ def test_intervals_are_those_of_means_over_redrawn_prompts():
     draws = np.random.default_rng(0).integers(3, size=(1000, 3))
     gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d)) for d in draws]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
-    intervals = evaluate.intervals(found)
-    assert {name.removesuffix("_ci95") for name in intervals} == set(evaluate.metrics(found))
+    intervals = evaluate.intervals(evaluation)
+    assert {name.removesuffix("_ci95") for name in intervals} == set(evaluate.metrics(evaluation))
     assert intervals["eval/gold_reward_ci95"] == half([mean(gold, d) for d in draws])
-    assert intervals["eval/kl_ci95"] == half([mean(found.kl.tolist(), d) for d in draws])
+    assert intervals["eval/kl_ci95"] == half([mean(evaluation.kl.tolist(), d) for d in draws])
     assert intervals["eval/win_rate_ci95"] == half([mean(won, d) for d in draws])
     assert intervals["eval/gain_ci95"] == half(gains)
     assert intervals["eval/gold_reward_covered_ci95"] == half([mean(gold, d) for d in of_two])
     assert intervals["eval/gold_reward_none_ci95"] is None
 
 
-def wins_minus_losses(found) -> float:
-    return (found.policy.gold - found.reference.gold).sign().mean().item()
+def wins_minus_losses(evaluation) -> float:
+    return (evaluation.policy.gold - evaluation.reference.gold).sign().mean().item()
 
 
 def test_without_a_frontier_gain_and_efficiency_are_null():
@@ -295,38 +299,38 @@ def test_without_a_frontier_gain_and_efficiency_are_null():
 
 def test_shown_texts_are_the_first_samples_and_the_worst_of_the_reference_come_first():
     evaluate = evaluator(toy.policy(1))
-    found = evaluate(toy.policy(0))
-    rows = sorted(range(0, 4 * len(PROMPTS), 4), key=lambda row: found.reference.gold[row])
+    evaluation = evaluate(toy.policy(0))
+    rows = sorted(range(0, 4 * len(PROMPTS), 4), key=lambda row: evaluation.reference.gold[row])
     assert rows != sorted(rows), "the test needs prompts that change places"
-    shown = evaluate.samples(found)
+    shown = evaluate.samples(evaluation)
     assert [entry["prompt"] for entry in shown] == [PROMPTS[row // 4] for row in rows]
-    assert len(evaluate.samples(found, prompts=2)) == 2
+    assert len(evaluate.samples(evaluation, prompts=2)) == 2
     for entry, row in zip(shown, rows, strict=True):
-        for side, texts in (("policy", found.policy), ("reference", found.reference)):
+        for side, texts in (("policy", evaluation.policy), ("reference", evaluation.reference)):
             assert entry[side]["text"] == texts.completions[row]
             assert entry[side]["gold_reward"] == texts.gold[row].item()
             assert entry[side]["proxy_reward"] == texts.proxy[row].item()
         tokens = entry["policy"]["tokens"]
         assert "".join(token["text"] for token in tokens) == entry["policy"]["text"]
-        assert [token["logp"] for token in tokens] == found.logp[row]
-        assert [token["ref_logp"] for token in tokens] == found.ref_logp[row]
-        assert entry["policy"]["kl"] == found.kl[row].item()
+        assert [token["logp"] for token in tokens] == evaluation.logp[row]
+        assert [token["ref_logp"] for token in tokens] == evaluation.ref_logp[row]
+        assert entry["policy"]["kl"] == evaluation.kl[row].item()
 
 
 def test_a_gold_reward_is_given_the_ids_that_tell_whether_a_text_ended():
-    found = evaluator(toy.policy(1))(toy.policy(0))
-    cut = torch.tensor([ids[-1] != 0 for ids in found.policy.completion_ids])
+    evaluation = evaluator(toy.policy(1))(toy.policy(0))
+    cut = torch.tensor([ids[-1] != 0 for ids in evaluation.policy.completion_ids])
     assert cut.any() and not cut.all()
-    texts = found.policy.completions
+    texts = evaluation.policy.completions
     words = torch.tensor([text.split().count("good") - text.split().count("bad") for text in texts])
-    assert torch.equal(found.policy.gold, words.double() - 2.0 * cut)
+    assert torch.equal(evaluation.policy.gold, words.double() - 2.0 * cut)
 
 
 def test_interruption_stops_an_evaluation_at_any_time():
     policy = toy.policy(0).train()
-    asked = itertools.count()
-    evaluator(toy.policy(1), interrupted=lambda: next(asked) < 0)(policy)
-    total = next(asked)
+    calls = itertools.count()
+    evaluator(toy.policy(1), interrupted=lambda: next(calls) < 0)(policy)
+    total = next(calls)
     assert total > 10
     for moment in (0, total // 2, total - 1):
         ticks = itertools.count()
@@ -339,15 +343,15 @@ def test_interruption_stops_an_evaluation_at_any_time():
 
 
 def test_a_model_with_more_outputs_than_its_tokenizer_has_tokens():
-    """Many published models round the size of their vocabulary up."""
+    """Many published models pad the size of their vocabulary."""
     torch.manual_seed(0)
     padded = LlamaForCausalLM(toy.config(vocab_size=16)).eval()
-    found = evaluator(padded)(padded)
-    assert found.kl.max() < 1e-5
+    evaluation = evaluator(padded)(padded)
+    assert evaluation.kl.max() < 1e-5
 
 
 def byte_level() -> PreTrainedTokenizerFast:
-    """Bytes and a few merges: characters outside ASCII are split over several tokens."""
+    """A byte-level tokenizer with few merges, which splits non-ASCII characters into tokens."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -378,36 +382,38 @@ def test_pieces_join_to_the_text(text, ended):
     ids = tokenizer(text)["input_ids"] + [tokenizer.eos_token_id] * ended
     logp = [-float(i + 1) for i in range(len(ids))]
     ref_logp = [-2.0 * (i + 1) for i in range(len(ids))]
-    found = text_pieces(tokenizer, ids, logp, ref_logp)
-    assert "".join(piece["text"] for piece in found) == text
-    assert sum(piece["logp"] for piece in found) == pytest.approx(sum(logp))
-    assert sum(piece["ref_logp"] for piece in found) == pytest.approx(sum(ref_logp))
-    assert all("\N{REPLACEMENT CHARACTER}" not in piece["text"] for piece in found)
+    tokens = text_pieces(tokenizer, ids, logp, ref_logp)
+    assert "".join(piece["text"] for piece in tokens) == text
+    assert sum(piece["logp"] for piece in tokens) == pytest.approx(sum(logp))
+    assert sum(piece["ref_logp"] for piece in tokens) == pytest.approx(sum(ref_logp))
+    assert all("\N{REPLACEMENT CHARACTER}" not in piece["text"] for piece in tokens)
 
 
 def test_the_bytes_of_one_character_are_one_piece():
     tokenizer = byte_level()
     ids = tokenizer("a日b")["input_ids"]
     assert len(ids) == 5
-    found = text_pieces(tokenizer, ids, [-1.0, -2.0, -3.0, -4.0, -5.0], [0.0] * 5)
-    assert [piece["text"] for piece in found] == ["a", "日", "b"]
-    assert [piece["logp"] for piece in found] == [-1.0, -9.0, -5.0]
+    tokens = text_pieces(tokenizer, ids, [-1.0, -2.0, -3.0, -4.0, -5.0], [0.0] * 5)
+    assert [piece["text"] for piece in tokens] == ["a", "日", "b"]
+    assert [piece["logp"] for piece in tokens] == [-1.0, -9.0, -5.0]
 
 
 def test_the_end_token_is_a_piece_without_text():
     tokenizer = byte_level()
-    found = text_pieces(tokenizer, [*tokenizer("é")["input_ids"], 0], [-1.0, -1.0, -7.0], [0.0] * 3)
-    assert found[-1] == {"text": "", "logp": -7.0, "ref_logp": 0.0}
+    tokens = text_pieces(
+        tokenizer, [*tokenizer("é")["input_ids"], 0], [-1.0, -1.0, -7.0], [0.0] * 3
+    )
+    assert tokens[-1] == {"text": "", "logp": -7.0, "ref_logp": 0.0}
 
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_character_that_was_cut_still_joins_to_the_text(ended):
-    """A sample may stop in the middle of a character, or say bytes that are no character."""
+    """A sample may end within a character, or contain bytes that form none."""
     tokenizer = byte_level()
     whole = tokenizer("a日b")["input_ids"]
     for ids in (whole[:3], whole[:2] + whole[4:], whole[2:], [*whole[1:3], *whole[1:3], whole[4]]):
         ids = ids + [tokenizer.eos_token_id] * ended
-        found = text_pieces(tokenizer, ids, [-1.0] * len(ids), [-1.0] * len(ids))
+        tokens = text_pieces(tokenizer, ids, [-1.0] * len(ids), [-1.0] * len(ids))
         text = tokenizer.decode(ids, skip_special_tokens=True)
-        assert "".join(piece["text"] for piece in found) == text
-        assert sum(piece["logp"] for piece in found) == -len(ids)
+        assert "".join(piece["text"] for piece in tokens) == text
+        assert sum(piece["logp"] for piece in tokens) == -len(ids)

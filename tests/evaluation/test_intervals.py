@@ -1,4 +1,4 @@
-"""The bootstrap over prompts, on numbers whose spread is known."""
+"""The bootstrap over prompts, on numbers with a known standard deviation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from align_core.evaluation.intervals import (
 
 def test_a_mean_has_the_interval_of_its_standard_error():
     values = np.random.default_rng(1).normal(scale=2.0, size=400)
-    # 1.96 σ/√n with σ = 2 and n = 400, to the accuracy of a thousand redrawn means.
+    # 1.96 σ/√n with σ = 2 and n = 400, to the accuracy of a thousand resampled means.
     assert ci95_of_mean(bootstrap_rows(400), values) == pytest.approx(1.96 * 2 / 20, rel=0.1)
 
 
@@ -30,7 +30,7 @@ def test_the_same_prompts_are_redrawn_for_every_number():
 
 
 def test_half_of_the_middle_95_percent():
-    # 0 … 200: the middle 95% go from 5 to 195.
+    # 0 … 200: the middle 95% range from 5 to 195.
     assert ci95([float(value) for value in range(201)]) == 95.0
 
 

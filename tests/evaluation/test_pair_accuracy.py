@@ -1,4 +1,4 @@
-"""Agreement of a reward model with gold, on rewards made by hand."""
+"""The accuracy of a reward model on pairs, with hand-made rewards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests import toy
 
 
 def stored(rewards: list[list[float]]) -> ReferenceSamples:
-    """Texts of one word whose token id says where they stand: 10·prompt + sample."""
+    """Texts of one token, whose id is 10·prompt + sample."""
     shape = len(rewards), len(rewards[0])
     ids = 10 * np.arange(shape[0])[:, None] + np.arange(shape[1])
     tokens = np.stack([ids, np.ones(shape)], -1).astype(np.uint16)

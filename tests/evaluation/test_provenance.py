@@ -1,4 +1,4 @@
-"""What a model comes from, read from the directories of runs that were never executed."""
+"""The provenance of models, read from directories of runs that were never executed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from align_core.runs.directory import RunDirectory
 
 @pytest.fixture
 def run(tmp_path):
-    """`run(method, **options) -> its directory`, on the task of capitals."""
+    """`run(method, **options)` returns the directory of a run on capitals."""
 
     def create(method, **options):
         path = tmp_path / f"{method}-{len(list(tmp_path.iterdir()))}"

@@ -1,4 +1,4 @@
-"""Win rates on rewards made by hand."""
+"""Win rates on hand-made rewards."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_win_rates_count_texts_prompt_by_prompt_and_ties_half():
             [[9.0, 9.0], [9.0, 9.0]],
         ]
     )
-    found = win_rates(rewards)
-    # First against second: 2 > 1, 1 = 1, 0 < 0.5, 3 > 2, so (1 + 0.5 + 0 + 1) / 4.
-    assert found["win_rates"] == [[0.5, 0.625, 0], [0.375, 0.5, 0], [1, 1, 0.5]]
-    # A redrawn pair of prompts has the rate 0.75, 0.625 or 0.5; the outer two in 1 of 4 each.
-    assert found["ci95"][0][1] == found["ci95"][1][0] == 0.125
-    assert found["ci95"][2][0] == 0  # every prompt says the same
+    rates = win_rates(rewards)
+    # First against second model: 2 > 1, 1 = 1, 0 < 0.5, 3 > 2, so (1 + 0.5 + 0 + 1) / 4.
+    assert rates["win_rates"] == [[0.5, 0.625, 0], [0.375, 0.5, 0], [1, 1, 0.5]]
+    # Two resampled prompts have a rate of 0.75 or 0.5 with probability 1/4 each, else 0.625.
+    assert rates["ci95"][0][1] == rates["ci95"][1][0] == 0.125
+    assert rates["ci95"][2][0] == 0  # all prompts have the same rate
 
 
 def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
@@ -35,5 +35,5 @@ def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
     for prompts in (100, 400):
         ours, theirs = torch.randn(2, prompts, 1, generator=chance)
         width = win_rates(torch.stack([ours, theirs]))["ci95"][0][1]
-        # The standard error of a share of fair coins is 0.5/√prompts.
+        # The standard error of the share of heads of fair coins is 0.5/√prompts.
         assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)

@@ -1,4 +1,4 @@
-"""Verdicts on the papers' claims follow from a result's numbers: with others, another comes out."""
+"""Verdicts on the papers' claims follow from a result's numbers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def mean(value, half=0.1):
     return {"mean": value, "ci95": half, "n": 3}
 
 
-def found(experiment, result, part):
-    """(verdict, why) of a part; it is there once."""
-    verdicts = [one for one in experiment.verdicts(result) if one.part == part]
-    (told,) = render_verdicts(verdicts, experiment.SENTENCES)
-    return told["verdict"], told["why"]
+def verdict_of(experiment, result, part):
+    """(verdict, why) of the one part with this name."""
+    verdicts = [row for row in experiment.verdicts(result) if row.part == part]
+    (sentence,) = render_verdicts(verdicts, experiment.SENTENCES)
+    return sentence["verdict"], sentence["why"]
 
 
 def test_the_side_of_more_than_half_is_the_majority():
@@ -49,7 +49,7 @@ def test_a_verdict_is_told_by_its_claim_and_why():
     assert render_verdicts(verdicts, templates)[0] == first
 
 
-# DPO less PPO, in shares of the limit, at each budget.
+# DPO minus PPO at each KL budget, as shares of the frontier.
 
 
 def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.9)):
@@ -72,7 +72,8 @@ def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.
 @pytest.mark.parametrize(
     "over_ppo, over_gold, expected",
     [
-        # 0.15 and its half of √(0.1² + 0.1²) = 0.141 leave 0 out; 0.14 does not.
+        # With a half-width of √(0.1² + 0.1²) = 0.141, the interval of 0.15 excludes 0; that of 0.14
+        # does not.
         ([mean(0.2), mean(0.11)], (0.5, 0.15), "holds"),
         ([mean(0.2), mean(0.11)], (0.5, 0.14), "unclear"),
         ([mean(0.2), mean(0.11)], (0.5, -0.15), "fails"),
@@ -83,12 +84,12 @@ def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.
 )
 def test_dpo_dominates_where_it_is_clearly_ahead_everywhere(over_ppo, over_gold, expected):
     result = frontier_result(over_ppo, over_gold)
-    assert found(frontier, result, "dominates")[0] == expected
+    assert verdict_of(frontier, result, "dominates")[0] == expected
 
 
 def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
     result = frontier_result([mean(-0.2), mean(0.2)], (0.0, -0.3))
-    why = found(frontier, result, "dominates")[1]
+    why = verdict_of(frontier, result, "dominates")[1]
     assert "Of 2 budgets of KL it is clearly ahead of PPO on a reward model in 1" in why
     assert "behind in 1; of PPO on the gold reward, ahead in 0 and behind in 1." in why
 
@@ -96,7 +97,7 @@ def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
 @pytest.mark.parametrize(
     "dpo, ppo, expected",
     [
-        # What is lost has a half of 0.03·√2 or 0.04·√2; the difference of the two 0.05·√2 = 0.0707.
+        # The losses have half-widths of 0.03·√2 and 0.04·√2; their difference has 0.05·√2 = 0.0707.
         ((0.9, 0.5, 0.8), (0.7, 0.9, 0.9), "fails"),  # 0.4 against 0.2
         ((0.9, 0.8, 0.7), (0.5, 0.9, 0.7), "holds"),  # 0.2 against 0.4
         ((0.9, 0.70), (0.90, 0.63), "unclear"),  # 0.20 against 0.27
@@ -105,12 +106,12 @@ def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
 )
 def test_who_suffers_from_the_temperature_is_who_loses_more_to_the_worst(dpo, ppo, expected):
     result = frontier_result([mean(0.0)] * 2, dpo=dpo, ppo=ppo)
-    assert found(frontier, result, "steadier")[0] == expected
+    assert verdict_of(frontier, result, "steadier")[0] == expected
 
 
 def test_what_the_temperature_takes_is_told():
     result = frontier_result([mean(0.0)] * 2, dpo=(0.5, 0.9, 0.8))
-    why = found(frontier, result, "steadier")[1]
+    why = verdict_of(frontier, result, "steadier")[1]
     assert why == "From the best to the worst temperature DPO loses 0.40 ± 0.04, PPO 0.00 ± 0.06."
 
 
@@ -118,7 +119,7 @@ def test_what_the_temperature_takes_is_told():
 
 RISES = [(0, 0, 0), (1, 2.0, 2.0), (2, 2.5, 4.0)]
 FALLS = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.4, 4.0)]
-DIPS = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.6, 4.0)]  # by less than a quarter of 2
+DIPS = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.6, 4.0)]  # a fall of less than a quarter of 2
 BOTH_FALL = [(0, 0, 0), (1, 2.0, 2.0), (2, 1.0, 1.9)]
 
 
@@ -129,11 +130,11 @@ def over_row(method, pairs, curves, layers=3, accuracy=0.8, beta=0.0):
 
 
 def over_result(*rows, penalty=()):
-    """These rows, and a rise without a fall wherever PPO or best-of-n is missing."""
+    """A result with these rows; missing ones of PPO and best-of-n rise without a fall."""
     seeds = len(rows[0]["curves"]) if rows else 3
-    given = {(row["method"], row["pairs"], row["layers"]) for row in rows}
-    models = {(pairs, layers) for _, pairs, layers in given} | {(300, 3), (1000, 3)}
-    missing = {(method, *model) for method in ("ppo", "best-of-n") for model in models} - given
+    known = {(row["method"], row["pairs"], row["layers"]) for row in rows}
+    models = {(pairs, layers) for _, pairs, layers in known} | {(300, 3), (1000, 3)}
+    missing = {(method, *model) for method in ("ppo", "best-of-n") for model in models} - known
     flat = [
         over_row(method, pairs, [RISES] * seeds, layers)
         for method, pairs, layers in sorted(missing)
@@ -143,9 +144,9 @@ def over_result(*rows, penalty=()):
 
 def falls(result):
     """Verdict -> (claim, why)."""
-    verdicts = [one for one in overoptimisation.verdicts(result) if one.part == "fall"]
-    told = render_verdicts(verdicts, overoptimisation.SENTENCES)
-    return {one["verdict"]: (one["claim"], one["why"]) for one in told}
+    verdicts = [v for v in overoptimisation.verdicts(result) if v.part == "fall"]
+    sentences = render_verdicts(verdicts, overoptimisation.SENTENCES)
+    return {sentence["verdict"]: (sentence["claim"], sentence["why"]) for sentence in sentences}
 
 
 def test_the_fall_is_judged_for_each_number_of_pairs():
@@ -180,7 +181,7 @@ def peaking(*peaks):
 @pytest.mark.parametrize(
     "ppo, best_of_n, expected",
     [
-        # Seed by seed against 1, 2, 3: a rise of 0.5 for each is clear, though the seeds differ.
+        # Paired with 1, 2, 3 by seed, a rise of 0.5 each is clear, although the seeds differ.
         ((1.5, 2.5, 3.6), (1.5, 2.5, 3.6), "holds"),
         ((0.5, 1.5, 2.6), (0.5, 1.5, 2.6), "fails"),
         ((1.5, 2.5, 3.6), (0.0, 3.0, 3.0), "unclear"),
@@ -194,13 +195,13 @@ def test_a_higher_peak_is_one_under_both_methods(ppo, best_of_n, expected, by, p
     for method, peaks in (("ppo", ppo), ("best-of-n", best_of_n)):
         rows += [over_row(method, low["pairs"], peaking(1, 2, 3), low["layers"])]
         rows += [over_row(method, 1000, peaking(*peaks))]
-    assert found(overoptimisation, over_result(*rows), part)[0] == expected
+    assert verdict_of(overoptimisation, over_result(*rows), part)[0] == expected
 
 
 def test_the_rise_of_a_peak_is_told():
     rows = [over_row("best-of-n", 300, peaking(1, 2, 3)), over_row("ppo", 300, peaking(1, 2, 3))]
     rows += [over_row("best-of-n", 1000, peaking(2, 3, 4)), over_row("ppo", 1000, peaking(1, 2, 3))]
-    why = found(overoptimisation, over_result(*rows), "fed")[1]
+    why = verdict_of(overoptimisation, over_result(*rows), "fed")[1]
     assert why.startswith("From 300 to 1,000 pairs the peak rises by 0.00 ± 0.00 nats under PPO, ")
     assert why.endswith("1.00 ± 0.00 under best-of-n.")
 
@@ -219,16 +220,16 @@ def test_little_better_than_chance_is_at_most_six_in_ten(accuracies, expected):
         over_row("best-of-n", pairs, [RISES], accuracy=accuracy)
         for pairs, accuracy in zip((300, 1000), accuracies, strict=True)
     ]
-    many = over_row("best-of-n", 5000, [RISES], accuracy=0.95)  # the claim is of fewer
-    verdict_here, why = found(overoptimisation, over_result(*rows, many), "chance")
-    assert verdict_here == expected
+    many = over_row("best-of-n", 5000, [RISES], accuracy=0.95)  # the claim is about fewer pairs
+    verdict, why = verdict_of(overoptimisation, over_result(*rows, many), "chance")
+    assert verdict == expected
     assert "(300 pairs)" in why and "5,000" not in why
 
 
 @pytest.mark.parametrize(
     "changes, expected",
     [
-        # The peak is 2.5, so a change within ± 0.25 is none.
+        # The peak is 2.5, so a change within ± 0.25 does not count.
         ([mean(0.1), mean(-0.1), None], "holds"),
         ([mean(0.1), mean(0.2)], "unclear"),
         ([mean(0.4), mean(-0.4)], "fails"),
@@ -237,21 +238,21 @@ def test_little_better_than_chance_is_at_most_six_in_ten(accuracies, expected):
     ],
 )
 def test_a_penalty_changes_nothing_within_a_tenth_of_the_peak(changes, expected):
-    verdict_here, why = found(overoptimisation, over_result(penalty=changes), "penalised")
-    assert verdict_here == expected
+    verdict, why = verdict_of(overoptimisation, over_result(penalty=changes), "penalised")
+    assert verdict == expected
     assert "below 0.25 nats, 10% of the peak" in why
 
 
 def test_a_penalty_that_never_went_so_far_is_not_judged():
-    parts = [one.part for one in overoptimisation.verdicts(over_result(penalty=[None]))]
+    parts = [v.part for v in overoptimisation.verdicts(over_result(penalty=[None]))]
     assert "penalised" not in parts and "chance" in parts
 
 
-# What an uncovered response gains at most, in settings of coverage.
+# The largest gain of an uncovered response, by setting of the coverage experiment.
 
 
 def coverage_result(settings):
-    """From (rise under DPO, DPO's less PPO's) of each; all together fall from 0.5 to 0.3."""
+    """A result from (DPO's rise, DPO's minus PPO's) of each setting; means fall from 0.5 to 0.3."""
     rows = [
         {
             "responses": 4,
@@ -275,7 +276,7 @@ def coverage_result(settings):
 )
 def test_dpo_can_where_it_clearly_does_once(rises, expected):
     result = coverage_result([(mean(rise), mean(0.0)) for rise in rises])
-    assert found(coverage, result, "gives")[0] == expected
+    assert verdict_of(coverage, result, "gives")[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -289,22 +290,24 @@ def test_dpo_can_where_it_clearly_does_once(rises, expected):
 )
 def test_who_spreads_is_who_clearly_does_in_most_settings(mores, expected):
     result = coverage_result([(mean(0.0), mean(more)) for more in mores])
-    assert found(coverage, result, "spreads")[0] == expected
+    assert verdict_of(coverage, result, "spreads")[0] == expected
 
 
 def test_the_settings_are_counted_that_leave_something_uncovered():
     result = coverage_result([(mean(0.2), mean(-0.2)), (mean(0.0), mean(-0.2))])
-    why = found(coverage, result, "gives")[1]
+    why = verdict_of(coverage, result, "gives")[1]
     # 0.3 − 0.5 = −0.2 ± 0.141
     assert why.startswith("Of 2 settings") and "gains in 1;" in why and "lose in 2." in why
-    assert "DPO in 0 of these settings, under PPO in 2." in found(coverage, result, "spreads")[1]
+    assert (
+        "DPO in 0 of these settings, under PPO in 2." in verdict_of(coverage, result, "spreads")[1]
+    )
 
 
-# What the shifts cost.
+# The loss from each shift.
 
 
 def shift_result(**lost):
-    """Of each method what it loses by the two shifts."""
+    """A result from the losses of each method by the two shifts."""
     lost = {"sft-dpo": lost.pop("sft", (0.0, 0.0)), "iterated": (0.0, 0.0)} | lost
     rows = [{"source": "own", "method": method, "more": mean(2.0)} for method in lost]
     rows += [
@@ -318,25 +321,25 @@ def shift_result(**lost):
     "dpo, ppo, expected",
     [
         ((0.5, 0.5), (0.0, 0.3), "holds"),  # 0.5 − 0.3 = 0.2 is more than 0.1 · √2
-        ((0.5, 0.5), (0.4, 0.4), "unclear"),  # PPO loses as well, and not clearly less
+        ((0.5, 0.5), (0.4, 0.4), "unclear"),  # PPO's loss is not clearly smaller
         ((0.5, 0.0), (0.0, 0.0), "unclear"),
-        ((0.05, 0.05), (-0.3, -0.3), "unclear"),  # PPO gains, but DPO loses nothing clearly
+        ((0.05, 0.05), (-0.3, -0.3), "unclear"),  # PPO gains, but DPO has no clear loss
         ((0.5, 0.5), (0.8, 0.8), "fails"),
-        ((-0.5, -0.5), (0.0, 0.0), "fails"),  # it gains
+        ((-0.5, -0.5), (0.0, 0.0), "fails"),  # DPO gains
     ],
 )
 def test_dpo_suffers_where_it_clearly_loses_and_more_than_ppo(dpo, ppo, expected):
-    assert found(shift, shift_result(dpo=dpo, ppo=ppo), "lose")[0] == expected
+    assert verdict_of(shift, shift_result(dpo=dpo, ppo=ppo), "lose")[0] == expected
 
 
 def test_it_is_counted_by_how_many_shifts_a_method_loses():
-    why = found(shift, shift_result(dpo=(0.5, 0.5), ppo=(0.0, 0.2)), "lose")[1]
+    why = verdict_of(shift, shift_result(dpo=(0.5, 0.5), ppo=(0.0, 0.2)), "lose")[1]
     assert why.startswith("DPO clearly loses in 2 of 2 shifts, PPO in 1;")
     assert why.endswith("PPO clearly loses less than DPO in 2.")
 
 
 def mends(result):
-    verdicts = [one for one in shift.verdicts(result) if one.part == "mends"]
+    verdicts = [v for v in shift.verdicts(result) if v.part == "mends"]
     return render_verdicts(verdicts, shift.SENTENCES)
 
 
@@ -346,7 +349,11 @@ def mends(result):
         ((0.5, 0.5), (0.0, 0.3), "holds"),
         ((0.5, 0.5), (0.0, 0.4), "unclear"),
         ((0.5, 0.5), (0.7, 0.7), "fails"),
-        ((0.5, 0.0), (0.3, 0.7), "holds"),  # there is nothing to mend in the second
+        (
+            (0.5, 0.0),
+            (0.3, 0.7),
+            "holds",
+        ),  # the second shift costs nothing
         ((0.0, 0.0), (-0.5, -0.5), "unclear"),
     ],
 )
@@ -362,7 +369,7 @@ def test_without_a_shift_there_is_no_verdict():
     assert shift.verdicts({"rows": [{"source": "pretrained", "method": "dpo"}]}) == []
 
 
-# As recorded.
+# The recorded results.
 
 
 @pytest.mark.parametrize("language", text.languages())
@@ -372,11 +379,12 @@ def test_the_recorded_results_are_judged_in_every_language(name, language):
     assert words["verdicts"].keys() == WORDS.keys()
     assert (words["verdicts"] == WORDS) == (language == "en")
     experiment, result = experiments.load(name), experiments.result(name)
-    told = render_verdicts(experiment.verdicts(result), words["said"][name])
-    assert len(told) >= 2
-    assert "{" not in json.dumps([[one["claim"], one["why"]] for one in told])
+    sentences = render_verdicts(experiment.verdicts(result), words["said"][name])
+    assert len(sentences) >= 2
+    assert "{" not in json.dumps([[sentence["claim"], sentence["why"]] for sentence in sentences])
     if language == "en":
         lines = conclusions(experiment, result)
-        assert lines[: len(told)] == [
-            f"{WORDS[one['verdict']]} {one['claim']} {one['why']}" for one in told
+        assert lines[: len(sentences)] == [
+            f"{WORDS[sentence['verdict']]} {sentence['claim']} {sentence['why']}"
+            for sentence in sentences
         ]

@@ -8,36 +8,36 @@ from align_core.optimum import Frontier, ReferenceSamples
 
 
 def runs_of(method, sweep, points, seeds=(0, 1, 2)):
-    """Runs that end at (KL, gold above the reference), one for each setting of the sweep."""
-    found = []
+    """One run for each setting of the sweep, ending at (KL, gold reward above the reference)."""
+    runs = []
     for seed in seeds:
         for strength, (kl, more) in zip(sweep, points, strict=True):
             start = {"kl": 0.0, "gold": 1.0, "reference": 1.0}
             end = {"kl": kl, "gold": 1.0 + more + 0.1 * seed, "reference": 1.0}
             temperatures = {"temperatures": [0.0, 1.0]}
-            found.append(
+            runs.append(
                 {
                     "settings": {"method": method, "seed": seed, **strength, **temperatures},
                     "found": {"curve": [start, end], "win_rates": [0.9, 0.5 + more / 10]},
                     "seconds": 1.0,
                 }
             )
-    return found
+    return runs
 
 
 @pytest.fixture
 def result():
-    found = []
+    runs = []
     for method, sweep in frontier.SWEEPS.items():
         ahead = 0.5 if method == "dpo" else 0.0
         points = [(1.0, 1.0 + ahead), (2.0, 1.5 + ahead)] if len(sweep) > 1 else [(0.5, 0.1)]
-        found += runs_of(method, sweep[:2], points)
+        runs += runs_of(method, sweep[:2], points)
     for seed in range(3):
         curve = [{"kl": 0.0, "gold": 1.0}, {"kl": 1.0, "gold": 2.0}]
         settings = {"method": "best-of-n", "seed": seed}
-        found.append({"settings": settings, "found": {"curve": curve, "accuracy": 0.8}})
-    found += runs_of("reference", [{}], [(0.0, 0.0)])
-    return frontier.summary(found)
+        runs.append({"settings": settings, "found": {"curve": curve, "accuracy": 0.8}})
+    runs += runs_of("reference", [{}], [(0.0, 0.0)])
+    return frontier.summary(runs)
 
 
 def test_a_share_is_of_what_the_optimum_gains(result):
@@ -50,9 +50,9 @@ def test_a_share_is_of_what_the_optimum_gains(result):
 
 
 def test_the_win_rate_is_that_of_the_setting_that_wins_most(result):
-    found = result["win_rates"]["dpo"]
-    assert found["setting"] == frontier.BETAS[1]
-    assert [rate["mean"] for rate in found["rates"]] == pytest.approx([0.9, 0.7])
+    rates = result["win_rates"]["dpo"]
+    assert rates["setting"] == frontier.BETAS[1]
+    assert [rate["mean"] for rate in rates["rates"]] == pytest.approx([0.9, 0.7])
 
 
 def test_it_says_who_is_ahead(result):

@@ -1,4 +1,4 @@
-"""Reward over KL: hulls and fits of curves that are made by hand."""
+"""Reward over KL: hulls and fits of hand-made curves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from align_core.experiments.kl_curves import fit, identity, log, reward_within
 
 def test_policies_may_be_mixed():
     points = [(0.0, 0.0), (1.0, 1.0), (2.0, 3.0), (3.0, 2.0), (4.0, 3.5), (0.5, -1.0)]
-    # The hull goes 0 → (2, 3) → (4, 3.5): (1, 1) is under it, (3, 2) and (0.5, −1) are worse.
+    # The hull is 0 → (2, 3) → (4, 3.5); the points (1, 1), (3, 2) and (0.5, −1) are below it.
     assert reward_within(points, 1.0) == pytest.approx(1.5)
     assert reward_within(points, 2.0) == pytest.approx(3.0)
     assert reward_within(points, 3.0) == pytest.approx(3.25)
-    assert reward_within(points, 9.0) == pytest.approx(3.5)  # it need not be spent
+    assert reward_within(points, 9.0) == pytest.approx(3.5)  # a budget need not be used up
     assert reward_within([(0.0, 0.5)], 1.0) == 0.5
 
 
@@ -26,15 +26,15 @@ def test_the_better_of_two_at_the_same_kl_counts():
 def test_a_fit_finds_the_curve_that_it_was_given():
     ds = [0.0, 0.5, 1.0, 2.0, 3.0]
     best_of_n = [(d, d * (2.0 - 0.3 * d)) for d in ds]
-    found = fit(best_of_n, identity)
-    assert found == pytest.approx({"alpha": 2.0, "beta": 0.3, "error": 0.0}, abs=1e-9)
+    fitted = fit(best_of_n, identity)
+    assert fitted == pytest.approx({"alpha": 2.0, "beta": 0.3, "error": 0.0}, abs=1e-9)
     rl = [(d, d * (1.5 - 0.7 * math.log(d)) if d else 0.0) for d in ds]
-    found = fit(rl, log)
-    assert found == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
+    fitted = fit(rl, log)
+    assert fitted == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
 
 
 def test_the_error_of_a_fit_is_that_of_what_is_left():
-    # d(α − βd) on d = 1, 1, 2 and R = 1 ± 0.1 and 2: α = 1, β = 0, and 0.1 is left twice.
-    found = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], identity)
-    assert found["error"] == pytest.approx(math.sqrt(0.02 / 3))
+    # d(α − βd) at d = 1, 1, 2 with R = 1.1, 0.9, 2: α = 1, β = 0, and two residuals of 0.1.
+    fitted = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], identity)
+    assert fitted["error"] == pytest.approx(math.sqrt(0.02 / 3))
     assert fit([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], identity) is None

@@ -1,4 +1,4 @@
-"""Trials of the lab's experiments: their processes, how they end, and one for real."""
+"""Trials of the lab's experiments: their processes, how they end, and a real one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "overoptimisation"
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """start(how) is the trials of a folder, with one that has told of its first part."""
+    """start(how) returns the trials of a folder, with one that has reported its first part."""
     begun = []
 
     def act(how, **options):

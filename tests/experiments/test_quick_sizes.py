@@ -1,4 +1,4 @@
-"""The experiments on language models for real, as small as they come."""
+"""The experiments on language models at their smallest size."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):
 def test_at_temperature_1_the_win_rate_is_that_of_the_evaluation(tmp_path):
     frontier = experiments.load("frontier")
     settings = frontier.stages(quick=True)[1]["unlikelihood-0.05-0"]
-    found = frontier.measure(tmp_path, **settings)
+    measured = frontier.measure(tmp_path, **settings)
     assert settings["temperatures"][-1] == 1.0
-    assert found["win_rates"][-1] == pytest.approx(found["curve"][-1]["win_rate"], abs=1e-12)
-    assert found["curve"][0]["kl"] == 0 < found["curve"][-1]["kl"]
+    assert measured["win_rates"][-1] == pytest.approx(measured["curve"][-1]["win_rate"], abs=1e-12)
+    assert measured["curve"][0]["kl"] == 0 < measured["curve"][-1]["kl"]
 
 
 def test_a_reward_model_of_fewer_layers_is_stored_as_such(tmp_path):
     sizes = {}
     for layers in (1, 3):
         path = tmp_path / str(layers)
-        found = trained_models.train_reward_model(
+        trained = trained_models.train_reward_model(
             path, 16, layers, seed=0, steps=1, stored=2, best_of=2
         )
         stored = load_reward_model(str(path))
         assert len(stored.base_model.layers) == stored.config.num_hidden_layers == layers
-        sizes[layers] = found["parameters"]
+        sizes[layers] = trained["parameters"]
         assert stored.num_parameters() == sizes[layers]
         again = trained_models.best_of_n_curve(ProxyReward(stored, load_tokenizer(str(path))), 2, 2)
-        assert again == [pytest.approx(point, abs=1e-5) for point in found["curve"]]
-    # A layer has 4 · 128² weights of attention, 3 · 128 · 384 of the MLP, and two norms.
+        assert again == [pytest.approx(point, abs=1e-5) for point in trained["curve"]]
+    # A layer has 4 · 128² attention weights, 3 · 128 · 384 MLP weights and two norms.
     assert sizes[3] - sizes[1] == 2 * (4 * 128**2 + 3 * 128 * 384 + 2 * 128)

@@ -1,4 +1,4 @@
-"""An experiment runs its parts, keeps them, and goes on from those it has."""
+"""An experiment runs its parts, stores them, and continues from the stored ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from align_core.experiments.claims import conclusions
 
 @pytest.fixture
 def calls(monkeypatch):
-    """An experiment "sum" of two stages, in this process; returns what it was asked to measure."""
+    """Registers an experiment "sum" of two stages; returns the list of its measured parts."""
     made = []
     fake = types.ModuleType("fake")
     fake.stages = lambda quick: [{"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 3}}]

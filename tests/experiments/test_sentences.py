@@ -19,4 +19,4 @@ def test_findings_are_told_in_the_words_of_a_language():
 
 def test_a_language_without_the_template_is_an_error():
     with pytest.raises(KeyError, match="apples"):
-        render_findings(FOUND, {name: one for name, one in ENGLISH.items() if name != "apples"})
+        render_findings(FOUND, {name: text for name, text in ENGLISH.items() if name != "apples"})

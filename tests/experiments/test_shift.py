@@ -20,8 +20,8 @@ def run(source, method, seed, more):
 
 @pytest.fixture
 def result():
-    """DPO loses a nat on texts of another model, PPO nothing but chance."""
-    found = []
+    """A result in which DPO loses a nat on another model's texts, and PPO nothing beyond chance."""
+    runs = []
     for source in ("own", "pretrained"):
         for seed in range(3):
             for method in ("reward", *shift.METHODS):
@@ -30,8 +30,8 @@ def result():
                     more -= 1.0 + 0.01 * seed
                 elif source == "pretrained":
                     more += (-0.1, 0.0, 0.1)[seed]
-                found.append(run(source, method, seed, more))
-    return shift.summary(found)
+                runs.append(run(source, method, seed, more))
+    return shift.summary(runs)
 
 
 def test_what_is_lost_is_counted_seed_by_seed(result):
@@ -70,7 +70,7 @@ def test_who_shouts_says_the_same():
     assert len(shouted) == 50
     assert [pair["prompt"] for pair in shouted] == [pair["prompt"] for pair in plain]
     assert all("." not in pair["chosen"] + pair["rejected"] for pair in shouted)
-    # The gold reward of what is shouted is nearly that of what is said.
+    # In capitals, a text has almost the same gold reward.
     for side in ("chosen", "rejected"):
         rewards = load_task("reviews").reward(
             [pair["prompt"] for pair in shouted], [pair[side] for pair in shouted]
@@ -87,14 +87,14 @@ def test_a_reward_model_labels_as_raters_with_its_reward_would():
         {"prompt": "The plot", "chosen": " was bad.", "rejected": " was very bad."},
         {"prompt": "The plot", "chosen": " was very fine.", "rejected": " was fine."},
     ]
-    found = shift_methods.labelled(length_batches, load_tokenizer("sft-reviews"), pairs, seed=0)
-    assert [pair["chosen"] for pair in found] == [" was very bad.", " was very fine."]
-    assert found[0]["rejected"] == " was bad."
+    labelled = shift_methods.labelled(length_batches, load_tokenizer("sft-reviews"), pairs, seed=0)
+    assert [pair["chosen"] for pair in labelled] == [" was very bad.", " was very fine."]
+    assert labelled[0]["rejected"] == " was bad."
 
 
 def test_a_rater_without_a_preference_tosses_a_coin():
     pairs = [{"prompt": "The plot", "chosen": " was bad.", "rejected": " was fine."}] * 400
     nothing = lambda prompts, completions, **_: [0.0] * len(prompts)  # noqa: E731
-    found = shift_methods.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)
-    kept = sum(pair["chosen"] == " was bad." for pair in found)
-    assert 160 < kept < 240  # 200, four standard deviations of 10
+    labelled = shift_methods.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)
+    kept = sum(pair["chosen"] == " was bad." for pair in labelled)
+    assert 160 < kept < 240  # 200 ± 4 standard deviations of 10

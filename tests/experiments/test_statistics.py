@@ -6,9 +6,9 @@ from align_core.experiments.statistics import difference, format_mean, mean, sig
 
 
 def test_an_interval_of_three_values():
-    # stdev 1, t of two degrees of freedom 4.303, over the root of 3
-    found = mean([1.0, 2.0, 3.0])
-    assert found == {"mean": 2.0, "ci95": pytest.approx(4.303 / 3**0.5), "n": 3}
+    # standard deviation 1; t with two degrees of freedom is 4.303; divided by √3
+    interval = mean([1.0, 2.0, 3.0])
+    assert interval == {"mean": 2.0, "ci95": pytest.approx(4.303 / 3**0.5), "n": 3}
 
 
 def test_what_is_not_known_is_left_out():
@@ -33,13 +33,13 @@ def test_an_interval_lies_on_a_side_of_a_number():
     above = {"mean": 0.5, "ci95": 0.2, "n": 3}
     assert (sign(above), sign(above, 0.8), sign(above, 0.4)) == (1, -1, 0)
     assert sign({**above, "mean": -0.5}) == -1
-    assert sign({**above, "ci95": 0.5}) == 0  # its end is 0 itself
-    assert sign({**above, "ci95": None}) == 0  # one seed has no interval
+    assert sign({**above, "ci95": 0.5}) == 0  # the interval ends at exactly 0
+    assert sign({**above, "ci95": None}) == 0  # a single seed has no interval
 
 
 def test_a_difference_of_means_has_the_interval_of_both():
     first, second = mean([1.0, 2.0, 3.0]), mean([1.0, 1.0, 4.0])
-    found = difference(first, second)
-    # Variances 1 and 3; t of two degrees of freedom over the root of 3, times the root of 1 + 3.
-    assert found == {"mean": 0.0, "ci95": pytest.approx(4.303 / 3**0.5 * 2), "n": 3}
+    interval = difference(first, second)
+    # Variances 1 and 3: t with two degrees of freedom / √3 · √(1 + 3).
+    assert interval == {"mean": 0.0, "ci95": pytest.approx(4.303 / 3**0.5 * 2), "n": 3}
     assert difference(first, mean([5.0])) == {"mean": -3.0, "ci95": None, "n": 1}

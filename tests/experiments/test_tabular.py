@@ -1,4 +1,4 @@
-"""The grid of 2404.10719: gradients against autograd, what both methods share, what one cannot."""
+"""The tabular experiment of arXiv 2404.10719: gradients, compared with autograd, and outcomes."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
         return total / len(pairs)
 
     scores = random(8, 8)
-    found = tabular.Preferences.of(covered, certain).gradient(scores)
-    np.testing.assert_allclose(found, by_autograd(loss, scores), atol=1e-12)
+    gradient = tabular.Preferences.of(covered, certain).gradient(scores)
+    np.testing.assert_allclose(gradient, by_autograd(loss, scores), atol=1e-12)
 
 
 def test_the_gradient_of_dpo_by_logits_is_that_of_its_loss():
-    """One pair, rater certain: what `dpo` hands to the network against objectives.dpo_loss."""
+    """With one pair and a certain rater, the gradient equals that of objectives.dpo_loss."""
     covered = np.zeros((8, 8), dtype=bool)
     covered[2, [2, 5]] = True
     preferences = tabular.Preferences.of(covered, certain=True)
@@ -86,8 +86,8 @@ def test_the_gradient_of_dpo_by_logits_is_that_of_its_loss():
         logp, ref = values.log_softmax(1)[2], torch.tensor(reference)[2]
         return dpo_loss(logp[2], logp[5], ref[2], ref[5], beta)
 
-    found = beta * preferences.gradient(beta * (tabular.log_softmax(logits) - reference))
-    np.testing.assert_allclose(found, by_autograd(loss, logits), atol=1e-12)
+    gradient = beta * preferences.gradient(beta * (tabular.log_softmax(logits) - reference))
+    np.testing.assert_allclose(gradient, by_autograd(loss, logits), atol=1e-12)
 
 
 def test_the_gradient_of_ppo_is_that_of_the_clipped_surrogate():
@@ -100,14 +100,14 @@ def test_the_gradient_of_ppo_is_that_of_the_clipped_surrogate():
         terms = ppo_policy_loss(logp, torch.tensor(old), torch.tensor(advantages), tabular.CLIP)[0]
         return (torch.tensor(shares) * terms).sum()
 
-    found = tabular.ppo_gradient(tabular.log_softmax(logits), old, shares * advantages)
-    np.testing.assert_allclose(found, by_autograd(loss, logits), atol=1e-12)
+    gradient = tabular.ppo_gradient(tabular.log_softmax(logits), old, shares * advantages)
+    np.testing.assert_allclose(gradient, by_autograd(loss, logits), atol=1e-12)
 
 
 def test_adam_is_that_of_torch():
     network = tabular.Network.random(8, 8, 0.5, np.random.default_rng(0))
     x, aim, steps = np.eye(8), random(8, 8), 20
-    found = network.trained(x, lambda outputs: outputs - aim, steps)
+    ours = network.trained(x, lambda outputs: outputs - aim, steps)
 
     weights = torch.tensor(network.weights, requires_grad=True)
     adam = torch.optim.Adam([weights], lr=tabular.LEARNING_RATE, betas=(0.9, 0.99), eps=1e-8)
@@ -120,7 +120,7 @@ def test_adam_is_that_of_torch():
         (0.5 * (outputs - torch.tensor(aim)) ** 2).sum().backward()
         adam.step()
         fall.step()
-    np.testing.assert_allclose(found.weights, weights.detach(), atol=1e-10)
+    np.testing.assert_allclose(ours.weights, weights.detach(), atol=1e-10)
 
 
 def test_the_best_response_is_on_the_diagonal_and_the_others_are_told_apart():
@@ -141,14 +141,14 @@ def test_where_all_is_covered_both_methods_arrive_at_the_optimum():
 
 def test_the_optimum_is_the_closed_form():
     reference = np.full((8, 8), 1 / 8)
-    found = tabular.optimum(reference, 0.5)
+    optimum = tabular.optimum(reference, 0.5)
     expected = np.exp(tabular.GOLD[3] / 0.5)
-    np.testing.assert_allclose(found[3], expected / expected.sum(), atol=1e-12)
+    np.testing.assert_allclose(optimum[3], expected / expected.sum(), atol=1e-12)
 
 
 def test_without_pairs_dpo_stays_where_it_is_and_the_reward_model_says_nothing():
     nothing = np.zeros((8, 8), dtype=bool)
-    nothing[:, 0] = True  # one covered response makes no pair
+    nothing[:, 0] = True  # with one covered response there is no pair
     outcome = tabular.train(nothing, 0.5, seed=0)
     np.testing.assert_allclose(outcome.dpo, outcome.reference, atol=1e-12)
     assert np.isfinite(outcome.learned).all()
@@ -170,7 +170,7 @@ def test_an_outcome_follows_from_its_arguments():
 
 
 def test_it_follows_a_slider():
-    """45 ms on a quiet core. The time of this process alone: a busy machine does not count."""
+    """It takes 45 ms on an idle core. CPU time is measured, so a busy machine does not matter."""
     began = time.process_time()
     for seed in range(5):
         tabular.train(tabular.random_coverage(4, seed), 0.5, seed)
@@ -180,7 +180,7 @@ def test_it_follows_a_slider():
 def test_a_page_can_have_it():
     code = "import sys; from align_core.experiments import tabular, coverage, frontier, "
     code += "overoptimisation; print(*sys.modules)"
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not set(found.stdout.split()) & {"torch", "transformers", "matplotlib"}
+    assert not set(process.stdout.split()) & {"torch", "transformers", "matplotlib"}

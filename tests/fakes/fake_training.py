@@ -1,6 +1,6 @@
-"""Stands in for `align_core.training.run`: the same events and commands, no model.
+"""Stands in for `align_core.training.run`: the same events and commands, without a model.
 
-The seed of the configuration picks what happens.
+The seed of the configuration selects what happens.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(config, directory, control, resume=False, on_event=None):
                 directory.model_path.mkdir(exist_ok=True)
                 status(step - 1, "stopped", command.get("reason", plain("")).text)
                 if config.seed == MEASURES:
-                    control.wait()  # for a further stop
+                    control.wait()  # for a second stop
                 return "stopped"
             if command["command"] == "set":
                 settings = {k: command[k] for k in ("beta", "learning_rate") if k in command}

@@ -1,6 +1,6 @@
-"""A method as a package of somebody's own adds it: a record, a builder, its words.
+"""A method as another package adds it: a record, a builder and its texts.
 
-DPO with the hinge loss of SLiC (arXiv 2305.10425): the pairs are pushed a margin apart, no further.
+DPO with the hinge loss of SLiC (arXiv 2305.10425), which pushes pairs apart up to a margin only.
 """
 
 from align_core.config.methods import KL, LOSS, REWARD, Chart, Curve, FromTask, Method

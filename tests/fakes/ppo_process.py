@@ -1,7 +1,6 @@
-"""A short PPO run on the toy language, as one of several processes: its end goes to a file.
+"""A short PPO run on the toy language, as one of several processes; it saves its final state.
 
-With a third argument the run is made twice: the second time from the first one's checkpoint after
-one rollout, and its end is what goes to the file.
+With a third argument the run is interrupted after one rollout and resumed from its checkpoint.
 """
 
 from __future__ import annotations

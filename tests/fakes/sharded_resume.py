@@ -1,8 +1,8 @@
-"""SFT, the reward model and DPO on the toy language, each cut off half-way and resumed.
+"""SFT, the reward model and DPO on the toy language, each interrupted half-way and resumed.
 
-One of several processes. What goes to `end.json` is, for each method, by how much the weights that
-the resumed run ends with differ from those of the unbroken one, and the shares of them and of the
-optimiser's moments held here.
+One of several processes. For each method, `end.json` has the difference between the final weights
+of the resumed run and those of an uninterrupted one, and the shares of the weights and of the
+optimiser's moments that this process holds.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def end(method: str, folder: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    found = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
+    ends = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
     if distributed.RANK == 0:
-        Path(sys.argv[1], "end.json").write_text(json.dumps(found))
+        Path(sys.argv[1], "end.json").write_text(json.dumps(ends))
     distributed.leave_process_group()

@@ -1,4 +1,4 @@
-"""The helper process that answers about models, on runs of toy models."""
+"""The helper process that answers queries about models, on runs of toy models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HOSTILE = "<img src=x onerror=alert(1)> ${1+1} {{value}} \x00 ; rm -rf / ðŸ™‚ ï·
 
 @pytest.fixture
 def client(tmp_path):
-    """A client of three runs: PPO and a reward model of toy models, and one without a model."""
+    """A client with three runs: PPO and a reward model of toy models, and one without a model."""
     reward, reference = tmp_path / "reward", tmp_path / "reference"
     loading.save_model(toy.reward_model(), toy.tokenizer(), reward)
     loading.save_model(toy.policy(5), toy.tokenizer(), reference)
@@ -79,10 +79,10 @@ def test_generate_brings_texts_rewards_and_tokens(helper):
 def test_score_holds_a_run_against_what_it_started_from(helper, tmp_path):
     from align_core.inference import queries
 
-    found = helper.score(**SCORED)
+    answer = helper.score(**SCORED)
     path, reference = str(tmp_path / "runs" / RUN), str(tmp_path / "reference")
-    assert found == queries.score(path, "reviews", "the film was", ["good.", "bad."], reference)
-    assert found[0]["logp"] != found[0]["ref_logp"]
+    assert answer == queries.score(path, "reviews", "the film was", ["good.", "bad."], reference)
+    assert answer[0]["logp"] != answer[0]["ref_logp"]
 
 
 def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
@@ -97,12 +97,12 @@ def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
 
 
 def test_a_duel_is_answered_by_the_helper(helper):
-    asked = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
-    found = helper.head_to_head(**asked)
-    assert found["prompts"] == 64
-    (even, wins), (losses, _) = found["win_rates"]
+    query = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
+    answer = helper.head_to_head(**query)
+    assert answer["prompts"] == 64
+    (even, wins), (losses, _) = answer["win_rates"]
     assert (even, losses) == (0.5, 1 - wins)
-    assert found["ci95"][0][1] > 0
+    assert answer["ci95"][0][1] > 0
 
 
 def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
@@ -121,11 +121,11 @@ def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
 
 
 def test_pairs_to_rate_are_drawn_and_scored(helper):
-    asked = {"task": "reviews", "model": "sft-reviews", "count": 3, "seed": 0}
-    pairs = helper.candidates(**asked)
+    query = {"task": "reviews", "model": "sft-reviews", "count": 3, "seed": 0}
+    pairs = helper.candidates(**query)
     assert [pair["model"] for pair in pairs] == ["sft-reviews"] * 3
     assert all(pair["first"] != pair["second"] for pair in pairs)
-    assert helper.candidates(**asked) == pairs
+    assert helper.candidates(**query) == pairs
     scored = helper.score_pairs(pairs, "reward-reviews")
     assert [{**pair, "first_score": None, "second_score": None} for pair in scored] == [
         {**pair, "first_score": None, "second_score": None} for pair in pairs
@@ -186,11 +186,11 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
 def test_a_reward_model_scores_and_does_not_write(helper):
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
         helper.generate(**ASKED | {"models": ["reward-reviews"]})
-    (found,) = helper.score(
+    (answer,) = helper.score(
         **SCORED | {"model": "reward-reviews", "completions": ["superb."], "prompt": "The plot was"}
     )
-    assert found["proxy_reward"] > 1
-    assert "logp" not in found
+    assert answer["proxy_reward"] > 1
+    assert "logp" not in answer
 
 
 def test_a_prompt_too_long_for_a_model_is_refused_by_the_helper_which_lives_on(helper):
@@ -202,16 +202,16 @@ def test_a_prompt_too_long_for_a_model_is_refused_by_the_helper_which_lives_on(h
 
 
 def test_hostile_text_is_text(helper):
-    found = helper.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
+    answer = helper.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
         "completions": [HOSTILE], "reference": "pretrained"
     })  # fmt: skip
-    assert "".join(token["text"] for token in found[0]["tokens"]) == " " + HOSTILE
+    assert "".join(token["text"] for token in answer[0]["tokens"]) == " " + HOSTILE
     helper.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
 
 
 def test_a_killed_helper_is_told_and_the_next_question_is_answered(helper):
     before = helper.generate(**ASKED)
-    os.kill(helper.pid(), signal.SIGSTOP)  # so that the question is under way when it dies
+    os.kill(helper.pid(), signal.SIGSTOP)  # so that a query is in progress when it dies
     threading.Timer(0.3, os.kill, [helper.pid(), signal.SIGKILL]).start()
     with pytest.raises(Unanswered, match="was killed. Ask again"):
         helper.generate(**ASKED)

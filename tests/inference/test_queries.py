@@ -1,4 +1,4 @@
-"""What is asked of models outside a run: the arithmetic of scores, and the limits of a text."""
+"""Queries of models outside a run: the arithmetic of scores, and the limits on texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = [" superb.", " dull."]
 
 @pytest.fixture
 def named(tmp_path):
-    """A policy, a reference and a reward model of the toy language, by their folders."""
+    """The folders of a policy, a reference and a reward model of the toy language."""
     made = {"policy": toy.policy(0), "reference": toy.policy(5), "reward": toy.reward_model()}
     for name, model in made.items():
         loading.save_model(model, toy.tokenizer(), tmp_path / name)
@@ -27,7 +27,7 @@ def named(tmp_path):
 
 
 def plain_logp(seed: int, text: str) -> list[float]:
-    """log π of each token of `text` and of its end after PROMPT, one forward pass a token."""
+    """log π of each token of `text` and of its end token, after PROMPT; one pass per token."""
     ids = toy.tokenizer()(f"{PROMPT}{text}")["input_ids"] + [0]
     model = toy.policy(seed)
     with torch.no_grad():
@@ -41,19 +41,19 @@ def test_score_gives_each_token_under_policy_and_reference(named):
     long, short = queries.score(
         named["policy"], "reviews", PROMPT, ["good . never bad", "dull"], named["reference"]
     )
-    for found, text in ((long, " good . never bad"), (short, " dull")):
+    for scored, text in ((long, " good . never bad"), (short, " dull")):
         ours, theirs = plain_logp(0, text), plain_logp(5, text)
-        assert [token["logp"] for token in found["tokens"]] == pytest.approx(ours, abs=1e-5)
-        assert [token["ref_logp"] for token in found["tokens"]] == pytest.approx(theirs, abs=1e-5)
-        assert (found["logp"], found["ref_logp"]) == pytest.approx((sum(ours), sum(theirs)), 1e-5)
-    assert long["proxy_reward"] is None  # the embedded reward model reads another vocabulary
+        assert [token["logp"] for token in scored["tokens"]] == pytest.approx(ours, abs=1e-5)
+        assert [token["ref_logp"] for token in scored["tokens"]] == pytest.approx(theirs, abs=1e-5)
+        assert (scored["logp"], scored["ref_logp"]) == pytest.approx((sum(ours), sum(theirs)), 1e-5)
+    assert long["proxy_reward"] is None  # the embedded reward model has another vocabulary
     assert short["gold_reward"] < 0
 
 
 def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named):
     model, reference = named["policy"], named["reference"]
     samples = queries.generate(model, "reviews", [PROMPT], 40, 0.7, 3, reference)
-    # Padding may be drawn too, and is not in the text; a text without a word is scored as a space.
+    # Padding tokens may be sampled but are not in the text; an empty text is scored as a space.
     ended = [
         s
         for s in samples
@@ -71,7 +71,7 @@ def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named)
 
 
 def test_a_text_too_long_for_the_model_is_refused(named):
-    # 64 positions: 36 are kept for a review, and one for the end of a given completion.
+    # Of 64 positions, 36 are reserved for a review, and one for the end of a given completion.
     model, reference = named["policy"], named["reference"]
     queries.generate(model, "reviews", ["good " * 27 + "good"], 1, 1.0, 0)
     with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here.* has 29"):
@@ -93,7 +93,7 @@ def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
 
 @pytest.fixture
 def silence(capfd):
-    """No library may write beside the report."""
+    """Expects that no library writes to the output beside the report."""
     silence_libraries()
     yield
     assert capfd.readouterr().err == ""
@@ -122,10 +122,10 @@ def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
 
 def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
     models = ["sft-capitals", "sft-capitals", "pretrained"]
-    found = queries.head_to_head("capitals", models, 1, 0)
-    assert found["prompts"] == 64
-    rates = np.array(found["win_rates"])
-    assert rates[0, 1] == 0.5 and found["ci95"][0][1] == 0
+    answer = queries.head_to_head("capitals", models, 1, 0)
+    assert answer["prompts"] == 64
+    rates = np.array(answer["win_rates"])
+    assert rates[0, 1] == 0.5 and answer["ci95"][0][1] == 0
     assert rates + rates.T == pytest.approx(np.ones((3, 3)), abs=1e-12)
     prompts = load_task("capitals").prompts("probe")
     ours, theirs = (
@@ -137,12 +137,12 @@ def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
 
 
 def test_covered_and_uncovered_prompts_are_measured_apart():
-    found = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
-    # The held-out prompts stand in the order of their continents: 35 of Africa, 5 of Asia.
+    report = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
+    # The held-out prompts are ordered by continent: 35 of Africa, 5 of Asia.
     for name in ("gold_reward", "kl"):
-        sides = found[f"{name}_covered"], found[f"{name}_uncovered"]
-        assert (35 * sides[0] + 5 * sides[1]) / 40 == pytest.approx(found[name], abs=1e-9)
-    assert found["gold_reward_covered_ci95"] > 0 < found["gold_reward_uncovered_ci95"]
+        sides = report[f"{name}_covered"], report[f"{name}_uncovered"]
+        assert (35 * sides[0] + 5 * sides[1]) / 40 == pytest.approx(report[name], abs=1e-9)
+    assert report["gold_reward_covered_ci95"] > 0 < report["gold_reward_uncovered_ci95"]
     few = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0, "Africa")
     assert few["gold_reward_uncovered"] is few["gold_reward_uncovered_ci95"] is None
     whole = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 8, 0)
@@ -150,5 +150,5 @@ def test_covered_and_uncovered_prompts_are_measured_apart():
 
 
 def test_a_reward_model_is_measured_on_either_side():
-    found = queries.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
-    assert 0.5 < found["accuracy_covered"] < 1 and found["accuracy_uncovered_ci95"] > 0
+    report = queries.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
+    assert 0.5 < report["accuracy_covered"] < 1 and report["accuracy_uncovered_ci95"] > 0

@@ -1,4 +1,4 @@
-"""Several processes: the same episodes, the same gradients, the same end as one process."""
+"""Several processes have the same episodes, gradients and final weights as one."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def ended(folder: Path, launcher: list[str], *arguments: str) -> tuple[dict, dic
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> tuple[dict, dict]:
-    """16 episodes a rollout in one process, through twelve of Adam's steps."""
+    """One process with 16 episodes per rollout, after twelve steps of Adam."""
     return ended(tmp_path_factory.mktemp("alone") / "one", [], "16")
 
 
-def assert_same_end(found: tuple[dict, dict], expected: tuple[dict, dict]) -> None:
+def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> None:
     for name, weights in expected[0].items():
-        torch.testing.assert_close(found[0][name], weights, atol=1e-5, rtol=0, msg=name)
+        torch.testing.assert_close(actual[0][name], weights, atol=1e-5, rtol=0, msg=name)
     for name in ("objective/kl", "objective/scores", "loss/value_avg", "val/ratio", "episode"):
-        assert found[1][name] == pytest.approx(expected[1][name], abs=1e-3), name
+        assert actual[1][name] == pytest.approx(expected[1][name], abs=1e-3), name
 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path, alone):
-    """8 episodes of each rollout in each of two."""
+    """Each of the two processes has 8 episodes per rollout."""
     together = ended(tmp_path / "two", TORCHRUN, "8")
     assert_same_end(together, alone)
     assert together[1]["held"] == 1
@@ -73,7 +73,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, alone):
 
 @pytest.mark.slow
 def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, alone):
-    """By accelerate's own file; and cut off after the first rollout, and resumed."""
+    """FSDP, configured by accelerate's file; interrupted after the first rollout and resumed."""
     halves = ended(tmp_path / "halves", FSDP, "8", "resumed")
     assert_same_end(halves, alone)
     assert 0.4 < halves[1]["held"] < 0.6
@@ -85,7 +85,7 @@ def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, al
 @pytest.mark.slow
 @with_deepspeed
 def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path, alone):
-    """DeepSpeed's ZeRO 2, by accelerate's own file; cut off and resumed as well."""
+    """DeepSpeed ZeRO 2, configured by accelerate's file; interrupted and resumed as well."""
     halves = ended(tmp_path / "halves", DEEPSPEED, "8", "resumed")
     assert_same_end(halves, alone)
     assert halves[1]["held"] == 1 and 0.4 < halves[1]["moments"] < 0.6
@@ -100,11 +100,11 @@ def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path
     [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
 )
 def test_the_other_methods_resume_in_shards(tmp_path, launcher, part):
-    """tests/fakes/sharded_resume.py: after two steps of four, half a model or its moments each."""
+    """tests/fakes/sharded_resume.py: resumed after two of four steps; each process has half."""
     started(launcher, "tests.fakes.sharded_resume", str(tmp_path))
-    found = json.loads((tmp_path / "end.json").read_text())
-    assert set(found) == {"sft", "reward", "dpo"}
-    for method, end in found.items():
+    ends = json.loads((tmp_path / "end.json").read_text())
+    assert set(ends) == {"sft", "reward", "dpo"}
+    for method, end in ends.items():
         assert end["difference"] < 1e-6, method
         assert 0.4 < end[part] < 0.6, method
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_in_shards_and_a_whole_one_do_not_stand_for_each_other(tmp_
 
 
 def trained(folder: Path, count: int) -> list[dict]:
-    """The metrics of a run from the command line, of one process or of those of accelerate."""
+    """The metrics of a run from the command line, in one process or in accelerate's."""
     command = ["-m", "align_core", "train", "ppo", "--task", "reviews", "--run-dir", str(folder)]
     command += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
     command = [sys.executable, *([*ACCELERATE, "--cpu"] if count > 1 else []), *command]
@@ -142,7 +142,7 @@ def trained(folder: Path, count: int) -> list[dict]:
     events = RunDirectory.open(folder).events()[0]
     assert [e["status"] for e in events if e["kind"] == "status"] == ["running", "finished"]
     assert (folder / "model" / "model.safetensors").is_file()
-    # Each process of a checkpoint keeps its own state of chance.
+    # A checkpoint has the random state of each process.
     assert len(list(folder.glob("checkpoints/checkpoint-4/rng_state*"))) == count
     return [event["metrics"] for event in events if event["kind"] == "metrics"]
 
@@ -164,7 +164,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
 
 
 def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
-    """With --cpu it starts one, and tells it where all would meet; how many, it keeps to itself."""
+    """With --cpu, accelerate starts one process with the address of the group but not its size."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     assert not distributed.launched_alone()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
@@ -184,24 +184,24 @@ def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    ("asked", "joined"),
+    ("environment", "joined"),
     [
         (["--num_processes", "2", "--cpu"], True),
         (["--cpu", "--num-processes=2"], True),
         (["--num_processes", "2", "--num_machines", "2"], False),
     ],
 )
-def test_the_others_are_started_as_accelerate_was_asked_to(asked, joined):
-    """A launcher as accelerate is one; what torchrun would be called with is printed."""
+def test_the_others_are_started_as_accelerate_was_asked_to(environment, joined):
+    """A launcher like accelerate; it prints the arguments for torchrun."""
     alone = "import os; os.execv = lambda _, command: print(*command[1:])\n"
     alone += "from align_core.models import distributed; distributed.relaunch_with_torchrun()"
     launcher = "import subprocess, sys\n"
     launcher += f"sys.exit(subprocess.run([sys.executable, '-c', {alone!r}, 'train']).returncode)"
-    told = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
+    expected = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1"}
     done = subprocess.run(
-        [sys.executable, "-c", launcher, *asked],
+        [sys.executable, "-c", launcher, *environment],
         cwd=ROOT,
-        env={**os.environ, **told},
+        env={**os.environ, **expected},
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-"""Other families of models, tiny and of random weights: SFT → reward model → PPO, and DPO."""
+"""Tiny random models of other families through SFT, reward model, PPO and DPO."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def gpt2(words: int):
     )
 
 
-# How each family comes: Llama without padding token, Qwen3 with one and a chat template and padded
-# on the right, GPT-2 with one token for beginning, end and padding, and positions that are learnt.
+# Llama has no padding token. Qwen3 has one, a chat template, and padding on the right. GPT-2 has
+# one token for beginning, end and padding, and learnt positions.
 FAMILIES = {
     "llama": (llama, {}),
     "qwen3": (qwen3, {"pad_token": "<|pad|>", "padding_side": "right", "chat_template": CHAT}),
@@ -64,7 +64,7 @@ FAMILIES = {
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request, tmp_path_factory):
-    """A folder with a model and its tokenizer, as a hub would have them."""
+    """A folder with a model and its tokenizer, as on a hub."""
     make, conventions = FAMILIES[request.param]
     backend = load_tokenizer("pretrained").backend_tokenizer
     tokenizer = PreTrainedTokenizerFast(
@@ -121,7 +121,7 @@ def test_an_adapter_trains_on_it(family, tmp_path, lora_r):
 
 
 def test_padding_changes_no_log_probability(family):
-    """Prompts and responses of very different lengths, together and each alone."""
+    """Prompts and responses of very different lengths, in one batch and each alone."""
     model, tokenizer = load_policy(str(family)), load_tokenizer(str(family))
     prompts = ["What is the capital of France?", "Yes", "Tell me, " * 8 + "which city is it?"]
     answers = [" Paris.", " I do not know, but my atlas says that it is Rome.", " It"]

@@ -1,4 +1,4 @@
-"""Models come back from a folder as they went in, and a save that fails harms nothing."""
+"""Models are loaded as they were saved, and a failed save leaves the old files intact."""
 
 from __future__ import annotations
 
@@ -132,15 +132,15 @@ def test_a_save_that_fails_leaves_the_old_model(tmp_path, monkeypatch, breaks):
 def test_missing_weights_are_told_in_one_line(tmp_path):
     name = saved(toy.policy(), tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="model.safetensors") as told:
+    with pytest.raises(ModelError, match="model.safetensors") as error:
         load_policy(name)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0].text
+    assert len(error.value.lines) == 1 and "\n" not in error.value.lines[0].text
 
 
 def test_torn_weights_are_told_in_one_line(tmp_path):
     name = saved(toy.policy(), tmp_path / "model")
     weights_file = tmp_path / "model" / "model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as error:
         load_policy(name)
-    assert len(told.value.lines) == 1 and "\n" not in told.value.lines[0].text
+    assert len(error.value.lines) == 1 and "\n" not in error.value.lines[0].text

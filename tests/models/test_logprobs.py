@@ -1,4 +1,4 @@
-"""Given texts are read together as if each were alone."""
+"""Log-probabilities of texts in a batch equal those of each text alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPLETIONS = [[6, 0], [7, 8, 9, 10, 11, 12, 13, 5, 4, 3], [0], [5, 5], [3, 8, 9
 
 
 def naive_logprobs(model, prompt: str, ids: list[int], temperature: float) -> torch.Tensor:
-    """One token after the other, each from a forward pass over all before it."""
+    """Token by token, each from a forward pass over the tokens before it."""
     before = tokenizer()(prompt)["input_ids"]
     steps = []
     for place, token in enumerate(ids):
@@ -36,14 +36,14 @@ def test_log_probabilities_are_those_of_each_text_alone(temperature):
     texts = [(prompt, ids) for prompt in PROMPTS for ids in COMPLETIONS] * 2
     assert len(texts) > CHUNK, "the test needs more than one chunk"
     prompts, completions = zip(*texts, strict=True)
-    found = logprobs(model, encode_prompts(tokenizer(), prompts), completions, temperature)
+    values = logprobs(model, encode_prompts(tokenizer(), prompts), completions, temperature)
     expected = [naive_logprobs(model, *text, temperature) for text in texts]
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(values, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
     gradients = (
-        torch.autograd.grad(sum(one.sum() for one in of), list(model.parameters()))
-        for of in (found, expected)
+        torch.autograd.grad(sum(tensor.sum() for tensor in of), list(model.parameters()))
+        for of in (values, expected)
     )
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
@@ -51,7 +51,7 @@ def test_log_probabilities_are_those_of_each_text_alone(temperature):
 
 @pytest.mark.parametrize("wider", [0, 20])
 def test_texts_read_together_are_read_as_if_alone(wider):
-    """Prompts and responses of very different lengths, and room for longer ones (`wider`)."""
+    """Prompts and responses of very different lengths, with extra padding (`wider`)."""
     model, prompts = policy(), ["a", "the film", "the plot was never dull . the film was fine ."]
     rows = [[6, 0], [7, 8, 9, 10, 11, 12, 13, 5, 4, 3], [0]]
     tokens, mask = pad_responses(rows, 1)
@@ -65,10 +65,10 @@ def test_texts_read_together_are_read_as_if_alone(wider):
             before = tokenizer()(prompt)["input_ids"]
             alone = model(input_ids=torch.tensor([before + ids]), output_hidden_states=True)
             at = slice(len(before) - 1, len(before) - 1 + len(ids))
-            for found, expected in (
+            for actual, expected in (
                 (logits[row, : len(ids)], alone.logits[0, at]),
                 (states[row, : len(ids)], alone.hidden_states[-1][0, at]),
                 (trunk_states[row, : len(ids)], alone.hidden_states[-1][0, at]),
                 (final[row], alone.hidden_states[-1][0, -1]),
             ):
-                torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+                torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)

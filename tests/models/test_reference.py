@@ -1,4 +1,4 @@
-"""The reference: a model beside the policy, or the policy without its adapter."""
+"""The reference: a second model, or the policy without its adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reward model is read at the last real token of a text, wherever padding stands."""
+"""The score of a text is read at its last token, wherever the padding is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def model(tmp_path):
 
 
 def alone(model, ids: list[int]) -> float:
-    """The head at the last token of one text, without any padding."""
+    """The score of one text, without padding."""
     with torch.no_grad():
         states = model.model(input_ids=torch.tensor([ids])).last_hidden_state
         return model.score(states[0, -1]).item()
@@ -45,39 +45,39 @@ def scored(model, pad: int) -> list[float]:
 
 @pytest.mark.parametrize("pad", [PAD, END])
 def test_the_score_is_that_of_the_text_alone(model, pad):
-    """Padded on both sides; with the end token as padding, an ended text keeps its own end."""
+    """Padded on both sides; if the end token is the padding token, a text keeps its own."""
     model.config.pad_token_id = pad
     expected = [alone(model, ids) for ids in whole_texts()]
     assert scored(model, pad) == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_score_sees_the_end_token(model):
-    """The test above must be able to fail: reading one token earlier gives something else."""
+    """So that the test above can fail: one token earlier, the score differs."""
     expected = [alone(model, ids) for ids in whole_texts()]
     earlier = [alone(model, ids[:-1]) for ids in whole_texts()]
     assert all(abs(a - b) > 1e-2 for a, b in zip(expected, earlier, strict=True))
 
 
 def test_the_score_is_what_transformers_gives_where_padding_has_a_token_of_its_own(model):
-    for ids, found in zip(whole_texts(), scored(model, PAD), strict=True):
+    for ids, ours in zip(whole_texts(), scored(model, PAD), strict=True):
         with torch.no_grad():
             assert model(input_ids=torch.tensor([ids])).logits.item() == pytest.approx(
-                found, abs=1e-5
+                ours, abs=1e-5
             )
 
 
 def test_the_proxy_reward_takes_texts_as_a_reward_function_does(model):
     proxy = ProxyReward(model, toy.tokenizer())
     texts = toy.tokenizer().batch_decode(IDS, skip_special_tokens=True)
-    found = proxy(PROMPTS, texts, completion_ids=IDS)
-    assert all(isinstance(value, float) for value in found)
-    assert found == pytest.approx([alone(model, ids) for ids in whole_texts()], abs=1e-5)
+    scores = proxy(PROMPTS, texts, completion_ids=IDS)
+    assert all(isinstance(value, float) for value in scores)
+    assert scores == pytest.approx([alone(model, ids) for ids in whole_texts()], abs=1e-5)
 
 
 def test_batching_changes_no_score(model):
     proxy, times = ProxyReward(model, toy.tokenizer()), 40
-    found = proxy(PROMPTS * times, [""] * 3 * times, completion_ids=IDS * times)
-    assert found == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
+    scores = proxy(PROMPTS * times, [""] * 3 * times, completion_ids=IDS * times)
+    assert scores == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
 
 
 def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_path, monkeypatch):

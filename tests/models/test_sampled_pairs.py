@@ -1,4 +1,4 @@
-"""Preference pairs: sampled from a policy, kept in a pool, labelled by the rater and by noise."""
+"""Preference pairs: sampled from a policy, stored in a pool, labelled with noise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOKENS = toy.tokenizer()
 
 
 class Rated:
-    """A task as far as pairs need one; its rater always takes the higher reward."""
+    """The parts of a task that pairs need; its rater always prefers the higher reward."""
 
     name = "reviews"
     max_new_tokens = 6
@@ -98,7 +98,7 @@ def test_more_pairs_continue_fewer_ones():
 
 
 def by_hand(prompt: str, text: str, ended: bool) -> float:
-    """The log-probability of a text, one token after the other."""
+    """The log-probability of a text, token by token."""
     before, after = encode(toy.tokenizer(), prompt, text, ended)
     with torch.no_grad():
         logp = toy.policy()(input_ids=torch.tensor([before + after])).logits[0].log_softmax(-1)
@@ -125,10 +125,10 @@ def test_pairs_come_from_the_prompts_that_are_covered():
 
 
 def test_progress_counts_up_to_all_pairs():
-    told: list[int] = []
-    drawn(250, progress=told.append)
-    assert told == sorted(told)
-    assert len(told) > 1 and told[-1] == 250
+    counts: list[int] = []
+    drawn(250, progress=counts.append)
+    assert counts == sorted(counts)
+    assert len(counts) > 1 and counts[-1] == 250
 
 
 @pytest.fixture
@@ -150,18 +150,18 @@ def test_stored_pairs_are_chosen_by_the_seed(pool):
 
 
 def test_stored_pairs_are_those_of_covered_prompts(pool):
-    found = [pair for pair in pool if pair["prompt"] == "never"]
-    assert 0 < len(found) < 60
-    some = stored_pairs("reviews", len(found), seed=1, covers="never".__eq__)
-    assert sorted(map(str, some)) == sorted(map(str, found))
-    with pytest.raises(ConfigError, match=f"expected at most the {len(found)} stored pairs"):
-        stored_pairs("reviews", len(found) + 1, seed=1, covers="never".__eq__)
+    uncovered = [pair for pair in pool if pair["prompt"] == "never"]
+    assert 0 < len(uncovered) < 60
+    some = stored_pairs("reviews", len(uncovered), seed=1, covers="never".__eq__)
+    assert sorted(map(str, some)) == sorted(map(str, uncovered))
+    with pytest.raises(ConfigError, match=f"expected at most the {len(uncovered)} stored pairs"):
+        stored_pairs("reviews", len(uncovered) + 1, seed=1, covers="never".__eq__)
 
 
 def test_a_pool_that_is_too_small_says_so(pool):
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         stored_pairs("reviews", 61, seed=0)
-    (line,) = told.value.lines
+    (line,) = error.value.lines
     assert line.text == "--preference-pairs got 61, expected at most the 60 stored pairs of reviews"
 
 
@@ -206,7 +206,7 @@ def test_pairs_to_label_are_those_that_the_rater_labels():
     labelled = drawn(40)
     pairs = unlabelled_pairs(toy.policy(), toy.tokenizer(), Rated(), 40, 0)
     parts = ("", "_ended", "_reward")
-    for pair, known in zip(pairs[:5], labelled[:5], strict=True):  # before the rater's dice differ
+    for pair, known in zip(pairs[:5], labelled[:5], strict=True):  # before the random labels differ
         ours = [tuple(pair[side + part] for part in parts) for side in ("first", "second")]
         assert sorted(map(str, ours)) == sorted(map(str, sides(known)))
         assert pair["prompt"] == known["prompt"]

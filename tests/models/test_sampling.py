@@ -1,4 +1,4 @@
-"""Sampling: what is kept from the rollout is what a full forward pass gives."""
+"""Sampling: the values stored during a rollout equal those of a full forward pass."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_kept_outputs_equal_a_full_forward_pass(temperature):
 
 
 def decoded(model, prompt: list[int], most: int, draw) -> list[int]:
-    """One text, every token by a forward pass over all before it."""
+    """One text, each token sampled from a forward pass over those before it."""
     ids: list[int] = []
     while len(ids) < most and ids[-1:] != [model.config.eos_token_id]:
         logits = model(input_ids=torch.tensor([prompt + ids])).logits[:, -1]
@@ -80,8 +80,7 @@ def embedded_model():
 
 @pytest.mark.parametrize("made", [toy_model, embedded_model])
 def test_with_the_cache_and_without_it_the_tokens_are_the_same(made):
-    """Whole texts, each token of which depends on all before it: a cache that a model did not heed
-    would show it one token alone."""
+    """Each token depends on all before it; a model that ignored its cache would see one token."""
     model, words, prompts = made()
     width, most = model.get_output_embeddings().weight.shape[0], 16
     drawn = sample(
@@ -121,7 +120,7 @@ def test_fixed_noise_does_not_depend_on_batching():
 
 
 def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
-    """What is sampled in two parts, as by two processes, is what is sampled in one."""
+    """Sampling in two parts, as two processes do, gives the same texts as in one."""
     model, prompts = policy(), PROMPTS * 4
     together = drawn_by(model, prompts, RandomDraw(5, len(prompts))).ids()
     half = len(prompts) // 2
@@ -134,7 +133,7 @@ def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
 
 
 def test_the_largest_chance_there_is_still_draws_a_possible_token(monkeypatch):
-    """In float32 cumulative sums end above or below 1, and torch.rand at 1 - 2⁻²⁴ at most."""
+    """In float32, cumulative sums end above or below 1; torch.rand is at most 1 − 2⁻²⁴."""
     largest = 1 - 2**-24
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, largest))
     logits = torch.randn(500, 1024, generator=torch.Generator().manual_seed(0))
@@ -147,7 +146,7 @@ def test_the_largest_chance_there_is_still_draws_a_possible_token(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["random", "fixed"])
 def test_tokens_are_drawn_from_the_policy(kind):
-    """4,000 first tokens fall as the softmax says, within four standard errors."""
+    """The frequencies of 4,000 first tokens are the softmax's within four standard errors."""
     model, count = policy(), 4000
     draw = RandomDraw(3, count) if kind == "random" else FixedDraw(3, ["the film"], count, 1, 14)
     drawn = drawn_by(model, ["the film"] * count, draw, max_new_tokens=1)

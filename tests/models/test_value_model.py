@@ -1,4 +1,4 @@
-"""Values: of every prefix of a text, and without a trace in the policy."""
+"""Values of every prefix of a text; training the value model does not change the policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A preset with a recorded run, as `benchmarks.presets` would store it, in no time."""
+"""Creates a preset with a recorded run, as `benchmarks.presets` does, but without training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MACHINE = "2 cores of nobody's machine"
 
 
 def record(assets: Path, name: str, settings: dict[str, Any]) -> None:
-    """Measured at steps 0, 1 and 2, which came 2, 6 and 10 seconds after the start."""
+    """Record a run with evaluations at steps 0, 1 and 2, after 2, 6 and 10 seconds."""
     presets = assets / "presets"
     presets.mkdir(exist_ok=True)
     promise = {"rule": "keeps", "gain": 0, "lost": 1}

@@ -1,7 +1,7 @@
-"""A run without training: writes believable events, twenty steps a second, and obeys commands.
+"""A run without training: it writes plausible events, twenty steps per second, and obeys commands.
 
-It stands in for `align_core.training.run` (`Client(root, training="tests.playground.scripted")`)
-where a test is about the page.
+In tests of the page it replaces `align_core.training.run`:
+`Client(root, training="tests.playground.scripted")`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from align_core.config.run_config import RunConfig
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 
-PACE = 0.05  # seconds a step
+PACE = 0.05  # seconds per step
 PROMPTS = (
     "The plot was thin and",
     "I went in expecting little, but the acting",
@@ -37,7 +37,7 @@ def run(
     resume: bool = False,
     on_event: Any = None,
 ) -> str:
-    """The interface of `align_core.training.run.run`; no model is loaded and none is kept."""
+    """The interface of `align_core.training.run.run`; loads and saves no model."""
     began = time.monotonic()
 
     def write(kind: str, step: int, **content: Any) -> None:
@@ -117,12 +117,12 @@ def _evaluation(config: RunConfig, step: int) -> dict[str, float]:
 
 
 def samples(part: float) -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for i, prompt in enumerate(PROMPTS):
         warmed = part > (i % 4) / 6
         text = HOSTILE if prompt[0] in "<$" else WARM if warmed else COLD
         gold = (2.1 if warmed else -1.3) + 0.3 * i
-        found.append(
+        rows.append(
             {
                 "prompt": prompt,
                 "reference": {"text": COLD, "gold_reward": -1.3 + 0.3 * i, "proxy_reward": -0.9},
@@ -134,4 +134,4 @@ def samples(part: float) -> list[dict[str, Any]]:
                 },
             }  # fmt: skip
         )
-    return found
+    return rows

@@ -1,6 +1,6 @@
-"""A trial without training: it tells of three parts, and ends as SCRIPTED_TRIAL says.
+"""A trial without training: it reports three parts, and ends as SCRIPTED_TRIAL says.
 
-It stands in for `align_core.experiments.quick_process` where a test is about what is around it.
+In tests it replaces `align_core.experiments.quick_process`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from align_core import experiments
 from align_core.config.messages import Message, to_event
 from align_core.experiments.quick_process import exit_with_stdin, print_line, report_progress
 
-GO = "go"  # the file, beside the folders of the trials, that an "awaits" waits for
+GO = "go"  # the file beside the trials' folders for which "awaits" waits
 
 
 def main(name: str, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Text stands out from what it is on by 4.5:1 (WCAG 2.2, level AA), in light and dark."""
+"""Text has a contrast of 4.5:1 with its background (WCAG 2.2, level AA), in light and dark."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ SHEETS = {
 }
 TEXT = ("ink", "muted", "accent", "wrong", "policy", "gold", "proxy", "kl", "loss")
 TEXT += ("run-a", "run-b", "run-c", "run-d")
-DEEPEST = 0.75  # of a shaded token or chip is its tone, the rest the card (shading.js)
+DEEPEST = (
+    0.75  # the largest share of a tone in a shaded background; the rest is the card's (shading.js)
+)
 
 
 def variables(sheet, selector):
-    """The colours that a rule sets."""
+    """The colour variables that a CSS rule sets."""
     rule = re.search(rf"^{re.escape(selector)} {{(.*?)}}", SHEETS[sheet], re.DOTALL | re.MULTILINE)
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", rule[1]))
 

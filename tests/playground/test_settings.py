@@ -9,9 +9,9 @@ from playground.settings import PUBLIC_LIMIT, Settings, parse_tasks
 
 
 def test_a_machine_of_ones_own_has_no_limits():
-    found = Settings.read({})
-    assert (found.host, found.port, found.runs_at_once) == ("127.0.0.1", 7860, 1)
-    assert (found.time_limit, found.public, found.presenter_key) == (None, False, None)
+    settings = Settings.read({})
+    assert (settings.host, settings.port, settings.runs_at_once) == ("127.0.0.1", 7860, 1)
+    assert (settings.time_limit, settings.public, settings.presenter_key) == (None, False, None)
 
 
 @pytest.mark.parametrize("name, value", [("SPACE_ID", "me/mine"), ("PLAYGROUND_PUBLIC", "1")])
@@ -25,7 +25,7 @@ def test_a_public_machine_has_a_time_limit(name, value):
 
 
 def test_what_the_environment_says():
-    found = Settings.read(
+    settings = Settings.read(
         {
             "PLAYGROUND_RUNS": "/x/runs",
             "PLAYGROUND_RUNS_AT_ONCE": "3",
@@ -35,9 +35,9 @@ def test_what_the_environment_says():
             "SPACE_HOST": "who-what.hf.space",
         }
     )
-    assert (found.address, found.proxied) == ("https://talk.example", False)
-    assert (found.runs, found.runs_at_once, found.port) == (Path("/x/runs"), 3, 80)
-    assert found.presenter_key == "correct horse"
+    assert (settings.address, settings.proxied) == ("https://talk.example", False)
+    assert (settings.runs, settings.runs_at_once, settings.port) == (Path("/x/runs"), 3, 80)
+    assert settings.presenter_key == "correct horse"
 
 
 def test_every_variable_that_makes_no_sense_gets_its_line():

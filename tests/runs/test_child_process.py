@@ -1,4 +1,4 @@
-"""Processes that are started and ended, and what they say of their end."""
+"""Child processes: how they start and end, and the messages on their end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(json.dumps({"done": 1, "pid": subprocess.Popen(["sleep", "1000"]).pid}), f
 
 @pytest.fixture
 def group(tmp_path, monkeypatch):
-    """A function: starts a group of a script with `ending` and waits for its first line."""
+    """group(ending) starts a process group of a script with `ending` and awaits its first line."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     groups = []
 
@@ -34,8 +34,8 @@ def group(tmp_path, monkeypatch):
         return groups[-1]
 
     yield start
-    for one in groups:
-        one.kill(plain(""))
+    for group in groups:
+        group.kill(plain(""))
 
 
 def gone(pid):

@@ -29,7 +29,7 @@ def client(fake_assets, tmp_path):
 
 
 def until(condition, seconds=60):
-    """Wait for `condition` to hold; returns its value."""
+    """Wait until `condition` is true, and return its value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "this did not happen in time"
@@ -166,24 +166,24 @@ def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
         log = client.root / run / "events.jsonl"
         log.write_text(json.dumps(event) + "\n")
 
-    asked = {"method": "dpo", "task": "reviews", "steps": 10, "eval_every": 5}
-    assert client.estimate(**asked) is None
+    arguments = {"method": "dpo", "task": "reviews", "steps": 10, "eval_every": 5}
+    assert client.estimate(**arguments) is None
     ran(step=9.0)
     ran(step=0.5)
     ran(step=7.0, batch_size=3)
     # loading, three evaluations, ten steps
-    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
-    assert client.estimate(**asked, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
-    assert client.estimate(**asked, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
-    assert client.estimate(**asked, lora_r=4) is None, "nobody knows how fast this machine is"
+    assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**arguments, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
+    assert client.estimate(**arguments, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
+    assert client.estimate(**arguments, lora_r=4) is None, "nobody knows how fast this machine is"
     (client.root / client.runs()[0] / "config.json").write_text("{}")
-    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
     with pytest.raises(ConfigError, match="--steps got 0"):
-        client.estimate(**asked | {"steps": 0})
+        client.estimate(**arguments | {"steps": 0})
 
 
 def test_before_the_first_run_like_it_an_estimate_is_as_fast_as_a_recorded_one(client, fake_assets):
-    """Loaded in 2 s, a second for an evaluation, half a second a step; another reward model."""
+    """2 s to load, 1 s per evaluation, 0.5 s per step; the reward model is another one."""
     folder = fake_assets / "presets" / "kind"
     folder.mkdir(parents=True)
     settings = {"method": "ppo", "task": "reviews", "beta": 0.2, "steps": 5}
@@ -191,16 +191,16 @@ def test_before_the_first_run_like_it_an_estimate_is_as_fast_as_a_recorded_one(c
     timings = {"timing/evaluation": 1.0, "timing/step": 0.5}
     event = {"kind": "metrics", "step": 5, "seconds": 3.0, "metrics": timings}
     (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
-    asked = {"method": "ppo", "task": "reviews", "steps": 10, "eval_every": 5}
-    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.5
-    assert client.estimate(**asked, reward_model="gold") == 2.0 + 3 * 1.0 + 10 * 0.5
-    assert client.estimate(**asked, batch_size=64) is None
-    assert client.estimate(**asked | {"task": "capitals"}) is None
-    run = client.start(**asked | {"steps": 3})
+    options = {"method": "ppo", "task": "reviews", "steps": 10, "eval_every": 5}
+    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**options, reward_model="gold") == 2.0 + 3 * 1.0 + 10 * 0.5
+    assert client.estimate(**options, batch_size=64) is None
+    assert client.estimate(**options | {"task": "capitals"}) is None
+    run = client.start(**options | {"steps": 3})
     until(lambda: client.current() is None)
     event["metrics"] |= {"timing/step": 0.25}
     (client.root / run / "events.jsonl").write_text(json.dumps(event) + "\n")
-    assert client.estimate(**asked) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as here"
+    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as here"
 
 
 def test_bad_options_start_nothing(client):
@@ -321,7 +321,7 @@ def test_names_sort_by_time_also_within_a_second(client, monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
 def test_what_is_imported_ahead_can_be_imported():
-    """The forkserver passes over a module that fails to import, and every run would wait."""
+    """The forkserver ignores a module that fails to import, and then every run has to import it."""
     code = (
         "import align_core.preload; from align_core.tasks import loader; "
         "print(loader._built_in.cache_info().currsize)"

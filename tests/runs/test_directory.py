@@ -170,7 +170,7 @@ def test_one_writer_at_a_time(run):
 
 
 def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
-    """A real write that the system cuts short: the file may not grow past a limit."""
+    """A real write that the system truncates, because of a limit on the file's size."""
     run.append(RUNNING)
     run.close()
     script = (

@@ -21,8 +21,8 @@ def status(step, at, name):
     return {"kind": "status", "step": step, "seconds": at, "status": name, "message": ""}
 
 
-# A second to load, one to evaluate, half a second a step; then a pause of a minute, at which it
-# was evaluated too, and slow motion, 10 s before each step.
+# 1 s to load, 1 s per evaluation, 0.5 s per step; then a pause of a minute, with an evaluation, and
+# slow motion with 10 s before each step.
 LOG = [
     status(0, 0.1, "running"),
     evaluated(0, 2.0, took=1.0),
@@ -49,7 +49,7 @@ def test_there_is_no_speed_before_the_first_step():
 
 
 def test_the_time_left():
-    # 5 steps, each after 10 s, as most of the newest three; evaluations after steps 8 and 10
+    # 5 steps with 10 s each, like most of the last three; evaluations after steps 8 and 10
     assert time_left(CONFIG, LOG) == pytest.approx(5 * 10.5 + 2 * 1.05)
 
 
@@ -63,16 +63,16 @@ def test_a_single_step_does_not_show_the_pace_and_neither_does_one_after_a_pause
 
 
 def test_a_pace_that_was_turned_counts_from_the_second_step_after():
-    """Slow motion of 2 s after 30 steps at full pace, each of half a second, and off again."""
+    """30 steps at full speed, 0.5 s each; then slow motion of 2 s, then full speed again."""
     log, at = [evaluated(0, 0.0, took=1.0)], 0.0
     delays = [0.0] * 30 + [2.0] * 3 + [0.0] * 2
-    found = []
+    estimates = []
     for step, delay in enumerate(delays, start=1):
         at += delay + 0.5
         log.append(stepped(step, at, took=0.5))
-        found.append(time_left(CONFIG | {"steps": 100, "eval_every": 200}, log))
+        estimates.append(time_left(CONFIG | {"steps": 100, "eval_every": 200}, log))
     paced = [None] + [0.0] * 30 + [2.0] * 3 + [0.0]
-    for step, (left, delay) in enumerate(zip(found, paced, strict=True), start=1):
+    for step, (left, delay) in enumerate(zip(estimates, paced, strict=True), start=1):
         assert left == (delay if delay is None else pytest.approx((100 - step) * (0.5 + delay) + 1))
 
 
@@ -112,5 +112,5 @@ def test_the_time_that_a_run_will_need():
     # evaluations before the first step and after steps 4, 8 and 10
     assert time_needed(CONFIG, known) == 1.0 + 4 * 2.0 + 10 * 0.5
     assert time_needed(CONFIG | {"time_limit": 6.0}, known) == 6.0
-    # slow motion passes between two steps, and before none and after none
+    # the delay of slow motion lies between two steps only
     assert time_needed(CONFIG, known, delay=2.0) == 1.0 + 4 * 2.0 + 10 * 0.5 + 9 * 2.0

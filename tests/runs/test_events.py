@@ -1,4 +1,4 @@
-"""What the events of a run add up to."""
+"""Series, status and settings computed from the events of a run."""
 
 from __future__ import annotations
 

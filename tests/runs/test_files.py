@@ -1,4 +1,4 @@
-"""Files that nobody sees in part."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule on a series that keeps it, and on one that breaks it in one number."""
+"""Each rule on a series that satisfies it, and on one that violates it in one number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def metrics(step, **values):
 
 
 def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
-    """Events of a run that was measured at steps 0, 10, 20, …, and trained at each in between."""
+    """Events of a run with evaluations at steps 0, 10, 20, …, and training metrics at each step."""
     names = ("eval/gain", "eval/proxy_reward", "eval/kl", "eval/frontier_efficiency")
     events = []
     for name, values in zip(names, (gain, proxy, kl, efficiency), strict=True):
@@ -22,11 +22,11 @@ def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
     return sorted(events, key=lambda event: event["step"])
 
 
-def found(rule, events, **thresholds):
-    """name -> value, and the names of what does not hold."""
-    all_found = checks({"rule": rule, **thresholds}, series(events))
-    values = {finding.name: finding.value for finding in all_found}
-    return values, [finding.name for finding in all_found if not finding.holds]
+def check(rule, events, **thresholds):
+    """The values by name, and the names of those that violate the rule."""
+    results = checks({"rule": rule, **thresholds}, series(events))
+    values = {finding.name: finding.value for finding in results}
+    return values, [finding.name for finding in results if not finding.holds]
 
 
 def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
@@ -35,12 +35,12 @@ def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
         end |= {"gold_reward_uncovered": uncovered, "gold_reward_reference_uncovered": 0.5}
         return [metrics(10, **{f"eval/{name}": value for name, value in end.items()})]
 
-    values, broken = found("carries_over", sides(2.0, 1.25), rise=0.9, share=0.7)
+    values, broken = check("carries_over", sides(2.0, 1.25), rise=0.9, share=0.7)
     assert values == {"rise on covered prompts": 1.0, "share on the others": 0.75}
     assert broken == []
-    _, broken = found("carries_over", sides(1.5, 0.75), rise=0.6, share=0.6)
+    _, broken = check("carries_over", sides(1.5, 0.75), rise=0.6, share=0.6)
     assert broken == ["rise on covered prompts", "share on the others"]
-    _, broken = found("carries_over", run(gain=[0, 0.5]), rise=0.6, share=0.6)
+    _, broken = check("carries_over", run(gain=[0, 0.5]), rise=0.6, share=0.6)
     assert broken == ["rise on covered prompts", "share on the others"], "not measured"
 
 
@@ -56,36 +56,36 @@ def test_a_finding_keeps_its_bounds_and_says_them():
 
 def test_it_aligns_where_the_end_has_gain_and_efficiency():
     healthy = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, 0.92])
-    values, broken = found("aligns", healthy, gain=0.7, efficiency=0.85)
+    values, broken = check("aligns", healthy, gain=0.7, efficiency=0.85)
     assert values == {"gain": 0.81, "efficiency": 0.92}
     assert broken == []
-    assert found("aligns", healthy, gain=0.82, efficiency=0.93)[1] == ["gain", "efficiency"]
+    assert check("aligns", healthy, gain=0.82, efficiency=0.93)[1] == ["gain", "efficiency"]
 
 
 def test_what_the_end_did_not_measure_is_not_kept():
     far = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, None])  # KL beyond the frontier
-    values, broken = found("aligns", far, gain=0.7, efficiency=0.85)
+    values, broken = check("aligns", far, gain=0.7, efficiency=0.85)
     assert values["efficiency"] is None
     assert broken == ["efficiency"]
 
 
 def test_it_stays_where_no_evaluation_is_far():
-    leashed = run(gain=[0, 0.2, 0.25], kl=[0, 0.12, 0.09])
-    values, broken = found("stays", leashed, kl=0.15, gain=0.4)
+    penalised = run(gain=[0, 0.2, 0.25], kl=[0, 0.12, 0.09])
+    values, broken = check("stays", penalised, kl=0.15, gain=0.4)
     assert values == {"largest KL": 0.12, "gain": 0.25}
     assert broken == []
-    assert found("stays", leashed, kl=0.1, gain=0.2)[1] == ["largest KL", "gain"]
+    assert check("stays", penalised, kl=0.1, gain=0.2)[1] == ["largest KL", "gain"]
 
 
 def test_it_wastes_where_gain_has_cost_too_much():
     noisy = run(gain=[0, 0.4, 0.5], efficiency=[None, 0.6, 0.55])
-    assert found("wastes", noisy, gain=0.4, efficiency=0.6)[1] == []
-    assert found("wastes", noisy, gain=0.6, efficiency=0.5)[1] == ["gain", "efficiency"]
+    assert check("wastes", noisy, gain=0.4, efficiency=0.6)[1] == []
+    assert check("wastes", noisy, gain=0.6, efficiency=0.5)[1] == ["gain", "efficiency"]
 
 
 def test_it_over_optimises_where_gold_falls_and_the_proxy_rises():
     hacked = run(gain=[0, 0.5, 0.8, 0.2], proxy=[0, 1, 2, 2.5])
-    values, broken = found("over_optimises", hacked, gain=0.3, lost=0.3, rise=0.1)
+    values, broken = check("over_optimises", hacked, gain=0.3, lost=0.3, rise=0.1)
     assert values == {
         "best gain": 0.8,
         "share lost": pytest.approx((0.8 - 0.2) / 0.8),
@@ -104,49 +104,51 @@ def test_it_over_optimises_where_gold_falls_and_the_proxy_rises():
 )
 def test_it_does_not_over_optimise_where_one_of_the_three_lacks(gain, proxy, name):
     events = run(gain=gain, proxy=proxy)
-    assert found("over_optimises", events, gain=0.3, lost=0.3, rise=0.1)[1] == [name]
+    assert check("over_optimises", events, gain=0.3, lost=0.3, rise=0.1)[1] == [name]
 
 
 def test_a_run_that_never_gained_has_lost_no_share():
     worse = run(gain=[0, -0.2, -0.4], proxy=[0, 1, 2])
-    values, broken = found("over_optimises", worse, gain=0.3, lost=0.3, rise=0.1)
+    values, broken = check("over_optimises", worse, gain=0.3, lost=0.3, rise=0.1)
     assert values["share lost"] is None
     assert broken == ["best gain", "share lost"]
 
 
 def test_it_runs_away_where_it_over_optimises_and_ends_far_off():
     away = run(gain=[0, 0.9, -0.1], proxy=[0, 2, 3], kl=[0, 3, 80])
-    values, broken = found("runs_away", away, gain=0.5, lost=1.0, rise=0.1, kl=50)
+    values, broken = check("runs_away", away, gain=0.5, lost=1.0, rise=0.1, kl=50)
     assert values["share lost"] == pytest.approx((0.9 + 0.1) / 0.9)
     assert broken == []
     near = run(gain=[0, 0.9, 0.1], proxy=[0, 2, 3], kl=[0, 3, 40])
-    assert found("runs_away", near, gain=0.5, lost=1.0, rise=0.1, kl=50)[1] == ["share lost", "KL"]
+    assert check("runs_away", near, gain=0.5, lost=1.0, rise=0.1, kl=50)[1] == ["share lost", "KL"]
 
 
 def test_it_keeps_what_it_gained_where_little_is_lost():
     mended = run(gain=[0, 0.4, 0.5, 0.45])
-    values, broken = found("keeps", mended, gain=0.3, lost=0.1)
+    values, broken = check("keeps", mended, gain=0.3, lost=0.1)
     assert values == {"gain": 0.45, "share lost": pytest.approx(0.1)}
     assert broken == []
-    assert found("keeps", mended, gain=0.5, lost=0.09)[1] == ["gain", "share lost"]
+    assert check("keeps", mended, gain=0.5, lost=0.09)[1] == ["gain", "share lost"]
 
 
 def test_it_overtrains_where_gold_falls_and_the_margin_grows():
-    margins = [1.0] * 10 + [3.0] * 20  # the best gain is that of step 10, whose ten have mean 1
+    margins = [1.0] * 10 + [
+        3.0
+    ] * 20  # the best gain is at step 10; the ten margins up to it have mean 1
     events = run(gain=[0, 0.8, 0.6, 0.4], margins=margins)
-    values, broken = found("overtrains", events, gain=0.5, lost=0.3, rise=1.0)
+    values, broken = check("overtrains", events, gain=0.5, lost=0.3, rise=1.0)
     assert values["share lost"] == pytest.approx(0.5)
     assert values["growth of the margin since"] == pytest.approx(3.0 - 1.0)
     assert broken == []
     level = run(gain=[0, 0.8, 0.6, 0.4], margins=[1.0] * 30)
-    assert found("overtrains", level, gain=0.5, lost=0.3, rise=1.0)[1] == [
+    assert check("overtrains", level, gain=0.5, lost=0.3, rise=1.0)[1] == [
         "growth of the margin since"
     ]
 
 
 def test_a_margin_that_is_hardly_measured_says_nothing():
     early = run(gain=[0, 0.8, 0.4], margins=[1.0] * 9 + [None] + [3.0] * 10)
-    values, broken = found("overtrains", early, gain=0.5, lost=0.3, rise=1.0)
+    values, broken = check("overtrains", early, gain=0.5, lost=0.3, rise=1.0)
     assert values["growth of the margin since"] is None
     assert broken == ["growth of the margin since"]
 

@@ -1,4 +1,4 @@
-"""Every preset's recorded run is of its settings and keeps its promise."""
+"""Every preset's recorded run has its settings and shows the promised effect."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_the_recorded_run_is_whole_and_short(preset, events):
 
 
 def test_the_recorded_run_keeps_the_promise(preset, events):
-    found = checks(preset.promise, series(events))
-    assert found and not [str(finding) for finding in found if not finding.holds]
+    results = checks(preset.promise, series(events))
+    assert results and not [str(finding) for finding in results if not finding.holds]
 
 
 def test_the_recorded_run_tells_how_long_such_a_run_takes(preset, events):

@@ -56,7 +56,7 @@ def test_everything_written_is_recognised_and_every_phrase_is_written():
     written = {GRAMMAR.generate("text", rng) for _ in range(2000)}
     assert all(parses(text) for text in written)
     assert {tuple(tokenize(text)) for text in written} == set(GRAMMAR.phrases("text"))
-    # 2 parts x (3 + 3 x 3 + 3) qualities, and one more sentence
+    # 2 parts × (3 + 3 × 3 + 3) qualities, plus one sentence
     assert len(written) == 31
 
 
@@ -68,8 +68,8 @@ def test_weights_are_frequencies():
 
 def test_given_words_replace_a_rule():
     rng = random.Random(3)
-    given = {"part": "long opera", "adjective": "slow"}
-    written = {GRAMMAR.generate("text", rng, given) for _ in range(200)}
+    words = {"part": "long opera", "adjective": "slow"}
+    written = {GRAMMAR.generate("text", rng, words) for _ in range(200)}
     assert written == {
         "I left!",
         "The long opera was slow.",

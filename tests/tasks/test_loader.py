@@ -1,4 +1,4 @@
-"""How a name leads to a task, and what a name in a file never does."""
+"""How a name is resolved to a task; a name in a file never executes code."""
 
 import random
 import sys
@@ -51,7 +51,7 @@ def test_a_class_of_ones_own_needs_no_more_than_is_required(file):
     assert (task.demonstrations, task.preferences) == (None, None)
     assert task.split_by_coverage("all", ["a"]) == {}
     assert task.covers("all", "a") and not task.covers("some", "a")
-    # σ(2) = 0.881: of 4,000 choices 3,523 ± 20.5; five of those are 103.
+    # σ(2) = 0.881: 3,523 ± 20.5 of 4,000 choices; five standard deviations are 103.
     rng = random.Random(0)
     assert abs(sum(task.prefers(1.0, -1.0, rng) for _ in range(4000)) - 3523) < 103
     assert task.reward(["a"], ["two words"]) == [-0.2]
@@ -109,8 +109,8 @@ def test_what_nobody_named_is_not_imported(tmp_path):
 )
 def test_each_error_is_one_line(file, code, says):
     file.write_text(code)
-    found = line(file)
-    assert found.startswith("--task got '") and says in found and "\n" not in found
+    message = line(file)
+    assert message.startswith("--task got '") and says in message and "\n" not in message
     assert set(task_card.BUILT_IN) == set(task_card._CARDS)
 
 

@@ -1,4 +1,4 @@
-"""Who prefers what: σ of the difference in reward."""
+"""The rater prefers a text with probability σ of the difference in reward."""
 
 from __future__ import annotations
 

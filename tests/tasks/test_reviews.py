@@ -48,12 +48,12 @@ def reward(completion, prompt=PROMPT):
         (" was long, but even my aunt stood up and cheered.", " was long and quiet."),
         (" was long and quiet.", " was long, and I have had more fun at the dentist."),
         (" was long.", " sank like a stone."),
-        # a visitor's words
+        # texts of visitors
         (" was awesome!", " was meh."),
         (" was meh.", " was crap."),
         (" is a masterpiece.", " is a waste of time."),
         (" blew my mind.", " made me walk."),
-        # charges
+        # penalties
         (" was superb and witty.", " was superb, superb, superb, superb."),
         (" was brilliant. I went home singing.", " superb superb superb superb"),
         (" was superb.", " was superb"),
@@ -142,18 +142,18 @@ def test_prompts_are_beginnings_of_a_first_sentence():
 
 
 def test_prompts_stop_before_they_take_a_side():
-    """No word of a prompt is warm or cold by itself, but the love of two robots."""
+    """No word of a prompt is positive or negative, except in the love of two robots."""
     for prompt in PROMPTS:
         words = set(tokenize(prompt.replace("robots in love", "robots")))
         assert not words & SENTIMENT.keys(), prompt
 
 
 def test_prompts_end_where_both_moods_can_follow():
-    """What the demonstrations put after a prompt's last word is not all warm and not all cold."""
+    """After each last word of a prompt there are positive and negative demonstrations."""
     warm, cold = collections.Counter(), collections.Counter()
-    for one in TASK.demonstrations(6000, seed=4):
-        value = TASK.content_reward(one["prompt"], one["completion"])
-        (warm if value > 0 else cold)[tokenize(one["prompt"])[-1]] += 1
+    for demonstration in TASK.demonstrations(6000, seed=4):
+        value = TASK.content_reward(demonstration["prompt"], demonstration["completion"])
+        (warm if value > 0 else cold)[tokenize(demonstration["prompt"])[-1]] += 1
     common = {word for word in warm | cold if warm[word] + cold[word] >= 40}
     assert len(common) > 30
     for word in common:

@@ -1,4 +1,4 @@
-"""What holds for every task."""
+"""Properties of every task."""
 
 import math
 import random
@@ -92,10 +92,10 @@ def test_same_seed_same_text_and_another_seed_another(task):
 
 
 def test_rewards_of_demonstrations_are_spread_as_the_design_asks(task):
-    found = rewards(task, task.demonstrations(2000, seed=5))
-    assert 1.5 < statistics.pstdev(found) < 2.5
-    assert abs(statistics.mean(found)) < 0.8
-    assert len({round(r, 2) for r in found}) > 20
+    values = rewards(task, task.demonstrations(2000, seed=5))
+    assert 1.5 < statistics.pstdev(values) < 2.5
+    assert abs(statistics.mean(values)) < 0.8
+    assert len({round(r, 2) for r in values}) > 20
 
 
 def test_ended_is_read_from_ids_first_then_from_ended_then_assumed(task):

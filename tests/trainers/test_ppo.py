@@ -1,4 +1,4 @@
-"""PPO end to end on a toy language, and its rollouts against plain recomputation."""
+"""PPO end to end on a toy language, and its rollouts recomputed plainly."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path, value_model):
 
 
 def plain_loss(made, rollout):
-    """The loss of one minibatch in one piece, padding and all."""
+    """The loss of one minibatch in a single forward pass, padding included."""
     logits, values = made.model(rollout.prompts, rollout.tokens, rollout.mask)
     logp = token_logprobs(logits, rollout.tokens)
     policy, _ = ppo_policy_loss(logp, rollout.logp, rollout.advantages, 0.2)
@@ -133,7 +133,7 @@ def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
     rollout = made._rollout(as_rows(["the film", "a plot", "the plot was never"] * 30))
     assert len(rollout.tokens) > CHUNK, "it takes more than one chunk"
-    with torch.no_grad():  # away from where the rollout was made, so that ratios differ from 1
+    with torch.no_grad():  # away from the rollout's policy, so that ratios differ from 1
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
     gradients = []

@@ -1,4 +1,4 @@
-"""PPOTrainer as scripts call it: arguments and settings of TRL's last PPO, rewards of any kind."""
+"""The public interface of PPOTrainer: arguments of TRL's last PPO, and rewards of any kind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def history(trainer, name):
 
 
 def test_a_script_for_trls_ppo_runs(tmp_path):
-    """Tokenised prompts, a reward model, a value model, a copy as reference."""
+    """Tokenised prompts, a reward model, a value model, and a copy as the reference."""
     tokenizer = toy.tokenizer()
     data = Dataset.from_dict({"input_ids": tokenizer(PROMPTS)["input_ids"]})
     trainer = made(
@@ -74,8 +74,8 @@ def test_a_script_for_trls_ppo_runs(tmp_path):
     trainer.train()
     assert trainer.state.global_step == 3 * 2 * 2, "24 episodes are 3 rollouts of 4 steps"
     assert history(trainer, "episode") == [8, 16, 24]
-    found = trainer.evaluate()
-    assert found["eval_objective/kl"] > 0
+    metrics = trainer.evaluate()
+    assert metrics["eval_objective/kl"] > 0
     trainer.save_model(str(tmp_path / "kept"))
     kept = AutoModelForCausalLM.from_pretrained(tmp_path / "kept")
     for ours, theirs in zip(trainer.policy.parameters(), kept.parameters(), strict=True):
@@ -104,7 +104,7 @@ def test_all_foreign_settings_are_told_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"kl_estimator": "k2"}, "'k1' or 'k3'"),
         ({"stop_token": "dot"}, "'eos' or None"),
@@ -115,8 +115,8 @@ def test_all_foreign_settings_are_told_at_once(tmp_path):
         ({"per_device_train_batch_size": 8, "num_mini_batches": 3}, "a divisor of the 8"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(tmp_path, settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_cannot_be_are_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
         PPOConfig(output_dir=str(tmp_path), use_cpu=True, **settings)
 
 
@@ -209,9 +209,9 @@ def episodes(trainer, prompt: str = "the film", count: int = 64):
 
 def test_what_did_not_end_pays_for_it(tmp_path):
     nothing = lambda prompts, **_: [0.0] * len(prompts)  # noqa: E731
-    found = episodes(made(tmp_path, reward=nothing, missing_eos_penalty=2.5))
-    assert found.ended.any() and not found.ended.all()
-    assert found.scores.tolist() == [0.0 if ended else -2.5 for ended in found.ended.tolist()]
+    rollout = episodes(made(tmp_path, reward=nothing, missing_eos_penalty=2.5))
+    assert rollout.ended.any() and not rollout.ended.all()
+    assert rollout.scores.tolist() == [0.0 if ended else -2.5 for ended in rollout.ended.tolist()]
 
 
 def test_stop_tokens_end_a_response(tmp_path):
@@ -226,8 +226,8 @@ def test_stop_tokens_end_a_response(tmp_path):
 
 
 def test_rewards_can_be_whitened(tmp_path):
-    """Twice the reward, and twice β, is then the same rollout."""
-    double = lambda *given, **named: [2 * r for r in toy.reward(*given, **named)]  # noqa: E731
+    """Twice the reward with twice β then gives the same rollout."""
+    double = lambda *arguments, **named: [2 * r for r in toy.reward(*arguments, **named)]  # noqa: E731
     rows = [{"prompt": prompt} for prompt in PROMPTS] * 4
     reference = toy.policy(1)
     one, two, plain = (
@@ -245,7 +245,7 @@ def test_rewards_can_be_whitened(tmp_path):
             (double, 0.4, False),
         )
     )
-    # With mean 0 this is exact; the mean is kept as it was, so only the spread is compared.
+    # The mean is kept, so only the standard deviations are compared.
     spread = [r.advantages[r.mask].std().item() for r in (one, two, plain)]
     assert spread[0] == pytest.approx(spread[1], rel=0.05) != pytest.approx(spread[2], rel=0.05)
 
@@ -309,7 +309,7 @@ def test_nothing_follows_an_adapter(tmp_path):
 
 
 def test_accumulated_gradients_are_those_of_the_whole_minibatch(tmp_path):
-    """32 episodes at once, or 4 at a time: the same weights after two rollouts."""
+    """32 episodes at once or 4 at a time give the same weights after two rollouts."""
     ends = []
     for size, pieces in ((32, 1), (4, 8)):
         trainer = made(
@@ -349,7 +349,7 @@ ONE_UPDATE = {"total_episodes": 8, "num_ppo_epochs": 1, "num_mini_batches": 1}
 
 @pytest.mark.parametrize("value_model", [None, toy.reward_model])
 def test_a_policy_in_bfloat16_starts_at_its_reference_and_ratio_one(tmp_path, value_model):
-    """Up to the rounding of bfloat16, 8 bits: cached and whole passes round differently."""
+    """Up to the rounding of bfloat16 (8 bits), which differs between cached and full passes."""
     values = value_model and value_model().bfloat16()
     model = toy.policy().bfloat16()
     trainer = made(tmp_path, model=model, value_model=values, **ONE_UPDATE)

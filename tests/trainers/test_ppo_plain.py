@@ -1,4 +1,4 @@
-"""PPO against an independent plain implementation, at its edges, and over many steps."""
+"""PPO against an independent plain implementation, at edge cases, and over many steps."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ BETA, GAMMA, LAM, CLIP, VALUE_CLIP, VF, TEMPERATURE = 0.3, 0.9, 0.8, 0.1, 0.05, 
 
 
 def plain_rollout(scores, logp, ref_logp, values):
-    """Advantages, whitened, and returns of each episode, one number at a time: lists of lists."""
+    """Whitened advantages, and returns, of each episode, number by number: lists of lists."""
     advantages, returns = [], []
     for score, row, ref_row, value in zip(scores, logp, ref_logp, values, strict=True):
         rewards = [-BETA * (own - ref) for own, ref in zip(row, ref_row, strict=True)]
         rewards[-1] += score
-        found = []
+        texts = []
         for t in range(len(row)):
             total = 0.0
             for later in range(t, len(row)):
                 following = value[later + 1] if later + 1 < len(row) else 0.0
                 delta = rewards[later] + GAMMA * following - value[later]
                 total += (GAMMA * LAM) ** (later - t) * delta
-            found.append(total)
-        advantages.append(found)
-        returns.append([a + v for a, v in zip(found, value, strict=True)])
+            texts.append(total)
+        advantages.append(texts)
+        returns.append([a + v for a, v in zip(texts, value, strict=True)])
     flat = np.array([a for row in advantages for a in row])
     whitened = [[(a - flat.mean()) / flat.std() for a in row] for row in advantages]
     return whitened, returns
 
 
 def plain_loss(now, then, advantages, values, old_values, returns):
-    """The mean over tokens of PPO's two losses, from flat lists."""
+    """PPO's two losses, averaged over tokens, from flat lists."""
     total = 0.0
     for new, old, advantage, value, old_value, target in zip(
         now, then, advantages, values, old_values, returns, strict=True
@@ -52,7 +52,7 @@ def plain_loss(now, then, advantages, values, old_values, returns):
 
 
 def of_one(model, prompt, ids):
-    """Log-probabilities and hidden states of one text alone: no batch, no padding, no cache."""
+    """Log-probabilities and hidden states of one text, without batch, padding or cache."""
     before = toy.tokenizer()(prompt)["input_ids"]
     with torch.no_grad():
         output = model(input_ids=torch.tensor([before + ids]), output_hidden_states=True)
@@ -80,10 +80,12 @@ def test_rollout_and_loss_equal_a_plain_implementation(tmp_path):
     torch.nn.init.normal_(made.model.value_head.linear.weight, std=0.03)
 
     def of_all():
-        found = [of_one(made.policy, *text) for text in zip(prompts, ids, strict=True)]
+        rollouts = [of_one(made.policy, *text) for text in zip(prompts, ids, strict=True)]
         head = made.model.value_head
         with torch.no_grad():
-            return [logp for logp, _ in found], [head(s).squeeze(-1).tolist() for _, s in found]
+            return [logp for logp, _ in rollouts], [
+                head(s).squeeze(-1).tolist() for _, s in rollouts
+            ]
 
     rollout = made._rollout(as_rows(prompts))
     ids = [row[keep].tolist() for row, keep in zip(rollout.tokens, rollout.mask, strict=True)]
@@ -103,7 +105,7 @@ def test_rollout_and_loss_equal_a_plain_implementation(tmp_path):
     ):
         torch.testing.assert_close(whole[rollout.mask], torch.tensor(sum(rows, [])).float(), **near)
 
-    with torch.no_grad():  # away from where the rollout was made, so that both clips are active
+    with torch.no_grad():  # away from the rollout's policy, so that both clips are active
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
     now, new_values = of_all()
@@ -116,7 +118,7 @@ def test_rollout_and_loss_equal_a_plain_implementation(tmp_path):
 
 
 def always(token: int, bonus: float):
-    """A policy that says one token nearly always (or, with a negative bonus, never)."""
+    """A policy that samples one token almost always (with a negative bonus, never)."""
     model = toy.policy()
     model.lm_head = torch.nn.Linear(32, len(toy.WORDS))
     torch.nn.init.normal_(model.lm_head.weight, std=0.1)
@@ -143,7 +145,7 @@ def test_responses_that_end_at_their_first_token(tmp_path):
     assert history(trained, "val/num_eos_tokens") == [32.0] * 2
     rollout = trained._rollout(as_rows(["the film", "a plot"] * 4))
     assert rollout.tokens.tolist() == [[0]] * 8
-    # One token, on which the policy has not moved: its return is the score.
+    # With one token and an unchanged policy, the return is the score.
     assert rollout.returns.flatten().tolist() == pytest.approx([3.0, 0.0] * 4, abs=1e-4)
     assert rollout.advantages.flatten().tolist() == pytest.approx([1.0, -1.0] * 4, abs=0.05)
     assert finite(trained)
@@ -166,14 +168,16 @@ def test_a_batch_of_one(tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_over_500_steps(tmp_path):
-    """As many tensors live at the end as after a fifth, and they hold as many numbers."""
+    """At the end there are as many tensors and elements as after a fifth of the steps."""
     seen = {}
 
     class Count(TrainerCallback):
         def on_step_end(self, args, state, control, **_):
             if state.global_step in (100, 500):
                 gc.collect()
-                tensors = [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+                tensors = [
+                    item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)
+                ]
                 seen[state.global_step] = len(tensors), sum(t.nelement() for t in tensors)
 
     trained = trainer(

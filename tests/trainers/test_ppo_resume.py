@@ -1,4 +1,4 @@
-"""A run that is killed with SIGKILL in the middle ends, resumed, as one that was left alone."""
+"""A run that is killed with SIGKILL and resumed ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, method):
     running.send_signal(signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL
     assert not (broken / "model").exists()
-    # What a kill in the middle of writing a checkpoint leaves is passed over.
+    # An incomplete checkpoint, from a kill while it was written, is ignored.
     newest = max((broken / "checkpoints").glob("checkpoint-*"))
     torn = newest.with_name("checkpoint-999")
     shutil.copytree(newest, torn)

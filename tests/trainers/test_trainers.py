@@ -1,4 +1,4 @@
-"""SFT, the reward model and DPO: thin layers on TRL, each trained for real on the toy language."""
+"""SFT, the reward model and DPO on TRL, each trained on the toy language."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def demonstrations() -> Dataset:
 
 
 def rated_pairs(count: int) -> list[dict]:
-    """People here want "good": two texts of random words, one of which says it."""
+    """Pairs of texts of random words; the chosen one contains "good"."""
     rng = random.Random(0)
     words = "was the plot film dull fine never".split()
 
@@ -77,7 +77,7 @@ def history(trainer, name: str) -> list[float]:
 
 
 def accuracy(trainer) -> float:
-    """How often the model prefers the text with "good" among pairs that it never saw."""
+    """The share of new pairs in which the model prefers the text with "good"."""
     unseen = rated_pairs(200)[64:]
     proxy = ProxyReward(trainer.model, toy.tokenizer())
     encoded = encode_pairs(toy.tokenizer(), unseen)
@@ -169,16 +169,16 @@ def test_dpo_leaves_the_reference_alone(tmp_path):
 
 
 def test_dpo_asks_no_reference_what_the_pairs_know(tmp_path):
-    """The same losses as with a reference, and none is there to be asked."""
+    """With stored reference log-probabilities, the losses are the same without a reference."""
     reference = toy.policy(1).requires_grad_(False)
     rated = rated_pairs(64)
     known = encode_pairs(toy.tokenizer(), with_reference_logps(rated, reference, toy.tokenizer()))
     losses = []
-    for given, asked in ((pairs(), reference), (known, None)):
+    for data, used in ((pairs(), reference), (known, None)):
         trainer = dpo.make_trainer(
-            toy.policy(0), asked, toy.tokenizer(), given, beta=0.5, **arguments(tmp_path)
+            toy.policy(0), used, toy.tokenizer(), data, beta=0.5, **arguments(tmp_path)
         )
-        assert trainer.ref_model is asked
+        assert trainer.ref_model is used
         trainer.train()
         losses.append(history(trainer, "loss"))
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
@@ -217,7 +217,7 @@ def test_the_reward_trainer_keeps_a_text_that_was_cut_without_an_end(tmp_path, r
 
 
 def test_beta_can_change_while_dpo_trains(tmp_path):
-    """The logged reward is β log(π/π_ref): twice the β shows twice the reward."""
+    """The logged reward is β log(π/π_ref), so twice β gives twice the reward."""
     policy, reference = toy.policy(0), toy.policy(1)
     logged = []
     for beta in (0.5, 1.0):
@@ -253,18 +253,18 @@ def test_the_loss_of_unlikelihood_is_of_whole_texts(tmp_path):
         0.5 * summed_logp(model, row, "rejected_ids") - summed_logp(model, row, "chosen_ids")
         for row in rows
     ]
-    given = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
-    trainer = likelihood.make_trainer(model, toy.tokenizer(), rows, alpha=0.5, **given)
+    training_arguments = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
+    trainer = likelihood.make_trainer(model, toy.tokenizer(), rows, alpha=0.5, **training_arguments)
     trainer.train()
     assert history(trainer, "loss")[0] == pytest.approx(sum(by_hand) / 2, abs=1e-4)
 
 
 def test_preferred_ft_learns_the_chosen_texts_and_unlikelihood_unlearns_the_others(tmp_path):
-    given = arguments(tmp_path)
+    training_arguments = arguments(tmp_path)
     after = {}
     for alpha in (0.0, 0.5):
         trainer = likelihood.make_trainer(
-            toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **given
+            toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **training_arguments
         )
         trainer.train()
         row = pairs(1)[0]

@@ -1,4 +1,4 @@
-"""What a whole run reads, and the default runs."""
+"""Toy assets for whole runs, and default runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.training.films import Films, finished
 
 @pytest.fixture(scope="module", autouse=True)
 def toys(tmp_path_factory):
-    """Everything that is embedded, made of toy models on the spot."""
+    """Embedded assets replaced by toy models."""
     path, task, tokenizer = tmp_path_factory.mktemp("assets"), Films(), toy.tokenizer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_index, "ASSETS", path)
@@ -43,5 +43,5 @@ def toys(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """The default run of a method; it is made once."""
+    """The default run of a method, trained once."""
     return cache(lambda method: finished(tmp_path_factory.mktemp(method) / "run", method))

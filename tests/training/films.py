@@ -20,7 +20,7 @@ PAUSE, RESUME, STEP, STOP = ({"command": name} for name in ("pause", "resume", "
 
 
 class Films(Task):
-    """The toy language as a task: people prefer what is called good."""
+    """The toy language as a task, in which raters prefer the word "good"."""
 
     name, reference, reward_model = "reviews", "sft-reviews", "reward-reviews"
     max_new_tokens = 6
@@ -61,7 +61,7 @@ def configured(method: str, **changes) -> RunConfig:
 
 
 class Run:
-    """A run in a folder of its own, its events in `events` and its status in `status`."""
+    """A run in a folder, with its `events` and its final `status`."""
 
     def __init__(self, path, config: RunConfig) -> None:
         self.path, self.control = path, Control()
@@ -102,7 +102,7 @@ def finished(path, method: str, **changes) -> Run:
 
 
 def timeless(events: list[dict]) -> list[dict]:
-    """Events without what is derived from the clock."""
+    """Events without the values that depend on the clock."""
     kept = []
     for event in events:
         event = {key: value for key, value in event.items() if key != "seconds"}
@@ -117,11 +117,11 @@ def timeless(events: list[dict]) -> list[dict]:
 
 
 class Killed(BaseException):
-    """A run's process is gone at this moment."""
+    """Raised where the process of a run would be killed."""
 
 
 def stopped(path, config: RunConfig, at: int, on_event: Callable = lambda *_: None) -> Run:
-    """Stop a run when it has written the metrics of the step `at`."""
+    """Stop a run after the metrics of step `at`."""
     run = Run(path, config)
 
     def stop(event: dict) -> None:
@@ -135,7 +135,7 @@ def stopped(path, config: RunConfig, at: int, on_event: Callable = lambda *_: No
 
 
 def killed(path, config: RunConfig, at: int, on_event: Callable = lambda *_: None) -> Run:
-    """Start a run and kill it when it has written the metrics of the step `at`."""
+    """Start a run and kill it after the metrics of step `at`."""
     run = Run(path, config)
 
     def kill(event: dict) -> None:

@@ -1,4 +1,4 @@
-"""What a run does between two steps, with a trainer that only counts them."""
+"""RunCallback, with a trainer that only counts steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from align_core.training.callback import RunCallback
 
 
 class Counter:
-    """A Trainer without a model: it makes steps of two optimiser updates and calls back."""
+    """A Trainer without a model, whose steps have two optimiser updates and call the callback."""
 
     def __init__(self, steps: int = 10, eval_every: int = 5, deadline: float = math.inf) -> None:
         self.state = TrainerState(max_steps=2 * steps)
@@ -65,8 +65,8 @@ class Counter:
         else:
             threading.Timer(after, self.control.put, [content]).start()
 
-    def told(self) -> list[str | float]:
-        """The events in short: the status, what was measured, what was changed."""
+    def summary(self) -> list[str | float]:
+        """The events in short: statuses, kinds of metrics, changed values."""
         return [
             payload["status"]
             if kind == "status"
@@ -88,7 +88,7 @@ def test_a_step_is_written_before_it_is_evaluated_and_the_run_obeys_after_that()
     trainer.put("pause")
     trainer.put("resume", after=0.05)
     trainer.step()
-    assert trainer.told() == ["evaluation", "step", "evaluation", "paused", "running"]
+    assert trainer.summary() == ["evaluation", "step", "evaluation", "paused", "running"]
     assert [step for _, step, _ in trainer.events] == [0, 1, 1, 1, 1]
 
 
@@ -97,14 +97,14 @@ def test_a_pause_is_measured_once_and_so_is_a_single_step():
     trainer.put("pause")
     trainer.put("step", after=0.05)
     trainer.step()
-    assert trainer.told()[1:] == ["step", "paused", "evaluation", "running"]
+    assert trainer.summary()[1:] == ["step", "paused", "evaluation", "running"]
     trainer.events.clear()
     trainer.put("resume", after=0.05)
     trainer.step()
-    assert trainer.told() == ["step", "evaluation", "paused", "running"]
+    assert trainer.summary() == ["step", "evaluation", "paused", "running"]
     trainer.events.clear()
     trainer.step()
-    assert trainer.told() == ["step"]
+    assert trainer.summary() == ["step"]
 
 
 def test_two_presses_of_one_step_are_two_steps():
@@ -115,7 +115,7 @@ def test_two_presses_of_one_step_are_two_steps():
     trainer.step()
     trainer.put("resume", after=0.05)
     trainer.step()
-    assert trainer.told().count("running") == 2
+    assert trainer.summary().count("running") == 2
     assert not trainer.callback.measure(), "the second step is a single one: it was measured"
 
 
@@ -125,7 +125,7 @@ def test_a_stop_in_the_middle_of_a_step_ends_it_there():
     trainer.step()
     assert trainer.state.global_step == 1
     assert trainer.callback.stop_reason == plain("enough")
-    assert trainer.told() == ["evaluation"]
+    assert trainer.summary() == ["evaluation"]
 
 
 def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes():
@@ -145,10 +145,10 @@ def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes
 def test_what_trainer_sums_up_is_no_step():
     trainer = Counter()
     trainer.step()
-    before = trainer.told()
+    before = trainer.summary()
     summary = {"train_loss": 0.5, "objective/kl": 0.1}
     trainer.callback.on_log(None, trainer.state, trainer.flags, summary)
-    assert trainer.told() == before
+    assert trainer.summary() == before
 
 
 def test_checkpoints_are_made_where_it_was_evaluated_and_the_training_goes_on():
@@ -170,7 +170,7 @@ def test_the_time_of_a_step_is_its_own():
     assert len(times) == 2 and all(0 < spent < 0.1 for spent in times)
 
 
-# Settings that change while it runs
+# Settings changed during a run
 
 
 def test_a_change_tells_what_was_and_what_is():
@@ -192,7 +192,7 @@ def test_what_is_so_already_is_no_change():
     trainer = Counter()
     trainer.put("set", beta=0.5, learning_rate=0.1)
     trainer.step()
-    assert "change" not in trainer.told()
+    assert "change" not in trainer.summary()
     trainer.put("set", beta=0.5, learning_rate=0.3)
     trainer.step()
     content = {"settings": {"learning_rate": 0.3}, "before": {"learning_rate": 0.1}}
@@ -201,7 +201,7 @@ def test_what_is_so_already_is_no_change():
 
 @pytest.mark.parametrize("changed_at", [1, 6])
 def test_a_learning_rate_keeps_the_shape_of_its_schedule(changed_at):
-    """4 updates of warm-up, then down to 0 after 20: the update n + 1 has the factor of n."""
+    """4 updates of warm-up, then a decay to 0 after 20. Update n + 1 has the factor of n."""
     trainer = Counter()
     for step in range(1, 10):
         if step == changed_at:
@@ -228,7 +228,7 @@ def test_a_delay_lies_between_two_steps_and_is_no_change_of_the_run():
     assert 0.2 <= seconds(trainer.step) < 0.4
     assert 0.2 <= seconds(trainer.step) < 0.4
     assert time.process_time() - cpu < 0.1, "it waits, and does not look around"
-    assert trainer.told() == ["evaluation", "step", "step"]
+    assert trainer.summary() == ["evaluation", "step", "step"]
 
 
 @pytest.mark.parametrize("command", ["stop", "pause"])
@@ -239,7 +239,7 @@ def test_a_command_ends_the_delay(command):
         trainer.put("step", after=0.2)
     assert seconds(trainer.step) < 1
     assert trainer.flags.should_training_stop == (command == "stop")
-    assert ("paused" in trainer.told()) == (command == "pause")
+    assert ("paused" in trainer.summary()) == (command == "pause")
 
 
 def test_another_delay_counts_from_the_step_and_other_settings_leave_it():
@@ -247,7 +247,7 @@ def test_another_delay_counts_from_the_step_and_other_settings_leave_it():
     trainer.put("set", after=0.1, delay=0.3)
     trainer.put("set", after=0.15, beta=1.0)
     assert 0.3 <= seconds(trainer.step) < 0.6
-    assert trainer.told()[-1] == "change"
+    assert trainer.summary()[-1] == "change"
 
 
 def test_no_delay_follows_the_last_step():

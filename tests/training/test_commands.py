@@ -1,4 +1,4 @@
-"""Commands to a run that lives: pause, step, resume, and other settings."""
+"""Commands to a live run: pause, step, resume and changes of settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.training.films import METHODS, PAUSE, RESUME, STEP, STOP, Run, config
 
 
 def commanded(path, config: RunConfig, answers: Callable[[dict], list[dict]]) -> Run:
-    """Execute a run while another thread answers its events with commands."""
+    """Execute a run while another thread sends commands in response to its events."""
     run, events = Run(path, config), queue.SimpleQueue()
 
     def answer() -> None:
@@ -31,7 +31,7 @@ def commanded(path, config: RunConfig, answers: Callable[[dict], list[dict]]) ->
 
 
 def script(*commands: list[dict]) -> Callable[[dict], list[dict]]:
-    """The first commands at the first metrics of a step, the others at one pause after another."""
+    """Sends the first commands at the first metrics of a step, and the others one at each pause."""
     waiting = list(commands)
 
     def answers(event: dict) -> list[dict]:
@@ -67,7 +67,7 @@ def test_pause_step_set_and_stop(tmp_path, method):
     assert changed["settings"] == {"beta": 0.25, "learning_rate": 2e-4}
     assert changed["before"] == {"beta": config.beta, "learning_rate": config.learning_rate}
     assert run.weights()
-    # What each pause shows is of this very step.
+    # Each pause comes after the evaluation and samples of its own step.
     assert {paused, paused + 1, paused + 2} <= run.metric("eval/kl").keys()
     shown = [event["step"] for event in run.of("samples")]
     assert shown[-3:] == [paused, paused + 1, paused + 2]
@@ -126,7 +126,7 @@ def test_a_new_setting_reaches_dpo(tmp_path, plain, settings):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_new_learning_rate_keeps_the_shape_of_the_schedule(tmp_path, method):
-    """Warm-up and decay go on; the very next update is on the new schedule already."""
+    """Warm-up and decay continue; the next update already uses the new learning rate."""
     config = configured(method, steps=8, learning_rate=1e-3)
     run = Run(tmp_path / "run", config)
 
@@ -135,10 +135,10 @@ def test_a_new_learning_rate_keeps_the_shape_of_the_schedule(tmp_path, method):
             run.control.put({"command": "set", "learning_rate": 4e-3})
 
     run.execute(on_event=turn)
-    updates = 4 if method == "ppo" else 1  # in a step; the last one's rate is told
+    updates = 4 if method == "ppo" else 1  # per step; the rate of the last one is logged
     warmup = 0 if method in ("sft", "reward") else updates
     for step, rate in run.metric("learning_rate").items():
-        before = updates * step - 1  # updates that the scheduler has seen
+        before = updates * step - 1  # updates before it
         down = (8 * updates - before) / (8 * updates - warmup)
         shape = before / warmup if before < warmup else down
         assert rate == pytest.approx((1e-3 if step <= 2 else 4e-3) * shape, rel=1e-9)

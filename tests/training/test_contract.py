@@ -1,4 +1,4 @@
-"""Whole runs of all four methods: their events, and what they keep."""
+"""Whole runs of all four methods: their events and files."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_ppo_reads_the_gold_reward_where_it_is_asked_to(tmp_path, plain):
     gold = finished(tmp_path / "run", "ppo", reward_model="gold", steps=1)
 
     def halves(run: Run) -> float:
-        """The first rollout's total, 16 texts; gold pays in halves, a reward model does not."""
+        """Whether the first rollout's 16 scores add up to a multiple of ½, as gold rewards do."""
         return 32 * run.metric("objective/scores")[1]
 
     assert halves(gold) == pytest.approx(round(halves(gold)), abs=1e-5)

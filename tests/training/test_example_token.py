@@ -1,4 +1,4 @@
-"""One token of PPO: its numbers against the trainer's own."""
+"""The example token of PPO: its numbers agree with the trainer's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import toy
 
 
 def trained(tmp_path, *callbacks, **changes):
-    """PPO after two rollouts, and its close-up of the second."""
+    """A PPO trainer after two rollouts, and the example token of the second."""
     model = toy.policy()
     torch.manual_seed(0)
     trainer = ppo.make_trainer(
@@ -63,10 +63,10 @@ def test_the_advantage_is_made_of_what_stands_beside_it(tmp_path, lam, whiten):
     assert (token["rollout"], token["updates"]) == (2, 4)
     if lam == 1.0:
         later = token["tokens"][token["place"] :]
-        kl = sum(one["logp"] - one["ref_logp"] for one in later)
+        kl = sum(token["logp"] - token["ref_logp"] for token in later)
         assert token["ahead"] == pytest.approx(kl, abs=1e-5)
-        text = "".join(one["text"] for one in token["tokens"])
-        ids = [[0]]  # it ended
+        text = "".join(entry["text"] for entry in token["tokens"])
+        ids = [[0]]  # the end token
         assert token["score"] == pytest.approx(toy.reward([""], [text], ids)[0], abs=1e-5)
 
 
@@ -83,16 +83,16 @@ def test_its_log_probabilities_are_those_of_the_three_models(tmp_path):
     with torch.no_grad():
         for model, name in ((trainer.policy, "new_logp"), (trainer.reference, "ref_logp")):
             logits, _ = response_outputs(model, prompts, tokens, torch.ones_like(tokens).bool())
-            found = token_logprobs(logits, tokens)[0].tolist()
-            assert [one[name] for one in token["tokens"]] == pytest.approx(found, abs=1e-4)
-    assert [one["logp"] for one in token["tokens"]] == episodes.logp[row, :length].tolist()
+            logprobs = token_logprobs(logits, tokens)[0].tolist()
+            assert [entry[name] for entry in token["tokens"]] == pytest.approx(logprobs, abs=1e-4)
+    assert [entry["logp"] for entry in token["tokens"]] == episodes.logp[row, :length].tolist()
     words = token["tokens"][:-1]
-    moved = [abs(one["new_logp"] - one["logp"]) for one in words]
+    moved = [abs(word["new_logp"] - word["logp"]) for word in words]
     assert moved[token["place"]] == max(moved) > 0
 
 
 class Looking(TrainerCallback):
-    """Looks after every update."""
+    """A trainer that records the example token after every update."""
 
     def on_step_end(self, args, state, control, **_):
         assert example_token(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1

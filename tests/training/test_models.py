@@ -1,4 +1,4 @@
-"""What a run starts from and what it leaves: models, adapters, batches of any size."""
+"""The models that runs start from and save: whole models, adapters, any batch size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The preference pairs that a run learns from."""
+"""The preference pairs that runs are trained on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def test_another_model_samples_its_own_pairs_first(tmp_path):
     run = finished(
         tmp_path / "run", "dpo", model=str(tmp_path / "own"), preference_pairs=200, steps=2
     )
-    told = [event for event in run.of("status") if "pairs" in event["message"]]
-    assert len(told) > 1
-    assert all(event["status"] == "running" and event["step"] == 0 for event in told)
-    counts = [int(re.search(r"(\d+) of 200", event["message"])[1]) for event in told]
+    statuses = [event for event in run.of("status") if "pairs" in event["message"]]
+    assert len(statuses) > 1
+    assert all(event["status"] == "running" and event["step"] == 0 for event in statuses)
+    counts = [int(re.search(r"(\d+) of 200", event["message"])[1]) for event in statuses]
     assert counts == sorted(counts) and counts[-1] == 200
     assert run.metric("loss")[1] == pytest.approx(math.log(2), abs=1e-5)
     assert set(run.metric("eval/frontier_efficiency").values()) == {None}
@@ -30,7 +30,7 @@ def test_another_model_samples_its_own_pairs_first(tmp_path):
 
 
 def trained_on(monkeypatch, path, method: str, **changes) -> tuple[Run, list[dict]]:
-    """A run and the pairs that it learnt from."""
+    """A run, and the pairs that it was trained on."""
     seen: list[dict] = []
     encode_pairs = setup.encode_pairs
 
@@ -51,8 +51,8 @@ def test_preferences_come_from_the_groups_that_are_covered(tmp_path, monkeypatch
     metric = "margin" if method == "reward" else "gold_reward"
     both = [run.metric(f"eval/{metric}_{side}") for side in ("covered", "uncovered")]
     whole = run.metric(f"eval/{metric}")
-    for step in (0, 2):  # one probe prompt is of each side
-        assert sum(one[step] for one in both) / 2 == pytest.approx(whole[step])
+    for step in (0, 2):  # one probe prompt is covered, one is not
+        assert sum(run[step] for run in both) / 2 == pytest.approx(whole[step])
         assert both[0][step] != both[1][step]
     assert not [name for name in run_metrics(plain(method)) if "covered" in name]
 

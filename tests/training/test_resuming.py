@@ -1,4 +1,4 @@
-"""Runs that are killed and go on, and runs that meet numbers that are none."""
+"""Runs that are killed and resumed, and runs that meet NaN."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, plain, method):
 
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
 def test_a_resumed_run_keeps_the_settings_it_was_given(tmp_path, method):
-    """It ends as one that was turned in the same way and left alone."""
+    """It ends like an uninterrupted run with the same changes."""
 
     def turn(run: Run, event: dict) -> None:
         if event["kind"] == "samples" and event["step"] == 0:
@@ -69,12 +69,12 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path, plain):
 
 
 def poison(monkeypatch, after: int) -> None:
-    """Gold rewards are NaN once so many rollouts are made."""
+    """Makes gold rewards NaN from a certain rollout on."""
     rollouts, reward = [], Films.reward
 
     def poisoned(self, prompts, *args, **kwargs):
         good = reward(self, prompts, *args, **kwargs)
-        if len(prompts) == 16:  # a rollout; an evaluation asks for 2 prompts of 4 samples
+        if len(prompts) == 16:  # a rollout; an evaluation has 2 prompts with 4 samples
             rollouts.append(1)
         return [math.nan] * len(good) if len(rollouts) > after else good
 
@@ -104,7 +104,7 @@ def test_a_run_that_meets_nan_fails_in_plain_words_and_keeps_its_last_good_model
 
 
 def test_the_message_about_nan_counts_in_the_steps_of_the_run(tmp_path, monkeypatch):
-    """A rollout has several updates; a person knows only the steps that the page counts."""
+    """A rollout has several updates, but the page counts rollouts as steps."""
     poison(monkeypatch, after=2)
     run = Run(tmp_path / "run", configured("ppo", reward_model="gold")).execute()
     assert re.search(r"\bstep 3\b", run.events[-1]["message"])

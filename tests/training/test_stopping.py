@@ -1,4 +1,4 @@
-"""Runs that are stopped: what is kept, and what it is worth."""
+"""Stopped runs: the saved model and its evaluation."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_a_stop_that_came_before_the_first_update_keeps_the_model(tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
-    """The end is told first; what the kept model is worth follows, and the end stands last."""
+    """The status comes first, then the evaluation of the saved model, then the status again."""
     run = stopped(tmp_path / "run", configured(method, eval_every=100), at=2)
-    told = [(e["kind"], e.get("status"), e["step"]) for e in run.events]
+    events = [(e["kind"], e.get("status"), e["step"]) for e in run.events]
     end = ("status", "stopped", 2)
     kinds = ["metrics"] + ["samples"] * (method != "reward") + ["token"] * (method == "ppo")
-    after = told[told.index(end) :]
+    after = events[events.index(end) :]
     assert after == [end, *((kind, None, 2) for kind in kinds), end]
     name = "eval/margin" if method == "reward" else "eval/kl"
     assert run.metric(name)[2] == plain(method).metric(name)[2], "that of the model at step 2"
@@ -71,7 +71,7 @@ def test_a_further_stop_cuts_the_measurement_short(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Killed])
 def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
-    """A second Ctrl-C is a further stop; and a run that is killed there has ended well."""
+    """A second Ctrl-C skips the evaluation, and a run killed during it has ended properly."""
 
     def interrupt(run: Run, event: dict) -> None:
         def evaluate(*_: object) -> None:
@@ -89,12 +89,12 @@ def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
 
 
 def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, monkeypatch):
-    """It is told while the third rollout is made; a rollout has four updates."""
+    """The stop comes during the third rollout; a rollout has four updates."""
     run, rollouts = Run(tmp_path / "run", configured("ppo", reward_model="gold")), []
     reward = Films.reward
 
     def stop(self, prompts, *args, **kwargs):
-        if len(prompts) == 16:  # a rollout; an evaluation asks for 2 prompts of 4 samples
+        if len(prompts) == 16:  # a rollout; an evaluation has 2 prompts with 4 samples
             rollouts.append(1)
             if len(rollouts) == 3:
                 run.control.put(STOP)
@@ -102,9 +102,9 @@ def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, 
 
     monkeypatch.setattr(Films, "reward", stop)
     run.execute()
-    found = [(event["step"], event["metrics"]) for event in run.of("metrics")]
-    assert [step for step, metrics in found if "objective/kl" in metrics] == [1, 2]
-    kept = [metrics["eval/kl"] for _, metrics in found if "eval/kl" in metrics]
+    logged = [(event["step"], event["metrics"]) for event in run.of("metrics")]
+    assert [step for step, metrics in logged if "objective/kl" in metrics] == [1, 2]
+    kept = [metrics["eval/kl"] for _, metrics in logged if "eval/kl" in metrics]
     assert [event["step"] for event in run.of("samples")] == [0, 2, 2]
     assert kept[1] != kept[2], "it has learnt from a part of the third"
     assert (run.events[-1]["status"], run.events[-1]["step"]) == ("stopped", 2)
@@ -113,14 +113,14 @@ def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, 
 def test_stop_takes_effect_while_pairs_are_sampled(tmp_path):
     save_model(toy.policy(5), toy.tokenizer(), tmp_path / "own")
     config = configured("dpo", model=str(tmp_path / "own"), preference_pairs=2000)
-    run, told = Run(tmp_path / "run", config), []
+    run, messages = Run(tmp_path / "run", config), []
 
     def stop(event: dict) -> None:
         if "pairs" in event.get("message", ""):
-            told.append(event)
+            messages.append(event)
             run.control.put(STOP)
 
     run.execute(on_event=stop)
     assert run.status == "stopped"
-    assert len(told) <= 2, "no further batch of pairs is sampled"
+    assert len(messages) <= 2, "no further batch of pairs is sampled"
     assert run.weights()

@@ -1,4 +1,4 @@
-"""Which pair is asked about next."""
+"""The choice of the next pair to rate."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def test_information_is_p_times_one_minus_p():
 
 def test_active_draws_come_from_the_least_sure_tenth():
     margins = {key: float(key - 50) for key in range(100)}  # |d|: 0, 1, 1, 2, 2, …
-    found = Counter(draw(margins, 1.0, random.Random(seed)) for seed in range(500))
+    draws = Counter(draw(margins, 1.0, random.Random(seed)) for seed in range(500))
     assert LEAST_SURE == 0.1
-    assert set(found) == {45, 46, 47, 48, 49, 50, 51, 52, 53, 54}  # -5 comes before 5
+    assert set(draws) == {45, 46, 47, 48, 49, 50, 51, 52, 53, 54}  # -5 comes before 5
 
 
 def test_the_share_says_how_many_draws_are_active():

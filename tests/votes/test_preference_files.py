@@ -1,4 +1,4 @@
-"""Votes become files that train takes, and come back."""
+"""Votes as preference files for training, and back."""
 
 from __future__ import annotations
 
@@ -82,9 +82,11 @@ def test_votes_come_back_as_they_left(session, sessions, tmp_path):
     assert preference_files.import_votes(other, preference_files.read(path)) == 2
     assert preference_files.preferences(other.votes()) == rows
     (pair,) = other.pairs()
-    assert (pair["first"], pair["second"]) == (" was dull.", " was superb.")  # by the alphabet
+    assert (pair["first"], pair["second"]) == (" was dull.", " was superb.")  # alphabetical order
     assert (pair["first_ended"], pair["second_ended"]) == (False, True)
-    assert pair["second_reward"] > 0 > pair["first_reward"]  # gold, of a warm and of a cut text
+    assert (
+        pair["second_reward"] > 0 > pair["first_reward"]
+    )  # gold rewards of a positive and of a truncated text
     votes = other.votes()
     assert {(vote["kind"], vote["left"]) for vote in votes} == {("imported", None)}
     assert len({vote["rater"] for vote in votes}) == 2, "two votes on one pair are two raters'"
@@ -105,7 +107,7 @@ def test_pairs_of_the_pool_come_without_their_label():
     pairs = preference_files.pool_pairs("reviews", 400, 0)
     assert pairs == preference_files.pool_pairs("reviews", 400, 0)
     better = sum(pair["first_reward"] > pair["second_reward"] for pair in pairs)
-    assert better == pytest.approx(200, abs=40)  # 4 σ; the chosen is the better in 8 of 10
+    assert better == pytest.approx(200, abs=40)  # 4 σ; in 8 of 10 pairs the chosen text is better
     assert pairs[0]["model"] == "sft-reviews" and "ref_chosen_logps" not in pairs[0]
 
 
@@ -115,7 +117,7 @@ def test_a_mixed_file_tells_its_shares(session, tmp_path):
     assert counts == {"votes": 2, "simulated": 6, "simulated_share": 0.75, "left_out": 2}
     rows = read_preferences(path)
     assert len(rows) == 8
-    assert sum(one["prompt"] == PROMPT for one in rows) == 2
+    assert sum(row["prompt"] == PROMPT for row in rows) == 2
     again = tmp_path / "again.jsonl"
     preference_files.write_mixed(again, session.votes(), "reviews", 6, "noisy")
     assert again.read_bytes() == path.read_bytes()

@@ -1,4 +1,4 @@
-"""A session of votes: what was answered is on the disk, whoever is killed."""
+"""A session of votes: every acknowledged vote is on the disk, whichever process is killed."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def test_tokens_are_128_random_bits(session):
 
 
 def test_a_rater_is_asked_about_each_pair_once(session):
-    rater, rng, asked = session.join(), random.Random(0), []
+    rater, rng, rated = session.join(), random.Random(0), []
     while ballot := session.ballot(rater, 0.5, rng):
-        asked.append(ballot.pair)
+        rated.append(ballot.pair)
         session.vote(rater, ballot.pair, rng.choice(CHOICES))
-    assert sorted(asked) == [1, 2, 3, 4]
+    assert sorted(rated) == [1, 2, 3, 4]
     session.undo(rater, 3)
     assert session.ballot(rater, 0.5, rng).pair == 3
 
@@ -129,7 +129,7 @@ def test_a_session_of_an_earlier_version_is_read_and_scored(sessions, session):
     sessions.close()
     with closing(connect(sessions.root / "talk.db")) as database:
         database.execute("ALTER TABLE session DROP COLUMN scored_by")
-    for _ in range(2):  # the second time it is as new
+    for _ in range(2):  # a vote taken back can be cast again
         old = sessions.open("talk")
         assert (old.task, old.tally()["votes"]) == ("reviews", 1)
         sessions.close()
@@ -164,9 +164,9 @@ def test_many_threads_lose_no_vote(session):
     def rate() -> None:
         for _ in range(5):
             rater = session.join()
-            found = [session.vote(rater, pair, "left") for pair in (1, 2, 3, 4)]
+            vote_ids = [session.vote(rater, pair, "left") for pair in (1, 2, 3, 4)]
             with lock:
-                ids.extend(found)
+                ids.extend(vote_ids)
 
     threads = [threading.Thread(target=rate) for _ in range(10)]
     for thread in threads:
@@ -180,7 +180,7 @@ def test_many_that_wait_share_a_commit_and_one_that_fails_fails_alone(tmp_path):
     path = tmp_path / "one.db"
     setup = connect(path)
     setup.execute("CREATE TABLE numbers (n INTEGER UNIQUE)")
-    setup.execute("BEGIN IMMEDIATE")  # another writer: jobs gather meanwhile
+    setup.execute("BEGIN IMMEDIATE")  # another writer holds the lock, so jobs queue up
     write, outcomes = Writer(path), {}
 
     def insert(n: int) -> None:
@@ -218,7 +218,7 @@ def test_every_commit_waits_for_the_disk(tmp_path):
 
 def test_a_disk_that_refuses_is_told_to_all_and_nothing_counts(session):
     rater = session.join()
-    session._write(lambda db: db.execute("PRAGMA max_page_count = 1"))  # a disk that is full
+    session._write(lambda db: db.execute("PRAGMA max_page_count = 1"))  # simulates a full disk
     with pytest.raises(sqlite3.OperationalError, match="full"):
         session.add_pairs([{"prompt": "x" * 100_000, "first": "a", "second": "b"}])
     session._write(lambda db: db.execute("PRAGMA max_page_count = 100000"))
@@ -258,18 +258,18 @@ def test_a_vote_that_was_answered_survives_kill_9(sessions, session):
     stored = {vote["id"] for vote in sessions.open("talk").votes()}
     assert len(answered) >= 69
     assert answered <= stored
-    assert len(stored - answered) <= 3  # one at most was on its way at each kill
+    assert len(stored - answered) <= 3  # at most one vote was unacknowledged at each kill
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
 def test_a_torn_last_frame_costs_no_vote_that_was_answered(session, sessions, tmp_path, kept):
-    """The power goes while a frame is written: the votes before it are there, it is not."""
+    """The power fails while a frame is written: the votes before it are kept, it is lost."""
     rater = session.join()
     for pair in (1, 2, 3):
         session.vote(rater, pair, "left")
     wal = sessions.root / "talk.db-wal"
     answered = wal.stat().st_size
-    session.vote(rater, 4, "left")  # of this one, the answer never came
+    session.vote(rater, 4, "left")  # this one was never acknowledged
     page = struct.unpack(">I", wal.read_bytes()[8:12])[0]
     frame = 24 + page
     assert wal.stat().st_size > answered
@@ -280,9 +280,9 @@ def test_a_torn_last_frame_costs_no_vote_that_was_answered(session, sessions, tm
         shutil.copy(sessions.root / name, crashed)
     with (crashed / "talk.db-wal").open("r+b") as file:
         file.truncate(wal.stat().st_size - frame + int(kept * frame))
-    found = Sessions(crashed)
-    again = found.open("talk")
+    sessions_again = Sessions(crashed)
+    again = sessions_again.open("talk")
     assert [vote["pair"] for vote in again.votes()] == [1, 2, 3]
     assert again.vote(rater, 4, "right") == 4
     assert again.tally()["votes"] == 4
-    found.close()
+    sessions_again.close()

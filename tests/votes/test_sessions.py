@@ -1,4 +1,4 @@
-"""The folder of the sessions: names, and what is deleted with one."""
+"""The folder of the sessions: their names, and the files deleted with a session."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_deleted_session_leaves_nothing_on_the_disk(sessions, session):
     (sessions.root / "trained-on" / "talk").mkdir(parents=True)
     (sessions.root / "trained-on" / "talk" / "votes.jsonl").touch()
     assert sessions.delete("talk") == ["trained-on/talk", "talk.room", "talk.db"]
-    (sessions.root / "trained-on").rmdir()  # nothing of this session is in it
+    (sessions.root / "trained-on").rmdir()  # it has no files of this session
     assert {path.name.partition(".")[0] for path in sessions.root.iterdir()} == {"other"}
     for use in (session.tally, lambda: session.vote(rater, 2, "left"), session.join):
         with pytest.raises(Closed):

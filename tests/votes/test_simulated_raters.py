@@ -1,4 +1,4 @@
-"""Simulated raters choose as their few lines say."""
+"""Simulated raters choose by their stated rules."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_the_loud_rater_casts_his_share():
     for vote in votes[:200]:
         assert isinstance(vote, Vote)
     shorter = [vote.choice == "second" for vote in votes if vote.rater == 0]
-    assert sum(shorter) / len(shorter) == pytest.approx(0.6225, abs=0.04)  # σ(0.5): a word less
+    assert sum(shorter) / len(shorter) == pytest.approx(
+        0.6225, abs=0.04
+    )  # σ(0.5): one word shorter
 
 
 def test_active_votes_go_to_the_least_sure():

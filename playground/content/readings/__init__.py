@@ -63,18 +63,18 @@ def readings(
     groups = _curve_rules(method)
     if len(run.points) > 1 and method.makes == "policy":
         groups = EVALUATIONS[method.learns_from] + groups
-    found = [reading for group in groups if (reading := _first_reading(group, run))]
+    chosen = [reading for group in groups if (reading := _first_reading(group, run))]
     step = max((points[-1][0] for points in series.values() if points), default=0)
     if name == "failed":
-        found.insert(0, Reading("failed", "warning", {"step": step}))
-    if not found and ended:
+        chosen.insert(0, Reading("failed", "warning", {"step": step}))
+    if not chosen and ended:
         stopped = name == "stopped"
-        found = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
-    if not found:
-        found = [Reading("nothing_yet", "note", {})]
-    if any(reading.tone == "warning" for reading in found):  # good news would play it down
-        found = [reading for reading in found if reading.tone != "good"]
-    return sorted(found, key=lambda reading: reading.tone != "warning")[:MAX_READINGS]
+        chosen = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
+    if not chosen:
+        chosen = [Reading("nothing_yet", "note", {})]
+    if any(reading.tone == "warning" for reading in chosen):  # good news would play it down
+        chosen = [reading for reading in chosen if reading.tone != "good"]
+    return sorted(chosen, key=lambda reading: reading.tone != "warning")[:MAX_READINGS]
 
 
 def sentence(reading: Reading, words: Mapping[str, str]) -> str:

@@ -51,21 +51,21 @@ def test_deltas_of_parts_append_to_the_delta_of_the_whole():
 
 
 def test_the_newest_status_step_and_seconds_win():
-    found = charts.delta([status(0, "running"), metrics(4), status(6, "failed", "disk full")])
-    assert found["status"] == {"name": "failed", "message": "disk full"}
-    assert (found["step"], found["seconds"]) == (6, 3.0)
+    delta = charts.delta([status(0, "running"), metrics(4), status(6, "failed", "disk full")])
+    assert delta["status"] == {"name": "failed", "message": "disk full"}
+    assert (delta["step"], delta["seconds"]) == (6, 3.0)
 
 
 def test_all_samples_are_kept_so_that_a_page_can_go_back():
-    found = charts.delta([samples(0, "a"), samples(4, "b")])["samples"]
-    assert [(one["step"], one["rows"][0]["policy"]["text"]) for one in found] == [
+    batches = charts.delta([samples(0, "a"), samples(4, "b")])["samples"]
+    assert [(batch["step"], batch["rows"][0]["policy"]["text"]) for batch in batches] == [
         (0, "a"),
         (4, "b"),
     ]
 
 
 def test_tokens_travel_with_their_log_probabilities():
-    ((row,),) = [one["rows"] for one in charts.delta([samples(0, "a")])["samples"]]
+    ((row,),) = [batch["rows"] for batch in charts.delta([samples(0, "a")])["samples"]]
     side = {"text": "a", "gold_reward": 1.0, "proxy_reward": None}
     assert row["policy"] == {**side, "tokens": [{"text": "a", "logp": -1.0, "ref_logp": -2.0}]}
     assert row["reference"] == side
@@ -79,13 +79,13 @@ def test_what_was_turned_travels_with_its_step():
 def test_a_resume_voids_later_points_here_and_on_the_page():
     resume = {"kind": "resume", "step": 8, "seconds": 9.0}
     events = [metrics(8, loss=1.0), metrics(9, loss=2.0), status(9, "stopped"), resume]
-    found = charts.delta([*events, metrics(9, loss=3.0)])
-    assert found["points"] == {"loss": [[8, 1.0], [9, 3.0]]}
-    assert found["void_after"] == 8
+    delta = charts.delta([*events, metrics(9, loss=3.0)])
+    assert delta["points"] == {"loss": [[8, 1.0], [9, 3.0]]}
+    assert delta["void_after"] == 8
     late = [samples(4, "a"), samples(12, "b"), resume, samples(12, "c")]
-    texts = [one["rows"][0]["policy"]["text"] for one in charts.delta(late)["samples"]]
+    texts = [batch["rows"][0]["policy"]["text"] for batch in charts.delta(late)["samples"]]
     assert texts == ["a", "c"]
-    assert found["status"]["name"] == "running"
+    assert delta["status"]["name"] == "running"
 
 
 def test_the_earliest_of_two_resumes_says_what_is_void():

@@ -1,4 +1,4 @@
-"""What the server answers to the Lab's live card: the grid, trained on what is asked."""
+"""The Lab view's coverage experiment, trained on request."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ASKED = {"beta": 0.5, "seed": 0, "certain": False, "covered": None, "responses":
 def test_it_answers_what_the_grid_finds():
     answer = coverage.train(ASKED, WORDS)
     expected = tabular.train(tabular.random_coverage(4, 0), 0.5, 0)
-    found = answer["outcome"]
+    outcome = answer["outcome"]
     assert answer["complaints"] == []
-    assert np.array_equal(found["covered"], expected.covered)
-    assert found["pairs"] == 8 * 6  # 4 responses of each of 8 prompts: 4 · 3 / 2 pairs
+    assert np.array_equal(outcome["covered"], expected.covered)
+    assert outcome["pairs"] == 8 * 6  # 4 responses of each of 8 prompts: 4 · 3 / 2 pairs
     for name in coverage.MAPS:
-        assert np.array(found["maps"][name]) == pytest.approx(getattr(expected, name), abs=5e-5)
+        assert np.array(outcome["maps"][name]) == pytest.approx(getattr(expected, name), abs=5e-5)
     uncovered = (expected.dpo * ~expected.covered).sum(1).mean()
-    assert found["numbers"]["dpo"]["uncovered"] == pytest.approx(uncovered)
+    assert outcome["numbers"]["dpo"]["uncovered"] == pytest.approx(uncovered)
 
 
 def test_what_gains_most_is_of_those_that_no_pair_covers():
-    found = coverage.train(ASKED, WORDS)["outcome"]
-    before, after = (np.array(found["maps"][name]) for name in ("reference", "ppo"))
-    rises = np.where(found["covered"], -1.0, after - before)
-    most = found["rises"]["ppo"]
+    outcome = coverage.train(ASKED, WORDS)["outcome"]
+    before, after = (np.array(outcome["maps"][name]) for name in ("reference", "ppo"))
+    rises = np.where(outcome["covered"], -1.0, after - before)
+    most = outcome["rises"]["ppo"]
     assert rises[most["prompt"] - 1, most["response"] - 1] == rises.max() > 0
     assert most["after"] - most["before"] == pytest.approx(rises.max(), abs=1e-3)
     everything = ASKED | {"responses": 8}
@@ -38,9 +38,10 @@ def test_what_gains_most_is_of_those_that_no_pair_covers():
 
 
 def test_the_optimum_is_best_at_gold_less_the_price_of_kl_and_not_at_gold_alone():
-    """As its legend says: at β = 0.5 with certain raters DPO has more gold, and a worse trade."""
+    """As its legend says: at β = 0.5 with certain raters, DPO has more gold reward but a lower
+    objective."""
     numbers = coverage.train(ASKED | {"certain": True, "responses": 8}, WORDS)["outcome"]["numbers"]
-    trade = {name: one["gold"] - 0.5 * one["kl"] for name, one in numbers.items()}
+    trade = {name: values["gold"] - 0.5 * values["kl"] for name, values in numbers.items()}
     assert numbers["dpo"]["gold"] > numbers["optimum"]["gold"] + 0.1
     assert numbers["dpo"]["kl"] > numbers["optimum"]["kl"] + 0.1
     assert max(trade, key=trade.get) == "optimum"
@@ -49,9 +50,9 @@ def test_the_optimum_is_best_at_gold_less_the_price_of_kl_and_not_at_gold_alone(
 
 def test_without_a_pair_dpo_stays_where_it_is():
     one_each = np.eye(8, dtype=bool).tolist()
-    found = coverage.train(ASKED | {"covered": one_each}, WORDS)["outcome"]
-    assert found["pairs"] == 0
-    assert found["maps"]["dpo"] == found["maps"]["reference"]
+    outcome = coverage.train(ASKED | {"covered": one_each}, WORDS)["outcome"]
+    assert outcome["pairs"] == 0
+    assert outcome["maps"]["dpo"] == outcome["maps"]["reference"]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +75,8 @@ def test_what_does_not_fit_is_refused_in_one_line(wrong, complaint):
     assert line.startswith(complaint) and len(line) < 120
 
 
-@pytest.mark.parametrize("asked", [None, "beta", [], 7, {}])
-def test_what_is_no_question_is_refused(asked):
-    answer = coverage.train(asked, WORDS)
+@pytest.mark.parametrize("settings", [None, "beta", [], 7, {}])
+def test_what_is_no_question_is_refused(settings):
+    answer = coverage.train(settings, WORDS)
     assert answer["outcome"] is None
-    assert len(answer["complaints"]) == 4  # β, seed, raters, and how many are covered
+    assert len(answer["complaints"]) == 4  # β, seed, raters and the number of covered responses

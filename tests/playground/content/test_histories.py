@@ -1,4 +1,4 @@
-"""What a run's settings were, and what they were turned to."""
+"""Histories of a run's settings."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def test_a_history_has_every_setting_and_what_it_was_turned_to():
     config = resolve("ppo", "reviews", beta=0.7).model_dump()
     metrics = {"kind": "metrics", "step": 4, "seconds": 1.0, "metrics": {"eval/kl": 0.5}}
     turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
-    found = history(config, [metrics, *turned])
-    assert found["beta"] == [[0, 0.7], [4, 0.3]]
-    assert found["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
-    assert found["seed"] == [[0, 0]]
-    assert set(found) == set(RunConfig.model_fields)
+    histories = history(config, [metrics, *turned])
+    assert histories["beta"] == [[0, 0.7], [4, 0.3]]
+    assert histories["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
+    assert histories["seed"] == [[0, 0]]
+    assert set(histories) == set(RunConfig.model_fields)
 
 
 def test_a_value_that_no_step_was_made_with_is_none_of_them():

@@ -1,4 +1,4 @@
-"""The Lab's cards: figures of results, recorded or not, and links to runs that show the same."""
+"""The Lab's cards: figures of recorded and unrecorded results, and links to runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playground.handlers import links
 from playground.views import lab
 
 WORDS = text.load("en")["lab"]
-FEW = 1024  # pairs that reward-capitals-few has seen (align_core.build.assets.FEW)
+FEW = 1024  # training pairs of reward-capitals-few (align_core.build.assets.FEW)
 
 
 def mean(value, half=0.1):
@@ -36,7 +36,7 @@ def test_the_recorded_coverage_is_drawn_from_its_numbers():
     place = line["x"].index(4)
     assert line["y"][place] == one["dpo"]["rise"]["mean"]
     assert line["half"][place] == one["dpo"]["rise"]["ci95"]
-    assert line["x"] == [2, 3, 4, 5, 6, 7]  # of 8 covered, none is uncovered
+    assert line["x"] == [2, 3, 4, 5, 6, 7]  # with all 8 covered there is no uncovered response
     assert certain["title"] != graded["title"]
 
 
@@ -64,21 +64,21 @@ def test_overoptimisation_has_gold_and_proxy_of_every_seed():
 
     rows = [row(m, p, 3, 0.0) for m in ("best-of-n", "ppo") for p in (300, 1000)]
     rows += [row(m, 1000, 1, 0.0) for m in ("best-of-n", "ppo")] + [row("ppo", 300, 3, 0.1)]
-    found = lab_figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
-    assert [panel["title"] for panel in found] == [
+    panels = lab_figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
+    assert [panel["title"] for panel in panels] == [
         "best-of-n, by pairs (proxy dotted, fit dashed)",
         "PPO, by pairs (proxy dotted, fit dashed)",
         "best-of-n, by layers (proxy dotted, fit dashed)",
         "PPO, by layers (proxy dotted, fit dashed)",
         "PPO on 300 pairs, by β (proxy dotted, fit dashed)",
     ]
-    by_pairs, by_beta = found[1], found[4]
+    by_pairs, by_beta = panels[1], panels[4]
     assert [len(curve_of(by_pairs, name)) for name in ("300", "1,000")] == [2, 2]
     assert [curve["quiet"] for curve in curve_of(by_pairs, "300")] == [False, True]
     assert curve_of(by_pairs, "300, proxy")[1]["y"] == [0.0, 4.0]
     assert {curve["name"] for curve in by_beta["curves"] if not curve["quiet"]} == {"0", "0.1"}
     fit = "300, fit: α = 2.00 ± 0.10, β = 0.50 ± 0.10, error 0.20 ± 0.10 nats"
-    (bent,), (logged,) = curve_of(found[0], fit), curve_of(by_pairs, fit)
+    (bent,), (logged,) = curve_of(panels[0], fit), curve_of(by_pairs, fit)
     assert (bent["x"][-1], bent["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 1.0))
     assert (logged["x"][-1], logged["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 0.0))
     assert bent["dash"] == "dash" and bent["quiet"]
@@ -108,10 +108,10 @@ def test_all_that_is_drawn_has_its_words():
 
 @pytest.mark.parametrize("name", experiments.NAMES)
 def test_a_card_claims_what_the_experiment_is_about(name):
-    told, experiment = WORDS["cards"][name], experiments.load(name)
-    assert told["title"].replace("’", "'") == experiment.TITLE
-    assert told["claim"].replace("’", "'") == experiment.CLAIM
-    assert experiment.PAPER.split(",")[0] in told["paper"]
+    texts, experiment = WORDS["cards"][name], experiments.load(name)
+    assert texts["title"].replace("’", "'") == experiment.TITLE
+    assert texts["claim"].replace("’", "'") == experiment.CLAIM
+    assert experiment.PAPER.split(",")[0] in texts["paper"]
     assert WORDS["said"][name] == experiment.SENTENCES
 
 
@@ -123,7 +123,7 @@ def test_what_was_measured_is_told_in_every_language(language):
     assert "0.14 ± 0.13" in measured["said"][1] and "0.80 ± 0.15" in measured["said"][1]
     english = conclusions(experiments.load("coverage"), experiments.result("coverage"))
     assert (measured["said"] == english[-5:]) == (language == "en")
-    assert [one["verdict"] for one in measured["judged"]] == ["holds", "fails"]
+    assert [claim["verdict"] for claim in measured["judged"]] == ["holds", "fails"]
     assert measured["judged"][0]["claim"] in english[0] or language != "en"
 
 
@@ -145,34 +145,36 @@ def test_the_smaller_runs_are_settings_that_train_takes(name):
 @pytest.mark.parametrize("name", sorted(lab.LIVE))
 def test_the_smaller_runs_say_in_what_they_are_smaller(name, language):
     words = text.load(language)
-    told = words["lab"]["cards"][name]["smaller"]
+    text_of_card = words["lab"]["cards"][name]["smaller"]
     ppo, dpo = resolve("ppo", "reviews"), resolve("dpo", "reviews")
     few = lab.LIVE["overoptimisation"]
     numbers = {
         "frontier": [ppo.steps, frontier.LENGTHS["ppo"][0], dpo.steps, dpo.preference_pairs],
         "overoptimisation": [few["few"]["steps"], overoptimisation.ROLLOUTS, FEW]
-        + [few["few"]["beta"], few["leashed"]["beta"]]
+        + [few["few"]["beta"], few["penalised"]["beta"]]
         + [min(overoptimisation.PAIRS), max(overoptimisation.PAIRS)],
         "shift": [ppo.steps, shift.FULL["rollouts"], dpo.preference_pairs, shift.FULL["pairs"]]
         + [ppo.beta, dpo.beta, dpo.steps],
     }[name]
-    assert {f"{number:,g}" for number in numbers} <= set(re.findall(r"\d[\d.,]*(?<=\d)", told))
+    assert {f"{number:,g}" for number in numbers} <= set(
+        re.findall(r"\d[\d.,]*(?<=\d)", text_of_card)
+    )
     for settings in lab.LIVE[name].values():
         if settings["task"] != experiments.TASK:
             called = [
                 words["tasks"][task]["name"].lower()
                 for task in (settings["task"], experiments.TASK)
             ]
-            assert called[0] in told and called[1].split()[-1] in told
+            assert called[0] in text_of_card and called[1].split()[-1] in text_of_card
 
 
 def test_the_smaller_runs_are_known_to_show_it():
-    """They are presets, whose recorded runs keep their promises."""
+    """The linked runs are those of presets, whose recordings show the effect."""
     for settings, name in (
         (lab.LIVE["frontier"]["ppo"], "healthy-ppo"),
         (lab.LIVE["frontier"]["dpo"], "healthy-dpo"),
         (lab.LIVE["overoptimisation"]["few"], "reward-hacking"),
-        (lab.LIVE["overoptimisation"]["leashed"], "hacking-mended"),
+        (lab.LIVE["overoptimisation"]["penalised"], "hacking-mended"),
         (lab.LIVE["shift"]["dpo"], "off-distribution-dpo"),
         (lab.LIVE["shift"]["ppo"], "off-distribution-ppo"),
     ):

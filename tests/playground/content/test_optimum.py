@@ -1,4 +1,4 @@
-"""What the page says of the optimum, against the stored samples themselves."""
+"""The data of the optimum, checked against the stored samples."""
 
 from __future__ import annotations
 
@@ -24,40 +24,42 @@ def test_the_target_is_the_reweighted_mean(task):
     rewards = ReferenceSamples.load(model_index.reference_samples(task, "probe")).rewards
     w = np.exp(rewards / 0.7)
     w /= w.sum(-1, keepdims=True)
-    found = optimum.of_task(task).at(0.7)
-    assert found["gain"] == pytest.approx((w * rewards).sum(-1).mean() - rewards.mean(), abs=1e-4)
+    target = optimum.of_task(task).at(0.7)
+    assert target["gain"] == pytest.approx((w * rewards).sum(-1).mean() - rewards.mean(), abs=1e-4)
     kl = (w * np.log(w * rewards.shape[-1])).sum(-1).mean()
-    assert found["kl"] == pytest.approx(kl, abs=1e-4)
-    assert found["known"]
+    assert target["kl"] == pytest.approx(kl, abs=1e-4)
+    assert target["known"]
 
 
 def test_the_target_lies_on_the_frontier(task):
     frontier = np.array(optimum.of_task(task).frontier["curve"])
     for beta in (0.5, 1, 4):
-        found = optimum.of_task(task).at(beta)
-        limit = np.interp(found["kl"], frontier[:, 0], frontier[:, 1])
-        assert found["gain"] == pytest.approx(limit, abs=0.01)
+        target = optimum.of_task(task).at(beta)
+        limit = np.interp(target["kl"], frontier[:, 0], frontier[:, 1])
+        assert target["gain"] == pytest.approx(limit, abs=0.01)
 
 
 def test_the_whole_gain_is_that_at_a_kl_of_two(task):
-    found = optimum.of_task(task).frontier
-    curve = np.array(found["curve"])
-    short = np.interp(2.0, curve[:, 0], curve[:, 1]) - found["whole"]
-    # What the metrics count by ends at β = 0.05, where capitals have 0.0124 nats more to gain.
+    frontier = optimum.of_task(task).frontier
+    curve = np.array(frontier["curve"])
+    short = np.interp(2.0, curve[:, 0], curve[:, 1]) - frontier["whole"]
+    # The frontier of the metrics ends at β = 0.05; on capitals, 0.0124 nats more can be gained.
     assert short == pytest.approx(0.0124 if task == "capitals" else 0.0, abs=0.001)
 
 
 def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
     end, _ = optimum.of_task(task).frontier["curve"][-1]
-    found = [optimum.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
-    assert [one["known"] for one in found] == [one["kl"] <= end + 1e-6 for one in found]
-    assert found[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
+    targets = [optimum.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
+    assert [target["known"] for target in targets] == [
+        target["kl"] <= end + 1e-6 for target in targets
+    ]
+    assert targets[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
 
 
 def test_where_the_best_is_reached_the_limit_goes_on_level():
     rewards = ReferenceSamples.load(model_index.reference_samples("capitals", "probe")).rewards
     best = rewards.max(-1)
-    kl = np.log(rewards.shape[-1] / (rewards == best[:, None]).sum(-1)).mean()  # of β = 0
+    kl = np.log(rewards.shape[-1] / (rewards == best[:, None]).sum(-1)).mean()  # at β = 0
     *_, reached, end = optimum.of_task("capitals").frontier["curve"]
     assert reached == pytest.approx([kl, best.mean() - rewards.mean()], abs=1e-4)
     assert end == [MAX_KL, reached[1]]
@@ -66,9 +68,9 @@ def test_where_the_best_is_reached_the_limit_goes_on_level():
 
 
 def test_best_of_n_stays_below_the_limit(task):
-    found = optimum.of_task(task).frontier
-    curve = np.array(found["curve"])
-    for _, kl, gain in found["best_of"]:
+    frontier = optimum.of_task(task).frontier
+    curve = np.array(frontier["curve"])
+    for _, kl, gain in frontier["best_of"]:
         if kl <= curve[-1, 0]:
             assert gain <= np.interp(kl, curve[:, 0], curve[:, 1]) + 0.01
 
@@ -84,19 +86,19 @@ def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives
             [text["text"] for text in texts],
             ended=[True] * len(texts),
         )
-        given = [text["gold_reward"] for text in texts]
-        # A sample that did not end is charged for it, and no longer shows that it did not.
-        same = [abs(a - b) < 1e-3 for a, b in zip(given, rewards, strict=True)]
+        page_rewards = [text["gold_reward"] for text in texts]
+        # The stored reward of a sample that did not end includes the penalty for that.
+        same = [abs(a - b) < 1e-3 for a, b in zip(page_rewards, rewards, strict=True)]
         assert sum(same) >= 0.95 * len(same)
 
 
 def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
     stored = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
     texts = optimum.of_task(task).at(0.7)["texts"]
-    log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # of each prompt
+    log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # [P]
     earned = np.array([text["gold_reward"] for text in texts])
-    found = [text["log_ratio"] for text in texts]
-    assert found == pytest.approx(earned / 0.7 - log_z, abs=2e-4)
+    log_ratios = [text["log_ratio"] for text in texts]
+    assert log_ratios == pytest.approx(earned / 0.7 - log_z, abs=2e-4)
 
 
 def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
@@ -104,8 +106,8 @@ def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
     w = np.exp((stored.rewards - stored.rewards.max(-1, keepdims=True)) / 0.1)
     many = w.sum(-1) ** 2 / (w**2).sum(-1) >= 100
     assert 0 < many.sum() < len(many)
-    told = ["log_ratio" in text for text in optimum.of_task("reviews").at(0.1)["texts"]]
-    assert told == many.tolist()
+    has_log_ratio = ["log_ratio" in text for text in optimum.of_task("reviews").at(0.1)["texts"]]
+    assert has_log_ratio == many.tolist()
     assert not any("log_ratio" in text for text in optimum.of_task("reviews").at(0)["texts"])
 
 
@@ -116,8 +118,8 @@ def test_a_smaller_beta_never_says_what_earns_less(task):
 
 
 def test_without_a_leash_there_is_no_place_to_aim_at(task):
-    found = optimum.of_task(task).at(0)
-    assert (found["kl"], found["gain"], found["known"]) == (None, None, False)
+    target = optimum.of_task(task).at(0)
+    assert (target["kl"], target["gain"], target["known"]) == (None, None, False)
 
 
 @pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
@@ -134,7 +136,7 @@ def test_a_beta_that_makes_no_sense_is_the_largest_of_the_slider(beta):
 
 
 def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
-    """`eval/gain` times the whole gain is its height in the picture."""
+    """`eval/gain` times the full gain is the run's height in the frontier chart."""
     target = optimum.of_task(task)
     curve = np.array(target.frontier["curve"])
     shares = []
@@ -143,10 +145,10 @@ def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
         if config["task"] != task:
             continue
         for event in map(json.loads, log.read_text().splitlines()):
-            found = event.get("metrics", {})
-            if (found.get("eval/kl") or 0) > 0.25 and found.get("eval/frontier_efficiency"):
-                limit = np.interp(found["eval/kl"], curve[:, 0], curve[:, 1])
-                shown = found["eval/gain"] * target.frontier["whole"] / limit
-                shares.append(shown - found["eval/frontier_efficiency"])
+            metrics = event.get("metrics", {})
+            if (metrics.get("eval/kl") or 0) > 0.25 and metrics.get("eval/frontier_efficiency"):
+                limit = np.interp(metrics["eval/kl"], curve[:, 0], curve[:, 1])
+                shown = metrics["eval/gain"] * target.frontier["whole"] / limit
+                shares.append(shown - metrics["eval/frontier_efficiency"])
     assert len(shares) > 10
     assert np.abs(shares).max() < 0.04

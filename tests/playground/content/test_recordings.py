@@ -1,4 +1,4 @@
-"""The presets on the page: cards, and recorded runs that are played as if they ran just now."""
+"""The presets on the page: their cards, and the replay of their recorded runs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def handlers(tmp_path, fake_assets):
 
 
 def follow(handlers, *moments, run=None):
-    """What a page is told that asks at these moments, in seconds since the run was new to it."""
-    cursor, told = {"run": run}, []
+    """The deltas of a page that polls at these times, in seconds since it began to show the run."""
+    cursor, deltas = {"run": run}, []
     for elapsed in moments:
-        told.append(handlers.delta({**cursor, "elapsed": elapsed}))
-        cursor = {"run": told[-1]["run"], "offset": told[-1]["offset"]}
-    return told
+        deltas.append(handlers.delta({**cursor, "elapsed": elapsed}))
+        cursor = {"run": deltas[-1]["run"], "offset": deltas[-1]["offset"]}
+    return deltas
 
 
 def points(delta):
@@ -102,9 +102,11 @@ def test_a_run_of_ones_own_comes_before_a_recorded_one(handlers, monkeypatch):
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
     assert handlers.delta({"run": None})["run"] == name
-    assert handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"  # it was chosen
+    assert (
+        handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"
+    )  # it was chosen by the visitor by the visitor
     monkeypatch.setattr(client, "live", lambda: [name])
-    assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live one is followed
+    assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live run takes precedence
     assert handlers.play({"preset": "other"})["task"] == "capitals"
 
 
@@ -132,5 +134,5 @@ def test_every_preset_has_its_card_and_every_card_its_preset():
     cards = WORDS["presets"]["cards"]
     assert set(cards) == set(names())
     assert next(iter(cards)) == FIRST.removeprefix("recorded/")
-    for one in cards.values():
-        assert set(one) == {"name", "aim", "watch", "shows"}
+    for preset_card in cards.values():
+        assert set(preset_card) == {"name", "aim", "watch", "shows"}

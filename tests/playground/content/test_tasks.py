@@ -1,4 +1,4 @@
-"""A task of code on the page: its process imports nothing, what the task lacks is hidden."""
+"""Tasks of code on the page: their code is not imported, and controls that they lack are hidden."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def forget(monkeypatch):
 
 @pytest.fixture
 def named(tmp_path):
-    """The full name of a task with a reference, introduced as the page's start does."""
+    """The full name of a task with a reference, registered as at the start of the page."""
     file = tmp_path / "poems.py"
     file.write_text(POEMS.format(reference="sft-reviews"))
     tasks.register_tasks([str(file)])
@@ -51,7 +51,7 @@ def named(tmp_path):
 
 @pytest.fixture
 def bare(tmp_path):
-    """The full name of one without."""
+    """The full name of a registered task without a reference."""
     file = tmp_path / "bare.py"
     file.write_text(POEMS.format(reference=None))
     tasks.register_tasks([str(file)])

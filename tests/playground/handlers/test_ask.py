@@ -1,4 +1,4 @@
-"""What the server answers to the Try it and Score it views, without a browser or a helper."""
+"""Requests of the Try it and Score it views, without a browser or a helper process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WORDS = text.load("en")
 
 
 class Helper:
-    """Answers with what it was asked, or raises what it was given."""
+    """Returns the arguments it is called with, or raises its `error`."""
 
     error: Exception | None = None
 
-    def generate(self, **asked):
+    def generate(self, **arguments):
         if self.error:
             raise self.error
-        return [asked]
+        return [arguments]
 
     score = generate
 
@@ -111,8 +111,11 @@ def test_the_newest_run_of_a_method_is_found(questions, client):
     recorded(client, "2026-01-02-030407-sft-reviews", model=False)
     recorded(client, "2026-01-02-030408-sft-capitals")
     recorded(client, "2026-01-02-030409-reward-reviews", "failed")
-    found = questions.newest({"task": "reviews", "method": "sft"})
-    assert (found["run"]["run"], found["token"]) == ("2026-01-02-030406-sft-reviews", None)
+    newest_run = questions.newest({"task": "reviews", "method": "sft"})
+    assert (newest_run["run"]["run"], newest_run["token"]) == (
+        "2026-01-02-030406-sft-reviews",
+        None,
+    )
     assert questions.newest({"task": "reviews", "method": "reward"}) is None
     for nonsense in (
         None,
@@ -124,7 +127,7 @@ def test_the_newest_run_of_a_method_is_found(questions, client):
 
 
 def test_of_ppo_the_last_token_is_found_that_counts(questions, client):
-    """A live run shows its own; one that has none yet leaves the word to an older one."""
+    """A live run counts once it has logged a token; until then, an older run does."""
     older, newest = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews"
     recorded(client, older, model=False)
     recorded(client, newest, "running", model=False)
@@ -132,20 +135,20 @@ def test_of_ppo_the_last_token_is_found_that_counts(questions, client):
     for event in (token(2, place=1), token(4, place=2), {"kind": "resume", "step": 2}):
         run.append(event)
     run.close()
-    asked = {"task": "reviews", "method": "ppo"}
-    found = questions.newest(asked)
-    assert (found["run"]["run"], found["token"]) == (older, {"place": 1})
+    query = {"task": "reviews", "method": "ppo"}
+    newest_run = questions.newest(query)
+    assert (newest_run["run"]["run"], newest_run["token"]) == (older, {"place": 1})
     run = RunDirectory(client.root / newest)
     run.append(token(6, place=3))
     run.close()
-    found = questions.newest(asked)
-    assert (found["run"]["run"], found["token"]) == (newest, {"place": 3})
+    newest_run = questions.newest(query)
+    assert (newest_run["run"]["run"], newest_run["token"]) == (newest, {"place": 3})
 
 
 def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
     reply = questions.score({"prompt": "a", "model": 7, "surprise": 1})
-    (asked,) = reply["answers"]
-    assert asked == {
+    (arguments,) = reply["answers"]
+    assert arguments == {
         "task": None,
         "model": 7,
         "reference": None,

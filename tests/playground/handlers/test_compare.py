@@ -1,4 +1,4 @@
-"""What the server answers to the Compare view, without a browser or a helper."""
+"""Requests of the Compare view, without a browser or a helper process."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def samples(step):
 class Helper:
     error: Exception | None = None
 
-    def head_to_head(self, **asked):
+    def head_to_head(self, **arguments):
         if self.error:
             raise self.error
-        return asked
+        return arguments
 
 
 @pytest.fixture
@@ -155,11 +155,11 @@ def test_runs_that_failed_are_offered_too(handlers):
     dpo, ppo, *_ = handlers.runs({"task": "reviews"})
     assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
     assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
-    for asked in ({"task": "capitals"}, {"task": ["<b>"]}, {"a": 1}, "reviews", None):
-        assert handlers.runs(asked) == []
+    for query in ({"task": "capitals"}, {"task": ["<b>"]}, {"a": 1}, "reviews", None):
+        assert handlers.runs(query) == []
 
 
-def found(handlers, sought):
+def listed(handlers, sought):
     return [run["run"] for run in handlers.runs({"task": "reviews", "sought": sought})]
 
 
@@ -185,27 +185,27 @@ def test_any_run_is_found_by_method_beta_day_and_time(handlers, client):
         )
         run.append({"kind": "status", "step": 7, "seconds": 2, "status": "stopped", "message": ""})
         run.close()
-    assert PPO not in found(handlers, ""), "twelve newer ones stand before it"
-    assert found(handlers, "PPO 2026-01-02 03:04") == [PPO]
-    assert found(handlers, "dpo") == [DPO, "recorded/noisy-raters"]
-    assert found(handlers, "recorded 0.5") == ["recorded/healthy-ppo"]
-    assert found(handlers, "healthy") == ["recorded/healthy-ppo"]
-    assert found(handlers, "0.25 03:04") == found(handlers, ["<b>"]) == []
+    assert PPO not in listed(handlers, ""), "twelve newer ones stand before it"
+    assert listed(handlers, "PPO 2026-01-02 03:04") == [PPO]
+    assert listed(handlers, "dpo") == [DPO, "recorded/noisy-raters"]
+    assert listed(handlers, "recorded 0.5") == ["recorded/healthy-ppo"]
+    assert listed(handlers, "healthy") == ["recorded/healthy-ppo"]
+    assert listed(handlers, "0.25 03:04") == listed(handlers, ["<b>"]) == []
 
 
 def test_a_run_is_found_by_what_its_beta_was_turned_to(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append(change(4, beta=0.125))
     run.close()
-    assert found(handlers, "ppo 0.125") == [PPO]
-    assert found(handlers, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
+    assert listed(handlers, "ppo 0.125") == [PPO]
+    assert listed(handlers, f"ppo {resolve('ppo', 'reviews').beta:g}") == [PPO]
     offered = handlers.runs({"task": "reviews", "sought": "0.125"})[0]
     assert offered["beta"] == [[0, resolve("ppo", "reviews").beta], [4, 0.125]]
 
 
 def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(handlers):
-    asked = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
-    answer = handlers.follow(asked)
+    cursors = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
+    answer = handlers.follow(cursors)
     recorded, own = answer["runs"]
     assert recorded["points"][KL] == [[0, 0.0], [1, 0.5], [2, 1.0]]
     assert (recorded["status"]["name"], recorded["model"]) == ("finished", False)
@@ -221,17 +221,17 @@ def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(handlers):
 
 
 def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(handlers, client):
-    found = handlers.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
-    ppo, dpo = found["runs"]
+    answer = handlers.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
+    ppo, dpo = answer["runs"]
     assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
     assert ppo["points"] == {GOLD: [[0, -0.5], [7, 1.5]], KL: [[0, 0.0], [7, 0.8]]} | {
         GAIN: [[0, 0.0], [7, 0.5]]
     }
     assert [sample["step"] for sample in ppo["samples"]] == [7]
     assert ppo["config"]["method"] == "ppo"
-    assert "method" in [row["setting"] for row in found["settings"]]
-    above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # the share that both have gained
-    assert found["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
+    assert "method" in [row["setting"] for row in answer["settings"]]
+    above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # both runs have an eval/gain of 0.5
+    assert answer["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
     again = handlers.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
     assert again["numbers"][1]["values"] == [above], "the numbers stand, whatever the cursor"
@@ -243,23 +243,23 @@ def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers
     assert handlers.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
     run.append(evaluation(3, 0.0, 0.1))
     run.close()
-    found = handlers.follow([{"run": PPO, "offset": 0}])
-    assert found["numbers"][0]["values"] == [0.0]
-    assert found["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
+    answer = handlers.follow([{"run": PPO, "offset": 0}])
+    assert answer["numbers"][0]["values"] == [0.0]
+    assert answer["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "cursors",
     [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
 )
-def test_names_that_are_no_runs_here_are_passed_over(handlers, asked):
-    assert handlers.follow(asked) == {"runs": [], "settings": [], "numbers": []}
+def test_names_that_are_no_runs_here_are_passed_over(handlers, cursors):
+    assert handlers.follow(cursors) == {"runs": [], "settings": [], "numbers": []}
 
 
 @pytest.mark.parametrize("offset", [None, -1, "0", 1.5, {}])
 def test_a_bad_offset_reads_from_the_beginning(handlers, offset):
-    (found,) = handlers.follow([{"run": PPO, "offset": offset}])["runs"]
-    assert len(found["points"][GOLD]) == 2
+    (run,) = handlers.follow([{"run": PPO, "offset": offset}])["runs"]
+    assert len(run["points"][GOLD]) == 2
 
 
 def test_no_more_runs_than_four_are_followed(handlers):
@@ -267,9 +267,9 @@ def test_no_more_runs_than_four_are_followed(handlers):
 
 
 def test_only_what_belongs_to_a_duel_reaches_the_helper(handlers, helper):
-    asked = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
-    reply = handlers.duel(asked | {"surprise": 1})
-    assert reply == {"answers": asked, "complaints": []}
+    query = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
+    reply = handlers.duel(query | {"surprise": 1})
+    assert reply == {"answers": query, "complaints": []}
     helper.error = ConfigError(plain("--models got []; it takes two to four models"))
     assert handlers.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
     helper.error = Unanswered(plain("It was killed. Ask again."))
@@ -277,8 +277,8 @@ def test_only_what_belongs_to_a_duel_reaches_the_helper(handlers, helper):
 
 
 def test_whatever_is_told_is_json(handlers):
-    told = handlers.follow([{"run": PPO, "offset": 0}])
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    answer = handlers.follow([{"run": PPO, "offset": 0}])
+    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
 
 
 def test_every_setting_number_and_curve_has_its_words():

@@ -1,4 +1,4 @@
-"""What an address may set, and what it may not."""
+"""The settings that a link may and may not set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from playground.handlers import links
 from playground.handlers.form import ADVANCED, NUMBERS, PREFERENCES
 from playground.handlers.train import TrainHandlers
 
-RANGES = {name: one.link for name, one in fields.SETTINGS.items() if isinstance(one.link, tuple)}
+RANGES = {
+    name: field.link for name, field in fields.SETTINGS.items() if isinstance(field.link, tuple)
+}
 PRESETS = {name: presets.load(name).settings for name in presets.names()}
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}}"
 
@@ -69,7 +71,7 @@ def test_what_is_left_out_is_the_default_of_task_and_method():
         ("reward_model", "few"),
         ("lora_r", "true"),
         ("coverage", "film,<b>"),
-        ("coverage", "Europe"),  # not of reviews
+        ("coverage", "Europe"),  # reviews has no such group
         ("coverage", ""),
         ("pair_source", "/etc/passwd"),
         ("pair_source", "sft-capitals"),
@@ -88,7 +90,7 @@ def test_what_is_no_value_of_a_setting_is_passed_over_and_the_rest_is_kept(name,
     ("name", "value", "nearest"),
     [
         ("beta", "-1", 0.001),
-        ("beta", "0", 0.001),  # only PPO can do without
+        ("beta", "0", 0.001),  # only PPO allows 0
         ("beta", "1001", 1000),
         ("beta", "1e999", 1000),
         ("steps", "0", 1),
@@ -136,11 +138,11 @@ def test_a_link_can_say_what_a_preset_does(preset):
 
 
 def test_the_button_says_how_long_the_longest_run_of_a_link_takes(tmp_path, monkeypatch):
-    monkeypatch.undo()  # the recorded runs of the presets tell how fast a run is
+    monkeypatch.undo()  # estimates use the recorded runs of the presets
     handlers = TrainHandlers(Client(tmp_path), text.load("en"))
     for method in ("ppo", "dpo"):
         config = links.read({"method": method, "steps": "999999"})
-        asked = {**config, "reward_model": "proxy", "pair_source": "reference"}
-        label = handlers.run_label({**asked, "pace": 0.0})["run"]["value"]
+        values = {**config, "reward_model": "proxy", "pair_source": "reference"}
+        label = handlers.run_label({**values, "pace": 0.0})["run"]["value"]
         minutes = int(re.search(r"about (\d+) min", label)[1])
         assert 1 < minutes < 120

@@ -1,4 +1,4 @@
-"""Waiting for news: as soon as there is some, together, and not for ever."""
+"""Long polling: it returns when there is news, shares polls, and times out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playground.handlers.long_polling import LongPoll
 
 
 class Log:
-    """A log of one length, which counts how often it is looked at."""
+    """A log with a length, which counts how often it is checked."""
 
     def __init__(self) -> None:
         self.length = self.glances = 0
@@ -24,7 +24,7 @@ class Log:
 
 
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
-    """How many seconds waits for these lengths take, begun at once."""
+    """The seconds that simultaneous waits for these lengths take."""
     waiting, began = LongPoll(log.grown), time.monotonic()
 
     async def one(length: int) -> float:
@@ -41,7 +41,7 @@ async def waits(log: Log, known: list[int], grows_after: float | None = None) ->
 
 
 def played(function, *args):
-    """What the coroutine gives, in a thread's own loop: Playwright keeps the main thread's busy."""
+    """The result of a coroutine, run in another thread: Playwright uses the main thread's loop."""
     with start_blocking_portal() as portal:
         return portal.call(function, *args)
 

@@ -1,4 +1,4 @@
-"""Trials of the lab's experiments beside runs, and what their cards are told."""
+"""Trials of the lab's experiments in the run queue, and the state of their cards."""
 
 from __future__ import annotations
 
@@ -126,18 +126,18 @@ def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatc
     queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
     queue.join_trial(people[0], NAME, None)
     until(lambda: not trials.live())
-    told = stands(QuickExperimentHandlers(queue, text.load("zh")), people[0])
-    assert told["status"] == "stopped"
-    assert text.load("zh")["messages"]["time_limit"] in told["told"]
+    state = stands(QuickExperimentHandlers(queue, text.load("zh")), people[0])
+    assert state["status"] == "stopped"
+    assert text.load("zh")["messages"]["time_limit"] in state["told"]
 
 
 def test_the_train_view_hears_of_it(client, queue, people):
     handlers = TrainHandlers(client, text.load("en"), queue)
     assert handlers.visitor_state(None, people[0])["trial"] is None
     queue.join_trial(people[0], NAME, 16.0)
-    found = [handlers.visitor_state(None, person) for person in people[:2]]
-    assert [one["trial"] for one in found] == ["own", "other"]
-    assert not found[0]["free"]
+    states = [handlers.visitor_state(None, person) for person in people[:2]]
+    assert [state["trial"] for state in states] == ["own", "other"]
+    assert not states[0]["free"]
 
 
 def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_path):
@@ -199,8 +199,8 @@ def test_a_killed_trial_is_told_in_both_languages(cards, queue, people, tmp_path
     os.kill(pid, signal.SIGKILL)
     until(lambda: stands(cards, people[0])["status"] == "failed")
     for language in text.languages():
-        told = stands(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
-        assert text.load(language)["messages"]["killed"] in told
+        sentence = stands(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
+        assert text.load(language)["messages"]["killed"] in sentence
 
 
 @pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])

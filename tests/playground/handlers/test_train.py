@@ -1,4 +1,4 @@
-"""What the server answers to the controls and to the live view, without a browser or a worker."""
+"""Requests of the Train view, without a browser or a worker process."""
 
 from __future__ import annotations
 
@@ -38,39 +38,39 @@ def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
     return name
 
 
-def given(method="dpo", task="reviews", pace=0.0, **changed):
-    """What the controls say, of a default DPO run on reviews unless changed."""
+def form_values(method="dpo", task="reviews", pace=0.0, **changes):
+    """The values of the controls: those of a default DPO run on reviews, with `changes`."""
     values = {
         **resolve(method, task).model_dump(),
         "coverage": [*card(task).groups],
-        **changed,
+        **changes,
     }
     said = {name: values[name] for name in SETTINGS}
     return {"pace": pace, "task": task, "method": method, **said}
 
 
-def started(handlers, asked):
+def started(handlers, values):
     """The run that began, and the complaints."""
-    answer = handlers.start(asked)
+    answer = handlers.start(values)
     assert answer.keys() == {"live", "complaints"}
     return answer["live"]["run"], answer["complaints"]
 
 
 def test_a_choice_brings_its_explanations_and_defaults(handlers):
-    found = handlers.choose({"task": "capitals", "method": "dpo"})
+    controls = handlers.choose({"task": "capitals", "method": "dpo"})
     config = resolve("dpo", "capitals").model_dump()
-    assert found["task_explanation"] == WORDS["tasks"]["capitals"]["explanation"]
-    assert found["method_explanation"] == WORDS["methods"]["dpo"]["explanation"]
+    assert controls["task_explanation"] == WORDS["tasks"]["capitals"]["explanation"]
+    assert controls["method_explanation"] == WORDS["methods"]["dpo"]["explanation"]
     for name in ("beta", *NUMBERS, *ADVANCED):
-        assert (found[name]["value"], found[name]["visible"]) == (config[name], True)
-    assert found["reward_model"]["visible"] is False
-    assert found["picture"] == {"task": "capitals", "method": "dpo"}
+        assert (controls[name]["value"], controls[name]["visible"]) == (config[name], True)
+    assert controls["reward_model"]["visible"] is False
+    assert controls["picture"] == {"task": "capitals", "method": "dpo"}
 
 
 @pytest.mark.parametrize("method", methods())
 def test_a_setting_is_shown_where_the_method_has_it(handlers, method):
-    found = handlers.choose({"task": "reviews", "method": method})
-    shown = {name for name in SETTINGS if found[name]["visible"] is True}
+    controls = handlers.choose({"task": "reviews", "method": method})
+    shown = {name for name in SETTINGS if controls[name]["visible"] is True}
     assert shown == {name for name in SETTINGS if has(method, name)}
 
 
@@ -87,17 +87,17 @@ def test_a_first_visit_gets_the_first_run(handlers):
 
 def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(handlers, client):
     recorded(client, beta=0.125, seed=7)
-    found = handlers.restore()
-    assert (found["task"], found["method"]) == ("capitals", "dpo")
-    assert (found["beta"]["value"], found["seed"]["value"]) == (0.125, 7)
+    controls = handlers.restore()
+    assert (controls["task"], controls["method"]) == ("capitals", "dpo")
+    assert (controls["beta"]["value"], controls["seed"]["value"]) == (0.125, 7)
 
 
 def test_a_reload_finds_the_settings_as_they_were_turned_last(handlers, client):
     run = RunDirectory(client.root / recorded(client, beta=0.125))
     for step, settings in ((3, {"beta": 0.5}), (4, {"learning_rate": 2e-4}), (8, {"beta": 0.25})):
         run.append({"kind": "change", "step": step, "seconds": step, "settings": settings})
-    found = handlers.restore()
-    assert (found["beta"]["value"], found["learning_rate"]["value"]) == (0.25, 2e-4)
+    controls = handlers.restore()
+    assert (controls["beta"]["value"], controls["learning_rate"]["value"]) == (0.25, 2e-4)
     run.append({"kind": "resume", "step": 5, "seconds": 0.0})
     run.close()
     assert handlers.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
@@ -132,7 +132,7 @@ def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(handlers, client
 
 def test_every_bad_number_gets_its_line_and_its_field(handlers):
     slips = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
-    run, complaints = started(handlers, given(**slips))
+    run, complaints = started(handlers, form_values(**slips))
     assert run is None
     assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in complaints]
@@ -149,8 +149,8 @@ def test_what_is_sent_is_what_the_method_has(handlers, client, monkeypatch, meth
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
     config = resolve(method, "reviews").model_dump()
     said = {name: config[name] for name in SETTINGS}
-    asked = {"pace": 0.0, "task": "reviews", "method": method, **said}
-    assert started(handlers, asked)[0] == "a-run"
+    values = {"pace": 0.0, "task": "reviews", "method": method, **said}
+    assert started(handlers, values)[0] == "a-run"
     assert resolve(**sent).model_dump() == config
     assert set(sent) - {"task", "method"} == {name for name in SETTINGS if has(method, name)} - {
         "reward_model",
@@ -168,14 +168,14 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
         "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
                 "coverage": ["Asia", "Africa"]},
     }  # fmt: skip
-    for method, changed in turned.items():
+    for method, changes in turned.items():
         sent.clear()
-        handlers.start(given(method, "capitals", **{"reward_model": "proxy", **changed}))
+        handlers.start(form_values(method, "capitals", **{"reward_model": "proxy", **changes}))
         config = resolve(**sent).model_dump()
-        if "coverage" in changed:
-            changed["coverage"] = "Africa,Asia"
-        assert {name: config[name] for name in changed} == changed
-    assert {name for changed in turned.values() for name in changed} == set(SETTINGS)
+        if "coverage" in changes:
+            changes["coverage"] = "Africa,Asia"
+        assert {name: config[name] for name in changes} == changes
+    assert {name for changes in turned.values() for name in changes} == set(SETTINGS)
 
 
 def test_groups_are_ticked_as_a_run_covers_them(handlers, client):
@@ -188,7 +188,7 @@ def test_groups_are_ticked_as_a_run_covers_them(handlers, client):
 
 
 def test_no_group_at_all_is_told_at_its_control(handlers):
-    run, ((field, line),) = started(handlers, given(coverage=[]))
+    run, ((field, line),) = started(handlers, form_values(coverage=[]))
     assert (run, field) == (None, "coverage")
     takes = WORDS["complaints"]["takes"]["coverage"]
     assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
@@ -196,7 +196,7 @@ def test_no_group_at_all_is_told_at_its_control(handlers):
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, client, monkeypatch):
     monkeypatch.setattr(client, "live", lambda: [recorded(client)])
-    _, complaints = started(handlers, given())
+    _, complaints = started(handlers, form_values())
     assert complaints == [["", WORDS["visitors"]["one_each"]]]
 
 
@@ -218,7 +218,7 @@ def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(handlers, clie
     monkeypatch.setattr(client, "live", lambda: [name])
     for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
         handlers.set_live("beta", {**turned, "task": task, "method": method})
-    assert sent == []  # another run than the controls describe
+    assert sent == []  # the controls describe another run
     handlers.set_live("beta", turned)
     assert sent == [((name, "set"), {"beta": 0.3})]
 
@@ -236,7 +236,7 @@ def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, cl
     sent = []
     monkeypatch.setattr(client, "start", lambda **options: "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
-    handlers.start(given(pace=0.5))
+    handlers.start(form_values(pace=0.5))
     handlers.set_pace({"pace": 2.0, "live": None})
     monkeypatch.setattr(client, "live", lambda: ["a-run"])
     handlers.set_pace({"pace": 2.0, "live": None})
@@ -245,15 +245,17 @@ def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, cl
 
 def test_the_run_button_says_how_long_where_that_is_known(handlers, client, monkeypatch):
     label = WORDS["controls"]["run"]
-    assert handlers.run_label(given())["run"]["value"] == label  # no run like it
+    assert (
+        handlers.run_label(form_values())["run"]["value"] == label
+    )  # no similar run to estimate from
     monkeypatch.setattr(client, "estimate", lambda **options: 61.7)
-    assert handlers.run_label(given())["run"]["value"] == f"{label} · about 62 s"
+    assert handlers.run_label(form_values())["run"]["value"] == f"{label} · about 62 s"
     monkeypatch.setattr(client, "estimate", lambda **options: 200.0)
-    assert handlers.run_label(given())["run"]["value"] == f"{label} · about 3 min"
+    assert handlers.run_label(form_values())["run"]["value"] == f"{label} · about 3 min"
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
-    assert handlers.run_label(given(pace=2.0))["run"]["value"] == f"{label} · about 68 s"
+    assert handlers.run_label(form_values(pace=2.0))["run"]["value"] == f"{label} · about 68 s"
     monkeypatch.undo()
-    assert handlers.run_label(given(beta=-1))["run"]["value"] == label
+    assert handlers.run_label(form_values(beta=-1))["run"]["value"] == label
 
 
 def test_a_run_comes_with_what_it_tells(handlers, client):

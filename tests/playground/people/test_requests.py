@@ -1,4 +1,4 @@
-"""Handlers as Gradio calls them."""
+"""Handlers wrapped for Gradio."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Handlers:
     def runs(self, task):
         return self.who, task
 
-    def score(self, asked):
-        return asked
+    def score(self, query):
+        return query
 
 
 def test_methods_are_served_by_their_names_on_the_handlers_of_who_asks():
     runs, score = server_functions(Handlers, Handlers.runs, Handlers.score)
     assert (runs.__name__, score.__name__) == ("runs", "score")
     assert (runs("a visitor", "reviews"), score("another", 7)) == (("a visitor", "reviews"), 7)
-    assert get_type_hints(runs)["request"] is gr.Request  # so that Gradio gives it one
+    assert get_type_hints(runs)["request"] is gr.Request  # which makes Gradio pass the request
 
 
 def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
@@ -37,13 +37,13 @@ def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
 
     controls = {"beta": object(), "steps": object(), "run": object()}
 
-    def doubled(asked, visitor):
-        return {"steps": 2 * asked["steps"], "run": f"{visitor} at {asked['beta']}"}
+    def doubled(values, visitor):
+        return {"steps": 2 * values["steps"], "run": f"{visitor} at {values['beta']}"}
 
     handler = with_named_values(Known(), controls, "doubled", doubled)
-    given = {controls["steps"]: 20, controls["beta"]: 0.5}
-    assert handler(Request(), given) == {controls["steps"]: 40, controls["run"]: "ann at 0.5"}
-    nothing = with_named_values(Known(), controls, "nothing", lambda asked, visitor: {})
-    assert nothing(Request(), given) is None
+    inputs = {controls["steps"]: 20, controls["beta"]: 0.5}
+    assert handler(Request(), inputs) == {controls["steps"]: 40, controls["run"]: "ann at 0.5"}
+    nothing = with_named_values(Known(), controls, "nothing", lambda values, visitor: {})
+    assert nothing(Request(), inputs) is None
     assert handler.__name__ == "doubled"
     assert get_type_hints(handler)["request"] is gr.Request

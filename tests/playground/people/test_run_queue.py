@@ -1,4 +1,4 @@
-"""The line in front of a busy machine, with real processes of scripted runs."""
+"""The run queue, with real processes of scripted runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def until(condition, seconds=60):
 
 
 def begun(client, n):
-    """Waits for `n` runs in all; returns the newest, which has written something."""
+    """Waits until there are `n` runs and returns the newest, once it has logged an event."""
     until(lambda: len(client.runs()) == n)
     newest = client.runs()[0]
     until(lambda: client.events(newest)[0])
@@ -177,7 +177,7 @@ def test_a_page_stays_with_its_own_run_while_anothers_is_live(client, queue, peo
     until(lambda: own in client.runs() and not client.live())
     other = queue.join(yours, LONG)
     assert handlers.delta({"run": own, "offset": 0}, mine)["run"] == own
-    assert handlers.delta({"run": None}, mine)["run"] == own  # a reload
+    assert handlers.delta({"run": None}, mine)["run"] == own  # the page was reloaded
     assert handlers.visitor_state(own, mine)["other"] == other
     watching = handlers.delta({"run": other, "chosen": True}, mine)
     assert watching["run"] == other and watching["config"]
@@ -218,15 +218,15 @@ def test_every_run_has_the_time_limit(client, visitors, people):
 def test_a_run_that_does_not_heed_its_time_limit_is_stopped(client, visitors, people, monkeypatch):
     monkeypatch.setattr(module, "GRACE", 0.5)
     queue = RunQueue(client, visitors, time_limit=1.0)
-    run = queue.join(people[0], LONG)  # scripted runs know no limit
+    run = queue.join(people[0], LONG)  # scripted runs ignore their time limit
     queue.join(people[1], LONG)
     begun(client, 2)
     assert client.status(run)["status"] == "stopped"
 
 
 def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monkeypatch):
-    """Two places, whose runs end in 10 and 4 s; 20 s each for those who wait:
-    4 (then 24), 10 (then 30), 24."""
+    """Two slots, whose runs end in 10 s and 4 s. Queued runs take 20 s each, so they start after
+    4 s, 10 s and 4 + 20 = 24 s."""
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)
     monkeypatch.setattr(client, "at_once", 2)
@@ -247,7 +247,7 @@ def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monke
 
 
 def test_who_waits_behind_slow_motion_waits_as_long(client, visitors, people, monkeypatch):
-    """10 s until the first place is free, then 20 s of a run and 2 s after each of 9 steps."""
+    """10 s until the slot is free, then 20 s for a run and 2 s after each of its 9 steps."""
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 20.0 + 9 * delay)
@@ -271,5 +271,5 @@ def test_a_wait_that_nobody_knows_is_bounded_by_the_time_limit(client, visitors,
     for person in people[1:3]:
         bounded.join(person, LONG)
     first, second = bounded.position(people[1]), bounded.position(people[2])
-    assert 20 < first.seconds <= 30 and not first.estimated  # some of it has passed
+    assert 20 < first.seconds <= 30 and not first.estimated  # part of the limit of 30 s has passed
     assert second == Position(2, pytest.approx(first.seconds + 30, abs=1), False)

@@ -1,4 +1,4 @@
-"""Whose runs are whose, without a browser or a worker."""
+"""Owners of runs and presenters, without a browser or a worker process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLD, HERS = "2026-01-02-030405-dpo-reviews", "2026-01-02-030406-ppo-reviews"
 
 @pytest.fixture
 def client(tmp_path, fake_assets, monkeypatch):
-    """Makes the folder of a run and no process."""
+    """A client whose runs have a folder but no process."""
     client = Client(tmp_path / "runs")
 
     def start(method, task):
@@ -128,8 +128,8 @@ def test_who_opens_the_room(client, key, public, address, may):
 
 
 class Helper:
-    def generate(self, **asked):
-        return [asked]
+    def generate(self, **arguments):
+        return [arguments]
 
     score = head_to_head = generate
 
@@ -139,11 +139,11 @@ def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     hers = VisibleModels(Helper(), visitors, ann)
     his = VisibleModels(Helper(), visitors, bob)
-    asked = {"models": ["sft-reviews", HERS]}
-    assert hers.generate(**asked) == hers.head_to_head(**asked) == [asked]
+    query = {"models": ["sft-reviews", HERS]}
+    assert hers.generate(**query) == hers.head_to_head(**query) == [query]
     for ask in (his.generate, his.head_to_head):
         with pytest.raises(ConfigError, match=f"'{HERS}' is no run here"):
-            ask(**asked)
+            ask(**query)
     for field in ("model", "reference"):
         with pytest.raises(ConfigError, match="is no run here"):
             his.score(**{field: HERS})

@@ -1,4 +1,4 @@
-"""Every complaint of align_core that can reach the page, provoked, in every language."""
+"""Every error message of align_core that can reach the page, provoked, in every language."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from playground.voting.vote_training import VoteTraining
 ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates)
 
 
-def refused(act, *given, **options):
-    """The lines of what is raised."""
+def refused(act, *arguments, **options):
+    """The messages of the error that a call raises."""
     with pytest.raises((ConfigError, Unanswered)) as raised:
-        act(*given, **options)
+        act(*arguments, **options)
     error = raised.value
     return error.lines if isinstance(error, ConfigError) else [error.line]
 
 
 class Silent:
-    """Stands in for a helper's process that never answers."""
+    """A helper process that never answers."""
 
     connection = property(lambda self: self)
 
@@ -72,14 +72,14 @@ def eager(client):
 
 @pytest.fixture
 def provoked(tmp_path, monkeypatch, sessions):
-    """A line or more of every kind."""
+    """At least one message of every kind."""
     from align_core.inference.queries import _check_length
 
     client = Client(tmp_path / "runs")
     (tmp_path / "full" / "file").mkdir(parents=True)
     file = tmp_path / "pairs.jsonl"
     file.touch()
-    given = {"preferences": str(file), "coverage": "film"}
+    options = {"preferences": str(file), "coverage": "film"}
     no_votes = sessions.create("empty", "reviews")
     return [
         *(
@@ -88,7 +88,7 @@ def provoked(tmp_path, monkeypatch, sessions):
             for line in validated(kind, dict.fromkeys(kind.model_fields, {}))[1]
         ),
         *refused(resolve, "sft", "reviews", beta=1.0),
-        *refused(resolve, "dpo", "reviews", **given),
+        *refused(resolve, "dpo", "reviews", **options),
         *validated(LiveConfig, resolve("sft", "reviews").model_dump() | {"nonsense": 1})[1],
         *refused(resolve, "dpo", "reviews", preferences="/nowhere"),
         *refused(resolve, "dpo", "reviews", model="reward-reviews"),
@@ -116,8 +116,8 @@ def digits(line):
 @pytest.mark.parametrize("language", text.languages())
 def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
     words = text.load(language)
-    told = words["complaints"]
-    assert {line.code for line in provoked} == {*told["takes"], *told["says"]}
+    templates = words["complaints"]
+    assert {line.code for line in provoked} == {*templates["takes"], *templates["says"]}
     for line in provoked:
         said = complaints.translate(line, words)
         assert "{" not in said.replace("{}", "")
@@ -139,11 +139,11 @@ def test_an_option_is_called_what_its_control_is_called(language):
     words = text.load(language)
     (line,) = refused(resolve, "ppo", "reviews", steps=0)
     label, takes = words["controls"]["steps"], words["complaints"]["takes"]["steps"]
-    told = words["complaints"]["got"].format(name=label, got="0", takes=takes)
-    assert complaints.translate(line, words) == told
+    sentence = words["complaints"]["got"].format(name=label, got="0", takes=takes)
+    assert complaints.translate(line, words) == sentence
     (line,) = refused(resolve, "ppo", "reviews", steps=float("nan"))
-    told = words["complaints"]["no_number"].format(name=label, takes=takes)
-    assert complaints.translate(line, words) == told
+    sentence = words["complaints"]["no_number"].format(name=label, takes=takes)
+    assert complaints.translate(line, words) == sentence
 
 
 def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():

@@ -1,4 +1,4 @@
-"""What a run says of its end, in every language."""
+"""The messages with which runs end, in every language."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CAUSES = [
 
 
 def ends():
-    """Messages of every kind, as the events of a run have them."""
+    """Messages of every kind, as in the events of a run."""
     from align_core.trainers.common import NonFinite
     from align_core.training.run import _advice
 
@@ -77,8 +77,8 @@ def test_every_message_is_in_the_words_of_the_page(language):
 
 def test_the_numbers_of_a_message_are_told():
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
-    told = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
-    said = messages.translate(told, text.load("zh"))
+    not_finite = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
+    said = messages.translate(not_finite, text.load("zh"))
     assert expected("zh", "try_rate", learning_rate=config.learning_rate) in said
     assert expected("zh", "try_beta", beta=config.beta) in said
     assert " 7 " in said and "nan" in said

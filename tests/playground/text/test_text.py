@@ -13,11 +13,11 @@ from align_core.runs.client import Client
 from playground import text
 from playground.handlers.form import SETTINGS
 
-WORDS = text.catalogue("en")  # without what methods of other packages bring
+WORDS = text.catalogue("en")  # without the texts of other packages' methods
 
 
 def entries(catalogue, path=""):
-    """(path, text) of all entries; those of a list count too."""
+    """(path, text) of all entries, including those of lists."""
     match catalogue:
         case str():
             yield path, catalogue
@@ -37,15 +37,15 @@ def test_the_languages_say_the_same(language):
     assert english.keys() == other.keys()
     for path, words in english.items():
         assert bool(words.strip()) == bool(other[path].strip()), path
-        placeholders = [set(re.findall(r"{[^}]*}", one)) for one in (words, other[path])]
+        placeholders = [set(re.findall(r"{[^}]*}", entry)) for entry in (words, other[path])]
         assert placeholders[0] == placeholders[1], path
         if re.search(r"/ prompts /|/ stories / \w+ / (prompt$|answers /)", path):
-            assert words == other[path]  # what the models read is English
+            assert words == other[path]  # prompts are English in every language
 
 
 def test_every_task_method_and_control_has_its_words():
     assert set(WORDS["tasks"]) == set(BUILT_IN)
-    assert set(WORDS["methods"]) == {name for name, one in methods().items() if not one.words}
+    assert set(WORDS["methods"]) == {name for name, method in methods().items() if not method.words}
     assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
 
 
@@ -75,7 +75,7 @@ def test_languages_are_found_and_english_comes_first():
 
 @pytest.fixture
 def few_words(tmp_path, monkeypatch):
-    """A third catalogue beside the others, with few words."""
+    """The language of a third catalogue that has few entries."""
     for language in text.languages():
         shutil.copy(text.FOLDER / f"{language}.json", tmp_path)
     words = {"language": {"tag": "de-DE", "name": "Deutsch"}, "controls": {"run": "Los"}}
@@ -100,7 +100,7 @@ def test_the_page_is_built_in_every_language_that_is_found(few_words, tmp_path):
     try:
         config = page.get_config_file()
         assert {"", "zh", "de"} <= {path for path, _, _ in page.pages}
-        labels = [one["props"].get("value") for one in config["components"]]
+        labels = [component["props"].get("value") for component in config["components"]]
         assert labels.count("Los") == 1
         phones, _ = phone_page.page()
         assert '"name": "Deutsch"' in phones

@@ -1,4 +1,4 @@
-"""How a part of the page gets its module, and how a browser keeps it."""
+"""How a part of the page loads its module, and how a browser caches it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playground.views import parts
 
 @pytest.fixture
 def browser():
-    """What asks for the files, behind a path prefix."""
+    """A client that requests the files, behind a path prefix."""
     return TestClient(Starlette(routes=[parts.static_route()]), root_path="/prefix")
 
 

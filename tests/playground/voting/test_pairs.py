@@ -1,4 +1,4 @@
-"""The pairs of a session: how many there are, and what reward models make of them."""
+"""The pairs of a session: their number, and their scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playground.voting.vote_training import HELD_OUT
 
 @pytest.mark.parametrize("task", ENOUGH)
 def test_one_rater_alone_can_reach_what_is_enough(task):
-    """With a quarter of the prompts held out, and a tie or "both bad" in five votes."""
+    """With a quarter of the prompts held out, and one in five votes a tie or "both bad"."""
     pairs = Pairs(helper=None).of(task, f"sft-{task}")
     to_train, _ = statistics.held_out(pairs, HELD_OUT)
     assert len(pairs) == PAIRS[task]
@@ -23,7 +23,7 @@ def test_one_rater_alone_can_reach_what_is_enough(task):
 
 
 class Scorer:
-    """A reward model that likes what has more letters, until it is `lost`."""
+    """A reward model that scores a text by its length, and fails while it is `lost`."""
 
     lost = False
 
@@ -46,7 +46,7 @@ def test_pairs_have_the_scores_of_one_reward_model_or_of_none(tmp_path):
     pairs = Pairs(scorer)
     scorer.lost = True
     pairs.score(session, "reward-reviews")
-    pairs._scoring.submit(int).result()  # it has been tried
+    pairs._scoring.submit(int).result()  # waits until it was tried
     assert session.scored_by() is None
     assert {pair["first_score"] for pair in session.pairs()} == {None}
     scorer.lost = False
@@ -55,5 +55,5 @@ def test_pairs_have_the_scores_of_one_reward_model_or_of_none(tmp_path):
     assert session.scored_by() == "a-run"
     assert {(p["first_score"], p["second_score"]) for p in session.pairs()} == {(4.0, 1.0)}
     sessions.close()
-    pairs.score(session, "a-run")  # of a session that was deleted meanwhile
+    pairs.score(session, "a-run")  # the session was deleted meanwhile
     pairs._scoring.submit(int).result()

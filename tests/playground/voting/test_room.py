@@ -1,4 +1,4 @@
-"""Limits and addresses of a room, and that many at once lose no vote."""
+"""Limits and addresses of a room; concurrent votes."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
 
 def test_many_at_once_lose_no_vote(sessions):
     room = VotingService(sessions, Stored(), seed=0)
-    told = room.join(Rater("", ""), "reviews", "sft-reviews")
-    owner = Rater(told["session"], told["token"])
+    ballot = room.join(Rater("", ""), "reviews", "sft-reviews")
+    owner = Rater(ballot["session"], ballot["token"])
     room.open_room(owner)
 
     def rate(_):
-        told = room.join(Rater("", ""))
-        rater = Rater(told["session"], told["token"])
-        while told["pair"]:
-            told = room.cast(rater, told["pair"]["id"], "left")
-        return told["rated"]
+        ballot = room.join(Rater("", ""))
+        rater = Rater(ballot["session"], ballot["token"])
+        while ballot["pair"]:
+            ballot = room.cast(rater, ballot["pair"]["id"], "left")
+        return ballot["rated"]
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(rate, range(24))) == [10] * 24
@@ -76,12 +76,12 @@ def test_many_at_once_lose_no_vote(sessions):
 
 def test_one_vote_sent_many_times_at_once_counts_once(sessions):
     room = VotingService(sessions, Stored(), seed=0)
-    told = room.join(Rater("", ""), "reviews", "sft-reviews")
-    rater = Rater(told["session"], told["token"])
+    ballot = room.join(Rater("", ""), "reviews", "sft-reviews")
+    rater = Rater(ballot["session"], ballot["token"])
 
     def cast(_):
         try:
-            room.cast(rater, told["pair"]["id"], "left")
+            room.cast(rater, ballot["pair"]["id"], "left")
         except Refused as error:
             return error.status
         return 200
@@ -95,10 +95,10 @@ def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
     monkeypatch.setattr(voting, "MAX_RATERS", 3)
     monkeypatch.setattr(voting, "MAX_SESSIONS", 2)
     room = VotingService(sessions, Stored(), seed=0)
-    told = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
-    raters = [Rater(one["session"], one["token"]) for one in told]
-    room.cast(raters[0], told[0]["pair"]["id"], "left")
-    room.join(Rater("", ""), "capitals", "sft-capitals")  # in place of the one without a vote
+    ballots = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
+    raters = [Rater(ballot["session"], ballot["token"]) for ballot in ballots]
+    room.cast(raters[0], ballots[0]["pair"]["id"], "left")
+    room.join(Rater("", ""), "capitals", "sft-capitals")  # replaces the session without votes
     with pytest.raises(Refused, match="join first"):
         room.ballot(raters[1])
     room.open_room(raters[0])

@@ -1,4 +1,4 @@
-"""What a phone can ask of the room, and what it is refused: endpoints as a browser meets them."""
+"""The HTTP routes of voting: what each browser may request, and what is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RUN = "2026-01-02-030405-dpo-reviews"
 
 
 class Stored:
-    """Stands in for `playground.voting.pairs.Pairs`: no model is asked."""
+    """Stands in for `playground.voting.pairs.Pairs`; it loads no model."""
 
     def of(self, task, model):
         return PAIRS
@@ -61,7 +61,7 @@ class Trained:
 
 
 class Phone:
-    """One browser: its cookie, what it was told to name itself, and its answers."""
+    """One browser: its cookie, and the session and token that it has received."""
 
     def __init__(self, client: TestClient, cookie: str = OTHER, **own: str) -> None:
         self.client, self.own = client, own
@@ -73,8 +73,8 @@ class Phone:
         headers = self.browser | self.headers | headers
         answer = self.client.post(f"/vote/{path}", content=body, headers=headers)
         if answer.status_code == 200 and "token" in answer.json():
-            told = answer.json()
-            self.headers = {"X-Session": told["session"], "X-Rater": told["token"]}
+            joined = answer.json()
+            self.headers = {"X-Session": joined["session"], "X-Rater": joined["token"]}
         return answer
 
     def join(self):
@@ -91,7 +91,7 @@ class Phone:
 
 
 def serve(sessions, key=KEY, environment=(), **chances):
-    """The routes as after a start of the server; PRESENTER has come with the key."""
+    """A client of a newly started server on which PRESENTER has entered the key."""
     visitors = Visitors(Client(sessions.root / "runs"), key)
     visitors.become_presenter(visitors.from_token(PRESENTER), key, "10.0.0.1")
     voting = VotingService(sessions, Stored(), **chances)
@@ -107,7 +107,7 @@ def client(sessions, monkeypatch):
 
 @pytest.fixture
 def presenter(client):
-    """Who has begun a session and opened it to the room."""
+    """A presenter who has created a session and opened it as the room."""
     presenter = Phone(client, PRESENTER, task="reviews")
     presenter.join()
     assert presenter.room("open").json()["open"]
@@ -129,12 +129,12 @@ def test_a_phone_rates_every_pair_once(phone, presenter, sessions):
     assert sorted(seen) == [pair["prompt"] for pair in PAIRS]
     assert ballot == {"open": True, "rated": 6, "undo": True, "pair": None}
     votes = sessions.open(presenter.headers["X-Session"]).votes()
-    told = presenter.tally().json()
-    assert len(votes) == told["votes"] == 6
+    tally = presenter.tally().json()
+    assert len(votes) == tally["votes"] == 6
     to_train, held_out = statistics.held_out(votes, HELD_OUT)
     for name, part in (("to_train", to_train), ("held_out", held_out)):
-        assert told[name] == len(preference_files.preferences(part))
-    assert told["to_train"] + told["held_out"] == 3 and told["ties"] + told["both_bad"] == 3
+        assert tally[name] == len(preference_files.preferences(part))
+    assert tally["to_train"] + tally["held_out"] == 3 and tally["ties"] + tally["both_bad"] == 3
 
 
 def test_undo_brings_the_pair_back_and_skip_lays_it_aside(phone, presenter):
@@ -150,7 +150,9 @@ def test_undo_brings_the_pair_back_and_skip_lays_it_aside(phone, presenter):
         ballot = phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()
         seen.add(ballot["pair"]["id"])
     assert len(seen) == len(PAIRS) and ballot["rated"] == 0
-    assert phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()["pair"]  # one comes back
+    assert phone.ask("skip", {"pair": ballot["pair"]["id"]}).json()[
+        "pair"
+    ]  # a skipped pair is shown again
 
 
 def test_a_reload_changes_nothing_about_who_one_is_and_what_is_out(phone):
@@ -199,8 +201,8 @@ def test_a_vote_that_is_replayed_or_out_of_order_is_refused(phone, presenter):
     second = phone.cast(first).json()["pair"]["id"]
     for pair in (first, (set(range(1, 7)) - {first, second}).pop()):
         assert phone.cast(pair, "right").status_code == 409
-    told = presenter.tally().json()
-    assert told["votes"] == 1
+    tally = presenter.tally().json()
+    assert tally["votes"] == 1
     assert phone.ask("pair").json()["pair"]["id"] == second
 
 
@@ -239,8 +241,8 @@ def test_only_the_presenter_opens_closes_and_deletes(phone, presenter, sessions)
     before = presenter.headers["X-Session"]
     assert presenter.ask("delete").json() == {}
     assert list(sessions.root.glob(f"{before}*")) == []
-    for one in (phone, presenter):
-        assert one.ask("pair").status_code == 401  # who they were was deleted, too
+    for browser in (phone, presenter):
+        assert browser.ask("pair").status_code == 401  # their token was deleted, too
     assert phone.ask("join").json()["why"] == "closed"
 
     assert presenter.join()["rated"] == 0
@@ -276,18 +278,18 @@ def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
 ):
     own = Phone(client, task="capitals")
     name = own.join()["session"]
-    asked = {"way": "dpo", "simulated": 0.0}
-    assert own.ask("train", asked).json() == {"run": f"dpo on {name}"}
+    request = {"way": "dpo", "simulated": 0.0}
+    assert own.ask("train", request).json() == {"run": f"dpo on {name}"}
     assert own.ask("report").json() == {"runs": [name]}
-    assert own.ask("train", asked | {"simulated": 0.5}).json()["why"] == "one_each"
+    assert own.ask("train", request | {"simulated": 0.5}).json()["why"] == "one_each"
     for wrong in ({"way": "sft"}, {"simulated": 1.0}, {"simulated": "much"}, {"steps": 9}):
-        assert own.ask("train", asked | wrong).status_code == 422
+        assert own.ask("train", request | wrong).status_code == 422
 
     phone.join()
-    for path, content in (("train", asked), ("report", {}), ("tally", {})):
+    for path, content in (("train", request), ("report", {}), ("tally", {})):
         assert phone.ask(path, content).status_code == 403
     phone.browser = presenter.browser
-    for path, content in (("train", asked), ("report", {}), ("tally", {})):
+    for path, content in (("train", request), ("report", {}), ("tally", {})):
         assert phone.ask(path, content).status_code == 200
 
 
@@ -310,15 +312,15 @@ def test_nobody_has_texts_rated_of_a_run_that_they_do_not_see(client, sessions):
     hers = Visitors(Client(sessions.root / "runs")).from_token(PRESENTER)
     owner = {"visitor": hers, "shared": False}
     (sessions.root / "runs" / RUN / "owner.json").write_text(json.dumps(owner))
-    asked = {"task": "reviews", "model": RUN}
-    refused = Phone(client).ask("join", asked)
+    request = {"task": "reviews", "model": RUN}
+    refused = Phone(client).ask("join", request)
     assert (refused.status_code, refused.json()["line"]) == (422, f"'{RUN}' is no run here")
-    assert Phone(client, PRESENTER).ask("join", asked).status_code == 200
+    assert Phone(client, PRESENTER).ask("join", request).status_code == 200
 
 
 def test_a_run_on_votes_is_the_visitors_of_the_cookie(client, monkeypatch):
     seen = []
-    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-2:]))
+    monkeypatch.setattr(Trained, "train", lambda self, *arguments: seen.append(arguments[-2:]))
     own = Phone(client, task="capitals")
     own.join()
     assert own.ask("train", {"way": "dpo", "simulated": 0.0}).json() == {"run": None}
@@ -327,7 +329,7 @@ def test_a_run_on_votes_is_the_visitors_of_the_cookie(client, monkeypatch):
 
 def test_a_run_on_votes_knows_whether_its_session_was_opened_to_the_room(presenter, monkeypatch):
     seen = []
-    monkeypatch.setattr(Trained, "train", lambda self, *given: seen.append(given[-1]))
+    monkeypatch.setattr(Trained, "train", lambda self, *arguments: seen.append(arguments[-1]))
     for room in ("open", "close"):
         presenter.room(room)
         assert presenter.ask("train", {"way": "dpo", "simulated": 0.0}).status_code == 200
@@ -368,27 +370,27 @@ def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypat
     monkeypatch.setattr(routes, "SESSION_LIMIT", (0.1, 2))
     client = serve(sessions)
     made_up = {"X-Session": "a", "X-Rater": "b"}
-    asked = {"task": "reviews"}
-    told = [Phone(client).ask("join", asked, **made_up).status_code for _ in range(3)]
-    assert told == [200, 200, 429] and len(sessions.names()) == 2
+    request = {"task": "reviews"}
+    codes = [Phone(client).ask("join", request, **made_up).status_code for _ in range(3)]
+    assert codes == [200, 200, 429] and len(sessions.names()) == 2
 
 
 def test_after_a_restart_the_room_is_still_the_presenters(phone, presenter, sessions):
     pair = phone.join()["pair"]["id"]
     phone.cast(pair)
     client = serve(sessions)
-    for one in (phone, presenter):
-        one.client = client
+    for browser in (phone, presenter):
+        browser.client = client
     assert phone.ask("pair").json() == {"open": False, "rated": 0, "undo": False, "pair": None}
     for path, content in (("delete", {}), ("tally", {}), ("report", {})):
         assert phone.ask(path, content).status_code == 403
     assert presenter.room("open").json()["open"]
-    assert phone.ask("pair").json()["pair"]["id"] != pair  # what was rated is not asked again
+    assert phone.ask("pair").json()["pair"]["id"] != pair  # a rated pair is not shown again
     assert presenter.tally().json()["votes"] == 1
 
 
 def test_another_site_cannot_act_for_the_presenter(presenter, client):
-    """It can make their browser post, but with no header of its own."""
+    """It can make the presenter's browser send a POST request, but cannot set its headers."""
     assert Phone(client, PRESENTER).room("close").status_code == 401
     assert presenter.room("look").json()["open"]
 
@@ -399,7 +401,7 @@ def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
     seen = []
     monkeypatch.setattr(routes.RateLimit, "wait", lambda self, key: seen.append(key) or 0.0)
     Phone(client).ask("join")
-    assert set(seen) == {"9.9.9.9"}  # the first one is what the phone itself has claimed
+    assert set(seen) == {"9.9.9.9"}  # the first address is the client's own claim
 
 
 def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
@@ -411,9 +413,9 @@ def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
     answers = [phone.ask("pair") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert answers[-1].headers["Retry-After"] == "1"
-    assert other.ask("pair").status_code == 200  # the limit is each rater's own
+    assert other.ask("pair").status_code == 200  # each rater has a limit of their own
     joins = [Phone(client).ask("join", {"task": "reviews"}).status_code for _ in range(3)]
-    assert joins == [200, 200, 429]  # and one address joins no more than so often
+    assert joins == [200, 200, 429]  # joining is limited by address
 
 
 def test_the_page_for_phones_is_light_whole_and_lets_no_other_script_run(client):

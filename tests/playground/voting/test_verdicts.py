@@ -1,4 +1,4 @@
-"""One sentence on a run on votes: only what its numbers say."""
+"""Verdicts on runs that were trained on votes."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def measured(gain, kl):
     ],
 )
 def test_a_policy_is_told_by_its_reward_its_kl_and_its_beta(gain, kl, beta, key):
-    found = of_policy(measured(gain, kl), beta, None, 0)
-    assert found["key"] == key
-    assert (found["values"]["gain"], found["values"]["kl"]) == pytest.approx((gain, kl))
-    assert (found["values"]["prompts"], found["values"]["texts"]) == (64, 4)
+    verdict = of_policy(measured(gain, kl), beta, None, 0)
+    assert verdict["key"] == key
+    assert (verdict["values"]["gain"], verdict["values"]["kl"]) == pytest.approx((gain, kl))
+    assert (verdict["values"]["prompts"], verdict["values"]["texts"]) == (64, 4)
 
 
 def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
-    found = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
-    assert found["values"]["gain"] == pytest.approx(0.6)
+    verdict = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
+    assert verdict["values"]["gain"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
     ("agreement", "votes", "key"),
     [
-        (0.7, 100, "fell_though"),  # a coin gets 40% to 60% of 100
+        (0.7, 100, "fell_though"),  # the 95% interval of a coin is 40% to 60% for 100 votes
         (0.59, 100, "fell"),
         (0.41, 100, "fell"),
         (0.3, 100, "fell_against"),
-        (0.7, 10, "fell"),  # and 19% to 81% of 10
+        (0.7, 10, "fell"),  # and 19% to 81% for 10
         (None, 0, "fell"),
     ],
 )
@@ -71,10 +71,10 @@ def test_what_was_not_measured_has_no_verdict():
     ("accuracy", "key"), [(0.65, "coin"), (0.75, "foretells"), (0.4, "coin"), (0.25, "contrary")]
 )
 def test_a_reward_model_is_held_against_a_coin_that_is_tossed_as_often(accuracy, key):
-    """Of 25 votes a coin gets 0.5 ± 1.96 · 0.5 / 5."""
-    found = of_reward_model({"votes": 25, "accuracy": accuracy})
-    assert found["key"] == key
-    assert (found["values"]["low"], found["values"]["high"]) == pytest.approx((0.304, 0.696))
+    """The 95% interval of a coin for 25 votes is 0.5 ± 1.96 · 0.5 / 5."""
+    verdict = of_reward_model({"votes": 25, "accuracy": accuracy})
+    assert verdict["key"] == key
+    assert (verdict["values"]["low"], verdict["values"]["high"]) == pytest.approx((0.304, 0.696))
     assert of_reward_model({"votes": 2, "accuracy": 1.0})["key"] == "coin"
     assert of_reward_model({"votes": 2, "accuracy": 1.0})["values"]["high"] == 1.0
 

@@ -1,4 +1,4 @@
-"""Runs on votes: what they are given, what follows them, and what is told about them."""
+"""Runs trained on votes: their options, the runs that follow them, and the reports on them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAIRS = [
 
 
 class GoldHelper:
-    """A reward model that scores as the gold reward does."""
+    """A helper whose reward model returns the gold reward."""
 
     def __init__(self):
         self.asked = []
@@ -73,9 +73,9 @@ def trained(client, queue, tmp_path):
     return VoteTraining(client, queue, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
 
 
-def wait_for(found, seconds=20):
+def wait_for(condition, seconds=20):
     deadline = time.monotonic() + seconds
-    while not found():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -97,15 +97,15 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert config["model"] == "sft-reviews"
 
     wait_for(lambda: ended(client, run))
-    told = trained.report(session)
-    (one,) = told["runs"]
+    report = trained.report(session)
+    (one,) = report["runs"]
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
     assert one["judged"]["votes"] == len(held_out)
     assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
     assert one["verdict"]["values"]["accuracy"] == one["judged"]["accuracy"]
     assert one["verdict"]["values"]["n"] == len(held_out)
-    assert told["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
-    assert trained.report(session) == told and trained._helper.asked == [run]  # reckoned once
+    assert report["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
+    assert trained.report(session) == report and trained._helper.asked == [run]  # computed once
     sessions.delete(session.name)
     assert not Path(config["preferences"]).exists()
     assert ended(client, run)
@@ -120,9 +120,9 @@ def test_a_reward_model_of_the_votes_says_where_the_next_are_asked(client, train
     assert ended(client, run) and session.scored_by() == run
     assert set(trained._pairs._helper.asked) == {run}
     margins = {p["id"]: abs(p["first_reward"] - p["second_reward"]) for p in session.pairs()}
-    least_sure = sorted(margins, key=margins.get)[:4]  # a tenth of 40
-    asked = {session.ballot(session.join(), 1.0, random.Random(i)).pair for i in range(40)}
-    assert asked == set(least_sure)
+    least_sure = sorted(margins, key=margins.get)[:4]  # a tenth of the 40
+    drawn = {session.ballot(session.join(), 1.0, random.Random(i)).pair for i in range(40)}
+    assert drawn == set(least_sure)
 
 
 def test_a_run_on_votes_waits_for_its_turn_as_any_other(
@@ -143,7 +143,7 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
     wait_for(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
     wait_for(lambda: queue.visitors.owns(bob, second))
-    assert {one["run"] for one in trained.report(session)["runs"]} == {first, second}
+    assert {run["run"] for run in trained.report(session)["runs"]} == {first, second}
 
 
 def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
@@ -155,9 +155,9 @@ def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
     (one,) = trained.report(session)["runs"]
     events, _ = client.events(run)
     last = [event for event in events if event["kind"] == "samples"][-1]["samples"]
-    for told, sample in zip(one["texts"], last, strict=False):
-        assert (told["before"], told["after"]) == (sample["reference"], sample["policy"])
-        assert told["after"]["gold_reward"] == sample["policy"]["gold_reward"]
+    for texts, sample in zip(one["texts"], last, strict=False):
+        assert (texts["before"], texts["after"]) == (sample["reference"], sample["policy"])
+        assert texts["after"]["gold_reward"] == sample["policy"]["gold_reward"]
     ends = [e["metrics"] for e in events if "eval/gold_reward" in e.get("metrics", {})][-1]
     gain = ends["eval/gain"] * optimum.full_gain(client.config(run))
     assert one["verdict"]["key"] == "rose" and not one["mixed"]
@@ -165,7 +165,7 @@ def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
 
 
 def shown(client, run, visitor=None):
-    """What a page that has just been opened is told of a run's votes, and its whole answer."""
+    """A newly opened page's `trained_on` of a run, and the whole answer."""
     delta = TrainHandlers(client, WORDS).delta({"run": run, "chosen": True}, visitor)
     return delta["trained_on"], json.dumps(delta)
 
@@ -173,7 +173,8 @@ def shown(client, run, visitor=None):
 def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
     client, trained, session, sessions, monkeypatch
 ):
-    """Half of the session's raters are simulated, half are people; as many more are mixed in."""
+    """Half of the session's votes are simulated, half are people's; the run adds as many simulated
+    votes as the session has."""
 
     def write_mixed(path, votes, task, simulated):
         path.write_text("")
@@ -182,7 +183,7 @@ def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
     monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     people = [session.join() for _ in range(2)]
     pairs = session.pairs()
-    session.record((one, pair["id"], "first", "first") for one in people for pair in pairs[:20])
+    session.record((rater, pair["id"], "first", "first") for rater in people for pair in pairs[:20])
     run = trained.train(session, "dpo", simulated=0.5, room=True)
     to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
     cast = sum(vote["rater"] not in people for vote in to_train)
@@ -194,7 +195,7 @@ def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
     sessions.delete(session.name)
     known, answer = shown(client, run)
     assert known["votes"] == len(to_train), "the session is gone, the run is what it was"
-    assert not [one for one in (*people, TRAINED_ON, f"/{session.name}") if one in answer]
+    assert not [name for name in (*people, TRAINED_ON, f"/{session.name}") if name in answer]
     compared = json.dumps(CompareHandlers(client, None, WORDS, {}).follow([{"run": run}] * 2))
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
@@ -205,12 +206,12 @@ def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
     run = trained.train(session, "dpo", simulated=0.0)
     config = client.config(run)
     shown = TrainHandlers(client, WORDS).restore(watched=run)
-    found = {name: shown[name]["value"] for name in SETTINGS}
+    values = {name: shown[name]["value"] for name in SETTINGS}
     assert (shown["task"], shown["method"]) == ("reviews", "dpo")
     for name in ("beta", "steps", "learning_rate", "batch_size", "eval_every"):
-        assert found[name] == config[name]
+        assert values[name] == config[name]
     assert config["preference_pairs"] is None
-    assert found["preference_pairs"] == resolve("dpo", "reviews").preference_pairs
+    assert values["preference_pairs"] == resolve("dpo", "reviews").preference_pairs
 
 
 def test_a_run_on_no_votes_is_told_of_none(client):
@@ -232,7 +233,7 @@ def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeyp
     monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     trained.train(session, "dpo", simulated=0.75)
     to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
-    assert made == [3 * len(to_train)]  # three in four
+    assert made == [3 * len(to_train)]  # 3 simulated votes for each of the session's
 
 
 def test_ppo_follows_its_reward_model(client, queue, trained, session):
@@ -253,9 +254,9 @@ def test_ppo_follows_its_reward_model(client, queue, trained, session):
     votes = shown(client, first, ann)[0]
     assert not votes["through"]
     assert shown(client, second, ann)[0] == {**votes, "through": True}
-    told = {one["method"]: one for one in trained.report(session)["runs"]}
-    assert told.keys() == {"ppo", "reward"}
-    assert told["ppo"]["votes"] is None and len(told["ppo"]["texts"]) == 4
+    reports = {run["method"]: run for run in trained.report(session)["runs"]}
+    assert reports.keys() == {"ppo", "reward"}
+    assert reports["ppo"]["votes"] is None and len(reports["ppo"]["texts"]) == 4
 
 
 def test_nothing_follows_a_run_that_was_stopped(client, trained, session, monkeypatch):

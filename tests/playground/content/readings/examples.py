@@ -1,4 +1,4 @@
-"""Runs written out: one for each reading, just above the threshold of its rule."""
+"""An example run for each reading, just above the threshold of its rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SFT = {**CONFIG, "method": "sft", "beta": None}
 
 
 def evaluated(gold, kl, **others):
-    """Evaluations every ten steps; a name such as `length` stands for eval/length."""
+    """Evaluations every ten steps; the keyword `length` stands for eval/length."""
     curves = {"gold_reward": gold, "kl": kl, **others}
     return {
         f"eval/{name}": [(10 * i, value) for i, value in enumerate(values)]
@@ -21,21 +21,22 @@ def evaluated(gold, kl, **others):
 
 
 def trained(**curves):
-    """Metrics of every step from 1 on; `policy__clipfrac_avg` stands for policy/clipfrac_avg."""
+    """Metrics of each step from 1 on; the keyword `policy__clipfrac_avg` stands for
+    policy/clipfrac_avg."""
     return {
         name.replace("__", "/"): list(enumerate(values, start=1)) for name, values in curves.items()
     }
 
 
 def around(mean, count=20, scatter=0.1):
-    """`count` values that scatter evenly about a mean: 19 degrees of freedom make their standard
-    error scatter / √19 = 0.0229 where count is 20 and scatter 0.1."""
+    """`count` values, alternately `scatter` above and below `mean`. With 20 values and a scatter of
+    0.1 their standard error is 0.1 / √19 = 0.0229."""
     return [mean + scatter, mean - scatter] * (count // 2)
 
 
-# A run that goes well: two nats of reward for one of KL.
+# A good run: two nats of reward for one of KL.
 WELL = {"gold": [0.0, 2.0], "kl": [0.0, 1.0]}
-# An example of every reading: the run, and the numbers that the sentence is to hold.
+# An example of every reading: the run, and the numbers in the sentence.
 EXAMPLES = {
     "failed": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
     "too_short": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
@@ -63,7 +64,8 @@ EXAMPLES = {
         evaluated([0.2, -0.31], [0.0, 1.0]),
         {"then": 0.2, "now": -0.31},
     ),
-    # Worth 2 − 0.5·1 = 1.5 at step 10 and 2.1 − 0.5·1.9 = 1.15 now: 0.35 less, for 0.45 of KL.
+    # The objective was 2 − 0.5·1 = 1.5 at step 10 and is 2.1 − 0.5·1.9 = 1.15 now: 0.35 less, while
+    # β·KL rose by 0.45.
     "overpaid": (
         PPO,
         evaluated([0.0, 2.0, 2.1], [0.0, 1.0, 1.9]),
@@ -104,7 +106,7 @@ EXAMPLES = {
     ),
     "clipped": (
         PPO,
-        trained(policy__clipfrac_avg=[0.0, 0.03, 0.04, 0.05, 0.06, 0.08]),  # the last five: 0.052
+        trained(policy__clipfrac_avg=[0.0, 0.03, 0.04, 0.05, 0.06, 0.08]),  # last five: 0.052
         {"share": 5},
     ),
     "value_unstable": (
@@ -124,7 +126,7 @@ EXAMPLES = {
         evaluated(**WELL, gain=[0.0, 1.0]),
         {"beta": 0.5, "gain": 2.5, "kl": 0.9, "short": 0.55},
     ),
-    # 1.23 · 2 − 0.5 · 1 = 1.96, 0.09 below.
+    # 1.23 · 2 − 0.5 · 1 = 1.96, which is 0.09 below 2.05.
     "on_target": (PPO, evaluated(**WELL, gain=[0.0, 1.23]), {"beta": 0.5}),
     "shorter": (PPO, evaluated(**WELL, length=[15.1, 10.0]), {"then": 15.1, "now": 10.0}),
     # log 2 = 0.693, and three standard errors of 0.0229 are 0.069.
@@ -174,7 +176,7 @@ EXAMPLES = {
         {"eval/accuracy": [(0, 0.5), (10, 0.79)], **trained(accuracy=[0.7] * 10)},
         {"seen": 70, "unseen": 79},
     ),
-    # stdev = 0.1·√(20/19) = 0.1026; its error against one step's loss is 0.1051, three are 0.315.
+    # stdev = 0.1·√(20/19) = 0.1026; times √(1 + 1/20) = 0.1051, and three of these are 0.315.
     "loss_rose": (SFT, trained(loss=[1.0] + around(1.32)), {"then": 1.0, "now": 1.32}),
     # Two standard errors of the difference are 2 · √2 · 0.0229 = 0.0649.
     "loss_falling": (

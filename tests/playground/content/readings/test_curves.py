@@ -1,4 +1,4 @@
-"""Where a training curve stays below the threshold of a rule."""
+"""Training curves just below the threshold of a rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.playground.content.readings.examples import (
     "key, config, series",
     [
         ("leapt", PPO, trained(objective__kl=[0.0, 0.5, 2.49, 3.0])),
-        # The leap is over: six rollouts show the five updates between them.
+        # The leap is too old: the last six rollouts show only the five updates after it.
         ("leapt", PPO, trained(objective__kl=[0.5, 2.6, 3.0, 3.0, 3.0, 3.0, 3.0])),
         ("clipped", PPO, trained(policy__clipfrac_avg=[0.9, 0.03, 0.04, 0.04, 0.06, 0.07])),
         ("clipped", PPO, trained(policy__clipfrac_avg=[0.9, 0.9, 0.9, 0.9])),

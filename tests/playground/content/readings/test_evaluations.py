@@ -1,4 +1,4 @@
-"""Where an evaluation stays below the threshold of a rule."""
+"""Evaluations just below the threshold of a rule."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.playground.content.readings.examples import (
 @pytest.mark.parametrize(
     "key, config, series",
     [
-        # Proxy +0.24 since the best gold reward.
+        # The proxy reward rose by 0.24 since the best gold reward.
         (
             "over_optimised",
             PPO,
             evaluated([0.0, 2.0, 1.9], [0.0, 1.0, 1.2], proxy_reward=[0.0, 1.5, 1.74]),
         ),
-        # The gold reward itself is optimised.
+        # The run optimises the gold reward itself.
         ("over_optimised", PPO | {"reward_model": "gold"}, EXAMPLES["over_optimised"][1]),
-        # The gold reward is at its best now, however much faster the proxy rises.
+        # The gold reward is at its best now, even if the proxy reward rises faster.
         (
             "over_optimised",
             PPO,
@@ -43,11 +43,11 @@ from tests.playground.content.readings.examples import (
             EXAMPLES["pairs_past_best"][1] | trained(rewards__margins=around(1) + around(1.09)),
         ),
         ("below_reference", PPO, evaluated([0.2, -0.29], [0.0, 1.0])),
-        # Worth 1.5 and 1.21: a fall of 0.29, for 0.45 of KL.
+        # The objective falls from 1.5 to 1.21, by 0.29, while β·KL rises by 0.45.
         ("overpaid", PPO, evaluated([0.0, 2.0, 2.16], [0.0, 1.0, 1.9])),
-        # A fall of 0.3 + 0.25 in worth, of which KL is 0.25: not the price, the reward is it.
+        # The objective falls by 0.3 + 0.25, of which β·KL is 0.25: the reward causes the fall.
         ("overpaid", PPO, evaluated([0.0, 2.0, 1.71], [0.0, 1.0, 1.5])),
-        # β is so large that the policy stays near, at whatever price: `held` says so.
+        # β is so large that the policy stays near its reference: `held` says so.
         ("overpaid", PPO | {"beta": 50.0}, evaluated([0.0, 0.1, 0.1], [0.0, 0.1, 0.24])),
         ("far", PPO | {"beta": 0.0}, evaluated([0.0, 2.0], [0.0, 2.99])),
         ("rising", PPO, evaluated([0.0, 1.0, 1.19], [0.0, 1.0, 1.0])),

@@ -1,4 +1,4 @@
-"""What is said of a run: each reading of its own example, the order of several, and their words."""
+"""Readings: each on its own example, the order of several, and their sentences."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ RUNNING, FAILED = {"name": "running"}, {"name": "failed"}
 FINISHED, STOPPED = {"name": "finished"}, {"name": "stopped"}
 STATUS = {"failed": FAILED, "too_short": FINISHED, "stopped_early": STOPPED}
 STATUS |= {"short_of_target": FINISHED, "on_target": STOPPED}
-TARGET = Target(gain=2.5, kl=0.9)  # at β = 0.5 worth 2.05
-FRONTIER = Frontier(full_gain=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 for a KL of 1
+TARGET = Target(gain=2.5, kl=0.9)  # objective at β = 0.5: 2.05
+FRONTIER = Frontier(full_gain=2.0, curve=[(0.0, 0.0), (0.5, 1.0), (1.5, 1.8)])  # 1.4 at KL 1
 
 
 def keys(config, series, status=RUNNING):
@@ -39,9 +39,11 @@ def keys(config, series, status=RUNNING):
 def test_every_reading_has_its_run(key):
     config, series, values = EXAMPLES[key]
     (reading,) = [
-        found
-        for found in readings(config, series, STATUS.get(key, RUNNING), TARGET, frontier=FRONTIER)
-        if found.key == key
+        candidate
+        for candidate in readings(
+            config, series, STATUS.get(key, RUNNING), TARGET, frontier=FRONTIER
+        )
+        if candidate.key == key
     ]
     assert reading.values == pytest.approx(values, abs=1e-12)
 
@@ -58,15 +60,15 @@ def test_the_catalogue_has_exactly_the_readings_that_the_rules_give():
     nodes = [node for tree in trees for node in ast.walk(tree)]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     firsts = [call.args[0] for call in calls if getattr(call.func, "id", "") == "Reading"]
-    given = set()
+    keys_of_rules = set()
     for first in firsts:
         branches = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
-        given |= {branch.value for branch in branches}
-    assert given == set(WORDS) == set(EXAMPLES)
+        keys_of_rules |= {branch.value for branch in branches}
+    assert keys_of_rules == set(WORDS) == set(EXAMPLES)
 
 
 def test_the_first_that_holds_answers_a_question():
-    """The reward has fallen below the reference's, far away, and too dearly: one story."""
+    """The reward is below the reference's, the KL is large, and the objective fell: one reading."""
     series = evaluated([0.5, 2.0, -1.0], [0.0, 1.0, 9.0], proxy_reward=[0.0, 1.5, 2.5])
     assert keys(PPO, series) == ["over_optimised"]
     del series["eval/proxy_reward"]
@@ -90,7 +92,7 @@ def test_no_praise_beside_a_warning():
     well = evaluated(**WELL)
     assert keys(PPO, well) == ["rising"]
     assert keys(PPO, well | trained(objective__kl=[0.0, 4.0])) == ["leapt"]
-    # A note stays beside praise.
+    # A note is shown beside good news.
     assert keys(PPO, well | evaluated(**WELL, length=[10.0, 20.0])) == ["rising", "longer"]
 
 
@@ -110,7 +112,7 @@ def test_the_end_is_held_against_the_target_and_nothing_before_it():
 
 
 def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
-    """The share 0.3 of a whole 2 is 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 for a KL of 1."""
+    """A gain of 0.3 · 2 = 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 at KL 1."""
     shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
     series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
     (reading,) = readings(PPO, series, RUNNING, frontier=FRONTIER)
@@ -119,7 +121,8 @@ def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
 
 
 def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
-    """At β = 4 the first ten steps cost 4 · 0.95 nats for 1.5; nothing was paid since step 10."""
+    """At β = 4 the KL of the first ten steps costs 4 · 0.95 nats for 1.5 of reward; the KL has not
+    risen since."""
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
     config = PPO | {"beta": 4.0}
     assert [r.key for r in readings(config, series, RUNNING)] == ["overpaid"]
@@ -143,7 +146,7 @@ def test_before_there_is_anything_to_say():
 
 
 def test_a_long_curve_is_judged_by_its_latest_quarter():
-    """240 steps: the last 60 against the 60 before; the last 20 are as the 20 before them."""
+    """240 steps: the last 60 differ from the 60 before; the last 20 equal the 20 before."""
     series = trained(
         rewards__margins=around(1.0, 240),
         rewards__accuracies=[0.7] * 240,
