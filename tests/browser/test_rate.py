@@ -12,7 +12,7 @@ from align_core.votes.sessions import Sessions
 from playground import app, text
 from playground.views.rate import ENOUGH
 from playground.voting.pairs import Pairs
-from playground.voting.vote_training import counted
+from playground.voting.vote_training import vote_counts
 
 WORDS = text.load("en")
 NEEDED = ENOUGH["reviews"][0]
@@ -70,7 +70,7 @@ def wait_for_text(page, selector, words):
 def counts(page, session):
     """Expects the page to show these numbers of votes to train on and of held-out votes."""
     votes = session.votes()
-    part = counted(votes)
+    part = vote_counts(votes)
     wait_for_text(page, "#rate .count", f"Votes to train on: {part['to_train']} of {NEEDED}")
     held, neither = part["held_out"], len(votes) - sum(part.values())
     wait_for_text(
@@ -114,7 +114,7 @@ def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
     wait_for_text(rate, "#rate .share .asks", WORDS["rate"]["asks"]["none"])
     session.set_scores([], "a-run")
     wait_for_text(rate, "#rate .share .asks", WORDS["rate"]["asks"]["votes"])
-    assert sum(counted(session.votes()).values()) == 2  # neither the tie nor "both bad"
+    assert sum(vote_counts(session.votes()).values()) == 2  # neither the tie nor "both bad"
 
     choose(rate, lambda: rate.keyboard.press("s"), prompt)
     choose(rate, lambda: rate.keyboard.press("u"), prompt)
