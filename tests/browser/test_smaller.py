@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from align_core.experiments.quick_runs import QuickRuns
 from playground import text
-from playground.people import run_queue as line
+from playground.people import run_queue
 from tests.playground.scripted_trial import GO
 
 WORDS = text.load("en")
@@ -21,7 +21,7 @@ CARD = "#lab [data-experiment=overoptimisation] .trial"
 def scripted(monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "awaits")
     monkeypatch.setattr(
-        line, "QuickRuns", partial(QuickRuns, module="tests.playground.scripted_trial")
+        run_queue, "QuickRuns", partial(QuickRuns, module="tests.playground.scripted_trial")
     )
 
 
