@@ -74,7 +74,7 @@ def test_every_error_in_one_exception_and_nothing_written(tmp_path, capsys):
     assert not any(tmp_path.glob("run*"))
 
 
-def test_a_run_that_fails_says_so_and_stays(tmp_path):
+def test_a_failed_run_is_reported_and_stays(tmp_path):
     with pytest.raises(RuntimeError, match="the fake broke"):
         train("dpo", task="reviews", seed=fake_training.RAISES, steps=5, run_dir=tmp_path / "run")
     assert list(load_run(tmp_path / "run").metrics.index) == [1, 2]
@@ -124,7 +124,7 @@ def test_samples_of_a_step_that_was_measured(written):
         run.samples(step=7)
 
 
-def test_what_is_asked_of_its_model(tmp_path):
+def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     run = train("dpo", task="capitals", steps=1, run_dir=tmp_path / "run")
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))

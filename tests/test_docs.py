@@ -63,7 +63,7 @@ def test_a_section_is_what_its_results_give(benchmark, name):
     assert section(benchmark.PAGE, name) == shown
 
 
-def test_what_few_votes_gain_is_held_against_what_many_do():
+def test_the_gain_of_few_votes_is_compared_with_that_of_many():
     results = {
         f"dpo {task} {votes} {seed}": {
             "steps": 9, "gold_reward": gold, "gold_reward_reference": 0.5, "kl": 1.0, "gain": 0.5,
@@ -95,7 +95,7 @@ def test_enough_votes_gain_most_of_what_many_do():
     assert rows[-1].startswith("| capitals | 100 | 0.70 (0.60–0.71) | 0.74")
 
 
-def test_the_page_says_how_many_votes_are_enough_as_they_were_measured():
+def test_the_page_shows_the_measured_number_of_votes_that_is_enough():
     results = json.loads(few_votes.RESULTS.read_text())
     for task in few_votes.TASKS:
         votes = few_votes.enough(results, task)
@@ -103,7 +103,7 @@ def test_the_page_says_how_many_votes_are_enough_as_they_were_measured():
         assert ENOUGH[task] == (votes, *(round(100 * share) for share in measured))
 
 
-def test_active_pairs_are_held_against_chance_seed_by_seed():
+def test_active_pairs_are_compared_with_random_ones_by_seed():
     by_seed = {0.0: (0.70, 0.80, 0.75), 0.5: (0.72, 0.80, 0.75), 1.0: (0.73, 0.79, 0.77)}
     results = {
         f"{task} {share} {seed}": [0.5, 0.6, 0.7, last]
@@ -162,7 +162,7 @@ def test_a_recorded_experiment_is_whole_and_small():
         assert path.stat().st_size < 300_000
 
 
-def test_the_lab_says_how_long_it_took_on_the_clock_where_that_is_known():
+def test_the_lab_shows_the_wall_clock_time_where_known():
     parts = {"core_seconds": 600.0}
     assert lab.took(parts) == "10.0 minutes of one core, so on two at least 5.0"
     whole = parts | {"lanes": 2, "wall_seconds": 330.0}

@@ -127,13 +127,13 @@ def test_the_page_imports_no_torch():
         assert not outside(imports(path)) & HEAVY, path
 
 
-def test_what_the_page_says_is_data():
+def test_content_imports_no_gradio():
     for path in files("playground/content/**/*.py"):
         assert "gradio" not in outside(imports(path)), path
 
 
 @pytest.mark.parametrize("name", sorted(NEEDS))
-def test_a_room_needs_no_more_from_outside_than_it_says(name):
+def test_a_room_imports_only_its_allowed_external_packages(name):
     paths = [*ROOT.glob(f"align_core/{name}.py"), *ROOT.glob(f"align_core/{name}/**/*.py")]
     assert paths
     for path in paths:
@@ -141,7 +141,7 @@ def test_a_room_needs_no_more_from_outside_than_it_says(name):
 
 
 @pytest.mark.parametrize("package", sorted(FLOORS))
-def test_the_folders_are_the_rooms_and_no_file_stands_in_the_hall(package):
+def test_the_folders_are_the_rooms_and_few_files_are_beside_them(package):
     floors = set().union(*FLOORS[package])
     folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     assert folders <= floors

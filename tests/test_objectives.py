@@ -69,7 +69,7 @@ def test_whitening_gives_mean_zero_and_variance_one_under_the_mask():
     assert differs(white[mask], -by_hand[mask])
 
 
-def test_whitening_does_not_see_what_is_padded():
+def test_whitening_ignores_padding():
     x, mask = noise(6, 7), ragged()
     torch.testing.assert_close(
         masked_whiten(x, mask), masked_whiten(x.masked_fill(~mask, 1e6), mask), **EXACT
@@ -255,7 +255,7 @@ def test_gae_equals_its_naive_twin(gamma, lam):
     assert differs(advantages, naive_gae(rewards, values, mask, gamma, lam, sign=-1.0))
 
 
-def test_gae_without_discount_sums_what_is_to_come():
+def test_gae_without_discount_sums_the_remaining_rewards():
     mask = ragged()
     rewards = noise(6, 7) * mask
     _, returns = gae(rewards, noise(6, 7, seed=1), mask, 1.0, 1.0)

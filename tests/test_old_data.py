@@ -108,7 +108,7 @@ def test_a_model_writes(copied, ask, name):
     assert all(row["completion"] and math.isfinite(row["gold_reward"]) for row in rows)
 
 
-def test_a_run_that_was_cut_off_goes_on_to_its_end(copied, ask):
+def test_an_interrupted_run_resumes_to_its_end(copied, ask):
     path = copied("runs", CUT_OFF)
     before = lines(path / "events.jsonl")
     assert cli.main(["train", "--resume", str(path), "--json"]) == 0
@@ -121,7 +121,7 @@ def test_a_run_that_was_cut_off_goes_on_to_its_end(copied, ask):
     assert ask("evaluate", path, "--prompts", 4)["kl"] > 0
 
 
-def test_a_session_of_votes_opens_and_goes_on(copied):
+def test_a_session_of_votes_opens_and_accepts_votes(copied):
     expected = EXPECTED["session"]
     with closing(Sessions(copied("sessions"))) as sessions:
         assert sessions.names() == ["talk"]

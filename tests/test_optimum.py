@@ -266,7 +266,7 @@ def test_a_pickle_is_refused(tmp_path):
         ReferenceSamples.load(tmp_path / "bad.npz")
 
 
-def test_only_keeps_the_asked_prompts_in_the_asked_order():
+def test_only_keeps_the_requested_prompts_in_order():
     samples = stored()
     two = samples.select(["never", "the film"])
     assert two.prompts == ["never", "the film"]

@@ -94,7 +94,7 @@ def test_runs_are_laid_over_each_other(ppo, dpo):
     assert not figure.layout.shapes
 
 
-def test_what_was_turned_moves_the_target_and_is_marked():
+def test_a_live_change_moves_the_target_and_is_marked():
     run = drawn(eval__kl=[0.0, 0.5], eval__gain=[0.0, 0.4], changes={1: {"beta": 0.3}})
     figure = plots.figure([run])
     target = optimum.target({"task": "reviews", "beta": 0.3})

@@ -72,7 +72,7 @@ def test_advantages_are_left_as_they_are(page, client):
     assert ran(page, client)["whiten_advantages"] is False
 
 
-def test_no_group_is_told_at_the_control(page, client):
+def test_no_group_is_reported_at_the_control(page, client):
     choose(page, "dpo")
     page.wait_for_selector("#field-coverage")
     for group in card("reviews").groups:

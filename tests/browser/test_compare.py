@@ -54,7 +54,7 @@ def texts(page, selector):
     return page.locator(f"#compare {selector}").all_text_contents()
 
 
-def test_runs_are_laid_over_each_other_and_what_differs_is_told(page):
+def test_runs_are_drawn_over_each_other_with_their_differences(page):
     assert texts(page, ".legend .run b") == ["A", "B"]
     assert texts(page, ".legend .run span") == ["PPO · β 0.7 → 0.3", "PPO · β 0.5 → 0.3"]
     assert "Failed" in texts(page, ".legend small")[0]
@@ -88,7 +88,7 @@ def test_a_folder_with_a_hostile_name_is_a_run_of_no_view(visit, address, client
     assert page.evaluate("window.hacked") is None
 
 
-def test_a_recorded_run_is_laid_over_ones_own_and_marked(page):
+def test_a_recorded_run_is_drawn_over_an_own_run_and_marked(page):
     page.check("#compare [value='recorded/healthy-ppo']", force=True)
     page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
     name = WORDS["presets"]["cards"]["healthy-ppo"]["name"]
@@ -100,7 +100,7 @@ def test_a_recorded_run_is_laid_over_ones_own_and_marked(page):
     assert left_out in page.inner_text("#compare .duel .rules")
 
 
-def test_an_old_run_is_found_by_typing_and_what_is_chosen_stays(page, client):
+def test_an_old_run_is_found_by_typing_and_choices_stay(page, client):
     for second in range(12):
         recorded(client, f"2026-02-03-0405{second:02d}-ppo-reviews", "finished", 0.25)
     recorded(client, "2025-12-31-235900-ppo-reviews", "finished", 0.9)
@@ -118,7 +118,7 @@ def test_an_old_run_is_found_by_typing_and_what_is_chosen_stays(page, client):
     assert page.locator("#compare [name=models]:checked").count() == 3
 
 
-def test_win_rates_are_fought_out_when_asked(page):
+def test_win_rates_are_computed_on_request(page):
     assert texts(page, ".duel td") == []
     page.click("#compare .duel button")
     page.wait_for_selector("#compare .rate")

@@ -63,7 +63,7 @@ def test_the_maps_follow_sliders_and_cells(lab):
     assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # of the focused cell
 
 
-def test_a_bad_seed_is_told(lab):
+def test_a_bad_seed_is_reported(lab):
     slide(lab, "seed", "")
     lab.wait_for_selector("#lab .complaints li")
     complaint = lab.inner_text("#lab .complaints")
@@ -72,7 +72,7 @@ def test_a_bad_seed_is_told(lab):
     lab.wait_for_selector("#lab .complaints:empty", state="attached")
 
 
-def test_every_card_says_what_was_measured_or_that_nothing_was(lab):
+def test_every_card_shows_its_results_or_that_there_are_none(lab):
     cards = lab.locator("#lab .card")
     assert cards.count() == 4
     for card in cards.all():

@@ -125,7 +125,7 @@ def test_beta_moves_the_numbers_and_the_slider_of_train(page):
     assert shown(page, "paid") == pytest.approx(paid, abs=0.006)
 
 
-def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(page):
+def test_a_less_likely_text_of_positive_reward_is_explained(page):
     page.click("#learn [data-station=optimum]")
     optimum = worked_example("reviews")["optimum"]
     first = optimum["texts"][0]
@@ -150,7 +150,7 @@ def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained
     assert verdict.text_content() == ""
 
 
-def test_dpo_before_training_and_in_ones_own_run(page):
+def test_dpo_before_training_and_in_an_own_run(page):
     page.click("#learn [data-station=dpo]")
     page.click("#learn [data-whose=reference]")
     assert (shown(page, "margin"), shown(page, "loss")) == (0, 0.69)
@@ -165,7 +165,7 @@ def expect_note(page, note):
     expect(page.locator("#learn .note")).to_have_text(note)
 
 
-def test_where_there_is_no_own_run_the_lesson_stays(page):
+def test_without_an_own_run_the_lesson_stays(page):
     page.click("#learn .tasks label:has-text('Capitals')")
     for station, method in {"sft": "SFT", "reward": "Reward model", "ppo": "PPO"}.items():
         page.click(f"#learn [data-station={station}]")
@@ -186,7 +186,7 @@ def own(page, station):
     page.wait_for_selector("#learn .whose [data-whose=own][aria-pressed=true]")
 
 
-def test_a_token_of_ones_own_ppo_goes_into_its_equations(page):
+def test_a_token_of_an_own_ppo_run_goes_into_its_equations(page):
     own(page, "ppo")
     mine = token()
     name = RUN.replace("dpo", "ppo")
@@ -232,7 +232,7 @@ def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
     assert shown(page, "difference") == pytest.approx(scores[0] - scores[1], abs=0.006)
 
 
-def test_what_is_calculated_from_rounded_numbers_is_not_said_to_be_equal(page):
+def test_results_of_rounded_numbers_are_marked_as_approximate(page):
     """A line with rounded operands has a ≈, and the rounded operands nearly give its result."""
     for station in WORDS["stations"]:
         page.click(f"#learn [data-station={station}]")

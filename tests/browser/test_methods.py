@@ -43,7 +43,9 @@ def trained(tmp_path, environment):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_method_of_ones_own_is_trained_drawn_read_and_compared(trained, real_app, visit):
+def test_a_method_of_another_package_is_trained_drawn_described_and_compared(
+    trained, real_app, visit
+):
     metrics = [event["metrics"] for event in trained if event["kind"] == "metrics"]
     losses = [values["loss"] for values in metrics if "loss" in values]
     # The loss is relu(1 − margin), not logistic: at a margin of 0, before any update, it is 1.

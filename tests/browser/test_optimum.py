@@ -82,7 +82,7 @@ def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
     assert log_ratios.count() == 0
 
 
-def test_a_text_of_positive_reward_that_the_optimum_says_less_often_is_explained(visit, address):
+def test_a_less_likely_text_of_positive_reward_is_explained(visit, address):
     page = visit(address)
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     page.click("#samples .more")

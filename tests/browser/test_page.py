@@ -70,7 +70,7 @@ def move_beta(page, beta):
     page.wait_for_function(f"window.playground.target?.beta === {beta}")
 
 
-def test_beta_is_turned_while_it_runs_and_the_curves_say_so(visit, address, client):
+def test_a_live_change_of_beta_is_marked_in_the_curves(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
@@ -104,7 +104,7 @@ def test_a_learning_rate_that_is_left_as_it_was_marks_nothing(visit, address, cl
     page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
 
 
-def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, client, monkeypatch):
+def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, client, monkeypatch):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
@@ -126,7 +126,7 @@ def test_what_is_turned_while_an_answer_is_awaited_is_not_lost(visit, address, c
     assert turned == [0.1, 0.3], "the first, and the last of those that came while it was awaited"
 
 
-def test_what_is_chosen_before_the_page_has_settled_stays(visit, address, client, monkeypatch):
+def test_choices_made_while_the_page_loads_stay(visit, address, client, monkeypatch):
     may_go = threading.Event()
     restore = TrainHandlers.restore
 
@@ -248,7 +248,7 @@ DRAWN = """() => {
 }"""
 
 
-def test_what_is_measured_when_a_paused_run_is_stopped_is_drawn(visit, address, client):
+def test_the_evaluation_after_stopping_a_paused_run_is_drawn(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
@@ -270,7 +270,7 @@ def test_what_is_measured_when_a_paused_run_is_stopped_is_drawn(visit, address, 
     assert drawn == {"marks": before + 1, "points": before + 1}
 
 
-def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, address, client):
+def test_a_killed_process_is_reported_in_plain_words_and_the_page_continues(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
@@ -281,7 +281,7 @@ def test_a_killed_process_is_told_in_plain_words_and_the_page_lives_on(visit, ad
     status(page, "running")
 
 
-def test_bad_input_is_told_beside_the_controls_and_starts_nothing(visit, address, client):
+def test_bad_input_is_reported_beside_the_controls_and_starts_nothing(visit, address, client):
     page = visit(address)
     run(page, beta=-1, steps="", learning_rate="1e9")
     page.wait_for_selector("#complaints li")

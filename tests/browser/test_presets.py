@@ -91,7 +91,7 @@ def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address
     assert WORDS["cards"]["noisy-raters"]["shows"] not in about, "it was cut off"
 
 
-def test_a_run_that_was_turned_is_no_preset_any_more(visit, address, client):
+def test_a_changed_run_is_no_preset_any_more(visit, address, client):
     page = visit(address)
     run_live(page)
     page.wait_for_selector("#presets [aria-pressed=true]")

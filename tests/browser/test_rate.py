@@ -192,7 +192,7 @@ def test_training_on_votes_is_followed_in_train(rate, client):
     assert rate.locator("#rate .report :is(img, script)").count() == 0
 
 
-def test_a_run_on_votes_brings_its_settings_and_says_what_run_would_do(rate, client):
+def test_a_run_on_votes_restores_its_settings_and_explains_run(rate, client):
     for _ in range(6):
         choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
     wait_for_text(rate, "#rate .counts .votes strong", "6")

@@ -91,7 +91,7 @@ def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
     assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
 
 
-def test_a_run_that_was_turned_is_called_by_all_that_its_settings_were(page, helper):
+def test_a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
     """Dragging leaves many values; the first and the last are shown. Unchanged settings are not."""
     name = "2026-01-02-030406-dpo-capitals"
     root = helper._client.root
@@ -112,7 +112,7 @@ def test_a_run_that_was_turned_is_called_by_all_that_its_settings_were(page, hel
         assert plain.text_content() == "SFT"
 
 
-def test_try_it_shows_texts_side_by_side_and_train_goes_on(page):
+def test_try_it_shows_texts_side_by_side_and_train_continues(page):
     page.click("#controls label:has-text('DPO')")
     steps = resolve("dpo", "capitals").steps
     page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")

@@ -62,7 +62,7 @@ def test_the_second_visitor_waits_watches_and_gets_their_turn(visit, address, cl
     first.wait_for_function("document.querySelector('#live .whose').textContent")
 
 
-def test_who_watches_sees_the_target_of_the_run_until_they_move_their_own(visit, address, client):
+def test_watchers_see_the_runs_target_until_they_move_their_own(visit, address, client):
     def aims(page, beta):
         page.wait_for_function(f"window.playground.target?.beta === {beta}")
         page.wait_for_function(
@@ -86,7 +86,7 @@ def test_who_watches_sees_the_target_of_the_run_until_they_move_their_own(visit,
     assert "β 0.1" in second.inner_text("#live .settings")
 
 
-def test_who_comes_back_finds_their_run_and_others_only_a_shared_one(visit, address, client):
+def test_a_returning_visitor_finds_their_run_and_others_only_a_shared_one(visit, address, client):
     first, second = visit(address), visit(address)
     run(first, steps=30)
     status(first, "finished")
@@ -108,7 +108,7 @@ def test_who_comes_back_finds_their_run_and_others_only_a_shared_one(visit, addr
     assert third.evaluate("window.playground.run") is None, "not greeted by another's run"
 
 
-def test_whoever_watches_a_shared_run_may_stop_it(visit, address, monkeypatch):
+def test_watchers_of_a_shared_run_may_stop_it(visit, address, monkeypatch):
     share = Visitors.share
 
     def late(*arguments):
@@ -151,7 +151,7 @@ def pairs(monkeypatch):
     monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
 
 
-def test_only_who_presents_can_open_the_room(pairs, visit, address):
+def test_only_a_presenter_can_open_the_room(pairs, visit, address):
     for url, may in ((address, False), (f"{address}?key={KEY.replace(' ', '+')}", True)):
         page = visit(url)
         page.wait_for_function("window.presenterKey === null")
@@ -173,7 +173,7 @@ def test_one_visitor_alone_sees_nothing_of_all_this(visit, address):
     assert page.inner_text("#live .whose") == ""
 
 
-def test_a_public_machine_says_its_limit_before_the_run(visit, serve, client, monkeypatch):
+def test_a_public_server_shows_its_time_limit_before_the_run(visit, serve, client, monkeypatch):
     monkeypatch.setenv("PLAYGROUND_PUBLIC", "1")
     monkeypatch.setenv("PLAYGROUND_TIME_LIMIT", "90")
     visitor = visit(serve(client))

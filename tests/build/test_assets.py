@@ -152,7 +152,7 @@ def test_the_pool_is_labelled_by_the_rater(task):
     assert abs((delta > 0).sum() - expected.sum()) < 4 * spread
 
 
-def test_the_pool_knows_what_the_sft_model_makes_of_its_texts(task):
+def test_the_pool_has_the_sft_models_log_probabilities(task):
     pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     some = random.Random(1).sample(pool, 64)
     policy, tokenizer = load_policy(f"sft-{task.name}"), load_tokenizer("pretrained")

@@ -125,7 +125,7 @@ def test_bad_values_write_nothing(refused, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_missing_is_named(refused):
+def test_missing_arguments_are_named(refused):
     lines = refused("train")
     assert [line.split(" got nothing")[0] for line in lines] == ["METHOD", "--task", "--run-dir"]
 
@@ -248,7 +248,7 @@ def test_ctrl_c_stops_and_keeps_the_model(main, tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_libraries_are_quiet_before_a_model_is_asked(main, reports, monkeypatch):
+def test_libraries_are_quiet_before_a_model_is_loaded(main, reports, monkeypatch):
     quietened = []
     monkeypatch.setattr(libraries, "silence_libraries", lambda: quietened.append(True))
     assert main("evaluate", "sft-reviews")[0] == 0
@@ -275,7 +275,7 @@ def test_generate(main, reports):
     assert json.loads(out)[0]["tokens"][0] == ["sft-reviews", "reviews", ["A"], 4, 0.7, 0]
 
 
-def test_generate_shows_probe_prompts_unless_given_some(main, reports):
+def test_generate_uses_probe_prompts_by_default(main, reports):
     rows = json.loads(main("generate", "sft-reviews", "--json")[1])
     assert len(rows[0]["tokens"][0][2]) == 8
 
@@ -339,7 +339,7 @@ def test_help_tells_the_defaults_and_whose_options_are_whose(main, capsys):
     assert "--reward-model – – reward-TASK –" in shown
 
 
-def test_a_run_that_was_cut_off_is_told_to_go_on(refused, tmp_path):
+def test_an_interrupted_run_is_resumed_by_a_command(refused, tmp_path):
     run = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews"))
     for command in ("evaluate", "generate"):
         (line,) = refused(command, run.path)
@@ -355,7 +355,7 @@ def test_build_assets(main, monkeypatch):
     assert built == [True]
 
 
-def test_the_wrong_python_is_told_the_right_one(tmp_path):
+def test_a_wrong_python_version_is_reported_with_the_right_ones(tmp_path):
     done = subprocess.run(
         [sys.executable, "-S", "-m", "align_core", "train", "ppo", "--run-dir", tmp_path / "run"],
         cwd=ROOT,

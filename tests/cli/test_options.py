@@ -40,7 +40,7 @@ def test_a_value_that_is_missing_is_bad_input():
         parsed("--steps")
 
 
-def test_what_is_given_is_checked_and_the_rest_has_its_defaults():
+def test_given_values_are_checked_and_others_have_defaults():
     class Options(BaseModel):
         seed: Seed = 7
 

@@ -120,7 +120,7 @@ RICH = """
 """
 
 
-def test_what_a_task_has_besides_is_used(poems, tmp_path, capsys):
+def test_optional_members_of_a_task_are_used(poems, tmp_path, capsys):
     Path(poems).write_text(POEMS + RICH)
     few = ("--model", "sft-reviews", "--steps", 1, "--batch-size", 4, "--eval-every", 1)
     options = ("--preference-pairs", 8, "--coverage", "arts", "--run-dir", tmp_path / "dpo")
@@ -134,7 +134,7 @@ def test_what_a_task_has_besides_is_used(poems, tmp_path, capsys):
     assert line.startswith("--coverage got 'sea'")
 
 
-def test_a_task_says_what_it_lacks_in_one_line(poems, tmp_path, capsys):
+def test_a_missing_part_of_a_task_is_reported_in_one_line(poems, tmp_path, capsys):
     started = ("--task", poems, "--run-dir", tmp_path / "run")
     (line,) = refused(capsys, "train", "ppo", *started)
     assert line.startswith("--model got nothing, expected an embedded model")
@@ -148,7 +148,7 @@ def test_a_task_says_what_it_lacks_in_one_line(poems, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_errors_beside_that_of_a_task_are_told_too(tmp_path, capsys):
+def test_errors_beside_a_tasks_are_reported_too(tmp_path, capsys):
     run = ("--run-dir", tmp_path / "run")
     lines = refused(capsys, "train", "ppo", "--task", tmp_path / "no.py", "--beta", "-1", *run)
     assert [line.split()[0] for line in lines] == ["--task", "--beta"]

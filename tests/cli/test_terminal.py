@@ -3,7 +3,7 @@ from __future__ import annotations
 from align_core.cli.terminal import Progress
 
 
-def test_what_was_evaluated_stands_apart_from_the_rollouts(capsys):
+def test_evaluations_are_drawn_apart_from_rollouts(capsys):
     bar = Progress(10)
     bar.event({"kind": "metrics", "step": 2, "metrics": {"eval/gold_reward": 1.0, "eval/kl": 0.5}})
     rollout = {"objective/scores": 2.0, "objective/kl": 0.75, "eval/gain": None, "loss": -0.25}
@@ -14,7 +14,7 @@ def test_what_was_evaluated_stands_apart_from_the_rollouts(capsys):
     assert "eval gold 1.00, eval KL 0.50, rollout score 2.00, rollout KL 0.75, loss -0.25]" in last
 
 
-def test_the_time_before_the_first_number_says_what_is_under_way(capsys):
+def test_the_time_before_the_first_number_is_explained(capsys):
     def last():
         return capsys.readouterr().err.split("\r")[-1]
 
@@ -27,7 +27,7 @@ def test_the_time_before_the_first_number_says_what_is_under_way(capsys):
     bar.close()
 
 
-def test_a_run_that_is_told_to_stop_says_so(capsys):
+def test_a_run_that_is_stopped_reports_it(capsys):
     bar = Progress(10)
     bar.stopping()
     assert capsys.readouterr().err.split("\r")[-1].startswith("stopping: ")

@@ -51,7 +51,7 @@ def test_an_adapter_folder_is_a_model(fake_assets, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "nobody/nothing", "a/b/c", "../x", "", "  "])
-def test_what_is_no_model(fake_assets, name, tmp_path, monkeypatch):
+def test_a_folder_without_a_model_is_reported(fake_assets, name, tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(ValueError) as error:

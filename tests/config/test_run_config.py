@@ -112,7 +112,7 @@ def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
     ]
 
 
-def test_advantages_are_normalised_unless_told_otherwise():
+def test_advantages_are_normalised_by_default():
     assert resolve("ppo", "reviews").whiten_advantages is True
     assert resolve("ppo", "reviews", whiten_advantages=False).whiten_advantages is False
     (line,) = lines("dpo", whiten_advantages=False)
@@ -172,7 +172,7 @@ def test_other_ranges(option, value):
     assert line.startswith(f"{flag(option)} got {value}, expected")
 
 
-def test_every_error_is_told_at_once():
+def test_all_errors_are_reported_together():
     messages = lines("pp", "review", beta=-1, steps="x", model="nothing-like-it", wings=2)
     assert [line.split()[0] for line in messages] == [
         "METHOD",

@@ -100,7 +100,7 @@ def test_only_the_completion_of_a_demonstration_is_learnt():
     assert rows[0]["labels"] == [-100, -100, *ids("was good ."), END]
 
 
-def test_pairs_keep_what_is_known_of_their_ends():
+def test_pairs_keep_whether_their_texts_ended():
     texts = {"prompt": "the film", "chosen": " was good", "rejected": " was"}
     cut = {**texts, "chosen_ended": True, "rejected_ended": False}
     whole, torn = encode_pairs(tokenizer(), [texts, cut])

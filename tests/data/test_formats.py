@@ -84,7 +84,7 @@ def test_unpaired_preferences():
         (formats.pair, [], "(found: none)"),
     ],
 )
-def test_what_does_not_fit_is_told_in_a_line(shape, row, problem):
+def test_invalid_values_are_reported_in_one_line(shape, row, problem):
     with pytest.raises(ValueError) as refused:
         shape(row)
     assert problem in str(refused.value) and "\n" not in str(refused.value)

@@ -94,7 +94,7 @@ def test_a_bad_pair_is_named_with_its_line(jsonl, row, problem):
     assert problem in line
 
 
-def test_every_bad_pair_is_told_up_to_a_number(jsonl):
+def test_bad_pairs_are_reported_up_to_a_number(jsonl):
     assert len(lines(jsonl("{", PAIR, "{"))) == 2
     many = lines(jsonl(*["{"] * 50))
     assert len(many) == 21

@@ -218,7 +218,7 @@ def test_a_tie_counts_half():
     assert metrics["eval/gold_reward"] == -0.5
 
 
-def test_metrics_are_means_and_the_frontier_is_asked_for_the_rest():
+def test_metrics_are_means_and_the_frontier_gives_the_others():
     known = frontier()
     evaluate = evaluator(toy.policy(1), frontier=known)
     evaluation = evaluate(toy.policy(0))
@@ -317,7 +317,7 @@ def test_shown_texts_are_the_first_samples_and_the_worst_of_the_reference_come_f
         assert entry["policy"]["kl"] == evaluation.kl[row].item()
 
 
-def test_a_gold_reward_is_given_the_ids_that_tell_whether_a_text_ended():
+def test_a_gold_reward_receives_the_ids_which_show_whether_a_text_ended():
     evaluation = evaluator(toy.policy(1))(toy.policy(0))
     cut = torch.tensor([ids[-1] != 0 for ids in evaluation.policy.completion_ids])
     assert cut.any() and not cut.all()

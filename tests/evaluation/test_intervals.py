@@ -37,5 +37,5 @@ def test_half_of_the_middle_95_percent():
 @pytest.mark.parametrize(
     ("values", "expected"), [([], None), ([None, None, 1.0], None), ([None, 1.0, 1.0], 0.0)]
 )
-def test_what_is_mostly_unknown_has_no_interval(values, expected):
+def test_mostly_unknown_values_have_no_interval(values, expected):
     assert ci95(values) == expected

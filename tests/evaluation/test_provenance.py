@@ -27,7 +27,7 @@ def run(tmp_path):
     return create
 
 
-def test_a_policy_is_held_against_what_its_run_started_from(run):
+def test_a_policy_is_compared_with_the_model_its_run_started_from(run):
     assert reference_of(run("dpo", model="pretrained"), "capitals") == "pretrained"
     assert reference_of(run("reward", model="pretrained"), "capitals") == "sft-capitals"
     assert reference_of("pretrained", "capitals") == "sft-capitals"

@@ -37,7 +37,7 @@ def test_the_side_of_more_than_half_is_the_majority():
     assert majority([1, 1, -1, -1]) == majority([1, 0]) == majority([1, 0, -1]) == majority([]) == 0
 
 
-def test_a_verdict_is_told_by_its_claim_and_why():
+def test_a_verdict_is_rendered_with_claim_and_reason():
     templates = {"grows": "{who} grows.", "grows_why": "By {n}.", "join": ", ", "it": "It"}
     verdicts = [verdict(sign, "grows", who=[("it", {})], n=2) for sign in (1, -1, 0)]
     assert verdict_sentences(verdicts, templates) == [
@@ -104,12 +104,12 @@ def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
         ((0.9, 0.70), (0.90, 0.62), "holds"),  # 0.20 against 0.28
     ],
 )
-def test_who_suffers_from_the_temperature_is_who_loses_more_to_the_worst(dpo, ppo, expected):
+def test_a_method_suffers_from_temperature_if_it_loses_more(dpo, ppo, expected):
     result = frontier_result([mean(0.0)] * 2, dpo=dpo, ppo=ppo)
     assert verdict_of(frontier, result, "steadier")[0] == expected
 
 
-def test_what_the_temperature_takes_is_told():
+def test_the_losses_by_temperature_are_reported():
     result = frontier_result([mean(0.0)] * 2, dpo=(0.5, 0.9, 0.8))
     why = verdict_of(frontier, result, "steadier")[1]
     assert why == "From the best to the worst temperature DPO loses 0.40 ± 0.04, PPO 0.00 ± 0.06."
@@ -198,7 +198,7 @@ def test_a_higher_peak_is_one_under_both_methods(ppo, best_of_n, expected, by, p
     assert verdict_of(overoptimisation, over_result(*rows), part)[0] == expected
 
 
-def test_the_rise_of_a_peak_is_told():
+def test_the_rise_of_a_peak_is_reported():
     rows = [over_row("best-of-n", 300, peaking(1, 2, 3)), over_row("ppo", 300, peaking(1, 2, 3))]
     rows += [over_row("best-of-n", 1000, peaking(2, 3, 4)), over_row("ppo", 1000, peaking(1, 2, 3))]
     why = verdict_of(overoptimisation, over_result(*rows), "fed")[1]
@@ -288,7 +288,7 @@ def test_dpo_can_where_it_clearly_does_once(rises, expected):
         ((0.2, -0.2), "unclear"),
     ],
 )
-def test_who_spreads_is_who_clearly_does_in_most_settings(mores, expected):
+def test_a_method_spreads_if_it_clearly_does_in_most_settings(mores, expected):
     result = coverage_result([(mean(0.0), mean(more)) for more in mores])
     assert verdict_of(coverage, result, "spreads")[0] == expected
 

@@ -55,7 +55,7 @@ def test_the_win_rate_is_that_of_the_setting_that_wins_most(result):
     assert [rate["mean"] for rate in rates["rates"]] == pytest.approx([0.9, 0.7])
 
 
-def test_it_says_who_is_ahead(result):
+def test_the_verdict_names_the_method_that_is_ahead(result):
     said = " ".join(conclusions(frontier, result))
     assert "DPO is clearly ahead within 0.25, 0.5, 1, 2 nats, PPO within none" in said
 

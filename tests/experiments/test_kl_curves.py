@@ -23,7 +23,7 @@ def test_the_better_of_two_at_the_same_kl_counts():
     assert reward_within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)
 
 
-def test_a_fit_finds_the_curve_that_it_was_given():
+def test_a_fit_recovers_the_curve():
     ds = [0.0, 0.5, 1.0, 2.0, 3.0]
     best_of_n = [(d, d * (2.0 - 0.3 * d)) for d in ds]
     fitted = fit(best_of_n, identity)
@@ -33,7 +33,7 @@ def test_a_fit_finds_the_curve_that_it_was_given():
     assert fitted == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0}, abs=1e-9)
 
 
-def test_the_error_of_a_fit_is_that_of_what_is_left():
+def test_the_error_of_a_fit_is_that_of_the_residuals():
     # d(α − βd) at d = 1, 1, 2 with R = 1.1, 0.9, 2: α = 1, β = 0, and two residuals of 0.1.
     fitted = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], identity)
     assert fitted["error"] == pytest.approx(math.sqrt(0.02 / 3))

@@ -55,7 +55,7 @@ def test_a_summary_is_of_what_lies_above_the_reference():
     assert conclusions(over, result)
 
 
-def test_its_size_is_what_its_page_says():
+def test_the_size_is_that_on_the_page():
     models, policies = over.stages(quick=False)
     assert len(models) == 6 * over.SEEDS and len(policies) == (6 + 3) * over.SEEDS
     for settings in policies.values():

@@ -96,7 +96,7 @@ def test_a_trial_is_not_started_twice_and_the_next_one_takes_its_place(start, tm
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_its_end_is_told_and_is_that_of_all_its_processes(start, tmp_path, how):
+def test_the_end_is_reported_and_ends_all_processes(start, tmp_path, how):
     trials = start("waits")
     at_work(trials)
     processes = pids(tmp_path)
@@ -110,7 +110,7 @@ def test_its_end_is_told_and_is_that_of_all_its_processes(start, tmp_path, how):
 @pytest.mark.parametrize(
     ("how", "kind"), [("fails", "memory"), ("exits", "ended"), ("finds nothing", "ended")]
 )
-def test_why_it_failed_is_told(start, how, kind):
+def test_the_cause_of_a_failure_is_reported(start, how, kind):
     state = ended(start(how))
     assert (state["status"], from_event(state).code) == ("failed", kind)
 

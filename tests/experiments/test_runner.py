@@ -61,7 +61,7 @@ def test_every_part_is_measured_and_summed_up(calls, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text()) == result
 
 
-def test_it_goes_on_from_the_parts_it_has(calls, tmp_path):
+def test_it_continues_from_the_stored_parts(calls, tmp_path):
     run(tmp_path)
     del calls[:]
     (tmp_path / "parts" / "b.json").unlink()
@@ -79,7 +79,7 @@ def test_a_part_of_other_settings_is_measured_anew(calls, tmp_path):
     assert calls == [3]
 
 
-def test_the_command_says_what_came_out(calls, tmp_path, capsys):
+def test_the_command_prints_the_result(calls, tmp_path, capsys):
     folder = tmp_path / "new"
     assert cli.main(["experiment", "sum", "--run-dir", str(folder), "--lanes", "2"]) == 0
     out, err = capsys.readouterr()
@@ -91,7 +91,7 @@ def test_the_command_says_what_came_out(calls, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["sum"] == 2
 
 
-def test_a_wrong_command_is_told_at_once(calls, capsys):
+def test_a_wrong_command_is_reported_at_once(calls, capsys):
     assert cli.main(["experiment", "diff", "--lanes", "0"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "NAME got 'diff', expected one of sum",

@@ -12,7 +12,7 @@ FOUND = [
 ]
 
 
-def test_findings_are_told_in_the_words_of_a_language():
+def test_findings_are_rendered_in_each_language():
     assert render_findings(FOUND, ENGLISH) == ["She ate 3 apples and 4 apples.", "{n} ate ."]
     assert render_findings(FOUND, GERMAN) == ["3 Äpfel und 4 Äpfel aß Sie.", " aß {n}."]
 

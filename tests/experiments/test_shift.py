@@ -34,7 +34,7 @@ def result():
     return shift.summary(runs)
 
 
-def test_what_is_lost_is_counted_seed_by_seed(result):
+def test_losses_are_computed_by_seed(result):
     lost = shift.row(result, "pretrained", "dpo")["lost"]
     assert lost["mean"] == pytest.approx(1.01)
     assert lost["ci95"] == pytest.approx(4.303 * 0.01 / 3**0.5)
@@ -42,7 +42,7 @@ def test_what_is_lost_is_counted_seed_by_seed(result):
     assert shift.row(result, "own", "reward")["accuracy"]["mean"] == pytest.approx(0.8)
 
 
-def test_it_says_who_suffers(result):
+def test_the_verdict_names_the_method_that_suffers(result):
     said = conclusions(shift, result)
     assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in said[-2]
     assert said[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
@@ -64,7 +64,7 @@ def test_half_the_continents_are_those_that_are_named():
     assert {task.group(pair["prompt"]) for pair in everywhere} > set(shift.COVERED)
 
 
-def test_who_shouts_says_the_same():
+def test_case_does_not_change_a_reward():
     plain = pairs_of("own")
     shouted = pairs_of("shouted")
     assert len(shouted) == 50

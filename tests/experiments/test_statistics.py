@@ -11,7 +11,7 @@ def test_an_interval_of_three_values():
     assert interval == {"mean": 2.0, "ci95": pytest.approx(4.303 / 3**0.5), "n": 3}
 
 
-def test_what_is_not_known_is_left_out():
+def test_unknown_values_are_left_out():
     assert mean([None, 0.5]) == {"mean": 0.5, "ci95": None, "n": 1}
     assert mean([None]) is None
 

@@ -123,7 +123,7 @@ def test_adam_is_that_of_torch():
     np.testing.assert_allclose(ours.weights, weights.detach(), atol=1e-10)
 
 
-def test_the_best_response_is_on_the_diagonal_and_the_others_are_told_apart():
+def test_the_best_response_is_on_the_diagonal_and_the_others_are_distinct():
     assert (tabular.GOLD.argmax(1) == np.arange(8)).all()
     assert (np.diagonal(tabular.GOLD) == 0).all()
     for row in tabular.GOLD:
@@ -146,7 +146,7 @@ def test_the_optimum_is_the_closed_form():
     np.testing.assert_allclose(optimum[3], expected / expected.sum(), atol=1e-12)
 
 
-def test_without_pairs_dpo_stays_where_it_is_and_the_reward_model_says_nothing():
+def test_without_pairs_dpo_and_reward_model_stay_unchanged():
     nothing = np.zeros((8, 8), dtype=bool)
     nothing[:, 0] = True  # with one covered response there is no pair
     outcome = tabular.train(nothing, 0.5, seed=0)
@@ -154,7 +154,7 @@ def test_without_pairs_dpo_stays_where_it_is_and_the_reward_model_says_nothing()
     assert np.isfinite(outcome.learned).all()
 
 
-def test_coverage_is_as_much_as_was_asked_for_and_of_the_seed():
+def test_coverage_has_the_requested_size_and_depends_on_the_seed():
     for responses in range(9):
         assert (tabular.random_coverage(responses, 1).sum(1) == responses).all()
     assert (tabular.random_coverage(4, 1) != tabular.random_coverage(4, 2)).any()

@@ -209,7 +209,7 @@ def test_hostile_text_is_text(helper):
     helper.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
 
 
-def test_a_killed_helper_is_told_and_the_next_question_is_answered(helper):
+def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper):
     before = helper.generate(**ASKED)
     os.kill(helper.pid(), signal.SIGSTOP)  # so that a query is in progress when it dies
     threading.Timer(0.3, os.kill, [helper.pid(), signal.SIGKILL]).start()

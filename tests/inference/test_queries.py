@@ -110,7 +110,7 @@ def test_a_policy_scores_texts_and_says_how_likely_they_are(silence):
         assert sum(piece["logp"] for piece in row["tokens"]) == pytest.approx(row["logp"])
 
 
-def test_a_reward_model_scores_texts_and_says_nothing_of_likelihoods(silence):
+def test_a_reward_model_scores_texts_but_has_no_log_probabilities(silence):
     rows = queries.score("reward-reviews", "reviews", "The plot was", TEXTS)
     assert all(
         row.keys() == {"prompt", "completion", "gold_reward", "proxy_reward"} for row in rows

@@ -191,7 +191,7 @@ def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, mo
         (["--num_processes", "2", "--num_machines", "2"], False),
     ],
 )
-def test_the_others_are_started_as_accelerate_was_asked_to(environment, joined):
+def test_the_other_processes_are_started_with_accelerates_arguments(environment, joined):
     """A launcher like accelerate; it prints the arguments for torchrun."""
     alone = "import os; os.execv = lambda _, command: print(*command[1:])\n"
     alone += "from align_core.models import distributed; distributed.relaunch_with_torchrun()"

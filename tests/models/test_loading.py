@@ -129,7 +129,7 @@ def test_a_save_that_fails_leaves_the_old_model(tmp_path, monkeypatch, breaks):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model"]
 
 
-def test_missing_weights_are_told_in_one_line(tmp_path):
+def test_missing_weights_are_reported_in_one_line(tmp_path):
     name = saved(toy.policy(), tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="model.safetensors") as error:
@@ -137,7 +137,7 @@ def test_missing_weights_are_told_in_one_line(tmp_path):
     assert len(error.value.lines) == 1 and "\n" not in error.value.lines[0].text
 
 
-def test_torn_weights_are_told_in_one_line(tmp_path):
+def test_torn_weights_are_reported_in_one_line(tmp_path):
     name = saved(toy.policy(), tmp_path / "model")
     weights_file = tmp_path / "model" / "model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])

@@ -158,7 +158,7 @@ def test_stored_pairs_are_those_of_covered_prompts(pool):
         stored_pairs("reviews", len(uncovered) + 1, seed=1, covers="never".__eq__)
 
 
-def test_a_pool_that_is_too_small_says_so(pool):
+def test_a_pool_that_is_too_small_is_reported(pool):
     with pytest.raises(ConfigError) as error:
         stored_pairs("reviews", 61, seed=0)
     (line,) = error.value.lines

@@ -8,7 +8,7 @@ from align_core.config.errors import ConfigError
 from playground.settings import PUBLIC_LIMIT, Settings, parse_tasks
 
 
-def test_a_machine_of_ones_own_has_no_limits():
+def test_a_local_server_has_no_limits():
     settings = Settings.read({})
     assert (settings.host, settings.port, settings.runs_at_once) == ("127.0.0.1", 7860, 1)
     assert (settings.time_limit, settings.public, settings.presenter_key) == (None, False, None)
@@ -24,7 +24,7 @@ def test_a_public_machine_has_a_time_limit(name, value):
     assert Settings.read(host).address == "https://who-what.hf.space"
 
 
-def test_what_the_environment_says():
+def test_settings_from_the_environment():
     settings = Settings.read(
         {
             "PLAYGROUND_RUNS": "/x/runs",

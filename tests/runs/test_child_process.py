@@ -60,7 +60,7 @@ def gone(pid):
         (f"print(json.dumps({to_event(MEMORY)})); sys.exit(1)", 1, ("memory", {})),
     ],
 )
-def test_a_group_says_why_it_ended_and_leaves_nothing_behind(group, ending, code, why):
+def test_a_group_reports_why_it_ended_and_leaves_no_process(group, ending, code, why):
     one = group(ending)
     assert one.wait() == code
     assert (one.exit_reason().code, one.exit_reason().values) == why

@@ -96,7 +96,7 @@ def test_settings_change_while_it_runs(client):
     assert changes[0]["settings"] == {"beta": 0.25, "learning_rate": 1e-4}
 
 
-def test_what_is_so_already_is_not_sent(client):
+def test_the_current_value_is_not_sent(client):
     run = started(client)
     begun = client.config(run)
     assert client.send(run, "set", beta=begun["beta"], learning_rate=begun["learning_rate"])
@@ -211,7 +211,7 @@ def test_bad_options_start_nothing(client):
     assert client.current() is None
 
 
-def test_a_killed_process_is_told_in_plain_words_and_the_client_lives_on(client):
+def test_a_killed_process_is_reported_in_plain_words_and_the_client_continues(client):
     run = started(client)
     os.kill(client.pid(), signal.SIGKILL)
     until(lambda: status(client, run) == "failed")
@@ -238,26 +238,26 @@ def test_a_run_that_does_not_stop_is_ended(client, monkeypatch):
     assert "did not stop within" in client.status(run)["message"]
 
 
-def test_a_crash_is_told(client):
+def test_a_crash_is_reported(client):
     run = client.start(**SHORT, seed=fake_training.RAISES)
     until(lambda: status(client, run) == "failed")
     assert "ZeroDivisionError" in client.status(run)["message"]
 
 
-def test_a_process_that_just_ends_is_told(client):
+def test_a_process_that_ends_silently_is_reported(client):
     run = client.start(**SHORT, seed=fake_training.EXITS)
     until(lambda: status(client, run) == "failed")
     assert "ended unexpectedly (exit code 3)" in client.status(run)["message"]
 
 
-def test_a_full_disk_is_told(client):
+def test_a_full_disk_is_reported(client):
     run = client.start(**SHORT, seed=fake_training.DISK_FULL)
     until(lambda: status(client, run) == "failed")
     assert client.status(run)["message"].startswith("The disk is full")
     assert client.current() is None
 
 
-def test_a_full_disk_is_told_even_if_nothing_can_be_written(client, monkeypatch):
+def test_a_full_disk_is_reported_even_if_nothing_can_be_written(client, monkeypatch):
     run = started(client)
 
     def refuse(*_):

@@ -67,7 +67,7 @@ def test_create_refuses_where_it_cannot_write(tmp_path, config, monkeypatch):
     assert not (tmp_path / "locked").exists()
 
 
-def test_open_refuses_what_is_no_run(tmp_path):
+def test_open_refuses_a_folder_that_is_no_run(tmp_path):
     for content in (None, "{", "[]"):
         if content is not None:
             (tmp_path / "config.json").write_text(content)

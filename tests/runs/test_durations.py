@@ -62,7 +62,7 @@ def test_a_single_step_does_not_show_the_pace_and_neither_does_one_after_a_pause
     assert time_left(CONFIG, [*LOG[:3], *LOG[4:8]]) is None
 
 
-def test_a_pace_that_was_turned_counts_from_the_second_step_after():
+def test_a_changed_pace_counts_from_the_second_step_after():
     """30 steps at full speed, 0.5 s each; then slow motion of 2 s, then full speed again."""
     log, at = [evaluated(0, 0.0, took=1.0)], 0.0
     delays = [0.0] * 30 + [2.0] * 3 + [0.0] * 2

@@ -32,7 +32,7 @@ def test_a_resume_voids_what_was_after_its_step():
     assert kept[-1]["run"] == 2
 
 
-def test_settings_are_as_they_were_turned_last_and_a_resume_voids_what_came_after(fake_assets):
+def test_settings_have_their_last_values_and_a_resume_voids_later_ones(fake_assets):
     def change(step, **settings):
         return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
 

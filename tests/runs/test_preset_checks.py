@@ -44,7 +44,7 @@ def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
     assert broken == ["rise on covered prompts", "share on the others"], "not measured"
 
 
-def test_a_finding_keeps_its_bounds_and_says_them():
+def test_a_finding_shows_its_bounds():
     assert Check("gain", 0.5, least=0.5).holds
     assert not Check("gain", 0.499, least=0.5).holds
     assert not Check("KL", 0.51, most=0.5).holds
@@ -146,7 +146,7 @@ def test_it_overtrains_where_gold_falls_and_the_margin_grows():
     ]
 
 
-def test_a_margin_that_is_hardly_measured_says_nothing():
+def test_an_uncertain_margin_gives_no_reading():
     early = run(gain=[0, 0.8, 0.4], margins=[1.0] * 9 + [None] + [3.0] * 10)
     values, broken = check("overtrains", early, gain=0.5, lost=0.3, rise=1.0)
     assert values["growth of the margin since"] is None

@@ -43,7 +43,7 @@ def line(name) -> str:
     return only.text
 
 
-def test_a_class_of_ones_own_needs_no_more_than_is_required(file):
+def test_a_custom_class_needs_only_the_required_members(file):
     task = load_task(str(file))
     assert isinstance(task, Task)
     assert (task.name, task.full_name) == ("poems", f"{file}:Poems")
@@ -132,7 +132,7 @@ def test_whether_a_text_has_ended():
 
 
 @pytest.mark.parametrize("name", task_card.BUILT_IN)
-def test_a_built_in_task_is_what_its_card_says(name):
+def test_a_built_in_task_agrees_with_its_card(name):
     task, card = load_task(name), task_card.card(name)
     for known in ("name", "full_name", "title", "explanation", "reference", "reward_model"):
         assert getattr(task, known) == getattr(card, known)

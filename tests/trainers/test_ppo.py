@@ -144,7 +144,7 @@ def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
         torch.testing.assert_close(length_batches, plain, atol=1e-5, rtol=1e-4)
 
 
-def test_a_value_model_learns_what_is_still_to_be_earned(tmp_path):
+def test_a_value_model_learns_the_remaining_return(tmp_path):
     trained = trainer(tmp_path, value_model=toy.reward_model(), max_steps=30 * 4, vf_coef=1.0)
     trained.train()
     errors = history(trained, "loss/value_avg")

@@ -98,7 +98,7 @@ def test_a_setting_that_is_not_here_is_refused_with_the_one_to_use(tmp_path, set
         PPOConfig(output_dir=str(tmp_path), **{setting: 1})
 
 
-def test_all_foreign_settings_are_told_at_once(tmp_path):
+def test_all_foreign_settings_are_reported_together(tmp_path):
     with pytest.raises(TypeError, match="no setting init_kl_coef: .*; no ppo_epochs: "):
         PPOConfig(output_dir=str(tmp_path), init_kl_coef=0.1, ppo_epochs=4)
 
@@ -250,7 +250,7 @@ def test_rewards_can_be_whitened(tmp_path):
     assert spread[0] == pytest.approx(spread[1], rel=0.05) != pytest.approx(spread[2], rel=0.05)
 
 
-def test_advantages_are_whitened_unless_told_otherwise(tmp_path):
+def test_advantages_are_whitened_by_default(tmp_path):
     rows = [{"prompt": prompt} for prompt in PROMPTS] * 4
     for whiten in (True, False):
         rollout = made(tmp_path, whiten_advantages=whiten)._rollout(rows)
@@ -268,7 +268,7 @@ def test_beta_is_led_to_the_kl_target(tmp_path):
     assert kl[1] > 0.001 and beta[2] == pytest.approx(beta[1] * 1.1), "too much: β rises"
 
 
-def test_the_reference_follows_the_policy_where_it_is_told_to(tmp_path):
+def test_the_reference_follows_the_policy_if_requested(tmp_path):
     start = toy.policy()
     trainer = made(
         tmp_path,

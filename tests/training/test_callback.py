@@ -142,7 +142,7 @@ def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes
     assert not trainer.callback.measure()
 
 
-def test_what_trainer_sums_up_is_no_step():
+def test_the_trainers_summary_is_no_step():
     trainer = Counter()
     trainer.step()
     before = trainer.summary()
@@ -151,7 +151,7 @@ def test_what_trainer_sums_up_is_no_step():
     assert trainer.summary() == before
 
 
-def test_checkpoints_are_made_where_it_was_evaluated_and_the_training_goes_on():
+def test_checkpoints_are_written_at_evaluations_and_training_continues():
     trainer, saved = Counter(steps=4, eval_every=3), []
     for _ in range(4):
         trainer.step()
@@ -188,7 +188,7 @@ def test_a_change_tells_what_was_and_what_is():
     assert trainer.beta == 2.0
 
 
-def test_what_is_so_already_is_no_change():
+def test_setting_the_current_value_is_no_change():
     trainer = Counter()
     trainer.put("set", beta=0.5, learning_rate=0.1)
     trainer.step()
@@ -222,7 +222,7 @@ def slow(delay: float, **settings) -> Counter:
     return trainer
 
 
-def test_a_delay_lies_between_two_steps_and_is_no_change_of_the_run():
+def test_a_delay_lies_between_steps_and_logs_no_change():
     trainer = slow(0.2)
     cpu = time.process_time()
     assert 0.2 <= seconds(trainer.step) < 0.4

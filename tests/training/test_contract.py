@@ -143,7 +143,7 @@ def test_ppo_pays_beta_for_its_divergence(plain):
         assert paid == pytest.approx(-beta * estimate[step], abs=1e-6)
 
 
-def test_ppo_reads_the_gold_reward_where_it_is_asked_to(tmp_path, plain):
+def test_ppo_uses_the_gold_reward_on_request(tmp_path, plain):
     gold = finished(tmp_path / "run", "ppo", reward_model="gold", steps=1)
 
     def halves(run: Run) -> float:

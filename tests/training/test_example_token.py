@@ -51,7 +51,7 @@ def trained(tmp_path, *callbacks, **changes):
 
 @pytest.mark.parametrize("lam", [1.0, 0.95])
 @pytest.mark.parametrize("whiten", [True, False])
-def test_the_advantage_is_made_of_what_stands_beside_it(tmp_path, lam, whiten):
+def test_the_advantage_follows_from_the_other_numbers(tmp_path, lam, whiten):
     trainer = trained(tmp_path, lam=lam, whiten_advantages=whiten)
     token = example_token(trainer)
     parts, beta = token["whitening"], token["beta"]

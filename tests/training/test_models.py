@@ -47,7 +47,7 @@ def logp(model) -> float:
 
 
 @pytest.mark.parametrize("lora_r", [0, 4])
-def test_a_run_goes_on_from_a_lora_run(tmp_path, lora_r):
+def test_a_run_can_start_from_a_lora_run(tmp_path, lora_r):
     first = finished(tmp_path / "first", "dpo", lora_r=4, steps=3, learning_rate=0.03)
     second = finished(tmp_path / "second", "ppo", model=str(first.path), lora_r=lora_r, steps=2)
     start, end = load_policy(str(first.path)), load_policy(str(second.path))

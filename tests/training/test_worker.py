@@ -44,7 +44,7 @@ def test_a_failure_that_the_run_tells_itself(execute):
     assert not (directory.path / "error.log").exists()
 
 
-def test_a_full_disk_is_told_although_the_log_cannot_be_written(execute, monkeypatch):
+def test_a_full_disk_is_reported_although_the_log_cannot_be_written(execute, monkeypatch):
     monkeypatch.setattr(fake_training.os, "write", fake_training.os.write)  # restored afterwards
     failure, directory, _ = execute(steps=9, seed=fake_training.DISK_FULL)
     assert (

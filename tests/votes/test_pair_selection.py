@@ -24,7 +24,7 @@ def test_active_draws_come_from_the_least_sure_tenth():
     assert set(draws) == {45, 46, 47, 48, 49, 50, 51, 52, 53, 54}  # -5 comes before 5
 
 
-def test_the_share_says_how_many_draws_are_active():
+def test_the_share_is_that_of_active_draws():
     margins = {key: 0.0 if key < 10 else 5.0 for key in range(100)}
     rng = random.Random(0)
     unsure = sum(draw(margins, 0.7, rng) < 10 for _ in range(4000)) / 4000

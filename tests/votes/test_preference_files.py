@@ -34,7 +34,7 @@ def row(chosen: str, rejected: str, *ended: bool) -> dict:
     return {"prompt": PROMPT} | dict(zip(names, (chosen, rejected, *ended), strict=True))
 
 
-def test_decided_votes_are_rows_and_ties_as_is_asked(session):
+def test_decided_votes_are_rows_and_ties_are_optional(session):
     decided = [
         row(" was superb.", " was dull.", True, False),
         row(" was dull.", " was superb.", False, True),
@@ -125,7 +125,7 @@ def test_a_mixed_file_tells_its_shares(session, tmp_path):
     assert alone == {"votes": 2, "simulated": 0, "simulated_share": 0.0, "left_out": 2}
 
 
-def test_few_votes_are_seen_often_and_many_as_in_the_default_run():
+def test_few_votes_get_many_epochs_and_many_votes_the_default():
     assert preference_files.settings("dpo", "reviews", 200) == {"steps": 100, "batch_size": 16}
     assert preference_files.settings("dpo", "reviews", 2000) == {"steps": 250, "batch_size": 16}
     assert preference_files.settings("dpo", "reviews", 1) == {"steps": 1, "batch_size": 16}

@@ -101,7 +101,7 @@ def test_tokens_are_128_random_bits(session):
     assert all(len(token) == 22 for token in tokens)  # ceil(128 / 6)
 
 
-def test_a_rater_is_asked_about_each_pair_once(session):
+def test_a_rater_is_shown_each_pair_once(session):
     rater, rng, rated = session.join(), random.Random(0), []
     while ballot := session.ballot(rater, 0.5, rng):
         rated.append(ballot.pair)
@@ -216,7 +216,7 @@ def test_every_commit_waits_for_the_disk(tmp_path):
     connection.close()
 
 
-def test_a_disk_that_refuses_is_told_to_all_and_nothing_counts(session):
+def test_a_full_disk_fails_all_waiting_votes_and_stores_none(session):
     rater = session.join()
     session._write(lambda db: db.execute("PRAGMA max_page_count = 1"))  # simulates a full disk
     with pytest.raises(sqlite3.OperationalError, match="full"):

@@ -44,7 +44,7 @@ def test_a_name_is_taken_once_and_a_file_of_another_kind_is_no_session(sessions,
             sessions.open(name)
 
 
-def test_a_folder_that_cannot_be_is_told(tmp_path):
+def test_an_impossible_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("mine")
     for root in (tmp_path / "file", tmp_path / "file" / "sessions"):
         with pytest.raises(ConfigError, match="--sessions got .*a folder that can be written"):

@@ -34,7 +34,7 @@ def test_the_tasks_rater_prefers_by_sigmoid_of_the_difference():
     assert own.utility("any text of any length", 1.25) == 1.25
 
 
-def test_each_failing_is_what_it_says():
+def test_each_weakness_has_its_stated_effect():
     # 0.4 coin tosses: 0.4 / 2 + 0.6 σ(1) = 0.63864
     assert share_left(CROWDS["noisy"].rater, 1.0, 0.0) == pytest.approx(0.63864, abs=0.01)
     assert share_left(CROWDS["leftish"].rater, 0.0, 0.0) == pytest.approx(SIGMA_1, abs=0.01)
@@ -47,11 +47,11 @@ def test_each_failing_is_what_it_says():
     assert undecided.choose(-0.9, -5.0, rng) in ("left", "right")
 
 
-def test_equal_texts_are_no_tie_to_a_rater_who_knows_none():
+def test_equal_texts_are_no_tie_for_a_rater_without_ties():
     assert share_left(Rater(), 1.0, 1.0) == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_choice_is_told_in_the_order_of_the_pair():
+def test_a_choice_is_stored_in_the_order_of_the_pair():
     votes = simulate(pairs(400, first=40.0), CROWDS["task"], 400, 2, 0.0, seed=0)
     assert {vote.choice for vote in votes} == {"first"}
     assert Counter(vote.left for vote in votes)["first"] == pytest.approx(200, abs=40)  # 4 σ

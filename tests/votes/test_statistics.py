@@ -28,7 +28,7 @@ def test_raters_agree_as_often_as_two_of_their_votes_are_the_same():
     assert report["loudest_share"] == 3 / 7
 
 
-def test_agreement_with_gold_stands_beside_what_the_tasks_rater_would_reach():
+def test_agreement_with_gold_is_reported_with_the_expected_value():
     votes = [vote(1, "first"), vote(2, "second"), vote(3, "first"), vote(4, "bad")]
     votes += [vote(5, "first", first_reward=0.0), vote(6, "first", first_reward=None)]
     report = statistics.stats(votes)
@@ -47,7 +47,7 @@ def test_position_bias_is_the_share_of_the_left():
     assert report["left_share_ci95"] == pytest.approx(1.96 * math.sqrt(0.75 * 0.25 / 4))
 
 
-def test_nothing_to_measure_is_none_and_no_token_is_told():
+def test_without_votes_statistics_are_none_and_no_token_is_shown():
     stats = statistics.stats([])
     for name in ("agreement", "gold_agreement", "left_share", "left_share_ci95", "loudest_share"):
         assert stats[name] is None
@@ -80,7 +80,7 @@ def test_where_most_differ_from_the_gold_reward():
     assert [(row["pair"], row["gold_margin"]) for row in report] == [(2, 5.0), (1, 1.0)]
 
 
-def test_a_reward_model_is_held_against_votes():
+def test_a_reward_model_is_evaluated_on_votes():
     scored = [{"id": 1, "first_score": 2.0, "second_score": 0.0, "more": 1}]
     scored += [{"id": 2, "first_score": 1.0, "second_score": 1.0}]
     votes = [vote(1, "first"), vote(1, "second", "b"), vote(2, "second"), vote(2, "tie", "b")]

@@ -71,7 +71,7 @@ def test_tokens_travel_with_their_log_probabilities():
     assert row["reference"] == side
 
 
-def test_what_was_turned_travels_with_its_step():
+def test_changes_have_their_step():
     change = {"kind": "change", "step": 3, "seconds": 1.0, "settings": {"beta": 0.1}}
     assert charts.delta([change])["changes"] == [{"step": 3, "settings": {"beta": 0.1}}]
 
@@ -88,7 +88,7 @@ def test_a_resume_voids_later_points_here_and_on_the_page():
     assert delta["status"]["name"] == "running"
 
 
-def test_the_earliest_of_two_resumes_says_what_is_void():
+def test_the_earlier_of_two_resumes_voids_later_points():
     resumes = [{"kind": "resume", "step": step, "seconds": 1.0} for step in (4, 8)]
     assert charts.delta(resumes)["void_after"] == 4
 

@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_refused_in_one_line(wrong, complaint):
 
 
 @pytest.mark.parametrize("settings", [None, "beta", [], 7, {}])
-def test_what_is_no_question_is_refused(settings):
+def test_malformed_settings_are_refused(settings):
     answer = coverage.train(settings, WORDS)
     assert answer["outcome"] is None
     assert len(answer["complaints"]) == 4  # β, seed, raters and the number of covered responses

@@ -15,7 +15,7 @@ def change(step, **settings):
     return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
 
 
-def test_a_history_has_every_setting_and_what_it_was_turned_to():
+def test_a_history_has_every_setting_and_its_changes():
     config = resolve("ppo", "reviews", beta=0.7).model_dump()
     metrics = {"kind": "metrics", "step": 4, "seconds": 1.0, "metrics": {"eval/kl": 0.5}}
     turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
@@ -33,7 +33,7 @@ def test_a_value_that_no_step_was_made_with_is_none_of_them():
     assert history(config, [change(0, beta=0.1)])["beta"] == [[0, 0.1]]
 
 
-def test_what_a_resume_voids_was_never_turned():
+def test_changes_voided_by_a_resume_are_dropped():
     config = resolve("ppo", "reviews", beta=0.7).model_dump()
     events = [change(4, beta=0.3), {"kind": "resume", "step": 2, "seconds": 1.0}]
     assert history(config, events)["beta"] == [[0, 0.7]]

@@ -116,7 +116,7 @@ def test_a_card_claims_what_the_experiment_is_about(name):
 
 
 @pytest.mark.parametrize("language", text.languages())
-def test_what_was_measured_is_told_in_every_language(language):
+def test_results_are_rendered_in_every_language(language):
     words = text.load(language)["lab"]
     measured = lab.card("coverage", words)["measured"]
     assert len(measured["said"]) == 5
@@ -128,7 +128,7 @@ def test_what_was_measured_is_told_in_every_language(language):
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
-def test_what_is_not_recorded_is_not_shown(name, monkeypatch, tmp_path):
+def test_unrecorded_results_are_not_shown(name, monkeypatch, tmp_path):
     monkeypatch.setattr(experiments, "recorded", lambda name: tmp_path / name)
     assert lab.card(name, WORDS)["measured"] is None
 
@@ -143,7 +143,7 @@ def test_the_smaller_runs_are_settings_that_train_takes(name):
 
 @pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("name", sorted(lab.LIVE))
-def test_the_smaller_runs_say_in_what_they_are_smaller(name, language):
+def test_the_smaller_runs_list_their_reduced_sizes(name, language):
     words = text.load(language)
     text_of_card = words["lab"]["cards"][name]["smaller"]
     ppo, dpo = resolve("ppo", "reviews"), resolve("dpo", "reviews")

@@ -56,7 +56,7 @@ def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
     assert targets[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
 
 
-def test_where_the_best_is_reached_the_limit_goes_on_level():
+def test_beyond_the_best_reward_the_frontier_is_flat():
     rewards = ReferenceSamples.load(model_index.reference_samples("capitals", "probe")).rewards
     best = rewards.max(-1)
     kl = np.log(rewards.shape[-1] / (rewards == best[:, None]).sum(-1)).mean()  # at β = 0
@@ -92,7 +92,7 @@ def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives
         assert sum(same) >= 0.95 * len(same)
 
 
-def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
+def test_a_text_has_its_log_ratio_under_the_optimum(task):
     stored = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
     texts = optimum.of_task(task).at(0.7)["texts"]
     log_z = np.log(np.exp(stored.rewards / 0.7).mean(-1))  # [P]
@@ -101,7 +101,7 @@ def test_a_text_says_how_much_likelier_the_optimum_makes_it(task):
     assert log_ratios == pytest.approx(earned / 0.7 - log_z, abs=2e-4)
 
 
-def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
+def test_with_few_effective_samples_a_text_has_no_log_ratio():
     stored = ReferenceSamples.load(model_index.reference_samples("reviews", "probe"))
     w = np.exp((stored.rewards - stored.rewards.max(-1, keepdims=True)) / 0.1)
     many = w.sum(-1) ** 2 / (w**2).sum(-1) >= 100
@@ -111,13 +111,13 @@ def test_where_few_samples_carry_the_weight_nothing_is_said_of_a_text():
     assert not any("log_ratio" in text for text in optimum.of_task("reviews").at(0)["texts"])
 
 
-def test_a_smaller_beta_never_says_what_earns_less(task):
+def test_a_smaller_beta_never_gives_texts_of_lower_reward(task):
     betas = (20, 5, 1, 0.2, 0)
     earned = [[t["gold_reward"] for t in optimum.of_task(task).at(b)["texts"]] for b in betas]
     assert (np.diff(earned, axis=0) >= 0).all()
 
 
-def test_without_a_leash_there_is_no_place_to_aim_at(task):
+def test_without_a_kl_penalty_there_is_no_target(task):
     target = optimum.of_task(task).at(0)
     assert (target["kl"], target["gain"], target["known"]) == (None, None, False)
 
@@ -135,7 +135,7 @@ def test_a_beta_that_makes_no_sense_is_the_largest_of_the_slider(beta):
     assert optimum.target({"task": "reviews", "beta": beta})["beta"] == 20
 
 
-def test_a_recorded_run_is_as_far_below_the_limit_as_its_efficiency_says(task):
+def test_a_recorded_run_is_as_far_below_the_frontier_as_its_efficiency(task):
     """`eval/gain` times the full gain is the run's height in the frontier chart."""
     target = optimum.of_task(task)
     curve = np.array(target.frontier["curve"])

@@ -66,12 +66,12 @@ def test_another_process_imports_the_code(named):
     assert tasks.available()[named] == {"reference": "sft-reviews"}
 
 
-def test_what_cannot_be_loaded_is_told_in_its_line(tmp_path):
+def test_a_task_that_cannot_be_loaded_is_reported_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"^--task got '.*no.py', expected a Python file"):
         tasks.register_tasks([str(tmp_path / "no.py")])
 
 
-def test_the_page_says_of_a_task_what_that_says(named):
+def test_the_page_shows_a_tasks_own_texts(named):
     words = tasks.with_task_words(text.load("zh"))
     assert words["tasks"][named]["name"] == "Short <b>words"
     controls = form.controls(form.default_config("ppo", named), words)
@@ -91,7 +91,7 @@ def test_what_the_controls_say_can_be_run(named, method, fake_assets):
     assert config == resolve(method, named)
 
 
-def test_what_a_task_lacks_is_told_where_it_is_run_and_never_before(bare, client):
+def test_missing_parts_of_a_task_are_reported_when_it_is_run(bare, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
     for method in ("sft", "ppo"):
         handlers.choose({"task": bare, "method": method})

@@ -76,7 +76,7 @@ def test_runs_that_left_a_model_are_offered_newest_first(questions, client):
     assert questions.runs(["<b>"]) == []
 
 
-def test_a_run_that_was_turned_is_offered_with_all_that_its_settings_were(questions, client):
+def test_a_changed_run_is_listed_with_the_history_of_its_settings(questions, client):
     recorded(client, "2026-01-02-030405-ppo-reviews")
     run = RunDirectory(client.root / "2026-01-02-030405-ppo-reviews")
     run.append({"kind": "change", "step": 4, "seconds": 1, "settings": {"learning_rate": 0.5}})
@@ -158,7 +158,7 @@ def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
     assert questions.generate("nonsense")["answers"][0]["prompt"] is None
 
 
-def test_bad_input_is_told_by_the_names_that_the_page_shows(questions, helper):
+def test_bad_input_is_reported_with_the_pages_names(questions, helper):
     helper.error = ConfigError(
         plain("--prompt got ' '; it takes a text"), plain("-n got 17; it takes less")
     )
@@ -168,6 +168,6 @@ def test_bad_input_is_told_by_the_names_that_the_page_shows(questions, helper):
     }
 
 
-def test_a_helper_that_is_gone_is_told(questions, helper):
+def test_a_helper_that_has_died_is_reported(questions, helper):
     helper.error = Unanswered(plain("It was killed. Ask again."))
     assert questions.score({}) == {"answers": [], "complaints": ["It was killed. Ask again."]}

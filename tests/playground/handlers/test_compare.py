@@ -145,7 +145,7 @@ def test_the_best_of_each_number_is_marked():
     assert [row["best"] for row in same] == [[]]
 
 
-def test_what_is_counted_from_different_references_is_not_ranked():
+def test_numbers_relative_to_different_references_are_not_ranked():
     numbers = [{GOLD: 1.0, ABOVE: 1.5, KL: 0.9}, {GOLD: 2.0, ABOVE: 0.1, KL: 0.5}]
     best = [row["best"] for row in number_rows(numbers, one_reference=False)]
     assert best == [[1], [], []]
@@ -163,7 +163,7 @@ def listed(handlers, sought):
     return [run["run"] for run in handlers.runs({"task": "reviews", "sought": sought})]
 
 
-def test_recorded_runs_are_offered_after_ones_own_in_the_order_of_their_cards(handlers):
+def test_recorded_runs_are_listed_after_own_ones_in_the_order_of_the_cards(handlers):
     *own, ppo, dpo = handlers.runs({"task": "reviews"})
     assert len(own) == 2
     assert ppo == {
@@ -193,7 +193,7 @@ def test_any_run_is_found_by_method_beta_day_and_time(handlers, client):
     assert listed(handlers, "0.25 03:04") == listed(handlers, ["<b>"]) == []
 
 
-def test_a_run_is_found_by_what_its_beta_was_turned_to(handlers, client):
+def test_a_run_is_found_by_a_changed_beta(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append(change(4, beta=0.125))
     run.close()
@@ -203,7 +203,7 @@ def test_a_run_is_found_by_what_its_beta_was_turned_to(handlers, client):
     assert offered["beta"] == [[0, resolve("ppo", "reviews").beta], [4, 0.125]]
 
 
-def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(handlers):
+def test_a_recorded_run_is_complete_beside_a_live_run(handlers):
     cursors = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
     answer = handlers.follow(cursors)
     recorded, own = answer["runs"]
@@ -220,7 +220,7 @@ def test_a_recorded_run_is_whole_beside_a_run_of_ones_own(handlers):
     assert again["numbers"] and handlers.follow([{"run": "recorded/nothing"}])["runs"] == []
 
 
-def test_runs_are_followed_with_their_last_texts_and_what_is_drawn(handlers, client):
+def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, client):
     answer = handlers.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
     ppo, dpo = answer["runs"]
     assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
@@ -252,7 +252,7 @@ def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers
     "cursors",
     [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
 )
-def test_names_that_are_no_runs_here_are_passed_over(handlers, cursors):
+def test_unknown_runs_are_left_out(handlers, cursors):
     assert handlers.follow(cursors) == {"runs": [], "settings": [], "numbers": []}
 
 
@@ -276,7 +276,7 @@ def test_only_what_belongs_to_a_duel_reaches_the_helper(handlers, helper):
     assert handlers.duel({})["complaints"] == ["It was killed. Ask again."]
 
 
-def test_whatever_is_told_is_json(handlers):
+def test_every_answer_is_json(handlers):
     answer = handlers.follow([{"run": PPO, "offset": 0}])
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
 

@@ -49,7 +49,7 @@ def test_every_setting_can_be_linked_to():
     assert links.read(pairs) == expected
 
 
-def test_what_is_left_out_is_the_default_of_task_and_method():
+def test_missing_settings_are_the_defaults_of_task_and_method():
     assert links.read({"method": "sft"}) == resolve("sft", "reviews").model_dump()
     assert links.read({"beta": "2"}) == resolve("ppo", "reviews", beta=2.0).model_dump()
 
@@ -80,7 +80,7 @@ def test_what_is_left_out_is_the_default_of_task_and_method():
         ("preferences", "/etc/passwd"),
     ],
 )
-def test_what_is_no_value_of_a_setting_is_passed_over_and_the_rest_is_kept(name, value):
+def test_invalid_values_are_ignored_and_others_kept(name, value):
     query = {"method": "dpo", "batch_size": "24", name: value}
     expected = resolve("ppo" if name == "method" else "dpo", "reviews", batch_size=24)
     assert links.read(query) == expected.model_dump()
@@ -137,7 +137,7 @@ def test_a_link_can_say_what_a_preset_does(preset):
         assert read[name] == value
 
 
-def test_the_button_says_how_long_the_longest_run_of_a_link_takes(tmp_path, monkeypatch):
+def test_the_button_shows_the_duration_of_the_longest_run_of_a_link(tmp_path, monkeypatch):
     monkeypatch.undo()  # estimates use the recorded runs of the presets
     handlers = TrainHandlers(Client(tmp_path), text.load("en"))
     for method in ("ppo", "dpo"):

@@ -46,13 +46,13 @@ def played(function, *args):
         return portal.call(function, *args)
 
 
-def test_what_is_known_to_be_old_is_answered_at_once():
+def test_outdated_requests_are_answered_at_once():
     log = Log()
     log.length = 5
     assert played(waits, log, [4, 3]) == pytest.approx([0, 0], abs=0.08)
 
 
-def test_many_wait_for_the_same_with_one_pair_of_eyes():
+def test_many_waits_share_one_poll():
     log = Log()
     seconds = played(waits, log, [0] * 50, 0.25)
     assert min(seconds) > 0.2
@@ -66,7 +66,7 @@ def test_nobody_waits_for_ever(monkeypatch):
     assert 0.3 <= seconds < 0.3 + 3 * long_polling.POLL_SECONDS
 
 
-def test_an_error_reaches_whoever_waits_and_no_later_one():
+def test_an_error_reaches_the_current_waits_only():
     def fail(known):
         raise OSError("the disk is gone")
 

@@ -80,7 +80,7 @@ def test_a_trial_takes_the_place_of_a_run(client, queue, people, tmp_path):
     assert not queue.trials.live()
 
 
-def test_a_trial_waits_for_the_end_of_a_run_and_then_begins_by_itself(client, queue, people):
+def test_a_queued_trial_starts_when_a_run_ends(client, queue, people):
     run = queue.join(people[0], LONG)
     queue.join_trial(people[1], NAME, 16.0)
     assert queue.is_trial_queued(NAME) and queue.queued_trial(people[1]) == NAME
@@ -131,7 +131,7 @@ def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatc
     assert text.load("zh")["messages"]["time_limit"] in state["told"]
 
 
-def test_the_train_view_hears_of_it(client, queue, people):
+def test_the_train_view_shows_a_live_trial(client, queue, people):
     handlers = TrainHandlers(client, text.load("en"), queue)
     assert handlers.visitor_state(None, people[0])["trial"] is None
     queue.join_trial(people[0], NAME, 16.0)
@@ -160,7 +160,7 @@ def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_pa
     assert stands(cards, other, OTHER)["status"] is None
 
 
-def test_only_its_owner_and_who_presents_stop_a_trial(cards, queue, people):
+def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
     queue.visitors.become_presenter(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
         cards.attempt(NAME, people[0])
@@ -174,7 +174,7 @@ def test_only_its_owner_and_who_presents_stop_a_trial(cards, queue, people):
             until(lambda: not queue.trials.live())
 
 
-def test_a_place_in_line_is_told_and_can_be_left(cards, client, queue, people):
+def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, people):
     queue.join(people[0], LONG)
     cards.attempt(NAME, people[1])
     mine, theirs = stands(cards, people[1]), stands(cards, people[2])
@@ -192,7 +192,7 @@ def test_a_second_one_is_refused_in_plain_words(cards, people):
     assert cards.attempt(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
 
 
-def test_a_killed_trial_is_told_in_both_languages(cards, queue, people, tmp_path):
+def test_a_killed_trial_is_reported_in_both_languages(cards, queue, people, tmp_path):
     cards.attempt(NAME, people[0])
     until(lambda: stands(cards, people[0]).get("done"))
     pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
@@ -211,7 +211,7 @@ def test_only_an_experiment_is_tried(cards, queue, people, name):
     assert set(cards.look(name, people[0])) == set(NAMES)
 
 
-def test_the_button_says_how_long_it_took_where_that_was_measured(cards, monkeypatch, tmp_path):
+def test_the_button_shows_the_measured_duration(cards, monkeypatch, tmp_path):
     labels = cards.labels()
     for name in NAMES:
         time_needed = durations.duration(module.seconds(name), text.load("en"))

@@ -92,7 +92,7 @@ def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(handlers, client
     assert (controls["beta"]["value"], controls["seed"]["value"]) == (0.125, 7)
 
 
-def test_a_reload_finds_the_settings_as_they_were_turned_last(handlers, client):
+def test_a_reload_restores_the_last_settings(handlers, client):
     run = RunDirectory(client.root / recorded(client, beta=0.125))
     for step, settings in ((3, {"beta": 0.5}), (4, {"learning_rate": 2e-4}), (8, {"beta": 0.25})):
         run.append({"kind": "change", "step": step, "seconds": step, "settings": settings})
@@ -103,7 +103,7 @@ def test_a_reload_finds_the_settings_as_they_were_turned_last(handlers, client):
     assert handlers.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
 
 
-def test_a_run_that_is_new_to_the_page_comes_whole_and_then_only_what_is_new(handlers, client):
+def test_a_run_new_to_the_page_is_sent_completely_and_then_by_deltas(handlers, client):
     name = recorded(client)
     first = handlers.delta({"run": None, "offset": 0})
     assert (first["run"], first["config"]["task"]) == (name, "capitals")
@@ -143,7 +143,7 @@ def test_every_bad_number_gets_its_line_and_its_field(handlers):
 
 
 @pytest.mark.parametrize("method", methods())
-def test_what_is_sent_is_what_the_method_has(handlers, client, monkeypatch, method):
+def test_only_settings_of_the_method_are_sent(handlers, client, monkeypatch, method):
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
@@ -187,7 +187,7 @@ def test_groups_are_ticked_as_a_run_covers_them(handlers, client):
     assert restored["pair_source"]["value"] == "pretrained"
 
 
-def test_no_group_at_all_is_told_at_its_control(handlers):
+def test_no_group_at_all_is_reported_at_its_control(handlers):
     run, ((field, line),) = started(handlers, form_values(coverage=[]))
     assert (run, field) == (None, "coverage")
     takes = WORDS["complaints"]["takes"]["coverage"]
@@ -209,7 +209,7 @@ def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(handlers, clie
     assert sent == [("a-run", "stop")]
 
 
-def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(handlers, client, monkeypatch):
+def test_beta_is_changed_in_a_live_run_of_the_same_task_and_method(handlers, client, monkeypatch):
     name, sent = recorded(client), []
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
     turned = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
@@ -223,7 +223,7 @@ def test_beta_is_turned_in_a_live_run_of_the_same_task_and_method(handlers, clie
     assert sent == [((name, "set"), {"beta": 0.3})]
 
 
-def test_a_beta_out_of_range_is_told_and_not_sent(handlers, client, monkeypatch):
+def test_a_beta_out_of_range_is_reported_and_not_sent(handlers, client, monkeypatch):
     name = recorded(client)
     monkeypatch.setattr(client, "live", lambda: [name])
     turned = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
@@ -243,7 +243,7 @@ def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, cl
     assert sent == [(("a-run", "set"), {"delay": 0.5}), (("a-run", "set"), {"delay": 2.0})]
 
 
-def test_the_run_button_says_how_long_where_that_is_known(handlers, client, monkeypatch):
+def test_the_run_button_shows_an_estimate_where_there_is_one(handlers, client, monkeypatch):
     label = WORDS["controls"]["run"]
     assert (
         handlers.run_label(form_values())["run"]["value"] == label

@@ -20,7 +20,7 @@ class Handlers:
         return query
 
 
-def test_methods_are_served_by_their_names_on_the_handlers_of_who_asks():
+def test_methods_are_called_on_the_handlers_of_the_visitor():
     runs, score = server_functions(Handlers, Handlers.runs, Handlers.score)
     assert (runs.__name__, score.__name__) == ("runs", "score")
     assert (runs("a visitor", "reviews"), score("another", 7)) == (("a visitor", "reviews"), 7)

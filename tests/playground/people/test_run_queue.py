@@ -59,7 +59,7 @@ def owner(visitors, people, run):
     return next(person for person in people if visitors.owns(person, run))
 
 
-def test_who_comes_first_is_served_first_and_nobody_has_two(client, visitors, queue, people):
+def test_runs_are_started_in_order_and_nobody_has_two(client, visitors, queue, people):
     first = queue.join(people[0], LONG)
     assert client.live() == [first]
     for person in people[1:]:
@@ -184,14 +184,14 @@ def test_a_page_stays_with_its_own_run_while_anothers_is_live(client, queue, peo
     assert handlers.delta({"run": other, "offset": 0}, mine)["run"] == other
 
 
-def test_bad_settings_are_told_before_they_wait(client, queue, people):
+def test_bad_settings_are_reported_before_they_are_queued(client, queue, people):
     queue.join(people[0], LONG)
     with pytest.raises(ConfigError, match="--steps got -1"):
         queue.join(people[1], SHORT | {"steps": -1})
     assert queue.position(people[1]) is None
 
 
-def test_a_run_that_cannot_begin_in_its_turn_is_told_and_holds_up_nobody(
+def test_a_queued_run_that_cannot_start_is_reported_and_delays_nobody(
     client, visitors, queue, people, monkeypatch
 ):
     start = client.start
@@ -246,7 +246,7 @@ def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monke
     ]
 
 
-def test_who_waits_behind_slow_motion_waits_as_long(client, visitors, people, monkeypatch):
+def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeypatch):
     """10 s until the slot is free, then 20 s for a run and 2 s after each of its 9 steps."""
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)

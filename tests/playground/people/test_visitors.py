@@ -66,11 +66,11 @@ def test_only_its_owner_shares_a_run_and_everyone_steers_it_then(client, visitor
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "A" * 64, "a" * 63, "a" * 64 + "\n", "../" * 20])
-def test_what_is_no_token_is_nobody(visitors, token):
+def test_an_invalid_token_is_nobody(visitors, token):
     assert visitors.from_token(token) is None
 
 
-def test_a_hash_is_no_token_for_its_owner(visitors):
+def test_a_hash_does_not_work_as_a_token(visitors):
     ann = visitors.from_token(ANN)
     assert visitors.from_token(ann) not in (ann, None)
 
@@ -80,7 +80,7 @@ def test_a_spoilt_owner_file_makes_a_run_nobodys(client, visitors):
     assert visitors.runs(visitors.from_token(BOB)) == []
 
 
-def test_the_key_makes_a_presenter_who_sees_and_steers_all(visitors):
+def test_the_key_makes_a_presenter_who_sees_and_controls_all(visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     assert not visitors.become_presenter(bob, "correct horse", "here")
@@ -119,7 +119,7 @@ def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
         (KEY, False, "127.0.0.1", False),
     ],
 )
-def test_who_opens_the_room(client, key, public, address, may):
+def test_who_may_open_the_room(client, key, public, address, may):
     visitors = Visitors(client, key, public)
     ann = visitors.from_token(ANN)
     assert visitors.may_open_room(ann, address) is may
@@ -134,7 +134,7 @@ class Helper:
     score = head_to_head = generate
 
 
-def test_models_of_runs_that_are_not_seen_are_not_asked(client, visitors):
+def test_models_of_invisible_runs_are_not_queried(client, visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     hers = VisibleModels(Helper(), visitors, ann)

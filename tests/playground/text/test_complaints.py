@@ -135,7 +135,7 @@ def test_the_words_of_a_field_have_the_numbers_that_it_takes(kind, language):
 
 
 @pytest.mark.parametrize("language", text.languages())
-def test_an_option_is_called_what_its_control_is_called(language):
+def test_an_option_has_the_name_of_its_control(language):
     words = text.load(language)
     (line,) = refused(resolve, "ppo", "reviews", steps=0)
     label, takes = words["controls"]["steps"], words["complaints"]["takes"]["steps"]
@@ -155,7 +155,7 @@ def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_opt
     assert complaints.translate(plain("plain words"), words) == "plain words"
 
 
-def test_a_line_is_the_one_of_the_command_line_and_survives_the_way_between_processes():
+def test_a_message_is_the_command_lines_and_survives_pickling():
     line = option_error(flag("seed"), "x", "a number", "seed", most=7)
     assert str(line) == line.text == "--seed got 'x', expected a number"
     assert pickle.loads(pickle.dumps(line)) == line

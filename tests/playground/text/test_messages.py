@@ -75,7 +75,7 @@ def test_every_message_is_in_the_words_of_the_page(language):
             assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", said), event
 
 
-def test_the_numbers_of_a_message_are_told():
+def test_the_numbers_of_a_message_are_shown():
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
     not_finite = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
     said = messages.translate(not_finite, text.load("zh"))
@@ -96,7 +96,7 @@ def test_the_numbers_of_a_message_are_told():
         {"message": "broke", "cause": {"kind": "refused", "values": {"lines": 7}}},
     ],
 )
-def test_what_is_not_known_is_shown_as_it_is(event):
+def test_unknown_messages_keep_their_text(event):
     assert messages.translate(event, text.load("zh")) == event["message"]
 
 
@@ -106,7 +106,7 @@ def test_a_kind_is_made_somewhere():
         assert f'"{kind}"' in code, kind
 
 
-def test_a_killed_run_is_told_in_chinese(fake_assets, tmp_path):
+def test_a_killed_run_is_reported_in_chinese(fake_assets, tmp_path):
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
     handlers = TrainHandlers(client, text.load("zh"))
     run = client.start(method="dpo", task="reviews", steps=100_000)

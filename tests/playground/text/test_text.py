@@ -84,7 +84,7 @@ def few_words(tmp_path, monkeypatch):
     return "de"
 
 
-def test_what_a_catalogue_lacks_is_said_in_english(few_words):
+def test_missing_texts_are_in_english(few_words):
     words = text.load(few_words)
     assert (words["controls"]["run"], words["language"]["name"]) == ("Los", "Deutsch")
     english = text.load("en")

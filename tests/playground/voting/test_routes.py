@@ -155,7 +155,7 @@ def test_undo_brings_the_pair_back_and_skip_lays_it_aside(phone, presenter):
     ]  # a skipped pair is shown again
 
 
-def test_a_reload_changes_nothing_about_who_one_is_and_what_is_out(phone):
+def test_a_reload_keeps_the_rater_and_their_pair(phone):
     before = phone.join()
     assert phone.join() == before
     assert phone.ask("pair").json()["pair"] == before["pair"]
@@ -186,7 +186,7 @@ def test_a_reload_changes_nothing_about_who_one_is_and_what_is_out(phone):
         ("room", {"action": "close"}, 403),
     ],
 )
-def test_what_is_wrong_is_refused_and_changes_nothing(phone, presenter, path, content, status):
+def test_invalid_requests_are_refused_and_change_nothing(phone, presenter, path, content, status):
     before = phone.join()
     answer = phone.ask(path, content)
     assert answer.status_code == status
@@ -253,7 +253,7 @@ def test_only_the_presenter_opens_closes_and_deletes(phone, presenter, sessions)
     assert phone.join()["rated"] == 0
 
 
-def test_the_tally_says_whose_reward_model_asks(client, sessions, monkeypatch):
+def test_the_tally_names_the_reward_model_that_selects_pairs(client, sessions, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Stored, "score", lambda *_: None)
         own = Phone(client, task="reviews")
@@ -264,7 +264,7 @@ def test_the_tally_says_whose_reward_model_asks(client, sessions, monkeypatch):
         assert own.tally().json()["asks"] == asks
 
 
-def test_who_began_a_session_deletes_it_and_nobody_elses(client, sessions):
+def test_a_session_is_deleted_by_its_creator_only(client, sessions):
     own, other = Phone(client, task="reviews"), Phone(client, task="reviews")
     own.join(), other.join()
     assert own.ask("delete").status_code == 200
@@ -273,7 +273,7 @@ def test_who_began_a_session_deletes_it_and_nobody_elses(client, sessions):
     assert other.ask("pair").json()["pair"]
 
 
-def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
+def test_a_private_session_is_trained_on_by_its_creator_and_a_room_by_the_presenter(
     phone, presenter, client
 ):
     own = Phone(client, task="capitals")
@@ -293,7 +293,7 @@ def test_who_began_a_session_trains_on_it_and_in_the_room_the_presenter_alone(
         assert phone.ask(path, content).status_code == 200
 
 
-def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monkeypatch):
+def test_simulated_raters_vote_without_an_audience(phone, presenter, monkeypatch):
     monkeypatch.setattr(routes, "SIMULATED_VOTES", 30)
     own = Phone(phone.client, task="capitals")
     own.join()
@@ -307,7 +307,7 @@ def test_simulated_raters_vote_where_there_is_no_audience(phone, presenter, monk
     assert presenter.tally().json()["votes"] == 0
 
 
-def test_nobody_has_texts_rated_of_a_run_that_they_do_not_see(client, sessions):
+def test_texts_of_invisible_runs_cannot_be_rated(client, sessions):
     RunDirectory.create(sessions.root / "runs" / RUN, resolve("dpo", "reviews"))
     hers = Visitors(Client(sessions.root / "runs")).from_token(PRESENTER)
     owner = {"visitor": hers, "shared": False}
@@ -336,7 +336,7 @@ def test_a_run_on_votes_knows_whether_its_session_was_opened_to_the_room(present
     assert seen == [True, True]
 
 
-def test_without_a_room_a_phone_is_told_and_tries_again_when_one_opens(client):
+def test_without_a_room_a_phone_waits_until_one_opens(client):
     phone = Phone(client)
     answer = phone.ask("join")
     assert (answer.status_code, answer.json()["why"]) == (403, "closed")
@@ -395,7 +395,7 @@ def test_another_site_cannot_act_for_the_presenter(presenter, client):
     assert presenter.room("look").json()["open"]
 
 
-def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
+def test_on_a_space_the_address_is_from_the_proxy(sessions, monkeypatch):
     client = serve(sessions, environment={"SPACE_ID": "who/what"})
     monkeypatch.setattr(client, "headers", {"X-Forwarded-For": "1.1.1.1, 9.9.9.9"})
     seen = []
@@ -404,7 +404,7 @@ def test_on_a_space_an_address_is_what_the_proxy_says(sessions, monkeypatch):
     assert set(seen) == {"9.9.9.9"}  # the first address is the client's own claim
 
 
-def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
+def test_rate_limited_requests_get_a_retry_time(sessions, monkeypatch):
     monkeypatch.setattr(routes, "RATER_LIMIT", (1.0, 3))
     monkeypatch.setattr(routes, "JOIN_LIMIT", (1.0, 4))
     client = serve(sessions)
@@ -418,7 +418,7 @@ def test_who_asks_too_often_is_told_when_to_go_on(sessions, monkeypatch):
     assert joins == [200, 200, 429]  # joining is limited by address
 
 
-def test_the_page_for_phones_is_light_whole_and_lets_no_other_script_run(client):
+def test_the_page_for_phones_is_one_small_file_and_allows_no_other_script(client):
     answer = client.get("/vote")
     assert len(answer.content) < 50_000
     assert not re.search(r"(src|href)=[\"'](?!data:)", answer.text)

@@ -33,14 +33,14 @@ def measured(gain, kl):
         (-BELOW - 0.01, 1.0, 0.5, "fell"),
     ],
 )
-def test_a_policy_is_told_by_its_reward_its_kl_and_its_beta(gain, kl, beta, key):
+def test_the_verdict_on_a_policy_depends_on_its_reward_kl_and_beta(gain, kl, beta, key):
     verdict = of_policy(measured(gain, kl), beta, None, 0)
     assert verdict["key"] == key
     assert (verdict["values"]["gain"], verdict["values"]["kl"]) == pytest.approx((gain, kl))
     assert (verdict["values"]["prompts"], verdict["values"]["texts"]) == (64, 4)
 
 
-def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
+def test_a_gain_is_reported_as_the_frontier_chart_shows_it():
     verdict = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
     assert verdict["values"]["gain"] == pytest.approx(0.6)
 
@@ -56,7 +56,7 @@ def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
         (None, 0, "fell"),
     ],
 )
-def test_why_the_reward_fell_is_told_where_the_votes_tell_it(agreement, votes, key):
+def test_a_fallen_reward_is_explained_by_the_votes_where_possible(agreement, votes, key):
     assert of_policy(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
 
 
@@ -70,7 +70,7 @@ def test_what_was_not_measured_has_no_verdict():
 @pytest.mark.parametrize(
     ("accuracy", "key"), [(0.65, "coin"), (0.75, "foretells"), (0.4, "coin"), (0.25, "contrary")]
 )
-def test_a_reward_model_is_held_against_a_coin_that_is_tossed_as_often(accuracy, key):
+def test_a_reward_model_is_compared_with_as_many_coin_tosses(accuracy, key):
     """The 95% interval of a coin for 25 votes is 0.5 ± 1.96 · 0.5 / 5."""
     verdict = of_reward_model({"votes": 25, "accuracy": accuracy})
     assert verdict["key"] == key
@@ -84,7 +84,7 @@ def test_every_verdict_has_its_words():
         assert text.load(language)["rate"]["verdicts"].keys() == EVERY | {"mixed"}
 
 
-def test_the_prompts_and_texts_that_are_told_are_those_of_an_evaluation():
+def test_the_stated_numbers_of_prompts_and_texts_are_those_of_an_evaluation():
     assert {len(load_task(task).prompts("probe")) for task in ("reviews", "capitals")} == {
         verdicts.PROMPTS
     }

@@ -111,7 +111,7 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert ended(client, run)
 
 
-def test_a_reward_model_of_the_votes_says_where_the_next_are_asked(client, trained, session):
+def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trained, session):
     assert session.scored_by() is None
     dpo = trained.train(session, "dpo", simulated=0.0)
     wait_for(lambda: ended(client, dpo) and not client.live())
@@ -146,7 +146,7 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
     assert {run["run"] for run in trained.report(session)["runs"]} == {first, second}
 
 
-def test_a_policy_is_told_by_its_texts_with_their_rewards_and_by_a_verdict(
+def test_a_report_on_a_policy_has_texts_with_rewards_and_a_verdict(
     client, trained, session, monkeypatch
 ):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
@@ -170,7 +170,7 @@ def shown(client, run, visitor=None):
     return delta["trained_on"], json.dumps(delta)
 
 
-def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
+def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     client, trained, session, sessions, monkeypatch
 ):
     """Half of the session's votes are simulated, half are people's; the run adds as many simulated
@@ -200,9 +200,7 @@ def test_a_page_is_told_of_the_votes_and_of_nobody_who_cast_them(
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
 
-def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
-    client, trained, session
-):
+def test_the_controls_take_the_settings_of_a_run_on_votes(client, trained, session):
     run = trained.train(session, "dpo", simulated=0.0)
     config = client.config(run)
     shown = TrainHandlers(client, WORDS).restore(watched=run)
@@ -214,7 +212,7 @@ def test_the_controls_take_the_settings_of_a_run_on_votes_where_it_has_them(
     assert values["preference_pairs"] == resolve("dpo", "reviews").preference_pairs
 
 
-def test_a_run_on_no_votes_is_told_of_none(client):
+def test_a_run_without_votes_has_no_numbers_of_votes(client):
     plain = client.start(method="dpo", task="reviews", steps=1)
     assert shown(client, plain)[0] is None
     wait_for(lambda: ended(client, plain))
@@ -222,7 +220,7 @@ def test_a_run_on_no_votes_is_told_of_none(client):
     assert shown(client, ppo)[0] is None
 
 
-def test_simulated_votes_are_mixed_in_as_asked(client, trained, session, monkeypatch):
+def test_simulated_votes_are_added_in_the_requested_share(client, trained, session, monkeypatch):
     made = []
 
     def write_mixed(path, votes, task, simulated):

@@ -139,7 +139,7 @@ def test_preferences_alone_bring_their_prompts(folder):
     assert {row["prompt"] for row in found.preferences} == {*found.splits["train"]}
 
 
-def test_everything_is_told_at_once_with_its_line(folder):
+def test_all_errors_are_reported_with_their_lines(folder):
     toml = """title = ""
 explanation = 3
 max_new_tokens = true
@@ -302,7 +302,7 @@ def test_no_symlink_leads_outside(folder, tmp_path, monkeypatch):
     assert wrong(there) == ["task.toml: there is no such file"]
 
 
-def test_a_model_beside_whoever_reads_is_outside(folder, tmp_path, monkeypatch):
+def test_a_model_beside_the_reading_process_is_outside(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     toml = HEAD + PROMPTS + '[[reward]]\nkind = "reward_model"\nmodel = "mine"\n'
@@ -323,7 +323,7 @@ def test_files_too_large_are_refused_unread(folder, monkeypatch):
     assert wrong(there)[0].startswith("task.toml: expected at most 8 bytes, got ")
 
 
-def test_of_many_errors_in_a_file_the_first_are_told(folder):
+def test_of_many_errors_in_a_file_the_first_are_reported(folder):
     lines = wrong(folder(HEAD + '[prompts]\nfile = "p.jsonl"\n' + ENDS, p__jsonl="{\n" * 50))
     assert len(lines) == files.MOST_ERRORS + 1
     assert lines[-1] == "p.jsonl: 30 more errors"

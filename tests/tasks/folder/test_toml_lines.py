@@ -76,7 +76,7 @@ def test_an_array_of_inline_tables():
         ("a = 1\nb = " + "{c=" * 200_000, 2, "brackets are nested too deeply"),
     ],
 )
-def test_what_is_no_toml_is_told_with_its_line(text, line, problem):
+def test_invalid_toml_is_reported_with_its_line(text, line, problem):
     with pytest.raises(Unparsable) as refused:
         parse(text)
     assert (refused.value.line, str(refused.value)) == (line, problem)

@@ -96,7 +96,7 @@ def test_no_praise_beside_a_warning():
     assert keys(PPO, well | evaluated(**WELL, length=[10.0, 20.0])) == ["rising", "longer"]
 
 
-def test_the_end_is_held_against_the_target_and_nothing_before_it():
+def test_only_an_ended_run_is_compared_with_the_target():
     series = evaluated(**WELL, gain=[0.0, 1.0])
     told_at = {
         status: [
@@ -111,7 +111,7 @@ def test_the_end_is_held_against_the_target_and_nothing_before_it():
     assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]
 
 
-def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
+def test_a_gain_is_reported_as_the_frontier_chart_shows_it():
     """A gain of 0.3 · 2 = 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 at KL 1."""
     shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
     series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
@@ -120,7 +120,7 @@ def test_a_gain_is_told_as_the_picture_of_the_trade_shows_it():
     assert reading.values == pytest.approx({"gain": 0.6, "kl": 1.0, "possible": 1.4}, abs=1e-12)
 
 
-def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
+def test_a_changed_beta_is_not_applied_to_earlier_kl():
     """At β = 4 the KL of the first ten steps costs 4 · 0.95 nats for 1.5 of reward; the KL has not
     risen since."""
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
@@ -130,7 +130,7 @@ def test_a_beta_that_was_turned_is_no_reproach_for_what_was_paid_before():
     assert [r.key for r in readings(config, series, RUNNING, beta_since=15)] == ["improved"]
 
 
-def test_what_is_held_is_not_praised_as_well():
+def test_a_held_policy_gets_no_praise():
     series = evaluated([0.0, 0.3, 0.39], [0.0, 0.03, 0.034])
     config = PPO | {"beta": 8.0, "steps": 20}
     assert keys(config, series) == ["held"]
@@ -157,7 +157,7 @@ def test_a_long_curve_is_judged_by_its_latest_quarter():
     assert reading.values == pytest.approx({"chosen": -0.8, "margin": 1.0})
 
 
-def test_chance_above_the_limit_is_told_as_the_limit():
+def test_an_efficiency_above_1_is_reported_as_1():
     series = evaluated([0.0, 2.0, 2.0], [0.0, 1.0, 1.0], frontier_efficiency=[0.0, 1.0, 1.04])
     (reading,) = readings(PPO, series, RUNNING)
     assert (reading.key, reading.values["share"]) == ("near_limit", 100)
