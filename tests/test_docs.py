@@ -257,7 +257,9 @@ def test_the_walk_of_beta_names_what_there_is(station):
 
 def test_the_walk_of_beta_has_at_most_twenty_hand_overs():
     assert 15 < len(stations()) - 1 <= 20
-    assert len({station.partition(":")[0] for station in stations()}) >= 18, "each leaves a file"
+    assert len({station.partition(":")[0] for station in stations()}) >= 18, (
+        "almost every step is in another file"
+    )
 
 
 def test_what_a_contributor_is_pointed_to_is_there():

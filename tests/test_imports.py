@@ -98,12 +98,12 @@ def files(*patterns: str) -> list[Path]:
 
 def below(package: str, name: str) -> set[str]:
     """The rooms on the floors below that of a room."""
-    found: set[str] = set()
+    rooms_below: set[str] = set()
     for floor in FLOORS[package]:
         if name in floor:
             break
-        found |= floor
-    return found
+        rooms_below |= floor
+    return rooms_below
 
 
 def test_a_room_imports_from_the_floors_below_it():

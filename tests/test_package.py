@@ -150,7 +150,7 @@ def test_the_page_answers(environment, tmp_path):
     try:
         page = answer(f"http://127.0.0.1:{port}/", process)
         assert "Alignment Playground" in page
-        assert re.search(r"playground/\w+/core/store\.js", page), "its modules are in its head"
+        assert re.search(r"playground/\w+/core/store\.js", page), "the page preloads its modules"
     finally:
         process.terminate()
         process.wait(30)

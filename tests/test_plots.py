@@ -74,7 +74,9 @@ def test_the_curves_are_the_method_s(ppo):
     gold, proxy, kl = (shown[f"eval/{name}"] for name in ("gold_reward", "proxy_reward", "kl"))
     assert [t.line.color for t in (gold, proxy, kl)] == ["#a46200", "#7b3fb8", "#00795c"]
     assert [t.line.dash for t in (gold, proxy, kl)] == ["solid", "dash", "solid"]
-    assert (gold.yaxis, proxy.yaxis, kl.yaxis) == ("y2", "y2", "y3"), "y is the trade's"
+    assert (gold.yaxis, proxy.yaxis, kl.yaxis) == ("y2", "y2", "y3"), (
+        "the y axis is that of the frontier chart"
+    )
     assert figure.layout.yaxis3.rangemode == "tozero"
     assert list(figure.layout.xaxis2.range) == pytest.approx([-1.2, 61.2]), "of 60 steps"
     start = ppo.metrics["eval/gold_reward_reference"].dropna().iloc[0]

@@ -294,7 +294,7 @@ def _check_rate(limit: RateLimit, key: str) -> None:
 
 def _check_presenter(allowed: bool) -> None:
     if not allowed:
-        raise Refused(403, "presenter", "this is for who presents")
+        raise Refused(403, "presenter", "only a presenter may do this")
 
 
 def _rater(request: Request) -> Rater:

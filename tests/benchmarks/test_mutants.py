@@ -1,4 +1,4 @@
-"""What a mutant is: every kind of change, and nothing that nobody would see."""
+"""Mutants: every kind of change, and no change without an effect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def g(y, z):
 
 @pytest.fixture
 def changes(tmp_path, monkeypatch):
-    """The changes of CODE, by what they make of it: (before, after)."""
+    """The mutants of CODE: (before, after)."""
     monkeypatch.setattr(mutations, "ROOT", tmp_path)
     (tmp_path / "code.py").write_text(CODE)
     return [one for ways in mutations.mutants("code.py") for one in ways]
@@ -81,8 +81,8 @@ def test_whom_a_mutant_is_asked_of():
         )
 
     one, two, three = ({test} for test in known["seconds"])
-    assert asked(3) == [one | two | three], "no test reaches it, as far as is known"
-    assert asked(2) == [one, two, three], "the line of a def is executed by an import"
+    assert asked(3) == [one | two | three], "no test is known to reach it"
+    assert asked(2) == [one, two, three], "an import executes the line of a def"
     known["lines"]["code.py"]["3"] = ["tests/a.py::one"]
     assert asked(3) == [one, two]
 

@@ -39,7 +39,7 @@ def test_its_cells_run_and_show_what_it_holds(monkeypatch):
     (refused,) = (
         cell["outputs"] for cell in code_cells() if "ConfigError as" in str(cell["source"])
     )
-    assert outputs[-2] == refused, "the same lines, whatever else is measured"
+    assert outputs[-2] == refused, "the lines are the same with other measurements"
 
 
 def test_a_cell_shows_what_it_prints_and_its_last_expression():

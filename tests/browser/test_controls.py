@@ -93,7 +93,9 @@ def test_every_control_reaches_the_configuration_of_the_run(method, visit, addre
     chosen = {"task": TASK, "method": method, **turned}
     assert {field: config[field] for field in chosen} == chosen
     usual = resolve(method, TASK).model_dump()
-    assert all(usual[field] != value for field, value in turned.items()), "each was turned"
+    assert all(usual[field] != value for field, value in turned.items()), (
+        "every control was changed"
+    )
 
 
 def test_the_switch_for_no_leash_reaches_it(visit, address, client):

@@ -81,7 +81,7 @@ def test_the_words_in_the_frontier_stand_apart(visit, address, screen):
             assert (
                 picture["x"] <= label["left"] and label["right"] <= picture["x"] + picture["width"]
             )
-    assert unsure, "the note was there, too"
+    assert unsure, "the note was shown, too"
 
 
 def test_no_axis_goes_below_zero_where_nothing_can(visit, address):

@@ -145,7 +145,7 @@ def test_a_less_likely_text_of_positive_reward_is_explained(page):
             values = {"text": lost["text"].strip(), "r": f"{lost['gold_reward']:.2f}"}
             expected = WORDS["verdicts"]["below_bar"].format(**values, bar=f"{bar:.2f}")
             assert verdict.text_content() == expected
-    assert verdict.text_content() == "", "at this β both earn more than it takes"
+    assert verdict.text_content() == "", "at this β both texts are above the bar"
     page.click("#learn [data-station=sft]")
     assert verdict.text_content() == ""
 

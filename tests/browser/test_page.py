@@ -87,7 +87,7 @@ def test_a_live_change_of_beta_is_marked_in_the_curves(visit, address, client):
     for _ in range(30):
         page.keyboard.press("ArrowLeft")
     page.wait_for_function("window.playground.viewedStep === 0")
-    assert page.inner_text("#live .settings").startswith("β 0.5 "), "as it began"
+    assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
 
 
 def test_a_learning_rate_that_is_left_as_it_was_marks_nothing(visit, address, client):
@@ -123,7 +123,7 @@ def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, cl
     may_go.set()
     page.wait_for_function("window.playground.run.changes.length === 2")
     turned = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
-    assert turned == [0.1, 0.3], "the first, and the last of those that came while it was awaited"
+    assert turned == [0.1, 0.3], "the first change, and the last of those made while it was pending"
 
 
 def test_choices_made_while_the_page_loads_stay(visit, address, client, monkeypatch):

@@ -26,8 +26,8 @@ def test_the_picture_comes_first_then_beta_and_run_then_the_texts(page):
     tops = [top(page, selector) for selector in order]
     assert tops == sorted(tops)
     picture = page.locator("#frontier .plot").bounding_box()
-    assert picture["y"] + picture["height"] <= PHONE["height"], "seen without scrolling"
-    assert top(page, "#run") - top(page, "#frontier") <= PHONE["height"] - 100, "seen together"
+    assert picture["y"] + picture["height"] <= PHONE["height"], "visible without scrolling"
+    assert top(page, "#run") - top(page, "#frontier") <= PHONE["height"] - 100, "visible together"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

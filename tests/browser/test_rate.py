@@ -251,7 +251,7 @@ def test_on_a_narrow_screen_nothing_leaves_its_card(rate):
 def test_a_room_without_a_code_shows_its_counts_side_by_side(rate):
     rate.click("#rate .room .open")
     rate.wait_for_selector("#rate .hall:not([hidden])")
-    assert not rate.is_visible("#rate .invitation img"), "no phone reaches this page"
+    assert not rate.is_visible("#rate .invitation img"), "no phone can reach this page"
     hall = rate.locator("#rate .hall").bounding_box()
     boxes = [label.bounding_box() for label in rate.locator("#rate .counts p").all()]
     assert len(boxes) == 3

@@ -57,7 +57,7 @@ def test_the_second_visitor_waits_watches_and_gets_their_turn(visit, address, cl
     third.wait_for_function(f"![null, '{live}'].includes(window.playground.run.name)")
     points(third, 1)
     assert client.live() != [live]
-    assert first.evaluate("window.playground.run.name") == live, "one's own run stays on the stage"
+    assert first.evaluate("window.playground.run.name") == live, "the visitor's own run stays shown"
     first.click("#visit .watch")
     first.wait_for_function("document.querySelector('#live .whose').textContent")
 
@@ -76,7 +76,7 @@ def test_watchers_see_the_runs_target_until_they_move_their_own(visit, address, 
     run(first, steps=LONG, beta=0.2)
     points(second, 1)
     assert aims(second, 0.2) == named.format(beta=0.2)
-    assert second.input_value("#field-beta [type=number]") == "5", "it stays as it was left"
+    assert second.input_value("#field-beta [type=number]") == "5", "it keeps its state"
     move_beta(second, 2)
     assert aims(second, 2) == named.format(beta=2)
     first.evaluate(MOVE, 0.1)
@@ -105,7 +105,9 @@ def test_a_returning_visitor_finds_their_run_and_others_only_a_shared_one(visit,
     second.wait_for_selector(boxes)
     third = visit(address)
     third.wait_for_function("window.playground.standing !== null")
-    assert third.evaluate("window.playground.run") is None, "not greeted by another's run"
+    assert third.evaluate("window.playground.run") is None, (
+        "a new page does not open with another visitor's run"
+    )
 
 
 def test_watchers_of_a_shared_run_may_stop_it(visit, address, monkeypatch):

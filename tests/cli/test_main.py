@@ -175,7 +175,7 @@ def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
         log = tmp_path / "run" / "events.jsonl"
         log.write_text("".join(log.read_text().splitlines(keepends=True)[:1]))
         assert main("train", "--resume", tmp_path / "run")[0] == 1
-        assert log.is_file(), "what is gone on with stays"
+        assert log.is_file(), "a resumed run stays"
 
 
 def test_a_configuration_is_run_again_with_changes(main, tmp_path):

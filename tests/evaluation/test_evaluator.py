@@ -73,7 +73,7 @@ def test_a_policy_does_not_diverge_from_itself():
     assert evaluation.policy.completions == evaluation.reference.completions
     assert evaluation.kl.abs().max() < 1e-5 and (evaluation.kl >= 0).all()
     metrics = evaluate.metrics(evaluation)
-    assert metrics["eval/win_rate"] == 0.5, "every text ties with its twin"
+    assert metrics["eval/win_rate"] == 0.5, "every text ties with the reference's"
     assert metrics["eval/gold_reward"] == metrics["eval/gold_reward_reference"]
     assert metrics["eval/proxy_reward"] == pytest.approx(0, abs=1e-9)
 
@@ -98,7 +98,9 @@ def test_the_same_weights_are_sampled_once_and_others_anew():
 def test_kl_and_entropy_equal_plain_sums_over_the_vocabulary():
     policy, reference = toy.policy(0), toy.policy(1)
     evaluation = evaluator(reference)(policy)
-    assert len({len(ids) for ids in evaluation.policy.completion_ids}) > 1, "it takes padded texts"
+    assert len({len(ids) for ids in evaluation.policy.completion_ids}) > 1, (
+        "the test needs padded texts"
+    )
     for row, (logp, ref_logp) in enumerate(
         zip(logits_of(policy, evaluation), logits_of(reference, evaluation), strict=True)
     ):
@@ -301,7 +303,7 @@ def test_shown_texts_are_the_first_samples_and_the_worst_of_the_reference_come_f
     evaluate = evaluator(toy.policy(1))
     evaluation = evaluate(toy.policy(0))
     rows = sorted(range(0, 4 * len(PROMPTS), 4), key=lambda row: evaluation.reference.gold[row])
-    assert rows != sorted(rows), "the test needs prompts that change places"
+    assert rows != sorted(rows), "the test needs a changed order of prompts"
     shown = evaluate.samples(evaluation)
     assert [entry["prompt"] for entry in shown] == [PROMPTS[row // 4] for row in rows]
     assert len(evaluate.samples(evaluation, prompts=2)) == 2

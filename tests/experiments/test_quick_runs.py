@@ -76,7 +76,7 @@ def test_a_trial_tells_how_far_it_is_and_what_it_found(start, tmp_path):
     assert state["ended"] > state["began"]
     assert trials.result(NAME)["seeds"] == 1
     later = QuickRuns(tmp_path)
-    assert later.state(NAME) == state, "a server that was started anew finds it"
+    assert later.state(NAME) == state, "a restarted server finds it"
     assert later.state("shift") is None
 
 

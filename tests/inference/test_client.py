@@ -168,7 +168,7 @@ def test_every_bad_option_gets_its_line(helper):
             helper.generate(**ASKED | wrong)
     with pytest.raises(ConfigError, match="--completions got"):
         helper.score(**SCORED | {"completions": ["good."] * 9})
-    assert helper.pid() is None, "a question that is refused here starts nothing"
+    assert helper.pid() is None, "a query refused here starts no process"
 
 
 @pytest.mark.parametrize("name", ["../reference", "/etc", ".", "", RUN + "/model", "gpt2", EMPTY])

@@ -59,7 +59,9 @@ def test_an_adapter_comes_back_over_its_base(tmp_path):
     assert isinstance(again, PeftModel)
     torch.testing.assert_close(toy.outputs(again), toy.outputs(model), atol=1e-6, rtol=0)
     assert (toy.outputs(again) - plain).abs().max() > 0.1
-    assert not (tmp_path / "run" / "model.safetensors").exists(), "the base is not written again"
+    assert not (tmp_path / "run" / "model.safetensors").exists(), (
+        "the base model is not saved again"
+    )
     with again.disable_adapter():
         torch.testing.assert_close(toy.outputs(again), plain, atol=1e-6, rtol=0)
 

@@ -89,7 +89,7 @@ def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_
     assert proxy_reward("gold", "reward-reviews", other) is None
     with pytest.raises(ModelError, match="vocabulary"):
         proxy_reward("reward-reviews", "reward-reviews", other)
-    assert proxy_reward(None, None, own) is None, "a task without one"
+    assert proxy_reward(None, None, own) is None, "a task without a reward model"
 
 
 def test_a_reward_model_of_fewer_tokens_is_refused():

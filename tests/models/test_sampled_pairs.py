@@ -72,7 +72,7 @@ def test_sampled_pairs_know_which_text_was_cut_and_what_each_is_worth():
     for pair in pairs:
         for text, ended, reward in sides(pair):
             assert reward == Rated().reward([pair["prompt"]], [text], [ended])[0]
-            assert len(text.split()) <= 6 - ended, "the end is a token of its own"
+            assert len(text.split()) <= 6 - ended, "the end is a separate token"
             assert "<end>" not in text
 
 

@@ -175,7 +175,7 @@ def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
     assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
     assert client.estimate(**arguments, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
     assert client.estimate(**arguments, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
-    assert client.estimate(**arguments, lora_r=4) is None, "nobody knows how fast this machine is"
+    assert client.estimate(**arguments, lora_r=4) is None, "the speed of this machine is unknown"
     (client.root / client.runs()[0] / "config.json").write_text("{}")
     assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
     with pytest.raises(ConfigError, match="--steps got 0"):
@@ -200,7 +200,7 @@ def test_before_the_first_run_like_it_an_estimate_is_as_fast_as_a_recorded_one(c
     until(lambda: client.current() is None)
     event["metrics"] |= {"timing/step": 0.25}
     (client.root / run / "events.jsonl").write_text(json.dumps(event) + "\n")
-    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as here"
+    assert client.estimate(**options) == 2.0 + 3 * 1.0 + 10 * 0.25, "as fast as the last run here"
 
 
 def test_bad_options_start_nothing(client):

@@ -24,7 +24,7 @@ def test_stop_shows_before_it_is_taken_from_the_queue():
     control.put({"command": "stop", "reason": plain("more than enough")})
     assert control.stop_requested
     assert control.take_stop() == plain("enough")
-    assert not control.stop_requested, "until a further one"
+    assert not control.stop_requested, "until the next command"
 
 
 def test_wait_returns_what_another_thread_puts():

@@ -1,4 +1,4 @@
-"""The browser's modules without the page: Chromium imports them from a small server."""
+"""Tests of the browser's modules without the page: Chromium imports them from a small server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from playground.views.parts import STATIC
 
-# What records.js reads from the head of the page.
+# The records that records.js reads from the head of the page.
 RECORDS = {
     "tasks": {"reviews": {"reference": "sft-reviews"}, "capitals": {"reference": "sft-capitals"}},
     "methods": {
@@ -24,7 +24,7 @@ CALL = "async ([module, name, args]) => (await import(module))[name](...args)"
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
-    """`static`, and a page that holds nothing but the records."""
+    """Serves `static`, and a page with only the records."""
 
     def do_GET(self) -> None:
         if self.path != "/":
@@ -40,7 +40,7 @@ class Files(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def blank(chromium):
-    """The page, and in it whatever its modules hold: shared by all tests."""
+    """The page with its modules, shared by all tests."""
     files = functools.partial(Files, directory=STATIC)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -54,13 +54,13 @@ def blank(chromium):
 
 @pytest.fixture
 def call(blank):
-    """call("core/format.js", "number", 0.5) is what the function returns."""
+    """call("core/format.js", "number", 0.5) returns the function's result."""
     return lambda module, name, *args: blank.evaluate(CALL, [f"/{module}", name, args])
 
 
 @pytest.fixture
 def script(blank):
-    """script("core/store.js", "({ get }) => get()") is what code makes of a module."""
+    """script("core/store.js", "({ get }) => get()") returns the result of code with a module."""
 
     def run(module, code, argument=None):
         return blank.evaluate(

@@ -1,4 +1,4 @@
-"""learn/arithmetic.js: what the equations of the Learn view give at a β."""
+"""learn/arithmetic.js: the results of the Learn view's equations at a β."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     values, counts = zip(*optimum["rewards"], strict=True)
     rewards = np.repeat(values, counts)
     mean = np.exp((rewards - rewards.max()) / beta).mean()
-    for one, found in zip(optimum["texts"], calculate("optimum", optimum, beta), strict=True):
-        factor = math.exp((one["gold_reward"] - rewards.max()) / beta) / mean
-        assert found["after"] == pytest.approx(math.exp(one["ref_logp"]) * factor, rel=1e-9)
-        log_z = (one["gold_reward"] / beta) - math.log(factor)
-        assert found["bar"] == pytest.approx(beta * log_z, rel=1e-9)
-    # The samples' own weights are the library's.
+    for text, result in zip(optimum["texts"], calculate("optimum", optimum, beta), strict=True):
+        factor = math.exp((text["gold_reward"] - rewards.max()) / beta) / mean
+        assert result["after"] == pytest.approx(math.exp(text["ref_logp"]) * factor, rel=1e-9)
+        log_z = (text["gold_reward"] / beta) - math.log(factor)
+        assert result["bar"] == pytest.approx(beta * log_z, rel=1e-9)
+    # The weights of the samples equal the library's.
     everyone = [{"gold_reward": value, "ref_logp": -math.log(len(rewards))} for value in rewards]
-    found = calculate("optimum", {**optimum, "texts": everyone}, beta)
-    after = [one["after"] for one in found]
+    result = calculate("optimum", {**optimum, "texts": everyone}, beta)
+    after = [row["after"] for row in result]
     assert after == pytest.approx(weights(rewards[None], beta)[0].tolist(), rel=1e-9)
 
 
 def test_the_arithmetic_in_figures(calculate):
-    """At β = 0.5 log-ratios of 2 and −2 have a margin of 2; PPO's ratio of 1.5 is held at 1.2."""
+    """At β = 0.5, log-ratios of 2 and −2 have a margin of 2; PPO clips a ratio of 1.5 to 1.2."""
     pair = {"chosen": {"logp": -3, "ref_logp": -5}, "rejected": {"logp": -9, "ref_logp": -7}}
     assert calculate("dpo", pair, 0.5) == {
         "up": 2,
@@ -98,13 +98,14 @@ def test_the_arithmetic_in_figures(calculate):
         "whitening": {"mean_earned": 2, "mean_kl": 1, "var_earned": 2, "cov": 1, "var_kl": 4},
         "clip": 0.2,
     }
-    # KL to come 2; earned 4 − 0.5·2 = 3; mean 1.5; spread √(2 − 1 + 1); A = (3 − 1 − 1.5)/√2.
-    found = calculate("ppo", token, 0.5)
+    # Remaining KL 2; return 4 − 0.5·2 = 3; mean 1.5; standard deviation √(2 − 1 + 1);
+    # A = (3 − 1 − 1.5)/√2.
+    terms = calculate("ppo", token, 0.5)
     expected = {"paid": -0.5, "ahead": 2, "earned": 3, "mean": 1.5, "ratio": 1.5, "held": 1.2}
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert found["advantage"] == pytest.approx(0.5 / 2**0.5)
-    assert found["objective"] == pytest.approx(1.2 * 0.5 / 2**0.5)
-    assert found["clipped"]
+    assert {name: terms[name] for name in expected} == pytest.approx(expected)
+    assert terms["advantage"] == pytest.approx(0.5 / 2**0.5)
+    assert terms["objective"] == pytest.approx(1.2 * 0.5 / 2**0.5)
+    assert terms["clipped"]
     # e² and e⁰ with weights 1 and 3: Z = (e² + 3)/4.
     optimum = {
         "samples": 4,
@@ -120,4 +121,4 @@ def test_the_arithmetic_in_figures(calculate):
     best, other = calculate("optimum", optimum, 0)
     assert (best["factor"], other["factor"]) == (4, 0)
     assert first["bar"] == pytest.approx(0.5 * math.log((math.e**2 + 3) / 4))
-    assert best["bar"] == 1, "at β = 0 no text but the best passes it"
+    assert best["bar"] == 1, "at β = 0 only the best text is above it"

@@ -1,4 +1,4 @@
-"""charts/geometry.js: axes and trails."""
+"""charts/geometry.js: the axes of the frontier chart and the points of runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(model="sft", kl=(0, 0.5, 1), gain=(0, 0.4, 0.8)):
 
 
 def test_a_trail_is_the_share_of_what_the_optimum_gains(geometry):
-    """Shares of 2.5 nats: 0.4 · 2.5 = 1 and 0.8 · 2.5 = 2."""
+    """Shares of a full gain of 2.5 nats: 0.4 · 2.5 = 1 and 0.8 · 2.5 = 2."""
     assert geometry("trail", run(), FRONTIER) == {
         "steps": [0, 5, 10],
         "x": [0, 0.5, 1],
@@ -44,7 +44,7 @@ def test_a_run_from_another_reference_has_no_trail(geometry):
 
 
 def test_the_axes_hold_the_frontier(geometry):
-    """2.6 nats of KL, the top of the curve and a fifth, and 8% of it below zero."""
+    """They range to a KL of 2.6 nats, and from −8% to 120% of the curve's maximum."""
     axes = geometry("tradeOffAxes", FRONTIER, [{"x": [], "y": []}, {"x": [1], "y": [2]}])
     assert axes["x"] == pytest.approx([-0.052, 2.6])
     assert axes["y"] == pytest.approx([-0.2, 3])

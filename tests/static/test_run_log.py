@@ -1,4 +1,4 @@
-"""core/run_log.js: an event log folded into a run, delta by delta."""
+"""core/run_log.js: a run built from its event log, delta by delta."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def log(call):
 
 @pytest.fixture
 def folded(script):
-    """folded(*deltas) is the run after them."""
+    """folded(*deltas) returns the run after these deltas."""
     return lambda *deltas: script("core/run_log.js", FOLD, [FIRST, *deltas])[-1]
 
 
@@ -129,8 +129,8 @@ def test_a_value_at_a_step_is_the_last_that_was_measured_until_then(log):
 
 def test_samples_at_a_step(log):
     run = {"samples": [{"step": 0}, {"step": 5}, {"step": 10}]}
-    found = [log("samplesAt", run, step) for step in (None, 0, 7, 10)]
-    assert [sample["step"] for sample in found] == [10, 0, 5, 10]
+    steps = [log("samplesAt", run, step) for step in (None, 0, 7, 10)]
+    assert [sample["step"] for sample in steps] == [10, 0, 5, 10]
     assert log("samplesAt", run, -1) is None
     assert log("samplesAt", None, None) is None
 

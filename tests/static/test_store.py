@@ -20,7 +20,7 @@ IN_A_FRESH_PAGE = """async ({ get, set, subscribe }, code) => {
 
 @pytest.fixture
 def run(script, blank):
-    """run(code) is what was `drawn`, and the `errors`, on a page whose state is the first."""
+    """run(code) returns what was `drawn` and the `errors`, starting from the initial state."""
     blank.reload()
     return lambda code: script("core/store.js", IN_A_FRESH_PAGE, code)
 

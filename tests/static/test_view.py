@@ -1,4 +1,4 @@
-"""core/view.js and train/reading.js: what is to be seen in a state, and what is said of it."""
+"""core/view.js and train/reading.js: the visible parts and texts for a state."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_target_takes_the_beta_of_a_run_that_is_watched(view):
     assert view("betaOnStage", {**STATE, "run": theirs, "watchedBeta": 0}) == 0
     assert view("betaOnStage", {**STATE, "run": theirs}) == 0.7
     elsewhere = {**STATE, "run": run("capitals"), "watchedBeta": 0.1}
-    assert view("betaOnStage", elsewhere) == 0.7, "it is not on the stage"
+    assert view("betaOnStage", elsewhere) == 0.7, "it is not the run shown"
 
 
 def series(**metrics):
@@ -85,7 +85,7 @@ def series(**metrics):
 
 
 def test_the_gain_is_the_picture_s_where_there_is_one(view):
-    """0.4 of 2.5 nats, and 1.5 − 0.25 where the run began elsewhere."""
+    """0.4 of 2.5 nats; 1.5 − 0.25 for a run that started from another model."""
     measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
     own = run(series=measured)
     own["config"]["model"] = "sft"

@@ -132,7 +132,7 @@ def plain_loss(made, rollout):
 def test_the_loss_by_length_equals_the_loss_in_one_piece(tmp_path, value_model):
     made = trainer(tmp_path, value_model=value_model and value_model(), vf_coef=0.5)
     rollout = made._rollout(as_rows(["the film", "a plot", "the plot was never"] * 30))
-    assert len(rollout.tokens) > CHUNK, "it takes more than one chunk"
+    assert len(rollout.tokens) > CHUNK, "the test needs more than one chunk"
     with torch.no_grad():  # away from the rollout's policy, so that ratios differ from 1
         for parameter in made.model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

@@ -264,8 +264,10 @@ def test_beta_is_led_to_the_kl_target(tmp_path):
     loose.train()
     kl, beta = history(loose, "objective/kl"), history(loose, "objective/kl_coef")
     assert kl[0] < 1e-6 and beta[0] == pytest.approx(0.1)
-    assert beta[1] == pytest.approx(0.1 * (1 - 0.2 * 8 / 16)), "no KL yet: β falls"
-    assert kl[1] > 0.001 and beta[2] == pytest.approx(beta[1] * 1.1), "too much: β rises"
+    assert beta[1] == pytest.approx(0.1 * (1 - 0.2 * 8 / 16)), "the KL is below the target: β falls"
+    assert kl[1] > 0.001 and beta[2] == pytest.approx(beta[1] * 1.1), (
+        "the KL is above the target: β rises"
+    )
 
 
 def test_the_reference_follows_the_policy_if_requested(tmp_path):

@@ -89,7 +89,7 @@ def test_rollout_and_loss_equal_a_plain_implementation(tmp_path):
 
     rollout = made._rollout(as_rows(prompts))
     ids = [row[keep].tolist() for row, keep in zip(rollout.tokens, rollout.mask, strict=True)]
-    assert {len(row) for row in ids} >= {2, 8}, "short texts and texts that were cut"
+    assert {len(row) for row in ids} >= {2, 8}, "short and truncated texts"
     texts = toy.tokenizer().batch_decode(ids, skip_special_tokens=True)
     scores = toy.reward(prompts, texts, ids)
     ref_logp = [of_one(reference, *text)[0] for text in zip(prompts, ids, strict=True)]

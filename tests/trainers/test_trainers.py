@@ -314,7 +314,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
     trainer.compute_loss = poisoned
     with pytest.raises(NonFinite, match="the loss is nan"):
         trainer.train()
-    assert changed(seen[0], trainer.model), "two good updates were made"
+    assert changed(seen[0], trainer.model), "two updates were made before"
     assert not changed(seen[2], trainer.model)
 
 
@@ -344,7 +344,9 @@ def test_batches_hold_rows_of_similar_lengths_in_an_order_of_their_own():
     batches = [order[start : start + 8] for start in range(0, 48, 8)]
     spans = [sorted(lengths[row] for row in batch) for batch in batches]
     by_first = sorted(spans)
-    assert spans != by_first and spans != by_first[::-1], "no batch tells the next one's length"
+    assert spans != by_first and spans != by_first[::-1], (
+        "the length of a batch does not predict the next"
+    )
     for shorter, longer in zip(by_first, by_first[1:], strict=False):
         assert shorter[-1] <= longer[0]
     assert order == list(LengthSampler(lengths, batch_size=8, seed=0))

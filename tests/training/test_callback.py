@@ -116,7 +116,7 @@ def test_two_presses_of_one_step_are_two_steps():
     trainer.put("resume", after=0.05)
     trainer.step()
     assert trainer.summary().count("running") == 2
-    assert not trainer.callback.measure(), "the second step is a single one: it was measured"
+    assert not trainer.callback.measure(), "the second is a single step, so it is evaluated"
 
 
 def test_a_stop_in_the_middle_of_a_step_ends_it_there():
@@ -133,12 +133,14 @@ def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes
     trainer.step()
     trainer.put("stop")
     trainer.step()
-    assert not trainer.control.stop_requested, "this one is obeyed"
+    assert not trainer.control.stop_requested, "this command is obeyed"
     trainer.put("stop")
     assert not trainer.callback.measure()
     assert trainer.control.take_stop() == plain("")
     assert trainer.callback.measure()
-    assert trainer.events[-1][:2] == ("metrics", 1), "of the last whole step"
+    assert trainer.events[-1][:2] == ("metrics", 1), (
+        "the metrics are those of the last complete step"
+    )
     assert not trainer.callback.measure()
 
 
@@ -227,7 +229,7 @@ def test_a_delay_lies_between_steps_and_logs_no_change():
     cpu = time.process_time()
     assert 0.2 <= seconds(trainer.step) < 0.4
     assert 0.2 <= seconds(trainer.step) < 0.4
-    assert time.process_time() - cpu < 0.1, "it waits, and does not look around"
+    assert time.process_time() - cpu < 0.1, "it waits without polling"
     assert trainer.summary() == ["evaluation", "step", "step"]
 
 

@@ -86,7 +86,7 @@ def test_sample_events_show_policy_and_reference(plain, method):
     for event in run.of("samples"):
         assert {entry["prompt"] for entry in event["samples"]} == set(Films().prompts("probe"))
         golds = [entry["reference"]["gold_reward"] for entry in event["samples"]]
-        assert golds == sorted(golds), "those first that the reference answers worst"
+        assert golds == sorted(golds), "the reference's worst samples come first"
         for entry in event["samples"]:
             for side in ("reference", "policy"):
                 assert {"text", "gold_reward", "proxy_reward"} <= entry[side].keys()

@@ -54,7 +54,7 @@ def test_a_run_can_start_from_a_lora_run(tmp_path, lora_r):
     assert second.metric("eval/kl")[0] < 1e-5 < second.metric("eval/kl")[2]
     ours, base, after = map(logp, (start, load_policy("sft-reviews"), end))
     distance = abs(after - ours)
-    assert 0 < distance < abs(after - base), "it is near its start and not at the base"
+    assert 0 < distance < abs(after - base), "it is near its initial model, not near the base"
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4])

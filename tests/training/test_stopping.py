@@ -43,7 +43,9 @@ def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
     after = events[events.index(end) :]
     assert after == [end, *((kind, None, 2) for kind in kinds), end]
     name = "eval/margin" if method == "reward" else "eval/kl"
-    assert run.metric(name)[2] == plain(method).metric(name)[2], "that of the model at step 2"
+    assert run.metric(name)[2] == plain(method).metric(name)[2], (
+        "the evaluation of the model at step 2"
+    )
 
 
 def test_a_model_that_was_measured_when_it_was_stopped_is_not_measured_again(tmp_path):
@@ -106,7 +108,7 @@ def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, 
     assert [step for step, metrics in logged if "objective/kl" in metrics] == [1, 2]
     kept = [metrics["eval/kl"] for _, metrics in logged if "eval/kl" in metrics]
     assert [event["step"] for event in run.of("samples")] == [0, 2, 2]
-    assert kept[1] != kept[2], "it has learnt from a part of the third"
+    assert kept[1] != kept[2], "it has learnt from part of the third rollout"
     assert (run.events[-1]["status"], run.events[-1]["step"]) == ("stopped", 2)
 
 

@@ -57,7 +57,7 @@ def test_sides_are_even_and_a_reload_shows_the_same(session):
 def test_one_vote_a_pair_and_rater_until_it_is_taken_back(session):
     rater = session.join()
     first = session.vote(rater, 1, "left")
-    assert session.vote(rater, 1, "left") == first, "a phone sends again what it got no answer to"
+    assert session.vote(rater, 1, "left") == first, "a phone repeats an unacknowledged vote"
     with pytest.raises(InvalidVote, match="take that vote back first"):
         session.vote(rater, 1, "tie")
     assert session.tally()["votes"] == 1

@@ -53,7 +53,9 @@ def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
     assert [target["known"] for target in targets] == [
         target["kl"] <= end + 1e-6 for target in targets
     ]
-    assert targets[0]["known"] == (task == "capitals"), "reviews have too few samples for it"
+    assert targets[0]["known"] == (task == "capitals"), (
+        "reviews have too few effective samples at this β"
+    )
 
 
 def test_beyond_the_best_reward_the_frontier_is_flat():
@@ -64,7 +66,7 @@ def test_beyond_the_best_reward_the_frontier_is_flat():
     assert reached == pytest.approx([kl, best.mean() - rewards.mean()], abs=1e-4)
     assert end == [MAX_KL, reached[1]]
     *_, (end, _) = optimum.of_task("reviews").frontier["curve"]
-    assert end < MAX_KL, "few samples are as good as the best review"
+    assert end < MAX_KL, "few samples equal the best review"
 
 
 def test_best_of_n_stays_below_the_limit(task):

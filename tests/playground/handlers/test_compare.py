@@ -139,7 +139,7 @@ def test_the_best_of_each_number_is_marked():
     rows = {row["number"]: row for row in number_rows(numbers, one_reference=True)}
     assert list(rows) == [GOLD, ABOVE, KL, EFFICIENCY]
     assert rows[GOLD] == {"number": GOLD, "values": [1.0, 2.0, 2.0], "best": [1, 2]}
-    assert rows[KL]["best"] == [], "a price, low where nothing was bought"
+    assert rows[KL]["best"] == [], "KL is a cost, so low is not best"
     assert rows[EFFICIENCY] == {"number": EFFICIENCY, "values": [0.8, None, None], "best": []}
     same = number_rows([{GOLD: 1.0}, {GOLD: 1.0}], one_reference=True)
     assert [row["best"] for row in same] == [[]]
@@ -185,7 +185,7 @@ def test_any_run_is_found_by_method_beta_day_and_time(handlers, client):
         )
         run.append({"kind": "status", "step": 7, "seconds": 2, "status": "stopped", "message": ""})
         run.close()
-    assert PPO not in listed(handlers, ""), "twelve newer ones stand before it"
+    assert PPO not in listed(handlers, ""), "twelve newer runs come before it"
     assert listed(handlers, "PPO 2026-01-02 03:04") == [PPO]
     assert listed(handlers, "dpo") == [DPO, "recorded/noisy-raters"]
     assert listed(handlers, "recorded 0.5") == ["recorded/healthy-ppo"]
@@ -234,7 +234,7 @@ def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, cli
     assert answer["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
     again = handlers.follow([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
-    assert again["numbers"][1]["values"] == [above], "the numbers stand, whatever the cursor"
+    assert again["numbers"][1]["values"] == [above], "the numbers do not depend on the cursor"
 
 
 def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers, client):

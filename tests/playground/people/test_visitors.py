@@ -60,7 +60,7 @@ def test_only_its_owner_shares_a_run_and_everyone_steers_it_then(client, visitor
     assert visitors.may_control(bob, HERS) and visitors.may_control(None, HERS)
     assert (visitors.shared(ann, HERS), visitors.shared(bob, HERS)) == (True, None)
     visitors.share(bob, HERS, False)
-    assert visitors.runs(bob) == [HERS, OLD], "it is not bob's to share"
+    assert visitors.runs(bob) == [HERS, OLD], "bob cannot share it"
     visitors.share(ann, HERS, False)
     assert visitors.runs(bob) == [OLD] and not visitors.may_control(bob, HERS)
 
@@ -101,7 +101,7 @@ def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
     bob = visitors.from_token(BOB)
     for _ in range(module.MAX_WRONG_KEYS):
         assert not visitors.become_presenter(bob, "wrong", "there")
-    assert not visitors.become_presenter(bob, KEY, "there"), "the right one does not count any more"
+    assert not visitors.become_presenter(bob, KEY, "there"), "the right key is refused for now"
     now += module.WRONG_KEY_SECONDS
     assert visitors.become_presenter(bob, KEY, "there")
     for _ in range(module.MAX_WRONG_KEYS):

@@ -136,7 +136,7 @@ def test_a_method_of_another_package_brings_its_words(language, name, monkeypatc
     assert (charts["titles"].pop("apart"), charts["help"].pop("apart")) == ("How far", "")
     unnamed = {"name": "margin/apart", "unit": "", "help": ""}
     assert charts["metrics"].pop("margin/apart") == unnamed
-    assert words == before, "it cannot rename what the page has"
+    assert words == before, "it cannot override the page's texts"
 
 
 def test_a_method_without_words_goes_by_its_name(monkeypatch):

@@ -138,7 +138,7 @@ def test_a_run_on_votes_waits_for_its_turn_as_any_other(
         with pytest.raises(AlreadyHasRun):
             trained.train(session, "dpo", 0.0, visitor)
     files = [*(trained._folder / session.name).iterdir()]
-    assert len(files) == 2, "what was refused leaves no votes behind"
+    assert len(files) == 2, "a refused run leaves no preference file"
     client.send(first, "stop")
     wait_for(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
@@ -194,7 +194,7 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     wait_for(lambda: ended(client, run))
     sessions.delete(session.name)
     known, answer = shown(client, run)
-    assert known["votes"] == len(to_train), "the session is gone, the run is what it was"
+    assert known["votes"] == len(to_train), "the run keeps its numbers without the session"
     assert not [name for name in (*people, TRAINED_ON, f"/{session.name}") if name in answer]
     compared = json.dumps(CompareHandlers(client, None, WORDS, {}).follow([{"run": run}] * 2))
     assert "room.jsonl" in compared and TRAINED_ON not in compared

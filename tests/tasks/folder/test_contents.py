@@ -46,23 +46,23 @@ def wrong(folder) -> list[str]:
     return [line.removeprefix(f"{folder}{os.sep}") for line in lines]
 
 
-def texts(found) -> dict[str, list[str]]:
-    return {split: [*prompts] for split, prompts in found.splits.items()}
+def texts(contents) -> dict[str, list[str]]:
+    return {split: [*prompts] for split, prompts in contents.splits.items()}
 
 
 def test_the_three_splits_share_none_whatever_the_order_of_the_file(folder):
     prompts = [f"prompt {number}" for number in range(100)]
     write = lambda rows: folder(HEAD + PROMPTS + ENDS, prompts__txt="\n".join(rows))  # noqa: E731
-    found = texts(read(write(prompts)))
-    assert {split: len(of) for split, of in found.items()} == {
+    splits = texts(read(write(prompts)))
+    assert {split: len(of) for split, of in splits.items()} == {
         "train": 70,
         "probe": 10,
         "heldout": 20,
     }
-    assert sorted(text for of in found.values() for text in of) == sorted(prompts)
+    assert sorted(text for of in splits.values() for text in of) == sorted(prompts)
     again = texts(read(write(prompts[::-1])))
     assert {split: sorted(of) for split, of in again.items()} == {
-        split: sorted(of) for split, of in found.items()
+        split: sorted(of) for split, of in splits.items()
     }
     # SHA-256 of "a" begins with ca, of "b" with 3e, of "c" with 2e: c is first.
     assert by_hash(["a", "b", "c"]) == {"train": {"a"}, "probe": {"c"}, "heldout": {"b"}}
@@ -82,22 +82,22 @@ def test_splits_by_name_in_four_formats(folder):
     )
     table = pyarrow.Table.from_pylist([{"prompt": "Where?", "answer": 3}])
     pyarrow.parquet.write_table(table, there / "c.parquet")
-    found = read(there)
-    assert texts(found) == {
+    contents = read(there)
+    assert texts(contents) == {
         "train": ["What?", "Why?"],
         "probe": ["Who?", "user: Who?\nuser: Who?"],
         "heldout": ["Where?"],
     }
-    what, where = found.splits["train"]["What?"], found.splits["heldout"]["Where?"]
+    what, where = contents.splits["train"]["What?"], contents.splits["heldout"]["Where?"]
     assert (what.row, what.place) == ({"prompt": "What?", "answer": "1"}, "a.csv, line 2")
     assert (where.row["answer"], where.place) == (3, "c.parquet, row 1")
     assert what.messages == [{"role": "user", "content": "What?"}]
-    assert found.splits["probe"]["user: Who?\nuser: Who?"].messages == [*CHAT, *CHAT]
+    assert contents.splits["probe"]["user: Who?\nuser: Who?"].messages == [*CHAT, *CHAT]
 
 
 def test_preferences_and_demonstrations_become_texts(folder):
     answer = [{"role": "assistant", "content": "Me."}]
-    found = read(
+    contents = read(
         folder(
             HEAD
             + '[prompts]\ntrain = "t.jsonl"\nprobe = "p.txt"\nheldout = "h.txt"\n'
@@ -120,12 +120,12 @@ def test_preferences_and_demonstrations_become_texts(folder):
             ],
         )
     )
-    assert found.preferences == [
+    assert contents.preferences == [
         {"prompt": "Who?", "chosen": " Me.", "rejected": " No."},
         {"prompt": "It is", "chosen": " so.", "rejected": " not."},
         {"prompt": "x", "chosen": " 1", "rejected": " 2"},
     ]
-    assert found.demonstrations == [
+    assert contents.demonstrations == [
         {"prompt": "Who?", "completion": " Me."},
         {"prompt": "", "completion": "A whole text."},
     ]
@@ -133,10 +133,10 @@ def test_preferences_and_demonstrations_become_texts(folder):
 
 def test_preferences_alone_bring_their_prompts(folder):
     rows = [{"prompt": f"p{n}", "chosen": " a", "rejected": " b"} for n in range(10) for _ in "ab"]
-    found = read(folder(HEAD + '[preferences]\nfile = "p.jsonl"', p__jsonl=rows))
-    assert [len(of) for of in found.splits.values()] == [7, 1, 2]
-    assert len(found.preferences) == 14
-    assert {row["prompt"] for row in found.preferences} == {*found.splits["train"]}
+    contents = read(folder(HEAD + '[preferences]\nfile = "p.jsonl"', p__jsonl=rows))
+    assert [len(of) for of in contents.splits.values()] == [7, 1, 2]
+    assert len(contents.preferences) == 14
+    assert {row["prompt"] for row in contents.preferences} == {*contents.splits["train"]}
 
 
 def test_all_errors_are_reported_with_their_lines(folder):
@@ -344,8 +344,8 @@ def test_the_commands(folder, tmp_path, capsys):
     assert (new / "task.toml").read_bytes() == before
     there = folder(HEAD + PROMPTS + ENDS + "aim = 3\n", prompts__txt="a\na\n")
     assert main(["task", "check", str(there)]) == 2
-    told = capsys.readouterr()
-    assert not told.out and [line.split(": ")[0] for line in told.err.splitlines()] == [
+    output = capsys.readouterr()
+    assert not output.out and [line.split(": ")[0] for line in output.err.splitlines()] == [
         f"{there}/task.toml, line 8",
         f"{there}/prompts.txt, line 2",
     ]

@@ -16,8 +16,8 @@ def part(kind: str, **keys):
 
 def score(kind: str, text: str, ended: bool = True, row: dict | None = None, **keys) -> float:
     judged = Judged("p", [{"role": "user", "content": "p"}], text, ended, row or {})
-    (found,) = part(kind, **keys).scores([judged])
-    return found
+    (value,) = part(kind, **keys).scores([judged])
+    return value
 
 
 def refused(kind: str, **keys) -> str:
@@ -46,11 +46,11 @@ def test_length():
 
 
 def test_wanted_and_unwanted_words():
-    asked = {"wanted": ["good", "Thank you"], "unwanted": ["bad"]}
-    assert score("words", "Nothing.", **asked) == 0
-    assert score("words", "GOOD!", **asked) == 1 / 2
-    assert score("words", "Good, thank you.", **asked) == 2 / 3
-    assert score("words", "Bad, bad, thank you, bad, goodness", **asked) == -2 / 3
+    keys = {"wanted": ["good", "Thank you"], "unwanted": ["bad"]}
+    assert score("words", "Nothing.", **keys) == 0
+    assert score("words", "GOOD!", **keys) == 1 / 2
+    assert score("words", "Good, thank you.", **keys) == 2 / 3
+    assert score("words", "Bad, bad, thank you, bad, goodness", **keys) == -2 / 3
     assert "both of 'good'" in refused("words", wanted=["good"], unwanted=["GOOD!"])
     assert "expected words, got '!'" in refused("words", wanted=["!"])
     assert "expected wanted, unwanted or lexicon" in refused("words")
@@ -144,5 +144,5 @@ def test_what_every_part_has():
     assert part("ends").weight == 1 and part("ends", weight=-2).weight == -2
     for weight in (0, True, "1", math.inf):
         assert "weight" in refused("ends", weight=weight)
-    for kind, found in KINDS.items():
-        assert found.__doc__ and found.model_fields["kind"].annotation.__args__ == (kind,)
+    for kind, part_class in KINDS.items():
+        assert part_class.__doc__ and part_class.model_fields["kind"].annotation.__args__ == (kind,)
