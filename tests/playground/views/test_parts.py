@@ -9,7 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from align_core.runs.client import Client
+from playground import app
+from playground.settings import Settings
 from playground.views import parts
+from playground.voting.routes import VoteRoutes
 
 
 @pytest.fixture
@@ -57,3 +61,46 @@ def test_every_module_is_preloaded_and_no_import_leaves_the_folder():
         for path in re.findall(r'^import .*from "(.+)";|^} from "(.+)";', module.read_text(), re.M):
             target = (module.parent / "".join(path)).resolve()
             assert target in modules, f"{module}: {path}"
+
+
+def imported(module):
+    """A module's file and those of all that it imports."""
+    files, new = set(), {module}
+    while new:
+        files |= new
+        paths = {file: re.findall(r'from "(\..+?)";', file.read_text("utf-8")) for file in new}
+        new = {(file.parent / path).resolve() for file in new for path in paths[file]} - files
+    return files
+
+
+def called(module, name):
+    """What `module` and its imports call of `server` or of `events`."""
+    code = "".join(file.read_text(encoding="utf-8") for file in imported(module))
+    return set(re.findall(rf"\b{name}\.(\w+)", code))
+
+
+def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_path, fake_assets):
+    """A name stands once in Python, with its part; whatever a module calls is one of them."""
+    client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    page = app.build(client)
+    checked = set()
+    for block in page.blocks.values():
+        module = re.search(r'"playground/\w+/(\S+)\.js"', getattr(block, "js_on_load", None) or "")
+        if not module or block.elem_id in checked:
+            continue
+        checked.add(block.elem_id)
+        path = parts.STATIC / f"{module[1]}.js"
+        functions = {function.__name__ for function in getattr(block, "server_fns", [])}
+        assert called(path, "server") == functions, block.elem_id
+        events = set(re.findall(r"trigger\(\"(\w+)\"\)", block.js_on_load))
+        assert called(path, "events") == events, block.elem_id
+    assert len(checked) > 15
+    client.close()
+
+
+def test_ballots_ask_for_the_routes_that_there_are():
+    code = "".join(file.read_text("utf-8") for file in (parts.STATIC / "rate").glob("*.js"))
+    asked = set(re.findall(r'\b(?:ask|send|request)\("(\w+)"', code))
+    settings = Settings.read({})
+    routes = VoteRoutes(None, None, None, settings).routes()
+    assert {f"/vote/{name}" for name in asked} == {route.path for route in routes} - {"/vote"}
