@@ -25,30 +25,20 @@ from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
 from playground.views.parts import STATIC, part, preloads, static_route
+from playground.views.theme import Theme
 from playground.voting.pairs import Pairs
 from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import VoteTraining
 
-_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
-_FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 # Gradio alone knows the values of all controls, folded away or not. The time makes each answer
 # another value, which the masthead watches for.
 _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
 })"""
-# The look of the whole page, then of its views, then of all that a phone lays out anew.
-_STYLES = ("core/style", "core/controls", "train/live", "charts/charts", "train/samples")
-_STYLES += ("ask/tryout", "ask/answers", "compare/compare", "learn/learn", "learn/lessons")
-_STYLES += ("train/presets", "train/visit", "core/choices", "rate/rate", "rate/room")
-_STYLES += ("train/trained_on", "lab/lab", "lab/smaller", "core/phone")
 # Scripts of the head, which run before anything is drawn.
-_FIRST = ("core/visitor", "talk/present")
-# What ?present and ?hide change in them.
-_TALKS = ("present", "compare_present", "answers_present", "rate_present", "lab_present")
-_TALKS += ("learn_present",)
-_MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+_FIRST = ("core/layers", "core/visitor", "talk/present")
 
 
 class Page(gr.Blocks):
@@ -169,13 +159,10 @@ def launch_options() -> dict[str, Any]:
     return {
         "server_name": settings.host,
         "server_port": settings.port,
-        "theme": gr.themes.Base(font=_FONTS, font_mono=_MONO),
-        # What styles the whole page stands in the head: Gradio would rewrite its selectors.
+        "theme": Theme(),
         "head": "".join(f"<script>{_read(f'{name}.js')}</script>" for name in _FIRST)
         + f'<script type="application/json" id="records">{_in_script(_records())}</script>'
-        + preloads()
-        + f"<style>{''.join(_read(f'talk/{name}.css') for name in _TALKS)}</style>",
-        "css_paths": [STATIC / f"{name}.css" for name in _STYLES],
+        + preloads(),
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

@@ -42,8 +42,7 @@ def test_the_colours_are_those_of_the_page():
     light = (STATIC / "core/style.css").read_text().split("}")[0]
     page = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
     assert {name: page[name] for name in plots.COLOURS} == plots.COLOURS
-    compared = (STATIC / "compare/compare.css").read_text().split("}")[0]
-    colours = re.findall(r"--run-[a-d]: ([^;]+);", compared)
+    colours = re.findall(r"--run-[a-d]: ([^;]+);", light)
     looks = re.findall(
         r'dash: "(\w+)".*symbol: "([\w-]+)"', (STATIC / "compare/labels.js").read_text()
     )

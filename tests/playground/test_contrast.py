@@ -10,7 +10,7 @@ import pytest
 STATIC = Path(__file__).parents[2] / "playground" / "static"
 SHEETS = {
     name: (STATIC / folder / f"{name}.css").read_text(encoding="utf-8")
-    for folder, name in (("core", "style"), ("talk", "present"), ("compare", "compare"))
+    for folder, name in (("core", "style"), ("talk", "present"))
 }
 TEXT = ("ink", "muted", "accent", "wrong", "policy", "gold", "proxy", "kl", "loss")
 TEXT += ("run-a", "run-b", "run-c", "run-d")
@@ -21,18 +21,19 @@ DEEPEST = (
 
 def variables(sheet, selector):
     """The colour variables that a CSS rule sets."""
-    rule = re.search(rf"^{re.escape(selector)} {{(.*?)}}", SHEETS[sheet], re.DOTALL | re.MULTILINE)
+    rule = re.search(
+        rf"^ +{re.escape(selector)} {{(.*?)}}", SHEETS[sheet], re.DOTALL | re.MULTILINE
+    )
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", rule[1]))
 
 
-LIGHT = variables("style", ":root") | variables("compare", ":root")
-DARK = LIGHT | variables("style", ".dark") | variables("compare", ".dark")
+LIGHT = variables("style", ":root")
+DARK = LIGHT | variables("style", ".dark")
 LOOKS = {
     "light": LIGHT,
     "dark": DARK,
-    "projector": LIGHT | variables("present", "html[data-present]"),
-    "dark projector": DARK
-    | variables("present", "html[data-present] .dark .gradio-container .contain"),
+    "projector": LIGHT | variables("present", "[data-present]"),
+    "dark projector": DARK | variables("present", "[data-present] .dark"),
 }
 
 

@@ -5,7 +5,7 @@ import { fill, probability, signed } from "./format.js";
 const FULL_TOKEN = 2; // nats, from which a token is shaded in full
 const FULL_REWARD = 4;
 
-// Sets the variables from which samples.css and answers.css mix the background.
+// Sets the variables from which parts.css mixes the background.
 export function shade(element, value, full, least = 0) {
   const share = Math.min(1, Math.abs(value) / full);
   element.style.setProperty("--tone", value < 0 ? "var(--negative)" : "var(--positive)");

@@ -84,7 +84,7 @@ export function mount({ element, props, server, watch, events }) {
   }
 
   // Its room is the same for every sentence, so that none moves the pictures: one that is too long for
-  // it is written smaller (live.css).
+  // it is written smaller (stage.css).
   function showSummary(sentence) {
     if (sentence === summary.textContent) return;
     summary.textContent = sentence;

@@ -15,7 +15,7 @@ export function mount({ element, props, server }) {
     if (!state.standing) return;
     const { own, steers, shared, other, free, place, wait, refused, presents, several, trial } = state.standing;
     const watching = isWatching(state);
-    // visit.css shows the buttons that fit.
+    // controls.css shows the buttons that fit.
     train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : watching ? "run" : "";
     train.dataset.steers = steers || !watching;
     const waiting = place && fill(words.place, { n: place, wait });

@@ -1,0 +1,87 @@
+"""The style sheets: their layers, their size, and that what they style is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import gradio
+import pytest
+
+from playground.views.theme import LAYERS, Theme
+
+PLAYGROUND = Path(__file__).parents[2] / "playground"
+SHEETS = {path.name: path.read_text("utf-8") for path in (PLAYGROUND / "static").rglob("*.css")}
+MOST_LINES = 2520
+# Classes of Gradio's own components.
+GRADIO = {"block", "contain", "dark", "form", "gradio-container", "info-text", "main"}
+GRADIO |= {"nav-holder", "prose", "selected", "tab-wrapper", "wrap"}
+
+
+def without_comments(text: str) -> str:
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+
+
+def outermost(text: str) -> list[str]:
+    """What the rules of a sheet that are in no other rule begin with."""
+    found, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        if character == "{":
+            if depth == 0:
+                found.append(text[start:at].strip())
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            start = at + 1
+    assert depth == 0
+    return found
+
+
+def selectors(text: str) -> str:
+    """The selectors of a sheet, one after the other, without its declarations."""
+    return " ".join(re.findall(r"([^{};]+)\{", without_comments(text)))
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_every_rule_is_in_a_layer_of_the_page(name):
+    layers = {f"@layer {layer}" for layer in LAYERS if layer != "gradio"}
+    rules = outermost(without_comments(SHEETS[name]))
+    assert {rule for rule in rules if not rule.startswith("@property ")} <= layers
+    assert any(rule in layers for rule in rules)
+
+
+def test_the_layers_are_in_order_before_any_sheet():
+    """theme.css begins with the order of the layers, then links each sheet once."""
+    order, *links = Theme()._get_theme_css().splitlines()[: len(SHEETS) + 1]
+    assert order == "@layer gradio, base, parts, views, hall, phone, talk;"
+    linked = [
+        re.fullmatch(r'@import url\("playground/\w+/(?:\w+/)+(\w+\.css)"\);', one)[1]
+        for one in links
+    ]
+    assert sorted(linked) == sorted(SHEETS)
+
+
+def test_the_sheets_are_short():
+    assert sum(len(text.splitlines()) for text in SHEETS.values()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_what_is_styled_is_somewhere(name):
+    """Each class, id and data attribute stands in the page's own code, or is Gradio's."""
+    files = [
+        path for path in PLAYGROUND.rglob("*") if path.suffix in (".js", ".py", ".html", ".json")
+    ]
+    code = "\n".join(path.read_text("utf-8") for path in files)
+    words = set(re.findall(r"[\w-]+", code)) | GRADIO
+    words |= {"field-" + word for word in words}  # a setting's element
+    styled = re.findall(r"[.#]([a-zA-Z][\w-]*)", re.sub(r"\"[^\"]*\"", "", selectors(SHEETS[name])))
+    assert sorted({one for one in styled if one not in words}) == []
+    attributes = re.findall(r"\[data-([\w-]+)", selectors(SHEETS[name]))
+    dataset = {re.sub("-(.)", lambda found: found[1].upper(), one) for one in attributes}
+    assert sorted({one for one in dataset if one not in words} - {"testid"}) == []
+
+
+def test_gradio_has_the_classes_that_are_said_to_be_its():
+    assets = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
+    its = "".join(path.read_text("utf-8") for path in assets.glob("*.css"))
+    assert sorted(name for name in GRADIO if f".{name}" not in its) == []
