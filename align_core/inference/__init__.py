@@ -1,1 +1,1 @@
-"""Questions to trained models: samples, rewards and log-probabilities."""
+"""Queries to trained models: samples, rewards, log-probabilities and evaluations."""

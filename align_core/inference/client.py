@@ -1,8 +1,8 @@
-"""Questions to models from a process without torch: what do they say, what do they make of a text?
+"""Queries to models from a process without torch.
 
-One helper process (server.py) loads the models and answers, one question at a time. It is
-started by the first question, leaves when none has come for a while, and is started anew when it
-died or had to be ended.
+One server process (server.py) loads the models and answers one query at a time. It is started by
+the first query, exits after IDLE_TIMEOUT, and is restarted by the next query if it died or was
+killed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from align_core.config.task_card import registered
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
 
-ANSWER_TIMEOUT = 30.0  # seconds; a helper that has not answered by then is ended
-IDLE_TIMEOUT = 300.0  # seconds without a question, after which the helper leaves
-MAX_PENDING = 8  # questions at once: each of those that wait holds one of the page's threads
-MAX_CHARACTERS = 2000  # no text is longer, whatever its tokens
+ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
+IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
+MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
+MAX_CHARACTERS = 2000  # of a prompt or completion
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
 
 class Unanswered(RuntimeError):
-    """No answer came; `line` says why."""
+    """A query was not answered; `message` says why."""
 
-    def __init__(self, line: Message) -> None:
-        super().__init__(line)
-        self.line = line
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 def _readable(text: str) -> str:
-    if not text.encode().strip():  # raises for half a character, which no tokenizer reads
+    if not text.encode().strip():  # a lone surrogate raises ValueError: no tokenizer encodes it
         raise ValueError("blank")
     return text
 
@@ -91,7 +91,7 @@ class _Candidates(BaseModel):
 
 
 class InferenceClient:
-    """Answers about the embedded models and the runs of `client`. Threads may share a helper."""
+    """Queries about the embedded models and the runs of `client`. Threads may share it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -99,75 +99,77 @@ class InferenceClient:
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
-    def generate(self, **asked: Any) -> list[dict[str, Any]]:
-        """What each of `models` says to `prompt`: `n` samples, all models with the same chance.
+    def generate(self, **arguments: Any) -> list[dict[str, Any]]:
+        """`n` samples of each of `models` for `prompt`, with the same noise for all models.
 
         Takes task, models, prompt, n, temperature and seed. Returns {"model", "samples"} for each
-        model; a sample has completion, ended, gold_reward and proxy_reward (nats; None without a
-        reward model) and, except of a model that is its own reference, tokens: {"text", "logp",
-        "ref_logp"}, log-probabilities at temperature 1 in nats.
+        model. A sample has completion, ended, gold_reward and proxy_reward (nats; None without a
+        reward model) and, unless the model is its own reference, tokens: {"text", "logp",
+        "ref_logp"}, with log-probabilities at temperature 1 in nats.
 
         Raises:
-            ConfigError: bad input, one line for each error.
-            Unanswered: the helper died, took too long, or has too many questions in hand.
+            ConfigError: invalid input, one message for each error.
+            Unanswered: the server died, took too long, or has too many pending queries.
         """
-        options = _checked(_Generate, asked)
+        options = _checked(_Generate, arguments)
         located = self._locate_all(options["models"])
-        answers = self._ask("generate", {**options, "models": located})
+        answers = self._query("generate", {**options, "models": located})
         return [
             {"model": name, "samples": samples}
             for name, samples in zip(options["models"], answers, strict=True)
         ]
 
-    def score(self, **asked: Any) -> list[dict[str, Any]]:
-        """What `model` and its reference make of each of `completions`, as texts that ended.
+    def score(self, **arguments: Any) -> list[dict[str, Any]]:
+        """Rewards and log-probabilities of `completions`, taken as texts that ended.
 
-        Takes task, model, reference (None: what the model started from), prompt and completions.
-        Returns for each completion gold_reward and proxy_reward and, except from a reward model,
-        logp, ref_logp and tokens as `generate` does. Raises as `generate` does.
+        Takes task, model, reference (None for the model that the run started from), prompt and
+        completions. Returns gold_reward and proxy_reward for each completion and, unless `model` is
+        a reward model, logp, ref_logp and tokens. Units and errors are those of `generate`.
         """
-        options = _checked(_Score, asked)
+        options = _checked(_Score, arguments)
         options["model"] = self._locate("--model", options["model"])
         if options["reference"] is not None:
             options["reference"] = self._locate("--reference", options["reference"], writes=True)
-        return self._ask("score", options)
+        return self._query("score", options)
 
-    def head_to_head(self, **asked: Any) -> dict[str, Any]:
-        """How often each of `models` writes the better text, held against each of the others.
+    def head_to_head(self, **arguments: Any) -> dict[str, Any]:
+        """Win rates of `models` against each other by gold reward.
 
-        Takes task, models, n (samples for each of the task's probe prompts) and seed. Returns how
-        many `prompts` there are, and `win_rates` and `ci95`, their 95% half-widths, as matrices
-        [models, models], row against column. Raises as `generate` does.
+        Takes task, models, n (samples for each of the task's probe prompts) and seed. Returns the
+        number of `prompts`, and matrices [models, models], row against column: `win_rates`, and
+        `ci95`, the half-widths of their intervals. Raises as `generate` does.
         """
-        options = _checked(_HeadToHead, asked)
-        return self._ask("head_to_head", {**options, "models": self._locate_all(options["models"])})
+        options = _checked(_HeadToHead, arguments)
+        return self._query(
+            "head_to_head", {**options, "models": self._locate_all(options["models"])}
+        )
 
-    def candidates(self, **asked: Any) -> list[dict[str, Any]]:
-        """`count` pairs of samples of `model` to the task's train prompts, for people to rate.
+    def candidates(self, **arguments: Any) -> list[dict[str, Any]]:
+        """`count` pairs of samples of `model` for train prompts of the task, for people to rate.
 
-        Takes task, model, count and seed. Returns pairs as `Session.add_pairs` takes them,
-        with gold rewards in nats and without scores. Raises as `generate` does.
+        Takes task, model, count and seed. Returns arguments of `Session.add_pairs`, with gold
+        rewards in nats and without scores. Raises as `generate` does.
         """
-        options = _checked(_Candidates, asked)
+        options = _checked(_Candidates, arguments)
         located = self._locate("--model", options["model"], writes=True)
-        pairs = self._ask("candidates", {**options, "model": located})
+        pairs = self._query("candidates", {**options, "model": located})
         return [{**pair, "model": options["model"]} for pair in pairs]
 
     def score_pairs(self, pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
-        """The pairs with `first_score` and `second_score`, what `reward_model` makes of each text.
+        """The pairs with `first_score` and `second_score`, the reward model's outputs in nats.
 
         Raises as `generate` does.
         """
         located = self._locate("--reward-model", reward_model, writes=False)
-        return self._ask("score_pairs", {"pairs": pairs, "reward_model": located})
+        return self._query("score_pairs", {"pairs": pairs, "reward_model": located})
 
     def pid(self) -> int | None:
-        """The process id of the helper, or None while there is none."""
+        """The process id of the server, or None if it is not running."""
         child = self._child
         return child.pid if child and child.alive() else None
 
     def close(self) -> None:
-        """End the helper. A later question starts another."""
+        """Kill the server. The next query starts another."""
         with self._lock:
             self._end()
 
@@ -175,7 +177,10 @@ class InferenceClient:
         return [self._locate("--models", name, writes=True) for name in names]
 
     def _locate(self, option: str, name: str, writes: bool | None = None) -> str:
-        """MODEL for an embedded name or the name of a run; a path from a visitor is neither."""
+        """The MODEL of an embedded name or the name of a run, and of nothing else: no path.
+
+        `writes` is True for a language model, False for a reward model, None for either.
+        """
         model = name
         if name not in model_index.embedded():
             self._client.config(name)
@@ -193,13 +198,13 @@ class InferenceClient:
             raise ConfigError(option_error(option, name, expected, "model_that_scores"))
         return model
 
-    def _ask(self, question: str, content: dict[str, Any]) -> Any:
+    def _query(self, query: str, arguments: dict[str, Any]) -> Any:
         if not self._places.acquire(blocking=False):
             line = "Many are asking just now: try again in a moment."
             raise Unanswered(Message("many_asking", {}, line))
         try:
             with self._lock:
-                outcome, answer = self._exchange(question, content)
+                outcome, answer = self._exchange(query, arguments)
         finally:
             self._places.release()
         if outcome == "refused":
@@ -208,11 +213,11 @@ class InferenceClient:
             raise Unanswered(answer)
         return answer
 
-    def _exchange(self, question: str, content: dict[str, Any]) -> tuple[str, Any]:
+    def _exchange(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         while True:
             child = self._started()
             try:
-                child.connection.send((question, content))
+                child.connection.send((query, arguments))
                 if child.connection.poll(ANSWER_TIMEOUT):
                     return child.connection.recv()
                 self._end()
@@ -223,7 +228,7 @@ class InferenceClient:
                 raise Unanswered(Message("no_answer", {"seconds": ANSWER_TIMEOUT}, line))
             except (EOFError, OSError):
                 code = self._end()
-                if code != 0:  # 0: it was just leaving, for want of questions
+                if code != 0:  # 0: it was just exiting after IDLE_TIMEOUT; try again
                     raise Unanswered(_unanswered(code)) from None
 
     def _started(self) -> Child:
@@ -233,20 +238,20 @@ class InferenceClient:
         return self._child
 
     def _end(self) -> int | None:
-        """End the helper; returns its exit code, None where there is no helper."""
+        """Kill the server; returns its exit code, None if it was not running."""
         child, self._child = self._child, None
         return child and child.end()
 
 
-def _checked(kind: type[BaseModel], asked: dict[str, Any]) -> dict[str, Any]:
-    options, lines = validated(kind, asked)
+def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:
+    options, lines = validated(kind, arguments)
     if options is None:
         raise ConfigError(*lines)
     return options.model_dump()
 
 
 def _unanswered(code: int) -> Message:
-    """Why a question was not answered by a process that ended with this exit code."""
+    """The message for a query during which the server ended with this exit code."""
     killed = code == -9
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
     line = f"The process that answers {how}. Ask again: another one is started."

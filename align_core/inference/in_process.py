@@ -1,7 +1,7 @@
-"""What a person asks of a MODEL, on the command line or in a script: checked, then answered.
+"""Queries of the command line and of scripts, executed in this process once options are valid.
 
 `given` holds the options of a command, None for those that were not given. Each function raises a
-ConfigError with `lines` and a line for each further error, before anything heavy is imported.
+ConfigError with the errors in `lines` and all further ones, before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from align_core.config.run_config import (
 )
 from align_core.config.task_card import BUILT_IN
 
-_PROMPTS_SHOWN = 8
+_DEFAULT_PROMPTS = 8
 _TEXT = "a text of one character or more"
 
 
@@ -48,7 +48,7 @@ class _Generate(_Options):
 
 
 def queries() -> ModuleType:
-    """The module that asks models; imported late, for torch takes seconds, and made quiet."""
+    """The module `queries`, imported only when needed because torch takes seconds."""
     from align_core.inference import queries
     from align_core.models.libraries import silence_libraries
 
@@ -57,7 +57,7 @@ def queries() -> ModuleType:
 
 
 def evaluate(model: str, lines: list[Message], **given: Any) -> dict[str, Any]:
-    """`queries.evaluate` of the task, reference, prompts, coverage and seed that are `given`."""
+    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `given`."""
     options = _checked(_Evaluate, model, given, lines)
     if given.get("reference") is not None:
         lines += model_errors("--reference", given["reference"], reward_model=False)
@@ -75,18 +75,18 @@ def evaluate(model: str, lines: list[Message], **given: Any) -> dict[str, Any]:
 def generate(
     model: str, prompts: list[str] | None, lines: list[Message], **given: Any
 ) -> list[dict[str, Any]]:
-    """`queries.generate` of the task, n, temperature and seed that are `given`.
+    """`queries.generate` with the task, n, temperature and seed in `given`.
 
-    Where there are no prompts, the model is given the first of the task's probe prompts.
+    Without prompts it uses the first of the task's probe prompts.
     """
     options = _checked(_Generate, model, given, lines, reward_model=False)
     lines += [option_error("--prompt", text, _TEXT) for text in prompts or () if not text]
     raise_collected(lines)
     from align_core.tasks import get_task
 
-    asked = prompts or get_task(options.task).prompts("probe")[:_PROMPTS_SHOWN]
+    prompts = prompts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
     return queries().generate(
-        model, options.task, asked, options.n, options.temperature, options.seed
+        model, options.task, prompts, options.n, options.temperature, options.seed
     )
 
 
@@ -97,7 +97,7 @@ def score(
     lines: list[Message],
     **given: Any,
 ) -> list[dict[str, Any]]:
-    """`queries.score` on the task that is `given`."""
+    """`queries.score` with the task in `given`."""
     options = _checked(_Options, model, given, lines)
     for option, text in (("--prompt", prompt), ("--completion", completions)):
         if not text:
@@ -113,13 +113,13 @@ def _checked(
     lines: list[Message],
     reward_model: bool | None = None,
 ) -> Any:
-    """The options; the task is the model's own unless it is given."""
+    """The validated options, None if invalid; the task defaults to that of the model."""
     fields = {name: value for name, value in given.items() if value is not None}
     if "task" not in fields and (task := model_index.task_of(model)):
         fields["task"] = task
-    wrong = model_errors("MODEL", model, reward_model)
-    if wrong:  # a task that is not named is no error of its own: the right MODEL may tell it
+    invalid_model = model_errors("MODEL", model, reward_model)
+    if invalid_model:  # the task may be missing only because the model is unknown
         fields.setdefault("task", BUILT_IN[0])
     options, errors = validated(kind, fields)
-    lines += wrong + errors
+    lines += invalid_model + errors
     return options

@@ -1,4 +1,4 @@
-"""What a person asks of models outside a run: quality, texts, their view of a text, who wins."""
+"""Queries to models outside a run: evaluations, samples, scores and win rates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task, get_task
 
-CACHE_SIZE = 4  # models that stay loaded, with their reference and reward model
+CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
 
 
 def evaluate(
@@ -39,10 +39,11 @@ def evaluate(
     seed: int,
     coverage: str | None = None,
 ) -> dict[str, Any]:
-    """Every number of docs/metrics.md on held-out prompts, with 95% intervals.
+    """The evaluation metrics of docs/metrics.md on held-out prompts, with 95% intervals.
 
-    A reward model gets `accuracy` and `margin` on held-out pairs of reference samples instead.
-    What a `coverage` takes in is told from what it leaves out; None: that of the model's run.
+    For a reward model these are `accuracy` and `margin` on held-out pairs of reference samples.
+    Covered and uncovered prompts are also reported separately; `coverage` defaults to that of the
+    model's run.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]
@@ -66,10 +67,10 @@ def evaluate(
         seed=seed,
         subsets=subsets,
     )
-    found = evaluator(load_policy(model))
-    measured = evaluator.metrics(found) | evaluator.intervals(found)
-    named = {name.removeprefix("eval/"): value for name, value in measured.items()}
-    return {"task": task, "prompts": len(heldout), **named}
+    evaluation = evaluator(load_policy(model))
+    metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
+    numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
+    return {"task": task, "prompts": len(heldout), **numbers}
 
 
 def generate(
@@ -81,13 +82,13 @@ def generate(
     seed: int,
     reference: str | None = None,
 ) -> list[dict[str, Any]]:
-    """`n` samples for each prompt, with their gold and proxy rewards in nats.
+    """`n` samples for each prompt, with gold and proxy rewards in nats.
 
-    With a `reference`, also the tokens with both log-probabilities, which are at temperature 1
-    whatever the samples'.
+    With a `reference`, a sample also has its tokens with both log-probabilities, always at
+    temperature 1.
 
     Raises:
-        ConfigError: a prompt that is empty, or too long for the model.
+        ConfigError: a prompt is empty, or too long for the model.
     """
     the_task = get_task(task)
     loaded = _loaded_models(model, task, reference)
@@ -131,12 +132,12 @@ def generate(
 def score(
     model: str, task: str, prompt: str, completions: list[str], reference: str | None = None
 ) -> list[dict[str, Any]]:
-    """What each completion is worth, and how likely policy and reference find it, in nats.
+    """Rewards of the completions, and their log-probabilities under policy and reference, in nats.
 
-    A reward model, which writes nothing, is not asked for likelihoods.
+    Without log-probabilities if `model` is a reward model.
 
     Raises:
-        ConfigError: a text that is empty, or too long for the model.
+        ConfigError: a text is empty, or too long for the model.
     """
     loaded = _loaded_models(model, task, reference or reference_of(model, task))
     encoded = encode_prompts(loaded.tokenizer, [prompt])
@@ -161,10 +162,10 @@ def score(
 
 
 def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:
-    """How often each of `models` writes the better text, held against each of the others.
+    """The number of `prompts`, and the matrices of `win_rate.win_rates` of `models`.
 
-    All answer the task's probe prompts `n` times at temperature 1, with the same chance. Returns
-    how many `prompts` there are, and the matrices of `win_rates`.
+    All models are sampled `n` times at temperature 1 on the task's probe prompts, with the same
+    noise.
     """
     prompts = get_task(task).prompts("probe")
     rewards = [
@@ -178,10 +179,10 @@ def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, A
 
 
 def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` pairs of two samples of the model, each pair to one train prompt, for people to rate.
+    """`count` unlabelled pairs of samples of the model for train prompts, for people to rate.
 
-    A pair has `model`, `prompt`, and for its `first` and `second` text whether it `_ended` and its
-    gold `_reward` in nats.
+    A pair has `model`, `prompt`, `first` and `second`, and for both texts `…_ended` and the gold
+    `…_reward` in nats.
     """
     tokenizer = load_tokenizer(model)
     pairs = unlabelled_pairs(load_policy(model), tokenizer, get_task(task), count, seed)
@@ -189,7 +190,7 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
 
 
 def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
-    """The pairs with `first_score` and `second_score`, the reward model's raw outputs in nats."""
+    """The pairs with `first_score` and `second_score`, the reward model's outputs in nats."""
     tokenizer = load_tokenizer(reward_model)
     return scored_pairs(pairs, ProxyReward(load_reward_model(reward_model), tokenizer), tokenizer)
 
@@ -200,16 +201,14 @@ def _evaluate_reward_model(
     tokenizer = load_tokenizer(model)
     stored = stored_samples(task.full_name, "heldout")
     if stored is None:
-        expected = (
-            "a policy: of this task no samples are stored that a reward model could be held to"
-        )
+        expected = "a policy: this task has no stored samples to evaluate a reward model on"
         raise ConfigError(option_error("MODEL", model, expected))
     proxy = ProxyReward(load_reward_model(model), tokenizer)
     report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
-    parts = {"": prompts} | {f"_{side}": part for side, part in subsets.items() if part}
-    for part, of_part in parts.items():
-        right, margin = pair_accuracy(proxy, tokenizer, stored.select(of_part))
-        for name, values in ((f"accuracy{part}", right), (f"margin{part}", margin)):
+    parts = {"": prompts} | {f"_{name}": subset for name, subset in subsets.items() if subset}
+    for suffix, part in parts.items():
+        accuracy, margin = pair_accuracy(proxy, tokenizer, stored.select(part))
+        for name, values in ((f"accuracy{suffix}", accuracy), (f"margin{suffix}", margin)):
             by_prompt = values.mean(1).numpy()
             report[name] = float(by_prompt.mean())
             report[f"{name}_ci95"] = ci95_of_mean(bootstrap_rows(len(by_prompt)), by_prompt)
@@ -218,7 +217,7 @@ def _evaluate_reward_model(
 
 @dataclass(frozen=True)
 class _LoadedModels:
-    """A model with all that it takes to ask it and to judge what it says."""
+    """A policy with its tokenizer, reference and reward model."""
 
     tokenizer: PreTrainedTokenizerBase
     policy: PreTrainedModel
@@ -227,32 +226,31 @@ class _LoadedModels:
 
     @property
     def positions(self) -> float:
-        """How many tokens a text may have."""
+        """The maximum number of tokens of a text."""
         return getattr(self.policy.config, "max_position_embeddings", None) or math.inf
 
     def proxy_rewards(
         self, prompts: list[str], completions: list[str], ids: list[list[int]]
     ) -> list[float | None]:
-        """Raw outputs of the reward model, one a text; None where there is no reward model."""
+        """The reward model's output for each text; None for each without a reward model."""
         if self.proxy is None:
             return [None] * len(prompts)
         return self.proxy(prompts, completions, completion_ids=ids)
 
     @torch.no_grad()
     def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
-        """Each text token by token, with the log-probabilities of policy and reference (None:
-        there is no reference)."""
+        """`text_pieces` of each text; "ref_logp" is None without a reference."""
         logps = [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
         ref_logps = logps
         if self.reference is not None:
             ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
-        found = [
+        texts = [
             text_pieces(self.tokenizer, *columns)
             for columns in zip(ids, logps, ref_logps, strict=True)
         ]
         if self.reference is None:
-            found = [[piece | {"ref_logp": None} for piece in text] for text in found]
-        return found
+            texts = [[piece | {"ref_logp": None} for piece in text] for text in texts]
+        return texts
 
 
 def _loaded_models(model: str, task: str, reference: str | None) -> _LoadedModels:
@@ -265,11 +263,11 @@ def _loaded_models(model: str, task: str, reference: str | None) -> _LoadedModel
 def _load(
     model: str, task: str, reference: str | None, location: str, saved: int | None
 ) -> _LoadedModels:
-    """Loads what belongs together; the last few stay loaded until a model is `saved` anew."""
+    """Load a policy and its companions. `saved`, its modification time, is a key of the cache."""
     tokenizer = load_tokenizer(model)
     policy = reference_of(model, task) if model_index.is_reward_model(location) else model
     if policy is None:
-        expected = "a model that writes: the task has none whose texts this one could score"
+        expected = "a language model: the task has none whose texts this reward model could score"
         raise ConfigError(option_error("MODEL", model, expected))
     return _LoadedModels(
         tokenizer,
@@ -280,12 +278,13 @@ def _load(
 
 
 def _check_length(option: str, text: str, tokens: int, room: float) -> None:
+    """Raise ConfigError unless `tokens` is at least 1 and at most `room`."""
     if not 0 < tokens <= room:
-        expected = f"a text of 1 to {room:.0f} tokens here, and this one has {tokens}"
+        expected = f"a text of 1 to {room:.0f} tokens; this one has {tokens}"
         line = option_error(option, text, expected, "length", most=int(room), tokens=tokens)
         raise ConfigError(line)
 
 
 def _with_leading_space(completion: str) -> str:
-    """A completion as the tasks write it: it brings the space that parts it from the prompt."""
+    """The completion with a leading space, as in the tasks' texts, where it follows the prompt."""
     return completion if completion[:1].isspace() else " " + completion

@@ -1,4 +1,4 @@
-"""The process that answers the questions of client.py, one at a time."""
+"""The server process of client.py, which answers one query at a time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from align_core.inference import queries
 from align_core.models.libraries import silence_libraries
 from align_core.tasks.loader import load_allowed
 
-NICE = 5  # a live run goes first
+NICE = 5  # live runs have priority
 
 
-def main(connection: Connection, idle: float, named: tuple[str, ...]) -> None:
-    """Answer until the other end goes away, or no question has come for `idle` seconds.
+def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) -> None:
+    """Answer queries until the connection closes or `idle_timeout` seconds pass without one.
 
-    Of tasks of code it loads those that a person `named` where the page was started.
+    `allowed` are the full names of the tasks of code that may be loaded.
     """
     set_library_environment()
     # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
@@ -34,31 +34,35 @@ def main(connection: Connection, idle: float, named: tuple[str, ...]) -> None:
     torch.set_num_threads(1)
     silence_libraries()
     with contextlib.suppress(EOFError, OSError):
-        while connection.poll(idle):
-            question, content = connection.recv()
-            connection.send(_answer(question, content, named))
+        while connection.poll(idle_timeout):
+            query, arguments = connection.recv()
+            connection.send(_answer(query, arguments, allowed))
 
 
-def _answer(question: str, content: dict[str, Any], named: tuple[str, ...]) -> tuple[str, Any]:
+def _answer(query: str, arguments: dict[str, Any], allowed: tuple[str, ...]) -> tuple[str, Any]:
+    """("answered", result), ("refused", messages) or ("failed", message)."""
     try:
-        load_allowed(content.get("task"), named)
-        return "answered", _QUESTIONS[question](**content)
+        load_allowed(arguments.get("task"), allowed)
+        return "answered", _QUERIES[query](**arguments)
     except ConfigError as error:
         return "refused", error.lines
     except Exception as error:
         return "failed", describe_error(error, Path.cwd())
 
 
-def _generate(task: str, models: list[str], prompt: str, **how: Any) -> list[list[dict[str, Any]]]:
-    answers = []
+def _generate(
+    task: str, models: list[str], prompt: str, **options: Any
+) -> list[list[dict[str, Any]]]:
+    samples = []
     for model in models:
         reference = reference_of(model, task)
-        against = None if reference == model else reference
-        answers.append(queries.generate(model, task, [prompt], reference=against, **how))
-    return answers
+        if reference == model:
+            reference = None
+        samples.append(queries.generate(model, task, [prompt], reference=reference, **options))
+    return samples
 
 
-_QUESTIONS = {
+_QUERIES = {
     "generate": _generate,
     "score": queries.score,
     "head_to_head": queries.head_to_head,

@@ -1,1 +1,1 @@
-"""What people prefer: sessions of votes, raters, and the files they go to."""
+"""People's preferences: sessions of votes, simulated raters, preference files, statistics."""

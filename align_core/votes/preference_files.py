@@ -1,8 +1,8 @@
-"""Votes to and from files in TRL's preference format, which `train --preferences` takes.
+"""Votes to and from files in TRL's preference format, as used by `train --preferences`.
 
 A decided vote is a row of prompt, chosen, rejected, and whether each of the two texts ended by
-itself. A tie prefers neither text: it is left out, or counts as one vote each way, which pulls the
-two together. "Both bad" is no preference between them either and is always left out.
+itself. A tie is left out, or counts as one vote each way, which pulls the two scores together. A
+vote "both bad" is always left out.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from align_core.votes import simulated_raters
 from align_core.votes.session import Session
 
 TIES = ("omit", "both")
-IMPORTED = "imported"  # the kind of the raters whose votes came from a file
-# Of a run on few votes, by what it makes: pairs a step, and how often each is seen. More passes
-# over 100 votes make a reward model no better on held-out pairs; DPO moves too little in fewer.
+IMPORTED = "imported"  # the kind of raters whose votes are from a file
+# For runs on few votes, by what they make: the batch size, and the passes over the votes. With 100
+# votes, more passes do not improve a reward model on held-out pairs, and fewer move DPO too little.
 BATCH = {"reward model": 32, "policy": 16}
 PASSES = {"reward model": 2, "policy": 8}
 EXPECTED = "a new file that ends in .jsonl or .parquet, in a folder that can be written"
 
 
 def preferences(votes: Iterable[Mapping[str, Any]], ties: str = "omit") -> list[dict[str, Any]]:
-    """The rows that votes (of `Session.votes`) come to; `ties` is one of TIES."""
+    """The rows of votes, as `Session.votes` returns them; `ties` is one of TIES."""
     rows = []
     for vote in votes:
         if vote["choice"] in ("first", "second"):
@@ -46,10 +46,10 @@ def preferences(votes: Iterable[Mapping[str, Any]], ties: str = "omit") -> list[
 
 
 def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--output") -> None:
-    """Write rows as JSONL or Parquet, whichever the name ends in.
+    """Write rows as JSONL or Parquet, by the suffix of `path`.
 
     Raises:
-        ConfigError: naming `option`, when it cannot be written, exists, or there are no rows.
+        ConfigError: the file exists or cannot be written, or there are no rows; names `option`.
     """
     path = Path(path)
     if lines := errors(path, option):
@@ -68,18 +68,18 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
 
 
 def errors(path: str | Path | None, option: str) -> list[Message]:
-    """Why no file can be written at `path`: lines for a ConfigError. Writes nothing."""
-    given, path = path, Path(path or "")
+    """Messages for a ConfigError if no new file can be written at `path`. Writes nothing."""
+    got, path = path, Path(path or "")
     if path.suffix not in (".jsonl", ".parquet") or path.exists() or not path.parent.is_dir():
-        return [option_error(option, given and str(given), EXPECTED)]
+        return [option_error(option, got and str(got), EXPECTED)]
     return []
 
 
 def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
-    """The rows of a file of texts.
+    """The rows of a preference file of texts.
 
     Raises:
-        ConfigError: naming `option`, for a bad file, or one of messages instead of texts.
+        ConfigError: the file is invalid, or has messages instead of texts; names `option`.
     """
     if path is None:
         raise ConfigError(option_error(option, None, "a JSONL or Parquet file"))
@@ -90,23 +90,23 @@ def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
 
 
 def import_votes(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Take the rows of a file, as `read` gives them, as votes; returns how many they are.
+    """Record the rows of a file, from `read`, as votes; returns how many they are.
 
-    Each row is a vote for `chosen`. Rows on the same two texts are votes of different raters on
-    one pair, whose first text is the earlier in the alphabet, so that its place tells nothing.
+    Each row is a vote for `chosen`. Rows on the same two texts are votes of different raters on one
+    pair. Its texts are in alphabetical order, so that their order reveals nothing.
     """
     keys = [(row["prompt"], *sorted((row["chosen"], row["rejected"]))) for row in rows]
     pairs = {key: _pair(row) for key, row in zip(keys, rows, strict=True)}
     _with_gold_rewards(session.task, pairs.values())
     ids = dict(zip(pairs, session.add_pairs(pairs.values()), strict=True))
-    times: Counter = Counter()
+    counts: Counter = Counter()
     votes = []
     for key, row in zip(keys, rows, strict=True):
         side = "first" if row["chosen"] == key[1] else "second"
-        votes.append((times[key], ids[key], side))
-        times[key] += 1
-    tokens = [session.join(IMPORTED) for _ in range(max(times.values()))]
-    session.record((tokens[who], pair, side, None) for who, pair, side in votes)
+        votes.append((counts[key], ids[key], side))
+        counts[key] += 1
+    raters = [session.join(IMPORTED) for _ in range(max(counts.values()))]
+    session.record((raters[rater], pair, side, None) for rater, pair, side in votes)
     return len(votes)
 
 
@@ -118,41 +118,41 @@ def write_mixed(
     crowd: str = "task",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Write the votes and `simulated` more of a crowd on the task's stored pairs, shuffled.
+    """Write the votes and `simulated` votes of a crowd on the task's stored pairs, shuffled.
 
-    Returns how many rows are `votes` and `simulated`, the `simulated_share` of all, and how many
-    votes were `left_out` because they prefer neither text. Raises ConfigError as `write` does.
+    Returns the numbers of rows from `votes` and `simulated`, the `simulated_share` of all rows, and
+    the number of votes `left_out` as they prefer neither text. Raises ConfigError as `write` does.
     """
-    given = list(votes)
-    own = preferences(given)
+    votes = list(votes)
+    own = preferences(votes)
     pairs = pool_pairs(task, simulated, seed) if simulated else []
     cast = simulated_raters.simulate(
         pairs, simulated_raters.CROWDS[crowd], simulated, simulated_raters.RATERS, 0.0, seed
     )
-    made = preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
-    rows = own + made
+    crowd_rows = preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
+    rows = own + crowd_rows
     random.Random(seed).shuffle(rows)
     write(path, rows)
     return {
         "votes": len(own),
-        "simulated": len(made),
-        "simulated_share": len(made) / len(rows),
-        "left_out": len(given) - len(own),
+        "simulated": len(crowd_rows),
+        "simulated_share": len(crowd_rows) / len(rows),
+        "left_out": len(votes) - len(own),
     }
 
 
 def settings(method: str, task: str, rows: int) -> dict[str, int]:
-    """`steps` and `batch_size` of a run on so many rows, which sees no more than the default run.
+    """`steps` and `batch_size` of a run on so many rows, for at most the pairs of a default run.
 
-    What they reach with 200: docs/benchmarks.md, "What 200 votes are worth".
+    docs/benchmarks.md, "What 200 votes are worth", has results with 200 rows.
     """
     default, made = defaults(method, task), methods()[method].makes
-    seen = min(PASSES[made] * rows, default["steps"] * default["batch_size"])
-    return {"steps": math.ceil(seen / BATCH[made]), "batch_size": BATCH[made]}
+    pairs = min(PASSES[made] * rows, default["steps"] * default["batch_size"])
+    return {"steps": math.ceil(pairs / BATCH[made]), "batch_size": BATCH[made]}
 
 
 def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` of the task's stored pairs without their label, in an order that tells nothing."""
+    """`count` of the task's stored pairs, unlabelled, with their two texts in random order."""
     rng = random.Random(seed)
     pairs = []
     for stored in stored_pairs(task, count, seed):

@@ -1,7 +1,7 @@
-"""One session of votes: pairs of texts, the raters who see them, and what they choose.
+"""A session of votes: pairs of texts, raters, and the raters' choices, in a SQLite file.
 
-A vote that was answered is on the disk and stays there, whatever is killed. A rater is a random
-token made here, and nothing else is known of them.
+A vote that was acknowledged is on the disk, and survives a crash. A rater is identified by a random
+token, and nothing else is known about them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.votes import pair_selection
 from align_core.votes.sqlite_writer import Closed, Writer, connect
 
-CHOICES = ("left", "right", "tie", "bad")  # bad: both are
-PERSON = "person"  # the kind of a rater; others are simulated or come from a file
+CHOICES = ("left", "right", "tie", "bad")  # "bad": both texts are bad
+PERSON = "person"  # the kind of a rater who is neither simulated nor imported from a file
 _TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 _OTHER = {"first": "second", "second": "first"}
-_UNKNOWN = "this rater or this pair is not of this session"
+_UNKNOWN = "this rater or this pair does not belong to this session"
 
 _SCHEMA = """
 CREATE TABLE session (
@@ -54,12 +54,12 @@ _PAIR = ("model", "prompt", "first", "second", "first_ended", "second_ended") + 
 
 
 class InvalidVote(ValueError):
-    """A vote that does not count; one line, in plain words, that says why."""
+    """A vote that is not counted; the message tells users why."""
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """What a rater is asked: which of two completions is better."""
+    """A pair as a rater sees it, who is asked which of the two completions is better."""
 
     pair: int
     prompt: str
@@ -68,7 +68,7 @@ class Ballot:
 
 
 def begin(path: Path, task: str) -> None:
-    """Make the empty file at `path` a session about a task."""
+    """Create the tables of a session on a task in the empty file at `path`."""
     with closing(connect(path)) as connection:
         connection.executescript(f"BEGIN; {_SCHEMA}")
         connection.execute("INSERT INTO session VALUES (?, ?, NULL)", (task, _now()))
@@ -78,7 +78,8 @@ def begin(path: Path, task: str) -> None:
 class Session:
     """Pairs of texts, raters, and their votes. Threads may share a session.
 
-    A pair's two texts are `first` and `second`; each rater sees one of them on the left, by chance.
+    The texts of a pair are `first` and `second`. Which of them is on the left is random for each
+    rater and pair.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,21 +91,21 @@ class Session:
             (session,) = map(dict, self._read("SELECT * FROM session"))
             self.task: str = session["task"]
         except (sqlite3.DatabaseError, ValueError):
-            expected = f"a session; {path} is none"
+            expected = f"a session; {path} is not one"
             raise ConfigError(option_error("--session", path.stem, expected)) from None
         self._write = Writer(path)
         if "scored_by" not in session:  # made by an earlier version
             self._write(lambda db: db.execute("ALTER TABLE session ADD COLUMN scored_by TEXT"))
 
     def file_exists(self) -> bool:
-        """Whether its file is still there: another process may delete it."""
+        """Whether its file still exists: another process may have deleted it."""
         try:
             return os.path.samestat(self._path.stat(), self._file)
         except FileNotFoundError:
             return False
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Finish pending writes and close the file."""
         self._write.close()
         with self._reading:
             self._reader.close()
@@ -114,9 +115,9 @@ class Session:
     def add_pairs(self, pairs: Iterable[Mapping[str, Any]]) -> list[int]:
         """Store pairs; returns their ids.
 
-        A pair has prompt, first and second, and where known model, first_ended and second_ended
-        (otherwise both ended), first_reward and second_reward (gold), first_score and second_score
-        (the reward model's), in nats.
+        A pair has prompt, first and second, and optionally model, first_ended and second_ended
+        (true by default), first_reward and second_reward (gold), first_score and second_score (of a
+        reward model), in nats.
         """
         ended = {"first_ended": True, "second_ended": True}
         rows = [[{**ended, **pair}.get(name) for name in _PAIR] for pair in pairs]
@@ -124,8 +125,8 @@ class Session:
         return self._write(lambda db: [db.execute(insert, row).lastrowid for row in rows])
 
     def set_scores(self, pairs: Iterable[Mapping[str, Any]], reward_model: str) -> None:
-        """Store what a newer reward model makes of all pairs, each with its `id`: `first_score` and
-        `second_score`, in nats."""
+        """Store the scores of a new reward model: `id`, `first_score` and `second_score` (nats) of
+        every pair."""
         rows = [(pair["first_score"], pair["second_score"], pair["id"]) for pair in pairs]
         update = "UPDATE pairs SET first_score = ?, second_score = ? WHERE id = ?"
 
@@ -136,11 +137,11 @@ class Session:
         self._write(write)
 
     def scored_by(self) -> str | None:
-        """The reward model whose scores the pairs have; None: they have none yet."""
+        """The reward model that scored the pairs; None if they have no scores yet."""
         return self._read("SELECT scored_by FROM session")[0]["scored_by"]
 
     def pairs(self) -> list[dict[str, Any]]:
-        """Every pair as it was added, with its `id`."""
+        """Every pair as in `add_pairs`, with its `id`."""
         return [
             {**row, "first_ended": bool(row["first_ended"])}
             | {"second_ended": bool(row["second_ended"])}
@@ -150,44 +151,45 @@ class Session:
     # Raters
 
     def join(self, kind: str = PERSON) -> str:
-        """A new rater's token, which only they should know."""
-        rater = secrets.token_urlsafe(16)  # 128 bits: nobody guesses another's
+        """Add a rater; returns the token, which no other rater should know."""
+        rater = secrets.token_urlsafe(16)  # 128 bits cannot be guessed
         self._write(lambda db: db.execute("INSERT INTO raters VALUES (?, ?)", (rater, kind)))
         return rater
 
     def has_rater(self, rater: str) -> bool:
-        """Whether this is the token of a rater of this session. Takes any text."""
-        found = _TOKEN.fullmatch(rater) and self._read("SELECT 1 FROM raters WHERE id = ?", rater)
-        return bool(found)
+        """Whether `rater`, which may be any text, is the token of a rater of this session."""
+        rows = _TOKEN.fullmatch(rater) and self._read("SELECT 1 FROM raters WHERE id = ?", rater)
+        return bool(rows)
 
     def ballot(self, rater: str, active_share: float, rng: random.Random) -> Ballot | None:
-        """A pair that the rater has not rated, as `pair_selection.draw` finds it; None: no more."""
-        open_pairs = self._read(
+        """A pair that the rater has not voted on, chosen by `pair_selection.draw`; None if none is
+        left."""
+        unrated = self._read(
             "SELECT id, first_score - second_score AS margin FROM pairs "
             "WHERE id NOT IN (SELECT pair FROM votes WHERE rater = ?)",
             rater,
         )
-        if not open_pairs:
+        if not unrated:
             return None
-        margins = {row["id"]: row["margin"] for row in open_pairs}
+        margins = {row["id"]: row["margin"] for row in unrated}
         return self._ballot(rater, pair_selection.draw(margins, active_share, rng))
 
     # Votes
 
     def vote(self, rater: str, pair: int, choice: str) -> int:
-        """Count a rater's choice, one of CHOICES, and return the vote's id once it is on the disk.
+        """Record a rater's choice, one of CHOICES; returns the vote's id once it is on the disk.
 
-        The same vote sent again is that vote.
+        Sending the same vote again has no effect, and returns the same id.
 
         Raises:
-            NotCounted: the rater or the pair is not known, there is no such choice, or the rater
-                has voted otherwise on this pair and not taken it back.
+            InvalidVote: the rater, the pair or the choice is unknown, or the rater has made another
+                choice on this pair and not undone it.
         """
         if choice not in CHOICES:
             raise InvalidVote(option_error("the vote", choice, f"one of {', '.join(CHOICES)}"))
         if not self.has_rater(rater):
-            raise InvalidVote("this rater is not of this session")
-        if not 0 < pair < 2**63:  # what SQLite counts in
+            raise InvalidVote("this rater does not belong to this session")
+        if not 0 < pair < 2**63:  # SQLite's integers
             raise InvalidVote(_UNKNOWN)
         left = left_of(rater, pair)
         sides = {"left": left, "right": _OTHER[left]}
@@ -195,32 +197,33 @@ class Session:
         return vote
 
     def record(self, votes: Iterable[tuple[str, int, str, str | None]]) -> list[int]:
-        """Count all of these votes or, where one is refused, none; returns their ids.
+        """Record all of these votes, or none if one is invalid; returns their ids.
 
         A vote is (rater, pair, choice, left): the choice is "first", "second", "tie" or "bad", and
-        `left` the text that was shown there, "first" or "second", None where nobody knows. Raises
-        NotCounted as `vote` does.
+        `left` is the text that was on the left, "first" or "second", None if unknown. Raises
+        InvalidVote as `vote` does.
         """
         rows, time = list(votes), _now()
         return self._write(lambda db: [_insert(db, row, time) for row in rows])
 
     def undo(self, rater: str, pair: int) -> bool:
-        """Take a rater's vote on a pair back; False if there was none."""
+        """Delete a rater's vote on a pair; False if there was none."""
         delete = "DELETE FROM votes WHERE rater = ? AND pair = ?"
         return self._write(lambda db: db.execute(delete, (rater, pair)).rowcount) > 0
 
     def votes(self) -> list[dict[str, Any]]:
-        """Every vote in the order they came: id, rater, kind of rater, pair, choice, left and time
-        (UTC), with all that is known of the pair."""
-        found = self._read(
+        """Every vote in order: id, rater, kind of rater, pair, choice, left and time (UTC), with
+        all columns of its pair."""
+        rows = self._read(
             f"SELECT votes.*, raters.kind, {', '.join(_PAIR)} FROM votes "
             "JOIN pairs ON pairs.id = votes.pair JOIN raters ON raters.id = votes.rater "
             "ORDER BY votes.id"
         )
-        return [dict(row) for row in found]
+        return [dict(row) for row in rows]
 
     def tally(self) -> dict[str, int]:
-        """How many votes, raters who voted, pairs, and votes for each side, tie and both bad."""
+        """The numbers of votes, of raters who voted, of pairs, and of votes for left, right, tie
+        and bad."""
         (row,) = self._read(
             "SELECT count(*) AS votes, count(DISTINCT rater) AS raters, "
             "(SELECT count(*) FROM pairs) AS pairs, "
@@ -243,9 +246,9 @@ class Session:
 
 
 def left_of(rater: str, pair: int) -> str:
-    """Which text of a pair a rater sees on the left: "first" or "second", at even odds.
+    """Which text of a pair a rater sees on the left, "first" or "second" with probability 1/2.
 
-    It follows from the two, so that a reload shows the same and no phone has to be believed.
+    It is a hash of rater and pair, so that a reload shows the same, and no client is trusted.
     """
     digest = hashlib.sha256(f"{rater} {pair}".encode()).digest()
     return ("first", "second")[digest[0] & 1]
@@ -259,14 +262,14 @@ def _insert(db: sqlite3.Connection, vote: tuple[str, int, str, str | None], time
             (*vote, time),
         ).lastrowid
     except sqlite3.IntegrityError:
-        found = db.execute(
+        previous = db.execute(
             "SELECT id, choice FROM votes WHERE rater = ? AND pair = ?", (rater, pair)
         ).fetchone()
-    if found is None:
+    if previous is None:
         raise InvalidVote(_UNKNOWN)
-    if found["choice"] != choice:
-        raise InvalidVote("this rater has voted on this pair: take that vote back first")
-    return found["id"]
+    if previous["choice"] != choice:
+        raise InvalidVote("this rater has voted on this pair: undo that vote first")
+    return previous["id"]
 
 
 def _now() -> str:

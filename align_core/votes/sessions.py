@@ -1,7 +1,7 @@
-"""The sessions of votes in a folder, each in a file of its own.
+"""The sessions of votes in a folder, each in its own file.
 
-A session is deleted with all that lies beside its file: the mark of one that was opened to a room,
-and what runs were given of its votes.
+Deleting a session also deletes what belongs to it in that folder: the marker of a session that is
+open to a room, and the preference files that runs were trained on.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pathlib import Path
 from align_core.config.errors import ConfigError, option_error
 from align_core.votes.session import Session, begin
 
-ROOM = ".room"  # ends the name of the mark of a session that was opened to a room
-TRAINED_ON = "trained-on"  # the folder of what runs were given: one folder a session
+ROOM = ".room"  # suffix of the marker file of a session that is open to a room
+TRAINED_ON = "trained-on"  # folder of the preference files of runs, with a folder for each session
 NAME = "a name of 1 to 40 small letters, digits and hyphens, a letter or digit first"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 
 
 def folder() -> Path:
-    """Where sessions are kept: $PLAYGROUND_SESSIONS, else `sessions` in the working directory."""
+    """The default folder: $PLAYGROUND_SESSIONS, else `sessions` in the working directory."""
     return Path(os.environ.get("PLAYGROUND_SESSIONS", "sessions"))
 
 
 class Sessions:
-    """The sessions in a folder. Threads may share it; one process should take the votes."""
+    """The sessions in a folder. Threads may share it; only one process should record votes."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -35,15 +35,15 @@ class Sessions:
         self._open: dict[str, Session] = {}
 
     def names(self) -> list[str]:
-        """The names of all sessions, last first: names that start with a date come newest first."""
+        """The names of all sessions in reverse order: if they start with a date, newest first."""
         stems = (path.stem for path in self.root.glob("*.db"))
         return sorted(filter(_NAME.fullmatch, stems), reverse=True)
 
     def create(self, name: str, task: str) -> Session:
-        """A new, empty session about a task.
+        """Create an empty session on a task.
 
         Raises:
-            ConfigError: no such name can be had, it is taken, or the folder cannot be written.
+            ConfigError: the name is invalid or taken, or the folder cannot be written.
         """
         path = self._path(name)
         with self._lock:
@@ -60,10 +60,10 @@ class Sessions:
         return self.open(name)
 
     def open(self, name: str) -> Session:
-        """The session of this name; the same object for all who ask.
+        """The session of this name, the same object at every call.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such session.
         """
         path = self._path(name)
         with self._lock:
@@ -76,11 +76,10 @@ class Sessions:
             return self._open[name]
 
     def delete(self, name: str) -> list[str]:
-        """Take the session off the disk, with every vote and rater in it and all that lies beside
-        it; returns the names of what was there, as they stood in the folder.
+        """Delete the session and all files that belong to it; returns their names in the folder.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such session.
         """
         path = self._path(name)
         with self._lock:
@@ -88,15 +87,15 @@ class Sessions:
                 raise ConfigError(option_error("--session", name, _one_of(self.names())))
             if name in self._open:
                 self._open.pop(name).close()
-            suffixes = (ROOM, ".db-wal", ".db-shm", ".db")  # the last one last: it can be retried
-            found = [self.root / TRAINED_ON / name, *(path.with_suffix(one) for one in suffixes)]
-            found = [one for one in found if one.exists()]
-            for one in found:
-                shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
-            return [str(one.relative_to(self.root)) for one in found]
+            suffixes = (ROOM, ".db-wal", ".db-shm", ".db")  # .db last, so that it can be retried
+            files = (path.with_suffix(suffix) for suffix in suffixes)
+            paths = [path for path in (self.root / TRAINED_ON / name, *files) if path.exists()]
+            for path in paths:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            return [str(path.relative_to(self.root)) for path in paths]
 
     def close(self) -> None:
-        """Write what waits and close every file."""
+        """Finish pending writes and close every file."""
         with self._lock:
             while self._open:
                 self._open.popitem()[1].close()
@@ -107,10 +106,11 @@ class Sessions:
 
 
 def check_name(name: str | None) -> None:
-    """A name from outside is never a path: it is one of few letters, or a ConfigError."""
+    """Raise ConfigError unless `name` is a valid session name, which is never a path."""
     if name is None or not _NAME.fullmatch(name):
         raise ConfigError(option_error("--session", name, NAME))
 
 
 def _one_of(names: list[str]) -> str:
+    """What is expected of a session's name."""
     return f"the name of a session here: {', '.join(names)}" if names else "a session; none is here"

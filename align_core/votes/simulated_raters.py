@@ -1,7 +1,7 @@
-"""Simulated raters: the task's own, and others with failings that people have.
+"""Simulated raters: the task's own rater, and raters with biases that people have.
 
-A rater prefers by Bradley-Terry (arXiv 2305.18290, Eq. 1): left with probability σ(u_left −
-u_right), a text's utility u in nats. The task's own rater has the gold reward for utility.
+A rater chooses by Bradley-Terry (arXiv 2305.18290, Eq. 1): left with probability σ(u_left −
+u_right), for utilities u in nats. The utility of the task's own rater is the gold reward.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from align_core.tasks.rater import preference
 from align_core.votes import pair_selection
 from align_core.votes.session import Session
 
-RATERS = 8  # in a crowd, unless said
-LOUD_SHARE = 2 / 3  # of all votes, cast by the one loud rater
+RATERS = 8  # in a crowd by default
+LOUD_SHARE = 2 / 3  # share of all votes that the loud rater casts
 
 
 @dataclass(frozen=True)
 class Rater:
-    """How one chooses between two texts; as it stands, the task's own rater."""
+    """How a rater chooses between two texts; by default as the task's own rater."""
 
     gold: float = 1.0  # nats of utility for each nat of gold reward
     per_word: float = 0.0  # nats for each word of the text
-    for_left: float = 0.0  # nats for standing on the left
-    coin_tosses: float = 0.0  # share of votes
-    same: float = 0.0  # nats; closer utilities are the same to him: a tie
-    bad: float = -math.inf  # where both are below, both are bad
+    for_left: float = 0.0  # nats for the text on the left
+    coin_tosses: float = 0.0  # share of votes that are random
+    same: float = 0.0  # nats; a smaller difference is a tie
+    bad: float = -math.inf  # nats; if both utilities are below, both texts are bad
 
     def utility(self, text: str, gold_reward: float) -> float:
-        """What a text is worth to this rater, in nats."""
+        """The utility of a text to this rater, in nats."""
         return self.gold * gold_reward + self.per_word * len(text.split())
 
     def choose(self, left: float, right: float, rng: random.Random) -> str:
-        """left, right, tie or bad (both), from the utilities of the two texts."""
+        """ "left", "right", "tie" or "bad", from the utilities of the two texts."""
         if rng.random() < self.coin_tosses:
             return rng.choice(("left", "right"))
         if max(left, right) < self.bad:
@@ -49,7 +49,7 @@ class Rater:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Raters of one kind; where one of them is loud, he casts LOUD_SHARE of the votes."""
+    """Raters of one kind, with an optional `loud` rater who casts LOUD_SHARE of the votes."""
 
     about: str
     rater: Rater
@@ -74,7 +74,7 @@ CROWDS = {
 
 @dataclass(frozen=True)
 class Vote:
-    """Who chose what: rater and pair count from 0; choice and left are in the pair's order."""
+    """A vote; rater and pair count from 0, and `choice` and `left` name texts of the pair."""
 
     rater: int
     pair: int
@@ -90,36 +90,36 @@ def simulate(
     active_share: float,
     seed: int,
 ) -> list[Vote]:
-    """`votes` of so many raters, none twice on a pair by the same; fewer where all have rated all.
+    """`votes` votes of `raters` raters, at most one by a rater on a pair; fewer if none is left.
 
     A pair has first, second, their gold rewards, and for active draws their scores. The loud rater
-    of a crowd that has one is number 0.
+    of a crowd is number 0.
     """
     rng = random.Random(seed)
     margins = {row: _margin(pair) for row, pair in enumerate(pairs)}
-    to_rate = [dict(margins) for _ in range(raters)]
+    unrated = [dict(margins) for _ in range(raters)]
     weights = [1.0] * raters
     if crowd.loud and raters > 1:
         weights = [LOUD_SHARE * (raters - 1) / (1 - LOUD_SHARE)] + [1.0] * (raters - 1)
-    found = []
-    while len(found) < votes and any(to_rate):
-        (who,) = rng.choices(range(raters), weights)
-        if not to_rate[who]:
+    cast = []
+    while len(cast) < votes and any(unrated):
+        (number,) = rng.choices(range(raters), weights)
+        if not unrated[number]:
             continue
-        row = pair_selection.draw(to_rate[who], active_share, rng)
-        del to_rate[who][row]
-        rater = crowd.loud if crowd.loud and who == 0 else crowd.rater
-        found.append(Vote(who, row, *_choice(rater, pairs[row], rng)))
-    return found
+        row = pair_selection.draw(unrated[number], active_share, rng)
+        del unrated[number][row]
+        rater = crowd.loud if crowd.loud and number == 0 else crowd.rater
+        cast.append(Vote(number, row, *_choice(rater, pairs[row], rng)))
+    return cast
 
 
 def fill(
     session: Session, crowd: str, votes: int, raters: int, active_share: float, seed: int
 ) -> int:
-    """Have new raters of a crowd vote on the session's pairs; returns how many votes they cast."""
+    """Let new raters of a crowd vote on the session's pairs; returns the number of votes."""
     pairs = session.pairs()
     cast = simulate(pairs, CROWDS[crowd], votes, raters, active_share, seed)
-    tokens = {who: session.join(crowd) for who in sorted({vote.rater for vote in cast})}
+    tokens = {number: session.join(crowd) for number in sorted({vote.rater for vote in cast})}
     session.record(
         (tokens[vote.rater], pairs[vote.pair]["id"], vote.choice, vote.left) for vote in cast
     )
@@ -127,7 +127,7 @@ def fill(
 
 
 def _choice(rater: Rater, pair: Mapping[str, Any], rng: random.Random) -> tuple[str, str]:
-    """The choice, and which text was shown on the left, as the pair names its texts."""
+    """The choice and the text on the left, as "first" or "second" (or "tie" or "bad")."""
     sides = rng.choice((("first", "second"), ("second", "first")))
     utilities = [rater.utility(pair[side], pair[f"{side}_reward"]) for side in sides]
     choice = rater.choose(*utilities, rng)

@@ -1,8 +1,8 @@
-"""Writes to one SQLite file from many threads: one fsync for all that wait, and none forgotten.
+"""Durable writes to one SQLite file from many threads, which share commits.
 
-A commit that is to survive a power cut waits for the disk (`synchronous=FULL`), milliseconds at
-best. So one thread writes: what is asked for while it waits goes into the next commit together,
-and each caller goes on when its own part is on the disk.
+A commit that survives a power cut waits for the disk (`synchronous=FULL`), which takes milliseconds
+at best. So one thread writes: all jobs that arrive during a commit go into the next one, and each
+caller returns when its own job is on the disk.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-BUSY = 30.0  # seconds to wait for another process that writes the same file
+BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes the same file
 Result = TypeVar("Result")
 Job = Callable[[sqlite3.Connection], Result]
 
 
 class Closed(RuntimeError):
-    """The file was closed: nothing more is written."""
+    """The file is closed: nothing can be written."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in WAL mode that any thread may use; transactions are the caller's.
+    """A connection in WAL mode that any thread may use; the caller begins and commits transactions.
 
-    A WAL frame carries a checksum, and a commit is its last frame: one that was torn counts as
-    never written, and no commit before it is touched.
+    WAL frames have checksums: an incomplete commit counts as not written, and earlier ones stay
+    valid.
     """
-    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -38,7 +40,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class Writer:
-    """Runs jobs on one connection, in the order in which they come. Threads share a writer."""
+    """Executes jobs on one connection, in the order of the calls. Threads may share a writer."""
 
     def __init__(self, path: Path) -> None:
         self._connection = connect(path)
@@ -50,11 +52,11 @@ class Writer:
         self._thread.start()
 
     def __call__(self, job: Job[Result]) -> Result:
-        """What the job returns, once what it wrote is on the disk.
+        """The result of the job, once its writes are on the disk.
 
         Raises:
-            Closed: nothing was written.
-            Exception: what the job raised, or why the disk refused; nothing of it was written.
+            Closed: the file is closed; nothing was written.
+            Exception: that of the job, or of a failed commit; nothing of the job was written.
         """
         future: Future[Result] = Future()
         with self._changed:
@@ -65,7 +67,7 @@ class Writer:
         return future.result()
 
     def close(self) -> None:
-        """Write what waits, then close the file."""
+        """Execute pending jobs, then close the file."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -99,12 +101,12 @@ class Writer:
                 future.set_exception(error)
 
     def _attempt(self, job: Job[Result]) -> tuple[Result | None, Exception | None]:
-        """One job's part of the transaction, undone by itself where the job fails."""
+        """(result, None) of a job, or (None, error) after its part of the transaction is undone."""
         self._connection.execute("SAVEPOINT job")
         try:
             result = job(self._connection)
         except Exception as error:
-            if not self._connection.in_transaction:  # a full disk undid all of it
+            if not self._connection.in_transaction:  # a full disk rolled back the whole transaction
                 raise
             self._connection.execute("ROLLBACK TO job")
             self._connection.execute("RELEASE job")

@@ -1,8 +1,8 @@
-"""What votes tell: about the raters, about the gold reward, and about a reward model.
+"""Statistics of votes: agreement of raters with each other, the gold reward and a reward model.
 
-A vote is a row of `Session.votes`. It is decided where it prefers one of the two texts; ties
-and "both bad" are counted, and enter nothing else. Differences r and s of a pair are those of the
-text that a vote prefers against the other, in nats.
+A vote is a row of `Session.votes`. It is decided if it prefers one of the two texts; ties and "both
+bad" are only counted. Δr and Δs are the gold reward and score of the preferred text minus those of
+the other, in nats.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from align_core.tasks.rater import preference
 
 Votes = Sequence[Mapping[str, Any]]
 DECIDED = ("first", "second")
-SHOWN = 5  # disputed pairs, and examples
+SHOWN = 5  # pairs in a list
 _OTHER = {"first": "second", "second": "first"}
 
 
 def held_out(votes: Votes, share: float) -> tuple[list, list]:
-    """Votes to train on, and votes to measure on: those on about this share of the prompts.
+    """Split votes into those to train on and those to evaluate on, about this share of prompts.
 
-    What becomes of a prompt follows from its text, so that it stays where it is when votes come.
+    The split is a hash of the prompt, so that it does not change when votes are added.
     """
     parts: tuple[list, list] = ([], [])
     for vote in votes:
@@ -35,21 +35,21 @@ def held_out(votes: Votes, share: float) -> tuple[list, list]:
 
 
 def stats(votes: Votes) -> dict[str, Any]:
-    """Who voted, and how far raters agree: with each other, with the gold reward, on a side.
+    """Counts of votes and raters, and how far raters agree with each other and the gold reward.
 
-    `agreement`: of two decided votes on one pair, how often they are the same (of `compared` such
-    twos). `gold_agreement`: how often a decided vote prefers the text of higher gold reward;
-    `gold_agreement_expected`: what the task's rater, σ(Δr), would come to on these pairs.
-    `left_share`: of decided votes, for the text on the left, `left_share_ci95` its half-width.
-    `loudest_share`: of all votes, cast by one rater. None: nothing to measure it on.
+    `agreement`: share of the `compared` couples of decided votes on one pair that are equal.
+    `gold_agreement`: share of decided votes for the text of higher gold reward, and
+    `gold_agreement_expected`: the same for the task's rater, σ(Δr), on these pairs.
+    `left_share`: share of decided votes for the text on the left, with its `left_share_ci95`.
+    `loudest_share`: share of all votes that one rater cast. Each is None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]
     counts = Counter(vote["choice"] for vote in votes)
-    sided = [vote["choice"] == vote["left"] for vote in decided if vote["left"] is not None]
+    for_left = [vote["choice"] == vote["left"] for vote in decided if vote["left"] is not None]
     gold = [margin for vote in decided if (margin := _margin(vote, "reward"))]
     same, compared = _agreement(decided)
     loudest = max(Counter(vote["rater"] for vote in votes).values(), default=0)
-    left = _mean(sided)
+    left = _mean(for_left)
     return {
         "votes": len(votes),
         "raters": len({vote["rater"] for vote in votes}),
@@ -62,60 +62,62 @@ def stats(votes: Votes) -> dict[str, Any]:
         "gold_agreement": _mean([margin > 0 for margin in gold]),
         "gold_agreement_expected": _mean([preference(abs(margin)) for margin in gold]),
         "left_share": left,
-        "left_share_ci95": 1.96 * math.sqrt(left * (1 - left) / len(sided)) if sided else None,
+        "left_share_ci95": 1.96 * math.sqrt(left * (1 - left) / len(for_left))
+        if for_left
+        else None,
         "loudest_share": loudest / len(votes) if votes else None,
     }
 
 
 def disputed(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
-    """The pairs on which most votes go against the majority: both texts and the votes for each."""
-    found = [
-        _opinion(pair) for pair in _by_pair(votes) if min(_counts(pair)[side] for side in DECIDED)
+    """The pairs with the most votes against the majority: both texts and the votes for each."""
+    rows = [
+        _summary(pair) for pair in _by_pair(votes) if min(_counts(pair)[side] for side in DECIDED)
     ]
-    found.sort(key=lambda one: (-min(one["for_first"], one["for_second"]), one["pair"]))
-    return found[:most]
+    rows.sort(key=lambda row: (-min(row["for_first"], row["for_second"]), row["pair"]))
+    return rows[:most]
 
 
 def against_gold(votes: Votes, most: int = SHOWN) -> list[dict[str, Any]]:
-    """The pairs on which the majority differs from the gold reward, the greatest difference first.
+    """The pairs whose majority contradicts the gold reward, by decreasing difference of reward.
 
-    `gold_margin` is that of the first text over the second, in nats.
+    `gold_margin` is the gold reward of the first text minus that of the second, in nats.
     """
-    found = []
+    rows = []
     for pair in _by_pair(votes):
-        one = _opinion(pair)
-        margin = one["gold_margin"]
-        if margin is not None and margin * (one["for_first"] - one["for_second"]) < 0:
-            found.append(one)
-    found.sort(key=lambda one: (-abs(one["gold_margin"]), one["pair"]))
-    return found[:most]
+        row = _summary(pair)
+        margin = row["gold_margin"]
+        if margin is not None and margin * (row["for_first"] - row["for_second"]) < 0:
+            rows.append(row)
+    rows.sort(key=lambda row: (-abs(row["gold_margin"]), row["pair"]))
+    return rows[:most]
 
 
 def with_scores(votes: Votes, scored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The votes with what a newer reward model makes of their pairs, found by their `id`."""
+    """The votes with the scores of their pairs, which have `id`, `first_score`, `second_score`."""
     names = "first_score", "second_score"
     scores = {pair["id"]: {name: pair[name] for name in names} for pair in scored}
     return [{**vote, **scores[vote["pair"]]} for vote in votes]
 
 
 def reward_model_metrics(votes: Votes) -> dict[str, Any]:
-    """How well the scores of a reward model foretell votes that it was not trained on.
+    """How well the scores of a reward model predict votes.
 
-    `accuracy`: how often the preferred text has the higher score (equal scores count half).
-    `log_loss`: the mean of −log σ(s), nats a vote; a coin has log 2 = 0.693. Beside them
-    `gold_accuracy` and `gold_log_loss`, the same of the gold reward. None: no such votes.
+    `accuracy`: share of decided votes for the text of higher score (equal scores count half).
+    `log_loss`: the mean of −log σ(Δs), in nats; that of a coin is log 2 = 0.693. `gold_accuracy`
+    and `gold_log_loss` are the same for the gold reward. None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]
     report: dict[str, Any] = {"votes": len(decided)}
-    for name, of in (("", "score"), ("gold_", "reward")):
-        margins = [m for vote in decided if (m := _margin(vote, of)) is not None]
-        report[f"{name}accuracy"] = _mean([(m > 0) + 0.5 * (m == 0) for m in margins])
-        report[f"{name}log_loss"] = _mean([-_log_sigmoid(m) for m in margins])
+    for prefix, number in (("", "score"), ("gold_", "reward")):
+        margins = [m for vote in decided if (m := _margin(vote, number)) is not None]
+        report[f"{prefix}accuracy"] = _mean([(m > 0) + 0.5 * (m == 0) for m in margins])
+        report[f"{prefix}log_loss"] = _mean([-_log_sigmoid(m) for m in margins])
     return report
 
 
 def _agreement(decided: Votes) -> tuple[int, int]:
-    """Of all twos of decided votes on one pair: how many are the same, and how many there are."""
+    """Of all couples of decided votes on one pair: how many are equal, and how many there are."""
     same = compared = 0
     for pair in _by_pair(decided):
         counts = _counts(pair)
@@ -124,11 +126,11 @@ def _agreement(decided: Votes) -> tuple[int, int]:
     return same, compared
 
 
-def _opinion(pair: Votes) -> dict[str, Any]:
-    """One pair and how the votes on it fell."""
-    one, counts = pair[0], _counts(pair)
-    margin = _margin({**one, "choice": "first"}, "reward")
-    shown = {name: one[name] for name in ("pair", "prompt", "first", "second")}
+def _summary(pair: Votes) -> dict[str, Any]:
+    """A pair with the numbers of votes for each text."""
+    vote, counts = pair[0], _counts(pair)
+    margin = _margin({**vote, "choice": "first"}, "reward")
+    shown = {name: vote[name] for name in ("pair", "prompt", "first", "second")}
     tallies = {f"for_{side}": counts[side] for side in DECIDED}
     return {**shown, **tallies, "ties": counts["tie"], "gold_margin": margin}
 
@@ -142,10 +144,11 @@ def _counts(pair: Votes) -> Counter:
     return Counter(vote["choice"] for vote in pair)
 
 
-def _margin(vote: Mapping[str, Any], of: str) -> float | None:
-    """Of the preferred text over the other; None where the pair has no such numbers."""
-    ours, theirs = vote[f"{vote['choice']}_{of}"], vote[f"{_OTHER[vote['choice']]}_{of}"]
-    return None if ours is None or theirs is None else ours - theirs
+def _margin(vote: Mapping[str, Any], number: str) -> float | None:
+    """`number` ("reward" or "score") of the preferred text minus the other's; None if unknown."""
+    chosen = vote[f"{vote['choice']}_{number}"]
+    rejected = vote[f"{_OTHER[vote['choice']]}_{number}"]
+    return None if chosen is None or rejected is None else chosen - rejected
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -78,7 +78,7 @@ def answer(
     except ConfigError as error:
         messages = error.lines
     except Unanswered as error:
-        messages = [error.line]
+        messages = [error.message]
     else:
         return {"answers": answers, "complaints": []}
     return {

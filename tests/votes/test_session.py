@@ -58,7 +58,7 @@ def test_one_vote_a_pair_and_rater_until_it_is_taken_back(session):
     rater = session.join()
     first = session.vote(rater, 1, "left")
     assert session.vote(rater, 1, "left") == first, "a phone repeats an unacknowledged vote"
-    with pytest.raises(InvalidVote, match="take that vote back first"):
+    with pytest.raises(InvalidVote, match="undo that vote first"):
         session.vote(rater, 1, "tie")
     assert session.tally()["votes"] == 1
     assert session.undo(rater, 1)
@@ -80,7 +80,7 @@ def test_the_tally_counts_sides_as_they_were_seen(session):
 @pytest.mark.parametrize("rater", ["", "x" * 22, "\ud800" * 22, "' OR 1=1 --", "../../etc/passwd"])
 def test_only_raters_that_were_made_here_may_vote(session, rater):
     assert not session.has_rater(rater)
-    with pytest.raises(InvalidVote, match="this rater is not of this session"):
+    with pytest.raises(InvalidVote, match="this rater does not belong to this session"):
         session.vote(rater, 1, "left")
     assert session.votes() == []
 
@@ -88,7 +88,7 @@ def test_only_raters_that_were_made_here_may_vote(session, rater):
 def test_a_pair_or_choice_that_is_none_is_refused(session):
     rater = session.join()
     for pair in (0, -1, 5, 2**63):
-        with pytest.raises(InvalidVote, match="not of this session"):
+        with pytest.raises(InvalidVote, match="does not belong to this session"):
             session.vote(rater, pair, "left")
     with pytest.raises(InvalidVote, match="'first', expected one of left, right, tie, bad"):
         session.vote(rater, 1, "first")

@@ -34,7 +34,7 @@ def refused(act, *arguments, **options):
     with pytest.raises((ConfigError, Unanswered)) as raised:
         act(*arguments, **options)
     error = raised.value
-    return error.lines if isinstance(error, ConfigError) else [error.line]
+    return error.lines if isinstance(error, ConfigError) else [error.message]
 
 
 class Silent:
@@ -54,14 +54,14 @@ class Silent:
 def silent(monkeypatch, client):
     helper = InferenceClient(client)
     monkeypatch.setattr(helper, "_started", Silent)
-    return refused(helper._ask, "score", {})
+    return refused(helper._query, "score", {})
 
 
 def crowded(client):
     helper = InferenceClient(client)
     while helper._places.acquire(blocking=False):
         pass
-    return refused(helper._ask, "score", {})
+    return refused(helper._query, "score", {})
 
 
 def eager(client):
