@@ -1,6 +1,6 @@
-"""Alignment of small language models: SFT, reward model, PPO and DPO, measured against the optimum.
+"""Alignment of small language models by SFT, reward models, PPO and DPO, against the exact optimum.
 
-Names are imported when they are first used, so that a page can import this package without torch.
+Names are imported on first use, so that the page can import this package without torch.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import sys
 NEEDED = ("pydantic", "torch", "transformers", "trl")
 
 
-def lacking() -> str | None:
-    """One line where this Python is not the one that the project is installed in; else None."""
+def missing_packages() -> str | None:
+    """An error message if the project is not installed in this Python; else None."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if not missing:
         return None
@@ -20,8 +20,8 @@ def lacking() -> str | None:
 
 
 def main() -> int:
-    """Run the command of `sys.argv`; returns the exit code."""
-    if line := lacking():
+    """Run the command in `sys.argv`; returns the exit code."""
+    if line := missing_packages():
         sys.exit(line)
     from align_core.cli.main import main as command
 

@@ -1,4 +1,4 @@
-"""Runs from scripts and notebooks: the command line's runs, options and errors.
+"""Runs from scripts and notebooks, with the options and errors of the command line.
 
 run = train("ppo", task="reviews", beta=0.7, steps=20, run_dir="runs/first")
 run.metrics, run.samples(step=20), run.evaluate(), run.plot()
@@ -34,17 +34,16 @@ def train(
     """Train a model in this process, as `align-core train METHOD` does.
 
     Libraries are set up as for the command line: no telemetry, and no network unless
-    HF_HUB_OFFLINE=0. It shows a progress bar. Ctrl-C stops the run and keeps the model as it is
-    then.
+    HF_HUB_OFFLINE=0. A progress bar is displayed. Ctrl-C stops the run and saves the current model.
 
     Args:
-        method, task: what METHOD and `--task` take.
-        run_dir: a new or empty folder; all of the run goes there.
-        options: the further options of the command, with `_` for `-`: `beta`, `learning_rate`.
+        method, task: METHOD and `--task` of the command line.
+        run_dir: a new or empty folder for the run.
+        options: other options of the command, with `_` for `-`: `beta`, `learning_rate`.
 
     Raises:
-        ConfigError: bad input, with the lines of the command line; nothing is written.
-        RuntimeError: the run failed; `load_run` has what it came to.
+        ConfigError: invalid input, with the messages of the command line; nothing is written.
+        RuntimeError: the run failed; `load_run` gives access to what it wrote.
     """
     set_library_environment()
     given = {"method": method, "task": task, **options}
@@ -57,27 +56,27 @@ def train(
 
 
 def load_run(path: str | Path) -> Run:
-    """The run in a folder, however it was started and however it stands.
+    """The run in a folder, running or ended, however it was started.
 
-    To ask one of a task of code, load that first: `load_task("file.py")`.
+    Before a model on a task of code can be queried, load the task: `load_task("file.py")`.
 
     Raises:
-        ConfigError: there is no run.
+        ConfigError: there is no run in this folder.
     """
     set_library_environment()
     return Run(RunDirectory.open(Path(path).resolve()))
 
 
 class Run:
-    """A run on disk, read anew at each question."""
+    """A run on disk, which is read anew at every access."""
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
 
     def __repr__(self) -> str:
         status = self._directory.status() or {"status": "not begun"}
-        told = f"{self.config.method} on {self.config.task}, {status['status']}"
-        return f"Run({str(self.path)!r}: {told})"
+        summary = f"{self.config.method} on {self.config.task}, {status['status']}"
+        return f"Run({str(self.path)!r}: {summary})"
 
     @property
     def path(self) -> Path:
@@ -86,13 +85,14 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """Its settings, as it began."""
+        """Its settings at the start."""
         return self._directory.config
 
     @property
     def metrics(self) -> DataFrame:
-        """A row for each step (the index) that was measured or trained, a column for each metric
-        of docs/metrics.md; NaN where a metric was not measured. What a resume voided is not there.
+        """The metrics of docs/metrics.md: a row for each step (the index), a column for each one.
+
+        NaN where a metric was not measured. Steps that a resume voided are left out.
         """
         import pandas
 
@@ -103,25 +103,26 @@ class Run:
         return table.rename_axis("step").sort_index()
 
     def samples(self, step: int | None = None) -> list[dict[str, Any]]:
-        """What policy and reference say to each probe prompt at a step that was evaluated, the
-        last by default: {"prompt", "reference", "policy"}, both with `text` and rewards in nats.
+        """Samples of policy and reference for probe prompts at an evaluated step, by default the
+        last: {"prompt", "reference", "policy"}, both with `text` and rewards in nats.
 
         Raises:
-            ValueError: nothing was sampled at this step.
+            ValueError: this step was not evaluated.
         """
         sampled = {event["step"]: event["samples"] for event in self._events("samples")}
-        wanted = max(sampled, default=None) if step is None else step
-        if wanted not in sampled:
-            raise ValueError(f"expected one of the steps {sorted(sampled)}, got {wanted}")
-        return sampled[wanted]
+        if step is None:
+            step = max(sampled, default=None)
+        if step not in sampled:
+            raise ValueError(f"expected one of the steps {sorted(sampled)}, got {step}")
+        return sampled[step]
 
     def evaluate(self, **options: Any) -> dict[str, Any]:
-        """What `align-core evaluate --json` prints, on held-out prompts.
+        """The metrics of `align-core evaluate --json` on held-out prompts.
 
         `options` are `reference`, `prompts`, `coverage` and `seed`.
 
         Raises:
-            ConfigError: bad input, or a run without a model.
+            ConfigError: invalid input, or a run without a model.
         """
         return in_process.evaluate(str(self.path), [], **options)
 
@@ -130,11 +131,11 @@ class Run:
     ) -> list[dict[str, Any]]:
         """`n` samples for each prompt, as `align-core generate --json` prints them.
 
-        Without a prompt the model is given the first of the task's probe prompts. `options` are
-        `temperature` and `seed`.
+        Without a prompt it uses the first of the task's probe prompts. `options` are `temperature`
+        and `seed`.
 
         Raises:
-            ConfigError: bad input, or a run without a model.
+            ConfigError: invalid input, or a run without a model.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt and list(prompt)
         return in_process.generate(str(self.path), prompts, [], n=n, **options)
@@ -144,33 +145,33 @@ class Run:
         them.
 
         Raises:
-            ConfigError: bad input, or a run without a model.
+            ConfigError: invalid input, or a run without a model.
         """
-        given = [completions] if isinstance(completions, str) else list(completions)
-        return in_process.score(str(self.path), prompt, given, [])
+        completions = [completions] if isinstance(completions, str) else list(completions)
+        return in_process.score(str(self.path), prompt, completions, [])
 
     def plot(self, *others: Run) -> Any:
-        """A `plotly.graph_objects.Figure` as the page draws it: gold reward over KL against the
-        limit, and the method's curves; with `others` laid over them.
+        """A `plotly.graph_objects.Figure` like the page's: gold reward over KL with the limit, and
+        the charts of the method. `others` are drawn into the same charts.
 
         Raises:
-            ModuleNotFoundError: there is no plotly; one line says what to install.
+            ModuleNotFoundError: plotly is not installed.
             ValueError: more than four runs, or runs of several tasks.
         """
         from align_core import plots
 
         runs = (self, *others)
-        alike = len({run.path.name for run in runs}) < len(runs)
-        names = [str(run.path) if alike else run.path.name for run in runs]
+        same_name = len({run.path.name for run in runs}) < len(runs)
+        names = [str(run.path) if same_name else run.path.name for run in runs]
         return plots.figure(
             [
-                plots.Drawn(name, run.config, run.metrics, run._changes())
+                plots.PlottedRun(name, run.config, run.metrics, run._changes())
                 for name, run in zip(names, runs, strict=True)
             ]
         )
 
     def _changes(self) -> dict[int, dict[str, float]]:
-        """What was turned while it ran, by step."""
+        """Step -> the settings that were changed after it."""
         return {event["step"]: event["settings"] for event in self._events("change")}
 
     def _events(self, kind: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The mathematics of alignment on tensors: losses, advantages, divergences.
 
-Every function is pure. Losses come back per example or per token, so that the caller decides what
-is averaged over what. Shapes: B texts, T response tokens, V vocabulary entries. A mask is true at
+Every function is pure. Losses are returned per example or per token, so that the caller chooses
+how to average them. Shapes: B texts, T response tokens, V vocabulary entries. A mask is true at
 response tokens, the end token included, and false at padding.
 """
 
@@ -20,8 +20,8 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
 def masked_whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
     """`x` shifted and scaled to mean 0 and variance 1 over the true entries of `mask`, 0 elsewhere.
 
-    Advantage normalisation (arXiv 2404.10719, section 5): the step no longer depends on the unit of
-    the reward. Without `shift_mean` the mean stays where it was.
+    Advantage normalisation (arXiv 2404.10719, section 5): steps no longer depend on the unit of the
+    reward. Without `shift_mean` the mean is unchanged.
     """
     mean = masked_mean(x, mask)
     variance = masked_mean((x - mean) ** 2, mask)
@@ -43,7 +43,7 @@ def entropy(logits: Tensor) -> Tensor:
 def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
     """Full-vocabulary KL(policy ‖ reference), in nats, at each position: two [..., V] give [...].
 
-    Summed in float64 and clamped at 0: a divergence that is printed must never be negative.
+    Computed in float64 and clamped at 0, so that it is never negative.
     """
     logp = logits.double().log_softmax(-1)
     ref_logp = ref_logits.double().log_softmax(-1)
@@ -61,13 +61,14 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
         return -log_r
     if kind == "k3":
         return torch.expm1(log_r) - log_r
-    raise ValueError(f"kl estimator: got {kind!r}, takes 'k1' or 'k3'")
+    raise ValueError(f"expected the KL estimator 'k1' or 'k3', got {kind!r}")
 
 
 def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> float:
-    """β, led so that the KL comes to its target: β·(1 + clip(KL/target − 1, ±0.2)·share).
+    """β adapted to a KL target: β·(1 + clip(KL/target − 1, ±0.2)·share).
 
-    `share` is the part of the horizon that has passed, in episodes (arXiv 1909.08593, section 2.2).
+    `share` is the number of episodes since the last call over the horizon (arXiv 1909.08593,
+    section 2.2).
     """
     return beta * (1 + min(max(kl / target - 1, -0.2), 0.2) * share)
 
@@ -75,8 +76,8 @@ def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> floa
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     """−log σ(r(x, y_w) − r(x, y_l)) for each pair of rewards (arXiv 2305.18290, Eq. 2).
 
-    Reward models are trained by TRL's RewardTrainer; this is what tests hold it against, and the
-    page's arithmetic.
+    TRL's RewardTrainer trains reward models; tests compare it, and the page's arithmetic, with
+    this.
     """
     return -F.logsigmoid(chosen - rejected)
 
@@ -91,8 +92,7 @@ def dpo_loss(
     """−log σ(r̂_w − r̂_l) with r̂ = β log(π/π_ref) for each pair (arXiv 2305.18290, Eq. 7).
 
     The inputs are log-probabilities of whole completions, in nats. With π = π_ref it is log 2.
-    Policies are trained by TRL's DPOTrainer; this is what tests hold it against, and the page's
-    arithmetic.
+    TRL's DPOTrainer trains policies; tests compare it, and the page's arithmetic, with this.
     """
     chosen = beta * (chosen_logp - ref_chosen_logp)
     rejected = beta * (rejected_logp - ref_rejected_logp)
@@ -102,16 +102,17 @@ def dpo_loss(
 def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) -> Tensor:
     """−log π(y_w) + α log π(y_l) for each pair: the baselines of DPO (arXiv 2305.18290, section 6).
 
-    With α = 0 it is Preferred-FT, supervised fine-tuning on the chosen texts; above 0 unlikelihood,
-    which nothing bounds from below. The inputs are log-probabilities of completions, in nats.
+    With α = 0 it is Preferred-FT, supervised fine-tuning on the chosen texts; with α > 0 it is
+    unlikelihood, which has no lower bound. The inputs are log-probabilities of completions, in
+    nats.
     """
     return alpha * rejected_logp - chosen_logp
 
 
 def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """What PPO pays for each token: −β·KL at every token, the score [B] added at the last one.
+    """PPO's rewards [B, T]: −β·KL at every token, plus the score [B] at the last one.
 
-    `kl` and `mask` are [B, T] (arXiv 1909.08593, section 2, spread over tokens as its code does).
+    `kl` and `mask` are [B, T] (arXiv 1909.08593, section 2; per token as in its code).
     """
     rewards = -beta * kl * mask
     last = mask.sum(1, keepdim=True).long() - 1
@@ -155,10 +156,10 @@ def ppo_value_loss(
 ) -> tuple[Tensor, Tensor]:
     """Half the squared error of the value, per token, and where its clip was active.
 
-    All [B, T]. The new value is held within ± cliprange of the value at rollout time and the larger
-    of the two errors counts (the code of arXiv 1909.08593).
+    All [B, T]. It is the larger of the errors of the new value and of the new value clipped to ±
+    cliprange around that of the rollout (the code of arXiv 1909.08593).
     """
-    held = values.clamp(old_values - cliprange, old_values + cliprange)
+    clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)
     plain = (values - returns) ** 2
-    clipped = (held - returns) ** 2
+    clipped = (clipped_values - returns) ** 2
     return 0.5 * torch.maximum(plain, clipped), clipped > plain

@@ -23,9 +23,9 @@ FloatArray = NDArray[np.float64]
 LOWEST_BETA, HIGHEST_BETA, GRID = 0.05, 200.0, 120
 MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
-BUDGET = 2.0  # nats of KL, for which the optimum's gain is 1 (docs/metrics.md, `eval/gain`)
+BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1 (docs/metrics.md)
 BEST_OF = (2, 4, 8, 16, 32)
-_AS_GOOD_AS_ZERO = 1e-3  # β; π* keeps the best samples alone
+_NEAR_ZERO = 1e-3  # a β at which π* has only the best samples
 
 
 def weights(rewards: FloatArray, beta: float) -> FloatArray:
@@ -46,12 +46,12 @@ class Point:
 
     @property
     def known(self) -> bool:
-        """Whether enough samples carry the weight."""
+        """Whether its effective sample size is sufficient."""
         return self.effective_samples >= MIN_EFFECTIVE_SAMPLES
 
 
 def by_prompt(rewards: FloatArray, beta: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Reward, KL and effective sample size of π* for each prompt: three [P]."""
+    """Reward, KL and effective sample size of π* for each prompt: three arrays [P]."""
     best = rewards.max(-1)
     w = np.exp((rewards - best[:, None]) / beta)
     total = w.sum(-1)
@@ -61,30 +61,29 @@ def by_prompt(rewards: FloatArray, beta: float) -> tuple[FloatArray, FloatArray,
 
 
 def optimum(rewards: FloatArray, beta: float) -> Point:
-    """Where π* stands at this β, averaged over the prompts."""
+    """π* at this β, averaged over the prompts."""
     return Point(beta, *(float(values.mean()) for values in by_prompt(rewards, beta)))
 
 
 def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np.intp]:
-    """For each prompt, the sample [P] at this quantile of the rewards under π*.
+    """For each prompt, the number [P] of the sample at this quantile of the rewards under π*.
 
-    The same luck at every β: as β falls, a prompt's reward never does. At β = 0, where π* keeps
-    the best alone, it is a best sample.
+    As β decreases, the reward at a quantile never does. At β = 0 it is a sample of highest reward.
     """
     order = np.argsort(rewards, axis=-1, kind="stable")
     if beta == 0:
         return order[:, -1]
     below = np.cumsum(np.take_along_axis(weights(rewards, beta), order, -1), axis=-1)
-    place = np.minimum((below < quantile).sum(-1), rewards.shape[-1] - 1)
-    return np.take_along_axis(order, place[:, None], -1)[:, 0]
+    position = np.minimum((below < quantile).sum(-1), rewards.shape[-1] - 1)
+    return np.take_along_axis(order, position[:, None], -1)[:, 0]
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """The best reward for every KL, on one set of prompts.
+    """The highest possible reward at every KL, on one set of prompts.
 
-    Each row of `grid` [G, 3, P] is `by_prompt` at one β, from the reference outwards: KL never
-    falls. The first row is the reference itself.
+    Each row of `grid` [G, 3, P] is `by_prompt` at one β, by increasing KL. The first row is the
+    reference itself.
     """
 
     grid: FloatArray
@@ -98,7 +97,7 @@ class Frontier:
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
     def select(self, prompts: NDArray[np.intp]) -> Frontier:
-        """The frontier of some of the prompts, which may repeat."""
+        """The frontier of the prompts of these numbers, which may repeat."""
         return Frontier(self.grid[:, :, prompts])
 
     @cached_property
@@ -107,22 +106,22 @@ class Frontier:
         return self.grid.mean(-1).T
 
     def at(self, kl: float) -> tuple[float, float]:
-        """(r*(kl), effective samples there), linear between the points of the grid."""
+        """r*(kl) and the effective sample size there, interpolated linearly on the grid."""
         rewards, kls, samples = self.curve
         return float(np.interp(kl, kls, rewards)), float(np.interp(kl, kls, samples))
 
     def gain(self, reward: float, reference_reward: float) -> float:
         """(E_π[r] − E_ref[r]) / (r*(2) − E_ref[r]).
 
-        Both means are of samples drawn with the same chance, so that it is 0 where π = π_ref.
+        Both means are over samples drawn with the same noise, so that it is 0 if π = π_ref.
         """
         return (reward - reference_reward) / (self.at(BUDGET)[0] - reference_reward)
 
     def efficiency(self, reward: float, reference_reward: float, kl: float) -> float | None:
-        """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]); 1 is the limit and nothing is clipped.
+        """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]), not clipped at its limit 1.
 
-        None where the frontier cannot tell: KL below 0.05 or above 3 nats, or an effective sample
-        size under 100.
+        None where the frontier is too uncertain: KL below 0.05 or above 3 nats, or an effective
+        sample size below 100.
         """
         if not MIN_KL <= kl <= MAX_KL:
             return None
@@ -133,11 +132,11 @@ class Frontier:
 
 
 def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> tuple[float, float]:
-    """(mean reward, KL) of keeping the best of n reference samples, exact under ties.
+    """Mean reward and KL of the best of n reference samples, exact also for equal rewards.
 
-    With F the distribution of rewards, the best of n has probability F(r)ⁿ − F(r⁻)ⁿ for all
-    samples of reward r together; its KL is at most log n − (n − 1)/n (arXiv 2401.01879). With
-    `worth` [P, N] it is that which is averaged, of the samples that are best by `rewards`.
+    With F the distribution function of the rewards, the best of n has reward r with probability
+    F(r)ⁿ − F(r⁻)ⁿ; its KL is at most log n − (n − 1)/n (arXiv 2401.01879). With `worth` [P, N],
+    samples are still chosen by `rewards`, but the mean is that of `worth`.
     """
     total_worth, total_kl = 0.0, 0.0
     for row, worths in zip(rewards, rewards if worth is None else worth, strict=True):
@@ -145,34 +144,33 @@ def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> t
         below = np.concatenate([[0.0], np.cumsum(counts) / len(row)])
         p = below[1:] ** n - below[:-1] ** n
         q = counts / len(row)
-        some = p > 0
+        positive = p > 0
         total_worth += float((p * np.bincount(places, worths) / counts).sum())
-        total_kl += float((p[some] * np.log(p[some] / q[some])).sum())
+        total_kl += float((p[positive] * np.log(p[positive] / q[positive])).sum())
     return total_worth / len(rewards), total_kl / len(rewards)
 
 
 @dataclass(frozen=True)
 class Trade:
-    """What a picture of the trade shows of the optimum, in nats, rewards counted from the
-    reference's mean.
+    """The optimum as the reward–KL chart draws it, in nats; a gain is a reward above the reference.
 
-    `curve` is of (KL, gain) from the reference outwards, as far as its samples can tell; `whole`
-    the gain at a KL of 2, of which `eval/gain` is a share; `best_of` is of (n, KL, gain).
+    `curve` has points (KL, gain) by increasing KL, as far as the samples determine it; `full_gain`
+    is the gain at a KL of 2, the unit of `eval/gain`; `best_of` has (n, KL, gain).
     """
 
     curve: list[tuple[float, float]]
-    whole: float
+    full_gain: float
     best_of: list[tuple[int, float, float]]
 
     @classmethod
     def of(cls, rewards: FloatArray) -> Trade:
-        """From the rewards [P, N] of samples of the reference."""
+        """The trade for rewards [P, N] of samples of the reference."""
         reference, frontier = rewards.mean(), Frontier.of(rewards)
         earned, kls, samples = frontier.curve
         known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
         curve = list(zip(kls[known].tolist(), (earned[known] - reference).tolist(), strict=True))
-        end = optimum(rewards, _AS_GOOD_AS_ZERO)
-        if end.known:  # all that there is to gain is gained: more KL brings no more
+        end = optimum(rewards, _NEAR_ZERO)
+        if end.known:  # the gain is at its maximum: more KL does not increase it
             curve += [(kl, end.reward - reference) for kl in (end.kl, MAX_KL)]
         best_of = [(n, *best_of_n(rewards, n)) for n in BEST_OF]
         return cls(
@@ -198,7 +196,7 @@ class ReferenceSamples:
 
     @classmethod
     def load(cls, path: str | Path) -> ReferenceSamples:
-        """Read what `save` wrote. Raises OSError or ValueError where it is not such a file."""
+        """Read a file of `save`. Raises OSError or ValueError for any other file."""
         with np.load(path, allow_pickle=False) as stored:
             return cls(
                 prompts=stored["prompts"].tolist(),
@@ -209,7 +207,7 @@ class ReferenceSamples:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed .npz: arrays only, nothing pickled."""
+        """Write a compressed .npz of arrays, without pickles."""
         np.savez_compressed(
             path,
             prompts=np.array(self.prompts),
@@ -220,7 +218,7 @@ class ReferenceSamples:
         )
 
     def select(self, prompts: Sequence[str]) -> ReferenceSamples:
-        """The samples of these prompts. Raises KeyError where one has none."""
+        """The samples of these prompts. Raises KeyError for a prompt without samples."""
         row = {prompt: index for index, prompt in enumerate(self.prompts)}
         rows = [row[prompt] for prompt in prompts]
         return ReferenceSamples(

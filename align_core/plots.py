@@ -1,6 +1,6 @@
-"""A run as a figure, as the page draws it: the trade against its limit, and the method's curves.
+"""Figures of runs like those of the page: reward over KL with its limit, and the method's charts.
 
-It needs plotly, which is imported where a figure is drawn.
+Plotly is imported only when a figure is drawn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from align_core.optimum import Trade, optimum
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-# The page's light colours, by their names there (playground/static/core/style.css).
+# The colours of the page's light theme (playground/static/core/style.css).
 COLOURS = {
     "card": "#ffffff",
     "muted": "#56637a",
@@ -30,7 +30,7 @@ COLOURS = {
     "loss": "#56637a",
     "reach": "rgb(31 95 208 / 7%)",
 }
-# Runs that are laid over each other: colour, dash and symbol (playground/static/compare).
+# Colour, dash and symbol of each of several runs (playground/static/compare).
 RUNS = (
     ("#0072b2", "solid", "circle"),
     ("#b34700", "dash", "square"),
@@ -38,16 +38,16 @@ RUNS = (
     ("#9c4a80", "dashdot", "diamond"),
 )
 TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
-WIDEST, NARROWEST = 8.0, 2.6  # nats of KL that the picture of the trade shows
-SPAN = 0.02  # the least height of an axis: rounding noise is no curve
-MANY = 60  # points that are drawn as a line alone
-HEIGHT = 260  # pixels of a curve's chart; the trade takes at least two
-_PLACE = "KL %{x:.2f}, gold reward %{y:+.2f}"
+WIDEST, NARROWEST = 8.0, 2.6  # nats of KL: the limits of the x axis of the reward–KL chart
+SPAN = 0.02  # minimum height of a y axis, so that rounding noise is not magnified
+MANY = 60  # points, above which a curve has no markers
+HEIGHT = 260  # pixels of a chart; the reward–KL chart is at least twice as high
+_HOVER = "KL %{x:.2f}, gold reward %{y:+.2f}"
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What is drawn of a run: its `metrics`, a row a step, and what was turned in it, by step."""
+class PlottedRun:
+    """A run to draw: its `metrics`, a row for each step, and step -> changed settings."""
 
     name: str
     config: RunConfig
@@ -55,12 +55,12 @@ class Drawn:
     changes: Mapping[int, Mapping[str, float]]
 
 
-def figure(runs: Sequence[Drawn]) -> Any:
-    """A `plotly.graph_objects.Figure` of one run, or of up to four laid over each other.
+def figure(runs: Sequence[PlottedRun]) -> Any:
+    """A `plotly.graph_objects.Figure` of one run, or of up to four in the same charts.
 
     Raises:
-        ModuleNotFoundError: there is no plotly; one line says what to install.
-        ValueError: more than four runs, or runs of several tasks or of unlike methods.
+        ModuleNotFoundError: plotly is not installed; the message says what to install.
+        ValueError: more than four runs, or runs of several tasks or kinds of model.
     """
     try:
         from plotly.subplots import make_subplots
@@ -101,32 +101,32 @@ def figure(runs: Sequence[Drawn]) -> Any:
     return drawn
 
 
-def _check(runs: Sequence[Drawn]) -> None:
+def _check(runs: Sequence[PlottedRun]) -> None:
     configs = [run.config for run in runs]
     if len(runs) > len(RUNS):
         raise ValueError(f"expected at most {len(RUNS)} runs, got {len(runs)}")
     if len(tasks := {config.task for config in configs}) > 1:
         raise ValueError(f"expected runs of one task, got {' and '.join(sorted(tasks))}")
     if len(kinds := {methods()[config.method].makes for config in configs}) > 1:
-        raise ValueError(f"expected runs that make one kind, got a {' and a '.join(sorted(kinds))}")
+        raise ValueError(f"expected one kind of model, got a {' and a '.join(sorted(kinds))}")
 
 
 def _trade(config: RunConfig) -> Trade | None:
-    """The limit of the task; None where none is known, and for a method without a policy."""
+    """The limit of the task; None if it is unknown or the method trains no policy."""
     stored = stored_samples(config.task, "probe")
     if stored is None or methods()[config.method].makes != "policy":
         return None
     return Trade.of(stored.rewards)
 
 
-def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[Drawn]) -> None:
+def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
     place = {"row": 1, "col": 1}
     kls, gains = zip(*trade.curve, strict=True)
     drawn.add_scatter(
         x=kls,
         y=gains,
         name="the limit: no policy gets more",
-        hovertemplate=_PLACE,
+        hovertemplate=_HOVER,
         fill="tozeroy",
         fillcolor=COLOURS["reach"],
         line={"color": COLOURS["muted"], "width": 3},
@@ -138,7 +138,7 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[Drawn]) -> None:
         y=gains,
         text=[f"best of {n} reference samples" for n in counts],
         name="best of n",
-        hovertemplate=f"%{{text}}<br>{_PLACE}<extra></extra>",
+        hovertemplate=f"%{{text}}<br>{_HOVER}<extra></extra>",
         mode="markers",
         marker={"size": 7, "symbol": "x-thin", "line_width": 2, "line_color": COLOURS["muted"]},
         **place,
@@ -154,10 +154,10 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[Drawn]) -> None:
             text=[f"step {step}" for step in trail.index],
             name=run.name,
             legendgroup=run.name,
-            hovertemplate=f"%{{text}}<br>{_PLACE}",
+            hovertemplate=f"%{{text}}<br>{_HOVER}",
             mode="lines+markers",
             line={"color": colour, "width": 3, "dash": dash},
-            # What it has come to is larger than the way there.
+            # The last point is the largest.
             marker={"size": [6] * (len(trail) - 1) + [14], "symbol": symbol, "opacity": 1},
             **place,
         )
@@ -176,61 +176,63 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[Drawn]) -> None:
     drawn.update_yaxes(**axis, **up, **place)
 
 
-def _draw_target(drawn: Any, run: Drawn, place: dict[str, int]) -> None:
-    """The diamond: where the optimum stands at the run's β, hollow where few samples tell of it."""
+def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
+    """A diamond at the optimum of the run's β, hollow where too few samples determine it."""
     beta = run.config.beta
     for settings in run.changes.values():
         beta = settings.get("beta", beta)
     if not beta:
         return
     rewards = stored_samples(run.config.task, "probe").rewards
-    aim = optimum(rewards, beta)
+    target = optimum(rewards, beta)
     drawn.add_scatter(
-        x=[aim.kl],
-        y=[aim.reward - rewards.mean()],
+        x=[target.kl],
+        y=[target.reward - rewards.mean()],
         name=f"the optimum at β = {beta:g}",
-        hovertemplate=_PLACE,
+        hovertemplate=_HOVER,
         mode="markers",
         marker={
             "size": 17,
-            "symbol": "diamond" if aim.known else "diamond-open",
+            "symbol": "diamond" if target.known else "diamond-open",
             "color": COLOURS["gold"],
         },
         **place,
     )
 
 
-def _trail(run: Drawn, trade: Trade) -> DataFrame:
-    """`eval/kl` and `gain` of a run that started at the reference of the limit, by step.
+def _trail(run: PlottedRun, trade: Trade) -> DataFrame:
+    """`eval/kl` and `gain` in nats by step; empty for a run from another model than the reference.
 
-    The gain is the run's share of what the optimum gains for 2 nats, of the whole that this is:
-    chance in the reference's few samples would move the plain difference three times as much.
+    The gain is `eval/gain` times the optimum's gain at a KL of 2 nats. The plain difference of
+    rewards would have three times the noise, from the few samples of the reference.
     """
     import pandas
 
     if run.config.model != card(run.config.task).reference or "eval/gain" not in run.metrics:
         return pandas.DataFrame({"eval/kl": [], "gain": []})
     trail = run.metrics[["eval/kl", "eval/gain"]].dropna()
-    return trail.assign(gain=trail["eval/gain"] * trade.whole)
+    return trail.assign(gain=trail["eval/gain"] * trade.full_gain)
 
 
-def _draw_chart(drawn: Any, chart: Chart, runs: Sequence[Drawn], place: dict[str, int]) -> None:
+def _draw_chart(
+    drawn: Any, chart: Chart, runs: Sequence[PlottedRun], place: dict[str, int]
+) -> None:
     values = []
     for index, run in enumerate(runs):
         for curve in _curves(chart, run):
             points = run.metrics[curve.metric].dropna()
             values.append(points)
-            alone = len(runs) == 1
-            look = (COLOURS[curve.colour], curve.dash, "circle") if alone else RUNS[index]
+            single = len(runs) == 1
+            style = (COLOURS[curve.colour], curve.dash, "circle") if single else RUNS[index]
             drawn.add_scatter(
                 x=points.index,
                 y=points,
-                name=curve.metric if alone else run.name,
-                legendgroup=curve.metric if alone else run.name,
-                showlegend=alone,
+                name=curve.metric if single else run.name,
+                legendgroup=curve.metric if single else run.name,
+                showlegend=single,
                 mode="lines" if len(points) > MANY else "lines+markers",
-                line={"color": look[0], "width": 3, "dash": look[1]},
-                marker={"size": 6, "symbol": look[2]},
+                line={"color": style[0], "width": 3, "dash": style[1]},
+                marker={"size": 6, "symbol": style[2]},
                 **place,
             )
     steps = max(run.config.steps for run in runs)
@@ -238,7 +240,7 @@ def _draw_chart(drawn: Any, chart: Chart, runs: Sequence[Drawn], place: dict[str
     drawn.update_xaxes(**axis, range=[-0.02 * steps, 1.02 * steps], nticks=5, **place)
     share = "~%" if chart.curves[0].metric.endswith("accuracy") else None
     drawn.update_yaxes(
-        **axis, rangemode=chart.range, tickformat=share, range=_flat(chart, values), **place
+        **axis, rangemode=chart.range, tickformat=share, range=_flat_range(chart, values), **place
     )
     if len(runs) > 1:
         return
@@ -248,18 +250,18 @@ def _draw_chart(drawn: Any, chart: Chart, runs: Sequence[Drawn], place: dict[str
         start = runs[0].metrics["eval/gold_reward_reference"].dropna().iloc[0]
         drawn.add_hline(start, line_dash="dot", annotation_text="reference", **ink)
     for step, settings in runs[0].changes.items():
-        told = " ".join(f"{name} {value:g}" for name, value in settings.items())
-        drawn.add_vline(step, line_dash="dash", annotation_text=told, **ink)
+        text = " ".join(f"{name} {value:g}" for name, value in settings.items())
+        drawn.add_vline(step, line_dash="dash", annotation_text=text, **ink)
 
 
-def _curves(chart: Chart, run: Drawn) -> list[Curve]:
-    """Those of a chart that the run has."""
+def _curves(chart: Chart, run: PlottedRun) -> list[Curve]:
+    """The curves of a chart whose metrics the run has."""
     metrics = run.metrics
     return [c for c in chart.curves if c.metric in metrics and metrics[c.metric].notna().any()]
 
 
-def _flat(chart: Chart, values: Sequence[Series]) -> list[float] | None:
-    """An axis around curves that hardly differ from a line; None where they do."""
+def _flat_range(chart: Chart, values: Sequence[Series]) -> list[float] | None:
+    """The range of an axis for curves that are almost constant; None for any other."""
     low, high = min(points.min() for points in values), max(points.max() for points in values)
     if high - low >= SPAN:
         return None
@@ -268,7 +270,7 @@ def _flat(chart: Chart, values: Sequence[Series]) -> list[float] | None:
     return [least, least + 2 * SPAN]
 
 
-def _title(chart: Chart, runs: Sequence[Drawn]) -> str:
+def _title(chart: Chart, runs: Sequence[PlottedRun]) -> str:
     if len(runs) > 1:
         return chart.curves[0].metric
     return TITLES.get(chart.id, chart.id.replace("_", " ").capitalize())

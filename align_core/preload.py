@@ -1,4 +1,4 @@
-"""Imported ahead by the forkserver: a run's process begins with all of this in its memory."""
+"""Imported by the forkserver in advance, so that a run's process starts with all of this loaded."""
 
 import datasets  # noqa: F401
 import peft  # noqa: F401
@@ -12,5 +12,5 @@ from align_core.tasks import load_task
 from align_core.trainers import dpo, reward, sft  # noqa: F401
 from align_core.training import run  # noqa: F401
 
-for name in BUILT_IN:  # writing their prompts takes a while
+for name in BUILT_IN:  # generating their prompts takes a while
     load_task(name)

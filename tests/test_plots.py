@@ -35,7 +35,7 @@ def drawn(method="ppo", changes=(), **columns):
     """A run of a few rows, [step 0, 1, …]."""
     config = resolve(method=method, task="reviews", steps=10)
     metrics = pd.DataFrame({name.replace("__", "/"): v for name, v in columns.items()}, dtype=float)
-    return plots.Drawn("run", config, metrics, dict(changes))
+    return plots.PlottedRun("run", config, metrics, dict(changes))
 
 
 def test_the_colours_are_those_of_the_page():

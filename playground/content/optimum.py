@@ -85,7 +85,7 @@ class Optimum:
         return {
             "curve": [[_rounded(kl), _rounded(gain)] for kl, gain in trade.curve],
             "reference": self._model,
-            "whole": _rounded(trade.whole),
+            "whole": _rounded(trade.full_gain),
             "best_of": [[n, _rounded(kl), _rounded(gain)] for n, kl, gain in trade.best_of],
             "texts": self._texts(at_quantile(self._samples.rewards, np.inf, QUANTILE)),
         }
