@@ -136,7 +136,7 @@ def test_a_run_that_has_measured_nothing_shows_the_limit():
     "others, line",
     [
         (["dpo"] * 4, "expected at most 4 runs, got 5"),
-        (["reward"], "expected runs that make one kind, got a policy and a reward model"),
+        (["reward"], "expected one kind of model, got a policy and a reward model"),
     ],
 )
 def test_runs_that_do_not_go_together(others, line):

@@ -325,7 +325,7 @@ def test_without_a_command_all_are_listed(refused):
     assert first == "COMMAND got nothing, expected one of these:"
     assert [line.split()[0] for line in others] == [
         *("tasks", "train", "evaluate", "generate", "score", "preferences", "experiment"),
-        "build-assets",
+        *("task", "build-assets"),
     ]
 
 
@@ -343,7 +343,7 @@ def test_an_interrupted_run_is_resumed_by_a_command(refused, tmp_path):
     run = RunDirectory.create(tmp_path / "run", resolve("dpo", "reviews"))
     for command in ("evaluate", "generate"):
         (line,) = refused(command, run.path)
-        assert line.endswith(f"go on with it: python -m align_core train --resume {run.path}")
+        assert line.endswith(f"resume it: python -m align_core train --resume {run.path}")
 
 
 def test_build_assets(main, monkeypatch):
