@@ -194,7 +194,7 @@ def test_a_reward_model_scores_and_does_not_write(helper):
 
 
 def test_a_prompt_too_long_for_a_model_is_refused_by_the_helper_which_lives_on(helper):
-    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here"):
+    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens; this one has"):
         helper.generate(**ASKED | {"prompt": "good " * 40})
     pid = helper.pid()
     helper.generate(**ASKED)

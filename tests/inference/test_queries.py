@@ -74,10 +74,10 @@ def test_a_text_too_long_for_the_model_is_refused(named):
     # Of 64 positions, 36 are reserved for a review, and one for the end of a given completion.
     model, reference = named["policy"], named["reference"]
     queries.generate(model, "reviews", ["good " * 27 + "good"], 1, 1.0, 0)
-    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens here.* has 29"):
+    with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens.* has 29"):
         queries.generate(model, "reviews", ["good " * 28 + "good"], 1, 1.0, 0)
     queries.score(model, "reviews", PROMPT, ["good " * 59 + "good"], reference)
-    with pytest.raises(ConfigError, match="--completion got .* 1 to 61 tokens here.* has 62"):
+    with pytest.raises(ConfigError, match="--completion got .* 1 to 61 tokens.* has 62"):
         queries.score(model, "reviews", PROMPT, ["good " * 60 + "good"], reference)
     with pytest.raises(ConfigError, match="--prompt got ''.* has 0"):
         queries.generate(model, "reviews", [""], 1, 1.0, 0)
