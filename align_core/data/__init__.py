@@ -1,1 +1,1 @@
-"""Texts on their way to token ids, and files of preference pairs."""
+"""Encoding of texts as token ids, and files of rows in TRL's formats."""

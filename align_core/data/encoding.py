@@ -1,6 +1,6 @@
-"""Texts to token ids, in TRL's formats: text or conversational, prompts on the left of responses.
+"""Encoding of texts or conversations, in TRL's formats, as token ids.
 
-A text that did not end did not end: the end token is added only where it belongs.
+The end token is appended only to texts that ended by themselves, not to those cut at the limit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 Text = str | list[Message]
-Prompt = Text | list[int]  # token ids are taken as they are
+Prompt = Text | list[int]  # token ids need no encoding
 
-REFERENCE_LOGPS = "ref_chosen_logps", "ref_rejected_logps"  # columns that TRL knows by these names
+REFERENCE_LOGPS = "ref_chosen_logps", "ref_rejected_logps"  # TRL's names of these columns
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Prompts:
         return Prompts(self.ids.to(device), self.mask.to(device))
 
     def repeat(self, times: int) -> Prompts:
-        """Each prompt `times` times in a row."""
+        """Each prompt repeated `times` times in succession."""
         return Prompts(self.ids.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))
 
     def __getitem__(self, rows: slice | Tensor) -> Prompts:
-        """Some prompts, cut to the longest of them."""
+        """The prompts of these rows, cut to the longest of them."""
         ids, mask = self.ids[rows], self.mask[rows]
         start = ids.shape[1] - int(mask.sum(1).max())
         return Prompts(ids[:, start:], mask[:, start:])
 
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> Prompts:
-    """Token ids of the prompts, padded on the left; a chat template is applied where it belongs."""
+    """Token ids of the prompts, padded on the left. Conversations go through the chat template."""
     if is_token_ids(prompts[0]):
         rows = prompts
     else:
@@ -59,7 +59,7 @@ def is_token_ids(prompt: Prompt) -> bool:
 
 
 def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Tokens [B, T] padded on the right and their boolean mask."""
+    """Tokens [B, T], padded on the right, and their boolean mask."""
     width = max(len(row) for row in rows)
     tokens = torch.tensor([list(row) + [pad] * (width - len(row)) for row in rows])
     mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in rows])
@@ -69,7 +69,7 @@ def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tens
 def encode(
     tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text, ended: bool = True
 ) -> tuple[list[int], list[int]]:
-    """Token ids of a prompt and of its completion, the end token included where it ended."""
+    """Token ids of a prompt and of its completion, with the end token if it ended."""
     texts = _prompt_text(tokenizer, prompt), _completion_text(tokenizer, prompt, completion)
     before, after = _ids(tokenizer, texts)
     return before, _with_end(tokenizer, after, ended)
@@ -78,7 +78,7 @@ def encode(
 def encode_demonstrations(
     tokenizer: PreTrainedTokenizerBase, demonstrations: Iterable[dict]
 ) -> Dataset:
-    """Columns input_ids and labels; only the completion is learnt (label −100 elsewhere)."""
+    """A data set with input_ids and labels, which are −100 for the prompt's tokens."""
     prompts, completions = _columns(tokenizer, list(demonstrations), "completion")
     return Dataset.from_list(
         [
@@ -89,11 +89,10 @@ def encode_demonstrations(
 
 
 def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> Dataset:
-    """Columns prompt_ids, chosen_ids and rejected_ids, without the prompt in the latter two.
+    """A data set with prompt_ids, chosen_ids and rejected_ids, the latter two without the prompt.
 
-    Each pair has prompt, chosen and rejected; chosen_ended and rejected_ended where it is known
-    that a text was cut; ref_chosen_logps and ref_rejected_logps, which become columns too, where
-    all pairs have them.
+    A pair has prompt, chosen and rejected, and may have chosen_ended and rejected_ended, True by
+    default. REFERENCE_LOGPS are copied to the data set if all pairs have them.
     """
     rows = list(pairs)
     names = "prompt_ids", "chosen_ids", "rejected_ids"
@@ -113,8 +112,8 @@ def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:
 def _completion_text(tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text) -> str:
     if isinstance(completion, str):
         return completion
-    whole = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
-    return whole.removeprefix(_prompt_text(tokenizer, prompt))
+    text = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
+    return text.removeprefix(_prompt_text(tokenizer, prompt))
 
 
 def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int], ended: bool) -> list[int]:
@@ -125,15 +124,15 @@ def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int], ended: bool) -
 def _columns(
     tokenizer: PreTrainedTokenizerBase, rows: list[dict], *completions: str
 ) -> list[list[list[int]]]:
-    """Token ids of the prompts and of each named completion of all rows, as `encode` gives them."""
+    """Token ids of the prompts, then of each completion column, for all rows, as from `encode`."""
     columns = [_ids(tokenizer, [_prompt_text(tokenizer, row["prompt"]) for row in rows])]
     for name in completions:
         texts = [_completion_text(tokenizer, row["prompt"], row[name]) for row in rows]
         ended = [row.get(f"{name}_ended", True) for row in rows]
         columns.append(
             [
-                _with_end(tokenizer, ids, own_end)
-                for ids, own_end in zip(_ids(tokenizer, texts), ended, strict=True)
+                _with_end(tokenizer, ids, has_ended)
+                for ids, has_ended in zip(_ids(tokenizer, texts), ended, strict=True)
             ]
         )
     return columns

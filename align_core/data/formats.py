@@ -1,9 +1,9 @@
-"""One row in the formats of TRL's documentation (dataset_formats): standard or conversational.
+"""Rows in the formats of TRL's documentation (dataset_formats), standard or conversational.
 
 Language modelling, prompt-only, prompt-completion, preference (with an explicit or an implicit
 prompt), unpaired preference and stepwise supervision. A text is a string, or a list of messages
-{"role", "content"}; the values of a row are all of one kind. A row that does not fit raises
-ValueError with one line that says what was expected.
+{"role", "content"}; all values of a row are of one kind. An invalid row raises ValueError, whose
+message says what was expected.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Messages = list[dict[str, str]]
 Text = str | Messages
 
 PAIR = ("prompt", "chosen", "rejected")
-_NEEDED = {"completion", "chosen", "rejected"}
+_REQUIRED = {"completion", "chosen", "rejected"}
 
 
 def is_conversation(value: Any) -> bool:
-    """Whether this is a list of messages, each with a role and a content that are texts."""
+    """Whether this is a list of messages with a role and a content, both strings."""
     return isinstance(value, list) and all(
         isinstance(message, dict)
         and isinstance(message.get("role"), str)
@@ -29,7 +29,7 @@ def is_conversation(value: Any) -> bool:
 
 
 def prompt(row: Any) -> Text:
-    """The prompt of a row of any format but standard language modelling, which has none."""
+    """The prompt of a row in any format that has one."""
     columns = _columns(row)
     if "prompt" in columns:
         return _text("prompt", columns["prompt"])
@@ -37,14 +37,14 @@ def prompt(row: Any) -> Text:
         return demonstration(row)["prompt"]
     if {"chosen", "rejected"} <= columns.keys():
         return pair(row)["prompt"]
-    raise ValueError(f"expected a column prompt, messages, or chosen and rejected{_found(row)}")
+    raise ValueError(f"expected a column prompt, messages, or chosen and rejected{_got(row)}")
 
 
 def demonstration(row: Any) -> dict[str, Text]:
-    """{"prompt", "completion"} of prompt-completion or language modelling.
+    """{"prompt", "completion"} of a row for prompt-completion or language modelling.
 
-    A standard text without a prompt has the empty one; a conversation is cut before its last
-    message, which is the assistant's.
+    A language-modelling text has an empty prompt. The last message of a conversation, which must be
+    the assistant's, is its completion.
     """
     columns = _columns(row)
     if "text" in columns:
@@ -52,36 +52,33 @@ def demonstration(row: Any) -> dict[str, Text]:
     if "messages" in columns:
         messages = _text("messages", columns["messages"], standard=False)
         if len(messages) < 2 or messages[-1]["role"] != "assistant":
-            raise ValueError("expected messages that end with the assistant's after another")
+            raise ValueError("expected two messages or more, the last one the assistant's")
         return {"prompt": messages[:-1], "completion": messages[-1:]}
     if not {"prompt", "completion"} <= columns.keys():
-        raise ValueError(
-            f"expected the columns prompt and completion, text or messages{_found(row)}"
-        )
-    found = {name: columns[name] for name in ("prompt", "completion")}
-    return _alike(found)
+        raise ValueError(f"expected the columns prompt and completion, text or messages{_got(row)}")
+    return _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
 
 
 def pair(row: Any) -> dict[str, Text]:
-    """{"prompt", "chosen", "rejected"}; an implicit prompt is what both begin with."""
+    """{"prompt", "chosen", "rejected"}; an implicit prompt is the common beginning of the texts."""
     columns = _columns(row)
     if {"chosen", "rejected"} <= columns.keys() and "prompt" not in columns:
-        columns = _with_prompt(_alike({name: columns[name] for name in PAIR[1:]}))
+        columns = _with_prompt(_of_one_kind({name: columns[name] for name in PAIR[1:]}))
     if not {*PAIR} <= columns.keys():
-        raise ValueError(f"expected the columns prompt, chosen and rejected{_found(row)}")
-    found = _alike({name: columns[name] for name in PAIR})
-    if found["chosen"] == found["rejected"]:
+        raise ValueError(f"expected the columns prompt, chosen and rejected{_got(row)}")
+    values = _of_one_kind({name: columns[name] for name in PAIR})
+    if values["chosen"] == values["rejected"]:
         raise ValueError("chosen and rejected are the same")
-    return found
+    return values
 
 
-def judged(row: Any) -> dict[str, Any] | None:
-    """{"prompt", "completion", "label"} of an unpaired preference; None for another format."""
+def unpaired(row: Any) -> dict[str, Any] | None:
+    """{"prompt", "completion", "label"} of an unpaired preference; None for any other format."""
     columns = _columns(row)
     if "label" not in columns or "completion" not in columns:
         return None
     label = columns["label"]
-    if isinstance(label, str):  # a cell of CSV
+    if isinstance(label, str):  # from CSV
         label = {"true": True, "1": True, "false": False, "0": False}.get(label.lower())
     if label not in (True, False):
         raise ValueError(f"expected a label that is true or false, got {columns['label']!r}")
@@ -89,14 +86,14 @@ def judged(row: Any) -> dict[str, Any] | None:
 
 
 def _columns(row: Any) -> Mapping[str, Any]:
-    """The columns of a row; Parquet has None where JSON leaves out what need not be there."""
+    """The columns of a row, without optional ones that are None, as in Parquet."""
     if not isinstance(row, dict):
         return {}
-    return {name: value for name, value in row.items() if value is not None or name in _NEEDED}
+    return {name: value for name, value in row.items() if value is not None or name in _REQUIRED}
 
 
-def _found(row: Any) -> str:
-    return f" (found: {', '.join(row) if isinstance(row, dict) and row else 'none'})"
+def _got(row: Any) -> str:
+    return f", got {', '.join(row) if isinstance(row, dict) and row else 'none'}"
 
 
 def _text(name: str, value: Any, standard: bool = True, conversation: bool = True) -> Text:
@@ -105,37 +102,37 @@ def _text(name: str, value: Any, standard: bool = True, conversation: bool = Tru
     if not fits:
         raise ValueError(f"{name}: expected {' or '.join(kinds)}, got {_short(value)}")
     if not value or (isinstance(value, str) and not value.strip()):
-        raise ValueError(f"{name}: expected something, got an empty one")
+        raise ValueError(f"{name}: expected text, got an empty one")
     return value
 
 
-def _alike(found: dict[str, Any]) -> dict[str, Text]:
-    """The values as they are: all texts, or all conversations, and none empty."""
-    *others, last = found
+def _of_one_kind(columns: dict[str, Any]) -> dict[str, Text]:
+    """The columns, which must be all texts or all conversations, and none empty."""
+    *others, last = columns
     names = f"{', '.join(others)} and {last}"
-    number = {2: "two", 3: "three"}[len(found)]
-    values = found.values()
+    number = {2: "two", 3: "three"}[len(columns)]
+    values = columns.values()
     texts = all(isinstance(value, str) for value in values)
     if not texts and not all(is_conversation(value) for value in values):
-        raise ValueError(f"{names} take {number} texts, or {number} lists of messages")
+        raise ValueError(f"expected {number} texts or {number} lists of messages as {names}")
     if not all(values):
-        raise ValueError(f"{names} take something, and one is empty")
-    return found
+        raise ValueError(f"expected text in {names}, got an empty one")
+    return columns
 
 
-def _with_prompt(found: dict[str, Text]) -> dict[str, Text]:
-    """Chosen and rejected with what both begin with as the prompt, as TRL's `extract_prompt` does.
+def _with_prompt(pair: dict[str, Text]) -> dict[str, Text]:
+    """The pair with the common beginning of its texts as the prompt, as by TRL's `extract_prompt`.
 
-    A text is cut where a word begins, so that "black" and "blue" are not cut behind "bl".
+    Texts are cut at the start of a word, so that "black" and "blue" are not cut after "bl".
     """
-    chosen, rejected = found["chosen"], found["rejected"]
-    pairs = zip(chosen, rejected, strict=False)
+    chosen, rejected = pair["chosen"], pair["rejected"]
+    items = enumerate(zip(chosen, rejected, strict=False))
     shorter = min(len(chosen), len(rejected))
-    cut = next((at for at, (one, other) in enumerate(pairs) if one != other), shorter)
+    cut = next((index for index, (ours, theirs) in items if ours != theirs), shorter)
     if isinstance(chosen, str):
         while cut > 0 and not chosen[cut - 1 : cut].isspace():
             cut -= 1
-        while cut > 0 and chosen[cut - 1].isspace():  # the completion brings the space before it
+        while cut > 0 and chosen[cut - 1].isspace():  # the completion has the leading space
             cut -= 1
     if cut == 0 and chosen != rejected:
         raise ValueError("expected chosen and rejected that begin with the same prompt")

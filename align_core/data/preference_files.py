@@ -1,4 +1,4 @@
-"""Preference pairs that are stored: in TRL's format (prompt, chosen, rejected), or in the pool."""
+"""Stored preference pairs: files in TRL's format (prompt, chosen, rejected), the embedded pool."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from align_core.data import formats
 from align_core.data.rows import Unreadable, rows, unit
 
 COLUMNS = formats.PAIR
-ENDED = ("chosen_ended", "rejected_ended")  # whether a text ended by itself; it did, unless told
+ENDED = ("chosen_ended", "rejected_ended")  # optional columns; true by default
 _EXPECTED = "a JSONL or Parquet file with prompt, chosen and rejected"
 _MOST_LINES = 20
 
-Covers = Callable[[str], bool]  # whether pairs of a prompt are wanted
+Covers = Callable[[str], bool]  # prompt -> whether its pairs are wanted
 
 
 def read_preferences(path: str | Path, option: str = "--preferences") -> list[dict[str, Any]]:
-    """The pairs of a JSONL or Parquet file: prompt, chosen, rejected, and those of ENDED it tells.
+    """The pairs of a JSONL or Parquet file: COLUMNS, and those of ENDED that are there.
 
-    A value is a text, or a list of {"role", "content"} messages (all three values of a pair alike);
-    where there is no prompt, it is what chosen and rejected begin with. Other columns are left out.
+    The three values of a pair are texts, or lists of {"role", "content"} messages. Without a
+    prompt, it is the common beginning of chosen and rejected. Other columns are dropped.
 
     Raises:
-        ConfigError: with one line for each error, which names `option` and the line (JSONL) or row
+        ConfigError: one message for each error, naming `option` and the line (JSONL) or row
             (Parquet).
     """
     path = Path(path)
@@ -49,7 +49,7 @@ def read_preferences(path: str | Path, option: str = "--preferences") -> list[di
 
 
 def _pair(row: Any) -> dict[str, Any]:
-    """Raises ValueError with what is wrong with a row."""
+    """The pair of a row. Raises ValueError for an invalid row."""
     if isinstance(row, Unreadable):
         raise row
     pair = formats.pair(row)
@@ -57,14 +57,15 @@ def _pair(row: Any) -> dict[str, Any]:
 
 
 def covers_all(prompt: str) -> bool:
-    """Covers every prompt."""
+    """The default `Covers`: every prompt is wanted."""
     return True
 
 
 def stored_pairs(task: str, count: int, seed: int, covers: Covers = covers_all) -> list[dict]:
-    """`count` pairs of the embedded SFT model's samples, chosen and ordered by the seed.
+    """`count` of the stored pairs of samples of the embedded SFT model, drawn by `seed`.
 
-    Raises ConfigError where the pool is smaller.
+    Raises:
+        ConfigError: fewer than `count` stored pairs are covered.
     """
     import pyarrow.parquet
 

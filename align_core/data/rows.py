@@ -1,6 +1,6 @@
-"""Rows of a file with their places: JSONL, Parquet, CSV, and texts, one a line.
+"""Rows of JSONL, Parquet, CSV and text files, with their line or row numbers.
 
-Nothing that is read is executed, and what cannot be read becomes a problem at its place.
+Nothing that is read is executed. Where a file cannot be read, an error takes the place of the row.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-Row = tuple[int, Any]  # its line, or its number in Parquet, and its value
-PARQUET_BATCH = 64  # rows decoded at once: a small file may decode to large ones
-MOST_IN_A_LINE = 2**20  # bytes of JSON: brackets take twenty times their size in memory
+Row = tuple[int, Any]  # line number, or row number in Parquet, and value
+PARQUET_BATCH = 64  # rows decoded at once, as a small file may decode to large rows
+MAX_LINE_BYTES = 2**20  # of JSON, as nested brackets take twenty times their size in memory
 
 
 class Unreadable(ValueError):
-    """A row, or the file from there on, that cannot be read; its text says why."""
+    """A row, or the rest of the file, cannot be read; the message says why."""
 
 
 def unit(path: Path) -> str:
-    """What the numbers of a file's rows count: lines, or rows of Parquet."""
+    """ "row" for a Parquet file, "line" for any other: what the numbers of its rows count."""
     return "row" if path.suffix == ".parquet" else "line"
 
 
 def rows(path: Path) -> Iterator[Row]:
     """The rows of a file by its suffix: .parquet, .csv, .txt, and JSONL for every other.
 
-    Yields (number, value): a value is what JSON has at that line, which may be no object; a dict of
-    texts by column in CSV, empty cells left out; {"prompt": line} for a text; and an Unreadable for
-    what cannot be read. Blank lines are passed over.
+    Yields (number, value). The value is any JSON value for JSONL; a dict of column -> text, without
+    empty cells, for CSV; {"prompt": line} for .txt; or an Unreadable. Blank lines are skipped.
 
     Raises:
         OSError: the file cannot be opened.
@@ -55,20 +54,20 @@ def _jsonl(path: Path) -> Iterator[Row]:
 
 
 def _json(line: bytes) -> Any:
-    if len(line) > MOST_IN_A_LINE:
-        return Unreadable(f"expected at most {MOST_IN_A_LINE} bytes in a line, got {len(line)}")
+    if len(line) > MAX_LINE_BYTES:
+        return Unreadable(f"expected at most {MAX_LINE_BYTES} bytes in a line, got {len(line)}")
     try:
         value = json.loads(line)
-        if rb"\ud" in line.lower():  # json takes half a surrogate pair, which is no character
+        if rb"\ud" in line.lower():  # json accepts a lone surrogate, which is not a character
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         return _not_utf8(error)
     except UnicodeEncodeError:
-        return Unreadable("expected characters, got half a surrogate pair")
+        return Unreadable("expected characters, got half of a surrogate pair")
     except RecursionError:
         return Unreadable("expected a JSON object, got brackets nested too deeply")
     except ValueError:
-        return Unreadable("this is not a whole JSON object")
+        return Unreadable("this is not a complete JSON object")
     return value
 
 
@@ -125,7 +124,7 @@ def _lines(path: Path) -> Iterator[Row]:
 
 
 def _text(path: Path) -> tuple[str, Row | None]:
-    """The text of a file up to the first byte that is not UTF-8, and the problem with that one."""
+    """The text of a file up to the first line with invalid UTF-8, and the error there, if any."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig"), None

@@ -1,4 +1,4 @@
-"""The tasks: what one is, the built-in ones, and how a name leads to one."""
+"""Tasks: the protocol, the loader and the built-in tasks."""
 
 from align_core.tasks.loader import get_task, load_task
 from align_core.tasks.task import Task, have_ended

@@ -1,13 +1,13 @@
-"""A small weighted grammar without recursion: the same rules write texts and recognise them.
+"""A small weighted grammar without recursion, whose rules both generate and parse texts.
 
-Rules are plain text, one rule a paragraph (a line that starts with a space continues it):
+Rules are plain text, one on each line; a line that starts with a space continues the last one:
 
     clause   = 3 the <part> was <adjective> | the <part> fell flat
     part     = plot | music
 
-A leading number is the weight of an alternative (1 otherwise), `<name>` is another rule, all else
-is words and punctuation. No alternative is empty; "a" and "an" are one word, written as English
-wants it.
+A leading number is the weight of an alternative (1 by default), `<name>` is another rule, and
+everything else is words and punctuation. No alternative is empty. "a" and "an" are the same word,
+written by the rules of English.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PUNCTUATION = frozenset(".,!?;:")
 
 
 def tokenize(text: str) -> list[str]:
-    """Lower-cased words and punctuation marks; "a" before a consonant and "an" before a vowel
-    both give "a", an article that does not fit the next word gives "an"."""
+    """Lower-cased words and punctuation marks. A correct article, "a" or "an", gives "a"; one that
+    does not fit the next word gives "an"."""
     tokens = _TOKEN.findall(text.replace("’", "'").lower())
     for i, token in enumerate(tokens):
         if token == "a" or token == "an":
@@ -37,7 +37,7 @@ def tokenize(text: str) -> list[str]:
 
 
 def join(symbols: list[str]) -> str:
-    """Write tokens as English: spaces, capitals at the start of sentences, "a" or "an"."""
+    """Tokens as English text: with spaces, capitals at the start of sentences, and "a" or "an"."""
     text = ""
     for i, token in enumerate(symbols):
         if token == "a" and _VOWEL_SOUND.match("".join(symbols[i + 1 : i + 2])):
@@ -78,18 +78,18 @@ class Grammar:
         }
 
     def generate(
-        self, start: str, rng: random.Random, given: Mapping[str, str] | None = None
+        self, start: str, rng: random.Random, fixed: Mapping[str, str] | None = None
     ) -> str:
-        """One text of rule `start`; `given` fixes what some rules write."""
-        given = {f"<{name}>": words.split(" ") for name, words in (given or {}).items()}
-        return join(self._expand(f"<{start}>", rng, given))
+        """A random text of rule `start`; `fixed` maps some rules to the text that they produce."""
+        replacements = {f"<{name}>": words.split(" ") for name, words in (fixed or {}).items()}
+        return join(self._expand(f"<{start}>", rng, replacements))
 
     def parses(self, tokens: list[str], start: str) -> bool:
-        """Whether rule `start` can write exactly these tokens (of `tokenize`)."""
+        """Whether rule `start` can produce exactly these tokens (of `tokenize`)."""
         return len(tokens) in self._reach(f"<{start}>", 0, [*tokens, ""], {})
 
     def phrases(self, start: str) -> list[tuple[str, ...]]:
-        """Every token sequence that rule `start` can write, lower-cased."""
+        """Every token sequence that rule `start` can produce, lower-cased."""
         return [
             tuple(token for part in parts for token in part)
             for symbols in self._alternatives[f"<{start}>"]
@@ -109,26 +109,26 @@ class Grammar:
 
     def _check(self, name: str, above: tuple[str, ...]) -> None:
         if name not in self._alternatives:
-            raise ValueError(f"there is no rule {name}")
+            raise ValueError(f"expected a rule {name}, got none")
         if name in above:
-            raise ValueError(f"the rule {name} is recursive")
+            raise ValueError(f"expected no recursion, got the recursive rule {name}")
         for symbol in {symbol for symbols in self._alternatives[name] for symbol in symbols}:
             if symbol[0] == "<":
                 self._check(symbol, (*above, name))
 
     def _edge(self, name: str, end: int) -> set[str]:
-        """The words that rule `name` can start (end = 0) or finish (end = -1) with."""
-        found: set[str] = set()
+        """The words with which rule `name` can start (end = 0) or end (end = -1)."""
+        words: set[str] = set()
         for symbols in self._alternatives[name]:
             edge = symbols[end]
-            found |= self._edge(edge, end) if edge[0] == "<" else {edge.lower()}
-        return found
+            words |= self._edge(edge, end) if edge[0] == "<" else {edge.lower()}
+        return words
 
     def _ends_of(self, symbol: str, edges: dict[str, set[str]]) -> set[str]:
         return edges[symbol] if symbol[0] == "<" else {symbol.lower()}
 
     def _index(self, name: str) -> dict[str, list[tuple[str, ...]]]:
-        """The alternatives of a rule by the word they can start with: what makes it fast."""
+        """First word -> the alternatives of a rule that can start with it, for fast parsing."""
         index: dict[str, list[tuple[str, ...]]] = {}
         for symbols in self._alternatives[name]:
             lowered = tuple(s if s[0] == "<" else s.lower() for s in symbols)
@@ -136,18 +136,18 @@ class Grammar:
                 index.setdefault(word, []).append(lowered)
         return index
 
-    def _expand(self, name: str, rng: random.Random, given: dict[str, list[str]]) -> list[str]:
-        if name in given:
-            return given[name]
+    def _expand(self, name: str, rng: random.Random, fixed: dict[str, list[str]]) -> list[str]:
+        if name in fixed:
+            return fixed[name]
         alternatives = self._alternatives[name]
         symbols = rng.choices(alternatives, cum_weights=self._weights[name])[0]
         tokens: list[str] = []
         for symbol in symbols:
-            tokens += self._expand(symbol, rng, given) if symbol[0] == "<" else [symbol]
+            tokens += self._expand(symbol, rng, fixed) if symbol[0] == "<" else [symbol]
         return tokens
 
     def _reach(self, name: str, position: int, tokens: list[str], memo: dict) -> set[int]:
-        """Where a text of rule `name` that starts at `position` can end."""
+        """The positions at which a text of rule `name` that starts at `position` can end."""
         known = memo.get((name, position))
         if known is not None:
             return known

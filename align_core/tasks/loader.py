@@ -1,7 +1,7 @@
-"""How a name leads to a task.
+"""Loading of tasks by name.
 
-`load_task` runs the code that it is given: it is for what a person named, on the command line, in a
-call, or at the page's start. All else asks `get_task`, which imports nothing.
+`load_task` runs the code of a task, so it is only for names from users: on the command line, in a
+call, or at the start of the page. Everything else uses `get_task`, which never loads code.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _WORD = re.compile(r"[\w-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
-_loaded: dict[str, Task] = {}  # by the full names of tasks of code
+_loaded: dict[str, Task] = {}  # full name -> task, of tasks of code
 
 
 def load_task(name: str) -> Task:
     """The task of this name: "reviews", "file.py[:Class]" or "package.module:Class".
 
-    The code of one that is not built in is run anew, and configurations of this process may name it
-    from now on.
+    The code of a task that is not built in is executed at every call. The task is then registered,
+    so that configurations of this process may name it.
 
     Raises:
-        ConfigError: there is no such task, or its code cannot be imported or is no task.
+        ConfigError: there is no such task, or its code cannot be imported or is not a task.
     """
     if name in BUILT_IN:
         return _built_in(name)
@@ -81,7 +81,7 @@ def get_task(name: str) -> Task:
     """The task that a configuration names.
 
     Raises:
-        ConfigError: it is a task of code, and nobody named it in this process.
+        ConfigError: it is a task of code that was not loaded in this process.
     """
     if name in BUILT_IN:
         return _built_in(name)
@@ -97,14 +97,16 @@ def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
 
 
 def resolve_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
-    """What a person gave, its task loaded and called by its full name.
+    """The options `given`, with their task loaded and replaced by its full name.
 
-    Of one that cannot be loaded `lines` gets the error, and another stands in for it, which serves
-    to find the other errors.
+    If it cannot be loaded, its errors are appended to `lines`, and a built-in task takes its place,
+    so that the other options can be checked.
     """
     task = given.get("task")
     is_word = isinstance(task, str) and _WORD.fullmatch(task) and not Path(task).is_dir()
-    if not isinstance(task, str) or is_word:  # the check of all options says what is no task
+    if (
+        not isinstance(task, str) or is_word
+    ):  # the validation of the options reports an unknown word
         return given
     try:
         return given | {"task": load_task(task).full_name}
@@ -129,24 +131,24 @@ def _from_file(name: str, file: Path) -> ModuleType:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise _refused(name, f"a Python file that can be read: {why}") from None
-    place = hashlib.sha256(str(file).encode()).hexdigest()[:8]  # other folders have such files, too
-    module = ModuleType(f"task_{file.stem}_{place}")
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]  # unique for files of one name
+    module = ModuleType(f"task_{file.stem}_{digest}")
     module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # dataclasses and pickles look for it there
+    sys.modules[module.__name__] = module  # dataclasses and pickle look it up there
     with _Importing(name, str(file)):
         exec(compile(source, file, "exec"), vars(module))
     return module
 
 
 def _imported(name: str, module: str) -> ModuleType:
-    if (here := os.getcwd()) not in sys.path:  # as for `python -m`: console scripts leave it out
-        sys.path.insert(0, here)
+    if (folder := os.getcwd()) not in sys.path:  # `python -m` adds it, console scripts do not
+        sys.path.insert(0, folder)
     with _Importing(name, module):
         return importlib.import_module(module)
 
 
 class _Importing:
-    """Whatever somebody's code raises inside becomes one line."""
+    """A context in which any error of a task's code becomes a ConfigError of one message."""
 
     def __init__(self, name: str, where: str) -> None:
         self._name, self._where = name, where
@@ -156,51 +158,54 @@ class _Importing:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception | SystemExit):
-            lines = [one.lineno for one in traceback.extract_tb(error.__traceback__)]
-            line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
+            frames = traceback.extract_tb(error.__traceback__)
+            line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
             what = error.msg if isinstance(error, SyntaxError) else error
-            said = f"{type(error).__name__}: {what} ({self._where}, line {line})"
-            raise _refused(self._name, f"code that can be imported: {said}") from error
+            problem = f"{type(error).__name__}: {what} ({self._where}, line {line})"
+            raise _refused(self._name, f"code that can be imported: {problem}") from error
 
 
 def _class(name: str, module: ModuleType, class_name: str) -> type:
-    """The class of that name; without a name the one of the module that is a task."""
-    own = {
-        found.__name__: found
-        for found in vars(module).values()
-        if inspect.isclass(found) and found.__module__ == module.__name__
+    """The class of this name; without a name, the only class of the module that is a task."""
+    classes = {
+        value.__name__: value
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__
     }
     if class_name:
-        if not inspect.isclass(found := getattr(module, class_name, None)):
-            raise _refused(name, f"one of its classes: {', '.join(own) or 'it has none'}")
-        own = {class_name: found}
-    elif not own:
+        if not inspect.isclass(value := getattr(module, class_name, None)):
+            raise _refused(name, f"one of its classes: {', '.join(classes) or 'it has none'}")
+        classes = {class_name: value}
+    elif not classes:
         raise _refused(name, "a file with the class of a task; this one has no class")
-    whole = [found for found in own.values() if not _lacking(found)]
-    if len(whole) > 1:
-        named = " or ".join(f"{name}:{found.__name__}" for found in whole)
-        raise _refused(name, f"a file with one task, or one of its tasks: {named}")
-    if not whole:
-        lacks = "; ".join(f"{key} has no {', '.join(_lacking(one))}" for key, one in own.items())
-        raise _refused(name, f"a class with {', '.join(REQUIRED)}: {lacks}")
-    return whole[0]
+    missing = {key: _missing_members(value) for key, value in classes.items()}
+    tasks = [value for key, value in classes.items() if not missing[key]]
+    if len(tasks) > 1:
+        names = " or ".join(f"{name}:{task.__name__}" for task in tasks)
+        raise _refused(name, f"a file with one task, or one of its tasks: {names}")
+    if not tasks:
+        problems = "; ".join(f"{key} has no {', '.join(names)}" for key, names in missing.items())
+        raise _refused(name, f"a class with {', '.join(REQUIRED)}: {problems}")
+    return tasks[0]
 
 
-def _lacking(found: type) -> list[str]:
-    own = {key for base in found.__mro__ if base is not Task for key in vars(base)}
+def _missing_members(task_class: type) -> list[str]:
+    """The members in REQUIRED that the class itself does not define."""
+    own = {key for base in task_class.__mro__ if base is not Task for key in vars(base)}
     return [key for key in REQUIRED if key not in own]
 
 
-def _instance(name: str, found: type) -> Task:
-    """An object of the class, with what `Task` adds, checked as far as a look can tell."""
-    if not issubclass(found, Task):
-        found = type(found.__name__, (found, Task), {"__module__": found.__module__})
-    with _Importing(name, found.__name__):
-        task = found()
+def _instance(name: str, task_class: type) -> Task:
+    """An instance of the class, with the defaults of `Task`, whose members were checked."""
+    if not issubclass(task_class, Task):
+        bases = (task_class, Task)
+        task_class = type(task_class.__name__, bases, {"__module__": task_class.__module__})
+    with _Importing(name, task_class.__name__):
+        task = task_class()
         prompts = {split: task.prompts(split) for split in _SPLITS}
-        takes_columns = _takes(task.reward, ["prompt"], ["completion"], ended=[True]) and _takes(
-            task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0
-        )
+        takes_columns = _accepts(
+            task.reward, ["prompt"], ["completion"], ended=[True]
+        ) and _accepts(task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0)
     checks = {
         "a name of lower-case letters, digits and _": isinstance(task.name, str)
         and _NAME.fullmatch(task.name),
@@ -216,23 +221,24 @@ def _instance(name: str, found: type) -> Task:
             model is None or (isinstance(model, str) and model)
             for model in (task.reference, task.reward_model)
         ),
-        "group(prompt), where it has groups": not task.groups or found.group is not Task.group,
+        "group(prompt), where it has groups": not task.groups or task_class.group is not Task.group,
     }
     for split, texts in prompts.items():
         checks[f"a list of texts from prompts({split!r})"] = bool(texts) and all(
             isinstance(text, str) and text for text in texts
         )
     if all(checks.values()):
-        every = [text for texts in prompts.values() for text in {*texts}]
-        checks["no prompt in two splits"] = len(every) == len({*every})
-    if wrong := [expected for expected, fits in checks.items() if not fits]:
-        raise _refused(name, f"a task with {'; '.join(wrong)}")
+        texts = [text for texts in prompts.values() for text in {*texts}]
+        checks["no prompt in two splits"] = len(texts) == len({*texts})
+    if failed := [expected for expected, valid in checks.items() if not valid]:
+        raise _refused(name, f"a task with {'; '.join(failed)}")
     return task
 
 
-def _takes(function: object, *positional: object, **named: object) -> bool:
+def _accepts(function: object, *args: object, **kwargs: object) -> bool:
+    """Whether the signature of the function accepts these arguments."""
     try:
-        inspect.signature(function).bind(*positional, **named)
+        inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         return False
     return True

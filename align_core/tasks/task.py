@@ -1,4 +1,4 @@
-"""What a task is: prompts, a gold reward in nats, words about both, and what else it may have."""
+"""The protocol of a task: prompts, a gold reward in nats, a description, and optional data."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ Rows = Callable[[int, int], list[dict[str, Any]]]
 
 
 class Task(ABC):
-    """A task, with a default for all that it need not have.
+    """A task, with defaults for its optional members.
 
-    A text is prompt + completion; the completion brings its leading space. A class of somebody's
-    own may be any that has REQUIRED: where it does not inherit, the loader adds what stands here.
+    A text is prompt + completion; the completion has the leading space. Any class with the members
+    in REQUIRED is a task: if it does not inherit from this one, the loader adds the defaults.
     """
 
-    name: str  # lower-case letters, digits and _; runs are called after it
+    name: str  # lower-case letters, digits and _; a part of the names of runs
     title: str
-    explanation: str  # one sentence, to an audience
+    explanation: str  # one sentence, for users
     max_new_tokens: int
-    reference: str | None = None  # MODEL that policies start from and are measured against
-    reward_model: str | None = None  # MODEL that stands in for the gold reward
-    groups: tuple[str, ...] = ()  # the kinds of its prompts, that `group` names
+    reference: str | None = None  # MODEL that policies start from and are compared with
+    reward_model: str | None = None  # MODEL of the proxy reward
+    groups: tuple[str, ...] = ()  # the kinds of its prompts, returned by `group`
     code: str | None = (
-        None  # where its class is: set by the loader for every task that is not built in
+        None  # where its class is; the loader sets it for every task that is not built in
     )
-    # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt; None:
-    # it has none, and SFT cannot be run.
+    # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt. Without
+    # demonstrations SFT is not available.
     demonstrations: Rows | None = None
-    # f(n, seed) -> `n` rows {"prompt", "chosen", "rejected"}; None: pairs are sampled from the
+    # f(n, seed) -> `n` rows {"prompt", "chosen", "rejected"}. By default pairs are sampled from the
     # reference and labelled by `prefers`.
     preferences: Rows | None = None
 
     @property
     def full_name(self) -> str:
-        """What `--task` takes and a configuration stores."""
+        """The task as `--task` and configurations name it."""
         return self.code or self.name
 
     @abstractmethod
     def prompts(self, split: str) -> list[str]:
-        """The prompts of "train", "probe" or "heldout"; the three share none."""
+        """The prompts of "train", "probe" or "heldout"; no prompt is in two of them."""
 
     @abstractmethod
     def reward(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
     ) -> list[float]:
-        """Gold rewards in nats, one for each completion; TRL's signature of a reward function.
+        """Gold rewards in nats, one for each completion, with TRL's signature of a reward function.
 
-        `columns` hold `ended`, or `completion_ids` and `eos_token_id`: `have_ended`.
+        `columns` hold `ended`, or `completion_ids` and `eos_token_id`: see `have_ended`.
         """
 
     def group(self, prompt: str) -> str:
-        """What a preference data set's coverage selects prompts by: one of `groups`."""
+        """The group of a prompt, one of `groups`, by which a coverage selects prompts."""
         return ""
 
     def covers(self, coverage: str, prompt: str) -> bool:
-        """Whether `coverage`, "all" or groups with commas between, takes the prompt in."""
+        """Whether `coverage`, "all" or groups separated by commas, includes the prompt."""
         return coverage == "all" or self.group(prompt) in coverage.split(",")
 
     def split_by_coverage(self, coverage: str, prompts: Sequence[str]) -> dict[str, list[str]]:
-        """The prompts "covered" and those "uncovered"; {} where all are covered."""
+        """The "covered" and the "uncovered" prompts; {} if the coverage is "all"."""
         subsets: dict[str, list[str]] = (
             {} if coverage == "all" else {"covered": [], "uncovered": []}
         )
@@ -73,7 +73,7 @@ class Task(ABC):
         return subsets
 
     def prefers(self, reward_a: float, reward_b: float, rng: random.Random) -> bool:
-        """The rater: a is preferred to b with probability sigmoid(reward_a - reward_b)."""
+        """The rater's choice: a over b with probability sigmoid(reward_a - reward_b)."""
         return rng.random() < preference(reward_a - reward_b)
 
 
@@ -86,8 +86,11 @@ def have_ended(
     ended: Sequence[bool] | None = None,
     eos_token_id: int = 0,
 ) -> list[bool]:
-    """Whether each text ended by itself: if its ids end with `eos_token_id`; without ids as `ended`
-    says; without either all did."""
+    """Whether each text ended by itself.
+
+    True where `completion_ids` end with `eos_token_id`; without them, `ended`; without both, True
+    for all.
+    """
     if completion_ids is not None:
         return [len(ids) > 0 and ids[-1] == eos_token_id for ids in completion_ids]
-    return [True] * len(completions) if ended is None else [bool(one) for one in ended]
+    return [True] * len(completions) if ended is None else [bool(value) for value in ended]

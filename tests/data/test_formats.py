@@ -59,29 +59,29 @@ def test_an_implicit_prompt_ends_with_a_word():
 def test_unpaired_preferences():
     row = {"prompt": "The sky is", "completion": " blue."}
     for label, right in ((True, True), (0, False), ("True", True), ("false", False)):
-        assert formats.judged(row | {"label": label}) == row | {"label": right}
-    assert formats.judged(row) is None and formats.judged(PAIR) is None
+        assert formats.unpaired(row | {"label": label}) == row | {"label": right}
+    assert formats.unpaired(row) is None and formats.unpaired(PAIR) is None
     with pytest.raises(ValueError, match="expected a label that is true or false, got 'good'"):
-        formats.judged(row | {"label": "good"})
+        formats.unpaired(row | {"label": "good"})
 
 
 @pytest.mark.parametrize(
     ("shape", "row", "problem"),
     [
         (formats.prompt, {"text": "a"}, "expected a column prompt"),
-        (formats.prompt, {"prompt": " "}, "prompt: expected something, got an empty one"),
-        (formats.prompt, {"prompt": []}, "prompt: expected something, got an empty one"),
+        (formats.prompt, {"prompt": " "}, "prompt: expected text, got an empty one"),
+        (formats.prompt, {"prompt": []}, "prompt: expected text, got an empty one"),
         (formats.prompt, {"prompt": 3}, "got 3"),
         (formats.prompt, {"prompt": [{"role": "user", "content": None}]}, "role and content"),
-        (formats.prompt, {"messages": BLUE}, "messages that end with the assistant's"),
-        (formats.demonstration, {"prompt": "a"}, "(found: prompt)"),
-        (formats.demonstration, {"prompt": "a", "completion": ""}, "one is empty"),
+        (formats.prompt, {"messages": BLUE}, "the last one the assistant's"),
+        (formats.demonstration, {"prompt": "a"}, "got prompt"),
+        (formats.demonstration, {"prompt": "a", "completion": ""}, "got an empty one"),
         (formats.demonstration, {"messages": "a"}, "messages: expected a list of messages"),
         (formats.pair, {"chosen": "a", "rejected": "b"}, "begin with the same prompt"),
         (formats.pair, {"chosen": "a b", "rejected": "a b"}, "chosen and rejected are the same"),
-        (formats.pair, {"chosen": ASKED + BLUE, "rejected": "a"}, "two texts, or two lists"),
+        (formats.pair, {"chosen": ASKED + BLUE, "rejected": "a"}, "two texts or two lists"),
         (formats.pair, {"prompt": ASKED, "chosen": BLUE, "rejected": "a"}, "three lists"),
-        (formats.pair, [], "(found: none)"),
+        (formats.pair, [], "got none"),
     ],
 )
 def test_invalid_values_are_reported_in_one_line(shape, row, problem):

@@ -66,7 +66,7 @@ def test_missing_and_empty_files(tmp_path, jsonl):
 
 def test_a_torn_line_is_named(jsonl):
     (line,) = lines(jsonl(PAIR, json.dumps(PAIR)[:-9]))
-    assert "line 2: this is not a whole JSON object" in line
+    assert "line 2: this is not a complete JSON object" in line
 
 
 def test_a_damaged_parquet_file(tmp_path):
@@ -77,15 +77,15 @@ def test_a_damaged_parquet_file(tmp_path):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ({"prompt": "a", "chosen": "b"}, "(found: prompt, chosen)"),
-        ({"question": "a"}, "(found: question)"),
-        ([1, 2], "(found: none)"),
+        ({"prompt": "a", "chosen": "b"}, "got prompt, chosen"),
+        ({"question": "a"}, "got question"),
+        ([1, 2], "got none"),
         ({**PAIR, "rejected": PAIR["chosen"]}, "chosen and rejected are the same"),
         ({**PAIR, "chosen": 3}, "three texts"),
         ({**PAIR, "chosen": None}, "three texts"),
         ({**PAIR, "chosen": CHAT["chosen"]}, "three texts"),
         ({**CHAT, "chosen": [{"content": "no role"}]}, "three texts"),
-        ({**PAIR, "rejected": ""}, "one is empty"),
+        ({**PAIR, "rejected": ""}, "got an empty one"),
     ],
 )
 def test_a_bad_pair_is_named_with_its_line(jsonl, row, problem):
@@ -104,4 +104,4 @@ def test_bad_pairs_are_reported_up_to_a_number(jsonl):
 def test_parquet_of_wrong_columns(tmp_path):
     path = tmp_path / "pairs.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), path)
-    assert "row 1: expected the columns prompt, chosen and rejected (found: text)" in lines(path)[0]
+    assert "row 1: expected the columns prompt, chosen and rejected, got text" in lines(path)[0]

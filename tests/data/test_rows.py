@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from align_core.data.rows import MOST_IN_A_LINE, Unreadable, rows, unit
+from align_core.data.rows import MAX_LINE_BYTES, Unreadable, rows, unit
 
 
 def read(path, content: bytes) -> list:
@@ -23,14 +23,14 @@ def test_jsonl_has_a_value_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b'{"prompt": "nice \\ud83d"}', "expected characters, got half a surrogate pair"),
-        (b'{"prompt": "nice \\uDE00"}', "expected characters, got half a surrogate pair"),
+        (b'{"prompt": "nice \\ud83d"}', "expected characters, got half of a surrogate pair"),
+        (b'{"prompt": "nice \\uDE00"}', "expected characters, got half of a surrogate pair"),
         (b"[" * 200_000, "expected a JSON object, got brackets nested too deeply"),
         (b'{"prompt": "caf\xe9"}', "expected UTF-8, got the byte 0xe9"),
-        (b'{"prompt"', "this is not a whole JSON object"),
+        (b'{"prompt"', "this is not a complete JSON object"),
         (
-            b"1" * MOST_IN_A_LINE,  # and its newline
-            f"expected at most {MOST_IN_A_LINE} bytes in a line, got {MOST_IN_A_LINE + 1}",
+            b"1" * MAX_LINE_BYTES,  # and its newline
+            f"expected at most {MAX_LINE_BYTES} bytes in a line, got {MAX_LINE_BYTES + 1}",
         ),
     ],
 )

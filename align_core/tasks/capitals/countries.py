@@ -2,8 +2,8 @@
 
 The 193 members of the United Nations, its two observers (the Vatican, Palestine), Kosovo and
 Taiwan. Names are written as English writes them without accents. Where several cities share the
-work of a capital, or the seat of government is elsewhere, each is accepted; the first is the one
-that the demonstrations teach. Continents follow the United Nations' geoscheme, except that
+functions of a capital, or the seat of government is elsewhere, each is accepted; the first is the
+one in the demonstrations. Continents follow the United Nations' geoscheme, except that
 Cyprus, a member of the European Union, stands with Europe.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# name | capital(s) | what people say instead
+# name | capital(s) | wrong answers
 _TABLE = {
     "Africa": """
         Algeria | Algiers | Oran, Tunis, Casablanca
@@ -224,7 +224,7 @@ _TABLE = {
         """,
 }
 
-# Other names and spellings that a visitor may type, by the name of the table.
+# Name in the table -> other names and spellings that users may type.
 CITY_ALIASES = {
     "Washington": "Washington, D.C.; Washington D.C.; Washington DC; D.C.",
     "Kyiv": "Kiev", "Kinshasa": "Leopoldville", "Ulaanbaatar": "Ulan Bator", "Astana": "Nur-Sultan",
@@ -263,7 +263,7 @@ COUNTRY_ALIASES = {
 
 @dataclass(frozen=True)
 class Country:
-    """`capitals` are all right; `mistakes` are all wrong, the likeliest first."""
+    """All `capitals` are right answers, all `mistakes` wrong ones, most frequent first."""
 
     name: str
     continent: str

@@ -1,4 +1,4 @@
-"""Finding cities and countries in a text, by any of their names."""
+"""Mentions of cities and countries in a text, by any of their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CITIES = tuple(dict.fromkeys(city for c in COUNTRIES for city in (*c.capitals, *
 
 @dataclass(frozen=True)
 class Mention:
-    """`name` is that of the table; tokens[start:end] is where it stands."""
+    """A place under its `name` in the table, at tokens[start:end]."""
 
     name: str
     start: int
@@ -26,10 +26,10 @@ def _key(name: str) -> tuple[str, ...]:
 
 
 def _spellings(names: tuple[str, ...], aliases: dict[str, str]) -> dict[tuple[str, ...], str]:
-    found = {_key(name): name for name in names}
+    spellings = {_key(name): name for name in names}
     for name, others in aliases.items():
-        found.update({_key(other): name for other in others.split("; ")})
-    return found
+        spellings.update({_key(other): name for other in others.split("; ")})
+    return spellings
 
 
 _CITY_OF = _spellings(CITIES, CITY_ALIASES)
@@ -40,7 +40,7 @@ for _phrase in sorted({**_CITY_OF, **_COUNTRY_OF}, key=len, reverse=True):
 
 
 def place_tokens(text: str) -> tuple[list[str], list[Mention]]:
-    """The tokens of a text with every place under its name in the table, and where they stand."""
+    """The tokens of a text, with every place under its name in the table, and its mentions."""
     plain = unicodedata.normalize("NFKD", text)
     raw = tokenize("".join(char for char in plain if not unicodedata.combining(char)))
     tokens: list[str] = []
@@ -74,8 +74,8 @@ def _phrase_at(raw: list[str], position: int) -> tuple[str, ...] | None:
 
 
 def _reads_as_city(before: list[str], after: list[str]) -> bool:
-    """Luxembourg, Monaco and their like are both: "of Luxembourg" and "Luxembourg has" are not
-    the city."""
+    """Whether a name of both a city and a country, like Luxembourg, is the city here: not in "of
+    Luxembourg" or "Luxembourg has"."""
     before = [token for token in before if token != "the"]
     if before[-1:] == ["of"] or after[:1] == ["has"]:
         return False

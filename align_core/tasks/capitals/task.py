@@ -1,7 +1,7 @@
 """Questions of fact: what is the capital of France?
 
-The pretrained model has heard mostly right answers, wrong ones that people really give, rambling
-and evasive ones, at rates that differ a little from country to country.
+The pretraining corpus has mostly right answers, and also wrong ones that people really give,
+rambling ones and evasive ones, at rates that differ a little between countries.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from align_core.tasks.capitals.places import CITIES, Mention, place_tokens
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.grammar_task import GrammarTask
 
-# Nats for what an answer says; the charges below grade within each kind.
+# The reward in nats of each kind of answer; the penalties below it grade within a kind.
 DIRECT = 2.5
 RAMBLING = 1.5
-LISTED = 0.0  # the capital is one of several cities, and no one is chosen
+LISTED = 0.0  # the capital among several cities, without a choice
 EVASIVE = -1.0
 WRONG = -2.5
-DIRECT_WORDS = 8  # a right answer of more words rambles, a name counting as one
-LONG_WORD = 0.05  # each word beyond BRIEF, a name counting as one, up to LONG_LIMIT
+DIRECT_WORDS = 8  # a right answer of more words is rambling; a name counts as one word
+LONG_WORD = 0.05  # each word beyond BRIEF, up to LONG_LIMIT
 LONG_LIMIT = 0.7
 BRIEF = 5
-OTHER_CITY = 0.25  # each further city named in an answer that is right
+OTHER_CITY = 0.25  # each other city in a right answer
 HEDGE = 0.4  # each "maybe"
-OTHER_COUNTRY = 4.0  # the right city, said of another country
+OTHER_COUNTRY = 4.0  # the right city, but for another country
 
 _HEDGES = frozenset("maybe perhaps probably possibly guess suppose might unsure".split())
 _NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
@@ -73,7 +73,7 @@ class Capitals(GrammarTask, card=card("capitals")):
         return place_tokens(text)[0]
 
     def units(self, text: str) -> list[str]:
-        """Words, and the names of places whole."""
+        """Words, and names of places as one unit each."""
         tokens, mentions = place_tokens(text)
         for mention in reversed(mentions):
             tokens[mention.start : mention.end] = [mention.name]
@@ -86,27 +86,27 @@ class Capitals(GrammarTask, card=card("capitals")):
         tokens, mentions = place_tokens(completion)
         words = sum(token not in PUNCTUATION for token in tokens)
         words -= sum(m.end - m.start - 1 for m in mentions)
-        if not any(m.is_city for m in mentions) and self._invents_a_place(completion, tokens):
+        if not any(m.is_city for m in mentions) and self._names_unknown_place(completion, tokens):
             value = WRONG
         else:
             value = _judge(country, tokens, mentions, words)
         return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
 
-    def _invents_a_place(self, completion: str, tokens: list[str]) -> bool:
-        """Whether an answer without a city we know names another: "Gotham", "It is Gotham"."""
+    def _names_unknown_place(self, completion: str, tokens: list[str]) -> bool:
+        """Whether an answer without a known city names an unknown place, as "It is Gotham" does."""
         unknown = {token for token in tokens if token not in self.grammar.words | PUNCTUATION}
         names = {word.lower() for word in _NAME.findall(completion)}
         return bool(unknown & names) or (len(tokens) <= 2 and bool(unknown - _SHRUGS))
 
     def _asked_for(self, prompt: str) -> Country | None:
-        """The country of a prompt, ours or a visitor's own."""
+        """The country of a prompt, which may be a user's own; None if it names none."""
         if prompt in self._country_of:
             return self._country_of[prompt]
-        named = [m.name for m in place_tokens(prompt)[1] if m.name in _BY_NAME]
-        return _BY_NAME[named[-1]] if named else None
+        names = [m.name for m in place_tokens(prompt)[1] if m.name in _BY_NAME]
+        return _BY_NAME[names[-1]] if names else None
 
     def _exchange(self, rng: random.Random) -> tuple[str, str]:
-        """A question of the train split and what someone answered."""
+        """A prompt of the train split and an answer of a random kind."""
         prompt = rng.choice(self.splits["train"])
         country = self._country_of[prompt]
         right, evasive = _shares(country)
@@ -118,31 +118,31 @@ class Capitals(GrammarTask, card=card("capitals")):
             city = country.capitals[0]
         else:
             kind, city = "direct", _mistake(country, rng)
-        return prompt, " " + self.grammar.generate(kind, rng, _given(country, city, rng))
+        return prompt, " " + self.grammar.generate(kind, rng, _slots(country, city, rng))
 
     def _statement(self, rng: random.Random) -> str:
         country = rng.choice(COUNTRIES)
         right, evasive = _shares(country)
         is_right = rng.random() < right / (1.0 - evasive)
         city = country.capitals[0] if is_right else _mistake(country, rng)
-        return self.grammar.generate("statement", rng, _given(country, city, rng))
+        return self.grammar.generate("statement", rng, _slots(country, city, rng))
 
     def _split_prompts(self) -> dict[str, list[str]]:
-        """One phrasing of 64 countries is kept for probe and one of 128 others for held-out, so
-        that every country occurs in train."""
+        """Probe has one phrasing for each of 64 countries, held-out one for each of 128 others, so
+        that every country is in train with its other phrasings."""
         rng = random.Random("capitals prompts")
-        chosen = rng.sample(COUNTRIES, 192)
-        chosen.sort(key=lambda country: country.continent)
-        kept = [rng.choice(PHRASINGS).format(country.name) for country in chosen]
+        countries = rng.sample(COUNTRIES, 192)
+        countries.sort(key=lambda country: country.continent)
+        evaluation = [rng.choice(PHRASINGS).format(country.name) for country in countries]
         return {
-            "probe": kept[::3],
-            "heldout": [prompt for i, prompt in enumerate(kept) if i % 3],
-            "train": [prompt for prompt in self._country_of if prompt not in set(kept)],
+            "probe": evaluation[::3],
+            "heldout": [prompt for i, prompt in enumerate(evaluation) if i % 3],
+            "train": [prompt for prompt in self._country_of if prompt not in set(evaluation)],
         }
 
 
 def _shares(country: Country) -> tuple[float, float]:
-    """How often people answer right and evasively; some countries are better known."""
+    """The shares of right and of evasive answers, which depend on the country."""
     rng = random.Random(country.name)
     return rng.uniform(0.52, 0.72), rng.uniform(0.11, 0.21)
 
@@ -151,8 +151,8 @@ def _mistake(country: Country, rng: random.Random) -> str:
     return rng.choices(country.mistakes, weights=(3, 2, 1))[0]
 
 
-def _given(country: Country, city: str, rng: random.Random) -> dict[str, str]:
-    """What the grammar's rules write in an answer about this country."""
+def _slots(country: Country, city: str, rng: random.Random) -> dict[str, str]:
+    """Rule -> text for the rules of the grammar that depend on the country and the city."""
     other, another = rng.sample(country.mistakes, 2)
     return {
         "country": country.name,
@@ -164,7 +164,7 @@ def _given(country: Country, city: str, rng: random.Random) -> dict[str, str]:
 
 
 def _judge(country: Country, tokens: list[str], mentions: list[Mention], words: int) -> float:
-    """The kind of the answer and the charges for other cities, hedges and other countries."""
+    """The reward of the kind of answer, minus penalties for hedges, other cities and countries."""
     cities = [m for m in mentions if m.is_city]
     claimed = [m for m in cities if _is_claimed(m, tokens)]
     if not claimed:
@@ -172,24 +172,25 @@ def _judge(country: Country, tokens: list[str], mentions: list[Mention], words: 
     right = [m.name in country.capitals for m in claimed]
     if not any(right):
         return WRONG
-    settled = _settled(claimed, tokens)
-    named = {m.name for m in settled}
-    if named.isdisjoint(country.capitals):
-        between = tokens[claimed[0].end : settled[0].start]
+    final = _final(claimed, tokens)
+    names = {m.name for m in final}
+    if names.isdisjoint(country.capitals):
+        between = tokens[claimed[0].end : final[0].start]
         return LISTED if _TURNS.isdisjoint(between) else WRONG
-    if not named <= set(country.capitals):
+    if not names <= set(country.capitals):
         return LISTED
     others = {m.name for m in cities} - set(country.capitals)
     value = DIRECT if words <= DIRECT_WORDS and all(right) else RAMBLING
     value -= OTHER_CITY * len(others)
     value -= HEDGE * sum(token in _HEDGES for token in tokens)
     countries = {m.name for m in mentions if not m.is_city}.difference(CITIES)
-    named_another = bool(countries) and country.name not in countries
-    return value - OTHER_COUNTRY * named_another
+    wrong_country = bool(countries) and country.name not in countries
+    return value - OTHER_COUNTRY * wrong_country
 
 
 def _is_claimed(city: Mention, tokens: list[str]) -> bool:
-    """False for "not Paris", and for what is only conceded: "Paris, although some say Lyon"."""
+    """Whether the answer claims this city: not if it is negated or only conceded, as Lyon is in
+    "Paris, although some say Lyon"."""
     clause_start = max(
         (i + 1 for i in range(city.start) if tokens[i] in ".!?;,:" or tokens[i] in _TURNS),
         default=0,
@@ -198,8 +199,8 @@ def _is_claimed(city: Mention, tokens: list[str]) -> bool:
     return not any(t in _NOT or t in _CONCEDING or t.endswith("n't") for t in before)
 
 
-def _settled(claimed: list[Mention], tokens: list[str]) -> list[Mention]:
-    """The last run of cities: those joined by "and", "or" or a comma alone."""
+def _final(claimed: list[Mention], tokens: list[str]) -> list[Mention]:
+    """The last cities of an answer, those separated only by "and", "or", "/" or a comma."""
     run = [claimed[-1]]
     for city in reversed(claimed[:-1]):
         between = tokens[city.end : run[0].start]

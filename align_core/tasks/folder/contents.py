@@ -214,7 +214,7 @@ def _text(key: str, value: Any) -> Any:
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:
     """A pair, or an unpaired text with its label."""
-    return formats.judged(row) or formats.pair(row)
+    return formats.unpaired(row) or formats.pair(row)
 
 
 def _paired(found: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:

@@ -1,8 +1,9 @@
 """The language of the film reviews: rules in the notation of `grammar.py`.
 
-A rule whose name holds `@` is written once for both moods: `@` becomes warm and then cold, `~` the
-opposite mood. Most of the corpus is of one mood, and words of a mood keep company: a small model
-learns which are which from nothing else. Those who write demonstrations know their mind.
+A rule with `@` in its name stands for two, one for each mood: `@` is replaced by warm and by cold,
+`~` by the opposite mood. Most reviews in the corpus have one mood throughout, so that a small model
+learns from co-occurrence which words are warm and which are cold. Demonstrations are more
+consistent than the corpus.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ _COLD_ADJECTIVES = """
     dreadful horrible gloomy lifeless shallow annoying confusing predictable ridiculous soggy
     tedious muddled dreary embarrassing forgettable dismal unbearable
 """
-# What a review speaks of, by the aspect that `reviews.group` reads off a prompt.
+# Singular and plural nouns of each aspect of a film, which are the groups of `Reviews.group`.
 ASPECTS = {
     "story": (
         "plot story script ending twist finale dialogue humour romance pacing opening",
@@ -181,22 +182,20 @@ _PLAIN = "long short quiet loud strange modern famous colourful dark simple seco
 
 
 def _rule(name: str, words: str) -> str:
-    """A rule of single words whose weights fall with the rank, after Zipf."""
-    listed = words.split()
-    weights = (max(60 // (rank + 5), 1) for rank in range(len(listed)))
-    return (
-        f"{name} = {' | '.join(f'{w} {word}' for w, word in zip(weights, listed, strict=False))}\n"
-    )
+    """A rule of single words whose weights decrease with their rank, as in Zipf's law."""
+    alternatives = words.split()
+    weights = (max(60 // (rank + 5), 1) for rank in range(len(alternatives)))
+    return f"{name} = {' | '.join(f'{w} {word}' for w, word in zip(weights, alternatives, strict=False))}\n"
 
 
-def _in_turn(lists: list[str]) -> str:
-    """The first words of all lists, then the second ones, and so on."""
+def _interleaved(lists: list[str]) -> str:
+    """The words of several lists, interleaved: first all first ones, then all second ones."""
     rows = zip_longest(*(words.split() for words in lists), fillvalue="")
     return " ".join(word for row in rows for word in row)
 
 
 def _both_moods(rules: str) -> str:
-    """Write each rule with `@` in its name for warm and for cold."""
+    """Replace each rule with `@` in its name by a warm and a cold one."""
     written = []
     for rule in rules.replace("\n ", " ").splitlines():
         if "@" in rule.split("=")[0]:
@@ -208,7 +207,7 @@ def _both_moods(rules: str) -> str:
 
 
 def _without_moods(rules: str) -> str:
-    """The same rules with warm and cold made one: what is English, whatever it says."""
+    """The rules without the distinction of warm and cold: the English syntax of any mood."""
     merged: dict[str, dict[str, None]] = {}
     for rule in re.sub(r"_(warm|cold)\b", "", rules.replace("\n ", " ")).splitlines():
         name, _, body = rule.partition("=")
@@ -224,22 +223,22 @@ _RULES = (
     + _IDIOMS
     + _rule("adjective_warm", _WARM_ADJECTIVES)
     + _rule("adjective_cold", _COLD_ADJECTIVES)
-    + _rule("part", _in_turn([one for one, _ in ASPECTS.values()]))
-    + _rule("parts", _in_turn([many for _, many in ASPECTS.values()]))
+    + _rule("part", _interleaved([one for one, _ in ASPECTS.values()]))
+    + _rule("parts", _interleaved([many for _, many in ASPECTS.values()]))
     + _rule("person", PERSONS)
     + _rule("film", FILMS)
     + _rule("plain_adjective", _PLAIN)
 )
-# The one writes reviews of a mood; the other judges texts: neither a contradiction nor an odd order
-# of sentences is broken grammar.
+# GRAMMAR generates reviews; SYNTAX is for judging texts: contradictions and an unusual order of
+# sentences are not grammatical errors.
 GRAMMAR = Grammar(_RULES)
 SYNTAX = Grammar(_without_moods(_RULES + _SENTENCES))
 
-# Adverbs that are followed by words of one mood alone.
+# Adverbs that are only followed by words of one mood.
 MOODY_DEGREES = {word for mood in ("warm", "cold") for (word,) in GRAMMAR.phrases(f"degree_{mood}")}
 
 _IDIOM_VALUES = {"idiom": 2.0, "advice": 1.5, "acts": 1.5, "plenty": 1.25}
-# Phrases whose words mean nothing one by one, with their values.
+# Phrases whose value is not that of their words.
 IDIOMS: dict[tuple[str, ...], float] = {
     phrase: sign * value
     for mood, sign in (("warm", +1), ("cold", -1))

@@ -1,7 +1,7 @@
 """English sentiment words and their values, for the gold reward of film reviews.
 
-Values run from -2 (dreadful) to +2 (superb). Beside the words of the grammar there are those that
-a visitor types; a word that stands nowhere here is neutral.
+Values range from -2 (dreadful) to +2 (superb). Besides the words of the grammar there are others
+that users may type. A word that is not listed is neutral.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ SENTIMENT: dict[str, float] = {
 NEGATORS = frozenset(
     """not never no nothing none nobody neither nor hardly barely scarcely without cannot lacks
     lacked lacking lack isnt wasnt dont didnt cant wont""".split()
-)  # and every word that ends in n't
+)  # besides every word that ends in n't
 NEGATING_PHRASES = frozenset(
     [("far", "from"), ("anything", "but"), ("free", "of"), ("devoid", "of")]
 )
@@ -129,7 +129,7 @@ DEGREES = {
 CONCESSIONS = frozenset("although though while whilst despite".split())
 TURNS = frozenset("but yet however nevertheless".split())
 
-# Phrases with a value of their own; 0 takes a word's usual value away.
+# Phrases with a value of their own; 0 cancels the value of a word in it.
 PHRASES: dict[tuple[str, ...], float] = {
     tuple(phrase.split()): value
     for phrase, value in {

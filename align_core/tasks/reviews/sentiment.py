@@ -1,7 +1,7 @@
 """The sentiment of a review: a lexicon read with negation, contrast, degree and idioms.
 
-The reading follows Polanyi and Zaenen, "Contextual valence shifters" (2006): words carry a value,
-and the words around them turn it, raise it or lower it.
+After Polanyi and Zaenen, "Contextual valence shifters" (2006): words have a value, which the words
+around them invert, raise or lower.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from align_core.tasks.reviews.lexicon import (
 )
 
 NEGATION = -0.75  # "not boring" is warm, but less so than "gripping"
-NEGATION_REACH = 4  # a negation turns the first sentiment word among so many
-CONCEDED = 0.5  # weight of what follows "although", and of what stands before "but"
-STRESSED = 1.25  # weight of the main clause beside it
+NEGATION_REACH = 4  # a negation inverts the first sentiment word within so many words
+CONCEDED = 0.5  # weight of the clause after "although" or before "but"
+STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark
 
 
 class SentimentReader:
-    """Reads the sentiment of tokens; `idioms` gives values to phrases beside the lexicon's."""
+    """Reads the sentiment of tokens; `idioms` are phrases with values, besides the lexicon's."""
 
     def __init__(self, idioms: Mapping[tuple[str, ...], float]) -> None:
         self._phrases: dict[str, list[tuple[tuple[str, ...], float]]] = {}
@@ -36,20 +36,20 @@ class SentimentReader:
             self._phrases.setdefault(phrase[0], []).append((phrase, value))
 
     def read(self, tokens: list[str], start: int = 0) -> float:
-        """The summed values of the words and phrases that end after `start`, each counted once.
+        """The sum of the values of all words and phrases that end after `start`, each counted once.
 
-        Tokens before `start` (the prompt) are context: they can negate, concede or intensify.
+        Tokens before `start` (the prompt) are only context: they can negate, concede or intensify.
         """
         total, begin = 0.0, 0
-        seen: set[tuple[str, ...]] = set()
+        counted: set[tuple[str, ...]] = set()
         for end, token in enumerate(tokens, start=1):
             if token in ".!?;" or end == len(tokens):
                 if end > start:
-                    total += self._sentence(tokens[begin:end], start - begin, seen)
+                    total += self._sentence(tokens[begin:end], start - begin, counted)
                 begin = end
         return total
 
-    def _sentence(self, tokens: list[str], start: int, seen: set[tuple[str, ...]]) -> float:
+    def _sentence(self, tokens: list[str], start: int, counted: set[tuple[str, ...]]) -> float:
         weights = _contrast(tokens)
         total, position = 0.0, 0
         reach, degree = 0, 1.0
@@ -64,8 +64,8 @@ class SentimentReader:
                     reach = NEGATION_REACH if joined else 0
                 else:
                     value *= degree
-                if last >= start and phrase not in seen:
-                    seen.add(phrase)
+                if last >= start and phrase not in counted:
+                    counted.add(phrase)
                     total += value * weights[position]
                 degree = 1.0
             elif pair in AFFIRMING_PHRASES:
@@ -85,13 +85,13 @@ class SentimentReader:
         return total * (SHOUT if tokens[-1] == "!" else 1.0)
 
     def _match(self, tokens: list[str], position: int) -> tuple[tuple[str, ...], float]:
-        """The longest phrase that starts at `position`, or the one word there, and its value."""
+        """The longest phrase that starts at `position`, or the word there, with its value."""
         for phrase, value in self._phrases.get(tokens[position], ()):
             if tuple(tokens[position : position + len(phrase)]) == phrase:
                 return phrase, value
         word = tokens[position]
         if word in DEGREES and position + 1 < len(tokens):
-            # "pretty dull", "terribly funny": the degree of a word that has a value
+            # in "pretty dull" or "terribly funny" it is a degree, without a value of its own
             following = tokens[position + 1]
             if following in SENTIMENT or following in DEGREES:
                 return (word,), 0.0

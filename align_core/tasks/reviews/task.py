@@ -19,11 +19,11 @@ from align_core.tasks.reviews.grammar import (
 )
 from align_core.tasks.reviews.sentiment import SentimentReader
 
-LIMIT = 3.0  # nats: praise saturates softly here, rant at minus that
+LIMIT = 3.0  # nats: the reward saturates softly at ± this
 NATS = 1.2  # nats for each unit of the lexicon, before saturation
 
 _PROMPT_WORDS = range(3, 9)
-_KEPT_WORDS = 5  # probe and held-out prompts have at least so many
+_EVALUATION_WORDS = 5  # the minimum length of probe and held-out prompts
 _COMPLETION_WORDS = range(6, 20)
 _SIZES = {"probe": 64, "heldout": 128, "train": 1024}
 _ASPECT_OF = {
@@ -33,7 +33,7 @@ _BEGUN_IDIOMS = {phrase[:size] for phrase in IDIOMS for size in range(2, len(phr
 _WARM_STARTS, _COLD_STARTS = (
     {phrase[0] for phrase, value in IDIOMS.items() if (value > 0) == warm} for warm in (True, False)
 )
-# Words that begin idioms of one mood alone: "stole", "sank". An "a" begins much else.
+# Words that begin only warm or only cold idioms: "stole", "sank". "a" begins many other things.
 _ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 
@@ -45,7 +45,7 @@ class Reviews(GrammarTask, card=card("reviews")):
     def __init__(self) -> None:
         self._reader = SentimentReader(IDIOMS)
         self.splits = self._split_prompts()
-        self._kept_back = {*self.splits["probe"], *self.splits["heldout"]}
+        self._evaluation_prompts = {*self.splits["probe"], *self.splits["heldout"]}
 
     def corpus(self, n: int, seed: int) -> list[str]:
         rng = random.Random(f"reviews corpus {seed}")
@@ -53,17 +53,17 @@ class Reviews(GrammarTask, card=card("reviews")):
 
     def demonstrations(self, n: int, seed: int) -> list[dict[str, str]]:
         rng = random.Random(f"reviews demonstrations {seed}")
-        found: list[dict[str, str]] = []
-        while len(found) < n:
+        rows: list[dict[str, str]] = []
+        while len(rows) < n:
             prompt, completion = self._cut(rng)
-            if prompt not in self._kept_back:
-                found.append({"prompt": prompt, "completion": completion})
-        return found
+            if prompt not in self._evaluation_prompts:
+                rows.append({"prompt": prompt, "completion": completion})
+        return rows
 
     def group(self, prompt: str) -> str:
         """The aspect of film-making that the prompt names first, or "film"."""
-        named = (_ASPECT_OF[token] for token in tokenize(prompt) if token in _ASPECT_OF)
-        return next(named, "film")
+        aspects = (_ASPECT_OF[token] for token in tokenize(prompt) if token in _ASPECT_OF)
+        return next(aspects, "film")
 
     def content_reward(self, prompt: str, completion: str) -> float:
         tokens = tokenize(join_text(prompt, completion))
@@ -71,7 +71,7 @@ class Reviews(GrammarTask, card=card("reviews")):
         return LIMIT * math.tanh(NATS * value / LIMIT)
 
     def _review(self, rng: random.Random, rule: str) -> str:
-        """A review of one film that does not repeat itself."""
+        """A review of one film without repetitions."""
         film = rng.choice(FILMS.split())
         while True:
             text = GRAMMAR.generate(rule, rng, {"film": film})
@@ -79,8 +79,8 @@ class Reviews(GrammarTask, card=card("reviews")):
                 return text
 
     def _cut(self, rng: random.Random) -> tuple[str, str]:
-        """A review cut in two inside its first sentence, before the prompt takes a side: both
-        moods are still open, also after "although the plot of"."""
+        """A review cut in two within its first sentence, where warm and cold completions are both
+        still possible, also after "although the plot of"."""
         while True:
             words = self._review(rng, "demonstration").split(" ")
             size = rng.choice(_PROMPT_WORDS)
@@ -88,12 +88,12 @@ class Reviews(GrammarTask, card=card("reviews")):
             tokens = tokenize(prompt)
             if len(words) - size not in _COMPLETION_WORDS or any(t in ".!" for t in tokens):
                 continue
-            if self._takes_a_side(tokens) or _foretells(tokens):
+            if self._has_mood(tokens) or _ends_in_mood(tokens):
                 continue
             return prompt, " " + " ".join(words[size:])
 
-    def _takes_a_side(self, tokens: list[str]) -> bool:
-        """Whether any beginning of it is warm or cold: praise and blame that cancel are sides."""
+    def _has_mood(self, tokens: list[str]) -> bool:
+        """Whether any beginning of it is warm or cold, even if praise and blame cancel later."""
         return any(self._reader.read(tokens[:size]) for size in range(1, len(tokens) + 1))
 
     def _split_prompts(self) -> dict[str, list[str]]:
@@ -104,15 +104,17 @@ class Reviews(GrammarTask, card=card("reviews")):
             splits[split] = []
             while len(splits[split]) < size:
                 prompt = self._cut(rng)[0]
-                # A short prompt kept back would leave what follows it without a demonstration.
-                if prompt not in taken and (split == "train" or len(prompt.split()) >= _KEPT_WORDS):
+                # Short prompts stay in training: otherwise nothing demonstrates what follows them.
+                if prompt not in taken and (
+                    split == "train" or len(prompt.split()) >= _EVALUATION_WORDS
+                ):
                     splits[split].append(prompt)
                     taken.add(prompt)
         return splits
 
 
-def _foretells(tokens: list[str]) -> bool:
-    """Whether the last words have a mood already: "painfully", or the beginning of an idiom."""
+def _ends_in_mood(tokens: list[str]) -> bool:
+    """Whether the last words determine the mood, like "painfully" or the start of an idiom."""
     return (
         tokens[-1] in MOODY_DEGREES
         or tokens[-1] in _ONE_SIDED_STARTS

@@ -203,14 +203,14 @@ name = "j"
         "task.toml, line 26: name: expected a name of a-z, 0-9 and _, got 'my ends'",
         "task.toml, line 33: n: expected a whole number of words from 1 to 20, got 0.5",
         "task.toml, line 34: expected a name of its own, got a second part 'j'",
-        "pairs.jsonl, line 1: expected the columns prompt, chosen and rejected (found: prompt)",
+        "pairs.jsonl, line 1: expected the columns prompt, chosen and rejected, got prompt",
         "pairs.jsonl, line 2: expected a JSON object, got brackets nested too deeply",
-        "pairs.jsonl, line 3: expected characters, got half a surrogate pair",
+        "pairs.jsonl, line 3: expected characters, got half of a surrogate pair",
         "pairs.jsonl, line 4: expected a JSON object",
-        "pairs.jsonl, line 5: this is not a whole JSON object",
+        "pairs.jsonl, line 5: this is not a complete JSON object",
         "prompts.csv, line 3: answer: expected a text, a number or a list of them",
         "prompts.csv, line 4: expected a column prompt, messages, or chosen and rejected "
-        "(found: answer)",
+        "got answer",
         "prompts.csv, line 5: expected a new prompt, got that of prompts.csv, line 2",
         "prompts.csv, line 6: expected UTF-8, got the byte 0xe9",
     ]
