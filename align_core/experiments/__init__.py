@@ -1,12 +1,12 @@
-"""The lab: key experiments of the papers, on a small model whose optimum is known.
+"""The lab: key experiments of papers, on a small model whose optimum is known.
 
 An experiment is a module of this package with
 
-    TITLE, PAPER, CLAIM     what it is called, where it is from, what the paper claims
-    SEEDS                   how many seeds its full size has
-    stages(quick)           its independent runs, name -> settings; a stage needs those before it
-    measure(folder, …)      one run, from its settings to what was found, both as JSON has them
-    summary(runs)           the result, from the settings and findings of all runs
+    TITLE, PAPER, CLAIM     its title, the paper, and the claim of the paper
+    SEEDS                   the number of seeds at full size
+    stages(quick)           lists of independent runs, name -> settings; each stage needs the last
+    measure(folder, …)      executes a run: settings -> measurements, both JSON values
+    summary(runs)           the result, from the settings and measurements of all runs
     verdicts(result)        whether each part of the claim holds here, by rules on the result
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
@@ -24,7 +24,7 @@ from typing import Any
 
 from align_core.config import model_index
 
-TASK = "reviews"  # of the experiments that hold language models against their optimum
+TASK = "reviews"  # of the experiments on language models
 NAMES = ("frontier", "overoptimisation", "coverage", "shift")
 
 
@@ -34,10 +34,10 @@ def load(name: str) -> ModuleType:
 
 
 def recorded(name: str) -> Path:
-    """Where the recorded result of one of the NAMES is."""
+    """The file of the recorded result of one of the NAMES."""
     return model_index.ASSETS / "lab" / f"{name}.json"
 
 
 def result(name: str) -> dict[str, Any]:
-    """The recorded result. Raises OSError where there is none."""
+    """The recorded result. Raises OSError if there is none."""
     return json.loads(recorded(name).read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""What becomes of a paper's claim here: a verdict on each part of it, by a rule on the result.
+"""Verdicts on the parts of a paper's claim, by rules on the result of an experiment.
 
-A rule counts sides (`statistics.sign`) of cases: 1 where the claim is clearly borne out, −1 where
-its opposite is, 0 else. What is claimed of every case takes their min(), what is claimed to be
-possible their max(), and what is claimed as a rule their majority().
+A rule combines the signs of cases (`statistics.sign`): 1 where a claim clearly holds, −1 where its
+opposite does, 0 otherwise. A claim about every case is their min(), a claim that something is
+possible their max(), and a claim about most cases their majority().
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ _BY_SIGN = {1: "holds", -1: "fails", 0: "unclear"}
 
 
 class Verdict(NamedTuple):
-    """One of WORDS on a part of the claim; the templates `part` and `part`_why, which say what is
-    claimed and what was found, take the values, as those of a finding do."""
+    """A key of WORDS for a part of the claim.
+
+    The templates `part` and `part`_why say what is claimed and what was measured; they are filled
+    with `values`, like those of a finding.
+    """
 
     verdict: str
     part: str
@@ -27,27 +30,29 @@ class Verdict(NamedTuple):
 
 
 def verdict(sign: int, part: str, **values: Any) -> Verdict:
-    """The verdict on a part; a number is a count."""
-    told = {name: str(one) if isinstance(one, int) else one for name, one in values.items()}
-    return Verdict(_BY_SIGN[sign], part, told)
+    """The verdict on a part; integers among the values are counts."""
+    texts = {
+        name: str(value) if isinstance(value, int) else value for name, value in values.items()
+    }
+    return Verdict(_BY_SIGN[sign], part, texts)
 
 
 def majority(signs: Sequence[int]) -> int:
-    """The side of more than half of the cases; 0 where neither has so many."""
+    """The sign of more than half of the cases; 0 if neither 1 nor −1 is."""
     return next((sign for sign in (1, -1) if 2 * signs.count(sign) > len(signs)), 0)
 
 
 def render_verdicts(
     verdicts: Iterable[Verdict], templates: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """Of each {"verdict", "claim", "why"}: one of WORDS and a sentence each."""
+    """{"verdict", "claim", "why"} of each: a key of WORDS and two sentences."""
     return [
         {
-            "verdict": one.verdict,
-            "claim": render_findings([(one.part, one.values)], templates)[0],
-            "why": render_findings([(f"{one.part}_why", one.values)], templates)[0],
+            "verdict": kind,
+            "claim": render_findings([(part, values)], templates)[0],
+            "why": render_findings([(f"{part}_why", values)], templates)[0],
         }
-        for one in verdicts
+        for kind, part, values in verdicts
     ]
 
 

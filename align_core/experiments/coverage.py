@@ -1,4 +1,4 @@
-"""Preferences that cover only some responses: what DPO does with the others, and what PPO does."""
+"""Preferences that cover only some responses, and what DPO and PPO do with the others."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CLAIM = (
 )
 SEEDS = 16
 
-RESPONSES = tuple(range(2, tabular.SIZE + 1))  # that are covered, for each prompt
+RESPONSES = tuple(range(2, tabular.SIZE + 1))  # numbers of covered responses for each prompt
 BETAS = (0.1, 0.5, 1.0)
 METHODS = ("reference", "optimum", "ppo", "dpo")
 RATERS = {"graded": False, "certain": True}
 EXAMPLE = {"responses": 4, "beta": 0.5, "seed": 0}
-TOLD = {"beta": 0.1, "responses": 4}  # where the means are told one by one
+REPORTED = {"beta": 0.1, "responses": 4}  # the setting whose means are reported
 COUNTED = (
     "Over all {{settings}} settings of coverage and β with {raters} raters, the most that an "
     "uncovered response gains is clearly larger under DPO in {{dpo}} and clearly larger under PPO "
@@ -63,13 +63,13 @@ SENTENCES = {
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """One run a seed: every number of covered responses, β and kind of raters."""
+    """One run for each seed, over all numbers of covered responses, β and kinds of raters."""
     return [{f"seed-{seed}": {"seed": seed} for seed in range(2 if quick else SEEDS)}]
 
 
 def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
-    """What came of every setting: of each policy its numbers, and the reward model's error."""
-    found = []
+    """For each setting, the `numbers` of each policy."""
+    rows = []
     for responses in RESPONSES:
         covered = tabular.random_coverage(responses, seed)
         for beta in BETAS:
@@ -77,13 +77,13 @@ def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
                 outcome = tabular.train(covered, beta, seed, certain)
                 policies = {name: numbers(outcome, getattr(outcome, name)) for name in METHODS}
                 setting = {"responses": responses, "beta": beta, "raters": raters}
-                found.append({**setting, **policies})
-    return found
+                rows.append({**setting, **policies})
+    return rows
 
 
 def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, float | None]:
-    """Means over prompts: gold reward and KL in nats, the probability of all uncovered responses;
-    and by how much the probability of any one of them has risen at most (None: there are none)."""
+    """Means over prompts of gold reward, KL (nats) and the probability of all uncovered responses;
+    and `rise`, the largest increase of the probability of an uncovered one (None without any)."""
     uncovered = ~outcome.covered
     rises = (policy - outcome.reference)[uncovered]
     return {
@@ -97,14 +97,14 @@ def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, f
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The means over seeds for each setting; one example in full; Table 1."""
     settings = []
-    for same in zip(*(run["found"] for run in runs), strict=True):
+    for seeds in zip(*(run["found"] for run in runs), strict=True):
         means = {
-            method: {name: mean([one[method][name] for one in same]) for name in same[0][method]}
+            method: {name: mean([row[method][name] for row in seeds]) for name in seeds[0][method]}
             for method in METHODS
         }
-        # Of the same seed, so that chance in the coverage is no part of it.
-        more = {name: mean([_difference(one, name) for one in same]) for name in ("gold", "rise")}
-        named = {name: same[0][name] for name in ("responses", "beta", "raters")}
+        # Differences within a seed, so that the random coverage adds no variance.
+        more = {name: mean([_difference(row, name) for row in seeds]) for name in ("gold", "rise")}
+        named = {name: seeds[0][name] for name in ("responses", "beta", "raters")}
         settings.append({**named, **means, "dpo_over_ppo": more})
     outcome = example(**EXAMPLE)
     return {
@@ -116,15 +116,15 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def example(responses: int, beta: float, seed: int) -> tabular.Outcome:
-    """One outcome, with graded raters."""
+    """The outcome of one setting and seed with graded raters."""
     return tabular.train(tabular.random_coverage(responses, seed), beta, seed)
 
 
 def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
-    """Three policies over (y1, y2, y3), of which raters always prefer y1 to y2 and never see y3.
+    """Three policies over (y1, y2, y3); raters always prefer y1 to y2 and never see y3.
 
-    DPO's loss is log(1 + (b/a)^β) where the reference has both at a half: it is least, 0, wherever
-    y2 has nothing, however little y1 has. The KL of such a policy may be infinite (None).
+    With probabilities a of y1 and b of y2, both ½ under the reference, DPO's loss is
+    log(1 + (b/a)^β): it has its minimum, 0, at b = 0 for every a. The KL may be infinite (None).
     """
     policies = {"reference": (0.5, 0.5, 0.0), "dpo": (0.1, 0.0, 0.9), "ppo": (1.0, 0.0, 0.0)}
     reference = policies["reference"]
@@ -139,18 +139,18 @@ def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
 
 
 def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """The means of one setting, by its responses, β and raters."""
-    return next(one for one in result["settings"] if wanted.items() <= one.items())
+    """The means of a setting with these responses, β or raters."""
+    return next(row for row in result["settings"] if wanted.items() <= row.items())
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """On whether DPO gives to uncovered responses, and whether more than PPO."""
+    """Whether DPO raises uncovered responses, and whether more than PPO."""
     partial = _partial(result)
-    rises = [sign(one["dpo"]["rise"]) for one in partial]
+    rises = [sign(row["dpo"]["rise"]) for row in partial]
     together = [
-        sign(difference(one["dpo"]["uncovered"], one["reference"]["uncovered"])) for one in partial
+        sign(difference(row["dpo"]["uncovered"], row["reference"]["uncovered"])) for row in partial
     ]
-    more = [sign(one["dpo_over_ppo"]["rise"]) for one in partial]
+    more = [sign(row["dpo_over_ppo"]["rise"]) for row in partial]
     counts = {"settings": len(partial), "gains": rises.count(1), "losses": together.count(-1)}
     return [
         verdict(max(rises), "gives", **counts),
@@ -159,45 +159,45 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def _partial(result: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
-    """The settings that leave responses uncovered."""
+    """The settings with uncovered responses."""
     return [
-        one
-        for one in result["settings"]
-        if one["responses"] < tabular.SIZE and wanted.items() <= one.items()
+        row
+        for row in result["settings"]
+        if row["responses"] < tabular.SIZE and wanted.items() <= row.items()
     ]
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """What the means say, for graded and for certain raters."""
-    found: list[Finding] = []
+    """The reported setting, counts over all settings, and the gold rewards."""
+    rows: list[Finding] = []
     for raters in ("certain", "graded"):
-        one = setting(result, raters=raters, **TOLD)
+        means = setting(result, raters=raters, **REPORTED)
         gained = {
             "raters": [(raters, {})],
-            "beta": f"{TOLD['beta']:g}",
-            "responses": str(TOLD["responses"]),
+            "beta": f"{REPORTED['beta']:g}",
+            "responses": str(REPORTED["responses"]),
             "all": str(tabular.SIZE),
-            **{f"{name}_rise": format_mean(one[name]["rise"]) for name in ("dpo", "ppo")},
-            **{name: format_mean(one[name]["uncovered"]) for name in METHODS},
+            **{f"{name}_rise": format_mean(means[name]["rise"]) for name in ("dpo", "ppo")},
+            **{name: format_mean(means[name]["uncovered"]) for name in METHODS},
         }
-        found.append(("gained", gained))
+        rows.append(("gained", gained))
     for raters in ("certain", "graded"):
-        more = [sign(one["dpo_over_ppo"]["rise"]) for one in _partial(result, raters=raters)]
+        more = [sign(row["dpo_over_ppo"]["rise"]) for row in _partial(result, raters=raters)]
         counts = {"settings": len(more), "dpo": more.count(1), "ppo": more.count(-1)}
-        found.append((f"counted_{raters}", {name: str(count) for name, count in counts.items()}))
-    fewest = setting(result, raters="graded", responses=RESPONSES[0], beta=TOLD["beta"])
-    all_ = setting(result, raters="graded", responses=tabular.SIZE, beta=0.5)
+        rows.append((f"counted_{raters}", {name: str(count) for name, count in counts.items()}))
+    fewest = setting(result, raters="graded", responses=RESPONSES[0], beta=REPORTED["beta"])
+    full = setting(result, raters="graded", responses=tabular.SIZE, beta=0.5)
     ends = {
         "more": format_mean(fewest["dpo_over_ppo"]["gold"]),
         "responses": str(RESPONSES[0]),
-        "beta": f"{TOLD['beta']:g}",
-        **{name: format_mean(all_[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
+        "beta": f"{REPORTED['beta']:g}",
+        **{name: format_mean(full[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
     }
-    return [*found, ("ends", ends)]
+    return [*rows, ("ends", ends)]
 
 
-def _difference(one: dict[str, Any], name: str) -> float | None:
-    """A number of DPO's minus PPO's, where there is such."""
-    if one["dpo"][name] is None:
+def _difference(row: dict[str, Any], name: str) -> float | None:
+    """A number of DPO minus that of PPO; None if it is unknown."""
+    if row["dpo"][name] is None:
         return None
-    return one["dpo"][name] - one["ppo"][name]
+    return row["dpo"][name] - row["ppo"][name]

@@ -1,4 +1,4 @@
-"""Reward over KL: what is reached within a KL, and the laws by which gold rises and falls."""
+"""Curves of reward over KL: the best reward within a KL budget, and fits of arXiv 2210.10760."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from align_core.experiments.statistics import mean
 
-Bend = Callable[[NDArray], NDArray]
+Bend = Callable[
+    [NDArray], NDArray
+]  # f in R = d(α − β·f(d)): `identity` for best-of-n, `np.log` for RL
 
 
 def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float:
-    """The most reward for a KL of `budget` from policies at these (KL, reward), the first at KL 0.
+    """The highest reward at a KL of `budget` from mixtures of policies at these (KL, reward).
 
-    Any two of them may be mixed, one or the other answering by chance: the reward of the mixture
-    lies on the line between theirs and its KL, which is convex, not beyond it.
+    One point has KL 0. A mixture of two policies has the reward on the line between them, and a KL
+    of at most the value on that line, because KL is convex.
     """
     hull: list[tuple[float, float]] = []
     for kl, reward in sorted(points):
@@ -36,18 +38,13 @@ def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:
 
 
 def identity(d: NDArray) -> NDArray:
-    """The bend of best-of-n: R = d(α − βd)."""
+    """f(d) = d."""
     return d
 
 
-def log(d: NDArray) -> NDArray:
-    """The bend of RL: R = d(α − β log d)."""
-    return np.log(d)
-
-
 def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | None:
-    """α and β of R = d(α − β·bend(d)) by least squares, in which they are linear, on points
-    (d, R); and the root of the mean squared error, in nats. None for fewer than three points."""
+    """The least-squares α and β of R = d(α − β·bend(d)) on points (d, R), and the root mean square
+    `error` in nats. None for fewer than three points with d > 0."""
     d, reward = np.array([point[:2] for point in points if point[0] > 0]).reshape(-1, 2).T
     if len(d) < 3:
         return None
@@ -58,17 +55,17 @@ def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | Non
 
 
 def mean_fit(curves: Sequence[Sequence[Sequence[float]]], bend: Bend) -> dict[str, Any] | None:
-    """The means of the fits of one curve a seed; None where no curve has one."""
-    fits = [found for points in curves if (found := fit(points, bend)) is not None]
+    """The means of the fits over seeds, one curve for each; None if no curve has a fit."""
+    fits = [row for points in curves if (row := fit(points, bend)) is not None]
     if not fits:
         return None
-    return {name: mean([one[name] for one in fits]) for name in fits[0]}
+    return {name: mean([row[name] for row in fits]) for name in fits[0]}
 
 
 def points_of(fits: dict[str, Any], bend: Bend, furthest: float) -> list[list[float]]:
-    """[d, R] along a `mean_fit`, from 0 to `furthest`.
+    """Points [d, R] of a `mean_fit`, from 0 to `furthest`.
 
-    R is linear in α and β: the curve of their means is the mean of the seeds' curves.
+    As R is linear in α and β, this is the mean of the curves of the seeds.
     """
     alpha, beta = (fits[name]["mean"] for name in ("alpha", "beta"))
     d = np.linspace(0, furthest, 60)[1:]

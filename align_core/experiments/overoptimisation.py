@@ -12,7 +12,7 @@ import numpy as np
 from align_core.config.run_config import resolve
 from align_core.experiments import TASK
 from align_core.experiments.claims import Verdict, majority, verdict
-from align_core.experiments.kl_curves import identity, log, mean_fit, points_of, reward_within
+from align_core.experiments.kl_curves import identity, mean_fit, points_of, reward_within
 from align_core.experiments.sentences import Finding
 from align_core.experiments.statistics import format_mean, mean, sign
 
@@ -168,7 +168,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
                 "parameters": runs[0]["found"].get("parameters"),
                 "accuracy": mean([run["found"].get("accuracy") for run in runs]),
                 "curves": curves,
-                "fit": mean_fit(curves, log if method == "ppo" else identity),
+                "fit": mean_fit(curves, np.log if method == "ppo" else identity),
                 "peak": mean([gold for _, gold, _ in peaks]),
                 "peak_d": mean([d for d, _, _ in peaks]),
                 "end": mean([points[-1][1] for points in curves]),
@@ -198,7 +198,7 @@ def fitted(row: dict[str, Any]) -> list[list[float]]:
     if row["fit"] is None:
         return []
     furthest = max(point[0] for points in row["curves"] for point in points)
-    return points_of(row["fit"], log if row["method"] == "ppo" else identity, furthest)
+    return points_of(row["fit"], np.log if row["method"] == "ppo" else identity, furthest)
 
 
 def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:

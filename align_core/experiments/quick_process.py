@@ -1,7 +1,7 @@
-"""The process of a trial: python -m align_core.experiments.quick_process NAME FOLDER.
+"""The process of a quick run: python -m align_core.experiments.quick_process NAME FOLDER.
 
-Runs an experiment at its quick size and prints how far it is, a JSON line after each part: {"done",
-"count"}, and {"message"} where it fails. It ends when its standard input does.
+It executes an experiment at its quick size, and prints a JSON line after each part: {"done",
+"count"}, or {"message"} if it fails. It ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from align_core.experiments import runner
 
 
 def main(name: str, folder: Path) -> int:
-    """The exit code."""
+    """Execute the experiment; returns the exit code."""
     set_library_environment()
     threading.Thread(target=exit_with_stdin, daemon=True).start()
     try:
@@ -33,16 +33,17 @@ def main(name: str, folder: Path) -> int:
 
 
 def report_progress(done: int, count: int) -> None:
-    """So many of so many parts are done."""
+    """Print that `done` of `count` parts are done."""
     print_line({"done": done, "count": count})
 
 
-def print_line(told: dict[str, Any]) -> None:
-    print(json.dumps(told), flush=True)
+def print_line(event: dict[str, Any]) -> None:
+    """Print the event as a line of JSON."""
+    print(json.dumps(event), flush=True)
 
 
 def exit_with_stdin() -> None:
-    """Wait for the end of standard input, and end every process of this session."""
+    """Wait until standard input is closed, then kill every process of this session."""
     while os.read(0, 1024):
         pass
     os.killpg(os.getpid(), signal.SIGKILL)

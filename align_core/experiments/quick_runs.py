@@ -1,7 +1,7 @@
-"""Experiments of the lab at their quick size, each tried in processes of its own. Needs no torch.
+"""Quick runs of the lab's experiments, each in processes of its own. Imports no torch.
 
-A trial has a folder of its experiment's name. trial.json in it says whose it is and how it ended;
-result.json is what came out. The next trial of the experiment takes its place.
+A quick run has a folder of its experiment's name: trial.json has its owner and status, result.json
+its result. The next quick run of the experiment replaces it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ State = dict[str, Any]
 
 
 class QuickRuns:
-    """The newest trial of each experiment, under `root`. Threads may share them.
+    """The newest quick run of each experiment, in `root`. Threads may share it.
 
-    `module` is what the processes execute: `align_core.experiments.quick_process`, or a stand-in.
+    `module` is executed by the processes: `align_core.experiments.quick_process`, or a fake.
     """
 
     def __init__(self, root: Path, module: str = "align_core.experiments.quick_process") -> None:
         self._root = root
         self._module = module
         self._lock = threading.RLock()
-        self._processes: dict[str, ProcessGroup] = {}  # of the live ones, oldest first
+        self._processes: dict[str, ProcessGroup] = {}  # live ones by name, oldest first
 
     def start(self, name: str, owner: str | None = None, time_limit: float | None = None) -> None:
-        """Try an experiment, unless it is being tried. `time_limit` in seconds.
+        """Start a quick run of an experiment unless one is live; `time_limit` in seconds.
 
-        Raises OSError where that cannot be: no memory for a process, a disk that is full.
+        Raises:
+            OSError: there is no memory for a process, or the disk is full.
         """
         with self._lock:
             if name in self._processes:
@@ -57,36 +58,36 @@ class QuickRuns:
             timer.start()
 
     def stop(self, name: str) -> None:
-        """End a live trial at once."""
+        """Kill a live quick run."""
         with self._lock:
             if process := self._processes.get(name):
                 process.kill(plain(""))
 
     def live(self) -> list[str]:
-        """The names of those that go on, oldest first."""
+        """The names of the live ones, oldest first."""
         with self._lock:
             return list(self._processes)
 
     def state(self, name: str) -> State | None:
-        """How the newest trial stands; None where there was none.
+        """The state of the newest quick run; None if there is none.
 
-        `status` is running, finished, stopped or failed, with a `message` and `cause` as
-        `messages.to_event` has them; `owner`; `began`, and `ended`, seconds since 1970; of a live
-        one, how many parts are `done`, of how many (`count`, 0 before that is known).
+        `status` is running, finished, stopped or failed, with the `message` and `cause` of
+        `messages.to_event`; `owner`; `began` and `ended` in seconds since 1970; for a live one,
+        the numbers of parts that are `done` and of all parts, `count`, 0 if not yet known.
         """
         with self._lock:
             state = self._read(name)
             process = self._processes.get(name)
             if state is None or state["status"] != "running":
                 return state
-            if process is None:  # its page went, and with it the trial
+            if process is None:  # the page that started it has ended
                 line = "This run's process ended before the run did"
                 return {**state, "status": "failed", **to_event(Message("abandoned", {}, line))}
             progress = {name: process.progress.get(name, 0) for name in ("done", "count")}
             return state | progress
 
     def result(self, name: str) -> dict[str, Any]:
-        """What a finished trial found. Raises OSError where there is none."""
+        """The result of a finished quick run. Raises OSError if there is none."""
         return json.loads((self._root / name / _RESULT).read_text(encoding="utf-8"))
 
     def _follow(self, name: str, process: ProcessGroup) -> None:
@@ -99,7 +100,7 @@ class QuickRuns:
             status, message = "failed", process.exit_reason()
         with self._lock:
             ended = {"status": status, "ended": time.time(), **to_event(message)}
-            with contextlib.suppress(OSError, TypeError):  # a full disk, a folder that was deleted
+            with contextlib.suppress(OSError, TypeError):  # a full disk, or a deleted folder
                 self._write(name, self._read(name) | ended)
             del self._processes[name]
 

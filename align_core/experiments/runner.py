@@ -1,4 +1,4 @@
-"""Runs an experiment: its parts side by side, each kept as it is finished, so that it resumes."""
+"""Executes an experiment: its runs in parallel, each stored when it is done, so that it resumes."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ def run(
     *,
     quick: bool,
     lanes: int,
-    on_part: Callable[[int, int], None] = lambda done, all_: None,
+    on_part: Callable[[int, int], None] = lambda done, count: None,
 ) -> dict[str, Any]:
     """The result of an experiment, which is also written to `folder`/result.json.
 
-    Runs that `folder` has already, with the same settings, are not run again. `lanes` are run at a
-    time, each in a process of one thread. `on_part` is told how many are done, of how many.
+    Runs that `folder` has with the same settings are not repeated. `lanes` of them run at a time,
+    each in a process with one thread. `on_part` gets the number of finished runs and of all runs.
     """
     experiment = experiments.load(name)
     stages = experiment.stages(quick)
-    kept = Kept(folder / "parts")
-    missing = [[part for part in stage.items() if kept.find(*part) is None] for stage in stages]
+    store = RunStore(folder / "parts")
+    missing = [[part for part in stage.items() if store.find(*part) is None] for stage in stages]
     done, count = sum(map(len, stages)) - sum(map(len, missing)), sum(map(len, stages))
     on_part(done, count)
     if done < count:
         with _Processes(lanes) as pool:
             for stage in missing:
                 for part in as_completed(
-                    pool.submit(_measured, name, str(folder), part, settings)
+                    pool.submit(_measure, name, str(folder), part, settings)
                     for part, settings in stage
                 ):
-                    kept.keep(*part.result())
+                    store.save(*part.result())
                     on_part(done := done + 1, count)
-    runs = [kept.find(*part) for stage in stages for part in stage.items()]
+    runs = [store.find(*part) for stage in stages for part in stage.items()]
     result = {
         "experiment": name,
         "quick": quick,
@@ -59,41 +59,41 @@ def run(
     return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
-class Kept:
-    """The runs that are done: a file each of settings, what was found, and seconds."""
+class RunStore:
+    """The finished runs: a file for each, with settings, measurements ("found") and seconds."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, name: str, settings: Settings) -> dict[str, Any] | None:
-        """The run of this name, unless it was made with other settings."""
+        """The run of this name; None if there is none, or one with other settings."""
         try:
             run = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         return run if run["settings"] == settings else None
 
-    def keep(self, name: str, run: dict[str, Any]) -> None:
-        """Store a run, whole or not at all."""
+    def save(self, name: str, run: dict[str, Any]) -> None:
+        """Store a run atomically."""
         write_atomically(self._folder / f"{name}.json", json.dumps(run, allow_nan=False) + "\n")
 
 
-def _measured(
+def _measure(
     experiment: str, folder: str, part: str, settings: Settings
 ) -> tuple[str, dict[str, Any]]:
-    """In a process of the pool: one run."""
+    """Execute a run, in a process of the pool."""
     began = time.perf_counter()
-    found = experiments.load(experiment).measure(Path(folder), **settings)
+    measurements = experiments.load(experiment).measure(Path(folder), **settings)
     seconds = time.perf_counter() - began
-    return part, {"settings": settings, "found": found, "seconds": round(seconds, 2)}
+    return part, {"settings": settings, "found": measurements, "seconds": round(seconds, 2)}
 
 
 class _Processes(ProcessPoolExecutor):
-    """A pool whose processes have one thread each, and end at once when this one is told to."""
+    """A pool of processes with one thread each, which end at once when this one is interrupted."""
 
     def __init__(self, lanes: int) -> None:
-        # Read where numpy and torch are imported, which is in the new processes.
+        # numpy and torch read these when they are imported, in the new processes.
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         spawn = multiprocessing.get_context("spawn")
         super().__init__(lanes, mp_context=spawn, initializer=_begin)
@@ -106,12 +106,14 @@ class _Processes(ProcessPoolExecutor):
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that has the pool
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is handled by the process that owns the pool
     set_library_environment()
 
 
 def _rounded(value: Any) -> Any:
-    """Five significant digits: what is measured here has no more."""
+    """The value with floats rounded to five significant digits; the noise is larger."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):

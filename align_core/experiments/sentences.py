@@ -1,7 +1,7 @@
-"""What an experiment found, in sentences of any language.
+"""Sentences about the findings of an experiment, from templates in any language.
 
-A finding is the key of a template and what to put in: texts, or lists of findings, which are told
-one after the other with the template "join" between them.
+A finding is the key of a template and the values for it: texts, or lists of findings, whose
+sentences are joined by the template "join".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Finding = tuple[str, Mapping[str, Any]]
 
 
 def render_findings(findings: Iterable[Finding], templates: Mapping[str, str]) -> list[str]:
-    """A sentence a finding."""
+    """A sentence for each finding."""
     return [_render_one(key, values, templates) for key, values in findings]
 
 

@@ -1,7 +1,7 @@
 """Means over seeds with their 95% intervals.
 
-Student's t, not a bootstrap: resampling three values hardly ever leaves their range, and covers the
-mean three times in four where it claims nineteen in twenty.
+By Student's t, not a bootstrap: with three values, a nominal 95% bootstrap interval covers the mean
+in only three of four cases.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # 1 to 9 
 
 
 class Mean(TypedDict):
-    """A mean over n seeds and half the width of its 95% interval; None for a single one."""
+    """A mean over n seeds and the half-width of its 95% interval, None for one seed."""
 
     mean: float
     ci95: float | None
@@ -23,7 +23,7 @@ class Mean(TypedDict):
 
 
 def mean(values: Sequence[float | None]) -> Mean | None:
-    """Of the values that are known; None where none is."""
+    """The mean of the values that are not None; None if all are."""
     known = [float(value) for value in values if value is not None]
     if not known:
         return None
@@ -34,33 +34,35 @@ def mean(values: Sequence[float | None]) -> Mean | None:
 
 
 def difference(first: Mean, second: Mean) -> Mean:
-    """first − second, of means whose seeds are not paired: Welch's interval with the degrees of
-    freedom of either mean for their sum, which is on the safe side."""
+    """first − second for unpaired seeds, with Welch's interval.
+
+    Its degrees of freedom are those of the smaller sample, which makes it conservative.
+    """
     halves = first["ci95"], second["ci95"]
     half = None if None in halves else math.hypot(*halves)
     n = min(first["n"], second["n"])
     return {"mean": first["mean"] - second["mean"], "ci95": half, "n": n}
 
 
-def sign(found: Mean, of: float = 0.0) -> int:
-    """1 where the interval lies above this number, −1 below it; 0 where it holds it, and for a
-    single seed, which has no interval."""
-    if found["ci95"] is None or abs(found["mean"] - of) <= found["ci95"]:
+def sign(value: Mean, threshold: float = 0.0) -> int:
+    """1 if the whole interval is above this number, −1 if below; 0 if it contains the number, or
+    for a single seed, which has no interval."""
+    if value["ci95"] is None or abs(value["mean"] - threshold) <= value["ci95"]:
         return 0
-    return 1 if found["mean"] > of else -1
+    return 1 if value["mean"] > threshold else -1
 
 
 def t_quantile(freedom: int) -> float:
-    """The 97.5% quantile of Student's t; from 10 on by Abramowitz & Stegun 26.7.5, to 0.2%."""
+    """The 97.5% quantile of Student's t; from 10 degrees on Abramowitz & Stegun 26.7.5, to 0.2%."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     z = statistics.NormalDist().inv_cdf(0.975)
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
-def format_mean(found: Mean | None, digits: int = 2) -> str:
-    """0.81 ± 0.03"""
-    if found is None:
+def format_mean(value: Mean | None, digits: int = 2) -> str:
+    """For example "0.81 ± 0.03"; "–" for None."""
+    if value is None:
         return "–"
-    half = "" if found["ci95"] is None else f" ± {found['ci95']:.{digits}f}"
-    return f"{found['mean']:z.{digits}f}{half}".replace("-", "−")
+    half = "" if value["ci95"] is None else f" ± {value['ci95']:.{digits}f}"
+    return f"{value['mean']:z.{digits}f}{half}".replace("-", "−")

@@ -185,7 +185,8 @@ def _rule(name: str, words: str) -> str:
     """A rule of single words whose weights decrease with their rank, as in Zipf's law."""
     alternatives = words.split()
     weights = (max(60 // (rank + 5), 1) for rank in range(len(alternatives)))
-    return f"{name} = {' | '.join(f'{w} {word}' for w, word in zip(weights, alternatives, strict=False))}\n"
+    parts = (f"{w} {word}" for w, word in zip(weights, alternatives, strict=True))
+    return f"{name} = {' | '.join(parts)}\n"
 
 
 def _interleaved(lists: list[str]) -> str:
