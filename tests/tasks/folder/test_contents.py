@@ -209,7 +209,7 @@ name = "j"
         "pairs.jsonl, line 4: expected a JSON object",
         "pairs.jsonl, line 5: this is not a complete JSON object",
         "prompts.csv, line 3: answer: expected a text, a number or a list of them",
-        "prompts.csv, line 4: expected a column prompt, messages, or chosen and rejected "
+        "prompts.csv, line 4: expected a column prompt, messages, or chosen and rejected, "
         "got answer",
         "prompts.csv, line 5: expected a new prompt, got that of prompts.csv, line 2",
         "prompts.csv, line 6: expected UTF-8, got the byte 0xe9",
