@@ -77,13 +77,24 @@ def sessions(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def profile(tmp_path_factory):
+    """A browser's context that keeps what it has fetched and compiled.
+
+    A page at an address that it knows loads in a third of the time.
+    """
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.fail("This test needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"), executable_path=path, args=FLAGS
+        )
+        yield context
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(profile):
+    return profile.browser

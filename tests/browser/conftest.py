@@ -21,6 +21,7 @@ from playground import app
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
+VIEWPORT = {"width": 1280, "height": 720}
 expect.set_options(timeout=PATIENCE)
 
 
@@ -30,8 +31,28 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture(scope="session")
+def port():
+    """Of every page on the scripted worker: one after the other has the same address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def forget(profile):
+    """Close the visitor's pages; cookies, storage and permissions go, what was fetched stays."""
+    blank = profile.new_page()
+    for page in profile.pages:
+        if page is not blank:
+            page.close()
+    origins = {"origin": "*", "storageTypes": "local_storage,indexeddb,service_workers"}
+    profile.new_cdp_session(blank).send("Storage.clearDataForOrigin", origins)
+    profile.clear_cookies()
+    profile.clear_permissions()
+
+
 @pytest.fixture
-def visit(chromium):
+def visit(chromium, profile):
     """visit(url) opens the page as one more visitor, with settings of its own if given."""
     contexts, outside, broken = [], [], []
 
@@ -40,9 +61,18 @@ def visit(chromium):
         if url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1":
             outside.append(request.url)
 
+    def visitor(viewport=None, **settings):
+        """A page in a context of its own."""
+        if contexts or settings:
+            contexts.append(chromium.new_context(viewport=viewport or VIEWPORT, **settings))
+            return contexts[-1].new_page()
+        contexts.append(profile)
+        page = profile.new_page()
+        page.set_viewport_size(viewport or VIEWPORT)
+        return page
+
     def open_page(url, **settings):
-        contexts.append(chromium.new_context(**settings))
-        page = contexts[-1].new_page()
+        page = visitor(**settings)
         page.set_default_timeout(PATIENCE)
         page.on("request", watch)
         page.on("pageerror", lambda error: broken.append(str(error)))
@@ -52,7 +82,8 @@ def visit(chromium):
 
     def leave():
         while contexts:
-            contexts.pop().close()
+            context = contexts.pop()
+            forget(profile) if context is profile else context.close()
 
     open_page.leave = leave  # before the server does, or a page asks one that is gone
     yield open_page
@@ -62,13 +93,13 @@ def visit(chromium):
 
 
 @pytest.fixture
-def serve(visit):
+def serve(visit, port):
     """serve(client) is the address of a page on the runs of `client`."""
     pages = []
 
     def launch(client):
         pages.append(app.build(client))
-        options = app.launch_options() | {"server_port": None}
+        options = app.launch_options() | {"server_port": port}
         _, address, _ = pages[-1].launch(**options, prevent_thread_lock=True)
         return address
 
