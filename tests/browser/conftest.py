@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from gradio import networking
 from playwright.sync_api import expect
 
 from playground import app
@@ -93,9 +94,11 @@ def visit(chromium, profile):
 
 
 @pytest.fixture
-def serve(visit, port):
+def serve(visit, port, monkeypatch):
     """serve(client) is the address of a page on the runs of `client`."""
     pages = []
+    # It gives a server three seconds to answer, which a busy machine may need.
+    monkeypatch.setattr(networking, "url_ok", lambda url: True)
 
     def launch(client):
         pages.append(app.build(client))

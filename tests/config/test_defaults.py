@@ -1,0 +1,141 @@
+"""The numbers that a run takes where nothing is given, and the ranges of those that are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from align_core.config.errors import ConfigError
+from align_core.config.fields import SETTINGS
+from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
+from align_core.config.run_config import LiveConfig, RunConfig, defaults, resolve, revise
+from align_core.runs import client, durations, preset_checks
+from align_core.votes import statistics
+from align_core.votes.simulated_raters import CROWDS, LOUD_SHARE, RATERS, Rater
+
+DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and the method's own
+    ("sft", "reviews"): (240, 5e-4, 32, 20, {}),
+    ("sft", "capitals"): (240, 5e-4, 32, 20, {}),
+    ("reward", "reviews"): (60, 1e-3, 64, 10, {"preference_pairs": 2000, "label_noise": 0}),
+    ("reward", "capitals"): (66, 1e-3, 64, 22, {"preference_pairs": 4000, "label_noise": 0}),
+    ("ppo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.7}),
+    ("ppo", "capitals"): (64, 4e-4, 128, 16, {"beta": 0.5}),
+    ("dpo", "reviews"): (250, 4e-4, 16, 63, {"beta": 0.5, "preference_pairs": 4000}),
+    ("dpo", "capitals"): (96, 4e-4, 32, 16, {"beta": 0.5, "preference_pairs": 3200}),
+}
+LINKS = {  # what a number in a link is clipped to
+    "beta": (0.001, 1000),
+    "steps": (1, 2000),
+    "learning_rate": (1e-7, 1),
+    "batch_size": (1, 512),
+    "seed": (0, 4294967295),
+    "preference_pairs": (1, 16000),
+    "label_noise": (0, 0.5),
+    "eval_every": (1, 2000),
+    "lora_r": (0, 256),
+}
+RANGE = re.compile(r"from (\S+) (?:\(.+?\) )?to (\S+)$")
+ABOVE = re.compile(r"above (\d+)(?:, at most (\d+))?")
+
+pytestmark = pytest.mark.usefixtures("fake_assets")
+
+
+def test_what_a_run_takes_where_nothing_is_given():
+    names = ("steps", "learning_rate", "batch_size", "eval_every")
+    for (method, task), (*common, own) in DEFAULTS.items():
+        expected = dict(zip(names, common, strict=True)) | own
+        given = defaults(method, task)
+        assert {name: given[name] for name in expected} == expected, (method, task)
+    assert {method for method, _ in DEFAULTS} == {*methods()}
+
+
+def test_a_rollout_is_learnt_from_twice_in_two_halves_or_in_one_piece_where_it_is_odd():
+    assert (PPO_EPOCHS, ppo_minibatches(8), ppo_minibatches(7)) == (2, 2, 1)
+    updates = {name: method.updates_per_step(8) for name, method in methods().items()}
+    assert updates == {"sft": 1, "reward": 1, "ppo": 4, "dpo": 1}
+    assert methods()["ppo"].updates_per_step(7) == 2
+
+
+def test_a_link_sets_numbers_within_these_ranges():
+    assert {
+        name: setting.link for name, setting in SETTINGS.items() if isinstance(setting.link, tuple)
+    } == LINKS
+
+
+def accepts(name, value) -> bool:
+    method = next((m for m, known in methods().items() if name in known.options), "ppo")
+    try:
+        if name == "delay":
+            revise(resolve(method, "reviews"), delay=value)
+        else:
+            resolve("dpo" if name == "beta" else method, "reviews", **{name: value})
+    except ConfigError:
+        return False
+    return True
+
+
+def test_a_number_is_taken_up_to_the_bounds_that_its_message_names():
+    """The words of a setting say its range: what they include is taken, what lies beyond is not."""
+    told = {}
+    for name, setting in SETTINGS.items():
+        field = (LiveConfig if name == "delay" else RunConfig).model_fields.get(name)
+        if setting.kind not in ("integer", "number") or field is None:
+            continue
+        whole = setting.kind == "integer"
+        if found := RANGE.search(setting.expected):
+            least, most = map(float, found.groups())
+            told[name] = [
+                *((value, True) for value in (least, most)),
+                (least - 1, False),
+                (most + (1 if whole else 0.01), False),
+            ]
+        elif found := ABOVE.search(setting.expected):
+            above, most = found.groups()
+            told[name] = [(float(above), False), (float(above) + 1e-6, True)]
+            if most:
+                told[name] += [(float(most), True), (float(most) + 0.01, False)]
+    assert {*told} == {
+        "beta", "steps", "learning_rate", "batch_size", "seed", "preference_pairs", "label_noise",
+        "lora_r", "time_limit", "delay",
+    }  # fmt: skip
+    wrong = [
+        (name, value)
+        for name, cases in told.items()
+        for value, taken in cases
+        if accepts(name, int(value) if value == int(value) else value) != taken
+    ]
+    assert not wrong
+    assert accepts("eval_every", 1) and not accepts("eval_every", 0)
+
+
+def test_the_charts_are_made_of_metrics_colours_and_dashes():
+    for method in methods().values():
+        assert len({chart.id for chart in method.charts}) == len(method.charts)
+        for chart in method.charts:
+            assert isinstance(chart, Chart) and re.fullmatch("[a-z_]+", chart.id)
+            for curve in chart.curves:
+                assert isinstance(curve, Curve)
+                assert curve.colour in ("gold", "proxy", "kl", "loss", "policy"), curve
+                assert curve.dash in ("solid", "dash", "dot"), curve
+                assert re.fullmatch(r"[a-z]+(/[a-z_]+)?", curve.metric), curve
+
+
+def test_the_limits_of_processes_and_the_windows_of_measurements():
+    assert (client.STOP_TIMEOUT, client.EXIT_TIMEOUT) == (10, 5)  # seconds
+    assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
+    assert statistics.SHOWN == 5
+
+
+def test_the_failings_of_the_simulated_raters():
+    assert (RATERS, LOUD_SHARE) == (8, 2 / 3)
+    assert {name: crowd.rater for name, crowd in CROWDS.items()} == {
+        "task": Rater(1.0, 0.0, 0.0, 0.0, 0.0, -float("inf")),
+        "noisy": Rater(coin_tosses=0.4),
+        "wordy": Rater(per_word=0.3),
+        "leftish": Rater(for_left=1.0),
+        "undecided": Rater(same=1.0, bad=-1.0),
+        "loud": Rater(),
+    }
+    assert CROWDS["loud"].loud == Rater(gold=0.0, per_word=-0.5)
+    assert Rater(gold=2.0, per_word=0.5).utility("two words", 3.0) == 2.0 * 3.0 + 0.5 * 2
