@@ -33,7 +33,7 @@ from align_core.inference import in_process
 from align_core.models import distributed
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory, read_options
-from align_core.tasks.loader import resolve_task
+from align_core.tasks.loader import read_if_folder, resolve_task
 from align_core.training import foreground, worker
 
 
@@ -133,7 +133,7 @@ def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
         elif status is not None and status["status"] == "finished":
             lines.append(option_error("--resume", given.resume, "a run that has not finished"))
         task = directory.config.task
-        if card(task) is None:
+        if card(read_if_folder(task, lines)) is None:
             lines.append(unregistered_task(task))
         elif is_code(given.task) and given.task != task:
             lines.append(option_error("--task", given.task, f"{task}, the task of this run"))
@@ -218,7 +218,8 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
-        sub.add_argument("model", metavar="MODEL", help=model_index.EXPECTED)
+        optional = {"nargs": "?"} if sub is score else {}
+        sub.add_argument("model", metavar="MODEL", help=model_index.EXPECTED, **optional)
         sub.add_argument("--task", help=EXPECTED)
         options.add_json(sub)
     evaluate.add_argument("--reference", metavar="MODEL")

@@ -42,6 +42,9 @@ class Progress:
             self._bar.n = event["step"]
         if event["kind"] == "status":
             running = event["status"] == "running"
+            if event.get("cause", {}).get("kind") == "reward_scale":  # it stays to be read
+                self._bar.write(event["message"], file=sys.stderr)
+                return
             about = event["message"] or ("" if self._values else "measuring the reference")
             self._bar.set_description(about if running else event["status"])
         metrics = event.get("metrics", {})
@@ -151,6 +154,6 @@ def _table(cells: list[list[str]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN
         return "–"
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -26,6 +26,8 @@ from align_core.config.task_card import (
     TaskCard,
     card,
     is_code,
+    is_external,
+    is_folder,
     unregistered_task,
 )
 
@@ -46,7 +48,7 @@ TaskName = Annotated[str, AfterValidator(_known), Field(description=EXPECTED)]
 
 
 def _known_or_code(task: str) -> str:
-    return task if is_code(task) else _known(task)
+    return task if is_external(task) else _known(task)
 
 
 def _in_order(coverage: str, info: ValidationInfo) -> str:
@@ -160,7 +162,10 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += errors
     if is_code(task) and card(task) is None:
         lines.append(unregistered_task(task))
+    if is_folder(task) and card(task) is None:
+        lines.append(option_error("--task", task, EXPECTED, "task"))
     lines += _without_demonstrations(method, card(task))
+    lines += _without_gold(fields, card(task))
     # The default models of an unknown task are not errors of their own.
     checked = fields if method_named(method) and card(task) else given
     kinds = {"model": False, "reward_model": True, "pair_source": False}
@@ -194,6 +199,20 @@ def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[M
         return []
     expected = f"a method that needs no demonstrations: {task.title} has none"
     return [option_error("METHOD", method, expected, "no_demonstrations", task=task.title)]
+
+
+def _without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]:
+    """The line of a method that is to learn from a reward that the task does not have."""
+    if task is None or task.has_gold:
+        return []
+    lines = []
+    if fields.get("reward_model") == "gold":
+        expected = f"a reward model: {task.title} has no reward of its own"
+        lines.append(option_error("--reward-model", "gold", expected))
+    if fields.get("pair_source") is not None:
+        expected = f"nothing: {task.title} has no reward that new pairs could be labelled by"
+        lines.append(option_error("--pair-source", fields["pair_source"], expected))
+    return lines
 
 
 def has(method: str, option: str) -> bool:

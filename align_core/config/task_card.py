@@ -7,6 +7,7 @@ name in a file, a run or a link never causes it to be loaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,7 +28,9 @@ class TaskCard:
         groups: the kinds of its prompts; a coverage is some of them.
         options: method -> defaults on this task that differ from the method's.
         demonstrations: whether it has demonstrations.
-        code: "file.py:Class" (an absolute path) or "package.module:Class"; None if built in.
+        code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
+        folder: the absolute path of a task without code; None for all others.
+        has_gold: whether it has a reward of its own.
         prompt: a probe prompt with which the page begins; None if the page has its own.
     """
 
@@ -41,11 +44,13 @@ class TaskCard:
     demonstrations: bool = True
     code: str | None = None
     prompt: str | None = None
+    folder: str | None = None
+    has_gold: bool = True
 
     @property
     def full_name(self) -> str:
         """The task as `--task` and configurations name it."""
-        return self.code or self.name
+        return self.code or self.folder or self.name
 
 
 _CARDS = {
@@ -73,7 +78,7 @@ _CARDS = {
     ),
 }
 BUILT_IN = tuple(_CARDS)
-EXPECTED = f"one of {', '.join(BUILT_IN)}, or file.py[:Class], or package.module:Class"
+EXPECTED = f"one of {', '.join(BUILT_IN)}, or file.py[:Class], or package.module:Class, or a folder"
 
 
 def card(task: Any) -> TaskCard | None:
@@ -105,6 +110,16 @@ def from_row(row: Mapping[str, Any]) -> TaskCard:
 def is_code(task: Any) -> bool:
     """Whether `task` has the form of the full name of a task of code, registered or not."""
     return isinstance(task, str) and task.rpartition(":")[2].isidentifier() and ":" in task
+
+
+def is_folder(task: Any) -> bool:
+    """Whether `task` has the form of the full name of a task in a folder, registered or not."""
+    return isinstance(task, str) and os.path.isabs(task) and not is_code(task)
+
+
+def is_external(task: Any) -> bool:
+    """Whether `task` has the form of the full name of a task that is not built in."""
+    return is_code(task) or is_folder(task)
 
 
 def unregistered_task(task: str) -> Message:

@@ -7,16 +7,18 @@ metric.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data.encoding import encode_prompts
+from align_core.data.encoding import Prompt, encode_prompts
 from align_core.evaluation.intervals import bootstrap_rows, ci95, ci95_of_mean
+from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
 from align_core.models.loading import eval_mode
 from align_core.models.logprobs import length_batches, response_outputs
@@ -34,13 +36,17 @@ from align_core.optimum import Frontier
 
 @dataclass(frozen=True)
 class Texts:
-    """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model."""
+    """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model.
+
+    `gold` is NaN where it is not known; `parts` are what it is the sum of, by name.
+    """
 
     prompts: list[str]
     completions: list[str]
     completion_ids: list[list[int]]
     gold: Tensor
     proxy: Tensor | None
+    parts: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Evaluator:
     Args:
         reference: the reference policy; None if it is the policy with its adapter disabled.
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
+        parts: the parts of the gold reward, as `Task.parts` has them.
+        given: what the models are given for the prompts; the prompts themselves unless told.
         frontier: that of the same reference, prompts and token limit; None if unknown.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
@@ -80,6 +88,8 @@ class Evaluator:
         *,
         gold: Reward,
         proxy: Reward | None,
+        parts: Callable[..., dict[str, list[float]]] = lambda *texts, **columns: {},
+        given: Sequence[Prompt] | None = None,
         frontier: Frontier | None,
         max_new_tokens: int,
         seed: int,
@@ -89,13 +99,15 @@ class Evaluator:
     ) -> None:
         self._tokenizer = tokenizer
         self._reference_model = reference
-        self._gold, self._proxy = gold, proxy
+        self._gold, self._proxy, self._parts = gold, proxy, parts
         self._frontier = frontier
         self._max_new_tokens = max_new_tokens
         self._interrupted = interrupted
         self._rows = [prompt for prompt in prompts for _ in range(samples)]
         self._samples = samples
-        self._encoded = encode_prompts(tokenizer, prompts).repeat(samples)
+        given = prompts if given is None else given
+        self._given = [prompt for prompt in given for _ in range(samples)]
+        self._encoded = encode_prompts(tokenizer, given).repeat(samples)
         self._prompts, self._seed = prompts, seed
         self._subsets = {
             name: torch.tensor([prompt in subset for prompt in self._rows])
@@ -136,14 +148,14 @@ class Evaluator:
         )
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float | None]:
-        """The `eval/…` metrics of docs/metrics.md; None for those that are unknown."""
+        """The metrics of docs/metrics.md; None for those that are unknown."""
         gold, ref_gold = (
             evaluation.policy.gold.mean().item(),
             evaluation.reference.gold.mean().item(),
         )
         kl = evaluation.kl.mean().item()
         frontier = self._frontier
-        return {
+        metrics = {
             "eval/gold_reward": gold,
             "eval/gold_reward_reference": ref_gold,
             "eval/proxy_reward": None
@@ -155,7 +167,10 @@ class Evaluator:
             "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
             "eval/entropy": evaluation.entropy.mean().item(),
             "eval/length": evaluation.length.double().mean().item(),
-        } | self._by_subset(evaluation)
+            **{f"reward/{name}": of.mean().item() for name, of in evaluation.policy.parts.items()},
+            **self._by_subset(evaluation),
+        }
+        return {name: _known(value) for name, value in metrics.items()}
 
     def intervals(self, evaluation: Evaluation) -> dict[str, float | None]:
         """Name + "_ci95" -> half-width of the 95% interval of each of the `metrics`.
@@ -193,7 +208,11 @@ class Evaluator:
             widths["gain"] = ci95([known.gain(g, r) for known, g, r, _ in redrawn])
             efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
             widths["frontier_efficiency"] = ci95(efficiencies)
-        return {f"eval/{name}_ci95": width for name, width in widths.items()}
+        widths = {f"eval/{name}": width for name, width in widths.items()} | {
+            f"reward/{name}": ci95_of_mean(draws, by_prompt(part))
+            for name, part in policy.parts.items()
+        }
+        return {f"{name}_ci95": _known(width) for name, width in widths.items()}
 
     def _by_subset(self, evaluation: Evaluation) -> dict[str, float | None]:
         """Mean rewards and KL of each subset, in nats; None for a subset without prompts."""
@@ -259,14 +278,17 @@ class Evaluator:
     def _texts(self, responses: Responses) -> Texts:
         ids = responses.ids()
         completions = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
-        gold = self._gold(self._rows, completions, completion_ids=ids)
-        proxy = self._proxy and self._proxy(self._rows, completions, completion_ids=ids)
+        parts = self._parts(self._rows, completions, completion_ids=ids)
+        parts = {name: torch.tensor(part, dtype=torch.float64) for name, part in parts.items()}
+        gold = self._gold(self._rows, completions, completion_ids=ids) if not parts else None
+        proxy = self._proxy and self._proxy(self._given, completions, completion_ids=ids)
         return Texts(
             self._rows,
             completions,
             ids,
-            torch.tensor(gold, dtype=torch.float64),
+            sum(parts.values()) if parts else torch.tensor(gold, dtype=torch.float64),
             None if proxy is None else torch.tensor(proxy).double() - self._proxy_offset,
+            parts,
         )
 
     @torch.no_grad()
@@ -293,31 +315,9 @@ class Evaluator:
         return kl, entropies, logp, ref_logp
 
 
-def text_pieces(
-    tokenizer: PreTrainedTokenizerBase,
-    ids: Sequence[int],
-    logp: Sequence[float],
-    ref_logp: Sequence[float],
-) -> list[dict]:
-    """A text as pieces, {"text", "logp", "ref_logp"}, which join to exactly the text.
-
-    A piece is a token, or the tokens of one character that several tokens encode, with the sum of
-    their log-probabilities in nats. The end token is a piece with an empty text.
-    """
-    rows, done, start = [], "", 0
-    for stop in range(1, len(ids) + 1):
-        text = tokenizer.decode(ids[:stop], skip_special_tokens=True)
-        if text.endswith("�") and stop < len(ids):
-            continue
-        rows.append(
-            {
-                "text": text[len(done) :],
-                "logp": sum(logp[start:stop]),
-                "ref_logp": sum(ref_logp[start:stop]),
-            }
-        )
-        done, start = text, stop
-    return rows
+def _known(value: float | None) -> float | None:
+    """The value, None where it is NaN: gold rewards may be unknown."""
+    return None if value is None or math.isnan(value) else value
 
 
 def _same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> bool:
@@ -335,6 +335,6 @@ def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:
 def _entry(texts: Texts, row: int) -> dict:
     return {
         "text": texts.completions[row],
-        "gold_reward": texts.gold[row].item(),
+        "gold_reward": _known(texts.gold[row].item()),
         "proxy_reward": None if texts.proxy is None else texts.proxy[row].item(),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from torch import Tensor
 
@@ -9,8 +11,10 @@ from align_core.evaluation.intervals import bootstrap_rows
 
 
 def wins(ours: Tensor, theirs: Tensor) -> Tensor:
-    """1 where `ours` is above `theirs`, ½ where they are equal, else 0; shapes broadcast."""
-    return ((ours - theirs).sign() + 1) / 2
+    """1 where `ours` is above `theirs`, ½ where they are equal, else 0, and NaN where either is;
+    shapes broadcast."""
+    margin = ours - theirs
+    return ((margin.sign() + 1) / 2).masked_fill(margin.isnan(), math.nan)
 
 
 def win_rates(rewards: Tensor) -> dict[str, list[list[float]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from align_core.config import model_index
-from align_core.config.errors import option_error, raise_collected
+from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message
 from align_core.config.run_config import (
@@ -23,6 +23,9 @@ from align_core.config.run_config import (
     validated,
 )
 from align_core.config.task_card import BUILT_IN
+from align_core.tasks import get_task
+from align_core.tasks.loader import read_if_folder
+from align_core.tasks.task import part_columns
 
 _DEFAULT_PROMPTS = 8
 _TEXT = "a text of one character or more"
@@ -82,8 +85,6 @@ def generate(
     options = _checked(_Generate, model, given, lines, reward_model=False)
     lines += [option_error("--prompt", text, _TEXT) for text in prompts or () if not text]
     raise_collected(lines)
-    from align_core.tasks import get_task
-
     prompts = prompts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
     return queries().generate(
         model, options.task, prompts, options.n, options.temperature, options.seed
@@ -91,19 +92,37 @@ def generate(
 
 
 def score(
-    model: str,
+    model: str | None,
     prompt: str | None,
     completions: list[str] | None,
     lines: list[Message],
     **given: Any,
 ) -> list[dict[str, Any]]:
-    """`queries.score` with the task in `given`."""
-    options = _checked(_Options, model, given, lines)
+    """`queries.score` with the task in `given`.
+
+    Without a model: what each part of the task's reward scores, before its weight and the scale.
+    """
+    if model is None:
+        options, errors = validated(_Options, {k: v for k, v in given.items() if v is not None})
+        lines += errors
+    else:
+        options = _checked(_Options, model, given, lines)
     for option, text in (("--prompt", prompt), ("--completion", completions)):
         if not text:
             lines.append(option_error(option, text, _TEXT))
     raise_collected(lines)
+    if model is None:
+        return _raw_scores(options.task, prompt, completions)
     return queries().score(model, options.task, prompt, completions)
+
+
+def _raw_scores(task: str, prompt: str, completions: list[str]) -> list[dict[str, Any]]:
+    parts = get_task(task).scores([prompt] * len(completions), completions)
+    if not parts:
+        expected = "a model, or a task in a folder whose reward has parts"
+        raise ConfigError(option_error("MODEL", None, expected))
+    texts = [{"prompt": prompt, "completion": text} for text in completions]
+    return [text | part for text, part in zip(texts, part_columns(parts), strict=True)]
 
 
 def _checked(
@@ -116,7 +135,7 @@ def _checked(
     """The validated options, None if invalid; the task defaults to that of the model."""
     fields = {name: value for name, value in given.items() if value is not None}
     if "task" not in fields and (task := model_index.task_of(model)):
-        fields["task"] = task
+        fields["task"] = read_if_folder(task, lines)
     invalid_model = model_errors("MODEL", model, reward_model)
     if invalid_model:  # the task may be missing only because the model is unknown
         fields.setdefault("task", BUILT_IN[0])

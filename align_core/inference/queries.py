@@ -15,18 +15,22 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.task_card import card
 from align_core.data.encoding import Prompts, encode, encode_prompts
-from align_core.evaluation.evaluator import Evaluator, text_pieces
+from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reference_samples import frontier, stored_samples
+from align_core.evaluation.task_in_nats import task_in_nats
+from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.logprobs import logprobs
+from align_core.models.prompts import given_to
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task, get_task
+from align_core.tasks.task import part_columns
 
 CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
 
@@ -55,12 +59,15 @@ def evaluate(
         raise ConfigError(
             option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
         )
+    the_task, scale = task_in_nats(task, model, reference)
     tokenizer = load_tokenizer(model)
     evaluator = Evaluator(
         heldout,
         tokenizer,
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
+        parts=partial(the_task.parts, eos_token_id=tokenizer.eos_token_id),
+        given=given_to(tokenizer, the_task, heldout),
         proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
         frontier=frontier(task, reference, "heldout", heldout),
         max_new_tokens=the_task.max_new_tokens,
@@ -70,7 +77,8 @@ def evaluate(
     evaluation = evaluator(load_policy(model))
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
-    return {"task": task, "prompts": len(heldout), **numbers}
+    scaled = {} if scale is None else {"reward_scale": scale}
+    return {"task": task, "prompts": len(heldout), **scaled, **numbers}
 
 
 def generate(
@@ -90,10 +98,11 @@ def generate(
     Raises:
         ConfigError: a prompt is empty, or too long for the model.
     """
-    the_task = get_task(task)
+    the_task, _ = task_in_nats(task, model, reference)
     loaded = _loaded_models(model, task, reference)
     tokenizer = loaded.tokenizer
-    encoded = encode_prompts(tokenizer, prompts)
+    given = given_to(tokenizer, the_task, prompts)
+    encoded = encode_prompts(tokenizer, given)
     for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
         _check_length("--prompt", prompt, length, loaded.positions - the_task.max_new_tokens)
     encoded = encoded.repeat(n)
@@ -110,13 +119,13 @@ def generate(
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = loaded.proxy_rewards(rows, texts, ids)
+    scores = loaded.proxy_rewards([prompt for prompt in given for _ in range(n)], texts, ids)
     samples = [
         {
             "prompt": prompt,
             "completion": text,
             "ended": ended,
-            "gold_reward": gold_reward,
+            "gold_reward": None if math.isnan(gold_reward) else gold_reward,
             "proxy_reward": proxy_reward,
         }
         for prompt, text, ended, gold_reward, proxy_reward in zip(
@@ -139,19 +148,30 @@ def score(
     Raises:
         ConfigError: a text is empty, or too long for the model.
     """
+    the_task, _ = task_in_nats(task, model, reference)
     loaded = _loaded_models(model, task, reference or reference_of(model, task))
-    encoded = encode_prompts(loaded.tokenizer, [prompt])
-    ids = [encode(loaded.tokenizer, prompt, _with_leading_space(text))[1] for text in completions]
+    (given,) = given_to(loaded.tokenizer, the_task, [prompt])
+    encoded = encode_prompts(loaded.tokenizer, [given])
+    chat = not isinstance(given, str)  # behind messages no space parts a completion from a text
+    texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
+    ids = [encode(loaded.tokenizer, given, text)[1] for text in texts]
     length = encoded.ids.shape[1]
     _check_length("--prompt", prompt, length, loaded.positions - 1)
     for text, row in zip(completions, ids, strict=True):
         _check_length("--completion", text, len(row), loaded.positions - length)
     rows = [prompt] * len(completions)
-    golds = get_task(task).reward(rows, completions)
-    proxies = loaded.proxy_rewards(rows, completions, ids)
+    golds = the_task.reward(rows, completions)
+    parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
+    proxies = loaded.proxy_rewards([given] * len(ids), completions, ids)
     scored = [
-        {"prompt": prompt, "completion": text, "gold_reward": gold, "proxy_reward": proxy}
-        for text, gold, proxy in zip(completions, golds, proxies, strict=True)
+        {
+            "prompt": prompt,
+            "completion": text,
+            "gold_reward": None if math.isnan(gold) else gold,
+            "proxy_reward": proxy,
+            **part,
+        }
+        for text, gold, proxy, part in zip(completions, golds, proxies, parts, strict=True)
     ]
     if not model_index.is_reward_model(model_index.locate(model)):
         for row, tokens in zip(scored, loaded.tokens(encoded.repeat(len(ids)), ids), strict=True):
@@ -168,6 +188,8 @@ def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, A
     noise.
     """
     prompts = get_task(task).prompts("probe")
+    if not get_task(task).has_gold:
+        raise ConfigError(option_error("--task", task, "a task with a reward of its own"))
     rewards = [
         [text["gold_reward"] for text in generate(model, task, prompts, n, 1.0, seed)]
         for model in models

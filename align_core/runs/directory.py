@@ -29,6 +29,9 @@ except ImportError:  # Windows: no lock shows whether another process is writing
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
+_MEASURED = ("versions", "reward_scale")  # in config.json beside the configuration
+
+
 def to_line(event: dict[str, Any]) -> str:
     """An event as one line of strict JSON: NaN and infinities become null."""
     return json.dumps(_strict(event), allow_nan=False)
@@ -56,7 +59,7 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise ConfigError(option_error(option, str(path), "the config.json of a run"))
-    return {key: value for key, value in content.items() if key != "versions"}
+    return {key: value for key, value in content.items() if key not in _MEASURED}
 
 
 class RunDirectory:
@@ -121,6 +124,24 @@ class RunDirectory:
         run = cls(path)
         run._config(option)
         return run
+
+    @property
+    def reward_scale(self) -> float | None:
+        """What a point of the task's reward is worth in nats in this run; None if not known."""
+        try:
+            content = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+            scale = content["reward_scale"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        positive = isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
+        return float(scale) if positive else None
+
+    def store_reward_scale(self, scale: float) -> None:
+        """Write `reward_scale` into config.json."""
+        if self.writes:
+            path = self.path / "config.json"
+            content = json.loads(path.read_text(encoding="utf-8"))
+            write_atomically(path, json.dumps(content | {"reward_scale": scale}, indent=2) + "\n")
 
     @property
     def config(self) -> RunConfig:

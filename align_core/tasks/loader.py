@@ -1,7 +1,8 @@
 """Loading of tasks by name.
 
 `load_task` runs the code of a task, so it is only for names from users: on the command line, in a
-call, or at the start of the page. Everything else uses `get_task`, which never loads code.
+call, or at the start of the page. Everything else uses `get_task`, which never loads code. A folder
+is data, and is read wherever it is named.
 """
 
 from __future__ import annotations
@@ -20,34 +21,40 @@ from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message
+from align_core.config.methods import methods
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
     TaskCard,
     is_code,
+    is_folder,
     register,
     unregistered_task,
 )
+from align_core.tasks.folder.task import FolderTask
 from align_core.tasks.task import REQUIRED, Task
 
 _WORD = re.compile(r"[\w-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
-_loaded: dict[str, Task] = {}  # full name -> task, of tasks of code
+_loaded: dict[str, Task] = {}  # full name -> task, of those that are not built in
 
 
 def load_task(name: str) -> Task:
-    """The task of this name: "reviews", "file.py[:Class]" or "package.module:Class".
+    """The task of this name: "reviews", a folder, "file.py[:Class]" or "package.module:Class".
 
     The code of a task that is not built in is executed at every call. The task is then registered,
     so that configurations of this process may name it.
 
     Raises:
-        ConfigError: there is no such task, or its code cannot be imported or is not a task.
+        ConfigError: there is no such task, its code cannot be imported or is not a task, or its
+            folder has errors.
     """
     if name in BUILT_IN:
         return _built_in(name)
+    if Path(name).expanduser().is_dir():
+        return _in_folder(name)
     path, _, class_name = name.rpartition(":") if is_code(name) else (name, "", "")
     if path.endswith(".py"):
         file = Path(path).expanduser().resolve()
@@ -55,45 +62,50 @@ def load_task(name: str) -> Task:
     elif class_name and _MODULE.fullmatch(path):
         module, where = _imported(name, path), path
     else:
-        folder = "; a folder is not read yet" if Path(name).is_dir() else ""
-        raise ConfigError(option_error("--task", name, EXPECTED + folder, "task"))
+        raise ConfigError(option_error("--task", name, EXPECTED, "task"))
     task_class = _class(name, module, class_name)
     task = _instance(name, task_class)
     task.code = f"{where}:{task_class.__name__}"
-    _loaded[task.code] = task
-    register(
-        TaskCard(
-            task.name,
-            task.title,
-            task.explanation,
-            task.reference,
-            task.reward_model,
-            tuple(task.groups),
-            demonstrations=task.demonstrations is not None,
-            code=task.code,
-            prompt=task.prompts("probe")[0],
-        )
-    )
-    return task
+    return _registered(task)
 
 
 def get_task(name: str) -> Task:
     """The task that a configuration names.
 
     Raises:
-        ConfigError: it is a task of code that was not loaded in this process.
+        ConfigError: it is a task of code that was not loaded in this process, or a folder with
+            errors.
     """
     if name in BUILT_IN:
         return _built_in(name)
-    if name not in _loaded:
-        raise ConfigError(unregistered_task(name))
-    return _loaded[name]
+    if name in _loaded:
+        return _loaded[name]
+    if is_folder(name):
+        return _in_folder(name)
+    raise ConfigError(unregistered_task(name))
 
 
 def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
-    """Load the task of code `name` if a user named it in the parent process: `allowed`."""
-    if name in allowed and name not in _loaded:
+    """Load the task `name`, code only if a user named it in the parent process: `allowed`."""
+    if name in _loaded:
+        return
+    if name in allowed:
         load_task(name)
+    elif is_folder(name):  # only ever as a folder: a path to a file of code looks the same
+        _in_folder(name)
+
+
+def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
+    """A task that a run or its configuration names, read and registered if it is in a folder.
+
+    Of one with errors `lines` gets them, and another stands in for it to find the other errors.
+    """
+    try:
+        load_allowed(task, ())
+    except ConfigError as error:
+        lines += error.lines
+        return BUILT_IN[0]
+    return task
 
 
 def resolve_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
@@ -119,6 +131,44 @@ def resolve_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
 def _built_in(name: str) -> Task:
     module = importlib.import_module(f"align_core.tasks.{name}.task")
     return getattr(module, name.capitalize())()
+
+
+def _in_folder(name: str) -> Task:
+    task = FolderTask(name, "--task")
+    if is_code(task.folder):
+        raise _refused(name, "a folder whose path cannot be taken for file.py:Class")
+    return _registered(task)
+
+
+def _registered(task: Task) -> Task:
+    """The task, which configurations of this process may name from now on."""
+    _loaded[task.full_name] = task
+    register(
+        TaskCard(
+            task.name,
+            task.title,
+            task.explanation,
+            task.reference,
+            task.reward_model,
+            tuple(task.groups),
+            _pairs_at_most(task.pairs) if isinstance(task, FolderTask) else {},
+            demonstrations=task.demonstrations is not None,
+            code=task.code,
+            prompt=task.prompts("probe")[0],
+            folder=task.folder,
+            has_gold=task.has_gold,
+        )
+    )
+    return task
+
+
+def _pairs_at_most(pairs: int) -> dict[str, dict[str, Any]]:
+    """The defaults of methods that learn from pairs, on a task that has so many of its own."""
+    return {
+        name: {"preference_pairs": min(pairs, method.options["preference_pairs"])}
+        for name, method in methods().items()
+        if method.learns_from == "pairs" and pairs
+    }
 
 
 def _refused(name: str, expected: str) -> ConfigError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from align_core.tasks.rater import preference
@@ -37,10 +38,16 @@ class Task(ABC):
     # reference and labelled by `prefers`.
     preferences: Rows | None = None
 
+    folder: str | None = None  # of a task without code: its absolute path
+    has_gold: bool = True  # False: the reward is not known, and NaN
+    # The standard deviation, in nats, that a reference's samples are scaled to, where the reward is
+    # not in nats by itself; `scaled` then makes it so.
+    reward_std: float | None = None
+
     @property
     def full_name(self) -> str:
         """The task as `--task` and configurations name it."""
-        return self.code or self.name
+        return self.code or self.folder or self.name
 
     @abstractmethod
     def prompts(self, split: str) -> list[str]:
@@ -54,6 +61,26 @@ class Task(ABC):
 
         `columns` hold `ended`, or `completion_ids` and `eos_token_id`: see `have_ended`.
         """
+
+    def parts(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        """What the gold reward is the sum of, by name, in nats; {} where it is of one piece."""
+        return {}
+
+    def scores(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        """What each of these parts makes of the texts by itself, before it is weighed."""
+        return {}
+
+    def given(self, prompt: str, chat: bool) -> Message:
+        """What a model is given for a prompt; `chat` says that it has a chat template."""
+        return prompt
+
+    def place(self, prompt: str) -> str:
+        """Where a prompt comes from, to a person."""
+        return f"the prompt {prompt!r} of {self.full_name}"
 
     def group(self, prompt: str) -> str:
         """The group of a prompt, one of `groups`, by which a coverage selects prompts."""
@@ -78,6 +105,17 @@ class Task(ABC):
 
 
 REQUIRED = ("name", "title", "explanation", "max_new_tokens", "prompts", "reward")
+
+
+def part_columns(parts: Mapping[str, Sequence[float]]) -> list[dict[str, float | None]]:
+    """Of the parts of a reward those of each text, as {"reward/NAME": …}; None for NaN."""
+    return [
+        {
+            f"reward/{name}": None if math.isnan(one) else one
+            for name, one in zip(parts, of, strict=True)
+        }
+        for of in zip(*parts.values(), strict=True)
+    ]
 
 
 def have_ended(

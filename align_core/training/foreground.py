@@ -14,6 +14,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
+from align_core.tasks.loader import read_if_folder
 from align_core.training import worker
 
 
@@ -38,8 +39,9 @@ def new_run(
     Raises:
         ConfigError: the errors in `lines` and one for each further error; nothing is written.
     """
+    task = read_if_folder(options.get("task"), lines)
     with collect_errors(lines):
-        config = resolve(**{"method": None, "task": None, **options})
+        config = resolve(**{"method": None, **options, "task": task})
     if options.get("preferences") and Path(options["preferences"]).is_file():
         from align_core.data.preference_files import read_preferences
 

@@ -59,7 +59,7 @@ def run(
     write("status", step, status="running", message="")
     transformers.set_seed(config.seed)
 
-    setup = prepare(config, checkpoints.folder(directory), control, write)
+    setup = prepare(config, directory, control, write)
     trainer = method.builder()(setup)
     measure = measure_of(setup, trainer, control)
     if resume and hasattr(trainer, "beta"):

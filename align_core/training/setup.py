@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -23,18 +22,22 @@ from align_core.models.loading import (
     load_trainable,
     new_reward_model,
 )
+from align_core.models.prompts import check_prompts, given_to, rows_given_to
+from align_core.models.reward_scale import reward_scale
 from align_core.models.rewards import proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.runs.control import Control
+from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, get_task
 from align_core.trainers.common import Setup
+from align_core.training import checkpoints
 from align_core.training.callback import Write
 
 DEMONSTRATIONS = 2048  # at most; a longer run repeats them
 
 
-def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> Setup:
-    """Load the models of a run and encode its data; `output` is the folder of its checkpoints.
+def prepare(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> Setup:
+    """Load the models of a run in `directory` and encode its data.
 
     While pairs are sampled, `write` writes status events, and a stop ends the sampling.
 
@@ -51,6 +54,8 @@ def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> 
         # With LoRA the reference is the policy with its adapter disabled.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
         proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer)
+    check_prompts(task, model, tokenizer)
+    task = _in_nats(task, config, directory, write)
     return Setup(
         config=config,
         task=task,
@@ -61,13 +66,30 @@ def prepare(config: RunConfig, output: Path, control: Control, write: Write) -> 
         gold=partial(task.reward, eos_token_id=tokenizer.eos_token_id),
         proxy=proxy,
         arguments={
-            "output_dir": str(output),
+            "output_dir": str(checkpoints.folder(directory)),
             "max_steps": config.steps * method.updates_per_step(config.batch_size),
             "learning_rate": config.learning_rate,
             "per_device_train_batch_size": _per_process(config.batch_size),
             "seed": config.seed,
         },
     )
+
+
+def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Write) -> Task:
+    """The task with its reward in nats; the scale of one in a folder is stored with the run."""
+    if task.reward_std is None:
+        return task
+    scale = directory.reward_scale
+    if scale is None:
+        scale = reward_scale(task, load_policy(config.model), load_tokenizer(config.model))
+        directory.store_reward_scale(scale)
+    line = (
+        f"A point of the reward is worth {scale:.4g} nats: the reference's samples have a standard "
+        f"deviation of {task.reward_std:g} nats"
+    )
+    message = Message("reward_scale", {"nats": scale, "std": task.reward_std}, line)
+    write("status", 0, status="running", **to_event(message))
+    return task.scaled(scale)
 
 
 def _data(
@@ -82,11 +104,14 @@ def _data(
     match method.learns_from:
         case "demonstrations":
             count = min(config.steps * config.batch_size, DEMONSTRATIONS)
-            return encode_demonstrations(tokenizer, task.demonstrations(count, config.seed))
+            rows = task.demonstrations(count, config.seed)
+            return encode_demonstrations(tokenizer, rows_given_to(tokenizer, task, rows))
         case "pairs":
-            return encode_pairs(tokenizer, _pairs(config, task, control, write))
+            rows = _pairs(config, task, control, write)
+            return encode_pairs(tokenizer, rows_given_to(tokenizer, task, rows))
         case "rollouts":
-            return Dataset.from_dict({"prompt": task.prompts("train")})
+            prompts = given_to(tokenizer, task, task.prompts("train"))
+            return Dataset.from_dict({"prompt": prompts})
 
 
 def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.task_card import BUILT_IN, card, is_code
+from align_core.config.task_card import BUILT_IN, card, is_external
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -39,8 +39,8 @@ def of_task(task: str) -> Optimum:
 
 
 def frontier(task: Any) -> dict[str, Any] | None:
-    """`Optimum.frontier` of a task; None for a task of code, which has no stored samples."""
-    return None if is_code(task) else _of_task_or_first(task).frontier
+    """`Optimum.frontier` of a task; None for one that is not built in: no samples are stored."""
+    return None if is_external(task) else _of_task_or_first(task).frontier
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
@@ -53,8 +53,8 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 
 def target(query: dict[str, Any]) -> dict[str, Any] | None:
     """`Optimum.at` of `query`, {"task", "beta"}; an invalid β counts as the slider's largest. None
-    for a task of code."""
-    if is_code(query.get("task")):
+    for a task that is not built in."""
+    if is_external(query.get("task")):
         return None
     beta = query.get("beta")
     valid = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0

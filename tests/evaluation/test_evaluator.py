@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
-from align_core.evaluation.evaluator import Evaluator, text_pieces
+from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.text_pieces import text_pieces
 from align_core.models.loading import lora_config
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import Interrupted

@@ -119,9 +119,9 @@ def test_a_name_that_leads_nowhere_is_refused_with_those_there_are(name):
     assert line(name) == f"--task got {name!r}, expected {task_card.EXPECTED}"
 
 
-def test_a_file_that_is_not_there_and_a_folder(tmp_path):
+def test_a_file_that_is_not_there_and_a_folder_without_a_task(tmp_path):
     assert "a Python file that can be read: No such file" in line(tmp_path / "none.py")
-    assert line(tmp_path).endswith("; a folder is not read yet")
+    assert line(tmp_path) == f"--task got {tmp_path}/task.toml: there is no such file"
 
 
 def test_whether_a_text_has_ended():

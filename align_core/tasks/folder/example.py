@@ -53,8 +53,15 @@ kind = "ends"
 [[reward]]
 kind = "repetition"
 """
-_SUBJECTS = ("The plot", "The cast", "The music", "The ending", "The camera", "The script")
-_BEGINNINGS = ("{} of this film", "{} of the thriller was", "{} in this comedy is", "{} of it all")
+_SUBJECTS = "plot cast music ending script lighting dialogue acting camera story".split()
+_BEGINNINGS = (
+    "The {} of this film",
+    "The {} of the thriller was",
+    "The {} in this comedy is",
+    "I found the {}",
+    "In this drama, the {}",
+    "As for the {}, it",
+)
 
 
 def write_new(folder: Path, option: str) -> None:

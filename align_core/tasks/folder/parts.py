@@ -30,12 +30,11 @@ class Judged:
     """A completion as the parts see it.
 
     Args:
-        messages: the prompt as messages.
+        messages: the prompt, with the system prompt.
         ended: whether it ended by itself, not at the token limit.
         row: the other columns of the prompt's row; empty where the prompt is none of the task's.
     """
 
-    prompt: str
     messages: Sequence[Mapping[str, str]]
     text: str
     ended: bool

@@ -110,14 +110,6 @@ class TaskFile(BaseModel):
         (), strict=False, max_length=32, description="tables [[reward]], at most 32"
     )
 
-    @model_validator(mode="after")
-    def _learnable(self) -> TaskFile:
-        if not self.reward and self.preferences is None:
-            raise ValueError("expected a [[reward]] or [preferences]: nothing says what is better")
-        if self.prompts is None and self.preferences is None and self.demonstrations is None:
-            raise ValueError("expected [prompts], [preferences] or [demonstrations] with prompts")
-        return self
-
 
 _ROW_FILES = (("preferences", RowFile), ("demonstrations", RowFile))
 _PART: TypeAdapter = TypeAdapter(Part)
@@ -125,6 +117,10 @@ _PART: TypeAdapter = TypeAdapter(Part)
 
 def checked(content: dict[str, Any], told: Told) -> TaskFile | None:
     """The content of task.toml, or None after `told` was called for each error in it."""
+    if not content.get("reward") and "preferences" not in content:
+        told((), "expected a [[reward]] or [preferences]: nothing says what is better")
+    if not content.keys() & {"prompts", "preferences", "demonstrations"}:
+        told((), "expected [prompts], [preferences] or [demonstrations] with prompts")
     try:
         return TaskFile.model_validate(content)
     except ValidationError as error:

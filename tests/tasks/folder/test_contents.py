@@ -335,7 +335,7 @@ def test_the_commands(folder, tmp_path, capsys):
     assert main(["task", "check", str(new)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == (
-        "Short, warm reviews: 17 train, 2 probe, 5 heldout prompts; "
+        "Short, warm reviews: 42 train, 6 probe, 12 heldout prompts; "
         "reward: warmth, length, ends, repetition"
     )
     before = (new / "task.toml").read_bytes()

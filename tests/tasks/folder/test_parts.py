@@ -15,7 +15,7 @@ def part(kind: str, **keys):
 
 
 def score(kind: str, text: str, ended: bool = True, row: dict | None = None, **keys) -> float:
-    judged = Judged("p", [{"role": "user", "content": "p"}], text, ended, row or {})
+    judged = Judged([{"role": "user", "content": "p"}], text, ended, row or {})
     (value,) = part(kind, **keys).scores([judged])
     return value
 

@@ -1,0 +1,45 @@
+"""A task with its reward in nats, for the texts of one model."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from align_core.config.model_index import is_run
+from align_core.evaluation.provenance import reference_of
+from align_core.models.loading import load_policy, load_tokenizer
+from align_core.models.prompts import check_prompts
+from align_core.models.reward_scale import reward_scale
+from align_core.runs.directory import RunDirectory
+from align_core.tasks import Task, get_task
+
+
+def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[Task, float | None]:
+    """The task, and what a point of its reward is worth in nats where it is not in nats by itself.
+
+    That scale belongs to the task and its reference: it is the one stored in the run of MODEL, else
+    measured on `reference`, or on what MODEL is compared with.
+
+    Raises:
+        ConfigError: it cannot be measured: the reward does not vary, or a prompt is too long.
+    """
+    task = get_task(name)
+    if task.reward_std is None:
+        return task, None
+    scale = _stored(name, model) or _measured(name, reference or reference_of(model, name) or model)
+    return task.scaled(scale), scale
+
+
+def _stored(name: str, model: str) -> float | None:
+    path = Path(model)
+    if not path.is_dir() or not is_run(path):
+        return None
+    run = RunDirectory.open(path)
+    return run.reward_scale if run.config.task == name else None
+
+
+@lru_cache(maxsize=4)
+def _measured(name: str, reference: str) -> float:
+    task, policy, tokenizer = get_task(name), load_policy(reference), load_tokenizer(reference)
+    check_prompts(task, policy, tokenizer)
+    return reward_scale(task, policy, tokenizer)

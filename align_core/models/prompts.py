@@ -1,0 +1,68 @@
+"""What a model is given of a task's prompts: messages where it has a chat template, else texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config.errors import collect_errors, raise_collected
+from align_core.config.messages import Message, plain
+from align_core.data.encoding import Prompt, encode_prompts
+from align_core.tasks import Task
+
+MOST_ERRORS = 20  # that are told at once
+_COMPLETIONS = ("completion", "chosen", "rejected")
+
+
+def given_to(
+    tokenizer: PreTrainedTokenizerBase, task: Task, prompts: Sequence[str]
+) -> list[Prompt]:
+    """The prompts as the model of this tokenizer reads them."""
+    chat = tokenizer.chat_template is not None
+    return [task.given(prompt, chat) for prompt in prompts]
+
+
+def rows_given_to(
+    tokenizer: PreTrainedTokenizerBase, task: Task, rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows of prompts and completions likewise.
+
+    Behind messages a completion begins without the space that parts it from a text. Prompts that
+    are messages already stay as they are, and so does "", which stands before a whole text.
+    """
+    found = []
+    for row in rows:
+        prompt = row["prompt"]
+        if isinstance(prompt, str) and prompt:
+            (prompt,) = given_to(tokenizer, task, [prompt])
+        if isinstance(prompt, list):
+            texts = {name: row[name] for name in _COMPLETIONS if isinstance(row.get(name), str)}
+            row = row | {name: text.lstrip() for name, text in texts.items()}
+        found.append(row | {"prompt": prompt})
+    return found
+
+
+def check_prompts(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that the model can read every prompt of the task and answer it.
+
+    Raises:
+        ConfigError: a line for each prompt that, with the longest completion, takes more positions
+            than the model has, or that only a chat template can render.
+    """
+    positions = getattr(policy.config, "max_position_embeddings", None)
+    lines: list[Message] = []
+    for prompt in (text for split in ("train", "probe", "heldout") for text in task.prompts(split)):
+        with collect_errors(lines):
+            length = encode_prompts(tokenizer, given_to(tokenizer, task, [prompt])).ids.shape[1]
+            if positions is not None and length + task.max_new_tokens > positions:
+                line = (
+                    f"{task.place(prompt)}: expected at most {positions - task.max_new_tokens} "
+                    f"tokens (the model's {positions} positions less max_new_tokens, "
+                    f"{task.max_new_tokens}), got {length}"
+                )
+                lines.append(plain(line))
+        if len(lines) == MOST_ERRORS:
+            break
+    raise_collected(lines)

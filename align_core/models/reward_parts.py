@@ -1,0 +1,40 @@
+"""A reward model as a part of a task's reward: texts in, its raw outputs out.
+
+The texts come decoded from whatever tokenizer made them, and are encoded with the reward model's
+own, in its own chat template where it has one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
+from align_core.data.encoding import encode
+from align_core.models.loading import load_reward_model, load_tokenizer
+from align_core.models.rewards import ProxyReward
+from align_core.tasks.folder.parts import Judged
+from align_core.tasks.folder.task import as_plain_text
+
+
+def scorer(name: str) -> Callable[[Sequence[Judged]], list[float]]:
+    """The scores of MODEL, a reward model, of texts to prompts."""
+    tokenizer, model = load_tokenizer(name), load_reward_model(name).requires_grad_(False)
+    score, chat = ProxyReward(model, tokenizer), tokenizer.chat_template is not None
+    positions = getattr(model.config, "max_position_embeddings", None) or math.inf
+
+    def scores(judged: Sequence[Judged]) -> list[float]:
+        prompts = [[*one.messages] if chat else as_plain_text(one.messages) for one in judged]
+        texts = [one.text.lstrip() if chat else one.text for one in judged]
+        ids = []
+        for prompt, text, one in zip(prompts, texts, judged, strict=True):
+            # Of a text without a token there is only its end to score.
+            before, after = encode(tokenizer, prompt, text, one.ended or not text)
+            if (length := len(before) + len(after)) > positions:
+                line = f"reward model {name}: expected at most {positions} tokens, got {length}"
+                raise ConfigError(plain(line))
+            ids.append(after)
+        return score(prompts, texts, completion_ids=ids)
+
+    return scores

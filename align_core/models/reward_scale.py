@@ -1,0 +1,53 @@
+"""What a point of a task's reward is worth in nats, for one reference."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+
+import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
+from align_core.data.encoding import encode_prompts
+from align_core.models.prompts import given_to
+from align_core.models.sampling import RandomDraw, sample
+from align_core.tasks import Task
+
+TEXTS, BATCH = 256, 64
+LEAST_STD = 1e-6  # points: what varies less is rounding
+
+
+def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
+    """Nats a point: `task.reward_std` over the standard deviation, in points, of the first 256
+    texts that the reference `policy` writes to the task's train prompts, each prompt in turn.
+
+    Raises:
+        ConfigError: the reward of these texts does not vary; the line names the parts that do not.
+    """
+    prompts = [*islice(cycle(task.prompts("train")), TEXTS)]
+    parts: dict[str, list[float]] = {}
+    for batch, start in enumerate(range(0, TEXTS, BATCH)):
+        asked = prompts[start : start + BATCH]
+        drawn = sample(
+            policy,
+            encode_prompts(tokenizer, given_to(tokenizer, task, asked)),
+            RandomDraw(batch, len(asked)),
+            max_new_tokens=task.max_new_tokens,
+            end_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+        )
+        texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+        for name, values in task.parts(asked, texts, ended=drawn.ended.tolist()).items():
+            parts.setdefault(name, []).extend(values)
+    points = np.array([*parts.values()])  # [parts, TEXTS]
+    std = points.sum(0).std()
+    if not std >= LEAST_STD:
+        constant = [name for name, row in zip(parts, points, strict=True) if row.std() < LEAST_STD]
+        which = ", ".join(f"reward/{name}" for name in constant or parts)
+        line = (
+            f"{task.full_name}: expected a reward that varies, got a standard deviation of "
+            f"{std:.1g} over {TEXTS} texts of the reference: {which}"
+        )
+        raise ConfigError(plain(line))
+    return float(task.reward_std / std)

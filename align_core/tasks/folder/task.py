@@ -1,0 +1,152 @@
+"""A task in a folder: prompts and rows of its files, and a gold reward that is the sum of parts."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
+from align_core.tasks.folder.contents import SPLITS, Contents, Prompt, read, text_of
+from align_core.tasks.folder.parts import Judged
+from align_core.tasks.task import Message, Task, have_ended
+
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+
+
+class FolderTask(Task):
+    """The task in `folder`. Its reward is in points, the weighted sum of its parts, until `scaled`
+    says what a point is worth; without parts it is not known, and NaN.
+
+    Raises:
+        ConfigError: a line for each error in the folder, which begins with `option`.
+    """
+
+    def __init__(self, folder: str | Path, option: str = "") -> None:
+        path = Path(folder).expanduser()
+        self._contents: Contents = read(path, option)
+        file = self._contents.file
+        self.folder = str(path.resolve())
+        self.name = _NOT_IN_A_NAME.sub("_", path.resolve().name.lower()).strip("_") or "task"
+        if not self.name[0].isalpha():
+            self.name = f"task_{self.name}"
+        self.title, self.explanation = file.title, file.explanation
+        self.max_new_tokens = file.max_new_tokens
+        self.reward_std = file.reward_std if file.reward else None
+        self.has_gold = bool(file.reward)
+        self._scale = 1.0  # nats a point
+        self._prompts: dict[str, Prompt] = {
+            text: prompt
+            for split in SPLITS
+            for text, prompt in self._contents.splits[split].items()
+        }
+        self.demonstrations = None if self._contents.demonstrations is None else self._shown
+        self.preferences = None if self._contents.preferences is None else self._pairs
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of its own it has to train on."""
+        return len(self._contents.preferences or ())
+
+    def prompts(self, split: str) -> list[str]:
+        return [*self._contents.splits[split]]
+
+    def place(self, prompt: str) -> str:
+        """Where a prompt of the task stands, as in "prompts.csv, line 3"."""
+        return str(Path(self.folder, self._prompts[prompt].place))
+
+    def as_messages(self, prompt: str) -> list[dict[str, str]]:
+        """The prompt as messages, the system prompt before those that bring none of their own; one
+        that is none of the task's is a user's."""
+        known = self._prompts.get(prompt)
+        messages = known.messages if known else [{"role": "user", "content": prompt}]
+        system = self._contents.file.system_prompt
+        if system is None or messages[0]["role"] == "system":
+            return messages
+        return [{"role": "system", "content": system}, *messages]
+
+    def given(self, prompt: str, chat: bool) -> Message:
+        messages = self.as_messages(prompt)
+        return messages if chat else as_plain_text(messages)
+
+    def scaled(self, nats: float) -> FolderTask:
+        """The task with rewards in nats, of which a point is worth so many."""
+        task = copy.copy(self)
+        task._scale = nats
+        return task
+
+    def reward(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> list[float]:
+        parts = self.parts(prompts, completions, **columns)
+        if not parts:
+            return [math.nan] * len(completions)
+        return [sum(values) for values in zip(*parts.values(), strict=True)]
+
+    def parts(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        weights = {part.called: self._scale * part.weight for part in self._contents.file.reward}
+        scores = self.scores(prompts, completions, **columns)
+        return {name: [weights[name] * one for one in of] for name, of in scores.items()}
+
+    def scores(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        """What each part makes of the texts, before weight and scale; NaN where it cannot know."""
+        known = ("ended", "completion_ids", "eos_token_id")
+        ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
+        judged = [
+            self._judged(prompt, completion, by_itself)
+            for prompt, completion, by_itself in zip(prompts, completions, ended, strict=True)
+        ]
+        return {part.called: part.scores(judged) for part in self._contents.file.reward}
+
+    def _judged(self, prompt: Message, completion: Message, ended: bool) -> Judged:
+        text = completion if isinstance(completion, str) else completion[-1]["content"]
+        text = text.encode(errors="replace").decode()  # half a character is none
+        asked = self._asked(prompt)
+        known = self._prompts.get(asked)
+        return Judged(self.as_messages(asked), text, ended, known.row if known else {})
+
+    def _asked(self, given: Message) -> str:
+        """The prompt that `given` made this of."""
+        system = self._contents.file.system_prompt
+        if isinstance(given, str):
+            return given if system is None else given.removeprefix(f"{system}\n\n")
+        own = [{"role": one["role"], "content": one["content"]} for one in given]
+        if own[0] == {"role": "system", "content": system}:
+            own = own[1:]
+        return text_of(own)
+
+    def _shown(self, n: int, seed: int) -> list[dict[str, str]]:
+        """At most `n` demonstrations, drawn and ordered by the seed."""
+        return _drawn(self._contents.demonstrations, n, seed)
+
+    def _pairs(self, n: int, seed: int) -> list[dict[str, str]]:
+        """At most `n` pairs, drawn and ordered by the seed."""
+        return _drawn(self._contents.preferences, n, seed)
+
+
+def as_plain_text(messages: Sequence[dict[str, str]]) -> str:
+    """What a model without a chat template is given: the one message, behind a system prompt.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    *before, asked = messages
+    if [message["role"] for message in before] not in ([], ["system"]):
+        shown = text_of(messages)
+        shown = " ".join(shown[:60].split())
+        line = f"expected a model with a chat template for a prompt of several messages: {shown!r}…"
+        raise ConfigError(plain(line))
+    return "\n\n".join(message["content"] for message in messages)
+
+
+def _drawn(rows: list[dict[str, str]], n: int, seed: int) -> list[dict[str, str]]:
+    return random.Random(seed).sample(rows, min(n, len(rows)))

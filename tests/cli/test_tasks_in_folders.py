@@ -1,0 +1,161 @@
+"""A task in a folder, through every command."""
+
+import json
+import shutil
+
+import pytest
+
+from align_core.cli.main import main
+from align_core.config import task_card
+from align_core.evaluation import task_in_nats
+from align_core.tasks import loader
+
+PARTS = ("warmth", "length", "ends", "repetition")
+TEXTS = (" was warm and superb.", " was dull dull dull")
+
+
+def as_in_a_new_process(patch: pytest.MonkeyPatch) -> None:
+    built_in = {name: task_card._CARDS[name] for name in task_card.BUILT_IN}
+    patch.setattr(task_card, "_CARDS", built_in)
+    patch.setattr(loader, "_loaded", {})
+    task_in_nats._measured.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch):
+    """A function that forgets every task that was read; called before each test."""
+    as_in_a_new_process(monkeypatch)
+    return lambda: as_in_a_new_process(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A task as `task new` writes it, and a run of PPO on it."""
+    there = tmp_path_factory.mktemp("folders")
+    folder, run = there / "mine", there / "run"
+    few = ("--model", "sft-reviews", "--steps", "1", "--batch-size", "4", "--eval-every", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        as_in_a_new_process(patch)
+        assert main(["task", "new", str(folder)]) == 0
+        assert main(["train", "ppo", "--task", str(folder), *few, "--run-dir", str(run)]) == 0
+    return folder, run
+
+
+def said(capsys, *argv) -> list:
+    assert main([*map(str, argv), "--json"]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def refused(capsys, *argv) -> list[str]:
+    assert main([*map(str, argv)]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    return told.err.splitlines()
+
+
+def events(run) -> list[dict]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def test_a_run_has_a_metric_a_part_and_its_scale(made):
+    folder, run = made
+    config = json.loads((run / "config.json").read_text())
+    assert (config["task"], config["reward_model"]) == (str(folder), "gold")
+    assert config["reward_scale"] > 0
+    (told,) = [event for event in events(run) if event.get("cause")]
+    assert told["cause"]["values"] == {"nats": config["reward_scale"], "std": 2.0}
+    measured = [event["metrics"] for event in events(run) if "eval/kl" in event.get("metrics", {})]
+    assert len(measured) == 2
+    for metrics in measured:
+        parts = sum(metrics[f"reward/{name}"] for name in PARTS)
+        assert parts == pytest.approx(metrics["eval/gold_reward"], abs=1e-9)
+
+
+def test_the_run_alone_says_what_texts_are_worth_on_its_scale(made, forget, capsys):
+    folder, run = made
+    scale = json.loads((run / "config.json").read_text())["reward_scale"]
+    asked = ("--prompt", "The plot of this film", "--completion", *TEXTS)
+    raw = said(capsys, "score", "--task", folder, *asked)
+    assert [set(row) for row in raw] == [
+        {"prompt", "completion", *(f"reward/{p}" for p in PARTS)}
+    ] * 2
+    assert [row["reward/length"] for row in raw] == [-8 / 12, -8 / 12]
+    assert [row["reward/ends"] for row in raw] == [1, 0]
+    forget()
+    scored = said(capsys, "score", run, *asked)
+    weights = dict.fromkeys(PARTS, 1.0) | {"warmth": 2.0}
+    for one, row in zip(raw, scored, strict=True):
+        nats = {name: scale * weights[name] * one[f"reward/{name}"] for name in PARTS}
+        assert {name: row[f"reward/{name}"] for name in PARTS} == pytest.approx(nats, abs=1e-9)
+        assert row["gold_reward"] == pytest.approx(sum(nats.values()), abs=1e-9)
+    forget()
+    found = said(capsys, "evaluate", run, "--prompts", 4)
+    assert (found["task"], found["reward_scale"]) == (str(folder), scale)
+    parts = sum(found[f"reward/{name}"] for name in PARTS)
+    assert parts == pytest.approx(found["gold_reward"], abs=1e-9)
+    assert all(found[f"reward/{name}_ci95"] >= 0 for name in PARTS)
+    texts = said(capsys, "generate", run, "-n", 1)
+    assert len(texts) == 6 and all(isinstance(text["gold_reward"], float) for text in texts)
+
+
+def test_a_scale_on_disk_is_what_counts_and_else_it_is_measured_again(made, tmp_path, capsys):
+    folder, run = made
+    shutil.copytree(run, copy := tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    asked = ("--prompt", "The plot of this film", "--completion", TEXTS[0])
+    (one,) = said(capsys, "score", run, *asked)
+    (copy / "config.json").write_text(json.dumps(config | {"reward_scale": 10.0}))
+    (ten,) = said(capsys, "score", copy, *asked)
+    ratio = 10.0 / config["reward_scale"]
+    assert ten["gold_reward"] == pytest.approx(one["gold_reward"] * ratio, abs=1e-9)
+    (copy / "config.json").write_text(json.dumps(config | {"reward_scale": "x"}))
+    (again,) = said(capsys, "score", copy, *asked)
+    assert again["gold_reward"] == pytest.approx(one["gold_reward"], abs=1e-9)
+
+
+def test_what_cannot_be_trained_leaves_nothing(made, tmp_path, capsys):
+    folder = tmp_path / "task"
+    shutil.copytree(made[0], folder)
+    run = tmp_path / "run"
+    train = ("train", "ppo", "--task", folder, "--model", "sft-reviews", "--run-dir", run)
+    toml = (folder / "task.toml").read_text()
+    head = toml[: toml.index("[[reward]]")]
+    (folder / "task.toml").write_text(head + '[[reward]]\nkind = "json"\nname = "valid"\n')
+    (line,) = [line for line in refused(capsys, *train) if "expected" in line]
+    assert "expected a reward that varies" in line and line.endswith("reward/valid")
+    assert not run.exists()
+    (folder / "task.toml").write_text(toml)
+    with (folder / "prompts.txt").open("a") as file:
+        file.write("very " * 120 + "\n")
+    (line,) = [line for line in refused(capsys, *train) if "expected" in line]
+    assert f"{folder}/prompts.txt, line 61: expected at most 92 tokens (the model's 128" in line
+    (folder / "task.toml").write_text("title = 3\n")
+    lines = refused(capsys, *train, "--beta", "-1")
+    at = [f"--task got {folder}/task.toml, line 1"] * 5  # three keys, a reward and prompts
+    assert [line.split(": ")[0] for line in lines[:5]] == at
+    assert lines[5].startswith("--beta got")
+    assert not run.exists()
+
+
+def test_preferences_alone_train_without_a_gold_reward(tmp_path, capsys):
+    folder, run = tmp_path / "pairs", tmp_path / "run"
+    folder.mkdir()
+    (folder / "task.toml").write_text(
+        'title = "P"\nexplanation = "P."\nmax_new_tokens = 4\n[preferences]\nfile = "p.jsonl"\n'
+    )
+    rows = [
+        {"prompt": f"The {noun} was", "chosen": " warm.", "rejected": " cold."}
+        for noun in ("plot", "film", "cast", "end", "music", "story")
+    ]
+    (folder / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    few = ("--model", "sft-reviews", "--steps", 1, "--batch-size", 2, "--eval-every", 1)
+    assert main([*map(str, ("train", "dpo", "--task", folder, *few, "--run-dir", run))]) == 0
+    config = json.loads((run / "config.json").read_text())
+    assert config["preference_pairs"] == 4 and "reward_scale" not in config
+    measured = [event["metrics"] for event in events(run) if "eval/kl" in event.get("metrics", {})]
+    assert measured[-1]["eval/gold_reward"] is None and measured[-1]["eval/win_rate"] is None
+    assert measured[-1]["eval/kl"] >= 0
+    (row,) = said(capsys, "score", run, "--prompt", "The film was", "--completion", " warm.")
+    assert row["gold_reward"] is None and row["logp"] < 0
+    line = refused(capsys, "score", "--task", folder, "--prompt", "a", "--completion", "b")[0]
+    assert line.startswith("MODEL got nothing")

@@ -1,0 +1,84 @@
+"""A reward model as a part of a reward reads texts with its own tokenizer."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from align_core.config import model_index
+from align_core.config.errors import ConfigError
+from align_core.data.encoding import encode
+from align_core.models.loading import load_reward_model, load_tokenizer
+from align_core.models.reward_parts import scorer
+from align_core.models.rewards import ProxyReward
+from align_core.tasks.folder.parts import Judged
+
+NAME = "reward-reviews"
+TEXTS = [" was warm and superb.", " was dull, and it never", ""]
+ENDED = [True, False, False]
+
+
+def judged(*before: dict[str, str]) -> list[Judged]:
+    messages = [*before, {"role": "user", "content": "The plot of this film"}]
+    return [Judged(messages, text, end) for text, end in zip(TEXTS, ENDED, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def renumbered(tmp_path_factory):
+    """The embedded reward model with every ordinary token's id moved by one, and its embedding
+    moved along: every text keeps its score."""
+    folder = tmp_path_factory.mktemp("renumbered") / "model"
+    shutil.copytree(model_index.ASSETS / "models" / NAME, folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    special = {token["id"] for token in tokenizer["added_tokens"]}
+    ordinary = sorted(set(vocabulary.values()) - special)
+    moved = dict(zip(ordinary, ordinary[1:] + ordinary[:1], strict=True))
+    tokenizer["model"]["vocab"] = {t: moved.get(i, i) for t, i in vocabulary.items()}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    weights = load_file(folder / "model.safetensors")
+    (name,) = (name for name in weights if "embed_tokens" in name)
+    rows = weights[name].clone()
+    for before, after in moved.items():
+        rows[after] = weights[name][before]
+    save_file(weights | {name: rows}, folder / "model.safetensors", {"format": "pt"})
+    return str(folder)
+
+
+def test_it_is_the_raw_output_for_the_text(renumbered):
+    tokenizer = load_tokenizer(NAME)
+    ids = [
+        encode(tokenizer, "The plot of this film", text, ended or not text)[1]
+        for text, ended in zip(TEXTS, ENDED, strict=True)
+    ]
+    prompts = ["The plot of this film"] * len(TEXTS)
+    expected = ProxyReward(load_reward_model(NAME), tokenizer)(prompts, TEXTS, completion_ids=ids)
+    assert scorer(NAME)(judged()) == pytest.approx(expected, abs=1e-5)
+    assert ids[1][-1] != tokenizer.eos_token_id == ids[0][-1]
+
+
+def test_another_numbering_of_the_tokens_changes_nothing(renumbered):
+    assert load_tokenizer(renumbered).get_vocab() != load_tokenizer(NAME).get_vocab()
+    assert scorer(renumbered)(judged()) == pytest.approx(scorer(NAME)(judged()), abs=1e-5)
+
+
+def test_it_has_its_own_chat_template(renumbered, tmp_path):
+    shutil.copytree(renumbered, tmp_path / "chat")
+    config = json.loads((tmp_path / "chat" / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    (tmp_path / "chat" / "tokenizer_config.json").write_text(json.dumps(config))
+    system = {"role": "system", "content": "Short."}
+    tokenizer = load_tokenizer(NAME)
+    prompt = "[system]Short.[user]The plot of this film"
+    ids = encode(tokenizer, prompt, TEXTS[0].lstrip())[1]
+    (expected,) = ProxyReward(load_reward_model(NAME), tokenizer)(
+        [prompt], TEXTS[:1], completion_ids=[ids]
+    )
+    assert scorer(str(tmp_path / "chat"))(judged(system))[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_text_beyond_its_positions_is_told():
+    long = Judged([{"role": "user", "content": "x"}], " very" * 200, True)
+    with pytest.raises(ConfigError, match="reward-reviews: expected at most 128 tokens, got"):
+        scorer(NAME)([long])
