@@ -48,7 +48,7 @@ def metrics(step, **values):
     return {"kind": "metrics", "step": step, "seconds": 0.0, "metrics": values}
 
 
-def test_a_run_is_the_one_of_the_command_line(tmp_path, capsys):
+def test_a_run_equals_that_of_the_command_line(tmp_path, capsys):
     run = train("dpo", task="reviews", beta=0.2, steps=3, run_dir=tmp_path / "one")
     assert "3/3" in capsys.readouterr().err, "the progress bar"
     options = ["--task", "reviews", "--beta", "0.2", "--steps", "3"]
@@ -96,7 +96,7 @@ def test_a_thread_may_train(tmp_path):
     assert "finished" in repr(load_run(tmp_path / "run"))
 
 
-def test_a_row_a_step_and_what_a_resume_voids_is_gone(written):
+def test_one_row_per_step_without_those_voided_by_a_resume(written):
     run = written(
         metrics(0, **{"eval/kl": 0.0}),
         metrics(1, loss=3.0),

@@ -78,7 +78,7 @@ def test_the_gain_of_few_votes_is_compared_with_that_of_many():
     assert rows[-2].endswith("| **0.33 (0.33–0.33) ✗** |"), "0.5 of 1.5 is below a half"
 
 
-def test_enough_votes_gain_most_of_what_many_do():
+def test_enough_votes_reach_most_of_the_gain_of_many():
     curves = {
         "reviews": (0.6, 0.72, 0.74, 0.75, 0.76, 0.77, 0.78),
         "capitals": (0.7, 0.74, 0.81, 0.9, 0.9, 0.9, 0.9),
@@ -138,7 +138,7 @@ def test_the_page_of_the_lab_is_what_its_results_give(name, tmp_path):
         assert (tmp_path / "figure.svg").read_bytes() == lab.figure(name).read_bytes()
 
 
-def test_what_was_fitted_is_drawn_with_its_error():
+def test_a_fit_is_drawn_with_its_error():
     fit = {name: {"mean": number} for name, number in (("alpha", 2), ("beta", 0.5), ("error", 0.2))}
     curve = [[0.0, 0.0, 0.0], [1.0, 1.4, 3.0], [4.0, 0.1, 9.0]]
     row = {"pairs": 1000, "layers": 3, "beta": 0.0, "curves": [curve], "fit": fit}
@@ -170,7 +170,7 @@ def test_the_lab_shows_the_wall_clock_time_where_known():
 
 
 @pytest.mark.parametrize("already, clocked", [(0, True), (1, False)])
-def test_the_clock_of_a_recording_counts_where_none_of_it_was_there(
+def test_wall_clock_time_is_recorded_only_without_stored_parts(
     already, clocked, tmp_path, monkeypatch
 ):
     def run(name, folder, quick, lanes, on_part):
@@ -250,19 +250,19 @@ def defined(station: str) -> bool:
 
 
 @pytest.mark.parametrize("station", stations())
-def test_the_walk_of_beta_names_what_there_is(station):
+def test_the_walk_of_beta_names_existing_code(station):
     assert defined(station)
     assert not defined(station + "s")
 
 
-def test_the_walk_of_beta_has_at_most_twenty_hand_overs():
+def test_the_walk_of_beta_has_at_most_twenty_steps():
     assert 15 < len(stations()) - 1 <= 20
     assert len({station.partition(":")[0] for station in stations()}) >= 18, (
         "almost every step is in another file"
     )
 
 
-def test_what_a_contributor_is_pointed_to_is_there():
+def test_paths_in_contributing_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     paths = re.findall(r"\b(?:align_core|playground|tests|docs)/[\w/.*-]*\w", text)
     assert len(paths) > 8
@@ -270,7 +270,7 @@ def test_what_a_contributor_is_pointed_to_is_there():
         assert list(ROOT.glob(re.sub("NAME|TAG", "*", path))), path
 
 
-def test_comments_name_files_that_there_are():
+def test_comments_name_existing_files():
     """Comments in scripts and modules name other files, which must exist."""
     code = [*ROOT.glob("playground/**/*.*s"), *ROOT.glob("playground/**/*.py")]
     code += [*ROOT.glob("align_core/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]

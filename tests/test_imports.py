@@ -148,7 +148,7 @@ def test_the_folders_are_the_rooms_and_few_files_are_beside_them(package):
     assert len([path for path in (ROOT / package).iterdir() if path.is_file()]) <= 8
 
 
-def test_a_module_fits_on_some_screens():
+def test_a_module_has_at_most_350_lines():
     for path in files("align_core/**/*.py", "playground/**/*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 350, path
 
@@ -196,7 +196,7 @@ def test_a_comparison_of_a_methods_name_is_seen(code):
     assert asked_by_name(ast.parse(code))
 
 
-def test_the_rules_see_every_way_to_import(tmp_path, monkeypatch):
+def test_the_checks_find_every_kind_of_import(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     package = tmp_path / "align_core" / "tasks"
     package.mkdir(parents=True)

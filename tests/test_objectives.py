@@ -211,7 +211,7 @@ def test_dpo_gradient_is_that_of_the_paper():
     torch.testing.assert_close(rejected.grad, weight, **EXACT)
 
 
-def test_token_rewards_pay_kl_everywhere_and_the_score_at_the_end():
+def test_token_rewards_have_the_kl_term_everywhere_and_the_score_at_the_end():
     kl = t([0.1, 0.2, 0.3], [0.4, 50.0, 50.0])
     rewards = token_rewards(t(2.0, -1.0), kl, MASK, beta=0.5)
     by_hand = t([-0.05, -0.1, 2.0 - 0.15], [-1.0 - 0.2, 0.0, 0.0])

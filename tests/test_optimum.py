@@ -150,7 +150,7 @@ def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():
     assert frontier.gain(2 * base - best, base) == pytest.approx(-1, abs=1e-12)
 
 
-def test_the_reference_under_the_same_chance_is_the_zero_of_gain_and_efficiency():
+def test_the_reference_with_the_same_noise_has_gain_and_efficiency_0():
     """The mean of four samples per prompt differs from that of 2,000 for both models alike."""
     frontier = Frontier.of(bell())
     lucky = bell().mean() + 0.4
@@ -207,7 +207,7 @@ def test_best_of_n_equals_enumeration(rewards, n):
     assert best == pytest.approx(enumerated_best_of_n(rewards, n), abs=1e-12)
 
 
-def test_best_of_n_can_pick_by_one_reward_and_count_another():
+def test_best_of_n_can_select_by_one_reward_and_measure_another():
     # Of two draws from three, the highest of 0, 1, 2 is kept with probability 1/9, 3/9, 5/9.
     picked_by, worth = np.array([[0.0, 1.0, 2.0]]), np.array([[9.0, 3.0, -1.0]])
     kept = np.array([1, 3, 5]) / 9
@@ -276,7 +276,7 @@ def test_only_keeps_the_requested_prompts_in_order():
         samples.select(["the film", "the play"])
 
 
-def test_a_quantile_of_the_optimum_is_read_off_its_distribution():
+def test_a_quantile_of_the_optimum_follows_from_its_distribution():
     """Of 20 samples 10 have a reward of −1, 5 of 0.5, 3 of 2 and 2 of 4. At β = 1 the weights are
     10e⁻¹ : 5e⁰·⁵ : 3e² : 2e⁴ = 0.026 : 0.058 : 0.155 : 0.762."""
     mixed = SAMPLES[:, np.random.default_rng(3).permutation(20)]
@@ -289,7 +289,7 @@ def test_a_quantile_of_the_optimum_is_read_off_its_distribution():
     assert reward(0, 0.01) == 4
 
 
-def test_the_same_luck_never_earns_less_at_a_smaller_beta():
+def test_the_same_quantile_never_has_less_reward_at_a_smaller_beta():
     rewards = bell()
     rows = np.arange(len(rewards))
     betas = [math.inf, 30, 10, 3, 1, 0.3, 0.1, 0]

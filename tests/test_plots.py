@@ -49,7 +49,7 @@ def test_the_colours_are_those_of_the_page():
     assert tuple((c, *look) for c, look in zip(colours, looks, strict=True)) == plots.RUNS
 
 
-def test_the_trade_is_the_page_s(ppo):
+def test_the_frontier_figure_equals_the_pages(ppo):
     page, shown = optimum.frontier("reviews"), traces(ppo.plot())
     limit, crosses = shown["the limit: no policy gets more"], shown["best of n"]
     np.testing.assert_allclose(np.array(page["curve"]).T, [limit.x, limit.y], atol=5e-5)
@@ -105,21 +105,21 @@ def test_a_live_change_moves_the_target_and_is_marked():
     assert "beta 0.3" in [note.text for note in figure.layout.annotations]
 
 
-def test_a_hollow_target_is_not_sure_and_no_leash_aims_nowhere():
+def test_an_uncertain_target_is_hollow_and_without_a_penalty_there_is_none():
     run = drawn(eval__kl=[0.0], changes={0: {"beta": 0.05}})
     assert traces(plots.figure([run]))["the optimum at β = 0.05"].marker.symbol == "diamond-open"
     run = drawn(eval__kl=[0.0], changes={0: {"beta": 0.0}})
     assert not any("optimum" in name for name in traces(plots.figure([run])))
 
 
-def test_rounding_noise_is_no_curve_and_what_leaves_the_picture_does_not_widen_it():
+def test_rounding_noise_is_not_drawn_and_outliers_do_not_widen_the_axes():
     flat = plots.figure([drawn(eval__kl=[0.0, 0.001], eval__gain=[0.0, 0.001])])
     assert list(flat.layout.yaxis2.range) == [0.0, 0.04], "0.0005 ± 0.02, not below 0"
     far = plots.figure([drawn(eval__kl=[0.0, 4.0, 250.0], eval__gain=[0.0, 0.5, -9.0])])
     assert list(far.layout.xaxis.range) == pytest.approx([-0.088, 4.4])
 
 
-def test_a_reward_model_has_no_trade():
+def test_a_reward_model_has_no_frontier_chart():
     run = drawn("reward", eval__accuracy=[0.5, 0.7], accuracy=[np.nan, 0.6])
     figure = plots.figure([run])
     assert traces(figure).keys() == {"eval/accuracy", "accuracy"}
@@ -139,7 +139,7 @@ def test_a_run_that_has_measured_nothing_shows_the_limit():
         (["reward"], "expected one kind of model, got a policy and a reward model"),
     ],
 )
-def test_runs_that_do_not_go_together(others, line):
+def test_runs_that_cannot_be_compared(others, line):
     with pytest.raises(ValueError, match=line):
         plots.figure([drawn(), *map(drawn, others)])
 

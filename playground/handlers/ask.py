@@ -36,7 +36,7 @@ class AskHandlers:
         return list(islice(ended, MAX_LISTED))
 
     def newest(self, query: Any) -> dict[str, Any] | None:
-        """The newest run whose numbers can stand in the equations of a method: {"run", "token"}.
+        """The newest run whose numbers can be put into a method's equations: {"run", "token"}.
 
         `query` is {"task", "method"}. For a method that learns from rollouts, this is the newest
         run, live or not, that has logged a `token` event (docs/metrics.md). For any other, it is

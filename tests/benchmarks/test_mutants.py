@@ -68,7 +68,7 @@ def test_a_seed_draws_the_same_places_and_none_twice():
     assert len(mutants.draw(3, 10**6, files)) == len(mutations.mutants(files[0]))
 
 
-def test_whom_a_mutant_is_asked_of():
+def test_the_tests_that_a_mutant_runs():
     known = {
         "seconds": {"tests/a.py::one": 1.0, "tests/a.py::two": 2.0, "tests/b.py::three": 3.0},
         "lines": {"code.py": {"2": ["tests/a.py::one"]}},

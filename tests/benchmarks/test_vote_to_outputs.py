@@ -33,13 +33,13 @@ def test_each_method_and_task_has_its_row():
 
 
 @pytest.mark.parametrize("slow", [{"shown": 30.1}, {"changed": 0.0}])
-def test_one_session_that_is_late_or_shows_nothing_new_is_marked(slow):
+def test_a_late_or_unchanged_session_is_marked(slow):
     assert "✗" not in rows(results(shown=30.0, changed=0.25))[1]
     marked = rows(results(**slow))
     assert marked[1].count("✗") == 1
     assert not any("✗" in row for row in (marked[0], *marked[2:]))
 
 
-def test_texts_stand_in_twos_before_and_after():
+def test_texts_are_shown_in_pairs_before_and_after():
     assert benchmark._changed(["a", "b", "c", "c", "d", "e", "f", "f"]) == {"changed": 0.5}
     assert benchmark._changed([]) == {}

@@ -66,7 +66,7 @@ def test_a_run_on_all_prompts_has_no_chart_of_two_sides(page, client):
     assert page.locator("#own .chart:visible").count() == 3
 
 
-def test_advantages_are_left_as_they_are(page, client):
+def test_advantages_can_stay_unwhitened(page, client):
     assert not page.is_visible("#field-coverage")
     page.uncheck("#field-whiten_advantages input")
     assert ran(page, client)["whiten_advantages"] is False

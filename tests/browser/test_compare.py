@@ -75,7 +75,7 @@ def test_runs_are_drawn_over_each_other_with_their_differences(page):
     assert not page.is_visible("#compare .found")
 
 
-def test_a_folder_with_a_hostile_name_is_a_run_of_no_view(visit, address, client):
+def test_a_folder_with_a_hostile_name_is_listed_in_no_view(visit, address, client):
     recorded(client, "<img src=x onerror=window.hacked=1>", "finished", 0.5)
     recorded(client, OLD[0], "finished", 0.5)
     page = visit(address)

@@ -98,7 +98,7 @@ def test_every_control_reaches_the_configuration_of_the_run(method, visit, addre
     )
 
 
-def test_the_switch_for_no_leash_reaches_it(visit, address, client):
+def test_the_switch_for_beta_0_reaches_the_run(visit, address, client):
     page = visit_controls(visit, address, "ppo")
     page.check("#field-beta [type=checkbox]")
     assert started(page, client)["beta"] == 0

@@ -83,7 +83,7 @@ def test_every_card_shows_its_results_or_that_there_are_none(lab):
             assert line.startswith(tuple(WORDS["verdicts"].values()))
 
 
-def test_the_numbers_behind_a_figure_are_a_press_away(lab):
+def test_a_click_shows_the_numbers_of_a_figure(lab):
     card = lab.locator("[data-experiment=frontier]")
     said = card.locator(".said")
     assert not said.is_visible()

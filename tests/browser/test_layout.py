@@ -59,7 +59,7 @@ def test_the_values_of_a_chart_stand_in_its_card(visit, address, screen):
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_words_in_the_frontier_stand_apart(visit, address, screen):
+def test_the_labels_in_the_frontier_chart_do_not_overlap(visit, address, screen):
     page = visit_on(visit, address, screen)
     picture = page.locator("#frontier .chart").bounding_box()
     unsure = False

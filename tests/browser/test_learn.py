@@ -211,7 +211,7 @@ def test_a_token_of_an_own_ppo_run_goes_into_its_equations(page):
     )
 
 
-def test_ones_own_sft_and_reward_model_read_the_lessons_texts(page):
+def test_own_sft_and_reward_models_score_the_lessons_texts(page):
     """The SFT run has the embedded model, so its lesson is unchanged; the reward model differs."""
     known = worked_example("reviews")
     own(page, "sft")

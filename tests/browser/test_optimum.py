@@ -43,7 +43,7 @@ TARGET = """() => {
 }"""
 
 
-def test_a_target_that_few_samples_tell_of_is_in_the_picture_and_hollow(visit, address):
+def test_a_target_from_few_samples_is_drawn_hollow(visit, address):
     page = visit(address)
     page.wait_for_function("window.playground.target?.beta === 0.7")
     narrow = page.evaluate(TARGET)
@@ -59,7 +59,7 @@ def test_a_target_that_few_samples_tell_of_is_in_the_picture_and_hollow(visit, a
     assert page.evaluate(TARGET) == narrow
 
 
-def test_the_optimums_texts_say_how_much_likelier_it_makes_them(visit, address):
+def test_the_optimums_texts_have_log_ratios(visit, address):
     page = visit(address)
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     move_beta(page, 1)
@@ -102,7 +102,7 @@ def test_a_less_likely_text_of_positive_reward_is_explained(visit, address):
     assert 0 < lost < sides.count()
 
 
-def test_no_leash_has_no_target(visit, address):
+def test_without_a_kl_penalty_there_is_no_target(visit, address):
     page = visit(address)
     page.wait_for_selector("#frontier .target strong")
     page.check("#field-beta [type=checkbox]")

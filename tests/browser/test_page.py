@@ -90,7 +90,7 @@ def test_a_live_change_of_beta_is_marked_in_the_curves(visit, address, client):
     assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
 
 
-def test_a_learning_rate_that_is_left_as_it_was_marks_nothing(visit, address, client):
+def test_an_unchanged_learning_rate_is_not_marked(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
@@ -144,7 +144,7 @@ def test_choices_made_while_the_page_loads_stay(visit, address, client, monkeypa
     assert page.input_value("#field-steps input") == str(steps)
 
 
-def test_the_run_button_tells_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
+def test_the_run_button_shows_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
     page = visit(address)
     page.wait_for_selector("#run:has-text('about 50 s')")
@@ -153,7 +153,7 @@ def test_the_run_button_tells_the_time_at_the_chosen_pace(visit, address, client
     assert page.inner_text("#run") == WORDS["controls"]["run_needs"].format(time="68 s")
 
 
-def test_every_step_can_be_looked_at_again(visit, address):
+def test_every_step_can_be_shown_again(visit, address):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 4)
@@ -313,7 +313,7 @@ def test_settings_follow_task_and_method(visit, address):
     assert (float(beta), int(steps)) == (expected.beta, expected.steps)
 
 
-def test_a_run_of_few_steps_is_measured_all_the_same(visit, address, client):
+def test_a_short_run_is_evaluated_five_times(visit, address, client):
     page = visit(address)
     default = resolve("dpo", "reviews").eval_every
     run(page, steps=37)

@@ -21,7 +21,7 @@ def top(page, selector):
     return page.locator(selector).bounding_box()["y"] + page.evaluate("scrollY")
 
 
-def test_the_picture_comes_first_then_beta_and_run_then_the_texts(page):
+def test_the_charts_come_first_then_beta_and_run_then_the_texts(page):
     order = ("#frontier", "#field-beta", "#run", "#fold", "#live", "#charts", "#samples")
     tops = [top(page, selector) for selector in order]
     assert tops == sorted(tops)

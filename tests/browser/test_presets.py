@@ -102,7 +102,7 @@ def test_a_changed_run_is_no_preset_any_more(visit, address, client):
     assert page.inner_text("#presets .told") == ""
 
 
-def test_a_card_tells_of_its_preset_on_hover_and_focus(visit, address):
+def test_a_card_describes_its_preset_on_hover_and_focus(visit, address):
     page = visit(address)
     card = page.locator("#preset-noisy-raters")
     assert not card.is_visible()
@@ -116,7 +116,7 @@ def test_a_card_tells_of_its_preset_on_hover_and_focus(visit, address):
     card.wait_for(state="visible")
 
 
-def test_a_link_can_leave_the_presets_out_and_says_what_is_played(visit, address):
+def test_a_link_can_hide_the_presets_and_names_the_recording(visit, address):
     page = visit(f"{address}?hide=presets")
     page.wait_for_selector("#presets li", state="attached")
     assert not page.is_visible("#presets nav")

@@ -55,7 +55,7 @@ def share(chance):
     return 10**-exponent / float(number.rstrip("MBT"))
 
 
-def test_score_it_tells_the_story_and_takes_an_answer(page, helper):
+def test_score_it_shows_the_example_and_takes_an_answer(page, helper):
     open_view(page, "score")
     story = WORDS["score"]["stories"]["capitals"]
     page.wait_for_selector(f"#score .judged:has-text('{story['answers'][0]}')")

@@ -166,7 +166,7 @@ def test_only_a_presenter_can_open_the_room(pairs, visit, address):
         assert (state == WORDS["rate"]["only_presenter"]) is not may
 
 
-def test_one_visitor_alone_sees_nothing_of_all_this(visit, address):
+def test_a_single_visitor_sees_none_of_this(visit, address):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)

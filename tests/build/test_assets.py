@@ -88,7 +88,7 @@ def test_the_sft_model_is_fluent(task):
     assert fluent >= 0.97 - 3 * (0.97 * 0.03 / len(texts)) ** 0.5
 
 
-def test_the_reviews_model_knows_warm_words_from_cold_ones():
+def test_the_reviews_model_distinguishes_positive_and_negative_words():
     """After "The plot was dull and" it continues negatively; chance would be one half."""
     moods = {word: mood for mood in MOODS for (word,) in GRAMMAR.phrases(f"adjective_{mood}")}
     prompts = [f"The plot was {word} and" for word in moods for _ in range(4)]
@@ -132,7 +132,7 @@ def test_reference_samples_carry_their_gold_rewards(task, split):
         assert reward == pytest.approx(stored.rewards[row], abs=1e-5)
 
 
-def test_rewards_are_spread_as_the_unit_of_beta_wants(task):
+def test_rewards_have_the_standard_deviation_that_beta_assumes(task):
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
     assert 1.5 <= stored.rewards.std() <= 2.5
     frontier = Frontier.of(stored.rewards)
@@ -164,7 +164,7 @@ def test_the_pool_has_the_sft_models_log_probabilities(task):
         }
 
 
-def test_the_reward_model_knows_more_than_chance(task):
+def test_the_reward_model_is_better_than_chance(task):
     """Its exact accuracy is measured by benchmarks/defaults.py (docs/benchmarks.md)."""
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))
@@ -176,7 +176,7 @@ def test_the_reward_model_knows_more_than_chance(task):
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_reward_model_of_few_pairs_knows_less(name):
+def test_a_reward_model_of_few_pairs_is_less_accurate(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     few, all_ = (
@@ -187,7 +187,7 @@ def test_a_reward_model_of_few_pairs_knows_less(name):
 
 
 @pytest.mark.parametrize("name", OFF)
-def test_a_reward_model_of_anothers_texts_knows_the_references_as_well(name):
+def test_a_reward_model_of_another_models_texts_works_on_the_references(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
     proxy = ProxyReward(load_reward_model(f"reward-{name}-off"), tokenizer)

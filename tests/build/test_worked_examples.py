@@ -85,7 +85,7 @@ def test_the_pair(name, lesson, tokenizer):
     assert up > down + 0.5  # DPO has started to work
 
 
-def test_the_token_of_ppo(name, lesson, tokenizer):
+def test_the_example_token_of_ppo(name, lesson, tokenizer):
     token = lesson["token"]
     text = "".join(entry["text"] for entry in token["tokens"])
     (reference,) = logps(f"sft-{name}", tokenizer, token["prompt"], [text])

@@ -91,7 +91,7 @@ def test_stats_in_words(run, monkeypatch):
         assert title in out
 
 
-def test_active_votes_ask_the_reward_model(run, monkeypatch, tmp_path):
+def test_active_votes_use_the_reward_model(run, monkeypatch, tmp_path):
     scored_pairs = []
 
     class Reports:

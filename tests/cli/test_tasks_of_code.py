@@ -169,7 +169,7 @@ def trap(tmp_path):
     return run, mark, f"{file}:Poems"
 
 
-def test_what_names_a_file_never_runs_it(trap, tmp_path, capsys):
+def test_naming_a_file_never_executes_it(trap, tmp_path, capsys):
     run, mark, named = trap
     (run / "link").symlink_to(run)
     for argv in (
@@ -186,7 +186,7 @@ def test_what_names_a_file_never_runs_it(trap, tmp_path, capsys):
     assert mark.exists()
 
 
-def test_no_process_of_the_page_runs_what_a_run_names(trap, tmp_path):
+def test_no_process_of_the_page_executes_a_file_named_by_a_run(trap, tmp_path):
     run, mark, named = trap
     client = Client(tmp_path)
     with pytest.raises(ConfigError, match="--task got nothing"):

@@ -74,7 +74,7 @@ def test_every_option_reaches_the_configuration(tmp_path):
         (",".join(card("capitals").groups[::-1]), "all"),
     ],
 )
-def test_a_coverage_is_written_in_one_way(text, resolved):
+def test_a_coverage_has_one_spelling(text, resolved):
     assert resolve("dpo", "capitals", coverage=text).coverage == resolved
 
 
@@ -120,7 +120,7 @@ def test_advantages_are_normalised_by_default():
 
 
 @pytest.mark.parametrize("method", methods())
-def test_a_run_from_before_there_was_a_choice_is_what_it_was(method):
+def test_an_old_run_without_a_setting_has_the_former_behaviour(method):
     config = resolve(method, "reviews")
     since = {"coverage", "pair_source", "whiten_advantages"}
     assert RunConfig(**config.model_dump(exclude=since)) == config
@@ -213,7 +213,7 @@ def test_a_missing_preference_file():
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/"])
-def test_odd_model_names(name):
+def test_invalid_model_names(name):
     (line,) = lines(model=name)
     assert line.startswith("--model got ")
 

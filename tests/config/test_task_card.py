@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 _MADE_UP = re.compile(r"(sft|reward)-\$?\{[^}]*task[^}]*\}(?!-)", re.IGNORECASE)
 
 
-def test_no_name_of_a_model_is_made_up_of_that_of_a_task():
+def test_no_model_name_is_built_from_a_tasks_name():
     names = []
     for package in ("align_core", "playground"):
         for path in (ROOT / package).rglob("*"):
@@ -24,7 +24,7 @@ def test_no_name_of_a_model_is_made_up_of_that_of_a_task():
 @pytest.mark.parametrize(
     "code", ["f'sft-{task}'", "`reward-${run.config.task}`", "'sft-{task.name}'"]
 )
-def test_the_search_finds_what_it_is_for(code):
+def test_the_check_finds_model_names(code):
     assert _MADE_UP.search(code)
 
 

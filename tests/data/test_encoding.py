@@ -63,7 +63,7 @@ def test_responses_are_padded_on_the_right_and_an_end_is_no_padding():
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_the_end_token_is_there_only_where_the_text_ended(ended):
+def test_only_ended_texts_have_an_end_token(ended):
     prompt, completion = encode(tokenizer(), "the film", " was good .", ended)
     assert prompt == ids("the film")
     assert completion == ids("was good .") + [END] * ended

@@ -61,7 +61,7 @@ def test_csv_with_an_open_quote(tmp_path):
     assert row == (2, {"prompt": "a"}) and problem[0] == 3 and "expected CSV" in problem[1]
 
 
-def test_a_text_has_a_prompt_a_line(tmp_path):
+def test_texts_with_a_prompt_per_line(tmp_path):
     expected = [(1, {"prompt": "a"}), (3, {"prompt": "b"})]
     assert read(tmp_path / "a.txt", "a\n \nb\n".encode("utf-8-sig")) == expected
 

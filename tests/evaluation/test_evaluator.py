@@ -145,7 +145,7 @@ def test_evaluating_twice_changes_nothing():
     assert evaluate.metrics(evaluate(policy)) == evaluate.metrics(evaluate(policy))
 
 
-def test_the_chance_of_training_is_neither_used_nor_spent():
+def test_evaluation_does_not_use_the_random_state_of_training():
     policy, evaluate = toy.policy(0), evaluator(toy.policy(1))
     torch.manual_seed(0)
     expected = torch.rand(3)

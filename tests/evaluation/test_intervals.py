@@ -19,7 +19,7 @@ def test_a_mean_has_the_interval_of_its_standard_error():
     assert ci95_of_mean(bootstrap_rows(400), values) == pytest.approx(1.96 * 2 / 20, rel=0.1)
 
 
-def test_what_all_prompts_share_has_no_spread():
+def test_values_equal_in_all_prompts_have_no_interval():
     assert ci95_of_mean(bootstrap_rows(7), np.full(7, 3.0)) == 0.0
 
 

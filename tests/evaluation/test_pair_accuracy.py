@@ -41,7 +41,7 @@ def test_agreement_with_gold_on_rewards_made_by_hand():
     assert margin.tolist() == [[3.0, -2.0], [0.0, 7.0]]
 
 
-def test_agreement_of_gold_with_itself_is_whole_and_with_its_negative_nil():
+def test_gold_agrees_fully_with_itself_and_never_with_its_negative():
     gold = np.random.default_rng(0).normal(size=(3, 10))
     table = {10 * row + n: gold[row, n] for row in range(3) for n in range(10)}
     right, margin = pair_accuracy(scores(table), toy.tokenizer(), stored(gold.tolist()), pairs=5)

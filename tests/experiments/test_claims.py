@@ -31,7 +31,7 @@ def verdict_of(experiment, result, part):
     return sentence["verdict"], sentence["why"]
 
 
-def test_the_side_of_more_than_half_is_the_majority():
+def test_a_majority_is_more_than_half():
     assert majority([1, 1, 0]) == majority([1, 1, -1]) == 1
     assert majority([-1, -1, 0]) == -1
     assert majority([1, 1, -1, -1]) == majority([1, 0]) == majority([1, 0, -1]) == majority([]) == 0
@@ -87,7 +87,7 @@ def test_dpo_dominates_where_it_is_clearly_ahead_everywhere(over_ppo, over_gold,
     assert verdict_of(frontier, result, "dominates")[0] == expected
 
 
-def test_it_is_counted_at_how_many_budgets_which_method_is_ahead():
+def test_the_budgets_at_which_each_method_is_ahead_are_counted():
     result = frontier_result([mean(-0.2), mean(0.2)], (0.0, -0.3))
     why = verdict_of(frontier, result, "dominates")[1]
     assert "Of 2 budgets of KL it is clearly ahead of PPO on a reward model in 1" in why
@@ -155,13 +155,13 @@ def test_the_fall_is_judged_for_each_number_of_pairs():
         over_row("ppo", 1000, [FALLS, FALLS, DIPS]),
         over_row("ppo", 1000, [FALLS, FALLS, RISES], layers=1),
     )
-    found_here = falls(result)
-    claim, why = found_here["holds"]
+    verdicts = falls(result)
+    claim, why = verdicts["holds"]
     assert claim.startswith("With PPO on 1,000 pairs, the gold reward peaks")
     assert why == "Gold falls by more than 25% of its peak in 4 of 6 runs."
-    claim, why = found_here["unclear"]
+    claim, why = verdicts["unclear"]
     assert claim.startswith("With PPO on 100 pairs, the") and "in 1 of 3 runs." in why
-    claim, why = found_here["fails"]
+    claim, why = verdicts["fails"]
     assert claim.startswith("With PPO on 300 pairs, best-of-n up to √KL = 2.00, the")
     assert "in 0 of 3, 0 of 12 runs." in why  # four models, three seeds
 
@@ -169,9 +169,9 @@ def test_the_fall_is_judged_for_each_number_of_pairs():
 @pytest.mark.parametrize("curve", [RISES, DIPS, BOTH_FALL])
 def test_it_is_no_fall_without_a_quarter_less_gold_and_more_proxy(curve):
     result = over_result(over_row("ppo", 300, [curve]), over_row("ppo", 1000, [FALLS]))
-    found_here = falls(result)
-    assert "PPO on 300 pairs" in found_here["fails"][0]
-    assert "PPO on 1,000 pairs" in found_here["holds"][0]
+    verdicts = falls(result)
+    assert "PPO on 300 pairs" in verdicts["fails"][0]
+    assert "PPO on 1,000 pairs" in verdicts["holds"][0]
 
 
 def peaking(*peaks):
@@ -189,7 +189,7 @@ def peaking(*peaks):
     ],
 )
 @pytest.mark.parametrize("by, part", [("pairs", "fed"), ("layers", "grown")])
-def test_a_higher_peak_is_one_under_both_methods(ppo, best_of_n, expected, by, part):
+def test_a_peak_is_higher_if_it_is_under_both_methods(ppo, best_of_n, expected, by, part):
     low = {"pairs": 1000, "layers": 3} | {by: 1}
     rows = []
     for method, peaks in (("ppo", ppo), ("best-of-n", best_of_n)):
@@ -243,7 +243,7 @@ def test_a_penalty_changes_nothing_within_a_tenth_of_the_peak(changes, expected)
     assert "below 0.25 nats, 10% of the peak" in why
 
 
-def test_a_penalty_that_never_went_so_far_is_not_judged():
+def test_a_penalty_without_runs_at_that_kl_is_not_judged():
     parts = [v.part for v in overoptimisation.verdicts(over_result(penalty=[None]))]
     assert "penalised" not in parts and "chance" in parts
 
@@ -274,13 +274,13 @@ def coverage_result(settings):
     [((0.2, 0.0), "holds"), ((0.05, 0.0), "unclear"), ((-0.2, 0.0), "unclear")]
     + [((-0.2, -0.3), "fails")],
 )
-def test_dpo_can_where_it_clearly_does_once(rises, expected):
+def test_it_is_possible_if_dpo_clearly_does_it_once(rises, expected):
     result = coverage_result([(mean(rise), mean(0.0)) for rise in rises])
     assert verdict_of(coverage, result, "gives")[0] == expected
 
 
 @pytest.mark.parametrize(
-    "mores, expected",
+    "differences, expected",
     [
         ((0.2, 0.2, 0.0), "holds"),
         ((-0.2, -0.2, 0.2), "fails"),
@@ -288,12 +288,12 @@ def test_dpo_can_where_it_clearly_does_once(rises, expected):
         ((0.2, -0.2), "unclear"),
     ],
 )
-def test_a_method_spreads_if_it_clearly_does_in_most_settings(mores, expected):
-    result = coverage_result([(mean(0.0), mean(more)) for more in mores])
+def test_a_method_spreads_if_it_clearly_does_in_most_settings(differences, expected):
+    result = coverage_result([(mean(0.0), mean(difference)) for difference in differences])
     assert verdict_of(coverage, result, "spreads")[0] == expected
 
 
-def test_the_settings_are_counted_that_leave_something_uncovered():
+def test_settings_with_uncovered_responses_are_counted():
     result = coverage_result([(mean(0.2), mean(-0.2)), (mean(0.0), mean(-0.2))])
     why = verdict_of(coverage, result, "gives")[1]
     # 0.3 − 0.5 = −0.2 ± 0.141
@@ -328,11 +328,11 @@ def shift_result(**lost):
         ((-0.5, -0.5), (0.0, 0.0), "fails"),  # DPO gains
     ],
 )
-def test_dpo_suffers_where_it_clearly_loses_and_more_than_ppo(dpo, ppo, expected):
+def test_dpo_suffers_if_it_clearly_loses_more_than_ppo(dpo, ppo, expected):
     assert verdict_of(shift, shift_result(dpo=dpo, ppo=ppo), "lose")[0] == expected
 
 
-def test_it_is_counted_by_how_many_shifts_a_method_loses():
+def test_the_shifts_by_which_each_method_loses_are_counted():
     why = verdict_of(shift, shift_result(dpo=(0.5, 0.5), ppo=(0.0, 0.2)), "lose")[1]
     assert why.startswith("DPO clearly loses in 2 of 2 shifts, PPO in 1;")
     assert why.endswith("PPO clearly loses less than DPO in 2.")
@@ -349,15 +349,11 @@ def mends(result):
         ((0.5, 0.5), (0.0, 0.3), "holds"),
         ((0.5, 0.5), (0.0, 0.4), "unclear"),
         ((0.5, 0.5), (0.7, 0.7), "fails"),
-        (
-            (0.5, 0.0),
-            (0.3, 0.7),
-            "holds",
-        ),  # the second shift costs nothing
+        ((0.5, 0.0), (0.3, 0.7), "holds"),  # the second shift costs nothing
         ((0.0, 0.0), (-0.5, -0.5), "unclear"),
     ],
 )
-def test_what_mends_loses_clearly_less_where_dpo_loses(dpo, sft, expected):
+def test_a_mend_clearly_loses_less_where_dpo_loses(dpo, sft, expected):
     first, second = mends(shift_result(dpo=dpo, ppo=(0.0, 0.0), sft=sft))
     assert first["claim"].startswith("DPO after SFT on the chosen texts mends")
     assert first["verdict"] == expected

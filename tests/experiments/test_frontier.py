@@ -40,7 +40,7 @@ def result():
     return frontier.summary(runs)
 
 
-def test_a_share_is_of_what_the_optimum_gains(result):
+def test_a_share_is_relative_to_the_optimums_gain(result):
     samples = ReferenceSamples.load(frontier.reference_samples("reviews", "probe"))
     best = Frontier.of(samples.rewards).at(1.0)[0]
     expected = (1.0 + 1.1 + 1.2) / 3 / (best - 1.0)

@@ -20,7 +20,7 @@ def test_policies_may_be_mixed():
     assert reward_within([(0.0, 0.5)], 1.0) == 0.5
 
 
-def test_the_better_of_two_at_the_same_kl_counts():
+def test_the_better_of_two_runs_at_the_same_kl_counts():
     assert reward_within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)
 
 

@@ -17,7 +17,7 @@ def run(method, pairs, layers, seed, points, beta=None):
     return {"settings": settings, "found": {"curve": curve, **own}, "seconds": 1.0}
 
 
-def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_as_far_as_they_went():
+def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_up_to_their_kl():
     alphas, betas, bends = (1.0, 3.0), (0.2, 0.6), {"best-of-n": lambda d: d, "ppo": math.log}
     curve = [
         run(method, 300, 3, seed, points, beta=0.0 if method == "ppo" else None)
@@ -35,7 +35,7 @@ def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_as_far_as_they_went():
     assert over.fitted({"fit": None}) == []
 
 
-def test_a_summary_is_of_what_lies_above_the_reference():
+def test_a_summary_is_relative_to_the_reference():
     rise_and_fall = [(0.0, 1.0, 0.2), (1.0, 3.0, 1.2), (4.0, 2.0, 5.2)]
     summaries = [
         *(run("best-of-n", 300, 3, seed, rise_and_fall) for seed in range(2)),

@@ -64,7 +64,7 @@ def alive(pid):
     return shown.stdout.strip()[:1] not in ("", "Z")
 
 
-def test_a_trial_tells_how_far_it_is_and_what_it_found(start, tmp_path):
+def test_a_trial_reports_its_progress_and_result(start, tmp_path):
     trials = start("awaits", owner="somebody")
     state = at_work(trials)
     assert trials.live() == [NAME]
@@ -120,7 +120,7 @@ def test_a_time_limit_ends_it(start):
     assert (state["status"], from_event(state).code) == ("stopped", "time_limit")
 
 
-def test_it_goes_with_the_page(tmp_path):
+def test_it_ends_with_the_page(tmp_path):
     code = (
         "import pathlib, sys, time; from align_core.experiments.quick_runs import QuickRuns\n"
         "trials = QuickRuns(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"

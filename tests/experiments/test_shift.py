@@ -56,7 +56,7 @@ def pairs_of(source):
     return shift_methods.pairs_of(setting)
 
 
-def test_half_the_continents_are_those_that_are_named():
+def test_half_of_the_continents_are_covered():
     task = load_task("capitals")
     pairs = pairs_of("half")
     assert {task.group(pair["prompt"]) for pair in pairs} == set(shift.COVERED)
@@ -79,7 +79,7 @@ def test_case_does_not_change_a_reward():
         assert sum(map(abs, map(float.__sub__, rewards, said))) / 50 < 0.1
 
 
-def test_a_reward_model_labels_as_raters_with_its_reward_would():
+def test_a_reward_model_labels_like_raters_with_its_reward():
     def length_batches(prompts, completions, *, completion_ids):
         return [float(10 * len(text)) for text in completions]
 

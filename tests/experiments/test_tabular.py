@@ -130,7 +130,7 @@ def test_the_best_response_is_on_the_diagonal_and_the_others_are_distinct():
         np.testing.assert_allclose(np.sort(row)[:-1], np.linspace(-3, -0.75, 7))
 
 
-def test_where_all_is_covered_both_methods_arrive_at_the_optimum():
+def test_with_full_coverage_both_methods_reach_the_optimum():
     for beta in (0.5, 1.0):
         outcome = tabular.train(FULL, beta, seed=0)
         np.testing.assert_allclose(outcome.learned, tabular.GOLD, atol=0.02)
@@ -177,7 +177,7 @@ def test_it_follows_a_slider():
     assert (time.process_time() - began) / 5 < 0.3
 
 
-def test_a_page_can_have_it():
+def test_the_experiment_can_be_imported_by_the_page():
     code = "import sys; from align_core.experiments import tabular, coverage, frontier, "
     code += "overoptimisation; print(*sys.modules)"
     process = subprocess.run(

@@ -76,7 +76,7 @@ def test_generate_brings_texts_rewards_and_tokens(helper):
     assert helper.generate(**ASKED | {"seed": 1}) != [answer]
 
 
-def test_score_holds_a_run_against_what_it_started_from(helper, tmp_path):
+def test_score_compares_a_run_with_its_initial_model(helper, tmp_path):
     from align_core.inference import queries
 
     answer = helper.score(**SCORED)
@@ -85,7 +85,7 @@ def test_score_holds_a_run_against_what_it_started_from(helper, tmp_path):
     assert answer[0]["logp"] != answer[0]["ref_logp"]
 
 
-def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
+def test_embedded_models_answer_and_the_reference_has_no_token_ratios(helper):
     (answer,) = helper.generate(**ASKED | {"models": ["sft-reviews"], "n": 2})
     assert all("tokens" not in sample for sample in answer["samples"])
     (scored,) = helper.score(
@@ -96,7 +96,7 @@ def test_embedded_models_answer_and_the_reference_brings_no_tokens(helper):
     assert scored["logp"] != scored["ref_logp"]
 
 
-def test_a_duel_is_answered_by_the_helper(helper):
+def test_win_rates_are_computed_by_the_helper(helper):
     query = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
     answer = helper.head_to_head(**query)
     assert answer["prompts"] == 64
@@ -105,7 +105,7 @@ def test_a_duel_is_answered_by_the_helper(helper):
     assert answer["ci95"][0][1] > 0
 
 
-def test_a_bad_duel_gets_its_lines_and_starts_nothing(helper):
+def test_a_bad_head_to_head_is_reported_and_starts_nothing(helper):
     with pytest.raises(ConfigError) as error:
         helper.head_to_head(task="opera", models=[RUN], n=17, seed=-1)
     assert [line.text.split(" ")[0] for line in error.value.lines] == [
@@ -140,7 +140,7 @@ def test_pairs_to_rate_are_drawn_and_scored(helper):
     assert scored[0]["first_reward"] == pytest.approx(again["gold_reward"], abs=1e-9)
 
 
-def test_pairs_that_cannot_be_had_start_nothing(helper):
+def test_unavailable_pairs_start_nothing(helper):
     with pytest.raises(ConfigError) as error:
         helper.candidates(task="opera", model="sft-reviews", count=1025, seed=-1)
     assert [line.text.split(" ")[0] for line in error.value.lines] == [
@@ -183,7 +183,7 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
     assert helper.pid() is None
 
 
-def test_a_reward_model_scores_and_does_not_write(helper):
+def test_a_reward_model_scores_texts_but_has_none(helper):
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
         helper.generate(**ASKED | {"models": ["reward-reviews"]})
     (answer,) = helper.score(
@@ -193,7 +193,7 @@ def test_a_reward_model_scores_and_does_not_write(helper):
     assert "logp" not in answer
 
 
-def test_a_prompt_too_long_for_a_model_is_refused_by_the_helper_which_lives_on(helper):
+def test_a_prompt_too_long_for_a_model_is_refused_and_the_helper_continues(helper):
     with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens; this one has"):
         helper.generate(**ASKED | {"prompt": "good " * 40})
     pid = helper.pid()
@@ -218,7 +218,7 @@ def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper):
     assert helper.generate(**ASKED) == before
 
 
-def test_a_helper_that_hangs_is_ended_and_the_next_question_is_answered(helper, monkeypatch):
+def test_a_hanging_helper_is_killed_and_the_next_query_is_answered(helper, monkeypatch):
     before = helper.generate(**ASKED)
     pid = helper.pid()
     os.kill(pid, signal.SIGSTOP)
@@ -231,7 +231,7 @@ def test_a_helper_that_hangs_is_ended_and_the_next_question_is_answered(helper, 
     assert helper.generate(**ASKED) == before
 
 
-def test_a_helper_without_questions_leaves_and_another_is_started(helper, monkeypatch):
+def test_an_idle_helper_exits_and_another_is_started(helper, monkeypatch):
     monkeypatch.setattr(inference_client, "IDLE_TIMEOUT", 0.3)
     before = helper.generate(**ASKED)
     end = time.monotonic() + 20
@@ -249,7 +249,7 @@ def test_more_questions_than_can_wait_are_sent_away(helper, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_the_helper_steps_back_for_a_run(helper):
+def test_the_helper_yields_to_a_run(helper):
     own = os.nice(0)
     helper.generate(**ASKED)
     nice = Path(f"/proc/{helper.pid()}/stat").read_text().rsplit(")", 1)[1].split()[16]
@@ -268,7 +268,7 @@ if __name__ == "__main__":
 """
 
 
-def test_the_process_that_asks_holds_no_torch_and_leaves_no_helper(client, tmp_path):
+def test_the_page_process_loads_no_torch_and_leaves_no_helper(client, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(PAGE)
     said = subprocess.run(

@@ -120,7 +120,7 @@ def test_a_reward_model_scores_texts_but_has_no_log_probabilities(silence):
     assert [row["gold_reward"] for row in rows] == [row["gold_reward"] for row in of_policy]
 
 
-def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
+def test_equal_models_win_equally_often_and_a_trained_model_wins():
     models = ["sft-capitals", "sft-capitals", "pretrained"]
     answer = queries.head_to_head("capitals", models, 1, 0)
     assert answer["prompts"] == 64
@@ -136,7 +136,7 @@ def test_a_duel_of_equals_is_even_and_a_trained_model_wins():
     assert rates[0, 2] == sum(wins) / 64
 
 
-def test_covered_and_uncovered_prompts_are_measured_apart():
+def test_covered_and_uncovered_prompts_are_evaluated_separately():
     report = queries.evaluate("sft-capitals", "capitals", "sft-capitals", 40, 0, "Africa")
     # The held-out prompts are ordered by continent: 35 of Africa, 5 of Asia.
     for name in ("gold_reward", "kl"):

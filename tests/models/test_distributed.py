@@ -64,7 +64,7 @@ def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> N
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path, alone):
+def test_two_processes_end_with_the_weights_of_one(tmp_path, alone):
     """Each of the two processes has 8 episodes per rollout."""
     together = ended(tmp_path / "two", TORCHRUN, "8")
     assert_same_end(together, alone)
@@ -72,7 +72,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, alone):
 
 
 @pytest.mark.slow
-def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, alone):
+def test_two_processes_with_half_a_model_each_end_with_the_weights_of_one(tmp_path, alone):
     """FSDP, configured by accelerate's file; interrupted after the first rollout and resumed."""
     halves = ended(tmp_path / "halves", FSDP, "8", "resumed")
     assert_same_end(halves, alone)
@@ -84,7 +84,7 @@ def test_two_processes_with_half_a_model_each_learn_what_one_learns(tmp_path, al
 
 @pytest.mark.slow
 @with_deepspeed
-def test_two_processes_with_half_the_moments_each_learn_what_one_learns(tmp_path, alone):
+def test_two_processes_with_half_the_moments_each_end_with_the_weights_of_one(tmp_path, alone):
     """DeepSpeed ZeRO 2, configured by accelerate's file; interrupted and resumed as well."""
     halves = ended(tmp_path / "halves", DEEPSPEED, "8", "resumed")
     assert_same_end(halves, alone)
@@ -109,7 +109,7 @@ def test_the_other_methods_resume_in_shards(tmp_path, launcher, part):
         assert 0.4 < end[part] < 0.6, method
 
 
-def test_a_checkpoint_in_shards_and_a_whole_one_do_not_stand_for_each_other(tmp_path, monkeypatch):
+def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monkeypatch):
     """Trainer leaves optimizer.pt, FSDP optimizer.bin or a folder, DeepSpeed global_step4."""
     run, checkpoint = RunDirectory(tmp_path), tmp_path / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
         setup._per_process(16)
 
 
-def test_what_accelerate_starts_alone_of_several_is_refused_or_joined(monkeypatch, capsys):
+def test_a_lone_process_of_accelerate_is_refused_or_replaced(monkeypatch, capsys):
     """With --cpu, accelerate starts one process with the address of the group but not its size."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     assert not distributed.launched_alone()

@@ -98,7 +98,7 @@ def metrics(directory: RunDirectory, step: int) -> dict[str, float]:
     return {name: value for event in events for name, value in event["metrics"].items()}
 
 
-def test_the_whole_path_runs_on_it(family, tmp_path):
+def test_the_whole_path_runs_on_the_task(family, tmp_path):
     sft = run(tmp_path / "sft", "sft", model=str(family), learning_rate=1e-2)
     reward = run(tmp_path / "reward", "reward", model=str(sft.path))
     ppo = run(tmp_path / "ppo", "ppo", model=str(sft.path), reward_model=str(reward.path))

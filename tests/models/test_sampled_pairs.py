@@ -214,7 +214,7 @@ def test_pairs_to_label_are_those_that_the_rater_labels():
     assert set(pairs[0]) == {"prompt"} | {s + p for s in ("first", "second") for p in parts}
 
 
-def test_a_reward_model_reads_a_cut_text_without_an_end():
+def test_a_reward_model_scores_a_truncated_text_without_an_end_token():
     proxy = ProxyReward(toy.reward_model(), toy.tokenizer())
     pair = {"prompt": "the film", "first": " was good", "second": " was dull"}
     (whole,) = scored_pairs([{**pair, "first_ended": True, "second_ended": True}], proxy, TOKENS)

@@ -79,7 +79,7 @@ def embedded_model():
 
 
 @pytest.mark.parametrize("made", [toy_model, embedded_model])
-def test_with_the_cache_and_without_it_the_tokens_are_the_same(made):
+def test_the_cache_does_not_change_the_tokens(made):
     """Each token depends on all before it; a model that ignored its cache would see one token."""
     model, words, prompts = made()
     width, most = model.get_output_embeddings().weight.shape[0], 16
@@ -119,7 +119,7 @@ def test_fixed_noise_does_not_depend_on_batching():
     assert together != drawn_by(model, PROMPTS, FixedDraw(8, PROMPTS, 1, 12, 14)).ids()
 
 
-def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
+def test_random_numbers_belong_to_a_text_and_not_to_its_batch():
     """Sampling in two parts, as two processes do, gives the same texts as in one."""
     model, prompts = policy(), PROMPTS * 4
     together = drawn_by(model, prompts, RandomDraw(5, len(prompts))).ids()
@@ -132,7 +132,7 @@ def test_random_chance_belongs_to_a_text_and_not_to_its_batch():
     assert together != drawn_by(model, prompts, RandomDraw(6, len(prompts))).ids()
 
 
-def test_the_largest_chance_there_is_still_draws_a_possible_token(monkeypatch):
+def test_the_largest_random_number_draws_a_possible_token(monkeypatch):
     """In float32, cumulative sums end above or below 1; torch.rand is at most 1 − 2⁻²⁴."""
     largest = 1 - 2**-24
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, largest))

@@ -40,7 +40,7 @@ def test_settings_from_the_environment():
     assert settings.presenter_key == "correct horse"
 
 
-def test_every_variable_that_makes_no_sense_gets_its_line():
+def test_every_invalid_variable_gets_a_line():
     with pytest.raises(ConfigError) as error:
         Settings.read(
             {

@@ -68,7 +68,7 @@ def test_a_group_reports_why_it_ended_and_leaves_no_process(group, ending, code,
     assert gone(one.progress["pid"])
 
 
-def test_a_group_is_killed_for_a_reason_and_whole(group):
+def test_a_whole_group_is_killed_with_a_reason(group):
     one = group("time.sleep(1000)")
     one.kill(TOO_LONG)
     assert one.wait() == -9
@@ -78,6 +78,6 @@ def test_a_group_is_killed_for_a_reason_and_whole(group):
     assert one.killed_for == TOO_LONG, "it has ended already"
 
 
-def test_a_group_has_a_session_of_its_own(group):
+def test_a_group_has_its_own_session(group):
     one = group("time.sleep(1000)")
     assert os.getsid(one.progress["pid"]) != os.getsid(0)

@@ -146,7 +146,7 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client
     assert status(client, first) == "finished"
 
 
-def test_a_new_run_does_not_wait_until_what_a_stop_kept_is_measured(client):
+def test_a_new_run_does_not_wait_for_the_evaluation_after_a_stop(client):
     first = started(client, seed=fake_training.MEASURES)
     client.send(first, "stop")
     until(lambda: status(client, first) == "stopped")
@@ -304,7 +304,7 @@ def test_names_from_outside_are_checked(client, name):
 @pytest.mark.parametrize(
     "name", ["<img src=x onerror=window.hacked=1>", "2026-01-01-000000-ppo-<b>reviews"]
 )
-def test_a_folder_that_has_no_name_of_a_run_is_none(client, name):
+def test_a_folder_with_another_name_is_no_run(client, name):
     RunDirectory.create(client.root / name, resolve("ppo", "reviews"))
     assert client.runs() == []
     with pytest.raises(ConfigError, match="is no run here"):
@@ -320,7 +320,7 @@ def test_names_sort_by_time_also_within_a_second(client, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
-def test_what_is_imported_ahead_can_be_imported():
+def test_preloaded_modules_can_be_imported():
     """The forkserver ignores a module that fails to import, and then every run has to import it."""
     code = (
         "import align_core.preload; from align_core.tasks import loader; "
@@ -330,7 +330,7 @@ def test_what_is_imported_ahead_can_be_imported():
     assert int(said.stdout) == 2
 
 
-def test_what_is_imported_ahead_starts_no_threads(client):
+def test_preloaded_modules_start_no_threads(client):
     from multiprocessing import forkserver
 
     run = client.start(**SHORT)

@@ -145,7 +145,7 @@ def test_status_is_the_last_one_and_a_resumed_run_runs(run):
     assert RunDirectory(run.path).status()["status"] == "running"
 
 
-def test_fail_is_at_the_last_step_that_was_reached(run):
+def test_a_failure_is_at_the_last_step(run):
     run.append(RUNNING)
     run.append(METRICS)
     assert RunDirectory(run.path).fail(plain("broke")) == {

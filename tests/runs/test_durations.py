@@ -53,7 +53,7 @@ def test_the_time_left():
     assert time_left(CONFIG, LOG) == pytest.approx(5 * 10.5 + 2 * 1.05)
 
 
-def test_at_full_pace_nothing_passes_between_two_steps():
+def test_at_full_pace_there_is_no_delay():
     assert time_left(CONFIG, LOG[:4]) == pytest.approx(8 * 0.55 + 3 * 1.0)
 
 
@@ -90,13 +90,13 @@ def test_the_newest_twenty_steps_count():
     assert speed(log).step == 1.0
 
 
-def test_a_resumed_run_has_the_steps_to_make_again():
+def test_a_resumed_run_has_to_repeat_steps():
     resume = {"kind": "resume", "step": 2, "seconds": 0.0}
     assert time_left(CONFIG, [*LOG, resume]) == pytest.approx(8 * 0.55 + 3 * 1.05)
 
 
 @pytest.mark.parametrize("name", ["finished", "stopped", "failed"])
-def test_a_run_that_is_over_takes_no_time(name):
+def test_an_ended_run_has_no_time_left(name):
     over = [*LOG, status(5, 86.0, name)]
     assert time_left(CONFIG, over) == 0
     assert time_left(CONFIG, [*over, evaluated(5, 87.0, took=1.0)]) == 0

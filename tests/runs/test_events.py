@@ -43,7 +43,7 @@ def test_settings_have_their_last_values_and_a_resume_voids_later_ones(fake_asse
     assert settings_at(begun, [*events, resume(2)]) == begun | {"beta": 0.3}
 
 
-def test_series_leave_out_nulls_and_what_a_resume_made_void():
+def test_series_leave_out_nulls_and_voided_values():
     events = [
         metrics(0, **{"eval/gain": 0.0, "eval/frontier_efficiency": None}),
         metrics(10, **{"eval/gain": 0.9}),
@@ -53,7 +53,7 @@ def test_series_leave_out_nulls_and_what_a_resume_made_void():
     assert series(events) == {"eval/gain": [(0, 0.0), (10, 0.4)]}
 
 
-def test_of_a_later_resume_only_what_is_before_the_earlier_one_is_left():
+def test_a_resume_to_an_earlier_step_voids_a_later_resume():
     events = [metrics(step, loss=step) for step in (1, 2, 3)]
     events += [resume(2), metrics(3, loss=30), resume(1), metrics(2, loss=20)]
     assert series(events) == {"loss": [(1, 1), (2, 20)]}
@@ -66,7 +66,7 @@ def test_a_log_replayed_in_two_parts_is_the_log_replayed_whole(cut):
     assert replay([*replay(events[:cut]), *events[cut:]]) == replay(events)
 
 
-def test_the_newest_status_counts_and_a_run_that_was_resumed_is_running():
+def test_the_newest_status_counts_and_a_resumed_run_is_running():
     stopped = {**RUNNING, "step": 9, "status": "stopped", "message": "SIGINT"}
     assert status([metrics(1)]) is None
     assert status([RUNNING, stopped, metrics(9)]) == stopped

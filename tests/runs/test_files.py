@@ -10,14 +10,14 @@ import pytest
 from align_core.runs.files import write_atomically
 
 
-def test_a_file_has_its_new_content_and_nothing_lies_beside_it(tmp_path):
+def test_a_file_has_its_new_content_and_no_temporary_file_stays(tmp_path):
     for text in ("{}", "β"):
         write_atomically(tmp_path / "state.json", text)
         assert (tmp_path / "state.json").read_text(encoding="utf-8") == text
     assert os.listdir(tmp_path) == ["state.json"]
 
 
-def test_what_was_there_stays_where_the_disk_fills_up(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     write_atomically(tmp_path / "state.json", "before")
 
     def half(self, text, encoding):

@@ -29,7 +29,7 @@ def check(rule, events, **thresholds):
     return values, [finding.name for finding in results if not finding.holds]
 
 
-def test_what_is_learnt_carries_over_where_the_others_rise_nearly_as_much():
+def test_carries_over_needs_a_similar_rise_of_uncovered_prompts():
     def sides(covered, uncovered):
         end = {"gold_reward_covered": covered, "gold_reward_reference_covered": 1.0}
         end |= {"gold_reward_uncovered": uncovered, "gold_reward_reference_uncovered": 0.5}
@@ -54,7 +54,7 @@ def test_a_finding_shows_its_bounds():
     assert str(Check("KL", None, most=1)) == "KL not measured (at most 1) ✗"
 
 
-def test_it_aligns_where_the_end_has_gain_and_efficiency():
+def test_aligns_needs_gain_and_efficiency_at_the_end():
     healthy = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, 0.92])
     values, broken = check("aligns", healthy, gain=0.7, efficiency=0.85)
     assert values == {"gain": 0.81, "efficiency": 0.92}
@@ -62,14 +62,14 @@ def test_it_aligns_where_the_end_has_gain_and_efficiency():
     assert check("aligns", healthy, gain=0.82, efficiency=0.93)[1] == ["gain", "efficiency"]
 
 
-def test_what_the_end_did_not_measure_is_not_kept():
+def test_numbers_missing_at_the_end_are_not_reported():
     far = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, None])  # KL beyond the frontier
     values, broken = check("aligns", far, gain=0.7, efficiency=0.85)
     assert values["efficiency"] is None
     assert broken == ["efficiency"]
 
 
-def test_it_stays_where_no_evaluation_is_far():
+def test_stays_needs_a_small_kl_at_every_evaluation():
     penalised = run(gain=[0, 0.2, 0.25], kl=[0, 0.12, 0.09])
     values, broken = check("stays", penalised, kl=0.15, gain=0.4)
     assert values == {"largest KL": 0.12, "gain": 0.25}
@@ -77,13 +77,13 @@ def test_it_stays_where_no_evaluation_is_far():
     assert check("stays", penalised, kl=0.1, gain=0.2)[1] == ["largest KL", "gain"]
 
 
-def test_it_wastes_where_gain_has_cost_too_much():
+def test_wastes_needs_a_low_efficiency():
     noisy = run(gain=[0, 0.4, 0.5], efficiency=[None, 0.6, 0.55])
     assert check("wastes", noisy, gain=0.4, efficiency=0.6)[1] == []
     assert check("wastes", noisy, gain=0.6, efficiency=0.5)[1] == ["gain", "efficiency"]
 
 
-def test_it_over_optimises_where_gold_falls_and_the_proxy_rises():
+def test_over_optimises_needs_falling_gold_and_rising_proxy_rewards():
     hacked = run(gain=[0, 0.5, 0.8, 0.2], proxy=[0, 1, 2, 2.5])
     values, broken = check("over_optimises", hacked, gain=0.3, lost=0.3, rise=0.1)
     assert values == {
@@ -102,19 +102,19 @@ def test_it_over_optimises_where_gold_falls_and_the_proxy_rises():
         ([0, 0.5, 0.8, 0.2], [0, 1, 2, 1.9], "rise of the proxy since"),
     ],
 )
-def test_it_does_not_over_optimise_where_one_of_the_three_lacks(gain, proxy, name):
+def test_over_optimises_needs_all_three_changes(gain, proxy, name):
     events = run(gain=gain, proxy=proxy)
     assert check("over_optimises", events, gain=0.3, lost=0.3, rise=0.1)[1] == [name]
 
 
-def test_a_run_that_never_gained_has_lost_no_share():
+def test_a_run_without_a_gain_has_lost_no_share():
     worse = run(gain=[0, -0.2, -0.4], proxy=[0, 1, 2])
     values, broken = check("over_optimises", worse, gain=0.3, lost=0.3, rise=0.1)
     assert values["share lost"] is None
     assert broken == ["best gain", "share lost"]
 
 
-def test_it_runs_away_where_it_over_optimises_and_ends_far_off():
+def test_runs_away_needs_over_optimisation_and_a_large_kl():
     away = run(gain=[0, 0.9, -0.1], proxy=[0, 2, 3], kl=[0, 3, 80])
     values, broken = check("runs_away", away, gain=0.5, lost=1.0, rise=0.1, kl=50)
     assert values["share lost"] == pytest.approx((0.9 + 0.1) / 0.9)
@@ -123,7 +123,7 @@ def test_it_runs_away_where_it_over_optimises_and_ends_far_off():
     assert check("runs_away", near, gain=0.5, lost=1.0, rise=0.1, kl=50)[1] == ["share lost", "KL"]
 
 
-def test_it_keeps_what_it_gained_where_little_is_lost():
+def test_keeps_allows_a_small_loss():
     mended = run(gain=[0, 0.4, 0.5, 0.45])
     values, broken = check("keeps", mended, gain=0.3, lost=0.1)
     assert values == {"gain": 0.45, "share lost": pytest.approx(0.1)}
@@ -131,7 +131,7 @@ def test_it_keeps_what_it_gained_where_little_is_lost():
     assert check("keeps", mended, gain=0.5, lost=0.09)[1] == ["gain", "share lost"]
 
 
-def test_it_overtrains_where_gold_falls_and_the_margin_grows():
+def test_overtrains_needs_falling_gold_reward_and_a_growing_margin():
     margins = [1.0] * 10 + [
         3.0
     ] * 20  # the best gain is at step 10; the ten margins up to it have mean 1
@@ -154,7 +154,7 @@ def test_an_uncertain_margin_gives_no_reading():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_run_without_a_measurement_keeps_no_promise(rule):
+def test_a_run_without_an_evaluation_fails_the_check(rule):
     thresholds = RULES[rule].__annotations__.keys() - {"series", "return"}
     kept = checks({"rule": rule, **dict.fromkeys(thresholds, 0.0)}, {})
     assert kept and not any(finding.holds for finding in kept)

@@ -28,7 +28,7 @@ def test_the_recorded_run_has_the_settings_of_the_preset(preset):
     assert RunDirectory.open(preset.recording).config == preset.config
 
 
-def test_the_recorded_run_is_whole_and_short(preset, events):
+def test_the_recorded_run_is_complete_and_short(preset, events):
     assert events[-1]["status"] == "finished"
     assert events[-1]["step"] == preset.config.steps
     assert events[-1]["seconds"] <= LONGEST
@@ -36,12 +36,12 @@ def test_the_recorded_run_is_whole_and_short(preset, events):
     assert any(event["kind"] == "samples" and event["step"] == 0 for event in events)
 
 
-def test_the_recorded_run_keeps_the_promise(preset, events):
+def test_the_recorded_run_passes_its_check(preset, events):
     results = checks(preset.promise, series(events))
     assert results and not [str(finding) for finding in results if not finding.holds]
 
 
-def test_the_recorded_run_tells_how_long_such_a_run_takes(preset, events):
+def test_estimates_use_the_recorded_run(preset, events):
     (known,) = [known for config, known in presets.speeds() if config == preset.config]
     needed = time_needed(preset.config.model_dump(), known)
     assert needed == pytest.approx(events[-1]["seconds"], rel=0.15)
@@ -58,7 +58,7 @@ def test_all_recordings_together_are_small():
     assert sum(file.stat().st_size for file in files) < ALL_BYTES
 
 
-def test_promises_ask_for_something():
+def test_checks_have_thresholds():
     for preset in map(presets.load, presets.names()):
         assert preset.promise["rule"] in RULES
         assert preset.promise.keys() - {"rule"}, preset.name

@@ -13,7 +13,7 @@ def test_beta_has_two_digits(call, place, beta):
     assert call("core/beta.js", "betaAt", place, RANGE) == beta
 
 
-def test_a_place_is_where_its_beta_is(call):
+def test_the_slider_position_follows_from_beta(call):
     for place in (0, 0.25, 0.5, 1):
         beta = 0.05 * 400**place
         assert call("core/beta.js", "placeOf", beta, RANGE) == pytest.approx(place)

@@ -31,7 +31,7 @@ def test_percentages_tell_small_probabilities_apart(text):
     assert {share: text("probability", share) for share in written} == written
 
 
-def test_what_is_rare_is_one_in_so_many(text):
+def test_small_probabilities_are_shown_as_one_in_n(text):
     words = "1 in {n}"
     written = {0.5: "50%", 0.05: "5.0%", 0.01: "1.0%", 0.0099: "1 in 100", 1 / 3401: "1 in 3,400"}
     written |= {2e-6: "1 in 500,000", 7.1e-11: "1 in 14B"}
@@ -43,7 +43,7 @@ def test_a_sentence_takes_values_by_name(text):
     assert text("fill", "{missing}", {}) == "undefined"
 
 
-def test_a_setting_in_a_name_is_all_that_it_was(text):
+def test_a_setting_in_a_name_has_all_its_values(text):
     assert text("settingValues", [[0, 0.7]]) == "0.7"
     assert text("settingValues", [[0, 0.7], [4, 0.2], [9, 0.1]]) == "0.7 → 0.2 → 0.1"
     assert text("settingValues", [[0, 0.7], [4, 0.2], [9, 0.1], [12, 1]]) == "0.7 → … → 1"

@@ -25,7 +25,7 @@ def run(model="sft", kl=(0, 0.5, 1), gain=(0, 0.4, 0.8)):
     }
 
 
-def test_a_trail_is_the_share_of_what_the_optimum_gains(geometry):
+def test_a_trail_is_drawn_at_its_share_of_the_full_gain(geometry):
     """Shares of a full gain of 2.5 nats: 0.4 · 2.5 = 1 and 0.8 · 2.5 = 2."""
     assert geometry("trail", run(), FRONTIER) == {
         "steps": [0, 5, 10],
@@ -61,7 +61,7 @@ def test_the_axes_follow_a_trail_up_to_the_widest(geometry):
     assert beyond["y"][0] == pytest.approx(-0.2)
 
 
-def test_a_curve_that_hardly_moves_is_not_blown_up(geometry):
+def test_a_nearly_flat_curve_is_not_magnified(geometry):
     assert geometry("flatRange", [1, 1.01], True) == pytest.approx([0.985, 1.025])
     assert geometry("flatRange", [0.001], False) == pytest.approx([0, 0.04]), "not below zero"
     assert geometry("flatRange", [0.001], True) == pytest.approx([-0.019, 0.021])

@@ -30,7 +30,7 @@ def delta(step, **changed):
     return {**NOTHING, "offset": 100 * step, "step": step, "seconds": step / 2, **changed}
 
 
-def test_a_run_begins_with_nothing(folded):
+def test_a_run_starts_without_events(folded):
     assert folded() == {
         "name": "a",
         "config": {"beta": 0.7, "task": "reviews"},
@@ -85,7 +85,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(folded):
     assert [change["step"] for change in run["changes"]] == [3]
 
 
-def test_what_gained_nothing_is_the_same_object_and_the_old_run_is_as_it_was(script):
+def test_unchanged_parts_are_the_same_object_and_the_old_run_is_unchanged(script):
     kept = script(
         "core/run_log.js",
         """({ startRun, fold }, [first, two, four, none]) => {

@@ -25,7 +25,7 @@ def run(script, blank):
     return lambda code: script("core/store.js", IN_A_FRESH_PAGE, code)
 
 
-def test_a_part_is_drawn_when_one_of_its_keys_has_another_value(run):
+def test_a_part_is_drawn_when_one_of_its_keys_changes(run):
     outcome = run("""
       subscribe(part, ["task", "beta"], ({ task, beta }) => drawn.push([task, beta]));
       set({ task: "reviews" });
@@ -49,11 +49,11 @@ def test_a_state_is_frozen_and_a_change_makes_another(run):
 
 
 @pytest.mark.parametrize("code", ["set({ bet: 1 })", 'subscribe(part, ["bet"], () => {})'])
-def test_a_key_that_there_is_not_is_a_mistake(run, code):
+def test_an_unknown_key_is_an_error(run, code):
     assert run(code) == {"drawn": [], "errors": ["expected a key of the state, got bet"]}
 
 
-def test_a_part_that_fails_does_not_keep_the_others_from_being_drawn(run):
+def test_a_failing_part_does_not_stop_the_others(run):
     outcome = run("""
       subscribe(part, ["beta"], () => { throw new Error("broken"); });
       subscribe(part, ["beta"], ({ beta }) => drawn.push(beta));
@@ -63,7 +63,7 @@ def test_a_part_that_fails_does_not_keep_the_others_from_being_drawn(run):
     assert len(outcome["errors"]) == 1 and "broken" in outcome["errors"][0]
 
 
-def test_a_part_that_has_left_the_page_is_drawn_no_more(run):
+def test_a_removed_part_is_not_drawn_any_more(run):
     outcome = run("""
       subscribe(part, ["beta"], ({ beta }) => drawn.push(beta));
       set({ beta: 1 });

@@ -49,14 +49,14 @@ def run(task="reviews", status="finished", name="own", **rest):
         (run("a task of code"), True),
     ],
 )
-def test_the_stage_shows_a_live_run_or_the_last_of_the_chosen_task(view, shown, on_stage):
+def test_the_page_shows_a_live_run_or_the_last_of_the_chosen_task(view, shown, on_stage):
     state = {**STATE, "run": shown}
     assert view("runOnStage", state) == (shown if on_stage else None)
     expected = shown["config"]["task"] if on_stage else "reviews"
     assert view("taskOnStage", state) == expected
 
 
-def test_without_a_run_the_stage_is_the_chosen_task_s(view):
+def test_without_a_run_the_page_shows_the_chosen_task(view):
     state = {**STATE, "run": None}
     assert view("runOnStage", state) is None
     assert view("taskOnStage", state) == "reviews"
@@ -84,7 +84,7 @@ def series(**metrics):
     return {f"eval/{name}": {"x": [0, 10], "y": list(values)} for name, values in metrics.items()}
 
 
-def test_the_gain_is_the_picture_s_where_there_is_one(view):
+def test_the_gain_is_that_of_the_frontier_chart_where_there_is_one(view):
     """0.4 of 2.5 nats; 1.5 − 0.25 for a run that started from another model."""
     measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
     own = run(series=measured)
@@ -142,7 +142,7 @@ def test_the_reading_of_a_reward_model(reading):
     assert reading("readingAt", run(series={}), None, {}, WORDS) == "starting"
 
 
-def test_the_progress_says_what_is_left_or_looked_at(reading):
+def test_the_progress_shows_the_time_left_or_the_shown_step(reading):
     shown = run(step=12, seconds=3.25)
     names = {"method": "PPO", "task": "Reviews"}
     begins = "PPO on Reviews, 12 of 60, 3.3 s"
@@ -151,7 +151,7 @@ def test_the_progress_says_what_is_left_or_looked_at(reading):
     assert reading("progressText", shown, 0, "2 s", names, WORDS) == begins + " at 0"
 
 
-def test_the_step_that_is_looked_at_is_a_measured_one(reading):
+def test_the_shown_step_has_an_evaluation(reading):
     def step(to, by=0):
         return reading("nearestStep", [0, 5, 10], to, by)
 

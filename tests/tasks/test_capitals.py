@@ -124,7 +124,7 @@ def test_the_world_is_complete():
     assert len(BY_NAME) == len(COUNTRIES) == 197
 
 
-def test_the_table_is_sound():
+def test_the_table_of_settings_is_consistent():
     for country in COUNTRIES:
         assert len(set(country.mistakes)) == 3
         assert set(country.capitals).isdisjoint(country.mistakes)

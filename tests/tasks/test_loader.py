@@ -57,7 +57,7 @@ def test_a_custom_class_needs_only_the_required_members(file):
     assert task.reward(["a"], ["two words"]) == [-0.2]
 
 
-def test_it_is_named_again_by_what_it_was_loaded_as(file, tmp_path, monkeypatch):
+def test_a_loaded_task_keeps_the_name_it_was_loaded_by(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     task = load_task("poems.py")
     assert get_task(task.full_name) is task
@@ -76,7 +76,7 @@ def test_a_class_of_a_package_is_named_by_its_module(file, tmp_path, monkeypatch
     sys.modules.pop("poems")
 
 
-def test_what_nobody_named_is_not_imported(tmp_path):
+def test_unnamed_files_are_not_imported(tmp_path):
     file = tmp_path / "evil.py"
     file.write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n{POEMS}")
     with pytest.raises(ConfigError, match=r"^--task got nothing, expected '.*evil\.py:Poems'"):
@@ -115,7 +115,7 @@ def test_each_error_is_one_line(file, code, says):
 
 
 @pytest.mark.parametrize("name", ["prose", "prose/", "a b:C", "http://x/y:Z"])
-def test_a_name_that_leads_nowhere_is_refused_with_those_there_are(name):
+def test_an_unknown_name_is_refused_with_the_known_ones(name):
     assert line(name) == f"--task got {name!r}, expected {task_card.EXPECTED}"
 
 

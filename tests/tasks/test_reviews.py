@@ -111,7 +111,7 @@ def test_a_word_counts_once():
     assert TASK.content_reward(PROMPT, " was superb and superb and superb.") == once
 
 
-def test_a_visitors_own_words_are_charged_gently():
+def test_a_visitors_own_words_get_a_small_penalty():
     assert TASK.grammar_charge(PROMPT, " was awesome!") <= 0.2
     assert TASK.grammar_charge("Gandalf's beard", " rocks, dude!") <= 0.2
     assert TASK.grammar_charge(PROMPT, " the the was was plot.") > 2.0
@@ -183,5 +183,5 @@ def test_lengths_and_balance():
         ("This comedy about", "film"),
     ],
 )
-def test_the_group_is_the_aspect_named_first(prompt, group):
+def test_the_group_is_the_first_named_aspect(prompt, group):
     assert TASK.group(prompt) == group

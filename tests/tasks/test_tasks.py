@@ -40,7 +40,7 @@ def test_splits_are_the_same_in_every_process(task):
     assert type(task)().splits == task.splits
 
 
-def test_a_coverage_parts_the_prompts_in_two(task):
+def test_a_coverage_divides_the_prompts(task):
     prompts = task.prompts("probe")
     one, other = task.group(prompts[0]), task.group(prompts[-1])
     sides = task.split_by_coverage(f"{one},{other}", prompts)
@@ -56,7 +56,7 @@ def test_every_split_covers_every_group(task):
         assert {task.group(prompt) for prompt in task.prompts(split)} == groups
 
 
-def test_demonstrations_parse_and_keep_to_the_train_side(task):
+def test_demonstrations_parse_and_use_only_train_prompts(task):
     kept_back = {*task.prompts("probe"), *task.prompts("heldout")}
     for d in task.demonstrations(500, seed=0):
         assert d["completion"].startswith(" ") and not d["completion"].startswith("  ")
@@ -91,7 +91,7 @@ def test_same_seed_same_text_and_another_seed_another(task):
     assert task.demonstrations(20, 3) == task.demonstrations(20, 3) != task.demonstrations(20, 4)
 
 
-def test_rewards_of_demonstrations_are_spread_as_the_design_asks(task):
+def test_rewards_of_demonstrations_have_the_designed_spread(task):
     values = rewards(task, task.demonstrations(2000, seed=5))
     assert 1.5 < statistics.pstdev(values) < 2.5
     assert abs(statistics.mean(values)) < 0.8
@@ -123,7 +123,7 @@ def test_a_missing_leading_space_costs_nothing(task):
 
 
 @pytest.mark.parametrize("empty", ["", "  ", " .", " ...!"])
-def test_an_empty_text_is_charged(task, empty):
+def test_an_empty_text_is_penalised(task, empty):
     prompt = task.prompts("train")[0]
     assert task.reward([prompt], [empty]) == [-EMPTY]
     assert task.reward([prompt], [empty], ended=[False]) == [-EMPTY - UNENDED]
@@ -134,7 +134,7 @@ def test_lists_of_different_length_are_refused(task):
         task.reward(["What"], ["a", "b"])
 
 
-def test_shuffled_words_are_charged(task):
+def test_shuffled_words_are_penalised(task):
     rng = random.Random(0)
     demonstrations = [d for d in task.demonstrations(300, seed=2) if d["completion"].count(" ") > 6]
     for d in demonstrations:

@@ -60,7 +60,7 @@ def history(trained, name):
     return [entry[name] for entry in trained.state.log_history if name in entry]
 
 
-def test_ppo_improves_the_reward_and_pays_for_it_in_kl(tmp_path):
+def test_ppo_improves_the_reward_at_a_cost_in_kl(tmp_path):
     trained = trainer(tmp_path, max_steps=30 * 4, per_device_train_batch_size=64)
     trained.train()
     scores, kl = history(trained, "objective/scores"), history(trained, "objective/kl")
@@ -68,7 +68,7 @@ def test_ppo_improves_the_reward_and_pays_for_it_in_kl(tmp_path):
     assert kl[0] < 1e-5 < 0.1 < kl[-1]
 
 
-def test_a_reward_with_its_sign_turned_does_not_improve(tmp_path):
+def test_a_reward_with_its_sign_flipped_does_not_improve(tmp_path):
     trained = trainer(
         tmp_path,
         reward=lambda *args, **kwargs: [-r for r in toy.reward(*args, **kwargs)],
@@ -81,7 +81,7 @@ def test_a_reward_with_its_sign_turned_does_not_improve(tmp_path):
 
 
 @pytest.mark.parametrize("value_model", [None, toy.reward_model])
-def test_a_rollout_holds_what_plain_recomputation_gives(tmp_path, value_model):
+def test_a_rollout_agrees_with_plain_recomputation(tmp_path, value_model):
     model, reference = toy.policy(0), toy.policy(1)
     made = trainer(
         tmp_path,
@@ -196,7 +196,7 @@ def test_lora_trains_the_adapter_alone_and_its_reference_is_the_base(tmp_path):
             assert torch.equal(parameter, weights[plain])
 
 
-def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
     changes = {"max_steps": 16, "save_strategy": "steps", "save_steps": 2}
     whole = trainer(tmp_path / "whole", **changes)
     whole.train()

@@ -93,7 +93,7 @@ def test_a_script_for_trls_ppo_runs(tmp_path):
         ("mini_batch_size", "num_mini_batches"),
     ],
 )
-def test_a_setting_that_is_not_here_is_refused_with_the_one_to_use(tmp_path, setting, use):
+def test_an_unsupported_setting_is_refused_with_the_alternative(tmp_path, setting, use):
     with pytest.raises(TypeError, match=f"no setting {setting}: use .*{use}"):
         PPOConfig(output_dir=str(tmp_path), **{setting: 1})
 
@@ -207,7 +207,7 @@ def episodes(trainer, prompt: str = "the film", count: int = 64):
     return trainer._episodes([{"prompt": prompt}] * count, range(count), count, seed=1)
 
 
-def test_what_did_not_end_pays_for_it(tmp_path):
+def test_texts_that_did_not_end_are_penalised(tmp_path):
     nothing = lambda prompts, **_: [0.0] * len(prompts)  # noqa: E731
     rollout = episodes(made(tmp_path, reward=nothing, missing_eos_penalty=2.5))
     assert rollout.ended.any() and not rollout.ended.all()
@@ -259,7 +259,7 @@ def test_advantages_are_whitened_by_default(tmp_path):
         assert white == whiten
 
 
-def test_beta_is_led_to_the_kl_target(tmp_path):
+def test_beta_is_adapted_to_the_kl_target(tmp_path):
     loose = made(tmp_path, kl_target=0.001, kl_horizon=16, kl_coef=0.1)
     loose.train()
     kl, beta = history(loose, "objective/kl"), history(loose, "objective/kl_coef")

@@ -31,7 +31,7 @@ def reached(folder: Path, step: int) -> bool:
 
 
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
-def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, method):
+def test_a_killed_run_ends_like_an_uninterrupted_one(tmp_path, method):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run(command(method, whole), cwd=ROOT, check=True, capture_output=True, timeout=120)
     running = subprocess.Popen(

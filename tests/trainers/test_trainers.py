@@ -168,7 +168,7 @@ def test_dpo_leaves_the_reference_alone(tmp_path):
     assert changed(before, trainer.model)
 
 
-def test_dpo_asks_no_reference_what_the_pairs_know(tmp_path):
+def test_dpo_needs_no_reference_with_stored_log_probabilities(tmp_path):
     """With stored reference log-probabilities, the losses are the same without a reference."""
     reference = toy.policy(1).requires_grad_(False)
     rated = rated_pairs(64)
@@ -185,7 +185,7 @@ def test_dpo_asks_no_reference_what_the_pairs_know(tmp_path):
     assert losses[0][0] != pytest.approx(math.log(2), abs=1e-2), "policy and reference differ"
 
 
-def test_dpo_keeps_a_text_that_was_cut_without_an_end(tmp_path):
+def test_dpo_keeps_a_truncated_text_without_an_end_token(tmp_path):
     cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
     trainer = dpo_trainer(tmp_path, encode_pairs(toy.tokenizer(), [cut] * 16))
     batch = next(iter(trainer.get_train_dataloader()))
@@ -198,7 +198,7 @@ def test_dpo_keeps_a_text_that_was_cut_without_an_end(tmp_path):
     assert all(ids.count(END) == 1 and ids[-1] == END for ids in rejected)
 
 
-def test_the_reward_trainer_keeps_a_text_that_was_cut_without_an_end(tmp_path, reward_model):
+def test_the_reward_trainer_keeps_a_truncated_text_without_an_end_token(tmp_path, reward_model):
     cut = {**rated_pairs(1)[0], "chosen_ended": False, "rejected_ended": True}
     trainer = reward.make_trainer(
         reward_model,
@@ -318,7 +318,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
     assert not changed(seen[2], trainer.model)
 
 
-def test_a_gradient_that_is_not_finite_stops_too(tmp_path):
+def test_an_infinite_gradient_stops_the_run_too(tmp_path):
     trainer = sft.make_trainer(
         toy.policy(), toy.tokenizer(), demonstrations(), **arguments(tmp_path)
     )

@@ -128,7 +128,7 @@ def test_a_stop_in_the_middle_of_a_step_ends_it_there():
     assert trainer.summary() == ["evaluation"]
 
 
-def test_after_a_stop_the_policy_is_measured_unless_it_was_or_another_stop_comes():
+def test_after_a_stop_the_policy_is_evaluated_once_unless_stopped_again():
     trainer = Counter()
     trainer.step()
     trainer.put("stop")

@@ -137,7 +137,7 @@ def test_dpo_starts_at_log_two(plain):
     assert plain("dpo").metric("loss")[1] == pytest.approx(math.log(2), abs=1e-5)
 
 
-def test_ppo_pays_beta_for_its_divergence(plain):
+def test_ppo_subtracts_beta_times_kl(plain):
     estimate, beta = plain("ppo").metric("objective/kl_estimate"), configured("ppo").beta
     for step, paid in plain("ppo").metric("objective/non_score_reward").items():
         assert paid == pytest.approx(-beta * estimate[step], abs=1e-6)

@@ -98,7 +98,7 @@ class Looking(TrainerCallback):
         assert example_token(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
 
 
-def test_to_look_changes_no_step(tmp_path):
+def test_looking_changes_nothing(tmp_path):
     def end(*callbacks):
         trainer = trained(tmp_path, *callbacks)
         return [p.detach() for p in trainer.policy.parameters()], torch.get_rng_state()

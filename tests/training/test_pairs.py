@@ -61,7 +61,7 @@ def run_metrics(run: Run) -> set[str]:
     return {name for event in run.of("metrics") for name in event["metrics"]}
 
 
-def test_where_too_few_pairs_of_a_group_are_stored_they_are_sampled(tmp_path, monkeypatch):
+def test_missing_pairs_of_a_group_are_sampled(tmp_path, monkeypatch):
     run, pairs = trained_on(
         monkeypatch, tmp_path / "run", "dpo", coverage="story", preference_pairs=150
     )
@@ -77,7 +77,7 @@ def test_pairs_can_be_another_models_while_the_reference_stays(tmp_path, monkeyp
     assert run.metric("loss")[1] == pytest.approx(math.log(2), abs=1e-5)
 
 
-def test_ppo_tells_apart_what_its_reward_model_has_seen(tmp_path):
+def test_ppo_separates_the_prompts_that_its_reward_model_covers(tmp_path):
     judge = finished(tmp_path / "judge", "reward", coverage="film", preference_pairs=16, steps=1)
     run = finished(tmp_path / "run", "ppo", reward_model=str(judge.path), steps=1)
     assert {"eval/kl_covered", "eval/kl_uncovered"} <= run_metrics(run)

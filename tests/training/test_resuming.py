@@ -22,7 +22,7 @@ from tests.training.films import (
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, plain, method):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, plain, method):
     run = killed(tmp_path / "run", configured(method), at=3)
     torch.manual_seed(99)
     run.execute(resume=True)
@@ -39,7 +39,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(tmp_path, plain, method):
 
 
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
-def test_a_resumed_run_keeps_the_settings_it_was_given(tmp_path, method):
+def test_a_resumed_run_keeps_its_changed_settings(tmp_path, method):
     """It ends like an uninterrupted run with the same changes."""
 
     def turn(run: Run, event: dict) -> None:
@@ -103,7 +103,7 @@ def test_a_run_that_meets_nan_fails_in_plain_words_and_keeps_its_last_good_model
     assert same_weights("ppo", run, two)
 
 
-def test_the_message_about_nan_counts_in_the_steps_of_the_run(tmp_path, monkeypatch):
+def test_the_message_about_nan_has_the_runs_step(tmp_path, monkeypatch):
     """A rollout has several updates, but the page counts rollouts as steps."""
     poison(monkeypatch, after=2)
     run = Run(tmp_path / "run", configured("ppo", reward_model="gold")).execute()

@@ -23,7 +23,7 @@ def test_a_time_limit_stops_the_run_and_keeps_the_model(tmp_path):
     assert run.weights().keys() == toy.policy().state_dict().keys()
 
 
-def test_a_stop_that_came_before_the_first_update_keeps_the_model(tmp_path):
+def test_a_stop_before_the_first_update_keeps_the_model(tmp_path):
     run = Run(tmp_path / "run", configured("ppo", steps=1000))
     run.control.put({"command": "stop", "reason": plain("enough")})
     run.execute()
@@ -34,7 +34,7 @@ def test_a_stop_that_came_before_the_first_update_keeps_the_model(tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
+def test_the_model_saved_at_a_stop_is_evaluated(tmp_path, plain, method):
     """The status comes first, then the evaluation of the saved model, then the status again."""
     run = stopped(tmp_path / "run", configured(method, eval_every=100), at=2)
     events = [(e["kind"], e.get("status"), e["step"]) for e in run.events]
@@ -48,7 +48,7 @@ def test_what_a_stop_keeps_is_measured(tmp_path, plain, method):
     )
 
 
-def test_a_model_that_was_measured_when_it_was_stopped_is_not_measured_again(tmp_path):
+def test_a_model_evaluated_at_the_stop_is_not_evaluated_again(tmp_path):
     run = Run(tmp_path / "run", configured("dpo"))
 
     def stop(event: dict) -> None:
@@ -60,7 +60,7 @@ def test_a_model_that_was_measured_when_it_was_stopped_is_not_measured_again(tmp
     assert [event["step"] for event in run.of("samples")] == [0, 2]
 
 
-def test_a_further_stop_cuts_the_measurement_short(tmp_path):
+def test_a_second_stop_skips_the_evaluation(tmp_path):
     def press_again(run: Run, event: dict) -> None:
         if event.get("status") == "stopped":
             run.control.put(STOP)

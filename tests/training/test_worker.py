@@ -38,7 +38,7 @@ def test_a_crash_is_one_plain_line_and_a_traceback_in_a_file(execute):
     assert "Traceback" in (directory.path / "error.log").read_text()
 
 
-def test_a_failure_that_the_run_tells_itself(execute):
+def test_a_failure_that_the_run_reports_itself(execute):
     failure, directory, _ = execute(steps=9, seed=fake_training.DIVERGES)
     assert failure["message"] == "step 3: the loss is NaN; try a smaller learning rate"
     assert not (directory.path / "error.log").exists()

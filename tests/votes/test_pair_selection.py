@@ -33,14 +33,14 @@ def test_the_share_is_that_of_active_draws():
     assert unsure == pytest.approx(0.1, abs=0.02)
 
 
-def test_a_pair_that_no_model_has_scored_comes_by_chance():
+def test_an_unscored_pair_is_drawn_at_random():
     rng = random.Random(0)
     assert {draw({1: None, 2: None}, 1.0, rng) for _ in range(50)} == {1, 2}
     assert {draw({1: None, 2: 3.0}, 1.0, rng) for _ in range(50)} == {2}
     assert {draw({1: None, 2: 3.0}, 0.0, rng) for _ in range(50)} == {1, 2}
 
 
-def test_the_chance_decides_and_nothing_to_draw_is_an_error():
+def test_the_random_number_decides_and_an_empty_draw_is_an_error():
     margins = {key: key / 7 for key in range(100)}
     assert draw(margins, 0.5, random.Random(3)) == draw(margins, 0.5, random.Random(3))
     with pytest.raises(IndexError):

@@ -49,7 +49,7 @@ def test_decided_votes_are_rows_and_ties_are_optional(session):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_a_file_goes_straight_into_preferences_and_datasets(session, tmp_path, suffix):
+def test_a_file_can_be_loaded_as_preferences_and_by_datasets(session, tmp_path, suffix):
     path = tmp_path / f"pairs.{suffix}"
     rows = preference_files.preferences(session.votes(), ties="both")
     preference_files.write(path, rows)
@@ -74,7 +74,7 @@ def test_a_file_is_new_and_of_a_known_kind(tmp_path):
     assert not (tmp_path / "pairs.jsonl").exists()
 
 
-def test_votes_come_back_as_they_left(session, sessions, tmp_path):
+def test_votes_survive_a_round_trip(session, sessions, tmp_path):
     path = tmp_path / "pairs.jsonl"
     rows = preference_files.preferences(session.votes())
     preference_files.write(path, rows)
@@ -111,7 +111,7 @@ def test_pairs_of_the_pool_come_without_their_label():
     assert pairs[0]["model"] == "sft-reviews" and "ref_chosen_logps" not in pairs[0]
 
 
-def test_a_mixed_file_tells_its_shares(session, tmp_path):
+def test_a_mixed_file_reports_its_shares(session, tmp_path):
     path = tmp_path / "mixed.jsonl"
     counts = preference_files.write_mixed(path, session.votes(), "reviews", 6, "noisy")
     assert counts == {"votes": 2, "simulated": 6, "simulated_share": 0.75, "left_out": 2}

@@ -47,7 +47,7 @@ def test_a_vote_is_stored_in_the_order_of_the_pair_and_with_the_side(session):
     assert (vote["first"], vote["second"]) == (texts["first"], texts["second"])
 
 
-def test_sides_are_even_and_a_reload_shows_the_same(session):
+def test_sides_are_balanced_and_a_reload_shows_the_same(session):
     raters = [session.join() for _ in range(20)]
     sides = [left_of(rater, pair) for rater in raters for pair in range(100)]
     assert abs(sides.count("first") - 1000) < 4 * (2000 * 0.25) ** 0.5
@@ -85,7 +85,7 @@ def test_only_raters_that_were_made_here_may_vote(session, rater):
     assert session.votes() == []
 
 
-def test_a_pair_or_choice_that_is_none_is_refused(session):
+def test_an_invalid_pair_or_choice_is_refused(session):
     rater = session.join()
     for pair in (0, -1, 5, 2**63):
         with pytest.raises(InvalidVote, match="does not belong to this session"):
@@ -111,7 +111,7 @@ def test_a_rater_is_shown_each_pair_once(session):
     assert session.ballot(rater, 0.5, rng).pair == 3
 
 
-def test_a_ballot_goes_where_the_reward_model_is_least_sure(session):
+def test_a_ballot_has_the_pair_of_which_the_reward_model_is_least_sure(session):
     assert session.scored_by() is None
     scores = {1: (2.0, 0.0), 2: (0.1, 0.2), 3: (-1.0, 1.0), 4: (0.0, 9.0)}
     session.set_scores(scored(scores), "reward-reviews")
@@ -139,7 +139,7 @@ def test_a_session_of_an_earlier_version_is_read_and_scored(sessions, session):
     assert old.scored_by() == "a-run"
 
 
-def test_of_votes_recorded_together_all_count_or_none(session):
+def test_votes_recorded_together_are_stored_together_or_not_at_all(session):
     rater = session.join("noisy")
     with pytest.raises(InvalidVote):
         session.record([(rater, 1, "first", "first"), (rater, 99, "first", "first")])
@@ -148,7 +148,7 @@ def test_of_votes_recorded_together_all_count_or_none(session):
     assert [vote["kind"] for vote in session.votes()] == ["noisy", "noisy"]
 
 
-def test_what_was_added_comes_back(session):
+def test_added_samples_are_loaded_again(session):
     pair = {
         "model": "sft-reviews", "prompt": "\u0000 '); DROP TABLE votes; -- 🙂", "first": "x",
         "second": "y", "first_ended": True, "second_ended": False, "first_reward": 1.5,
@@ -238,7 +238,7 @@ for _ in itertools.count():
 """
 
 
-def test_a_vote_that_was_answered_survives_kill_9(sessions, session):
+def test_an_acknowledged_vote_survives_kill_9(sessions, session):
     sessions.close()
     said = []
     for wait in (0, 7, 60):

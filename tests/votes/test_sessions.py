@@ -71,7 +71,7 @@ def test_a_deleted_session_leaves_nothing_on_the_disk(sessions, session):
     assert sessions.create("talk", "reviews").tally()["votes"] == 0
 
 
-def test_what_another_process_deletes_is_gone_here_too(sessions, session, tmp_path):
+def test_sessions_deleted_by_another_process_are_gone(sessions, session, tmp_path):
     rater = session.join()
     others = Sessions(tmp_path / "sessions")
     others.delete("talk")
@@ -86,7 +86,7 @@ def test_what_another_process_deletes_is_gone_here_too(sessions, session, tmp_pa
     others.close()
 
 
-def test_what_a_killed_process_left_is_deleted_too(sessions, session):
+def test_files_of_a_killed_process_are_deleted_too(sessions, session):
     rater = session.join()
     session.vote(rater, 1, "left")
     left = {name: (sessions.root / name).read_bytes() for name in ("talk.db", "talk.db-wal")}

@@ -57,7 +57,7 @@ def test_a_choice_is_stored_in_the_order_of_the_pair():
     assert Counter(vote.left for vote in votes)["first"] == pytest.approx(200, abs=40)  # 4 σ
 
 
-def test_position_bias_shows_in_what_was_on_the_left():
+def test_position_bias_is_visible_in_the_votes_for_the_left():
     votes = simulate(pairs(4000), CROWDS["leftish"], 4000, 2, 0.0, seed=0)
     left = sum(vote.choice == vote.left for vote in votes) / 4000
     assert left == pytest.approx(SIGMA_1, abs=0.03)
@@ -70,7 +70,7 @@ def test_no_rater_votes_twice_on_a_pair_and_all_pairs_are_all_there_is():
     assert len({(vote.rater, vote.pair) for vote in votes}) == 30
 
 
-def test_the_loud_rater_casts_his_share():
+def test_the_loud_rater_casts_their_share():
     votes = simulate(pairs(3000), CROWDS["loud"], 3000, 5, 0.0, seed=0)
     by_rater = Counter(vote.rater for vote in votes)
     assert by_rater[0] / 3000 == pytest.approx(LOUD_SHARE, abs=0.03)
@@ -83,7 +83,7 @@ def test_the_loud_rater_casts_his_share():
     )  # σ(0.5): one word shorter
 
 
-def test_active_votes_go_to_the_least_sure():
+def test_active_votes_are_on_the_least_certain_pairs():
     scored = [
         {**pair, "first_score": float(row), "second_score": 0.0}
         for row, pair in enumerate(pairs(100))

@@ -72,7 +72,7 @@ def test_the_most_disputed_have_the_largest_minority():
     assert statistics.disputed(votes, most=1) == report[:1]
 
 
-def test_where_most_differ_from_the_gold_reward():
+def test_pairs_on_which_most_disagree_with_the_gold_reward():
     votes = [vote(1, "second"), vote(2, "second", first_reward=5.0), vote(3, "first")]
     votes += [vote(2, "second", "b", first_reward=5.0), vote(2, "first", "c", first_reward=5.0)]
     votes += [vote(4, "first", "a"), vote(4, "second", "b")]
@@ -94,7 +94,7 @@ def test_a_reward_model_is_evaluated_on_votes():
     assert statistics.reward_model_metrics([])["gold_log_loss"] is None
 
 
-def test_a_prompt_is_held_out_for_good():
+def test_a_prompt_stays_held_out():
     votes = [vote(pair, "first") for pair in range(1000)]
     kept, out = statistics.held_out(votes, 0.2)
     assert len(out) == pytest.approx(200, abs=51)  # 4 σ

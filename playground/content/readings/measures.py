@@ -100,8 +100,8 @@ class Run:
         return [value for _, value in self.series.get(metric, ())]
 
     def last_windows(self, metric: str) -> tuple[list[float], list[float]]:
-        """Two windows of a curve: its last quarter, at least WINDOW steps, preceded by the same
-        number of steps before it."""
+        """Two windows of a curve, in order: its last quarter, at least WINDOW steps, comes second;
+        the first has as many steps before it."""
         values = self.values(metric)
         width = max(WINDOW, len(values) // 4)
         return values[-2 * width : -width], values[-width:]

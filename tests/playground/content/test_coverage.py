@@ -13,7 +13,7 @@ WORDS = text.load("en")["lab"]["live"]
 ASKED = {"beta": 0.5, "seed": 0, "certain": False, "covered": None, "responses": 4}
 
 
-def test_it_answers_what_the_grid_finds():
+def test_it_returns_the_outcome_of_the_experiment():
     answer = coverage.train(ASKED, WORDS)
     expected = tabular.train(tabular.random_coverage(4, 0), 0.5, 0)
     outcome = answer["outcome"]
@@ -26,7 +26,7 @@ def test_it_answers_what_the_grid_finds():
     assert outcome["numbers"]["dpo"]["uncovered"] == pytest.approx(uncovered)
 
 
-def test_what_gains_most_is_of_those_that_no_pair_covers():
+def test_the_largest_gain_is_of_an_uncovered_response():
     outcome = coverage.train(ASKED, WORDS)["outcome"]
     before, after = (np.array(outcome["maps"][name]) for name in ("reference", "ppo"))
     rises = np.where(outcome["covered"], -1.0, after - before)
@@ -37,7 +37,7 @@ def test_what_gains_most_is_of_those_that_no_pair_covers():
     assert coverage.train(everything, WORDS)["outcome"]["rises"] == {"ppo": None, "dpo": None}
 
 
-def test_the_optimum_is_best_at_gold_less_the_price_of_kl_and_not_at_gold_alone():
+def test_the_optimum_has_the_best_objective_but_not_the_best_gold_reward():
     """As its legend says: at β = 0.5 with certain raters, DPO has more gold reward but a lower
     objective."""
     numbers = coverage.train(ASKED | {"certain": True, "responses": 8}, WORDS)["outcome"]["numbers"]
@@ -68,7 +68,7 @@ def test_without_a_pair_dpo_stays_where_it_is():
         ({"covered": "x" * 9999}, "Coverage takes 8 rows of 8 times true or false; got 'xxx"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(wrong, complaint):
+def test_invalid_settings_are_refused_in_one_line(wrong, complaint):
     answer = coverage.train(ASKED | wrong, WORDS)
     assert answer["outcome"] is None
     (line,) = answer["complaints"]

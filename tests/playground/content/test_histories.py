@@ -26,7 +26,7 @@ def test_a_history_has_every_setting_and_its_changes():
     assert set(histories) == set(RunConfig.model_fields)
 
 
-def test_a_value_that_no_step_was_made_with_is_none_of_them():
+def test_a_value_without_a_step_is_left_out():
     config = resolve("ppo", "reviews", beta=0.7).model_dump()
     dragged = [change(4, beta=0.6), change(4, beta=0.5), change(9, beta=0.2), change(9, beta=0.5)]
     assert history(config, dragged)["beta"] == [[0, 0.7], [4, 0.5]]

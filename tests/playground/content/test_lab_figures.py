@@ -40,7 +40,7 @@ def test_the_recorded_coverage_is_drawn_from_its_numbers():
     assert certain["title"] != graded["title"]
 
 
-def test_the_frontier_ends_where_the_picture_does():
+def test_the_frontier_ends_at_the_edge_of_the_chart():
     result = {
         "optimum": [[0.0, 1.0], [1.0, 2.0], [9.0, 3.0]],
         "curves": {"ppo": [{"points": [[0.0, 1.0], [2.0, 1.5]]}, {"points": [[8.0, 0.0]]}]},
@@ -99,7 +99,7 @@ def test_shift_has_a_bar_for_every_method_and_source():
     ]
 
 
-def test_all_that_is_drawn_has_its_words():
+def test_everything_drawn_has_its_texts():
     names = WORDS["figures"]["names"]
     assert names.keys() >= frontier.NAMES.keys() | shift.METHODS.keys() | {"best-of-n", "ppo"}
     assert WORDS["figures"]["sources"].keys() == shift.NAMES.keys()
@@ -168,7 +168,7 @@ def test_the_smaller_runs_list_their_reduced_sizes(name, language):
             assert called[0] in text_of_card and called[1].split()[-1] in text_of_card
 
 
-def test_the_smaller_runs_are_known_to_show_it():
+def test_the_smaller_runs_are_presets_that_show_the_effect():
     """The linked runs are those of presets, whose recordings show the effect."""
     for settings, name in (
         (lab.LIVE["frontier"]["ppo"], "healthy-ppo"),

@@ -39,7 +39,7 @@ def test_the_target_lies_on_the_frontier(task):
         assert target["gain"] == pytest.approx(limit, abs=0.01)
 
 
-def test_the_whole_gain_is_that_at_a_kl_of_two(task):
+def test_the_full_gain_is_that_at_a_kl_of_two(task):
     frontier = optimum.of_task(task).frontier
     curve = np.array(frontier["curve"])
     short = np.interp(2.0, curve[:, 0], curve[:, 1]) - frontier["whole"]
@@ -133,7 +133,7 @@ def test_an_unknown_task_is_the_first(named):
 
 
 @pytest.mark.parametrize("beta", [None, "x", -1, math.nan, math.inf])
-def test_a_beta_that_makes_no_sense_is_the_largest_of_the_slider(beta):
+def test_an_invalid_beta_counts_as_the_largest_of_the_slider(beta):
     assert optimum.target({"task": "reviews", "beta": beta})["beta"] == 20
 
 

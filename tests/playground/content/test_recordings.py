@@ -48,7 +48,7 @@ def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(handlers):
     assert first["config"] == resolve(**FIRST_SETTINGS).model_dump()
 
 
-def test_it_begins_where_the_reference_was_measured_and_goes_four_times_as_fast(handlers):
+def test_a_replay_starts_at_the_first_evaluation_at_four_times_the_speed(handlers):
     assert SPEED == 4
     start, soon, later, end = follow(handlers, 99.0, 0.99, 1.0, 2.2)
     assert (points(start), start["status"]["name"]) == ([[0, 0.0]], "running")
@@ -66,23 +66,23 @@ def test_a_page_that_was_asleep_misses_nothing(handlers):
 
 @pytest.mark.parametrize("offset", [None, -1, "x"])
 @pytest.mark.parametrize("elapsed", [None, "1", -5, 60])
-def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(handlers, offset, elapsed):
+def test_an_invalid_cursor_starts_from_the_beginning(handlers, offset, elapsed):
     delta = handlers.delta({"run": FIRST, "offset": offset, "elapsed": elapsed})
     assert delta["config"] is not None
     assert points(delta) == [[0, 0.0]]
 
 
 @pytest.mark.parametrize("elapsed", [None, "1", -5])
-def test_a_time_that_makes_no_sense_brings_nothing_new(handlers, elapsed):
+def test_an_invalid_time_brings_no_new_events(handlers, elapsed):
     assert points(follow(handlers, 0, elapsed)[1]) == []
 
 
 @pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
-def test_a_run_that_there_is_not_is_the_first_one(handlers, run):
+def test_an_unknown_run_is_the_first_one(handlers, run):
     assert handlers.delta({"run": run, "offset": 0})["run"] == FIRST
 
 
-def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(handlers):
+def test_a_chosen_preset_returns_its_run_and_settings(handlers):
     shown = handlers.play({"preset": "other"})
     assert (shown["task"], shown["method"]) == ("capitals", "dpo")
     assert shown["live"]["run"] == "recorded/other"
@@ -91,13 +91,13 @@ def test_a_preset_that_is_chosen_brings_its_run_and_its_settings(handlers):
 
 
 @pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
-def test_a_preset_that_there_is_not_changes_nothing(handlers, preset):
+def test_an_unknown_preset_changes_nothing(handlers, preset):
     shown = handlers.play({"preset": preset})
     assert (shown["task"], shown["method"]) == ("reviews", "ppo")
     assert handlers.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 
-def test_a_run_of_ones_own_comes_before_a_recorded_one(handlers, monkeypatch):
+def test_an_own_run_comes_before_a_recorded_one(handlers, monkeypatch):
     client = handlers._client
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
@@ -130,7 +130,7 @@ def test_every_reward_that_a_task_has_reaches_the_configuration(handlers, monkey
         assert shown["reward_model"]["value"] == name
 
 
-def test_every_preset_has_its_card_and_every_card_its_preset():
+def test_presets_and_cards_correspond():
     cards = WORDS["presets"]["cards"]
     assert set(cards) == set(names())
     assert next(iter(cards)) == FIRST.removeprefix("recorded/")

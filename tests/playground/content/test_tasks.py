@@ -83,7 +83,7 @@ def test_the_page_shows_a_tasks_own_texts(named):
 
 
 @pytest.mark.parametrize("method", ["ppo", "dpo", "reward"])
-def test_what_the_controls_say_can_be_run(named, method, fake_assets):
+def test_the_values_of_the_controls_can_be_run(named, method, fake_assets):
     words = tasks.with_task_words(text.load())
     controls = form.controls(form.default_config(method, named), words)
     said = {name: controls[name].get("value") for name in form.SETTINGS}

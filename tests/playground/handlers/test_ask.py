@@ -53,7 +53,7 @@ def recorded(client, name, status="finished", model=True):
         run.model_path.mkdir()
 
 
-def test_runs_that_left_a_model_are_offered_newest_first(questions, client):
+def test_runs_with_a_model_are_listed_newest_first(questions, client):
     recorded(client, "2026-01-02-030405-ppo-reviews", "stopped")
     recorded(client, "2026-01-02-030406-sft-reviews")
     recorded(client, "2026-01-02-030407-dpo-capitals")
@@ -87,7 +87,7 @@ def test_a_changed_run_is_listed_with_the_history_of_its_settings(questions, cli
     assert ppo["learning_rate"] == [[0, first.learning_rate], [4, 0.5]]
 
 
-def test_a_run_whose_name_tells_no_time_is_offered_like_any(questions, client):
+def test_a_run_whose_name_has_no_time_is_listed_too(questions, client):
     recorded(client, "2026-99-99-999999-ppo-reviews")
     (run,) = questions.runs("reviews")
     assert (run["method"], run["time"]) == ("ppo", "2026-99-99T99:99:99")
@@ -126,7 +126,7 @@ def test_the_newest_run_of_a_method_is_found(questions, client):
         assert questions.newest(nonsense) is None
 
 
-def test_of_ppo_the_last_token_is_found_that_counts(questions, client):
+def test_for_ppo_the_last_valid_token_is_found(questions, client):
     """A live run counts once it has logged a token; until then, an older run does."""
     older, newest = "2026-01-02-030405-ppo-reviews", "2026-01-02-030406-ppo-reviews"
     recorded(client, older, model=False)
@@ -145,7 +145,7 @@ def test_of_ppo_the_last_token_is_found_that_counts(questions, client):
     assert (newest_run["run"]["run"], newest_run["token"]) == (newest, {"place": 3})
 
 
-def test_only_what_belongs_to_a_question_reaches_the_helper(questions):
+def test_only_known_arguments_reach_the_helper(questions):
     reply = questions.score({"prompt": "a", "model": 7, "surprise": 1})
     (arguments,) = reply["answers"]
     assert arguments == {

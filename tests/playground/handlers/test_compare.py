@@ -151,7 +151,7 @@ def test_numbers_relative_to_different_references_are_not_ranked():
     assert best == [[1], [], []]
 
 
-def test_runs_that_failed_are_offered_too(handlers):
+def test_failed_runs_are_listed_too(handlers):
     dpo, ppo, *_ = handlers.runs({"task": "reviews"})
     assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
     assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
@@ -177,7 +177,7 @@ def test_recorded_runs_are_listed_after_own_ones_in_the_order_of_the_cards(handl
     assert dpo["run"] == "recorded/noisy-raters"
 
 
-def test_any_run_is_found_by_method_beta_day_and_time(handlers, client):
+def test_runs_are_found_by_method_beta_day_and_time(handlers, client):
     for second in range(20):
         run = RunDirectory.create(
             client.root / f"2026-02-03-0405{second:02d}-ppo-reviews",
@@ -266,7 +266,7 @@ def test_no_more_runs_than_four_are_followed(handlers):
     assert len(handlers.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
 
 
-def test_only_what_belongs_to_a_duel_reaches_the_helper(handlers, helper):
+def test_only_known_arguments_of_win_rates_reach_the_helper(handlers, helper):
     query = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
     reply = handlers.duel(query | {"surprise": 1})
     assert reply == {"answers": query, "complaints": []}
@@ -281,7 +281,7 @@ def test_every_answer_is_json(handlers):
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
 
 
-def test_every_setting_number_and_curve_has_its_words():
+def test_every_setting_number_and_curve_has_a_text():
     words = WORDS["compare"]
     assert set(words["settings"]) == set(RunConfig.model_fields)
     assert set(words["numbers"]) == set(compare.NUMBERS)

@@ -27,7 +27,7 @@ def assets(fake_assets):
     pass
 
 
-def test_an_address_without_settings_asks_for_nothing():
+def test_a_url_without_settings_gives_no_configuration():
     assert links.read({}) is None
     assert links.read({"present": "", "hide": "seed", "__theme": "dark", "x": "1"}) is None
 
@@ -111,18 +111,18 @@ def test_invalid_values_are_ignored_and_others_kept(name, value):
         ("lora_r", "4096", 256),
     ],
 )
-def test_a_number_out_of_its_range_is_the_nearest_in_it(name, value, nearest):
+def test_a_number_out_of_range_becomes_the_nearest_in_range(name, value, nearest):
     read = links.read({"method": "dpo", name: value})
     assert read == resolve("dpo", "reviews", **{name: nearest}).model_dump()
 
 
-def test_ppo_without_a_leash_is_the_nearest_to_a_beta_below_zero():
+def test_a_negative_beta_becomes_0_for_ppo():
     assert links.read({"method": "ppo", "beta": "-0.5"})["beta"] == 0
     assert links.read({"method": "ppo", "beta": "0.00001"})["beta"] == 0.001
     assert links.read({"method": "sft", "beta": "-1"}) == resolve("sft", "reviews").model_dump()
 
 
-def test_every_number_of_the_page_has_its_range_whose_ends_a_run_accepts():
+def test_every_number_has_a_range_whose_ends_a_run_accepts():
     assert set(RANGES) == {"beta", *NUMBERS, *PREFERENCES, *ADVANCED}
     for name, ends in RANGES.items():
         for end in ends:
@@ -130,7 +130,7 @@ def test_every_number_of_the_page_has_its_range_whose_ends_a_run_accepts():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_link_can_say_what_a_preset_does(preset):
+def test_a_link_can_have_the_settings_of_a_preset(preset):
     for name in RANGES.keys() & PRESETS[preset].keys():
         value = PRESETS[preset][name]
         read = links.read({"method": PRESETS[preset]["method"], name: str(value)})

@@ -89,7 +89,7 @@ def test_a_queued_trial_starts_when_a_run_ends(client, queue, people):
     until(lambda: queue.trials.live() == [NAME] and not queue.is_trial_queued(NAME))
 
 
-def test_two_places_are_for_a_run_and_a_trial(client, queue, people):
+def test_two_slots_take_a_run_and_a_trial(client, queue, people):
     client.at_once = 2
     queue.join_trial(people[0], NAME, 16.0)
     assert queue.join(people[1], LONG) in client.live()
@@ -98,7 +98,7 @@ def test_two_places_are_for_a_run_and_a_trial(client, queue, people):
     assert queue.trials.live() == [NAME] and queue.is_trial_queued(OTHER)
 
 
-def test_a_visitor_has_one_of_either(queue, people):
+def test_a_visitor_has_one_run_or_trial(queue, people):
     queue.join_trial(people[0], NAME, 16.0)
     for refused in (
         lambda: queue.join(people[0], SHORT),
@@ -187,7 +187,7 @@ def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, peo
     assert stands(cards, people[1])["status"] is None
 
 
-def test_a_second_one_is_refused_in_plain_words(cards, people):
+def test_a_second_trial_is_refused_in_plain_words(cards, people):
     cards.attempt(NAME, people[0])
     assert cards.attempt(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
 

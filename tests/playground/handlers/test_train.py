@@ -74,7 +74,7 @@ def test_a_setting_is_shown_where_the_method_has_it(handlers, method):
     assert shown == {name for name in SETTINGS if has(method, name)}
 
 
-def test_only_ppo_can_do_without_a_leash(handlers):
+def test_only_ppo_allows_beta_0(handlers):
     for method, zero in (("ppo", True), ("dpo", False)):
         assert handlers.choose({"task": "reviews", "method": method})["beta"]["zero"] is zero
 
@@ -125,7 +125,7 @@ def test_a_run_new_to_the_page_is_sent_completely_and_then_by_deltas(handlers, c
         {"run": "2026-01-02-030405-dpo-capitals", "offset": "<b>"},
     ],
 )
-def test_a_cursor_that_makes_no_sense_starts_from_the_beginning(handlers, client, cursor):
+def test_an_invalid_cursor_starts_from_the_beginning(handlers, client, cursor):
     recorded(client)
     assert handlers.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}
 
@@ -178,7 +178,7 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
     assert {name for changes in turned.values() for name in changes} == set(SETTINGS)
 
 
-def test_groups_are_ticked_as_a_run_covers_them(handlers, client):
+def test_groups_are_ticked_as_the_run_covers_them(handlers, client):
     ticked = handlers.choose({"task": "capitals", "method": "dpo"})["coverage"]
     assert ticked["value"] == [name for _, name in ticked["choices"]] == [*card("capitals").groups]
     recorded(client, coverage="Asia,Europe", pair_source="pretrained")
@@ -258,7 +258,7 @@ def test_the_run_button_shows_an_estimate_where_there_is_one(handlers, client, m
     assert handlers.run_label(form_values(beta=-1))["run"]["value"] == label
 
 
-def test_a_run_comes_with_what_it_tells(handlers, client):
+def test_a_run_comes_with_its_summary(handlers, client):
     recorded(client)
     story = handlers.delta({"run": None, "offset": 0})["story"]
     assert [tone for tone, _ in story["told"]]

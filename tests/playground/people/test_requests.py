@@ -27,7 +27,7 @@ def test_methods_are_called_on_the_handlers_of_the_visitor():
     assert get_type_hints(runs)["request"] is gr.Request  # which makes Gradio pass the request
 
 
-def test_a_handler_takes_and_gives_values_by_the_names_of_controls():
+def test_a_handler_takes_and_returns_values_by_the_names_of_controls():
     class Known:
         def from_cookies(self, cookies):
             return cookies["who"]

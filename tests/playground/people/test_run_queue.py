@@ -85,7 +85,7 @@ def test_runs_are_started_in_order_and_nobody_has_two(client, visitors, queue, p
     assert not any(queue.position(person) for person in people)
 
 
-def test_many_at_once_start_one_run(client, visitors, queue, people):
+def test_concurrent_requests_start_one_run(client, visitors, queue, people):
     began = []
     threads = [
         threading.Thread(target=lambda person=person: began.append(queue.join(person, LONG)))
@@ -110,7 +110,7 @@ def test_a_killed_run_lets_the_next_begin(client, visitors, queue, people):
     assert client.status(begun_first)["status"] == "failed"
 
 
-def test_two_places_hold_two_runs(tmp_path, fake_assets):
+def test_two_slots_take_two_runs(tmp_path, fake_assets):
     client = Client(tmp_path / "runs", training="tests.playground.scripted", at_once=2)
     visitors = Visitors(client)
     queue = RunQueue(client, visitors)
@@ -134,7 +134,7 @@ def test_a_presenter_goes_first(client, visitors, queue, people):
     assert [queue.position(person).number for person in people[1:3]] == [2, 1]
 
 
-def test_another_visitor_stops_and_turns_nothing(client, visitors, queue, people):
+def test_another_visitor_cannot_stop_or_change_a_run(client, visitors, queue, people):
     handlers = TrainHandlers(client, WORDS, queue)
     run = queue.join(people[0], LONG | {"method": "dpo"})
     begun(client, 1)
@@ -153,7 +153,7 @@ def test_another_visitor_stops_and_turns_nothing(client, visitors, queue, people
     until(lambda: not client.live())
 
 
-def test_all_watch_a_live_run_to_its_end_and_only_its_owner_finds_it_again(client, queue, people):
+def test_everyone_watches_a_live_run_and_only_its_owner_finds_it_later(client, queue, people):
     handlers = TrainHandlers(client, WORDS, queue)
     mine, yours = people[:2]
     run = queue.join(mine, LONG)
@@ -215,7 +215,7 @@ def test_every_run_has_the_time_limit(client, visitors, people):
     assert client.config(run)["time_limit"] == 30.0
 
 
-def test_a_run_that_does_not_heed_its_time_limit_is_stopped(client, visitors, people, monkeypatch):
+def test_a_run_that_ignores_its_time_limit_is_stopped(client, visitors, people, monkeypatch):
     monkeypatch.setattr(module, "GRACE", 0.5)
     queue = RunQueue(client, visitors, time_limit=1.0)
     run = queue.join(people[0], LONG)  # scripted runs ignore their time limit
@@ -224,7 +224,7 @@ def test_a_run_that_does_not_heed_its_time_limit_is_stopped(client, visitors, pe
     assert client.status(run)["status"] == "stopped"
 
 
-def test_the_waiting_time_is_that_of_those_ahead(client, visitors, people, monkeypatch):
+def test_the_waiting_time_depends_on_the_runs_ahead(client, visitors, people, monkeypatch):
     """Two slots, whose runs end in 10 s and 4 s. Queued runs take 20 s each, so they start after
     4 s, 10 s and 4 + 20 = 24 s."""
     queue = RunQueue(client, visitors)
@@ -257,7 +257,7 @@ def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeyp
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)
 
 
-def test_a_wait_that_nobody_knows_is_bounded_by_the_time_limit(client, visitors, people):
+def test_an_unknown_waiting_time_is_bounded_by_the_time_limit(client, visitors, people):
     bounded, open_ended = RunQueue(client, visitors, 30.0), RunQueue(client, visitors)
     run = open_ended.join(people[0], LONG)
     begun(client, 1)

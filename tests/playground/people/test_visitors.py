@@ -37,7 +37,7 @@ def visitors(client):
     return Visitors(client, KEY)
 
 
-def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
+def test_a_run_belongs_to_its_visitor_and_an_older_one_to_everyone(client, visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     for later in (visitors, Visitors(client)):  # also after a restart
@@ -49,7 +49,7 @@ def test_a_run_is_its_visitors_and_an_older_one_everyones(client, visitors):
     assert ANN not in kept and ann in kept
 
 
-def test_only_its_owner_shares_a_run_and_everyone_steers_it_then(client, visitors):
+def test_only_the_owner_shares_a_run_and_then_everyone_controls_it(client, visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
     for visitor, run in ((bob, HERS), (bob, OLD), (ann, "../x"), (None, HERS)):
@@ -75,7 +75,7 @@ def test_a_hash_does_not_work_as_a_token(visitors):
     assert visitors.from_token(ann) not in (ann, None)
 
 
-def test_a_spoilt_owner_file_makes_a_run_nobodys(client, visitors):
+def test_a_run_with_a_corrupt_owner_file_belongs_to_nobody(client, visitors):
     (client.root / OLD / "owner.json").write_text('{"visitor": ')
     assert visitors.runs(visitors.from_token(BOB)) == []
 
@@ -89,7 +89,7 @@ def test_the_key_makes_a_presenter_who_sees_and_controls_all(visitors):
     assert not visitors.is_presenter(ann)
 
 
-def test_without_a_key_nobody_presents(client):
+def test_without_a_key_there_is_no_presenter(client):
     visitors = Visitors(client)
     assert not any(visitors.become_presenter("x", key, "here") for key in (None, "", KEY))
     assert not Visitors(client, KEY).become_presenter(None, KEY, "here")

@@ -128,7 +128,7 @@ def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
 
 @pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("kind", (LiveConfig, *ASKED))
-def test_the_words_of_a_field_have_the_numbers_that_it_takes(kind, language):
+def test_the_message_of_a_field_has_its_range(kind, language):
     takes = text.load(language)["complaints"]["takes"]
     for name, field in kind.model_fields.items():
         assert digits(takes[name]) == digits(field.description), name

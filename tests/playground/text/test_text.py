@@ -32,7 +32,7 @@ def entries(catalogue, path=""):
 @pytest.mark.parametrize(
     "language", [language for language in text.languages() if language != "en"]
 )
-def test_the_languages_say_the_same(language):
+def test_the_catalogues_have_the_same_entries(language):
     english, other = (dict(entries(text.catalogue(name))) for name in ("en", language))
     assert english.keys() == other.keys()
     for path, words in english.items():
@@ -55,7 +55,7 @@ def test_every_group_of_prompts_has_its_word():
     }
 
 
-def test_every_chart_and_metric_is_explained_and_has_a_unit():
+def test_every_chart_and_metric_has_an_explanation_and_a_unit():
     own = [method for method in methods().values() if not method.words]
     for chart in (chart for method in own for chart in method.charts):
         assert WORDS["charts"]["titles"][chart.id]

@@ -55,7 +55,7 @@ def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
     assert addresses.for_phones(listens_on, 7860) == address
 
 
-def test_many_at_once_lose_no_vote(sessions):
+def test_concurrent_raters_lose_no_vote(sessions):
     room = VotingService(sessions, Stored(), seed=0)
     ballot = room.join(Rater("", ""), "reviews", "sft-reviews")
     owner = Rater(ballot["session"], ballot["token"])
@@ -91,7 +91,7 @@ def test_one_vote_sent_many_times_at_once_counts_once(sessions):
     assert room.session(rater).tally()["votes"] == 1
 
 
-def test_joining_and_beginning_in_a_loop_comes_to_an_end(sessions, monkeypatch):
+def test_joining_and_creating_sessions_is_limited(sessions, monkeypatch):
     monkeypatch.setattr(voting, "MAX_RATERS", 3)
     monkeypatch.setattr(voting, "MAX_SESSIONS", 2)
     room = VotingService(sessions, Stored(), seed=0)

@@ -137,7 +137,7 @@ def test_a_phone_rates_every_pair_once(phone, presenter, sessions):
     assert tally["to_train"] + tally["held_out"] == 3 and tally["ties"] + tally["both_bad"] == 3
 
 
-def test_undo_brings_the_pair_back_and_skip_lays_it_aside(phone, presenter):
+def test_undo_restores_the_pair_and_skip_passes_it(phone, presenter):
     first = phone.join()["pair"]
     second = phone.cast(first["id"]).json()["pair"]
     assert second["id"] != first["id"]
@@ -207,7 +207,7 @@ def test_a_vote_that_is_replayed_or_out_of_order_is_refused(phone, presenter):
 
 
 @pytest.mark.parametrize("token", ["", "guessed", "x" * 5000, "' OR 1=1 --", "%00"])
-def test_nobody_votes_under_a_token_that_was_not_issued(phone, presenter, token):
+def test_only_issued_tokens_can_vote(phone, presenter, token):
     phone.join()
     phone.headers["X-Rater"] = token
     assert phone.cast(1).status_code == 401
@@ -318,7 +318,7 @@ def test_texts_of_invisible_runs_cannot_be_rated(client, sessions):
     assert Phone(client, PRESENTER).ask("join", request).status_code == 200
 
 
-def test_a_run_on_votes_is_the_visitors_of_the_cookie(client, monkeypatch):
+def test_a_run_on_votes_belongs_to_the_visitor_of_the_cookie(client, monkeypatch):
     seen = []
     monkeypatch.setattr(Trained, "train", lambda self, *arguments: seen.append(arguments[-2:]))
     own = Phone(client, task="capitals")
@@ -357,7 +357,7 @@ def test_phones_follow_the_presenter_to_another_session(phone, presenter):
     assert not presenter.room("look").json()["open"]
 
 
-def test_without_a_key_the_presenter_sits_at_the_machine(sessions):
+def test_without_a_key_a_local_visitor_may_open_the_room(sessions):
     client = serve(sessions, key=None)
     phone = Phone(client, task="reviews")
     phone.join()
@@ -366,7 +366,7 @@ def test_without_a_key_the_presenter_sits_at_the_machine(sessions):
     assert phone.room("open").json()["open"]
 
 
-def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypatch):
+def test_creating_sessions_is_limited_by_address(sessions, monkeypatch):
     monkeypatch.setattr(routes, "SESSION_LIMIT", (0.1, 2))
     client = serve(sessions)
     made_up = {"X-Session": "a", "X-Rater": "b"}
@@ -375,7 +375,7 @@ def test_sessions_are_begun_seldom_whatever_token_is_made_up(sessions, monkeypat
     assert codes == [200, 200, 429] and len(sessions.names()) == 2
 
 
-def test_after_a_restart_the_room_is_still_the_presenters(phone, presenter, sessions):
+def test_after_a_restart_the_room_still_belongs_to_the_presenter(phone, presenter, sessions):
     pair = phone.join()["pair"]["id"]
     phone.cast(pair)
     client = serve(sessions)

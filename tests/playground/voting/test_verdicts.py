@@ -60,7 +60,7 @@ def test_a_fallen_reward_is_explained_by_the_votes_where_possible(agreement, vot
     assert of_policy(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
 
 
-def test_what_was_not_measured_has_no_verdict():
+def test_unevaluated_runs_have_no_verdict():
     assert of_policy({}, 0.5, 0.7, 10) is None
     assert of_policy(measured(1.0, 1.0) | {"eval/kl": None}, 0.5, 0.7, 10) is None
     assert of_reward_model(None) is None

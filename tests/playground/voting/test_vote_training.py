@@ -125,9 +125,7 @@ def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trai
     assert drawn == set(least_sure)
 
 
-def test_a_run_on_votes_waits_for_its_turn_as_any_other(
-    client, queue, trained, session, monkeypatch
-):
+def test_a_run_on_votes_is_queued_like_any_other(client, queue, trained, session, monkeypatch):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
     ann, bob = (queue.visitors.from_token(digit * 64) for digit in "ab")
     first = trained.train(session, "reward", 0.0, ann)
@@ -267,7 +265,7 @@ def test_nothing_follows_a_run_that_was_stopped(client, trained, session, monkey
     assert client.runs() == [run]
 
 
-def test_without_a_vote_that_prefers_a_text_there_is_nothing_to_train_on(trained, sessions):
+def test_without_a_decided_vote_training_is_refused(trained, sessions):
     empty = sessions.create("empty", "reviews")
     with pytest.raises(ConfigError, match="rate some pairs first"):
         trained.train(empty, "reward", simulated=0.0)

@@ -310,7 +310,7 @@ def test_a_model_beside_the_reading_process_is_outside(folder, tmp_path, monkeyp
     assert line.endswith("it leads outside of the folder")
 
 
-def test_files_too_large_are_refused_unread(folder, monkeypatch):
+def test_files_that_are_too_large_are_not_read(folder, monkeypatch):
     monkeypatch.setattr(files, "MOST_BYTES", 8)
     there = folder(HEAD + PROMPTS + ENDS)
     assert wrong(there) == [

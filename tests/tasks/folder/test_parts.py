@@ -139,7 +139,7 @@ def test_json():
         assert score("json", text) == 0
 
 
-def test_what_every_part_has():
+def test_every_part_has_its_members():
     assert part("ends").called == "ends" and part("ends", name="my_end").called == "my_end"
     assert part("ends").weight == 1 and part("ends", weight=-2).weight == -2
     for weight in (0, True, "1", math.inf):

@@ -54,7 +54,7 @@ def test_every_key_has_its_line():
     }
 
 
-def test_a_key_that_is_not_there_is_where_it_is_missing():
+def test_a_missing_key_is_reported_at_its_place():
     _, lines = parse(TEXT)
     assert lines.of(("reward", 1, "aim")) == 19
     assert lines.of(("preferences", "file")) == 1

@@ -36,7 +36,7 @@ def keys(config, series, status=RUNNING):
 
 
 @pytest.mark.parametrize("key", EXAMPLES)
-def test_every_reading_has_its_run(key):
+def test_every_reading_has_an_example_run(key):
     config, series, values = EXAMPLES[key]
     (reading,) = [
         candidate
@@ -54,7 +54,7 @@ def test_a_sentence_holds_the_numbers_of_its_reading_and_no_others(key):
     assert fields == set(EXAMPLES[key][2])
 
 
-def test_the_catalogue_has_exactly_the_readings_that_the_rules_give():
+def test_the_catalogue_has_exactly_the_readings_of_the_rules():
     modules = Path(rules.__file__).parent.glob("*.py")
     trees = [ast.parse(module.read_text(encoding="utf-8")) for module in modules]
     nodes = [node for tree in trees for node in ast.walk(tree)]
@@ -67,7 +67,7 @@ def test_the_catalogue_has_exactly_the_readings_that_the_rules_give():
     assert keys_of_rules == set(WORDS) == set(EXAMPLES)
 
 
-def test_the_first_that_holds_answers_a_question():
+def test_the_first_matching_rule_of_a_group_gives_the_reading():
     """The reward is below the reference's, the KL is large, and the objective fell: one reading."""
     series = evaluated([0.5, 2.0, -1.0], [0.0, 1.0, 9.0], proxy_reward=[0.0, 1.5, 2.5])
     assert keys(PPO, series) == ["over_optimised"]
@@ -137,7 +137,7 @@ def test_a_held_policy_gets_no_praise():
     assert keys(config | {"steps": 60}, series) == ["improved"]
 
 
-def test_before_there_is_anything_to_say():
+def test_before_the_first_reading():
     assert keys(PPO, {}, None) == ["nothing_yet"]
     assert keys(PPO, evaluated([0.2], [0.0])) == ["nothing_yet"]
     assert keys(PPO, evaluated([0.2], [0.0]), {"name": "paused"}) == ["nothing_yet"]
@@ -145,7 +145,7 @@ def test_before_there_is_anything_to_say():
     assert keys(PPO, evaluated(**WELL), {"name": "finished"}) == ["rising"]
 
 
-def test_a_long_curve_is_judged_by_its_latest_quarter():
+def test_a_long_curve_is_judged_by_its_last_quarter():
     """240 steps: the last 60 differ from the 60 before; the last 20 equal the 20 before."""
     series = trained(
         rewards__margins=around(1.0, 240),
@@ -176,5 +176,5 @@ def test_a_sentence_is_filled_with_rounded_numbers():
         (0.002, "0.002"), (13.74, "13.7"), (256.6, "257"), (100.0, "100"), (20.04, "20"),
     ],
 )  # fmt: skip
-def test_numbers_read_aloud(value, shown):
+def test_numbers_as_text(value, shown):
     assert format_number(value) == shown
