@@ -52,7 +52,7 @@ class Settings:
                 errors.append(option_error(name, text, f"{takes} from 1 to {most:g}"))
             return value
 
-        def whole(name: str, default: int, most: int) -> int:
+        def integer(name: str, default: int, most: int) -> int:
             value = number(name, default, "a whole number", most)
             if value % 1:
                 accepted = f"a whole number from 1 to {most}"
@@ -78,10 +78,10 @@ class Settings:
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
             sessions=folder("PLAYGROUND_SESSIONS"),
             host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_spaces else "127.0.0.1"),
-            port=whole("GRADIO_SERVER_PORT", 7860, 65535),
+            port=integer("GRADIO_SERVER_PORT", 7860, 65535),
             address=address.rstrip("/") or None,
             proxied=on_spaces,
-            runs_at_once=whole("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
+            runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
             time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
             public=public,
             presenter_key=key,

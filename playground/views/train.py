@@ -35,7 +35,7 @@ Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its vis
 _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.name ?? null]"
 # Lowers `eval_every` so that a short run has five evaluations. The browser computes it, because Run
 # may be pressed right afterwards.
-_OFTEN_ENOUGH = """(steps, every) =>
+_EVAL_EVERY = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
 _BETA = """
 <label class="label"></label>
@@ -245,7 +245,7 @@ def _connect(
     for settled in (loaded, played, adopted, *chosen):
         settled.then(label_run, inputs, run, **to_last)
     steps, eval_every = settings["steps"], settings["eval_every"]
-    steps.blur(None, [steps, eval_every], eval_every, js=_OFTEN_ENOUGH, **at_once)
+    steps.blur(None, [steps, eval_every], eval_every, js=_EVAL_EVERY, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(label_run, inputs, run, **to_last)
     for name in ("run", "queue"):

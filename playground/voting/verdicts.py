@@ -54,11 +54,11 @@ def _policy_key(gain: float, kl: float, beta: float, agreement: float | None, vo
     return "held" if beta >= HOLDING_BETA else "unmoved"
 
 
-def of_reward_model(judged: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The verdict on a reward model from its accuracy (`statistics.judged`); None without votes."""
-    if not judged or not judged["votes"]:
+def of_reward_model(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The verdict on a reward model (`statistics.reward_model_metrics`); None without votes."""
+    if not metrics or not metrics["votes"]:
         return None
-    accuracy, votes = judged["accuracy"], judged["votes"]
+    accuracy, votes = metrics["accuracy"], metrics["votes"]
     half = _half_interval(votes)
     values = {"accuracy": accuracy, "n": votes}
     values |= {"low": max(0.0, 0.5 - half), "high": min(1.0, 0.5 + half)}

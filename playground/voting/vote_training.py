@@ -133,7 +133,8 @@ class VoteTraining:
         run, method, status
         votes, simulated:  how many it was trained on; None for a policy trained by a reward model
         mixed:             whether simulated votes were among them
-        judged:            of a reward model, `statistics.judged` on the held-out votes, or None
+        judged:            of a reward model, its `statistics.reward_model_metrics` on the held-out
+                           votes, or None
         texts:             of a policy, [{"prompt", "before", "after"}, …]
         verdict:           as in `verdicts`, or None
         """
@@ -169,8 +170,10 @@ class VoteTraining:
         return report
 
     def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
-        """`statistics.judged` of a reward model on the held-out votes. `last` and `count` of these
-        votes are only keys of the cache."""
+        """A reward model's `statistics.reward_model_metrics` on the held-out votes.
+
+        `last` and `count`, of these votes, are only keys of the cache.
+        """
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}
         pairs = [pair for pair in session.pairs() if pair["id"] in rated]
