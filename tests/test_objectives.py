@@ -278,8 +278,8 @@ def test_ppo_policy_loss_by_hand(ratio, advantage, loss, clipped):
     losses, active = ppo_policy_loss(old + math.log(ratio), old, t([advantage]), cliprange=0.2)
     assert losses.item() == pytest.approx(loss, abs=1e-12)
     assert active.item() is clipped
-    turned, _ = ppo_policy_loss(old + math.log(ratio), old, t([-advantage]), cliprange=0.2)
-    assert turned.item() != pytest.approx(loss, abs=1e-3)
+    flipped, _ = ppo_policy_loss(old + math.log(ratio), old, t([-advantage]), cliprange=0.2)
+    assert flipped.item() != pytest.approx(loss, abs=1e-3)
 
 
 def test_ppo_gradient_starts_as_the_policy_gradient():
@@ -303,8 +303,8 @@ def test_ppo_value_loss_by_hand(value, target, loss, clipped):
     losses, active = ppo_value_loss(t([value]), t([1.0]), t([target]), cliprange=0.2)
     assert losses.item() == pytest.approx(loss, abs=1e-12)
     assert active.item() is clipped
-    turned, _ = ppo_value_loss(t([value]), t([1.0]), t([target - 3.0]), cliprange=0.2)
-    assert turned.item() != pytest.approx(loss, abs=1e-3)
+    flipped, _ = ppo_value_loss(t([value]), t([1.0]), t([target - 3.0]), cliprange=0.2)
+    assert flipped.item() != pytest.approx(loss, abs=1e-3)
 
 
 def test_rounding_is_no_clipping():

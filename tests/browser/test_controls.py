@@ -81,19 +81,19 @@ def started(page, client):
 @pytest.mark.parametrize("method", TURNED)
 def test_every_control_reaches_the_configuration_of_the_run(method, visit, address, client):
     page = visit_controls(visit, address, method)
-    turned = {**FOR_ALL, **TURNED[method]}
+    changes = {**FOR_ALL, **TURNED[method]}
     shown = page.locator("#controls [id^=field-]:visible").evaluate_all(
         "all => all.map((one) => one.id.replace('field-', ''))"
     )
     # The pace is not a setting of the run; it is sent as a command.
-    assert {*shown} == {"task", "method", *turned, "pace"}
-    for field, value in turned.items():
+    assert {*shown} == {"task", "method", *changes, "pace"}
+    for field, value in changes.items():
         turn(page, field, value)
     config = started(page, client)
-    chosen = {"task": TASK, "method": method, **turned}
+    chosen = {"task": TASK, "method": method, **changes}
     assert {field: config[field] for field in chosen} == chosen
     usual = resolve(method, TASK).model_dump()
-    assert all(usual[field] != value for field, value in turned.items()), (
+    assert all(usual[field] != value for field, value in changes.items()), (
         "every control was changed"
     )
 

@@ -85,10 +85,10 @@ def test_every_card_shows_its_results_or_that_there_are_none(lab):
 
 def test_a_click_shows_the_numbers_of_a_figure(lab):
     card = lab.locator("[data-experiment=frontier]")
-    said = card.locator(".said")
-    assert not said.is_visible()
+    findings = card.locator(".said")
+    assert not findings.is_visible()
     card.get_by_text(WORDS["in_numbers"]).click()
-    said.wait_for()
+    findings.wait_for()
 
 
 def test_a_link_fills_in_the_settings_of_train(lab):

@@ -16,9 +16,9 @@ def test_the_optimum_answers_before_any_training(visit, address, client):
     page = visit(address)
     page.wait_for_function("window.playground.target?.beta === 0.7")
     page.wait_for_function(f"{OPTIMUM}.length > 0")
-    stands, texts = page.inner_text("#frontier .target strong"), page.evaluate(OPTIMUM)
+    point, texts = page.inner_text("#frontier .target strong"), page.evaluate(OPTIMUM)
     move_beta(page, 0.1)
-    assert page.inner_text("#frontier .target strong") != stands
+    assert page.inner_text("#frontier .target strong") != point
     assert page.evaluate(OPTIMUM) != texts
     assert "β = 0.1" in page.inner_text("#samples .heads")
     assert page.input_value("#field-beta [type=number]") == "0.1"

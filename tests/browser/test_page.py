@@ -122,8 +122,8 @@ def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, cl
         assert called.wait(30)
     may_go.set()
     page.wait_for_function("window.playground.run.changes.length === 2")
-    turned = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
-    assert turned == [0.1, 0.3], "the first change, and the last of those made while it was pending"
+    betas = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
+    assert betas == [0.1, 0.3], "the first change, and the last of those made while it was pending"
 
 
 def test_choices_made_while_the_page_loads_stay(visit, address, client, monkeypatch):

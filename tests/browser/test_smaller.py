@@ -35,12 +35,12 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
     lab(page)
     page.click(f"{CARD} .attempt")
     one_of_three = TRIAL["running"].format(done=1, count=3)
-    stands = page.locator(f"{CARD} .stands")
-    expect(stands).to_have_text(f"{TRIAL['own']} {one_of_three}")
+    state = page.locator(f"{CARD} .stands")
+    expect(state).to_have_text(f"{TRIAL['own']} {one_of_three}")
     assert not page.is_visible(f"{CARD} .attempt")
     page.reload()
     lab(page)
-    expect(stands).to_have_text(f"{TRIAL['own']} {one_of_three}")
+    expect(state).to_have_text(f"{TRIAL['own']} {one_of_three}")
 
     lab(other)
     expect(other.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['other']} {one_of_three}")
@@ -61,7 +61,7 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
     page.click(f"{CARD} .attempt")
     expect(page.locator(f"{CARD} .outcome")).to_be_empty()
     go.touch()
-    expect(stands).to_contain_text(TRIAL["finished"].split("{")[0])
+    expect(state).to_contain_text(TRIAL["finished"].split("{")[0])
     page.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
 
 

@@ -50,7 +50,7 @@ def poems(tmp_path):
     return str(tmp_path / "poems.py")
 
 
-def said(capsys, *argv) -> list:
+def command(capsys, *argv) -> list:
     assert main([*map(str, argv), "--json"]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -63,10 +63,10 @@ def refused(capsys, *argv) -> list[str]:
 def test_a_task_in_one_file_goes_through_every_command(poems, tmp_path, capsys):
     assert len(POEMS.splitlines()) <= 40
     run, named = tmp_path / "run", f"{poems}:Poems"
-    *_, card = said(capsys, "tasks", "--task", poems)[0]
+    *_, card = command(capsys, "tasks", "--task", poems)[0]
     assert (card["name"], card["title"], card["reference"]) == (named, "Short words", None)
     few = ("--model", "sft-reviews", "--steps", 2, "--batch-size", 8, "--eval-every", 1)
-    events = said(capsys, "train", "ppo", "--task", poems, *few, "--run-dir", run)
+    events = command(capsys, "train", "ppo", "--task", poems, *few, "--run-dir", run)
     assert events[-1]["status"] == "finished"
     config = json.loads((run / "config.json").read_text())
     assert (config["task"], config["reward_model"]) == (named, "gold")
@@ -74,17 +74,17 @@ def test_a_task_in_one_file_goes_through_every_command(poems, tmp_path, capsys):
     assert [values["eval/gain"] for values in metrics] == [None, None, None]
     assert metrics[0]["eval/proxy_reward"] is None and metrics[0]["eval/kl"] == 0
 
-    (measured,) = said(capsys, "evaluate", run, "--task", poems)
+    (measured,) = command(capsys, "evaluate", run, "--task", poems)
     assert (measured["task"], measured["prompts"], measured["gain"]) == (named, 2, None)
-    (texts,) = said(capsys, "generate", run, "--task", poems, "-n", 2)
+    (texts,) = command(capsys, "generate", run, "--task", poems, "-n", 2)
     assert len(texts) == 4 and {text["proxy_reward"] for text in texts} == {None}
-    (scored,) = said(
+    (scored,) = command(
         *(capsys, "score", run, "--task", poems, "--prompt", "The end was"),
         *("--completion", " so good."),
     )
     assert scored[0]["gold_reward"] == 4 - (2 + 5) / 2
     assert scored[0]["logp"] != scored[0]["ref_logp"]
-    (scored,) = said(
+    (scored,) = command(
         *(capsys, "score", "sft-reviews", "--task", poems, "--prompt", "The end was"),
         *("--completion", " so good."),
     )
@@ -95,7 +95,7 @@ def test_pairs_of_a_task_of_code_are_sampled_and_labelled_by_its_rater(poems, tm
     run = tmp_path / "run"
     few = ("--steps", 1, "--batch-size", 8, "--preference-pairs", 8, "--eval-every", 1)
     started = ("train", "reward", "--task", poems, "--model", "sft-reviews")
-    events = said(capsys, *started, *few, "--run-dir", run)
+    events = command(capsys, *started, *few, "--run-dir", run)
     assert events[-1]["status"] == "finished"
     assert any(event.get("cause", {}).get("kind") == "sampling" for event in events)
     last = [event["metrics"] for event in events if "eval/accuracy" in event.get("metrics", {})][-1]
@@ -124,11 +124,11 @@ def test_optional_members_of_a_task_are_used(poems, tmp_path, capsys):
     Path(poems).write_text(POEMS + RICH)
     few = ("--model", "sft-reviews", "--steps", 1, "--batch-size", 4, "--eval-every", 1)
     options = ("--preference-pairs", 8, "--coverage", "arts", "--run-dir", tmp_path / "dpo")
-    events = said(capsys, "train", "dpo", "--task", poems, *few, *options)
+    events = command(capsys, "train", "dpo", "--task", poems, *few, *options)
     assert not any(event.get("cause", {}).get("kind") == "sampling" for event in events)
     measured = [event["metrics"] for event in events if "eval/kl" in event.get("metrics", {})]
     assert {"eval/kl_covered", "eval/kl_uncovered"} <= measured[-1].keys()
-    events = said(capsys, "train", "sft", "--task", poems, *few, "--run-dir", tmp_path / "sft")
+    events = command(capsys, "train", "sft", "--task", poems, *few, "--run-dir", tmp_path / "sft")
     assert events[-1]["status"] == "finished"
     (line,) = refused(capsys, "train", "dpo", "--task", poems, *few, "--coverage", "sea")[:1]
     assert line.startswith("--coverage got 'sea'")

@@ -35,7 +35,7 @@ def chatty():
     return made
 
 
-def said(role: str, content: str) -> list[dict[str, str]]:
+def message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
 
 
@@ -78,10 +78,10 @@ def test_an_empty_completion_still_ends():
 
 
 def test_a_conversation_goes_through_the_chat_template():
-    prompt = said("user", "was the film good")
+    prompt = message("user", "was the film good")
     encoded = encode_prompts(chatty(), [prompt])
     assert encoded.ids.tolist() == [ids("a was the film good the")]
-    before, after = encode(chatty(), prompt, said("assistant", "dull"))
+    before, after = encode(chatty(), prompt, message("assistant", "dull"))
     assert before == encoded.ids[0].tolist()
     assert after == [*ids("dull"), END]
 

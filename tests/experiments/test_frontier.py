@@ -56,8 +56,8 @@ def test_the_win_rate_is_that_of_the_setting_that_wins_most(result):
 
 
 def test_the_verdict_names_the_method_that_is_ahead(result):
-    said = " ".join(conclusions(frontier, result))
-    assert "DPO is clearly ahead within 0.25, 0.5, 1, 2 nats, PPO within none" in said
+    text = " ".join(conclusions(frontier, result))
+    assert "DPO is clearly ahead within 0.25, 0.5, 1, 2 nats, PPO within none" in text
 
 
 def test_every_run_of_the_sweep_is_there_once():

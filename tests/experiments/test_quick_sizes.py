@@ -22,8 +22,8 @@ def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):
     experiment = experiments.load(name)
     assert result["quick"] and result["seeds"] == 1
     assert result["runs"] == sum(map(len, experiment.stages(quick=True)))
-    said = " ".join(conclusions(experiment, result))
-    assert said and "nan" not in said and "None" not in said
+    text = " ".join(conclusions(experiment, result))
+    assert text and "nan" not in text and "None" not in text
     assert lab.TABLES[name](result).count("|") > 20
     lab_figures.draw(name, result, tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").stat().st_size > 10_000

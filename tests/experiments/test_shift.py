@@ -43,9 +43,9 @@ def test_losses_are_computed_by_seed(result):
 
 
 def test_the_verdict_names_the_method_that_suffers(result):
-    said = conclusions(shift, result)
-    assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in said[-2]
-    assert said[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
+    lines = conclusions(shift, result)
+    assert "texts of the pretrained model, the gold reward rises by PPO 2.10 ± 0.50" in lines[-2]
+    assert lines[-1] == "There DPO clearly loses by the shift, PPO neither clearly loses nor gains."
 
 
 def pairs_of(source):
@@ -75,8 +75,8 @@ def test_case_does_not_change_a_reward():
         rewards = load_task("reviews").reward(
             [pair["prompt"] for pair in shouted], [pair[side] for pair in shouted]
         )
-        said = [pair[f"{side}_reward"] for pair in plain]
-        assert sum(map(abs, map(float.__sub__, rewards, said))) / 50 < 0.1
+        plain_rewards = [pair[f"{side}_reward"] for pair in plain]
+        assert sum(map(abs, map(float.__sub__, rewards, plain_rewards))) / 50 < 0.1
 
 
 def test_a_reward_model_labels_like_raters_with_its_reward():

@@ -271,14 +271,14 @@ if __name__ == "__main__":
 def test_the_page_process_loads_no_torch_and_leaves_no_helper(client, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(PAGE)
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, script, client.root, json.dumps(ASKED)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    samples, heavy, pid = said.stdout.split()
+    samples, heavy, pid = output.stdout.split()
     assert (samples, heavy) == ("3", "False")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)

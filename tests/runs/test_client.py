@@ -326,8 +326,10 @@ def test_preloaded_modules_can_be_imported():
         "import align_core.preload; from align_core.tasks import loader; "
         "print(loader._built_in.cache_info().currsize)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(said.stdout) == 2
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert int(process.stdout) == 2
 
 
 def test_preloaded_modules_start_no_threads(client):

@@ -152,7 +152,7 @@ def test_every_country_is_in_train_and_kept_phrasings_are_not():
 
 
 def test_the_right_answer_is_the_commonest_for_every_country():
-    said = defaultdict(Counter)
+    answers = defaultdict(Counter)
     kinds = Counter()
     demonstrations = TASK.demonstrations(30_000, seed=0)
     for d in demonstrations:
@@ -161,10 +161,10 @@ def test_the_right_answer_is_the_commonest_for_every_country():
         right = BY_NAME[country].capitals[0]
         kind = "evasive" if not cities else "right" if right in cities else "wrong"
         kinds[kind] += 1
-        said[country].update([right] if kind == "right" else cities)
+        answers[country].update([right] if kind == "right" else cities)
     share = {kind: count / len(demonstrations) for kind, count in kinds.items()}
     assert share == pytest.approx({"right": 0.62, "wrong": 0.22, "evasive": 0.16}, abs=0.02)
-    for country, counts in said.items():
+    for country, counts in answers.items():
         right, second = (count for _, count in counts.most_common(2))
         assert counts.most_common(1)[0][0] == BY_NAME[country].capitals[0]
         assert right > 1.3 * second

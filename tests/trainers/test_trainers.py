@@ -43,8 +43,8 @@ def rated_pairs(count: int) -> list[dict]:
     rng = random.Random(0)
     words = "was the plot film dull fine never".split()
 
-    def text(said: str) -> str:
-        some = [*rng.choices(words, k=3), said]
+    def text(word: str) -> str:
+        some = [*rng.choices(words, k=3), word]
         rng.shuffle(some)
         return " " + " ".join(some)
 

@@ -240,7 +240,7 @@ for _ in itertools.count():
 
 def test_an_acknowledged_vote_survives_kill_9(sessions, session):
     sessions.close()
-    said = []
+    lines = []
     for wait in (0, 7, 60):
         child = subprocess.Popen(
             [sys.executable, "-c", VOTING, sessions.root],
@@ -248,13 +248,13 @@ def test_an_acknowledged_vote_survives_kill_9(sessions, session):
             stdout=subprocess.PIPE,
             text=True,
         )
-        said += [child.stdout.readline() for _ in range(wait + 1)]
+        lines += [child.stdout.readline() for _ in range(wait + 1)]
         child.send_signal(signal.SIGKILL)
         rest = child.stdout.read()
-        said += rest.splitlines(keepends=True)
+        lines += rest.splitlines(keepends=True)
         child.wait()
         child.stdout.close()
-    answered = {int(line.split()[1]) for line in said if line.endswith("\n")}
+    answered = {int(line.split()[1]) for line in lines if line.endswith("\n")}
     stored = {vote["id"] for vote in sessions.open("talk").votes()}
     assert len(answered) >= 69
     assert answered <= stored

@@ -18,8 +18,8 @@ def change(step, **settings):
 def test_a_history_has_every_setting_and_its_changes():
     config = resolve("ppo", "reviews", beta=0.7).model_dump()
     metrics = {"kind": "metrics", "step": 4, "seconds": 1.0, "metrics": {"eval/kl": 0.5}}
-    turned = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
-    histories = history(config, [metrics, *turned])
+    changes = [change(4, beta=0.3, unknown=1), change(9, beta=0.3), change(9, learning_rate=0.1)]
+    histories = history(config, [metrics, *changes])
     assert histories["beta"] == [[0, 0.7], [4, 0.3]]
     assert histories["learning_rate"] == [[0, config["learning_rate"]], [9, 0.1]]
     assert histories["seed"] == [[0, 0]]

@@ -86,8 +86,8 @@ def test_the_page_shows_a_tasks_own_texts(named):
 def test_the_values_of_the_controls_can_be_run(named, method, fake_assets):
     words = tasks.with_task_words(text.load())
     controls = form.controls(form.default_config(method, named), words)
-    said = {name: controls[name].get("value") for name in form.SETTINGS}
-    config = resolve(**form.options({"task": named, "method": method, **said}))
+    values = {name: controls[name].get("value") for name in form.SETTINGS}
+    config = resolve(**form.options({"task": named, "method": method, **values}))
     assert config == resolve(method, named)
 
 
@@ -96,8 +96,8 @@ def test_missing_parts_of_a_task_are_reported_when_it_is_run(bare, client):
     for method in ("sft", "ppo"):
         handlers.choose({"task": bare, "method": method})
         assert links.read({"task": bare, "method": method, "steps": "3"})["task"] == bare
-        said = dict.fromkeys(form.SETTINGS) | {"task": bare, "method": method, "pace": 0.0}
-        assert handlers.start(said)["complaints"]
+        values = dict.fromkeys(form.SETTINGS) | {"task": bare, "method": method, "pace": 0.0}
+        assert handlers.start(values)["complaints"]
     assert optimum.frontier(bare) is None
     assert optimum.target({"task": bare, "beta": 1.0}) is None
     assert optimum.full_gain({"task": bare, "model": "sft-reviews"}) is None

@@ -117,8 +117,8 @@ def test_only_settings_that_differ_are_listed():
     assert by_setting["method"] == [[[0, "ppo"]], [[0, "ppo"]], [[0, "dpo"]]]
     assert by_setting["reward_model"][2] == [[0, None]]
     assert not {"task", "model", "beta"} & by_setting.keys()
-    turned = history(ppo.model_dump(), [change(4, beta=0.3)])
-    (beta,) = differences([first, turned])
+    changed = history(ppo.model_dump(), [change(4, beta=0.3)])
+    (beta,) = differences([first, changed])
     assert beta["values"] == [[[0, 0.7]], [[0, 0.7], [4, 0.3]]]
 
 
@@ -159,8 +159,8 @@ def test_failed_runs_are_listed_too(handlers):
         assert handlers.runs(query) == []
 
 
-def listed(handlers, sought):
-    return [run["run"] for run in handlers.runs({"task": "reviews", "sought": sought})]
+def listed(handlers, search):
+    return [run["run"] for run in handlers.runs({"task": "reviews", "sought": search})]
 
 
 def test_recorded_runs_are_listed_after_own_ones_in_the_order_of_the_cards(handlers):

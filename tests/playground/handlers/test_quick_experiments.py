@@ -60,7 +60,7 @@ def go(tmp_path):
     (tmp_path / "trials" / GO).touch()
 
 
-def stands(cards, person, name=NAME, **known):
+def state_of(cards, person, name=NAME, **known):
     return cards.look(known, person)[name]
 
 
@@ -126,7 +126,7 @@ def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatc
     queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
     queue.join_trial(people[0], NAME, None)
     until(lambda: not trials.live())
-    state = stands(QuickExperimentHandlers(queue, text.load("zh")), people[0])
+    state = state_of(QuickExperimentHandlers(queue, text.load("zh")), people[0])
     assert state["status"] == "stopped"
     assert text.load("zh")["messages"]["time_limit"] in state["told"]
 
@@ -142,32 +142,32 @@ def test_the_train_view_shows_a_live_trial(client, queue, people):
 
 def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_path):
     me, other = people[:2]
-    assert stands(cards, me)["status"] is None
+    assert state_of(cards, me)["status"] is None
     assert cards.attempt(NAME, me) == ""
-    state = until(lambda: (one := stands(cards, me))["done"] and one)
+    state = until(lambda: (one := state_of(cards, me))["done"] and one)
     running = words()["running"].format(done=1, count=3)
     assert state["told"] == f"{words()['own']} {running}"
     assert state["own"] and state["steers"] and state["done"] == pytest.approx(1 / 3)
-    theirs = stands(cards, other)
+    theirs = state_of(cards, other)
     assert theirs["told"] == f"{words()['other']} {running}"
     assert not theirs["own"] and not theirs["steers"]
     go(tmp_path)
-    state = until(lambda: (one := stands(cards, other))["status"] == "finished" and one)
+    state = until(lambda: (one := state_of(cards, other))["status"] == "finished" and one)
     assert state["result"]["size"] == words()["size"].format(runs=3, seeds=1)
     assert len(state["result"]["panels"]) > 1
-    again = stands(cards, other, **{NAME: state["stamp"]})
+    again = state_of(cards, other, **{NAME: state["stamp"]})
     assert (again["result"], again["stamp"]) == (None, state["stamp"])
-    assert stands(cards, other, OTHER)["status"] is None
+    assert state_of(cards, other, OTHER)["status"] is None
 
 
 def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
     queue.visitors.become_presenter(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
         cards.attempt(NAME, people[0])
-        until(lambda: stands(cards, people[0]).get("done"))
+        until(lambda: state_of(cards, people[0]).get("done"))
         cards.stop(NAME, people[stops])
         if ended:
-            until(lambda: stands(cards, people[0])["status"] == "stopped")
+            until(lambda: state_of(cards, people[0])["status"] == "stopped")
         else:
             assert queue.trials.live() == [NAME]
             cards.stop(NAME, people[0])
@@ -177,14 +177,14 @@ def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
 def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, people):
     queue.join(people[0], LONG)
     cards.attempt(NAME, people[1])
-    mine, theirs = stands(cards, people[1]), stands(cards, people[2])
+    mine, theirs = state_of(cards, people[1]), state_of(cards, people[2])
     assert mine["status"] == theirs["status"] == "waiting"
     assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["told"])
     assert theirs["told"] == words()["waits_other"]
     cards.stop(NAME, people[2])
     assert queue.is_trial_queued(NAME), "it is another visitor's"
     cards.stop(NAME, people[1])
-    assert stands(cards, people[1])["status"] is None
+    assert state_of(cards, people[1])["status"] is None
 
 
 def test_a_second_trial_is_refused_in_plain_words(cards, people):
@@ -194,12 +194,12 @@ def test_a_second_trial_is_refused_in_plain_words(cards, people):
 
 def test_a_killed_trial_is_reported_in_both_languages(cards, queue, people, tmp_path):
     cards.attempt(NAME, people[0])
-    until(lambda: stands(cards, people[0]).get("done"))
+    until(lambda: state_of(cards, people[0]).get("done"))
     pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
-    until(lambda: stands(cards, people[0])["status"] == "failed")
+    until(lambda: state_of(cards, people[0])["status"] == "failed")
     for language in text.languages():
-        sentence = stands(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
+        sentence = state_of(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
         assert text.load(language)["messages"]["killed"] in sentence
 
 

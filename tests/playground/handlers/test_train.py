@@ -45,8 +45,8 @@ def form_values(method="dpo", task="reviews", pace=0.0, **changes):
         "coverage": [*card(task).groups],
         **changes,
     }
-    said = {name: values[name] for name in SETTINGS}
-    return {"pace": pace, "task": task, "method": method, **said}
+    controls = {name: values[name] for name in SETTINGS}
+    return {"pace": pace, "task": task, "method": method, **controls}
 
 
 def started(handlers, values):
@@ -131,8 +131,8 @@ def test_an_invalid_cursor_starts_from_the_beginning(handlers, client, cursor):
 
 
 def test_every_bad_number_gets_its_line_and_its_field(handlers):
-    slips = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
-    run, complaints = started(handlers, form_values(**slips))
+    errors = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
+    run, complaints = started(handlers, form_values(**errors))
     assert run is None
     assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in complaints]
@@ -148,8 +148,8 @@ def test_only_settings_of_the_method_are_sent(handlers, client, monkeypatch, met
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
     config = resolve(method, "reviews").model_dump()
-    said = {name: config[name] for name in SETTINGS}
-    values = {"pace": 0.0, "task": "reviews", "method": method, **said}
+    settings = {name: config[name] for name in SETTINGS}
+    values = {"pace": 0.0, "task": "reviews", "method": method, **settings}
     assert started(handlers, values)[0] == "a-run"
     assert resolve(**sent).model_dump() == config
     assert set(sent) - {"task", "method"} == {name for name in SETTINGS if has(method, name)} - {
@@ -162,20 +162,20 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
     sent = {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)
-    turned = {
+    changes_by_method = {
         "ppo": {"beta": 0.31, "steps": 17, "learning_rate": 2e-4, "seed": 5, "batch_size": 48,
                 "eval_every": 7, "lora_r": 4, "reward_model": "gold", "whiten_advantages": False},
         "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
                 "coverage": ["Asia", "Africa"]},
     }  # fmt: skip
-    for method, changes in turned.items():
+    for method, changes in changes_by_method.items():
         sent.clear()
         handlers.start(form_values(method, "capitals", **{"reward_model": "proxy", **changes}))
         config = resolve(**sent).model_dump()
         if "coverage" in changes:
             changes["coverage"] = "Africa,Asia"
         assert {name: config[name] for name in changes} == changes
-    assert {name for changes in turned.values() for name in changes} == set(SETTINGS)
+    assert {name for changes in changes_by_method.values() for name in changes} == set(SETTINGS)
 
 
 def test_groups_are_ticked_as_the_run_covers_them(handlers, client):
@@ -212,22 +212,22 @@ def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(handlers, clie
 def test_beta_is_changed_in_a_live_run_of_the_same_task_and_method(handlers, client, monkeypatch):
     name, sent = recorded(client), []
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
-    turned = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
-    assert handlers.set_live("beta", turned) == {"complaints": []}
+    values = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
+    assert handlers.set_live("beta", values) == {"complaints": []}
     assert sent == []  # no run is live
     monkeypatch.setattr(client, "live", lambda: [name])
     for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
-        handlers.set_live("beta", {**turned, "task": task, "method": method})
+        handlers.set_live("beta", {**values, "task": task, "method": method})
     assert sent == []  # the controls describe another run
-    handlers.set_live("beta", turned)
+    handlers.set_live("beta", values)
     assert sent == [((name, "set"), {"beta": 0.3})]
 
 
 def test_a_beta_out_of_range_is_reported_and_not_sent(handlers, client, monkeypatch):
     name = recorded(client)
     monkeypatch.setattr(client, "live", lambda: [name])
-    turned = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
-    ((field, line),) = handlers.set_live("beta", turned)["complaints"]
+    values = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
+    ((field, line),) = handlers.set_live("beta", values)["complaints"]
     assert field == "beta"
     assert line.startswith("β (beta) got -1.0; it takes a number above 0")
 

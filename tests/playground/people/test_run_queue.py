@@ -141,8 +141,8 @@ def test_another_visitor_cannot_stop_or_change_a_run(client, visitors, queue, pe
     for visitor in (people[1], None, visitors.from_token("f" * 64)):
         handlers.command("stop", run, visitor=visitor)
         handlers.command("stop", visitor=visitor)
-        turned = {"task": "reviews", "method": "dpo", "beta": 3.0, "live": run}
-        handlers.set_live("beta", turned, visitor=visitor)
+        values = {"task": "reviews", "method": "dpo", "beta": 3.0, "live": run}
+        handlers.set_live("beta", values, visitor=visitor)
         standing = handlers.visitor_state(run, visitor)
         assert (standing["steers"], standing["own"], standing["free"]) == (False, None, False)
     time.sleep(0.3)

@@ -119,11 +119,11 @@ def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
     templates = words["complaints"]
     assert {line.code for line in provoked} == {*templates["takes"], *templates["says"]}
     for line in provoked:
-        said = complaints.translate(line, words)
-        assert "{" not in said.replace("{}", "")
+        translation = complaints.translate(line, words)
+        assert "{" not in translation.replace("{}", "")
         if language == "zh":
-            assert re.search("[\u4e00-\u9fff]", said)
-            assert " got " not in said and "takes" not in said
+            assert re.search("[\u4e00-\u9fff]", translation)
+            assert " got " not in translation and "takes" not in translation
 
 
 @pytest.mark.parametrize("language", text.languages())

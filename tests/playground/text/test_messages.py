@@ -68,20 +68,20 @@ def test_every_message_is_in_the_words_of_the_page(language):
     kinds = {event["cause"]["kind"] for event in ends()}
     assert kinds - {"refused"} == set(words["messages"]) - PARTS
     for event in ends():
-        said = messages.translate(event, words)
-        assert "{" not in said
+        translation = messages.translate(event, words)
+        assert "{" not in translation
         if language == "zh":
-            assert re.search("[\u4e00-\u9fff]", said), event
-            assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", said), event
+            assert re.search("[\u4e00-\u9fff]", translation), event
+            assert not re.search(r"[a-z]+ [a-z]+ [a-z]+", translation), event
 
 
 def test_the_numbers_of_a_message_are_shown():
     config = resolve("dpo", "reviews", beta=0.25, learning_rate=0.5)
     not_finite = [event for event in ends() if event["cause"]["kind"] == "not_finite"][0]
-    said = messages.translate(not_finite, text.load("zh"))
-    assert expected("zh", "try_rate", learning_rate=config.learning_rate) in said
-    assert expected("zh", "try_beta", beta=config.beta) in said
-    assert " 7 " in said and "nan" in said
+    translation = messages.translate(not_finite, text.load("zh"))
+    assert expected("zh", "try_rate", learning_rate=config.learning_rate) in translation
+    assert expected("zh", "try_beta", beta=config.beta) in translation
+    assert " 7 " in translation and "nan" in translation
 
 
 @pytest.mark.parametrize(
