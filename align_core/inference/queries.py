@@ -206,8 +206,9 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
     A pair has `model`, `prompt`, `first` and `second`, and for both texts `…_ended` and the gold
     `…_reward` in nats.
     """
+    the_task, _ = task_in_nats(task, model)
     tokenizer = load_tokenizer(model)
-    pairs = unlabelled_pairs(load_policy(model), tokenizer, get_task(task), count, seed)
+    pairs = unlabelled_pairs(load_policy(model), tokenizer, the_task, count, seed)
     return [{"model": model, **pair} for pair in pairs]
 
 

@@ -6,8 +6,11 @@ import shutil
 import pytest
 
 from align_core.cli.main import main
-from align_core.config import task_card
+from align_core.config import model_index, task_card
+from align_core.data.encoding import encode, encode_prompts
 from align_core.evaluation import task_in_nats
+from align_core.models.loading import load_policy, load_tokenizer
+from align_core.models.logprobs import logprobs
 from align_core.tasks import loader
 
 PARTS = ("warmth", "length", "ends", "repetition")
@@ -111,6 +114,31 @@ def test_a_scale_on_disk_is_what_counts_and_else_it_is_measured_again(made, tmp_
     (copy / "config.json").write_text(json.dumps(config | {"reward_scale": "x"}))
     (again,) = said(capsys, "score", copy, *asked)
     assert again["gold_reward"] == pytest.approx(one["gold_reward"], abs=1e-9)
+
+
+def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys):
+    folder, model, run = tmp_path / "task", tmp_path / "chat", tmp_path / "run"
+    shutil.copytree(made[0], folder)
+    toml = (folder / "task.toml").read_text()
+    (folder / "task.toml").write_text(toml.replace("# system_prompt", "system_prompt"))
+    shutil.copytree(model_index.ASSETS / "models" / "sft-reviews", model)
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{% for m in messages %}{{ m.role }}: {{ m.content }} {% endfor %}"
+    (model / "tokenizer_config.json").write_text(json.dumps(config))
+    few = ("--model", model, "--steps", 1, "--batch-size", 4, "--eval-every", 1)
+    assert main([*map(str, ("train", "ppo", "--task", folder, *few, "--run-dir", run))]) == 0
+    (samples, _) = [event["samples"] for event in events(run) if event["kind"] == "samples"]
+    assert {sample["prompt"] for sample in samples} <= {
+        *loader.load_task(str(folder)).prompts("probe")
+    }
+
+    asked = ("--task", folder, "--prompt", "The plot", "--completion", " was warm.")
+    (row,) = said(capsys, "score", model, *asked)
+    tokenizer = load_tokenizer(str(model))
+    given = "system: You write short film reviews. user: The plot "
+    _, ids = encode(tokenizer, given, "was warm.")
+    expected = logprobs(load_policy(str(model)), encode_prompts(tokenizer, [given]), [ids])[0]
+    assert row["logp"] == pytest.approx(expected.sum().item(), abs=1e-4)
 
 
 def test_what_cannot_be_trained_leaves_nothing(made, tmp_path, capsys):

@@ -36,6 +36,18 @@ def test_create_writes_the_configuration_and_the_versions(run, config):
     assert [path.name for path in run.path.iterdir()] == ["config.json"]
 
 
+def test_the_scale_of_the_reward_is_kept_beside_the_configuration(run, config):
+    assert run.reward_scale is None
+    run.store_reward_scale(1.5)
+    assert run.reward_scale == 1.5 and run.config == config
+    file = run.path / "config.json"
+    content = json.loads(file.read_text())
+    assert "versions" in content
+    for scale in ("x", None, 0, -1, math.inf):
+        file.write_text(json.dumps(content | {"reward_scale": scale}))
+        assert run.reward_scale is None
+
+
 def test_create_takes_an_empty_folder(tmp_path, config):
     (tmp_path / "empty").mkdir()
     RunDirectory.create(tmp_path / "empty", config)
