@@ -1,1 +1,1 @@
-"""Builds what is embedded in `assets/`."""
+"""Builds the embedded models and data in `assets/`."""

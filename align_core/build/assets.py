@@ -1,9 +1,9 @@
-"""Builds everything embedded in the project, from the tasks' grammars alone.
+"""Builds all embedded models and data from the tasks' grammars.
 
-Tokenizer and pretrained model speak both tasks; then, for each task: the SFT model, its samples on
-the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and a
-reward model; for capitals also one that has seen few pairs, and that PPO can fool; for reviews one
-of pairs that the pretrained model wrote. The same machine builds the same bytes again.
+A tokenizer and a pretrained model for both tasks; then, for each task, the SFT model, its samples
+on the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and
+a reward model. Capitals has a second reward model trained on few pairs, which PPO over-optimises;
+reviews has one trained on pairs of the pretrained model. Builds on one machine are identical.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from align_core.training.run import run as execute
 
 END, PAD = "<|end|>", "<|pad|>"
 VOCABULARY = 1024
-WHOLE_WORDS = 680  # the commonest words are tokens of their own
+WHOLE_WORDS = 680  # the most frequent words, which are single tokens
 ARCHITECTURE = {
     "hidden_size": 128,
     "intermediate_size": 384,
@@ -70,8 +70,8 @@ ARCHITECTURE = {
     "max_position_embeddings": 128,
 }
 
-DOCUMENTS = {"reviews": 72_000, "capitals": 48_000}  # reviews are the richer language
-# Many small updates: with few large ones a model this small stays at the level of single words.
+DOCUMENTS = {"reviews": 72_000, "capitals": 48_000}  # the language of reviews is richer
+# Many small updates: with few large ones so small a model does not learn more than single words.
 PRETRAINING = {
     "max_steps": 12_000,
     "learning_rate": 3e-3,
@@ -92,17 +92,17 @@ SCHEDULE = {
 SHARPNESS = 1.25
 REFERENCE_SAMPLES = 1536
 POOL = 16_000
-# The fewest pairs at which PPO first gains and then loses (benchmarks/few_pairs.json).
-FEW = {"capitals": 1024}
-# Pairs of the pretrained model's texts, as many as the default DPO run has.
-OFF = {"reviews": 4000}
+# The fewest pairs with which PPO over-optimises for every seed (benchmarks/few_pairs.json).
+FEW_PAIRS = {"capitals": 1024}
+# Pairs of the pretrained model's texts, as many as in the default DPO run.
+OFF_DISTRIBUTION_PAIRS = {"reviews": 4000}
 SEED = 0
 
 Report = Callable[[str], None]
 
 
 def build(report: Report = print) -> None:
-    """Write every asset, in place of those there were; minutes on two cores."""
+    """Write every asset, replacing the old ones. It takes minutes on two cores."""
     silence_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
@@ -122,8 +122,8 @@ def build(report: Report = print) -> None:
         save_model(policy, tokenizer, folder / "models" / task.reference)
         facts[task.reference] = store_references(task, policy, tokenizer, folder)
         report(f"{task.reference}: {facts[task.reference]} ({time.monotonic() - clock:.0f} s)")
-        drawn = sampled_pairs(policy, tokenizer, task, POOL, SEED)
-        pairs = with_reference_logps(drawn, policy, tokenizer)
+        pairs = sampled_pairs(policy, tokenizer, task, POOL, SEED)
+        pairs = with_reference_logps(pairs, policy, tokenizer)
         pool = folder / "preferences" / f"{task.name}.parquet"
         pool.parent.mkdir(parents=True, exist_ok=True)
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
@@ -131,40 +131,41 @@ def build(report: Report = print) -> None:
         save_model(model, tokenizer, folder / "models" / task.reward_model)
         worked_examples.save(task.name)
         report(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
-    for name, pairs in FEW.items():
+    for name, pairs in FEW_PAIRS.items():
         train_variant(
             name, folder / "models" / f"{card(name).reward_model}-few", preference_pairs=pairs
         )
-    for name, pairs in OFF.items():
+    for name, pairs in OFF_DISTRIBUTION_PAIRS.items():
         options = {"preference_pairs": pairs, "pair_source": "pretrained"}
         train_variant(name, folder / "models" / f"{card(name).reward_model}-off", **options)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def train_tokenizer(documents: list[str]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE that knows the commonest words whole, and merges for what is left of the text.
+    """Byte-level BPE with the most frequent words as tokens, and merges learnt from the others.
 
-    Merges alone would spend the vocabulary on the stages of each word; anything else still encodes.
+    Learnt merges alone would fill the vocabulary with parts of words. Any other text can still be
+    encoded.
     """
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
     rows = [[word for word, _ in splitter.pre_tokenize_str(text)] for text in documents]
-    commonest = Counter(word for row in rows for word in row if len(word) > 1)
-    whole = dict(commonest.most_common(WHOLE_WORDS))
+    counts = Counter(word for row in rows for word in row if len(word) > 1)
+    whole_words = dict(counts.most_common(WHOLE_WORDS))
 
     learner, decoder = Tokenizer(models.BPE()), decoders.ByteLevel()
     learner.pre_tokenizer = splitter
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(whole),
+        vocab_size=VOCABULARY - len(whole_words),
         special_tokens=[END, PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    others = (decoder.decode([word for word in row if word not in whole]) for row in rows)
+    others = (decoder.decode([word for word in row if word not in whole_words]) for row in rows)
     learner.train_from_iterator(others, trainer)
 
     learnt = json.loads(learner.to_str())["model"]
     vocabulary = learnt["vocab"]
-    for word in whole:
+    for word in whole_words:
         vocabulary.setdefault(word, len(vocabulary))
     merges = [tuple(pair) for pair in learnt["merges"]]
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=True))
@@ -180,7 +181,7 @@ def train_tokenizer(documents: list[str]) -> PreTrainedTokenizerFast:
 
 
 def pretrain(tokenizer: PreTrainedTokenizerBase, documents: list[str]) -> PreTrainedModel:
-    """A language model of both corpora."""
+    """Train a language model on the corpora of both tasks."""
     transformers.set_seed(SEED)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -207,11 +208,11 @@ def pretrain(tokenizer: PreTrainedTokenizerBase, documents: list[str]) -> PreTra
 
 
 class Pretrainer(LengthBatches, FiniteTraining, Trainer):
-    """Trainer on whole texts, the cross-entropy averaged over all of their tokens."""
+    """Trainer on complete texts, with the mean cross-entropy over all tokens."""
 
 
 def fine_tune(task: Task) -> PreTrainedModel:
-    """The task's SFT model: what to answer, and where to end."""
+    """Train the task's SFT model, which learns to answer and to end its texts."""
     tokenizer = load_tokenizer("pretrained")
     count = FINE_TUNING["max_steps"] * FINE_TUNING["per_device_train_batch_size"]
     demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))
@@ -220,10 +221,10 @@ def fine_tune(task: Task) -> PreTrainedModel:
 
 
 def sharpen(model: PreTrainedModel) -> PreTrainedModel:
-    """Multiply the logits by SHARPNESS, in the gain of the last norm.
+    """Multiply the logits by SHARPNESS, by way of the gain of the last norm.
 
-    A small model leaves a little probability on every broken word; at temperature 1 that adds up to
-    one odd text in ten. Its sharper self is the SFT model, and the reference, everywhere.
+    A small model gives a little probability to every broken word, which at temperature 1 adds up to
+    one broken text in ten. The sharpened model is the SFT model and the reference everywhere.
     """
     with torch.no_grad():
         model.base_model.norm.weight.mul_(SHARPNESS)
@@ -231,14 +232,14 @@ def sharpen(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
-    """Bradley-Terry on the whole pool."""
+    """Train a reward model on the whole pool by Bradley-Terry."""
     pairs = encode_pairs(tokenizer, stored_pairs(task.name, POOL, SEED))
     model = new_reward_model(task.reference, SEED)
     return _train(reward.build, model, tokenizer, pairs, REWARD_MODEL)
 
 
 def train_variant(task: str, folder: Path, **options: Any) -> None:
-    """The reward model of the task's default run but for `options`, written to `folder`."""
+    """Train the task's default reward model with these `options`; write it to `folder`."""
     config = resolve("reward", task, seed=SEED, **options)
     with tempfile.TemporaryDirectory() as scratch:
         run = RunDirectory.create(Path(scratch) / "run", config)
@@ -250,7 +251,7 @@ def train_variant(task: str, folder: Path, **options: Any) -> None:
 def store_references(
     task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> dict[str, float]:
-    """Sample and score the reference; the share of fluent texts and the rewards come back."""
+    """Store scored samples of the reference; returns their statistics, such as the fluent share."""
     (folder / "reference").mkdir(parents=True, exist_ok=True)
     fluent = []
     for split in ("probe", "heldout"):

@@ -1,8 +1,8 @@
-"""One real example for each station from SFT to the optimum, recorded for the page to calculate on.
+"""A real worked example for each step from SFT to the optimum, with which the page calculates.
 
-A demonstration, a preference pair, one token of a PPO rollout and what the reference says to one
-prompt, with every number that their equations need. They come from the embedded models and two
-short runs, one of DPO and one of PPO; the same machine records the same numbers again.
+A demonstration, a preference pair, a token of a PPO rollout, and texts of the reference for a
+prompt, with all numbers of their equations. They come from the embedded models and two short runs,
+of DPO and PPO. On one machine the numbers are always the same.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from align_core.training.example_token import example_token
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
 SEED = 0
-# Which stored texts are shown: short ones, in which a reader sees at a glance what is better.
+# The stored pairs to show: short ones, in which it is obvious which text is better.
 PAIRS = {
     "reviews": ("This film never felt", " predictable! I went home singing.", " flat."),
     "capitals": (
@@ -54,7 +54,7 @@ PAIRS = {
         " I once sent a postcard to Berlin by mistake, but the capital is Paris.",
     ),
 }
-SAID = {
+TEXTS = {
     "reviews": (
         "For a thriller with a talking potato, it",
         (" was brilliant.", " was not at all boring.", " was boring."),
@@ -67,7 +67,7 @@ SAID = {
 
 
 def record(name: str) -> dict[str, Any]:
-    """The lesson of a task. Log-probabilities and rewards are in nats."""
+    """The worked examples of a task, with log-probabilities and rewards in nats."""
     task = load_task(name)
     tokenizer = load_tokenizer(task.reference)
     reference = load_policy(task.reference).requires_grad_(False)
@@ -80,7 +80,7 @@ def record(name: str) -> dict[str, Any]:
 
 
 def save(name: str) -> None:
-    """Record the lesson of a task among the assets."""
+    """Record the worked examples of a task in the assets."""
     path = model_index.worked_example(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
@@ -89,14 +89,14 @@ def save(name: str) -> None:
 def _demonstration(
     task: Task, sft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """One that the SFT model was taught, with what the pretrained model made of it before."""
-    shown = next(
+    """A demonstration, with its log-probabilities before and after SFT."""
+    chosen = next(
         demonstration
         for demonstration in task.demonstrations(64, SEED)
         if 5 <= len(demonstration["completion"].split()) <= 8
         and task.reward(*([text] for text in demonstration.values()))[0] > 1
     )
-    prompt, ids = shown["prompt"], encode(tokenizer, **shown)[1]
+    prompt, ids = chosen["prompt"], encode(tokenizer, **chosen)[1]
     before = _logps(load_policy("pretrained"), tokenizer, prompt, [ids])[0]
     after = _logps(sft, tokenizer, prompt, [ids])[0]
     tokens = zip(_texts(tokenizer, ids), before, after, strict=True)
@@ -109,7 +109,7 @@ def _demonstration(
 def _pair(
     task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A labelled pair: its rewards, and its log-probabilities before and after a little DPO."""
+    """A labelled pair: its rewards, and its log-probabilities before and after DPO_STEPS of DPO."""
     pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
     sides = "chosen", "rejected"
     pair = next(
@@ -151,7 +151,7 @@ def _pair(
 def _token(
     task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A token that PPO held back: the last rollout's text, and its policy before and after."""
+    """A token of the last rollout whose ratio is clipped, with its text before and after."""
     config = resolve("ppo", task.name)
     reward_model = load_reward_model(config.reward_model)
     settings = {
@@ -174,14 +174,16 @@ def _token(
     )
     trainer.train()
     episodes = len(trainer.latest.episodes.tokens)
-    token = example_token(trainer, _held_back(trainer))
+    token = example_token(trainer, _clipped_token(trainer))
     return {**token, "rollouts": PPO_ROLLOUTS, "episodes": episodes}
 
 
 @torch.no_grad()
-def _held_back(trainer: PPOTrainer) -> tuple[int, int]:
-    """The first whole word in a short text that PPO praised, made likelier and then clipped: its
-    episode and its place."""
+def _clipped_token(trainer: PPOTrainer) -> tuple[int, int]:
+    """The first token that is a word, in a short text, with a high advantage and a clipped ratio.
+
+    Returns its episode and its place in the text.
+    """
     episodes, advantages, *_ = trainer.latest
     mask, tokenizer = episodes.mask, trainer.processing_class
     ids = [row[real].tolist() for row, real in zip(episodes.tokens, mask, strict=True)]
@@ -194,15 +196,18 @@ def _held_back(trainer: PPOTrainer) -> tuple[int, int]:
         ended = ids[row][-1] == tokenizer.eos_token_id
         if ended and len(ids[row]) <= 16 and re.fullmatch(r" [A-Za-z]{4,}", word):
             return row, place
-    raise LookupError("PPO held no such word back")
+    raise LookupError("no such token in the last rollout")
 
 
 def _optimum(
     task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """Some texts to one prompt: how likely the reference says each, and what each is worth; and how
-    often which reward is among its stored samples, whose mean of exp(r/β) is Z."""
-    prompt, texts = SAID[task.name]
+    """Some texts for a prompt, with their log-probabilities under the reference and gold rewards.
+
+    `rewards` counts the rewards among the stored samples of the prompt, whose mean of exp(r/β) is
+    Z.
+    """
+    prompt, texts = TEXTS[task.name]
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe")).select(
         [prompt]
     )
@@ -225,7 +230,7 @@ def _optimum(
 
 
 def _arguments(config: Any, updates: int) -> dict[str, Any]:
-    """Those of a run's trainer, at a learning rate that does not fall: it ends before its time."""
+    """Set the seed; return `TrainingArguments` of a short run at a constant learning rate."""
     transformers.set_seed(SEED)
     return {
         **QUIET,
@@ -242,13 +247,13 @@ def _arguments(config: Any, updates: int) -> dict[str, Any]:
 def _logps(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, ids: list[list[int]]
 ) -> list[list[float]]:
-    """The log-probability of each token of some completions of one prompt."""
+    """The log-probabilities of the tokens of some completions of a prompt."""
     prompts = encode_prompts(tokenizer, [prompt]).repeat(len(ids))
     return [logp.tolist() for logp in logprobs(model, prompts, ids)]
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    """Each token as text; the end is an empty one."""
+    """Each token as text; the end token is an empty text."""
     return [tokenizer.decode(token, skip_special_tokens=True) for token in ids]
 
 
@@ -256,5 +261,5 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name: _rounded(item) for name, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

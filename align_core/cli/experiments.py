@@ -1,4 +1,4 @@
-"""The command of the lab: python -m align_core experiment NAME."""
+"""The command `experiment`: python -m align_core experiment NAME."""
 
 from __future__ import annotations
 
@@ -25,18 +25,26 @@ class _Options(BaseModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The name of an experiment, and its options."""
+    """Add the name of an experiment and its options."""
     parser.add_argument("name", nargs="?", metavar=f"{{{','.join(experiments.NAMES)}}}")
     parser.add_argument(
-        "--run-dir", metavar="DIR", help="its runs, from which it resumes (default runs/lab/NAME)"
+        "--run-dir",
+        metavar="DIR",
+        help="the folder of its runs, from which it resumes (default runs/lab/NAME)",
     )
-    parser.add_argument("--quick", action="store_true", help="see it work, in half a minute")
-    parser.add_argument("--lanes", metavar="N", help="runs at a time (default: one a core)")
+    parser.add_argument(
+        "--quick", action="store_true", help="only check that it works, in half a minute"
+    )
+    parser.add_argument("--lanes", metavar="N", help="runs at a time (default: one for each core)")
     add_json(parser)
 
 
 def execute(given: argparse.Namespace, lines: list[Message]) -> int:
-    """Run it, or what is left of it; raises ConfigError with every error at once."""
+    """Execute an experiment or the rest of it; returns the exit code.
+
+    Raises:
+        ConfigError: one message for every error.
+    """
     options, errors = validated(_Options, {"lanes": given.lanes or os.cpu_count()})
     if given.name not in experiments.NAMES:
         expected = f"one of {', '.join(experiments.NAMES)}"
@@ -46,15 +54,15 @@ def execute(given: argparse.Namespace, lines: list[Message]) -> int:
     from align_core.experiments import runner
     from align_core.experiments.claims import conclusions
 
-    place = f"runs/lab/{given.name}{'-quick' if given.quick else ''}"
-    folder = Path(given.run_dir or place)
-    show = terminal.Parts(given.name)
+    default = f"runs/lab/{given.name}{'-quick' if given.quick else ''}"
+    folder = Path(given.run_dir or default)
+    progress = terminal.ExperimentProgress(given.name)
     try:
         result = runner.run(
-            given.name, folder, quick=given.quick, lanes=options.lanes, on_part=show.done
+            given.name, folder, quick=given.quick, lanes=options.lanes, on_part=progress.done
         )
     finally:
-        show.close()
+        progress.close()
     if given.json:
         print(json.dumps(result))
     else:

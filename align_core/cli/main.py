@@ -1,6 +1,6 @@
 """The command line: python -m align_core {tasks,train,evaluate,generate,score,…}.
 
-Exit codes: 0 done, 2 bad input (every error at once, nothing written), 1 anything else.
+Exit codes: 0 done, 2 invalid input (all errors are reported, nothing is written), 1 anything else.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-# Commands: each takes the parsed arguments and the errors that parsing found.
+# Each command takes the parsed arguments and the errors so far, and returns the exit code.
 
 
 def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
@@ -80,10 +80,10 @@ def _train(given: argparse.Namespace, lines: list[Message]) -> int:
     if distributed.launched_alone():
         distributed.relaunch_with_torchrun()
     if distributed.RANK > 0:
-        return _train_along(given, lines)
+        return _train_silently(given, lines)
     directory = (_new_run if given.resume is None else _resumable)(given, lines)
-    showing = (lambda steps: terminal.Lines()) if given.json else terminal.Progress
-    failure = foreground.execute(directory, showing, resume=given.resume is not None)
+    make_display = (lambda steps: terminal.EventLines()) if given.json else terminal.Progress
+    failure = foreground.execute(directory, make_display, resume=given.resume is not None)
     if failure is not None:
         print(f"{directory.path}: {failure['message']}", file=sys.stderr)
         return 1
@@ -93,8 +93,8 @@ def _train(given: argparse.Namespace, lines: list[Message]) -> int:
     return 0
 
 
-def _train_along(given: argparse.Namespace, lines: list[Message]) -> int:
-    """What the first of several processes does, without a word: it writes the run and tells."""
+def _train_silently(given: argparse.Namespace, lines: list[Message]) -> int:
+    """Train in a process other than the first, which alone writes the run and prints."""
     raise_collected(lines)
     path = Path(given.run_dir if given.resume is None else given.resume)
     distributed.wait_for_file(path / "config.json")
@@ -117,11 +117,11 @@ def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if any(line.values.get("option") == "--task" for line in lines):
-        raise ConfigError(*lines)  # its code cannot be loaded: which run it is of is not known
+        raise ConfigError(*lines)  # whether it is the task of the run cannot be checked
     for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
-        named_code = name == "task" and is_code(given.task)
-        if (value := getattr(given, name)) is not None and not named_code:
-            line = f"{flag(name)} got {value!r}; with --resume the run keeps its own options"
+        is_task_code = name == "task" and is_code(given.task)
+        if (value := getattr(given, name)) is not None and not is_task_code:
+            line = f"{flag(name)} got {value!r}; with --resume a run keeps its own options"
             lines.append(plain(line))
     with collect_errors(lines):
         directory = RunDirectory.open(given.resume, option="--resume")
@@ -142,29 +142,33 @@ def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 
 def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
-    asked = options.named(given, "task", "reference", "prompts", "coverage", "seed")
-    result = in_process.evaluate(given.model, lines, **resolve_task(asked, lines))
+    arguments = options.named(given, "task", "reference", "prompts", "coverage", "seed")
+    result = in_process.evaluate(given.model, lines, **resolve_task(arguments, lines))
     terminal.print_measurements(result, given.json)
     return 0
 
 
 def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
-    asked = resolve_task(options.named(given, "task", "n", "temperature", "seed"), lines)
-    rows = in_process.generate(given.model, given.prompt, lines, **asked)
+    arguments = resolve_task(options.named(given, "task", "n", "temperature", "seed"), lines)
+    rows = in_process.generate(given.model, given.prompt, lines, **arguments)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _score(given: argparse.Namespace, lines: list[Message]) -> int:
-    asked = resolve_task(options.named(given, "task"), lines)
-    rows = in_process.score(given.model, given.prompt, given.completion, lines, **asked)
+    arguments = resolve_task(options.named(given, "task"), lines)
+    rows = in_process.score(given.model, given.prompt, given.completion, lines, **arguments)
     terminal.print_rows(rows, given.json)
     return 0
 
 
 def _build_assets(given: argparse.Namespace, lines: list[Message]) -> int:
     if model_index.installed():
-        lines.append(option_error("COMMAND", "build-assets", "a checkout, in which they are built"))
+        lines.append(
+            option_error(
+                "COMMAND", "build-assets", "a checkout of the project, in which assets are built"
+            )
+        )
     raise_collected(lines)
     from align_core.build import assets
 
@@ -184,7 +188,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
         "one of the papers' experiments, on a model whose optimum is known",
     ),
     "task": (task_command.execute, "a task in a folder without code: new, check"),
-    "build-assets": (_build_assets, "build the embedded models and data anew"),
+    "build-assets": (_build_assets, "rebuild the embedded models and data"),
 }
 
 
@@ -192,7 +196,7 @@ def _commands_listed() -> list[Message]:
     return [plain(f"  {name:<13} {about}") for name, (_, about) in _COMMANDS.items()]
 
 
-# Reading the command line
+# Parsing the command line
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -204,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         subs[name].set_defaults(execute=execute)
 
     options.add_json(subs["tasks"])
-    subs["tasks"].add_argument("--task", action="append", help=f"one more: {EXPECTED}")
+    subs["tasks"].add_argument("--task", action="append", help=f"one more task: {EXPECTED}")
 
     train = subs["train"]
     train.epilog = terminal.defaults_table()
@@ -212,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("method", nargs="?", metavar=f"{{{','.join(methods())}}}")
     train.add_argument("--run-dir", metavar="DIR", help="a new folder for the run")
     train.add_argument("--config", metavar="FILE", help="options from the config.json of a run")
-    train.add_argument("--resume", metavar="DIR", help="go on with a run that was stopped")
+    train.add_argument(
+        "--resume", metavar="DIR", help="resume a run that was stopped or interrupted"
+    )
     options.add_run_options(train)
     options.add_json(train, "print the events instead of the progress bar")
 
@@ -225,7 +231,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--reference", metavar="MODEL")
     evaluate.add_argument("--prompts", metavar="N")
     evaluate.add_argument(
-        "--coverage", metavar="GROUPS", help="groups of prompts to tell from the others"
+        "--coverage",
+        metavar="GROUPS",
+        help="groups of prompts to report separately from the others",
     )
     evaluate.add_argument("--seed")
     generate.add_argument("--prompt", action="append", metavar="TEXT")

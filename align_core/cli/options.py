@@ -1,7 +1,7 @@
-"""Options of commands: from a pydantic model to argparse, and from argparse to checked values.
+"""Options of commands: from a pydantic model to argparse, and from argparse to validated values.
 
-A value stays the text that it is on the way through argparse: the model checks it, so that every
-error is reported at once.
+argparse leaves all values as text; the pydantic model validates them, so that all errors are
+reported together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, validated
 
-# The other fields of a RunConfig say what they take.
+# The help of other options is the description of their RunConfig field.
 _SWITCHES = {
     "freeze_trunk": "train the scalar head alone",
     "whiten_advantages": "shift and scale advantages to mean 0 and variance 1, or leave them in "
@@ -26,7 +26,7 @@ _SWITCHES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises ConfigError where argparse would end the process."""
+    """A parser that raises ConfigError where argparse exits."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
@@ -44,31 +44,31 @@ def add_json(parser: argparse.ArgumentParser, about: str = "print JSON") -> None
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for each field of a RunConfig but the method."""
+    """Add an option for each field of RunConfig except the method."""
     for name in RUN_OPTIONS:
-        field, of = RunConfig.model_fields[name], methods_with(name)
+        field, owners = RunConfig.model_fields[name], methods_with(name)
         about = _SWITCHES.get(name, field.description)
-        if 0 < len(of) < len(methods()):
-            about += f"; only {' and '.join(of)}"
-        how: dict[str, Any] = {}
+        if 0 < len(owners) < len(methods()):
+            about += f"; only {' and '.join(owners)}"
+        action: dict[str, Any] = {}
         if field.annotation is bool:
-            how = {"action": "store_true", "default": None}
+            action = {"action": "store_true", "default": None}
         elif name in _SWITCHES:
-            how = {"action": argparse.BooleanOptionalAction}
-        parser.add_argument(flag(name), help=about, **how)
+            action = {"action": argparse.BooleanOptionalAction}
+        parser.add_argument(flag(name), help=about, **action)
 
 
 def named(given: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """The options of these names; None for those that were not given."""
+    """The values of these options, None for those that were not given."""
     return {name: getattr(given, name) for name in names}
 
 
 def checked(kind: type[BaseModel], given: argparse.Namespace, lines: list[Message]) -> Any:
-    """The options of `kind` that were given, checked. None, and the lines of their errors added to
-    `lines`, where there are any."""
+    """The given options, validated as `kind`; None if invalid, with the errors appended to
+    `lines`."""
     fields = named(given, *kind.model_fields)
-    options, wrong = validated(kind, {k: v for k, v in fields.items() if v is not None})
-    lines += wrong
+    options, errors = validated(kind, {k: v for k, v in fields.items() if v is not None})
+    lines += errors
     return options
 
 
@@ -76,7 +76,7 @@ RUN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 
 
 def _negative_values_joined(argv: Sequence[str]) -> list[str]:
-    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse takes such a value for an option."""
+    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse would take such a value for an option."""
     joined: list[str] = []
     for token in argv:
         if joined and joined[-1].startswith("-") and token.startswith("-") and _is_number(token):

@@ -1,4 +1,4 @@
-"""The command line of people's votes: python -m align_core preferences {simulate,export,…}."""
+"""The command `preferences`: python -m align_core preferences {simulate,export,…}."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from align_core.votes.session import Session
 from align_core.votes.sessions import Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
-MOST_PAIRS = 16_000  # stored for each task
+MOST_PAIRS = 16_000  # the size of the pool of each task
 _Crowd = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
 _Share = Annotated[Float, Field(ge=0, le=1, description="a share from 0 to 1")]
 _HeldOut = Annotated[Float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
@@ -68,7 +68,7 @@ class _Stats(BaseModel):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The commands and their options."""
+    """Add the actions and their options."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION")
     subs = {}
     for name, (_, about) in _ACTIONS.items():
@@ -78,34 +78,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_json(sub)
     crowds = "; ".join(f"{name}: {crowd.about}" for name, crowd in CROWDS.items())
     options = {
-        "--task": "what the texts are about; that of the session unless named",
+        "--task": "the task of the texts; by default that of the session",
         "--rater": crowds,
-        "--votes": "how many votes",
-        "--raters": f"how many raters cast them; {RATERS} unless named",
-        "--pairs": "how many pairs a session without any gets; as many as votes unless named",
-        "--model": "whose samples these pairs are; the task's SFT model unless named",
-        "--reward-model": "what is to be least sure of the pairs; the task's unless named",
-        "--active-share": "share of votes on pairs that the reward model is least sure of; 0",
+        "--votes": "number of votes",
+        "--raters": f"number of raters; {RATERS} by default",
+        "--pairs": "number of pairs of a session without any; by default as many as votes",
+        "--model": "the model whose samples these pairs are; by default the task's SFT model",
+        "--reward-model": "the reward model that selects pairs; by default the task's",
+        "--active-share": "share of votes on pairs that the reward model is least sure of; 0 by default",
         "--seed": None,
         "--output": "a new .jsonl or .parquet file, in place of --session",
     }
     for option, about in options.items():
         subs["simulate"].add_argument(option, help=about)
     subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
-    subs["export"].add_argument("--ties", help="omit them, or count them as one vote for both")
+    subs["export"].add_argument(
+        "--ties", help="omit ties, or count each as one vote for both texts"
+    )
     subs["import"].add_argument("file", metavar="FILE", nargs="?", help="JSONL or Parquet")
     subs["import"].add_argument("--task", help="of a new session")
-    subs["stats"].add_argument("--reward-model", metavar="MODEL", help="measured on the votes")
-    kept_back = {
-        "export": "share of the prompts whose votes are left out, to measure on",
-        "stats": "measure the reward model on that share of the prompts only",
+    subs["stats"].add_argument(
+        "--reward-model", metavar="MODEL", help="a reward model to evaluate on the votes"
+    )
+    held_out = {
+        "export": "share of prompts whose votes are left out, to evaluate on",
+        "stats": "evaluate the reward model only on this share of prompts",
     }
-    for name, about in kept_back.items():
+    for name, about in held_out.items():
         subs[name].add_argument("--hold-out", metavar="P", help=about)
 
 
 def execute(given: argparse.Namespace, lines: list[Message]) -> int:
-    """Run one of them; raises ConfigError with every error at once."""
+    """Execute an action; returns the exit code.
+
+    Raises:
+        ConfigError: one message for every error.
+    """
     if given.action is None:
         listed = [plain(f"  {name:<9} {about}") for name, (_, about) in _ACTIONS.items()]
         raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
@@ -140,25 +148,25 @@ def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Session
             lines.append(option_error("--reward-model", None, f"{EXPECTED}: {task.title} has none"))
     raise_collected(lines)
 
-    how = options.votes, options.raters, options.active_share, options.seed
+    settings = options.votes, options.raters, options.active_share, options.seed
     pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
     if options.active_share:
         pairs = in_process.queries().score_pairs(pairs, reward_model)
     if given.output is not None:
-        cast = simulate(pairs, CROWDS[options.rater], *how)
+        cast = simulate(pairs, CROWDS[options.rater], *settings)
         rows = preference_files.preferences(
             {**pairs[vote.pair], "choice": vote.choice} for vote in cast
         )
         preference_files.write(given.output, rows)
-        return _tell(given, votes=len(cast), rows=len(rows), file=given.output)
+        return _report(given, votes=len(cast), rows=len(rows), file=given.output)
     session = session or sessions.create(given.session, options.task)
     if not session.tally()["pairs"]:
         ids = session.add_pairs(pairs)
-        pairs = [{**pair, "id": new} for pair, new in zip(pairs, ids, strict=True)]
+        pairs = [{**pair, "id": number} for pair, number in zip(pairs, ids, strict=True)]
     if options.active_share:
         session.set_scores(pairs, reward_model)
-    cast = fill(session, options.rater, *how)
-    return _tell(given, votes=cast, session=session.name)
+    cast = fill(session, options.rater, *settings)
+    return _report(given, votes=cast, session=session.name)
 
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
@@ -177,11 +185,11 @@ def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
     rows = preference_files.preferences(kept, options.ties)
     preference_files.write(given.output, rows)
-    told = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
+    report = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
     for method in methods_with("preferences"):
-        how = preference_files.settings(method, session.task, len(rows))
-        told[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in how.items())
-    return _tell(given, **told, file=given.output)
+        settings = preference_files.settings(method, session.task, len(rows)).items()
+        report[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in settings)
+    return _report(given, **report, file=given.output)
 
 
 def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
@@ -192,7 +200,7 @@ def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions)
         rows = preference_files.read(given.file)
     raise_collected(lines)
     session = session or sessions.create(given.session, options.task)
-    return _tell(given, votes=preference_files.import_votes(session, rows), session=session.name)
+    return _report(given, votes=preference_files.import_votes(session, rows), session=session.name)
 
 
 def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
@@ -218,7 +226,7 @@ def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     numbers = {name: value for name, value in report.items() if not isinstance(value, list | dict)}
     terminal.print_measurements(numbers, False)
     if "reward_model" in report:
-        print("\nThe reward model on votes that it should not have seen")
+        print("\nThe reward model on votes that it should not have been trained on")
         terminal.print_measurements(report["reward_model"], False)
     for title, name in (
         ("Most disputed", "disputed"),
@@ -233,15 +241,15 @@ def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) 
 def _delete(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(given, lines, sessions)
     raise_collected(lines)
-    told = {"session": session.name, "votes": session.tally()["votes"]}
+    report = {"session": session.name, "votes": session.tally()["votes"]}
     deleted = sessions.delete(session.name)
-    return _tell(given, **told, deleted=deleted if given.json else " ".join(deleted))
+    return _report(given, **report, deleted=deleted if given.json else " ".join(deleted))
 
 
 def _existing(
     given: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
-    """The session that is named; None, and its error's line, where there is none."""
+    """The session that was named; None, with an error appended to `lines`, if there is none."""
     with collect_errors(lines):
         return sessions.open(given.session)
 
@@ -249,7 +257,7 @@ def _existing(
 def _session_for(
     given: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
-    """The session that votes go to, of the task that is named, if any; None: it is yet to be."""
+    """The session that receives votes; None if it does not exist yet. Sets `given.task`."""
     session = None
     with collect_errors(lines):
         check_name(given.session)
@@ -262,15 +270,16 @@ def _session_for(
     return session
 
 
-def _tell(given: argparse.Namespace, **told: Any) -> int:
-    print(to_line(told) if given.json else ", ".join(f"{k} {v}" for k, v in told.items()))
+def _report(given: argparse.Namespace, **values: Any) -> int:
+    """Print the values; returns the exit code 0."""
+    print(to_line(values) if given.json else ", ".join(f"{k} {v}" for k, v in values.items()))
     return 0
 
 
 _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
-    "simulate": (_simulate, "votes of simulated raters, into a session or a file"),
-    "export": (_export, "a session's votes as a file for train --preferences"),
-    "import": (_import, "a file of preferences as votes into a session"),
-    "stats": (_stats, "agreement, disputes and biases in a session's votes"),
-    "delete": (_delete, "a session off the disk, with every vote in it; nothing is asked"),
+    "simulate": (_simulate, "add votes of simulated raters to a session or a file"),
+    "export": (_export, "write a session's votes to a file for train --preferences"),
+    "import": (_import, "add a preference file as votes to a session"),
+    "stats": (_stats, "agreement, disputed pairs and biases of a session's votes"),
+    "delete": (_delete, "delete a session with all votes, without confirmation"),
 }

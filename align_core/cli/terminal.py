@@ -1,4 +1,4 @@
-"""What the command line shows: a progress bar, event lines, tables."""
+"""Output of the command line: progress bars, event lines, tables."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from align_core.runs.directory import to_line
 
 
 class Progress:
-    """The progress bar of a run: steps, time left, and the last numbers known.
+    """The progress bar of a run: steps, time left, and the latest metrics.
 
-    What the evaluation found, on its prompts, stands apart from what the rollouts of a step earned.
+    Metrics of evaluations and of rollouts, which are on different prompts, have different labels.
     """
 
     _SHOWN = {
@@ -30,12 +30,12 @@ class Progress:
     def __init__(self, steps: int) -> None:
         from tqdm import tqdm
 
-        told = {"desc": "loading the models", "unit": "step", "dynamic_ncols": True}
-        self._bar = tqdm(total=steps, file=sys.stderr, **told)
+        options = {"desc": "loading the models", "unit": "step", "dynamic_ncols": True}
+        self._bar = tqdm(total=steps, file=sys.stderr, **options)
         self._values: dict[str, str] = {}
 
     def event(self, event: dict[str, Any]) -> None:
-        """Show the event."""
+        """Update the bar."""
         if event["kind"] == "resume":
             self._bar.initial = event["step"]
         if event["kind"] in ("resume", "metrics"):
@@ -57,16 +57,16 @@ class Progress:
         self._bar.set_postfix_str(", ".join(known))
 
     def stopping(self) -> None:
-        """Say that the run was told to stop: what it is at, it finishes first."""
+        """Display that the run will stop, after its current step."""
         self._bar.set_description("stopping")
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar, leaving it visible."""
         self._bar.close()
 
 
-class Parts:
-    """The progress bar of an experiment: how many of its runs are done, and the time left."""
+class ExperimentProgress:
+    """The progress bar of an experiment: the number of finished runs, and the time left."""
 
     def __init__(self, name: str) -> None:
         from tqdm import tqdm
@@ -74,40 +74,40 @@ class Parts:
         self._bar = tqdm(desc=name, unit="run", dynamic_ncols=True, file=sys.stderr)
 
     def done(self, done: int, count: int) -> None:
-        """Show that so many are; those that were there already take no part in the time left."""
+        """Display that `done` of `count` runs are finished. The time left ignores earlier runs."""
         if self._bar.total is None:
             self._bar.total, self._bar.initial = count, done
         self._bar.n = done
         self._bar.refresh()
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar, leaving it visible."""
         self._bar.close()
 
 
-class Lines:
-    """The events of a run as they are written, on standard output."""
+class EventLines:
+    """A display that prints the events of a run as lines of JSON."""
 
     def event(self, event: dict[str, Any]) -> None:
         """Print the event."""
         print(to_line(event), flush=True)
 
     def stopping(self) -> None:
-        """The event of the stop follows when it has stopped."""
+        """Print nothing: the final event follows."""
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing."""
 
 
 def defaults_table() -> str:
-    """The defaults of `train`, a column a method; where tasks differ, one after the other."""
-    found = {(method, task): defaults(method, task) for method in methods() for task in BUILT_IN}
+    """The defaults of `train` as a table with a column for each method; "a / b" if tasks differ."""
+    values = {(method, task): defaults(method, task) for method in methods() for task in BUILT_IN}
 
     def cell(option: str, method: str) -> str:
         shown = [
             "–"
-            if (value := found[method, task].get(option)) is None
-            # "sft-reviews / sft-capitals" is told in fewer words.
+            if (value := values[method, task].get(option)) is None
+            # "sft-TASK" is shorter than "sft-reviews / sft-capitals".
             else f"{value}".replace(task, "TASK")
             for task in BUILT_IN
         ]
@@ -115,7 +115,7 @@ def defaults_table() -> str:
 
     options = dict.fromkeys(
         option
-        for row in found.values()
+        for row in values.values()
         for option, value in row.items()
         if value is not None and value is not False
     )
@@ -126,7 +126,7 @@ def defaults_table() -> str:
 
 
 def print_measurements(result: dict[str, Any], as_json: bool) -> None:
-    """One line for each number, with its 95% confidence interval where there is one."""
+    """Print a line for each number, with its 95% interval if there is one; or JSON."""
     if as_json:
         print(to_line(result))
         return
@@ -139,7 +139,7 @@ def print_measurements(result: dict[str, Any], as_json: bool) -> None:
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """A table of the values that fit one; the JSON has the per-token lists too."""
+    """Print a table of the values that are no lists; or all of them as JSON."""
     if as_json:
         print(to_line(rows))
         return

@@ -1,4 +1,4 @@
-"""Reward over KL for every method, against the best that any policy could reach."""
+"""Reward over KL of every method, compared with the exact frontier."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CLAIM = (
 )
 SEEDS = 3
 
-PAIRS = 4000  # the same for the reward model, DPO, Preferred-FT and unlikelihood of a seed
+PAIRS = 4000  # for each seed, the same pairs for the reward model and all methods on pairs
 BETAS = (0.1, 0.3, 1.0, 3.0)
 ALPHAS = (0.05, 0.1, 0.5, 1.0)
 TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0)
 BUDGETS = (0.25, 0.5, 1.0, 2.0)  # nats of KL at which the methods are compared
-# Method -> steps, evaluated every; the sweep is over β or α, whichever the method has.
+# Method -> steps, and steps between evaluations. The sweep is over β or α of the method.
 LENGTHS = {"ppo": (25, 5), "ppo-gold": (25, 5), "dpo": (250, 50), "unlikelihood": (250, 50)} | {
     "preferred-ft": (250, 50)
 }
@@ -43,7 +43,7 @@ SWEEPS: dict[str, list[dict[str, float]]] = {
     "unlikelihood": [{"alpha": alpha} for alpha in ALPHAS],
     "preferred-ft": [{"alpha": 0.0}],
 }
-SHOWN = ("beta", "alpha", "seed")  # of a run's settings, beside its curve
+CURVE_SETTINGS = ("beta", "alpha", "seed")  # the settings that are stored with a curve
 NAMES = {
     "ppo": "PPO (reward model)",
     "ppo-gold": "PPO (gold)",
@@ -83,14 +83,14 @@ SENTENCES = {
     ),
     "base": "The reference itself wins {cold} at temperature 0.",
 }
-LAYERS = 3  # of the reference, and so of its reward model
-BEST_OF, STORED = 128, 256  # the largest n, and how many texts of each prompt a reward model reads
-# What is done to see it work.
+LAYERS = 3  # of the reference, and of its reward model
+BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt to choose from
+# A quick run only shows that everything works.
 QUICK_LENGTHS = {method: (1, 1) for method in LENGTHS}
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """The reward model of each seed, which also picks best-of-n; then all that is trained."""
+    """First the reward models and best-of-n of each seed, then the policies."""
     seeds = range(1 if quick else SEEDS)
     lengths = QUICK_LENGTHS if quick else LENGTHS
     pairs, stored, best_of = (64, 4, 4) if quick else (PAIRS, STORED, BEST_OF)
@@ -133,9 +133,9 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, method: str, seed: int, pairs: int, **settings: Any) -> dict[str, Any]:
-    """The curve of one run, and its final policy's win rate at each temperature."""
+    """The curve of a run, and the win rate of its final policy at each temperature."""
     from align_core.data.preference_files import stored_pairs
-    from align_core.experiments import trained_models  # torch; the page reads results without it
+    from align_core.experiments import trained_models  # imports torch, which the page does not
     from align_core.models.loading import load_policy
 
     if method == "best-of-n":
@@ -176,136 +176,141 @@ def _model(folder: Path, seed: int) -> Path:
     return folder / "models" / f"reward-{seed}"
 
 
-def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """The limit; each method's curves; how near it comes; its win rates."""
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The frontier; each method's curves, its shares of the optimum's gain and its win rates."""
     rewards = ReferenceSamples.load(reference_samples(TASK, "probe")).rewards
     frontier = Frontier.of(rewards)
-    curves = {method: _curves(found, method) for method in (*SWEEPS, "best-of-n")}
+    curves = {method: _curves(runs, method) for method in (*SWEEPS, "best-of-n")}
     exact = [best_of_n(rewards, 2**power)[::-1] for power in range(BEST_OF.bit_length())]
     curves["best-of-n-gold"] = [{"seed": 0, "points": exact}]
     reward, kl, samples = frontier.curve
     known = samples >= MIN_EFFECTIVE_SAMPLES
     shares = {
-        method: {f"{kl:g}": _shares(of_method, frontier, kl) for kl in BUDGETS}
-        for method, of_method in curves.items()
+        method: {f"{kl:g}": _shares(method_curves, frontier, kl) for kl in BUDGETS}
+        for method, method_curves in curves.items()
     }
     return {
-        "seeds": len({run["settings"]["seed"] for run in found}),
+        "seeds": len({run["settings"]["seed"] for run in runs}),
         "reference": float(rewards.mean()),
         "optimum": [[float(k), float(r)] for k, r in zip(kl[known], reward[known], strict=True)],
-        "accuracy": mean([run["found"].get("accuracy") for run in found]),
+        "accuracy": mean([run["found"].get("accuracy") for run in runs]),
         "curves": curves,
         "shares": {
-            method: {kl: mean(by_seed) for kl, by_seed in of_method.items()}
-            for method, of_method in shares.items()
+            method: {kl: mean(by_seed) for kl, by_seed in by_budget.items()}
+            for method, by_budget in shares.items()
         },
         "dpo_over_ppo": {
             kl: mean(np.subtract(shares["dpo"][kl], shares["ppo"][kl]).tolist())
             for kl in shares["dpo"]
         },
         "win_rates": {
-            method: _win_rates([run for run in found if run["settings"]["method"] == method])
+            method: _win_rates([run for run in runs if run["settings"]["method"] == method])
             for method in (*SWEEPS, "reference")
         },
     }
 
 
-def _curves(found: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
-    """The runs of a method: their setting, seed, and (KL, gold reward) from the reference on."""
+def _curves(runs: list[dict[str, Any]], method: str) -> list[dict[str, Any]]:
+    """The settings and points (KL, gold reward) of each run of a method, from the reference on."""
     return [
         {
-            **{name: one for name, one in run["settings"].items() if name in SHOWN},
+            **{name: value for name, value in run["settings"].items() if name in CURVE_SETTINGS},
             "points": [[point["kl"], point["gold"]] for point in run["found"]["curve"]],
         }
-        for run in found
+        for run in runs
         if run["settings"]["method"] == method
     ]
 
 
 def _shares(curves: Iterable[dict[str, Any]], frontier: Frontier, budget: float) -> list[float]:
-    """For each seed, what the method gains within this KL, as a share of what the optimum gains.
+    """For each seed, the method's gain within this KL as a share of the optimum's gain.
 
-    Of all points of its runs: the sweep is the method's, and so is the moment to stop.
+    It may use all points of all runs: choosing the setting and when to stop is part of the method.
     """
-    by_seed = groupby(sorted(curves, key=lambda one: one["seed"]), lambda one: one["seed"])
+    by_seed = groupby(sorted(curves, key=lambda curve: curve["seed"]), lambda curve: curve["seed"])
     shares = []
-    for runs in (list(runs) for _, runs in by_seed):
-        start = runs[0]["points"][0][1]
-        points = (tuple(point) for run in runs for point in run["points"])
+    for group in (list(group) for _, group in by_seed):
+        start = group[0]["points"][0][1]
+        points = (tuple(point) for curve in group for point in curve["points"])
         reached, limit = reward_within(points, budget), frontier.at(budget)[0]
         shares.append((reached - start) / (limit - start))
     return shares
 
 
 def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Over temperature, for the setting that wins most at temperature 1."""
+    """Win rates over temperature for the β or α with the highest win rate at temperature 1."""
 
     def strength(run: dict[str, Any]) -> float | None:
         return run["settings"].get("beta", run["settings"].get("alpha"))
 
     settings = sorted({strength(run) for run in runs})
-    of = {
-        one: [run["found"]["win_rates"] for run in runs if strength(run) == one] for one in settings
+    rates = {
+        setting: [run["found"]["win_rates"] for run in runs if strength(run) == setting]
+        for setting in settings
     }
-    best = max(settings, key=lambda one: mean([rates[-1] for rates in of[one]])["mean"])
-    rates = [mean(at_temperature) for at_temperature in zip(*of[best], strict=True)]
+    best = max(settings, key=lambda setting: mean([row[-1] for row in rates[setting]])["mean"])
+    means = [mean(at_temperature) for at_temperature in zip(*rates[best], strict=True)]
     temperatures = runs[0]["settings"]["temperatures"]
-    return {"setting": best, "temperatures": temperatures, "rates": rates}
+    return {"setting": best, "temperatures": temperatures, "rates": means}
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """On who earns more at every KL, and on who suffers from the temperature."""
+    """Whether DPO gains more at every KL, and whether it loses less by the temperature."""
     dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
     ahead = [sign(more) for more in result["dpo_over_ppo"].values()]
-    of_gold = [sign(difference(dpo[budget], gold[budget])) for budget in dpo]
+    ahead_of_gold = [sign(difference(dpo[budget], gold[budget])) for budget in dpo]
     counts = {"budgets": len(dpo), "dpo": ahead.count(1), "ppo": ahead.count(-1)}
-    counts |= {"dpo_gold": of_gold.count(1), "ppo_gold": of_gold.count(-1)}
+    counts |= {"dpo_gold": ahead_of_gold.count(1), "ppo_gold": ahead_of_gold.count(-1)}
     lost = {method: _lost_by_temperature(result, method) for method in ("dpo", "ppo")}
     steadier = sign(difference(lost["ppo"], lost["dpo"]))
     return [
-        verdict(min(ahead + of_gold), "dominates", **counts),
-        verdict(steadier, "steadier", **{method: format_mean(one) for method, one in lost.items()}),
+        verdict(min(ahead + ahead_of_gold), "dominates", **counts),
+        verdict(
+            steadier, "steadier", **{method: format_mean(loss) for method, loss in lost.items()}
+        ),
     ]
 
 
 def _lost_by_temperature(result: dict[str, Any], method: str) -> Mean:
-    """Of the win rate, from the best temperature to the worst."""
+    """The loss of win rate from the best temperature to the worst."""
     worst, *_, best = sorted(result["win_rates"][method]["rates"], key=lambda rate: rate["mean"])
     return difference(best, worst)
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """Who is nearest at which KL, DPO against PPO, and the win rates."""
+    """Shares of the optimum at each KL, DPO against PPO, and the win rates."""
     shares = result["shares"]
-    found: list[Finding] = []
+    rows: list[Finding] = []
     trained = [method for method in SWEEPS if method != "ppo-gold"]
     others = {name: name.replace("-", "_") for name in ("ppo-gold", "best-of-n", "best-of-n-gold")}
     budgets = list(map("{:g}".format, BUDGETS))
     for budget in budgets:
         order = sorted(trained, key=lambda method: -shares[method][budget]["mean"])
-        of = {method: format_mean(shares[method][budget]) for method in shares}
-        listed = [("share", {"method": [(method, {})], "share": of[method]}) for method in order]
-        rest = {name: of[method] for method, name in others.items()}
-        found.append(("within", {"budget": budget, "listed": listed, **rest}))
+        texts = {method: format_mean(shares[method][budget]) for method in shares}
+        listed = [("share", {"method": [(method, {})], "share": texts[method]}) for method in order]
+        rest = {name: texts[method] for method, name in others.items()}
+        rows.append(("within", {"budget": budget, "listed": listed, **rest}))
     more = result["dpo_over_ppo"]
-    listed = [("difference", {"share": format_mean(more[one]), "budget": one}) for one in budgets]
-    found.append(("dpo_over_ppo", {"listed": listed, **_ahead(more)}))
+    listed = [
+        ("difference", {"share": format_mean(more[budget]), "budget": budget}) for budget in budgets
+    ]
+    rows.append(("dpo_over_ppo", {"listed": listed, **_ahead(more)}))
     for method in ("dpo", "ppo"):
-        of_method = result["win_rates"][method]
+        wins = result["win_rates"][method]
         rates = {
-            "cold": format_mean(of_method["rates"][0]),
-            "hot": format_mean(of_method["rates"][-1]),
+            "cold": format_mean(wins["rates"][0]),
+            "hot": format_mean(wins["rates"][-1]),
         }
-        beta = f"{of_method['setting']:g}"
-        found.append(("wins", {"method": [(method, {})], "beta": beta, **rates}))
+        beta = f"{wins['setting']:g}"
+        rows.append(("wins", {"method": [(method, {})], "beta": beta, **rates}))
     base = result["win_rates"]["reference"]["rates"][0]
-    return [*found, ("base", {"cold": format_mean(base)})]
+    return [*rows, ("base", {"cold": format_mean(base)})]
 
 
 def _ahead(more: dict[str, Mean]) -> dict[str, list[Finding]]:
-    """Where the interval of a difference leaves 0 out, for DPO and for PPO."""
-    above = [budget for budget, one in more.items() if sign(one) > 0]
-    below = [budget for budget, one in more.items() if sign(one) < 0]
+    """The budgets at which DPO, and those at which PPO, is clearly ahead."""
+    above = [budget for budget, value in more.items() if sign(value) > 0]
+    below = [budget for budget, value in more.items() if sign(value) < 0]
     return {"dpo": [_nats(above)], "ppo": [_nats(below)]}
 
 

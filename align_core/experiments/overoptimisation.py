@@ -1,4 +1,4 @@
-"""What optimising a learned reward does to the true one: gold and proxy over √KL."""
+"""How the gold reward changes as a learned reward is optimised: gold and proxy over √KL."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ CLAIM = (
 )
 SEEDS = 3
 
-LAYERS = 3  # of the reference, and of a reward model unless it is said
+LAYERS = 3  # of the reference, and of a reward model by default
 PAIRS = (100, 300, 1000, 5000)
-SIZES = (1, 2, 3)  # layers of the reference that a reward model is made of
-SIZED_BY = 1000  # pairs, where sizes are compared
-PENALTY_PAIRS = 300  # pairs of the reward model on which β is turned
+SIZES = (1, 2, 3)  # the number of layers of the reference in a reward model
+SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
+PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
 BETAS = (0.1, 0.3, 1.0)
-REWARD_STEPS = 80  # of 64 pairs: once over 5,000, 51 times over 100
+REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
 ROLLOUTS, EVERY = 40, 2
 BEST_OF, STORED = 128, 256
-BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is held against none
-# Of the verdicts: what of its peak a run loses that falls; up to which accuracy a reward model is
-# little better than chance, and of how many pairs the paper says so; what of the peak a penalty may
-# change that changes nothing.
+BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with none
+# Thresholds of the verdicts: the share of its peak that a falling run loses; the accuracy up to
+# which a reward model is little better than chance, and the number of pairs below which the paper
+# says so; the largest change, as a share of the peak, by a penalty without effect.
 FALL = 0.25
 LITTLE, FEW = 0.6, 2000
 TOLERANCE = 0.1
@@ -80,7 +80,7 @@ SENTENCES = {
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """The reward models, which also pick best-of-n; then PPO on them."""
+    """First the reward models and best-of-n by them, then PPO on them."""
     models = list(dict.fromkeys([(p, LAYERS) for p in PAIRS] + [(SIZED_BY, n) for n in SIZES]))
     runs = [(*model, 0.0) for model in models] + [(PENALTY_PAIRS, LAYERS, beta) for beta in BETAS]
     steps, rollouts, every, best_of, stored = REWARD_STEPS, ROLLOUTS, EVERY, BEST_OF, STORED
@@ -93,7 +93,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
         steps, rollouts, every, best_of, stored = 1, 2, 1, 4, 4
         seeds = range(1)
     reward_models = {
-        f"{_named(pairs, layers, seed)}": {
+        f"{_reward_model_name(pairs, layers, seed)}": {
             "method": "best-of-n",
             "pairs": pairs,
             "layers": layers,
@@ -106,7 +106,7 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
         for seed in seeds
     }
     policies = {
-        f"ppo-{beta:g}-{_named(pairs, layers, seed)}": {
+        f"ppo-{beta:g}-{_reward_model_name(pairs, layers, seed)}": {
             "method": "ppo",
             "pairs": pairs,
             "layers": layers,
@@ -121,17 +121,17 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
     return [reward_models, policies]
 
 
-def _named(pairs: int, layers: int, seed: int) -> str:
+def _reward_model_name(pairs: int, layers: int, seed: int) -> str:
     return f"reward-{pairs}-{layers}-{seed}"
 
 
 def measure(
     folder: Path, method: str, pairs: int, layers: int, seed: int, **settings: Any
 ) -> dict[str, Any]:
-    """The curve of best-of-n, n rising, or of PPO, over training."""
-    from align_core.experiments import trained_models  # torch; the page reads results without it
+    """The curve of best-of-n over n, or of PPO over training."""
+    from align_core.experiments import trained_models  # imports torch, which the page does not
 
-    path = folder / "models" / _named(pairs, layers, seed)
+    path = folder / "models" / _reward_model_name(pairs, layers, seed)
     if method == "ppo":
         config = resolve(
             "ppo",
@@ -147,17 +147,17 @@ def measure(
     return trained_models.train_reward_model(path, pairs, layers, seed, **settings)
 
 
-def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """For each reward model, seeds together: its accuracy, curves, fits and peaks; the penalty."""
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Accuracy, curves, fits and peaks of each reward model, and the effects of the penalty."""
 
     def key(run: dict[str, Any]) -> tuple:
         settings = run["settings"]
         return settings["method"], settings["pairs"], settings["layers"], settings.get("beta", 0.0)
 
-    groups = {of: list(runs) for of, runs in groupby(sorted(found, key=key), key)}
+    groups = {group: list(members) for group, members in groupby(sorted(runs, key=key), key)}
     rows = []
-    for (method, pairs, layers, beta), runs in groups.items():
-        curves = [_curve(run["found"]["curve"]) for run in runs]
+    for (method, pairs, layers, beta), members in groups.items():
+        curves = [_curve(run["found"]["curve"]) for run in members]
         peaks = [max(points, key=lambda point: point[1]) for points in curves]
         rows.append(
             {
@@ -165,8 +165,8 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
                 "pairs": pairs,
                 "layers": layers,
                 "beta": beta,
-                "parameters": runs[0]["found"].get("parameters"),
-                "accuracy": mean([run["found"].get("accuracy") for run in runs]),
+                "parameters": members[0]["found"].get("parameters"),
+                "accuracy": mean([run["found"].get("accuracy") for run in members]),
                 "curves": curves,
                 "fit": mean_fit(curves, np.log if method == "ppo" else identity),
                 "peak": mean([gold for _, gold, _ in peaks]),
@@ -176,25 +176,25 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
             }
         )
     return {
-        "seeds": len({run["settings"]["seed"] for run in found}),
+        "seeds": len({run["settings"]["seed"] for run in runs}),
         "rows": rows,
         "penalty": _penalty(groups),
     }
 
 
 def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
-    """d = √KL, and by how much gold and proxy are above the reference's, in nats."""
+    """Points [d = √KL, gold, proxy], rewards in nats above those of the reference."""
     first = points[0]
     return [
         [p["kl"] ** 0.5, p["gold"] - first["gold"], p["proxy"] - first["proxy"]] for p in points
     ]
 
 
-Curve = Sequence[Sequence[float]]  # (d, gold, proxy) along a run
+Curve = Sequence[Sequence[float]]  # points (d, gold, proxy) of a run
 
 
 def fitted(row: dict[str, Any]) -> list[list[float]]:
-    """[d, R] along a row's fit, as far as its seeds went; empty where it has none."""
+    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty without a fit."""
     if row["fit"] is None:
         return []
     furthest = max(point[0] for points in row["curves"] for point in points)
@@ -202,8 +202,8 @@ def fitted(row: dict[str, Any]) -> list[list[float]]:
 
 
 def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What β adds to the most gold reward within a KL, seed by seed, against no penalty."""
-    free = groups["ppo", PENALTY_PAIRS, LAYERS, 0.0]
+    """The change of the highest gold reward within each KL by a penalty, paired by seed."""
+    unpenalised = groups["ppo", PENALTY_PAIRS, LAYERS, 0.0]
     rows = []
     for (method, pairs, layers, beta), runs in groups.items():
         if (method, pairs, layers) != ("ppo", PENALTY_PAIRS, LAYERS) or beta == 0:
@@ -213,7 +213,7 @@ def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         for budget in BUDGETS:
             known = [
                 _reached(run, budget) - _reached(without, budget)
-                for run, without, far in zip(runs, free, furthest, strict=True)
+                for run, without, far in zip(runs, unpenalised, furthest, strict=True)
                 if far >= budget
             ]
             more[f"{budget:g}"] = mean(known)
@@ -227,122 +227,120 @@ def _reached(run: dict[str, Any], budget: float) -> float:
 
 
 def row(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """One row, by its method, pairs, layers and β."""
-    return next(one for one in result["rows"] if wanted.items() <= one.items())
+    """The row with this method, pairs, layers and β."""
+    return next(row for row in result["rows"] if wanted.items() <= row.items())
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """On the fall, for which pairs; on what peaks higher; on chance; and on the penalty."""
-    free = [one for one in result["rows"] if one["beta"] == 0]
-    whole = [one for one in free if one["layers"] == LAYERS]
-    sized = [one for one in free if one["pairs"] == SIZED_BY]
+    """Whether gold falls, what raises its peak, the accuracy on few pairs, and the penalty."""
+    unpenalised = [row for row in result["rows"] if row["beta"] == 0]
+    full_size = [row for row in unpenalised if row["layers"] == LAYERS]
+    same_pairs = [row for row in unpenalised if row["pairs"] == SIZED_BY]
     return [
-        *_falls(free),
-        *_peaks(whole, "pairs", "fed"),
-        *_peaks(sized, "layers", "grown"),
-        *_chance(whole),
+        *_falls(unpenalised),
+        *_peaks(full_size, "pairs", "fed"),
+        *_peaks(same_pairs, "layers", "grown"),
+        *_accuracies(full_size),
         *_penalties(result),
     ]
 
 
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """Holds for the numbers of pairs on which more than half of the runs fall, and fails for those
-    on which none does."""
-    found: dict[int, dict[str, list[Finding]]] = {}
+    """It holds for numbers of pairs with which more than half of the runs fall, and fails for those
+    with which none does."""
+    by_sign: dict[int, dict[str, list[Finding]]] = {}
     for case, curves in _cases(rows):
         fell = sum(map(_falls_off, curves))
-        decided = int(2 * fell > len(curves)) if fell else -1
-        told = found.setdefault(decided, {"cases": [], "listed": []})
-        told["cases"].append(case)
-        told["listed"].append(("fell", {"fell": str(fell), "runs": str(len(curves))}))
+        value = int(2 * fell > len(curves)) if fell else -1
+        cases = by_sign.setdefault(value, {"cases": [], "listed": []})
+        cases["cases"].append(case)
+        cases["listed"].append(("fell", {"fell": str(fell), "runs": str(len(curves))}))
     share = f"{FALL:.0%}"
-    return [verdict(one, "fall", share=share, **found[one]) for one in (1, -1, 0) if one in found]
+    return [verdict(v, "fall", share=share, **by_sign[v]) for v in (1, -1, 0) if v in by_sign]
 
 
 def _cases(rows: Sequence[dict[str, Any]]) -> list[tuple[Finding, list[Curve]]]:
     """PPO on each number of pairs, and best-of-n, with the curves of all seeds and sizes."""
-    of_pairs: dict[int, list[Curve]] = {}
-    for one in sorted(rows, key=lambda one: one["pairs"]):
-        if one["method"] == "ppo":
-            of_pairs.setdefault(one["pairs"], []).extend(one["curves"])
-    best_of_n = [curve for one in rows if one["method"] == "best-of-n" for curve in one["curves"]]
+    by_pairs: dict[int, list[Curve]] = {}
+    for row in sorted(rows, key=lambda row: row["pairs"]):
+        if row["method"] == "ppo":
+            by_pairs.setdefault(row["pairs"], []).extend(row["curves"])
+    best_of_n = [curve for row in rows if row["method"] == "best-of-n" for curve in row["curves"]]
     furthest = max(d for curve in best_of_n for d, _, _ in curve)
     return [
-        *((("ppo", {"pairs": f"{pairs:,}"}), curves) for pairs, curves in of_pairs.items()),
+        *((("ppo", {"pairs": f"{pairs:,}"}), curves) for pairs, curves in by_pairs.items()),
         (("best-of-n", {"d": f"{furthest:.2f}"}), best_of_n),
     ]
 
 
 def _falls_off(points: Curve) -> bool:
-    """Whether gold ends well below its peak, and the proxy above where it was then."""
+    """Whether gold ends well below its peak, and the proxy above its value at that peak."""
     _, peak, proxy = max(points, key=lambda point: point[1])
     _, end, end_proxy = points[-1]
     return peak - end > FALL * peak and end_proxy > proxy
 
 
 def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
-    """On the rise of the peak from the least to the most, seed by seed, under both methods."""
-    ladder = sorted({one[by] for one in rows})
-    if len(ladder) < 2:
+    """Whether the peak is higher for the largest than for the smallest `by`, paired by seed."""
+    sizes = sorted({row[by] for row in rows})
+    if len(sizes) < 2:
         return []
-    least, most = ladder[0], ladder[-1]
+    least, most = sizes[0], sizes[-1]
     rises = {}
     for method in ("ppo", "best-of-n"):
-        of_method = {one[by]: one for one in rows if one["method"] == method}
+        by_size = {row[by]: row for row in rows if row["method"] == method}
         low, high = (
-            [max(gold for _, gold, _ in points) for points in of_method[one]["curves"]]
-            for one in (least, most)
+            [max(gold for _, gold, _ in points) for points in by_size[size]["curves"]]
+            for size in (least, most)
         )
         rises[method.replace("-", "_")] = mean(np.subtract(high, low).tolist())
-    told = {name: format_mean(rise) for name, rise in rises.items()}
+    texts = {name: format_mean(rise) for name, rise in rises.items()}
     higher = majority([sign(rise) for rise in rises.values()])
-    return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **told)]
+    return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **texts)]
 
 
-def _chance(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    few = [one for one in rows if one["method"] == "best-of-n" and one["pairs"] < FEW]
+def _accuracies(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """Whether the accuracies of reward models on few pairs are little better than chance."""
+    few = [row for row in rows if row["method"] == "best-of-n" and row["pairs"] < FEW]
     listed = [
-        ("right", {"accuracy": format_mean(one["accuracy"]), "pairs": f"{one['pairs']:,}"})
-        for one in sorted(few, key=lambda one: one["pairs"])
+        ("right", {"accuracy": format_mean(row["accuracy"]), "pairs": f"{row['pairs']:,}"})
+        for row in sorted(few, key=lambda row: row["pairs"])
     ]
-    below = majority([-sign(one["accuracy"], LITTLE) for one in few])
+    below = majority([-sign(row["accuracy"], LITTLE) for row in few])
     return [verdict(below, "chance", pairs=f"{FEW:,}", listed=listed)]
 
 
 def _penalties(result: dict[str, Any]) -> list[Verdict]:
-    """On changes within ± the tolerance, and beyond it."""
-    changes = [more for one in result["penalty"] for more in one["more"].values() if more]
+    """Whether the changes by a penalty are clearly within ± the tolerance, or clearly beyond it."""
+    changes = [more for row in result["penalty"] for more in row["more"].values() if more]
     if not changes:
         return []
-    free = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
-    bound = TOLERANCE * free["peak"]["mean"]
+    unpenalised = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
+    bound = TOLERANCE * unpenalised["peak"]["mean"]
     signs = [min(-sign(change, bound), sign(change, -bound)) for change in changes]
     counts = {"cases": len(signs), "small": signs.count(1), "large": signs.count(-1)}
-    told = {"tolerance": f"{bound:.2f}", "share": f"{TOLERANCE:.0%}"}
-    return [verdict(majority(signs), "penalised", **told, **counts)]
+    texts = {"tolerance": f"{bound:.2f}", "share": f"{TOLERANCE:.0%}"}
+    return [verdict(majority(signs), "penalised", **texts, **counts)]
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """Rise and fall, pairs, sizes, and the penalty."""
-    ppo = [one for one in result["rows"] if one["method"] == "ppo" and one["beta"] == 0]
-    found: list[Finding] = []
-    for one in sorted(ppo, key=lambda one: (one["layers"] != LAYERS, one["pairs"], one["layers"])):
-        model = row(result, method="best-of-n", pairs=one["pairs"], layers=one["layers"])
+    """The curves for each number of pairs and size, and the effects of the penalty."""
+    ppo = [run for run in result["rows"] if run["method"] == "ppo" and run["beta"] == 0]
+    rows: list[Finding] = []
+    for run in sorted(ppo, key=lambda run: (run["layers"] != LAYERS, run["pairs"], run["layers"])):
+        model = row(result, method="best-of-n", pairs=run["pairs"], layers=run["layers"])
         curve = {
-            "pairs": f"{one['pairs']:,}",
-            "layers": str(one["layers"]),
+            "pairs": f"{run['pairs']:,}",
+            "layers": str(run["layers"]),
             "all": str(LAYERS),
             "accuracy": format_mean(model["accuracy"]),
-            **{name: format_mean(one[name]) for name in ("peak", "peak_d", "end", "end_proxy")},
+            **{name: format_mean(run[name]) for name in ("peak", "peak_d", "end", "end_proxy")},
             **{f"best_of_n_{name}": format_mean(model[name]) for name in ("end", "peak")},
         }
-        found.append(("curve", curve))
-    for one in result["penalty"]:
-        known = [
-            ("more", {"more": format_mean(more), "kl": kl})
-            for kl, more in one["more"].items()
-            if more
-        ]
-        if known:
-            found.append(("penalty", {"beta": f"{one['beta']:g}", "listed": known}))
-    return found
+        rows.append(("curve", curve))
+    for penalty in result["penalty"]:
+        changes = {kl: more for kl, more in penalty["more"].items() if more}
+        listed = [("more", {"more": format_mean(more), "kl": kl}) for kl, more in changes.items()]
+        if listed:
+            rows.append(("penalty", {"beta": f"{penalty['beta']:g}", "listed": listed}))
+    return rows

@@ -1,4 +1,4 @@
-"""Preferences about texts that are not the reference's own: who suffers, and what mends it."""
+"""Preferences on texts of another distribution than the reference: losses and remedies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEEDS = 3
 
 BETA = 0.5
 COVERED = ("Africa", "Europe", "Oceania")  # three of six continents
-# Source of the pairs -> the task, and what it is compared with: pairs of the reference's own.
+# Source of the pairs -> task. BASES: shifted source -> the source that it is compared with.
 SOURCES = {
     "own": "reviews",
     "pretrained": "reviews",
@@ -71,7 +71,7 @@ QUICK = {"pairs": 32, "batch": 16, "rollouts": 1, "rounds": 1}
 
 
 def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """The pairs of every source and their reward model; then every method on them."""
+    """First the pairs and reward model of every source, then every method on them."""
     size = QUICK if quick else FULL
     sources = list(SOURCES)[1:2] if quick else SOURCES
     parts = [(source, seed) for source in sources for seed in range(1 if quick else SEEDS)]
@@ -90,20 +90,20 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
-    """The reward model's accuracy, or what the final policy earns against the reference."""
-    from align_core.experiments import shift_methods  # torch; the page reads results without it
+    """The reward model's accuracy, or the final policy's reward above the reference's."""
+    from align_core.experiments import shift_methods  # imports torch, which the page does not
 
     setting = shift_methods.Setting(folder / "shared", **settings, beta=BETA, covered=COVERED)
     return shift_methods.METHODS[method](setting)
 
 
-def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds for each source and method, and what the shift costs each method."""
+def summary(all_runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds for each source and method, and the loss of each method by the shift."""
 
     def key(run: dict[str, Any]) -> tuple[str, str]:
         return run["settings"]["source"], run["settings"]["method"]
 
-    groups = {of: list(runs) for of, runs in groupby(sorted(found, key=key), key)}
+    groups = {of: list(runs) for of, runs in groupby(sorted(all_runs, key=key), key)}
     rows = []
     for source, method in product(SOURCES, ("reward", *METHODS)):
         if (source, method) not in groups:
@@ -114,20 +114,20 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
             row[number] = mean([run["found"][number] for run in runs])
         base = groups.get((BASES.get(source, ""), method))
         if base and method in METHODS:
-            pairs = zip(runs, base, strict=True)  # of the same seed
+            pairs = zip(runs, base, strict=True)  # paired by seed
             row["lost"] = mean([own["found"]["more"] - run["found"]["more"] for run, own in pairs])
         rows.append(row)
-    return {"seeds": len({run["settings"]["seed"] for run in found}), "rows": rows}
+    return {"seeds": len({run["settings"]["seed"] for run in all_runs}), "rows": rows}
 
 
 def row(result: dict[str, Any], source: str, method: str) -> dict[str, Any]:
-    """One row."""
+    """The row of a source and a method."""
     return next(r for r in result["rows"] if (r["source"], r["method"]) == (source, method))
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """On who loses by the shifts, and on what mends it where DPO does."""
-    lost = {(one["source"], one["method"]): one["lost"] for one in result["rows"] if "lost" in one}
+    """Whether DPO loses by the shifts, and more than PPO; and what reduces the loss of DPO."""
+    lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))
     if not shifts:
         return []
@@ -136,44 +136,41 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
         return [sign(lost[source, method]) for source in shifts]
 
     def less(method: str, sources: list[str]) -> list[int]:
-        """Where a method loses less than DPO."""
-        return [sign(difference(lost[one, "dpo"], lost[one, method])) for one in sources]
+        """Signs of DPO's loss minus that of the method."""
+        return [sign(difference(lost[s, "dpo"], lost[s, method])) for s in sources]
 
-    dpo, of_ppo = loses("dpo"), less("ppo", shifts)
+    dpo, ppo_less = loses("dpo"), less("ppo", shifts)
     counts = {"shifts": len(shifts), "dpo": dpo.count(1), "ppo": loses("ppo").count(1)}
-    suffers = min(majority(dpo), majority(of_ppo))
-    found = [verdict(suffers, "lose", **counts, less=of_ppo.count(1))]
+    suffers = min(majority(dpo), majority(ppo_less))
+    rows = [verdict(suffers, "lose", **counts, less=ppo_less.count(1))]
     to_mend = [source for source, loss in zip(shifts, dpo, strict=True) if loss > 0]
     for method in ("sft-dpo", "iterated"):
         mended = less(method, to_mend)
         counts = {"lost": len(to_mend), "less": mended.count(1), "more": mended.count(-1)}
-        found.append(verdict(majority(mended), "mends", method=[(method, {})], **counts))
-    return found
+        rows.append(verdict(majority(mended), "mends", method=[(method, {})], **counts))
+    return rows
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
-    """What each source gives, and costs against pairs of the reference's own texts."""
-    found: list[Finding] = []
-    for source in dict.fromkeys(one["source"] for one in result["rows"]):
+    """The rise of each method on each source, and its loss compared with the reference's texts."""
+    sentences: list[Finding] = []
+    for source in dict.fromkeys(row["source"] for row in result["rows"]):
         rows = {method: row(result, source, method) for method in METHODS}
         listed = [
-            (
-                "risen",
-                {"method": [(method, {})], "more": format_mean(one["more"]), "cost": _cost(one)},
-            )
-            for method, one in rows.items()
+            ("risen", {"method": [(method, {})], "more": format_mean(r["more"]), "cost": _cost(r)})
+            for method, r in rows.items()
         ]
-        found.append(("source", {"source": [(source, {})], "listed": listed}))
+        sentences.append(("source", {"source": [(source, {})], "listed": listed}))
         if "lost" in rows["dpo"]:
             suffers = {name: [(_suffers(rows[name]["lost"]), {})] for name in ("dpo", "ppo")}
-            found.append(("suffers", suffers))
-    return found
+            sentences.append(("suffers", suffers))
+    return sentences
 
 
-def _cost(one: dict[str, Any]) -> list[Finding]:
-    return [("cost", {"lost": format_mean(one["lost"])})] if "lost" in one else []
+def _cost(row: dict[str, Any]) -> list[Finding]:
+    return [("cost", {"lost": format_mean(row["lost"])})] if "lost" in row else []
 
 
 def _suffers(lost: Mean) -> str:
-    """What an interval says of a loss."""
+    """The template key for a loss that is clearly positive, clearly negative, or neither."""
     return {1: "loses", -1: "gains", 0: "neither"}[sign(lost)]

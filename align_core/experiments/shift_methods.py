@@ -1,4 +1,4 @@
-"""The trainings of the experiment `shift`: pairs from elsewhere, and four methods on them."""
+"""The runs of the experiment `shift`: pairs of each source, and four methods trained on them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from align_core.tasks.rater import preference
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of the experiment: which pairs, how much of what, and where `shared` things are.
+    """The settings of a run.
 
-    `source` names where the pairs are from; of `half`, those of the groups `covered` alone.
+    `shared` is the folder of files that runs share; `source` is a key of `shift.SOURCES`, and with
+    "half" only pairs of the groups `covered` are used.
     """
 
     shared: Path
@@ -59,8 +60,8 @@ class Setting:
 
 
 def pairs_of(setting: Setting) -> list[dict]:
-    """The setting's pairs, labelled by the task's rater; those of which a text was cut are left
-    out, for a file of preferences does not tell."""
+    """The setting's pairs, labelled by the task's rater, without those with a text cut at the
+    limit, which a preference file does not record."""
     silence_libraries()
     source, task, count, seed = setting.source, setting.task, setting.pairs, setting.seed
     if source == "pretrained":
@@ -71,26 +72,26 @@ def pairs_of(setting: Setting) -> list[dict]:
     if source == "half":
         group = load_task(task).group
         pairs = [pair for pair in pairs if group(pair["prompt"]) in setting.covered]
-    if source == "shouted":  # the gold reward hardly minds
+    if source == "shouted":  # the gold reward changes little
         shouted = ("chosen", "rejected")
         pairs = [pair | {side: pair[side].replace(".", "!") for side in shouted} for pair in pairs]
-    whole = [pair for pair in pairs if pair["chosen_ended"] and pair["rejected_ended"]]
-    differing = [pair for pair in whole if pair["chosen"] != pair["rejected"]]
-    return differing[:count]
+    ended = [pair for pair in pairs if pair["chosen_ended"] and pair["rejected_ended"]]
+    distinct = [pair for pair in ended if pair["chosen"] != pair["rejected"]]
+    return distinct[:count]
 
 
 def reward(setting: Setting) -> dict[str, float]:
-    """Stores the pairs and a reward model of them; its accuracy on the reference's own texts."""
-    chosen = pairs_of(setting)
-    _write(setting.pairs_file, chosen)
-    steps = math.ceil(len(chosen) / resolve("reward", setting.task).batch_size)
+    """Store the pairs and a reward model of them; returns its accuracy on the reference's texts."""
+    pairs = pairs_of(setting)
+    _write(setting.pairs_file, pairs)
+    steps = math.ceil(len(pairs) / resolve("reward", setting.task).batch_size)
     preferences, seed = str(setting.pairs_file), setting.seed
     config = resolve("reward", setting.task, preferences=preferences, steps=steps, seed=seed)
     with trained_models.trained(config) as run:
         model, tokenizer = load_reward_model(str(run.path)), load_tokenizer(str(run.path))
         save_model(model, tokenizer, setting.reward_model)
         accuracy = series(run.events()[0])["eval/accuracy"][-1][1]
-    return {"accuracy": accuracy, "pairs": len(chosen)}
+    return {"accuracy": accuracy, "pairs": len(pairs)}
 
 
 def ppo(setting: Setting) -> dict[str, float]:
@@ -104,17 +105,17 @@ def ppo(setting: Setting) -> dict[str, float]:
         reward_model=str(setting.reward_model),
         seed=setting.seed,
     )
-    return _earned(config, setting)
+    return _train_and_measure(config, setting)
 
 
 def dpo(setting: Setting) -> dict[str, float]:
-    """DPO, once over the pairs."""
-    return _earned(_dpo(setting, setting.pairs_file), setting)
+    """DPO, one pass over the pairs."""
+    return _train_and_measure(_dpo(setting, setting.pairs_file), setting)
 
 
 def sft_dpo(setting: Setting) -> dict[str, float]:
-    """The same from a model that was first fine-tuned on the chosen texts, which is then its
-    reference; it is measured against the first one."""
+    """DPO from a model that is first fine-tuned on the chosen texts, and is then the reference of
+    DPO. It is evaluated against the original reference."""
     pairs = read_preferences(setting.pairs_file)
     steps = max(1, len(pairs) // setting.batch)
     policy, _ = trained_models.train_on_likelihood(
@@ -122,30 +123,30 @@ def sft_dpo(setting: Setting) -> dict[str, float]:
     )
     folder = setting.shared / "sft" / f"{setting.source}-{setting.seed}"
     save_model(policy, load_tokenizer(setting.reference), folder)
-    return _earned(_dpo(setting, setting.pairs_file, model=str(folder)), setting)
+    return _train_and_measure(_dpo(setting, setting.pairs_file, model=str(folder)), setting)
 
 
 def iterated(setting: Setting) -> dict[str, float]:
     """Rounds of DPO on the policy's own samples, labelled by the reward model of these pairs.
 
-    A round begins from the policy of the one before, which is its reference.
+    A round starts from the policy of the previous one, which is its reference.
     """
     silence_libraries()
     task, start, rounds = load_task(setting.task), setting.reference, setting.rounds
     tokenizer = load_tokenizer(start)
     proxy = ProxyReward(load_reward_model(str(setting.reward_model)), tokenizer)
     folder = setting.shared / "iterated" / f"{setting.source}-{setting.seed}"
-    for turn in range(rounds):
-        policy, chance = load_policy(start), setting.seed * 100 + turn
-        own = sampled_pairs(policy, tokenizer, task, setting.pairs // rounds, chance)
-        whole = [pair for pair in own if pair["chosen_ended"] and pair["rejected_ended"]]
-        pairs = folder.with_name(f"{folder.name}-{turn}.jsonl")
-        _write(pairs, labelled(proxy, tokenizer, whole, chance))
+    for number in range(rounds):
+        policy, seed = load_policy(start), setting.seed * 100 + number
+        sampled = sampled_pairs(policy, tokenizer, task, setting.pairs // rounds, seed)
+        ended = [pair for pair in sampled if pair["chosen_ended"] and pair["rejected_ended"]]
+        pairs = folder.with_name(f"{folder.name}-{number}.jsonl")
+        _write(pairs, labelled(proxy, tokenizer, ended, seed))
         with trained_models.trained(_dpo(setting, pairs, model=start)) as run:
             policy = load_policy(str(run.model_path))
         start = str(folder)
         save_model(policy, tokenizer, folder)
-    return _measured(load_policy(start), setting)
+    return _measure(load_policy(start), setting)
 
 
 METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
@@ -160,21 +161,21 @@ METHODS: dict[str, Callable[[Setting], dict[str, Any]]] = {
 def labelled(
     proxy: Reward, tokenizer: PreTrainedTokenizerBase, pairs: list[dict], seed: int
 ) -> list[dict]:
-    """The pairs as raters would label them whose reward is the reward model's: σ(Δr)."""
+    """The pairs, labelled by σ(Δr) on the reward model's scores."""
     encoded = encode_pairs(tokenizer, pairs)
     prompts = [pair["prompt"] for pair in pairs]
     scores = [
         proxy(prompts, [pair[side] for pair in pairs], completion_ids=encoded[f"{side}_ids"])
         for side in ("chosen", "rejected")
     ]
-    chance = random.Random(seed)
-    found = []
+    rng = random.Random(seed)
+    rows = []
     for pair, first, second in zip(pairs, *scores, strict=True):
         texts = pair["chosen"], pair["rejected"]
-        if chance.random() >= preference(first - second):
+        if rng.random() >= preference(first - second):
             texts = texts[::-1]
-        found.append({"prompt": pair["prompt"], "chosen": texts[0], "rejected": texts[1]})
-    return found
+        rows.append({"prompt": pair["prompt"], "chosen": texts[0], "rejected": texts[1]})
+    return rows
 
 
 def _dpo(setting: Setting, pairs: Path, **model: str) -> RunConfig:
@@ -192,17 +193,17 @@ def _dpo(setting: Setting, pairs: Path, **model: str) -> RunConfig:
     )
 
 
-def _earned(config: RunConfig, setting: Setting) -> dict[str, float]:
+def _train_and_measure(config: RunConfig, setting: Setting) -> dict[str, float]:
     with trained_models.trained(config) as run:
-        return _measured(load_policy(str(run.model_path)), setting)
+        return _measure(load_policy(str(run.model_path)), setting)
 
 
-def _measured(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
-    """Gold reward above the reference's, KL, gain; for capitals also by coverage."""
+def _measure(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
+    """Gold reward above the reference's, KL, gain and efficiency; for capitals also by coverage."""
     evaluator = trained_models.probe_evaluator(setting.task, setting.seed)
-    found = evaluator(policy)
-    metrics = evaluator.metrics(found)
-    more = found.policy.gold - found.reference.gold
+    evaluation = evaluator(policy)
+    metrics = evaluator.metrics(evaluation)
+    more = evaluation.policy.gold - evaluation.reference.gold
     numbers = {
         "more": more.mean().item(),
         "kl": metrics["eval/kl"],
@@ -212,7 +213,7 @@ def _measured(policy: PreTrainedModel, setting: Setting) -> dict[str, float]:
     if setting.task == "capitals":
         group = load_task(setting.task).group
         covered = torch.tensor(
-            [group(prompt) in setting.covered for prompt in found.policy.prompts]
+            [group(prompt) in setting.covered for prompt in evaluation.policy.prompts]
         )
         numbers["covered"] = more[covered].mean().item()
         numbers["others"] = more[~covered].mean().item()

@@ -1,10 +1,10 @@
-"""Eight prompts × eight responses: what PPO and DPO make of preferences that cover only a part.
+"""PPO and DPO on eight prompts × eight responses, with preferences that cover only some of them.
 
 The synthetic study of arXiv 2404.10719, section 4.2, small enough to train while a slider moves:
-policy and reward model are MLPs on one-hot inputs, with gradients by hand, on numpy alone. The best
-response to prompt x is response x. As everywhere here the rater prefers y1 to y2 with probability
-σ(r(y1) − r(y2)), and so many raters are asked about a pair that the shares are exact: nothing is
-left to chance but which responses are covered, where the MLPs start, and PPO's samples.
+policy and reward model are MLPs on one-hot inputs, in numpy, with gradients by hand. The best
+response to prompt x is response x. Raters prefer y1 to y2 with probability σ(r(y1) − r(y2)), and
+preferences are the exact probabilities. Only the coverage, the initial weights and PPO's samples
+are random.
 
 Matrices are [8, 8]: a row for each prompt, a column for each response; rewards are in nats.
 """
@@ -22,16 +22,16 @@ BoolArray = NDArray[np.bool_]
 
 SIZE = 8
 HIDDEN = 32
-# Standard deviations of what the networks say untrained, about: the reference's logits, and the
-# reward model's output where its head starts at 1/√(d + 1) (the code of arXiv 1909.08593).
+# Approximate standard deviations of the outputs of untrained networks: the logits of the reference,
+# and the output of a reward model whose head has std 1/√(d + 1) (the code of arXiv 1909.08593).
 REFERENCE_SPREAD, REWARD_SPREAD = 0.5, 0.625
-STEPS, LEARNING_RATE = 300, 0.03  # of the reward model and of DPO, all pairs in every step
+STEPS, LEARNING_RATE = 300, 0.03  # of the reward model and DPO, with all pairs in each step
 ROLLOUTS, SAMPLES, EPOCHS, CLIP = 75, 16, 4, 0.2  # of PPO; samples of each prompt in a rollout
 
 
 def _gold() -> FloatArray:
-    """0 on the diagonal; elsewhere −0.75 to −3 in even steps, in another order for each prompt, so
-    that nothing about one prompt follows from the others."""
+    """Gold rewards: 0 on the diagonal; elsewhere −0.75 to −3 in equal steps, in a different order
+    for each prompt, so that prompts have nothing in common."""
     rewards = np.zeros((SIZE, SIZE))
     worse = np.tile(np.linspace(-0.75, -3.0, SIZE - 1), (SIZE, 1))
     rewards[~np.eye(SIZE, dtype=bool)] = np.random.default_rng(0).permuted(worse, axis=1).ravel()
@@ -39,18 +39,18 @@ def _gold() -> FloatArray:
 
 
 GOLD = _gold()
-# What the networks read: a prompt, and a prompt beside a response, each row-major as the matrices.
+# One-hot inputs: prompts, and prompts with responses, in the row-major order of the matrices.
 _PROMPTS = np.eye(SIZE)
 _TEXTS = np.hstack([_PROMPTS.repeat(SIZE, 0), np.tile(_PROMPTS, (SIZE, 1))])
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one set of covered responses: matrices [8, 8].
+    """The result for one set of covered responses: matrices [8, 8].
 
-    Policies are probabilities, each row summing to 1. `learned` is the reward model's output, in
-    nats, shifted so that the covered responses of a prompt have the same mean as their gold rewards
-    (all of them where none is covered): Bradley-Terry leaves that offset open.
+    Policies are probabilities, each row summing to 1. `learned` is the reward model's output in
+    nats. Bradley-Terry leaves an offset for each prompt open: here the mean over the covered
+    responses (over all if none is covered) is that of the gold rewards.
     """
 
     covered: BoolArray
@@ -62,13 +62,13 @@ class Outcome:
 
 
 def random_coverage(responses: int, seed: int) -> BoolArray:
-    """[8, 8]: so many covered responses for each prompt, chosen by chance; 0 to 8."""
+    """[8, 8]: a random set of this many covered responses, 0 to 8, for each prompt."""
     order = np.random.default_rng(seed).permuted(np.tile(np.arange(SIZE), (SIZE, 1)), axis=1)
     return order < responses
 
 
 def train(covered: BoolArray, beta: float, seed: int, certain: bool = False) -> Outcome:
-    """PPO, its reward model, and DPO, on every pair of two covered responses to one prompt.
+    """Train PPO, its reward model, and DPO on every pair of covered responses to a prompt.
 
     With `certain` raters, as in the paper, the better response is always preferred.
     """
@@ -101,10 +101,10 @@ def divergence(policy: FloatArray, reference: FloatArray) -> float:
 
 @dataclass(frozen=True)
 class Preferences:
-    """Pairs of responses to a prompt, both ways round: [8, 8, 8] of prompt, first, second.
+    """Preferences [8, 8, 8] of prompt, first and second response, with each pair in both orders.
 
-    `share` is that of the raters who prefer the first; `weight` is 1 over the number of pairs where
-    a pair is there, else 0.
+    `share` is the share of raters who prefer the first; `weight` is 1 over the number of pairs for
+    a pair of covered responses, else 0.
     """
 
     share: FloatArray
@@ -112,20 +112,20 @@ class Preferences:
 
     @classmethod
     def of(cls, covered: BoolArray, certain: bool) -> Preferences:
-        """Every pair of two covered responses to one prompt."""
+        """The preferences of every pair of covered responses to a prompt."""
         pairs = covered[:, :, None] & covered[:, None, :] & ~np.eye(SIZE, dtype=bool)
-        better = GOLD[:, :, None] - GOLD[:, None, :]
-        share = (np.sign(better) + 1) / 2 if certain else sigmoid(better)
+        margin = GOLD[:, :, None] - GOLD[:, None, :]
+        share = (np.sign(margin) + 1) / 2 if certain else sigmoid(margin)
         return cls(share, pairs / max(pairs.sum() / 2, 1))
 
     def gradient(self, scores: FloatArray) -> FloatArray:
-        """Of the mean over pairs of −p log σ(s1 − s2) − (1 − p) log σ(s2 − s1), by `scores`."""
-        wrong = sigmoid(scores[:, :, None] - scores[:, None, :]) - self.share
-        return (wrong * self.weight).sum(2)
+        """Gradient by `scores` of the mean of −p log σ(s1 − s2) − (1 − p) log σ(s2 − s1)."""
+        error = sigmoid(scores[:, :, None] - scores[:, None, :]) - self.share
+        return (error * self.weight).sum(2)
 
 
 def fit_reward(network: Network, preferences: Preferences) -> FloatArray:
-    """The reward model's output for every text: Bradley-Terry (arXiv 2305.18290, Eq. 2)."""
+    """The trained reward model's output for every text: Bradley-Terry (arXiv 2305.18290, Eq. 2)."""
 
     def gradient(outputs: FloatArray) -> FloatArray:
         return preferences.gradient(outputs.reshape(SIZE, SIZE)).reshape(-1, 1)
@@ -139,7 +139,7 @@ def dpo(
     """Log-probabilities of the policy after DPO (arXiv 2305.18290, Eq. 7)."""
 
     def gradient(logits: FloatArray) -> FloatArray:
-        # The implicit rewards enter as differences, in which the logits' normaliser cancels.
+        # The loss has only differences of implicit rewards, in which the normaliser cancels.
         return beta * preferences.gradient(beta * (log_softmax(logits) - reference))
 
     return log_softmax(policy.trained(_PROMPTS, gradient, STEPS).outputs(_PROMPTS))
@@ -155,8 +155,8 @@ def ppo(
     """Log-probabilities of the policy after PPO on `rewards` with the KL term in the reward.
 
     A response is one action, so that the value of a prompt is the mean return of its samples.
-    Advantages are whitened, the learning rate falls to 0. Samples of the same response have the
-    same ratio and the same advantage: they are counted, not listed.
+    Advantages are whitened, and the learning rate decreases to 0. Samples of the same response have
+    the same ratio and advantage, so they are represented by their counts.
     """
     state: dict[str, FloatArray] = {}
 
@@ -175,7 +175,7 @@ def ppo(
 
 
 def ppo_gradient(logp: FloatArray, old_logp: FloatArray, weights: FloatArray) -> FloatArray:
-    """Of −Σ min(ρ·w, clip(ρ, 1 ± CLIP)·w) by the logits of `logp`, ρ = exp(logp − old_logp).
+    """Gradient of −Σ min(ρ·w, clip(ρ, 1 ± CLIP)·w) by the logits, with ρ = exp(logp − old_logp).
 
     `weights` are advantages times their share of the samples (arXiv 1707.06347, Eq. 7).
     """
@@ -187,33 +187,33 @@ def ppo_gradient(logp: FloatArray, old_logp: FloatArray, weights: FloatArray) ->
 
 @dataclass(frozen=True)
 class Network:
-    """An MLP of one hidden layer of tanh; all weights in one vector, split where they are used."""
+    """An MLP with one hidden layer of tanh, with all weights in one vector."""
 
     shape: tuple[int, int]  # inputs, outputs
     weights: FloatArray
 
     @classmethod
     def random(cls, inputs: int, outputs: int, spread: float, rng: np.random.Generator) -> Network:
-        """Outputs of a standard deviation of about `spread`."""
+        """A network with random weights and outputs of a standard deviation of about `spread`."""
         into = rng.normal(size=inputs * HIDDEN)
         out = rng.normal(scale=1.6 * spread / np.sqrt(HIDDEN), size=HIDDEN * outputs)
         biases = np.zeros(HIDDEN), np.zeros(outputs)
         return cls((inputs, outputs), np.concatenate([into, biases[0], out, biases[1]]))
 
     def outputs(self, x: FloatArray) -> FloatArray:
-        """[N, inputs] to [N, outputs]."""
+        """Outputs [N, outputs] for inputs [N, inputs]."""
         return self._forward(self.weights, x)[1]
 
     def gradient(self, x: FloatArray, by_outputs: FloatArray) -> FloatArray:
-        """Of a loss by the weights, from that by the outputs [N, outputs]."""
+        """Gradient of a loss by the weights, given that by the outputs [N, outputs]."""
         return self._backward(self.weights, x, self._forward(self.weights, x)[0], by_outputs)
 
     def trained(
         self, x: FloatArray, gradient: Callable[[FloatArray], FloatArray], steps: int
     ) -> Network:
-        """After so many steps of Adam (arXiv 1412.6980), its rate falling linearly to 0.
+        """The network after steps of Adam (arXiv 1412.6980), with a rate decreasing linearly to 0.
 
-        `gradient` is that of the loss by the outputs.
+        `gradient` maps outputs to the gradient of the loss by them.
         """
         weights = self.weights.copy()
         mean, square = np.zeros_like(weights), np.zeros_like(weights)
@@ -259,7 +259,7 @@ def log_softmax(logits: FloatArray) -> FloatArray:
 
 
 def _aligned(learned: FloatArray, covered: BoolArray) -> FloatArray:
-    """With the offset of each prompt that Bradley-Terry leaves open."""
+    """The scores with the offset of each prompt chosen as `Outcome` describes."""
     known = covered | ~covered.any(1, keepdims=True)
     offset = ((GOLD - learned) * known).sum(1, keepdims=True) / known.sum(1, keepdims=True)
     return learned + offset

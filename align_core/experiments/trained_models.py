@@ -1,4 +1,4 @@
-"""What experiments on language models share: a training and its curve, best-of-n, win rates."""
+"""What experiments on language models share: training runs, curves, best-of-n, win rates."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REFERENCE = card(TASK).reference
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
 
 Curve = list[dict[str, Any]]
-_KEPT = {
+_METRICS = {
     "gold": "eval/gold_reward",
     "reference": "eval/gold_reward_reference",
     "proxy": "eval/proxy_reward",
@@ -61,7 +61,7 @@ _KEPT = {
 
 @contextlib.contextmanager
 def trained(config: RunConfig) -> Iterator[RunDirectory]:
-    """A finished run; its directory is gone afterwards."""
+    """The directory of a finished run, which is deleted at the end of the context."""
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory.create(Path(folder) / "run", config)
         execute(config, run, Control())
@@ -70,23 +70,26 @@ def trained(config: RunConfig) -> Iterator[RunDirectory]:
 
 
 def curve(events: Sequence[dict[str, Any]]) -> Curve:
-    """What a run measured of itself, from step 0 on: numbers of docs/metrics.md by shorter names.
+    """The evaluations of a run from step 0 on, with metrics of docs/metrics.md by shorter names.
 
-    A number that is not known at a step is None.
+    Unknown metrics are None.
     """
-    measured = series(events)
-    kept = {name: dict(measured.get(metric, [])) for name, metric in _KEPT.items()}
+    points = series(events)
+    columns = {name: dict(points.get(metric, [])) for name, metric in _METRICS.items()}
     return [
-        {"step": step, **{name: values.get(step) for name, values in kept.items()}}
-        for step in kept["gold"]
+        {"step": step, **{name: values.get(step) for name, values in columns.items()}}
+        for step in columns["gold"]
     ]
 
 
 def train_reward_model(
     path: Path, pairs: int, layers: int, seed: int, steps: int, stored: int, best_of: int
 ) -> dict[str, Any]:
-    """A reward model on the first layers of the reference, stored at `path`; its size, accuracy on
-    pairs of reference samples, and best-of-n by it."""
+    """Train a reward model on the first layers of the reference and save it to `path`.
+
+    Returns its number of parameters, its accuracy on held-out pairs of reference samples, and the
+    curve of best-of-n by it.
+    """
     silence_libraries()
     tokenizer = load_tokenizer(REFERENCE)
     model = new_reward_model(REFERENCE, seed)
@@ -116,7 +119,7 @@ def train_reward_model(
 
 
 def probe_evaluator(task: str, seed: int) -> Evaluator:
-    """Holds policies against the task's reference on the probe prompts, as runs do."""
+    """An evaluator on the probe prompts against the task's reference, as in runs."""
     the_task = load_task(task)
     tokenizer = load_tokenizer(the_task.reference)
     prompts = the_task.prompts("probe")
@@ -141,7 +144,10 @@ def train_on_likelihood(
     every: int,
     seed: int,
 ) -> tuple[PreTrainedModel, Curve]:
-    """Preferred-FT (α = 0) or unlikelihood from the reference, batches and schedule as DPO's."""
+    """Preferred-FT (α = 0) or unlikelihood, with the batches and schedule of DPO.
+
+    Returns the policy and its curve.
+    """
     silence_libraries()
     tokenizer, policy = (load(card(task).reference) for load in (load_tokenizer, load_trainable))
     torch.manual_seed(seed)
@@ -175,16 +181,17 @@ def train_on_likelihood(
                 deadline=math.inf,
             )
         )
-        with contextlib.suppress(NonFinite):  # nothing bounds unlikelihood: what it was until then
+        with contextlib.suppress(
+            NonFinite
+        ):  # unlikelihood is unbounded: keep the policy as it was before
             trainer.train()
     return policy, curve(events)
 
 
 def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int) -> list[float]:
-    """For each temperature, how often the policy's texts beat the reference's of temperature 1.
+    """For each temperature, `eval/win_rate` of the policy sampled at this temperature.
 
-    Gold reward, the same prompt and chance, a tie counting half: `eval/win_rate`, but for the
-    temperature that the policy is sampled at.
+    The reference is sampled at temperature 1, with the same noise.
     """
     task, tokenizer = load_task(TASK), load_tokenizer(REFERENCE)
     prompts = task.prompts("probe")
@@ -208,14 +215,14 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
         return torch.tensor(rewards, dtype=torch.float64)
 
     theirs = gold(load_policy(REFERENCE), 1.0)
-    return [wins(gold(policy, one), theirs).mean().item() for one in temperatures]
+    return [wins(gold(policy, value), theirs).mean().item() for value in temperatures]
 
 
 def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve:
-    """Best-of-n by the reward model, or by the gold reward where there is none, n = 1, 2, 4, …
+    """The curve of best-of-n by the reward model, or by the gold reward if None, for n = 1, 2, 4, …
 
-    Exact for a reference that says each of its `samples` first stored texts equally often; KL in
-    nats. `proxy` is shifted so that all of them have mean 0.
+    Exact for a reference that has its first `samples` stored texts with equal probability; KL in
+    nats. `proxy` is shifted so that their mean is 0.
     """
     stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
     gold = stored.rewards[:, :samples]
@@ -225,8 +232,8 @@ def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve
         scores = stored_scores(proxy, load_tokenizer(REFERENCE), stored, rows)
         scores = scores.view(gold.shape).numpy()
     scores = scores - scores.mean()
-    found = []
+    points = []
     for n in (2**power for power in range(most.bit_length())):
         reward, kl = best_of_n(scores, n, gold)
-        found.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
-    return found
+        points.append({"n": n, "kl": kl, "gold": reward, "proxy": best_of_n(scores, n)[0]})
+    return points

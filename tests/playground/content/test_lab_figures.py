@@ -17,7 +17,7 @@ from playground.handlers import links
 from playground.views import lab
 
 WORDS = text.load("en")["lab"]
-FEW = 1024  # training pairs of reward-capitals-few (align_core.build.assets.FEW)
+FEW = 1024  # training pairs of reward-capitals-few (align_core.build.assets.FEW_PAIRS)
 
 
 def mean(value, half=0.1):
