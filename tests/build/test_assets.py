@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from align_core.build.assets import FEW, OFF
+from align_core.build.assets import FEW_PAIRS, OFF_DISTRIBUTION_PAIRS
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_prompts
@@ -52,8 +52,8 @@ def fresh_samples(task, times: int):
 def test_models_are_small_and_in_safetensors():
     assert model_index.embedded() == sorted(
         ["pretrained", *(f"{kind}-{task}" for kind in ("sft", "reward") for task in BUILT_IN)]
-        + [f"reward-{task}-few" for task in FEW]
-        + [f"reward-{task}-off" for task in OFF]
+        + [f"reward-{task}-few" for task in FEW_PAIRS]
+        + [f"reward-{task}-off" for task in OFF_DISTRIBUTION_PAIRS]
     )
     model, tokenizer = load_policy("pretrained"), load_tokenizer("pretrained")
     assert sum(p.numel() for p in model.parameters()) <= 1_200_000
@@ -175,7 +175,7 @@ def test_the_reward_model_is_better_than_chance(task):
     assert margin.mean() > 1.0
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", FEW_PAIRS)
 def test_a_reward_model_of_few_pairs_is_less_accurate(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))
@@ -186,7 +186,7 @@ def test_a_reward_model_of_few_pairs_is_less_accurate(name):
     assert 0.5 < few < all_ - 0.05
 
 
-@pytest.mark.parametrize("name", OFF)
+@pytest.mark.parametrize("name", OFF_DISTRIBUTION_PAIRS)
 def test_a_reward_model_of_another_models_texts_works_on_the_references(name):
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(name, "heldout"))

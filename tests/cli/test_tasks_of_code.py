@@ -211,7 +211,7 @@ def test_no_process_of_the_page_executes_a_file_named_by_a_run(trap, tmp_path):
 def test_a_run_of_code_is_resumed_by_naming_its_task(trap, capsys):
     run, _, named = trap
     lines = refused(capsys, "train", "--resume", run, "--task", "reviews")
-    assert any("with --resume the run keeps its own options" in line for line in lines)
+    assert any("with --resume a run keeps its own options" in line for line in lines)
     (run.parent / "other.py").write_text(POEMS)
     lines = refused(capsys, "train", "--resume", run, "--task", run.parent / "other.py")
     assert any(line.endswith("the task of this run") for line in lines) or named in lines[0]
