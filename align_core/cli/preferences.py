@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pairs": "number of pairs of a session without any; by default as many as votes",
         "--model": "the model whose samples these pairs are; by default the task's SFT model",
         "--reward-model": "the reward model that selects pairs; by default the task's",
-        "--active-share": "share of votes on the pairs the reward model is least sure of; 0 by default",
+        "--active-share": "share of votes on pairs the reward model is least sure of; 0 by default",
         "--seed": None,
         "--output": "a new .jsonl or .parquet file, in place of --session",
     }
