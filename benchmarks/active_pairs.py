@@ -1,12 +1,12 @@
-"""Whether it pays to ask about the pairs that the reward model is least sure of.
+"""Whether votes on the pairs that the reward model is least sure of are worth more.
 
-    python -m benchmarks.active_pairs            run what is missing, write results and the page
+    python -m benchmarks.active_pairs            execute missing runs, write results and the page
     python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
 
-A reward model is trained anew after each round of votes of the task's own rater, as
-`align_core.votes.preference_files` has it for so few, and the pairs of the next round are drawn
-with its scores (`align_core.votes.pair_selection`); equal numbers of votes, the same first round.
-Nothing is timed: runs share the machine, one a core.
+After each round of votes of the task's own rater, a reward model is trained on all votes, with the
+settings of `align_core.votes.preference_files`, and the pairs of the next round are drawn with its
+scores (`align_core.votes.pair_selection`). All shares have as many votes and the same first round.
+Nothing is timed: one run on each core.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).with_name("active_pairs.json")
 PAGE = DOCS / "benchmarks.md"
 TASKS = ("reviews", "capitals")
 SEEDS = (0, 1, 2)
-SHARES = (0.0, 0.5, 1.0)  # of the pairs of a round that are drawn where the model is least sure
+SHARES = (0.0, 0.5, 1.0)  # of the pairs of a round that are drawn actively
 CANDIDATES = 1000
 ROUND, ROUNDS = 50, 4
 
@@ -36,32 +36,32 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--one", nargs=3, metavar=("TASK", "SHARE", "SEED"), help="only this run")
-    given = parser.parse_args()
-    if given.one:
-        task, share, seed = given.one
+    args = parser.parse_args()
+    if args.one:
+        task, share, seed = args.one
         print(json.dumps(one_run(task, float(share), int(seed))))
         return
-    if not given.render:
-        measure(given.lanes)
+    if not args.render:
+        measure(args.lanes)
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "active pairs", text)
     print(text)
 
 
 def measure(lanes: int) -> None:
-    """Run what is not yet in the results, which are stored after each run."""
+    """Execute the runs that are missing in the results, which are stored after each run."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    wanted = [(task, share, seed) for task in TASKS for share in SHARES for seed in SEEDS]
-    missing = [one for one in wanted if _key(*one) not in results]
+    settings = [(task, share, seed) for task in TASKS for share in SHARES for seed in SEEDS]
+    missing = [setting for setting in settings if _key(*setting) not in results]
 
-    def run(one: tuple[str, float, int]) -> list[float]:
-        return child("benchmarks.active_pairs", "--one", *map(str, one), OMP_NUM_THREADS="1")
+    def run(setting: tuple[str, float, int]) -> list[float]:
+        return child("benchmarks.active_pairs", "--one", *map(str, setting), OMP_NUM_THREADS="1")
 
     with ThreadPoolExecutor(lanes) as pool:
-        for one, found in zip(missing, pool.map(run, missing), strict=True):
-            results[_key(*one)] = found
+        for setting, accuracies in zip(missing, pool.map(run, missing), strict=True):
+            results[_key(*setting)] = accuracies
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-            print(*one, found, flush=True)
+            print(*setting, accuracies, flush=True)
 
 
 def one_run(task: str, share: float, seed: int) -> list[float]:
@@ -69,23 +69,23 @@ def one_run(task: str, share: float, seed: int) -> list[float]:
     from align_core.inference import queries
     from align_core.votes import preference_files, simulated_raters
 
-    to_rate = preference_files.pool_pairs(task, CANDIDATES, seed)
+    unrated = preference_files.pool_pairs(task, CANDIDATES, seed)
     rows: list[dict[str, Any]] = []
     accuracies = []
     for number in range(ROUNDS):
-        chance = seed * ROUNDS + number
+        round_seed = seed * ROUNDS + number
         cast = simulated_raters.simulate(
-            to_rate, simulated_raters.CROWDS["task"], ROUND, 1, share, chance
+            unrated, simulated_raters.CROWDS["task"], ROUND, 1, share, round_seed
         )
         rows += preference_files.preferences(
-            {**to_rate[vote.pair], "choice": vote.choice} for vote in cast
+            {**unrated[vote.pair], "choice": vote.choice} for vote in cast
         )
         rated = {vote.pair for vote in cast}
-        to_rate = [pair for row, pair in enumerate(to_rate) if row not in rated]
+        unrated = [pair for row, pair in enumerate(unrated) if row not in rated]
         with tempfile.TemporaryDirectory() as folder:
             model = _reward_model(task, rows, seed, Path(folder))
             accuracies.append(queries.evaluate(model, task, None, 128, 0)["accuracy"])
-            to_rate = queries.score_pairs(to_rate, model)
+            unrated = queries.score_pairs(unrated, model)
     return accuracies
 
 
@@ -98,22 +98,22 @@ def _reward_model(task: str, rows: list[dict[str, Any]], seed: int, folder: Path
 
     preference_files.write(folder / "votes.jsonl", rows)
     settings = preference_files.settings("reward", task, len(rows))
-    own = {**settings, "eval_every": settings["steps"], "seed": seed}
-    config = resolve("reward", task, preferences=str(folder / "votes.jsonl"), **own)
+    settings |= {"eval_every": settings["steps"], "seed": seed}
+    config = resolve("reward", task, preferences=str(folder / "votes.jsonl"), **settings)
     run = RunDirectory.create(folder / "run", config)
     execute(config, run, Control())
     return str(run.path)
 
 
 def render(results: dict[str, Any]) -> str:
-    """A row for each task and share; what active draws gained over chance, seed by seed."""
+    """A row for each task and share, with the gain over uniform draws, paired by seed."""
     rows = []
     for task in TASKS:
-        by_chance = [results[_key(task, 0.0, seed)][-1] for seed in SEEDS]
+        uniform = [results[_key(task, 0.0, seed)][-1] for seed in SEEDS]
         for share in SHARES:
-            found = [results[_key(task, share, seed)] for seed in SEEDS]
-            columns = [spread(list(column), 3) for column in zip(*found, strict=True)]
-            gains = [one[-1] - chance for one, chance in zip(found, by_chance, strict=True)]
+            runs = [results[_key(task, share, seed)] for seed in SEEDS]
+            columns = [spread(list(column), 3) for column in zip(*runs, strict=True)]
+            gains = [run[-1] - base for run, base in zip(runs, uniform, strict=True)]
             gained = (
                 "–" if share == 0 else f"{100 * statistics.median(gains):+.1f} ({_range(gains)})"
             )

@@ -1,11 +1,11 @@
-"""What a person feels, before a change and after it: two checkouts in turn, pair by pair.
+"""Speed that users notice, before and after a change: two checkouts, measured in pairs.
 
-    python -m benchmarks.before_after OTHER                 seven pairs, as a table on the screen
-    python -m benchmarks.before_after OTHER --pairs 11      more of them
+    python -m benchmarks.before_after OTHER                 print a table for seven pairs
+    python -m benchmarks.before_after OTHER --pairs 11      more pairs
 
-OTHER is a checkout of the project as it was, with the same Python. Each pair measures both, the
-other one first every second time, so that a machine that slows down slows both. Ratios are this
-checkout over the other one, of the pairs; below 1 is faster.
+OTHER is a checkout from before the change, for the same Python. Each pair measures both checkouts,
+in alternating order, so that a machine that slows down affects both. Ratios are this checkout over
+OTHER, for each pair; below 1 is faster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, THREADS, machine, spread, table
 
 ROLLOUTS = 10
-# In a process of its own, whose folder is the checkout that is measured.
+# Executed in a process whose working directory is the checkout.
 PAGE = """
 import json
 from benchmarks import page
@@ -40,46 +40,46 @@ print(json.dumps({
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("other", type=Path, help="a checkout of the project as it was")
+    parser.add_argument("other", type=Path, help="a checkout from before the change")
     parser.add_argument("--pairs", type=int, default=7)
-    given = parser.parse_args()
-    found: list[tuple[dict[str, float], dict[str, float]]] = []
-    for pair in range(given.pairs):
-        order = (given.other, ROOT) if pair % 2 else (ROOT, given.other)
+    args = parser.parse_args()
+    pairs: list[tuple[dict[str, float], dict[str, float]]] = []
+    for number in range(args.pairs):
+        order = (args.other, ROOT) if number % 2 else (ROOT, args.other)
         measured = {checkout: page(checkout) | ppo(checkout) for checkout in order}
-        found.append((measured[given.other], measured[ROOT]))
-        print(json.dumps({"before": found[-1][0], "after": found[-1][1]}), flush=True)
-    print(f"\n{machine()}; {given.pairs} pairs\n\n{render(found)}")
+        pairs.append((measured[args.other], measured[ROOT]))
+        print(json.dumps({"before": pairs[-1][0], "after": pairs[-1][1]}), flush=True)
+    print(f"\n{machine()}; {args.pairs} pairs\n\n{render(pairs)}")
 
 
 def page(checkout: Path) -> dict[str, float]:
-    """The figures of the page of a checkout, each measured once."""
+    """The times of the page of a checkout, each measured once."""
     return json.loads(_output(checkout, "-c", PAGE).splitlines()[-1])
 
 
 def ppo(checkout: Path) -> dict[str, float]:
-    """Seconds of a rollout of the default PPO run, evaluation aside, the first one too."""
+    """Median seconds of a rollout of the default PPO run, without evaluations and the first one."""
     with tempfile.TemporaryDirectory() as folder:
-        given = ["train", "ppo", "--task", "reviews", "--steps", str(ROLLOUTS), "--json"]
-        given += ["--eval-every", str(ROLLOUTS), "--run-dir", f"{folder}/run"]
-        lines = _output(checkout, "-m", "align_core", *given).splitlines()
+        options = ["train", "ppo", "--task", "reviews", "--steps", str(ROLLOUTS), "--json"]
+        options += ["--eval-every", str(ROLLOUTS), "--run-dir", f"{folder}/run"]
+        lines = _output(checkout, "-m", "align_core", *options).splitlines()
     metrics = [event["metrics"] for event in map(json.loads, lines) if event["kind"] == "metrics"]
-    steps = [one["timing/step"] for one in metrics if "timing/step" in one]
+    steps = [row["timing/step"] for row in metrics if "timing/step" in row]
     return {"a rollout of PPO, s": statistics.median(steps[1:])}
 
 
-def render(found: list[tuple[dict[str, float], dict[str, float]]]) -> str:
-    """A row for each figure: medians, lowest to highest, and the ratio of the pairs."""
+def render(pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """A row for each time: medians, lowest and highest values, and the ratios of the pairs."""
     rows = []
-    for name in found[0][0]:
-        before, after = ([one[name] for one in side] for side in zip(*found, strict=True))
+    for name in pairs[0][0]:
+        before, after = ([row[name] for row in side] for side in zip(*pairs, strict=True))
         ratios = [new / old for old, new in zip(before, after, strict=True)]
         rows.append([name, spread(before, 2), spread(after, 2), spread(ratios, 2)])
     return table(["figure", "before", "after", "ratio"], rows)
 
 
 def _output(checkout: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *arguments],
         cwd=checkout,
         env={**os.environ, "OMP_NUM_THREADS": str(THREADS)},
@@ -87,7 +87,7 @@ def _output(checkout: Path, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return done.stdout
+    return process.stdout
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page as a benchmark opens it: `app.py` in a process of its own, and a page of Chromium."""
+"""The page for benchmarks: `app.py` in a process of its own, opened in Chromium."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 
 @contextmanager
 def serving() -> Iterator[tuple[str, Path]]:
-    """app.py in a process of its own: its address and the folder of its runs, beside which it keeps
-    its votes."""
+    """Run app.py in a process of its own; yields its address and the folder of its runs, beside
+    which are its sessions."""
     with tempfile.TemporaryDirectory() as folder:
         port, runs = free_port(), Path(folder) / "runs"
         own = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}

@@ -1,6 +1,6 @@
-"""What the benchmarks share: children that run, the machine, and the sections they write.
+"""What benchmarks share: child processes, the machine's description, and sections of documents.
 
-A section of a document stands between <!-- name --> and <!-- end of name -->.
+A section of a document is the text between <!-- name --> and <!-- end of name -->.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-THREADS = 2  # of every run that is timed
+THREADS = 2  # of every timed run
 
 
 def child(module: str, *options: str, **environment: str) -> Any:
-    """What `python -m module options`, in a process of its own, prints last, as JSON."""
-    done = subprocess.run(
+    """The last line that `python -m module options` prints, parsed as JSON."""
+    process = subprocess.run(
         [sys.executable, "-m", module, *options],
         cwd=ROOT,
         env={"OMP_NUM_THREADS": str(THREADS), **os.environ, **environment},
@@ -31,11 +31,11 @@ def child(module: str, *options: str, **environment: str) -> Any:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def machine(threads: int = THREADS) -> str:
-    """Where and on what a measurement was made."""
+    """The processor, threads, system and library versions of a measurement."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
@@ -46,33 +46,33 @@ def machine(threads: int = THREADS) -> str:
 
 
 def section(page: Path, name: str) -> str:
-    """What stands in a section. Raises ValueError where the page has none of this name."""
-    found = _pattern(name).search(page.read_text())
-    if found is None:
+    """The text of a section. Raises ValueError if the page has no section of this name."""
+    match = _pattern(name).search(page.read_text())
+    if match is None:
         raise ValueError(f"{page} has no section {name!r}")
-    return found[2]
+    return match[2]
 
 
 def write_section(page: Path, name: str, text: str) -> None:
-    """Put `text` in place of what stands in the section. Raises ValueError where there is none."""
+    """Replace the text of a section. Raises ValueError if the page has no section of this name."""
     section(page, name)
-    page.write_text(_pattern(name).sub(lambda found: found[1] + text + found[3], page.read_text()))
+    page.write_text(_pattern(name).sub(lambda match: match[1] + text + match[3], page.read_text()))
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown."""
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def spread(values: list[float | None], digits: int) -> str:
-    """The median, lowest to highest in brackets, of the values that are known."""
+    """ "median (lowest–highest)" of the values that are not None; "–" if all are."""
     known = [value for value in values if value is not None]
     if not known:
         return "–"
-    middle, low, high = statistics.median(known), min(known), max(known)
-    around = f" ({low:.{digits}f}–{high:.{digits}f})" if len(known) > 1 else ""
-    return f"{middle:.{digits}f}{around}"
+    median, low, high = statistics.median(known), min(known), max(known)
+    extremes = f" ({low:.{digits}f}–{high:.{digits}f})" if len(known) > 1 else ""
+    return f"{median:.{digits}f}{extremes}"
 
 
 def _pattern(name: str) -> re.Pattern:

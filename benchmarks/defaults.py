@@ -50,12 +50,12 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--only", choices=RUNS, action="append", help="only these runs")
     parser.add_argument("--task", choices=TASKS, action="append", help="only on these tasks")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds a run (default: 3)")
-    given = parser.parse_args()
-    if not given.render:
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each run (default: 3)")
+    args = parser.parse_args()
+    if not args.render:
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        names, tasks = given.only or list(RUNS), given.task or list(TASKS)
-        for _ in measure(results, names, tasks, range(given.seeds)):
+        names, tasks = args.only or list(RUNS), args.task or list(TASKS)
+        for _ in measure(results, names, tasks, range(args.seeds)):
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "defaults", text)
@@ -63,12 +63,12 @@ def main() -> None:
 
 
 def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> Iterator[None]:
-    """Run and evaluate; `results` is filled in place, a row at a time."""
+    """Execute and evaluate the runs; yields after each row of `results`, which it fills."""
     results["machine"] = machine()
     with tempfile.TemporaryDirectory() as folder:
         client = Client(Path(folder))
         client.preload()
-        _run(client, method="sft", task="reviews", steps=1)  # the forkserver is warm from here on
+        _run(client, method="sft", task="reviews", steps=1)  # starts the forkserver
         for name in names:
             method, options, *_ = RUNS[name]
             for task in tasks:
@@ -77,13 +77,13 @@ def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> 
                     run, seconds, first, memory = _run(
                         client, method=method, task=task, seed=seed, **options
                     )
-                    found = _evaluate(Path(folder) / run) if method != "sft" else {}
+                    metrics = _evaluate(Path(folder) / run) if method != "sft" else {}
                     runs.append(
                         {
                             "seconds": seconds,
                             "first_point": first,
                             "memory_gb": memory,
-                            **{key: found.get(key) for key in _KEPT},
+                            **{key: metrics.get(key) for key in _METRICS},
                         }
                     )
                     print(name, task, seed, runs[-1], flush=True)
@@ -92,11 +92,11 @@ def measure(results: dict, names: list[str], tasks: list[str], seeds: range) -> 
         client.close()
 
 
-_KEPT = ("gold_reward", "proxy_reward", "kl", "gain", "frontier_efficiency", "accuracy")
+_METRICS = ("gold_reward", "proxy_reward", "kl", "gain", "frontier_efficiency", "accuracy")
 
 
 def _run(client: Client, **options) -> tuple[str, float, float, float]:
-    """Name; seconds from press to kept model; seconds to the first point; peak memory, GB."""
+    """Execute a run: its name, seconds to its end and first evaluation, and peak memory in GB."""
     begin = time.monotonic()
     peak = _Peak()
     name = client.start(**options)
@@ -116,7 +116,7 @@ def _run(client: Client, **options) -> tuple[str, float, float, float]:
 
 
 class _Peak(threading.Thread):
-    """The largest memory of this process and its children, pages they share counted once."""
+    """The peak memory of this process and its children, with shared pages counted once."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -147,7 +147,7 @@ def _evaluate(run: Path) -> dict:
 
 
 def render(results: dict) -> str:
-    """Medians over seeds, each beside its limit; one beyond it is marked."""
+    """A table of medians over seeds with their limits; values beyond a limit are marked."""
     intro = [
         "Written by `make benchmark` from `benchmarks/defaults.json`. The default run of every",
         "method, as the page starts it, on held-out prompts; medians over seeds (their number in",
@@ -164,11 +164,11 @@ def render(results: dict) -> str:
                 [
                     name,
                     task,
-                    *_held([run["seconds"] for run in runs], 1, most=seconds),
+                    *_with_limit([run["seconds"] for run in runs], 1, most=seconds),
                     spread([run["first_point"] for run in runs], 1),
                     spread([run["kl"] for run in runs], 2),
-                    *_held([run["gain"] for run in runs], 2, least=gain),
-                    *_held([run[quality] for run in runs], 2, least=least),
+                    *_with_limit([run["gain"] for run in runs], 2, least=gain),
+                    *_with_limit([run[quality] for run in runs], 2, least=least),
                     spread([run["memory_gb"] for run in runs], 1),
                     str(len(runs)),
                 ]
@@ -180,30 +180,28 @@ def render(results: dict) -> str:
     return "\n".join(intro) + table(head, rows) + "\n" + _near_ties()
 
 
-def _held(
+def _with_limit(
     values: list[float | None], digits: int, least: float | None = None, most: float | None = None
 ) -> tuple[str, str]:
-    """Measured values and their limit, as two cells; a median beyond the limit is marked."""
+    """Two cells: the values, marked if their median is beyond the limit, and the limit."""
     shown = spread(values, digits)
     if least is None and most is None:
         return shown, "–"
-    middle = statistics.median(value for value in values if value is not None)
-    if (least is not None and middle < least) or (most is not None and middle > most):
+    median = statistics.median(value for value in values if value is not None)
+    if (least is not None and median < least) or (most is not None and median > most):
         shown = f"**{shown} ✗**"
     return shown, f"≤ {most:g}" if least is None else f"≥ {least:g}"
 
 
 def _near_ties() -> str:
-    """What there is to agree on: how far apart the held-out pairs of each task are."""
+    """A text on the accuracy that is possible, given how close the held-out pairs are."""
     near, raters, coin = [], [], []
     for task in TASKS:
         rewards = ReferenceSamples.load(reference_samples(task, "heldout")).rewards
-        apart = np.abs(
-            rewards[:, 0::2] - rewards[:, 1::2]
-        )  # paired as in `pair_accuracy.pair_accuracy`
-        apart = apart[apart > 0]
-        near.append((apart < NEAR).mean())
-        raters.append(sigmoid(apart).mean())
+        margins = np.abs(rewards[:, 0::2] - rewards[:, 1::2])  # the pairs of `pair_accuracy`
+        margins = margins[margins > 0]
+        near.append((margins < NEAR).mean())
+        raters.append(sigmoid(margins).mean())
         coin.append(1 - near[-1] / 2)
 
     def both(shares: list[float]) -> str:

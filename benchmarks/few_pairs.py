@@ -1,10 +1,10 @@
-"""How many pairs a reward model must have seen for PPO to gain first and then to fool it.
+"""How many pairs of a reward model are needed for PPO to gain before it over-optimises.
 
-    python -m benchmarks.few_pairs            run what is missing, write results and the page
+    python -m benchmarks.few_pairs            execute missing runs, write results and the page
     python -m benchmarks.few_pairs --render   write docs/benchmarks.md from the stored results
 
-Reward models as `align_core.build.assets.train_variant` makes the embedded one, PPO as the preset
-reward-hacking runs it. Nothing is timed: runs share the machine, one a core.
+Reward models are trained by `align_core.build.assets.train_variant`, PPO with the settings of the
+preset reward-hacking. Nothing is timed: one run on each core.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from benchmarks.common import DOCS, child, spread, table, write_section
 RESULTS = Path(__file__).with_name("few_pairs.json")
 PAGE = DOCS / "benchmarks.md"
 PRESET = presets.load("reward-hacking")
-BASE = resolve(**{**PRESET.settings, "reward_model": None})  # the embedded one follows from this
+BASE = resolve(
+    **{**PRESET.settings, "reward_model": None}
+)  # the embedded one is chosen from these results
 PAIRS = (64, 128, 256, 512, 1024, 2048, 4000)
 SEEDS = (0, 1, 2)
-KEPT = ("eval/gain", "eval/gold_reward", "eval/proxy_reward", "eval/kl")
+METRICS = ("eval/gain", "eval/gold_reward", "eval/proxy_reward", "eval/kl")
 
 
 def main() -> None:
@@ -36,19 +38,19 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--pairs", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.pairs:
-        print(json.dumps(one_model(given.pairs)))
+    args = parser.parse_args()
+    if args.pairs:
+        print(json.dumps(one_model(args.pairs)))
         return
-    if not given.render:
-        measure(given.lanes)
+    if not args.render:
+        measure(args.lanes)
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "few pairs", text)
     print(text)
 
 
 def measure(lanes: int) -> None:
-    """Run what is not yet in the results, which are stored after each number of pairs."""
+    """Execute the runs that are missing in the results, which are stored after each one."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     missing = [pairs for pairs in PAIRS if str(pairs) not in results]
 
@@ -56,14 +58,14 @@ def measure(lanes: int) -> None:
         return child("benchmarks.few_pairs", "--pairs", str(pairs), OMP_NUM_THREADS="1")
 
     with ThreadPoolExecutor(lanes) as pool:
-        for pairs, found in zip(missing, pool.map(run, missing), strict=True):
-            results[str(pairs)] = found
+        for pairs, result in zip(missing, pool.map(run, missing), strict=True):
+            results[str(pairs)] = result
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-            print(pairs, found, flush=True)
+            print(pairs, result, flush=True)
 
 
 def one_model(pairs: int) -> dict:
-    """The accuracy of a reward model of so many pairs, and the curves of PPO on it, by seed."""
+    """The accuracy of a reward model on this many pairs, and PPO's curves on it for each seed."""
     from align_core.build.assets import train_variant
     from align_core.inference import queries
     from align_core.runs.control import Control
@@ -79,22 +81,22 @@ def one_model(pairs: int) -> dict:
             changed = {"reward_model": str(model), "seed": seed}
             run = RunDirectory.create(Path(folder) / str(seed), BASE.model_copy(update=changed))
             execute(run.config, run, Control())
-            measured = series(run.events()[0])
-            runs[seed] = {name: measured[name] for name in KEPT}
+            curves = series(run.events()[0])
+            runs[seed] = {name: curves[name] for name in METRICS}
     return {"accuracy": accuracy, "runs": runs}
 
 
-def keeping(found: dict) -> list[list[Check]]:
-    """What the runs on one reward model make of the preset's promise."""
-    return [checks(PRESET.promise, series) for series in found["runs"].values()]
+def preset_checks(result: dict) -> list[list[Check]]:
+    """The checks of the preset's promise on each run with one reward model."""
+    return [checks(PRESET.promise, series) for series in result["runs"].values()]
 
 
 def fewest(results: dict) -> int | None:
-    """The smallest number of pairs at which every run keeps the promise."""
+    """The smallest number of pairs with which every run keeps the promise."""
     kept = [
         int(pairs)
-        for pairs, found in results.items()
-        if all(finding.holds for run in keeping(found) for finding in run)
+        for pairs, result in results.items()
+        if all(check.holds for run in preset_checks(result) for check in run)
     ]
     return min(kept, default=None)
 
@@ -102,30 +104,28 @@ def fewest(results: dict) -> int | None:
 def render(results: dict) -> str:
     """A row for each number of pairs."""
     rows = []
-    for pairs, one in results.items():
-        runs = keeping(one)
-        kept = sum(all(finding.holds for finding in run) for run in runs)
-        measured = [
-            spread([finding.value for finding in row], 2) for row in zip(*runs, strict=True)
-        ]
+    for pairs, result in results.items():
+        runs = preset_checks(result)
+        kept = sum(all(check.holds for check in run) for run in runs)
+        values = [spread([check.value for check in row], 2) for row in zip(*runs, strict=True)]
         ends = [
-            spread([series[name][-1][1] for series in one["runs"].values()], 2)
+            spread([series[name][-1][1] for series in result["runs"].values()], 2)
             for name in ("eval/gain", "eval/kl")
         ]
-        accuracy = f"{one['accuracy']:.2f}"
-        rows.append([pairs, accuracy, *measured, *ends, f"{kept} of {len(runs)}"])
+        accuracy = f"{result['accuracy']:.2f}"
+        rows.append([pairs, accuracy, *values, *ends, f"{kept} of {len(runs)}"])
     promise, least = PRESET.promise, fewest(results)
-    found = f"{least} pairs are the fewest" if least else "No number of pairs is one"
+    summary = f"{least} pairs are the fewest" if least else "No number of pairs is one"
     intro = [
         "Written by `python -m benchmarks.few_pairs` from `benchmarks/few_pairs.json`. PPO on",
         f"`{BASE.task}` (β = {BASE.beta:g}, {BASE.steps} rollouts) on reward models that",
         f"differ only in how many pairs they have seen; medians of {len(SEEDS)} seeds, lowest to",
         "highest in brackets, on the probe prompts. Kept: the best gain is at least",
         f"{promise['gain']:g}, {promise['lost']:.0%} of it is lost by the end, and the proxy has",
-        f"risen by {promise['rise']:g} nats since. {found} at which every seed does so.",
+        f"risen by {promise['rise']:g} nats since. {summary} at which every seed does so.",
         f"The embedded `reward-{BASE.task}-few` is of this kind. Accuracy: on held-out pairs.\n\n",
     ]
-    names = [finding.name for finding in runs[0]]
+    names = [check.name for check in runs[0]]
     head = ["pairs", "accuracy", *names, "gain at the end", "KL there", "kept"]
     return "\n".join(intro) + table(head, rows)
 

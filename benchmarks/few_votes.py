@@ -1,13 +1,12 @@
-"""What few votes are worth beside 2,000: DPO by the gold reward, reward models by held-out pairs.
+"""Training on few votes compared with 2,000: gold reward of DPO, accuracy of reward models.
 
-    python -m benchmarks.few_votes            run what is missing, write results and the page
+    python -m benchmarks.few_votes            execute missing runs, write results and the page
     python -m benchmarks.few_votes --reward   only the reward models, which take seconds each
     python -m benchmarks.few_votes --render   write docs/benchmarks.md from the stored results
 
-The votes are the task's own rater's, one a pair, on the stored pairs, and reach a run as a person's
-would: simulated, written to a file, and read by `--preferences`, with the settings that
-`align_core.votes.preference_files` has for so many. Nothing is timed: runs share the machine, one a
-core.
+The votes are those of the task's own rater, one on each stored pair. As with people's votes, they
+are written to a file for `--preferences`, with the settings of `align_core.votes.preference_files`.
+Nothing is timed: one run on each core.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ PAGE = DOCS / "benchmarks.md"
 TASKS = ("reviews", "capitals")
 SEEDS = (0, 1, 2)
 FEW, MANY = 200, 2000
-LEAST = 0.5  # of what MANY votes gain
-CURVE = (25, 50, 100, 200, 400, 800, MANY)  # votes that reward models learn from
+LEAST = 0.5  # the required share of the gain with MANY votes
+CURVE = (25, 50, 100, 200, 400, 800, MANY)  # numbers of votes for reward models
 VOTES = {"dpo": (FEW, MANY), "reward": CURVE}
 MEASURED = {"dpo": ("gold_reward", "gold_reward_reference", "kl", "gain"), "reward": ("accuracy",)}
-MOST = 0.75  # of what MANY votes gain over a coin: so many are enough to train
+MOST = 0.75  # the share of the gain of MANY votes over a coin that counts as enough
 
 
 def main() -> None:
@@ -42,36 +41,36 @@ def main() -> None:
     parser.add_argument("--reward", action="store_true", help="only the reward models")
     one = ("METHOD", "TASK", "VOTES", "SEED")
     parser.add_argument("--one", nargs=4, metavar=one, help="only this run")
-    given = parser.parse_args()
-    if given.one:
-        method, task, votes, seed = given.one
+    args = parser.parse_args()
+    if args.one:
+        method, task, votes, seed = args.one
         print(json.dumps(one_run(method, task, int(votes), int(seed))))
         return
-    if not given.render:
-        measure(given.lanes, ("reward",) if given.reward else tuple(VOTES))
+    if not args.render:
+        measure(args.lanes, ("reward",) if args.reward else tuple(VOTES))
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "few votes", text)
     print(text)
 
 
 def measure(lanes: int, methods: tuple[str, ...]) -> None:
-    """Run what is not yet in the results, which are stored after each run."""
+    """Execute the runs that are missing in the results, which are stored after each run."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    missing = [one for method in methods for one in _missing(results, method)]
+    missing = [setting for method in methods for setting in _missing(results, method)]
 
-    def run(one: tuple[str, str, int, int]) -> dict[str, Any]:
-        return child("benchmarks.few_votes", "--one", *map(str, one), OMP_NUM_THREADS="1")
+    def run(setting: tuple[str, str, int, int]) -> dict[str, Any]:
+        return child("benchmarks.few_votes", "--one", *map(str, setting), OMP_NUM_THREADS="1")
 
     with ThreadPoolExecutor(lanes) as pool:
-        for one, found in zip(missing, pool.map(run, missing), strict=True):
-            results[_key(*one)] = found
+        for setting, metrics in zip(missing, pool.map(run, missing), strict=True):
+            results[_key(*setting)] = metrics
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-            print(*one, found, flush=True)
+            print(*setting, metrics, flush=True)
 
 
 def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
-    """What a run on so many votes comes to on held-out prompts; `accuracy` of a reward model is how
-    often it ranks two texts of the reference as the gold reward does."""
+    """Metrics on held-out prompts of a run on this many votes; `accuracy` of a reward model is on
+    pairs of texts of the reference."""
     from align_core.config.run_config import resolve
     from align_core.inference import queries
     from align_core.runs.control import Control
@@ -92,36 +91,36 @@ def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
         config = resolve(method, task, preferences=str(file), **own)
         run = RunDirectory.create(Path(folder) / "run", config)
         execute(config, run, Control())
-        found = queries.evaluate(str(run.path), task, None, 128, 0)
-    return {"steps": settings["steps"], **{name: found[name] for name in MEASURED[method]}}
+        metrics = queries.evaluate(str(run.path), task, None, 128, 0)
+    return {"steps": settings["steps"], **{name: metrics[name] for name in MEASURED[method]}}
 
 
 def share(results: dict[str, Any], task: str, seed: int) -> float:
-    """What FEW votes gain, nats of gold reward, over what MANY gain."""
+    """The gain of gold reward with FEW votes over the gain with MANY."""
     few, many = (
-        found["gold_reward"] - found["gold_reward_reference"]
-        for found in (results[_key("dpo", task, votes, seed)] for votes in (FEW, MANY))
+        run["gold_reward"] - run["gold_reward_reference"]
+        for run in (results[_key("dpo", task, votes, seed)] for votes in (FEW, MANY))
     )
     return few / many
 
 
 def accuracy(results: dict[str, Any], task: str, votes: int) -> float:
-    """Of a reward model of so many votes: the median of the seeds."""
-    found = (results[_key("reward", task, votes, seed)]["accuracy"] for seed in SEEDS)
-    return statistics.median(found)
+    """The median accuracy over seeds of reward models on this many votes."""
+    values = (results[_key("reward", task, votes, seed)]["accuracy"] for seed in SEEDS)
+    return statistics.median(values)
 
 
 def enough(results: dict[str, Any], task: str) -> int:
-    """The fewest votes of CURVE that gain MOST of what MANY do over a coin."""
+    """The fewest votes of CURVE with a share MOST of the gain of MANY votes over a coin."""
     gains = {votes: accuracy(results, task, votes) - 0.5 for votes in CURVE}
     return next(votes for votes, gain in gains.items() if gain >= MOST * gains[MANY])
 
 
 def render(results: dict[str, Any]) -> str:
-    """The table of each method whose runs are all there."""
+    """The tables of the methods whose runs are complete."""
     tables = {"dpo": _render_gain, "reward": _render_curve}
-    whole = (draw(results) for name, draw in tables.items() if not _missing(results, name))
-    return "\n".join(whole)
+    complete = (draw(results) for name, draw in tables.items() if not _missing(results, name))
+    return "\n".join(complete)
 
 
 def _render_gain(results: dict[str, Any]) -> str:
@@ -129,16 +128,16 @@ def _render_gain(results: dict[str, Any]) -> str:
     rows = []
     for task in TASKS:
         shares = [share(results, task, seed) for seed in SEEDS]
-        held = statistics.median(shares) >= LEAST
+        sufficient = statistics.median(shares) >= LEAST
         for votes in (FEW, MANY):
-            found = [results[_key("dpo", task, votes, seed)] for seed in SEEDS]
+            runs = [results[_key("dpo", task, votes, seed)] for seed in SEEDS]
             columns = [
-                spread([one[name] for one in found], 2)
+                spread([run[name] for run in runs], 2)
                 for name in ("gold_reward_reference", "gold_reward", "kl", "gain")
             ]
-            kept = spread(shares, 2) if votes == FEW else "1"
-            shown = kept if held or votes == MANY else f"**{kept} ✗**"
-            rows.append([task, f"{votes:,}", str(found[0]["steps"]), *columns, shown])
+            cell = spread(shares, 2) if votes == FEW else "1"
+            cell = cell if sufficient or votes == MANY else f"**{cell} ✗**"
+            rows.append([task, f"{votes:,}", str(runs[0]["steps"]), *columns, cell])
     intro = [
         "Written by `python -m benchmarks.few_votes` from `benchmarks/few_votes.json`. DPO on",
         "votes of the task's own rater, one a pair, given as a file; gold reward on held-out",
@@ -151,14 +150,14 @@ def _render_gain(results: dict[str, Any]) -> str:
 
 
 def _render_curve(results: dict[str, Any]) -> str:
-    """A row for each task: the accuracy of reward models by the number of votes."""
+    """A row for each task: the accuracy of reward models for each number of votes."""
     rows = []
     for task in TASKS:
-        found = (
+        columns = (
             [results[_key("reward", task, votes, seed)]["accuracy"] for seed in SEEDS]
             for votes in CURVE
         )
-        rows.append([task, str(enough(results, task)), *(spread(values, 2) for values in found)])
+        rows.append([task, str(enough(results, task)), *(spread(values, 2) for values in columns)])
     intro = [
         "How often a reward model of so many votes ranks two held-out texts as the gold reward",
         f"does; a coin: 0.5. Enough: the fewest that gain {MOST:g} of what {MANY:,} gain over a",
@@ -170,7 +169,7 @@ def _render_curve(results: dict[str, Any]) -> str:
 
 def _missing(results: dict[str, Any], method: str) -> list[tuple[str, str, int, int]]:
     runs = ((method, task, n, seed) for task in TASKS for n in VOTES[method] for seed in SEEDS)
-    return [one for one in runs if _key(*one) not in results]
+    return [run for run in runs if _key(*run) not in results]
 
 
 def _key(method: str, task: str, votes: int, seed: int) -> str:

@@ -1,9 +1,9 @@
-"""The lab: runs its experiments at full size, records their results, writes docs/results.md.
+"""Executes the lab's experiments at full size, records the results and writes docs/results.md.
 
-    python -m benchmarks.lab NAME…      run these (all, if none is named), record, write the page
+    python -m benchmarks.lab NAME…      execute these, or all; record them and write the page
     python -m benchmarks.lab --render   write page and figures from the recorded results
 
-An experiment goes on from the runs that runs/lab/NAME holds.
+An experiment resumes from the runs in runs/lab/NAME.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(experiments.NAMES))
     parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--render", action="store_true", help="only write page and figures")
-    given = parser.parse_args()
-    if not given.render:
-        for name in given.names or experiments.NAMES:
-            record(name, given.lanes)
+    args = parser.parse_args()
+    if not args.render:
+        for name in args.names or experiments.NAMES:
+            record(name, args.lanes)
     for name in experiments.NAMES:
         write_section(PAGE, name, render(name))
         if experiments.recorded(name).exists():
@@ -42,9 +42,9 @@ def main() -> None:
 
 
 def record(name: str, lanes: int) -> None:
-    """Run it, or what is missing of it, and store the result among the assets.
+    """Execute an experiment, or the rest of it, and store the result in the assets.
 
-    What it took on the clock is stored where none of it was there before.
+    The wall time is stored if the experiment was executed as a whole.
     """
     folder = ROOT / "runs" / "lab" / name
     progress: list[int] = []
@@ -63,41 +63,41 @@ def record(name: str, lanes: int) -> None:
 
 
 def figure(name: str) -> Path:
-    """Where its figure is."""
+    """The file of the figure of an experiment."""
     return DOCS / f"lab-{name}.svg"
 
 
 def render(name: str) -> str:
-    """The section of an experiment."""
+    """The section of an experiment in docs/results.md."""
     command = f"python -m benchmarks.lab {name}"
     if not experiments.recorded(name).exists():
         return f"Not recorded yet: `{command}` does so.\n"
     experiment, result = experiments.load(name), experiments.result(name)
-    how = (
+    intro = (
         f"Written by `{command}` from `assets/lab/{name}.json`: {result['runs']} runs, "
-        f"{result['seeds']} seeds, {took(result)}. ± is half the width of the 95% interval "
+        f"{result['seeds']} seeds, {duration(result)}. ± is half the width of the 95% interval "
         f"(Student's t over seeds). Machine: {result['machine']}."
     )
-    render_verdicts = [
-        _filled(f"**{claims.WORDS[one['verdict']]} {one['claim']}** {one['why']}")
-        for one in claims.render_verdicts(experiment.verdicts(result), experiment.SENTENCES)
+    verdicts = [
+        _filled(f"**{claims.WORDS[row['verdict']]} {row['claim']}** {row['why']}")
+        for row in claims.render_verdicts(experiment.verdicts(result), experiment.SENTENCES)
     ]
-    found = render_findings(experiment.findings(result), experiment.SENTENCES)
+    findings = render_findings(experiment.findings(result), experiment.SENTENCES)
     return "\n\n".join(
         [
-            _filled(how),
+            _filled(intro),
             _filled(f"**The paper** (arXiv {experiment.PAPER}): {experiment.CLAIM}"),
             "**Here:**",
-            *render_verdicts,
-            "\n".join(_filled(f"- {sentence}", indent="  ") for sentence in found),
+            *verdicts,
+            "\n".join(_filled(f"- {sentence}", indent="  ") for sentence in findings),
             f"![{experiment.TITLE}]({figure(name).name})",
             TABLES[name](result),
         ]
     )
 
 
-def took(result: dict[str, Any]) -> str:
-    """Minutes of the runs together and, where it is known, on the clock."""
+def duration(result: dict[str, Any]) -> str:
+    """The total time of the runs and, if known, the wall time, in words."""
     core = result["core_seconds"] / 60
     if "wall_seconds" not in result:
         return f"{core:.1f} minutes of one core, so on two at least {core / 2:.1f}"
@@ -110,17 +110,17 @@ def _filled(text: str, indent: str = "") -> str:
 
 
 def coverage_table(result: dict[str, Any]) -> str:
-    """A row a setting: what uncovered responses have together, and what one gains at most."""
+    """A row for each setting: uncovered probability, its largest gain, and gold rewards."""
     head = ["raters", "β", "covered", *(f"uncovered: {name}" for name in ("reference", "PPO"))]
     head += ["DPO", "optimum", "most gained: PPO", "DPO", "gold: PPO", "DPO", "optimum"]
     rows = []
-    shown_here = [one for one in result["settings"] if one["responses"] % 2 == 0]
-    for one in sorted(shown_here, key=lambda one: (one["raters"], one["beta"])):
+    settings = [row for row in result["settings"] if row["responses"] % 2 == 0]
+    for row in sorted(settings, key=lambda row: (row["raters"], row["beta"])):
         columns = [(method, "uncovered") for method in ("reference", "ppo", "dpo", "optimum")]
         columns += [(method, "rise") for method in ("ppo", "dpo")]
         columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
-        cells = [format_mean(one[method][number]) for method, number in columns]
-        rows.append([one["raters"], f"{one['beta']:g}", str(one["responses"]), *cells])
+        cells = [format_mean(row[method][number]) for method, number in columns]
+        rows.append([row["raters"], f"{row['beta']:g}", str(row["responses"]), *cells])
     first = table(head, rows)
     rows = [
         [
@@ -143,7 +143,7 @@ def coverage_table(result: dict[str, Any]) -> str:
 
 
 def frontier_table(result: dict[str, Any]) -> str:
-    """Shares of the limit, and win rates over temperature."""
+    """Shares of the optimum's gain, and win rates over temperature."""
     budgets = [f"{kl:g}" for kl in frontier.BUDGETS]
     head = ["share of the optimum's gain", *(f"within {kl} nats" for kl in budgets)]
     rows = [
@@ -153,8 +153,8 @@ def frontier_table(result: dict[str, Any]) -> str:
     win_rates = result["win_rates"]
     temperatures = [f"T = {t:g}" for t in win_rates["dpo"]["temperatures"]]
     wins = [
-        [frontier.NAMES[method], _setting(one["setting"]), *map(format_mean, one["rates"])]
-        for method, one in win_rates.items()
+        [frontier.NAMES[method], _setting(row["setting"]), *map(format_mean, row["rates"])]
+        for method, row in win_rates.items()
     ]
     note = (
         "The share is that of the upper hull of all points of a seed, along training and over the "
@@ -173,7 +173,7 @@ def _setting(strength: float | None) -> str:
 
 
 def overoptimisation_table(result: dict[str, Any]) -> str:
-    """A row a curve: the reward model, its fit, where it peaks and how it ends."""
+    """A row for each curve: its reward model, fit, peak and end."""
     head = ["", "pairs", "layers", "parameters", "β", "accuracy", "fitted α", "fitted β"]
     head += ["error, nats", "gold at its peak", "√KL there", "gold at the end", "proxy there"]
     models = [row for row in result["rows"] if row["method"] == "best-of-n"]

@@ -1,4 +1,4 @@
-"""The figures of docs/results.md: the same bytes for the same results."""
+"""The figures of docs/results.md, which are identical for identical results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from align_core.experiments import frontier, overoptimisation, shift
 
-# Okabe and Ito's colours, which eyes of all kinds tell apart.
+# The colours of Okabe and Ito, which are distinguishable with any colour vision.
 COLOURS = {
     "ppo": "#0072b2",
     "ppo-gold": "#56b4e9",
@@ -26,14 +26,14 @@ COLOURS = {
     "best-of-n": "#e69f00",
     "best-of-n-gold": "#b8860b",
 }
-# Gold and proxy are a line a seed, and the fit one for all of them.
+# Gold and proxy have a line for each seed, the fit one for all seeds.
 GOLD, PROXY = {"linewidth": 0.6}, {"linewidth": 0.7, "linestyle": ":"}
 FIT, ERROR = {"linewidth": 2, "linestyle": "--"}, {"alpha": 0.2, "linewidth": 0}
 SHADES = ("#9ecae1", "#6baed6", "#2171b5", "#08306b")
 
 
 def draw(name: str, result: dict[str, Any], path: Path) -> None:
-    """The figure of an experiment's result, as SVG."""
+    """Write the figure of an experiment's result as SVG."""
     style = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}
     with plt.rc_context(style):
         figure = FIGURES[name](result)
@@ -42,7 +42,7 @@ def draw(name: str, result: dict[str, Any], path: Path) -> None:
 
 
 def coverage(result: dict[str, Any]) -> plt.Figure:
-    """One example as six heat maps; below, what an uncovered response gains at most."""
+    """One example as six heat maps; below, the largest gain of an uncovered response."""
     example = result["example"]
     figure = plt.figure(figsize=(10, 5.4))
     grids = figure.add_gridspec(2, 6, left=0.08, right=0.98, bottom=0.09, top=0.93, hspace=0.2)
@@ -65,14 +65,14 @@ def coverage(result: dict[str, Any]) -> plt.Figure:
         for method in ("ppo", "dpo"):
             for beta, line in ((0.1, "-"), (1.0, "--")):
                 rows = [
-                    one
-                    for one in result["settings"]
-                    if (one["raters"], one["beta"]) == (kind, beta) and one[method]["rise"]
+                    row
+                    for row in result["settings"]
+                    if (row["raters"], row["beta"]) == (kind, beta) and row[method]["rise"]
                 ]
                 panel.errorbar(
-                    [one["responses"] for one in rows],
-                    [one[method]["rise"]["mean"] for one in rows],
-                    [one[method]["rise"]["ci95"] for one in rows],
+                    [row["responses"] for row in rows],
+                    [row[method]["rise"]["mean"] for row in rows],
+                    [row[method]["rise"]["ci95"] for row in rows],
                     fmt=f"o{line}",
                     markersize=3,
                     color=COLOURS[method],
@@ -89,26 +89,26 @@ def coverage(result: dict[str, Any]) -> plt.Figure:
 
 
 def limit(result: dict[str, Any]) -> plt.Figure:
-    """Every evaluation of every run under the exact limit; win rate over temperature."""
+    """Every evaluation of every run with the exact frontier; win rate over temperature."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), width_ratios=(2, 1))
     left.plot(*zip(*result["optimum"], strict=True), color="black", label="optimum")
     for method, curves in result["curves"].items():
         mark = "o-" if method.startswith("best-of-n") else "o"
-        for place, one in enumerate(curves):
+        for place, curve in enumerate(curves):
             label = frontier.NAMES[method] if place == 0 else None
             style = {"color": COLOURS[method], "linewidth": 0.8, "alpha": 0.8, "label": label}
-            left.plot(*zip(*one["points"], strict=True), mark, markersize=3, **style)
+            left.plot(*zip(*curve["points"], strict=True), mark, markersize=3, **style)
     left.set_xlim(0, max(kl for kl, _ in result["optimum"]) * 1.5)
     best = max(reward for _, reward in result["optimum"])
     left.set_ylim(result["reference"] - 0.5, best + 0.3)
     left.set_xlabel("KL to the reference, nats")
     left.set_ylabel("gold reward, nats")
     left.legend(frameon=False, fontsize=8)
-    for method, one in result["win_rates"].items():
+    for method, wins in result["win_rates"].items():
         right.errorbar(
-            one["temperatures"],
-            [rate["mean"] for rate in one["rates"]],
-            [rate["ci95"] or 0 for rate in one["rates"]],
+            wins["temperatures"],
+            [rate["mean"] for rate in wins["rates"]],
+            [rate["ci95"] or 0 for rate in wins["rates"]],
             fmt="o-",
             markersize=3,
             color=COLOURS[method],
@@ -122,11 +122,11 @@ def limit(result: dict[str, Any]) -> plt.Figure:
 
 
 def overoptimised(result: dict[str, Any]) -> plt.Figure:
-    """Gold with its fit, and proxy, over √KL: by pairs, by size, by penalty."""
+    """Gold with its fit, and proxy, over √KL, for different pairs, sizes and penalties."""
     full, rows = overoptimisation.LAYERS, result["rows"]
-    plain = [row for row in rows if row["beta"] == 0]
-    by_pairs = [row for row in plain if row["layers"] == full]
-    by_size = [row for row in plain if row["pairs"] == overoptimisation.SIZED_BY]
+    unpenalised = [row for row in rows if row["beta"] == 0]
+    by_pairs = [row for row in unpenalised if row["layers"] == full]
+    by_size = [row for row in unpenalised if row["pairs"] == overoptimisation.SIZED_BY]
     penalised = [
         row
         for row in rows
@@ -134,15 +134,15 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
         == ("ppo", overoptimisation.PENALTY_PAIRS, full)
     ]
 
-    def of(method: str, chosen: list[dict[str, Any]], key: str) -> list[tuple[str, Any]]:
+    def curves_of(method: str, chosen: list[dict[str, Any]], key: str) -> list[tuple[str, Any]]:
         return [(f"{row[key]:,}", row) for row in chosen if row["method"] == method]
 
     panels = {
-        "best-of-n, by pairs": of("best-of-n", by_pairs, "pairs"),
-        "PPO, β = 0, by pairs": of("ppo", by_pairs, "pairs"),
-        "best-of-n, by layers": of("best-of-n", by_size, "layers"),
-        "PPO, β = 0, by layers": of("ppo", by_size, "layers"),
-        f"PPO, {overoptimisation.PENALTY_PAIRS} pairs, by β": of("ppo", penalised, "beta"),
+        "best-of-n, by pairs": curves_of("best-of-n", by_pairs, "pairs"),
+        "PPO, β = 0, by pairs": curves_of("ppo", by_pairs, "pairs"),
+        "best-of-n, by layers": curves_of("best-of-n", by_size, "layers"),
+        "PPO, β = 0, by layers": curves_of("ppo", by_size, "layers"),
+        f"PPO, {overoptimisation.PENALTY_PAIRS} pairs, by β": curves_of("ppo", penalised, "beta"),
     }
     figure, places = plt.subplots(2, 3, figsize=(10, 6.4))
     key = places[1, 2]
@@ -174,16 +174,16 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
 
 
 def shifted(result: dict[str, Any]) -> plt.Figure:
-    """What each method gains on each source of pairs."""
+    """The gain of each method on each source of pairs."""
     sources = list(dict.fromkeys(row["source"] for row in result["rows"]))
     figure, panel = plt.subplots(figsize=(10, 3.8))
     for place, (method, name) in enumerate(shift.METHODS.items()):
-        found = [shift.row(result, source, method)["gain"] for source in sources]
+        gains = [shift.row(result, source, method)["gain"] for source in sources]
         panel.bar(
             [column + 0.2 * (place - 1.5) for column in range(len(sources))],
-            [one["mean"] for one in found],
+            [gain["mean"] for gain in gains],
             0.18,
-            yerr=[one["ci95"] or 0 for one in found],
+            yerr=[gain["ci95"] or 0 for gain in gains],
             color=COLOURS[method],
             label=name,
         )

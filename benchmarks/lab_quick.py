@@ -1,6 +1,6 @@
-"""How long the lab's experiments take to show that they work: `experiment NAME --quick`.
+"""Time of the quick runs of the lab's experiments: `experiment NAME --quick`.
 
-python -m benchmarks.lab_quick            run each as a person would, write docs/results.md
+python -m benchmarks.lab_quick            run each by its command, write docs/results.md
 python -m benchmarks.lab_quick --render   write docs/results.md from the stored results
 """
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure(name: str, lanes: int) -> float:
-    """Seconds of the whole command, from its start to its end, in a new folder."""
+    """Seconds of the command, in a new folder."""
     command = [sys.executable, "-m", "align_core", "experiment", name, "--quick"]
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

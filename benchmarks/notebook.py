@@ -1,6 +1,6 @@
 """Executes docs/python.ipynb in place, without Jupyter: python -m benchmarks.notebook
 
-A figure is kept as Plotly's JSON, and as a picture for readers that run no scripts.
+A figure is stored as Plotly's JSON, and as a picture for viewers that run no scripts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ def main() -> None:
     for count, (cell, outputs) in enumerate(zip(cells, executed(sources()), strict=True), 1):
         cell["execution_count"] = count
         cell["outputs"] = [
-            one | {"execution_count": count} if one["output_type"] == "execute_result" else one
-            for one in outputs
+            output | {"execution_count": count}
+            if output["output_type"] == "execute_result"
+            else output
+            for output in outputs
         ]
     text = json.dumps(notebook, indent=1, ensure_ascii=False)
     NOTEBOOK.write_text(text + "\n", encoding="utf-8")
@@ -39,7 +41,7 @@ def sources() -> list[str]:
 
 
 def executed(cells: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """The outputs of each cell, in nbformat's form: what it printed, and its last expression."""
+    """Yields the outputs of each cell as in nbformat: its printed text and its last expression."""
     names: dict[str, Any] = {"__name__": "__main__"}
     for source in cells:
         *body, last = ast.parse(source).body
@@ -54,12 +56,12 @@ def executed(cells: list[str]) -> Iterator[list[dict[str, Any]]]:
                 value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)
             else:
                 _run([*body, last], names)
-        bar = err.getvalue().split("\r")[-1]  # as the progress bar ended
+        bar = err.getvalue().split("\r")[-1]  # the last state of the progress bar
         for name, text in (("stdout", out.getvalue()), ("stderr", bar)):
             if text:
                 outputs.append({"output_type": "stream", "name": name, "text": _lines(text)})
         if value is not None:
-            data = shown(value)
+            data = mime_bundle(value)
             outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
         yield outputs
 
@@ -68,8 +70,8 @@ def _run(statements: list[ast.stmt], names: dict[str, Any]) -> None:
     exec(compile(ast.Module(statements, type_ignores=[]), "<cell>", "exec"), names)
 
 
-def shown(value: Any) -> dict[str, Any]:
-    """A value as Jupyter shows it, from its MIME type to its content."""
+def mime_bundle(value: Any) -> dict[str, Any]:
+    """MIME type -> content of a value, as Jupyter displays it."""
     if hasattr(value, "to_plotly_json"):
         content = json.loads(value.to_json())
         return {"application/vnd.plotly.v1+json": content, "image/png": picture(content)}
@@ -80,7 +82,7 @@ def shown(value: Any) -> dict[str, Any]:
 
 
 def picture(figure: dict[str, Any]) -> str:
-    """A figure as PNG, in base64."""
+    """A figure as a PNG in base64."""
     size = {"width": 900, "height": figure["layout"]["height"]}
     with browsing(size) as page:
         page.add_script_tag(path=str(PLOTLY))

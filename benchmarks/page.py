@@ -1,12 +1,12 @@
-"""What the page costs a visitor, a run, and a browser that stays open.
+"""The cost of the page: start-up, response times, updates of an open page, watched runs.
 
     python -m benchmarks.page                  measure all, write results and docs/benchmarks.md
     python -m benchmarks.page --only target    only this part; the others keep their results
     python -m benchmarks.page --render         write docs/benchmarks.md from the stored results
 
-The page is `app.py` in a process of its own, with the real worker, except for the updates: there a
-scripted worker (tests/playground/scripted.py) writes twenty steps a second. Chromium runs on the
-same cores as everything else.
+The page is `app.py` in a process of its own, with the real worker. Only for the updates a scripted
+worker (tests/playground/scripted.py) writes twenty steps a second. Chromium shares the cores with
+everything else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.browsing import DRAWN, browsing, free_port, serving
 from benchmarks.common import DOCS, child, machine, table, write_section
-from benchmarks.vote_load import Line
+from benchmarks.vote_load import Connection
 
 RESULTS = Path(__file__).with_name("page.json")
 PAGE = DOCS / "benchmarks.md"
@@ -36,7 +36,7 @@ UPDATED_STEPS = 400  # of each run: 20 s, some fifty updates
 WATCHERS, WATCHED_SECONDS = 50, 30
 USABLE = "#run"
 
-# Moves β's slider; resolves to the milliseconds until the texts that it asks for are painted.
+# Moves β's slider; resolves to the milliseconds until the new target is painted.
 MOVE = """beta => new Promise((done) => {
   const slider = document.querySelector('#field-beta [type=range]');
   slider.value = Math.log(beta / 0.05) / Math.log(20 / 0.05);
@@ -48,7 +48,7 @@ MOVE = """beta => new Promise((done) => {
   const look = () => window.playground.target === before ? setTimeout(look) : framed();
   look();
 })"""
-# In place of `set` of the page's store: notes how long the parts of the page take over each update.
+# Replaces `set` of the page's store, to record how long the page's scripts take for each update.
 NOTE_UPDATES = """
 window.updates = [];
 export function set(changes) {
@@ -66,14 +66,14 @@ def main() -> None:
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--only", choices=PARTS, action="append", help="only these parts")
     parser.add_argument("--watch", nargs=2, metavar=("ADDRESS", "LOG"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.watch:
-        print(json.dumps(asyncio.run(watch(*given.watch))))
+    args = parser.parse_args()
+    if args.watch:
+        print(json.dumps(asyncio.run(watch(*args.watch))))
         return
-    if not given.render:
+    if not args.render:
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         results["machine"] = machine()
-        for name in given.only or PARTS:
+        for name in args.only or PARTS:
             results[name] = PARTS[name]()
             print(name, json.dumps(results[name]), flush=True)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
@@ -82,29 +82,29 @@ def main() -> None:
     print(text)
 
 
-# Each part measures one thing, in lists of single values
+# Each part returns lists of measured values
 
 
 def visit() -> dict[str, list[float]]:
-    """Seconds from the start of app.py to a page to use and to its picture; megabytes sent."""
-    found: dict[str, list[float]] = {"usable": [], "drawn": [], "megabytes": []}
+    """Seconds from the start of app.py to a usable page and to its chart; megabytes sent."""
+    times: dict[str, list[float]] = {"usable": [], "drawn": [], "megabytes": []}
     for _ in range(REPEATS):
         began = time.monotonic()
         with serving() as (address, _), browsing() as page:
             sent = _sent(page)
             page.goto(address)
             page.wait_for_selector(USABLE)
-            found["usable"].append(time.monotonic() - began)
+            times["usable"].append(time.monotonic() - began)
             page.wait_for_selector(DRAWN)
-            found["drawn"].append(time.monotonic() - began)
+            times["drawn"].append(time.monotonic() - began)
             page.wait_for_load_state("networkidle")
-            found["megabytes"].append(sum(sent) / 1e6)
-    return found
+            times["megabytes"].append(sum(sent) / 1e6)
+    return times
 
 
 def press() -> dict[str, list[float]]:
     """Seconds from Run to the first point on the screen, and from Stop to a stopped run."""
-    found: dict[str, list[float]] = {"first": [], "stopped": []}
+    times: dict[str, list[float]] = {"first": [], "stopped": []}
     with serving() as (address, _), browsing() as page:
         page.goto(address)
         page.wait_for_selector(DRAWN)
@@ -114,18 +114,18 @@ def press() -> dict[str, list[float]]:
             page.wait_for_function(
                 f"{STATUS} === 'running' && window.playground.run.series['eval/kl']?.x.length"
             )
-            found["first"].append(time.monotonic() - began)
+            times["first"].append(time.monotonic() - began)
             time.sleep(3)
             began = time.monotonic()
             page.click("#stop")
             page.wait_for_function(f"{STATUS} === 'stopped'")
-            found["stopped"].append(time.monotonic() - began)
+            times["stopped"].append(time.monotonic() - began)
             page.wait_for_selector(USABLE)
-    return {name: seconds[1:] for name, seconds in found.items()}
+    return {name: seconds[1:] for name, seconds in times.items()}
 
 
 def target() -> dict[str, list[float]]:
-    """Milliseconds from a move of β to its target: on the server, and painted on the screen."""
+    """Milliseconds from a change of β to its target, on the server and painted on the screen."""
     from playground.content import optimum
 
     optimum.warm()
@@ -143,11 +143,11 @@ def target() -> dict[str, list[float]]:
 
 
 def updates() -> dict[str, Any]:
-    """What an open page takes for each update, and holds after each of many runs."""
+    """Script time of an open page for each update, and its heap and nodes after each run."""
     from align_core.runs.client import Client
     from playground import app
 
-    held: list[dict[str, float]] = []
+    after_runs: list[dict[str, float]] = []
     counts: list[int] = []  # updates until the end of each run
     with tempfile.TemporaryDirectory() as folder, browsing() as page:
         client = Client(folder, training="tests.playground.scripted")
@@ -168,7 +168,7 @@ def updates() -> dict[str, Any]:
                 timeout=120_000,
             )
             now = _metrics(session)
-            held.append({name: now[name] for name in ("Nodes", "JSHeapUsedSize")})
+            after_runs.append({name: now[name] for name in ("Nodes", "JSHeapUsedSize")})
             counts.append(page.evaluate("window.updates.length"))
             if counts[-1] - counts[:2][-1] >= UPDATES:
                 break
@@ -179,14 +179,14 @@ def updates() -> dict[str, Any]:
     return {
         "updates": len(script),
         "script_ms": sorted(script),
-        "nodes": [one["Nodes"] for one in held],
-        "heap_mb": [one["JSHeapUsedSize"] / 1e6 for one in held],
+        "nodes": [row["Nodes"] for row in after_runs],
+        "heap_mb": [row["JSHeapUsedSize"] / 1e6 for row in after_runs],
     }
 
 
 def watchers() -> dict[str, Any]:
-    """Rollouts a second of the default PPO run, alone and watched, and how old the news is."""
-    found: dict[str, list] = {"alone": [], "watched": [], "ages": []}
+    """Rollouts a second of the default PPO run, alone and watched, and the delay of its events."""
+    times: dict[str, list] = {"alone": [], "watched": [], "ages": []}
     with serving() as (address, runs):
         from align_core.runs.client import Client
 
@@ -199,17 +199,17 @@ def watchers() -> dict[str, Any]:
                     time.sleep(0.1)
                 if watched:
                     seen = child("benchmarks.page", "--watch", address, str(log))
-                    found["ages"].append(seen["ages"])
-                    found["watched"].append(seen["rate"])
+                    times["ages"].append(seen["ages"])
+                    times["watched"].append(seen["rate"])
                 else:
-                    found["alone"].append(_rate(log))
+                    times["alone"].append(_rate(log))
                 client.close()
-    return found
+    return times
 
 
 async def watch(address: str, log: str) -> dict[str, Any]:
-    """What WATCHERS pages see of a run: seconds from an event's writing to its arrival, sorted,
-    and the rollouts a second that it makes meanwhile."""
+    """Follow a run with WATCHERS pages: the sorted delays of events in seconds, from writing to
+    arrival, and the rollouts a second meanwhile."""
     path, host = Path(log), urlsplit(address)
     live = await asyncio.to_thread(_live_component, address)
     sizes: list[tuple[float, int]] = [(time.monotonic(), path.stat().st_size)]
@@ -223,12 +223,12 @@ async def watch(address: str, log: str) -> dict[str, Any]:
             await asyncio.sleep(0.01)
 
     async def page(number: int) -> None:
-        line = Line(*await asyncio.open_connection(host.hostname, host.port))
+        line = Connection(*await asyncio.open_connection(host.hostname, host.port))
         cursor: dict[str, Any] = {"run": None, "offset": 0}
         while time.monotonic() < end:
-            asked = {"data": cursor, "component_id": live, "fn_name": "delta"}
-            asked["session_hash"] = f"watcher{number}"
-            _, answer = await line.post("/gradio_api/component_server", asked)
+            query = {"data": cursor, "component_id": live, "fn_name": "delta"}
+            query["session_hash"] = f"watcher{number}"
+            _, answer = await line.post("/gradio_api/component_server", query)
             now, known = time.monotonic(), cursor["offset"]
             cursor = {"run": answer["run"], "offset": answer.get("offset", 0)}
             if cursor["offset"] > known >= sizes[0][1]:

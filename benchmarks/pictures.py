@@ -1,8 +1,8 @@
-"""The pictures of the README, taken from the real page while it plays a recorded run.
+"""The pictures of the README, taken from the page while it replays a recorded run.
 
     python -m benchmarks.pictures    write docs/page.png, docs/projector.png, … and docs/page.gif
 
-The page is served from an empty folder of runs, so that it plays the first preset.
+The page is served with an empty folder of runs, so that it replays the first preset.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from benchmarks.browsing import DRAWN, SCREEN, browsing, serving
 from benchmarks.common import DOCS
 
 STATUS = "window.playground?.run?.status.name"
-# name: address, and what is special about who looks
+# name -> path, and the options of the browser
 STILLS: dict[str, tuple[str, dict[str, Any]]] = {
     "page": ("/", SCREEN),
     "projector": ("/?present", {"width": 1920, "height": 1080}),
     "dark": ("/?__theme=dark", SCREEN),
     "phone": ("/", {"width": 390, "height": 844}),
 }
-FRAME = 0.6  # seconds between two pictures of the film
-WIDTH = 960  # of the film, in pixels
+FRAME = 0.6  # seconds between two frames
+WIDTH = 960  # of the animation, in pixels
 COLOURS = 64
-LAST = 3.0  # seconds that its last picture stays
-MOST = 3_000_000  # bytes
+LAST = 3.0  # seconds that the last frame is shown
+MAX_BYTES = 3_000_000
 
 
 def main() -> None:
@@ -39,11 +39,11 @@ def main() -> None:
                 page.wait_for_function(f"{STATUS} === 'finished'")
                 time.sleep(1)  # the newest texts flash
                 page.screenshot(path=DOCS / f"{name}.png")
-        film(address, DOCS / "page.gif")
+        animate(address, DOCS / "page.gif")
 
 
-def film(address: str, path: Path) -> None:
-    """The page from its opening to the end of the run that it plays."""
+def animate(address: str, path: Path) -> None:
+    """Write an animation of the page from its opening to the end of the replayed run."""
     frames = []
     with browsing() as page:
         page.goto(address)
@@ -64,8 +64,8 @@ def film(address: str, path: Path) -> None:
     frames[0].save(
         path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
     )
-    if path.stat().st_size > MOST:
-        raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {MOST:,}")
+    if path.stat().st_size > MAX_BYTES:
+        raise SystemExit(f"{path} has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How the cost of a PPO rollout and its updates grows: batch, response length, parameters.
+"""The cost of a PPO rollout and its updates over batch size, response length and parameters.
 
     python -m benchmarks.ppo_growth            run all, write results, docs/benchmarks.md, figure
     python -m benchmarks.ppo_growth --render   write page and figure from the stored results
 
-Random Llamas with a vocabulary of 1,024 and a value head on the policy's trunk; every response has
-its full length. Each point is a process of its own: the median of its rollouts after the first.
+Random Llamas with a vocabulary of 1,024 and a value head on the policy's trunk; all responses have
+full length. Each point is the median of the rollouts after the first, in a process of its own.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write page and figure")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.point:
-        print(json.dumps(one_point(**given.point)))
+    args = parser.parse_args()
+    if args.point:
+        print(json.dumps(one_point(**args.point)))
         return
-    if not given.render:
+    if not args.render:
         RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
     results = json.loads(RESULTS.read_text())
     text = render(results)
@@ -62,18 +62,22 @@ def main() -> None:
 
 
 def measure() -> dict:
+    """The machine and the measured points of each axis; points of several axes run once."""
+
     @cache
     def measured(point: str) -> dict:
-        found = child("benchmarks.ppo_growth", "--point", point)
-        print(point, found, flush=True)
-        return {**json.loads(point), **found}
+        result = child("benchmarks.ppo_growth", "--point", point)
+        print(point, result, flush=True)
+        return {**json.loads(point), **result}
 
-    axes = {axis: [measured(json.dumps(one)) for one in points] for axis, points in AXES.items()}
+    axes = {
+        axis: [measured(json.dumps(point)) for point in points] for axis, points in AXES.items()
+    }
     return {"machine": machine(), "axes": axes}
 
 
 def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
-    """Rollouts and their updates in this process: seconds of one, peak memory in GB."""
+    """Parameters, median seconds of a rollout with its updates, and peak memory in GB."""
     import torch
     from datasets import Dataset
     from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
@@ -131,7 +135,9 @@ def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
             callbacks=[Clock()],
         )
         trainer.train()
-    unit = 2**30 if platform.system() == "Darwin" else 2**20  # bytes there, kilobytes elsewhere
+    unit = (
+        2**30 if platform.system() == "Darwin" else 2**20
+    )  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
     return {
         "count": model.num_parameters(),
         "seconds": statistics.median(b - a for a, b in pairwise(ends)),
@@ -165,7 +171,7 @@ def render(results: dict) -> str:
 
 
 def draw(results: dict, path: Path) -> None:
-    """Time above, memory below, on logarithmic axes; the same bytes for the same results."""
+    """Write the figure: time above, memory below, on logarithmic axes."""
     import matplotlib
 
     matplotlib.use("svg")

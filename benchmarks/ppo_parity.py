@@ -1,10 +1,10 @@
-"""Whether the formulas of PPO here are those of TRL 1.12, on a rollout that TRL made.
+"""Compares the formulas of this PPO with those of TRL 1.12, on a rollout of TRL.
 
     python -m benchmarks.ppo_parity            run TRL, compare, write results and docs/ppo.md
     python -m benchmarks.ppo_parity --render   write docs/ppo.md from the stored results
 
-TRL trains one rollout of full-length responses, where both place the score at the same token. What
-goes into its formulas and what comes out is noted on the way, and put through `objectives`.
+TRL trains on one rollout of full-length responses, where both give the score at the same token. The
+arguments and results of its functions are recorded, and `objectives` is applied to the arguments.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ EPISODES, TOKENS, BETA, LAM, CLIP, VALUE_CLIP = 32, 12, 0.7, 0.95, 0.2, 0.2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
-    given = parser.parse_args()
-    if not given.render:
+    args = parser.parse_args()
+    if not args.render:
         install_peer()
         RESULTS.write_text(json.dumps(compare(), indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
@@ -38,30 +38,32 @@ def main() -> None:
 
 
 def compare() -> dict[str, float]:
-    """The largest difference of each quantity, over all episodes, tokens and minibatches."""
+    """Quantity -> the largest difference over all episodes, tokens and minibatches."""
     import torch
 
     from align_core import objectives
 
-    seen = _run_of_trl()
-    logp, ref_logp, *later = seen["selective_log_softmax"]
-    values, scores = seen["get_reward"]
+    recorded = _run_trl()
+    logp, ref_logp, *later = recorded["selective_log_softmax"]
+    values, scores = recorded["get_reward"]
     mask = torch.ones_like(logp, dtype=torch.bool)
     kl = objectives.kl_estimate(logp, ref_logp)
     rewards = objectives.token_rewards(scores, kl, mask, BETA)
     advantages, returns = objectives.gae(rewards, values, mask, 1.0, LAM)
     whitened = objectives.masked_whiten(advantages, mask)
     bessel = (1 - 1 / advantages.numel()) ** 0.5  # TRL divides by N − 1
-    found = {
-        "advantages": _apart(advantages, seen["masked_whiten"][0]),
-        "whitened advantages, but for N − 1": _apart(whitened * bessel, seen["masked_whiten"][1]),
+    result = {
+        "advantages": _max_difference(advantages, recorded["masked_whiten"][0]),
+        "whitened advantages, but for N − 1": _max_difference(
+            whitened * bessel, recorded["masked_whiten"][1]
+        ),
     }
-    # Each minibatch is all episodes, in an order of its own; means do not see the order.
-    order = [_order(seen["tokens"][0], again) for again in seen["tokens"][1:]]
+    # Each minibatch has all episodes, in a different order, which does not affect means.
+    order = [_order(recorded["tokens"][0], again) for again in recorded["tokens"][1:]]
     names = "value loss", "value clip fraction", "policy loss", "policy clip fraction"
     differences = defaultdict(list)
     for epoch, (rows, again, new_values) in enumerate(
-        zip(order, later, seen["values"], strict=True)
+        zip(order, later, recorded["values"], strict=True)
     ):
         policy_losses, clipped = objectives.ppo_policy_loss(
             again, logp[rows], whitened[rows] * bessel, CLIP
@@ -70,27 +72,27 @@ def compare() -> dict[str, float]:
             new_values, values[rows], returns[rows], VALUE_CLIP
         )
         ours = value_losses, value_clipped, policy_losses, clipped
-        theirs = seen["masked_mean"][4 * epoch : 4 * epoch + 4]
+        theirs = recorded["masked_mean"][4 * epoch : 4 * epoch + 4]
         scale = 0.5, 1, 1, 1  # TRL halves the value loss after the mean
         for name, our, their, by in zip(names, ours, theirs, scale, strict=True):
             differences[name].append(abs(our.double().mean().item() - by * their))
-    found |= {name: max(differences[name]) for name in names}
-    assert max(found.values()) < 1e-5, found
-    return {**found, "clipped": seen["masked_mean"][-1]}
+    result |= {name: max(differences[name]) for name in names}
+    assert max(result.values()) < 1e-5, result
+    return {**result, "clipped": recorded["masked_mean"][-1]}
 
 
-def _apart(ours, theirs) -> float:
+def _max_difference(ours, theirs) -> float:
     return (ours - theirs).abs().max().item()
 
 
 def _order(rows, again) -> list[int]:
-    """Where each row of `again` stands in `rows`."""
+    """The index in `rows` of each row of `again`."""
     place = {tuple(row): i for i, row in enumerate(rows.tolist())}
     return [place[tuple(row)] for row in again.tolist()]
 
 
-def _run_of_trl() -> dict[str, list[Any]]:
-    """One rollout and its updates by TRL; what its functions were given and gave."""
+def _run_trl() -> dict[str, list[Any]]:
+    """Run one rollout and its updates by TRL; returns arguments and results of its functions."""
     sys.path.insert(0, str(PEER))
     import torch
     from datasets import Dataset
@@ -104,43 +106,46 @@ def _run_of_trl() -> dict[str, list[Any]]:
     torch.manual_seed(0)
     tokenizer = load_tokenizer("sft-reviews")
     prompts = sorted(tokenizer(load_task("reviews").prompts("train"))["input_ids"], key=len)
-    parts = {**embedded(), "ref_model": load_policy("pretrained")}  # a KL from the first rollout
-    seen: dict[str, list[Any]] = defaultdict(list)
+    parts = {
+        **embedded(),
+        "ref_model": load_policy("pretrained"),
+    }  # so that the KL of the first rollout is not 0
+    recorded: dict[str, list[Any]] = defaultdict(list)
 
-    def noting(name: str, note: Any) -> None:
+    def record(name: str, note: Any) -> None:
         function = getattr(ppo_trainer, name)
 
-        def noted(*args, **kwargs):
+        def wrapper(*args, **kwargs):
             result = function(*args, **kwargs)
             note(args, result)
             return result
 
-        setattr(ppo_trainer, name, noted)
+        setattr(ppo_trainer, name, wrapper)
 
-    def response_values(of_all):
-        return of_all[:, -TOKENS - 1 : -1].squeeze(-1).detach().clone()
+    def response_values(values):
+        return values[:, -TOKENS - 1 : -1].squeeze(-1).detach().clone()
 
     def note_forward(args, result) -> None:
         if isinstance(result, tuple):  # policy and values, in the updates
-            seen["tokens"].append(args[1].clone())
-            seen["values"].append(response_values(result[1]))
+            recorded["tokens"].append(args[1].clone())
+            recorded["values"].append(response_values(result[1]))
 
     def note_reward(args, result) -> None:
         scored = args[0] is parts["reward_model"]
-        seen["get_reward"].append(result[1] if scored else response_values(result[0]))
+        recorded["get_reward"].append(result[1] if scored else response_values(result[0]))
 
     def note_whitened(args, result) -> None:
-        seen["masked_whiten"] += [args[0].clone(), result.clone()]
-        seen["masked_mean"].clear()  # it took means itself; those of the updates follow
+        recorded["masked_whiten"] += [args[0].clone(), result.clone()]
+        recorded["masked_mean"].clear()  # drop its own means: those of the updates follow
 
-    noting("forward", note_forward)
-    noting("get_reward", note_reward)
-    noting("masked_whiten", note_whitened)
-    noting("batch_generation", lambda _, result: seen["tokens"].append(result[0].clone()))
-    noting("masked_mean", lambda _, result: seen["masked_mean"].append(result.item()))
-    noting(
+    record("forward", note_forward)
+    record("get_reward", note_reward)
+    record("masked_whiten", note_whitened)
+    record("batch_generation", lambda _, result: recorded["tokens"].append(result[0].clone()))
+    record("masked_mean", lambda _, result: recorded["masked_mean"].append(result.item()))
+    record(
         "selective_log_softmax",
-        lambda _, result: seen["selective_log_softmax"].append(result.detach().clone()),
+        lambda _, result: recorded["selective_log_softmax"].append(result.detach().clone()),
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = {
@@ -169,7 +174,7 @@ def _run_of_trl() -> dict[str, list[Any]]:
             **parts,
         )
         trainer.train()
-    return seen
+    return recorded
 
 
 def render(results: dict[str, float]) -> str:

@@ -1,14 +1,13 @@
-"""Time to align `reviews` on its gold reward: PPO here against the RLOO and GRPO of TRL.
+"""Time to align `reviews` to its gold reward: this PPO compared with RLOO and GRPO of TRL.
 
     python -m benchmarks.ppo_peers            run all, write results and docs/benchmarks.md
     python -m benchmarks.ppo_peers --render   write docs/benchmarks.md from the stored results
 
-Seconds of training, evaluations aside, until held-out prompts show a gain of 0.8 at an efficiency
-of 0.85. All sides start from the same model and may see as many episodes; RLOO and GRPO sample four
-texts a prompt. They are given each of the settings below on the first seed, and the one that
-arrived first, or else got furthest, on all seeds; PPO's settings were chosen on this task long
-before. PPO's value model starts as the embedded reward model, which the others have no use for;
-with a value head PPO starts from what they start from.
+Seconds of training, without evaluations, until held-out prompts show a gain of 0.8 at an efficiency
+of 0.85. All start from the same model with the same number of episodes; RLOO and GRPO sample four
+texts for each prompt. All of their settings below are tried with the first seed; the best one is
+used for all seeds. PPO's settings were chosen on this task before. PPO's value model starts as the
+embedded reward model, which the others do not use; with a value head PPO starts as they do.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ GAIN, EFFICIENCY = 0.8, 0.85
 ROLLOUTS, EPISODES, TOKENS = 60, 128, 36
 LOOKS = 4  # rollouts between two evaluations
 
-# Reward per nat of KL: RLOO's β is in the reward like PPO's; GRPO's is in the loss, beside
-# advantages that were divided by the standard deviation of the reward (2.2 nats).
+# RLOO's β is in the reward, in nats of reward per nat of KL, like PPO's; GRPO's is in the loss,
+# whose advantages are divided by the standard deviation of the reward (2.2 nats).
 SIDES: dict[str, list[dict[str, float]]] = {
     "PPO": [{"beta": 0.7, "learning_rate": 4e-4, "epochs": 2}],
     "PPO, value head": [{"beta": 0.7, "learning_rate": 4e-4, "epochs": 2}],
@@ -55,11 +54,11 @@ def main() -> None:
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.side:
-        print(json.dumps(one_run(given.side, given.settings, given.seed)))
+    args = parser.parse_args()
+    if args.side:
+        print(json.dumps(one_run(args.side, args.settings, args.seed)))
         return
-    if not given.render:
+    if not args.render:
         measure()
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "peers", text)
@@ -72,14 +71,14 @@ def measure() -> None:
 
     def run(side: str, settings: dict[str, float], seed: int) -> dict:
         options = ["--side", side, "--settings", json.dumps(settings), "--seed", str(seed)]
-        found = child("benchmarks.ppo_peers", *options)
-        runs.append({"side": side, "settings": settings, "seed": seed, **found})
+        result = child("benchmarks.ppo_peers", *options)
+        runs.append({"side": side, "settings": settings, "seed": seed, **result})
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(runs[-1], flush=True)
         return runs[-1]
 
     best = {
-        side: min((run(side, one, SEEDS[0]) for one in settings), key=_rank)["settings"]
+        side: min((run(side, choice, SEEDS[0]) for choice in settings), key=_rank)["settings"]
         for side, settings in SIDES.items()
     }
     for seed in SEEDS[1:]:
@@ -88,12 +87,12 @@ def measure() -> None:
 
 
 def _rank(run: dict) -> tuple[float, float]:
-    """Who arrived comes first, by time; then by the gain that was reached."""
+    """A sort key: first the runs that reached the goal, by time; then the others, by gain."""
     return (run["seconds"] or float("inf"), -run["gain"])
 
 
 def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
-    """Train in this process until the goal is reached or the episodes are used up."""
+    """Train in this process until the goal is reached or all episodes are used."""
     import torch
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -125,11 +124,11 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
     updates = 2 * settings["epochs"]  # optimiser steps a rollout: two minibatches, on every side
 
     class Watch(TrainerCallback):
-        """Stops the clock and looks, every few rollouts."""
+        """Evaluates every LOOKS rollouts, with the clock stopped."""
 
         def __init__(self) -> None:
             self.seconds = 0.0
-            self.seen: list[dict[str, float | None]] = []
+            self.evaluations: list[dict[str, float | None]] = []
             self.reached: float | None = None
 
         def on_train_begin(self, *_, **__) -> None:
@@ -139,11 +138,11 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
             if state.global_step % (LOOKS * updates):
                 return
             self.seconds += time.perf_counter() - self.since
-            found = evaluator.metrics(evaluator(policy()))
+            metrics = evaluator.metrics(evaluator(policy()))
             names = ("gain", "kl", "frontier_efficiency")
-            self.seen.append({name: found[f"eval/{name}"] for name in names})
-            efficiency = found["eval/frontier_efficiency"] or 0.0
-            if found["eval/gain"] >= GAIN and efficiency >= EFFICIENCY:
+            self.evaluations.append({name: metrics[f"eval/{name}"] for name in names})
+            efficiency = metrics["eval/frontier_efficiency"] or 0.0
+            if metrics["eval/gain"] >= GAIN and efficiency >= EFFICIENCY:
                 self.reached = self.seconds
                 control.should_training_stop = True
             self.since = time.perf_counter()
@@ -160,20 +159,20 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
             "use_cpu": True,
         }
         if side.startswith("PPO"):
-            trainer = _of_this(side, common, settings, prompts, gold, tokenizer)
+            trainer = _our_trainer(side, common, settings, prompts, gold, tokenizer)
         else:
-            trainer = _of_trl(side, common, settings, prompts, gold, tokenizer)
+            trainer = _trl_trainer(side, common, settings, prompts, gold, tokenizer)
 
         def policy():
             return trainer.policy if side.startswith("PPO") else trainer.model
 
         trainer.add_callback(watch)
         trainer.train()
-    last = watch.seen[-1]
-    return {"seconds": watch.reached, "trained": watch.seconds, **last, "seen": watch.seen}
+    last = watch.evaluations[-1]
+    return {"seconds": watch.reached, "trained": watch.seconds, **last, "seen": watch.evaluations}
 
 
-def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
+def _our_trainer(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
     from align_core.models.loading import load_policy, load_reward_model, load_trainable
     from align_core.models.value_model import value_model_of
     from align_core.trainers.ppo import trainer as ppo
@@ -198,7 +197,7 @@ def _of_this(side: str, common: dict, settings: dict, prompts, gold, tokenizer) 
     )
 
 
-def _of_trl(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
+def _trl_trainer(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
     from align_core.config import model_index
@@ -225,7 +224,7 @@ def _of_trl(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -
 
 
 def render(results: dict) -> str:
-    """The table, each side with the settings that served it best."""
+    """The table, with the best settings of each side."""
     rows = []
     for side in SIDES:
         runs = [run for run in results["runs"] if run["side"] == side]

@@ -1,11 +1,11 @@
-"""What PPO's switches and its β give on `reviews`, on the gold reward and held-out prompts.
+"""The effects of PPO's switches and β on `reviews`: gold reward on held-out prompts.
 
     python -m benchmarks.ppo_switches            run all, write results and docs/ppo.md
     python -m benchmarks.ppo_switches --render   write docs/ppo.md from the stored results
 
-The ladder is that of arXiv 2404.10719 (Table 3): each variant adds one thing to the one before it.
-The others differ from the built-in run of `reviews` in what their names say. All see the same
-number of episodes. Nothing is timed: runs share the machine, one a core.
+The ladder is that of arXiv 2404.10719 (Table 3): each variant adds one change to the previous one.
+The others are the built-in run of `reviews` with the change in their name. All have the same number
+of episodes. Nothing is timed: one run on each core.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.variant:
-        print(json.dumps(one_run(VARIANTS[given.variant], given.seed)))
+    args = parser.parse_args()
+    if args.variant:
+        print(json.dumps(one_run(VARIANTS[args.variant], args.seed)))
         return
-    if not given.render:
-        measure(given.lanes)
+    if not args.render:
+        measure(args.lanes)
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "switches", text)
     print(text)
 
 
 def measure(lanes: int) -> None:
-    """Run what is not yet in the results, which are stored after each run."""
+    """Execute the runs that are missing in the results, which are stored after each run."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     missing = [
         (seed, name)
@@ -96,14 +96,14 @@ def measure(lanes: int) -> None:
         return seed, name, child("benchmarks.ppo_switches", *options, OMP_NUM_THREADS="1")
 
     with ThreadPoolExecutor(lanes) as pool:
-        for seed, name, found in pool.map(run, missing):
-            results.setdefault(name, {})[str(seed)] = found
+        for seed, name, metrics in pool.map(run, missing):
+            results.setdefault(name, {})[str(seed)] = metrics
             RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-            print(seed, name, found, flush=True)
+            print(seed, name, metrics, flush=True)
 
 
 def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
-    """Train in this process, and hold the policy against the embedded reference."""
+    """Train in this process, and evaluate the policy against the embedded reference."""
     from functools import partial
 
     import torch
@@ -153,9 +153,9 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
         trainer.train()
         model = Path(folder) / "model"
         save_model(trainer.policy, tokenizer, model)
-        found = queries.evaluate(str(model), "reviews", "sft-reviews", prompts=128, seed=0)
-    kept = ("gold_reward", "gold_reward_reference", "kl", "gain", "frontier_efficiency")
-    return {name: found[name] for name in kept}
+        metrics = queries.evaluate(str(model), "reviews", "sft-reviews", prompts=128, seed=0)
+    names = ("gold_reward", "gold_reward_reference", "kl", "gain", "frontier_efficiency")
+    return {name: metrics[name] for name in names}
 
 
 def render(results: dict) -> str:

@@ -1,12 +1,12 @@
-"""PPO here against TRL 1.12, the last release with one: episodes a second, and where time goes.
+"""This PPO compared with that of TRL 1.12, its last: episodes a second, and time of each part.
 
     python -m benchmarks.ppo_throughput            install TRL 1.12, run all, write and print
     python -m benchmarks.ppo_throughput --render   write docs/benchmarks.md from the results
 
-Same models, prompts and settings, the same number of optimiser steps, each run in a process of its
-own, in turn: with the embedded models, and with random ones of 25 M parameters in all four roles.
-TRL 1.12 goes into a folder beside the project, without its dependencies: it runs on the
-transformers that is here.
+Models, prompts, settings and the number of optimiser steps are the same; runs alternate, each in a
+process of its own, with the embedded models and with random ones of 25 M parameters in all four
+roles. TRL 1.12 is installed in a folder beside the project, without its dependencies, and uses the
+installed transformers.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.side:
-        print(json.dumps(one_run(given.side, given.models, given.rollouts, given.seed, given.out)))
+    args = parser.parse_args()
+    if args.side:
+        print(json.dumps(one_run(args.side, args.models, args.rollouts, args.seed, args.out)))
         return
-    if not given.render:
+    if not args.render:
         install_peer()
         RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
@@ -108,15 +108,18 @@ def _measure(models: str) -> dict[str, list[dict]]:
                 run = child("benchmarks.ppo_throughput", *options)
                 if models == "embedded":
                     run |= child("align_core", "evaluate", folder, "--task", "reviews", "--json")
-            kept = ("seconds", "steps", "split", "gold_reward", "kl", "frontier_efficiency")
-            runs[side].append({name: run.get(name) for name in kept})
+            names = ("seconds", "steps", "split", "gold_reward", "kl", "frontier_efficiency")
+            runs[side].append({name: run.get(name) for name in names})
             print(models, side, seed, runs[side][-1], flush=True)
     assert len({run["steps"] for side in runs.values() for run in side}) == 1, "unequal steps"
     return runs
 
 
 def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
-    """Train in this process; seconds, optimiser steps, the split; the policy is kept in `out`."""
+    """Train in this process; returns seconds, optimiser steps and times of the parts.
+
+    The policy is saved in `out`.
+    """
     if side == "TRL 1.12":
         sys.path.insert(0, str(PEER))
     import torch
@@ -144,11 +147,11 @@ def one_run(side: str, models: str, rollouts: int, seed: int, out: str) -> dict:
     }
     clock: dict[str, float] = defaultdict(float)
     if side == "TRL 1.12":
-        trainer = _of_trl(settings, parts, clock)
+        trainer = _trl_trainer(settings, parts, clock)
     else:
         if side == "here, value head":
             parts["value_model"] = None
-        trainer = _of_this(settings, parts, clock)
+        trainer = _our_trainer(settings, parts, clock)
     steps = _count_steps()
     begin = time.perf_counter()
     trainer.train()
@@ -198,22 +201,22 @@ def _random(vocabulary: int) -> dict:
     }
 
 
-def _of_trl(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
+def _trl_trainer(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     from trl.experimental.ppo import PPOConfig, PPOTrainer, ppo_trainer
 
-    reward_model, scored = parts["reward_model"], ppo_trainer.get_reward
+    reward_model, original_reward = parts["reward_model"], ppo_trainer.get_reward
 
     def get_reward(model, *args):
         name = "reward" if model is reward_model else "reference and value"
-        return _timed(scored, clock, name)(model, *args)
+        return _timed(original_reward, clock, name)(model, *args)
 
     ppo_trainer.get_reward = get_reward
-    reference, read = parts["ref_model"], ppo_trainer.forward
+    reference, original_forward = parts["ref_model"], ppo_trainer.forward
 
     def forward(model, *args):
         if model is not reference:
-            return read(model, *args)
-        return _timed(read, clock, "reference and value")(model, *args)
+            return original_forward(model, *args)
+        return _timed(original_forward, clock, "reference and value")(model, *args)
 
     ppo_trainer.forward = forward
     ppo_trainer.batch_generation = _timed(ppo_trainer.batch_generation, clock, "rollout")
@@ -226,7 +229,7 @@ def _of_trl(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     return PPOTrainer(args=PPOConfig(**settings), **parts)
 
 
-def _of_this(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
+def _our_trainer(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     from align_core.trainers.ppo import trainer as ppo
 
     ppo.sample = _timed(ppo.sample, clock, "rollout")
@@ -248,7 +251,7 @@ def _timed(function: Callable, clock: dict[str, float], name: str) -> Callable:
 
 
 def _count_steps() -> Callable[[], int]:
-    """How many optimiser steps were really taken."""
+    """Start to count optimiser steps; returns a function that returns the count."""
     from torch.optim import Optimizer
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -262,7 +265,7 @@ def _count_steps() -> Callable[[], int]:
 
 
 def render(results: dict) -> str:
-    """Medians over the pairs, and the ratio of the times of each pair."""
+    """Medians over the runs, and the ratios of times of paired runs."""
     text = "\n".join(
         [
             "Written by `python -m benchmarks.ppo_throughput` from",
@@ -298,7 +301,7 @@ def render(results: dict) -> str:
                 statistics.median(run["split"][name] for run in runs[side]) / MODELS[models][0]
                 for name in names
             ]
-            rows.append([side, models, *(f"{one:.3f}" for one in seconds)])
+            rows.append([side, models, *(f"{value:.3f}" for value in seconds)])
     return text + table(["", "models", *names], rows)
 
 

@@ -1,11 +1,11 @@
-"""The presets: runs each one fresh, checks its promise, and records it where asked.
+"""Runs the presets, checks their promises, and records the runs if requested.
 
     python -m benchmarks.presets                      run all and check their promises
-    python -m benchmarks.presets --record             and store those runs that keep them
+    python -m benchmarks.presets --record             and store the runs that keep them
     python -m benchmarks.presets --record --missing   only those not recorded with their settings
 
-Runs are started as the page starts them, in a process from a warm forkserver, one after the other.
-A recording is the run's directory without its model, and the machine it came from.
+Runs are started as by the page, in a process of the forkserver, one after the other. A recording is
+the run's directory without its model, and the name of the machine.
 """
 
 from __future__ import annotations
@@ -31,41 +31,43 @@ LONGEST = 90  # seconds
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="store the runs that keep promises")
-    parser.add_argument("--missing", action="store_true", help="only what is not recorded yet")
+    parser.add_argument(
+        "--missing", action="store_true", help="only presets without an up-to-date recording"
+    )
     parser.add_argument("--only", choices=presets.names(), action="append", help="only these")
-    given = parser.parse_args()
-    chosen = [presets.load(name) for name in given.only or presets.names()]
-    if given.missing:
+    args = parser.parse_args()
+    chosen = [presets.load(name) for name in args.only or presets.names()]
+    if args.missing:
         chosen = [preset for preset in chosen if not is_recorded(preset)]
     with tempfile.TemporaryDirectory() as folder:
         client = Client(folder)
-        _run(client, method="sft", task="reviews", steps=1)  # the forkserver is warm from here on
-        broken = [preset.name for preset in chosen if not check(client, preset, given.record)]
+        _run(client, method="sft", task="reviews", steps=1)  # starts the forkserver
+        broken = [preset.name for preset in chosen if not check(client, preset, args.record)]
         client.close()
     if broken:
         sys.exit(f"not kept: {', '.join(broken)}")
 
 
 def check(client: Client, preset: Preset, record: bool) -> bool:
-    """Run it and hold the run against its promise; True if that is kept, and in time."""
+    """Run a preset; returns whether the run keeps the promise, within the time allowed."""
     run = _run(client, **preset.settings)
-    found = promised(preset, run)
-    kept = all(finding.holds for finding in found)
-    print(f"{preset.name}: {'; '.join(map(str, found))}", flush=True)
+    results = all_checks(preset, run)
+    kept = all(result.holds for result in results)
+    print(f"{preset.name}: {'; '.join(map(str, results))}", flush=True)
     if kept and record:
         store(preset, run)
     return kept
 
 
-def promised(preset: Preset, run: RunDirectory) -> list[Check]:
-    """What a run of the preset makes of its promise, and of the time that it may take."""
+def all_checks(preset: Preset, run: RunDirectory) -> list[Check]:
+    """The checks of the preset's promise and of the time of a run."""
     events = run.events()[0]
     seconds = Check("seconds", events[-1]["seconds"], most=LONGEST)
     return [*checks(preset.promise, series(events)), seconds]
 
 
 def is_recorded(preset: Preset) -> bool:
-    """Whether there is a recording with the settings that the preset has now."""
+    """Whether there is a recording with the preset's present settings."""
     try:
         return RunDirectory.open(preset.recording).config == preset.config
     except ConfigError:
@@ -73,7 +75,7 @@ def is_recorded(preset: Preset) -> bool:
 
 
 def store(preset: Preset, run: RunDirectory) -> None:
-    """Make a run the recording of the preset, in place of the one there was."""
+    """Replace the recording of the preset by this run."""
     shutil.rmtree(preset.recording, ignore_errors=True)
     preset.recording.mkdir(parents=True)
     for path in (run.path / "config.json", run.events_path):

@@ -1,10 +1,10 @@
-"""A lecture hall votes while PPO runs: is every vote kept, how long is an answer, does memory grow?
+"""Load of a lecture hall that votes while PPO runs: lost votes, response times, memory growth.
 
     python -m benchmarks.vote_load            measure, write results and the page
     python -m benchmarks.vote_load --render   write docs/benchmarks.md from the stored results
 
-The page is this process. The phones are another one on the same machine, and take their part of its
-cores: each joins within the first three seconds, then votes every three.
+The page runs in this process, the phones in another one that shares the cores. Each phone joins
+within the first three seconds, then votes every three seconds.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from benchmarks.common import DOCS, child, machine, table, write_section
 RESULTS = Path(__file__).with_name("vote_load.json")
 PAGE = DOCS / "benchmarks.md"
 PHONES, SECONDS, EVERY = 500, 60.0, 3.0
-WITHIN = 500  # ms, of 95% of the answers
-SETTLED = 1 / 3  # of the time, after which memory is to stay as it is
+WITHIN = 500  # ms, the limit of the 95th percentile of response times
+SETTLED = 1 / 3  # the share of the time after which memory should no longer grow
 PPO = {"task": "reviews", "method": "ppo", "steps": 100_000, "eval_every": 20}
 
 
@@ -39,23 +39,23 @@ def main() -> None:
     parser.add_argument("--phones", type=int, default=PHONES)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--address", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.address:
-        print(json.dumps(asyncio.run(vote(given.address, given.phones, given.seconds))))
+    args = parser.parse_args()
+    if args.address:
+        print(json.dumps(asyncio.run(vote(args.address, args.phones, args.seconds))))
         return
-    if not given.render:
-        found = {"machine": machine(), "phones": given.phones, "seconds": given.seconds}
-        found |= {
-            name: measure(given.phones, given.seconds, name == "ppo") for name in ("idle", "ppo")
+    if not args.render:
+        results = {"machine": machine(), "phones": args.phones, "seconds": args.seconds}
+        results |= {
+            name: measure(args.phones, args.seconds, name == "ppo") for name in ("idle", "ppo")
         }
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "vote load", text)
     print(text)
 
 
 def measure(phones: int, seconds: float, with_ppo: bool) -> dict[str, Any]:
-    """One hall on a fresh page, while PPO runs or not."""
+    """The results of one lecture on a new page, with or without a PPO run."""
     import psutil
 
     from align_core.runs.client import Client
@@ -70,21 +70,21 @@ def measure(phones: int, seconds: float, with_ppo: bool) -> dict[str, Any]:
             if with_ppo:
                 run = client.start(**PPO)
                 while not any("eval/kl" in e.get("metrics", ()) for e in client.events(run)[0]):
-                    time.sleep(0.5)  # the models are loaded, and it trains from now on
+                    time.sleep(0.5)  # wait until it trains
             session = open_room(address)
             pairs = page.voting.session(session).pairs
             while any(pair["first_score"] is None for pair in pairs()):
-                time.sleep(0.5)  # the reward model scores them: over before a hall has joined
-            memory = Watched(lambda: psutil.Process().memory_info().rss / 2**20)
-            told = child(
+                time.sleep(0.5)  # wait until the reward model has scored the pairs
+            memory = Monitor(lambda: psutil.Process().memory_info().rss / 2**20)
+            result = child(
                 *("benchmarks.vote_load", "--address", address),
                 *("--phones", str(phones), "--seconds", str(seconds)),
             )
             memory.stop()
-            kept = page.voting.session(session).votes()
+            votes = page.voting.session(session).votes()
             alive = not with_ppo or client.current() == run
-            return told | {
-                "kept": len({(vote["rater"], vote["pair"]) for vote in kept}),
+            return result | {
+                "kept": len({(vote["rater"], vote["pair"]) for vote in votes}),
                 "memory": memory.between(SETTLED, 1),
                 "trained_on": alive,
             }
@@ -94,20 +94,20 @@ def measure(phones: int, seconds: float, with_ppo: bool) -> dict[str, Any]:
 
 
 def open_room(address: str) -> Any:
-    """The presenter: begins a session and opens it to the room."""
+    """As a presenter, create a session and open it to the room."""
     import httpx
 
     from playground.voting.room import Rater
 
-    told = httpx.post(f"{address}vote/join", json={"task": "reviews"}).raise_for_status().json()
-    known = {"X-Session": told["session"], "X-Rater": told["token"]}
-    asked = {"action": "open"}
-    httpx.post(f"{address}vote/room", json=asked, headers=known).raise_for_status()
-    return Rater(told["session"], told["token"])
+    rater = httpx.post(f"{address}vote/join", json={"task": "reviews"}).raise_for_status().json()
+    headers = {"X-Session": rater["session"], "X-Rater": rater["token"]}
+    body = {"action": "open"}
+    httpx.post(f"{address}vote/room", json=body, headers=headers).raise_for_status()
+    return Rater(rater["session"], rater["token"])
 
 
-class Watched:
-    """A value, read once a second by a thread of its own."""
+class Monitor:
+    """Reads a value once a second in a thread of its own."""
 
     def __init__(self, read: Any) -> None:
         self._values: list[float] = []
@@ -130,7 +130,7 @@ class Watched:
 
 
 async def vote(address: str, phones: int, seconds: float) -> dict[str, Any]:
-    """All phones for so long: how many votes were answered, how fast, and what was refused."""
+    """Simulate all phones: the number of answered votes, response times, and refused requests."""
     host = urlsplit(address)
     waits: dict[str, list[float]] = {"join": [], "cast": []}
     refused: Counter = Counter()
@@ -139,7 +139,7 @@ async def vote(address: str, phones: int, seconds: float) -> dict[str, Any]:
     async def phone(seed: int) -> None:
         rng = random.Random(seed)
         await asyncio.sleep(rng.uniform(0, EVERY))
-        line = Line(*await asyncio.open_connection(host.hostname, host.port))
+        line = Connection(*await asyncio.open_connection(host.hostname, host.port))
 
         async def ask(path: str, content: dict[str, Any]) -> Any:
             began = time.perf_counter()
@@ -156,7 +156,7 @@ async def vote(address: str, phones: int, seconds: float) -> dict[str, Any]:
 
         ballot = await ask("join", {})
         if ballot:
-            line.known = f"X-Session: {ballot['session']}\r\nX-Rater: {ballot['token']}\r\n"
+            line.headers = f"X-Session: {ballot['session']}\r\nX-Rater: {ballot['token']}\r\n"
         while ballot and ballot["pair"] and time.monotonic() + EVERY < end:
             await asyncio.sleep(EVERY)
             choice = rng.choice(("left", "right"))
@@ -170,50 +170,50 @@ async def vote(address: str, phones: int, seconds: float) -> dict[str, Any]:
     }
 
 
-class Line:
-    """One phone's connection. httpx takes longer for a request, with 500 open, than the server."""
+class Connection:
+    """The connection of a phone. With 500 of them, httpx would take longer than the server."""
 
-    known = ""  # headers that tell who asks
+    headers = ""  # that identify the rater
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     async def post(self, path: str, content: dict[str, Any]) -> tuple[int, Any]:
-        """The status of the answer, and what it says."""
+        """The status and the JSON body of the response."""
         body = json.dumps(content)
         head = f"POST {path} HTTP/1.1\r\nHost: hall\r\nContent-Length: {len(body)}\r\n"
-        self._writer.write(f"{head}{self.known}\r\n{body}".encode())
-        told = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(re.search(r"content-length: (\d+)", told)[1])
-        return int(told.split()[1]), json.loads(await self._reader.readexactly(length))
+        self._writer.write(f"{head}{self.headers}\r\n{body}".encode())
+        response = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(re.search(r"content-length: (\d+)", response)[1])
+        return int(response.split()[1]), json.loads(await self._reader.readexactly(length))
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
-    """Median, 95% and 99% of the values, and the largest, in ms."""
+    """The median, 95th and 99th percentile and maximum of the values."""
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(values)}
 
 
 def render(results: dict[str, Any]) -> str:
-    """A row for a hall without a run, and one while PPO runs."""
+    """A row for a lecture without a run, and one while PPO runs."""
     rows = []
     for name, what in (("idle", "no run"), ("ppo", "PPO runs")):
-        one = results[name]
-        lost = one["answered"] - one["kept"]
-        refused = sum(one["refused"].values())
-        slow = one["cast"]["p95"] > WITHIN
-        p95 = f"{one['cast']['p95']:.0f}"
-        start, end = one["memory"]
+        result = results[name]
+        cast, lost = result["cast"], result["answered"] - result["kept"]
+        refused = sum(result["refused"].values())
+        slow = cast["p95"] > WITHIN
+        p95 = f"{cast['p95']:.0f}"
+        start, end = result["memory"]
         rows.append(
             [
                 what,
-                str(one["answered"]),
+                str(result["answered"]),
                 f"**{lost} ✗**" if lost > 0 else "0",
                 str(refused),
-                f"{one['cast']['p50']:.0f}",
+                f"{cast['p50']:.0f}",
                 f"**{p95} ✗**" if slow else p95,
-                f"{one['cast']['p99']:.0f}",
-                f"{one['join']['p95']:.0f}",
+                f"{cast['p99']:.0f}",
+                f"{result['join']['p95']:.0f}",
                 f"{start:.0f} → {end:.0f}",
             ]
         )

@@ -1,12 +1,12 @@
-"""How long it takes from the last vote to changed outputs on the screen, with 200 votes.
+"""Time from the last of 200 votes to changed outputs on the screen.
 
     python -m benchmarks.vote_to_outputs            measure, write results and docs/benchmarks.md
     python -m benchmarks.vote_to_outputs --try      one session on one task; writes nothing
     python -m benchmarks.vote_to_outputs --render   write docs/benchmarks.md from stored results
 
 The page is `app.py` in a process of its own, with the real worker and the embedded models. In each
-session simulated raters cast all votes but one. The last is a click in Chromium, on the same
-cores as everything else, and "Train on these votes" is pressed as soon as that is saved.
+session simulated raters cast all votes but the last, which is a click in Chromium, on the same
+cores. "Train on these votes" is pressed as soon as that vote is saved.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ METHODS = {"dpo": "DPO", "reward": "reward model"}
 REPEATS = 3
 VOTES = 200
 WITHIN = 30  # seconds
-PATIENCE = 180  # seconds to wait for anything: what takes long is to be measured
-SETTLED = 0.5  # seconds, after which a ballot takes a vote (SETTLE_MS of ballot.js)
+TIMEOUT = 180  # seconds; long, so that slow responses are measured, too
+SETTLED = 0.5  # seconds after which a ballot accepts a vote (SETTLE_MS of ballot.js)
 
-# What is new on the screen: the first texts of the live policy that differ from the reference's,
-# and, in the report, the texts of the trained policy or what the trained reward model foretells.
+# Changed outputs on the screen: first texts of the live policy that differ from the reference, and
+# in the report texts of the trained policy, or predictions of the trained reward model.
 LIVE = """() => {
   const {run} = window.playground;
   if (!run?.config.preferences || !run.step) return false;
@@ -50,11 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
     parser.add_argument("--try", action="store_true", dest="once", help="one task, once; no result")
-    given = parser.parse_args()
-    if given.once:
+    args = parser.parse_args()
+    if args.once:
         measure(TASKS[:1], 1)
         return
-    if not given.render:
+    if not args.render:
         found = {"machine": machine(), "votes": VOTES, **measure(TASKS, REPEATS)}
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
@@ -63,27 +63,28 @@ def main() -> None:
 
 
 def measure(tasks: tuple[str, ...], repeats: int) -> dict[str, list[dict[str, float]]]:
-    """Sessions of each method and task, in turn; what `one_session` gives, by both names."""
-    found: dict[str, list[dict[str, float]]] = {}
+    """ "METHOD TASK" -> the results of `one_session`, with all methods and tasks in turn."""
+    results: dict[str, list[dict[str, float]]] = {}
     with serving() as (address, runs):
-        one_session(address, runs, tasks[0], "reward")  # the first waits for the forkserver
+        one_session(address, runs, tasks[0], "reward")  # starts the forkserver
         for _ in range(repeats):
             for task in tasks:
                 for method in METHODS:
-                    one = one_session(address, runs, task, method)
-                    found.setdefault(f"{method} {task}", []).append(one)
-                    print(method, task, json.dumps(one), flush=True)
-    return found
+                    result = one_session(address, runs, task, method)
+                    results.setdefault(f"{method} {task}", []).append(result)
+                    print(method, task, json.dumps(result), flush=True)
+    return results
 
 
 def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, float]:
-    """A new visitor rates and trains. Seconds from the last vote: `saved`; with DPO `live`, the
-    first changed text beside the run; `shown`, the changed outputs of what it came to. `training`
-    is how long its run took, `learnt` how many votes it learnt from, `changed` the share of the
-    texts shown that are not as before.
+    """Rate and train as a new visitor.
+
+    Returns seconds from the last vote: `saved`; with DPO `live`, the first changed text during the
+    run; `shown`, the changed outputs in the report. `training` is the duration of the run, `learnt`
+    the number of its votes, `changed` the share of displayed texts that changed.
     """
     with browsing() as page:
-        page.set_default_timeout(1000 * PATIENCE)
+        page.set_default_timeout(1000 * TIMEOUT)
         page.goto(address)
         page.wait_for_selector(DRAWN)
         page.click("#views [role=tab]:has-text('Rate')")
@@ -91,7 +92,9 @@ def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, f
         page.click(f"#rate .ways label:has([value={method}])")
         _others_vote(page, runs.with_name("sessions"), task)
         page.wait_for_selector("#rate .pair:not([hidden])")
-        page.wait_for_selector("#rate .train button:not([disabled])")  # all votes are counted
+        page.wait_for_selector(
+            "#rate .train button:not([disabled])"
+        )  # enabled when all votes are counted
         time.sleep(SETTLED)
 
         began = time.monotonic()
@@ -115,13 +118,13 @@ def one_session(address: str, runs: Path, task: str, method: str) -> dict[str, f
 
 
 def _others_vote(page: Any, sessions: Path, task: str) -> None:
-    """All votes but one, into the session that the page has begun, once its pairs are scored."""
+    """Cast all votes but one in the page's session, once its pairs are scored."""
     from align_core.votes import simulated_raters
     from align_core.votes.sessions import Sessions
 
-    kept = f"playground-rate-{task}-sft-{task}"
-    page.wait_for_function("kept => localStorage.getItem(kept)", arg=kept)
-    name = json.loads(page.evaluate("kept => localStorage.getItem(kept)", kept))["session"]
+    key = f"playground-rate-{task}-sft-{task}"
+    page.wait_for_function("key => localStorage.getItem(key)", arg=key)
+    name = json.loads(page.evaluate("key => localStorage.getItem(key)", key))["session"]
     with closing(Sessions(sessions)) as opened:
         session = opened.open(name)
         while any(pair["first_score"] is None for pair in session.pairs()):
@@ -130,11 +133,11 @@ def _others_vote(page: Any, sessions: Path, task: str) -> None:
             session, "task", VOTES - 1, simulated_raters.RATERS, 0.0, seed=0
         )
     if cast != VOTES - 1:
-        raise RuntimeError(f"the simulated raters cast {cast} votes, not {VOTES - 1}")
+        raise RuntimeError(f"expected {VOTES - 1} simulated votes, got {cast}")
 
 
 def _run(runs: Path) -> dict[str, float]:
-    """What the newest run tells of itself."""
+    """Duration and number of votes of the newest run."""
     from align_core.runs.client import Client
 
     client = Client(runs)
@@ -144,7 +147,7 @@ def _run(runs: Path) -> dict[str, float]:
 
 
 def _changed(outputs: list[str]) -> dict[str, float]:
-    """The report has one text before and one after, in turn; none of a reward model."""
+    """The share of texts that changed, from a report's texts before and after, in turn."""
     if not outputs:
         return {}
     pairs = list(zip(outputs[::2], outputs[1::2], strict=True))
@@ -152,13 +155,13 @@ def _changed(outputs: list[str]) -> dict[str, float]:
 
 
 def render(results: dict[str, Any]) -> str:
-    """A row for each method and task: seconds to its changed outputs, and those of its training."""
+    """A row for each method and task: seconds to changed outputs, and of training."""
     rows = []
     for method, name in METHODS.items():
         for task in TASKS:
             sessions = results[f"{method} {task}"]
             columns = {
-                key: [one.get(key) for one in sessions]
+                key: [session.get(key) for session in sessions]
                 for key in ("learnt", "live", "shown", "training", "changed")
             }
             late = max(columns["shown"]) > WITHIN or 0 in columns["changed"]

@@ -118,10 +118,13 @@ def test_active_pairs_are_compared_with_random_ones_by_seed():
 
 
 def test_a_median_beyond_its_limit_is_marked():
-    assert defaults._held([19.0, 20.1, 21.0], 1, most=20) == ("**20.1 (19.0–21.0) ✗**", "≤ 20")
-    assert defaults._held([19.0, 20.0, 21.0], 1, most=20) == ("20.0 (19.0–21.0)", "≤ 20")
-    assert defaults._held([0.89], 2, least=0.9) == ("**0.89 ✗**", "≥ 0.9")
-    assert defaults._held([None], 2) == ("–", "–")
+    assert defaults._with_limit([19.0, 20.1, 21.0], 1, most=20) == (
+        "**20.1 (19.0–21.0) ✗**",
+        "≤ 20",
+    )
+    assert defaults._with_limit([19.0, 20.0, 21.0], 1, most=20) == ("20.0 (19.0–21.0)", "≤ 20")
+    assert defaults._with_limit([0.89], 2, least=0.9) == ("**0.89 ✗**", "≥ 0.9")
+    assert defaults._with_limit([None], 2) == ("–", "–")
 
 
 def test_the_figure_is_what_its_results_give(tmp_path):
@@ -164,9 +167,9 @@ def test_a_recorded_experiment_is_whole_and_small():
 
 def test_the_lab_shows_the_wall_clock_time_where_known():
     parts = {"core_seconds": 600.0}
-    assert lab.took(parts) == "10.0 minutes of one core, so on two at least 5.0"
+    assert lab.duration(parts) == "10.0 minutes of one core, so on two at least 5.0"
     whole = parts | {"lanes": 2, "wall_seconds": 330.0}
-    assert lab.took(whole) == "10.0 minutes of one core, 5.5 on the clock with 2 runs at a time"
+    assert lab.duration(whole) == "10.0 minutes of one core, 5.5 on the clock with 2 runs at a time"
 
 
 @pytest.mark.parametrize("already, clocked", [(0, True), (1, False)])
