@@ -46,10 +46,10 @@ def train(
         RuntimeError: the run failed; `load_run` gives access to what it wrote.
     """
     set_library_environment()
-    given = {"method": method, "task": task, **options}
-    given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
+    options |= {"method": method, "task": task}
+    options = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
     lines: list[Message] = []
-    directory = foreground.new_run(resolve_task(given, lines), run_dir, lines)
+    directory = foreground.new_run(resolve_task(options, lines), run_dir, lines)
     if failure := foreground.execute(directory, terminal.Progress):
         raise RuntimeError(f"{directory.path}: {failure['message']}")
     return Run(RunDirectory.open(directory.path.resolve()))

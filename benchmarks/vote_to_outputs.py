@@ -55,8 +55,8 @@ def main() -> None:
         measure(TASKS[:1], 1)
         return
     if not args.render:
-        found = {"machine": machine(), "votes": VOTES, **measure(TASKS, REPEATS)}
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        results = {"machine": machine(), "votes": VOTES, **measure(TASKS, REPEATS)}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     text = render(json.loads(RESULTS.read_text()))
     write_section(PAGE, "vote to outputs", text)
     print(text)

@@ -39,35 +39,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def execute(given: argparse.Namespace, lines: list[Message]) -> int:
+def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     """Execute an experiment or the rest of it; returns the exit code.
 
     Raises:
         ConfigError: one message for every error.
     """
-    options, errors = validated(_Options, {"lanes": given.lanes or os.cpu_count()})
-    if given.name not in experiments.NAMES:
+    options, errors = validated(_Options, {"lanes": args.lanes or os.cpu_count()})
+    if args.name not in experiments.NAMES:
         expected = f"one of {', '.join(experiments.NAMES)}"
-        lines.append(option_error("NAME", given.name, expected))
+        lines.append(option_error("NAME", args.name, expected))
     if lines or errors:
         raise ConfigError(*lines, *errors)
     from align_core.experiments import runner
     from align_core.experiments.claims import conclusions
 
-    default = f"runs/lab/{given.name}{'-quick' if given.quick else ''}"
-    folder = Path(given.run_dir or default)
-    progress = terminal.ExperimentProgress(given.name)
+    default = f"runs/lab/{args.name}{'-quick' if args.quick else ''}"
+    folder = Path(args.run_dir or default)
+    progress = terminal.ExperimentProgress(args.name)
     try:
         result = runner.run(
-            given.name, folder, quick=given.quick, lanes=options.lanes, on_part=progress.done
+            args.name, folder, quick=args.quick, lanes=options.lanes, on_part=progress.done
         )
     finally:
         progress.close()
-    if given.json:
+    if args.json:
         print(json.dumps(result))
     else:
-        if given.quick:
+        if args.quick:
             print(NO_EVIDENCE)
-        print("\n".join(conclusions(experiments.load(given.name), result)))
+        print("\n".join(conclusions(experiments.load(args.name), result)))
         print(f"the result is in {folder / 'result.json'}")
     return 0

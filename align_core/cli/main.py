@@ -41,12 +41,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     set_library_environment()
     try:
-        given, unknown = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
-        line = f"{' '.join(unknown)}: {given.command} has no such option"
+        args, unknown = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
+        line = f"{' '.join(unknown)}: {args.command} has no such option"
         lines = [plain(line)] if unknown else []
-        if given.command is None:
+        if args.command is None:
             raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())
-        return given.execute(given, lines)
+        return args.execute(args, lines)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,108 +61,106 @@ def main(argv: list[str] | None = None) -> int:
 # Each command takes the parsed arguments and the errors so far, and returns the exit code.
 
 
-def _tasks(given: argparse.Namespace, lines: list[Message]) -> int:
-    names = [resolve_task({"task": task}, lines)["task"] for task in given.task or ()]
+def _tasks(args: argparse.Namespace, lines: list[Message]) -> int:
+    names = [resolve_task({"task": task}, lines)["task"] for task in args.task or ()]
     lines += [
         option_error("--task", name, EXPECTED, "task") for name in names if card(name) is None
     ]
     raise_collected(lines)
     rows = [as_row(card(task)) for task in dict.fromkeys((*BUILT_IN, *names))]
-    if given.json:
+    if args.json:
         print(json.dumps(rows))
     else:
         print("\n".join(f"{row['name']:<10} {row['title']}. {row['explanation']}" for row in rows))
     return 0
 
 
-def _train(given: argparse.Namespace, lines: list[Message]) -> int:
-    vars(given).update(resolve_task(options.named(given, "task", "coverage"), lines))
+def _train(args: argparse.Namespace, lines: list[Message]) -> int:
+    vars(args).update(resolve_task(options.named(args, "task", "coverage"), lines))
     if distributed.launched_alone():
         distributed.relaunch_with_torchrun()
     if distributed.RANK > 0:
-        return _train_silently(given, lines)
-    directory = (_new_run if given.resume is None else _resumable)(given, lines)
-    make_display = (lambda steps: terminal.EventLines()) if given.json else terminal.Progress
-    failure = foreground.execute(directory, make_display, resume=given.resume is not None)
+        return _train_silently(args, lines)
+    directory = (_new_run if args.resume is None else _resumable)(args, lines)
+    make_display = (lambda steps: terminal.EventLines()) if args.json else terminal.Progress
+    failure = foreground.execute(directory, make_display, resume=args.resume is not None)
     if failure is not None:
         print(f"{directory.path}: {failure['message']}", file=sys.stderr)
         return 1
-    if not given.json:
+    if not args.json:
         status = directory.status() or {"status": "finished"}
         print(f"{status['status']}; the model is in {directory.model_path}")
     return 0
 
 
-def _train_silently(given: argparse.Namespace, lines: list[Message]) -> int:
+def _train_silently(args: argparse.Namespace, lines: list[Message]) -> int:
     """Train in a process other than the first, which alone writes the run and prints."""
     raise_collected(lines)
-    path = Path(given.run_dir if given.resume is None else given.resume)
+    path = Path(args.run_dir if args.resume is None else args.resume)
     distributed.wait_for_file(path / "config.json")
     directory, control = RunDirectory(path, writes=False), Control()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.put({"command": "stop"}))
-    failure = worker.execute(directory, control, resume=given.resume is not None)
+    failure = worker.execute(directory, control, resume=args.resume is not None)
     return 0 if failure is None else 1
 
 
-def _new_run(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
+def _new_run(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     config: dict[str, Any] = {}
-    if given.config is not None:
+    if args.config is not None:
         with collect_errors(lines):
-            config |= read_options(given.config, "--config")
-    overrides = options.named(given, "method", *options.RUN_OPTIONS)
+            config |= read_options(args.config, "--config")
+    overrides = options.named(args, "method", *options.RUN_OPTIONS)
     config |= {name: value for name, value in overrides.items() if value is not None}
-    return foreground.new_run(config, given.run_dir, lines)
+    return foreground.new_run(config, args.run_dir, lines)
 
 
-def _resumable(given: argparse.Namespace, lines: list[Message]) -> RunDirectory:
+def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if any(line.values.get("option") == "--task" for line in lines):
         raise ConfigError(*lines)  # whether it is the task of the run cannot be checked
     for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
-        is_task_code = name == "task" and is_code(given.task)
-        if (value := getattr(given, name)) is not None and not is_task_code:
+        is_task_code = name == "task" and is_code(args.task)
+        if (value := getattr(args, name)) is not None and not is_task_code:
             line = f"{flag(name)} got {value!r}; with --resume a run keeps its own options"
             lines.append(plain(line))
     with collect_errors(lines):
-        directory = RunDirectory.open(given.resume, option="--resume")
+        directory = RunDirectory.open(args.resume, option="--resume")
         status = directory.status()
         if directory.is_being_written():
-            lines.append(
-                option_error("--resume", given.resume, "a run that is not running already")
-            )
+            lines.append(option_error("--resume", args.resume, "a run that is not running already"))
         elif status is not None and status["status"] == "finished":
-            lines.append(option_error("--resume", given.resume, "a run that has not finished"))
+            lines.append(option_error("--resume", args.resume, "a run that has not finished"))
         task = directory.config.task
         if card(read_if_folder(task, lines)) is None:
             lines.append(unregistered_task(task))
-        elif is_code(given.task) and given.task != task:
-            lines.append(option_error("--task", given.task, f"{task}, the task of this run"))
+        elif is_code(args.task) and args.task != task:
+            lines.append(option_error("--task", args.task, f"{task}, the task of this run"))
     raise_collected(lines)
     return directory
 
 
-def _evaluate(given: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = options.named(given, "task", "reference", "prompts", "coverage", "seed")
-    result = in_process.evaluate(given.model, lines, **resolve_task(arguments, lines))
-    terminal.print_measurements(result, given.json)
+def _evaluate(args: argparse.Namespace, lines: list[Message]) -> int:
+    arguments = options.named(args, "task", "reference", "prompts", "coverage", "seed")
+    result = in_process.evaluate(args.model, lines, **resolve_task(arguments, lines))
+    terminal.print_measurements(result, args.json)
     return 0
 
 
-def _generate(given: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = resolve_task(options.named(given, "task", "n", "temperature", "seed"), lines)
-    rows = in_process.generate(given.model, given.prompt, lines, **arguments)
-    terminal.print_rows(rows, given.json)
+def _generate(args: argparse.Namespace, lines: list[Message]) -> int:
+    arguments = resolve_task(options.named(args, "task", "n", "temperature", "seed"), lines)
+    rows = in_process.generate(args.model, args.prompt, lines, **arguments)
+    terminal.print_rows(rows, args.json)
     return 0
 
 
-def _score(given: argparse.Namespace, lines: list[Message]) -> int:
-    arguments = resolve_task(options.named(given, "task"), lines)
-    rows = in_process.score(given.model, given.prompt, given.completion, lines, **arguments)
-    terminal.print_rows(rows, given.json)
+def _score(args: argparse.Namespace, lines: list[Message]) -> int:
+    arguments = resolve_task(options.named(args, "task"), lines)
+    rows = in_process.score(args.model, args.prompt, args.completion, lines, **arguments)
+    terminal.print_rows(rows, args.json)
     return 0
 
 
-def _build_assets(given: argparse.Namespace, lines: list[Message]) -> int:
+def _build_assets(args: argparse.Namespace, lines: list[Message]) -> int:
     if model_index.installed():
         lines.append(
             option_error(

@@ -58,15 +58,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag(name), help=about, **action)
 
 
-def named(given: argparse.Namespace, *names: str) -> dict[str, Any]:
+def named(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """The values of these options, None for those that were not given."""
-    return {name: getattr(given, name) for name in names}
+    return {name: getattr(args, name) for name in names}
 
 
-def checked(kind: type[BaseModel], given: argparse.Namespace, lines: list[Message]) -> Any:
+def checked(kind: type[BaseModel], args: argparse.Namespace, lines: list[Message]) -> Any:
     """The given options, validated as `kind`; None if invalid, with the errors appended to
     `lines`."""
-    fields = named(given, *kind.model_fields)
+    fields = named(args, *kind.model_fields)
     options, errors = validated(kind, {k: v for k, v in fields.items() if v is not None})
     lines += errors
     return options

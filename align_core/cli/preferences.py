@@ -108,39 +108,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         subs[name].add_argument("--hold-out", metavar="P", help=about)
 
 
-def execute(given: argparse.Namespace, lines: list[Message]) -> int:
+def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     """Execute an action; returns the exit code.
 
     Raises:
         ConfigError: one message for every error.
     """
-    if given.action is None:
+    if args.action is None:
         listed = [plain(f"  {name:<9} {about}") for name, (_, about) in _ACTIONS.items()]
         raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
-    with closing(Sessions(given.sessions or folder())) as sessions:
-        return _ACTIONS[given.action][0](given, lines, sessions)
+    with closing(Sessions(args.sessions or folder())) as sessions:
+        return _ACTIONS[args.action][0](args, lines, sessions)
 
 
-def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    vars(given).update(resolve_task({"task": given.task}, lines))
-    if (given.session is None) == (given.output is None):
+def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    vars(args).update(resolve_task({"task": args.task}, lines))
+    if (args.session is None) == (args.output is None):
         lines.append(plain("expected either --session or --output, got both or neither"))
     session = None
-    if given.session is not None:
-        session = _session_for(given, lines, sessions)
-    if session and session.tally()["pairs"] and (given.pairs or given.model):
+    if args.session is not None:
+        session = _session_for(args, lines, sessions)
+    if session and session.tally()["pairs"] and (args.pairs or args.model):
         line = f"--pairs, --model: the session {session.name} has its pairs already"
         lines.append(plain(line))
-    if given.output is not None:
-        lines += preference_files.errors(given.output, "--output")
+    if args.output is not None:
+        lines += preference_files.errors(args.output, "--output")
     for name, scores in (("model", False), ("reward_model", True)):
-        if getattr(given, name) is not None:
-            lines += model_errors(flag(name), getattr(given, name), scores)
-    options = checked(_Simulate, given, lines)
+        if getattr(args, name) is not None:
+            lines += model_errors(flag(name), getattr(args, name), scores)
+    options = checked(_Simulate, args, lines)
     if options is not None:
         task, has_pairs = card(options.task), session and session.tally()["pairs"]
-        reward_model = given.reward_model or task.reward_model
-        if not (given.model or task.reference or has_pairs):
+        reward_model = args.reward_model or task.reward_model
+        if not (args.model or task.reference or has_pairs):
             lines.append(
                 option_error("--model", None, f"{EXPECTED}: {task.title} has no reference")
             )
@@ -149,24 +149,24 @@ def _simulate(given: argparse.Namespace, lines: list[Message], sessions: Session
     raise_collected(lines)
 
     settings = options.votes, options.raters, options.active_share, options.seed
-    pairs = (session.pairs() if session else []) or _new_pairs(options, given.model)
+    pairs = (session.pairs() if session else []) or _new_pairs(options, args.model)
     if options.active_share:
         pairs = in_process.queries().score_pairs(pairs, reward_model)
-    if given.output is not None:
+    if args.output is not None:
         cast = simulate(pairs, CROWDS[options.rater], *settings)
         rows = preference_files.preferences(
             {**pairs[vote.pair], "choice": vote.choice} for vote in cast
         )
-        preference_files.write(given.output, rows)
-        return _report(given, votes=len(cast), rows=len(rows), file=given.output)
-    session = session or sessions.create(given.session, options.task)
+        preference_files.write(args.output, rows)
+        return _report(args, votes=len(cast), rows=len(rows), file=args.output)
+    session = session or sessions.create(args.session, options.task)
     if not session.tally()["pairs"]:
         ids = session.add_pairs(pairs)
         pairs = [{**pair, "id": number} for pair, number in zip(pairs, ids, strict=True)]
     if options.active_share:
         session.set_scores(pairs, reward_model)
     cast = fill(session, options.rater, *settings)
-    return _report(given, votes=cast, session=session.name)
+    return _report(args, votes=cast, session=session.name)
 
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
@@ -177,49 +177,49 @@ def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     return in_process.queries().candidates(options.task, model or reference, count, options.seed)
 
 
-def _export(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    session = _existing(given, lines, sessions)
-    options = checked(_Export, given, lines)
-    lines += preference_files.errors(given.output, "--output")
+def _export(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    session = _existing(args, lines, sessions)
+    options = checked(_Export, args, lines)
+    lines += preference_files.errors(args.output, "--output")
     raise_collected(lines)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
     rows = preference_files.preferences(kept, options.ties)
-    preference_files.write(given.output, rows)
+    preference_files.write(args.output, rows)
     report = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
     for method in methods_with("preferences"):
         settings = preference_files.settings(method, session.task, len(rows)).items()
         report[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in settings)
-    return _report(given, **report, file=given.output)
+    return _report(args, **report, file=args.output)
 
 
-def _import(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    vars(given).update(resolve_task({"task": given.task}, lines))
-    session = _session_for(given, lines, sessions)
-    options = checked(_Import, given, lines)
+def _import(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    vars(args).update(resolve_task({"task": args.task}, lines))
+    session = _session_for(args, lines, sessions)
+    options = checked(_Import, args, lines)
     with collect_errors(lines):
-        rows = preference_files.read(given.file)
+        rows = preference_files.read(args.file)
     raise_collected(lines)
-    session = session or sessions.create(given.session, options.task)
-    return _report(given, votes=preference_files.import_votes(session, rows), session=session.name)
+    session = session or sessions.create(args.session, options.task)
+    return _report(args, votes=preference_files.import_votes(session, rows), session=session.name)
 
 
-def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    session = _existing(given, lines, sessions)
-    options = checked(_Stats, given, lines)
-    if given.reward_model is not None:
-        lines += model_errors("--reward-model", given.reward_model, True)
+def _stats(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    session = _existing(args, lines, sessions)
+    options = checked(_Stats, args, lines)
+    if args.reward_model is not None:
+        lines += model_errors("--reward-model", args.reward_model, True)
     raise_collected(lines)
     cast = session.votes()
     report: dict[str, Any] = {"task": session.task, **statistics.stats(cast)}
-    if given.reward_model is not None:
+    if args.reward_model is not None:
         measured_on = statistics.held_out(cast, options.hold_out)[1] if options.hold_out else cast
-        scored = in_process.queries().score_pairs(session.pairs(), given.reward_model)
+        scored = in_process.queries().score_pairs(session.pairs(), args.reward_model)
         report["reward_model"] = statistics.reward_model_metrics(
             statistics.with_scores(measured_on, scored)
         )
     report["disputed"] = statistics.disputed(cast)
     report["against_gold"] = statistics.against_gold(cast)
-    if given.json:
+    if args.json:
         print(to_line(report))
         return 0
     report["kinds"] = ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
@@ -238,41 +238,39 @@ def _stats(given: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     return 0
 
 
-def _delete(given: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
-    session = _existing(given, lines, sessions)
+def _delete(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
+    session = _existing(args, lines, sessions)
     raise_collected(lines)
     report = {"session": session.name, "votes": session.tally()["votes"]}
     deleted = sessions.delete(session.name)
-    return _report(given, **report, deleted=deleted if given.json else " ".join(deleted))
+    return _report(args, **report, deleted=deleted if args.json else " ".join(deleted))
 
 
-def _existing(
-    given: argparse.Namespace, lines: list[Message], sessions: Sessions
-) -> Session | None:
+def _existing(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> Session | None:
     """The session that was named; None, with an error appended to `lines`, if there is none."""
     with collect_errors(lines):
-        return sessions.open(given.session)
+        return sessions.open(args.session)
 
 
 def _session_for(
-    given: argparse.Namespace, lines: list[Message], sessions: Sessions
+    args: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
-    """The session that receives votes; None if it does not exist yet. Sets `given.task`."""
+    """The session that receives votes; None if it does not exist yet. Sets `args.task`."""
     session = None
     with collect_errors(lines):
-        check_name(given.session)
-        if given.session in sessions.names():
-            session = sessions.open(given.session)
-            if given.task not in (None, session.task):
+        check_name(args.session)
+        if args.session in sessions.names():
+            session = sessions.open(args.session)
+            if args.task not in (None, session.task):
                 expected = f"{session.task}, the task of the session {session.name}"
-                lines.append(option_error("--task", given.task, expected))
-            given.task = session.task
+                lines.append(option_error("--task", args.task, expected))
+            args.task = session.task
     return session
 
 
-def _report(given: argparse.Namespace, **values: Any) -> int:
+def _report(args: argparse.Namespace, **values: Any) -> int:
     """Print the values; returns the exit code 0."""
-    print(to_line(values) if given.json else ", ".join(f"{k} {v}" for k, v in values.items()))
+    print(to_line(values) if args.json else ", ".join(f"{k} {v}" for k, v in values.items()))
     return 0
 
 

@@ -24,21 +24,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("folder", metavar="FOLDER", nargs="?")
 
 
-def execute(given: argparse.Namespace, lines: list[Message]) -> int:
+def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     """Run one of them; raises ConfigError with every error at once."""
-    if given.action is None:
+    if args.action is None:
         listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
         raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
-    if given.folder is None:
+    if args.folder is None:
         lines.append(option_error("FOLDER", None, "a folder"))
     if lines:
         raise ConfigError(*lines)
-    folder = Path(given.folder)
-    if given.action == "new":
+    folder = Path(args.folder)
+    if args.action == "new":
         example.write_new(folder, "FOLDER")
         print(f"{folder} has a task now: align-core task check {folder}")
     elif not folder.is_dir():
-        raise ConfigError(option_error("FOLDER", given.folder, "a folder with a task.toml"))
+        raise ConfigError(option_error("FOLDER", args.folder, "a folder with a task.toml"))
     else:
         print(_told(folder))
     return 0

@@ -118,6 +118,11 @@ class RunConfig(BaseModel):
 
 
 Options = TypeVar("Options", bound=BaseModel)
+_MODEL_OPTIONS = {
+    "model": False,
+    "reward_model": True,
+    "pair_source": False,
+}  # is it a reward model
 
 
 def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[Message]]:
@@ -151,15 +156,15 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     Raises:
         ConfigError: one message for every error in all of them.
     """
-    given = {
+    explicit = {
         option: value
         for option, value in options.items()
         if value is not None and (option, value) != ("freeze_trunk", False)
     }
-    lines = _foreign(method, given)
-    fields = {"method": method, "task": task, **_defaults_for_checks(method, task, given), **given}
+    fallback = _defaults_for_checks(method, task, explicit)
+    fields = {"method": method, "task": task, **fallback, **explicit}
     config, errors = validated(RunConfig, fields)
-    lines += errors
+    lines = _foreign(method, explicit) + errors
     if is_code(task) and card(task) is None:
         lines.append(unregistered_task(task))
     if is_folder(task) and card(task) is None:
@@ -167,25 +172,8 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += _without_demonstrations(method, card(task))
     lines += _without_gold(fields, card(task))
     # The default models of an unknown task are not errors of their own.
-    checked = fields if method_named(method) and card(task) else given
-    kinds = {"model": False, "reward_model": True, "pair_source": False}
-    for option, is_reward_model in kinds.items():
-        name = checked.get(option)
-        if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
-            lines += model_errors(flag(option), name, is_reward_model)
-    if isinstance(file := given.get("preferences"), str) and not Path(file).is_file():
-        expected = "a JSONL or Parquet file; there is no such file"
-        lines.append(option_error("--preferences", file, expected, "file"))
-    if "preferences" in given:
-        lines += [
-            Message(
-                "as_it_is",
-                {"option": flag(option), "got": repr(given[option])},
-                f"{flag(option)} got {given[option]!r}; a file of --preferences is used as it is",
-            )
-            for option in ("coverage", "pair_source")
-            if given.get(option, "all") != "all"
-        ]
+    lines += _wrong_models(fields if method_named(method) and card(task) else explicit)
+    lines += _wrong_preferences(explicit)
     if config is None or lines:
         raise ConfigError(*lines)
     paths = ("model", "reward_model", "preferences", "pair_source")
@@ -202,7 +190,7 @@ def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[M
 
 
 def _without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]:
-    """The line of a method that is to learn from a reward that the task does not have."""
+    """The errors of options that need a gold reward, on a task without one."""
     if task is None or task.has_gold:
         return []
     lines = []
@@ -210,8 +198,34 @@ def _without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message
         expected = f"a reward model: {task.title} has no reward of its own"
         lines.append(option_error("--reward-model", "gold", expected))
     if fields.get("pair_source") is not None:
-        expected = f"nothing: {task.title} has no reward that new pairs could be labelled by"
+        expected = f"no value: {task.title} has no reward to label new pairs with"
         lines.append(option_error("--pair-source", fields["pair_source"], expected))
+    return lines
+
+
+def _wrong_models(fields: dict[str, Any]) -> list[Message]:
+    """The errors of options that name a model."""
+    lines = []
+    for option, is_reward_model in _MODEL_OPTIONS.items():
+        name = fields.get(option)
+        if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
+            lines += model_errors(flag(option), name, is_reward_model)
+    return lines
+
+
+def _wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
+    """The errors of a missing preference file, and of options that do not apply to such files."""
+    if "preferences" not in explicit:
+        return []
+    file, lines = explicit["preferences"], []
+    if isinstance(file, str) and not Path(file).is_file():
+        expected = "a JSONL or Parquet file; there is no such file"
+        lines.append(option_error("--preferences", file, expected, "file"))
+    for option in ("coverage", "pair_source"):
+        if (value := explicit.get(option, "all")) != "all":
+            values = {"option": flag(option), "got": repr(value)}
+            line = f"{flag(option)} got {value!r}; a file of --preferences is used as it is"
+            lines.append(Message("as_it_is", values, line))
     return lines
 
 
@@ -220,7 +234,7 @@ def has(method: str, option: str) -> bool:
     return method in (methods_with(option) or methods())
 
 
-def _foreign(method: str | None, given: dict[str, Any]) -> list[Message]:
+def _foreign(method: str | None, explicit: dict[str, Any]) -> list[Message]:
     """The errors of options that only other methods have."""
     return [
         Message(
@@ -234,7 +248,7 @@ def _foreign(method: str | None, given: dict[str, Any]) -> list[Message]:
             f"{flag(option)} got {value!r}; {method} has no such option, "
             f"only {' and '.join(methods_with(option))}",
         )
-        for option, value in given.items()
+        for option, value in explicit.items()
         if method_named(method) and not has(method, option)
     ]
 
@@ -253,13 +267,13 @@ def defaults(method: str, task: str) -> dict[str, Any]:
 
 
 def _defaults_for_checks(
-    method: str | None, task: str | None, given: dict[str, Any]
+    method: str | None, task: str | None, explicit: dict[str, Any]
 ) -> dict[str, Any]:
     """The defaults of method and task; of any valid ones where these are not, so that the other
     options can still be checked."""
     if not method_named(method) or card(task) is None:
         method, task = next(iter(methods())), BUILT_IN[0]
-    all_pairs = {"preference_pairs": None} if "preferences" in given else {}  # of the file
+    all_pairs = {"preference_pairs": None} if "preferences" in explicit else {}  # of the file
     return {**defaults(method, task), **all_pairs}
 
 

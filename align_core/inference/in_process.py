@@ -1,7 +1,7 @@
 """Queries of the command line and of scripts, executed in this process once options are valid.
 
-`given` holds the options of a command, None for those that were not given. Each function raises a
-ConfigError with the errors in `lines` and all further ones, before anything heavy is imported.
+`arguments` holds the options of a command, None for those that were not given. Each function raises
+a ConfigError with the errors in `lines` and all further ones, before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def queries() -> ModuleType:
     return queries
 
 
-def evaluate(model: str, lines: list[Message], **given: Any) -> dict[str, Any]:
-    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `given`."""
-    options = _checked(_Evaluate, model, given, lines)
-    if given.get("reference") is not None:
-        lines += model_errors("--reference", given["reference"], reward_model=False)
+def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, Any]:
+    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`."""
+    options = _checked(_Evaluate, model, arguments, lines)
+    if arguments.get("reference") is not None:
+        lines += model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
     return queries().evaluate(
         model,
@@ -76,13 +76,13 @@ def evaluate(model: str, lines: list[Message], **given: Any) -> dict[str, Any]:
 
 
 def generate(
-    model: str, prompts: list[str] | None, lines: list[Message], **given: Any
+    model: str, prompts: list[str] | None, lines: list[Message], **arguments: Any
 ) -> list[dict[str, Any]]:
-    """`queries.generate` with the task, n, temperature and seed in `given`.
+    """`queries.generate` with the task, n, temperature and seed in `arguments`.
 
     Without prompts it uses the first of the task's probe prompts.
     """
-    options = _checked(_Generate, model, given, lines, reward_model=False)
+    options = _checked(_Generate, model, arguments, lines, reward_model=False)
     lines += [option_error("--prompt", text, _TEXT) for text in prompts or () if not text]
     raise_collected(lines)
     prompts = prompts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
@@ -96,17 +96,18 @@ def score(
     prompt: str | None,
     completions: list[str] | None,
     lines: list[Message],
-    **given: Any,
+    **arguments: Any,
 ) -> list[dict[str, Any]]:
-    """`queries.score` with the task in `given`.
+    """`queries.score` with the task in `arguments`.
 
-    Without a model: what each part of the task's reward scores, before its weight and the scale.
+    Without a model, the scores of each part of the task's reward, before its weight and the scale.
     """
     if model is None:
-        options, errors = validated(_Options, {k: v for k, v in given.items() if v is not None})
+        fields = {name: value for name, value in arguments.items() if value is not None}
+        options, errors = validated(_Options, fields)
         lines += errors
     else:
-        options = _checked(_Options, model, given, lines)
+        options = _checked(_Options, model, arguments, lines)
     for option, text in (("--prompt", prompt), ("--completion", completions)):
         if not text:
             lines.append(option_error(option, text, _TEXT))
@@ -128,12 +129,12 @@ def _raw_scores(task: str, prompt: str, completions: list[str]) -> list[dict[str
 def _checked(
     kind: type[_Options],
     model: str,
-    given: dict[str, Any],
+    arguments: dict[str, Any],
     lines: list[Message],
     reward_model: bool | None = None,
 ) -> Any:
     """The validated options, None if invalid; the task defaults to that of the model."""
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = {name: value for name, value in arguments.items() if value is not None}
     if "task" not in fields and (task := model_index.task_of(model)):
         fields["task"] = read_if_folder(task, lines)
     invalid_model = model_errors("MODEL", model, reward_model)

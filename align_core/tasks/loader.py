@@ -108,23 +108,23 @@ def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
     return task
 
 
-def resolve_task(given: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
-    """The options `given`, with their task loaded and replaced by its full name.
+def resolve_task(options: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
+    """The options `options`, with their task loaded and replaced by its full name.
 
     If it cannot be loaded, its errors are appended to `lines`, and a built-in task takes its place,
     so that the other options can be checked.
     """
-    task = given.get("task")
+    task = options.get("task")
     is_word = isinstance(task, str) and _WORD.fullmatch(task) and not Path(task).is_dir()
     if (
         not isinstance(task, str) or is_word
     ):  # the validation of the options reports an unknown word
-        return given
+        return options
     try:
-        return given | {"task": load_task(task).full_name}
+        return options | {"task": load_task(task).full_name}
     except ConfigError as error:
         lines += error.lines
-        return {**given, "task": BUILT_IN[0], "coverage": None}
+        return {**options, "task": BUILT_IN[0], "coverage": None}
 
 
 @cache

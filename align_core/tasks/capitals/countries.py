@@ -272,14 +272,14 @@ class Country:
 
 
 def _read_table() -> tuple[Country, ...]:
-    found = []
+    countries = []
     for continent, table in _TABLE.items():
         for line in table.strip().splitlines():
             name, capitals, mistakes = (part.strip() for part in line.split("|"))
-            found.append(
+            countries.append(
                 Country(name, continent, tuple(capitals.split(", ")), tuple(mistakes.split(", ")))
             )
-    return tuple(found)
+    return tuple(countries)
 
 
 COUNTRIES = _read_table()
