@@ -8,7 +8,7 @@ import gradio as gr
 
 from playground.handlers.ask import AskHandlers
 from playground.people.requests import HandlersOf, server_functions
-from playground.views import choosing
+from playground.views import run_picker
 from playground.views.parts import part
 
 _ASK = """
@@ -67,5 +67,5 @@ def _view(name: str, template: str, functions: list[Any], words: dict[str, Any])
         server_functions=functions,
         words={**words["try"], **words[name]},
         shading=words["samples"] | words["shading"],
-        **choosing.props(words),
+        **run_picker.props(words),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
 from playground.people.requests import HandlersOf, server_functions
-from playground.views import choosing
+from playground.views import run_picker
 from playground.views.parts import PLOTLY_HEAD, part
 
 _COMPARE = """
@@ -70,5 +70,5 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
         statuses=words["status"]["names"],
         curves=CURVES,
         head=PLOTLY_HEAD,
-        **choosing.props(words),
+        **run_picker.props(words),
     )

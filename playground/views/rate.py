@@ -9,7 +9,7 @@ import gradio as gr
 from align_core.votes.simulated_raters import CROWDS
 from playground.handlers.ask import AskHandlers
 from playground.people.requests import HandlersOf, server_functions
-from playground.views import choosing
+from playground.views import run_picker
 from playground.views.parts import part
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
@@ -103,5 +103,5 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
         ways=list(PIPELINES),
         statuses=words["status"]["names"],
         shading=words["samples"] | words["shading"],
-        **choosing.props(words),
+        **run_picker.props(words),
     )

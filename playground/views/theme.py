@@ -1,4 +1,4 @@
-"""The look of the page: Gradio's plain theme, which links the page's own style sheets."""
+"""The theme of the page: Gradio's base theme with the page's own style sheets."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ class Theme(gr.themes.Base):
 def imports() -> list[str]:
     """An `@import` of each style sheet in `static`, relative to the theme's sheet."""
     sheets = sorted(STATIC.rglob("*.css"))
-    return [f'@import url("{address(str(one.relative_to(STATIC)))}");' for one in sheets]
+    return [f'@import url("{address(str(sheet.relative_to(STATIC)))}");' for sheet in sheets]

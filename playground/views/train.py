@@ -27,8 +27,8 @@ from playground.people.requests import with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.views import presets
-from playground.views.choices import coverage, pair_source, reward_model, whiten_advantages
 from playground.views.parts import PLOTLY_HEAD, part
+from playground.views.setting_controls import coverage, pair_source, reward_model, whiten_advantages
 
 Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
 # Passes the run that the page shows as the last value.

@@ -1,4 +1,4 @@
-"""The style sheets: their layers, their size, and that what they style is there."""
+"""The style sheets: their layers, their size, and that everything they style exists."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def without_comments(text: str) -> str:
 
 
 def outermost(text: str) -> list[str]:
-    """What the rules of a sheet that are in no other rule begin with."""
-    found, depth, start = [], 0, 0
+    """The preludes of a sheet's outermost rules."""
+    preludes, depth, start = [], 0, 0
     for at, character in enumerate(text):
         if character == "{":
             if depth == 0:
-                found.append(text[start:at].strip())
+                preludes.append(text[start:at].strip())
             depth += 1
         elif character == "}":
             depth -= 1
             start = at + 1
     assert depth == 0
-    return found
+    return preludes
 
 
 def selectors(text: str) -> str:
@@ -55,8 +55,8 @@ def test_the_layers_are_in_order_before_any_sheet():
     order, *links = Theme()._get_theme_css().splitlines()[: len(SHEETS) + 1]
     assert order == "@layer gradio, base, parts, views, hall, phone, talk;"
     linked = [
-        re.fullmatch(r'@import url\("playground/\w+/(?:\w+/)+(\w+\.css)"\);', one)[1]
-        for one in links
+        re.fullmatch(r'@import url\("playground/\w+/(?:\w+/)+(\w+\.css)"\);', link)[1]
+        for link in links
     ]
     assert sorted(linked) == sorted(SHEETS)
 
@@ -66,8 +66,8 @@ def test_the_sheets_are_short():
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_what_is_styled_is_somewhere(name):
-    """Each class, id and data attribute stands in the page's own code, or is Gradio's."""
+def test_everything_styled_exists(name):
+    """Each class, id and data attribute is in the page's own code, or is Gradio's."""
     files = [
         path for path in PLAYGROUND.rglob("*") if path.suffix in (".js", ".py", ".html", ".json")
     ]
@@ -75,13 +75,13 @@ def test_what_is_styled_is_somewhere(name):
     words = set(re.findall(r"[\w-]+", code)) | GRADIO
     words |= {"field-" + word for word in words}  # a setting's element
     styled = re.findall(r"[.#]([a-zA-Z][\w-]*)", re.sub(r"\"[^\"]*\"", "", selectors(SHEETS[name])))
-    assert sorted({one for one in styled if one not in words}) == []
+    assert sorted({name for name in styled if name not in words}) == []
     attributes = re.findall(r"\[data-([\w-]+)", selectors(SHEETS[name]))
-    dataset = {re.sub("-(.)", lambda found: found[1].upper(), one) for one in attributes}
-    assert sorted({one for one in dataset if one not in words} - {"testid"}) == []
+    dataset = {re.sub("-(.)", lambda match: match[1].upper(), name) for name in attributes}
+    assert sorted({name for name in dataset if name not in words} - {"testid"}) == []
 
 
-def test_gradio_has_the_classes_that_are_said_to_be_its():
+def test_gradio_has_its_listed_classes():
     assets = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
     its = "".join(path.read_text("utf-8") for path in assets.glob("*.css"))
     assert sorted(name for name in GRADIO if f".{name}" not in its) == []

@@ -10,7 +10,7 @@ from playground.handlers.form import FIRST_TASK
 
 
 def props(words: dict[str, Any]) -> dict[str, Any]:
-    """What run_picker.js needs beside words: the names of methods and tasks, the first task."""
+    """The props of run_picker.js besides words: names of methods and tasks, and the first task."""
     return {
         "method_names": {method: words["methods"][method]["name"] for method in methods()},
         "task_names": {task: words["tasks"][task]["name"] for task in tasks.available()},
