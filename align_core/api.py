@@ -16,7 +16,7 @@ from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.inference import in_process
 from align_core.runs.directory import RunDirectory
-from align_core.runs.events import of_kind
+from align_core.runs.events import FINAL, of_kind
 from align_core.tasks.loader import resolve_task
 from align_core.training import foreground
 
@@ -61,7 +61,7 @@ def load_run(path: str | Path) -> Run:
     Before a model on a task of code can be queried, load the task: `load_task("file.py")`.
 
     Raises:
-        ConfigError: there is no run in this folder.
+        ConfigError: there is no run in this folder, or it cannot be read.
     """
     set_library_environment()
     return Run(RunDirectory.open(Path(path).resolve()))
@@ -74,8 +74,11 @@ class Run:
         self._directory = directory
 
     def __repr__(self) -> str:
-        status = self._directory.status() or {"status": "not begun"}
-        summary = f"{self.config.method} on {self.config.task}, {status['status']}"
+        event = self._directory.status()
+        status = event["status"] if event else "not begun"
+        if event and status not in FINAL and not self._directory.is_being_written():
+            status += " when its process ended"
+        summary = f"{self.config.method} on {self.config.task}, {status}"
         return f"Run({str(self.path)!r}: {summary})"
 
     @property
@@ -98,7 +101,8 @@ class Run:
 
         rows: dict[int, dict[str, Any]] = {}
         for event in self._events("metrics"):
-            rows.setdefault(event["step"], {}).update(event["metrics"])
+            row = rows.setdefault(event["step"], {})
+            row |= {m: v for m, v in event["metrics"].items() if v is not None or m not in row}
         table = pandas.DataFrame.from_dict(rows, orient="index", dtype=float)
         return table.rename_axis("step").sort_index()
 
@@ -172,7 +176,10 @@ class Run:
 
     def _changes(self) -> dict[int, dict[str, float]]:
         """Step -> the settings that were changed after it."""
-        return {event["step"]: event["settings"] for event in self._events("change")}
+        changes: dict[int, dict[str, float]] = {}
+        for event in self._events("change"):
+            changes.setdefault(event["step"], {}).update(event["settings"])
+        return changes
 
     def _events(self, kind: str) -> list[dict[str, Any]]:
         return of_kind(self._directory.events()[0], kind)

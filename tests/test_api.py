@@ -102,6 +102,7 @@ def test_one_row_per_step_without_those_voided_by_a_resume(written):
         metrics(1, loss=3.0),
         metrics(2, loss=2.0),
         metrics(2, **{"eval/kl": 0.5, "eval/gain": None}),
+        metrics(2, **{"eval/kl": None}),
         metrics(3, loss=9.0),
         {"kind": "resume", "step": 2, "seconds": 1.0},
         metrics(3, loss=1.0),
@@ -115,8 +116,29 @@ def test_one_row_per_step_without_those_voided_by_a_resume(written):
     assert written().metrics.empty
 
 
+def test_settings_turned_at_one_step_are_all_known(written):
+    def change(step, **settings):
+        return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
+
+    run = written(change(2, beta=0.5, learning_rate=0.1), change(2, beta=0.3), change(4, beta=0.2))
+    assert run._changes() == {2: {"beta": 0.3, "learning_rate": 0.1}, 4: {"beta": 0.2}}
+
+
+def test_a_run_whose_process_has_ended_is_not_said_to_be_running(written):
+    running = {"kind": "status", "step": 3, "seconds": 1.0, "status": "running", "message": ""}
+    run = written(running)
+    assert repr(run).endswith("dpo on reviews, running when its process ended)")
+    writer = RunDirectory(run.path)
+    writer.append({**running, "step": 4})
+    assert repr(run).endswith("dpo on reviews, running)")
+    writer.append({**running, "step": 4, "status": "stopped"})
+    writer.close()
+    assert repr(run).endswith("dpo on reviews, stopped)")
+
+
 def test_samples_of_a_step_that_was_measured(written):
-    one, two = [{"prompt": "a"}], [{"prompt": "b"}]
+    texts = {"reference": {"text": "x"}, "policy": {"text": "y", "tokens": []}}
+    one, two = [{"prompt": "a", **texts}], [{"prompt": "b", **texts}]
     sampled = {"kind": "samples", "seconds": 0.0}
     run = written({**sampled, "step": 0, "samples": one}, {**sampled, "step": 20, "samples": two})
     assert run.samples() == two == run.samples(step=20) and run.samples(step=0) == one

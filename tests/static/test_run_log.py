@@ -6,6 +6,8 @@ import functools
 
 import pytest
 
+from align_core.runs.events import series
+
 NOTHING = {"points": {}, "samples": [], "changes": [], "void_after": None, "status": None}
 FIRST = {"run": "a", "config": {"beta": 0.7, "task": "reviews"}, "trained_on": {"cast": 3}}
 FOLD = """({ startRun, fold }, [first, ...deltas]) => {
@@ -83,6 +85,16 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(folded):
     }
     assert [sample["step"] for sample in run["samples"]] == [2, 5]
     assert [change["step"] for change in run["changes"]] == [3]
+
+
+def test_steps_that_are_not_in_order_are_forgotten_one_by_one(folded):
+    """As align_core.runs.events.replay does."""
+    points = [[7, 0.7], [0, 0.1], [2, 0.2], [1, 0.3]]
+    run = folded(delta(7, points={"kl": points}), delta(1, void_after=1, points={"kl": [[2, 9]]}))
+    assert run["series"]["kl"] == {"x": [0, 1, 2], "y": [0.1, 0.3, 9]}
+    events = [{"kind": "metrics", "step": step, "metrics": {"kl": value}} for step, value in points]
+    events += [{"kind": "resume", "step": 1}, {"kind": "metrics", "step": 2, "metrics": {"kl": 9}}]
+    assert series(events)["kl"] == [(0, 0.1), (1, 0.3), (2, 9)]
 
 
 def test_unchanged_parts_are_the_same_object_and_the_old_run_is_unchanged(script):

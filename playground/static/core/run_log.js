@@ -26,8 +26,8 @@ export function fold(run, delta) {
 
 function upTo({ series, samples, changes }, last) {
   const shortened = Object.entries(series).map(([metric, { x, y }]) => {
-    const count = x.findLastIndex((step) => step <= last) + 1;
-    return [metric, count === x.length ? series[metric] : { x: x.slice(0, count), y: y.slice(0, count) }];
+    const within = (_, place) => x[place] <= last;
+    return [metric, x.every((step) => step <= last) ? series[metric] : { x: x.filter(within), y: y.filter(within) }];
   });
   const kept = (list) => (list.every(({ step }) => step <= last) ? list : list.filter(({ step }) => step <= last));
   return { series: Object.fromEntries(shortened), samples: kept(samples), changes: kept(changes) };
