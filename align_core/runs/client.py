@@ -7,6 +7,7 @@ page.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 from datetime import datetime
@@ -33,6 +34,7 @@ _SPEED_FIELDS = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
 )
+_LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
 
@@ -57,6 +59,7 @@ class Client:
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
         self._directories: dict[str, RunDirectory] = {}
+        self._skipped: set[str] = set()  # runs that cannot be read
         self._unwritten: dict[
             str, dict[str, Any]
         ] = {}  # run -> final status that could not be written
@@ -177,9 +180,8 @@ class Client:
         return self._directory(run).config.model_dump()
 
     def runs(self) -> list[str]:
-        """The names of all runs, newest first."""
-        folders = (path.parent.name for path in self.root.glob("*/config.json"))
-        return sorted(filter(_RUN_NAME.fullmatch, folders), reverse=True)
+        """The names of all runs that can be read, newest first."""
+        return sorted(filter(self._can_read, self._names()), reverse=True)
 
     def live(self) -> list[str]:
         """The names of the runs that have not ended, oldest first."""
@@ -225,7 +227,7 @@ class Client:
 
     def _newest_speed(self, config: RunConfig) -> Speed | None:
         for run in self.runs():
-            with contextlib.suppress(ConfigError):  # a run of another version
+            with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
                 comparable = _same_speed(config, self._directory(run).config)
                 if comparable and (measured := speed(self.events(run)[0])):
                     return measured
@@ -245,16 +247,36 @@ class Client:
                 process.kill(Message("unstopped", {"seconds": round(STOP_TIMEOUT)}, line))
 
     def _directory(self, run: str) -> RunDirectory:
-        """The directory of a run; raises ConfigError for a name that is not that of a run here."""
+        """The directory of a run.
+
+        Raises:
+            ConfigError: the name is not that of a run here, or the run cannot be read.
+        """
         if run not in self._directories:
             if not _RUN_NAME.fullmatch(run) or not (self.root / run / "config.json").is_file():
                 raise ConfigError(unknown_run(run))
-            self._directories[run] = RunDirectory(self.root / run)
+            self._directories[run] = RunDirectory.open(self.root / run)
         return self._directories[run]
+
+    def _names(self) -> list[str]:
+        """The names of all runs, whether they can be read or not."""
+        folders = (path.parent.name for path in self.root.glob("*/config.json"))
+        return list(filter(_RUN_NAME.fullmatch, folders))
+
+    def _can_read(self, run: str) -> bool:
+        """Whether a run can be read; if not, the log says so once."""
+        try:
+            self._directory(run)
+        except ConfigError as error:
+            if run not in self._skipped:
+                self._skipped.add(run)
+                _LOG.warning("The run %s is skipped: %s", run, "; ".join(map(str, error.lines)))
+            return False
+        return True
 
     def _new_name(self, method: str, task: str) -> str:
         name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{card(task).name}"
-        same = sum(run == name or run.startswith(f"{name}-") for run in self.runs())
+        same = sum(run == name or run.startswith(f"{name}-") for run in self._names())
         return f"{name}-{same + 1}" if same else name
 
     def _record_end(self, run: str, cause: Message) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, validated
-from align_core.runs.events import KINDS, status
+from align_core.runs.event_schema import parse
+from align_core.runs.events import status
 from align_core.runs.files import write_atomically
 
 try:
@@ -33,13 +34,16 @@ _MEASURED = ("versions", "reward_scale")  # in config.json beside the configurat
 
 
 def to_line(event: dict[str, Any]) -> str:
-    """An event as one line of strict JSON: NaN and infinities become null."""
+    """An event as one line of strict JSON: NaN and infinities become null, unpaired surrogates
+    "?"."""
     return json.dumps(_strict(event), allow_nan=False)
 
 
 def _strict(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,7 +59,7 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise ConfigError(option_error(option, str(path), "the config.json of a run"))
@@ -119,10 +123,15 @@ class RunDirectory:
         """The run at `path`.
 
         Raises:
-            ConfigError: there is none; the message names `option`.
+            ConfigError: there is none, or it cannot be read; the message names `option`.
         """
         run = cls(path)
         run._config(option)
+        try:
+            run.events(run.size())  # opens the log, and reads none of its lines
+        except OSError as error:
+            expected = f"a run directory; {run.events_path.name} cannot be read: {error.strerror}"
+            raise ConfigError(option_error(option, str(path), expected)) from None
         return run
 
     @property
@@ -210,7 +219,8 @@ class RunDirectory:
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events from byte `offset` on, and the offset of the next call.
 
-        An incomplete last line is left for the next call; events of unknown kinds are skipped.
+        An incomplete last line is left for the next call; lines that `event_schema` does not
+        declare are skipped.
         """
         try:
             with self.events_path.open("rb") as file:
@@ -219,15 +229,8 @@ class RunDirectory:
         except FileNotFoundError:
             return [], offset
         complete = content[: content.rfind(b"\n") + 1]
-        events = []
-        for line in complete.splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and event.get("kind") in KINDS:
-                events.append(event)
-        return events, offset + len(complete)
+        events = filter(None, map(parse, complete.splitlines()))
+        return list(events), offset + len(complete)
 
     def size(self) -> int:
         """The size of the log in bytes; 0 before the first event."""
@@ -239,8 +242,8 @@ class RunDirectory:
     def status(self) -> dict[str, Any] | None:
         """The last status event; None before the first. Reads only what was appended since."""
         events, self._offset = self.events(self._offset)
-        for event in events:
-            self._last = {key: event.get(key, self._last[key]) for key in ("step", "seconds")}
+        if events:
+            self._last = {key: events[-1][key] for key in ("step", "seconds")}
         self._status = status(events) or self._status
         return self._status
 

@@ -30,8 +30,9 @@ class Speed:
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
     """The speed of a run: medians over its evaluations and its RECENT steps; None before a step."""
     measured = [event for event in events if event["kind"] == "metrics"]
-    evaluations = [event for event in measured if "timing/evaluation" in event["metrics"]]
-    steps = [e["metrics"]["timing/step"] for e in measured if "timing/step" in e["metrics"]]
+    evaluations = [e for e in measured if e["metrics"].get("timing/evaluation") is not None]
+    steps = [event["metrics"].get("timing/step") for event in measured]
+    steps = [seconds for seconds in steps if seconds is not None]
     if not steps or not evaluations:
         return None
     first = evaluations[0]
@@ -79,11 +80,11 @@ def _delay(events: Iterable[dict[str, Any]]) -> float | None:
         metrics = event.get("metrics", {})
         if event["kind"] in ("status", "resume"):
             free = None
-        elif "timing/step" in metrics:
+        elif metrics.get("timing/step") is not None:
             if free is not None:
                 delays.append(event["seconds"] - metrics["timing/step"] - free)
             free = event["seconds"]
-        elif "timing/evaluation" in metrics and free is not None:
+        elif metrics.get("timing/evaluation") is not None and free is not None:
             free = event["seconds"]
     return max(0.0, median(delays[-DELAY_STEPS:])) if delays else None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-KINDS = frozenset({"status", "metrics", "samples", "token", "change", "resume"})
 FINAL = frozenset(
     {"finished", "stopped", "failed"}
 )  # statuses after which a run writes no more events
@@ -21,7 +20,7 @@ def replay(events: Iterable[Event]) -> list[Event]:
     valid: list[Event] = []
     for event in events:
         if event["kind"] == "resume":
-            valid = [earlier for earlier in valid if earlier.get("step", 0) <= event["step"]]
+            valid = [earlier for earlier in valid if earlier["step"] <= event["step"]]
         valid.append(event)
     return valid
 

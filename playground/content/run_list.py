@@ -25,7 +25,7 @@ def list_runs(client: Client, task: Any, search: str = "") -> Iterator[dict[str,
     model:   whether it has saved a model
     """
     for name in client.runs():
-        with contextlib.suppress(ConfigError):  # the run was written by another version
+        with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
             if client.config(name)["task"] != task:
                 continue
             settings = identifying_settings(of_run(client, name))

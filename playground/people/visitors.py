@@ -167,7 +167,7 @@ class Visitors:
             return _Owner(str(content["visitor"]), content["shared"] is True)
         except FileNotFoundError:
             return _Owner()
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return _Owner("unreadable")  # nobody's, rather than everyone's
 
     def _set_owner(self, run: str, owner: _Owner) -> None:

@@ -214,7 +214,9 @@ def test_resume_refuses(refused, main, tmp_path):
     assert [line.split()[0] for line in lines] == ["--beta", "--resume"]
     assert "has not finished" in lines[1]
     directory = RunDirectory(run)
-    directory.append({"kind": "status", "step": 0, "status": "running", "message": ""})
+    directory.append(
+        {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}
+    )
     assert "not running already" in refused("train", "--resume", run)[0]
 
 

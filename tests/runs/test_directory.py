@@ -106,12 +106,16 @@ def test_nan_and_infinity_become_null(run):
     }
 
 
-@pytest.mark.parametrize("text", ["line\nbreak", "\u2028 \u0085 \x1c", "北京", "\ud800"])
+@pytest.mark.parametrize("text", ["line\nbreak", "\u2028 \u0085 \x1c", "北京"])
 def test_any_text_stays_on_one_line(run, text):
-    event = {"kind": "samples", "step": 0, "seconds": 0.0, "samples": [{"prompt": text}]}
-    run.append(event)
+    run.append({**RUNNING, "message": text})
     run.append(RUNNING)
-    assert run.events()[0] == [event, RUNNING]
+    assert run.events()[0] == [{**RUNNING, "message": text}, RUNNING]
+
+
+def test_an_unpaired_surrogate_becomes_a_question_mark(run):
+    run.append({**RUNNING, "message": "no file \udcff, \ud83d"})
+    assert run.events()[0] == [{**RUNNING, "message": "no file ?, ?"}]
 
 
 def test_a_torn_last_line_is_left_for_the_next_call(run):
@@ -143,7 +147,16 @@ def test_readers_skip_what_they_do_not_know(run):
     run.append({**RUNNING, "mood": "sunny"})
     with run.events_path.open("a") as file:
         file.write('not json\n[1]\n"metrics"\n')
-    assert run.events()[0] == [{**RUNNING, "mood": "sunny"}]
+    assert run.events()[0] == [RUNNING]
+
+
+def test_open_refuses_a_run_that_cannot_be_read(run):
+    run.events_path.mkdir()
+    with pytest.raises(ConfigError, match="--run-dir got .*events.jsonl cannot be read: Is a dir"):
+        RunDirectory.open(run.path)
+    (run.path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="--run-dir got .*, expected the config.json of a run"):
+        RunDirectory.open(run.path)
 
 
 def test_status_is_the_last_one_and_a_resumed_run_runs(run):

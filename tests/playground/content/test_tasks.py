@@ -110,7 +110,9 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     config = resolve("ppo", "reviews").model_dump()
     directory = RunDirectory.create(client.root / run, resolve("ppo", "reviews"))
     (directory.path / "config.json").write_text(json.dumps(config | {"task": name}))
-    directory.append({"kind": "status", "step": 0, "seconds": 0.0, "status": "running"})
+    directory.append(
+        {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}
+    )
     metrics = {"eval/gold_reward": 1.0, "eval/gold_reward_reference": 0.5, "eval/kl": 0.2}
     directory.append({"kind": "metrics", "step": 9, "seconds": 1.0, "metrics": metrics})
     directory.append(

@@ -101,8 +101,20 @@ def test_no_more_than_twelve_are_offered(questions, client):
     assert offered[0]["run"].startswith("2026-01-02-030413")
 
 
-def token(step, **content):
-    return {"kind": "token", "step": step, "seconds": 0.1, "token": content}
+def example(place):
+    """A token as training.example_token returns it."""
+    words = [{"text": "a", "logp": -1.0, "ref_logp": -2.0, "new_logp": -0.5}] * 4
+    numbers = ("score", "ahead", "value", "advantage", "clip", "lam", "beta")
+    moments = ("mean_earned", "mean_kl", "var_earned", "cov", "var_kl")
+    counts = {"place": place, "rollout": 1, "updates": 4}
+    whitening = dict.fromkeys(moments, 0.25)
+    return {"prompt": "The", "tokens": words, "whitening": whitening, **counts} | dict.fromkeys(
+        numbers, 0.5
+    )
+
+
+def token(step, place):
+    return {"kind": "token", "step": step, "seconds": 0.1, "token": example(place)}
 
 
 def test_the_newest_run_of_a_method_is_found(questions, client):
@@ -132,17 +144,18 @@ def test_for_ppo_the_last_valid_token_is_found(questions, client):
     recorded(client, older, model=False)
     recorded(client, newest, "running", model=False)
     run = RunDirectory(client.root / older)
-    for event in (token(2, place=1), token(4, place=2), {"kind": "resume", "step": 2}):
+    resume = {"kind": "resume", "step": 2, "seconds": 1.0}
+    for event in (token(2, place=1), token(4, place=2), resume):
         run.append(event)
     run.close()
     query = {"task": "reviews", "method": "ppo"}
     newest_run = questions.newest(query)
-    assert (newest_run["run"]["run"], newest_run["token"]) == (older, {"place": 1})
+    assert (newest_run["run"]["run"], newest_run["token"]) == (older, example(1))
     run = RunDirectory(client.root / newest)
     run.append(token(6, place=3))
     run.close()
     newest_run = questions.newest(query)
-    assert (newest_run["run"]["run"], newest_run["token"]) == (newest, {"place": 3})
+    assert (newest_run["run"]["run"], newest_run["token"]) == (newest, example(3))
 
 
 def test_only_known_arguments_reach_the_helper(questions):
