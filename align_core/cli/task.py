@@ -11,13 +11,13 @@ from align_core.tasks.folder import example
 from align_core.tasks.folder.contents import SPLITS, read
 
 _ABOUT = {
-    "new": "write a small task that works into a new or empty folder",
-    "check": "say what is wrong with a task in a folder, all at once",
+    "new": "write a small working task to a new or empty folder",
+    "check": "report all errors of a task in a folder",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The two actions and their folder."""
+    """Add the actions and their folder."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     for name, about in _ABOUT.items():
         action = actions.add_parser(name, help=about, description=about)
@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Run one of them; raises ConfigError with every error at once."""
+    """Execute an action; returns the exit code.
+
+    Raises:
+        ConfigError: one message for every error.
+    """
     if args.action is None:
         listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
         raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
@@ -40,18 +44,17 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     elif not folder.is_dir():
         raise ConfigError(option_error("FOLDER", args.folder, "a folder with a task.toml"))
     else:
-        print(_told(folder))
+        print(_summary(folder))
     return 0
 
 
-def _told(folder: Path) -> str:
-    """What a task in a folder has, in one line."""
-    found = read(folder)
-    counts = [f"{len(found.splits[split])} {split}" for split in SPLITS]
-    told = [f"{found.file.title}: {', '.join(counts)} prompts"]
-    for name, rows in (("pairs", found.preferences), ("demonstrations", found.demonstrations)):
+def _summary(folder: Path) -> str:
+    """One line on the contents of a task's folder."""
+    task = read(folder)
+    counts = [f"{len(task.splits[split])} {split}" for split in SPLITS]
+    parts = [f"{task.file.title}: {', '.join(counts)} prompts"]
+    for name, rows in (("pairs", task.preferences), ("demonstrations", task.demonstrations)):
         if rows is not None:
-            told.append(f"{len(rows)} {name}")
-    parts = ", ".join(part.called for part in found.file.reward)
-    told.append(f"reward: {parts or 'not known'}")
-    return "; ".join(told)
+            parts.append(f"{len(rows)} {name}")
+    rewards = ", ".join(part.called for part in task.file.reward)
+    return "; ".join([*parts, f"reward: {rewards or 'not known'}"])

@@ -30,7 +30,7 @@ class TaskCard:
         demonstrations: whether it has demonstrations.
         code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
         folder: the absolute path of a task without code; None for all others.
-        has_gold: whether it has a reward of its own.
+        has_gold: whether it has a gold reward.
         prompt: a probe prompt with which the page begins; None if the page has its own.
     """
 

@@ -38,7 +38,7 @@ from align_core.optimum import Frontier
 class Texts:
     """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model.
 
-    `gold` is NaN where it is not known; `parts` are what it is the sum of, by name.
+    `gold` is NaN if it is unknown; `parts` are the terms whose sum it is, by name.
     """
 
     prompts: list[str]
@@ -72,8 +72,8 @@ class Evaluator:
     Args:
         reference: the reference policy; None if it is the policy with its adapter disabled.
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
-        parts: the parts of the gold reward, as `Task.parts` has them.
-        given: what the models are given for the prompts; the prompts themselves unless told.
+        parts: the terms of the gold reward, as from `Task.parts`.
+        given: the inputs of the models for the prompts; by default the prompts themselves.
         frontier: that of the same reference, prompts and token limit; None if unknown.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
@@ -167,7 +167,7 @@ class Evaluator:
             "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
             "eval/entropy": evaluation.entropy.mean().item(),
             "eval/length": evaluation.length.double().mean().item(),
-            **{f"reward/{name}": of.mean().item() for name, of in evaluation.policy.parts.items()},
+            **{f"reward/{name}": p.mean().item() for name, p in evaluation.policy.parts.items()},
             **self._by_subset(evaluation),
         }
         return {name: _known(value) for name, value in metrics.items()}
@@ -316,7 +316,7 @@ class Evaluator:
 
 
 def _known(value: float | None) -> float | None:
-    """The value, None where it is NaN: gold rewards may be unknown."""
+    """The value, None for NaN, which unknown gold rewards are."""
     return None if value is None or math.isnan(value) else value
 
 

@@ -1,4 +1,4 @@
-"""A task with its reward in nats, for the texts of one model."""
+"""A task whose reward is scaled to nats for a model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from align_core.tasks import Task, get_task
 
 
 def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[Task, float | None]:
-    """The task, and what a point of its reward is worth in nats where it is not in nats by itself.
+    """The task with its reward in nats, and the nats of one point of its original reward.
 
-    That scale belongs to the task and its reference: it is the one stored in the run of MODEL, else
-    measured on `reference`, or on what MODEL is compared with.
+    The scale is None if the reward is in nats already. Otherwise it depends on the reference: it is
+    the one stored in the run of MODEL, or is measured on `reference`, by default that of MODEL.
 
     Raises:
-        ConfigError: it cannot be measured: the reward does not vary, or a prompt is too long.
+        ConfigError: it cannot be measured, as the reward does not vary or a prompt is too long.
     """
     task = get_task(name)
     if task.reward_std is None:

@@ -1,4 +1,4 @@
-"""A text token by token, as a page shows it."""
+"""Texts as tokens with log-probabilities, for display."""
 
 from __future__ import annotations
 

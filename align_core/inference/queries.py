@@ -152,7 +152,7 @@ def score(
     loaded = _loaded_models(model, task, reference or reference_of(model, task))
     (given,) = given_to(loaded.tokenizer, the_task, [prompt])
     encoded = encode_prompts(loaded.tokenizer, [given])
-    chat = not isinstance(given, str)  # behind messages no space parts a completion from a text
+    chat = not isinstance(given, str)  # after messages a completion has no leading space
     texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
     ids = [encode(loaded.tokenizer, given, text)[1] for text in texts]
     length = encoded.ids.shape[1]

@@ -1,4 +1,4 @@
-"""What a model is given of a task's prompts: messages where it has a chat template, else texts."""
+"""The inputs of a model for a task's prompts: messages if it has a chat template, else texts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from align_core.config.messages import Message, plain
 from align_core.data.encoding import Prompt, encode_prompts
 from align_core.tasks import Task
 
-MOST_ERRORS = 20  # that are told at once
+MOST_ERRORS = 20  # that are reported at once
 _COMPLETIONS = ("completion", "chosen", "rejected")
 
 
 def given_to(
     tokenizer: PreTrainedTokenizerBase, task: Task, prompts: Sequence[str]
 ) -> list[Prompt]:
-    """The prompts as the model of this tokenizer reads them."""
+    """The inputs of the model of this tokenizer for the prompts."""
     chat = tokenizer.chat_template is not None
     return [task.given(prompt, chat) for prompt in prompts]
 
@@ -27,12 +27,12 @@ def given_to(
 def rows_given_to(
     tokenizer: PreTrainedTokenizerBase, task: Task, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Rows of prompts and completions likewise.
+    """The rows with their prompts as inputs of the model.
 
-    Behind messages a completion begins without the space that parts it from a text. Prompts that
-    are messages already stay as they are, and so does "", which stands before a whole text.
+    After messages a completion has no leading space. Prompts that are messages already are
+    unchanged, and so is "", the prompt of a complete text.
     """
-    found = []
+    converted = []
     for row in rows:
         prompt = row["prompt"]
         if isinstance(prompt, str) and prompt:
@@ -40,16 +40,15 @@ def rows_given_to(
         if isinstance(prompt, list):
             texts = {name: row[name] for name in _COMPLETIONS if isinstance(row.get(name), str)}
             row = row | {name: text.lstrip() for name, text in texts.items()}
-        found.append(row | {"prompt": prompt})
-    return found
+        converted.append(row | {"prompt": prompt})
+    return converted
 
 
 def check_prompts(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Check that the model can read every prompt of the task and answer it.
+    """Check that the model has enough positions for every prompt of the task and its completion.
 
     Raises:
-        ConfigError: a line for each prompt that, with the longest completion, takes more positions
-            than the model has, or that only a chat template can render.
+        ConfigError: one message for each prompt that is too long, or that needs a chat template.
     """
     positions = getattr(policy.config, "max_position_embeddings", None)
     lines: list[Message] = []

@@ -1,7 +1,6 @@
-"""A reward model as a part of a task's reward: texts in, its raw outputs out.
+"""A reward model as a part of a task's reward.
 
-The texts come decoded from whatever tokenizer made them, and are encoded with the reward model's
-own, in its own chat template where it has one.
+Texts are encoded with the reward model's own tokenizer, and with its chat template if it has one.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from align_core.tasks.folder.task import as_plain_text
 
 
 def scorer(name: str) -> Callable[[Sequence[Judged]], list[float]]:
-    """The scores of MODEL, a reward model, of texts to prompts."""
+    """A function that returns the outputs of the reward model MODEL for some completions."""
     tokenizer, model = load_tokenizer(name), load_reward_model(name).requires_grad_(False)
     score, chat = ProxyReward(model, tokenizer), tokenizer.chat_template is not None
     positions = getattr(model.config, "max_position_embeddings", None) or math.inf
 
     def scores(judged: Sequence[Judged]) -> list[float]:
-        prompts = [[*one.messages] if chat else as_plain_text(one.messages) for one in judged]
-        texts = [one.text.lstrip() if chat else one.text for one in judged]
+        prompts = [[*j.messages] if chat else as_plain_text(j.messages) for j in judged]
+        texts = [j.text.lstrip() if chat else j.text for j in judged]
         ids = []
-        for prompt, text, one in zip(prompts, texts, judged, strict=True):
-            # Of a text without a token there is only its end to score.
-            before, after = encode(tokenizer, prompt, text, one.ended or not text)
+        for prompt, text, completion in zip(prompts, texts, judged, strict=True):
+            # An empty text needs its end token, as there is no other token to score.
+            before, after = encode(tokenizer, prompt, text, completion.ended or not text)
             if (length := len(before) + len(after)) > positions:
                 line = f"reward model {name}: expected at most {positions} tokens, got {length}"
                 raise ConfigError(plain(line))

@@ -1,4 +1,4 @@
-"""What a point of a task's reward is worth in nats, for one reference."""
+"""The scale from points of a task's reward to nats, for a reference."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
 
 TEXTS, BATCH = 256, 64
-LEAST_STD = 1e-6  # points: what varies less is rounding
+LEAST_STD = 1e-6  # points; less is rounding noise
 
 
 def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
-    """Nats a point: `task.reward_std` over the standard deviation, in points, of the first 256
-    texts that the reference `policy` writes to the task's train prompts, each prompt in turn.
+    """Nats per point: `task.reward_std` over the standard deviation of the rewards, in points, of
+    256 samples of the reference `policy` for the task's train prompts.
 
     Raises:
-        ConfigError: the reward of these texts does not vary; the line names the parts that do not.
+        ConfigError: the rewards of these samples do not vary; names the parts that do not.
     """
     prompts = [*islice(cycle(task.prompts("train")), TEXTS)]
     parts: dict[str, list[float]] = {}
     for batch, start in enumerate(range(0, TEXTS, BATCH)):
-        asked = prompts[start : start + BATCH]
+        drawn_prompts = prompts[start : start + BATCH]
         drawn = sample(
             policy,
-            encode_prompts(tokenizer, given_to(tokenizer, task, asked)),
-            RandomDraw(batch, len(asked)),
+            encode_prompts(tokenizer, given_to(tokenizer, task, drawn_prompts)),
+            RandomDraw(batch, len(drawn_prompts)),
             max_new_tokens=task.max_new_tokens,
             end_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
         )
         texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
-        for name, values in task.parts(asked, texts, ended=drawn.ended.tolist()).items():
+        for name, values in task.parts(drawn_prompts, texts, ended=drawn.ended.tolist()).items():
             parts.setdefault(name, []).extend(values)
     points = np.array([*parts.values()])  # [parts, TEXTS]
     std = points.sum(0).std()

@@ -30,7 +30,7 @@ except ImportError:  # Windows: no lock shows whether another process is writing
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
-_MEASURED = ("versions", "reward_scale")  # in config.json beside the configuration
+_MEASURED = ("versions", "reward_scale")  # keys of config.json besides the configuration
 
 
 def to_line(event: dict[str, Any]) -> str:
@@ -136,7 +136,7 @@ class RunDirectory:
 
     @property
     def reward_scale(self) -> float | None:
-        """What a point of the task's reward is worth in nats in this run; None if not known."""
+        """The nats of one point of the task's reward in this run; None if unknown."""
         try:
             content = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
             scale = content["reward_scale"]

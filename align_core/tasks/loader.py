@@ -1,8 +1,8 @@
 """Loading of tasks by name.
 
 `load_task` runs the code of a task, so it is only for names from users: on the command line, in a
-call, or at the start of the page. Everything else uses `get_task`, which never loads code. A folder
-is data, and is read wherever it is named.
+call, or at the start of the page. Everything else uses `get_task`, which never loads code. Tasks in
+folders have no code, so they are read from any name.
 """
 
 from __future__ import annotations
@@ -86,19 +86,20 @@ def get_task(name: str) -> Task:
 
 
 def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
-    """Load the task `name`, code only if a user named it in the parent process: `allowed`."""
+    """Load the task `name`, but code only if a user named it in the parent process: `allowed`."""
     if name in _loaded:
         return
     if name in allowed:
         load_task(name)
-    elif is_folder(name):  # only ever as a folder: a path to a file of code looks the same
+    elif is_folder(name):  # never as code, whose paths look the same
         _in_folder(name)
 
 
 def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
-    """A task that a run or its configuration names, read and registered if it is in a folder.
+    """The task of a run or its configuration, which is read and registered if it is in a folder.
 
-    Of one with errors `lines` gets them, and another stands in for it to find the other errors.
+    If it has errors, they are appended to `lines`, and a built-in task takes its place, so that the
+    other options can be checked.
     """
     try:
         load_allowed(task, ())
@@ -109,16 +110,14 @@ def read_if_folder(task: str | None, lines: list[Message]) -> str | None:
 
 
 def resolve_task(options: dict[str, Any], lines: list[Message]) -> dict[str, Any]:
-    """The options `options`, with their task loaded and replaced by its full name.
+    """The options, with their task loaded and replaced by its full name.
 
     If it cannot be loaded, its errors are appended to `lines`, and a built-in task takes its place,
     so that the other options can be checked.
     """
     task = options.get("task")
     is_word = isinstance(task, str) and _WORD.fullmatch(task) and not Path(task).is_dir()
-    if (
-        not isinstance(task, str) or is_word
-    ):  # the validation of the options reports an unknown word
+    if not isinstance(task, str) or is_word:  # validation reports unknown words
         return options
     try:
         return options | {"task": load_task(task).full_name}
@@ -136,12 +135,12 @@ def _built_in(name: str) -> Task:
 def _in_folder(name: str) -> Task:
     task = FolderTask(name, "--task")
     if is_code(task.folder):
-        raise _refused(name, "a folder whose path cannot be taken for file.py:Class")
+        raise _refused(name, "a folder whose path does not look like file.py:Class")
     return _registered(task)
 
 
 def _registered(task: Task) -> Task:
-    """The task, which configurations of this process may name from now on."""
+    """Register the task, so that configurations of this process may name it, and return it."""
     _loaded[task.full_name] = task
     register(
         TaskCard(
@@ -163,7 +162,7 @@ def _registered(task: Task) -> Task:
 
 
 def _pairs_at_most(pairs: int) -> dict[str, dict[str, Any]]:
-    """The defaults of methods that learn from pairs, on a task that has so many of its own."""
+    """The defaults of methods that learn from pairs, for a task with this many pairs."""
     return {
         name: {"preference_pairs": min(pairs, method.options["preference_pairs"])}
         for name, method in methods().items()

@@ -38,10 +38,10 @@ class Task(ABC):
     # reference and labelled by `prefers`.
     preferences: Rows | None = None
 
-    folder: str | None = None  # of a task without code: its absolute path
-    has_gold: bool = True  # False: the reward is not known, and NaN
-    # The standard deviation, in nats, that a reference's samples are scaled to, where the reward is
-    # not in nats by itself; `scaled` then makes it so.
+    folder: str | None = None  # the absolute path of a task without code
+    has_gold: bool = True  # False if the reward is unknown, NaN
+    # For a reward that is not in nats: the standard deviation, in nats, that rewards of reference
+    # samples have after `scaled`.
     reward_std: float | None = None
 
     @property
@@ -65,21 +65,21 @@ class Task(ABC):
     def parts(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
     ) -> dict[str, list[float]]:
-        """What the gold reward is the sum of, by name, in nats; {} where it is of one piece."""
+        """The terms of the gold reward by name, in nats; {} if it is not a sum."""
         return {}
 
     def scores(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
     ) -> dict[str, list[float]]:
-        """What each of these parts makes of the texts by itself, before it is weighed."""
+        """The scores of these parts before their weights."""
         return {}
 
     def given(self, prompt: str, chat: bool) -> Message:
-        """What a model is given for a prompt; `chat` says that it has a chat template."""
+        """The input of a model for a prompt; `chat` says whether it has a chat template."""
         return prompt
 
     def place(self, prompt: str) -> str:
-        """Where a prompt comes from, to a person."""
+        """The origin of a prompt, for messages."""
         return f"the prompt {prompt!r} of {self.full_name}"
 
     def group(self, prompt: str) -> str:
@@ -108,13 +108,13 @@ REQUIRED = ("name", "title", "explanation", "max_new_tokens", "prompts", "reward
 
 
 def part_columns(parts: Mapping[str, Sequence[float]]) -> list[dict[str, float | None]]:
-    """Of the parts of a reward those of each text, as {"reward/NAME": …}; None for NaN."""
+    """The parts of a reward for each text, {"reward/NAME": …}, with None for NaN."""
     return [
         {
-            f"reward/{name}": None if math.isnan(one) else one
-            for name, one in zip(parts, of, strict=True)
+            f"reward/{name}": None if math.isnan(value) else value
+            for name, value in zip(parts, values, strict=True)
         }
-        for of in zip(*parts.values(), strict=True)
+        for values in zip(*parts.values(), strict=True)
     ]
 
 

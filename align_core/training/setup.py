@@ -76,7 +76,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
 
 
 def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Write) -> Task:
-    """The task with its reward in nats; the scale of one in a folder is stored with the run."""
+    """The task with its reward in nats; a scale that was measured is stored with the run."""
     if task.reward_std is None:
         return task
     scale = directory.reward_scale

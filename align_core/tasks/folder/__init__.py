@@ -1,1 +1,1 @@
-"""A task as a folder without code: task.toml, files of rows, and a reward made of named parts."""
+"""Tasks as folders without code: task.toml, files of rows, and a reward made of named parts."""

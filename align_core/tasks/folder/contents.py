@@ -1,4 +1,4 @@
-"""A folder read whole: task.toml and the files it names, or everything that is wrong with them."""
+"""The contents of a task's folder: task.toml and the files it names, or all of their errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from align_core.tasks.folder.files import TASK_FILE, Files, place
 from align_core.tasks.folder.parts import Answer, RewardModel
 
 SPLITS = ("train", "probe", "heldout")
-PROBE_SHARE, HELD_OUT_SHARE = 0.1, 0.2  # of prompts that are split by their hash
+PROBE_SHARE, HELD_OUT_SHARE = 0.1, 0.2  # shares of prompts in the split by hash
 MOST_PROBES, MOST_HELD_OUT = 64, 128
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt of the task, with its messages, all columns of its row, and its place."""
+    """A prompt with its messages, all columns of its row, and its file and line."""
 
     text: str
     messages: formats.Messages
@@ -31,12 +31,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds.
+    """The contents of a folder.
 
     Args:
-        splits: the prompts of "train", "probe" and "heldout", by their texts.
-        preferences: rows {"prompt", "chosen", "rejected"} of texts; None: the folder has none.
-        demonstrations: rows {"prompt", "completion"} of texts; None: the folder has none.
+        splits: "train", "probe" and "heldout" -> text -> prompt.
+        preferences: rows {"prompt", "chosen", "rejected"} of texts, or None.
+        demonstrations: rows {"prompt", "completion"} of texts, or None.
     """
 
     folder: Path
@@ -50,14 +50,14 @@ def read(folder: Path, option: str = "") -> Contents:
     """The contents of a folder with a task.toml.
 
     Raises:
-        ConfigError: a line for each error, with its file and line, all at once; each begins with
-            `option`, if any, as in "--task got FOLDER/task.toml, line 3: …".
+        ConfigError: one message for each error, with its file and line, after `option` if any:
+            "--task got FOLDER/task.toml, line 3: …".
     """
     files = Files(folder, f"{option} got " if option else "")
-    found = _Reader(files).read()
+    contents = _Reader(files).read()
     if lines := files.lines():
         raise ConfigError(*lines)
-    return found
+    return contents
 
 
 def text_of(prompt: formats.Text) -> str:
@@ -70,8 +70,8 @@ def text_of(prompt: formats.Text) -> str:
 
 
 def by_hash(texts: list[str]) -> dict[str, set[str]]:
-    """Prompts in three splits, whatever their order: sorted by SHA-256, the first are "probe"
-    prompts, the next "heldout" ones, and the others "train" ones."""
+    """Split prompts independently of their order: sorted by SHA-256, the first are "probe", the
+    next "heldout", and all others "train"."""
     ordered = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
     probes = min(MOST_PROBES, max(1, round(PROBE_SHARE * len(texts))))
     kept_back = probes + min(MOST_HELD_OUT, max(1, round(HELD_OUT_SHARE * len(texts))))
@@ -87,7 +87,7 @@ class _Reader:
         self._files = files
 
     def read(self) -> Contents | None:
-        """Everything, or what is left of it where something is wrong."""
+        """The contents, incomplete where there are errors; None if task.toml cannot be parsed."""
         content = self._files.toml()
         if content is None:
             return None
@@ -110,8 +110,8 @@ class _Reader:
         )
 
     def _with_models(self, file: schema.TaskFile) -> schema.TaskFile:
-        """The file with the place of each reward model on this machine, its parts checked against
-        each other and against what else is in the folder."""
+        """The file with the location of each reward model, after checks of the parts against each
+        other and against the rest of the folder."""
         parts = [*file.reward]
         for at, part in enumerate(parts):
             if isinstance(part, RewardModel):
@@ -133,7 +133,7 @@ class _Reader:
     def _rows(
         self, table: str, name: str, shape: Callable[[Any], dict[str, Any]]
     ) -> Iterator[tuple[Prompt, dict[str, Any]]]:
-        """The rows of a file as `shape` makes them, of texts, each with its prompt."""
+        """Yields the rows of a file, converted by `shape`, as texts, each with its prompt."""
         for number, row in self._files.rows((table, "file"), name):
             try:
                 shaped = shape(row)
@@ -145,7 +145,7 @@ class _Reader:
                 yield prompt, texts
 
     def _splits(self, file: schema.TaskFile, others: list[Prompt]) -> dict[str, dict[str, Prompt]]:
-        """The prompts; without [prompts] those of preferences and demonstrations."""
+        """The prompts of each split; without [prompts] those of preferences and demonstrations."""
         if file.prompts is None:
             named = file.preferences or file.demonstrations
             found = {prompt.text: prompt for prompt in others if prompt.text}
@@ -184,7 +184,7 @@ class _Reader:
     def _to_train_on(
         self, table: str, rows: list[dict[str, str]], splits: dict[str, dict[str, Prompt]]
     ) -> list[dict[str, str]]:
-        """The rows whose prompt is neither a probe nor a held-out one."""
+        """The rows whose prompt is neither a probe prompt nor a held-out one."""
         kept_back = splits["probe"].keys() | splits["heldout"].keys()
         kept = [row for row in rows if row["prompt"] not in kept_back]
         if not kept and not self._files.lines():
@@ -195,12 +195,12 @@ class _Reader:
 
 def _prompt(given: formats.Text, row: dict[str, Any], place: str) -> Prompt:
     messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    messages = [{"role": one["role"], "content": one["content"]} for one in messages]
+    messages = [{"role": m["role"], "content": m["content"]} for m in messages]
     return Prompt(text_of(given), messages, row, place)
 
 
 def _text(key: str, value: Any) -> Any:
-    """A value as one text; the completion of a conversation brings its leading space."""
+    """A value as one text; the completion of a conversation gets a leading space."""
     if key == "prompt":
         return text_of(value)
     if isinstance(value, str | bool):
@@ -213,12 +213,12 @@ def _text(key: str, value: Any) -> Any:
 
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:
-    """A pair, or an unpaired text with its label."""
+    """The pair of a row, or its unpaired text with a label."""
     return formats.unpaired(row) or formats.pair(row)
 
 
 def _paired(found: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
-    """Pairs; of unpaired texts to a prompt, the first good one with the first bad one, and on."""
+    """All pairs. Unpaired texts of a prompt are paired in order, good ones with bad ones."""
     pairs = [row for _, row in found if "label" not in row]
     sides: dict[str, tuple[list[str], list[str]]] = {}
     for _, row in found:

@@ -1,4 +1,4 @@
-"""A small task in a folder that works, to begin one's own with."""
+"""A small working task in a folder, as a starting point for users."""
 
 from __future__ import annotations
 
@@ -68,13 +68,14 @@ def write_new(folder: Path, option: str) -> None:
     """Write a folder with a task.toml and prompts.
 
     Raises:
-        ConfigError: naming `option`, where the folder is not empty or cannot be written; nothing
-            is left there.
+        ConfigError: the folder is not empty or cannot be written; names `option`.
     """
     prompts = [form.format(subject) for form in _BEGINNINGS for subject in _SUBJECTS]
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError(option_error(option, str(folder), f"{_EXPECTED}; there is something"))
+            raise ConfigError(
+                option_error(option, str(folder), f"{_EXPECTED}; this one is not empty")
+            )
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "prompts.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
         (folder / TASK_FILE).write_text(_TASK, encoding="utf-8")

@@ -1,6 +1,6 @@
-"""The files of a folder, opened as data from anyone, and all that is found wrong with them.
+"""Access to the files of a task's folder, as untrusted data, with a record of their errors.
 
-No file outside of the folder is opened, and one of unreasonable size is refused before it is read.
+Files outside of the folder are never opened, and files that are too large are never read.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ TASK_FILE = "task.toml"
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".txt")
 MOST_TOML_BYTES, MOST_TOML_LINES = 256 * 1024, 2000
 MOST_BYTES, MOST_ROWS = 64 * 1024**2, 200_000  # of a file of rows
-MOST_ERRORS = 20  # that are told of one file
+MOST_ERRORS = 20  # that are reported for a file
 
 
 def place(file: str, number: int) -> str:
-    """A row of a file in words: "prompts.csv, line 3"."""
+    """A file and line for messages: "prompts.csv, line 3"."""
     return f"{file}, {unit(Path(file))} {number}"
 
 
 @dataclass
 class Files:
-    """The files of one folder, and the errors found so far. Each one's line begins with `before`,
-    the folder and the file; the number of a row or line is 0 where the whole file is meant."""
+    """The files of a folder and their errors so far.
+
+    The message of an error begins with `before`, the folder and the file. A line or row number of 0
+    stands for the whole file.
+    """
 
     folder: Path
     before: str
@@ -40,26 +43,26 @@ class Files:
     _key_lines: toml_lines.Lines = field(default_factory=lambda: toml_lines.Lines(""))
 
     def tell(self, file: str, number: int, problem: object) -> None:
-        """Note what is wrong at a line or row of a file."""
+        """Record an error at a line or row of a file."""
         self._errors.setdefault(file, []).append((number, str(problem)))
 
     def tell_key(self, path: toml_lines.Path, problem: object) -> None:
-        """Note what is wrong with a key of task.toml."""
+        """Record an error at a key of task.toml."""
         self.tell(TASK_FILE, self._key_lines.of(path), problem)
 
     def lines(self) -> list[Message]:
-        """The errors by file, in the order of their lines; of many in a file, the first."""
-        found = []
+        """Messages of the errors by file and line, at most MOST_ERRORS for a file."""
+        messages = []
         for file, errors in self._errors.items():
             for number, problem in sorted(errors)[:MOST_ERRORS]:
                 where = place(file, number) if number else file
-                found.append(f"{self.before}{self.folder / where}: {problem}")
+                messages.append(f"{self.before}{self.folder / where}: {problem}")
             if more := len(errors[MOST_ERRORS:]):
-                found.append(f"{self.before}{self.folder / file}: {more} more errors")
-        return [plain(line) for line in found]
+                messages.append(f"{self.before}{self.folder / file}: {more} more errors")
+        return [plain(message) for message in messages]
 
     def has_errors(self, file: str) -> bool:
-        """Whether something was told of a file."""
+        """Whether a file has errors."""
         return file in self._errors
 
     def toml(self) -> dict[str, Any] | None:
@@ -86,18 +89,20 @@ class Files:
         return None
 
     def inside(self, name: str) -> Path:
-        """The place of a file or folder in the folder.
+        """The resolved path of a file or folder within the folder.
 
         Raises:
-            ValueError: there is none, or it is outside: its path or a symlink leads out.
+            ValueError: it does not exist, or its path or a symlink leads out of the folder.
         """
-        if not self._is_inside(name):  # asked first: it tells nothing of what is outside
+        if not self._is_inside(
+            name
+        ):  # checked first, so that nothing is revealed about files outside
             raise ValueError("it leads outside of the folder")
         try:
             real = (self.folder / name).resolve(strict=True)
         except FileNotFoundError:
             raise ValueError("there is no such file") from None
-        except (OSError, RuntimeError) as error:  # RuntimeError: symlinks in a circle
+        except (OSError, RuntimeError) as error:  # RuntimeError: a cycle of symlinks
             raise ValueError(getattr(error, "strerror", None) or str(error)) from None
         if not real.is_relative_to(self.folder.resolve()):
             raise ValueError("it leads outside of the folder")
@@ -124,7 +129,7 @@ class Files:
         return path
 
     def rows(self, key: toml_lines.Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The rows of a file, each with its number; what cannot be read is told."""
+        """Yields (number, row) of a file; unreadable rows are recorded as errors."""
         path, count = self.of_rows(key, name), 0
         if path is None:
             return
@@ -151,7 +156,9 @@ class Files:
         if name not in model_index.embedded():
             if (self.folder / name).exists() or not self._is_inside(name):
                 location = str(self.inside(name))
-            elif Path(name).exists():  # one beside whoever reads this, which a hub id must not mean
+            elif Path(
+                name
+            ).exists():  # a file in the working directory, which a hub id must not name
                 raise ValueError("it leads outside of the folder")
         found = model_index.locate(location)
         if Path(found).is_dir() and not model_index.is_reward_model(found):

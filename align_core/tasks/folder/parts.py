@@ -1,8 +1,8 @@
-"""The parts that a reward is made of, each a table [[reward]] of task.toml.
+"""The kinds of parts of a reward, each a table [[reward]] of task.toml.
 
-A part scores one text by what its docstring says; what it is worth is its `weight` times that. All
-but the reward model are pure functions of the text, and those that strangers' patterns and texts
-pass through take time in proportion to the text.
+A part contributes its `weight` times the score that its docstring defines. All except the reward
+model are pure functions of the text. Their time is linear in the text, also for untrusted patterns
+and texts.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _REWARD_MODEL = "align_core.models.reward_parts:scorer"  # needs torch
 
 @dataclass(frozen=True)
 class Judged:
-    """A completion as the parts see it.
+    """A completion to score.
 
     Args:
         messages: the prompt, with the system prompt.
         ended: whether it ended by itself, not at the token limit.
-        row: the other columns of the prompt's row; empty where the prompt is none of the task's.
+        row: the other columns of the prompt's row; empty for a prompt that is not the task's.
     """
 
     messages: Sequence[Mapping[str, str]]
@@ -61,24 +61,23 @@ class _Part(BaseModel):
 
     @property
     def called(self) -> str:
-        """What its metric and its column are called after."""
+        """The name of its metric and column."""
         return self.name or self.kind
 
     def score(self, judged: Judged) -> float:
-        """What the part makes of one text, before its weight; NaN where it cannot know."""
+        """The score of a completion before the weight; NaN if unknown."""
         raise NotImplementedError
 
     def scores(self, judged: Sequence[Judged]) -> list[float]:
-        """`score` of each."""
-        return [self.score(one) for one in judged]
+        """`score` of each completion."""
+        return [self.score(completion) for completion in judged]
 
 
 _Count = Annotated[int, Field(ge=1, le=100_000, description="a whole number of words from 1")]
 
 
 class Length(_Part):
-    """0 at `aim` words, less by 1 for every `aim` words off; less by 1 for every `most` words over
-    `most`."""
+    """−|words − aim| / aim, and −(words − most) / most for a text of more than `most` words."""
 
     kind: Literal["length"]
     aim: _Count | None = None
@@ -116,8 +115,8 @@ _Words = Annotated[
 
 
 class Words(_Part):
-    """n / (1 + |n|), n the number of wanted words or phrases in the text less that of unwanted:
-    one is 1/2, two are 2/3. A `lexicon` adds what it makes of the text, from -1 to 1."""
+    """n / (1 + |n|), with n the number of wanted minus unwanted words or phrases in the text: 1/2 for
+    one, 2/3 for two. A `lexicon` adds the sentiment of the text, from -1 to 1."""
 
     kind: Literal["words"]
     wanted: _Words = ()
@@ -156,7 +155,7 @@ class Words(_Part):
 
 
 class Pattern(_Part):
-    """1 where the pattern, in RE2's syntax, is found in the text, else 0."""
+    """1 if the text matches the pattern, in RE2's syntax, anywhere, else 0."""
 
     kind: Literal["pattern"]
     pattern: Annotated[
@@ -170,8 +169,8 @@ class Pattern(_Part):
 
 
 class Ends(_Part):
-    """1 where the text ended by itself and its last character, closing quotes and brackets aside,
-    is one of `marks`, else 0. Without marks any end will do."""
+    """1 if the text ended by itself and its last character, except closing quotes and brackets, is
+    one of `marks`, else 0. Without marks the last character does not matter."""
 
     kind: Literal["ends"]
     marks: str = Field(".!?…。！？", max_length=100, description="a text of characters")
@@ -182,7 +181,7 @@ class Ends(_Part):
 
 
 class Repetition(_Part):
-    """Less by the share of the runs of `n` words that were there before: from 0 to -1."""
+    """Minus the share of runs of `n` words that are repetitions: from 0 to -1."""
 
     kind: Literal["repetition"]
     n: int = Field(3, ge=1, le=20, description="a whole number of words from 1 to 20")
@@ -194,8 +193,10 @@ class Repetition(_Part):
 
 
 class Answer(_Part):
-    """1 where the text agrees with the prompt's answer, one of them where the column holds a list:
-    it is it, or contains it, apart from case, spaces and the marks around; else 0."""
+    """1 if the text equals or contains the prompt's answer, or one of a list of answers, else 0.
+
+    Case, spaces and punctuation around them are ignored.
+    """
 
     kind: Literal["answer"]
     column: str = Field(
@@ -213,18 +214,18 @@ class Answer(_Part):
         return float(any(_contains(said, answer) for answer in right))
 
     def answers(self, row: Mapping[str, Any]) -> list[str]:
-        """The right answers of a row. Raises ValueError where there is none."""
+        """The right answers of a row. Raises ValueError without a valid one."""
         value = row.get(self.column)
-        found = value if isinstance(value, list) else [value]
-        if not found or not all(isinstance(one, str | int | float) for one in found):
+        answers = value if isinstance(value, list) else [value]
+        if not answers or not all(isinstance(answer, str | int | float) for answer in answers):
             raise ValueError(f"{self.column}: expected a text, a number or a list of them")
-        if not all(_plain(one) for one in map(str, found)):
+        if not all(_plain(answer) for answer in map(str, answers)):
             raise ValueError(f"{self.column}: expected an answer, got an empty one")
-        return [str(one) for one in found]
+        return [str(answer) for answer in answers]
 
 
 class Json(_Part):
-    """1 where the text is valid JSON (RFC 8259), else 0."""
+    """1 if the text is valid JSON (RFC 8259), else 0."""
 
     kind: Literal["json"]
 
@@ -237,7 +238,7 @@ class Json(_Part):
 
 
 class RewardModel(_Part):
-    """The raw output of a reward model, which reads the text with its own tokenizer."""
+    """The output of a reward model, which encodes the text with its own tokenizer."""
 
     kind: Literal["reward_model"]
     model: str = Field(
@@ -257,7 +258,7 @@ Part = Annotated[
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, case folded: runs of letters and digits, with - and ' inside."""
+    """The words of a text, case-folded: runs of letters and digits, with - and ' within."""
     return _WORD.findall(text.casefold())
 
 
@@ -267,15 +268,15 @@ def _phrase(entry: str) -> tuple[str, ...]:
 
 @cache
 def _values(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> tuple[dict, int]:
-    """What each phrase counts, and how many words the longest has."""
+    """Phrase -> 1 if wanted, −1 if unwanted; and the number of words of the longest phrase."""
     values = dict.fromkeys(map(_phrase, wanted), 1) | dict.fromkeys(map(_phrase, unwanted), -1)
     return values, max(map(len, values))
 
 
 @cache
 def _compiled(pattern: str) -> Any:
-    """RE2 (github.com/google/re2) matches in time linear in the text, whatever the pattern: it has
-    no backreferences and no look-around, and refuses what would take too much memory."""
+    """Compile a pattern with RE2 (github.com/google/re2), whose time is linear in the text for any
+    pattern: it has no backreferences or look-around, and limits memory."""
     import re2
 
     options = re2.Options()
@@ -295,12 +296,12 @@ def _scorer(model: str) -> Callable[[Sequence[Judged]], list[float]]:
 
 
 def _plain(text: str) -> str:
-    """An answer without case, without what is around it, and with single spaces."""
+    """An answer, case-folded, with single spaces and without punctuation around it."""
     return " ".join(text.casefold().split()).strip(" .,;:!?\"'`“”‘’()[]*")
 
 
 def _contains(text: str, answer: str) -> bool:
-    """Whether the answer stands in the text, not as a part of another word or number."""
+    """Whether the text contains the answer, not as a part of another word or number."""
     start = text.find(answer)
     while start >= 0:
         before, after = text[max(start - 2, 0) : start], text[start + len(answer) :][:2]
@@ -314,4 +315,4 @@ def _contains(text: str, answer: str) -> bool:
 
 
 def _no_json(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"expected JSON, got {constant}")

@@ -1,4 +1,4 @@
-"""What task.toml holds, and every way in which it is refused."""
+"""The schema of task.toml, and the messages of its errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydantic import (
 from align_core.tasks.folder.parts import KINDS, Part
 
 REWARD_STD = 2.0  # nats, of reference samples: that of the built-in tasks is 1.5–2.5
-Told = Callable[[tuple[str | int, ...], str], None]  # told(path of a key, what is wrong with it)
+Report = Callable[[tuple[str | int, ...], str], None]  # report(path of a key, its error)
 
 
 def _filled(text: str) -> str:
@@ -43,7 +43,7 @@ _File = Annotated[
 
 
 class PromptFiles(BaseModel):
-    """[prompts]: one `file`, to be split by a hash of each prompt, or a file for each split."""
+    """[prompts]: one `file`, which is split by hashes of the prompts, or a file for each split."""
 
     model_config = _Table
 
@@ -63,7 +63,7 @@ class PromptFiles(BaseModel):
 
     @property
     def files(self) -> dict[str, str]:
-        """By split, or by "file"."""
+        """Split, or "file" -> file name."""
         return {name: file for name, file in self.model_dump().items() if file is not None}
 
 
@@ -76,7 +76,7 @@ class RowFile(BaseModel):
 
 
 class TaskFile(BaseModel):
-    """task.toml. The description of each field is what its error line says that it takes."""
+    """task.toml. The description of each field is the "expected …" of its error message."""
 
     model_config = _Table
 
@@ -115,23 +115,23 @@ _ROW_FILES = (("preferences", RowFile), ("demonstrations", RowFile))
 _PART: TypeAdapter = TypeAdapter(Part)
 
 
-def checked(content: dict[str, Any], told: Told) -> TaskFile | None:
-    """The content of task.toml, or None after `told` was called for each error in it."""
+def checked(content: dict[str, Any], report: Report) -> TaskFile | None:
+    """The content of task.toml; None if invalid, after a call of `report` for each error."""
     if not content.get("reward") and "preferences" not in content:
-        told((), "expected a [[reward]] or [preferences]: nothing says what is better")
+        report((), "expected a [[reward]] or [preferences]: nothing says what is better")
     if not content.keys() & {"prompts", "preferences", "demonstrations"}:
-        told((), "expected [prompts], [preferences] or [demonstrations] with prompts")
+        report((), "expected [prompts], [preferences] or [demonstrations] with prompts")
     try:
         return TaskFile.model_validate(content)
     except ValidationError as error:
-        for one in error.errors():
-            told(*_said(one))
+        for details in error.errors():
+            report(*_message(details))
         return None
 
 
 def what_can_be_read(content: dict[str, Any]) -> TaskFile:
-    """Of a content that is refused the tables and the parts that tell which files it names and
-    what their rows need: these are looked at, too."""
+    """The valid tables and parts of an invalid content, so that the files they name are checked,
+    too."""
     tables = {}
     for name, table in (("prompts", PromptFiles), *_ROW_FILES):
         named = content.get(name)
@@ -155,21 +155,20 @@ def _part(content: Any) -> Any:
         return None
 
 
-def _said(error: Any) -> tuple[tuple[str | int, ...], str]:
-    """The path of the key that is wrong, and what is wrong with it."""
+def _message(error: Any) -> tuple[tuple[str | int, ...], str]:
+    """The path of the invalid key and the message of its error."""
     path, kind, model = error["loc"], None, TaskFile
-    if len(path) > 2 and isinstance(path[1], int):  # of an array of tables, the parts
-        kind = path[2]  # pydantic names the chosen kind after the place
+    if len(path) > 2 and isinstance(path[1], int):  # a part, in an array of tables
+        kind = path[2]  # pydantic adds the kind after the index
         path, model = (*path[:2], *path[3:]), KINDS[kind]
     elif len(path) > 1 and path[0] in TaskFile.model_fields:
         model = PromptFiles if path[0] == "prompts" else RowFile
     key = next((name for name in reversed(path) if isinstance(name, str)), "")
     match error["type"]:
         case "value_error" if error["ctx"]["error"].args[0].startswith("expected"):
-            said = str(error["ctx"]["error"])
-            return path, f"{key}: {said}" if path[-1:] == (
-                key,
-            ) and key in model.model_fields else said
+            text = str(error["ctx"]["error"])
+            is_field = path[-1:] == (key,) and key in model.model_fields
+            return path, f"{key}: {text}" if is_field else text
         case "extra_forbidden":
             has = ", ".join(model.model_fields)
             where = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
@@ -179,7 +178,7 @@ def _said(error: Any) -> tuple[tuple[str | int, ...], str]:
             return (*path, "kind"), f"kind: expected one of {', '.join(KINDS)}, got {got!r}"
         case "union_tag_not_found":
             return path, f"kind: expected one of {', '.join(KINDS)}, got nothing"
-    expected = _takes(model, path)
+    expected = _expected(model, path)
     got = "nothing" if error["type"] == "missing" else _shown(error["input"])
     return path, f"{key}: expected {expected}, got {got}"
 
@@ -188,12 +187,12 @@ def _name(path: tuple[str | int, ...]) -> str:
     return f"[{'.'.join(map(str, path))}]" if path else "task.toml"
 
 
-def _takes(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
-    """What the last key of the path that is a field of the model takes."""
+def _expected(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+    """The description of the last key of the path that is a field of the model."""
     fields = [model.model_fields.get(name) for name in path if isinstance(name, str)]
-    found = [field.description for field in fields if field is not None]
-    if found:
-        return found[-1]
+    descriptions = [field.description for field in fields if field is not None]
+    if descriptions:
+        return descriptions[-1]
     return TaskFile.model_fields[path[0]].description
 
 

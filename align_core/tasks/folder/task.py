@@ -1,4 +1,4 @@
-"""A task in a folder: prompts and rows of its files, and a gold reward that is the sum of parts."""
+"""A task in a folder: prompts and rows from files, and a gold reward that is a sum of parts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 
 
 class FolderTask(Task):
-    """The task in `folder`. Its reward is in points, the weighted sum of its parts, until `scaled`
-    says what a point is worth; without parts it is not known, and NaN.
+    """The task in `folder`.
+
+    Its reward is in points, the weighted sum of its parts; `scaled` converts it to nats. Without
+    parts it is unknown, NaN.
 
     Raises:
-        ConfigError: a line for each error in the folder, which begins with `option`.
+        ConfigError: one message for each error in the folder, which begins with `option`.
     """
 
     def __init__(self, folder: str | Path, option: str = "") -> None:
@@ -50,19 +52,21 @@ class FolderTask(Task):
 
     @property
     def pairs(self) -> int:
-        """How many pairs of its own it has to train on."""
+        """The number of its own pairs for training."""
         return len(self._contents.preferences or ())
 
     def prompts(self, split: str) -> list[str]:
         return [*self._contents.splits[split]]
 
     def place(self, prompt: str) -> str:
-        """Where a prompt of the task stands, as in "prompts.csv, line 3"."""
+        """The file and line of a prompt: "prompts.csv, line 3"."""
         return str(Path(self.folder, self._prompts[prompt].place))
 
     def as_messages(self, prompt: str) -> list[dict[str, str]]:
-        """The prompt as messages, the system prompt before those that bring none of their own; one
-        that is none of the task's is a user's."""
+        """The prompt as messages, after the task's system prompt unless it has its own.
+
+        A prompt that is not the task's becomes a message of the user.
+        """
         known = self._prompts.get(prompt)
         messages = known.messages if known else [{"role": "user", "content": prompt}]
         system = self._contents.file.system_prompt
@@ -75,7 +79,7 @@ class FolderTask(Task):
         return messages if chat else as_plain_text(messages)
 
     def scaled(self, nats: float) -> FolderTask:
-        """The task with rewards in nats, of which a point is worth so many."""
+        """The task with rewards in nats, of which a point is worth `nats`."""
         task = copy.copy(self)
         task._scale = nats
         return task
@@ -93,51 +97,51 @@ class FolderTask(Task):
     ) -> dict[str, list[float]]:
         weights = {part.called: self._scale * part.weight for part in self._contents.file.reward}
         scores = self.scores(prompts, completions, **columns)
-        return {name: [weights[name] * one for one in of] for name, of in scores.items()}
+        return {name: [weights[name] * v for v in values] for name, values in scores.items()}
 
     def scores(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
     ) -> dict[str, list[float]]:
-        """What each part makes of the texts, before weight and scale; NaN where it cannot know."""
+        """The score of each part for the texts, before weight and scale; NaN if unknown."""
         known = ("ended", "completion_ids", "eos_token_id")
         ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
         judged = [
-            self._judged(prompt, completion, by_itself)
-            for prompt, completion, by_itself in zip(prompts, completions, ended, strict=True)
+            self._judged(prompt, completion, has_ended)
+            for prompt, completion, has_ended in zip(prompts, completions, ended, strict=True)
         ]
         return {part.called: part.scores(judged) for part in self._contents.file.reward}
 
     def _judged(self, prompt: Message, completion: Message, ended: bool) -> Judged:
         text = completion if isinstance(completion, str) else completion[-1]["content"]
-        text = text.encode(errors="replace").decode()  # half a character is none
+        text = text.encode(errors="replace").decode()  # replaces lone surrogates
         asked = self._asked(prompt)
         known = self._prompts.get(asked)
         return Judged(self.as_messages(asked), text, ended, known.row if known else {})
 
     def _asked(self, given: Message) -> str:
-        """The prompt that `given` made this of."""
+        """The prompt from which `given` made this input: its inverse."""
         system = self._contents.file.system_prompt
         if isinstance(given, str):
             return given if system is None else given.removeprefix(f"{system}\n\n")
-        own = [{"role": one["role"], "content": one["content"]} for one in given]
+        own = [{"role": message["role"], "content": message["content"]} for message in given]
         if own[0] == {"role": "system", "content": system}:
             own = own[1:]
         return text_of(own)
 
     def _shown(self, n: int, seed: int) -> list[dict[str, str]]:
-        """At most `n` demonstrations, drawn and ordered by the seed."""
+        """At most `n` demonstrations, a random sample by the seed."""
         return _drawn(self._contents.demonstrations, n, seed)
 
     def _pairs(self, n: int, seed: int) -> list[dict[str, str]]:
-        """At most `n` pairs, drawn and ordered by the seed."""
+        """At most `n` pairs, a random sample by the seed."""
         return _drawn(self._contents.preferences, n, seed)
 
 
 def as_plain_text(messages: Sequence[dict[str, str]]) -> str:
-    """What a model without a chat template is given: the one message, behind a system prompt.
+    """The input of a model without a chat template: one message, after a system prompt if any.
 
     Raises:
-        ConfigError: there are several.
+        ConfigError: there are several messages.
     """
     *before, asked = messages
     if [message["role"] for message in before] not in ([], ["system"]):

@@ -1,7 +1,7 @@
-"""TOML with the line of each key, by the standard library's parser alone.
+"""The line numbers of the keys of a TOML document, with the standard library's parser.
 
-A TOML document is a sequence of expressions (TOML 1.0, "Spec"), and each of them, a table's header
-or a key with its value, is a document of its own: the shortest run of lines that parses.
+A TOML document is a sequence of expressions (TOML 1.0, "Spec"): table headers and keys with values.
+Each is a valid document of its own, the shortest sequence of lines that parses.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-Path = tuple[str | int, ...]  # ("reward", 0, "weight"): keys, and places in arrays
+Path = tuple[str | int, ...]  # keys and array indices: ("reward", 0, "weight")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 _AT_END = " (at end of document)"
 
 
 class Unparsable(ValueError):
-    """No TOML; its text says what was found, `line` where."""
+    """Invalid TOML at a `line`; the message says why."""
 
     def __init__(self, problem: str, line: int) -> None:
         super().__init__(problem)
@@ -28,15 +28,15 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
     """The content of a TOML document, and the lines of its keys.
 
     Raises:
-        Unparsable: with the line.
+        Unparsable: the document is not TOML.
     """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        at = _AT_LINE.search(said)
+        text_of_error = str(error)
+        at = _AT_LINE.search(text_of_error)
         line = int(at[1]) if at else len(text.splitlines())
-        problem = _AT_LINE.sub("", said).removesuffix(_AT_END)
+        problem = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
         raise Unparsable(problem[0].lower() + problem[1:], line) from None
     except RecursionError:
         deepest = max(text.splitlines(), key=lambda line: line.count("[") + line.count("{"))
@@ -46,12 +46,12 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
 
 
 class Lines:
-    """Where each key of a document stands."""
+    """The line of each key of a document."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Path, int] = {(): 1}
         table: Path = ()
-        last: dict[Path, int] = {}  # of each array of tables, the place of its newest
+        last: dict[Path, int] = {}  # array of tables -> the index of its newest table
         for number, is_header, found in _expressions(text):
             if is_header:
                 table = _table(found, last)
@@ -62,20 +62,20 @@ class Lines:
                 self._lines.setdefault(path, number)
 
     def of(self, path: Path) -> int:
-        """The line of a key; of one that is not there that of the table it is missing in."""
+        """The line of a key; for a missing key, that of its table."""
         while path not in self._lines:
             path = path[:-1]
         return self._lines[path]
 
 
 def _expressions(text: str) -> Iterator[tuple[int, bool, dict[str, Any]]]:
-    """The first line of each expression, whether it is a header, and what it parses to alone."""
+    """Yields the first line of each expression, whether it is a header, and its parsed content."""
     pending: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         pending.append(line)
         try:
             found = tomllib.loads("\n".join(pending))
-        except tomllib.TOMLDecodeError:  # a text or an array goes on in the next line
+        except tomllib.TOMLDecodeError:  # the expression continues on the next line
             continue
         yield number - len(pending) + 1, pending[0].lstrip().startswith("["), found
         pending = []
@@ -97,7 +97,7 @@ def _table(header: dict[str, Any], last: dict[Path, int]) -> Path:
 
 
 def _paths(value: Any, table: Path) -> Iterator[Path]:
-    """The paths of all that an expression in this table defines."""
+    """Yields the paths of all keys and items that an expression in this table defines."""
     inside = value.items() if isinstance(value, dict) else ()
     inside = enumerate(value) if isinstance(value, list) else inside
     for key, inner in inside:
