@@ -115,8 +115,8 @@ _Words = Annotated[
 
 
 class Words(_Part):
-    """n / (1 + |n|), with n the number of wanted minus unwanted words or phrases in the text: 1/2 for
-    one, 2/3 for two. A `lexicon` adds the sentiment of the text, from -1 to 1."""
+    """n / (1 + |n|), with n the number of wanted minus unwanted words or phrases: 1/2 for one, 2/3
+    for two. A `lexicon` adds the sentiment of the text, from -1 to 1."""
 
     kind: Literal["words"]
     wanted: _Words = ()
