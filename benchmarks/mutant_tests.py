@@ -1,4 +1,4 @@
-"""The unit tests, for `benchmarks.mutants`: traced once, then run in part in copies of it all."""
+"""For `benchmarks.mutants`: trace the unit tests once, then run some in copies of the code."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # beside the code
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = os.cpu_count() or 1
-PATIENCE = 30.0  # seconds; a test hangs when it takes ten times as long as before, and these
+PATIENCE = 30.0  # a test hangs when it takes these seconds and ten times as long as before
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 
 @contextlib.contextmanager
 def copies() -> Iterator[list[Path]]:
-    """A copy of the project for each job. Its compiled files are held to their source's content."""
+    """Copies of the project, one for each job, compiled so that changed sources are noticed."""
     with tempfile.TemporaryDirectory() as made:
         folders = [Path(made) / str(job) for job in range(JOBS)]
         for folder in folders:
@@ -51,17 +51,17 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
 
 
 def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[Any]:
-    """What `work(folder, job)` returns in a process for each folder, by way of JSON."""
+    """The results of `work(folder, job)`, run in a process for each folder and passed as JSON."""
     processes = []
     for job, folder in enumerate(folders):
         if not (process := os.fork()):
-            (folder / "told.json").write_text(json.dumps(work(folder, job)))
+            (folder / "result.json").write_text(json.dumps(work(folder, job)))
             os._exit(0)
         processes.append(process)
     for process in processes:
         if os.waitpid(process, 0)[1]:
             raise RuntimeError("a job failed")
-    return [json.loads((folder / "told.json").read_text()) for folder in folders]
+    return [json.loads((folder / "result.json").read_text()) for folder in folders]
 
 
 def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
@@ -89,7 +89,7 @@ def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
 
 
 class Selection:
-    """A plugin of pytest: the chosen tests alone, the fastest file first, and an end to hanging."""
+    """A plugin of pytest: only the chosen tests, fastest file first; tests that hang are ended."""
 
     def __init__(self, chosen: set[str], seconds: dict[str, float]) -> None:
         self.chosen, self.seconds = chosen, seconds
@@ -104,7 +104,7 @@ class Selection:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
-            os._exit(1)  # one is enough, whatever there is to be torn down
+            os._exit(1)  # the first failure is enough; fixtures are not torn down
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         signal.alarm(round(PATIENCE + 10 * self.seconds[nodeid]))
@@ -137,7 +137,7 @@ class Tracer:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        """What is set up for several tests is executed by each that needs it."""
+        """The lines of a shared fixture count as executed by each test that needs it."""
         if fixturedef.scope != "function":
             self.coverage.switch_context(f"{fixturedef.baseid}/{fixturedef.argname}")
         yield
@@ -159,26 +159,26 @@ class Tracer:
                 for test, needed in self.fixtures.items()
                 if fixture in needed and test.startswith(base)
             }
-        told: dict[str, Any] = {"failed": self.failed, "files": {}}
+        traces: dict[str, Any] = {"failed": self.failed, "files": {}}
         for test, seconds in self.seconds.items():
-            self._of(test, told)["seconds"][test] = seconds
+            self._of(test, traces)["seconds"][test] = seconds
         for file in self.broken:
             lines = data.contexts_by_lineno(str(self.folder / file))
             for line, contexts in lines.items():
                 for test in sorted(set().union(*(users[context] for context in contexts))):
-                    reached = self._of(test, told)["lines"].setdefault(file, {})
+                    reached = self._of(test, traces)["lines"].setdefault(file, {})
                     reached.setdefault(line, []).append(test)
-        (self.folder / "traced.json").write_text(json.dumps(told))
+        (self.folder / "traced.json").write_text(json.dumps(traces))
 
-    def _of(self, test: str, told: dict[str, Any]) -> dict[str, Any]:
-        return told["files"].setdefault(file_of(test), {"seconds": {}, "lines": {}})
+    def _of(self, test: str, traces: dict[str, Any]) -> dict[str, Any]:
+        return traces["files"].setdefault(file_of(test), {"seconds": {}, "lines": {}})
 
 
 def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
     """What the unit tests execute: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
 
-    It is kept for each file of tests until that or the code changes. Raises RuntimeError where a
-    test fails.
+    The traces of a file of tests are kept until that file or the code changes. Raises RuntimeError
+    where a test fails.
     """
     sources = {str(path.relative_to(folders[0])): path for path in folders[0].rglob("*.py")}
     tests = [file for file in sorted(sources) if Path(file).name.startswith("test_")]
@@ -190,8 +190,8 @@ def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
     missing = [file for file in tests if not kept[file].exists()]
 
     def trace(folder: Path, job: int) -> dict[str, Any]:
-        if mine := missing[job :: len(folders)]:
-            tested(folder, mine, Tracer(folder, broken))
+        if assigned := missing[job :: len(folders)]:
+            tested(folder, assigned, Tracer(folder, broken))
             return json.loads((folder / "traced.json").read_text())
         return {"failed": [], "files": {}}
 

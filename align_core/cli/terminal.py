@@ -139,7 +139,7 @@ def print_measurements(result: dict[str, Any], as_json: bool) -> None:
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print a table of the values that are no lists; or all of them as JSON."""
+    """Print a table of the values that are not lists, or all of them as JSON."""
     if as_json:
         print(to_line(rows))
         return

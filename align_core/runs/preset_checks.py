@@ -116,9 +116,7 @@ def overtrains(series: Series, gain: float, lost: float, rise: float) -> list[Ch
 
 RULES = {
     rule.__name__: rule
-    for rule in (
-        *(aligns, stays, wastes, over_optimises, runs_away, keeps, carries_over, overtrains),
-    )
+    for rule in (aligns, stays, wastes, over_optimises, runs_away, keeps, carries_over, overtrains)
 }
 
 
@@ -145,9 +143,9 @@ def _lost(series: Series) -> float | None:
 
 
 def _since_best(series: Series, metric: str, width: int = 1) -> float | None:
-    """How much a metric rose from the step of the best gain to the end.
+    """How much a metric rose from the step of the best gain to the last step.
 
-    Both values are means over the `width` values up to that step.
+    The value at each of the two steps is the mean of the last `width` values up to it.
     """
     best = max(series.get("eval/gain", []), key=lambda point: point[1], default=(0, 0.0))
     values = [value for _, value in series.get(metric, [])]

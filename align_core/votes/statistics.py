@@ -37,7 +37,7 @@ def held_out(votes: Votes, share: float) -> tuple[list, list]:
 def stats(votes: Votes) -> dict[str, Any]:
     """Counts of votes and raters, and how far raters agree with each other and the gold reward.
 
-    `agreement`: share of the `compared` couples of decided votes on one pair that are equal.
+    `agreement`: share of equal ones among the `compared` pairs of decided votes on one comparison.
     `gold_agreement`: share of decided votes for the text of higher gold reward, and
     `gold_agreement_expected`: the same for the task's rater, σ(Δr), on these pairs.
     `left_share`: share of decided votes for the text on the left, with its `left_share_ci95`.
@@ -117,7 +117,7 @@ def reward_model_metrics(votes: Votes) -> dict[str, Any]:
 
 
 def _agreement(decided: Votes) -> tuple[int, int]:
-    """Of all couples of decided votes on one pair: how many are equal, and how many there are."""
+    """How many pairs of decided votes on the same comparison are equal, and how many there are."""
     same = compared = 0
     for pair in _by_pair(decided):
         counts = _counts(pair)

@@ -21,7 +21,7 @@ TASK_FILE = "task.toml"
 SUFFIXES = (".jsonl", ".parquet", ".csv", ".txt")
 MOST_TOML_BYTES, MOST_TOML_LINES = 256 * 1024, 2000
 MOST_BYTES, MOST_ROWS = 64 * 1024**2, 200_000  # of a file of rows
-MOST_ERRORS = 20  # that are reported for a file
+MOST_ERRORS = 20  # reported for a file
 
 
 def place(file: str, number: int) -> str:
@@ -75,7 +75,7 @@ class Files:
             text = content.decode("utf-8-sig").replace("\r\n", "\n")
             if (count := text.count("\n")) > MOST_TOML_LINES:
                 raise ValueError(f"expected at most {MOST_TOML_LINES} lines, got {count}")
-            found, self._key_lines = toml_lines.parse(text)
+            values, self._key_lines = toml_lines.parse(text)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             problem = f"expected UTF-8, got the byte 0x{content[error.start]:02x}"
@@ -85,7 +85,7 @@ class Files:
         except (ValueError, OSError) as error:
             self.tell(TASK_FILE, 0, getattr(error, "strerror", None) or error)
         else:
-            return found
+            return values
         return None
 
     def inside(self, name: str) -> Path:
@@ -94,9 +94,8 @@ class Files:
         Raises:
             ValueError: it does not exist, or its path or a symlink leads out of the folder.
         """
-        if not self._is_inside(
-            name
-        ):  # checked first, so that nothing is revealed about files outside
+        # checked first, so that nothing is revealed about files outside
+        if not self._is_inside(name):
             raise ValueError("it leads outside of the folder")
         try:
             real = (self.folder / name).resolve(strict=True)
@@ -156,11 +155,9 @@ class Files:
         if name not in model_index.embedded():
             if (self.folder / name).exists() or not self._is_inside(name):
                 location = str(self.inside(name))
-            elif Path(
-                name
-            ).exists():  # a file in the working directory, which a hub id must not name
+            elif Path(name).exists():  # a file in the working directory is not a hub id
                 raise ValueError("it leads outside of the folder")
-        found = model_index.locate(location)
-        if Path(found).is_dir() and not model_index.is_reward_model(found):
+        model = model_index.locate(location)
+        if Path(model).is_dir() and not model_index.is_reward_model(model):
             raise ValueError("this is a language model, which scores no texts")
         return location
