@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -53,8 +54,8 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     else:
         updates["beta"] = {"visible": "hidden"}  # keeps its value, which the frontier still shows
     return {
-        "task_explanation": words["tasks"][task]["explanation"],
-        "method_explanation": words["methods"][method]["explanation"],
+        "task_explanation": escape(words["tasks"][task]["explanation"], quote=False),
+        "method_explanation": escape(words["methods"][method]["explanation"], quote=False),
         **{name: gr.update(**update) for name, update in updates.items()},
         "picture": {"task": task, "method": method},
     }

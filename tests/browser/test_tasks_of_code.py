@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 POEMS = """
 class Poems:
     name, title = "poems", "Short words"
-    explanation = "The model goes on with a line, and people prefer short words."
+    explanation = "The model goes on with a line; people prefer a<b <i>c</i> ${1+1} {{d}}"
     max_new_tokens = 8
     reference = "sft-reviews"
 
@@ -29,7 +29,8 @@ def test_a_task_that_was_named_is_offered_and_trained(real_app, visit):
     page = visit(address)
     page.wait_for_selector("body[data-settled]")
     page.click("#controls label:has-text('Short words')")
-    expect(page.get_by_text("people prefer short words").first).to_be_visible()
+    explanation = page.locator("#controls .explanation").first
+    expect(explanation).to_contain_text("people prefer a<b <i>c</i> ${1+1} {{d}}")
     expect(page.locator("#frontier .chart")).to_be_hidden()
     for field, number in (("steps", 2), ("batch_size", 8)):
         page.fill(f"#field-{field} input[type=number]", str(number))

@@ -23,7 +23,7 @@ print("a word before the cards")
 
 class Poems:
     name, title = "poems", "Short <b>words"
-    explanation = "The model goes on with a line, and people prefer short words."
+    explanation = "The model goes on with a line, a<b & <img src=x onerror=hacked()>"
     max_new_tokens = 12
     reference = {reference!r}
 
@@ -75,7 +75,8 @@ def test_the_page_shows_a_tasks_own_texts(named):
     words = tasks.with_task_words(text.load("zh"))
     assert words["tasks"][named]["name"] == "Short <b>words"
     controls = form.controls(form.default_config("ppo", named), words)
-    assert controls["task_explanation"].startswith("The model goes on with a line")
+    shown = "The model goes on with a line, a&lt;b &amp; &lt;img src=x onerror=hacked()&gt;"
+    assert controls["task_explanation"] == shown
     assert controls["coverage"]["choices"] == [] and not controls["coverage"]["visible"]
     labels = words["controls"]
     assert controls["reward_model"]["choices"] == [(labels["reward_gold"], "gold")]
