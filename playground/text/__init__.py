@@ -3,39 +3,89 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from align_core.config.methods import Method, methods
 
 ENGLISH = "en"  # the language at the root path; its catalogue is complete
 FOLDER = Path(__file__).parent
+_LOG = logging.getLogger(__name__)
+_TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", re.ASCII)  # BCP 47; it is a path of the page
 
 
 def languages() -> dict[str, str]:
-    """Language -> path of its page below the root; English, at the root, comes first."""
-    tags = sorted(path.stem for path in FOLDER.glob("*.json"))
+    """Language -> path of its page below the root; English, at the root, comes first.
+
+    A file that is not a catalogue is skipped.
+    """
+    tags = sorted(path.stem for path in FOLDER.glob("*.json") if _is_catalogue(path))
     return {ENGLISH: ""} | {tag: tag for tag in tags if tag != ENGLISH}
 
 
 def catalogue(language: str) -> dict[str, Any]:
-    """The catalogue of `language`, as nested dictionaries of strings.
+    """The catalogue of `language`, as nested dictionaries and lists of strings.
 
     Raises FileNotFoundError for a language without a catalogue.
     """
-    return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8-sig"))
 
 
 def load(language: str = ENGLISH) -> dict[str, Any]:
     """The texts of the page in `language`, including those in the methods' records.
 
-    Missing texts are in English. Raises FileNotFoundError as `catalogue` does.
+    Texts that are missing or do not fit are in English. Raises FileNotFoundError as `catalogue`
+    does.
     """
-    words = _merged(catalogue(ENGLISH), catalogue(language))
+    unnamed = {"language": {"tag": language, "name": language}}
+    words = _translated(catalogue(ENGLISH) | unnamed, catalogue(language))
     for method in methods().values():
         words = _merged(_words(method, language), words)
     return words
+
+
+@cache
+def _is_catalogue(path: Path) -> bool:
+    """Whether a file is the catalogue of a language; if not, the log says so once."""
+    problem = None
+    try:
+        if not _TAG.fullmatch(path.stem):
+            problem = "its name is not a language tag"
+        elif not isinstance(catalogue(path.stem), dict):
+            problem = "expected an object"
+    except (OSError, ValueError, RecursionError) as error:
+        problem = error
+    if problem is not None:
+        _LOG.warning("The catalogue %s is skipped: %s", path, problem)
+    return problem is None
+
+
+def _translated(text: Any, translation: Any) -> Any:
+    """`translation` where it has the form of the English `text`, which stands everywhere else.
+
+    That is the same keys, lists of the same length, and no placeholders but those of the text.
+    """
+    match text, translation:
+        case dict(), dict():
+            return {name: _translated(text[name], translation.get(name)) for name in text}
+        case list(), list() if len(text) == len(translation):
+            return [_translated(*pair) for pair in zip(text, translation, strict=True)]
+        case str(), str() if _placeholders(translation) <= _placeholders(text):
+            return translation
+    return text
+
+
+def _placeholders(text: str) -> set[str]:
+    """The {placeholders} of a text; a text with a brace that is not closed has another one."""
+    try:
+        return {field for _, field, *_ in Formatter().parse(text) if field is not None}
+    except ValueError:
+        return {text}
 
 
 def _words(method: Method, language: str) -> dict[str, Any]:

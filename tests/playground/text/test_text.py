@@ -92,6 +92,51 @@ def test_missing_texts_are_in_english(few_words):
     assert words == english
 
 
+def test_files_that_are_no_catalogues_are_skipped_and_the_log_says_so_once(few_words, caplog):
+    contents = ["", "not JSON", "[]", "null", "[" * 100_000, "\0"]
+    for letter, content in zip("abcdef", contents, strict=True):
+        (text.FOLDER / f"x{letter}.json").write_text(content)
+    (text.FOLDER / "xg.json").write_bytes(b'{"title": "\xff"}')
+    (text.FOLDER / "xh.json").mkdir()
+    names = (".hidden", ".", "gradio_api", "DE", "d", "a b", "de-", "\u0661\u0661")
+    for name in names:
+        (text.FOLDER / f"{name}.json").write_text("{}")
+    for _ in range(2):
+        assert text.languages() == {"en": "", "de": "de", "zh": "zh"}
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 8 + len(names)
+    assert all("is skipped: " in line and "\n" not in line for line in lines)
+
+
+def test_texts_that_do_not_fit_are_in_english(few_words):
+    english = text.load("en")
+    status = english["status"]["seconds"]
+    assert "{n}" in status
+    words = {
+        "views": "x",
+        "tasks": None,
+        "methods": {"ppo": {"name": ["x"], "explanation": "Sehr gut."}, "evil": None},
+        "controls": {"paces": ["one"], "run": {"x": "y"}, "queue": None, "stop": 7},
+        "status": {
+            "seconds": "{seconds} s",
+            "minutes": "{n",
+            "running": "}",
+            "idle": "{n.__class__}",
+        },
+        "groups": [],
+        "title": 5,
+        "weather": "sunny",
+    }
+    (text.FOLDER / "de.json").write_text("\ufeff" + json.dumps(words), encoding="utf-8")
+    english["methods"]["ppo"]["explanation"] = "Sehr gut."
+    english["language"] = {"tag": "de", "name": "de"}
+    assert text.load("de") == english
+    words = {"status": {"seconds": f"~ {status}"}, "controls": {"paces": ["a", "b", "c"]}}
+    (text.FOLDER / "de.json").write_text(json.dumps(words))
+    assert text.load("de")["status"]["seconds"] == f"~ {status}"
+    assert text.load("de")["controls"]["paces"] == ["a", "b", "c"]
+
+
 def test_the_page_is_built_in_every_language_that_is_found(few_words, tmp_path):
     from playground import app
     from playground.voting import phone_page
