@@ -3,12 +3,20 @@
 A run's process imports the main script again, so this module imports nothing at the top level.
 """
 
+NEEDS = ("gradio", "plotly", "segno")  # the packages of the extra `app`
+
 
 def main() -> None:
     """Serve the page until Ctrl-C; runs and votes are stored below the working directory."""
+    import sys
+    from importlib.util import find_spec
+
     from playground.settings import check, parse_tasks
 
     tasks = parse_tasks()
+    if missing := [name for name in NEEDS if find_spec(name) is None]:
+        packages = ", ".join(missing)
+        sys.exit(f"alignment-playground needs {packages}: pip install alignment-playground[app]")
     check()  # before Gradio is imported, because it reads some of the same variables
     from playground.app import main as serve
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from align_core.config.errors import ConfigError
+from playground.__main__ import NEEDS, main
 from playground.settings import PUBLIC_LIMIT, Settings, parse_tasks
 
 
@@ -66,3 +70,17 @@ def test_tasks_are_named_on_the_command_line_alone():
     with pytest.raises(SystemExit) as left:
         parse_tasks(["--tasks", "a.py"])
     assert left.value.code == 2
+
+
+def test_a_package_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["alignment-playground"])
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(SystemExit) as exit:
+        main()
+    assert exit.value.code == (
+        "alignment-playground needs gradio, plotly: pip install alignment-playground[app]"
+    )
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["app"]
+    assert [re.match(r"\w+", line)[0] for line in extra] == [*NEEDS]
