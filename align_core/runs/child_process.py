@@ -123,12 +123,12 @@ class ProcessGroup:
         """Kill all of its processes, for this reason. No effect after it has ended."""
         if self._process.returncode is None:
             self.killed_for = why
-            self._kill()
+            kill_group(self._process)
 
     def wait(self) -> int:
         """Wait for its first process and kill those that it left; returns the exit code."""
         code = self._process.wait()
-        self._kill()
+        kill_group(self._process)
         self._reader.join()
         for pipe in (self._process.stdin, self._process.stdout):
             pipe.close()
@@ -138,10 +138,6 @@ class ProcessGroup:
         """Why it ended: the failure that it printed, else `kill`'s reason, else its exit code."""
         return self._failure or self.killed_for or _exit_message(self._process.returncode)
 
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
     def _read(self) -> None:
         for line in self._process.stdout:
             with contextlib.suppress(ValueError):
@@ -150,6 +146,12 @@ class ProcessGroup:
                     self._failure = from_event(event)
                 elif isinstance(event, dict):
                     self.progress = event
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Kill a process that leads a session, and all that it started there, ended or not."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _exit_message(code: int) -> Message:

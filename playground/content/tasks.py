@@ -1,6 +1,7 @@
 """The tasks of the page: the built-in ones, and those that `--task` names.
 
-The page's own process never imports a task's code. Another process does, and prints the task cards.
+The page's own process never imports a task's code. Another process does, and answers
+with the task cards (task_cards.py).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError, option_error
+from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import plain
-from align_core.config.task_card import BUILT_IN, card, from_row, register, registered
+from align_core.config.task_card import BUILT_IN, EXPECTED, card, from_row, register, registered
 from align_core.runs import child_process
 
 TIMEOUT = 120.0  # seconds; a task may have to read its data
@@ -28,21 +31,27 @@ def register_tasks(names: Sequence[str]) -> None:
     """
     if not names:
         return
-    command = [sys.executable, "-m", "align_core", "tasks", "--json"]
-    command += [f"--task={name}" for name in names]
-    environment = os.environ | {"PYTHONPATH": child_process.python_path()}
-    try:
-        process = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cards.json"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "playground.content.task_cards", str(file), *names],
+            env=os.environ | {"PYTHONPATH": child_process.python_path()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        takes = f"a task that is loaded within {TIMEOUT:g} seconds"
-        raise ConfigError(option_error("--task", ", ".join(names), takes)) from None
-    if process.returncode:
-        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
-        raise ConfigError(*map(plain, lines))
-    rows = process.stdout[process.stdout.rindex("[{") :]  # after anything the code has printed
-    for row in json.loads(rows):
+        try:
+            problem = f"its code ended the process (exit code {process.wait(TIMEOUT)})"
+        except subprocess.TimeoutExpired:
+            problem = f"its code was not loaded within {TIMEOUT:g} seconds"
+        finally:
+            child_process.kill_group(process)
+        answer = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if answer is None:
+        raise ConfigError(option_error("--task", ", ".join(names), f"{EXPECTED}; {problem}"))
+    raise_collected([plain(line) for line in answer["errors"]])
+    for row in answer["cards"]:
         if row["name"] not in BUILT_IN:
             register(from_row(row))
 

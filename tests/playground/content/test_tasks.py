@@ -1,8 +1,10 @@
 """Tasks of code on the page: their code is not imported, and controls that they lack are hidden."""
 
 import json
+import re
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -64,6 +66,51 @@ def test_another_process_imports_the_code(named):
     assert card == task_card.from_row(json.loads(json.dumps(task_card.as_row(card))))
     assert "task_poems" not in sys.modules
     assert tasks.available()[named] == {"reference": "sft-reviews"}
+
+
+AWKWARD = {
+    "title": 'Awkward.title = "[{ and }]"',
+    "exit": 'import atexit\natexit.register(print, "[{}]")',
+    "stderr": 'import sys\nsys.stderr.buffer.write(b"\\xff")\nsys.stdout.buffer.write(b"\\xff")',
+    "child": 'import subprocess\nsubprocess.Popen(["sleep", "300"])',
+    "thread": "import threading, time\nthreading.Thread(target=time.sleep, args=[300]).start()",
+    "folder": "import os\nos.chdir('/')",
+}
+DEADLY = {
+    "loaded": "import os\nos._exit(3)",
+    "asked": "import os\nAwkward.explanation = property(lambda self: os._exit(3))",
+    "killed": "import os\nos.kill(os.getpid(), 9)",
+    "endless": "import time\ntime.sleep(300)",
+}
+
+
+def awkward(folder, scripts):
+    """Files of tasks, with this code after the class."""
+    for name, code in scripts.items():
+        task = POEMS.format(reference=None).replace("Poems", "Awkward")
+        (folder / f"{name}.py").write_text(f"{task}\n\n{code}\n")
+    return [str(folder / f"{name}.py") for name in scripts]
+
+
+def test_whatever_its_code_does_a_task_is_registered(tmp_path):
+    names = awkward(tmp_path, AWKWARD)
+    began = time.monotonic()
+    tasks.register_tasks(names)
+    assert time.monotonic() - began < 100, "it waits for no thread and no process"
+    assert [f"{name}:Awkward" in task_card.registered() for name in names] == [True] * len(names)
+    assert task_card.card(f"{names[0]}:Awkward").title == "[{ and }]"
+
+
+def test_code_that_ends_its_process_is_reported_in_one_line(tmp_path, monkeypatch):
+    for name in awkward(tmp_path, DEADLY):
+        monkeypatch.setattr(tasks, "TIMEOUT", 5.0 if name.endswith("endless.py") else 120.0)
+        with pytest.raises(ConfigError) as raised:
+            tasks.register_tasks([name])
+        (line,) = raised.value.lines
+        assert str(line).startswith("--task got '/")
+        assert re.search(
+            r"; its code (ended the process \(.*\)|was not loaded within 5 s.*)$", str(line)
+        )
 
 
 def test_a_task_that_cannot_be_loaded_is_reported_in_one_line(tmp_path):
