@@ -226,7 +226,7 @@ async def watch(address: str, log: str) -> dict[str, Any]:
         line = Connection(*await asyncio.open_connection(host.hostname, host.port))
         cursor: dict[str, Any] = {"run": None, "offset": 0}
         while time.monotonic() < end:
-            query = {"data": cursor, "component_id": live, "fn_name": "delta"}
+            query = {"data": cursor, "component_id": live, "fn_name": "new_events"}
             query["session_hash"] = f"watcher{number}"
             _, answer = await line.post("/gradio_api/component_server", query)
             now, known = time.monotonic(), cursor["offset"]

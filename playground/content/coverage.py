@@ -23,22 +23,22 @@ def train(settings: Any, words: dict[str, Any]) -> dict[str, Any]:
 
     `settings` are {"beta", "seed", "certain", "covered", "responses"}: `covered` is [8, 8] of
     booleans, or None to cover `responses` random responses to each prompt. Returns {"outcome",
-    "complaints"}; the outcome (`_train`) is None if there are complaints.
+    "errors"}; the outcome (`_train`) is None if there are errors.
     """
     settings = settings if isinstance(settings, dict) else {}
-    complaints = [
+    errors = [
         words["takes"].format(name=words["controls"][name], accepted=accepted, given=_short(value))
         for name, value, valid, accepted in _checks(settings, words)
         if not valid
     ]
-    if complaints:
-        return {"outcome": None, "complaints": complaints}
+    if errors:
+        return {"outcome": None, "errors": errors}
     covered, seed = settings["covered"], settings["seed"]
     if covered is None:
         covered = tabular.random_coverage(settings["responses"], seed).tolist()
     rows = tuple(map(tuple, covered))
     outcome = _train(rows, float(settings["beta"]), seed, settings["certain"])
-    return {"outcome": outcome, "complaints": []}
+    return {"outcome": outcome, "errors": []}
 
 
 @lru_cache(MAX_CACHED)

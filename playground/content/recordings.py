@@ -67,12 +67,12 @@ class Recordings:
         summary = None
         if events:
             summary = self._summaries.summarise(recording.config, recording.events[:end])
-            summary["left"] = None
+            summary["time_left"] = None
         return {
             "run": run,
             "offset": end,
             "config": config,
-            "story": summary,
+            "summary": summary,
             **charts.delta(events),
         }
 

@@ -61,7 +61,7 @@ class Summaries:
         ]
         if card(config["task"]) is None:
             sentences.insert(0, ("warning", self._unnamed.format(task=config["task"])))
-        return {"told": sentences, "left": time_left(config, events)}
+        return {"sentences": sentences, "time_left": time_left(config, events)}
 
 
 @lru_cache(maxsize=64)  # needed at each step of a run, and β hardly ever changes
@@ -83,4 +83,4 @@ class _Summary:
     def __init__(self) -> None:
         self.offset = 0
         self.events: list[dict[str, Any]] = []
-        self.content: dict[str, Any] = {"told": [], "left": None}
+        self.content: dict[str, Any] = {"sentences": [], "time_left": None}

@@ -21,7 +21,7 @@ _SCORE = ("task", "model", "reference", "prompt", "completions")
 class AskHandlers:
     """Handlers of these views. The helper process validates what a visitor sends.
 
-    An answer is {"answers", "complaints"}, one of which is empty.
+    An answer is {"answers", "errors"}, one of which is empty.
     """
 
     def __init__(self, client: Client, helper: InferenceClient, words: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ class AskHandlers:
         ended = (run for run in runs if run["status"] in ("finished", "stopped") and run["model"])
         return list(islice(ended, MAX_LISTED))
 
-    def newest(self, query: Any) -> dict[str, Any] | None:
+    def newest_run(self, query: Any) -> dict[str, Any] | None:
         """The newest run whose numbers can be put into a method's equations: {"run", "token"}.
 
         `query` is {"task", "method"}. For a method that learns from rollouts, this is the newest
@@ -70,7 +70,7 @@ def answer(
 ) -> dict[str, Any]:
     """The result of `method` with those arguments `names` that a visitor's `query` holds.
 
-    Returns {"answers", "complaints"}; the complaints are in the language of the catalogue `words`.
+    Returns {"answers", "errors"}; the complaints are in the language of the catalogue `words`.
     """
     query = query if isinstance(query, dict) else {}
     try:
@@ -80,8 +80,8 @@ def answer(
     except Unanswered as error:
         messages = [error.message]
     else:
-        return {"answers": answers, "complaints": []}
+        return {"answers": answers, "errors": []}
     return {
         "answers": [],
-        "complaints": [complaints.translate(message, words) for message in messages],
+        "errors": [complaints.translate(message, words) for message in messages],
     }

@@ -87,7 +87,7 @@ class CompareHandlers:
                 machine = recording.preset.machine
                 yield {"run": name, **settings, "recorded": card["name"], "machine": machine}
 
-    def follow(self, cursors: Any) -> dict[str, Any]:
+    def compare(self, cursors: Any) -> dict[str, Any]:
         """What runs have logged past `cursors`, [{"run", "offset"}, …], and how the runs differ.
 
         runs:      for each run a new cursor, its `config`, its `run_list.identifying_settings`,
@@ -118,7 +118,7 @@ class CompareHandlers:
             "numbers": number_rows(numbers, one_reference=len(references) == 1),
         }
 
-    def duel(self, query: Any) -> dict[str, Any]:
+    def head_to_head(self, query: Any) -> dict[str, Any]:
         """Win rates of runs against each other: `InferenceClient.head_to_head`."""
         names = ("task", "models", "n", "seed")
         return answer(self._helper.head_to_head, query, names, self._words)

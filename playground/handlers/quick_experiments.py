@@ -41,7 +41,7 @@ class QuickExperimentHandlers:
             labels[name] = words["start_needs"].format(time=time) if time else words["start"]
         return labels
 
-    def look(self, stamps: Any, visitor: Visitor = None) -> dict[str, Any]:
+    def states(self, stamps: Any, visitor: Visitor = None) -> dict[str, Any]:
         """The state of the newest trial of each experiment, by the experiment's name.
 
         status:  None if it was never tried, "waiting" in the queue, or as `QuickRuns.state`
@@ -56,7 +56,7 @@ class QuickExperimentHandlers:
         stamps = stamps if isinstance(stamps, dict) else {}
         return {name: self._state(name, stamps.get(name), visitor) for name in NAMES}
 
-    def attempt(self, name: Any, visitor: Visitor = None) -> str:
+    def start(self, name: Any, visitor: Visitor = None) -> str:
         """Start or queue a trial of an experiment. Returns an error message, or ""."""
         if name not in NAMES:
             return ""
@@ -86,21 +86,21 @@ class QuickExperimentHandlers:
             if position:
                 wait = durations.wait(position.seconds, position.estimated, self._words)
                 sentence = words["waits"].format(n=position.number, wait=wait)
-            return {"status": "waiting", "own": own, "steers": own, "told": sentence}
+            return {"status": "waiting", "own": own, "steers": own, "sentence": sentence}
         trial = self._queue.trials.state(name)
         if trial is None:
-            return {"status": None, "own": False, "steers": False, "told": ""}
+            return {"status": None, "own": False, "steers": False, "sentence": ""}
         status, own = trial["status"], trial["owner"] == visitor
         state = {"status": status, "own": own, "steers": self._queue.may_stop_trial(visitor, name)}
         whose = words["own" if own else "other"]
         if status == "running":
             progress = words["running" if trial["count"] else "starting"].format(**trial)
             done = trial["done"] / max(1, trial["count"])
-            return {**state, "done": done, "told": f"{whose} {progress}"}
+            return {**state, "done": done, "sentence": f"{whose} {progress}"}
         outcome = messages.translate(trial, self._words) or words[status].format(
             time=durations.duration(trial["ended"] - trial["began"], self._words)
         )
-        state["told"] = f"{whose} {outcome}"
+        state["sentence"] = f"{whose} {outcome}"
         if status == "finished":
             state["stamp"] = trial["began"]
             state["result"] = None if stamp == trial["began"] else self._result(name)

@@ -184,18 +184,19 @@ class TrainHandlers:
             self._client.status(run)  # appends a final status if the run's process is gone
         events, offset = self._client.events(run, offset)
         summary = self._summaries.of(run) if events else None
-        if summary and summary["left"] is not None:
-            summary = {**summary, "left": durations.duration(summary["left"], self._words)}
+        if summary and summary["time_left"] is not None:
+            summary = {
+                **summary,
+                "time_left": durations.duration(summary["time_left"], self._words),
+            }
         delta = charts.delta(events)
         if status := delta["status"]:
             status["message"] = messages.translate(status, self._words)
             status.pop("cause", None)
         new_cursor = {"run": run, "offset": offset}
-        return {**new_cursor, "config": config, "trained_on": votes, "story": summary, **delta}
+        return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
-    def delta_with_standing(
-        self, cursor: dict[str, Any], visitor: Visitor = None
-    ) -> dict[str, Any]:
+    def new_events(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, and as `standing` the `visitor_state`."""
         delta = self.delta(cursor, visitor)
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}

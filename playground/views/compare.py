@@ -59,7 +59,10 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
         "compare/compare",
         server_functions=[
             *server_functions(
-                handlers_of, CompareHandlers.runs, CompareHandlers.follow, CompareHandlers.duel
+                handlers_of,
+                CompareHandlers.runs,
+                CompareHandlers.compare,
+                CompareHandlers.head_to_head,
             ),
             optimum.frontier,
         ],

@@ -67,11 +67,11 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
         "lab/lab",
         server_functions=[
             train,
-            bind("look", handlers.look),
-            bind("attempt", handlers.attempt),
+            bind("states", handlers.states),
+            bind("start", handlers.start),
             bind("stop", handlers.stop),
         ],
-        trials=handlers.labels(),
+        quick_runs=handlers.labels(),
         words=words["lab"],
         cards={name: card(name, words["lab"]) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},
@@ -96,8 +96,8 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
         return {"live": live, "measured": None}
     experiment, sentences = experiments.load(name), words["said"][name]
     measured = {
-        "judged": render_verdicts(experiment.verdicts(result), sentences),
-        "said": render_findings(experiment.findings(result), sentences),
+        "verdicts": render_verdicts(experiment.verdicts(result), sentences),
+        "findings": render_findings(experiment.findings(result), sentences),
         "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
         **{key: result[key] for key in ("machine", "runs", "seeds")},

@@ -39,7 +39,7 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
         "learn",
         _LEARN,
         "learn/learn",
-        server_functions=server_functions(handlers_of, AskHandlers.newest, AskHandlers.score),
+        server_functions=server_functions(handlers_of, AskHandlers.newest_run, AskHandlers.score),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
         method_names={method: words["methods"][method]["name"] for method in methods()},

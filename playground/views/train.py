@@ -108,18 +108,18 @@ def _lay_out(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     long_poll = LongPoll(handlers.has_news)
-    new_events = bind("delta", handlers.delta_with_standing)
+    read_events = bind("new_events", handlers.new_events)
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
-    def enter(request: gr.Request, key: Any) -> bool:
+    def sign_in(request: gr.Request, key: Any) -> bool:
         visitor = queue.visitors.from_cookies(request.cookies)
         return queue.visitors.become_presenter(visitor, key, request.client.host)
 
-    async def delta(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
+    async def new_events(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
         run, offset = cursor.get("run"), cursor.get("offset")
         if isinstance(run, str) and isinstance(offset, int):
             await long_poll.wait((run, offset))
-        return await asyncio.to_thread(new_events, request, cursor)
+        return await asyncio.to_thread(read_events, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any]) -> None:
         part(
@@ -143,7 +143,7 @@ def _lay_out(
                 "visit",
                 _VISIT,
                 "train/visit",
-                server_functions=[bind("share", handlers.share), enter],
+                server_functions=[bind("share", handlers.share), sign_in],
                 words=words["visitors"],
                 limit=queue.time_limit,
             )
@@ -157,7 +157,7 @@ def _lay_out(
                 "train/live",
                 events=("pause", "resume"),
                 value={"run": None},
-                server_functions=[delta],
+                server_functions=[new_events],
                 words={
                     name: words[name]
                     for name in ("status", "methods", "tasks", "presets", "visitors")

@@ -38,7 +38,7 @@ def sayings(monkeypatch):
 
     def tell(self, config, events):
         shown = stories[next(turn) % len(stories)]
-        return {"told": [("good", sentence) for sentence in shown], "left": None}
+        return {"sentences": [("good", sentence) for sentence in shown], "time_left": None}
 
     monkeypatch.setattr(Summaries, "summarise", tell)
     return {story[0] for story in stories}
@@ -51,7 +51,7 @@ def test_no_sentence_moves_the_pictures(visit, address, sayings, screen):
         f"{address}{path}method=dpo&steps={LONG}", viewport={"width": width, "height": height}
     )
     page.click("#run")
-    page.wait_for_function("window.playground.run?.summary?.told.length > 0")
+    page.wait_for_function("window.playground.run?.summary?.sentences.length > 0")
     page.evaluate(WATCH)
     page.wait_for_function(
         "all => all.every((one) => window.seen.some(({ told }) => told === one))",

@@ -55,7 +55,7 @@ def test_points_samples_and_changes_are_appended(folded):
             2,
             points={"kl": [[0, 0], [2, 0.5]], "loss": [[2, 9]]},
             status=running,
-            story={"left": 8},
+            summary={"time_left": 8},
         ),
         delta(4, points={"kl": [[4, 0.75]]}, samples=[{"step": 4, "rows": []}]),
         delta(5, changes=[{"step": 5, "settings": {"beta": 0.2}}]),
@@ -66,7 +66,7 @@ def test_points_samples_and_changes_are_appended(folded):
     }
     assert run["samples"] == [{"step": 4, "rows": []}]
     assert run["changes"] == [{"step": 5, "settings": {"beta": 0.2}}]
-    assert (run["status"], run["summary"]) == (running, {"left": 8}), "kept from the first"
+    assert (run["status"], run["summary"]) == (running, {"time_left": 8}), "kept from the first"
     assert (run["offset"], run["step"], run["seconds"]) == (500, 5, 2.5)
 
 

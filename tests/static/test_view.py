@@ -99,7 +99,7 @@ def test_the_gain_is_that_of_the_frontier_chart_where_there_is_one(view):
 
 
 def test_the_first_sentence_is_for_the_status_line(view):
-    summary = {"told": [["warning", "one"], ["good", "two"], ["good", "three"]]}
+    summary = {"sentences": [["warning", "one"], ["good", "two"], ["good", "three"]]}
     assert view("sentencesOn", run(summary=summary), None) == {
         "first": "one",
         "others": ["two", "three"],

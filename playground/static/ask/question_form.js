@@ -12,12 +12,12 @@ export function questionForm({ element, props, server }) {
   async function send(request, question) {
     const turn = ++latest;
     setBusy(true);
-    const lost = { answers: [], complaints: [words.lost] };
+    const lost = { answers: [], errors: [words.lost] };
     const reply = await request(question).catch(() => lost);
     if (turn !== latest) return null;
     setBusy(false);
-    picker.showErrors(reply.complaints);
-    return reply.complaints.length ? null : reply.answers;
+    picker.showErrors(reply.errors);
+    return reply.errors.length ? null : reply.answers;
   }
 
   // Whatever is still asked is about another task.

@@ -77,7 +77,7 @@ export function mount({ element, props, server }) {
     const cursors = seats.filter(Boolean).map((run) => ({ run, offset: logs.get(run)?.offset ?? 0 }));
     try {
       frontiers[task] ??= await server.frontier(task);
-      const reply = await server.follow(cursors);
+      const reply = await server.compare(cursors);
       if (lost) showErrors([]);
       lost = false;
       update(reply, newerIsWaiting());

@@ -35,12 +35,12 @@ export function headToHead({ element, props, server }, { form, chosenTask, showE
     clear(words.duel_first);
     const models = players.map(({ run }) => run.name);
     const question = { task: chosenTask(), models, n: SAMPLES, seed: seed++ };
-    const reply = await server.duel(question).catch(() => ({ complaints: [words.lost] }));
+    const reply = await server.head_to_head(question).catch(() => ({ errors: [words.lost] }));
     setBusy(false);
     put(".duel .counted", "");
-    showErrors(reply.complaints);
+    showErrors(reply.errors);
     const current = names(shownRuns().filter(canWrite)) === names(players);
-    if (!reply.complaints.length && current) draw(players, reply.answers);
+    if (!reply.errors.length && current) draw(players, reply.answers);
   }
 
   function setBusy(busy) {

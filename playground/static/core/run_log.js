@@ -20,7 +20,7 @@ export function fold(run, delta) {
     status: delta.status ?? run.status,
     step: delta.step ?? run.step,
     seconds: delta.seconds ?? run.seconds,
-    summary: delta.story ?? run.summary,
+    summary: delta.summary ?? run.summary,
   };
 }
 

@@ -29,7 +29,7 @@ export function gainAt({ config, series }, step, frontiers) {
 // The sentences on a run: the first for the status line, the others for below the pictures. Those on its
 // curves are about the newest step.
 export function sentencesOn(run, step) {
-  const others = step === null ? (run?.summary?.told ?? []).map(([, sentence]) => sentence) : [];
+  const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
   const first = run?.status.message || others.shift();
   return { first, others };
 }

@@ -25,13 +25,13 @@ export function mount({ element, props, server }) {
     if (measured) addResult(box, measured);
     else make("p", "missing", box, words.missing);
     if (Object.keys(live).length) addLinks(box, live, text);
-    if (props.trials[name]) addQuickRun(box, name);
+    if (props.quick_runs[name]) addQuickRun(box, name);
   }
 
-  function addResult(box, { judged, said, panels, ...made }) {
-    const verdicts = make("div", "verdicts", box);
-    for (const { verdict, claim, why } of judged) {
-      const line = make("p", verdict, verdicts);
+  function addResult(box, { verdicts, findings, panels, ...made }) {
+    const claims = make("div", "verdicts", box);
+    for (const { verdict, claim, why } of verdicts) {
+      const line = make("p", verdict, claims);
       make("strong", "", line, words.verdicts[verdict]);
       line.append(" ");
       make("span", "claim", line, claim);
@@ -42,7 +42,7 @@ export function mount({ element, props, server }) {
     const fold = make("details", "", box);
     make("summary", "", fold, words.in_numbers);
     const list = make("ul", "said", fold);
-    for (const sentence of said) make("li", "", list, sentence);
+    for (const sentence of findings) make("li", "", list, sentence);
     make("p", "made", box, fill(words.made, made));
   }
 

@@ -11,8 +11,8 @@ const MAPS = ["coverage", "reference", "learned", "ppo", "dpo", "optimum"];
 export function liveGrid(host, { size, bounds, first, words: { live: words } }, server) {
   const settings = { ...first };
   const dials = make("div", "dials", host);
-  const errors = make("ul", "complaints", host);
-  errors.setAttribute("role", "alert");
+  const list = make("ul", "complaints", host);
+  list.setAttribute("role", "alert");
   const maps = heatMaps(make("div", "maps", host), MAPS, size, words, "coverage", toggle);
   make("p", "legend", host, words.legend);
   const summary = make("div", "told", host);
@@ -21,15 +21,15 @@ export function liveGrid(host, { size, bounds, first, words: { live: words } }, 
 
   const train = latestOnly(async (newerIsWaiting) => {
     try {
-      const { outcome, complaints } = await server.train(settings);
-      if (!newerIsWaiting()) show(outcome, complaints);
+      const { outcome, errors } = await server.train(settings);
+      if (!newerIsWaiting()) show(outcome, errors);
     } catch {
-      listErrors(errors, [words.lost]);
+      listErrors(list, [words.lost]);
     }
   });
 
-  function show(outcome, complaints) {
-    listErrors(errors, complaints);
+  function show(outcome, errors) {
+    listErrors(list, errors);
     if (!outcome) return;
     covered = outcome.covered;
     maps.draw({ coverage: covered, ...outcome.maps }, covered);

@@ -17,7 +17,7 @@ export function quickRuns({ element, props, server }, pictures) {
     make("p", "", card, words.trial.what);
     const host = (hosts[name] = make("div", "trial", card));
     const buttons = make("p", "buttons", host);
-    button("attempt", props.trials[name], buttons, () => act(host, server.attempt(name)));
+    button("attempt", props.quick_runs[name], buttons, () => act(host, server.start(name)));
     button("stop", words.trial.stop, buttons, () => act(host, server.stop(name))).hidden = true;
     make("p", "stands", host).setAttribute("role", "status");
     make("div", "", make("div", "bar", host)).parentElement.hidden = true;
@@ -45,21 +45,21 @@ export function quickRuns({ element, props, server }, pictures) {
     if (!element.isConnected) return;
     let live = false;
     if (element.offsetParent && !document.hidden) {
-      const states = await server.look(stamps).catch(() => ({}));
+      const states = await server.states(stamps).catch(() => ({}));
       for (const [name, state] of Object.entries(states)) live = draw(name, state) || live;
     }
     timer = setTimeout(poll, live ? BUSY_MS : IDLE_MS);
   });
 
   // Returns whether it is waiting or running.
-  function draw(name, { status, steers, told, done, stamp, result }) {
+  function draw(name, { status, steers, sentence, done, stamp, result }) {
     const host = hosts[name];
     const find = (selector) => host.querySelector(selector);
     const live = status === "running" || status === "waiting";
     host.dataset.status = status ?? "";
     find(".attempt").hidden = live;
     find(".stop").hidden = !live || !steers;
-    if (find(".stands").textContent !== told) find(".stands").textContent = told;
+    if (find(".stands").textContent !== sentence) find(".stands").textContent = sentence;
     find(".bar").hidden = status !== "running";
     find(".bar > div").style.transform = `scaleX(${done ?? 0})`;
     const outcome = find(".outcome");

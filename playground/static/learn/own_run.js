@@ -5,13 +5,13 @@ import { fill, fillRun } from "../core/format.js";
 // there are none.
 export async function ownLesson(task, station, lesson, { words, method_names }, server) {
   try {
-    const newest = await server.newest({ task, method: station });
+    const newest = await server.newest_run({ task, method: station });
     if (!newest) return fill(words.no_run, { method: method_names[station] });
     const { run, token } = newest;
     if (token) return { lesson: { token }, note: tokenNote(run, token, words.own) };
     const [prompt, completions] = textsOf(station, lesson);
     const reply = await server.score({ task, model: run.run, reference: null, prompt, completions });
-    if (reply.complaints.length) return reply.complaints.join(" ");
+    if (reply.errors.length) return reply.errors.join(" ");
     return { lesson: scored(station, lesson, reply.answers), note: fillRun(words.own[station], run) };
   } catch {
     return words.lost;

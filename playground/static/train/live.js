@@ -36,7 +36,7 @@ export function mount({ element, props, server, watch, events }) {
       ? { run: wantedRun, chosen: true }
       : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen };
     try {
-      const answer = await server.delta(cursor);
+      const answer = await server.new_events(cursor);
       if (number !== polls) return;
       chosen = wantedRun ?? chosen;
       take(answer);
@@ -101,7 +101,7 @@ export function mount({ element, props, server, watch, events }) {
   function progress(run, step) {
     const { task, method } = run.config;
     const names = { method: words.methods[method].name, task: words.tasks[task]?.name ?? task };
-    return progressText(run, step, isLive(run) ? run.summary?.left : null, names, words.status);
+    return progressText(run, step, isLive(run) ? run.summary?.time_left : null, names, words.status);
   }
 
   function settings(config) {

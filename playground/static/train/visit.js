@@ -47,7 +47,7 @@ export function mount({ element, props, server }) {
   const { presenterKey } = window; // visitor.js took it out of the address
   window.presenterKey = null;
   if (presenterKey) {
-    server.enter(presenterKey).then((right) => {
+    server.sign_in(presenterKey).then((right) => {
       presenting = right;
       draw(get());
     });

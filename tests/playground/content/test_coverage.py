@@ -17,7 +17,7 @@ def test_it_returns_the_outcome_of_the_experiment():
     answer = coverage.train(ASKED, WORDS)
     expected = tabular.train(tabular.random_coverage(4, 0), 0.5, 0)
     outcome = answer["outcome"]
-    assert answer["complaints"] == []
+    assert answer["errors"] == []
     assert np.array_equal(outcome["covered"], expected.covered)
     assert outcome["pairs"] == 8 * 6  # 4 responses of each of 8 prompts: 4 · 3 / 2 pairs
     for name in coverage.MAPS:
@@ -71,7 +71,7 @@ def test_without_a_pair_dpo_stays_where_it_is():
 def test_invalid_settings_are_refused_in_one_line(wrong, complaint):
     answer = coverage.train(ASKED | wrong, WORDS)
     assert answer["outcome"] is None
-    (line,) = answer["complaints"]
+    (line,) = answer["errors"]
     assert line.startswith(complaint) and len(line) < 120
 
 
@@ -79,4 +79,4 @@ def test_invalid_settings_are_refused_in_one_line(wrong, complaint):
 def test_malformed_settings_are_refused(settings):
     answer = coverage.train(settings, WORDS)
     assert answer["outcome"] is None
-    assert len(answer["complaints"]) == 4  # β, seed, raters and the number of covered responses
+    assert len(answer["errors"]) == 4  # β, seed, raters and the number of covered responses

@@ -119,12 +119,12 @@ def test_a_card_claims_what_the_experiment_is_about(name):
 def test_results_are_rendered_in_every_language(language):
     words = text.load(language)["lab"]
     measured = lab.card("coverage", words)["measured"]
-    assert len(measured["said"]) == 5
-    assert "0.14 ± 0.13" in measured["said"][1] and "0.80 ± 0.15" in measured["said"][1]
+    assert len(measured["findings"]) == 5
+    assert "0.14 ± 0.13" in measured["findings"][1] and "0.80 ± 0.15" in measured["findings"][1]
     english = conclusions(experiments.load("coverage"), experiments.result("coverage"))
-    assert (measured["said"] == english[-5:]) == (language == "en")
-    assert [claim["verdict"] for claim in measured["judged"]] == ["holds", "fails"]
-    assert measured["judged"][0]["claim"] in english[0] or language != "en"
+    assert (measured["findings"] == english[-5:]) == (language == "en")
+    assert [claim["verdict"] for claim in measured["verdicts"]] == ["holds", "fails"]
+    assert measured["verdicts"][0]["claim"] in english[0] or language != "en"
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)

@@ -55,7 +55,7 @@ def test_a_replay_starts_at_the_first_evaluation_at_four_times_the_speed(handler
     assert points(soon) == []  # 2 + 4 · 0.99 < 6
     assert points(later) == [[1, 0.5]]  # 2 + 4 · 1 = 6
     assert (points(end), end["status"]["name"]) == ([[2, 1.0]], "finished")
-    assert (end["seconds"], end["config"], end["story"]["left"]) == (10.5, None, None)
+    assert (end["seconds"], end["config"], end["summary"]["time_left"]) == (10.5, None, None)
 
 
 def test_a_page_that_was_asleep_misses_nothing(handlers):

@@ -172,13 +172,13 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     delta = handlers.delta({"run": None})
     assert delta["run"] == run and delta["config"]["task"] == name
     assert delta["points"]["eval/kl"] == [[9, 0.2]]
-    (tone, line), *_ = delta["story"]["told"]
+    (tone, line), *_ = delta["summary"]["sentences"]
     assert (tone, line) == (
         "warning",
         WORDS["complaints"]["says"]["unnamed_task"].format(task=name),
     )
     assert f"--task {name}" in line
     assert links.read({"task": name})["task"] == form.FIRST_TASK
-    assert Summaries(client, text.load()).of(run)["told"][0][1] == line
+    assert Summaries(client, text.load()).of(run)["sentences"][0][1] == line
     assert not mark.exists()
     shutil.rmtree(directory.path)

@@ -123,19 +123,19 @@ def test_the_newest_run_of_a_method_is_found(questions, client):
     recorded(client, "2026-01-02-030407-sft-reviews", model=False)
     recorded(client, "2026-01-02-030408-sft-capitals")
     recorded(client, "2026-01-02-030409-reward-reviews", "failed")
-    newest_run = questions.newest({"task": "reviews", "method": "sft"})
+    newest_run = questions.newest_run({"task": "reviews", "method": "sft"})
     assert (newest_run["run"]["run"], newest_run["token"]) == (
         "2026-01-02-030406-sft-reviews",
         None,
     )
-    assert questions.newest({"task": "reviews", "method": "reward"}) is None
+    assert questions.newest_run({"task": "reviews", "method": "reward"}) is None
     for nonsense in (
         None,
         {},
         {"task": ["<b>"], "method": {}},
         {"task": "reviews", "method": "ppo"},
     ):
-        assert questions.newest(nonsense) is None
+        assert questions.newest_run(nonsense) is None
 
 
 def test_for_ppo_the_last_valid_token_is_found(questions, client):
@@ -149,12 +149,12 @@ def test_for_ppo_the_last_valid_token_is_found(questions, client):
         run.append(event)
     run.close()
     query = {"task": "reviews", "method": "ppo"}
-    newest_run = questions.newest(query)
+    newest_run = questions.newest_run(query)
     assert (newest_run["run"]["run"], newest_run["token"]) == (older, example(1))
     run = RunDirectory(client.root / newest)
     run.append(token(6, place=3))
     run.close()
-    newest_run = questions.newest(query)
+    newest_run = questions.newest_run(query)
     assert (newest_run["run"]["run"], newest_run["token"]) == (newest, example(3))
 
 
@@ -177,10 +177,10 @@ def test_bad_input_is_reported_with_the_pages_names(questions, helper):
     )
     assert questions.generate({}) == {
         "answers": [],
-        "complaints": ["Your prompt got ' '; it takes a text", "Samples got 17; it takes less"],
+        "errors": ["Your prompt got ' '; it takes a text", "Samples got 17; it takes less"],
     }
 
 
 def test_a_helper_that_has_died_is_reported(questions, helper):
     helper.error = Unanswered(plain("It was killed. Ask again."))
-    assert questions.score({}) == {"answers": [], "complaints": ["It was killed. Ask again."]}
+    assert questions.score({}) == {"answers": [], "errors": ["It was killed. Ask again."]}

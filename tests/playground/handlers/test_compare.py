@@ -205,7 +205,7 @@ def test_a_run_is_found_by_a_changed_beta(handlers, client):
 
 def test_a_recorded_run_is_complete_beside_a_live_run(handlers):
     cursors = [{"run": "recorded/healthy-ppo", "offset": 0}, {"run": PPO, "offset": 0}]
-    answer = handlers.follow(cursors)
+    answer = handlers.compare(cursors)
     recorded, own = answer["runs"]
     assert recorded["points"][KL] == [[0, 0.0], [1, 0.5], [2, 1.0]]
     assert (recorded["status"]["name"], recorded["model"]) == ("finished", False)
@@ -215,13 +215,13 @@ def test_a_recorded_run_is_complete_beside_a_live_run(handlers):
     assert kl["values"] == [1.0, 0.8]
     beta = next(row for row in answer["settings"] if row["setting"] == "beta")
     assert beta["values"][0] == [[0, 0.5]]
-    again = handlers.follow([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
+    again = handlers.compare([{"run": "recorded/healthy-ppo", "offset": recorded["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
-    assert again["numbers"] and handlers.follow([{"run": "recorded/nothing"}])["runs"] == []
+    assert again["numbers"] and handlers.compare([{"run": "recorded/nothing"}])["runs"] == []
 
 
 def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, client):
-    answer = handlers.follow([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
+    answer = handlers.compare([{"run": PPO, "offset": 0}, {"run": DPO, "offset": 0}])
     ppo, dpo = answer["runs"]
     assert (ppo["run"], ppo["model"], dpo["model"]) == (PPO, True, False)
     assert ppo["points"] == {GOLD: [[0, -0.5], [7, 1.5]], KL: [[0, 0.0], [7, 0.8]]} | {
@@ -232,7 +232,7 @@ def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, cli
     assert "method" in [row["setting"] for row in answer["settings"]]
     above = 0.5 * optimum.of_task("reviews").frontier["whole"]  # both runs have an eval/gain of 0.5
     assert answer["numbers"][1] == {"number": ABOVE, "values": [above, above], "best": []}
-    again = handlers.follow([{"run": PPO, "offset": ppo["offset"]}])
+    again = handlers.compare([{"run": PPO, "offset": ppo["offset"]}])
     assert (again["runs"][0]["step"], again["runs"][0]["points"]) == (None, {})
     assert again["numbers"][1]["values"] == [above], "the numbers do not depend on the cursor"
 
@@ -240,10 +240,10 @@ def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, cli
 def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append({"kind": "resume", "step": 0, "seconds": 3.0})
-    assert handlers.follow([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
+    assert handlers.compare([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]
     run.append(evaluation(3, 0.0, 0.1))
     run.close()
-    answer = handlers.follow([{"run": PPO, "offset": 0}])
+    answer = handlers.compare([{"run": PPO, "offset": 0}])
     assert answer["numbers"][0]["values"] == [0.0]
     assert answer["runs"][0]["points"][GOLD] == [[0, -0.5], [3, 0.0]]
 
@@ -253,31 +253,31 @@ def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers
     [None, "x", 7, {}, [None, 7, []], [{}], [{"run": "../runs", "offset": 0}], [{"run": [PPO]}]],
 )
 def test_unknown_runs_are_left_out(handlers, cursors):
-    assert handlers.follow(cursors) == {"runs": [], "settings": [], "numbers": []}
+    assert handlers.compare(cursors) == {"runs": [], "settings": [], "numbers": []}
 
 
 @pytest.mark.parametrize("offset", [None, -1, "0", 1.5, {}])
 def test_a_bad_offset_reads_from_the_beginning(handlers, offset):
-    (run,) = handlers.follow([{"run": PPO, "offset": offset}])["runs"]
+    (run,) = handlers.compare([{"run": PPO, "offset": offset}])["runs"]
     assert len(run["points"][GOLD]) == 2
 
 
 def test_no_more_runs_than_four_are_followed(handlers):
-    assert len(handlers.follow([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
+    assert len(handlers.compare([{"run": PPO, "offset": 0}] * 9)["runs"]) == 4
 
 
 def test_only_known_arguments_of_win_rates_reach_the_helper(handlers, helper):
     query = {"task": "reviews", "models": [PPO], "n": 4, "seed": 0}
-    reply = handlers.duel(query | {"surprise": 1})
-    assert reply == {"answers": query, "complaints": []}
+    reply = handlers.head_to_head(query | {"surprise": 1})
+    assert reply == {"answers": query, "errors": []}
     helper.error = ConfigError(plain("--models got []; it takes two to four models"))
-    assert handlers.duel(None)["complaints"] == ["Model got []; it takes two to four models"]
+    assert handlers.head_to_head(None)["errors"] == ["Model got []; it takes two to four models"]
     helper.error = Unanswered(plain("It was killed. Ask again."))
-    assert handlers.duel({})["complaints"] == ["It was killed. Ask again."]
+    assert handlers.head_to_head({})["errors"] == ["It was killed. Ask again."]
 
 
 def test_every_answer_is_json(handlers):
-    answer = handlers.follow([{"run": PPO, "offset": 0}])
+    answer = handlers.compare([{"run": PPO, "offset": 0}])
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
 
 

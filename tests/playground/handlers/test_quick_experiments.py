@@ -61,7 +61,7 @@ def go(tmp_path):
 
 
 def state_of(cards, person, name=NAME, **known):
-    return cards.look(known, person)[name]
+    return cards.states(known, person)[name]
 
 
 def words(language="en"):
@@ -128,7 +128,7 @@ def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatc
     until(lambda: not trials.live())
     state = state_of(QuickExperimentHandlers(queue, text.load("zh")), people[0])
     assert state["status"] == "stopped"
-    assert text.load("zh")["messages"]["time_limit"] in state["told"]
+    assert text.load("zh")["messages"]["time_limit"] in state["sentence"]
 
 
 def test_the_train_view_shows_a_live_trial(client, queue, people):
@@ -143,13 +143,13 @@ def test_the_train_view_shows_a_live_trial(client, queue, people):
 def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_path):
     me, other = people[:2]
     assert state_of(cards, me)["status"] is None
-    assert cards.attempt(NAME, me) == ""
+    assert cards.start(NAME, me) == ""
     state = until(lambda: (one := state_of(cards, me))["done"] and one)
     running = words()["running"].format(done=1, count=3)
-    assert state["told"] == f"{words()['own']} {running}"
+    assert state["sentence"] == f"{words()['own']} {running}"
     assert state["own"] and state["steers"] and state["done"] == pytest.approx(1 / 3)
     theirs = state_of(cards, other)
-    assert theirs["told"] == f"{words()['other']} {running}"
+    assert theirs["sentence"] == f"{words()['other']} {running}"
     assert not theirs["own"] and not theirs["steers"]
     go(tmp_path)
     state = until(lambda: (one := state_of(cards, other))["status"] == "finished" and one)
@@ -163,7 +163,7 @@ def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_pa
 def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
     queue.visitors.become_presenter(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
-        cards.attempt(NAME, people[0])
+        cards.start(NAME, people[0])
         until(lambda: state_of(cards, people[0]).get("done"))
         cards.stop(NAME, people[stops])
         if ended:
@@ -176,11 +176,11 @@ def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
 
 def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, people):
     queue.join(people[0], LONG)
-    cards.attempt(NAME, people[1])
+    cards.start(NAME, people[1])
     mine, theirs = state_of(cards, people[1]), state_of(cards, people[2])
     assert mine["status"] == theirs["status"] == "waiting"
-    assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["told"])
-    assert theirs["told"] == words()["waits_other"]
+    assert re.match(re.escape(words()["waits"].split("{")[0]) + "1", mine["sentence"])
+    assert theirs["sentence"] == words()["waits_other"]
     cards.stop(NAME, people[2])
     assert queue.is_trial_queued(NAME), "it is another visitor's"
     cards.stop(NAME, people[1])
@@ -188,27 +188,29 @@ def test_a_queue_position_is_shown_and_can_be_given_up(cards, client, queue, peo
 
 
 def test_a_second_trial_is_refused_in_plain_words(cards, people):
-    cards.attempt(NAME, people[0])
-    assert cards.attempt(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
+    cards.start(NAME, people[0])
+    assert cards.start(OTHER, people[0]) == text.load("en")["visitors"]["one_each"]
 
 
 def test_a_killed_trial_is_reported_in_both_languages(cards, queue, people, tmp_path):
-    cards.attempt(NAME, people[0])
+    cards.start(NAME, people[0])
     until(lambda: state_of(cards, people[0]).get("done"))
     pid = int((tmp_path / "trials" / NAME / "pids").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     until(lambda: state_of(cards, people[0])["status"] == "failed")
     for language in text.languages():
-        sentence = state_of(QuickExperimentHandlers(queue, text.load(language)), people[0])["told"]
+        sentence = state_of(QuickExperimentHandlers(queue, text.load(language)), people[0])[
+            "sentence"
+        ]
         assert text.load(language)["messages"]["killed"] in sentence
 
 
 @pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])
 def test_only_an_experiment_is_tried(cards, queue, people, name):
-    assert cards.attempt(name, people[0]) == ""
+    assert cards.start(name, people[0]) == ""
     cards.stop(name, people[0])
     assert not queue.trials.live()
-    assert set(cards.look(name, people[0])) == set(NAMES)
+    assert set(cards.states(name, people[0])) == set(NAMES)
 
 
 def test_the_button_shows_the_measured_duration(cards, monkeypatch, tmp_path):

@@ -260,9 +260,9 @@ def test_the_run_button_shows_an_estimate_where_there_is_one(handlers, client, m
 
 def test_a_run_comes_with_its_summary(handlers, client):
     recorded(client)
-    story = handlers.delta({"run": None, "offset": 0})["story"]
-    assert [tone for tone, _ in story["told"]]
-    assert story["left"] == "0 s"
+    summary = handlers.delta({"run": None, "offset": 0})["summary"]
+    assert [tone for tone, _ in summary["sentences"]]
+    assert summary["time_left"] == "0 s"
 
 
 def test_news_is_what_the_page_has_not_read(handlers, client, monkeypatch):

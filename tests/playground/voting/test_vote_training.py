@@ -194,7 +194,7 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     known, answer = shown(client, run)
     assert known["votes"] == len(to_train), "the run keeps its numbers without the session"
     assert not [name for name in (*people, TRAINED_ON, f"/{session.name}") if name in answer]
-    compared = json.dumps(CompareHandlers(client, None, WORDS, {}).follow([{"run": run}] * 2))
+    compared = json.dumps(CompareHandlers(client, None, WORDS, {}).compare([{"run": run}] * 2))
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
 
