@@ -52,8 +52,8 @@ def asked(client):
     cursors = [{"run": GOOD}, {"run": BROKEN}]
     return {
         "listed": [run["run"] for run in compare.runs({"task": "reviews"})],
-        "newest": AskHandlers(client, None, WORDS).newest({"task": "reviews", "method": "ppo"}),
-        "compared": compare.follow(cursors),
+        "newest": AskHandlers(client, None, WORDS).newest_run({"task": "reviews", "method": "ppo"}),
+        "compared": compare.compare(cursors),
         "shown": train.delta({"run": None}),
         "restored": train.restore(),
         "needed": client.estimate(method="ppo", task="reviews", steps=10),
@@ -89,7 +89,7 @@ def test_any_declared_event_is_shown(client):
         answers = [
             train.delta({"run": None}),
             train.restore(),
-            compare.follow([{"run": name}]),
+            compare.compare([{"run": name}]),
             client.estimate(method="ppo", task="reviews", steps=10),
         ]
         assert answers[0]["run"] == name
