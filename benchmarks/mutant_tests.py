@@ -1,4 +1,4 @@
-"""For `benchmarks.mutants`: trace the unit tests once, then run some in copies of the code."""
+"""The unit tests, for `benchmarks.mutants`: traced once, then run in part in copies of it all."""
 
 from __future__ import annotations
 
@@ -25,15 +25,20 @@ from benchmarks.common import ROOT
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # beside the code
+# Of these, those of the rooms that are broken, and whole runs of the toy language.
+ASKED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
+    f"tests/{room}"
+    for room in ("config", "evaluation", "models", "runs", "trainers", "training", "votes")
+)
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = os.cpu_count() or 1
-PATIENCE = 30.0  # a test hangs when it takes these seconds and ten times as long as before
+PATIENCE = 30.0  # seconds; a test hangs when it takes ten times as long as before, and these
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 
 @contextlib.contextmanager
 def copies() -> Iterator[list[Path]]:
-    """Copies of the project, one for each job, compiled so that changed sources are noticed."""
+    """A copy of the project for each job. Its compiled files are held to their source's content."""
     with tempfile.TemporaryDirectory() as made:
         folders = [Path(made) / str(job) for job in range(JOBS)]
         for folder in folders:
@@ -51,17 +56,17 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
 
 
 def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[Any]:
-    """The results of `work(folder, job)`, run in a process for each folder and passed as JSON."""
+    """What `work(folder, job)` returns in a process for each folder, by way of JSON."""
     processes = []
     for job, folder in enumerate(folders):
         if not (process := os.fork()):
-            (folder / "result.json").write_text(json.dumps(work(folder, job)))
+            (folder / "traced.json").write_text(json.dumps(work(folder, job)))
             os._exit(0)
         processes.append(process)
     for process in processes:
         if os.waitpid(process, 0)[1]:
             raise RuntimeError("a job failed")
-    return [json.loads((folder / "result.json").read_text()) for folder in folders]
+    return [json.loads((folder / "traced.json").read_text()) for folder in folders]
 
 
 def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
@@ -89,22 +94,29 @@ def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
 
 
 class Selection:
-    """A plugin of pytest: only the chosen tests, fastest file first; tests that hang are ended."""
+    """A plugin of pytest: the chosen tests alone, and an end to hanging.
 
-    def __init__(self, chosen: set[str], seconds: dict[str, float]) -> None:
+    Files named after the broken module or its folder come first, then the fastest.
+    """
+
+    def __init__(self, chosen: set[str], seconds: dict[str, float], broken: str) -> None:
         self.chosen, self.seconds = chosen, seconds
-        self.files: dict[str, float] = defaultdict(float)
+        names = {Path(broken).stem, Path(broken).parent.name} - {"config", "common", "align_core"}
+        self.rank: dict[str, list[float]] = {}
         for test in chosen:
-            self.files[file_of(test)] += seconds[test]
+            stem = Path(file_of(test)).stem
+            far = not any(name in stem for name in names)
+            rank = self.rank.setdefault(file_of(test), [far, 0.0])
+            rank[1] += seconds[test]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [item for item in items if item.nodeid in self.chosen]
-        items.sort(key=lambda item: self.files[file_of(item.nodeid)])
+        items.sort(key=lambda item: self.rank[file_of(item.nodeid)])
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
-            os._exit(1)  # the first failure is enough; fixtures are not torn down
+            os._exit(1)  # one is enough, whatever there is to be torn down
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         signal.alarm(round(PATIENCE + 10 * self.seconds[nodeid]))
@@ -121,7 +133,7 @@ class Tracer:
         self.coverage = coverage.Coverage(data_file=None, config_file=False, include=include)
         self.fixtures: dict[str, list[str]] = {}  # test -> the fixtures that it needs
         self.seconds: dict[str, float] = defaultdict(float)
-        self.failed: list[str] = []
+        self.failed: set[str] = set()
 
     def pytest_sessionstart(self) -> None:
         self.coverage.start()
@@ -137,7 +149,7 @@ class Tracer:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        """The lines of a shared fixture count as executed by each test that needs it."""
+        """What is set up for several tests is executed by each that needs it."""
         if fixturedef.scope != "function":
             self.coverage.switch_context(f"{fixturedef.baseid}/{fixturedef.argname}")
         yield
@@ -146,7 +158,7 @@ class Tracer:
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[report.nodeid] += report.duration
         if report.failed:
-            self.failed.append(report.nodeid)
+            self.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
@@ -159,59 +171,65 @@ class Tracer:
                 for test, needed in self.fixtures.items()
                 if fixture in needed and test.startswith(base)
             }
-        traces: dict[str, Any] = {"failed": self.failed, "files": {}}
+        traces: dict[str, Any] = {
+            file: {"seconds": {}, "lines": {}, "failed": []} for file in map(file_of, self.fixtures)
+        }
         for test, seconds in self.seconds.items():
-            self._of(test, traces)["seconds"][test] = seconds
+            traces[file_of(test)]["seconds"][test] = seconds
+        for test in sorted(self.failed):
+            traces[file_of(test)]["failed"].append(test)
         for file in self.broken:
             lines = data.contexts_by_lineno(str(self.folder / file))
             for line, contexts in lines.items():
                 for test in sorted(set().union(*(users[context] for context in contexts))):
-                    reached = self._of(test, traces)["lines"].setdefault(file, {})
+                    reached = traces[file_of(test)]["lines"].setdefault(file, {})
                     reached.setdefault(line, []).append(test)
         (self.folder / "traced.json").write_text(json.dumps(traces))
-
-    def _of(self, test: str, traces: dict[str, Any]) -> dict[str, Any]:
-        return traces["files"].setdefault(file_of(test), {"seconds": {}, "lines": {}})
 
 
 def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
     """What the unit tests execute: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
 
-    The traces of a file of tests are kept until that file or the code changes. Raises RuntimeError
-    where a test fails.
+    It is kept for each file of tests until that or the code changes. A test that fails before
+    anything is broken is named, and not asked.
     """
     sources = {str(path.relative_to(folders[0])): path for path in folders[0].rglob("*.py")}
-    tests = [file for file in sorted(sources) if Path(file).name.startswith("test_")]
-    code = _hash(*(path.read_bytes() for file, path in sources.items() if file not in tests))
+    tests = [
+        file
+        for file, path in sorted(sources.items())
+        if file.startswith(ASKED) and path.name.startswith("test_")
+    ]
+    code = [sources[file] for file in sorted(sources) if not file.startswith("benchmarks/")]
+    version = _hash(*(path.read_bytes() for path in code if "test_" not in path.name))
     kept = {
-        file: KEPT / f"{_hash(code.encode(), file.encode(), sources[file].read_bytes())}.json"
+        file: KEPT / f"{_hash(version.encode(), file.encode(), sources[file].read_bytes())}.json"
         for file in tests
     }
     missing = [file for file in tests if not kept[file].exists()]
 
     def trace(folder: Path, job: int) -> dict[str, Any]:
-        if assigned := missing[job :: len(folders)]:
-            tested(folder, assigned, Tracer(folder, broken))
+        if mine := missing[job :: len(folders)]:
+            tested(folder, mine, Tracer(folder, broken))
             return json.loads((folder / "traced.json").read_text())
-        return {"failed": [], "files": {}}
+        return {}
 
-    parts = parallel(folders, trace)
-    failed = {test for part in parts for test in part["failed"]}
     KEPT.mkdir(parents=True, exist_ok=True)
     for older in set(KEPT.iterdir()) - {*kept.values()}:
         older.unlink()
-    for file in sorted({*missing} - {file_of(test) for test in failed}):
-        found = [part["files"][file] for part in parts if file in part["files"]]
-        kept[file].write_text(json.dumps(found[0] if found else {"seconds": {}, "lines": {}}))
-    if failed:
-        raise RuntimeError(f"{sorted(failed)} failed before anything was broken")
+    empty: dict[str, Any] = {"seconds": {}, "lines": {}, "failed": []}
+    traces = {file: part for parts in parallel(folders, trace) for file, part in parts.items()}
+    for file in missing:
+        kept[file].write_text(json.dumps(traces.get(file, empty)))
     known: dict[str, Any] = {"seconds": {}, "lines": {file: {} for file in broken}}
     for file in tests:
         part = json.loads(kept[file].read_text())
-        known["seconds"] |= part["seconds"]
+        for test in part["failed"]:
+            print(f"{test} fails before anything is broken")
+        passed = part["seconds"].keys() - {*part["failed"]}
+        known["seconds"] |= {test: part["seconds"][test] for test in passed}
         for name, lines in part["lines"].items():
             for line, reaching in lines.items():
-                known["lines"][name].setdefault(line, []).extend(reaching)
+                known["lines"][name].setdefault(line, []).extend(passed & {*reaching})
     return known
 
 

@@ -128,7 +128,12 @@ def survive(folder: Path, some: Iterable[Mutant], known: dict[str, Any]) -> list
         source = path.read_bytes()
         path.write_bytes(mutant.broken(source))
         caught = any(
-            tested(folder, sorted(map(file_of, chosen)), Selection(chosen, known["seconds"])) != 0
+            tested(
+                folder,
+                sorted({*map(file_of, chosen)}),
+                Selection(chosen, known["seconds"], mutant.file),
+            )
+            != 0
             for chosen in stages(mutant, source.decode(), known)
         )
         path.write_bytes(source)

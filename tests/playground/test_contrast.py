@@ -56,12 +56,15 @@ def test_black_on_white_has_the_most_that_there_is():
     assert contrast([0, 0, 0], [1, 1, 1]) == pytest.approx(21)
 
 
-@pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("name", TEXT)
-def test_coloured_text_can_be_read(look, name):
-    colours = LOOKS[look]
-    for surface in ("paper", "card"):
-        assert contrast(channels(colours[name]), channels(colours[surface])) >= 4.5
+def test_coloured_text_can_be_read():
+    pale = [
+        (look, name, surface)
+        for look, colours in LOOKS.items()
+        for name in TEXT
+        for surface in ("paper", "card")
+        if contrast(channels(colours[name]), channels(colours[surface])) < 4.5
+    ]
+    assert not pale
 
 
 @pytest.mark.parametrize("look", LOOKS)

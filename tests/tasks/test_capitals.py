@@ -96,20 +96,27 @@ def test_an_unknown_country_has_no_right_answer():
     assert reward(" Paris.", "Atlantis") <= 0.0
 
 
-@pytest.mark.parametrize("country", COUNTRIES, ids=lambda c: c.name)
-def test_every_country_is_judged_by_its_own_facts(country):
+def judged_by_its_own_facts(country) -> bool:
     capital, mistakes = country.capitals[0], country.mistakes
-    assert reward(f" {capital}.", country.name) == 2.5
-    full = f" The capital of {country.name} is {capital}."
-    assert reward(full, country.name) > 2.3
-    for mistake in mistakes:
-        assert reward(f" {mistake}.", country.name) == -2.5
-        assert reward(full.replace(f"is {capital}.", f"is {mistake}."), country.name) < -2.4
     name = country.name[0].upper() + country.name[1:]
+    full = f" The capital of {country.name} is {capital}."
     rambling = f" {name} has three capitals: {capital}, {mistakes[0]} and {mistakes[1]}"
-    assert 0.0 <= reward(f"{rambling}, but most people say {capital}.", country.name) < 1.5
     evasive = f" {name} is in {country.continent}, and that is all I will say."
-    assert -1.8 < reward(evasive, country.name) < -0.9
+    return (
+        reward(f" {capital}.", country.name) == 2.5
+        and reward(full, country.name) > 2.3
+        and all(
+            reward(f" {mistake}.", country.name) == -2.5
+            and reward(full.replace(f"is {capital}.", f"is {mistake}."), country.name) < -2.4
+            for mistake in mistakes
+        )
+        and 0.0 <= reward(f"{rambling}, but most people say {capital}.", country.name) < 1.5
+        and -1.8 < reward(evasive, country.name) < -0.9
+    )
+
+
+def test_every_country_is_judged_by_its_own_facts():
+    assert not [country.name for country in COUNTRIES if not judged_by_its_own_facts(country)]
 
 
 def test_the_world_is_complete():
@@ -133,16 +140,15 @@ def test_the_table_of_settings_is_consistent():
     assert COUNTRY_ALIASES.keys() <= BY_NAME.keys()
 
 
-@pytest.mark.parametrize("name", CITIES)
-def test_every_city_is_found_under_its_own_name(name):
-    mentions = place_tokens(f"It is {name}.")[1]
-    assert [(m.name, m.is_city) for m in mentions] == [(name, True)]
+def found(text: str) -> list[tuple[str, bool]]:
+    return [(mention.name, mention.is_city) for mention in place_tokens(text)[1]]
 
 
-@pytest.mark.parametrize("name", BY_NAME)
-def test_every_country_is_found_under_its_own_name(name):
-    mentions = place_tokens(f"The capital of {name}?")[1]
-    assert [(m.name, m.is_city) for m in mentions] == [(name, False)]
+def test_every_place_is_found_under_its_own_name():
+    cities = {name: found(f"It is {name}.") for name in CITIES}
+    assert cities == {name: [(name, True)] for name in CITIES}
+    countries = {name: found(f"The capital of {name}?") for name in BY_NAME}
+    assert countries == {name: [(name, False)] for name in BY_NAME}
 
 
 def test_every_country_is_in_train_and_kept_phrasings_are_not():
