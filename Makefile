@@ -24,6 +24,7 @@ unit: $(VENV)/.installed-dev
 quality: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy
 	$(VENV)/bin/oxlint --deny-warnings playground/static
 
 benchmark: $(VENV)/.installed-dev

@@ -60,13 +60,13 @@ def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[
     processes = []
     for job, folder in enumerate(folders):
         if not (process := os.fork()):
-            (folder / "traced.json").write_text(json.dumps(work(folder, job)))
+            (folder / "returned.json").write_text(json.dumps(work(folder, job)))
             os._exit(0)
         processes.append(process)
     for process in processes:
         if os.waitpid(process, 0)[1]:
             raise RuntimeError("a job failed")
-    return [json.loads((folder / "traced.json").read_text()) for folder in folders]
+    return [json.loads((folder / "returned.json").read_text()) for folder in folders]
 
 
 def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:

@@ -106,7 +106,7 @@ def build(report: Report = print) -> None:
     silence_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
-    tasks = [load_task(name) for name in BUILT_IN]
+    tasks: list[Any] = [load_task(name) for name in BUILT_IN]
     facts: dict[str, dict] = {}
 
     documents = [text for task in tasks for text in task.corpus(DOCUMENTS[task.name], SEED)]
@@ -249,7 +249,7 @@ def train_variant(task: str, folder: Path, **options: Any) -> None:
 
 
 def store_references(
-    task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+    task: Any, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> dict[str, float]:
     """Store scored samples of the reference; returns their statistics, such as the fluent share."""
     (folder / "reference").mkdir(parents=True, exist_ok=True)
@@ -274,7 +274,7 @@ def store_references(
 
 
 def _train(
-    make: Callable, model: PreTrainedModel, tokenizer, data: Dataset, settings: dict
+    make: Callable, model: PreTrainedModel, tokenizer: Any, data: Dataset, settings: dict
 ) -> PreTrainedModel:
     with tempfile.TemporaryDirectory() as scratch:
         trainer = make(

@@ -33,7 +33,7 @@ from align_core.votes.sessions import Sessions, check_name, folder
 from align_core.votes.simulated_raters import CROWDS, RATERS, fill, simulate
 
 MOST_PAIRS = 16_000  # the size of the pool of each task
-_Crowd = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
+_Crowd: Any = Annotated[Literal[tuple(CROWDS)], Field(description="one of " + ", ".join(CROWDS))]
 _Share = Annotated[Float, Field(ge=0, le=1, description="a share from 0 to 1")]
 _HeldOut = Annotated[Float, Field(ge=0, lt=1, description="a share from 0 to below 1")]
 _Pairs = Annotated[

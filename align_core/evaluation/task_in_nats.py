@@ -27,7 +27,7 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
     if task.reward_std is None:
         return task, None
     scale = _stored(name, model) or _measured(name, reference or reference_of(model, name) or model)
-    return task.scaled(scale), scale
+    return task.scaled(scale), scale  # type: ignore[attr-defined]  # a task in a folder has it
 
 
 def _stored(name: str, model: str) -> float | None:

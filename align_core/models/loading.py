@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -130,7 +131,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         shutil.rmtree(previous, ignore_errors=True)
 
 
-def _load_with_adapter(factory: type, name: str, **options) -> PreTrainedModel | PeftModel:
+def _load_with_adapter(factory: Any, name: str, **options: Any) -> PreTrainedModel | PeftModel:
     if not _has_adapter(name):
         return _load(factory, name, **options).eval()
     folder = Path(locate(name))
@@ -143,7 +144,7 @@ def _has_adapter(name: str) -> bool:
     return (Path(locate(name)) / "adapter_config.json").is_file()
 
 
-def _load(factory: type, name: str, **options):
+def _load(factory: Any, name: str, **options: Any) -> Any:
     path = locate(name)
     if factory in (AutoModelForCausalLM, AutoModelForSequenceClassification):
         options["dtype"] = torch.float32

@@ -26,7 +26,7 @@ from align_core.config.messages import Message, from_event
 
 _PRELOADED = "align_core.preload"
 _HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
-_CONTEXT = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
 
 
 def preload(*modules: str) -> None:

@@ -244,7 +244,7 @@ def _missing_members(task_class: type) -> list[str]:
     return [key for key in REQUIRED if key not in own]
 
 
-def _instance(name: str, task_class: type) -> Task:
+def _instance(name: str, task_class: Any) -> Task:
     """An instance of the class, with the defaults of `Task`, whose members were checked."""
     if not issubclass(task_class, Task):
         bases = (task_class, Task)

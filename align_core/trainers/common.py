@@ -6,7 +6,7 @@ import random
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import DistributedType
@@ -26,6 +26,11 @@ from align_core.models.sharding import (
     unsharded,
 )
 from align_core.tasks import Task
+
+if TYPE_CHECKING:  # a mixin calls what a Trainer has
+    from transformers import Trainer
+else:
+    Trainer = object
 
 _GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
@@ -84,7 +89,7 @@ class Setup:
     arguments: dict[str, Any]
 
 
-class ShardedTraining:
+class ShardedTraining(Trainer):
     """A mixin of Trainer that shards the model if accelerate is configured to."""
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -101,7 +106,7 @@ class ShardedTraining:
             self._save(output_dir, full_state_dict(self.model))
 
 
-class FiniteTraining:
+class FiniteTraining(Trainer):
     """A mixin of Trainer that raises NonFinite before the optimiser applies NaN or infinity.
 
     It also prints nothing: standard output belongs to the command line.
@@ -159,7 +164,7 @@ class LengthSampler(Sampler[int]):
         yield from rows[full:]
 
 
-class LengthBatches:
+class LengthBatches(Trainer):
     """A mixin of Trainer on token ids that makes batches of similar lengths."""
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSampler:

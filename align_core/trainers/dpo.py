@@ -6,6 +6,8 @@ contains no divergence between output distributions.
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
@@ -25,11 +27,11 @@ from align_core.trainers.common import (
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
     """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities."""
 
-    def _prepare_dataset(self, dataset: Dataset, *_) -> Dataset:
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         # TRL would append the end token to every text, also to one cut at the token limit.
         return dataset
 
-    def _precompute_ref_logps(self, dataset: Dataset, *_) -> Dataset:
+    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
         # Columns of the pairs: `make_trainer` sets precompute_ref_log_probs only if they exist.
         return dataset
 
@@ -57,7 +59,7 @@ def make_trainer(
     *,
     beta: float,
     lora_r: int = 0,
-    **arguments,
+    **arguments: Any,
 ) -> DirectPreferenceTrainer:
     """A trainer on `pairs`, which have the columns of `encoding.encode_pairs`.
 

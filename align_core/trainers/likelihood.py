@@ -48,7 +48,7 @@ def make_trainer(
     pairs: Dataset,
     *,
     alpha: float,
-    **arguments,
+    **arguments: Any,
 ) -> LikelihoodTrainer:
     """A trainer on `pairs` with the columns of `encoding.encode_pairs`; α weights unlikelihood."""
     return LikelihoodTrainer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
@@ -34,7 +36,7 @@ def make_trainer(
     pairs: Dataset,
     *,
     lora_r: int = 0,
-    **arguments,
+    **arguments: Any,
 ) -> BradleyTerryTrainer:
     """A trainer on `pairs` with the columns of `encoding.encode_pairs`."""
     texts = pairs.map(_with_prompt, remove_columns="prompt_ids")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
@@ -32,7 +34,7 @@ def make_trainer(
     demonstrations: Dataset,
     *,
     lora_r: int = 0,
-    **arguments,
+    **arguments: Any,
 ) -> SupervisedTrainer:
     """A trainer on `demonstrations` with the columns of `encoding.encode_demonstrations`."""
     return SupervisedTrainer(

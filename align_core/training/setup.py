@@ -89,7 +89,7 @@ def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Writ
     )
     message = Message("reward_scale", {"nats": scale, "std": task.reward_std}, line)
     write("status", 0, status="running", **to_event(message))
-    return task.scaled(scale)
+    return task.scaled(scale)  # type: ignore[attr-defined]  # a task in a folder has it
 
 
 def _data(

@@ -129,8 +129,8 @@ def fill(
 def _choice(rater: Rater, pair: Mapping[str, Any], rng: random.Random) -> tuple[str, str]:
     """The choice and the text on the left, as "first" or "second" (or "tie" or "bad")."""
     sides = rng.choice((("first", "second"), ("second", "first")))
-    utilities = [rater.utility(pair[side], pair[f"{side}_reward"]) for side in sides]
-    choice = rater.choose(*utilities, rng)
+    left, right = (rater.utility(pair[side], pair[f"{side}_reward"]) for side in sides)
+    choice = rater.choose(left, right, rng)
     return dict(zip(("left", "right"), sides, strict=True)).get(choice, choice), sides[0]
 
 

@@ -62,7 +62,7 @@ class _PairBody(_Body):
 
 
 class _CastBody(_PairBody):
-    choice: Literal[CHOICES]
+    choice: Literal[CHOICES]  # type: ignore[valid-type]  # computed
 
 
 class _RoomBody(_Body):
@@ -71,12 +71,12 @@ class _RoomBody(_Body):
 
 
 class _TrainBody(_Body):
-    way: Literal[tuple(PIPELINES)]
+    way: Literal[tuple(PIPELINES)]  # type: ignore[valid-type]  # computed
     simulated: Annotated[float, Field(ge=0, le=0.95)]  # share of all votes
 
 
 class _SimulateBody(_Body):
-    crowd: Literal[tuple(CROWDS)]
+    crowd: Literal[tuple(CROWDS)]  # type: ignore[valid-type]  # computed
 
 
 class VoteRoutes:

@@ -62,7 +62,7 @@ class _Part(BaseModel):
     @property
     def called(self) -> str:
         """The name of its metric and column."""
-        return self.name or self.kind
+        return self.name or self.kind  # type: ignore[attr-defined]  # each kind declares it
 
     def score(self, judged: Judged) -> float:
         """The score of a completion before the weight; NaN if unknown."""

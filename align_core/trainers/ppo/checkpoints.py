@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -12,10 +12,15 @@ from torch import Tensor
 
 from align_core.models.sharding import full_state_dict, local_shard, to_shard, unsharded
 
+if TYPE_CHECKING:  # a mixin calls what a Trainer has
+    from transformers import Trainer
+else:
+    Trainer = object
+
 CHECKPOINT = "ppo.safetensors"
 
 
-class PPOCheckpoints:
+class PPOCheckpoints(Trainer):
     """A mixin of PPOTrainer. Trainer itself saves optimiser, scheduler and random states.
 
     Checkpoints are made at ends of rollouts, as `save_steps` counts rollouts. The prompts and

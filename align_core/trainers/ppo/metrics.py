@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from align_core.objectives import entropy, masked_mean
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
+if TYPE_CHECKING:  # a mixin calls what a Trainer has
+    from transformers import Trainer
+else:
+    Trainer = object
 
-class PPOMetrics:
+
+class PPOMetrics(Trainer):
     """A mixin of PPOTrainer that logs the means of recorded metrics over steps and processes."""
 
     def _record(self, metrics: dict[str, Tensor]) -> None:

@@ -335,7 +335,7 @@ def make_trainer(
     reward: Reward,
     value_model: PreTrainedModel | None = None,
     lora_r: int = 0,
-    **arguments,
+    **arguments: Any,
 ) -> PPOTrainer:
     """A trainer on `prompts`, a data set with the column prompt; with LoRA `reference` is None."""
     return PPOTrainer(
