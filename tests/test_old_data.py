@@ -19,6 +19,8 @@ from align_core.votes import statistics
 from align_core.votes.sessions import Sessions
 from playground.handlers import links
 
+pytestmark = pytest.mark.slow
+
 OLD = Path(__file__).parent / "fixtures" / "v0_1"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
 LINKS = json.loads((OLD / "links.json").read_text(encoding="utf-8"))

@@ -24,6 +24,8 @@ from align_core.tasks import load_task
 from align_core.tasks.grammar import tokenize
 from align_core.tasks.reviews.grammar import GRAMMAR
 
+pytestmark = pytest.mark.slow
+
 MOODS = ("warm", "cold")
 FACTS = json.loads((model_index.ASSETS / "facts.json").read_text())
 

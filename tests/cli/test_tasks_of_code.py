@@ -60,6 +60,7 @@ def refused(capsys, *argv) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
+@pytest.mark.slow
 def test_a_task_in_one_file_goes_through_every_command(poems, tmp_path, capsys):
     assert len(POEMS.splitlines()) <= 40
     run, named = tmp_path / "run", f"{poems}:Poems"
@@ -91,6 +92,7 @@ def test_a_task_in_one_file_goes_through_every_command(poems, tmp_path, capsys):
     assert scored[0]["logp"] < 0 and scored[0]["ref_logp"] is None
 
 
+@pytest.mark.slow
 def test_pairs_of_a_task_of_code_are_sampled_and_labelled_by_its_rater(poems, tmp_path, capsys):
     run = tmp_path / "run"
     few = ("--steps", 1, "--batch-size", 8, "--preference-pairs", 8, "--eval-every", 1)

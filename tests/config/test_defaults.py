@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from align_core import optimum
+from align_core.config import fields
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
 from align_core.config.run_config import LiveConfig, RunConfig, defaults, resolve, revise
+from align_core.evaluation import intervals
+from align_core.evaluation.evaluator import Evaluator
 from align_core.runs import client, durations, preset_checks
-from align_core.votes import statistics
+from align_core.votes import pair_selection, preference_files, statistics
 from align_core.votes.simulated_raters import CROWDS, LOUD_SHARE, RATERS, Rater
 
 DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and the method's own
@@ -125,6 +131,32 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
     assert (client.STOP_TIMEOUT, client.EXIT_TIMEOUT) == (10, 5)  # seconds
     assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
     assert statistics.SHOWN == 5
+    assert (pair_selection.LEAST_SURE, intervals.RESAMPLES) == (0.1, 1000)
+    assert (preference_files.BATCH, preference_files.PASSES) == (
+        {"reward model": 32, "policy": 16},
+        {"reward model": 2, "policy": 8},
+    )
+
+
+def test_the_frontier_is_known_between_these_bounds():
+    assert (optimum.MIN_KL, optimum.MAX_KL, optimum.BUDGET) == (0.05, 3.0, 2.0)  # nats
+    assert (optimum.LOWEST_BETA, optimum.HIGHEST_BETA, optimum.GRID) == (0.05, 200, 120)
+    assert optimum.MIN_EFFECTIVE_SAMPLES == 100
+    assert optimum.BEST_OF == (2, 4, 8, 16, 32)
+
+
+def test_an_evaluation_samples_four_texts_and_shows_eight_prompts():
+    samples = inspect.signature(Evaluator).parameters["samples"]
+    shown = inspect.signature(Evaluator.samples).parameters["prompts"]
+    assert (samples.default, shown.default) == (4, 8)
+
+
+def test_the_temperature_of_samples():
+    temperature = TypeAdapter(fields.Temperature)
+    assert [temperature.validate_python(value) for value in (0.01, 10)] == [0.01, 10]
+    for value in (0, 10.01, True):
+        with pytest.raises(ValidationError):
+            temperature.validate_python(value)
 
 
 def test_the_failings_of_the_simulated_raters():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import re
+from pathlib import Path
 
 import pytest
 
-from align_core.config.errors import ConfigError, describe_error
+from align_core.config.errors import ConfigError, describe_error, flag, option_error
 from align_core.config.messages import plain
 
 
@@ -23,3 +25,26 @@ from align_core.config.messages import plain
 )
 def test_plain_words(error, words, tmp_path):
     assert describe_error(error, "/runs/one").text.startswith(words)
+
+
+def test_a_value_is_shown_in_at_most_80_characters():
+    def shown(got):
+        return option_error("--a", got, "less").values["got"]
+
+    assert shown("x" * 78) == f"'{'x' * 78}'"  # 80 with its quotes
+    assert shown("x" * 79) == f"'{'x' * 76}..."  # 77 and three dots
+    assert (shown(None), shown(3), shown("a\n b")) == ("nothing", "3", "'a\\n b'")
+
+
+def test_an_option_of_one_letter_has_one_dash():
+    assert [flag(name) for name in ("method", "n", "lr", "eval_every")] == [
+        *("METHOD", "-n", "--lr", "--eval-every")
+    ]
+
+
+def test_an_error_of_the_code_is_told_with_its_place():
+    try:
+        raise ValueError("of\n two lines")
+    except ValueError as error:
+        told = describe_error(error, Path("/runs/one")).text
+    assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", told)

@@ -141,6 +141,7 @@ def test_it_ends_with_the_page(tmp_path):
     assert (state["status"], from_event(state).code) == ("failed", "abandoned")
 
 
+@pytest.mark.slow
 def test_the_cheapest_experiment_for_real(tmp_path):
     assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     trials = QuickRuns(tmp_path)

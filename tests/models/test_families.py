@@ -98,6 +98,7 @@ def metrics(directory: RunDirectory, step: int) -> dict[str, float]:
     return {name: value for event in events for name, value in event["metrics"].items()}
 
 
+@pytest.mark.slow
 def test_the_whole_path_runs_on_the_task(family, tmp_path):
     sft = run(tmp_path / "sft", "sft", model=str(family), learning_rate=1e-2)
     reward = run(tmp_path / "reward", "reward", model=str(sft.path))
@@ -113,6 +114,7 @@ def test_the_whole_path_runs_on_the_task(family, tmp_path):
     assert metrics(ppo, 1)["objective/kl"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora_r", [4])
 def test_an_adapter_trains_on_it(family, tmp_path, lora_r):
     ppo = run(tmp_path / "ppo", "ppo", model=str(family), reward_model="gold", lora_r=lora_r)

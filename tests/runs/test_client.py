@@ -51,6 +51,7 @@ def metrics(client, run):
     return [event for event in client.events(run)[0] if event["kind"] == "metrics"]
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_end(client):
     run = client.start(**SHORT)
     assert client.current() == run
@@ -319,6 +320,7 @@ def test_names_sort_by_time_also_within_a_second(client, monkeypatch):
     assert client.runs() == names[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
 def test_preloaded_modules_can_be_imported():
     """The forkserver ignores a module that fails to import, and then every run has to import it."""
@@ -358,6 +360,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_when_the_page_goes_the_run_stops_and_keeps_its_model(fake_assets, tmp_path, how):
     script = tmp_path / "page.py"

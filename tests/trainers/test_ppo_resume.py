@@ -30,6 +30,7 @@ def reached(folder: Path, step: int) -> bool:
     return any(event["step"] >= step for event in RunDirectory(folder).events()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
 def test_a_killed_run_ends_like_an_uninterrupted_one(tmp_path, method):
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -1,0 +1,214 @@
+"""The settings that PPO has where nothing is given, and those that a run gives it; its metrics."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import TrainingArguments
+
+from align_core.objectives import entropy
+from align_core.trainers.common import WARMUP, FiniteTraining, NonFinite
+from align_core.trainers.ppo import build
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
+from tests import toy
+
+TRL = {  # PPOConfig of TRL 1.12, where it has the setting
+    "learning_rate": 3e-6,
+    "num_ppo_epochs": 4,
+    "num_mini_batches": 1,
+    "response_length": 53,
+    "temperature": 1.0,
+    "kl_coef": 0.05,
+    "gamma": 1.0,
+    "lam": 0.95,
+    "cliprange": 0.2,
+    "cliprange_value": 0.2,
+    "vf_coef": 0.1,
+    "logging_steps": 10,
+}
+OWN = {"kl_horizon": 10_000, "ref_model_mixup_alpha": 0.05, "ref_model_sync_steps": 1}
+
+
+def test_the_defaults_are_those_of_trl_and_the_papers():
+    defaults = {field.name: field.default for field in fields(PPOConfig)}
+    assert {name: defaults[name] for name in TRL | OWN} == TRL | OWN
+    ours = defaults.keys() - {field.name for field in fields(TrainingArguments)}
+    others = {name: defaults[name] for name in ours - TRL.keys() - OWN.keys()}
+    assert not any(isinstance(value, int | float) and value not in (True, False)
+                   for value in others.values())  # fmt: skip
+
+
+def config(tmp_path, **changes) -> PPOConfig:
+    return PPOConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **changes)
+
+
+@pytest.mark.parametrize("name", ["temperature", "missing_eos_penalty"])
+def test_zero_is_not_above_zero(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name} got 0"):
+        config(tmp_path, **{name: 0})
+    assert getattr(config(tmp_path, **{name: 0.1}), name) == 0.1
+
+
+def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
+    """2 · 4 episodes a rollout, 3 epochs of 2 minibatches: 6 updates from each rollout."""
+    given = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    given |= {"num_ppo_epochs": 3, "num_mini_batches": 2}
+    one = config(tmp_path, **given)
+    assert (one.local_episodes, one.updates_per_rollout, one.micro_batches_per_rollout) == (
+        8,
+        6,
+        24,
+    )
+    # 17 episodes are 3 rollouts; without a number 3 epochs of 20 prompts are 60, 8 rollouts
+    assert config(tmp_path, total_episodes=17, **given).counted_in_updates(20).max_steps == 3 * 6
+    for unset in (-1, 0):
+        counted = config(tmp_path, max_steps=unset, **given).counted_in_updates(20)
+        assert counted.max_steps == 8 * 6
+    assert config(tmp_path, max_steps=7, **given).counted_in_updates(20).max_steps == 7
+    # a minibatch of 4 is two pieces of at most 2; texts are sampled 2 at a time
+    counted = one.counted_in_updates(20)
+    assert (counted.gradient_accumulation_steps, counted.per_device_train_batch_size) == (2, 4)
+    assert counted.sampling_batch_size == 2
+    # steps of logging count rollouts; below 1 they are a share of the run's 8
+    shares = config(tmp_path, logging_steps=2, save_steps=0.2, **given).counted_in_updates(20)
+    assert (shares.logging_steps, shares.save_steps) == (2 * 6, 2 * 6)
+    # two processes make 16 episodes a rollout: 17 are 2 rollouts
+    monkeypatch.setattr(PPOConfig, "world_size", 2)
+    assert config(tmp_path, total_episodes=17, **given).counted_in_updates(20).max_steps == 2 * 6
+
+
+def test_the_token_that_ends_a_response(tmp_path):
+    assert config(tmp_path).end_id(7) == 7
+    assert config(tmp_path, stop_token=None).end_id(7) == -1
+    assert config(tmp_path, stop_token_id=3).end_id(7) == 3
+
+
+@pytest.mark.parametrize(
+    ("reward_model", "lora_r", "lam", "valued"),
+    [
+        ("reward-reviews", 0, 1.0, True),
+        ("reward-reviews", 4, 0.95, False),
+        ("gold", 0, 0.95, False),
+    ],
+)
+def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
+    monkeypatch.setattr(build, "make_trainer", lambda *models, **given: (models, given))
+    gold, proxy = object(), SimpleNamespace(model=toy.reward_model())
+    setup = SimpleNamespace(
+        config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, beta=0.3, batch_size=6,
+                               steps=80, whiten_advantages=False),
+        task=SimpleNamespace(max_new_tokens=11),
+        model="policy", reference="reference", tokenizer="tokenizer", data="prompts",
+        gold=gold, proxy=None if reward_model == "gold" else proxy, arguments={"seed": 5},
+    )  # fmt: skip
+    models, given = build.build(setup)
+    assert models == ("policy", "reference", "tokenizer", "prompts")
+    assert given["reward"] is (gold if reward_model == "gold" else proxy)
+    assert (given.pop("value_model") is not None) == valued
+    assert WARMUP == 8
+    assert {name: given[name] for name in given.keys() - {"reward"}} == {
+        "lam": lam,
+        "kl_coef": 0.3,
+        "num_mini_batches": 2,
+        "num_ppo_epochs": 2,
+        "cliprange_value": 5.0,
+        "response_length": 11,
+        "whiten_advantages": False,
+        "lora_r": lora_r,
+        "warmup_steps": 10,
+        "seed": 5,
+    }
+
+
+class Logged:
+    def log(self, logs, start_time):
+        self.logged = logs, start_time
+
+
+class Metrics(PPOMetrics, Logged):
+    """Of the second of three processes, after five updates, four to a rollout of 16 episodes."""
+
+    _metrics = {"a": [1.0, 3.0], "b": [5.0]}
+    args = SimpleNamespace(device="cpu", updates_per_rollout=4, local_episodes=16)
+    state = SimpleNamespace(global_step=5)
+    accelerator = SimpleNamespace(num_processes=3, reduce=lambda means, how: means + 10)
+
+
+def test_metrics_are_means_over_steps_and_processes_and_episodes_are_those_of_all():
+    metrics = Metrics()
+    metrics._metrics = {"a": [1.0, 3.0], "b": [5.0]}
+    metrics.log({"loss": 0.5}, 9.0)
+    assert metrics.logged == ({"loss": 0.5, "a": 12.0, "b": 15.0, "episode": 2 * 16 * 3}, 9.0)
+    metrics.log({"end": 1.0})
+    assert metrics.logged == ({"end": 1.0}, None)
+
+
+def test_the_metrics_of_a_rollout():
+    episodes = SimpleNamespace(
+        kl=torch.tensor([1.0, 2.0]), entropy=torch.tensor([3.0, 5.0]),
+        scores=torch.tensor([0.5, 1.5]), ended=torch.tensor([True, False]),
+    )  # fmt: skip
+    estimate = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    found = {name: value.item() for name, value in rollout_metrics(episodes, estimate, 2.0).items()}
+    assert found == pytest.approx(
+        {
+            "objective/kl": 1.5,
+            "objective/kl_estimate": 0.5,  # (0.3 + 0.7) / 2
+            "objective/kl_coef": 2.0,
+            "objective/entropy": 4.0,
+            "objective/scores": 1.0,
+            "objective/non_score_reward": -1.0,  # −2 · 0.5
+            "objective/rlhf_reward": 0.0,
+            "val/num_eos_tokens": 1.0,
+        },
+        abs=1e-6,
+    )
+
+
+def test_the_metrics_of_a_step_are_means_over_its_tokens():
+    mask = torch.tensor([[True, True], [True, False]])
+    batch = SimpleNamespace(logp=torch.zeros(2, 2), mask=mask)
+    logp = torch.tensor([[0.1, -0.2], [0.3, 9.0]])
+    logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [5.0, 0.0]]])
+    columns = [torch.tensor([[1.0, 2.0], [6.0, 99.0]]) * scale for scale in (1.0, 0.0, 2.0, 1.0)]
+    found = step_metrics(batch, logits, logp, *columns)
+    ratios = torch.tensor([0.1, -0.2, 0.3]).exp()
+    assert {name: value.item() for name, value in found.items()} == pytest.approx(
+        {
+            "policy/approxkl_avg": 0.5 * (0.01 + 0.04 + 0.09) / 3,
+            "policy/clipfrac_avg": 0.0,
+            "policy/entropy_avg": entropy(logits)[mask].mean().item(),
+            "loss/policy_avg": 3.0,
+            "loss/value_avg": 6.0,
+            "val/clipfrac_avg": 3.0,
+            "val/ratio": ratios.mean().item(),
+            "val/ratio_var": ((ratios - 1) ** 2).mean().item(),
+        },
+        rel=1e-5,
+    )
+
+
+class Step:
+    """A Trainer whose step comes to a loss of 1."""
+
+    def training_step(self, model, inputs):
+        return torch.tensor(1.0)
+
+
+class Finite(FiniteTraining, Step):
+    def __init__(self, deepspeed: bool, skipped: bool) -> None:
+        self.is_deepspeed_enabled = deepspeed
+        self.optimizer = SimpleNamespace(step_was_skipped=skipped)
+        self.accelerator = SimpleNamespace(num_processes=1, device="cpu", reduce=lambda x, _: x)
+
+
+def test_a_step_that_deepspeed_has_skipped_was_not_finite():
+    model = torch.nn.Linear(1, 1)
+    for deepspeed, skipped in ((False, False), (False, True), (True, False)):
+        assert Finite(deepspeed, skipped).training_step(model, {}) == 1.0
+    with pytest.raises(NonFinite, match="a gradient is not finite"):
+        Finite(True, True).training_step(model, {})
