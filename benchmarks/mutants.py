@@ -1,14 +1,14 @@
 """Break the code on purpose, one place at a time: what share of it do the unit tests notice?
 
     python -m benchmarks.mutants --seed 1 --seed 2        print what they do not notice
-    python -m benchmarks.mutants --seed 1 --store after   store the result, write docs/benchmarks.md
+    python -m benchmarks.mutants --seed 1 --store fresh   store the result, write docs/benchmarks.md
     python -m benchmarks.mutants --render                 write the page from the stored results
 
 The unit tests run once under coverage, which tells what lines each test executes; that is kept
 until a file changes. Each mutant is written into a copy of the project. There a process that was
 forked after the heavy imports runs the tests that execute the line, up to the first that fails;
 then the others of their files, which may share what was made once; and where the line is executed
-by an import or by no test, all of them. A mutant that hangs is caught.
+by an import or by no test, those of its room. A mutant that hangs is caught.
 
 `mutants_unchanged.json` lists mutants that change nothing a test could see, with the reason. They
 do not count.
@@ -149,14 +149,16 @@ def survive(folder: Path, some: Iterable[Mutant], known: dict[str, Any]) -> list
 
 
 def stages(mutant: Mutant, source: str, known: dict[str, Any]) -> Iterator[set[str]]:
-    """The tests to be asked, in turn: those that reach the line, the others of their files, and
-    all others where the line is executed when the module is imported, or by no test."""
+    """The tests to run, in turn: those that reach the line, then the others of their files, and
+    then all tests of the room if the line runs at import or no test reaches it."""
     reaching = set(known["lines"][mutant.file].get(str(mutant.line), []))
     asked = {file_of(test) for test in reaching}
     beside = {test for test in known["seconds"] if file_of(test) in asked}
     yield from filter(None, (reaching, beside - reaching))
     if not reaching or not _in_function(source, mutant.line):
-        yield known["seconds"].keys() - beside
+        room = Path(mutant.file).parts[1].removesuffix(".py")
+        own = (f"tests/{room}/", f"tests/test_{room}.py")
+        yield {test for test in known["seconds"].keys() - beside if test.startswith(own)}
 
 
 def render(results: dict[str, Any]) -> str:

@@ -69,21 +69,21 @@ def test_a_seed_draws_the_same_places_and_none_twice():
 
 
 def test_the_tests_that_a_mutant_runs():
+    tests = ("tests/votes/test_a.py::one", "tests/votes/test_a.py::two", "tests/votes/test_b.py::x")
+    file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
     known = {
-        "seconds": {"tests/a.py::one": 1.0, "tests/a.py::two": 2.0, "tests/b.py::three": 3.0},
-        "lines": {"code.py": {"2": ["tests/a.py::one"]}},
+        "seconds": dict.fromkeys((*tests, "tests/runs/test_c.py::another_room"), 1.0),
+        "lines": {file: {"2": [tests[0]]}},
     }
-    source = "LIMIT = 1\ndef f():\n    return 2\n"
 
     def asked(line):
-        return list(
-            mutants.stages(mutations.Mutant("code.py", line, 0, 0, "", "", ""), source, known)
-        )
+        mutant = mutations.Mutant(file, line, 0, 0, "", "", "")
+        return list(mutants.stages(mutant, source, known))
 
-    one, two, three = ({test} for test in known["seconds"])
+    one, two, three = ({test} for test in tests)
     assert asked(3) == [one | two | three], "no test is known to reach it"
     assert asked(2) == [one, two, three], "an import executes the line of a def"
-    known["lines"]["code.py"]["3"] = ["tests/a.py::one"]
+    known["lines"][file]["3"] = [tests[0]]
     assert asked(3) == [one, two]
 
 
