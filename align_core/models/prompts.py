@@ -13,6 +13,7 @@ from align_core.data.encoding import Prompt, encode_prompts
 from align_core.tasks import Task
 
 MOST_ERRORS = 20  # that are reported at once
+BATCH = 1024  # prompts that are encoded at once
 _COMPLETIONS = ("completion", "chosen", "rejected")
 
 
@@ -52,16 +53,22 @@ def check_prompts(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToke
     """
     positions = getattr(policy.config, "max_position_embeddings", None)
     lines: list[Message] = []
-    for prompt in (text for split in ("train", "probe", "heldout") for text in task.prompts(split)):
-        with collect_errors(lines):
-            length = encode_prompts(tokenizer, given_to(tokenizer, task, [prompt])).ids.shape[1]
-            if positions is not None and length + task.max_new_tokens > positions:
-                line = (
-                    f"{task.place(prompt)}: expected at most {positions - task.max_new_tokens} "
-                    f"tokens (the model's {positions} positions less max_new_tokens, "
-                    f"{task.max_new_tokens}), got {length}"
-                )
-                lines.append(plain(line))
-        if len(lines) == MOST_ERRORS:
+    prompts = [prompt for split in ("train", "probe", "heldout") for prompt in task.prompts(split)]
+    for start in range(0, len(prompts), BATCH):
+        batch = prompts[start : start + BATCH]
+        inputs: list[Prompt] = []
+        for prompt in batch:
+            with collect_errors(lines):
+                inputs += given_to(tokenizer, task, [prompt])
+        if positions is not None and len(inputs) == len(batch):
+            lengths = encode_prompts(tokenizer, inputs).mask.sum(1).tolist()
+            room = positions - task.max_new_tokens
+            reason = f"the model's {positions} positions less max_new_tokens, {task.max_new_tokens}"
+            lines += [
+                plain(f"{task.place(prompt)}: expected at most {room} tokens ({reason}), got {n}")
+                for prompt, n in zip(batch, lengths, strict=True)
+                if n > room
+            ]
+        if len(lines) >= MOST_ERRORS:
             break
-    raise_collected(lines)
+    raise_collected(lines[:MOST_ERRORS])
