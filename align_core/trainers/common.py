@@ -75,7 +75,8 @@ class Setup:
         data: token ids of demonstrations (`encoding.encode_demonstrations`) or of pairs
             (`encoding.encode_pairs`), or a column `prompt` for rollouts.
         gold, proxy: the task's own reward, and the reward model, None if there is none.
-        arguments: fields of `TrainingArguments`.
+        arguments: fields of `TrainingArguments`, with which a plain `Trainer` makes a run: QUIET,
+            and the settings of the run.
     """
 
     config: RunConfig

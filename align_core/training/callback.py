@@ -50,16 +50,22 @@ class RunCallback(TrainerCallback):
         self._delay = 0.0  # seconds between two steps, for talks
         self._step_began = 0.0  # on the clock of time.perf_counter
         self._measured: int | None = None  # the optimiser update of the last evaluation
+        self._logged: dict[str, float] = {}  # metrics of the current step, logged before its loss
         self.stop_reason: Message | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether the current model was evaluated."""
+        return self._measured == self._trainer.state.global_step
 
     def measure(self) -> bool:
         """Evaluate the current model and write the events of the result.
 
         Returns False if this update was evaluated already, or if a stop interrupted it.
         """
-        update = self._trainer.state.global_step
-        if update == self._measured:
+        if self.measured:
             return False
+        update = self._trainer.state.global_step
         start = time.perf_counter()
         try:
             payloads = self._evaluate()
@@ -102,11 +108,16 @@ class RunCallback(TrainerCallback):
         logs: dict[str, float],
         **_: Any,
     ) -> None:
-        """After every step: write its metrics, evaluate, and execute commands."""
+        """After every step: write its metrics, evaluate, and execute commands.
+
+        The log with the loss ends a step. What the trainer logged before it, in a call of its own,
+        belongs to the same step; Trainer's final summary belongs to none.
+        """
+        self._logged |= {name: value for name, value in logs.items() if name not in _DROPPED}
         if "loss" not in logs:
-            return  # Trainer's final summary, and the metrics of an unfinished rollout
+            return
         step = state.global_step // self._updates_per_step
-        metrics = {name: value for name, value in logs.items() if name not in _DROPPED}
+        metrics, self._logged = self._logged, {}
         metrics["timing/step"] = time.perf_counter() - self._step_began
         self._write("metrics", step, metrics=metrics)
         if self.stop_reason is not None:

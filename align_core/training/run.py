@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import transformers
-from transformers import Trainer
+from transformers import PrinterCallback, Trainer
 
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.methods import methods
@@ -36,8 +36,9 @@ def run(
 ) -> str:
     """Execute a run, writing its events and its model to `directory`.
 
-    Returns "finished", "stopped" or "failed" (the loss or a gradient was not finite). The model is
-    saved in each case, for a failed run as it was after the last good step.
+    Returns "finished", "stopped" or "failed" (the loss or a gradient was not finite, or the trainer
+    did not log its last step). The model is saved in each case, for a failed run as it was after
+    the last good step.
 
     Raises:
         ConfigError: invalid input that shows only when a file is read.
@@ -74,6 +75,7 @@ def run(
         deadline=started + (config.time_limit or math.inf),
     )
     trainer.add_callback(callback)
+    trainer.remove_callback(PrinterCallback)  # standard output belongs to the command line
     resumed = {"resume_from_checkpoint": str(checkpoint) if checkpoint else None}
     status, message = _train(trainer, callback, config, updates_per_step, **resumed)
     ended = {"status": status, **to_event(message)}
@@ -104,9 +106,16 @@ def _train(
         trainer.train(**resumed)
     except NonFinite as error:
         return "failed", _advice(error, trainer.state.global_step // updates_per_step + 1, config)
-    if callback.stop_reason is None:
-        return "finished", plain("")
-    return "stopped", callback.stop_reason
+    if callback.stop_reason is not None:
+        return "stopped", callback.stop_reason
+    if not callback.measured:
+        step = trainer.state.global_step // updates_per_step
+        line = (
+            f"Expected {type(trainer).__name__} to log the loss of every step, got none for step "
+            f"{step}, so the final model was not measured. Its arguments have to be the setup's"
+        )
+        return "failed", plain(line)
+    return "finished", plain("")
 
 
 def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:

@@ -29,7 +29,7 @@ from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, get_task
-from align_core.trainers.common import Setup
+from align_core.trainers.common import QUIET, Setup
 from align_core.training import checkpoints
 from align_core.training.callback import Write
 
@@ -65,7 +65,8 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         data=_data(method, config, task, tokenizer, control, write),
         gold=partial(task.reward, eos_token_id=tokenizer.eos_token_id),
         proxy=proxy,
-        arguments={
+        arguments=QUIET
+        | {
             "output_dir": str(checkpoints.folder(directory)),
             "max_steps": config.steps * method.updates_per_step(config.batch_size),
             "learning_rate": config.learning_rate,
