@@ -19,6 +19,7 @@ from align_core.cli import task as task_command
 from align_core.config import model_index
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import (
+    CODE_ERRORS,
     ConfigError,
     collect_errors,
     describe_error,
@@ -41,21 +42,25 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     set_library_environment()
     try:
-        args, unknown = _parser().parse_known_args(sys.argv[1:] if argv is None else argv)
-        line = f"{' '.join(unknown)}: {args.command} has no such option"
-        lines = [plain(line)] if unknown else []
-        if args.command is None:
-            raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())
+        args, lines = _parsed(sys.argv[1:] if argv is None else argv)  # --help ends the process
+    except ConfigError as error:
+        return _refused(error)
+    try:
         return args.execute(args, lines)
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return _refused(error)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         return 1
-    except Exception as error:
+    except CODE_ERRORS as error:
         print(describe_error(error, Path.cwd()), file=sys.stderr)
         return 1
+
+
+def _refused(error: ConfigError) -> int:
+    """Print every error; returns the exit code of bad input."""
+    print(error, file=sys.stderr)
+    return 2
 
 
 # Each command takes the parsed arguments and the errors so far, and returns the exit code.
@@ -195,6 +200,15 @@ def _commands_listed() -> list[Message]:
 
 
 # Parsing the command line
+
+
+def _parsed(argv: list[str]) -> tuple[argparse.Namespace, list[Message]]:
+    """The arguments and the errors that parsing found; raises ConfigError if it cannot go on."""
+    args, unknown = _parser().parse_known_args(argv)
+    if args.command is None:
+        raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())
+    line = f"{' '.join(unknown)}: {args.command} has no such option"
+    return args, [plain(line)] if unknown else []
 
 
 def _parser() -> argparse.ArgumentParser:

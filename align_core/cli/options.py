@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, methods_with
-from align_core.config.run_config import RunConfig, validated
+from align_core.config.run_config import RunConfig, expected, validated
 
 # The help of other options is the description of their RunConfig field.
 _SWITCHES = {
@@ -49,7 +49,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of RunConfig except the method."""
     for name in RUN_OPTIONS:
         field, owners = RunConfig.model_fields[name], methods_with(name)
-        about = _SWITCHES.get(name, field.description)
+        about = _SWITCHES.get(name, expected(field))
         if 0 < len(owners) < len(methods()):
             about += f"; only {' and '.join(owners)}"
         action: dict[str, Any] = {}

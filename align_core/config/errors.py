@@ -15,6 +15,10 @@ from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
 
+# What the code of a task or a method may raise where it is called: sys.exit() in it, too, is its
+# failure and no end of the process.
+CODE_ERRORS = (Exception, SystemExit)
+
 
 class ConfigError(ValueError):
     """Invalid input. `lines` holds one `Message` for each error."""
@@ -64,7 +68,25 @@ def flag(field: str) -> str:
     return "-" + field if len(field) == 1 else "--" + field.replace("_", "-")
 
 
-def describe_error(error: Exception, path: Path) -> Message:
+def one_line(error: BaseException) -> str:
+    """The error in one line: "ValueError: what it says (file.py, line 3)".
+
+    The place is the innermost one that is not in Python's import system; it is left out if there
+    is none.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(f.filename, f.lineno) for f in frames if "importlib" not in f.filename]
+    what: object = error
+    if isinstance(error, SyntaxError) and error.filename:
+        places, what = [(error.filename, error.lineno)], error.msg
+    line = " ".join(f"{type(error).__name__}: {what}".split())
+    if places:
+        file, number = places[-1]
+        line += f" ({Path(file).name}, line {number})"
+    return line
+
+
+def describe_error(error: BaseException, path: Path) -> Message:
     """One message that says what failed and where; `path` is named where the error names none."""
     if isinstance(error, ConfigError):
         lines = [to_event(line) for line in error.lines]
@@ -77,6 +99,4 @@ def describe_error(error: Exception, path: Path) -> Message:
         return Message("unusable", {"file": file, "why": why}, f"{file} cannot be used: {why}")
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return Message("memory", {}, "There is not enough memory: try a smaller batch size")
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return plain(f"{what} ({Path(frame.filename).name}, line {frame.lineno})")
+    return plain(one_line(error))

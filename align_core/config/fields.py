@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
-from align_core.config.methods import methods
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,8 @@ class Setting:
     """One option of a run.
 
     Args:
-        expected: the valid values in words, for error messages and --help.
+        expected: the valid values in words, for error messages and --help. `run_config.expected`
+            fills in the names of methods, which are known only once their packages are imported.
         least, most: the range of a number; with `above`, `least` itself is excluded.
         link: the values that a link may set: a range, to which a number is clipped; True for all
             that a run accepts; None if links cannot set it. The ranges exclude values that would
@@ -38,10 +38,9 @@ class Setting:
 MOST_STEPS = 2000  # half an hour of PPO on two cores: no link starts a run of a day
 MOST_PAIRS = 16_000  # the size of the stored pool
 
-_FREE = " and ".join(name for name, method in methods().items() if method.free_beta)
 _DECLARED = (
     Setting(
-        *("beta", "number", f"a number above 0, at most 1000 (0 itself only with {_FREE})"),
+        *("beta", "number", "a number above 0, at most 1000 (0 itself only with {free_beta})"),
         least=0,
         most=1000,
         link=(0.001, 1000.0),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+
+def single_line(text: str) -> str:
+    """The text with a space for each line break, control character and half of a surrogate pair."""
+    breaks = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(" " if unicodedata.category(one) in breaks else one for one in text)
 
 
 @dataclass(frozen=True)
@@ -12,12 +19,15 @@ class Message:
     """One line of English `text`, as the command line prints it.
 
     `code` identifies the message, "" if it has no translation; `values` are the numbers and names
-    in the text, as JSON values.
+    in the text, as JSON values. `text` is made a `single_line`.
     """
 
     code: str
     values: Mapping[str, Any]
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", single_line(self.text))
 
     def __str__(self) -> str:
         return self.text

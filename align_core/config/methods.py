@@ -7,96 +7,21 @@ installed package adds a method by an entry point of the group `align_core.metho
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import logging
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import sys
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import CODE_ERRORS, describe_error
+from align_core.config.method_record import PAIRS, Chart, Curve, FromTask, Method, checked
 
 GROUP = "align_core.methods"
-_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)  # it is part of run names and links
 PPO_EPOCHS = 2
-_COMMON_OPTIONS = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
 _LOG = logging.getLogger(__name__)
 _GOLD, _PROXY, _KL, _LOSS, _POLICY = "gold", "proxy", "kl", "loss", "policy"  # colours of the page
-
-
-@dataclass(frozen=True)
-class FromTask:
-    """A default taken from the task: this attribute of its `TaskCard`, or `otherwise` if None."""
-
-    attribute: str
-    otherwise: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One metric of a chart, drawn in a colour (a name in the page's palette) and a dash."""
-
-    metric: str
-    colour: str
-    dash: Literal["solid", "dash", "dot"] = "solid"
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart of a run. The page draws those curves whose metric the run logged.
-
-    Args:
-        below: drawn below the sampled texts instead of beside the reward–KL chart.
-        range: Plotly's rangemode of the y axis: "nonnegative" for a metric that cannot be negative,
-            "tozero" where zero also means "as the reference".
-        optional: hidden for a run that logged none of its metrics.
-    """
-
-    id: str
-    curves: tuple[Curve, ...]
-    below: bool = False
-    range: Literal["normal", "tozero", "nonnegative"] = "normal"
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a model can be trained.
-
-    Args:
-        name: the METHOD on the command line.
-        learns_from: its training data: demonstrations, pairs of a chosen and a rejected text, or
-            its own rollouts, scored by a reward.
-        makes: the kind of model that it trains.
-        options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
-            steps, learning_rate, batch_size and eval_every; one that learns from pairs has the
-            options of the pairs too.
-        charts: the charts of a run on the page.
-        build: "package.module:function", which takes a `trainers.common.Setup` and returns a
-            `transformers.Trainer`.
-        readings: the rules of `playground.content.readings.curves` that apply to its curves. The
-            rules on evaluations apply to every policy.
-        free_beta: whether β = 0, no KL penalty at all, is allowed.
-        updates_per_step: batch size -> optimiser updates in one of the steps of `--steps`.
-        words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
-            `playground/text/en.json`, which holds the words of the built-in methods.
-    """
-
-    name: str
-    learns_from: Literal["demonstrations", "pairs", "rollouts"]
-    makes: Literal["policy", "reward model"]
-    options: Mapping[str, Any]
-    charts: tuple[Chart, ...]
-    build: str
-    readings: tuple[str, ...] = ()
-    free_beta: bool = False
-    updates_per_step: Callable[[int], int] = lambda batch_size: 1
-    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def builder(self) -> Callable[[Any], Any]:
-        """Import and return the function that `build` names."""
-        module, _, function = self.build.partition(":")
-        return getattr(importlib.import_module(module), function)
 
 
 def ppo_minibatches(batch_size: int) -> int:
@@ -115,13 +40,6 @@ COVERED = Chart(
     below=True,
     optional=True,
 )
-_PAIRS = {
-    "preferences": None,
-    "label_noise": 0.0,
-    "coverage": "all",
-    "pair_source": None,
-}
-
 _BUILT_IN = (
     Method(
         "sft",
@@ -150,7 +68,7 @@ _BUILT_IN = (
             "eval_every": 10,
             "freeze_trunk": False,
             "preference_pairs": 2000,
-            **_PAIRS,
+            **PAIRS,
         },
         charts=(
             Chart(
@@ -217,7 +135,7 @@ _BUILT_IN = (
             "batch_size": 16,
             "eval_every": 63,
             "preference_pairs": 4000,
-            **_PAIRS,
+            **PAIRS,
         },
         charts=(
             REWARD,
@@ -255,29 +173,15 @@ def methods() -> dict[str, Method]:
     known = {method.name: method for method in _BUILT_IN}
     for entry in entry_points(group=GROUP):
         try:
-            method = entry.load()
-            _check(method, known)
-        except Exception as error:  # a broken package must not take the other methods with it
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            _LOG.warning("%s of %s is skipped: %s", entry.value, GROUP, what)
+            with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's own
+                method = checked(entry.load(), known)
+        # A broken package must not take the other methods with it.
+        except (*CODE_ERRORS, KeyboardInterrupt) as error:
+            why = describe_error(error, Path(entry.value))
+            _LOG.warning("%s of %s is skipped: %s", entry.value, GROUP, why)
         else:
             known[method.name] = method
     return known
-
-
-def _check(method: Any, known: Mapping[str, Method]) -> None:
-    """Raises ValueError for an object that is no valid `Method` with a new name."""
-    if not isinstance(method, Method):
-        raise ValueError(f"expected a Method, got {method!r}")
-    if not _NAME.fullmatch(method.name) or method.name in known:
-        taken = ", ".join(known)
-        raise ValueError(f"expected a name of a-z, 0-9 and -, not {taken}, got {method.name!r}")
-    required = set(_COMMON_OPTIONS)
-    if method.learns_from == "pairs":
-        required |= {*_PAIRS, "preference_pairs"}
-    if missing := sorted(required - method.options.keys()):
-        options = sorted(method.options)
-        raise ValueError(f"expected options with {', '.join(missing)}, got {options}")
 
 
 def method_named(name: Any) -> Method | None:

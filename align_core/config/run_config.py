@@ -14,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, flag, option_error
@@ -78,9 +79,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Annotated[str, AfterValidator(_is_method)] = Field(
-        description="one of " + ", ".join(methods())
-    )
+    method: Annotated[str, AfterValidator(_is_method)] = Field(description="one of {methods}")
     # A run on disk may be of a task whose code is not loaded in this process.
     task: Annotated[str, AfterValidator(_known_or_code), Field(description=EXPECTED)]
     model: str = declared("model")
@@ -117,6 +116,14 @@ class RunConfig(BaseModel):
         return beta
 
 
+def expected(field: FieldInfo) -> str:
+    """What a field accepts, in words, with the names of the methods that its description needs."""
+    return field.description.format(
+        methods=", ".join(methods()),
+        free_beta=" and ".join(name for name, method in methods().items() if method.free_beta),
+    )
+
+
 Options = TypeVar("Options", bound=BaseModel)
 _MODEL_OPTIONS = {
     "model": False,
@@ -145,8 +152,8 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
                 lines.append(Message("no_such_option", values, line))
             else:
                 got = None if details["type"] == "missing" else value
-                expected = kind.model_fields[field].description
-                lines.append(option_error(flag(field), got, expected, field))
+                takes = expected(kind.model_fields[field])
+                lines.append(option_error(flag(field), got, takes, field))
         return None, lines
 
 

@@ -7,6 +7,7 @@ killed.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from align_core.runs.client import Client
 
 ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
+LEFT = "left"  # what the server sends last when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
 MAX_CHARACTERS = 2000  # of a prompt or completion
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
@@ -214,22 +216,24 @@ class InferenceClient:
         return answer
 
     def _exchange(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
-        while True:
-            child = self._started()
-            try:
-                child.connection.send((query, arguments))
-                if child.connection.poll(ANSWER_TIMEOUT):
-                    return child.connection.recv()
-                self._end()
-                line = (
-                    f"No answer came within {ANSWER_TIMEOUT:g} seconds, "
-                    "so the question was dropped."
-                )
-                raise Unanswered(Message("no_answer", {"seconds": ANSWER_TIMEOUT}, line))
-            except (EOFError, OSError):
-                code = self._end()
-                if code != 0:  # 0: it was just exiting after IDLE_TIMEOUT; try again
-                    raise Unanswered(_unanswered(code)) from None
+        outcome, answer = self._answer(query, arguments)
+        if outcome == LEFT:  # it exited before it received this query
+            self._end()
+            outcome, answer = self._answer(query, arguments)
+        return outcome, answer
+
+    def _answer(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+        connection = self._started().connection
+        with contextlib.suppress(OSError):  # if it has exited, LEFT may still be there to read
+            connection.send((query, arguments))
+        try:
+            if connection.poll(ANSWER_TIMEOUT):
+                return connection.recv()
+        except (EOFError, OSError):
+            raise Unanswered(_unanswered(self._end())) from None
+        self._end()
+        line = f"No answer came within {ANSWER_TIMEOUT:g} seconds, so the question was dropped."
+        raise Unanswered(Message("no_answer", {"seconds": ANSWER_TIMEOUT}, line))
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():

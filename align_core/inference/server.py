@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from align_core.config.environment import set_library_environment
-from align_core.config.errors import ConfigError, describe_error
+from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
 from align_core.evaluation.provenance import reference_of
 from align_core.inference import queries
+from align_core.inference.client import LEFT
 from align_core.models.libraries import silence_libraries
 from align_core.tasks.loader import load_allowed
 
@@ -37,6 +38,7 @@ def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) 
         while connection.poll(idle_timeout):
             query, arguments = connection.recv()
             connection.send(_answer(query, arguments, allowed))
+        connection.send((LEFT, None))
 
 
 def _answer(query: str, arguments: dict[str, Any], allowed: tuple[str, ...]) -> tuple[str, Any]:
@@ -46,7 +48,7 @@ def _answer(query: str, arguments: dict[str, Any], allowed: tuple[str, ...]) -> 
         return "answered", _QUERIES[query](**arguments)
     except ConfigError as error:
         return "refused", error.lines
-    except Exception as error:
+    except CODE_ERRORS as error:
         return "failed", describe_error(error, Path.cwd())
 
 

@@ -7,19 +7,20 @@ folders have no code, so they are read from any name.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import inspect
 import os
 import re
 import sys
-import traceback
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from align_core.config.errors import ConfigError, option_error
+from align_core.config.errors import CODE_ERRORS, ConfigError, one_line, option_error
 from align_core.config.messages import Message
 from align_core.config.methods import methods
 from align_core.config.task_card import (
@@ -55,18 +56,24 @@ def load_task(name: str) -> Task:
         return _built_in(name)
     if Path(name).expanduser().is_dir():
         return _in_folder(name)
+    with _user_code(name):
+        return _registered(_of_code(name))
+
+
+def _of_code(name: str) -> Task:
+    """The task in the code that a user named."""
     path, _, class_name = name.rpartition(":") if is_code(name) else (name, "", "")
     if path.endswith(".py"):
         file = Path(path).expanduser().resolve()
         module, where = _from_file(name, file), str(file)
     elif class_name and _MODULE.fullmatch(path):
-        module, where = _imported(name, path), path
+        module, where = _imported(path), path
     else:
         raise ConfigError(option_error("--task", name, EXPECTED, "task"))
     task_class = _class(name, module, class_name)
     task = _instance(name, task_class)
-    task.code = f"{where}:{task_class.__name__}"
-    return _registered(task)
+    object.__setattr__(task, "code", f"{where}:{task_class.__name__}")  # the class may be frozen
+    return task
 
 
 def get_task(name: str) -> Task:
@@ -141,23 +148,22 @@ def _in_folder(name: str) -> Task:
 
 def _registered(task: Task) -> Task:
     """Register the task, so that configurations of this process may name it, and return it."""
-    _loaded[task.full_name] = task
-    register(
-        TaskCard(
-            task.name,
-            task.title,
-            task.explanation,
-            task.reference,
-            task.reward_model,
-            tuple(task.groups),
-            _pairs_at_most(task.pairs) if isinstance(task, FolderTask) else {},
-            demonstrations=task.demonstrations is not None,
-            code=task.code,
-            prompt=task.prompts("probe")[0],
-            folder=task.folder,
-            has_gold=task.has_gold,
-        )
+    card = TaskCard(
+        task.name,
+        task.title,
+        task.explanation,
+        task.reference,
+        task.reward_model,
+        tuple(task.groups),
+        _pairs_at_most(task.pairs) if isinstance(task, FolderTask) else {},
+        demonstrations=task.demonstrations is not None,
+        code=task.code,
+        prompt=task.prompts("probe")[0],
+        folder=task.folder,
+        has_gold=task.has_gold,
     )
+    register(card)
+    _loaded[task.full_name] = task
     return task
 
 
@@ -184,34 +190,30 @@ def _from_file(name: str, file: Path) -> ModuleType:
     module = ModuleType(f"task_{file.stem}_{digest}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses and pickle look it up there
-    with _Importing(name, str(file)):
-        exec(compile(source, file, "exec"), vars(module))
+    exec(compile(source, file, "exec"), vars(module))
     return module
 
 
-def _imported(name: str, module: str) -> ModuleType:
+def _imported(module: str) -> ModuleType:
     if (folder := os.getcwd()) not in sys.path:  # `python -m` adds it, console scripts do not
         sys.path.insert(0, folder)
-    with _Importing(name, module):
-        return importlib.import_module(module)
+    return importlib.import_module(module)
 
 
-class _Importing:
-    """A context in which any error of a task's code becomes a ConfigError of one message."""
+@contextlib.contextmanager
+def _user_code(name: str) -> Iterator[None]:
+    """A context in which any error of a task's code becomes a ConfigError of one message.
 
-    def __init__(self, name: str, where: str) -> None:
-        self._name, self._where = name, where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception | SystemExit):
-            frames = traceback.extract_tb(error.__traceback__)
-            line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
-            what = error.msg if isinstance(error, SyntaxError) else error
-            problem = f"{type(error).__name__}: {what} ({self._where}, line {line})"
-            raise _refused(self._name, f"code that can be imported: {problem}") from error
+    What the code prints goes to standard error: standard output is the command's own.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except ConfigError:
+        raise
+    except CODE_ERRORS as error:
+        expected = f"the code of a task; this failed: {one_line(error)}"
+        raise _refused(name, expected) from error
 
 
 def _class(name: str, module: ModuleType, class_name: str) -> type:
@@ -249,12 +251,11 @@ def _instance(name: str, task_class: Any) -> Task:
     if not issubclass(task_class, Task):
         bases = (task_class, Task)
         task_class = type(task_class.__name__, bases, {"__module__": task_class.__module__})
-    with _Importing(name, task_class.__name__):
-        task = task_class()
-        prompts = {split: task.prompts(split) for split in _SPLITS}
-        takes_columns = _accepts(
-            task.reward, ["prompt"], ["completion"], ended=[True]
-        ) and _accepts(task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0)
+    task = task_class()
+    prompts = {split: task.prompts(split) for split in _SPLITS}
+    takes_columns = _accepts(task.reward, ["prompt"], ["completion"], ended=[True]) and _accepts(
+        task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0
+    )
     checks = {
         "a name of lower-case letters, digits and _": isinstance(task.name, str)
         and _NAME.fullmatch(task.name),

@@ -45,7 +45,7 @@ def run(
     """
     silence_libraries()
     method, started = methods()[config.method], time.monotonic()
-    updates_per_step = method.updates_per_step(config.batch_size)
+    updates_per_step, build = method.updates_per_step(config.batch_size), method.builder()
 
     def write(kind: str, step: int, **payload: Any) -> None:
         event = {"kind": kind, "step": step, "seconds": time.monotonic() - started, **payload}
@@ -61,7 +61,7 @@ def run(
     transformers.set_seed(config.seed)
 
     setup = prepare(config, directory, control, write)
-    trainer = method.builder()(setup)
+    trainer = build(setup)
     measure = measure_of(setup, trainer, control)
     if resume and hasattr(trainer, "beta"):
         trainer.beta = settings_at(config.model_dump(), directory.events()[0])["beta"]

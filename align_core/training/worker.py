@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from align_core.config.environment import THREADS, set_library_environment
-from align_core.config.errors import ConfigError, describe_error
+from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
 from align_core.config.messages import Message
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -76,7 +76,7 @@ def execute(
         status = run(directory.config, directory, control, resume=resume, on_event=on_event)
     except ConfigError:
         raise
-    except Exception as error:
+    except CODE_ERRORS as error:
         failure = _record_failure(directory, error)
         if on_event is not None:
             on_event(failure)
@@ -84,7 +84,7 @@ def execute(
     return directory.status() if status == "failed" else None
 
 
-def _record_failure(directory: RunDirectory, error: Exception) -> dict[str, Any]:
+def _record_failure(directory: RunDirectory, error: BaseException) -> dict[str, Any]:
     """Write the failure of a run to its log; returns its "failed" status event."""
     failure = directory.fail(describe_error(error, directory.path))
     with contextlib.suppress(OSError):

@@ -224,6 +224,7 @@ def test_resume_refuses(refused, main, tmp_path):
     ("scenario", "words"),
     [
         (fake_training.DIVERGES, "step 3: the loss is NaN"),
+        (fake_training.QUITS, "SystemExit: 0 (fake_training.py, line"),
         (fake_training.RAISES, "ZeroDivisionError: the fake broke (fake_training.py, line"),
     ],
 )
@@ -307,13 +308,18 @@ def test_bad_input_to_the_other_commands(refused, arguments, options):
 
 
 def test_other_failures_are_one_line(main, reports, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("the weights\nare odd")
+    for error, says in (
+        (RuntimeError("the weights\nare odd"), "RuntimeError: the weights are odd"),
+        (SystemExit(0), "SystemExit: 0"),  # a task's reward may call sys.exit()
+    ):
 
-    monkeypatch.setattr(inference.queries, "evaluate", broken)
-    code, _, err = main("evaluate", "sft-reviews")
-    assert code == 1
-    assert err.startswith("RuntimeError: the weights are odd (test_main.py, line")
+        def broken(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(inference.queries, "evaluate", broken)
+        code, _, err = main("evaluate", "sft-reviews")
+        assert code == 1
+        assert err.startswith(f"{says} (test_main.py, line") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["train", "--beta"], ["evaluate"]])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 
-PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES = range(9)
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES, QUITS = range(10)
 
 
 def run(config, directory, control, resume=False, on_event=None):
@@ -73,6 +74,8 @@ def misbehave(scenario, status):
         raise ConfigError(plain("--model got 'x', expected a model that loads"))
     if scenario == EXITS:
         os._exit(3)
+    if scenario == QUITS:
+        sys.exit(0)
     if scenario == DISK_FULL:
 
         def refuse(*_):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from align_core.config import task_card
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
 from align_core.inference import client as inference_client
@@ -20,6 +21,7 @@ from align_core.inference.client import InferenceClient, Unanswered
 from align_core.models import loading
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
+from align_core.tasks import loader
 from tests import toy
 
 ROOT = Path(__file__).parents[2]
@@ -229,6 +231,32 @@ def test_a_hanging_helper_is_killed_and_the_next_query_is_answered(helper, monke
         os.kill(pid, 0)
     monkeypatch.undo()
     assert helper.generate(**ASKED) == before
+
+
+LEAVING = """
+import os, sys
+
+class Leaving:
+    name, title, explanation, max_new_tokens = "leaving", "Leaving", "It ends the process.", 4
+
+    def prompts(self, split):
+        return [f"the film in {split}"]
+
+    def reward(self, prompts, completions, **columns):
+        LEAVE(0)
+"""
+
+
+def test_a_task_that_ends_the_process_fails_once(helper, tmp_path, monkeypatch):
+    monkeypatch.setattr(task_card, "_CARDS", dict(task_card._CARDS))
+    for leave, says in (("sys.exit", "SystemExit: 0"), ("os._exit", r"unexpectedly \(exit code")):
+        helper.close()  # the next one may load the task
+        file = tmp_path / f"{leave.replace('.', '')}.py"
+        file.write_text(LEAVING.replace("LEAVE", leave))
+        name = loader.load_task(str(file)).full_name
+        with pytest.raises(Unanswered, match=says):
+            helper.generate(**ASKED | {"task": name, "n": 1})
+        assert len(helper.generate(**ASKED)[0]["samples"]) == 3, "the next question is answered"
 
 
 def test_an_idle_helper_exits_and_another_is_started(helper, monkeypatch):

@@ -1,0 +1,208 @@
+"""The record of a training method, and the check of one that another package brings."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from align_core.config.errors import ConfigError
+from align_core.config.fields import SETTINGS, declared
+from align_core.config.messages import plain
+
+# A record that a package brings is checked against the types of its fields, with all its charts.
+_CHECKED = ConfigDict(strict=True, revalidate_instances="always")
+_REQUIRED = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
+_OF_EVERY_RUN = {"seed", "lora_r", "time_limit", "delay"}  # options that need no record
+PAIRS = {
+    "preferences": None,
+    "label_noise": 0.0,
+    "coverage": "all",
+    "pair_source": None,
+}
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]  # of runs and in links
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+@dataclass(frozen=True)
+class FromTask:
+    """A default taken from the task: this attribute of its `TaskCard`, or `otherwise` if None."""
+
+    __pydantic_config__ = _CHECKED
+
+    attribute: Literal["reference", "reward_model"]
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of a chart, drawn in a colour (a name in the page's palette) and a dash."""
+
+    __pydantic_config__ = _CHECKED
+
+    metric: Text
+    colour: Literal["gold", "proxy", "kl", "loss", "policy"]
+    dash: Literal["solid", "dash", "dot"] = "solid"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a run. The page draws those curves whose metric the run logged.
+
+    Args:
+        below: drawn below the sampled texts instead of beside the reward–KL chart.
+        range: Plotly's rangemode of the y axis: "nonnegative" for a metric that cannot be negative,
+            "tozero" where zero also means "as the reference".
+        optional: hidden for a run that logged none of its metrics.
+    """
+
+    __pydantic_config__ = _CHECKED
+
+    id: Text
+    curves: Annotated[tuple[Curve, ...], Field(min_length=1)]
+    below: bool = False
+    range: Literal["normal", "tozero", "nonnegative"] = "normal"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a model can be trained.
+
+    Args:
+        name: the METHOD on the command line.
+        learns_from: its training data: demonstrations, pairs of a chosen and a rejected text, or
+            its own rollouts, scored by a reward.
+        makes: the kind of model that it trains.
+        options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
+            steps, learning_rate, batch_size and eval_every; one that learns from pairs has the
+            options of the pairs too.
+        charts: the charts of a run on the page.
+        build: "package.module:function", which takes a `trainers.common.Setup` and returns a
+            `transformers.Trainer`.
+        readings: the rules of `playground.content.readings.curves` that apply to its curves. The
+            rules on evaluations apply to every policy.
+        free_beta: whether β = 0, no KL penalty at all, is allowed.
+        updates_per_step: batch size -> optimiser updates in one of the steps of `--steps`.
+        words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
+            `playground/text/en.json`, which holds the words of the built-in methods.
+    """
+
+    __pydantic_config__ = _CHECKED
+
+    name: Name
+    learns_from: Literal["demonstrations", "pairs", "rollouts"]
+    makes: Literal["policy", "reward model"]
+    options: Mapping[str, Any]
+    charts: tuple[Chart, ...]
+    build: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
+    readings: tuple[str, ...] = ()
+    free_beta: bool = False
+    updates_per_step: Callable[[int], int] = lambda batch_size: 1
+    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def builder(self) -> Callable[[Any], Any]:
+        """Import and return the function that `build` names."""
+        module, _, function = self.build.partition(":")
+        return getattr(importlib.import_module(module), function)
+
+
+class _MetricWords(BaseModel, extra="forbid", strict=True):
+    name: str = ""
+    unit: str = ""
+    help: str = ""
+
+
+class _ChartWords(BaseModel, extra="forbid", strict=True):
+    titles: dict[str, str] = {}
+    help: dict[str, str] = {}
+    metrics: dict[str, _MetricWords] = {}
+
+
+class _Words(BaseModel, extra="forbid", strict=True):
+    name: str = ""
+    explanation: str = ""
+    charts: _ChartWords = _ChartWords()
+
+
+_MODEL = FromTask | Text
+_TYPES = {
+    "integer": int,
+    "number": float,
+    "switch": bool,
+    "groups": Literal["all"],  # what every task has
+    "model": _MODEL,
+    "file": str,
+}
+
+
+def checked(record: Any, taken: Container[str]) -> Method:
+    """A copy of the record with values of exactly the types of its fields.
+
+    Raises:
+        ConfigError: it is no valid `Method`, or its name is one of `taken`; a line for each error.
+    """
+    method = _validated(TypeAdapter(Method), record, "the method")
+    lines = []
+    if method.name in taken:
+        lines.append(plain(f"name got {method.name!r}, expected a new one"))
+    for language, texts in method.words.items():
+        _validated(TypeAdapter(_Words), texts, f"words.{language}")
+    options = _options(method.learns_from == "pairs", method.free_beta)
+    _validated(TypeAdapter(options), dict(method.options), "options")
+    if type(updates := method.updates_per_step(32)) is not int or updates < 1:
+        lines.append(plain(f"updates_per_step(32) got {updates!r}, expected a whole number from 1"))
+    if importlib.util.find_spec(module := method.build.partition(":")[0]) is None:
+        lines.append(
+            plain(f"build got {method.build!r}, expected an installed module: no {module}")
+        )
+    ids = [chart.id for chart in method.charts]
+    if len(ids) > len({*ids}):
+        lines.append(plain(f"charts got {ids}, expected an id for each"))
+    for chart in method.charts:
+        for one in ("colour", "dash"):
+            if len({getattr(curve, one) for curve in chart.curves}) < len(chart.curves):
+                lines.append(plain(f"chart {chart.id} has two curves with the same {one}"))
+    if lines:
+        raise ConfigError(*lines)
+    return method
+
+
+def _options(pairs: bool, free_beta: bool) -> type[BaseModel]:
+    """The options that a record may have, with the types and ranges of their defaults."""
+    required = _REQUIRED | ({*PAIRS, "preference_pairs"} if pairs else set())
+    fields: dict[str, Any] = {}  # name -> (type, default), as create_model takes them
+    for name in SETTINGS.keys() - _OF_EVERY_RUN:
+        kind = _TYPES[SETTINGS[name].kind]
+        default = ... if name in required else None
+        fields[name] = (
+            (kind if name in _REQUIRED else kind | None),
+            default if kind is _MODEL else declared(name, default),
+        )
+    if not free_beta:
+        fields["beta"] = (float | None, Field(None, gt=0, le=SETTINGS["beta"].most))
+    return create_model("options", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def _validated(kind: TypeAdapter, value: Any, name: str) -> Any:
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(
+            *(
+                plain(f"{'.'.join(map(str, (name, *one['loc'])))}: {one['msg']}")
+                for one in error.errors(include_url=False)
+            )
+        ) from None
