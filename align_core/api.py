@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from align_core.cli import terminal
 from align_core.config.environment import set_library_environment
+from align_core.config.errors import shown
 from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
 from align_core.inference import in_process
@@ -64,7 +65,7 @@ def load_run(path: str | Path) -> Run:
         ConfigError: there is no run in this folder, or it cannot be read.
     """
     set_library_environment()
-    return Run(RunDirectory.open(Path(path).resolve()))
+    return Run(RunDirectory(RunDirectory.open(path).path.resolve()))
 
 
 class Run:
@@ -116,7 +117,7 @@ class Run:
         sampled = {event["step"]: event["samples"] for event in self._events("samples")}
         if step is None:
             step = max(sampled, default=None)
-        if step not in sampled:
+        if step not in [*sampled]:  # any value can be compared, not all can be hashed
             raise ValueError(f"expected one of the steps {sorted(sampled)}, got {step}")
         return sampled[step]
 
@@ -141,8 +142,7 @@ class Run:
         Raises:
             ConfigError: invalid input, or a run without a model.
         """
-        prompts = [prompt] if isinstance(prompt, str) else prompt and list(prompt)
-        return in_process.generate(str(self.path), prompts, [], n=n, **options)
+        return in_process.generate(str(self.path), prompt, [], n=n, **options)
 
     def score(self, prompt: str, completions: str | Sequence[str]) -> list[dict[str, Any]]:
         """Rewards and log-probabilities of each completion, as `align-core score --json` prints
@@ -151,7 +151,6 @@ class Run:
         Raises:
             ConfigError: invalid input, or a run without a model.
         """
-        completions = [completions] if isinstance(completions, str) else list(completions)
         return in_process.score(str(self.path), prompt, completions, [])
 
     def plot(self, *others: Run) -> Any:
@@ -165,6 +164,8 @@ class Run:
         from align_core import plots
 
         runs = (self, *others)
+        if wrong := [other for other in others if not isinstance(other, Run)]:
+            raise ValueError(f"expected runs, as load_run returns them, got {shown(wrong[0])}")
         same_name = len({run.path.name for run in runs}) < len(runs)
         names = [str(run.path) if same_name else run.path.name for run in runs]
         return plots.figure(

@@ -13,7 +13,7 @@ import fake_training
 import numpy as np
 import pytest
 
-from align_core import ConfigError, inference, load_run, train, training
+from align_core import ConfigError, inference, load_run, load_task, train, training
 from align_core.cli import main as cli
 from align_core.runs.directory import RunDirectory
 
@@ -174,3 +174,44 @@ def test_names_are_listed_before_they_are_imported():
 
     assert {"train", "load_run", "PPOTrainer"} <= set(dir(align_core))
     assert Path(align_core.__file__).parent.name == "align_core"
+
+
+def test_what_is_of_the_wrong_type_is_one_error(tmp_path, written):
+    run = written()
+    model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (run.path / "model" / "config.json").write_text(json.dumps(model))
+    new = {"method": "dpo", "task": "reviews", "run_dir": tmp_path / "new"}
+    calls = {
+        "--run-dir": [
+            lambda: train("dpo", task="reviews", run_dir=5),
+            lambda: train("dpo", task="reviews", run_dir=""),
+            *(lambda path=path: load_run(path) for path in (None, 5, "x\0", "x" * 5000)),
+        ],
+        "--task": [*(lambda name=name: load_task(name) for name in (None, 5, "x\0.py"))],
+        "--preferences": [lambda: train(**new, preferences=5)],
+        "--steps": [lambda: train(**new, steps=10**5000)],
+        "--freeze-trunk": [lambda: train(**new | {"method": "reward"}, freeze_trunk=np.ones(2))],
+        "--coverage": [lambda: train(**new, coverage=np.ones(2))],
+        "--model": [
+            *(lambda name=name: train(**new, model=name) for name in ("~nosuchuser/x", "x" * 300))
+        ],
+        "--reference": [lambda: run.evaluate(reference=5)],
+        "--prompt": [lambda: run.generate(5), lambda: run.generate([]), lambda: run.score(5, "a")],
+        "--completion": [
+            *(lambda texts=texts: run.score("x", texts) for texts in ([5], [""], [], None)),
+            lambda: run.score("x", "\ud800"),
+        ],
+    }
+    for option, all_calls in calls.items():
+        for call in all_calls:
+            with pytest.raises(ConfigError) as error:
+                call()
+            (line,) = error.value.lines
+            assert line.text.startswith(f"{option} got ") and len(line.text) < 400, option
+    with pytest.raises(ConfigError) as error:
+        run.score(None, None)
+    assert [line.text.split()[0] for line in error.value.lines] == ["--prompt", "--completion"]
+    for call in (lambda: run.samples([1]), lambda: run.plot("x"), lambda: run.plot(None)):
+        with pytest.raises(ValueError, match="^expected .*, got "):
+            call()
+    assert not (tmp_path / "new").exists()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from align_core.config.errors import (
     flag,
     option_error,
     raise_collected,
+    shown,
 )
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
@@ -45,8 +47,19 @@ def main(argv: list[str] | None = None) -> int:
         args, lines = _parsed(sys.argv[1:] if argv is None else argv)  # --help ends the process
     except ConfigError as error:
         return _refused(error)
+    code = _executed(args, lines)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # as by `| head`; Python would complain of it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _executed(args: argparse.Namespace, lines: list[Message]) -> int:
     try:
         return args.execute(args, lines)
+    except BrokenPipeError:
+        return 1
     except ConfigError as error:
         return _refused(error)
     except KeyboardInterrupt:
@@ -126,7 +139,7 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
         is_task_code = name == "task" and is_code(args.task)
         if (value := getattr(args, name)) is not None and not is_task_code:
-            line = f"{flag(name)} got {value!r}; with --resume a run keeps its own options"
+            line = f"{flag(name)} got {shown(value)}; with --resume a run keeps its own options"
             lines.append(plain(line))
     with collect_errors(lines):
         directory = RunDirectory.open(args.resume, option="--resume")
@@ -136,10 +149,10 @@ def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
         elif status is not None and status["status"] == "finished":
             lines.append(option_error("--resume", args.resume, "a run that has not finished"))
         task = directory.config.task
-        if card(read_if_folder(task, lines)) is None:
-            lines.append(unregistered_task(task))
-        elif is_code(args.task) and args.task != task:
+        if is_code(args.task) and args.task != task:
             lines.append(option_error("--task", args.task, f"{task}, the task of this run"))
+        elif card(read_if_folder(task, lines)) is None:
+            lines.append(unregistered_task(task))
     raise_collected(lines)
     return directory
 

@@ -53,12 +53,18 @@ def option_error(option: str, got: Any, expected: str, code: str = "", **values:
         code: names what is expected, for a page that translates the message.
         values: the numbers and names within `expected`, for the same.
     """
-    shown = "nothing" if got is None else repr(got) if isinstance(got, str) else str(got)
-    shown = " ".join(shown.split())
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
-    line = f"{option} got {shown}, expected {expected}"
-    return Message(code, {"option": option, "got": shown, **values}, line)
+    line = f"{option} got {shown(got)}, expected {expected}"
+    return Message(code, {"option": option, "got": shown(got), **values}, line)
+
+
+def shown(value: Any) -> str:
+    """A value in one line of at most 80 characters; None is "nothing"."""
+    try:
+        text = "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
+    except Exception:  # an integer of over 4,300 digits, or an object with a __str__ of its own
+        text = f"a value of type {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def flag(field: str) -> str:

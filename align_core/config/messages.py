@@ -14,6 +14,18 @@ def single_line(text: str) -> str:
     return "".join(" " if unicodedata.category(one) in breaks else one for one in text)
 
 
+def is_text(value: Any) -> bool:
+    """Whether it is a text of one character or more, without halves of surrogate pairs."""
+    return (
+        isinstance(value, str) and bool(value) and not any("\ud800" <= c <= "\udfff" for c in value)
+    )
+
+
+def is_line(value: Any, most: int) -> bool:
+    """Whether it is a text of one line, not blank, of at most `most` characters."""
+    return is_text(value) and bool(value.strip()) and value == single_line(value[:most])
+
+
 @dataclass(frozen=True)
 class Message:
     """One line of English `text`, as the command line prints it.

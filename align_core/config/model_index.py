@@ -8,6 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
+from align_core.config.paths import user_path
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PACKED = _PACKAGE / "assets"  # inside the package in a wheel, beside it in a checkout
 ASSETS = _PACKED if _PACKED.is_dir() else _PACKAGE.parent / "assets"
@@ -43,7 +45,7 @@ def worked_example(task: str) -> Path:
 
 def is_run(path: Path) -> bool:
     """Whether `path` is a run directory, of a finished run or not."""
-    return (path / "config.json").is_file() and "method" in _json(path / "config.json")
+    return "method" in _json(path / "config.json")
 
 
 def locate(model: str) -> str:
@@ -55,9 +57,11 @@ def locate(model: str) -> str:
     Raises:
         ValueError: there is no such model; its message is one line for users.
     """
+    if not isinstance(model, str):
+        raise ValueError("this is no name")
     if model in embedded():
         return str(ASSETS / "models" / model)
-    path = Path(model).expanduser()
+    path = user_path(model)
     if path.is_dir():
         return str(_model_folder(path))
     if path.exists():
@@ -75,7 +79,10 @@ def task_of(model: str) -> str | None:
     """The task that `model` was trained on, by its run or embedded name; None if unknown."""
     if model in embedded():
         return model.partition("-")[2].partition("-")[0] or None
-    path = Path(model).expanduser()
+    try:
+        path = user_path(model)
+    except ValueError:
+        return None
     run = path if is_run(path) else path.parent
     return _json(run / "config.json").get("task") if is_run(run) else None
 
@@ -112,6 +119,6 @@ def _cached(hub_id: str) -> bool:
 def _json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

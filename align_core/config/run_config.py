@@ -17,10 +17,11 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, flag, option_error
+from align_core.config.errors import ConfigError, flag, option_error, shown
 from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
 from align_core.config.messages import Message
 from align_core.config.methods import FromTask, method_named, methods, methods_with
+from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
@@ -146,7 +147,7 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
             if field == "task" and is_code(value):
                 lines.append(unregistered_task(value))
             elif details["type"] == "extra_forbidden":
-                got = repr(value)
+                got = shown(value)
                 line = f"{flag(field)} got {got}; there is no such option"
                 values = {"option": flag(field), "got": got}
                 lines.append(Message("no_such_option", values, line))
@@ -166,12 +167,18 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     explicit = {
         option: value
         for option, value in options.items()
-        if value is not None and (option, value) != ("freeze_trunk", False)
+        if value is not None and not (option == "freeze_trunk" and value is False)
+    }
+    lines = _foreign(method, explicit)
+    own = {
+        name: value
+        for name, value in explicit.items()
+        if not method_named(method) or has(method, name)
     }
     fallback = _defaults_for_checks(method, task, explicit)
-    fields = {"method": method, "task": task, **fallback, **explicit}
+    fields = {"method": method, "task": task, **fallback, **own}
     config, errors = validated(RunConfig, fields)
-    lines = _foreign(method, explicit) + errors
+    lines += errors
     if is_code(task) and card(task) is None:
         lines.append(unregistered_task(task))
     if is_folder(task) and card(task) is None:
@@ -225,13 +232,17 @@ def _wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
     if "preferences" not in explicit:
         return []
     file, lines = explicit["preferences"], []
-    if isinstance(file, str) and not Path(file).is_file():
+    try:
+        found = not isinstance(file, str) or user_path(file).is_file()
+    except ValueError:
+        found = False
+    if not found:
         expected = "a JSONL or Parquet file; there is no such file"
         lines.append(option_error("--preferences", file, expected, "file"))
     for option in ("coverage", "pair_source"):
-        if (value := explicit.get(option, "all")) != "all":
-            values = {"option": flag(option), "got": repr(value)}
-            line = f"{flag(option)} got {value!r}; a file of --preferences is used as it is"
+        if (got := shown(explicit.get(option, "all"))) != "'all'":
+            values = {"option": flag(option), "got": got}
+            line = f"{flag(option)} got {got}; a file of --preferences is used as it is"
             lines.append(Message("as_it_is", values, line))
     return lines
 
@@ -248,11 +259,11 @@ def _foreign(method: str | None, explicit: dict[str, Any]) -> list[Message]:
             "foreign",
             {
                 "option": flag(option),
-                "got": repr(value),
+                "got": shown(value),
                 "method": method,
                 "methods": ", ".join(methods_with(option)),
             },
-            f"{flag(option)} got {value!r}; {method} has no such option, "
+            f"{flag(option)} got {shown(value)}; {method} has no such option, "
             f"only {' and '.join(methods_with(option))}",
         )
         for option, value in explicit.items()
@@ -291,7 +302,7 @@ def _absolute(name: str | None) -> str | None:
     """
     if name is None or name in ("gold", *model_index.embedded()):
         return name
-    path = Path(name).expanduser()
+    path = user_path(name)
     return str(path.resolve()) if path.exists() else name
 
 

@@ -14,7 +14,7 @@ from align_core.runs.directory import RunDirectory
 def coverage(config: RunConfig) -> str:
     """The coverage of the preferences that a run, or its reward model, was trained on."""
     if config.reward_model is not None and is_run(Path(config.reward_model)):
-        return coverage(RunDirectory.open(config.reward_model).config)
+        config = RunDirectory.open(config.reward_model).config
     return config.coverage or "all"
 
 

@@ -6,6 +6,7 @@ a ConfigError with the errors in `lines` and all further ones, before anything h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
-from align_core.config.messages import Message
+from align_core.config.messages import Message, is_text
 from align_core.config.run_config import (
     EXPECTED_COVERAGE,
     Coverage,
@@ -38,7 +39,7 @@ class _Options(BaseModel):
 
 
 class _Evaluate(_Options):
-    reference: str | None = None
+    reference: str | None = Field(None, description=model_index.EXPECTED)
     prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
     coverage: Coverage | None = Field(None, description=EXPECTED_COVERAGE)
     seed: Seed = 0
@@ -62,7 +63,7 @@ def queries() -> ModuleType:
 def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, Any]:
     """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`."""
     options = _checked(_Evaluate, model, arguments, lines)
-    if arguments.get("reference") is not None:
+    if isinstance(arguments.get("reference"), str):
         lines += model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
     return queries().evaluate(
@@ -76,29 +77,29 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
 
 
 def generate(
-    model: str, prompts: list[str] | None, lines: list[Message], **arguments: Any
+    model: str, prompts: str | Iterable[str] | None, lines: list[Message], **arguments: Any
 ) -> list[dict[str, Any]]:
     """`queries.generate` with the task, n, temperature and seed in `arguments`.
 
-    Without prompts it uses the first of the task's probe prompts.
+    `prompts` are one or several; without any, the first of the task's probe prompts are used.
     """
     options = _checked(_Generate, model, arguments, lines, reward_model=False)
-    lines += [option_error("--prompt", text, _TEXT) for text in prompts or () if not text]
+    texts = None if prompts is None else _texts("--prompt", prompts, lines)
     raise_collected(lines)
-    prompts = prompts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
+    texts = texts or get_task(options.task).prompts("probe")[:_DEFAULT_PROMPTS]
     return queries().generate(
-        model, options.task, prompts, options.n, options.temperature, options.seed
+        model, options.task, texts, options.n, options.temperature, options.seed
     )
 
 
 def score(
     model: str | None,
     prompt: str | None,
-    completions: list[str] | None,
+    completions: str | Iterable[str] | None,
     lines: list[Message],
     **arguments: Any,
 ) -> list[dict[str, Any]]:
-    """`queries.score` with the task in `arguments`.
+    """`queries.score` with the task in `arguments`, of one or several `completions`.
 
     Without a model, the scores of each part of the task's reward, before its weight and the scale.
     """
@@ -108,13 +109,21 @@ def score(
         lines += errors
     else:
         options = _checked(_Options, model, arguments, lines)
-    for option, text in (("--prompt", prompt), ("--completion", completions)):
-        if not text:
-            lines.append(option_error(option, text, _TEXT))
+    if not is_text(prompt):
+        lines.append(option_error("--prompt", prompt, _TEXT))
+    texts = _texts("--completion", completions, lines)
     raise_collected(lines)
     if model is None:
-        return _raw_scores(options.task, prompt, completions)
-    return queries().score(model, options.task, prompt, completions)
+        return _raw_scores(options.task, prompt, texts)
+    return queries().score(model, options.task, prompt, texts)
+
+
+def _texts(option: str, given: Any, lines: list[Message]) -> list[str]:
+    """The texts that are `given`, one or several; each that is none is an error in `lines`."""
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    texts = list(given) if several else [given]
+    lines += [option_error(option, text, _TEXT) for text in texts or [None] if not is_text(text)]
+    return texts
 
 
 def _raw_scores(task: str, prompt: str, completions: list[str]) -> list[dict[str, Any]]:

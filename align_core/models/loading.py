@@ -136,6 +136,8 @@ def _load_with_adapter(factory: Any, name: str, **options: Any) -> PreTrainedMod
         return _load(factory, name, **options).eval()
     folder = Path(locate(name))
     base_name = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+    if locate(base_name) == locate(name):
+        raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
     base = merge_adapter(_load_with_adapter(factory, base_name, **options))
     return PeftModel.from_pretrained(base, folder).eval()
 
@@ -149,7 +151,8 @@ def _load(factory: Any, name: str, **options: Any) -> Any:
     if factory in (AutoModelForCausalLM, AutoModelForSequenceClassification):
         options["dtype"] = torch.float32
     try:
-        loaded = factory.from_pretrained(path, **options)
+        # Code that a model's folder brings is never executed, nor asked about on standard input.
+        loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         line = (

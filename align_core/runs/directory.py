@@ -6,17 +6,20 @@ runs and recorded runs are the same code on the same file.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib.metadata
 import json
 import math
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain, to_event
+from align_core.config.paths import user_path
 from align_core.config.run_config import RunConfig, validated
 from align_core.runs.event_schema import parse
 from align_core.runs.events import status
@@ -78,6 +81,7 @@ class RunDirectory:
         self.writes = writes
         self.model_path = self.path / "model"
         self.events_path = self.path / "events.jsonl"
+        self._created: list[Path] = []  # folders that `create` made, innermost first
         self._log: int | None = None  # file descriptor of the writer
         self._offset = 0
         self._last: dict[str, Any] = {"step": 0, "seconds": 0.0}
@@ -86,6 +90,8 @@ class RunDirectory:
     @staticmethod
     def errors(path: str | Path) -> list[Message]:
         """Messages for a ConfigError if no run can be created at `path`. Writes nothing."""
+        if not isinstance(path, str | Path) or path == "":
+            return [_no_folder(path, "this is no path")]
         path = Path(path)
         problem = None
         try:
@@ -110,13 +116,27 @@ class RunDirectory:
         if lines := cls.errors(path):
             raise ConfigError(*lines)
         run = cls(path)
+        run._created = [folder for folder in (run.path, *run.path.parents) if not folder.exists()]
         resolved = {**config.model_dump(), "versions": _versions()}
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             write_atomically(run.path / "config.json", json.dumps(resolved, indent=2) + "\n")
         except OSError as error:
+            run.discard()
             raise ConfigError(_no_folder(path, error.strerror)) from None
         return run
+
+    def discard(self) -> None:
+        """Delete all files of a run that `create` made, and those of its folders that are new."""
+        with contextlib.suppress(OSError):
+            for path in self.path.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+        for folder in self._created:
+            with contextlib.suppress(OSError):  # another run may be in it by now
+                folder.rmdir()
 
     @classmethod
     def open(cls, path: str | Path, option: str = "--run-dir") -> RunDirectory:
@@ -125,7 +145,10 @@ class RunDirectory:
         Raises:
             ConfigError: there is none, or it cannot be read; the message names `option`.
         """
-        run = cls(path)
+        try:
+            run = cls(user_path(path))
+        except ValueError as error:
+            raise ConfigError(option_error(option, path, f"a run directory: {error}")) from None
         run._config(option)
         try:
             run.events(run.size())  # opens the log, and reads none of its lines
@@ -255,9 +278,10 @@ class RunDirectory:
             return not _lock(file.fileno(), exclusive=False)
 
 
-def _no_folder(path: Path, problem: str) -> Message:
+def _no_folder(path: Any, problem: str) -> Message:
     expected = f"a new or empty folder that can be written; {problem}"
-    return option_error("--run-dir", str(path), expected, "folder", problem=problem)
+    path = str(path) if isinstance(path, Path) else path
+    return option_error("--run-dir", path, expected, "folder", problem=problem)
 
 
 def _lock(descriptor: int, exclusive: bool) -> bool:

@@ -21,8 +21,9 @@ from types import ModuleType
 from typing import Any
 
 from align_core.config.errors import CODE_ERRORS, ConfigError, one_line, option_error
-from align_core.config.messages import Message
+from align_core.config.messages import Message, is_line, is_text
 from align_core.config.methods import methods
+from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
@@ -32,11 +33,12 @@ from align_core.config.task_card import (
     register,
     unregistered_task,
 )
+from align_core.tasks.checked_reward import CheckedReward
 from align_core.tasks.folder.task import FolderTask
 from align_core.tasks.task import REQUIRED, Task
 
-_WORD = re.compile(r"[\w-]*")
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_WORD = re.compile(r"[\w-]{0,40}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
 _loaded: dict[str, Task] = {}  # full name -> task, of those that are not built in
@@ -54,7 +56,13 @@ def load_task(name: str) -> Task:
     """
     if name in BUILT_IN:
         return _built_in(name)
-    if Path(name).expanduser().is_dir():
+    if not is_text(name):
+        raise _refused(name, EXPECTED)
+    try:
+        path = user_path(name)
+    except ValueError as error:
+        raise _refused(name, f"{EXPECTED}: {error}") from None
+    if path.is_dir():
         return _in_folder(name)
     with _user_code(name):
         return _registered(_of_code(name))
@@ -64,7 +72,7 @@ def _of_code(name: str) -> Task:
     """The task in the code that a user named."""
     path, _, class_name = name.rpartition(":") if is_code(name) else (name, "", "")
     if path.endswith(".py"):
-        file = Path(path).expanduser().resolve()
+        file = user_path(path).resolve()
         module, where = _from_file(name, file), str(file)
     elif class_name and _MODULE.fullmatch(path):
         module, where = _imported(path), path
@@ -248,34 +256,39 @@ def _missing_members(task_class: type) -> list[str]:
 
 def _instance(name: str, task_class: Any) -> Task:
     """An instance of the class, with the defaults of `Task`, whose members were checked."""
-    if not issubclass(task_class, Task):
-        bases = (task_class, Task)
-        task_class = type(task_class.__name__, bases, {"__module__": task_class.__module__})
-    task = task_class()
+    bases = (CheckedReward, task_class, *([] if issubclass(task_class, Task) else [Task]))
+    task = type(task_class.__name__, bases, {"__module__": task_class.__module__})()
+    reward = super(CheckedReward, task).reward
     prompts = {split: task.prompts(split) for split in _SPLITS}
-    takes_columns = _accepts(task.reward, ["prompt"], ["completion"], ended=[True]) and _accepts(
-        task.reward, [""], [""], completion_ids=[[0]], eos_token_id=0
+    takes_columns = _accepts(reward, ["prompt"], ["completion"], ended=[True]) and _accepts(
+        reward, [""], [""], completion_ids=[[0]], eos_token_id=0
     )
     checks = {
-        "a name of lower-case letters, digits and _": isinstance(task.name, str)
+        "a name of lower-case letters, digits and _, at most 40": isinstance(task.name, str)
         and _NAME.fullmatch(task.name),
-        "a title and an explanation, texts that are not empty": all(
-            isinstance(text, str) and text for text in (task.title, task.explanation)
-        ),
-        "max_new_tokens, a whole number from 1": isinstance(task.max_new_tokens, int)
-        and task.max_new_tokens >= 1,
+        "a title, a line of at most 100 characters": is_line(task.title, 100),
+        "an explanation of at most 500 characters": isinstance(task.explanation, str)
+        and is_line(" ".join(task.explanation.split()), 500),
+        "max_new_tokens, a whole number from 1 to 2048": type(task.max_new_tokens) is int
+        and 1 <= task.max_new_tokens <= 2048,
         "reward(prompts, completions, **columns)": takes_columns,
-        "groups, a tuple of names": isinstance(task.groups, tuple | list)
-        and all(isinstance(group, str) and group for group in task.groups),
-        "reference and reward_model, each a MODEL or None": all(
-            model is None or (isinstance(model, str) and model)
-            for model in (task.reference, task.reward_model)
+        "groups, a tuple of different names without commas, none of them all": isinstance(
+            task.groups, tuple | list
+        )
+        and all(is_line(group, 40) and "," not in group for group in task.groups)
+        and len(task.groups) == len({*task.groups} - {"all"}),
+        "demonstrations and preferences, each a function of n and seed or None": all(
+            rows is None or _accepts(rows, 1, 0) for rows in (task.demonstrations, task.preferences)
         ),
-        "group(prompt), where it has groups": not task.groups or task_class.group is not Task.group,
+        "reference and reward_model, each a MODEL or None": all(
+            model is None or is_line(model, 4096) for model in (task.reference, task.reward_model)
+        ),
+        "group(prompt), where it has groups": not task.groups
+        or getattr(task_class, "group", Task.group) is not Task.group,
     }
     for split, texts in prompts.items():
-        checks[f"a list of texts from prompts({split!r})"] = bool(texts) and all(
-            isinstance(text, str) and text for text in texts
+        checks[f"a list of texts from prompts({split!r})"] = (
+            isinstance(texts, list | tuple) and len(texts) > 0 and all(map(is_text, texts))
         )
     if all(checks.values()):
         texts = [text for texts in prompts.values() for text in {*texts}]
@@ -289,6 +302,6 @@ def _accepts(function: object, *args: object, **kwargs: object) -> bool:
     """Whether the signature of the function accepts these arguments."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
-    except TypeError:
+    except (TypeError, ValueError):
         return False
     return True

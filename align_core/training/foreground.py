@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import signal
 import threading
 from collections.abc import Callable
@@ -42,7 +42,8 @@ def new_run(
     task = read_if_folder(options.get("task"), lines)
     with collect_errors(lines):
         config = resolve(**{"method": None, **options, "task": task})
-    if options.get("preferences") and Path(options["preferences"]).is_file():
+    invalid = {line.values.get("option") for line in lines}
+    if options.get("preferences") and "--preferences" not in invalid:
         from align_core.data.preference_files import read_preferences
 
         with collect_errors(lines):
@@ -60,7 +61,8 @@ def execute(
 ) -> dict[str, Any] | None:
     """Execute a run and display its events. Ctrl-C stops it; a second Ctrl-C aborts at once.
 
-    `make_display` gets the number of steps. A new run that fails before its first event is deleted.
+    `make_display` gets the number of steps. A display whose pipe is closed, as by `| head`, is
+    ignored. A new run that fails before its first event is deleted.
 
     Returns and raises what `worker.execute` does.
     """
@@ -73,7 +75,7 @@ def execute(
     finally:
         directory.close()
         if not resume and (invalid or not _has_begun(directory)):
-            shutil.rmtree(directory.path)
+            directory.discard()
 
 
 def _execute(directory: RunDirectory, display: Display, resume: bool) -> dict[str, Any] | None:
@@ -81,17 +83,23 @@ def _execute(directory: RunDirectory, display: Display, resume: bool) -> dict[st
 
     def stop(signum: int, frame: Any) -> None:
         control.put({"command": "stop", "reason": plain(signal.Signals(signum).name)})
-        display.stopping()
+        with contextlib.suppress(BrokenPipeError):
+            display.stopping()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C aborts
+
+    def display_event(event: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            display.event(event)
 
     # Python allows signal handlers in the main thread only.
     in_main_thread = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
     previous = {number: signal.signal(number, stop) for number in numbers}
     try:
-        return worker.execute(directory, control, resume=resume, on_event=display.event)
+        return worker.execute(directory, control, resume=resume, on_event=display_event)
     finally:
-        display.close()
+        with contextlib.suppress(BrokenPipeError):
+            display.close()
         for number, handler in previous.items():
             signal.signal(number, handler)
 

@@ -68,15 +68,18 @@ def execute(
         be written; the traceback of an unexpected error is in error.log beside it.
 
     Raises:
-        ConfigError: invalid input that shows only now, such as a model that cannot be loaded.
+        ConfigError: invalid input that shows only now, such as a model that cannot be loaded; once
+            there are metrics, it is a failure of the run.
     """
+    size = directory.size()
     try:
         _limit_threads()
         run = importlib.import_module(training).run
         status = run(directory.config, directory, control, resume=resume, on_event=on_event)
-    except ConfigError:
-        raise
     except CODE_ERRORS as error:
+        began = any(event["kind"] == "metrics" for event in directory.events(size)[0])
+        if isinstance(error, ConfigError) and not began:
+            raise
         failure = _record_failure(directory, error)
         if on_event is not None:
             on_event(failure)

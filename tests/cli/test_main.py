@@ -145,11 +145,67 @@ def test_preference_files_are_read_before_the_run_starts(refused, tmp_path):
 
 def test_bad_input_found_late_leaves_no_run(refused, tmp_path, monkeypatch):
     code = cli.main(
-        ["train", "dpo", "--task", "reviews", "--json", "--seed", str(fake_training.BAD_INPUT)]
+        ["train", "dpo", "--task", "reviews", "--json", "--seed", str(fake_training.BAD_MODEL)]
         + ["--run-dir", str(tmp_path / "run")]
     )
     assert code == 2
     assert not (tmp_path / "run").exists()
+
+
+def test_only_what_a_refused_run_made_is_deleted(main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refusal = ("train", "dpo", "--task", "reviews", "--seed", fake_training.BAD_MODEL, "--json")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "link").symlink_to("linked")
+    (tmp_path / "here").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for run_dir in ("new", "new/a/b", "empty", "empty/a/b", "link", "."):
+        if run_dir == ".":
+            monkeypatch.chdir(tmp_path / "here")
+        code, _, err = main(*refusal, "--run-dir", run_dir)
+        assert (code, err) == (2, "--model got 'x', expected a model that loads\n"), run_dir
+        assert sorted(tmp_path.rglob("*")) == before, run_dir
+
+
+def test_a_run_that_has_begun_stays_whatever_it_fails_of(main, tmp_path):
+    run = tmp_path / "run"
+    seed = ("--seed", fake_training.BAD_INPUT)
+    code, _, err = main("train", "dpo", "--task", "reviews", *seed, "--run-dir", run, "--json")
+    assert code == 1 and err.startswith(f"{run}: --model got 'x'")
+    assert RunDirectory(run).status()["status"] == "failed"
+
+
+def test_odd_names_are_one_error_each(main, refused, tmp_path):
+    run, long = ("--run-dir", tmp_path / "run"), "x" * 300
+    train = ("train", "dpo", "--task", "reviews")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "breaks.json").write_text('{"method": "dpo", "task": "reviews", "x\\ny": 1}')
+    cases = {
+        "--task": [("train", "dpo", "--task", name, *run) for name in (long, "~nosuchuser/x", "")],
+        "--preferences": [
+            (*train, *run, "--preferences", name) for name in (long, "~nosuchuser/x")
+        ],
+        "--resume": [("train", "--resume", name) for name in (long, "~nosuchuser/x")],
+        "MODEL": [("evaluate", name, "--task", "reviews") for name in (long, "~nosuchuser/x")],
+        "--reference": [("evaluate", "sft-reviews", "--reference", "~nosuchuser/x")],
+        "--run-dir": [(*train, "--run-dir", "")],
+        "--completion": [("score", "sft-reviews", "--prompt", "a", "--completion", "b", "")],
+        "--preference-pairs": [
+            ("train", "ppo", "--task", "reviews", *run, "--preference-pairs", "-4")
+        ],
+        "--x": [("train", "--config", tmp_path / "breaks.json", *run)],
+        "--config": [
+            (*train, "--config", tmp_path / "deep.json", *run),
+            (*train, "--config", tmp_path / "deep.json", *run, "--reward-model", "x" * 2000)[:-2],
+        ],
+    }
+    for option, commands in cases.items():
+        for command in commands:
+            (line,) = refused(*command)
+            assert line.split()[0] == option and len(line) < 400, command
+    (line,) = refused(*train, *run, "--reward-model", "x" * 2000)
+    assert len(line) < 200, "a long value is cut"
 
 
 def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
@@ -204,6 +260,25 @@ def test_resume(main, tmp_path):
     code, _, err = main("train", "--resume", run)
     assert code == 0 and "6/6" in err
     assert [event["kind"] for event in RunDirectory(run).events()[0]].count("resume") == 1
+
+
+def test_what_is_printed_may_be_read_in_part(tmp_path):
+    code = (
+        "import sys; sys.path += ['tests/fakes', 'tests']; import fake_training\n"
+        "sys.modules['align_core.training.run'] = fake_training\n"
+        "from align_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    train = ["train", "dpo", "--task", "reviews", "--steps", "40", "--run-dir"]
+    for name, more, stream in (("json", ["--json"], "stdout"), ("bar", [], "stderr")):
+        run = tmp_path / name
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *train, run, *more], cwd=ROOT, **{stream: subprocess.PIPE}
+        )
+        getattr(process, stream).read(1)
+        getattr(process, stream).close()
+        assert process.wait(120) == 0
+        assert RunDirectory(run).status()["status"] == "finished"
+        assert (run / "model").is_dir()
 
 
 def test_resume_refuses(refused, main, tmp_path):

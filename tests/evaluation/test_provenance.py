@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,10 @@ def test_a_run_brings_its_reward_model(run):
     assert reward_model_of(run("dpo")) is None
     assert reward_model_of("reward-capitals") == "reward-capitals"
     assert reward_model_of("sft-capitals") is None
+
+
+def test_a_run_that_names_itself_as_its_reward_model_has_its_own_coverage(run):
+    path = run("ppo")
+    file = Path(path) / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"reward_model": path}))
+    assert coverage_of(path) == "all"

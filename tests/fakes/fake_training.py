@@ -13,7 +13,9 @@ import time
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 
-PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES, QUITS = range(10)
+PLAIN, RAISES, DEAF, EXITS, DISK_FULL, DIVERGES, BAD_INPUT, LINGERS, MEASURES, QUITS, BAD_MODEL = (
+    range(11)
+)
 
 
 def run(config, directory, control, resume=False, on_event=None):
@@ -35,6 +37,8 @@ def run(config, directory, control, resume=False, on_event=None):
         first = 4
         record("resume", first - 1)
     status(first - 1, "running")
+    if config.seed == BAD_MODEL:
+        misbehave(BAD_INPUT, status)
     for step in range(first, config.steps + 1):
         commands = control.pending()
         while commands or paused:

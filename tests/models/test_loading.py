@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from peft import PeftModel
@@ -146,3 +148,38 @@ def test_torn_weights_are_reported_in_one_line(tmp_path):
     with pytest.raises(ModelError) as error:
         load_policy(name)
     assert len(error.value.lines) == 1 and "\n" not in error.value.lines[0].text
+
+
+def test_code_in_a_folder_is_neither_executed_nor_asked_about(tmp_path, monkeypatch):
+    folder, asked = saved(toy.policy(), tmp_path / "model"), []
+    monkeypatch.setattr("builtins.input", asked.append)
+    mark = tmp_path / "mark"
+    (tmp_path / "model" / "evil.py").write_text(f"open({str(mark)!r}, 'w')\nclass Evil: pass\n")
+    for name, classes in (
+        (
+            "config.json",
+            ("AutoConfig", "AutoModelForCausalLM", "AutoModelForSequenceClassification"),
+        ),
+        ("tokenizer_config.json", ("AutoTokenizer",)),
+    ):
+        file = tmp_path / "model" / name
+        content = json.loads(file.read_text())
+        code = {kind: "evil.Evil" for kind in classes}
+        code |= {"AutoTokenizer": ["evil.Evil", None]} if "AutoTokenizer" in code else {}
+        content |= {"auto_map": code, "model_type": "evil", "tokenizer_class": "Evil"}
+        file.write_text(json.dumps(content))
+    for load in (load_policy, load_reward_model, load_tokenizer):
+        with pytest.raises(ModelError) as error:
+            load(folder)
+        assert "\n" not in str(error.value), load
+    assert asked == [] and not mark.exists()
+
+
+def test_an_adapter_that_is_its_own_base_is_refused(tmp_path):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": str(folder)})
+    )
+    with pytest.raises(ModelError, match="its adapter names itself"):
+        load_policy(str(folder))

@@ -110,6 +110,32 @@ def test_unnamed_files_are_not_imported(tmp_path):
         (POEMS.replace("prompts(self", "texts(self"), "Poems has no prompts"),
         (POEMS.replace('"poems"', '"My poems"'), "a name of lower-case letters, digits and _"),
         (POEMS.replace("= 8", "= 0"), "max_new_tokens, a whole number from 1"),
+        (POEMS.replace("poems", "p" * 41), "a name of lower-case"),
+        (POEMS.replace("Short poems", "Short\\npoems"), "a title, a line"),
+        (POEMS.replace("Short poems", "\\x1b[1mShort"), "a title, a line"),
+        (POEMS.replace("Short poems", "\\ud800"), "a title, a line"),
+        (POEMS.replace("Short poems", "s" * 101), "a title, a line"),
+        (POEMS.replace("goes on", "g" * 500), "an explanation of at most"),
+        (POEMS.replace("= 8", "= True"), "max_new_tokens, a whole number from 1 to 2048"),
+        (POEMS.replace("= 8", "= 10**9"), "max_new_tokens, a whole number from 1 to 2048"),
+        *(
+            (f"{POEMS}    groups = {groups}\n    group = str.upper", "groups, a tuple of different")
+            for groups in ('"ab"', '("a,b",)', '("a", "a")', '("all",)', "(3,)", '("a\\n",)')
+        ),
+        (POEMS + "    demonstrations = 'x'", "demonstrations and preferences, each a function"),
+        (POEMS + "    preferences = 5", "demonstrations and preferences, each a function"),
+        (POEMS + "    def preferences(self): pass", "demonstrations and preferences, each a"),
+        (POEMS + "    reference = 5", "reference and reward_model, each a MODEL"),
+        (POEMS.replace("return [f", "return 'sea' or [f"), "a list of texts from prompts('probe')"),
+        (POEMS.replace("return [f", "yield [f"), "a list of texts from prompts('probe')"),
+        (POEMS.replace("return [f", "return {1} or [f"), "a list of texts from prompts('probe')"),
+        (
+            POEMS.replace(
+                "return [f", "import numpy\n        return numpy.array(['a']) if 1 else [f"
+            ),
+            "a list of texts from prompts('probe')",
+        ),
+        (POEMS.replace('("sea"', "('\\ud800'"), "a list of texts from prompts('probe')"),
         (POEMS.replace(", **columns", ""), "reward(prompts, completions, **columns)"),
         (POEMS.replace(" in {split}", ""), "no prompt in two splits"),
         (POEMS.replace('("sea", "sky")', "()"), "a list of texts from prompts('probe')"),
@@ -151,3 +177,65 @@ def test_a_built_in_task_agrees_with_its_card(name):
     assert task.groups == card.groups
     assert (task.demonstrations is not None) == card.demonstrations
     assert get_task(name) is task
+
+
+FROZEN = [
+    POEMS.replace("class", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass"),
+    POEMS + "    def __setattr__(self, name, value):\n        raise AttributeError(name)",
+    POEMS + "    __slots__ = ()",
+]
+
+
+def test_a_class_may_refuse_new_attributes(file):
+    for code in FROZEN:
+        file.write_text(code)
+        assert load_task(str(file)).full_name == f"{file}:Poems"
+
+
+def test_what_is_no_name_is_refused():
+    names = (None, 5, ["reviews"], "", "x\0.py", "~nosuchuser/x", "~nosuchuser/x.py:C", "x" * 5000)
+    messages = [line_of(name) for name in names]
+    assert all(message.startswith("--task got ") for message in messages)
+    assert all(len(message) < 250 and "\n" not in message for message in messages)
+
+
+def line_of(name) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load_task(name)
+    (only,) = refused.value.lines
+    return only.text
+
+
+def test_what_a_task_prints_goes_to_standard_error(file, capsys):
+    file.write_text(f"print('imported')\n{POEMS.replace('return [f', 'print(split); return [f')}")
+    load_task(str(file))
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("imported\ntrain\n")
+
+
+RETURNED = [
+    ("[1.0]", "a number for each completion; it returned 1 for 2 completions"),
+    ("[1.0] * 3", "a number for each completion; it returned 3 for 2 completions"),
+    ("[1.0, float('nan')]", "finite numbers; it returned nan for 'b'"),
+    ("[float('-inf'), 1]", "finite numbers; it returned -inf for 'a'"),
+    ("[None, 1]", "finite numbers; it returned nothing for 'a'"),
+    ("['1', 1]", "finite numbers; it returned '1' for 'a'"),
+    ("numpy.zeros((2, 1))", "finite numbers; it returned [0.0] for 'a'"),
+    ("None", "a list of numbers; it returned nothing"),
+    ("'ab'", "a list of numbers; it returned 'ab'"),
+    ("3", "a list of numbers; it returned 3"),
+]
+
+
+def test_rewards_are_one_finite_number_for_each_completion(file):
+    for returned, says in RETURNED:
+        file.write_text("import numpy\n" + POEMS.replace("[-0.1", f"{returned} if 1 else [-0.1"))
+        task = load_task(str(file))
+        with pytest.raises(ConfigError) as refused:
+            task.reward(["p", "p"], ["a", "b"], ended=[True, True])
+        expected = f"--task got {str(file) + ':Poems'!r}, expected a reward that gives {says}"
+        assert str(refused.value)[:40] == expected[:40] and str(refused.value).endswith(says)
+    for returned in ("numpy.arange(2)", "(0, numpy.float32(1))", "[False, numpy.array([1])]"):
+        file.write_text("import numpy\n" + POEMS.replace("[-0.1", f"{returned} if 1 else [-0.1"))
+        rewards = load_task(str(file)).reward(["p", "p"], ["a", "b"])
+        assert rewards == [0.0, 1.0] and {type(one) for one in rewards} == {float}

@@ -38,6 +38,12 @@ def test_a_crash_is_one_plain_line_and_a_traceback_in_a_file(execute):
     assert "Traceback" in (directory.path / "error.log").read_text()
 
 
+def test_bad_input_that_shows_after_training_has_begun_is_a_failure(execute):
+    failure, directory, _ = execute(steps=9, seed=fake_training.BAD_INPUT)
+    assert directory.status() == failure
+    assert failure["message"] == "--model got 'x', expected a model that loads"
+
+
 def test_a_failure_that_the_run_reports_itself(execute):
     failure, directory, _ = execute(steps=9, seed=fake_training.DIVERGES)
     assert failure["message"] == "step 3: the loss is NaN; try a smaller learning rate"

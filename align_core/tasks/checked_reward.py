@@ -1,0 +1,42 @@
+"""The check of what the reward of a task of code returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+from align_core.config.errors import ConfigError, option_error, shown
+from align_core.tasks.task import Message, Task
+
+
+class CheckedReward(Task):
+    """Put before a task's class, it makes `reward` return one finite float for each completion."""
+
+    def reward(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> list[float]:
+        """The rewards in nats of the task's class.
+
+        Raises:
+            ConfigError: they are not a list, tuple or array [B] of finite numbers.
+        """
+        returned = super().reward(prompts, completions, **columns)
+        values = returned.tolist() if hasattr(returned, "tolist") else returned
+        if not isinstance(values, list | tuple):
+            raise self._refused(f"a list of numbers; it returned {shown(returned)}")
+        if len(values) != len(completions):
+            got = f"it returned {len(values)} for {len(completions)} completions"
+            raise self._refused(f"a number for each completion; {got}")
+        values = [value.item() if hasattr(value, "item") else value for value in values]
+        for value, completion in zip(values, completions, strict=True):
+            if not isinstance(value, Real) or not math.isfinite(value):
+                got = f"it returned {shown(value)} for {shown(completion)}"
+                raise self._refused(f"finite numbers; {got}")
+        return [float(value) for value in values]
+
+    def _refused(self, expected: str) -> ConfigError:
+        return ConfigError(
+            option_error("--task", self.full_name, f"a reward that gives {expected}")
+        )
