@@ -60,7 +60,8 @@ export function mount({ element, props, server }) {
     text.firstChild.remove(); // the space that parts it from the prompt
     make("strong", "", sum, signed(logp - ref_logp));
     make("small", "", sum, comparison(logp - ref_logp));
-    const chances = { reference: oneIn(Math.exp(ref_logp), words.one_in), policy: oneIn(Math.exp(logp), words.one_in) };
+    const chance = (logp) => oneIn(Math.exp(logp), words.one_in);
+    const chances = { reference: chance(ref_logp), policy: chance(logp) };
     make("small", "chances", sum, fill(words.chances, chances));
   }
 

@@ -10,19 +10,19 @@ const MOST = 3; // runs beside the reference
 export function mount({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
-  const { form, chosenTask, reference, runName, runDetails, listRuns, checkedRuns, offerSeveral, limit, ...question } =
-    questionForm({ element, props, server });
+  const question = questionForm({ element, props, server });
+  const { form, chosenTask, reference, runName, runDetails, checkedRuns } = question;
   const { addRewards, writeText } = shadedText(props.shading);
   let runs = [];
   let seed = 0;
 
   async function offerRuns() {
-    runs = (await listRuns()).filter((run) => makesPolicy(run.method));
-    offerSeveral(runs, MOST, 1);
+    runs = (await question.listRuns()).filter((run) => makesPolicy(run.method));
+    question.offerSeveral(runs, MOST, 1);
   }
 
   async function ask() {
-    const asked = {
+    const query = {
       task: chosenTask(),
       models: [reference(), ...checkedRuns()].filter(Boolean),
       prompt: form.elements.prompt.value,
@@ -31,8 +31,8 @@ export function mount({ element, props, server }) {
       seed: seed++,
     };
     const offered = new Map(runs.map((run) => [run.run, run]));
-    const answers = await question.send(server.generate, asked);
-    if (answers) draw(asked.prompt, answers, offered);
+    const answers = await question.send(server.generate, query);
+    if (answers) draw(query.prompt, answers, offered);
   }
 
   function draw(prompt, answers, offered) {
@@ -48,7 +48,8 @@ export function mount({ element, props, server }) {
       make("h2", "", head, names[i][0]);
       make("small", "", head, names[i][1] || "\u00a0");
       const chips = make("div", "chips", head);
-      addRewards(chips, { gold_reward: mean(samples, "gold_reward"), proxy_reward: mean(samples, "proxy_reward") });
+      const [gold_reward, proxy_reward] = ["gold_reward", "proxy_reward"].map((name) => mean(samples, name));
+      addRewards(chips, { gold_reward, proxy_reward });
       make("small", "", chips, fill(words.mean, { n: samples.length }));
     });
     answers[0].samples.forEach((_, place) => {
@@ -79,7 +80,7 @@ export function mount({ element, props, server }) {
   };
   form.onchange = ({ target }) => {
     if (target.name === "task") openTask();
-    if (target.name === "models") limit(MOST);
+    if (target.name === "models") question.limit(MOST);
   };
   whenShown(form, openTask, offerRuns);
 }

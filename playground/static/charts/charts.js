@@ -71,8 +71,8 @@ export function mount({ element, props }) {
     const look = lookOf(element);
     for (const card of cards) {
       const series = card.metrics.map((metric) => run?.series[metric]);
-      const isChanged = card.isChanged(run?.name, state.viewedStep, run?.changes, referenceReward(card, run), ...series);
-      if (isChanged || all) drawCard(card, run, state.viewedStep, look);
+      const marked = [state.viewedStep, run?.changes, referenceReward(card, run)];
+      if (card.isChanged(run?.name, ...marked, ...series) || all) drawCard(card, run, state.viewedStep, look);
     }
   }
 

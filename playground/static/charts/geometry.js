@@ -4,10 +4,10 @@ export const WIDEST = 8; // nats of KL; a run that goes further leaves the pictu
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
 const FLAT = 0.02; // the least height of an axis: rounding noise is no curve
 
-// [KL, gain] at every measured step of a run that started at the reference of this frontier. The gain
-// is the run's share of what the optimum gains for 2 nats (`eval/gain`), of the `whole` that this is
-// known to be: chance in the reference's few samples would move the plain difference three times as
-// much, and the limit not at all.
+// [KL, gain] at every measured step of a run that started at the reference of this frontier. The
+// gain is the run's share of what the optimum gains for 2 nats (`eval/gain`), of the `whole` that
+// this is known to be: chance in the reference's few samples would move the plain difference three
+// times as much, and the limit not at all.
 export function trail(run, { whole, reference }) {
   if (!run || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
@@ -33,8 +33,8 @@ export function tradeOffAxes(frontier, trails) {
 // The axis of a run's steps, with room for the marks at its ends.
 export const stepRange = (steps) => [-0.02 * steps, 1.02 * steps];
 
-// An axis around curves that hardly differ from a line, FLAT to both sides; null where they do differ.
-// It does not go below 0 unless the values may.
+// An axis around curves that hardly differ from a line, FLAT to both sides; null where they do
+// differ. It does not go below 0 unless the values may.
 export function flatRange(values, mayBeNegative) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (!values.length || high - low >= FLAT) return null;

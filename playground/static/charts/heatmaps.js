@@ -3,8 +3,8 @@
 import { make } from "../core/dom.js";
 import { fill, number as format } from "../core/format.js";
 
-// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed` are buttons,
-// which call `press(row, column)`.
+// Lays out maps of `size` × `size` cells. `names` are their keys; the cells of `pressed` are
+// buttons, which call `press(row, column)`.
 export function heatMaps(host, names, size, words, pressed, press) {
   const maps = Object.fromEntries(names.map((name) => [name, heatMap(host, name, size, words, name === pressed)]));
   const all = Object.values(maps);

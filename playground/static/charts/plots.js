@@ -4,7 +4,8 @@ import { stepRange } from "./geometry.js";
 
 const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
 
-// The look of an element's pictures: light and dark differ in CSS variables, which Plotly cannot read.
+// The look of an element's pictures: light and dark differ in CSS variables, which Plotly cannot
+// read.
 export function lookOf(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);
@@ -28,8 +29,8 @@ export function baseLayout({ colour, font, size }) {
   };
 }
 
-// Plotly need not look whether numbers beside an axis leave the picture, which would take a sixth of
-// the time of drawing it: its margins have room for them.
+// Plotly need not look whether numbers beside an axis leave the picture, which would take a sixth
+// of the time of drawing it: its margins have room for them.
 export const FIXED_MARGINS = { ticklabeloverflow: "allow" };
 
 // The axes of a curve: of what was measured, and of the `steps` of a run.

@@ -1,5 +1,5 @@
-// The picture of the trade-off, whoever is drawn into it: gold reward over KL, both counted from the
-// reference, and the limit that no policy passes.
+// The picture of the trade-off, whoever is drawn into it: gold reward over KL, both counted from
+// the reference, and the limit that no policy passes.
 import { fill } from "../core/format.js";
 import { tradeOffAxes } from "./geometry.js";
 import { FIXED_MARGINS, axisTitle, baseLayout } from "./plots.js";
@@ -28,11 +28,12 @@ export function limitTraces(frontier, words, { colour }) {
   ];
 }
 
-// Plotly's layout around these trails; a zoom of the reader's lasts as long as `subject` is the same.
-// The limit and the crosses are named above, where no curve and no target is.
+// Plotly's layout around these trails; a zoom of the reader's lasts as long as `subject` is the
+// same. The limit and the crosses are named above, where no curve and no target is.
 export function tradeOffLayout(frontier, trails, subject, words, look) {
   const { colour, size } = look;
-  const axis = { ...FIXED_MARGINS, gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
+  const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
+  const axis = { ...FIXED_MARGINS, ...lines };
   const axes = tradeOffAxes(frontier, trails);
   const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
   return {

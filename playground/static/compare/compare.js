@@ -35,8 +35,8 @@ export function mount({ element, props, server }) {
   let timer = null;
   let lost = false;
 
-  // Lists the newest runs, or those that match the search; what is chosen stays. A newer query makes
-  // the answer to an older one void.
+  // Lists the newest runs, or those that match the search; what is chosen stays. A newer query
+  // makes the answer to an older one void.
   async function offerRuns() {
     const query = ++queries;
     const [task, sought] = [chosenTask(), find(".sought").value];
@@ -141,8 +141,8 @@ export function mount({ element, props, server }) {
       : fill(words.legend, { ...values, time: picker.runTime(offer) }));
   }
 
-  // The same prompts, a column for each run; drawn anew only where texts changed, so that whoever is
-  // reading a token is left in peace.
+  // The same prompts, a column for each run; drawn anew only where texts changed, so that whoever
+  // is reading a token is left in peace.
   function drawTexts(runs) {
     const writers = runs.filter(({ run }) => run.samples.length);
     const newest = writers.map(({ run }) => run.samples.at(-1));

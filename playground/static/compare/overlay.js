@@ -1,5 +1,5 @@
-// Runs drawn over each other: the frontier with their trails, and a chart for each curve. A run here is
-// {run, letter, colour, dash, symbol}, the first as run_log.js keeps it.
+// Runs drawn over each other: the frontier with their trails, and a chart for each curve. A run
+// here is {run, letter, colour, dash, symbol}, the first as run_log.js keeps it.
 import { explain, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { WIDEST, trail } from "../charts/geometry.js";
@@ -86,7 +86,8 @@ export function overlay({ element, props }) {
       make("strong", "", box, value);
       return `${letter} ${value}`;
     });
-    plot.setAttribute("aria-label", fill(words.alternative, { title: words.curves[metric], values: readings.join(", ") }));
+    const alternative = { title: words.curves[metric], values: readings.join(", ") };
+    plot.setAttribute("aria-label", fill(words.alternative, alternative));
     const traces = runs.map(({ run, letter, colour, dash, symbol }) => ({
       name: letter,
       ...run.series[metric],

@@ -29,7 +29,8 @@ export function fill(template, values) {
   return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-// The values of a setting, [[step, value], …] (histories.py), as briefly as a name needs: "0.7 → 0.2".
+// The values of a setting, [[step, value], …] (histories.py), as briefly as a name needs: "0.7 →
+// 0.2".
 export function settingValues(history) {
   const values = history.map(([, value]) => value);
   return (values.length > 3 ? [values[0], "…", values.at(-1)] : values).join(" → ");

@@ -1,5 +1,6 @@
-// Puts Gradio's own style sheets into the lowest cascade layer (theme.py): outside of all layers they
-// would win over the page's. Its `css_paths` would weigh more, but has no nested rules and no layers.
+// Puts Gradio's own style sheets into the lowest cascade layer (theme.py): outside of all layers
+// they would win over the page's. Its `css_paths` would weigh more, but has no nested rules and no
+// layers.
 {
   const lower = (sheet) => {
     if (!sheet.href?.includes("/assets/") || sheet.cssRules[0] instanceof CSSLayerBlockRule) return;

@@ -1,5 +1,5 @@
-// A run as the page keeps it: its event log, folded into series. A run is never changed: each delta of
-// the log (charts.py) makes another, in which what gained nothing is the same object as before.
+// A run as the page keeps it: its event log, folded into series. A run is never changed: each delta
+// of the log (charts.py) makes another, in which what gained nothing is the same object as before.
 
 export function startRun({ run, config, trained_on = null }) {
   const status = { name: "starting", message: "" };
@@ -27,7 +27,8 @@ export function fold(run, delta) {
 function upTo({ series, samples, changes }, last) {
   const shortened = Object.entries(series).map(([metric, { x, y }]) => {
     const within = (_, place) => x[place] <= last;
-    return [metric, x.every((step) => step <= last) ? series[metric] : { x: x.filter(within), y: y.filter(within) }];
+    const unchanged = x.every((step) => step <= last);
+    return [metric, unchanged ? series[metric] : { x: x.filter(within), y: y.filter(within) }];
   });
   const kept = (list) => (list.every(({ step }) => step <= last) ? list : list.filter(({ step }) => step <= last));
   return { series: Object.fromEntries(shortened), samples: kept(samples), changes: kept(changes) };
@@ -38,7 +39,8 @@ function extend(series, points) {
   const extended = { ...series };
   for (const [metric, pairs] of Object.entries(points)) {
     const { x, y } = extended[metric] ?? { x: [], y: [] };
-    extended[metric] = { x: [...x, ...pairs.map(([step]) => step)], y: [...y, ...pairs.map(([, value]) => value)] };
+    const [steps, values] = [pairs.map(([step]) => step), pairs.map(([, value]) => value)];
+    extended[metric] = { x: [...x, ...steps], y: [...y, ...values] };
   }
   return extended;
 }
@@ -48,7 +50,8 @@ const joined = (list, more) => (more.length ? [...list, ...more] : list);
 // A run at a step; null is the newest.
 
 export function valueAt(series, step) {
-  return series?.y[step === null ? series.y.length - 1 : series.x.findLastIndex((measured) => measured <= step)];
+  if (step === null) return series?.y.at(-1);
+  return series?.y[series.x.findLastIndex((measured) => measured <= step)];
 }
 
 export function samplesAt(run, step) {

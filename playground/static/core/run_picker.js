@@ -45,7 +45,8 @@ export function runPicker({ element, props, server }) {
   const boxes = () => [...element.querySelectorAll("[name=models]")];
   const checkedRuns = () => boxes().filter((box) => box.checked).map((box) => box.value);
 
-  // Checkboxes of runs, at most `most` to be chosen: those chosen before stay so, else the first `few`.
+  // Checkboxes of runs, at most `most` to be chosen: those chosen before stay so, else the first
+  // `few`.
   function offerSeveral(runs, most, few, details = runDetails) {
     const before = checkedRuns();
     const host = find(".models");
@@ -63,7 +64,8 @@ export function runPicker({ element, props, server }) {
     for (const box of boxes()) box.disabled = full && !box.checked;
   }
 
-  // Radio buttons of models, [value, label, details] each: the one chosen before stays so, else the first.
+  // Radio buttons of models, [value, label, details] each: the one chosen before stays so, else the
+  // first.
   function offerOne(name, models) {
     const before = form.elements[name]?.value;
     const host = find(".models");

@@ -1,5 +1,5 @@
-// The state that parts of the page share. `set` is its only writer: a state is frozen, and a change makes
-// another.
+// The state that parts of the page share. `set` is its only writer: a state is frozen, and a change
+// makes another.
 let state = Object.freeze({
   run: null, // the run that is followed (run_log.js)
   standing: null, // how the visitor stands to it and to the queue (handlers/train.py)
@@ -49,6 +49,6 @@ export function subscribe(element, keys, draw) {
   subscriptions.add(subscription);
 }
 
-// Gradio's own snippets (`js=`) are no modules and import nothing: they, and the browser's tests, read the
-// state here.
+// Gradio's own snippets (`js=`) are no modules and import nothing: they, and the browser's tests,
+// read the state here.
 Object.defineProperty(window, "playground", { get });

@@ -2,8 +2,8 @@
 import { tasks } from "./records.js";
 import { isLive, valueAt } from "./run_log.js";
 
-// A live run whatever is chosen; else the last run, if it is of the chosen task, or of one that cannot be
-// chosen here.
+// A live run whatever is chosen; else the last run, if it is of the chosen task, or of one that
+// cannot be chosen here.
 export function runOnStage({ run, task }) {
   const shown = isLive(run) || run?.config.task === task || !(run?.config.task in tasks);
   return shown ? run : null;
@@ -17,8 +17,8 @@ export const isWatching = ({ run, standing }) => isLive(run) && run.name !== sta
 // β that the target is for.
 export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?? state.beta;
 
-// What a run has gained on its reference at a step, in nats: as the picture of the trade-off draws it,
-// where it does.
+// What a run has gained on its reference at a step, in nats: as the picture of the trade-off draws
+// it, where it does.
 export function gainAt({ config, series }, step, frontiers) {
   const share = valueAt(series["eval/gain"], step);
   const { reference, whole } = frontiers[config.task] ?? {};
@@ -26,8 +26,8 @@ export function gainAt({ config, series }, step, frontiers) {
   return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
 }
 
-// The sentences on a run: the first for the status line, the others for below the pictures. Those on its
-// curves are about the newest step.
+// The sentences on a run: the first for the status line, the others for below the pictures. Those
+// on its curves are about the newest step.
 export function sentencesOn(run, step) {
   const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
   const first = run?.status.message || others.shift();

@@ -1,5 +1,5 @@
-// The tabular example that trains while a slider moves: which responses are covered by preferences, and
-// what PPO and DPO make of it.
+// The tabular example that trains while a slider moves: which responses are covered by preferences,
+// and what PPO and DPO make of it.
 import { listErrors, make } from "../core/dom.js";
 import { fill, number } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";

@@ -1,6 +1,6 @@
-// Equations in MathML, from a notation for fixed text: its parts stand apart by spaces, `y_t` has an
-// index, and {beta}, {(beta)} and {*beta} are places for a number: as it is, in brackets where it
-// is negative, and as the result of its line. Numbers come later, as text (`fillIn`).
+// Equations in MathML, from a notation for fixed text: its parts stand apart by spaces, `y_t` has
+// an index, and {beta}, {(beta)} and {*beta} are places for a number: as it is, in brackets where
+// it is negative, and as the result of its line. Numbers come later, as text (`fillIn`).
 import { number } from "../core/format.js";
 
 const MATH = "http://www.w3.org/1998/Math/MathML";

@@ -56,9 +56,9 @@ export function mount({ element, props, server }) {
     const station = open;
     if (name === "own") {
       put(".note", words.asking);
-      const asked = task;
+      const lessonTask = task;
       const numbers = await ownLesson(task, station, lessons[task], props, server);
-      if (choice !== choices || open !== station || task !== asked) return;
+      if (choice !== choices || open !== station || task !== lessonTask) return;
       if (typeof numbers === "string") return put(".note", numbers);
       own[station] = numbers;
     }

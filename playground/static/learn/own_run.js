@@ -1,8 +1,9 @@
-// The numbers of a station from the visitor's newest run of its method, in place of the recorded ones.
+// The numbers of a station from the visitor's newest run of its method, in place of the recorded
+// ones.
 import { fill, fillRun } from "../core/format.js";
 
-// {lesson, note}: the parts of a lesson that the run replaces, and a sentence; or a sentence that says why
-// there are none.
+// {lesson, note}: the parts of a lesson that the run replaces, and a sentence; or a sentence that
+// says why there are none.
 export async function ownLesson(task, station, lesson, { words, method_names }, server) {
   try {
     const newest = await server.newest_run({ task, method: station });

@@ -40,7 +40,8 @@ function curve({ box, at }, from, to, upright) {
   return `M${a} C${p} ${q} ${b}`;
 }
 
-// Draws the path into `host`; `names` has {name, short} of each station, `open(station)` is called for a choice.
+// Draws the path into `host`; `names` has {name, short} of each station, `open(station)` is called
+// for a choice.
 export function drawPath(host, names, label, upright, open) {
   const plan = upright ? UPRIGHT : LYING;
   const [width, height] = plan.size;

@@ -1,5 +1,5 @@
-// The stations of the Learn view: of each its equations, the lines that put numbers in, how its example is
-// drawn, and the numbers at a β with what there is to say about them.
+// The stations of the Learn view: of each its equations, the lines that put numbers in, how its
+// example is drawn, and the numbers at a β with what there is to say about them.
 import { number, probability } from "../core/format.js";
 import * as arithmetic from "./arithmetic.js";
 import { fraction, row } from "./equations.js";
@@ -96,8 +96,8 @@ export function stationsOf(words, addChip) {
   };
 }
 
-// The line's numbers are those of the first text. `below` is a text of positive reward that becomes less
-// likely; `shares` are all probabilities, before and after.
+// The line's numbers are those of the first text. `below` is a text of positive reward that becomes
+// less likely; `shares` are all probabilities, before and after.
 function optimumNumbers(lesson, beta) {
   const shares = arithmetic.optimum(lesson, beta);
   const [{ factor, bar }] = shares;

@@ -1,5 +1,5 @@
-// The head of the page: its language, the same page in the others, and a link to the present settings.
-// links.py reads the address that is written here.
+// The head of the page: its language, the same page in the others, and a link to the present
+// settings. links.py reads the address that is written here.
 import { make, within } from "../core/dom.js";
 
 export function mount({ element, props, watch, events }) {

@@ -3,8 +3,8 @@
 const AGAIN_MS = 3000; // between two looks whether a closed room, or a lost server, is back
 const SETTLE_MS = 350; // a second tap that lands this soon was meant for the pair before
 
-// `storageKey` is where the browser keeps who it is to the server, `about` the task and the model that are
-// asked for; `show` gets each ballot, `lost` a reason why there is none.
+// `storageKey` is where the browser keeps who it is to the server, `about` the task and the model
+// that are asked for; `show` gets each ballot, `lost` a reason why there is none.
 export function newBallot({ storageKey, about = {}, show, lost }) {
   let rater = { session: "", token: "" };
   let ballot = null;

@@ -1,4 +1,5 @@
-// Rate: one's own session about a task and a model: its ballot, its room, and training on its votes.
+// Rate: one's own session about a task and a model: its ballot, its room, and training on its
+// votes.
 import { whenShown, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";

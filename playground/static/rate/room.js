@@ -1,5 +1,6 @@
-// Rate: the room that one's own session can be opened to: its link, its share of disputed pairs, and its
-// tally; and simulated raters, with the failings that people have, who vote in place of an audience.
+// Rate: the room that one's own session can be opened to: its link, its share of disputed pairs,
+// and its tally; and simulated raters, with the failings that people have, who vote in place of an
+// audience.
 import { make, within } from "../core/dom.js";
 import { fill, percent } from "../core/format.js";
 import { drawVotes } from "./vote_training.js";

@@ -1,5 +1,5 @@
-// β on a logarithmic slider, as a number, and as a switch for none at all. The target follows each move; a
-// live run of the chosen task and method takes the value when the hand lets go.
+// β on a logarithmic slider, as a number, and as a switch for none at all. The target follows each
+// move; a live run of the chosen task and method takes the value when the hand lets go.
 import { within } from "../core/dom.js";
 import { betaAt, placeOf } from "../core/beta.js";
 import { set, subscribe } from "../core/store.js";

@@ -1,5 +1,5 @@
-// The picture of the trade-off in Train: the diamond is what β asks for, and the run a trail that grows
-// towards it.
+// The picture of the trade-off in Train: the diamond is what β asks for, and the run a trail that
+// grows towards it.
 import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";

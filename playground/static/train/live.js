@@ -1,5 +1,5 @@
-// Follows one run: asks the server what its event log has gained, folds it into the state, and shows where
-// the run stands.
+// Follows one run: asks the server what its event log has gained, folds it into the state, and
+// shows where the run stands.
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { methods } from "../core/records.js";
@@ -23,8 +23,8 @@ export function mount({ element, props, server, watch, events }) {
   let timer = null;
   let polls = 0;
 
-  // The server answers when there is news, or after a while (long_polling.py). A newer poll makes the
-  // answer to an older one void.
+  // The server answers when there is news, or after a while (long_polling.py). A newer poll makes
+  // the answer to an older one void.
   async function poll() {
     clearTimeout(timer);
     if (!element.isConnected) return;
@@ -83,8 +83,8 @@ export function mount({ element, props, server, watch, events }) {
     element.dataset.past = step !== null;
   }
 
-  // Its room is the same for every sentence, so that none moves the pictures: one that is too long for
-  // it is written smaller (stage.css).
+  // Its room is the same for every sentence, so that none moves the pictures: one that is too long
+  // for it is written smaller (stage.css).
   function showSummary(sentence) {
     if (sentence === summary.textContent) return;
     summary.textContent = sentence;
@@ -130,8 +130,8 @@ export function mount({ element, props, server, watch, events }) {
   put(".newest", words.status.newest);
   find(".newest").onclick = () => scrub({ step: Infinity });
   document.addEventListener("keydown", onKey);
-  // The answer to Run arrives as this part's value; until then the press itself is shown. The button is
-  // Gradio's own.
+  // The answer to Run arrives as this part's value; until then the press itself is shown. The
+  // button is Gradio's own.
   document.addEventListener("click", (event) => {
     if (!element.isConnected || !event.target.closest("#run")) return;
     pressed = true;

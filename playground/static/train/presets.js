@@ -29,8 +29,8 @@ export function mount({ element, props, events }) {
     };
   }
 
-  // The preset whose settings are those of a run, seed and all. A run whose settings were changed is no
-  // preset's any more.
+  // The preset whose settings are those of a run, seed and all. A run whose settings were changed
+  // is no preset's any more.
   function presetOf(run) {
     if (!run || run.changes.length) return undefined;
     const hasSettings = (settings) => Object.keys(settings).every((key) => settings[key] === run.config[key]);

@@ -18,8 +18,8 @@ export function readingAt(run, step, frontiers, words) {
   return accuracy === undefined ? words.starting : fill(words.scores, { accuracy: percent(accuracy) });
 }
 
-// How far a run is, and which step is looked at or how long it will take: `timeLeft` is null where that is
-// not known.
+// How far a run is, and which step is looked at or how long it will take: `timeLeft` is null where
+// that is not known.
 export function progressText(run, step, timeLeft, names, words) {
   const progress = fill(words.progress, {
     ...names, step: run.step, steps: run.config.steps, seconds: number(run.seconds, 1),

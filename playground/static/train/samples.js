@@ -58,13 +58,15 @@ export function mount({ element, props }) {
   // one of positive reward loses.
   function addRatio(host, reward, ratio, beta) {
     const bar = reward - beta * ratio;
-    const values = { beta, reward: number(reward), bar: number(bar), log_z: number(bar / beta), log_ratio: signed(ratio) };
+    const [log_z, log_ratio] = [number(bar / beta), signed(ratio)];
+    const values = { beta, reward: number(reward), bar: number(bar), log_z, log_ratio };
     const chip = addDivergence("log_ratio", host, signed(ratio, 1));
     chip.dataset.tip += ` ${fill(words.log_ratio_here, values)}`;
     if (reward > 0 && ratio < 0) make("span", "below", host, fill(words.below_bar, values));
   }
 
-  // How far a text has gone from the reference, in nats: the policy's KL, or the optimum's log-ratio.
+  // How far a text has gone from the reference, in nats: the policy's KL, or the optimum's
+  // log-ratio.
   function addDivergence(kind, host, value) {
     const chip = make("span", `chip ${kind}`, host);
     chip.dataset.tip = words[`${kind}_help`];
@@ -110,8 +112,8 @@ export function mount({ element, props }) {
   draw(get());
 }
 
-// A row for each prompt. Before any run the reference speaks from its `stored` samples, as the optimum
-// always does.
+// A row for each prompt. Before any run the reference speaks from its `stored` samples, as the
+// optimum always does.
 function answersOf(samples, stored, target) {
   const optima = new Map(target?.texts?.map((text) => [text.prompt, text]));
   if (samples) return samples.rows.map((row) => ({ ...row, optimum: optima.get(row.prompt) }));

@@ -1,4 +1,5 @@
-// Many visitors on one page: whose run is on the stage, who may steer it, and the queue for the next.
+// Many visitors on one page: whose run is on the stage, who may steer it, and the queue for the
+// next.
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { get, set, subscribe } from "../core/store.js";
