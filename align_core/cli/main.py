@@ -225,7 +225,8 @@ def _parsed(argv: list[str]) -> tuple[argparse.Namespace, list[Message]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = options.Parser(prog="python -m align_core")
+    installed_script = Path(sys.argv[0]).stem == "align-core"
+    parser = options.Parser(prog="align-core" if installed_script else "python -m align_core")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     subs = {}
     for name, (execute, about) in _COMMANDS.items():
@@ -239,7 +240,11 @@ def _parser() -> argparse.ArgumentParser:
     train.epilog = terminal.defaults_table()
     train.formatter_class = argparse.RawDescriptionHelpFormatter
     train.add_argument("method", nargs="?", metavar=f"{{{','.join(methods())}}}")
-    train.add_argument("--run-dir", metavar="DIR", help="a new folder for the run")
+    train.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        help="a new folder for the run; required unless --resume is given",
+    )
     train.add_argument("--config", metavar="FILE", help="options from the config.json of a run")
     train.add_argument(
         "--resume", metavar="DIR", help="resume a run that was stopped or interrupted"

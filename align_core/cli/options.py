@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from align_core.config.errors import ConfigError, flag
+from align_core.config.errors import ConfigError, flag, listed
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, expected, validated
@@ -51,7 +51,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         field, owners = RunConfig.model_fields[name], methods_with(name)
         about = _SWITCHES.get(name, expected(field))
         if 0 < len(owners) < len(methods()):
-            about += f"; only {' and '.join(owners)}"
+            about += f"; only {listed(owners)}"
         action: dict[str, Any] = {}
         if field.annotation is bool:
             action = {"action": "store_true", "default": None}

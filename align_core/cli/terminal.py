@@ -7,7 +7,7 @@ from typing import Any
 
 from align_core.config.errors import flag
 from align_core.config.methods import methods
-from align_core.config.run_config import defaults
+from align_core.config.run_config import RunConfig, defaults
 from align_core.config.task_card import BUILT_IN
 from align_core.runs.directory import to_line
 
@@ -101,7 +101,10 @@ class EventLines:
 
 def defaults_table() -> str:
     """The defaults of `train` as a table with a column for each method; "a / b" if tasks differ."""
-    values = {(method, task): defaults(method, task) for method in methods() for task in BUILT_IN}
+    of_all = {name: RunConfig.model_fields[name].default for name in ("seed", "lora_r")}
+    values = {
+        (method, task): defaults(method, task) | of_all for method in methods() for task in BUILT_IN
+    }
 
     def cell(option: str, method: str) -> str:
         shown = [

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, flag, option_error, shown
+from align_core.config.errors import ConfigError, flag, listed, option_error, shown
 from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
 from align_core.config.messages import Message
 from align_core.config.methods import FromTask, method_named, methods, methods_with
@@ -30,6 +30,7 @@ from align_core.config.task_card import (
     is_code,
     is_external,
     is_folder,
+    no_model,
     unregistered_task,
 )
 
@@ -121,7 +122,7 @@ def expected(field: FieldInfo) -> str:
     """What a field accepts, in words, with the names of the methods that its description needs."""
     return field.description.format(
         methods=", ".join(methods()),
-        free_beta=" and ".join(name for name, method in methods().items() if method.free_beta),
+        free_beta=listed([name for name, method in methods().items() if method.free_beta]),
     )
 
 
@@ -178,6 +179,8 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     fallback = _defaults_for_checks(method, task, explicit)
     fields = {"method": method, "task": task, **fallback, **own}
     config, errors = validated(RunConfig, fields)
+    if fields["model"] is None and card(task):
+        errors = [line for line in errors if line.code != "model"] + [no_model(card(task))]
     lines += errors
     if is_code(task) and card(task) is None:
         lines.append(unregistered_task(task))
@@ -264,7 +267,7 @@ def _foreign(method: str | None, explicit: dict[str, Any]) -> list[Message]:
                 "methods": ", ".join(methods_with(option)),
             },
             f"{flag(option)} got {shown(value)}; {method} has no such option, "
-            f"only {' and '.join(methods_with(option))}",
+            f"only {listed(methods_with(option))}",
         )
         for option, value in explicit.items()
         if method_named(method) and not has(method, option)

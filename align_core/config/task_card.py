@@ -8,10 +8,12 @@ name in a file, a run or a link never causes it to be loaded.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from align_core.config import model_index
 from align_core.config.errors import option_error
 from align_core.config.messages import Message
 
@@ -122,7 +124,19 @@ def is_external(task: Any) -> bool:
     return is_code(task) or is_folder(task)
 
 
+def no_model(task: TaskCard) -> Message:
+    """A message for a ConfigError: no model for a run, and the task has no reference."""
+    names = ", ".join(model_index.embedded())
+    expected = (
+        f"{model_index.EXPECTED} (embedded: {names}): {task.title} has no reference to start from"
+    )
+    return option_error("--model", None, expected, "model")
+
+
 def unregistered_task(task: str) -> Message:
     """A message for a ConfigError: no user named the code of this task."""
-    expected = f"{task!r} to be named: the code of a task runs only where a user names it"
+    expected = (
+        f"{task!r} to be named, because the code of a task runs only where a user names it: add "
+        f"--task {shlex.quote(task)}, or in Python call load_task({task!r}) first"
+    )
     return option_error("--task", None, expected, "unnamed_task", task=task)

@@ -14,7 +14,7 @@ from typing import Any
 
 from align_core.config.environment import THREADS, set_library_environment
 from align_core.config.errors import CODE_ERRORS, ConfigError, describe_error
-from align_core.config.messages import Message
+from align_core.config.messages import Message, plain
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks.loader import load_allowed
@@ -89,7 +89,10 @@ def execute(
 
 def _record_failure(directory: RunDirectory, error: BaseException) -> dict[str, Any]:
     """Write the failure of a run to its log; returns its "failed" status event."""
-    failure = directory.fail(describe_error(error, directory.path))
+    message = describe_error(error, directory.path)
+    if not message.code:  # an unexpected error
+        message = plain(f"{message}; the traceback is in error.log in the run's folder")
+    failure = directory.fail(message)
     with contextlib.suppress(OSError):
         directory.append(failure)
     if not isinstance(error, ConfigError):

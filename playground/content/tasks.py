@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import plain
 from align_core.config.task_card import BUILT_IN, EXPECTED, card, from_row, register, registered
@@ -27,7 +28,8 @@ def register_tasks(names: Sequence[str]) -> None:
     """Register the tasks that `--task` names, so that configurations may name them.
 
     Raises:
-        ConfigError: with the error lines of `align-core tasks --task …`, which imports their code.
+        ConfigError: with the error lines of `align-core tasks --task …`, which imports their code,
+            and one for each task without a reference: the page has no control for a run's model.
     """
     if not names:
         return
@@ -50,7 +52,13 @@ def register_tasks(names: Sequence[str]) -> None:
         answer = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if answer is None:
         raise ConfigError(option_error("--task", ", ".join(names), f"{EXPECTED}; {problem}"))
-    raise_collected([plain(line) for line in answer["errors"]])
+    expected = (
+        f"a task with a `reference`, the model that its policies start from: "
+        f"{model_index.EXPECTED} (embedded: {', '.join(model_index.embedded())})"
+    )
+    without = [row["name"] for row in answer["cards"] if row["reference"] is None]
+    refused = [option_error("--task", name, expected) for name in without]
+    raise_collected([plain(line) for line in answer["errors"]] + refused)
     for row in answer["cards"]:
         if row["name"] not in BUILT_IN:
             register(from_row(row))

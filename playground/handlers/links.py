@@ -42,7 +42,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(method, task)  # of a task without a reference, which cannot run
+    return form.default_config(method, task)  # on a task that has no data for the method
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:

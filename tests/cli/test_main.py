@@ -14,6 +14,7 @@ import pytest
 
 from align_core import build, inference, training
 from align_core.cli import main as cli
+from align_core.config.methods import methods
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN
 from align_core.models import libraries
@@ -419,6 +420,8 @@ def test_help_shows_defaults_and_the_methods_of_each_option(main, capsys):
     ppo, dpo = ([resolve(method, task).steps for task in BUILT_IN] for method in ("ppo", "dpo"))
     assert f"{ppo[0]} / {ppo[1]} {dpo[0]} / {dpo[1]} --learning-rate" in shown
     assert "--reward-model – – reward-TASK –" in shown
+    assert f"--lora-r {' '.join('0' for _ in methods())}" in shown
+    assert "--run-dir DIR a new folder for the run; required" in shown
 
 
 def test_an_interrupted_run_is_resumed_by_a_command(refused, tmp_path):

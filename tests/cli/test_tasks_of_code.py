@@ -140,6 +140,7 @@ def test_a_missing_part_of_a_task_is_reported_in_one_line(poems, tmp_path, capsy
     started = ("--task", poems, "--run-dir", tmp_path / "run")
     (line,) = refused(capsys, "train", "ppo", *started)
     assert line.startswith("--model got nothing, expected an embedded model")
+    assert "sft-reviews" in line and "Short words has no reference" in line
     (line,) = refused(capsys, "train", "sft", *started)
     assert line.startswith("METHOD got 'sft'") and "Short words has none" in line
     (line,) = refused(capsys, "evaluate", "sft-reviews", "--task", poems)
@@ -183,6 +184,7 @@ def test_naming_a_file_never_executes_it(trap, tmp_path, capsys):
     ):
         (line,) = refused(capsys, *argv)
         assert line.startswith(f"--task got nothing, expected {named!r}")
+        assert f"add --task {named}, or in Python call load_task({named!r}) first" in line
     assert not mark.exists() and not (tmp_path / "new").exists()
     assert main(["generate", str(run), "--task", named, "-n", "1"]) == 0
     assert mark.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from align_core.config.errors import ConfigError, describe_error, flag, option_error
+from align_core.config.errors import ConfigError, describe_error, flag, listed, option_error
 from align_core.config.messages import plain
 
 
@@ -48,3 +48,7 @@ def test_an_error_of_the_code_is_told_with_its_place():
     except ValueError as error:
         told = describe_error(error, Path("/runs/one")).text
     assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", told)
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

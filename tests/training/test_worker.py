@@ -34,6 +34,7 @@ def test_a_crash_is_one_plain_line_and_a_traceback_in_a_file(execute):
     assert failure == directory.status() == events[-1]
     assert (failure["status"], failure["step"]) == ("failed", 2)
     assert "ZeroDivisionError: the fake broke (fake_training.py, line " in failure["message"]
+    assert failure["message"].endswith("; the traceback is in error.log in the run's folder")
     assert "\n" not in failure["message"]
     assert "Traceback" in (directory.path / "error.log").read_text()
 

@@ -51,15 +51,6 @@ def named(tmp_path):
     return f"{file}:Poems"
 
 
-@pytest.fixture
-def bare(tmp_path):
-    """The full name of a registered task without a reference."""
-    file = tmp_path / "bare.py"
-    file.write_text(POEMS.format(reference=None))
-    tasks.register_tasks([str(file)])
-    return f"{file}:Poems"
-
-
 def test_another_process_imports_the_code(named):
     card = task_card.card(named)
     assert (card.name, card.reference, card.prompt) == ("poems", "sft-reviews", "The sea of probe")
@@ -87,7 +78,7 @@ DEADLY = {
 def awkward(folder, scripts):
     """Files of tasks, with this code after the class."""
     for name, code in scripts.items():
-        task = POEMS.format(reference=None).replace("Poems", "Awkward")
+        task = POEMS.format(reference="sft-reviews").replace("Poems", "Awkward")
         (folder / f"{name}.py").write_text(f"{task}\n\n{code}\n")
     return [str(folder / f"{name}.py") for name in scripts]
 
@@ -139,16 +130,25 @@ def test_the_values_of_the_controls_can_be_run(named, method, fake_assets):
     assert config == resolve(method, named)
 
 
-def test_missing_parts_of_a_task_are_reported_when_it_is_run(bare, client):
+def test_a_task_without_a_reference_is_refused_at_the_start(tmp_path):
+    file = tmp_path / "bare.py"
+    file.write_text(POEMS.format(reference=None))
+    with pytest.raises(ConfigError, match=r"expected a task with a `reference`.*sft-reviews"):
+        tasks.register_tasks([str(file)])
+    assert not task_card.registered()
+
+
+def test_a_task_without_an_optimum(named):
+    assert optimum.frontier(named) is None
+    assert optimum.target({"task": named, "beta": 1.0}) is None
+    assert optimum.full_gain({"task": named, "model": "sft-reviews"}) is None
+
+
+def test_a_method_that_a_task_has_no_data_for_is_reported_when_it_is_run(named, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
-    for method in ("sft", "ppo"):
-        handlers.choose({"task": bare, "method": method})
-        assert links.read({"task": bare, "method": method, "steps": "3"})["task"] == bare
-        values = dict.fromkeys(form.SETTINGS) | {"task": bare, "method": method, "pace": 0.0}
-        assert handlers.start(values)["complaints"]
-    assert optimum.frontier(bare) is None
-    assert optimum.target({"task": bare, "beta": 1.0}) is None
-    assert optimum.full_gain({"task": bare, "model": "sft-reviews"}) is None
+    assert links.read({"task": named, "method": "sft", "steps": "3"})["task"] == named
+    values = dict.fromkeys(form.SETTINGS) | {"task": named, "method": "sft", "pace": 0.0}
+    assert handlers.start(values)["complaints"]
 
 
 def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, client):
