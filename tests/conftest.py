@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test impor
 set_library_environment()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """What takes long comes first. Of several processes that share the tests one takes a whole
     file, for what the file makes once; a browser test needs nothing that another has made."""

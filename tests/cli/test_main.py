@@ -250,7 +250,8 @@ def test_a_bad_configuration_file(refused, tmp_path, content):
     if content is not None:
         file.write_text(content)
     lines = refused("train", "--config", file, "--run-dir", tmp_path / "run")
-    assert lines[0].startswith(f"--config got '{file}'") or lines[1].startswith("--wings got 2")
+    shown = f"--config got {str(file)!r}"[:70]  # a long path is cut
+    assert lines[0].startswith(shown) or lines[1].startswith("--wings got 2")
 
 
 def test_resume(main, tmp_path):
