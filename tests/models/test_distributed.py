@@ -115,7 +115,7 @@ def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monk
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
     (checkpoint / "optimizer.bin").touch()
-    with pytest.raises(ConfigError, match="--resume got .* as this is, with models whole"):
+    with pytest.raises(ConfigError, match="--resume got .* the same way as this one, unsharded"):
         checkpoints.last(run)
     monkeypatch.setattr(distributed, "SHARDED_BY", "FSDP")
     assert checkpoints.last(run) == checkpoint

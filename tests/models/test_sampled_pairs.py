@@ -21,12 +21,13 @@ from align_core.models.sampled_pairs import (
     with_label_noise,
     with_reference_logps,
 )
+from align_core.tasks import Task
 from tests import toy
 
 TOKENS = toy.tokenizer()
 
 
-class Rated:
+class Rated(Task):
     """The parts of a task that pairs need; its rater always prefers the higher reward."""
 
     name = "reviews"
