@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,22 @@ def parse_tasks(arguments: Sequence[str] | None = None) -> list[str]:
 
 
 def check() -> None:
-    """Exit with one line for each invalid variable of the environment, if there are any."""
+    """Exit with one line for each invalid variable of the environment, or if the port is taken."""
     try:
-        Settings.read()
+        settings = Settings.read()
+        _check_port(settings.host, settings.port)
     except ConfigError as error:
         sys.exit(str(error))
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raises ConfigError if no server can be opened there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        expected = (
+            f"a port that can be opened on {host} ({error.strerror}); "
+            "with make it is PORT: PORT=8000 make app"
+        )
+        raise ConfigError(option_error("GRADIO_SERVER_PORT", port, expected)) from None

@@ -14,6 +14,7 @@ from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults, has
 from align_core.config.task_card import card
 
+# What the page begins with; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 # The settings that have a control, which are those that a link may set.
 SETTINGS = tuple(name for name, setting in fields.SETTINGS.items() if setting.link is not None)
@@ -36,7 +37,8 @@ def model_of(setting: str, name: Any, task: str) -> str | None:
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
     """The updates that make the controls show a configuration, by the names of the controls.
 
-    They include the explanations of its task and method, and `picture`, {"task", "method"}.
+    They include the explanations of its task and method, the methods that the task has data for,
+    and `picture`, {"task", "method"}.
     """
     task, method = config["task"], config["method"]
     groups = card(task).groups
@@ -53,12 +55,24 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
         updates["beta"]["zero"] = methods()[method].free_beta
     else:
         updates["beta"] = {"visible": "hidden"}  # keeps its value, which the frontier still shows
+    methods_shown = [(words["methods"][name]["name"], name) for name in methods_for(task)]
     return {
+        "method": gr.update(choices=methods_shown),
         "task_explanation": escape(words["tasks"][task]["explanation"], quote=False),
         "method_explanation": escape(words["methods"][method]["explanation"], quote=False),
         **{name: gr.update(**update) for name, update in updates.items()},
         "picture": {"task": task, "method": method},
     }
+
+
+def methods_for(task: str) -> list[str]:
+    """The methods that the task has data for."""
+    demonstrations = card(task).demonstrations
+    return [
+        name
+        for name, method in methods().items()
+        if demonstrations or method.learns_from != "demonstrations"
+    ]
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     task, method = query.get("task"), query.get("method")
     task = task if card(task) else form.FIRST_TASK
-    method = method if method in methods() else form.FIRST_METHOD
+    method = method if method in form.methods_for(task) else form.FIRST_METHOD
     values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query
     }
@@ -42,7 +42,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(method, task)  # on a task that has no data for the method
+    return form.default_config(method, task)  # on a task without any reward, which cannot run
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:

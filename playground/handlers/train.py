@@ -45,9 +45,16 @@ class TrainHandlers:
         self.recordings = Recordings(self._summaries)
 
     def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """A `task` or `method` was chosen. Returns the `form.controls` of its defaults."""
-        config = form.default_config(values["method"], values["task"])
-        return form.controls(config, self._words)
+        """A `task` or `method` was chosen. Returns the `form.controls` of its defaults.
+
+        A method that the task has no data for is replaced by the first one.
+        """
+        task, method = values["task"], values["method"]
+        if method in form.methods_for(task):
+            return form.controls(form.default_config(method, task), self._words)
+        controls = form.controls(form.default_config(form.FIRST_METHOD, task), self._words)
+        controls["method"]["value"] = form.FIRST_METHOD
+        return controls
 
     def restore(
         self,
@@ -72,8 +79,9 @@ class TrainHandlers:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
             if card(config["task"]) is None:  # a task that this server was not started with
                 config = form.default_config(config["method"], form.FIRST_TASK)
-        chosen = {name: config[name] for name in ("task", "method")}
-        return {**chosen, **form.controls(config, self._words)}
+        controls = form.controls(config, self._words)
+        controls["method"]["value"] = config["method"]
+        return {"task": config["task"], **controls}
 
     def play(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `preset` was chosen. Returns its recorded run, to follow, and the run's settings."""

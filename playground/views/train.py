@@ -235,7 +235,7 @@ def _connect(
     loaded = page.load(restore, None, shown, **at_once)
     choices = subset("task", "method")
     chosen = [
-        choice.input(by_name("choose", handlers.choose), choices, shown - choices, **to_last)
+        choice.input(by_name("choose", handlers.choose), choices, shown - subset("task"), **to_last)
         for choice in choices
     ]
     preset = controls["preset"]

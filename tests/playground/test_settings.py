@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import tomllib
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from playground.__main__ import NEEDS, main
-from playground.settings import PUBLIC_LIMIT, Settings, parse_tasks
+from playground.settings import PUBLIC_LIMIT, Settings, check, parse_tasks
 
 
 def test_a_local_server_has_no_limits():
@@ -84,3 +85,16 @@ def test_a_package_that_is_not_there_is_one_line(monkeypatch):
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["app"]
     assert [re.match(r"\w+", line)[0] for line in extra] == [*NEEDS]
+
+
+def test_a_port_that_is_taken_is_reported_in_one_line(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("GRADIO_SERVER_PORT", str(port))
+        monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+        with pytest.raises(
+            SystemExit, match="^GRADIO_SERVER_PORT got .*PORT=8000 make app$"
+        ) as end:
+            check()
+    assert str(port) in end.value.code and "\n" not in end.value.code
+    check()

@@ -41,7 +41,7 @@ def points(delta):
 
 def test_a_first_visit_is_shown_a_recorded_run_and_its_settings(handlers):
     shown = handlers.restore()
-    assert (shown["task"], shown["method"]) == ("reviews", "ppo")
+    assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
     assert (shown["beta"]["value"], shown["seed"]["value"]) == (0.25, 3)
     first = handlers.delta({"run": None, "offset": 0, "elapsed": 99.0})
     assert first["run"] == FIRST
@@ -84,7 +84,7 @@ def test_an_unknown_run_is_the_first_one(handlers, run):
 
 def test_a_chosen_preset_returns_its_run_and_settings(handlers):
     shown = handlers.play({"preset": "other"})
-    assert (shown["task"], shown["method"]) == ("capitals", "dpo")
+    assert (shown["task"], shown["method"]["value"]) == ("capitals", "dpo")
     assert shown["live"]["run"] == "recorded/other"
     (delta,) = follow(handlers, 0, run="recorded/other")
     assert (delta["run"], points(delta)) == ("recorded/other", [[0, 0.0]])
@@ -93,7 +93,7 @@ def test_a_chosen_preset_returns_its_run_and_settings(handlers):
 @pytest.mark.parametrize("preset", ["none", "../healthy-ppo", None, 7, "<b>"])
 def test_an_unknown_preset_changes_nothing(handlers, preset):
     shown = handlers.play({"preset": preset})
-    assert (shown["task"], shown["method"]) == ("reviews", "ppo")
+    assert (shown["task"], shown["method"]["value"]) == ("reviews", "ppo")
     assert handlers.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 

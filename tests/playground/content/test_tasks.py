@@ -144,9 +144,16 @@ def test_a_task_without_an_optimum(named):
     assert optimum.full_gain({"task": named, "model": "sft-reviews"}) is None
 
 
-def test_a_method_that_a_task_has_no_data_for_is_reported_when_it_is_run(named, client):
+def test_methods_that_a_task_has_no_data_for_are_not_offered(named, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
-    assert links.read({"task": named, "method": "sft", "steps": "3"})["task"] == named
+    for task, offered in ((named, False), ("reviews", True)):
+        controls = handlers.choose({"task": task, "method": "sft"})
+        names = [name for _, name in controls["method"]["choices"]]
+        assert ("sft" in names, "dpo" in names) == (offered, True)
+        assert controls["method"].get("value") == (None if offered else "ppo")
+        assert controls["picture"]["method"] == ("sft" if offered else "ppo")
+    linked = links.read({"task": named, "method": "sft", "steps": "3"})
+    assert (linked["task"], linked["method"], linked["steps"]) == (named, "ppo", 3)
     values = dict.fromkeys(form.SETTINGS) | {"task": named, "method": "sft", "pace": 0.0}
     assert handlers.start(values)["complaints"]
 

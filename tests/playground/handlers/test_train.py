@@ -81,14 +81,14 @@ def test_only_ppo_allows_beta_0(handlers):
 
 def test_a_first_visit_gets_the_first_run(handlers):
     first = handlers.restore()
-    assert (first["task"], first["method"]) == ("reviews", "ppo")
+    assert (first["task"], first["method"]["value"]) == ("reviews", "ppo")
     assert handlers.delta({"run": None, "offset": 0}) == {"run": None}
 
 
 def test_a_later_visit_gets_the_settings_of_the_run_it_is_shown(handlers, client):
     recorded(client, beta=0.125, seed=7)
     controls = handlers.restore()
-    assert (controls["task"], controls["method"]) == ("capitals", "dpo")
+    assert (controls["task"], controls["method"]["value"]) == ("capitals", "dpo")
     assert (controls["beta"]["value"], controls["seed"]["value"]) == (0.125, 7)
 
 

@@ -203,7 +203,7 @@ def test_the_controls_take_the_settings_of_a_run_on_votes(client, trained, sessi
     config = client.config(run)
     shown = TrainHandlers(client, WORDS).restore(watched=run)
     values = {name: shown[name]["value"] for name in SETTINGS}
-    assert (shown["task"], shown["method"]) == ("reviews", "dpo")
+    assert (shown["task"], shown["method"]["value"]) == ("reviews", "dpo")
     for name in ("beta", "steps", "learning_rate", "batch_size", "eval_every"):
         assert values[name] == config[name]
     assert config["preference_pairs"] is None
