@@ -221,7 +221,7 @@ def _parsed(argv: list[str]) -> tuple[argparse.Namespace, list[Message]]:
     if args.command is None:
         raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())
     line = f"{' '.join(unknown)}: {args.command} has no such option"
-    return args, [plain(line)] if unknown else []
+    return args, [*args.invalid, *([plain(line)] if unknown else [])]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -254,8 +254,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
     for sub in (evaluate, generate, score):
-        optional = {"nargs": "?"} if sub is score else {}
-        sub.add_argument("model", metavar="MODEL", help=model_index.EXPECTED, **optional)
+        sub.add_argument("model", metavar="MODEL", help=model_index.EXPECTED, nargs="?")
         sub.add_argument("--task", help=EXPECTED)
         options.add_json(sub)
     evaluate.add_argument("--reference", metavar="MODEL")

@@ -26,18 +26,33 @@ _SWITCHES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises ConfigError where argparse exits."""
+    """A parser that does not end the process: an option that cannot be parsed is left out and its
+    error added to `invalid` of the arguments, so that the others are checked too.
+
+    Raises ConfigError where it cannot go on.
+    """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
+        super().__init__(allow_abbrev=False, exit_on_error=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(plain(message))
 
-    def parse_known_args(  # type: ignore[override]  # argparse allows more ways to call it
-        self, argv: Sequence[str], namespace: Any = None
-    ) -> Any:
-        return super().parse_known_args(_negative_values_joined(argv), namespace)
+    def parse_known_args(self, argv: Sequence[str], namespace: Any = None) -> Any:
+        argv, invalid = _negative_values_joined(argv), []
+        while True:
+            try:
+                args, unknown = super().parse_known_args(argv, namespace)
+                break
+            except argparse.ArgumentError as error:
+                invalid.append(plain(str(error)))
+                names = str(error.argument_name).split("/")
+                places = [i for i, token in enumerate(argv) if token.partition("=")[0] in names]
+                if not places:
+                    raise ConfigError(*invalid) from None
+                del argv[places[-1]]
+        args.invalid = [*invalid, *getattr(args, "invalid", [])]  # those of a subparser come last
+        return args, unknown
 
 
 def add_json(parser: argparse.ArgumentParser, about: str = "print JSON") -> None:

@@ -399,9 +399,28 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
         assert err.startswith(f"{says} (test_main.py, line") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["train", "--beta"], ["evaluate"]])
-def test_commands_that_make_no_sense(refused, arguments):
-    assert len(refused(*arguments)) == 1
+def test_what_cannot_be_parsed_hides_no_other_error(refused):
+    (line,) = refused("dance")
+    assert "invalid choice: 'dance'" in line
+    cases = {
+        ("train", "ppp", "--beta"): [
+            "argument --beta:",
+            "METHOD got",
+            "--task got",
+            "--run-dir got",
+        ],
+        ("evaluate",): ["MODEL got"],
+        ("generate", "--json=3", "-n"): ["argument --json:", "argument -n:", "MODEL got"],
+        ("score", "nothing", "--prompt"): [
+            "argument --prompt:",
+            "MODEL got",
+            "--prompt got",
+            "--completion got",
+        ],
+    }
+    for command, starts in cases.items():
+        lines = refused(*command)
+        assert [line[: len(start)] for line, start in zip(lines, starts, strict=True)] == starts
 
 
 def test_without_a_command_all_are_listed(refused):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from pydantic import BaseModel
 
 from align_core.cli.options import RUN_OPTIONS, Parser, add_run_options, checked, named
-from align_core.config.errors import ConfigError
 from align_core.config.fields import Seed
 from align_core.config.run_config import RunConfig
 
@@ -36,8 +34,13 @@ def test_a_value_is_text_and_a_switch_is_true_or_false():
 
 
 def test_a_value_that_is_missing_is_bad_input():
-    with pytest.raises(ConfigError, match="--steps: expected one argument"):
-        parsed("--steps")
+    args, unknown = parsed("--steps", "--beta", "2", "--freeze-trunk=3", "--seed")
+    assert [line.text for line in args.invalid] == [
+        "argument --steps: expected one argument",
+        "argument --freeze-trunk: ignored explicit argument '3'",
+        "argument --seed: expected one argument",
+    ]
+    assert (args.beta, args.steps, args.freeze_trunk, unknown) == ("2", None, None, [])
 
 
 def test_given_values_are_checked_and_others_have_defaults():
