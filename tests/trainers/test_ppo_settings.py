@@ -172,7 +172,7 @@ def test_the_metrics_of_a_rollout():
 def test_the_metrics_of_a_step_are_means_over_its_tokens():
     mask = torch.tensor([[True, True], [True, False]])
     batch = SimpleNamespace(logp=torch.zeros(2, 2), mask=mask)
-    logp = torch.tensor([[0.1, -0.2], [0.3, 9.0]])
+    logp = torch.tensor([[0.1, -0.2], [0.3, 1e4]])  # exp(1e4) outside the mask is infinite
     logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [5.0, 0.0]]])
     columns = [torch.tensor([[1.0, 2.0], [6.0, 99.0]]) * scale for scale in (1.0, 0.0, 2.0, 1.0)]
     found = step_metrics(batch, logits, logp, *columns)
