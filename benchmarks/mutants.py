@@ -171,8 +171,9 @@ def render(results: dict[str, Any]) -> str:
             rows.append([what, ", ".join(seeds), str(places), str(caught), share])
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
-        "changes that make the code wrong, one at a time at places drawn by a seed, that the tests",
-        f"of `make unit` notice. {len(_unchanged())} changes that no test could see stand with",
+        "changes that make the code wrong, one at a time at places drawn by a seed, that the",
+        "quick tests of the broken rooms and of whole runs (`make unit` has more) notice.",
+        f"{len(_unchanged())} changes that no test could see stand with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",
     ]
     return "\n".join(intro) + table(["", "seeds", "places", "caught", "share"], rows)
