@@ -38,7 +38,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(plain(message))
 
-    def parse_known_args(self, argv: Sequence[str], namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]  # argparse allows more ways to call it
+        self, argv: Sequence[str], namespace: Any = None
+    ) -> Any:
         argv, invalid = _negative_values_joined(argv), []
         while True:
             try:

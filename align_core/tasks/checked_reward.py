@@ -22,7 +22,8 @@ class CheckedReward(Task):
         Raises:
             ConfigError: they are not a list, tuple or array [B] of finite numbers.
         """
-        returned = super().reward(prompts, completions, **columns)
+        rewards = super().reward  # type: ignore[safe-super]  # the task's class has one
+        returned = rewards(prompts, completions, **columns)
         values = returned.tolist() if hasattr(returned, "tolist") else returned
         if not isinstance(values, list | tuple):
             raise self._refused(f"a list of numbers; it returned {shown(returned)}")
