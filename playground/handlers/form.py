@@ -12,7 +12,7 @@ import gradio as gr
 from align_core.config import fields, model_index
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults, has
-from align_core.config.task_card import card
+from align_core.config.task_card import card, registered
 
 # What the page begins with; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
@@ -26,6 +26,11 @@ REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "go
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
 DEFAULT_NAMES = {"reward_model": "proxy", "pair_source": "reference"}
+
+
+def first_task() -> str:
+    """The task that the page opens with: the first that `--task` named, else FIRST_TASK."""
+    return next(iter(registered()), FIRST_TASK)
 
 
 def model_of(setting: str, name: Any, task: str) -> str | None:

@@ -30,7 +30,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     if not FIELDS.keys() & query.keys():
         return None
     task, method = query.get("task"), query.get("method")
-    task = task if card(task) else form.FIRST_TASK
+    task = task if card(task) else form.first_task()
     method = method if method in form.methods_for(task) else form.FIRST_METHOD
     values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query

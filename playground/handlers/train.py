@@ -72,13 +72,13 @@ class TrainHandlers:
         if linked is not None:
             config = linked
         elif run is None:
-            config = form.default_config(form.FIRST_METHOD, form.FIRST_TASK)
+            config = form.default_config(form.FIRST_METHOD, form.first_task())
         elif run in self.recordings:
             config = self.recordings.config(run)
         else:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
             if card(config["task"]) is None:  # a task that this server was not started with
-                config = form.default_config(config["method"], form.FIRST_TASK)
+                config = form.default_config(config["method"], form.first_task())
         controls = form.controls(config, self._words)
         controls["method"]["value"] = config["method"]
         return {"task": config["task"], **controls}
@@ -267,7 +267,8 @@ class TrainHandlers:
         own_runs = (
             run for run in visible if any(self._visitors.owns(owner, run) for owner in owners)
         )
-        return next(own_runs, FIRST if FIRST in self.recordings else None)
+        recorded = FIRST in self.recordings and form.first_task() == form.FIRST_TASK
+        return next(own_runs, FIRST if recorded else None)
 
     def _remember_watched(self, visitor: Visitor, run: str) -> None:
         """So that a visitor may see the end of another visitor's run that they watched live."""

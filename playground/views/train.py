@@ -16,10 +16,10 @@ from playground.handlers import links
 from playground.handlers.form import (
     ADVANCED,
     FIRST_METHOD,
-    FIRST_TASK,
     NUMBERS,
     PREFERENCES,
     SETTINGS,
+    first_task,
 )
 from playground.handlers.long_polling import LongPoll
 from playground.handlers.train import PACES, TrainHandlers
@@ -175,7 +175,7 @@ def _lay_out(
                     "frontier",
                     _FRONTIER,
                     "train/frontier",
-                    value={"task": FIRST_TASK, "method": FIRST_METHOD},
+                    value={"task": first_task(), "method": FIRST_METHOD},
                     server_functions=[optimum.frontier, optimum.target],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
@@ -277,10 +277,10 @@ def _settings(
 ) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
     """The controls of task, method and settings by name, and the explanations of the first two."""
     labels = words["controls"]
-    first = handlers.choose({"task": FIRST_TASK, "method": FIRST_METHOD})
+    first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
     settings, explanations = {}, {}
     for field, names, value in (
-        ("task", tasks.available(), FIRST_TASK),
+        ("task", tasks.available(), first_task()),
         ("method", methods(), FIRST_METHOD),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]

@@ -28,7 +28,8 @@ def test_a_task_that_was_named_is_offered_and_trained(real_app, visit):
     address, runs = real_app
     page = visit(address)
     page.wait_for_selector("body[data-settled]")
-    page.click("#controls label:has-text('Short words')")
+    expect(page.get_by_role("radio", name="Short words").first).to_be_checked()
+    expect(page.locator("#field-method label:has-text('SFT')")).to_have_count(0)
     explanation = page.locator("#controls .explanation").first
     expect(explanation).to_contain_text("people prefer a<b <i>c</i> ${1+1} {{d}}")
     expect(page.locator("#frontier .chart")).to_be_hidden()
@@ -42,7 +43,7 @@ def test_a_task_that_was_named_is_offered_and_trained(real_app, visit):
     expect(page.locator("#frontier .chart")).to_be_hidden()
     for view, name in (("compare", "Compare"), ("try", "Try it"), ("score", "Score it")):
         page.get_by_role("tab", name=name, exact=True).click()
-        page.click(f"#{view} .tasks label:has-text('Short words')")
+        expect(page.locator(f"#{view} .tasks").get_by_label("Short words")).to_be_checked()
         expect(page.locator(f"#{view} .models label").first).to_contain_text("PPO")
         expect(page.locator(f"#{view} .complaints li")).to_have_count(0)
     page.get_by_role("tab", name="Rate", exact=True).click()

@@ -1,5 +1,5 @@
 // Score it: what the rewards and a model make of each answer.
-import { make, whenShown, within } from "../core/dom.js";
+import { make, within } from "../core/dom.js";
 import { fill, number, oneIn, signed } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
 import { shadedText } from "../core/shaded_text.js";
@@ -12,7 +12,7 @@ const MANY = 1000;
 export function mount({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
-  const { form, chosenTask, reference, listRuns, offerOne, runOption, send, clearAnswers } =
+  const { form, chosenTask, reference, listRuns, offerOne, runOption, send, clearAnswers, whenOpened } =
     questionForm({ element, props, server });
   const { addRewards, writeTokens } = shadedText(props.shading);
   let runs = [];
@@ -92,5 +92,5 @@ export function mount({ element, props, server }) {
     if (target.name === "task") openTask();
     if (target.name === "model") ask();
   };
-  whenShown(form, openTask, offerModels);
+  whenOpened(openTask, offerModels);
 }

@@ -1,5 +1,5 @@
 // Try it: one prompt to the reference and to some runs; their texts side by side.
-import { make, whenShown, within } from "../core/dom.js";
+import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
 import { shadedText } from "../core/shaded_text.js";
@@ -82,7 +82,7 @@ export function mount({ element, props, server }) {
     if (target.name === "task") openTask();
     if (target.name === "models") question.limit(MOST);
   };
-  whenShown(form, openTask, offerRuns);
+  question.whenOpened(openTask, offerRuns);
 }
 
 // Of a reward over samples; null where one has none.

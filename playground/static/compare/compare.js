@@ -1,5 +1,5 @@
 // Compare: which runs, and what sets them apart.
-import { make, whenShown, within } from "../core/dom.js";
+import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
 import { fold, isMoving, startRun } from "../core/run_log.js";
@@ -187,5 +187,5 @@ export function mount({ element, props, server }) {
   };
   document.addEventListener("visibilitychange", () => document.hidden || follow());
   whenRecoloured(() => form.offsetParent && draw());
-  whenShown(form, offerRuns, offerRuns);
+  picker.whenOpened(offerRuns, offerRuns);
 }

@@ -1,7 +1,8 @@
 // The choice of a task and of its runs, as the views beside Train offer it.
-import { listErrors, make, option, within } from "./dom.js";
+import { listErrors, make, option, whenShown, within } from "./dom.js";
 import { fill, fillRun } from "./format.js";
 import { tasks } from "./records.js";
+import { get } from "./store.js";
 
 export function runPicker({ element, props, server }) {
   const { words, method_names, task_names } = props;
@@ -77,6 +78,19 @@ export function runPicker({ element, props, server }) {
 
   const runOption = (run) => [run.run, runName(run), runDetails(run)];
 
+  // Calls `openTask` when the view is first on the screen, or when Train has another task since it was
+  // last there, which it then takes; `again` whenever it is there otherwise.
+  function whenOpened(openTask, again) {
+    let trained = props.first_task;
+    const open = (otherwise) => {
+      const { task } = get();
+      const taken = task !== trained && task in task_names;
+      if (taken) trained = form.elements.task.value = task;
+      (taken ? openTask : otherwise)();
+    };
+    whenShown(form, () => open(openTask), () => open(again));
+  }
+
   put(".tasks legend", words.task);
   put(".models legend", words.models);
   for (const [task, name] of Object.entries(task_names)) {
@@ -84,6 +98,6 @@ export function runPicker({ element, props, server }) {
   }
   return {
     form, chosenTask, reference, runName, settingsName, runTime, runDetails, listRuns, showErrors,
-    checkedRuns, offerSeveral, limit, offerOne, runOption,
+    checkedRuns, offerSeveral, limit, offerOne, runOption, whenOpened,
   };
 }

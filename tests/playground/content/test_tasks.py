@@ -109,6 +109,14 @@ def test_a_task_that_cannot_be_loaded_is_reported_in_one_line(tmp_path):
         tasks.register_tasks([str(tmp_path / "no.py")])
 
 
+def test_the_page_opens_on_the_task_that_was_named(named, client):
+    handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
+    opened = handlers.restore()
+    assert (opened["task"], opened["method"]["value"]) == (named, "ppo")
+    assert handlers.delta({"run": None})["run"] is None, "the recorded run is of another task"
+    assert links.read({"method": "dpo"})["task"] == named
+
+
 def test_the_page_shows_a_tasks_own_texts(named):
     words = tasks.with_task_words(text.load("zh"))
     assert words["tasks"][named]["name"] == "Short <b>words"
