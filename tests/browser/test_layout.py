@@ -91,3 +91,15 @@ def test_no_axis_goes_below_zero_where_nothing_can(visit, address):
     lowest = "document.querySelectorAll('#charts .plot')[1]._fullLayout.yaxis.range[0]"
     page.wait_for_function("window.playground.run.series['eval/kl'].y.join() === '0'")
     assert page.evaluate(lowest) == 0
+
+
+def test_the_readings_of_the_frontier_stay_within_its_card(visit, real_app):
+    page = visit(real_app[0], viewport={"width": 1024, "height": 768})
+    page.wait_for_selector("#frontier .value.policy:not([hidden])")
+    page.wait_for_function("/KL/.test(document.querySelector('#frontier .policy').textContent)")
+    right = "document.querySelector('#frontier {}').getBoundingClientRect().right"
+    for width in (1280, 1024):
+        page.set_viewport_size({"width": width, "height": 720})
+        for value in (".value.target", ".value.policy"):
+            assert page.evaluate(right.format(value)) <= page.evaluate(right.format(".values"))
+        assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from playwright.sync_api import expect
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
@@ -137,3 +138,32 @@ def test_try_it_shows_texts_side_by_side_and_train_continues(page):
     page.fill("#try [name=prompt]", " ")
     page.click("#try button")
     page.wait_for_selector("#try .complaints:has-text(\"Your prompt got ' '\")")
+
+
+def test_a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):
+    def choose(view, task):
+        tasks = "#field-task" if view == "train" else f"#{view} .tasks"
+        page.click(f"{tasks} label:has(input[value={task}])")
+
+    def open_view(name):
+        page.get_by_role("tab", name=WORDS["views"][name], exact=True).click()
+
+    checked = page.locator("#score .tasks input:checked")
+    open_view("score")
+    expect(checked).to_have_value("capitals")  # of the run that Train shows
+    choose("score", "reviews")
+    open_view("train")
+    open_view("score")
+    expect(checked).to_have_value("reviews")
+    open_view("train")
+    choose("train", "reviews")
+    page.wait_for_function("window.playground.task === 'reviews'")
+    open_view("score")
+    expect(checked).to_have_value("reviews")
+    open_view("train")
+    choose("train", "capitals")
+    page.wait_for_function("window.playground.task === 'capitals'")
+    open_view("score")
+    expect(checked).to_have_value("capitals")
+    story = WORDS["score"]["stories"]["capitals"]
+    expect(page.locator("#score [name=prompt]")).to_have_value(story["prompt"])
