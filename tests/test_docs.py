@@ -212,9 +212,7 @@ def test_every_metric_that_the_page_draws_is_defined():
 
 
 def test_the_readme_names_what_a_link_can_hide():
-    (sentence,) = re.findall(
-        r"Possible names are\s(.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL
-    )
+    (sentence,) = re.findall(r"`hide` takes\s(.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL)
     style = (ROOT / "playground" / "static" / "talk" / "present.css").read_text()
     assert re.findall(r"`(\w+)`", sentence) == re.findall(r'\[data-hide~="(\w+)"\]', style)
 

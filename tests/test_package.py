@@ -132,7 +132,8 @@ def test_assets_are_built_in_a_checkout_alone(environment, tmp_path):
     command = [environment / "bin/align-core", "build-assets"]
     done = subprocess.run(command, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
     assert done.returncode == 2
-    line = "COMMAND got 'build-assets', expected a checkout, in which they are built\n"
+    takes = "a checkout of the project, in which assets are built"
+    line = f"COMMAND got 'build-assets', expected {takes}\n"
     assert done.stderr == line
 
 

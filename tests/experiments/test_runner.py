@@ -23,7 +23,9 @@ def calls(monkeypatch):
     fake.stages = lambda quick: [{"a": {"x": 1}, "b": {"x": 2}}, {"c": {"x": 3}}]
     fake.measure = lambda folder, x: made.append(x) or x / 3
     fake.summary = lambda runs: {"sum": sum(run["found"] for run in runs)}
-    fake.said = lambda result: [f"The sum is {result['sum']:g}."]
+    fake.verdicts = lambda result: []
+    fake.findings = lambda result: [("sum", {"sum": f"{result['sum']:g}"})]
+    fake.SENTENCES = {"sum": "The sum is {sum}."}
     monkeypatch.setattr(experiments, "NAMES", ("sum",))
     monkeypatch.setitem(sys.modules, "align_core.experiments.sum", fake)
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
