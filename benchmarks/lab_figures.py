@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -35,6 +32,7 @@ SHADES = ("#9ecae1", "#6baed6", "#2171b5", "#08306b")
 def draw(name: str, result: dict[str, Any], path: Path) -> None:
     """Write the figure of an experiment's result as SVG."""
     style = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}
+    plt.switch_backend("svg")  # layouts depend on the backend's measures of text
     with plt.rc_context(style):
         figure = FIGURES[name](result)
         figure.savefig(path, metadata={"Date": None, "Creator": None})
