@@ -60,9 +60,8 @@ class Client:
         self._closed = False
         self._directories: dict[str, RunDirectory] = {}
         self._skipped: set[str] = set()  # runs that cannot be read
-        self._unwritten: dict[
-            str, dict[str, Any]
-        ] = {}  # run -> final status that could not be written
+        # run -> its final status, which could not be written
+        self._unwritten: dict[str, dict[str, Any]] = {}
 
     def preload(self) -> None:
         """Start importing the heavy libraries in the forkserver. Returns at once."""
