@@ -1,8 +1,9 @@
-"""Paths that a user named."""
+"""Paths that a user named, and the folder of files that can be made again."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +21,17 @@ def user_path(name: Any) -> Path:
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         raise ValueError(getattr(error, "strerror", None) or str(error)) from None
     return path
+
+
+def cache_folder() -> Path:
+    """The folder of files that can be fetched or computed again, which need not exist yet.
+
+    `ALIGN_CACHE` where it is set; otherwise `align-core` in the user's cache folder, which is
+    `XDG_CACHE_HOME` or `~/.cache` on every system, as it is for the Hugging Face libraries.
+
+    Raises:
+        ValueError: no folder can have the name in `ALIGN_CACHE`; the message says why.
+    """
+    if chosen := os.environ.get("ALIGN_CACHE"):
+        return user_path(chosen).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "align-core"
