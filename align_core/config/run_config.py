@@ -236,10 +236,10 @@ def _wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
         return []
     file, lines = explicit["preferences"], []
     try:
-        found = not isinstance(file, str) or user_path(file).is_file()
+        exists = not isinstance(file, str) or user_path(file).is_file()
     except ValueError:
-        found = False
-    if not found:
+        exists = False
+    if not exists:
         expected = "a JSONL or Parquet file; there is no such file"
         lines.append(option_error("--preferences", file, expected, "file"))
     for option in ("coverage", "pair_source"):

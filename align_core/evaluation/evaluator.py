@@ -73,7 +73,7 @@ class Evaluator:
         reference: the reference policy; None if it is the policy with its adapter disabled.
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
         parts: the terms of the gold reward, as from `Task.parts`.
-        given: the inputs of the models for the prompts; by default the prompts themselves.
+        inputs: the inputs of the models for the prompts; by default the prompts themselves.
         frontier: that of the same reference, prompts and token limit; None if unknown.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
@@ -89,7 +89,7 @@ class Evaluator:
         gold: Reward,
         proxy: Reward | None,
         parts: Callable[..., dict[str, list[float]]] = lambda *texts, **columns: {},
-        given: Sequence[Prompt] | None = None,
+        inputs: Sequence[Prompt] | None = None,
         frontier: Frontier | None,
         max_new_tokens: int,
         seed: int,
@@ -105,9 +105,9 @@ class Evaluator:
         self._interrupted = interrupted
         self._rows = [prompt for prompt in prompts for _ in range(samples)]
         self._samples = samples
-        given = prompts if given is None else given
-        self._given = [prompt for prompt in given for _ in range(samples)]
-        self._encoded = encode_prompts(tokenizer, given).repeat(samples)
+        inputs = prompts if inputs is None else inputs
+        self._inputs = [prompt for prompt in inputs for _ in range(samples)]
+        self._encoded = encode_prompts(tokenizer, inputs).repeat(samples)
         self._prompts, self._seed = prompts, seed
         self._subsets = {
             name: torch.tensor([prompt in subset for prompt in self._rows])
@@ -281,7 +281,7 @@ class Evaluator:
         parts = self._parts(self._rows, completions, completion_ids=ids)
         parts = {name: torch.tensor(part, dtype=torch.float64) for name, part in parts.items()}
         gold = self._gold(self._rows, completions, completion_ids=ids) if not parts else None
-        proxy = self._proxy and self._proxy(self._given, completions, completion_ids=ids)
+        proxy = self._proxy and self._proxy(self._inputs, completions, completion_ids=ids)
         return Texts(
             self._rows,
             completions,

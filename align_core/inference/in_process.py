@@ -118,10 +118,11 @@ def score(
     return queries().score(model, options.task, prompt, texts)
 
 
-def _texts(option: str, given: Any, lines: list[Message]) -> list[str]:
-    """The texts that are `given`, one or several; each that is none is an error in `lines`."""
-    several = isinstance(given, Iterable) and not isinstance(given, str)
-    texts = list(given) if several else [given]
+def _texts(option: str, value: Any, lines: list[Message]) -> list[str]:
+    """The value as a list of texts: one text, or several. Appends an error to `lines` for each
+    item that is not a text."""
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    texts = list(value) if several else [value]
     lines += [option_error(option, text, _TEXT) for text in texts or [None] if not is_text(text)]
     return texts
 

@@ -25,7 +25,7 @@ from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.logprobs import logprobs
-from align_core.models.prompts import given_to
+from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, sample
@@ -67,7 +67,7 @@ def evaluate(
         load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
         parts=partial(the_task.parts, eos_token_id=tokenizer.eos_token_id),
-        given=given_to(tokenizer, the_task, heldout),
+        inputs=model_inputs(tokenizer, the_task, heldout),
         proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
         frontier=frontier(task, reference, "heldout", heldout),
         max_new_tokens=the_task.max_new_tokens,
@@ -101,8 +101,8 @@ def generate(
     the_task, _ = task_in_nats(task, model, reference)
     loaded = _loaded_models(model, task, reference)
     tokenizer = loaded.tokenizer
-    given = given_to(tokenizer, the_task, prompts)
-    encoded = encode_prompts(tokenizer, given)
+    inputs = model_inputs(tokenizer, the_task, prompts)
+    encoded = encode_prompts(tokenizer, inputs)
     for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
         _check_length("--prompt", prompt, length, loaded.positions - the_task.max_new_tokens)
     encoded = encoded.repeat(n)
@@ -119,7 +119,7 @@ def generate(
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = loaded.proxy_rewards([prompt for prompt in given for _ in range(n)], texts, ids)
+    scores = loaded.proxy_rewards([prompt for prompt in inputs for _ in range(n)], texts, ids)
     samples = [
         {
             "prompt": prompt,
@@ -150,11 +150,11 @@ def score(
     """
     the_task, _ = task_in_nats(task, model, reference)
     loaded = _loaded_models(model, task, reference or reference_of(model, task))
-    (given,) = given_to(loaded.tokenizer, the_task, [prompt])
-    encoded = encode_prompts(loaded.tokenizer, [given])
-    chat = not isinstance(given, str)  # after messages a completion has no leading space
+    (model_input,) = model_inputs(loaded.tokenizer, the_task, [prompt])
+    encoded = encode_prompts(loaded.tokenizer, [model_input])
+    chat = not isinstance(model_input, str)  # after messages a completion has no leading space
     texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
-    ids = [encode(loaded.tokenizer, given, text)[1] for text in texts]
+    ids = [encode(loaded.tokenizer, model_input, text)[1] for text in texts]
     length = encoded.ids.shape[1]
     _check_length("--prompt", prompt, length, loaded.positions - 1)
     for text, row in zip(completions, ids, strict=True):
@@ -162,7 +162,7 @@ def score(
     rows = [prompt] * len(completions)
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
-    proxies = loaded.proxy_rewards([given] * len(ids), completions, ids)
+    proxies = loaded.proxy_rewards([model_input] * len(ids), completions, ids)
     scored = [
         {
             "prompt": prompt,

@@ -17,15 +17,15 @@ BATCH = 1024  # prompts that are encoded at once
 _COMPLETIONS = ("completion", "chosen", "rejected")
 
 
-def given_to(
+def model_inputs(
     tokenizer: PreTrainedTokenizerBase, task: Task, prompts: Sequence[str]
 ) -> list[Prompt]:
     """The inputs of the model of this tokenizer for the prompts."""
     chat = tokenizer.chat_template is not None
-    return [task.given(prompt, chat) for prompt in prompts]
+    return [task.model_input(prompt, chat) for prompt in prompts]
 
 
-def rows_given_to(
+def rows_with_model_inputs(
     tokenizer: PreTrainedTokenizerBase, task: Task, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows with their prompts as inputs of the model.
@@ -37,7 +37,7 @@ def rows_given_to(
     for row in rows:
         prompt = row["prompt"]
         if isinstance(prompt, str) and prompt:
-            (prompt,) = given_to(tokenizer, task, [prompt])
+            (prompt,) = model_inputs(tokenizer, task, [prompt])
         if isinstance(prompt, list):
             texts = {name: row[name] for name in _COMPLETIONS if isinstance(row.get(name), str)}
             row = row | {name: text.lstrip() for name, text in texts.items()}
@@ -59,7 +59,7 @@ def check_prompts(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToke
         inputs: list[Prompt] = []
         for prompt in batch:
             with collect_errors(lines):
-                inputs += given_to(tokenizer, task, [prompt])
+                inputs += model_inputs(tokenizer, task, [prompt])
         if positions is not None and len(inputs) == len(batch):
             lengths = encode_prompts(tokenizer, inputs).mask.sum(1).tolist()
             room = positions - task.max_new_tokens

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.data.encoding import encode_prompts
-from align_core.models.prompts import given_to
+from align_core.models.prompts import model_inputs
 from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
 
@@ -31,7 +31,7 @@ def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToken
         drawn_prompts = prompts[start : start + BATCH]
         drawn = sample(
             policy,
-            encode_prompts(tokenizer, given_to(tokenizer, task, drawn_prompts)),
+            encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn_prompts)),
             RandomDraw(batch, len(drawn_prompts)),
             max_new_tokens=task.max_new_tokens,
             end_id=tokenizer.eos_token_id,

@@ -19,7 +19,7 @@ from align_core.data.encoding import encode, encode_pairs, encode_prompts
 from align_core.data.preference_files import Covers, covers_all
 from align_core.models.loading import ModelError
 from align_core.models.logprobs import logprobs
-from align_core.models.prompts import given_to
+from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
@@ -120,7 +120,7 @@ def _batches(
         drawn = rng.choices(prompts, k=BATCH)
         responses = sample(
             policy,
-            encode_prompts(tokenizer, given_to(tokenizer, task, drawn)).repeat(2),
+            encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn)).repeat(2),
             RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
             max_new_tokens=task.max_new_tokens,
             end_id=tokenizer.eos_token_id,

@@ -74,7 +74,7 @@ class Task(ABC):
         """The scores of these parts before their weights."""
         return {}
 
-    def given(self, prompt: str, chat: bool) -> Message:
+    def model_input(self, prompt: str, chat: bool) -> Message:
         """The input of a model for a prompt; `chat` says whether it has a chat template."""
         return prompt
 

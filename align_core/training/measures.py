@@ -13,7 +13,7 @@ from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.provenance import coverage
 from align_core.evaluation.reference_samples import frontier, stored_samples
-from align_core.models.prompts import given_to
+from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward
 from align_core.models.sharding import unsharded
 from align_core.runs.control import Control
@@ -46,7 +46,7 @@ class PolicyMeasure:
             setup.reference,
             gold=setup.gold,
             parts=partial(task.parts, eos_token_id=setup.tokenizer.eos_token_id),
-            given=given_to(setup.tokenizer, task, prompts),
+            inputs=model_inputs(setup.tokenizer, task, prompts),
             proxy=setup.proxy,
             frontier=frontier(config.task, config.model, "probe", prompts),
             max_new_tokens=task.max_new_tokens,

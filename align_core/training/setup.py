@@ -22,7 +22,7 @@ from align_core.models.loading import (
     load_trainable,
     new_reward_model,
 )
-from align_core.models.prompts import check_prompts, given_to, rows_given_to
+from align_core.models.prompts import check_prompts, model_inputs, rows_with_model_inputs
 from align_core.models.reward_scale import reward_scale
 from align_core.models.rewards import proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
@@ -106,12 +106,12 @@ def _data(
         case "demonstrations":
             count = min(config.steps * config.batch_size, DEMONSTRATIONS)
             rows = task.demonstrations(count, config.seed)
-            return encode_demonstrations(tokenizer, rows_given_to(tokenizer, task, rows))
+            return encode_demonstrations(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "pairs":
             rows = _pairs(config, task, control, write)
-            return encode_pairs(tokenizer, rows_given_to(tokenizer, task, rows))
+            return encode_pairs(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "rollouts":
-            prompts = given_to(tokenizer, task, task.prompts("train"))
+            prompts = model_inputs(tokenizer, task, task.prompts("train"))
             return Dataset.from_dict({"prompt": prompts})
 
 

@@ -12,16 +12,16 @@ from align_core.data.encoding import encode
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.reward_parts import scorer
 from align_core.models.rewards import ProxyReward
-from align_core.tasks.folder.parts import Judged
+from align_core.tasks.folder.parts import Completion
 
 NAME = "reward-reviews"
 TEXTS = [" was warm and superb.", " was dull, and it never", ""]
 ENDED = [True, False, False]
 
 
-def judged(*before: dict[str, str]) -> list[Judged]:
+def completions(*before: dict[str, str]) -> list[Completion]:
     messages = [*before, {"role": "user", "content": "The plot of this film"}]
-    return [Judged(messages, text, end) for text, end in zip(TEXTS, ENDED, strict=True)]
+    return [Completion(messages, text, end) for text, end in zip(TEXTS, ENDED, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,13 @@ def test_it_is_the_raw_output_for_the_text(renumbered):
     ]
     prompts = ["The plot of this film"] * len(TEXTS)
     expected = ProxyReward(load_reward_model(NAME), tokenizer)(prompts, TEXTS, completion_ids=ids)
-    assert scorer(NAME)(judged()) == pytest.approx(expected, abs=1e-5)
+    assert scorer(NAME)(completions()) == pytest.approx(expected, abs=1e-5)
     assert ids[1][-1] != tokenizer.eos_token_id == ids[0][-1]
 
 
 def test_another_numbering_of_the_tokens_changes_nothing(renumbered):
     assert load_tokenizer(renumbered).get_vocab() != load_tokenizer(NAME).get_vocab()
-    assert scorer(renumbered)(judged()) == pytest.approx(scorer(NAME)(judged()), abs=1e-5)
+    assert scorer(renumbered)(completions()) == pytest.approx(scorer(NAME)(completions()), abs=1e-5)
 
 
 def test_it_has_its_own_chat_template(renumbered, tmp_path):
@@ -75,10 +75,12 @@ def test_it_has_its_own_chat_template(renumbered, tmp_path):
     (expected,) = ProxyReward(load_reward_model(NAME), tokenizer)(
         [prompt], TEXTS[:1], completion_ids=[ids]
     )
-    assert scorer(str(tmp_path / "chat"))(judged(system))[0] == pytest.approx(expected, abs=1e-5)
+    assert scorer(str(tmp_path / "chat"))(completions(system))[0] == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 def test_a_text_beyond_its_positions_is_told():
-    long = Judged([{"role": "user", "content": "x"}], " very" * 200, True)
+    long = Completion([{"role": "user", "content": "x"}], " very" * 200, True)
     with pytest.raises(ConfigError, match="reward-reviews: expected at most 128 tokens, got"):
         scorer(NAME)([long])

@@ -5,7 +5,7 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from align_core.data.encoding import encode_prompts
-from align_core.models.prompts import check_prompts, given_to, rows_given_to
+from align_core.models.prompts import check_prompts, model_inputs, rows_with_model_inputs
 from align_core.models.reward_scale import BATCH, TEXTS, reward_scale
 from align_core.models.sampling import RandomDraw, sample
 from align_core.tasks import Task
@@ -24,7 +24,7 @@ class Films(Task):
             split
         ]
 
-    def given(self, prompt, chat):
+    def model_input(self, prompt, chat):
         return [{"role": "user", "content": prompt}] if chat else prompt
 
     def parts(self, prompts, completions, **columns):
@@ -48,15 +48,15 @@ def test_a_chat_template_decides_between_messages_and_texts():
     plain, chat = toy.tokenizer(), toy.tokenizer()
     chat.chat_template = TEMPLATE
     message = [{"role": "user", "content": "film"}]
-    assert given_to(plain, Films(), ["film"]) == ["film"]
-    assert given_to(chat, Films(), ["film"]) == [message]
+    assert model_inputs(plain, Films(), ["film"]) == ["film"]
+    assert model_inputs(chat, Films(), ["film"]) == [message]
     rows = [
         {"prompt": "film", "chosen": " a", "rejected": " b", "chosen_ended": False},
         {"prompt": "", "completion": " a text"},
         {"prompt": message, "completion": message},
     ]
-    assert rows_given_to(plain, Films(), rows) == rows
-    assert rows_given_to(chat, Films(), rows) == [
+    assert rows_with_model_inputs(plain, Films(), rows) == rows
+    assert rows_with_model_inputs(chat, Films(), rows) == [
         {"prompt": message, "chosen": "a", "rejected": "b", "chosen_ended": False},
         *rows[1:],
     ]

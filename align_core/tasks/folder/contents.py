@@ -148,8 +148,8 @@ class _Reader:
         """The prompts of each split; without [prompts] those of preferences and demonstrations."""
         if file.prompts is None:
             named = file.preferences or file.demonstrations
-            found = {prompt.text: prompt for prompt in others if prompt.text}
-            return self._by_hash(found, named.file if named else TASK_FILE)
+            by_text = {prompt.text: prompt for prompt in others if prompt.text}
+            return self._by_hash(by_text, named.file if named else TASK_FILE)
         answers = [part for part in file.reward if isinstance(part, Answer)]
         seen: dict[str, Prompt] = {}
         by_key: dict[str, dict[str, Prompt]] = {}
@@ -171,14 +171,14 @@ class _Reader:
             return self._by_hash(by_key["file"], file.prompts.file)
         return by_key
 
-    def _by_hash(self, found: dict[str, Prompt], name: str) -> dict[str, dict[str, Prompt]]:
-        unread = not found and self._files.lines()
-        if len(found) < len(SPLITS) and not unread and not self._files.has_errors(name):
-            problem = f"expected three prompts or more, one a split, got {len(found)}"
+    def _by_hash(self, prompts: dict[str, Prompt], name: str) -> dict[str, dict[str, Prompt]]:
+        unread = not prompts and self._files.lines()
+        if len(prompts) < len(SPLITS) and not unread and not self._files.has_errors(name):
+            problem = f"expected three prompts or more, one a split, got {len(prompts)}"
             self._files.tell(name, 0, problem)
         return {
-            split: {text: prompt for text, prompt in found.items() if text in chosen}
-            for split, chosen in by_hash([*found]).items()
+            split: {text: prompt for text, prompt in prompts.items() if text in chosen}
+            for split, chosen in by_hash([*prompts]).items()
         }
 
     def _to_train_on(
@@ -193,10 +193,10 @@ class _Reader:
         return kept
 
 
-def _prompt(given: formats.Text, row: dict[str, Any], place: str) -> Prompt:
-    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+def _prompt(prompt: formats.Text, row: dict[str, Any], place: str) -> Prompt:
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     messages = [{"role": m["role"], "content": m["content"]} for m in messages]
-    return Prompt(text_of(given), messages, row, place)
+    return Prompt(text_of(prompt), messages, row, place)
 
 
 def _text(key: str, value: Any) -> Any:
@@ -217,11 +217,11 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
     return formats.unpaired(row) or formats.pair(row)
 
 
-def _paired(found: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
+def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
     """All pairs. Unpaired texts of a prompt are paired in order, good ones with bad ones."""
-    pairs = [row for _, row in found if "label" not in row]
+    pairs = [row for _, row in rows if "label" not in row]
     sides: dict[str, tuple[list[str], list[str]]] = {}
-    for _, row in found:
+    for _, row in rows:
         if "label" in row:
             sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row["completion"])
     for prompt, (bad, good) in sides.items():

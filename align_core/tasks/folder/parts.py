@@ -26,7 +26,7 @@ _REWARD_MODEL = "align_core.models.reward_parts:scorer"  # needs torch
 
 
 @dataclass(frozen=True)
-class Judged:
+class Completion:
     """A completion to score.
 
     Args:
@@ -64,13 +64,13 @@ class _Part(BaseModel):
         """The name of its metric and column."""
         return self.name or self.kind  # type: ignore[attr-defined]  # each kind declares it
 
-    def score(self, judged: Judged) -> float:
+    def score(self, completion: Completion) -> float:
         """The score of a completion before the weight; NaN if unknown."""
         raise NotImplementedError
 
-    def scores(self, judged: Sequence[Judged]) -> list[float]:
+    def scores(self, completions: Sequence[Completion]) -> list[float]:
         """`score` of each completion."""
-        return [self.score(completion) for completion in judged]
+        return [self.score(completion) for completion in completions]
 
 
 _Count = Annotated[int, Field(ge=1, le=100_000, description="a whole number of words from 1")]
@@ -91,8 +91,8 @@ class Length(_Part):
             raise ValueError(f"expected an aim of at most {self.most}, got {self.aim}")
         return self
 
-    def score(self, judged: Judged) -> float:
-        count, charge = len(words(judged.text)), 0.0
+    def score(self, completion: Completion) -> float:
+        count, charge = len(words(completion.text)), 0.0
         if self.aim is not None:
             charge += abs(count - self.aim) / self.aim
         if self.most is not None:
@@ -136,12 +136,12 @@ class Words(_Part):
             )
         return self
 
-    def score(self, judged: Judged) -> float:
-        found = 0
+    def score(self, completion: Completion) -> float:
+        balance = 0
         if self.wanted or self.unwanted:
             values, longest = _values(self.wanted, self.unwanted)
-            spoken = words(judged.text)
-            found = sum(
+            spoken = words(completion.text)
+            balance = sum(
                 values.get(tuple(spoken[start : start + size]), 0)
                 for size in range(1, longest + 1)
                 for start in range(len(spoken) - size + 1)
@@ -150,8 +150,8 @@ class Words(_Part):
         if self.lexicon is not None:
             from vader import polarity_scores  # Hutto & Gilbert 2014, its "compound"
 
-            sentiment = polarity_scores(judged.text)["compound"]
-        return found / (1 + abs(found)) + sentiment
+            sentiment = polarity_scores(completion.text)["compound"]
+        return balance / (1 + abs(balance)) + sentiment
 
 
 class Pattern(_Part):
@@ -164,8 +164,8 @@ class Pattern(_Part):
         Field(min_length=1, max_length=1000, description="a regular expression in RE2's syntax"),
     ]
 
-    def score(self, judged: Judged) -> float:
-        return float(_compiled(self.pattern).search(judged.text) is not None)
+    def score(self, completion: Completion) -> float:
+        return float(_compiled(self.pattern).search(completion.text) is not None)
 
 
 class Ends(_Part):
@@ -175,9 +175,9 @@ class Ends(_Part):
     kind: Literal["ends"]
     marks: str = Field(".!?…。！？", max_length=100, description="a text of characters")
 
-    def score(self, judged: Judged) -> float:
-        text = judged.text.rstrip(_CLOSING)
-        return float(judged.ended and (not self.marks or text[-1:] in [*self.marks]))
+    def score(self, completion: Completion) -> float:
+        text = completion.text.rstrip(_CLOSING)
+        return float(completion.ended and (not self.marks or text[-1:] in [*self.marks]))
 
 
 class Repetition(_Part):
@@ -186,8 +186,8 @@ class Repetition(_Part):
     kind: Literal["repetition"]
     n: int = Field(3, ge=1, le=20, description="a whole number of words from 1 to 20")
 
-    def score(self, judged: Judged) -> float:
-        spoken = words(judged.text)
+    def score(self, completion: Completion) -> float:
+        spoken = words(completion.text)
         runs = Counter(tuple(spoken[i : i + self.n]) for i in range(len(spoken) - self.n + 1))
         return len(runs) / runs.total() - 1 if runs else 0.0
 
@@ -204,11 +204,11 @@ class Answer(_Part):
     )
     match: Literal["equals", "contains"] = Field("equals", description='"equals" or "contains"')
 
-    def score(self, judged: Judged) -> float:
-        if self.column not in judged.row:
+    def score(self, completion: Completion) -> float:
+        if self.column not in completion.row:
             return math.nan
-        said = _plain(judged.text)
-        right = [_plain(answer) for answer in self.answers(judged.row)]
+        said = _plain(completion.text)
+        right = [_plain(answer) for answer in self.answers(completion.row)]
         if self.match == "equals":
             return float(said in right)
         return float(any(_contains(said, answer) for answer in right))
@@ -229,9 +229,9 @@ class Json(_Part):
 
     kind: Literal["json"]
 
-    def score(self, judged: Judged) -> float:
+    def score(self, completion: Completion) -> float:
         try:
-            json.loads(judged.text, parse_constant=_no_json)
+            json.loads(completion.text, parse_constant=_no_json)
         except (ValueError, RecursionError):
             return 0.0
         return 1.0
@@ -245,8 +245,8 @@ class RewardModel(_Part):
         min_length=1, description="an embedded reward model, a model in the folder, or a hub id"
     )
 
-    def scores(self, judged: Sequence[Judged]) -> list[float]:
-        return _scorer(self.model)(judged)
+    def scores(self, completions: Sequence[Completion]) -> list[float]:
+        return _scorer(self.model)(completions)
 
 
 _OWN = (Length, Words, Pattern, Ends, Repetition, Answer, Json, RewardModel)
@@ -290,7 +290,7 @@ def _compiled(pattern: str) -> Any:
 
 
 @cache
-def _scorer(model: str) -> Callable[[Sequence[Judged]], list[float]]:
+def _scorer(model: str) -> Callable[[Sequence[Completion]], list[float]]:
     module, _, function = _REWARD_MODEL.partition(":")
     return getattr(importlib.import_module(module), function)(model)
 

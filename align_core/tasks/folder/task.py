@@ -13,7 +13,7 @@ from typing import Any
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.tasks.folder.contents import SPLITS, Contents, Prompt, read, text_of
-from align_core.tasks.folder.parts import Judged
+from align_core.tasks.folder.parts import Completion
 from align_core.tasks.task import Message, Task, have_ended
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
@@ -74,7 +74,7 @@ class FolderTask(Task):
             return messages
         return [{"role": "system", "content": system}, *messages]
 
-    def given(self, prompt: str, chat: bool) -> Message:
+    def model_input(self, prompt: str, chat: bool) -> Message:
         messages = self.as_messages(prompt)
         return messages if chat else as_plain_text(messages)
 
@@ -105,25 +105,25 @@ class FolderTask(Task):
         """The score of each part for the texts, before weight and scale; NaN if unknown."""
         known = ("ended", "completion_ids", "eos_token_id")
         ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
-        judged = [
-            self._judged(prompt, completion, has_ended)
+        texts = [
+            self._with_row(prompt, completion, has_ended)
             for prompt, completion, has_ended in zip(prompts, completions, ended, strict=True)
         ]
-        return {part.called: part.scores(judged) for part in self._contents.file.reward}
+        return {part.called: part.scores(texts) for part in self._contents.file.reward}
 
-    def _judged(self, prompt: Message, completion: Message, ended: bool) -> Judged:
+    def _with_row(self, prompt: Message, completion: Message, ended: bool) -> Completion:
         text = completion if isinstance(completion, str) else completion[-1]["content"]
         text = text.encode(errors="replace").decode()  # replaces lone surrogates
-        asked = self._asked(prompt)
-        known = self._prompts.get(asked)
-        return Judged(self.as_messages(asked), text, ended, known.row if known else {})
+        task_prompt = self._prompt_of(prompt)
+        known = self._prompts.get(task_prompt)
+        return Completion(self.as_messages(task_prompt), text, ended, known.row if known else {})
 
-    def _asked(self, given: Message) -> str:
-        """The prompt from which `given` made this input: its inverse."""
+    def _prompt_of(self, model_input: Message) -> str:
+        """The prompt from which `model_input` made this input: its inverse."""
         system = self._contents.file.system_prompt
-        if isinstance(given, str):
-            return given if system is None else given.removeprefix(f"{system}\n\n")
-        own = [{"role": message["role"], "content": message["content"]} for message in given]
+        if isinstance(model_input, str):
+            return model_input if system is None else model_input.removeprefix(f"{system}\n\n")
+        own = [{"role": message["role"], "content": message["content"]} for message in model_input]
         if own[0] == {"role": "system", "content": system}:
             own = own[1:]
         return text_of(own)
@@ -143,7 +143,7 @@ def as_plain_text(messages: Sequence[dict[str, str]]) -> str:
     Raises:
         ConfigError: there are several messages.
     """
-    *before, asked = messages
+    *before, _ = messages
     if [message["role"] for message in before] not in ([], ["system"]):
         shown = text_of(messages)
         shown = " ".join(shown[:60].split())

@@ -52,12 +52,12 @@ class Lines:
         self._lines: dict[Path, int] = {(): 1}
         table: Path = ()
         last: dict[Path, int] = {}  # array of tables -> the index of its newest table
-        for number, is_header, found in _expressions(text):
+        for number, is_header, content in _expressions(text):
             if is_header:
-                table = _table(found, last)
+                table = _table(content, last)
                 paths = [table[:size] for size in range(1, len(table) + 1)]
             else:
-                paths = _paths(found, table)
+                paths = _paths(content, table)
             for path in paths:
                 self._lines.setdefault(path, number)
 
@@ -74,10 +74,10 @@ def _expressions(text: str) -> Iterator[tuple[int, bool, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), start=1):
         pending.append(line)
         try:
-            found = tomllib.loads("\n".join(pending))
+            content = tomllib.loads("\n".join(pending))
         except tomllib.TOMLDecodeError:  # the expression continues on the next line
             continue
-        yield number - len(pending) + 1, pending[0].lstrip().startswith("["), found
+        yield number - len(pending) + 1, pending[0].lstrip().startswith("["), content
         pending = []
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from vader import polarity_scores
 
-from align_core.tasks.folder.parts import KINDS, Judged, Part, words
+from align_core.tasks.folder.parts import KINDS, Completion, Part, words
 
 
 def part(kind: str, **keys):
@@ -15,8 +15,8 @@ def part(kind: str, **keys):
 
 
 def score(kind: str, text: str, ended: bool = True, row: dict | None = None, **keys) -> float:
-    judged = Judged([{"role": "user", "content": "p"}], text, ended, row or {})
-    (value,) = part(kind, **keys).scores([judged])
+    completion = Completion([{"role": "user", "content": "p"}], text, ended, row or {})
+    (value,) = part(kind, **keys).scores([completion])
     return value
 
 

@@ -92,15 +92,18 @@ def test_what_a_task_has(task, folder):
 
 def test_models_are_given_messages_or_a_text(task):
     first, second = task.prompts("train")
-    assert task.given(first, chat=True) == [SYSTEM, USER]
-    assert task.given(first, chat=False) == "Be short.\n\nWho?"
-    assert task.given(second, chat=True)[0]["content"] == "Be long."
-    assert task.given(second, chat=False) == "Be long.\n\nWho?"
-    assert task.given("another", chat=True) == [SYSTEM, {"role": "user", "content": "another"}]
+    assert task.model_input(first, chat=True) == [SYSTEM, USER]
+    assert task.model_input(first, chat=False) == "Be short.\n\nWho?"
+    assert task.model_input(second, chat=True)[0]["content"] == "Be long."
+    assert task.model_input(second, chat=False) == "Be long.\n\nWho?"
+    assert task.model_input("another", chat=True) == [
+        SYSTEM,
+        {"role": "user", "content": "another"},
+    ]
     (turns,) = task.prompts("probe")
-    assert task.given(turns, chat=True) == [SYSTEM, *TURNS]
+    assert task.model_input(turns, chat=True) == [SYSTEM, *TURNS]
     with pytest.raises(ConfigError, match="expected a model with a chat template"):
-        task.given(turns, chat=False)
+        task.model_input(turns, chat=False)
 
 
 def test_the_reward_is_the_weighted_sum_of_its_parts(task):
@@ -117,10 +120,10 @@ def test_the_reward_is_the_weighted_sum_of_its_parts(task):
 
 def test_prompts_are_known_again_as_they_were_given(task):
     for prompt, right in (("Who?", "Me"), ("system: Be long.\nuser: Who?", "she")):
-        given = [task.given(prompt, chat) for chat in (True, True)]
+        given = [task.model_input(prompt, chat) for chat in (True, True)]
         answered = [[{"role": "assistant", "content": text}] for text in (right, "wrong")]
         assert task.scores(given, answered)["right"] == [1, 0]
-    assert task.scores([task.given("Who?", chat=False)], ["Me"])["right"] == [1]
+    assert task.scores([task.model_input("Who?", chat=False)], ["Me"])["right"] == [1]
     (unknown,) = task.reward(["Whose?"], ["Me"])
     assert math.isnan(unknown)
 
