@@ -1,4 +1,4 @@
-"""The unit tests, for `benchmarks.mutants`: traced once, then run in part in copies of it all."""
+"""Runs unit tests for `benchmarks.mutants`: traces all once, then selections in project copies."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from benchmarks.common import ROOT
 
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
-NOT_COPIED = {"assets", "runs", "sessions"}  # beside the code
-# Of these, those of the rooms that are broken, and whole runs of the toy language.
-ASKED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
+NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
+# The tests of the changed packages, and whole runs on the toy language.
+SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
     f"tests/{room}"
     for room in ("config", "evaluation", "models", "runs", "trainers", "training", "votes")
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = os.cpu_count() or 1
-PATIENCE = 30.0  # seconds; a test hangs when it takes ten times as long as before, and these
+PATIENCE = 30.0  # seconds beyond ten times its traced duration, after which a test hangs
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 
 @contextlib.contextmanager
 def copies() -> Iterator[list[Path]]:
-    """A copy of the project for each job. Its compiled files are held to their source's content."""
+    """Yields a folder with a copy of the project for each job. Bytecode is validated by hash."""
     with tempfile.TemporaryDirectory() as made:
         folders = [Path(made) / str(job) for job in range(JOBS)]
         for folder in folders:
@@ -56,7 +56,7 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
 
 
 def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[Any]:
-    """What `work(folder, job)` returns in a process for each folder, by way of JSON."""
+    """The results of `work(folder, job)`, run in one process for each folder; passed as JSON."""
     processes = []
     for job, folder in enumerate(folders):
         if not (process := os.fork()):
@@ -70,7 +70,8 @@ def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[
 
 
 def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
-    """The exit code of pytest on these paths in a copy; minus the signal that ended it."""
+    """The exit code of pytest on these paths in a copy, or the negative number of the signal that
+    killed it."""
     if not (process := os.fork()):
         os.setsid()
         os.chdir(folder)
@@ -89,12 +90,12 @@ def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
         os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process, signal.SIGKILL)  # what it has started
+        os.killpg(process, signal.SIGKILL)  # processes that the tests started
     return code
 
 
 class Selection:
-    """A plugin of pytest: the chosen tests alone, and an end to hanging.
+    """A pytest plugin that runs only the chosen tests and kills one that hangs.
 
     Files named after the broken module or its folder come first, then the fastest.
     """
@@ -116,14 +117,14 @@ class Selection:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
-            os._exit(1)  # one is enough, whatever there is to be torn down
+            os._exit(1)  # without teardown: one failure is enough
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         signal.alarm(round(PATIENCE + 10 * self.seconds[nodeid]))
 
 
 class Tracer:
-    """A plugin of pytest that notes what lines each test executes, and how long it takes."""
+    """A pytest plugin that records the lines that each test executes, and its duration."""
 
     def __init__(self, folder: Path, broken: Sequence[str]) -> None:
         import coverage
@@ -131,7 +132,7 @@ class Tracer:
         self.folder, self.broken, self.current = folder, broken, ""
         include = [str(folder / file) for file in broken]
         self.coverage = coverage.Coverage(data_file=None, config_file=False, include=include)
-        self.fixtures: dict[str, list[str]] = {}  # test -> the fixtures that it needs
+        self.fixtures: dict[str, list[str]] = {}  # test -> its fixtures
         self.seconds: dict[str, float] = defaultdict(float)
         self.failed: set[str] = set()
 
@@ -149,7 +150,7 @@ class Tracer:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        """What is set up for several tests is executed by each that needs it."""
+        """Attributes the lines of a shared fixture to each test that uses it."""
         if fixturedef.scope != "function":
             self.coverage.switch_context(f"{fixturedef.baseid}/{fixturedef.argname}")
         yield
@@ -163,7 +164,7 @@ class Tracer:
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
         data = self.coverage.get_data()
-        users = {test: {test} for test in self.fixtures}  # a context -> those that executed it
+        users = {test: {test} for test in self.fixtures}  # context -> tests that executed it
         for context in data.measured_contexts() - users.keys():
             base, _, fixture = context.rpartition("/")
             users[context] = {
@@ -188,16 +189,16 @@ class Tracer:
 
 
 def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
-    """What the unit tests execute: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
+    """Durations and executed lines: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
 
-    It is kept for each file of tests until that or the code changes. A test that fails before
-    anything is broken is named, and not asked.
+    They are stored for each test file until it or the code changes. A test that fails on the
+    unchanged code is printed and left out.
     """
     sources = {str(path.relative_to(folders[0])): path for path in folders[0].rglob("*.py")}
     tests = [
         file
         for file, path in sorted(sources.items())
-        if file.startswith(ASKED) and path.name.startswith("test_")
+        if file.startswith(SELECTED) and path.name.startswith("test_")
     ]
     code = [sources[file] for file in sorted(sources) if not file.startswith("benchmarks/")]
     version = _hash(*(path.read_bytes() for path in code if "test_" not in path.name))
@@ -224,7 +225,7 @@ def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
     for file in tests:
         part = json.loads(kept[file].read_text())
         for test in part["failed"]:
-            print(f"{test} fails before anything is broken")
+            print(f"{test} fails on the unchanged code")
         passed = part["seconds"].keys() - {*part["failed"]}
         known["seconds"] |= {test: part["seconds"][test] for test in passed}
         for name, lines in part["lines"].items():

@@ -1,17 +1,17 @@
-"""Break the code on purpose, one place at a time: what share of it do the unit tests notice?
+"""Mutation testing: the share of faults, put into the code one at a time, that unit tests catch.
 
-    python -m benchmarks.mutants --seed 1 --seed 2        print what they do not notice
+    python -m benchmarks.mutants --seed 1 --seed 2        print the faults that they miss
     python -m benchmarks.mutants --seed 1 --store fresh   store the result, write docs/benchmarks.md
     python -m benchmarks.mutants --render                 write the page from the stored results
 
-The unit tests run once under coverage, which tells what lines each test executes; that is kept
-until a file changes. Each mutant is written into a copy of the project. There a process that was
-forked after the heavy imports runs the tests that execute the line, up to the first that fails;
-then the others of their files, which may share what was made once; and where the line is executed
-by an import or by no test, those of its room. A mutant that hangs is caught.
+The unit tests run once under coverage, which records the lines that each test executes; the record
+is kept until a file changes. Each mutant is written into a copy of the project. A process forked
+after the slow imports runs the tests there, up to the first failure: first the tests that execute
+the line, then the other tests in their files, which may share a fixture with them. If the line runs
+at import, or in no test, all tests of its package follow. A mutant that hangs counts as caught.
 
-`mutants_unchanged.json` lists mutants that change nothing a test could see, with the reason. They
-do not count.
+`mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
+original's, each with the reason. They do not count.
 """
 
 from __future__ import annotations
@@ -40,32 +40,34 @@ BROKEN = (  # in align_core
     *("votes", "runs", "config"),
 )
 PLACES = 60
-HEAVY = ("align_core.preload", "playground.app")  # for what they import of others
+SLOW_IMPORTS = ("align_core.preload", "playground.app")  # they import torch and gradio
 LABELS = {
-    "before": "before a test was touched",
-    "mended": "seeds that the tests were mended on",
-    "fresh": "seeds that they had not seen",
+    "before": "before any test was improved",
+    "mended": "seeds on which the tests were improved",
+    "fresh": "new seeds",
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, action="append", default=[], help="may be repeated")
-    parser.add_argument("--places", type=int, default=PLACES, help="of each seed")
-    parser.add_argument("--file", action="append", help="break only this one; may be repeated")
-    parser.add_argument("--store", choices=sorted(LABELS), help="as what to store the results")
-    parser.add_argument("--render", action="store_true", help="only write the page")
-    given = parser.parse_args()
+    parser.add_argument("--places", type=int, default=PLACES, help="how many places for each seed")
+    parser.add_argument("--file", action="append", help="break only this file; may be repeated")
+    parser.add_argument(
+        "--store", choices=sorted(LABELS), help="the group of results to add these to"
+    )
+    parser.add_argument("--render", action="store_true", help="write the page without measuring")
+    args = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if not given.render:
-        drawn = {seed: draw(seed, given.places, given.file or files()) for seed in given.seed}
-        found = measure(drawn)
-        for seed, result in found.items():
+    if not args.render:
+        drawn = {seed: draw(seed, args.places, args.file or files()) for seed in args.seed}
+        measured = measure(drawn)
+        for seed, result in measured.items():
             print(f"seed {seed}: {result['caught']} of {result['places']} caught")
-        if not given.store:
+        if not args.store:
             return
         results["machine"] = machine(threads=1)
-        results[given.store] = results.get(given.store, {}) | found
+        results[args.store] = results.get(args.store, {}) | measured
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     text = render(results)
     write_section(PAGE, "mutants", text)
@@ -75,55 +77,56 @@ def main() -> None:
 def files() -> list[str]:
     """The files whose code is broken."""
     paths = [ROOT / "align_core" / name for name in BROKEN]
-    found = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
-    return sorted(str(file.relative_to(ROOT)) for file in found)
+    paths = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    return sorted(str(file.relative_to(ROOT)) for file in paths)
 
 
 def draw(seed: int, places: int, files: Iterable[str]) -> list[Mutant]:
-    """One way to break each of `places` places, drawn at random; not those that change nothing."""
+    """One random mutant at each of at most `places` random places, without equivalent mutants."""
     unchanged = {(one["file"], one["before"], one["after"]) for one in _unchanged()}
     rng = random.Random(seed)
-    known = [place for file in files for place in mutants(file)]
-    rng.shuffle(known)
-    drawn = (rng.choice(ways) for ways in known)
+    candidates = [ways for file in files for ways in mutants(file)]
+    rng.shuffle(candidates)
+    drawn = (rng.choice(ways) for ways in candidates)
     counted = [one for one in drawn if (one.file, one.before, one.after) not in unchanged]
     return counted[:places]
 
 
 def measure(drawn: dict[int, list[Mutant]]) -> dict[str, Any]:
-    """For each seed: how many places, how many of them were caught, and the mutants that survived.
+    """{seed: {"places": number of mutants, "caught": number caught, "survivors": the others}}.
 
-    Raises RuntimeError where a test fails before anything is broken.
+    Raises:
+        RuntimeError: a process of the measurement failed.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     os.environ |= {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # no threads before a fork
-    for name in HEAVY:
+    for name in SLOW_IMPORTS:
         importlib.import_module(name)
-    everyone = [one for some in drawn.values() for one in some]
+    everyone = [mutant for mutants in drawn.values() for mutant in mutants]
     with copies() as folders:
-        known = traced(folders, files())
+        trace = traced(folders, files())
         shares = parallel(
-            folders, lambda copy, job: survive(copy, everyone[job :: len(folders)], known)
+            folders, lambda copy, job: survive(copy, everyone[job :: len(folders)], trace)
         )
     survivors = {Mutant(**one) for share in shares for one in share}
     return {
         str(seed): {
-            "places": len(some),
-            "caught": len([one for one in some if one not in survivors]),
+            "places": len(mutants),
+            "caught": len([one for one in mutants if one not in survivors]),
             "survivors": [
                 {"at": f"{one.file}:{one.line}", "before": one.before, "after": one.after}
-                for one in some
+                for one in mutants
                 if one in survivors
             ],
         }
-        for seed, some in drawn.items()
+        for seed, mutants in drawn.items()
     }
 
 
-def survive(folder: Path, some: Iterable[Mutant], known: dict[str, Any]) -> list[dict[str, Any]]:
-    """The mutants, as dicts, that no test of the copy notices."""
+def survive(folder: Path, drawn: Iterable[Mutant], trace: dict[str, Any]) -> list[dict[str, Any]]:
+    """The mutants, as dicts, that no test catches in the copy of the project in `folder`."""
     survivors = []
-    for mutant in some:
+    for mutant in drawn:
         path, began = folder / mutant.file, time.monotonic()
         source = path.read_bytes()
         path.write_bytes(mutant.broken(source))
@@ -131,10 +134,10 @@ def survive(folder: Path, some: Iterable[Mutant], known: dict[str, Any]) -> list
             tested(
                 folder,
                 sorted({*map(file_of, chosen)}),
-                Selection(chosen, known["seconds"], mutant.file),
+                Selection(chosen, trace["seconds"], mutant.file),
             )
             != 0
-            for chosen in stages(mutant, source.decode(), known)
+            for chosen in stages(mutant, source.decode(), trace)
         )
         path.write_bytes(source)
         if not caught:
@@ -148,21 +151,24 @@ def survive(folder: Path, some: Iterable[Mutant], known: dict[str, Any]) -> list
     return survivors
 
 
-def stages(mutant: Mutant, source: str, known: dict[str, Any]) -> Iterator[set[str]]:
-    """The tests to run, in turn: those that reach the line, then the others of their files, and
-    then all tests of the room if the line runs at import or no test reaches it."""
-    reaching = set(known["lines"][mutant.file].get(str(mutant.line), []))
-    asked = {file_of(test) for test in reaching}
-    beside = {test for test in known["seconds"] if file_of(test) in asked}
-    yield from filter(None, (reaching, beside - reaching))
+def stages(mutant: Mutant, source: str, trace: dict[str, Any]) -> Iterator[set[str]]:
+    """Yields sets of tests to run, one after the other, for a mutant of the file with this source.
+
+    First the tests that execute the line, then the others in their files. If the line runs at
+    import or in no test, all other tests of the package follow.
+    """
+    reaching = set(trace["lines"][mutant.file].get(str(mutant.line), []))
+    reaching_files = {file_of(test) for test in reaching}
+    same_files = {test for test in trace["seconds"] if file_of(test) in reaching_files}
+    yield from filter(None, (reaching, same_files - reaching))
     if not reaching or not _in_function(source, mutant.line):
-        room = Path(mutant.file).parts[1].removesuffix(".py")
-        own = (f"tests/{room}/", f"tests/test_{room}.py")
-        yield {test for test in known["seconds"].keys() - beside if test.startswith(own)}
+        package = Path(mutant.file).parts[1].removesuffix(".py")
+        own = (f"tests/{package}/", f"tests/test_{package}.py")
+        yield {test for test in trace["seconds"].keys() - same_files if test.startswith(own)}
 
 
 def render(results: dict[str, Any]) -> str:
-    """A row for each time it was measured."""
+    """The Markdown table of the results, a row for each group of seeds, under an introduction."""
     rows = []
     for label, what in LABELS.items():
         if seeds := results.get(label):
@@ -171,9 +177,9 @@ def render(results: dict[str, Any]) -> str:
             rows.append([what, ", ".join(seeds), str(places), str(caught), share])
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
-        "changes that make the code wrong, one at a time at places drawn by a seed, that the",
-        "quick tests of the broken rooms and of whole runs (`make unit` has more) notice.",
-        f"{len(_unchanged())} changes that no test could see stand with",
+        "faults, put into the code one at a time at random places, that the quick tests of the",
+        "changed packages and of whole runs catch (`make unit` has more tests).",
+        f"{len(_unchanged())} equivalent mutants, which no test can catch, are listed with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",
     ]
     return "\n".join(intro) + table(["", "seeds", "places", "caught", "share"], rows)
@@ -184,7 +190,7 @@ def _unchanged() -> list[dict[str, str]]:
 
 
 def _in_function(source: str, line: int) -> bool:
-    """Whether a line is of a function's body."""
+    """Whether a line is in the body of a function."""
     return any(
         node.body[0].lineno <= line <= node.end_lineno
         for node in ast.walk(ast.parse(source))

@@ -1,7 +1,7 @@
-"""The ways to break a line of code: what `benchmarks.mutants` does to it, one place at a time.
+"""The mutants of a line of code, for `benchmarks.mutants`.
 
-Signs and operators change, comparisons turn or are off by one, masks and checks are dropped,
-neighbouring arguments of a call swap, constants are one more or less.
+Signs and operators are replaced, comparisons reversed or moved by one, masks and checks removed,
+neighbouring arguments of a call swapped, and constants changed by one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.common import ROOT
 
-OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # how it is written, what it becomes
+OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # its pattern in source, replacements
     ast.Add: (r"\+", ("-",)),
     ast.Sub: ("-", ("+",)),
     ast.Mult: (r"\*", ("/",)),
@@ -36,27 +36,27 @@ OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # how it is written, wha
 }
 MASK = re.compile(r"mask|ended|covered|valid|keep", re.IGNORECASE)
 SYMMETRIC = {"min", "max", "minimum", "maximum", "samestat", "isclose"}  # swapping changes nothing
-UNSEEN = {"__repr__", "__str__", "_LOG", "warnings", "warn"}  # texts for people who debug
+NOT_TESTED = {"__repr__", "__str__", "_LOG", "warnings", "warn"}  # texts for debugging
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file: bytes `start` to `end`, first in `line`, become `text`."""
+    """One change of one file: `text` replaces the bytes `start` to `end`, which begin in `line`."""
 
     file: str
     line: int
     start: int
     end: int
     text: str
-    before: str  # the lines, before and after
-    after: str
+    before: str  # the changed lines, in one line, before the change
+    after: str  # and after it
 
     def broken(self, source: bytes) -> bytes:
         return source[: self.start] + self.text.encode() + source[self.end :]
 
 
 def mutants(file: str) -> list[list[Mutant]]:
-    """For each place of a file that can be broken, the ways to break it."""
+    """For each place of a file that can be changed, its mutants."""
     source = (ROOT / file).read_bytes()
     starts = [0]
     for row in source.splitlines(keepends=True):
@@ -77,13 +77,14 @@ def mutants(file: str) -> list[list[Mutant]]:
         return Mutant(file, line, start, end, new, *(_flat(code) for code in (before, broken)))
 
     def operator(left: Any, kind: Any, right: Any) -> list[Mutant]:
-        """The operator that stands between two expressions, replaced."""
+        """The mutants that replace the operator between two expressions."""
         if type(kind) not in OPERATORS:
             return []
         written, others = OPERATORS[type(kind)]
         begin = where(left)[1]
-        found = re.search(written, source[begin : where(right)[0]].decode())
-        at = [begin + len(found.string[:end].encode()) for end in found.span()]
+        match = re.search(written, source[begin : where(right)[0]].decode())
+        assert match is not None
+        at = [begin + len(match.string[:end].encode()) for end in match.span()]
         return [change(*at, other) for other in others]
 
     def broken(node: Any) -> Iterator[list[Mutant]]:
@@ -113,34 +114,34 @@ def mutants(file: str) -> list[list[Mutant]]:
             case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
                 numbers = (repr(node.value + 1), repr(node.value - 1))
                 yield [change(*where(node), f"({number})") for number in numbers]
-            case ast.Call(func=func, args=given) if _name(func) not in SYMMETRIC:
-                for one, two in zip(given, given[1:], strict=False):
+            case ast.Call(func=func, args=arguments) if _name(func) not in SYMMETRIC:
+                for one, two in zip(arguments, arguments[1:], strict=False):
                     if ast.dump(one) != ast.dump(two) and not _starred(one, two):
                         between = source[where(one)[1] : where(two)[0]].decode()
                         swapped = text(two) + between + text(one)
                         yield [change(where(one)[0], where(two)[1], swapped)]
 
-    return [ways for node in _seen(ast.parse(source)) for ways in broken(node) if ways]
+    return [ways for node in _mutable_nodes(ast.parse(source)) for ways in broken(node) if ways]
 
 
-def _seen(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes whose change somebody could see: no annotations, texts and lines of a log.
+def _mutable_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes to change: not those of annotations, f-strings, log messages and warnings.
 
-    Before Python 3.12 the nodes within an f-string do not know where they stand.
+    Before Python 3.12 the nodes within an f-string have wrong positions.
     """
     match node:
         case ast.JoinedStr() | ast.arg():
             return
-        case ast.FunctionDef(name=name) if name in UNSEEN:
+        case ast.FunctionDef(name=name) if name in NOT_TESTED:
             return
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if name in UNSEEN:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if name in NOT_TESTED:
             return
     yield node
     for name, value in ast.iter_fields(node):
         if name not in ("annotation", "returns"):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from _seen(child)
+                    yield from _mutable_nodes(child)
 
 
 def _name(func: ast.expr) -> str:

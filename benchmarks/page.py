@@ -292,7 +292,7 @@ def _rate(log: Path) -> float:
 
 
 def render(results: dict) -> str:
-    """A row for each figure: what was asked, what was measured."""
+    """A Markdown table with a row for each figure: its name, its value and the limit."""
     middle = statistics.median
     visited, pressed, moved = results["visit"], results["press"], results["target"]
     updated, watched = results["updates"], results["watchers"]

@@ -16,9 +16,10 @@ from align_core.experiments.statistics import difference, format_mean, mean, sig
 TITLE = "Responses that no preference covers"
 PAPER = "2404.10719, section 4.2 and Table 1"
 CLAIM = (
-    "DPO can give probability to responses that no preference covers, for its loss compares only "
-    "those that are covered; PPO's reward model may be wrong about them too, but the KL term holds "
-    "the policy back. In the paper's grid DPO raises an uncovered response from 0.11 to 0.23."
+    "DPO can raise the probability of responses that no preference pair covers, because its loss "
+    "compares only covered responses. PPO's reward model may be wrong about them too, but the KL "
+    "penalty keeps the policy close to the reference. In the paper's toy example, DPO raises the "
+    "probability of an uncovered response from 0.11 to 0.23."
 )
 SEEDS = 16
 

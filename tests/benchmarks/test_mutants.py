@@ -71,23 +71,23 @@ def test_a_seed_draws_the_same_places_and_none_twice():
 def test_the_tests_that_a_mutant_runs():
     tests = ("tests/votes/test_a.py::one", "tests/votes/test_a.py::two", "tests/votes/test_b.py::x")
     file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
-    known = {
+    trace = {
         "seconds": dict.fromkeys((*tests, "tests/runs/test_c.py::another_room"), 1.0),
         "lines": {file: {"2": [tests[0]]}},
     }
 
-    def asked(line):
+    def selected(line):
         mutant = mutations.Mutant(file, line, 0, 0, "", "", "")
-        return list(mutants.stages(mutant, source, known))
+        return list(mutants.stages(mutant, source, trace))
 
     one, two, three = ({test} for test in tests)
-    assert asked(3) == [one | two | three], "no test is known to reach it"
-    assert asked(2) == [one, two, three], "an import executes the line of a def"
-    known["lines"][file]["3"] = [tests[0]]
-    assert asked(3) == [one, two]
+    assert selected(3) == [one | two | three], "no test reaches it"
+    assert selected(2) == [one, two, three], "an import executes the line of a def"
+    trace["lines"][file]["3"] = [tests[0]]
+    assert selected(3) == [one, two]
 
 
 def test_the_share_counts_all_seeds_of_a_row():
     seeds = {"1": {"places": 60, "caught": 57}, "2": {"places": 60, "caught": 60}}
     row = mutants.render({"machine": "", "fresh": seeds}).splitlines()[-1]
-    assert row == "| seeds that they had not seen | 1, 2 | 120 | 117 | 97.5 % |"
+    assert row == "| new seeds | 1, 2 | 120 | 117 | 97.5 % |"
