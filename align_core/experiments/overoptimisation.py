@@ -60,8 +60,8 @@ SENTENCES = {
         "From {least} to {most} layers the peak rises by {ppo} nats under PPO, {best_of_n} under "
         "best-of-n."
     ),
-    "chance": "On fewer than {pairs} pairs a reward model is little better than chance.",
-    "chance_why": "It is right on {listed} of held-out pairs.",
+    "few_pairs": "On fewer than {pairs} pairs a reward model is little better than chance.",
+    "few_pairs_why": "It is right on {listed} of held-out pairs.",
     "right": "{accuracy} ({pairs} pairs)",
     "penalised": "A KL penalty does not move the frontier of gold reward over KL.",
     "penalised_why": (
@@ -307,7 +307,7 @@ def _accuracies(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
         for row in sorted(few, key=lambda row: row["pairs"])
     ]
     below = majority([-sign(row["accuracy"], LITTLE) for row in few])
-    return [verdict(below, "chance", pairs=f"{FEW:,}", listed=listed)]
+    return [verdict(below, "few_pairs", pairs=f"{FEW:,}", listed=listed)]
 
 
 def _penalties(result: dict[str, Any]) -> list[Verdict]:

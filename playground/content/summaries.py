@@ -29,12 +29,12 @@ class Summaries:
     def __init__(self, client: Client, words: dict[str, Any]) -> None:
         self._client = client
         self._words = words["readings"]
-        self._unnamed = words["complaints"]["says"]["unnamed_task"]
+        self._unnamed = words["errors"]["says"]["unnamed_task"]
         self._cache: OrderedDict[str, _Summary] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, run: str) -> dict[str, Any]:
-        """`told`: [tone, sentence] pairs, the most important first; `left`: seconds, or None."""
+        """{"sentences": [[tone, sentence], …], most important first, "time_left": s or None}."""
         with self._lock:
             summary = self._cache.setdefault(run, _Summary())
             self._cache.move_to_end(run)

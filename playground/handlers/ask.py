@@ -12,7 +12,7 @@ from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.events import of_kind
 from playground.content.run_list import MAX_LISTED, list_runs
-from playground.text import complaints
+from playground.text import error_messages
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
 _SCORE = ("task", "model", "reference", "prompt", "completions")
@@ -70,7 +70,7 @@ def answer(
 ) -> dict[str, Any]:
     """The result of `method` with those arguments `names` that a visitor's `query` holds.
 
-    Returns {"answers", "errors"}; the complaints are in the language of the catalogue `words`.
+    Returns {"answers", "errors"}; the errors are in the language of the catalogue `words`.
     """
     query = query if isinstance(query, dict) else {}
     try:
@@ -83,5 +83,5 @@ def answer(
         return {"answers": answers, "errors": []}
     return {
         "answers": [],
-        "errors": [complaints.translate(message, words) for message in messages],
+        "errors": [error_messages.translate(message, words) for message in messages],
     }

@@ -47,7 +47,7 @@ class QuickExperimentHandlers:
         status:  None if it was never tried, "waiting" in the queue, or as `QuickRuns.state`
         own:     whether the trial is the visitor's
         steers:  whether the visitor may stop it
-        told:    a sentence
+        sentence: the state in words
         done:    the share that is done, of a live trial
         stamp:   when a finished trial began; identifies its result
         result:  of a finished trial, the `panels` of its figure and a line on its `size`; None if

@@ -20,7 +20,7 @@ from playground.content.summaries import Summaries
 from playground.handlers import form
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitor, Visitors
-from playground.text import complaints, durations, messages
+from playground.text import durations, error_messages, messages
 from playground.voting import provenance
 
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
@@ -90,18 +90,18 @@ class TrainHandlers:
         return {"live": live, **self.restore(watched=run, visitor=visitor)}
 
     def start(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """Run was pressed. Returns the run that began, None if it is queued, and the complaints.
+        """Run was pressed. Returns the run that began, None if it is queued, and the errors.
 
-        A complaint is [field, message]; the field is "" if the message is about none of them.
+        An error is [field, message]; the field is "" if the message is about none of them.
         """
         run, refused = None, []
         try:
             run = self._queue.join(visitor, form.options(values), values["pace"])
         except ConfigError as error:
-            refused = [self._complaint(message) for message in error.lines]
+            refused = [self._field_error(message) for message in error.lines]
         except AlreadyHasRun:
             refused = [["", self._words["visitors"]["one_each"]]]
-        return {"live": {"run": run, "pressed": time.time()}, "complaints": refused}
+        return {"live": {"run": run, "pressed": time.time()}, "errors": refused}
 
     def run_label(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """The label of the Run button, with how long the run will take if that can be estimated."""
@@ -131,7 +131,7 @@ class TrainHandlers:
         self, field: str, values: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
         """β or the learning rate was changed. Sets it in the controlled run, if that is of this
-        task and method, and returns the complaints.
+        task and method, and returns the errors.
 
         `values` are of task, method, the field and `live`, the run that the page shows.
         """
@@ -144,8 +144,8 @@ class TrainHandlers:
                 try:
                     self._client.send(run, "set", **{field: value})
                 except ConfigError as error:
-                    refused = [self._complaint(message) for message in error.lines]
-        return {"complaints": refused}
+                    refused = [self._field_error(message) for message in error.lines]
+        return {"errors": refused}
 
     def set_pace(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """Another `pace` was chosen. Sets it in the controlled run."""
@@ -170,7 +170,7 @@ class TrainHandlers:
 
     def delta(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """What a run has logged past `cursor`, {"run", "offset", "chosen"}: a new cursor,
-        `charts.delta`, and the run's `story` (`Summaries.of`) if there are new events.
+        `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
         `run` is None if there is nothing to show. A page shows the visitor's live run, else another
         live run; if none is live, the run that it shows already. While another visitor's run is
@@ -240,7 +240,7 @@ class TrainHandlers:
             "trial": self._queue.live_trial_owner(visitor),
             "place": position and position.number,
             "wait": wait,
-            "refused": [complaints.translate(message, self._words) for message in errors],
+            "refused": [error_messages.translate(message, self._words) for message in errors],
             "presents": self._visitors.is_presenter(visitor),
             "several": self._visitors.has_several,
         }
@@ -285,8 +285,8 @@ class TrainHandlers:
             return shown
         return self._own_live_run(visitor)
 
-    def _complaint(self, message: Message) -> list[str]:
+    def _field_error(self, message: Message) -> list[str]:
         """[field, text] of a message of a ConfigError, in the page's language."""
         fields = {flag(field): field for field in form.option_names()}
         option = message.values.get("option")
-        return [fields.get(option, ""), complaints.translate(message, self._words)]
+        return [fields.get(option, ""), error_messages.translate(message, self._words)]

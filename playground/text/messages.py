@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.messages import Message, from_event
-from playground.text import complaints
+from playground.text import error_messages
 
 
 def translate(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
     match message.code:
         case "refused":
             lines = map(from_event, values["lines"])
-            return "; ".join(complaints.translate(line, words) for line in lines)
+            return "; ".join(error_messages.translate(line, words) for line in lines)
         case "cut_off":
             cause = translate(values["cause"], words).rstrip(".。")
             model = templates["kept" if values["kept"] else "lost"]

@@ -20,7 +20,7 @@ _ASK = """
   </div>
   <div class="side">
     {lines}
-    <ul class="complaints" role="alert"></ul>
+    <ul class="errors" role="alert"></ul>
     <div class="answers" aria-live="polite"></div>
     <p class="scale"><b>−2</b><i></i><b>+2</b> <span></span></p>
   </div>

@@ -20,7 +20,7 @@ _COMPARE = """
   <div class="side">
     <p class="few"></p>
     <ul class="legend"></ul>
-    <ul class="complaints" role="alert"></ul>
+    <ul class="errors" role="alert"></ul>
     <div class="found" hidden>
       <div class="overview">
         <div class="pictures">
@@ -36,7 +36,7 @@ _COMPARE = """
             <div class="wide"><table></table></div>
             <p class="aside"></p>
           </section>
-          <section class="sheet duel">
+          <section class="sheet head-to-head">
             <header><h2></h2><button type="submit"></button></header>
             <p class="aside rules"></p>
             <div class="wide" aria-live="polite"><table></table><p class="aside counted"></p></div>

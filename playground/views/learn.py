@@ -24,7 +24,7 @@ _LEARN = """
     <p class="role"></p>
   </div>
   <article>
-    <div class="told"><h2></h2><p class="what"></p>
+    <div class="summary"><h2></h2><p class="what"></p>
       <div class="equations"></div><p class="source"></p></div>
     <div class="worked"><div class="example"></div><ol class="steps"></ol>
       <p class="verdict"></p><p class="note"></p></div>

@@ -11,7 +11,7 @@ from playground.views.parts import part
 
 _STRIP = """
 <nav><span class="title"></span><ul></ul></nav>
-<p class="about"><span><strong class="part"></strong> <span class="told"></span></span>
+<p class="about"><span><strong class="part"></strong> <span class="summary"></span></span>
 <span class="origin"></span></p>
 """
 

@@ -34,7 +34,7 @@ _RATE = """
     </fieldset>
   </div>
   <div class="side">
-    <ul class="complaints" role="alert"></ul>
+    <ul class="errors" role="alert"></ul>
     <section class="hall card" hidden>
       <div class="invitation"><img alt=""><p class="link"></p></div>
       <div class="counts"></div>
@@ -85,7 +85,7 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
         "one_each": words["visitors"]["one_each"],
-        "no_votes": words["complaints"]["says"]["no_votes"],
+        "no_votes": words["errors"]["says"]["no_votes"],
     }
     return part(
         "rate",

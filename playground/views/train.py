@@ -51,9 +51,9 @@ _LIVE = """
 <span class="settings"></span> <button type="button" class="newest"></button></p>
 <div class="timeline"><div class="bar"><div></div></div>
   <input type="range" min="0" step="1" disabled></div>
-<p class="told"></p>
+<p class="summary"></p>
 """
-_STORY = "<ul class='story'></ul>"
+_READINGS = "<ul class='readings'></ul>"
 _VISIT = """
 <p class="line" role="status" hidden></p>
 <button type="button" class="watch" hidden></button>
@@ -135,8 +135,8 @@ def _lay_out(
         with gr.Column(elem_id="controls", scale=0, min_width=300):
             settings, explanations = _settings(handlers, words)
             with gr.Row(elem_id="buttons"):
-                complaints = part(
-                    "complaints", "<ul></ul>", "train/complaints", value=[], fields=list(SETTINGS)
+                errors = part(
+                    "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
                 )
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
             part(
@@ -181,7 +181,7 @@ def _lay_out(
                     head=PLOTLY_HEAD,
                 )
                 curves("charts", charts.BESIDE)
-            part("story", _STORY, "train/story")
+            part("readings", _READINGS, "train/readings")
             part(
                 "samples",
                 _SAMPLES,
@@ -191,7 +191,7 @@ def _lay_out(
             )
             curves("own", charts.BELOW)
     shown = {"pace": pace, "preset": preset, "live": live, "votes": votes, "picture": picture}
-    return settings, settings | explanations | buttons | shown | {"complaints": complaints}
+    return settings, settings | explanations | buttons | shown | {"errors": errors}
 
 
 def _connect(
@@ -250,7 +250,7 @@ def _connect(
         settings[field].blur(label_run, inputs, run, **to_last)
     for name in ("run", "queue"):
         start = by_name("start", handlers.start)
-        controls[name].click(start, inputs, subset("live", "complaints"), **at_once)
+        controls[name].click(start, inputs, subset("live", "errors"), **at_once)
     controls["leave"].click(bind("leave", handlers.leave), **at_once)
     pace.input(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN
@@ -269,7 +269,7 @@ def _connect(
     ):
         set_live = by_name("set_live", partial(handlers.set_live, field))
         inputs_of_field = subset("task", "method", field, "live")
-        changed(set_live, inputs_of_field, controls["complaints"], **to_last, js=_WITH_SHOWN)
+        changed(set_live, inputs_of_field, controls["errors"], **to_last, js=_WITH_SHOWN)
 
 
 def _settings(

@@ -57,7 +57,7 @@ class VoteTraining:
         self._helper = helper
         self._pairs = pairs
         self._folder = folder
-        self._judged = lru_cache(maxsize=64)(self._judge)
+        self._held_out_metrics = lru_cache(maxsize=64)(self._compute_held_out_metrics)
 
     def train(
         self,
@@ -133,7 +133,7 @@ class VoteTraining:
         run, method, status
         votes, simulated:  how many it was trained on; None for a policy trained by a reward model
         mixed:             whether simulated votes were among them
-        judged:            of a reward model, its `statistics.reward_model_metrics` on the held-out
+        held_out:          of a reward model, its `statistics.reward_model_metrics` on the held-out
                            votes, or None
         texts:             of a policy, [{"prompt", "before", "after"}, …]
         verdict:           as in `verdicts`, or None
@@ -146,7 +146,7 @@ class VoteTraining:
         for run, config in self._runs(session):
             report = self._run_report(run, config, session, held_out)
             if methods()[config["method"]].makes == "reward model":
-                report["verdict"] = verdicts.of_reward_model(report["judged"])
+                report["verdict"] = verdicts.of_reward_model(report["held_out"])
             elif report["status"] in ENDED:
                 report |= self._policy_report(run, config, agreement, decided)
             runs.append(report)
@@ -158,7 +158,7 @@ class VoteTraining:
     ) -> dict[str, Any]:
         status = (self._client.status(run) or {"status": "starting"})["status"]
         report = {"run": run, "method": config["method"], "status": status}
-        report |= {"votes": None, "simulated": None, "judged": None, "texts": [], "verdict": None}
+        report |= {"votes": None, "simulated": None, "held_out": None, "texts": [], "verdict": None}
         if own := numbers(config):
             report |= {name: own[name] for name in ("votes", "simulated")}
         votes = trained_on(self._client, config)
@@ -166,10 +166,14 @@ class VoteTraining:
         is_reward_model = methods()[config["method"]].makes == "reward model"
         if status in ENDED and is_reward_model and held_out:
             with contextlib.suppress(ConfigError, Unanswered):
-                report["judged"] = self._judged(run, session, held_out[-1]["id"], len(held_out))
+                report["held_out"] = self._held_out_metrics(
+                    run, session, held_out[-1]["id"], len(held_out)
+                )
         return report
 
-    def _judge(self, run: str, session: Session, last: int, count: int) -> dict[str, Any]:
+    def _compute_held_out_metrics(
+        self, run: str, session: Session, last: int, count: int
+    ) -> dict[str, Any]:
         """A reward model's `statistics.reward_model_metrics` on the held-out votes.
 
         `last` and `count`, of these votes, are only keys of the cache.

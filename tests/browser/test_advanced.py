@@ -78,5 +78,5 @@ def test_no_group_is_reported_at_the_control(page, client):
     for group in card("reviews").groups:
         page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
     page.click("#run")
-    page.wait_for_selector(f"#complaints li:has-text('{CONTROLS['coverage']}')")
+    page.wait_for_selector(f"#errors li:has-text('{CONTROLS['coverage']}')")
     assert client.runs() == []

@@ -96,8 +96,8 @@ def test_a_recorded_run_is_drawn_over_an_own_run_and_marked(page):
     assert texts(page, ".legend small")[2].startswith(f"recorded on {MACHINE}")
     assert "recorded · PPO · β 0.4" in texts(page, ".models small")
     page.wait_for_function(f"({TRAILS})[2] === 3")
-    left_out = WORDS["compare"]["duel_without"].format(runs="C")
-    assert left_out in page.inner_text("#compare .duel .rules")
+    left_out = WORDS["compare"]["head_to_head_without"].format(runs="C")
+    assert left_out in page.inner_text("#compare .head-to-head .rules")
 
 
 def test_an_old_run_is_found_by_typing_and_choices_stay(page, client):
@@ -112,18 +112,18 @@ def test_an_old_run_is_found_by_typing_and_choices_stay(page, client):
     page.check(old, force=True)
     page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
     page.press("#compare .sought", "Enter")
-    assert texts(page, ".duel td") == []
+    assert texts(page, ".head-to-head td") == []
     page.fill("#compare .sought", "")
     page.wait_for_function("document.querySelectorAll('#compare [name=models]').length === 16")
     assert page.locator("#compare [name=models]:checked").count() == 3
 
 
 def test_win_rates_are_computed_on_request(page):
-    assert texts(page, ".duel td") == []
-    page.click("#compare .duel button")
+    assert texts(page, ".head-to-head td") == []
+    page.click("#compare .head-to-head button")
     page.wait_for_selector("#compare .rate")
-    assert texts(page, ".duel .rate strong") == ["50%", "50%"], "one model under two names"
-    assert "64 prompts" in page.inner_text("#compare .duel .counted")
+    assert texts(page, ".head-to-head .rate strong") == ["50%", "50%"], "one model under two names"
+    assert "64 prompts" in page.inner_text("#compare .head-to-head .counted")
 
 
 def test_the_live_run_is_followed_beside_an_old_one(page, client):
@@ -141,5 +141,5 @@ def test_the_live_run_is_followed_beside_an_old_one(page, client):
     client.send(live, "set", beta=TURNED)
     first = client.config(live)["beta"]
     page.wait_for_selector(f"#compare .legend .run:has-text('β {first} → {TURNED}')")
-    left_out = WORDS["compare"]["duel_without"].format(runs="C")
-    assert left_out in page.inner_text("#compare .duel .rules")
+    left_out = WORDS["compare"]["head_to_head_without"].format(runs="C")
+    assert left_out in page.inner_text("#compare .head-to-head .rules")

@@ -18,7 +18,7 @@ PAIRS = "#lab .map.coverage .note"
 def lab(visit, address):
     page = visit(address)
     page.get_by_role("tab", name="Lab", exact=True).click()
-    page.wait_for_selector("#lab .told p")
+    page.wait_for_selector("#lab .summary p")
     return page
 
 
@@ -45,7 +45,7 @@ def test_the_maps_follow_sliders_and_cells(lab):
 
     slide(lab, "responses", "8")
     lab.wait_for_selector(f"{PAIRS}:text('224 pairs')")  # 8 prompts · 8 · 7 / 2
-    assert lab.inner_text("#lab .told") == WORDS["live"]["told"]["all"]
+    assert lab.inner_text("#lab .summary") == WORDS["live"]["summary"]["all"]
 
     cell = lab.locator("#lab .map.coverage button").first
     cell.click()
@@ -53,8 +53,8 @@ def test_the_maps_follow_sliders_and_cells(lab):
     assert cell.get_attribute("aria-pressed") == "false"
     assert cell.get_attribute("aria-label") == "prompt 1, response 1: not covered"
     assert lab.inner_text("#lab .responses output") == "as clicked"
-    assert "response 1 to prompt 1" in lab.inner_text("#lab .told") or (
-        "none of them gains" in lab.inner_text("#lab .told")
+    assert "response 1 to prompt 1" in lab.inner_text("#lab .summary") or (
+        "none of them gains" in lab.inner_text("#lab .summary")
     )
 
     lab.keyboard.press("ArrowRight")
@@ -65,11 +65,11 @@ def test_the_maps_follow_sliders_and_cells(lab):
 
 def test_a_bad_seed_is_reported(lab):
     slide(lab, "seed", "")
-    lab.wait_for_selector("#lab .complaints li")
-    complaint = lab.inner_text("#lab .complaints")
-    assert complaint == "Seed takes a whole number from 0 to 999; got None"
+    lab.wait_for_selector("#lab .errors li")
+    error = lab.inner_text("#lab .errors")
+    assert error == "Seed takes a whole number from 0 to 999; got None"
     slide(lab, "seed", "3")
-    lab.wait_for_selector("#lab .complaints:empty", state="attached")
+    lab.wait_for_selector("#lab .errors:empty", state="attached")
 
 
 def test_every_card_shows_its_results_or_that_there_are_none(lab):

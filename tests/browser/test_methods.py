@@ -59,7 +59,7 @@ def test_a_method_of_another_package_is_trained_drawn_described_and_compared(
     expect(charts.filter(has_text="How far apart")).to_be_visible()
     drawn = "document.querySelectorAll('#own .js-plotly-plot')[0].data[0]"
     assert page.evaluate(f"[{drawn}.x.length, {drawn}.line.dash]") == [6, "dot"]
-    expect(page.locator("#live .told")).not_to_be_empty()
+    expect(page.locator("#live .summary")).not_to_be_empty()
     assert "Hinge" in page.locator("#live").inner_text()
 
     page.get_by_role("tab", name=WORDS["views"]["compare"]).click()

@@ -195,7 +195,7 @@ def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
     assert policy(page) != before
     tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
     assert tip == WORDS["samples"]["proxy_help"]
-    assert "gold reward" in page.inner_text("#live .told")
+    assert "gold reward" in page.inner_text("#live .summary")
     began = time.monotonic()
     page.click("#stop")
     status(page, "stopped")
@@ -276,7 +276,7 @@ def test_a_killed_process_is_reported_in_plain_words_and_the_page_continues(visi
     points(page, 1)
     os.kill(client.pid(), signal.SIGKILL)
     status(page, "failed")
-    assert "killed from outside" in page.inner_text("#live .told")
+    assert "killed from outside" in page.inner_text("#live .summary")
     page.click("#run")
     status(page, "running")
 
@@ -284,10 +284,10 @@ def test_a_killed_process_is_reported_in_plain_words_and_the_page_continues(visi
 def test_bad_input_is_reported_beside_the_controls_and_starts_nothing(visit, address, client):
     page = visit(address)
     run(page, beta=-1, steps="", learning_rate="1e9")
-    page.wait_for_selector("#complaints li")
-    for line in page.locator("#complaints li").all():
+    page.wait_for_selector("#errors li")
+    for line in page.locator("#errors li").all():
         expect(line).to_be_in_viewport(ratio=1)
-    lines = page.locator("#complaints li").all_text_contents()
+    lines = page.locator("#errors li").all_text_contents()
     assert [line.split(" ")[0] for line in lines] == ["β", "Steps", "Learning"]
     assert page.locator("#controls .wrong").count() == 3
     assert page.is_visible("#run")
@@ -295,7 +295,7 @@ def test_bad_input_is_reported_beside_the_controls_and_starts_nothing(visit, add
     fill(page, beta=0.1, steps=400, learning_rate=0.001)
     page.click("#run")
     status(page, "running")
-    assert page.locator("#complaints li").count() == 0
+    assert page.locator("#errors li").count() == 0
 
 
 def test_settings_follow_task_and_method(visit, address):

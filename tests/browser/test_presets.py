@@ -38,7 +38,7 @@ def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client)
     assert page.inner_text("#live .state") == WORDS["state"]
     assert MACHINE in page.inner_text("#presets .origin")
     origin, sentence = (
-        page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "told")
+        page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "summary")
     )
     assert origin["height"] < 1.5 * sentence["height"], "in one line"
     assert page.is_visible("#run") and not page.is_visible("#stop")
@@ -99,7 +99,7 @@ def test_a_changed_run_is_no_preset_any_more(visit, address, client):
     page.dispatch_event("#field-beta [type=range]", "change")
     page.wait_for_function("window.playground.run.changes.length === 1")
     assert page.locator("#presets [aria-pressed=true]").count() == 0
-    assert page.inner_text("#presets .told") == ""
+    assert page.inner_text("#presets .summary") == ""
 
 
 def test_a_card_describes_its_preset_on_hover_and_focus(visit, address):

@@ -22,9 +22,9 @@ SIZES = """(view, scale = ({ a, b }) => Math.hypot(a, b)) =>
 FILLED = {
     "compare": "#compare .curves .js-plotly-plot .xtick text >> nth=0",
     "try": "#try .answers .one p >> nth=0",
-    "score": "#score .answers .judged .completion >> nth=0",
+    "score": "#score .answers .scored .completion >> nth=0",
     "rate": "#rate .card:visible >> nth=0",
-    "lab": "#lab .told p >> nth=0",
+    "lab": "#lab .summary p >> nth=0",
     "learn": "#learn .steps math >> nth=0",
 }
 

@@ -230,7 +230,7 @@ def test_a_run_on_votes_waits_behind_anothers(rate, client):
     assert client.runs() == [live]
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     rate.click("#rate .train button")
-    wait_for_text(rate, "#rate .complaints", WORDS["visitors"]["one_each"])
+    wait_for_text(rate, "#rate .errors", WORDS["visitors"]["one_each"])
     client.send(live, "stop")
     rate.wait_for_function("window.playground.standing.place === null")  # the run has begun
     assert "trained-on" in client.config(client.runs()[0])["preferences"]

@@ -18,13 +18,13 @@ SCREENS = {
 }
 # Records each sentence, the position of the charts at that moment, and whether it is cut off.
 WATCH = """() => {
-  const told = document.querySelector("#live .told");
+  const summary = document.querySelector("#live .summary");
   window.seen = [];
   new MutationObserver(() => window.seen.push({
-    told: told.textContent,
+    summary: summary.textContent,
     top: document.querySelector("#pictures").getBoundingClientRect().top + scrollY,
-    cut: told.scrollHeight > told.clientHeight,
-  })).observe(told, { childList: true, characterData: true, subtree: true });
+    cut: summary.scrollHeight > summary.clientHeight,
+  })).observe(summary, { childList: true, characterData: true, subtree: true });
 }"""
 
 
@@ -33,15 +33,15 @@ def sayings(monkeypatch):
     """The sentences that each run gets in turn: short, long and many."""
     sentences = sorted(text.load("en")["readings"].values(), key=len)
     chinese = sorted(text.load("zh")["readings"].values(), key=len)
-    stories = [sentences[:1], sentences[-3:], sentences[-1:], chinese[-3:], chinese[:1]]
+    states = [sentences[:1], sentences[-3:], sentences[-1:], chinese[-3:], chinese[:1]]
     turn = count()
 
     def tell(self, config, events):
-        shown = stories[next(turn) % len(stories)]
+        shown = states[next(turn) % len(states)]
         return {"sentences": [("good", sentence) for sentence in shown], "time_left": None}
 
     monkeypatch.setattr(Summaries, "summarise", tell)
-    return {story[0] for story in stories}
+    return {state[0] for state in states}
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -54,11 +54,11 @@ def test_no_sentence_moves_the_pictures(visit, address, sayings, screen):
     page.wait_for_function("window.playground.run?.summary?.sentences.length > 0")
     page.evaluate(WATCH)
     page.wait_for_function(
-        "all => all.every((one) => window.seen.some(({ told }) => told === one))",
+        "all => all.every((one) => window.seen.some(({ summary }) => summary === one))",
         arg=sorted(sayings),
     )
-    page.wait_for_selector("#story li >> nth=1", state="attached")  # the next sentences
-    seen = [entry for entry in page.evaluate("window.seen") if entry["told"] in sayings]
+    page.wait_for_selector("#readings li >> nth=1", state="attached")  # the next sentences
+    seen = [entry for entry in page.evaluate("window.seen") if entry["summary"] in sayings]
     assert len({entry["top"] for entry in seen}) == 1
     assert not any(entry["cut"] for entry in seen)
 

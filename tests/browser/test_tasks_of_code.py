@@ -45,7 +45,7 @@ def test_a_task_that_was_named_is_offered_and_trained(real_app, visit):
         page.get_by_role("tab", name=name, exact=True).click()
         expect(page.locator(f"#{view} .tasks").get_by_label("Short words")).to_be_checked()
         expect(page.locator(f"#{view} .models label").first).to_contain_text("PPO")
-        expect(page.locator(f"#{view} .complaints li")).to_have_count(0)
+        expect(page.locator(f"#{view} .errors li")).to_have_count(0)
     page.get_by_role("tab", name="Rate", exact=True).click()
     page.click("#rate .tasks label:has-text('Short words')")
     expect(page.locator("#rate .pair .prompt")).to_contain_text("of train")

@@ -47,30 +47,30 @@ def open_view(page, name, task="Capitals"):
     page.click(f"#{name} .tasks label:has-text('{task}')")
 
 
-def share(chance):
+def share(text):
     """The number that "14%", "1 in 3,400" or "1 in 14B" stands for."""
-    if chance.endswith("%"):
-        return float(chance[:-1]) / 100
-    number = chance.removeprefix("1 in ").replace(",", "")
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
+    number = text.removeprefix("1 in ").replace(",", "")
     exponent = {"M": 6, "B": 9, "T": 12}.get(number[-1], 0)
     return 10**-exponent / float(number.rstrip("MBT"))
 
 
 def test_score_it_shows_the_example_and_takes_an_answer(page, helper):
     open_view(page, "score")
-    story = WORDS["score"]["stories"]["capitals"]
-    page.wait_for_selector(f"#score .judged:has-text('{story['answers'][0]}')")
-    texts = page.locator("#score .judged .completion").all_text_contents()
-    assert texts == story["answers"]
-    assert page.locator("#score .judged .gold strong").all_text_contents()[-1] == "+2.5"
+    example = WORDS["score"]["examples"]["capitals"]
+    page.wait_for_selector(f"#score .scored:has-text('{example['answers'][0]}')")
+    texts = page.locator("#score .scored .completion").all_text_contents()
+    assert texts == example["answers"]
+    assert page.locator("#score .scored .gold strong").all_text_contents()[-1] == "+2.5"
     # The tokens' log-ratios add up to the shown sum (two decimals each).
-    for row in page.locator("#score .judged:not(.heads)").all():
+    for row in page.locator("#score .scored:not(.heads)").all():
         tips = row.locator(".token").evaluate_all("all => all.map((one) => one.dataset.tip)")
         ratios = [float(tip.split(" nats")[0].replace("−", "-")) for tip in tips]
         shown = float(row.locator(".ratio strong").inner_text().replace("−", "-"))
         assert sum(ratios) == pytest.approx(shown, abs=0.005 * (len(ratios) + 1))
         # e to that power is the ratio of the two probabilities, which have two digits each.
-        before, after = map(share, row.locator(".chances").inner_text().split(" → "))
+        before, after = map(share, row.locator(".probabilities").inner_text().split(" → "))
         assert math.log(after / before) == pytest.approx(shown, abs=0.11)
     page.locator("#score .token").first.focus()
     page.keyboard.press("ArrowRight")
@@ -78,18 +78,18 @@ def test_score_it_shows_the_example_and_takes_an_answer(page, helper):
 
     page.fill("#score [name=own]", HOSTILE)
     page.click("#score button")
-    page.wait_for_selector("#score .judged:has-text('onerror')")
-    assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
+    page.wait_for_selector("#score .scored:has-text('onerror')")
+    assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
     assert page.locator("#score .answers :is(img, script)").count() == 0
     assert page.evaluate("window.hacked") is None
 
     os.kill(helper.pid(), signal.SIGSTOP)
     page.click("#score button")
     os.kill(helper.pid(), signal.SIGKILL)
-    page.wait_for_selector("#score .complaints:has-text('was killed')")
+    page.wait_for_selector("#score .errors:has-text('was killed')")
     page.click("#score button")
-    page.wait_for_selector("#score .complaints:empty", state="attached")
-    assert page.locator("#score .judged .completion").first.text_content().strip() == HOSTILE
+    page.wait_for_selector("#score .errors:empty", state="attached")
+    assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
 
 
 def test_a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
@@ -137,7 +137,7 @@ def test_try_it_shows_texts_side_by_side_and_train_continues(page):
 
     page.fill("#try [name=prompt]", " ")
     page.click("#try button")
-    page.wait_for_selector("#try .complaints:has-text(\"Your prompt got ' '\")")
+    page.wait_for_selector("#try .errors:has-text(\"Your prompt got ' '\")")
 
 
 def test_a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):
@@ -165,5 +165,5 @@ def test_a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own
     page.wait_for_function("window.playground.task === 'capitals'")
     open_view("score")
     expect(checked).to_have_value("capitals")
-    story = WORDS["score"]["stories"]["capitals"]
-    expect(page.locator("#score [name=prompt]")).to_have_value(story["prompt"])
+    example = WORDS["score"]["examples"]["capitals"]
+    expect(page.locator("#score [name=prompt]")).to_have_value(example["prompt"])

@@ -31,9 +31,9 @@ def test_win_rates_count_texts_prompt_by_prompt_and_ties_half():
 
 
 def test_the_interval_of_a_win_rate_narrows_with_more_prompts():
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for prompts in (100, 400):
-        ours, theirs = torch.randn(2, prompts, 1, generator=chance)
+        ours, theirs = torch.randn(2, prompts, 1, generator=generator)
         width = win_rates(torch.stack([ours, theirs]))["ci95"][0][1]
         # The standard error of the share of heads of fair coins is 0.5/√prompts.
         assert width == pytest.approx(1.96 * 0.5 / prompts**0.5, rel=0.1)

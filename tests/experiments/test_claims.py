@@ -221,7 +221,7 @@ def test_little_better_than_chance_is_at_most_six_in_ten(accuracies, expected):
         for pairs, accuracy in zip((300, 1000), accuracies, strict=True)
     ]
     many = over_row("best-of-n", 5000, [RISES], accuracy=0.95)  # the claim is about fewer pairs
-    verdict, why = verdict_of(overoptimisation, over_result(*rows, many), "chance")
+    verdict, why = verdict_of(overoptimisation, over_result(*rows, many), "few_pairs")
     assert verdict == expected
     assert "(300 pairs)" in why and "5,000" not in why
 
@@ -245,7 +245,7 @@ def test_a_penalty_changes_nothing_within_a_tenth_of_the_peak(changes, expected)
 
 def test_a_penalty_without_runs_at_that_kl_is_not_judged():
     parts = [v.part for v in overoptimisation.verdicts(over_result(penalty=[None]))]
-    assert "penalised" not in parts and "chance" in parts
+    assert "penalised" not in parts and "few_pairs" in parts
 
 
 # The largest gain of an uncovered response, by setting of the coverage experiment.

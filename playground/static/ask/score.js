@@ -42,12 +42,12 @@ export function mount({ element, props, server }) {
   // `writes`: whether the model has probabilities for texts, as a reward model has not.
   function draw(answers, writes) {
     const host = clearAnswers();
-    make("p", "told", host, writes ? words.stories[chosenTask()].told : words.no_policy);
-    const heads = make("div", "judged heads", host);
+    make("p", "summary", host, writes ? words.examples[chosenTask()].explanation : words.no_policy);
+    const heads = make("div", "scored heads", host);
     make("span", "", heads, words.answer);
     const ratio = make("span", "ratio", heads, writes ? words.ratio : "");
     if (writes) ratio.dataset.tip = words.ratio_help;
-    for (const answer of answers) drawAnswer(make("div", "judged", host), answer, writes);
+    for (const answer of answers) drawAnswer(make("div", "scored", host), answer, writes);
   }
 
   function drawAnswer(row, { completion, tokens, logp, ref_logp, ...rewards }, writes) {
@@ -60,9 +60,9 @@ export function mount({ element, props, server }) {
     text.firstChild.remove(); // the space that parts it from the prompt
     make("strong", "", sum, signed(logp - ref_logp));
     make("small", "", sum, comparison(logp - ref_logp));
-    const chance = (logp) => oneIn(Math.exp(logp), words.one_in);
-    const chances = { reference: chance(ref_logp), policy: chance(logp) };
-    make("small", "chances", sum, fill(words.chances, chances));
+    const probability = (logp) => oneIn(Math.exp(logp), words.one_in);
+    const probabilities = { reference: probability(ref_logp), policy: probability(logp) };
+    make("small", "probabilities", sum, fill(words.probabilities, probabilities));
   }
 
   // "3.5 times as likely", from a log-ratio in nats.
@@ -74,10 +74,10 @@ export function mount({ element, props, server }) {
   }
 
   async function openTask() {
-    const story = words.stories[chosenTask()];
-    form.elements.prompt.value = story.prompt;
+    const example = words.examples[chosenTask()];
+    form.elements.prompt.value = example.prompt;
     form.elements.own.value = "";
-    texts = story.answers;
+    texts = example.answers;
     delete find(".answers").dataset.full;
     await offerModels();
     if (texts.length) ask();

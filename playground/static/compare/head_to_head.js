@@ -19,11 +19,11 @@ export function headToHead({ element, props, server }, { form, chosenTask, showE
 
   function offer(runs) {
     const writers = runs.filter(canWrite);
-    find(".duel button").disabled = writers.length < 2;
+    find(".head-to-head button").disabled = writers.length < 2;
     const others = letters(runs.filter((shown) => !canWrite(shown)));
-    put(".duel .rules", [
-      writers.length < 2 ? words.duel_few : fill(words.duel_help, { n: SAMPLES }),
-      others && fill(words.duel_without, { runs: others }),
+    put(".head-to-head .rules", [
+      writers.length < 2 ? words.head_to_head_few : fill(words.head_to_head_help, { n: SAMPLES }),
+      others && fill(words.head_to_head_without, { runs: others }),
     ].filter(Boolean).join(" "));
     if (names(writers) !== drawn) clear("");
   }
@@ -32,12 +32,12 @@ export function headToHead({ element, props, server }, { form, chosenTask, showE
     const players = shownRuns().filter(canWrite);
     if (form.dataset.busy === "true" || players.length < 2) return;
     setBusy(true);
-    clear(words.duel_first);
+    clear(words.head_to_head_first);
     const models = players.map(({ run }) => run.name);
     const question = { task: chosenTask(), models, n: SAMPLES, seed: seed++ };
     const reply = await server.head_to_head(question).catch(() => ({ errors: [words.lost] }));
     setBusy(false);
-    put(".duel .counted", "");
+    put(".head-to-head .counted", "");
     showErrors(reply.errors);
     const current = names(shownRuns().filter(canWrite)) === names(players);
     if (!reply.errors.length && current) draw(players, reply.answers);
@@ -45,18 +45,18 @@ export function headToHead({ element, props, server }, { form, chosenTask, showE
 
   function setBusy(busy) {
     form.dataset.busy = busy;
-    put(".duel button", busy ? words.duelling : words.duel);
+    put(".head-to-head button", busy ? words.head_to_head_running : words.head_to_head);
   }
 
   function clear(note) {
-    find(".duel table").replaceChildren();
-    put(".duel .counted", note);
+    find(".head-to-head table").replaceChildren();
+    put(".head-to-head .counted", note);
   }
 
   function draw(players, { prompts, win_rates, ci95 }) {
     drawn = names(players);
-    clear(fill(words.duel_counted, { texts: prompts * SAMPLES, prompts }));
-    const table = find(".duel table");
+    clear(fill(words.head_to_head_counted, { texts: prompts * SAMPLES, prompts }));
+    const table = find(".head-to-head table");
     const head = make("tr", "", make("thead", "", table));
     make("th", "", head, words.against);
     for (const player of players) label(player, make("th", "", head), "");
@@ -79,8 +79,8 @@ export function headToHead({ element, props, server }, { form, chosenTask, showE
     shade(cell, rate - 0.5, 0.5, 12);
   }
 
-  put(".duel h2", words.duel_title);
-  put(".duel button", words.duel);
+  put(".head-to-head h2", words.head_to_head_title);
+  put(".head-to-head button", words.head_to_head);
   form.onsubmit = (event) => {
     event.preventDefault();
     play();

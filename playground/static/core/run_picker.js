@@ -41,7 +41,7 @@ export function runPicker({ element, props, server }) {
     }
   }
 
-  const showErrors = (errors) => listErrors(find(".complaints"), errors);
+  const showErrors = (errors) => listErrors(find(".errors"), errors);
 
   const boxes = () => [...element.querySelectorAll("[name=models]")];
   const checkedRuns = () => boxes().filter((box) => box.checked).map((box) => box.value);

@@ -11,11 +11,11 @@ const MAPS = ["coverage", "reference", "learned", "ppo", "dpo", "optimum"];
 export function liveGrid(host, { size, bounds, first, words: { live: words } }, server) {
   const settings = { ...first };
   const dials = make("div", "dials", host);
-  const list = make("ul", "complaints", host);
+  const list = make("ul", "errors", host);
   list.setAttribute("role", "alert");
   const maps = heatMaps(make("div", "maps", host), MAPS, size, words, "coverage", toggle);
   make("p", "legend", host, words.legend);
-  const summary = make("div", "told", host);
+  const summary = make("div", "summary", host);
   summary.setAttribute("role", "status");
   let covered = null;
 
@@ -43,15 +43,15 @@ export function liveGrid(host, { size, bounds, first, words: { live: words } }, 
 
   // What happened to the uncovered responses, in this very outcome.
   function sentences({ pairs, numbers, rises, covered }) {
-    if (covered.flat().every(Boolean)) return [words.told.all];
+    if (covered.flat().every(Boolean)) return [words.summary.all];
     const shares = Object.entries(numbers).map(([name, { uncovered }]) => [name, number(uncovered)]);
     const gains = Object.entries(rises).map(([method, most]) => {
       const named = { method: words.maps[method] };
-      if (!most) return fill(words.told.none, named);
-      return fill(words.told.gains, { ...most, ...named, before: number(most.before), after: number(most.after) });
+      if (!most) return fill(words.summary.none, named);
+      return fill(words.summary.gains, { ...most, ...named, before: number(most.before), after: number(most.after) });
     });
-    const together = fill(words.told.together, Object.fromEntries(shares));
-    return [...(pairs ? [] : [words.told.no_pairs]), together, gains.join(" ")];
+    const together = fill(words.summary.together, Object.fromEntries(shares));
+    return [...(pairs ? [] : [words.summary.no_pairs]), together, gains.join(" ")];
   }
 
   function toggle(row, column) {

@@ -21,7 +21,7 @@ export function quickRuns({ element, props, server }, pictures) {
     button("stop", words.trial.stop, buttons, () => act(host, server.stop(name))).hidden = true;
     make("p", "stands", host).setAttribute("role", "status");
     make("div", "", make("div", "bar", host)).parentElement.hidden = true;
-    make("p", "complaint", host).setAttribute("role", "alert");
+    make("p", "error", host).setAttribute("role", "alert");
     make("div", "outcome", host);
   }
 
@@ -34,7 +34,7 @@ export function quickRuns({ element, props, server }, pictures) {
 
   // `reply` is the promise of an error message, empty where there is none.
   async function act(host, reply) {
-    const error = host.querySelector(".complaint");
+    const error = host.querySelector(".error");
     error.textContent = "";
     error.textContent = (await reply.catch(() => words.live.lost)) || "";
     poll();

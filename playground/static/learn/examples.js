@@ -43,9 +43,9 @@ export function drawRollout(host, { prompt, tokens, place }, words) {
     text.append(" ");
     make("mark", "", text, token.text.trim() || words.end);
   });
-  const table = make("dl", "chances", host);
+  const table = make("dl", "probabilities", host);
   for (const name of ["ref_logp", "logp", "new_logp"]) {
-    make("dt", "", table, words.chances[name]);
+    make("dt", "", table, words.probabilities[name]);
     make("dd", "", table, probability(Math.exp(tokens[place][name])));
   }
 }

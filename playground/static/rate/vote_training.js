@@ -78,10 +78,10 @@ export function voteTraining({ element, props, events }, session) {
     make("strong", "", name, method_names[run.method]);
     const learnt = run.votes === null ? words.on_reward_model : fill(words.learnt, run);
     make("span", "", name, `${props.statuses[run.status]} · ${learnt}`);
-    if (run.judged?.votes) {
-      const { votes, accuracy, gold_accuracy } = run.judged;
+    if (run.held_out?.votes) {
+      const { votes, accuracy, gold_accuracy } = run.held_out;
       const accuracies = { n: votes, own: percent(accuracy), gold: percent(gold_accuracy) };
-      make("p", "foretells", box, fill(words.judged, accuracies));
+      make("p", "foretells", box, fill(words.held_out, accuracies));
     }
     if (run.texts.length) drawBeforeAndAfter(make("div", "texts", box), run.texts);
     if (run.verdict) make("p", "verdict", box, verdictText(run));

@@ -15,7 +15,7 @@ export function mount({ element, props, server, watch, events }) {
   const { words } = props;
   const { find, put } = within(element);
   const timeline = find(".timeline input");
-  const summary = find(".told");
+  const summary = find(".summary");
   let phase = "idle"; // "lost", "recorded", "idle", or the status of the run
   let pressed = false; // whether Run was pressed and the server has not answered yet
   let chosen = null; // the run that was asked for last: the page stays with it

@@ -46,7 +46,7 @@ export function mount({ element, props, events }) {
     }
     const part = run?.status.name === "finished" ? "shows" : "watch"; // a run that was cut off shows nothing
     put(".part", name ? words[part] : "");
-    put(".told", name ? words.cards[name][part] : "");
+    put(".summary", name ? words.cards[name][part] : "");
     const recorded = name && isRecorded(run);
     const origin = recorded ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "";
     put(".origin", origin);

@@ -56,7 +56,7 @@ def test_without_a_pair_dpo_stays_where_it_is():
 
 
 @pytest.mark.parametrize(
-    "wrong, complaint",
+    "wrong, message",
     [
         ({"beta": 0}, "β takes a number from 0.05 to 2.0; got 0"),
         ({"beta": float("nan")}, "β takes a number from 0.05 to 2.0; got nan"),
@@ -68,11 +68,11 @@ def test_without_a_pair_dpo_stays_where_it_is():
         ({"covered": "x" * 9999}, "Coverage takes 8 rows of 8 times true or false; got 'xxx"),
     ],
 )
-def test_invalid_settings_are_refused_in_one_line(wrong, complaint):
+def test_invalid_settings_are_refused_in_one_line(wrong, message):
     answer = coverage.train(ASKED | wrong, WORDS)
     assert answer["outcome"] is None
     (line,) = answer["errors"]
-    assert line.startswith(complaint) and len(line) < 120
+    assert line.startswith(message) and len(line) < 120
 
 
 @pytest.mark.parametrize("settings", [None, "beta", [], 7, {}])

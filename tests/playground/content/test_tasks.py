@@ -163,7 +163,7 @@ def test_methods_that_a_task_has_no_data_for_are_not_offered(named, client):
     linked = links.read({"task": named, "method": "sft", "steps": "3"})
     assert (linked["task"], linked["method"], linked["steps"]) == (named, "ppo", 3)
     values = dict.fromkeys(form.SETTINGS) | {"task": named, "method": "sft", "pace": 0.0}
-    assert handlers.start(values)["complaints"]
+    assert handlers.start(values)["errors"]
 
 
 def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, client):
@@ -190,7 +190,7 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     (tone, line), *_ = delta["summary"]["sentences"]
     assert (tone, line) == (
         "warning",
-        WORDS["complaints"]["says"]["unnamed_task"].format(task=name),
+        WORDS["errors"]["says"]["unnamed_task"].format(task=name),
     )
     assert f"--task {name}" in line
     assert links.read({"task": name})["task"] == form.FIRST_TASK

@@ -50,10 +50,10 @@ def form_values(method="dpo", task="reviews", pace=0.0, **changes):
 
 
 def started(handlers, values):
-    """The run that began, and the complaints."""
+    """The run that began, and the errors."""
     answer = handlers.start(values)
-    assert answer.keys() == {"live", "complaints"}
-    return answer["live"]["run"], answer["complaints"]
+    assert answer.keys() == {"live", "errors"}
+    return answer["live"]["run"], answer["errors"]
 
 
 def test_a_choice_brings_its_explanations_and_defaults(handlers):
@@ -132,10 +132,10 @@ def test_an_invalid_cursor_starts_from_the_beginning(handlers, client, cursor):
 
 def test_every_bad_number_gets_its_line_and_its_field(handlers):
     errors = {"beta": -1, "steps": None, "learning_rate": math.inf, "seed": 1.5}
-    run, complaints = started(handlers, form_values(**errors))
+    run, refused = started(handlers, form_values(**errors))
     assert run is None
-    assert [field for field, _ in complaints] == ["beta", "steps", "learning_rate", "seed"]
-    lines = [line for _, line in complaints]
+    assert [field for field, _ in refused] == ["beta", "steps", "learning_rate", "seed"]
+    lines = [line for _, line in refused]
     assert lines[0].startswith("β (beta) got -1; it takes a number above 0")
     assert lines[1].startswith("Steps holds no number; it takes a whole number")
     assert lines[2].startswith("Learning rate got inf; it takes")
@@ -190,14 +190,14 @@ def test_groups_are_ticked_as_the_run_covers_them(handlers, client):
 def test_no_group_at_all_is_reported_at_its_control(handlers):
     run, ((field, line),) = started(handlers, form_values(coverage=[]))
     assert (run, field) == (None, "coverage")
-    takes = WORDS["complaints"]["takes"]["coverage"]
+    takes = WORDS["errors"]["takes"]["coverage"]
     assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
 
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, client, monkeypatch):
     monkeypatch.setattr(client, "live", lambda: [recorded(client)])
-    _, complaints = started(handlers, form_values())
-    assert complaints == [["", WORDS["visitors"]["one_each"]]]
+    _, refused = started(handlers, form_values())
+    assert refused == [["", WORDS["visitors"]["one_each"]]]
 
 
 def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(handlers, client, monkeypatch):
@@ -213,7 +213,7 @@ def test_beta_is_changed_in_a_live_run_of_the_same_task_and_method(handlers, cli
     name, sent = recorded(client), []
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
     values = {"task": "capitals", "method": "dpo", "beta": 0.3, "live": None}
-    assert handlers.set_live("beta", values) == {"complaints": []}
+    assert handlers.set_live("beta", values) == {"errors": []}
     assert sent == []  # no run is live
     monkeypatch.setattr(client, "live", lambda: [name])
     for task, method in (("reviews", "dpo"), ("capitals", "ppo")):
@@ -227,7 +227,7 @@ def test_a_beta_out_of_range_is_reported_and_not_sent(handlers, client, monkeypa
     name = recorded(client)
     monkeypatch.setattr(client, "live", lambda: [name])
     values = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
-    ((field, line),) = handlers.set_live("beta", values)["complaints"]
+    ((field, line),) = handlers.set_live("beta", values)["errors"]
     assert field == "beta"
     assert line.startswith("β (beta) got -1.0; it takes a number above 0")
 

@@ -39,7 +39,7 @@ def test_the_catalogues_have_the_same_entries(language):
         assert bool(words.strip()) == bool(other[path].strip()), path
         placeholders = [set(re.findall(r"{[^}]*}", entry)) for entry in (words, other[path])]
         assert placeholders[0] == placeholders[1], path
-        if re.search(r"/ prompts /|/ stories / \w+ / (prompt$|answers /)", path):
+        if re.search(r"/ prompts /|/ examples / \w+ / (prompt$|answers /)", path):
             assert words == other[path]  # prompts are English in every language
 
 
@@ -200,4 +200,4 @@ def test_a_language_without_catalogue_is_refused():
 def test_every_task_has_a_prompt_to_try_and_a_story_to_score():
     for task in BUILT_IN:
         assert WORDS["try"]["prompts"][task]
-        assert {"prompt", "answers", "told"} == set(WORDS["score"]["stories"][task])
+        assert {"prompt", "answers", "explanation"} == set(WORDS["score"]["examples"][task])

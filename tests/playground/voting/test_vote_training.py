@@ -100,9 +100,9 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     report = trained.report(session)
     (one,) = report["runs"]
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
-    assert one["judged"]["votes"] == len(held_out)
-    assert one["judged"]["accuracy"] == one["judged"]["gold_accuracy"]
-    assert one["verdict"]["values"]["accuracy"] == one["judged"]["accuracy"]
+    assert one["held_out"]["votes"] == len(held_out)
+    assert one["held_out"]["accuracy"] == one["held_out"]["gold_accuracy"]
+    assert one["verdict"]["values"]["accuracy"] == one["held_out"]["accuracy"]
     assert one["verdict"]["values"]["n"] == len(held_out)
     assert report["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
     assert trained.report(session) == report and trained._helper.asked == [run]  # computed once

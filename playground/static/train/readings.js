@@ -1,10 +1,10 @@
-// What else a run's curves say, below the pictures: there, it moves none of them.
+// The other sentences on a run's curves, below the pictures, where they move none of them.
 import { make, within } from "../core/dom.js";
 import { subscribe } from "../core/store.js";
 import { runOnStage, sentencesOn } from "../core/view.js";
 
 export function mount({ element }) {
-  const list = within(element).find(".story");
+  const list = within(element).find(".readings");
   subscribe(element, ["run", "task", "viewedStep"], (state) => {
     const { others } = sentencesOn(runOnStage(state), state.viewedStep);
     if (list.textContent === others.join("")) return;

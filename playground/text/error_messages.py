@@ -17,7 +17,7 @@ def translate(message: Message, words: Mapping[str, Any]) -> str:
     """
     names = _option_names(words)
     code, values = message.code, message.values
-    templates = words["complaints"]
+    templates = words["errors"]
     if code in templates["takes"]:
         takes = templates["takes"][code].format(**values)
         got, option = values["got"], values["option"]

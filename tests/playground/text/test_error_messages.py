@@ -23,7 +23,7 @@ from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.people.visitors import Visitors
-from playground.text import complaints
+from playground.text import error_messages
 from playground.voting.vote_training import VoteTraining
 
 ASKED = (asking._Generate, asking._Score, asking._HeadToHead, asking._Candidates)
@@ -114,12 +114,12 @@ def digits(line):
 
 
 @pytest.mark.parametrize("language", text.languages())
-def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
+def test_every_error_is_in_the_words_of_the_page(provoked, language):
     words = text.load(language)
-    templates = words["complaints"]
+    templates = words["errors"]
     assert {line.code for line in provoked} == {*templates["takes"], *templates["says"]}
     for line in provoked:
-        translation = complaints.translate(line, words)
+        translation = error_messages.translate(line, words)
         assert "{" not in translation.replace("{}", "")
         if language == "zh":
             assert re.search("[\u4e00-\u9fff]", translation)
@@ -129,7 +129,7 @@ def test_every_complaint_is_in_the_words_of_the_page(provoked, language):
 @pytest.mark.parametrize("language", text.languages())
 @pytest.mark.parametrize("kind", (LiveConfig, *ASKED))
 def test_the_message_of_a_field_has_its_range(kind, language):
-    takes = text.load(language)["complaints"]["takes"]
+    takes = text.load(language)["errors"]["takes"]
     for name, field in kind.model_fields.items():
         assert digits(takes[name]) == digits(field.description), name
 
@@ -138,21 +138,21 @@ def test_the_message_of_a_field_has_its_range(kind, language):
 def test_an_option_has_the_name_of_its_control(language):
     words = text.load(language)
     (line,) = refused(resolve, "ppo", "reviews", steps=0)
-    label, takes = words["controls"]["steps"], words["complaints"]["takes"]["steps"]
-    sentence = words["complaints"]["got"].format(name=label, got="0", takes=takes)
-    assert complaints.translate(line, words) == sentence
+    label, takes = words["controls"]["steps"], words["errors"]["takes"]["steps"]
+    sentence = words["errors"]["got"].format(name=label, got="0", takes=takes)
+    assert error_messages.translate(line, words) == sentence
     (line,) = refused(resolve, "ppo", "reviews", steps=float("nan"))
-    sentence = words["complaints"]["no_number"].format(name=label, takes=takes)
-    assert complaints.translate(line, words) == sentence
+    sentence = words["errors"]["no_number"].format(name=label, takes=takes)
+    assert error_messages.translate(line, words) == sentence
 
 
-def test_a_complaint_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
+def test_an_error_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
     line = option_error("--seed", "x", "a lucky number", "unheard-of")
     words = text.load("zh")
-    assert complaints.translate(line, words) == (
+    assert error_messages.translate(line, words) == (
         f"{words['controls']['seed']} got 'x', expected a lucky number"
     )
-    assert complaints.translate(plain("plain words"), words) == "plain words"
+    assert error_messages.translate(plain("plain words"), words) == "plain words"
 
 
 def test_a_message_is_the_command_lines_and_survives_pickling():
