@@ -313,7 +313,7 @@ def render(results: dict) -> str:
         ("the page's scripts for an update, 95th percentile", _high(script), 50, "ms"),
         ("heap gained from the second to the last run", growth, 1, "MB"),
         ("nodes gained", updated["nodes"][-1] - updated["nodes"][1], 50, ""),
-        (f"age of what {WATCHERS} pages are told, 95th percentile", _high(ages), 1, "s"),
+        (f"age of the events on {WATCHERS} pages, 95th percentile", _high(ages), 1, "s"),
         ("speed that the run loses to them, and to who plays them", 100 * lost, 15, "%"),
     ]
     intro = [

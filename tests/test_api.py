@@ -24,9 +24,9 @@ def no_model(fake_assets, monkeypatch):
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
     answers = SimpleNamespace(
-        evaluate=lambda *arguments: {"asked": arguments},
-        generate=lambda *arguments: [{"asked": arguments}],
-        score=lambda *arguments: [{"asked": arguments}],
+        evaluate=lambda *arguments: {"arguments": arguments},
+        generate=lambda *arguments: [{"arguments": arguments}],
+        score=lambda *arguments: [{"arguments": arguments}],
     )
     monkeypatch.setitem(sys.modules, "align_core.inference.queries", answers)
     monkeypatch.setattr(inference, "queries", answers, raising=False)
@@ -151,12 +151,12 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))
     path = str(run.path)
-    arguments = run.evaluate(prompts=8, coverage="Asia")["asked"]
+    arguments = run.evaluate(prompts=8, coverage="Asia")["arguments"]
     assert arguments == (path, "capitals", None, 8, 0, "Asia")
-    assert run.generate("Q?", n=2)[0]["asked"] == (path, "capitals", ["Q?"], 2, 1.0, 0)
-    assert run.generate(["Q?", "P?"], seed=5)[0]["asked"][2:] == (["Q?", "P?"], 4, 1.0, 5)
-    assert len(run.generate()[0]["asked"][2]) == 8, "of the probe prompts"
-    assert run.score("Q?", "A.")[0]["asked"] == (path, "capitals", "Q?", ["A."])
+    assert run.generate("Q?", n=2)[0]["arguments"] == (path, "capitals", ["Q?"], 2, 1.0, 0)
+    assert run.generate(["Q?", "P?"], seed=5)[0]["arguments"][2:] == (["Q?", "P?"], 4, 1.0, 5)
+    assert len(run.generate()[0]["arguments"][2]) == 8, "of the probe prompts"
+    assert run.score("Q?", "A.")[0]["arguments"] == (path, "capitals", "Q?", ["A."])
     with pytest.raises(ConfigError) as error:
         run.generate("", n=0, temprature=2)
     assert [str(line).split()[0] for line in error.value.lines] == [

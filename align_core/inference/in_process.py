@@ -1,6 +1,6 @@
 """Queries of the command line and of scripts, executed in this process once options are valid.
 
-`arguments` holds the options of a command, None for those that were not given. Each function raises
+`arguments` holds the options of a command, None for the others. Each function raises
 a ConfigError with the errors in `lines` and all further ones, before anything heavy is imported.
 """
 

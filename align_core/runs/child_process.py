@@ -184,7 +184,7 @@ def _enter(module: str, connection: Connection, *arguments: Any) -> None:
 def _environment() -> Iterator[None]:
     """Set the environment variables with which the forkserver has to start, and restore them.
 
-    It imports the libraries before it is told this process's sys.path, hence PYTHONPATH. They must
+    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. They must
     not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.
     """
     variables = {

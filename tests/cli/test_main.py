@@ -54,7 +54,12 @@ def refused(main):
 def reports(monkeypatch):
     """Reports that return their arguments."""
     calls = SimpleNamespace(
-        evaluate=lambda *arguments: {"given": arguments, "kl": 1.25, "kl_ci95": 0.1, "gain": None},
+        evaluate=lambda *arguments: {
+            "arguments": arguments,
+            "kl": 1.25,
+            "kl_ci95": 0.1,
+            "gain": None,
+        },
         generate=lambda *arguments: [
             {"prompt": arguments[2][0], "gold_reward": 1.0, "tokens": [arguments]}
         ],
@@ -337,9 +342,9 @@ def test_libraries_are_quiet_before_a_model_is_loaded(main, reports, monkeypatch
 def test_evaluate(main, reports):
     code, out, _ = main("evaluate", "sft-reviews", "--prompts", 16, "--json")
     assert code == 0
-    assert json.loads(out)["given"] == ["sft-reviews", "reviews", None, 16, 0, None]
+    assert json.loads(out)["arguments"] == ["sft-reviews", "reviews", None, 16, 0, None]
     _, out, _ = main("evaluate", "sft-reviews", "--coverage", "sound,film", "--json")
-    assert json.loads(out)["given"][-1] == "film,sound"
+    assert json.loads(out)["arguments"][-1] == "film,sound"
     _, out, _ = main("evaluate", "pretrained", "--task", "capitals", "--reference", "sft-capitals")
     assert out.splitlines()[1:] == [
         "kl                     1.250 ± 0.100",

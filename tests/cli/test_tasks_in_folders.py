@@ -51,9 +51,9 @@ def said(capsys, *argv) -> list:
 
 def refused(capsys, *argv) -> list[str]:
     assert main([*map(str, argv)]) == 2
-    told = capsys.readouterr()
-    assert not told.out
-    return told.err.splitlines()
+    output = capsys.readouterr()
+    assert not output.out
+    return output.err.splitlines()
 
 
 def events(run) -> list[dict]:
@@ -65,8 +65,8 @@ def test_a_run_has_a_metric_a_part_and_its_scale(made):
     config = json.loads((run / "config.json").read_text())
     assert (config["task"], config["reward_model"]) == (str(folder), "gold")
     assert config["reward_scale"] > 0
-    (told,) = [event for event in events(run) if event.get("cause")]
-    assert told["cause"]["values"] == {"nats": config["reward_scale"], "std": 2.0}
+    (event,) = [event for event in events(run) if event.get("cause")]
+    assert event["cause"]["values"] == {"nats": config["reward_scale"], "std": 2.0}
     measured = [event["metrics"] for event in events(run) if "eval/kl" in event.get("metrics", {})]
     assert len(measured) == 2
     for metrics in measured:
@@ -77,26 +77,26 @@ def test_a_run_has_a_metric_a_part_and_its_scale(made):
 def test_the_run_alone_says_what_texts_are_worth_on_its_scale(made, forget, capsys):
     folder, run = made
     scale = json.loads((run / "config.json").read_text())["reward_scale"]
-    asked = ("--prompt", "The plot of this film", "--completion", *TEXTS)
-    raw = said(capsys, "score", "--task", folder, *asked)
+    arguments = ("--prompt", "The plot of this film", "--completion", *TEXTS)
+    raw = said(capsys, "score", "--task", folder, *arguments)
     assert [set(row) for row in raw] == [
         {"prompt", "completion", *(f"reward/{p}" for p in PARTS)}
     ] * 2
     assert [row["reward/length"] for row in raw] == [-8 / 12, -8 / 12]
     assert [row["reward/ends"] for row in raw] == [1, 0]
     forget()
-    scored = said(capsys, "score", run, *asked)
+    scored = said(capsys, "score", run, *arguments)
     weights = dict.fromkeys(PARTS, 1.0) | {"warmth": 2.0}
     for one, row in zip(raw, scored, strict=True):
         nats = {name: scale * weights[name] * one[f"reward/{name}"] for name in PARTS}
         assert {name: row[f"reward/{name}"] for name in PARTS} == pytest.approx(nats, abs=1e-9)
         assert row["gold_reward"] == pytest.approx(sum(nats.values()), abs=1e-9)
     forget()
-    found = said(capsys, "evaluate", run, "--prompts", 4)
-    assert (found["task"], found["reward_scale"]) == (str(folder), scale)
-    parts = sum(found[f"reward/{name}"] for name in PARTS)
-    assert parts == pytest.approx(found["gold_reward"], abs=1e-9)
-    assert all(found[f"reward/{name}_ci95"] >= 0 for name in PARTS)
+    metrics = said(capsys, "evaluate", run, "--prompts", 4)
+    assert (metrics["task"], metrics["reward_scale"]) == (str(folder), scale)
+    parts = sum(metrics[f"reward/{name}"] for name in PARTS)
+    assert parts == pytest.approx(metrics["gold_reward"], abs=1e-9)
+    assert all(metrics[f"reward/{name}_ci95"] >= 0 for name in PARTS)
     texts = said(capsys, "generate", run, "-n", 1)
     assert len(texts) == 6 and all(isinstance(text["gold_reward"], float) for text in texts)
 
@@ -105,14 +105,14 @@ def test_a_scale_on_disk_is_what_counts_and_else_it_is_measured_again(made, tmp_
     folder, run = made
     shutil.copytree(run, copy := tmp_path / "copy")
     config = json.loads((copy / "config.json").read_text())
-    asked = ("--prompt", "The plot of this film", "--completion", TEXTS[0])
-    (one,) = said(capsys, "score", run, *asked)
+    arguments = ("--prompt", "The plot of this film", "--completion", TEXTS[0])
+    (one,) = said(capsys, "score", run, *arguments)
     (copy / "config.json").write_text(json.dumps(config | {"reward_scale": 10.0}))
-    (ten,) = said(capsys, "score", copy, *asked)
+    (ten,) = said(capsys, "score", copy, *arguments)
     ratio = 10.0 / config["reward_scale"]
     assert ten["gold_reward"] == pytest.approx(one["gold_reward"] * ratio, abs=1e-9)
     (copy / "config.json").write_text(json.dumps(config | {"reward_scale": "x"}))
-    (again,) = said(capsys, "score", copy, *asked)
+    (again,) = said(capsys, "score", copy, *arguments)
     assert again["gold_reward"] == pytest.approx(one["gold_reward"], abs=1e-9)
 
 
@@ -132,12 +132,12 @@ def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys)
         *loader.load_task(str(folder)).prompts("probe")
     }
 
-    asked = ("--task", folder, "--prompt", "The plot", "--completion", " was warm.")
-    (row,) = said(capsys, "score", model, *asked)
+    arguments = ("--task", folder, "--prompt", "The plot", "--completion", " was warm.")
+    (row,) = said(capsys, "score", model, *arguments)
     tokenizer = load_tokenizer(str(model))
-    given = "system: You write short film reviews. user: The plot "
-    _, ids = encode(tokenizer, given, "was warm.")
-    expected = logprobs(load_policy(str(model)), encode_prompts(tokenizer, [given]), [ids])[0]
+    prompt = "system: You write short film reviews. user: The plot "
+    _, ids = encode(tokenizer, prompt, "was warm.")
+    expected = logprobs(load_policy(str(model)), encode_prompts(tokenizer, [prompt]), [ids])[0]
     assert row["logp"] == pytest.approx(expected.sum().item(), abs=1e-4)
 
 

@@ -34,7 +34,7 @@ class Poems:
 
     def reward(self, prompts, completions, **columns):
         words = [text.split() or [10 * "x"] for text in completions]
-        return [4.0 - sum(map(len, found)) / len(found) for found in words]
+        return [4.0 - sum(map(len, text)) / len(text) for text in words]
 '''
 
 

@@ -51,8 +51,8 @@ def test_what_a_run_takes_where_nothing_is_given():
     names = ("steps", "learning_rate", "batch_size", "eval_every")
     for (method, task), (*common, own) in DEFAULTS.items():
         expected = dict(zip(names, common, strict=True)) | own
-        given = defaults(method, task)
-        assert {name: given[name] for name in expected} == expected, (method, task)
+        options = defaults(method, task)
+        assert {name: options[name] for name in expected} == expected, (method, task)
     assert {method for method, _ in DEFAULTS} == {*methods()}
 
 
@@ -83,32 +83,32 @@ def accepts(name, value) -> bool:
 
 def test_a_number_is_taken_up_to_the_bounds_that_its_message_names():
     """The words of a setting say its range: what they include is taken, what lies beyond is not."""
-    told = {}
+    cases = {}
     for name, setting in SETTINGS.items():
         field = (LiveConfig if name == "delay" else RunConfig).model_fields.get(name)
         if setting.kind not in ("integer", "number") or field is None:
             continue
         whole = setting.kind == "integer"
-        if found := RANGE.search(setting.expected):
-            least, most = map(float, found.groups())
-            told[name] = [
+        if match := RANGE.search(setting.expected):
+            least, most = map(float, match.groups())
+            cases[name] = [
                 *((value, True) for value in (least, most)),
                 (least - 1, False),
                 (most + (1 if whole else 0.01), False),
             ]
-        elif found := ABOVE.search(setting.expected):
-            above, most = found.groups()
-            told[name] = [(float(above), False), (float(above) + 1e-6, True)]
+        elif match := ABOVE.search(setting.expected):
+            above, most = match.groups()
+            cases[name] = [(float(above), False), (float(above) + 1e-6, True)]
             if most:
-                told[name] += [(float(most), True), (float(most) + 0.01, False)]
-    assert {*told} == {
+                cases[name] += [(float(most), True), (float(most) + 0.01, False)]
+    assert {*cases} == {
         "beta", "steps", "learning_rate", "batch_size", "seed", "preference_pairs", "label_noise",
         "lora_r", "time_limit", "delay",
     }  # fmt: skip
     wrong = [
         (name, value)
-        for name, cases in told.items()
-        for value, taken in cases
+        for name, values in cases.items()
+        for value, taken in values
         if accepts(name, int(value) if value == int(value) else value) != taken
     ]
     assert not wrong

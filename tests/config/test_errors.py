@@ -46,8 +46,8 @@ def test_an_error_of_the_code_is_told_with_its_place():
     try:
         raise ValueError("of\n two lines")
     except ValueError as error:
-        told = describe_error(error, Path("/runs/one")).text
-    assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", told)
+        message = describe_error(error, Path("/runs/one")).text
+    assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", message)
 
 
 def test_names_are_listed_as_in_a_sentence():

@@ -151,8 +151,8 @@ def test_torn_weights_are_reported_in_one_line(tmp_path):
 
 
 def test_code_in_a_folder_is_neither_executed_nor_asked_about(tmp_path, monkeypatch):
-    folder, asked = saved(toy.policy(), tmp_path / "model"), []
-    monkeypatch.setattr("builtins.input", asked.append)
+    folder, questions = saved(toy.policy(), tmp_path / "model"), []
+    monkeypatch.setattr("builtins.input", questions.append)
     mark = tmp_path / "mark"
     (tmp_path / "model" / "evil.py").write_text(f"open({str(mark)!r}, 'w')\nclass Evil: pass\n")
     for name, classes in (
@@ -172,7 +172,7 @@ def test_code_in_a_folder_is_neither_executed_nor_asked_about(tmp_path, monkeypa
         with pytest.raises(ModelError) as error:
             load(folder)
         assert "\n" not in str(error.value), load
-    assert asked == [] and not mark.exists()
+    assert questions == [] and not mark.exists()
 
 
 def test_an_adapter_that_is_its_own_base_is_refused(tmp_path):

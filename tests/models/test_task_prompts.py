@@ -81,12 +81,12 @@ def test_the_scale_gives_reference_samples_their_standard_deviation():
     assert scale == reward_scale(task, policy, tokenizer)
     points = []
     for batch in range(TEXTS // BATCH):  # prompts in turn: the film, a plot, the, the film, …
-        asked = [task.prompts("train")[i % 3] for i in range(batch * BATCH, (batch + 1) * BATCH)]
-        encoded = encode_prompts(tokenizer, asked)
+        prompts = [task.prompts("train")[i % 3] for i in range(batch * BATCH, (batch + 1) * BATCH)]
+        encoded = encode_prompts(tokenizer, prompts)
         how = {"max_new_tokens": 6, "end_id": tokenizer.eos_token_id}
         drawn = sample(policy, encoded, RandomDraw(batch, BATCH), pad_id=1, **how)
         texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
-        points += task.reward(asked, texts, ended=drawn.ended.tolist())
+        points += task.reward(prompts, texts, ended=drawn.ended.tolist())
     assert len(points) == 256
     assert np.std(points) * scale == pytest.approx(2.0, abs=1e-9)
 

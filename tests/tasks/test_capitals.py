@@ -140,14 +140,14 @@ def test_the_table_of_settings_is_consistent():
     assert COUNTRY_ALIASES.keys() <= BY_NAME.keys()
 
 
-def found(text: str) -> list[tuple[str, bool]]:
+def names_in(text: str) -> list[tuple[str, bool]]:
     return [(mention.name, mention.is_city) for mention in place_tokens(text)[1]]
 
 
 def test_every_place_is_found_under_its_own_name():
-    cities = {name: found(f"It is {name}.") for name in CITIES}
+    cities = {name: names_in(f"It is {name}.") for name in CITIES}
     assert cities == {name: [(name, True)] for name in CITIES}
-    countries = {name: found(f"The capital of {name}?") for name in BY_NAME}
+    countries = {name: names_in(f"The capital of {name}?") for name in BY_NAME}
     assert countries == {name: [(name, False)] for name in BY_NAME}
 
 

@@ -1,4 +1,4 @@
-"""The settings that PPO has where nothing is given, and those that a run gives it; its metrics."""
+"""PPO's default settings, the settings that a run passes to it, and its metrics."""
 
 from __future__ import annotations
 
@@ -55,30 +55,30 @@ def test_zero_is_not_above_zero(tmp_path, name):
 
 def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     """2 · 4 episodes a rollout, 3 epochs of 2 minibatches: 6 updates from each rollout."""
-    given = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
-    given |= {"num_ppo_epochs": 3, "num_mini_batches": 2}
-    one = config(tmp_path, **given)
+    options = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    options |= {"num_ppo_epochs": 3, "num_mini_batches": 2}
+    one = config(tmp_path, **options)
     assert (one.local_episodes, one.updates_per_rollout, one.micro_batches_per_rollout) == (
         8,
         6,
         24,
     )
     # 17 episodes are 3 rollouts; without a number 3 epochs of 20 prompts are 60, 8 rollouts
-    assert config(tmp_path, total_episodes=17, **given).counted_in_updates(20).max_steps == 3 * 6
+    assert config(tmp_path, total_episodes=17, **options).counted_in_updates(20).max_steps == 3 * 6
     for unset in (-1, 0):
-        counted = config(tmp_path, max_steps=unset, **given).counted_in_updates(20)
+        counted = config(tmp_path, max_steps=unset, **options).counted_in_updates(20)
         assert counted.max_steps == 8 * 6
-    assert config(tmp_path, max_steps=7, **given).counted_in_updates(20).max_steps == 7
+    assert config(tmp_path, max_steps=7, **options).counted_in_updates(20).max_steps == 7
     # a minibatch of 4 is two pieces of at most 2; texts are sampled 2 at a time
     counted = one.counted_in_updates(20)
     assert (counted.gradient_accumulation_steps, counted.per_device_train_batch_size) == (2, 4)
     assert counted.sampling_batch_size == 2
     # steps of logging count rollouts; below 1 they are a share of the run's 8
-    shares = config(tmp_path, logging_steps=2, save_steps=0.2, **given).counted_in_updates(20)
+    shares = config(tmp_path, logging_steps=2, save_steps=0.2, **options).counted_in_updates(20)
     assert (shares.logging_steps, shares.save_steps) == (2 * 6, 2 * 6)
     # two processes make 16 episodes a rollout: 17 are 2 rollouts
     monkeypatch.setattr(PPOConfig, "world_size", 2)
-    assert config(tmp_path, total_episodes=17, **given).counted_in_updates(20).max_steps == 2 * 6
+    assert config(tmp_path, total_episodes=17, **options).counted_in_updates(20).max_steps == 2 * 6
 
 
 def test_the_token_that_ends_a_response(tmp_path):
@@ -96,7 +96,7 @@ def test_the_token_that_ends_a_response(tmp_path):
     ],
 )
 def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
-    monkeypatch.setattr(build, "make_trainer", lambda *models, **given: (models, given))
+    monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
     gold, proxy = object(), SimpleNamespace(model=toy.reward_model())
     setup = SimpleNamespace(
         config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, beta=0.3, batch_size=6,
@@ -105,12 +105,12 @@ def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, va
         model="policy", reference="reference", tokenizer="tokenizer", data="prompts",
         gold=gold, proxy=None if reward_model == "gold" else proxy, arguments={"seed": 5},
     )  # fmt: skip
-    models, given = build.build(setup)
+    models, options = build.build(setup)
     assert models == ("policy", "reference", "tokenizer", "prompts")
-    assert given["reward"] is (gold if reward_model == "gold" else proxy)
-    assert (given.pop("value_model") is not None) == valued
+    assert options["reward"] is (gold if reward_model == "gold" else proxy)
+    assert (options.pop("value_model") is not None) == valued
     assert WARMUP == 8
-    assert {name: given[name] for name in given.keys() - {"reward"}} == {
+    assert {name: options[name] for name in options.keys() - {"reward"}} == {
         "lam": lam,
         "kl_coef": 0.3,
         "num_mini_batches": 2,
@@ -153,8 +153,10 @@ def test_the_metrics_of_a_rollout():
         scores=torch.tensor([0.5, 1.5]), ended=torch.tensor([True, False]),
     )  # fmt: skip
     estimate = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
-    found = {name: value.item() for name, value in rollout_metrics(episodes, estimate, 2.0).items()}
-    assert found == pytest.approx(
+    metrics = {
+        name: value.item() for name, value in rollout_metrics(episodes, estimate, 2.0).items()
+    }
+    assert metrics == pytest.approx(
         {
             "objective/kl": 1.5,
             "objective/kl_estimate": 0.5,  # (0.3 + 0.7) / 2
@@ -175,9 +177,9 @@ def test_the_metrics_of_a_step_are_means_over_its_tokens():
     logp = torch.tensor([[0.1, -0.2], [0.3, 1e4]])  # exp(1e4) outside the mask is infinite
     logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [5.0, 0.0]]])
     columns = [torch.tensor([[1.0, 2.0], [6.0, 99.0]]) * scale for scale in (1.0, 0.0, 2.0, 1.0)]
-    found = step_metrics(batch, logits, logp, *columns)
+    metrics = step_metrics(batch, logits, logp, *columns)
     ratios = torch.tensor([0.1, -0.2, 0.3]).exp()
-    assert {name: value.item() for name, value in found.items()} == pytest.approx(
+    assert {name: value.item() for name, value in metrics.items()} == pytest.approx(
         {
             "policy/approxkl_avg": 0.5 * (0.01 + 0.04 + 0.09) / 3,
             "policy/clipfrac_avg": 0.0,

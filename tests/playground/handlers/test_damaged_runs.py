@@ -46,7 +46,7 @@ def created(client, name, *lines):
     return run
 
 
-def asked(client):
+def requested(client):
     """The answers to the requests that read runs."""
     train, compare = TrainHandlers(client, WORDS), CompareHandlers(client, None, WORDS, {})
     cursors = [{"run": GOOD}, {"run": BROKEN}]
@@ -62,7 +62,7 @@ def asked(client):
 
 def test_lines_that_are_no_events_are_skipped(client):
     created(client, BROKEN, *map(line, BAD))
-    answers = asked(client)
+    answers = requested(client)
     assert answers["listed"] == [BROKEN, GOOD]
     good, broken = answers["compared"]["runs"]
     assert broken["points"] == good["points"] == {"eval/kl": [[0, 0.0], [7, 0.7000000000000001]]}
@@ -109,7 +109,7 @@ def test_a_run_that_cannot_be_read_is_skipped_and_the_log_says_so_once(client, c
     (client.root / BROKEN / "events.jsonl").mkdir()
     for _ in range(2):
         assert client.runs() == [GOOD]
-        answers = asked(client)
+        answers = requested(client)
         assert answers["listed"] == [GOOD] and answers["shown"]["run"] == GOOD
         assert [run["run"] for run in answers["compared"]["runs"]] == [GOOD]
     lines = [record.getMessage() for record in caplog.records]

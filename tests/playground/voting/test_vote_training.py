@@ -37,10 +37,10 @@ class GoldHelper:
     """A helper whose reward model returns the gold reward."""
 
     def __init__(self):
-        self.asked = []
+        self.scored_by = []
 
     def score_pairs(self, pairs, reward_model):
-        self.asked.append(reward_model)
+        self.scored_by.append(reward_model)
         return [
             {**pair, "first_score": pair["first_reward"], "second_score": pair["second_reward"]}
             for pair in pairs
@@ -105,7 +105,7 @@ def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, s
     assert one["verdict"]["values"]["accuracy"] == one["held_out"]["accuracy"]
     assert one["verdict"]["values"]["n"] == len(held_out)
     assert report["gold_agreement"] == statistics.stats(session.votes())["gold_agreement"]
-    assert trained.report(session) == report and trained._helper.asked == [run]  # computed once
+    assert trained.report(session) == report and trained._helper.scored_by == [run]  # computed once
     sessions.delete(session.name)
     assert not Path(config["preferences"]).exists()
     assert ended(client, run)
@@ -118,7 +118,7 @@ def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trai
     run = trained.train(session, "reward", simulated=0.0)
     wait_for(session.scored_by)
     assert ended(client, run) and session.scored_by() == run
-    assert set(trained._pairs._helper.asked) == {run}
+    assert set(trained._pairs._helper.scored_by) == {run}
     margins = {p["id"]: abs(p["first_reward"] - p["second_reward"]) for p in session.pairs()}
     least_sure = sorted(margins, key=margins.get)[:4]  # a tenth of the 40
     drawn = {session.ballot(session.join(), 1.0, random.Random(i)).pair for i in range(40)}

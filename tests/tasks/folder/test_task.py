@@ -40,8 +40,8 @@ def forget(monkeypatch):
     monkeypatch.setattr(loader, "_loaded", {})
 
 
-def rows(*found) -> str:
-    return "\n".join(map(json.dumps, found))
+def rows(*contents) -> str:
+    return "\n".join(map(json.dumps, contents))
 
 
 @pytest.fixture
@@ -120,9 +120,9 @@ def test_the_reward_is_the_weighted_sum_of_its_parts(task):
 
 def test_prompts_are_known_again_as_they_were_given(task):
     for prompt, right in (("Who?", "Me"), ("system: Be long.\nuser: Who?", "she")):
-        given = [task.model_input(prompt, chat) for chat in (True, True)]
+        inputs = [task.model_input(prompt, chat) for chat in (True, True)]
         answered = [[{"role": "assistant", "content": text}] for text in (right, "wrong")]
-        assert task.scores(given, answered)["right"] == [1, 0]
+        assert task.scores(inputs, answered)["right"] == [1, 0]
     assert task.scores([task.model_input("Who?", chat=False)], ["Me"])["right"] == [1]
     (unknown,) = task.reward(["Whose?"], ["Me"])
     assert math.isnan(unknown)
@@ -156,12 +156,12 @@ def test_preferences_alone_leave_the_gold_reward_unknown(pairs_alone):
     assert len(every) == 28 and not kept_back & {row["prompt"] for row in every}
     named = task.full_name
     assert resolve("dpo", named, model="sft-reviews").preference_pairs == 28
-    for given, option in (
+    for options, option in (
         ({"reward_model": "gold"}, "--reward-model"),
         ({}, "--reward-model"),
     ):
         with pytest.raises(ConfigError) as refused:
-            resolve("ppo", named, model="sft-reviews", **given)
+            resolve("ppo", named, model="sft-reviews", **options)
         (line,) = refused.value.lines
         assert line.text.startswith(f"{option} got 'gold'") and "no reward of its own" in line.text
     with pytest.raises(ConfigError, match="--pair-source got 'pretrained'"):
