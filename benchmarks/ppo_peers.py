@@ -175,7 +175,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 def _our_trainer(side: str, common: dict, settings: dict, prompts, gold, tokenizer) -> Any:
     from align_core.models.loading import load_policy, load_reward_model, load_trainable
     from align_core.models.value_model import value_model_of
-    from align_core.trainers.ppo import trainer as ppo
+    from align_core.trainers.ppo import build as ppo
 
     head = side == "PPO, value head"
     return ppo.make_trainer(

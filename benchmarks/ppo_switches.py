@@ -121,7 +121,7 @@ def one_run(changes: dict[str, Any], seed: int) -> dict[str, float | None]:
     )
     from align_core.models.value_model import value_model_of
     from align_core.tasks import load_task
-    from align_core.trainers.ppo import trainer as ppo
+    from align_core.trainers.ppo import build as ppo
 
     set_library_environment()
     settings = {**DEFAULT, **changes}

@@ -82,7 +82,7 @@ def outputs(model) -> torch.Tensor:
 def adapted(model, seed: int = 0, task_type: str = "CAUSAL_LM"):
     """The model with an adapter that changes its outputs."""
     torch.manual_seed(seed)
-    made = get_peft_model(model, lora_config(4, task_type)).eval()
+    made = get_peft_model(model, lora_config(model, 4, task_type)).eval()
     for name, parameter in made.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)

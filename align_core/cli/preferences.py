@@ -21,8 +21,8 @@ from align_core.config.errors import (
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods_with
-from align_core.config.model_index import EXPECTED
-from align_core.config.run_config import TaskName, model_errors
+from align_core.config.model_index import EXPECTED, model_errors
+from align_core.config.run_config import TaskName
 from align_core.config.task_card import BUILT_IN, card
 from align_core.inference import in_process
 from align_core.runs.directory import to_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
@@ -26,7 +26,7 @@ class Setting:
     """
 
     name: str
-    kind: Literal["integer", "number", "switch", "groups", "model", "file"]
+    kind: Literal["integer", "number", "switch", "choice", "groups", "model", "file"]
     expected: str
     least: float | None = None
     most: float | None = None
@@ -97,6 +97,10 @@ _DECLARED = (
         link=(0, 256),
     ),
     Setting(
+        *("lora_layers", "integer", "a whole number of layers, 1 or more; it needs --lora-r"),
+        least=1,
+    ),
+    Setting(
         *("reward_model", "model", f"'gold' (the task's own reward), or {model_index.EXPECTED}"),
         link=True,
     ),
@@ -108,6 +112,8 @@ _DECLARED = (
     Setting("model", "model", model_index.EXPECTED),
     Setting("freeze_trunk", "switch", "true or false"),
     Setting("preferences", "file", "a JSONL or Parquet file"),
+    Setting("precision", "choice", "'float32' or 'bfloat16'"),
+    Setting("device", "choice", "'cpu' or 'cuda'"),
     Setting("time_limit", "number", "a number of seconds above 0", least=0, above=True),
     Setting(*("delay", "number", "a number of seconds from 0 to 10"), least=0, most=10, live=True),
 )
@@ -137,4 +143,15 @@ def _refuse_boolean(value: Any) -> Any:
 Int = Annotated[int, BeforeValidator(_refuse_boolean)]
 Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Seed = Annotated[Int, declared("seed")]
+Precision = Literal["float32", "bfloat16"]
+Device = Literal["cpu", "cuda"]
+
+
+def _of_an_adapter(layers: int | None, info: ValidationInfo) -> int | None:
+    if layers is not None and info.data.get("lora_r") == 0:
+        raise ValueError("there is no adapter")
+    return layers
+
+
+LoraLayers = Annotated[Int | None, AfterValidator(_of_an_adapter)]
 Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]

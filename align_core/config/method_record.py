@@ -25,7 +25,8 @@ from align_core.config.messages import plain
 # A record that a package brings is checked against the types of its fields, with all its charts.
 _CHECKED = ConfigDict(strict=True, revalidate_instances="always")
 _REQUIRED = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
-_OF_EVERY_RUN = {"seed", "lora_r", "time_limit", "delay"}  # options that need no record
+# Options that need no record.
+_OF_EVERY_RUN = {"seed", "lora_r", "lora_layers", "precision", "device", "time_limit", "delay"}
 PAIRS = {
     "preferences": None,
     "label_noise": 0.0,

@@ -8,6 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
+from align_core.config.errors import option_error
+from align_core.config.messages import Message
 from align_core.config.paths import user_path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -93,6 +95,27 @@ def is_reward_model(location: str) -> bool:
     architectures = _json(folder / "config.json").get("architectures") or []
     adapter = _json(folder / "adapter_config.json").get("task_type")
     return adapter == "SEQ_CLS" or any("SequenceClassification" in name for name in architectures)
+
+
+def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
+    """Messages for a ConfigError: `name` is no model, or not of the wanted kind.
+
+    `reward_model` is True for a reward model, False for a language model, None for either.
+    """
+    try:
+        location = locate(name)
+    except (ValueError, OSError) as error:
+        return [option_error(option, name, f"{EXPECTED}: {error}", "model")]
+    wrong_kind = reward_model is not None and is_reward_model(location) != reward_model
+    if wrong_kind and Path(location).is_dir():
+        expected = (
+            "a reward model; this is a language model, which writes texts and scores none"
+            if reward_model
+            else "a language model; this is a reward model, which scores texts and writes none"
+        )
+        code = "model_that_scores" if reward_model else "model_that_writes"
+        return [option_error(option, name, expected, code)]
+    return []
 
 
 def _model_folder(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -18,7 +17,16 @@ from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, flag, listed, option_error, shown
-from align_core.config.fields import SETTINGS, Float, Int, Seed, declared
+from align_core.config.fields import (
+    SETTINGS,
+    Device,
+    Float,
+    Int,
+    LoraLayers,
+    Precision,
+    Seed,
+    declared,
+)
 from align_core.config.messages import Message
 from align_core.config.methods import FromTask, method_named, methods, methods_with
 from align_core.config.paths import user_path
@@ -99,7 +107,10 @@ class RunConfig(BaseModel):
     seed: Seed = 0
     eval_every: Int = declared("eval_every")
     lora_r: Int = declared("lora_r", 0)
+    lora_layers: LoraLayers = declared("lora_layers", None)
     whiten_advantages: bool | None = declared("whiten_advantages", None)
+    precision: Precision | None = declared("precision", None)
+    device: Device | None = declared("device", None)
     time_limit: Float | None = declared("time_limit", None)
 
     @field_validator("coverage", "whiten_advantages", mode="before")
@@ -127,11 +138,8 @@ def expected(field: FieldInfo) -> str:
 
 
 Options = TypeVar("Options", bound=BaseModel)
-_MODEL_OPTIONS = {
-    "model": False,
-    "reward_model": True,
-    "pair_source": False,
-}  # is it a reward model
+# Whether each option that names a model names a reward model.
+_MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
 
 
 def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[Message]]:
@@ -226,7 +234,7 @@ def _wrong_models(fields: dict[str, Any]) -> list[Message]:
     for option, is_reward_model in _MODEL_OPTIONS.items():
         name = fields.get(option)
         if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
-            lines += model_errors(flag(option), name, is_reward_model)
+            lines += model_index.model_errors(flag(option), name, is_reward_model)
     return lines
 
 
@@ -326,24 +334,3 @@ def revise(config: RunConfig, **settings: Any) -> LiveConfig:
     if revised is None or lines:
         raise ConfigError(*lines, *errors)
     return revised
-
-
-def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
-    """Messages for a ConfigError: `name` is no model, or not of the wanted kind.
-
-    `reward_model` is True for a reward model, False for a language model, None for either.
-    """
-    try:
-        location = model_index.locate(name)
-    except (ValueError, OSError) as error:
-        return [option_error(option, name, f"{model_index.EXPECTED}: {error}", "model")]
-    wrong_kind = reward_model is not None and model_index.is_reward_model(location) != reward_model
-    if wrong_kind and Path(location).is_dir():
-        expected = (
-            "a reward model; this is a language model, which writes texts and scores none"
-            if reward_model
-            else "a language model; this is a reward model, which scores texts and writes none"
-        )
-        code = "model_that_scores" if reward_model else "model_that_writes"
-        return [option_error(option, name, expected, code)]
-    return []

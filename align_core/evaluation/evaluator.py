@@ -325,7 +325,7 @@ def _same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) ->
     if reference is None:
         return False
     pairs = zip(policy.parameters(), reference.parameters(), strict=True)
-    return all(torch.equal(ours, theirs) for ours, theirs in pairs)
+    return all(ours.dtype == theirs.dtype and torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:

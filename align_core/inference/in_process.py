@@ -20,7 +20,6 @@ from align_core.config.run_config import (
     EXPECTED_COVERAGE,
     Coverage,
     TaskName,
-    model_errors,
     validated,
 )
 from align_core.config.task_card import BUILT_IN
@@ -64,7 +63,7 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
     """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`."""
     options = _checked(_Evaluate, model, arguments, lines)
     if isinstance(arguments.get("reference"), str):
-        lines += model_errors("--reference", arguments["reference"], reward_model=False)
+        lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
     return queries().evaluate(
         model,
@@ -147,7 +146,7 @@ def _checked(
     fields = {name: value for name, value in arguments.items() if value is not None}
     if "task" not in fields and (task := model_index.task_of(model)):
         fields["task"] = read_if_folder(task, lines)
-    invalid_model = model_errors("MODEL", model, reward_model)
+    invalid_model = model_index.model_errors("MODEL", model, reward_model)
     if invalid_model:  # the task may be missing only because the model is unknown
         fields.setdefault("task", BUILT_IN[0])
     options, errors = validated(kind, fields)

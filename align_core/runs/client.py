@@ -33,6 +33,7 @@ EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has 
 _SPEED_FIELDS = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
+    *("lora_layers", "precision", "device"),
 )
 _LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)

@@ -46,6 +46,7 @@ def build(setup: Setup) -> DirectPreferenceTrainer:
         setup.data,
         beta=config.beta,
         lora_r=config.lora_r,
+        lora_layers=config.lora_layers,
         warmup_steps=config.steps // WARMUP,
         **setup.arguments,
     )
@@ -59,6 +60,7 @@ def make_trainer(
     *,
     beta: float,
     lora_r: int = 0,
+    lora_layers: int | None = None,
     **arguments: Any,
 ) -> DirectPreferenceTrainer:
     """A trainer on `pairs`, which have the columns of `encoding.encode_pairs`.
@@ -73,5 +75,5 @@ def make_trainer(
         args=DPOConfig(**{**QUIET, **settings, **arguments}),
         train_dataset=pairs,
         processing_class=tokenizer,
-        peft_config=lora_config(lora_r, "CAUSAL_LM"),
+        peft_config=lora_config(model, lora_r, "CAUSAL_LM", lora_layers),
     )

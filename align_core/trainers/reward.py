@@ -26,8 +26,15 @@ def build(setup: Setup) -> BradleyTerryTrainer:
     """The reward model trainer of a run; with `freeze_trunk` only the scalar head is trained."""
     if setup.config.freeze_trunk:
         freeze_trunk(setup.model)
-    rank = setup.config.lora_r
-    return make_trainer(setup.model, setup.tokenizer, setup.data, lora_r=rank, **setup.arguments)
+    config = setup.config
+    return make_trainer(
+        setup.model,
+        setup.tokenizer,
+        setup.data,
+        lora_r=config.lora_r,
+        lora_layers=config.lora_layers,
+        **setup.arguments,
+    )
 
 
 def make_trainer(
@@ -36,6 +43,7 @@ def make_trainer(
     pairs: Dataset,
     *,
     lora_r: int = 0,
+    lora_layers: int | None = None,
     **arguments: Any,
 ) -> BradleyTerryTrainer:
     """A trainer on `pairs` with the columns of `encoding.encode_pairs`."""
@@ -45,7 +53,7 @@ def make_trainer(
         args=RewardConfig(**{**QUIET, "max_length": None, **arguments}),
         train_dataset=texts,
         processing_class=tokenizer,
-        peft_config=lora_config(lora_r, "SEQ_CLS"),
+        peft_config=lora_config(model, lora_r, "SEQ_CLS", lora_layers),
     )
 
 

@@ -24,8 +24,15 @@ class SupervisedTrainer(LengthBatches, ShardedTraining, FiniteTraining, SFTTrain
 
 def build(setup: Setup) -> SupervisedTrainer:
     """The SFT trainer of a run."""
-    rank = setup.config.lora_r
-    return make_trainer(setup.model, setup.tokenizer, setup.data, lora_r=rank, **setup.arguments)
+    config = setup.config
+    return make_trainer(
+        setup.model,
+        setup.tokenizer,
+        setup.data,
+        lora_r=config.lora_r,
+        lora_layers=config.lora_layers,
+        **setup.arguments,
+    )
 
 
 def make_trainer(
@@ -34,6 +41,7 @@ def make_trainer(
     demonstrations: Dataset,
     *,
     lora_r: int = 0,
+    lora_layers: int | None = None,
     **arguments: Any,
 ) -> SupervisedTrainer:
     """A trainer on `demonstrations` with the columns of `encoding.encode_demonstrations`."""
@@ -42,5 +50,5 @@ def make_trainer(
         args=SFTConfig(**{**QUIET, "max_length": None, **arguments}),
         train_dataset=demonstrations,
         processing_class=tokenizer,
-        peft_config=lora_config(lora_r, "CAUSAL_LM"),
+        peft_config=lora_config(model, lora_r, "CAUSAL_LM", lora_layers),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import transformers
-from transformers import PrinterCallback, Trainer
+from transformers import PreTrainedModel, PrinterCallback, Trainer
 
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.methods import methods
@@ -17,6 +17,7 @@ from align_core.config.run_config import RunConfig
 from align_core.models import distributed
 from align_core.models.libraries import silence_libraries
 from align_core.models.loading import save_model
+from align_core.models.precision import default_precision, use_bfloat16
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import settings_at
@@ -62,6 +63,7 @@ def run(
 
     setup = prepare(config, directory, control, write)
     trainer = build(setup)
+    _set_precision(config, trainer, setup.reference)
     measure = measure_of(setup, trainer, control)
     if resume and hasattr(trainer, "beta"):
         trainer.beta = settings_at(config.model_dump(), directory.events()[0])["beta"]
@@ -92,6 +94,15 @@ def run(
                 if callback.measure():
                     write("status", step, **ended)
     return status
+
+
+def _set_precision(config: RunConfig, trainer: Trainer, reference: PreTrainedModel | None) -> None:
+    """Compute policy and reference in the configured precision, or the default of their size."""
+    precision = config.precision or default_precision(trainer.model, trainer.args.device)
+    if precision == "bfloat16" and distributed.SHARDED_BY is None:
+        use_bfloat16(trainer.model)
+        if reference is not None:
+            use_bfloat16(reference)
 
 
 def _train(

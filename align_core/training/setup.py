@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -44,6 +45,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
     Raises:
         ConfigError: invalid input that shows only when a file is read.
     """
+    _check_device(config)
     task, method = get_task(config.task), methods()[config.method]
     tokenizer = load_tokenizer(config.model)
     reference = proxy = None
@@ -72,8 +74,16 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
             "learning_rate": config.learning_rate,
             "per_device_train_batch_size": _per_process(config.batch_size),
             "seed": config.seed,
-        },
+        }
+        | ({"use_cpu": config.device == "cpu"} if config.device else {}),
     )
+
+
+def _check_device(config: RunConfig) -> None:
+    """Raises ConfigError if the run asks for a GPU that PyTorch does not see."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        expected = "'cpu': PyTorch sees no GPU on this machine"
+        raise ConfigError(option_error("--device", "cuda", expected))
 
 
 def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Write) -> Task:

@@ -58,6 +58,9 @@ def test_every_option_reaches_the_configuration(tmp_path):
         "seed": 11,
         "eval_every": 2,
         "lora_r": 4,
+        "lora_layers": 3,
+        "precision": "bfloat16",
+        "device": "cpu",
         "time_limit": 5.0,
     }
     assert resolve("dpo", "reviews", **options).model_dump(include=set(options)) == options
@@ -170,6 +173,19 @@ def test_zero_beta_is_for_ppo_alone():
 def test_other_ranges(option, value):
     (line,) = lines("dpo", **{option: value})
     assert line.startswith(f"{flag(option)} got {value}, expected")
+
+
+def test_how_a_run_is_computed():
+    (line,) = lines("dpo", lora_layers=3)
+    assert line == (
+        "--lora-layers got 3, expected a whole number of layers, 1 or more; it needs --lora-r"
+    )
+    (line,) = lines("dpo", lora_r=4, lora_layers=0)
+    assert line.startswith("--lora-layers got 0, expected a whole number of layers, 1 or more")
+    (line,) = lines("dpo", precision="float16")
+    assert line == "--precision got 'float16', expected 'float32' or 'bfloat16'"
+    (line,) = lines("dpo", device="mps")
+    assert line == "--device got 'mps', expected 'cpu' or 'cuda'"
 
 
 def test_all_errors_are_reported_together():

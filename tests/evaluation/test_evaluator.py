@@ -174,7 +174,7 @@ def test_a_split_into_several_batches_changes_no_number():
 
 def test_the_reference_of_an_adapter_is_the_policy_without_it():
     torch.manual_seed(0)
-    adapted = get_peft_model(toy.policy(0), lora_config(4, "CAUSAL_LM"))
+    adapted = get_peft_model(policy := toy.policy(0), lora_config(policy, 4, "CAUSAL_LM"))
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model
 from transformers import LlamaForCausalLM, LlamaForSequenceClassification
 
+from align_core.config.errors import ConfigError
+from align_core.models import loading
 from align_core.models.loading import (
     ModelError,
     freeze_trunk,
@@ -107,8 +110,36 @@ def test_freezing_the_trunk_leaves_the_head_to_train():
 
 
 def test_no_adapter_at_rank_zero():
-    assert lora_config(0, "CAUSAL_LM") is None
-    assert lora_config(4, "CAUSAL_LM").r == 4
+    assert lora_config(toy.policy(), 0, "CAUSAL_LM") is None
+    assert lora_config(toy.policy(), 4, "CAUSAL_LM").r == 4
+
+
+def trained_layers(model) -> set[str]:
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    return {re.search(r"\.(\d+)\.", name)[1] for name in names if "score" not in name}
+
+
+@pytest.mark.parametrize("task_type", ["CAUSAL_LM", "SEQ_CLS"])
+def test_an_adapter_on_the_last_layers(task_type):
+    for layers, expected in ((None, {"0", "1"}), (1, {"1"}), (2, {"0", "1"})):
+        model = toy.policy(0) if task_type == "CAUSAL_LM" else toy.reward_model()
+        adapted = get_peft_model(model, lora_config(model, 4, task_type, layers))
+        assert trained_layers(adapted) == expected
+        modules = {n.split(".lora_A")[0] for n, _ in adapted.named_parameters() if "lora_A" in n}
+        assert len(modules) == 7 * len(expected), "four of attention, three of the MLP"
+
+
+def test_a_large_model_has_an_adapter_on_its_last_layers_only(monkeypatch):
+    monkeypatch.setattr(loading, "LARGE_MODEL", 1000)
+    monkeypatch.setattr(loading, "LARGE_MODEL_LORA_LAYERS", 1)
+    model = toy.policy()
+    assert trained_layers(get_peft_model(model, lora_config(model, 4, "CAUSAL_LM"))) == {"1"}
+
+
+def test_more_layers_than_the_model_has():
+    message = "--lora-layers got 3, expected at most the 2 layers of the model"
+    with pytest.raises(ConfigError, match=message):
+        lora_config(toy.policy(), 4, "CAUSAL_LM", 3)
 
 
 def test_a_second_save_replaces_the_first(tmp_path):

@@ -22,7 +22,7 @@ from align_core.objectives import (
     token_rewards,
 )
 from align_core.trainers.common import NonFinite
-from align_core.trainers.ppo import trainer as ppo
+from align_core.trainers.ppo import build as ppo
 from tests import toy
 
 

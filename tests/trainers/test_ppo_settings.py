@@ -99,8 +99,8 @@ def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, va
     monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
     gold, proxy = object(), SimpleNamespace(model=toy.reward_model())
     setup = SimpleNamespace(
-        config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, beta=0.3, batch_size=6,
-                               steps=80, whiten_advantages=False),
+        config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, lora_layers=2, beta=0.3,
+                               batch_size=6, steps=80, whiten_advantages=False),
         task=SimpleNamespace(max_new_tokens=11),
         model="policy", reference="reference", tokenizer="tokenizer", data="prompts",
         gold=gold, proxy=None if reward_model == "gold" else proxy, arguments={"seed": 5},
@@ -119,6 +119,7 @@ def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, va
         "response_length": 11,
         "whiten_advantages": False,
         "lora_r": lora_r,
+        "lora_layers": 2,
         "warmup_steps": 10,
         "seed": 5,
     }

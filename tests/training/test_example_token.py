@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from align_core.data.encoding import encode_prompts
 from align_core.models.logprobs import response_outputs
 from align_core.objectives import token_logprobs
-from align_core.trainers.ppo import trainer as ppo
+from align_core.trainers.ppo import build as ppo
 from align_core.training.example_token import example_token
 from tests import toy
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from align_core.config.methods import PPO_EPOCHS, ppo_minibatches
+from align_core.models.loading import lora_config
+from align_core.models.rewards import Reward
 from align_core.models.value_model import value_model_of
-from align_core.trainers.common import WARMUP, Setup
-from align_core.trainers.ppo.trainer import PPOTrainer, make_trainer
+from align_core.trainers.common import QUIET, WARMUP, Setup
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.trainer import PPOTrainer
 
 # These override PPOConfig. The value clip is in nats, wide enough for rewards of a few nats.
 SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
@@ -32,7 +40,33 @@ def build(setup: Setup) -> PPOTrainer:
         response_length=setup.task.max_new_tokens,
         whiten_advantages=config.whiten_advantages,
         lora_r=config.lora_r,
+        lora_layers=config.lora_layers,
         **SETTINGS,
         warmup_steps=config.steps // WARMUP,
         **setup.arguments,
+    )
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    reference: PreTrainedModel | None,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Dataset,
+    *,
+    reward: Reward,
+    value_model: PreTrainedModel | None = None,
+    lora_r: int = 0,
+    lora_layers: int | None = None,
+    **arguments: Any,
+) -> PPOTrainer:
+    """A trainer on `prompts`, a data set with the column prompt; with LoRA `reference` is None."""
+    return PPOTrainer(
+        args=PPOConfig(**{**QUIET, **arguments}),
+        processing_class=tokenizer,
+        model=model,
+        ref_model=reference,
+        reward_model=reward,
+        train_dataset=prompts,
+        value_model=value_model,
+        peft_config=lora_config(model, lora_r, "CAUSAL_LM", lora_layers),
     )

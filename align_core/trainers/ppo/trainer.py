@@ -36,7 +36,6 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.data.encoding import Prompts, encode_prompts
-from align_core.models.loading import lora_config
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.rewards import Reward, score_function
@@ -54,7 +53,7 @@ from align_core.objectives import (
     token_logprobs,
     token_rewards,
 )
-from align_core.trainers.common import QUIET, FiniteTraining, ShardedTraining
+from align_core.trainers.common import FiniteTraining, ShardedTraining
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
@@ -324,27 +323,3 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
     def _rollout_seed(self) -> int:
         """A seed for this rollout, a function of the step alone, so that a resumed run agrees."""
         return self.args.seed * 1_000_003 + self.state.global_step
-
-
-def make_trainer(
-    model: PreTrainedModel,
-    reference: PreTrainedModel | None,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Dataset,
-    *,
-    reward: Reward,
-    value_model: PreTrainedModel | None = None,
-    lora_r: int = 0,
-    **arguments: Any,
-) -> PPOTrainer:
-    """A trainer on `prompts`, a data set with the column prompt; with LoRA `reference` is None."""
-    return PPOTrainer(
-        args=PPOConfig(**{**QUIET, **arguments}),
-        processing_class=tokenizer,
-        model=model,
-        ref_model=reference,
-        reward_model=reward,
-        train_dataset=prompts,
-        value_model=value_model,
-        peft_config=lora_config(lora_r, "CAUSAL_LM"),
-    )

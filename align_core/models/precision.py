@@ -1,0 +1,50 @@
+"""Matrix products in bfloat16, and everything else in float32.
+
+Weights, inputs and outputs of the linear modules are rounded to bfloat16; residual stream, norms,
+attention, log-probabilities and KL stay in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from align_core.config.fields import Precision
+from align_core.models.loading import is_large
+
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them a processor emulates bfloat16, slowly
+
+
+def default_precision(model: nn.Module, device: torch.device) -> Precision:
+    """bfloat16 for a large model on a device that multiplies it fast, else float32."""
+    return "bfloat16" if is_large(model) and multiplies_bfloat16(device) else "float32"
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for matrix products in bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _INSTRUCTIONS)
+
+
+class _LinearInBfloat16(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.bfloat16()
+        return F.linear(x.bfloat16(), self.weight.bfloat16(), bias).float()
+
+
+def use_bfloat16(model: nn.Module) -> None:
+    """Compute the model's linear modules in bfloat16, in place.
+
+    Frozen weights are stored in bfloat16. Trained weights stay in float32, where small steps are
+    not lost, and are rounded in each pass. Scalar heads stay in float32: rewards and values are
+    read from them.
+    """
+    for module in model.modules():
+        if type(module) is nn.Linear and module.out_features > 1:
+            module.__class__ = _LinearInBfloat16
+            if not module.weight.requires_grad:
+                # A new parameter: the embeddings that share the old one stay in float32.
+                module.weight = nn.Parameter(module.weight.bfloat16(), requires_grad=False)
