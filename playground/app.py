@@ -38,7 +38,7 @@ _SETTINGS = """(...values) => ({
   time: performance.now(),
 })"""
 # Scripts of the head, which run before anything is drawn.
-_FIRST = ("core/layers", "core/visitor", "talk/present")
+_FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
 
 class Page(gr.Blocks):
@@ -133,7 +133,8 @@ def _lay_out(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
     )
     names = json.dumps([*settings])
-    masthead.submit(None, list(settings.values()), masthead, js=_SETTINGS % names)
+    asked = masthead.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
+    asked.then(None, list(settings.values()), masthead, js=_SETTINGS % names)
 
 
 def _in_script(value: Any) -> str:

@@ -37,6 +37,10 @@ _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.na
 # may be pressed right afterwards.
 _EVAL_EVERY = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
+# Of static/core/settings.js.
+_ASK = "(...values) => window.settings.ask('%s', values)"
+_HAVE = "() => window.settings.have('%s')"
+WHEN_COMPLETE = "() => window.settings.complete()"
 _BETA = """
 <label class="label"></label>
 <div class="scale">
@@ -232,25 +236,29 @@ def _connect(
     shown = subset(*settings, "task_explanation", "method_explanation", "picture")
     inputs, label_run = subset("pace", *settings), by_name("run_label", handlers.run_label)
 
+    choices, preset = [settings["task"], settings["method"]], controls["preset"]
     loaded = page.load(restore, None, shown, **at_once)
-    choices = subset("task", "method")
-    chosen = [
-        choice.input(by_name("choose", handlers.choose), choices, shown - subset("task"), **to_last)
-        for choice in choices
-    ]
-    preset = controls["preset"]
-    played = preset.select(by_name("play", handlers.play), {preset}, shown | {live}, **at_once)
-    adopted = votes.select(by_name("adopt", adopt), {votes}, shown, **at_once)
+    # One listener for both: of two whose answers are due, the earlier could answer last.
+    choose, changed = by_name("choose", handlers.choose), [choice.input for choice in choices]
+    chosen = gr.on(
+        changed, choose, {*choices}, shown - subset("task"), js=_ASK % "choose", **to_last
+    )
+    play, follow = by_name("play", handlers.play), by_name("adopt", adopt)
+    played = preset.select(play, {preset}, shown | {live}, js=_ASK % "play", **at_once)
+    adopted = votes.select(follow, {votes}, shown, js=_ASK % "adopt", **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
-    for settled in (loaded, played, adopted, *chosen):
-        settled.then(label_run, inputs, run, **to_last)
+    answers = {"restore": loaded, "choose": chosen, "play": played, "adopt": adopted}
+    for handler, answered in answers.items():
+        answered.then(js=_HAVE % handler, **at_once)
+        answered.then(label_run, inputs, run, **to_last)
     steps, eval_every = settings["steps"], settings["eval_every"]
     steps.blur(None, [steps, eval_every], eval_every, js=_EVAL_EVERY, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
         settings[field].blur(label_run, inputs, run, **to_last)
     for name in ("run", "queue"):
         start = by_name("start", handlers.start)
-        controls[name].click(start, inputs, subset("live", "errors"), **at_once)
+        pressed = controls[name].click(js=WHEN_COMPLETE, **at_once)
+        pressed.then(start, inputs, subset("live", "errors"), **at_once)
     controls["leave"].click(bind("leave", handlers.leave), **at_once)
     pace.input(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN

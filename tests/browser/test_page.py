@@ -11,7 +11,6 @@ from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
-from playground.handlers.train import TrainHandlers
 from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
@@ -124,24 +123,6 @@ def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, cl
     page.wait_for_function("window.playground.run.changes.length === 2")
     betas = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
     assert betas == [0.1, 0.3], "the first change, and the last of those made while it was pending"
-
-
-def test_choices_made_while_the_page_loads_stay(visit, address, client, monkeypatch):
-    may_go = threading.Event()
-    restore = TrainHandlers.restore
-
-    def hesitate(self, *arguments, **named):
-        may_go.wait(30)
-        return restore(self, *arguments, **named)
-
-    monkeypatch.setattr(TrainHandlers, "restore", hesitate)
-    page = visit(address)
-    threading.Timer(1, may_go.set).start()
-    choose(page, WORDS["methods"]["dpo"]["name"])
-    steps = resolve("dpo", "reviews").steps
-    expect(page.locator("#field-steps input")).to_have_value(str(steps))
-    page.wait_for_timeout(2000)  # the first answer has arrived by then
-    assert page.input_value("#field-steps input") == str(steps)
 
 
 def test_the_run_button_shows_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
