@@ -9,7 +9,7 @@ RUN    := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: app test unit quality benchmark lab presets assets wheel-check
+.PHONY: app test unit quality benchmark lab presets assets real-model wheel-check
 .DEFAULT_GOAL := app
 
 app: $(VENV)/.installed
@@ -38,6 +38,11 @@ presets: $(VENV)/.installed
 
 wheel-check: $(VENV)/.installed-dev
 	WHEEL_CHECK=full $(RUN) -m pytest tests/test_package.py
+
+# SmolLM2-135M-Instruct, for --model smollm2.
+real-model: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check "gguf>=0.17.1,<1"
+	$(RUN) -m align_core fetch smollm2
 
 assets: $(VENV)/.installed
 	$(RUN) -m align_core build-assets

@@ -197,3 +197,12 @@ def test_the_library_needs_nothing_of_the_extra(inside, tmp_path):
     output = inside("python", "-c", program, PYTHONPATH=str(tmp_path / "hidden"))
     asks = "run.plot() needs plotly: pip install alignment-playground[app]"
     assert output == f"align_core.trainers.ppo.trainer\n{asks}\n"
+
+
+def test_the_real_model_is_fetched_with_the_bounds_of_its_extra():
+    (gguf,) = PROJECT["optional-dependencies"]["real"]
+    assert (
+        f'pip install --quiet --disable-pip-version-check "{gguf}"\n'
+        in (ROOT / "Makefile").read_text()
+    )
+    assert gguf in (ROOT / "requirements-dev.txt").read_text().splitlines()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.cli import experiments as experiment_command
+from align_core.cli import models as model_commands
 from align_core.cli import options, preferences, terminal
 from align_core.cli import task as task_command
 from align_core.config import model_index
@@ -204,6 +205,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
         "one of the papers' experiments, on a model whose optimum is known",
     ),
     "task": (task_command.execute, "a task in a folder without code: new, check"),
+    "fetch": (model_commands.fetch, "fetch a pretrained model: smollm2"),
     "build-assets": (_build_assets, "rebuild the embedded models and data"),
 }
 
@@ -274,4 +276,5 @@ def _parser() -> argparse.ArgumentParser:
     preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
     task_command.add_arguments(subs["task"])
+    model_commands.add_fetch_arguments(subs["fetch"])
     return parser

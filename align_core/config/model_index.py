@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -10,13 +11,18 @@ from pathlib import Path
 
 from align_core.config.errors import option_error
 from align_core.config.messages import Message
-from align_core.config.paths import user_path
+from align_core.config.paths import cache_folder, user_path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PACKED = _PACKAGE / "assets"  # inside the package in a wheel, beside it in a checkout
 ASSETS = _PACKED if _PACKED.is_dir() else _PACKAGE.parent / "assets"
 
-EXPECTED = "an embedded model, a run directory, a folder in the transformers format, or a hub id"
+SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` brings
+
+EXPECTED = (
+    f"an embedded model, {SMOLLM2}, a run directory, a folder in the transformers format, a GGUF "
+    "file, or a hub id"
+)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
 
@@ -28,6 +34,16 @@ def installed() -> bool:
 def embedded() -> list[str]:
     """The names of the embedded models."""
     return sorted(path.parent.name for path in (ASSETS / "models").glob("*/config.json"))
+
+
+def named() -> list[str]:
+    """The names of models that are no paths: the embedded ones, and that of the fetched one."""
+    return [*embedded(), SMOLLM2]
+
+
+def fetched_folder(name: str) -> Path:
+    """The folder of a fetched model, which exists once it was fetched."""
+    return cache_folder() / "models" / name
 
 
 def preference_pool(task: str) -> Path:
@@ -51,10 +67,11 @@ def is_run(path: Path) -> bool:
 
 
 def locate(model: str) -> str:
-    """The folder or hub id that transformers loads for the MODEL `model`.
+    """The folder, GGUF file or hub id that transformers loads for the MODEL `model`.
 
-    Embedded names come first; `./name` is a folder of the same name. A hub id is accepted if it is
-    in the local cache, or if HF_HUB_OFFLINE=0 allows a download.
+    Names of models come first; `./name` is a folder of the same name. A GGUF file is its own
+    location. A hub id is accepted if it is in the local cache, or if HF_HUB_OFFLINE=0 allows a
+    download.
 
     Raises:
         ValueError: there is no such model; its message is one line for users.
@@ -63,11 +80,16 @@ def locate(model: str) -> str:
         raise ValueError("this is no name")
     if model in embedded():
         return str(ASSETS / "models" / model)
+    if model == SMOLLM2:
+        if not fetched_folder(model).is_dir():
+            raise ValueError(f"it is not on this machine yet: align-core fetch {model}")
+        return str(fetched_folder(model))
     path = user_path(model)
     if path.is_dir():
         return str(_model_folder(path))
     if path.exists():
-        raise ValueError("this is a file")
+        _check_gguf(path)
+        return str(path)
     if _HUB_ID.fullmatch(model) and (_cached(model) or os.environ.get("HF_HUB_OFFLINE") == "0"):
         return model
     names = ", ".join(embedded()) or "none yet; make assets builds them"
@@ -107,7 +129,7 @@ def model_errors(option: str, name: str, reward_model: bool | None = None) -> li
     except (ValueError, OSError) as error:
         return [option_error(option, name, f"{EXPECTED}: {error}", "model")]
     wrong_kind = reward_model is not None and is_reward_model(location) != reward_model
-    if wrong_kind and Path(location).is_dir():
+    if wrong_kind and Path(location).exists():
         expected = (
             "a reward model; this is a language model, which writes texts and scores none"
             if reward_model
@@ -129,6 +151,21 @@ def _model_folder(path: Path) -> Path:
             f"python -m align_core train --resume {shlex.quote(str(path))}"
         )
     raise ValueError("this folder holds neither a run nor a model")
+
+
+def _check_gguf(path: Path) -> None:
+    """Raise ValueError unless `path` is a GGUF file that can be read here."""
+    if not path.is_file():  # opening a pipe would wait for its other end
+        raise ValueError("this is neither a file nor a folder")
+    try:
+        with path.open("rb") as file:
+            is_gguf = file.read(4) == b"GGUF"
+    except OSError as error:
+        raise ValueError(f"this file cannot be read: {error.strerror}") from None
+    if not is_gguf:
+        raise ValueError("this is a file, and not in the GGUF format")
+    if importlib.util.find_spec("gguf") is None:
+        raise ValueError("reading this file needs the package gguf: python -m pip install gguf")
 
 
 def _cached(hub_id: str) -> bool:

@@ -311,7 +311,7 @@ def _absolute(name: str | None) -> str | None:
 
     Names that are not paths, and None, are returned unchanged.
     """
-    if name is None or name in ("gold", *model_index.embedded()):
+    if name is None or name in ("gold", *model_index.named()):
         return name
     path = user_path(name)
     return str(path.resolve()) if path.exists() else name

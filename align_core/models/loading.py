@@ -28,6 +28,7 @@ from transformers.pytorch_utils import Conv1D
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
 from align_core.config.model_index import locate
+from align_core.models.gguf import load_gguf
 from align_core.models.sharding import full_state_dict
 
 LARGE_MODEL = 50_000_000  # parameters; larger models have other defaults
@@ -193,14 +194,18 @@ def _load(factory: Any, name: str, **options: Any) -> Any:
         options["dtype"] = torch.float32
     try:
         # Code that a model's folder brings is never executed, nor asked about on standard input.
-        loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
+        if Path(path).is_file():
+            loaded = load_gguf(factory, Path(path), **options)
+        else:
+            loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        line = (
-            f"model {name}: it is not on this machine and could not be loaded from the hub "
-            f"(offline?), or its files are broken: {reason}"
+        what = (
+            "its files cannot be loaded"
+            if Path(path).exists()
+            else "it is not on this machine and could not be loaded from the hub (offline?)"
         )
-        raise ModelError(plain(line)) from error
+        raise ModelError(plain(f"model {name}: {what}: {reason}")) from error
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # the base that an adapter's config names: MODEL, not its path
     return loaded

@@ -158,6 +158,6 @@ class Files:
             elif Path(name).exists():  # a file in the working directory is not a hub id
                 raise ValueError("it leads outside of the folder")
         model = model_index.locate(location)
-        if Path(model).is_dir() and not model_index.is_reward_model(model):
+        if Path(model).exists() and not model_index.is_reward_model(model):
             raise ValueError("this is a language model, which scores no texts")
         return location

@@ -1,0 +1,47 @@
+"""Models in GGUF files, the format of llama.cpp, as models of transformers with dense weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import pre_tokenizers
+from transformers import GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+# Pre-tokenizers of llama.cpp that split digits before GPT-2's pattern, which transformers 5.24
+# takes for GPT-2's alone: "\n\n1" would have two tokens for its line breaks.
+_SPLIT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
+
+
+def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
+    """What `factory.from_pretrained` makes of a GGUF file: a config, a tokenizer or a model.
+
+    The weights of a model are dequantised, so that it can be trained and saved.
+
+    Raises:
+        ValueError: the file is damaged, or transformers does not know its architecture.
+    """
+    # Without "dtype" it is a config or a tokenizer, which takes no other option of models.
+    dense = {"quantization_config": GgufConfig(dequantize=True)} if "dtype" in options else {}
+    try:
+        loaded = factory.from_pretrained(
+            file.parent, gguf_file=file.name, trust_remote_code=False, **options, **dense
+        )
+        if isinstance(loaded, PreTrainedTokenizerBase):
+            _split_digits(loaded, file)
+    except Exception as error:  # of many types: the readers trust what a file says
+        raise ValueError(str(error).strip() or type(error).__name__) from error
+    if isinstance(loaded, PreTrainedModel) and getattr(loaded, "hf_quantizer", None) is not None:
+        loaded.hf_quantizer.remove_quantization_config(loaded)  # else it refuses to be saved
+    return loaded
+
+
+def _split_digits(tokenizer: PreTrainedTokenizerBase, file: Path) -> None:
+    """Split every digit first, if the file names a pre-tokenizer that does."""
+    from gguf import GGUFReader
+
+    field = GGUFReader(file).get_field("tokenizer.ggml.pre")
+    if field is not None and field.contents() in _SPLIT_DIGITS:
+        backend = tokenizer.backend_tokenizer
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
