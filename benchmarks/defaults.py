@@ -194,7 +194,7 @@ def _with_limit(
 
 
 def _near_ties() -> str:
-    """A text on the accuracy that is possible, given how close the held-out pairs are."""
+    """A paragraph on the highest accuracy to expect, given how many held-out pairs nearly tie."""
     near, raters, coin = [], [], []
     for task in TASKS:
         rewards = ReferenceSamples.load(reference_samples(task, "heldout")).rewards

@@ -1,4 +1,4 @@
-"""How many pairs of a reward model are needed for PPO to gain before it over-optimises.
+"""How many preference pairs a reward model needs for PPO to gain before it over-optimises.
 
     python -m benchmarks.few_pairs            execute missing runs, write results and the page
     python -m benchmarks.few_pairs --render   write docs/benchmarks.md from the stored results
@@ -25,9 +25,8 @@ from benchmarks.common import DOCS, child, spread, table, write_section
 RESULTS = Path(__file__).with_name("few_pairs.json")
 PAGE = DOCS / "benchmarks.md"
 PRESET = presets.load("reward-hacking")
-BASE = resolve(
-    **{**PRESET.settings, "reward_model": None}
-)  # the embedded one is chosen from these results
+# Without the preset's embedded reward model, which was chosen from these results.
+BASE = resolve(**{**PRESET.settings, "reward_model": None})
 PAIRS = (64, 128, 256, 512, 1024, 2048, 4000)
 SEEDS = (0, 1, 2)
 METRICS = ("eval/gain", "eval/gold_reward", "eval/proxy_reward", "eval/kl")

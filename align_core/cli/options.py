@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
     """A parser that does not end the process: an option that cannot be parsed is left out and its
     error added to `invalid` of the arguments, so that the others are checked too.
 
-    Raises ConfigError where it cannot go on.
+    Raises:
+        ConfigError: parsing cannot continue.
     """
 
     def __init__(self, **settings: Any) -> None:

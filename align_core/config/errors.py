@@ -15,8 +15,8 @@ from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
 
-# What the code of a task or a method may raise where it is called: sys.exit() in it, too, is its
-# failure and no end of the process.
+# What the task or method of a user may raise. Their sys.exit() is reported as a failure as well; it
+# does not end the process.
 CODE_ERRORS = (Exception, SystemExit)
 
 

@@ -35,7 +35,7 @@ class Setting:
     live: bool = False
 
 
-MOST_STEPS = 2000  # half an hour of PPO on two cores: no link starts a run of a day
+MOST_STEPS = 2000  # half an hour of PPO on two cores; a link should start nothing longer
 MOST_PAIRS = 16_000  # the size of the stored pool
 
 _DECLARED = (

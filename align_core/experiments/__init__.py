@@ -4,14 +4,15 @@ An experiment is a module of this package with
 
     TITLE, PAPER, CLAIM     its title, the paper, and the claim of the paper
     SEEDS                   the number of seeds at full size
-    stages(quick)           lists of independent runs, name -> settings; each stage needs the last
+    stages(quick)           [{run name: settings}, …]; the runs of a stage are independent of each
+                            other, and may need those of earlier stages
     measure(folder, …)      executes a run: settings -> measurements, both JSON values
     summary(runs)           the result, from the settings and measurements of all runs
     verdicts(result)        whether each part of the claim holds here, by rules on the result
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
 
-and `runner` runs it. What the page needs, `tabular` and the recorded results, imports no torch.
+`runner` executes it. The page uses `tabular` and the recorded results, which need no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Preference pairs: two samples of a policy for a prompt, labelled by the task's rater or not.
+"""Preference pairs: two samples of a policy for a prompt, with or without the rater's label.
 
 A labelled pair is a dict with `prompt`, `chosen`, `rejected`, and for both texts `…_ended` (whether
 it ended by itself) and `…_reward` (gold, in nats); stored pairs also have the reference's

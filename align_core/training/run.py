@@ -123,7 +123,7 @@ def _train(
         step = trainer.state.global_step // updates_per_step
         line = (
             f"Expected {type(trainer).__name__} to log the loss of every step, got none for step "
-            f"{step}, so the final model was not measured. Its arguments have to be the setup's"
+            f"{step}, so the final model was not measured. Construct it with **setup.arguments"
         )
         return "failed", plain(line)
     return "finished", plain("")

@@ -92,7 +92,7 @@ class TrainHandlers:
     def start(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """Run was pressed. Returns the run that began, None if it is queued, and the errors.
 
-        An error is [field, message]; the field is "" if the message is about none of them.
+        An error is [field, message]; the field is "" if the message concerns no field.
         """
         run, refused = None, []
         try:
@@ -133,7 +133,7 @@ class TrainHandlers:
         """β or the learning rate was changed. Sets it in the controlled run, if that is of this
         task and method, and returns the errors.
 
-        `values` are of task, method, the field and `live`, the run that the page shows.
+        `values` has task, method, the field, and as `live` the run that the page shows.
         """
         run, value = self._controlled_run(visitor, values["live"]), values[field]
         refused = []

@@ -1,6 +1,7 @@
 """The Lab view: experiments of the papers with the results recorded here.
 
-One of them trains while its controls move; the others can be tried at their quick size.
+The coverage experiment trains again whenever its controls move. The others can be tried in a
+shorter version with fewer seeds.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def test_a_relative_cache_folder_does_not_move_with_the_working_directory(monkey
     assert cache_folder() == Path(tmp_path, "cache")
 
 
-def test_a_cache_folder_that_no_folder_can_be_is_refused(monkeypatch):
+def test_a_cache_folder_with_too_long_a_name_is_refused(monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", "x" * 5000)
     with pytest.raises(ValueError, match="too long"):
         cache_folder()

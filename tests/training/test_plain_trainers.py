@@ -58,5 +58,5 @@ def test_a_run_whose_last_step_was_not_measured_failed(tmp_path, build):
     assert run.status == "failed"
     assert run.events[-1]["message"] == (
         "Expected Plain to log the loss of every step, got none for step 4, so the final model was "
-        "not measured. Its arguments have to be the setup's"
+        "not measured. Construct it with **setup.arguments"
     )

@@ -72,7 +72,7 @@ def readings(
         chosen = [Reading("stopped_early" if stopped else "too_short", "note", {"step": step})]
     if not chosen:
         chosen = [Reading("nothing_yet", "note", {})]
-    if any(reading.tone == "warning" for reading in chosen):  # good news would play it down
+    if any(reading.tone == "warning" for reading in chosen):  # good news would weaken it
         chosen = [reading for reading in chosen if reading.tone != "good"]
     return sorted(chosen, key=lambda reading: reading.tone != "warning")[:MAX_READINGS]
 

@@ -19,7 +19,7 @@ RECENT = 5  # rollouts
 CLIPPED = 0.05  # of tokens: at most 0.03 in good runs, 0.06 to 0.1 at 12 times the learning rate
 UNSTABLE = 2.0  # times the first value loss; 0.1 in good runs, 5 to 10 in unstable ones
 
-LIKELY = 2.0  # standard errors; enough for an expected event that is no warning
+LIKELY = 2.0  # standard errors, for readings that are expected and no warnings
 COIN = log(2)  # the loss of DPO or a reward model whose preferences are those of a fair coin
 BY_HEART = 90  # % of pairs; the gold reward agrees with 82% of labels (reviews), 78% (capitals)
 MEMORISED = 15  # percentage points of training above held-out accuracy: 5 standard errors
@@ -32,7 +32,7 @@ GUESSING = 55  # %; 2 standard errors above chance on 512 held-out pairs
 def leapt(run: Run) -> Reading | None:
     """The updates on one rollout used the KL budget of a whole run."""
     recent = run.series.get("objective/kl", [])[-RECENT - 1 :]
-    # The KL measured on a rollout is that of the updates of the step before.
+    # A rollout's KL is that of the policy after the updates of the step before.
     leaps = [(now - then, step, then, now) for (step, then), (_, now) in pairwise(recent)]
     size, step, then, now = max(leaps, default=(0.0, 0, 0.0, 0.0))
     if size < KL_BUDGET:

@@ -1,4 +1,4 @@
-// Score it: what the rewards and a model make of each answer.
+// Score it: the rewards of each answer, and its probability under a model.
 import { make, within } from "../core/dom.js";
 import { fill, number, oneIn, signed } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
@@ -6,7 +6,7 @@ import { shadedText } from "../core/shaded_text.js";
 import { questionForm } from "./question_form.js";
 
 const MOST = 8; // answers at once
-const BASE = ""; // the embedded SFT model against the pretrained one, for want of runs
+const BASE = ""; // the option of the embedded SFT model, compared with the pretrained one
 const MANY = 1000;
 
 export function mount({ element, props, server }) {
@@ -39,7 +39,7 @@ export function mount({ element, props, server }) {
     if (answers) draw(answers, run === undefined || makesPolicy(run.method));
   }
 
-  // `writes`: whether the model has probabilities for texts, as a reward model has not.
+  // `writes`: whether the model is a policy; a reward model has no probabilities.
   function draw(answers, writes) {
     const host = clearAnswers();
     make("p", "summary", host, writes ? words.examples[chosenTask()].explanation : words.no_policy);
@@ -57,7 +57,7 @@ export function mount({ element, props, server }) {
     if (!writes) return;
     sum.dataset.name = words.ratio; // shown where there is no room for a head
     writeTokens(text, tokens);
-    text.firstChild.remove(); // the space that parts it from the prompt
+    text.firstChild.remove(); // the space between prompt and completion
     make("strong", "", sum, signed(logp - ref_logp));
     make("small", "", sum, comparison(logp - ref_logp));
     const probability = (logp) => oneIn(Math.exp(logp), words.one_in);

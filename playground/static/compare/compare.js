@@ -24,7 +24,7 @@ export function mount({ element, props, server }) {
   const drawDifferences = differences({ element, props });
   const offerHeadToHead = headToHead({ element, props, server }, picker, shownRuns);
 
-  const frontiers = {}; // task -> what the server knows of its optimum
+  const frontiers = {}; // task -> its frontier, null if the server has none
   const logs = new Map(); // name -> the run (run_log.js), and whether it has a `model`
   const seats = LOOKS.map(() => null); // the name of the run that has each look
   let offered = new Map(); // name -> the run as the server lists it
@@ -141,8 +141,8 @@ export function mount({ element, props, server }) {
       : fill(words.legend, { ...values, time: picker.runTime(offer) }));
   }
 
-  // The same prompts, a column for each run; drawn anew only where texts changed, so that whoever
-  // is reading a token is left in peace.
+  // The same prompts, a column for each run; drawn again only if they changed, so that a
+  // token's tooltip stays open.
   function drawTexts(runs) {
     const writers = runs.filter(({ run }) => run.samples.length);
     const newest = writers.map(({ run }) => run.samples.at(-1));

@@ -1,4 +1,4 @@
-"""A folder as a task: what models are given, what texts are worth, how a name leads to it."""
+"""Tasks in folders: their prompts as inputs of models, their rewards, and how they are loaded."""
 
 import json
 import math
@@ -90,7 +90,7 @@ def test_what_a_task_has(task, folder):
     assert (task.demonstrations, task.preferences, task.has_gold) == (None, None, True)
 
 
-def test_models_are_given_messages_or_a_text(task):
+def test_the_input_of_a_model_is_messages_or_a_text(task):
     first, second = task.prompts("train")
     assert task.model_input(first, chat=True) == [SYSTEM, USER]
     assert task.model_input(first, chat=False) == "Be short.\n\nWho?"
@@ -118,7 +118,7 @@ def test_the_reward_is_the_weighted_sum_of_its_parts(task):
     assert task.reward(prompts, texts) == [-1.75, 0]
 
 
-def test_prompts_are_known_again_as_they_were_given(task):
+def test_the_reward_finds_the_prompt_of_a_model_input(task):
     for prompt, right in (("Who?", "Me"), ("system: Be long.\nuser: Who?", "she")):
         inputs = [task.model_input(prompt, chat) for chat in (True, True)]
         answered = [[{"role": "assistant", "content": text}] for text in (right, "wrong")]
@@ -170,7 +170,7 @@ def test_preferences_alone_leave_the_gold_reward_unknown(pairs_alone):
         resolve("sft", named, model="sft-reviews")
 
 
-def test_a_name_leads_to_it_from_anywhere(pairs_alone, tmp_path, monkeypatch):
+def test_a_relative_name_loads_the_same_task(pairs_alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     task = load_task("pairs")
     assert task.full_name == str(pairs_alone)
