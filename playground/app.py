@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import methods
@@ -37,6 +40,8 @@ _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
 })"""
+# Gradio's routes that write files which a visitor sends; the page has no component that needs them.
+UPLOADS = ("/gradio_api/upload", "/gradio_api/process_recording")
 # Scripts of the head, which run before anything is drawn.
 _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
@@ -48,8 +53,9 @@ class Page(gr.Blocks):
     votes: VoteRoutes
 
     def launch(self, **options: Any) -> Any:
-        """As `Blocks.launch`."""
-        routes = [*self.votes.routes(), static_route()]
+        """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
+        closed = [Route(path, _closed, methods=["POST"]) for path in UPLOADS]
+        routes = [*closed, *self.votes.routes(), static_route()]
         return super().launch(app_kwargs={"routes": routes}, **options)
 
 
@@ -135,6 +141,10 @@ def _lay_out(
     names = json.dumps([*settings])
     asked = masthead.submit(js=train.WHEN_COMPLETE, queue=False, api_visibility="private")
     asked.then(None, list(settings.values()), masthead, js=_SETTINGS % names)
+
+
+async def _closed(request: Request) -> Response:
+    return JSONResponse({"why": "closed", "line": "this page takes no uploads"}, 403)
 
 
 def _in_script(value: Any) -> str:

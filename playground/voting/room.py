@@ -22,6 +22,7 @@ from align_core.inference.client import Unanswered
 from align_core.votes import simulated_raters
 from align_core.votes.session import Ballot, InvalidVote, Session
 from align_core.votes.sessions import ROOM, Sessions
+from playground.people.json_requests import Refused
 from playground.voting.pairs import Pairs
 
 ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least sure
@@ -29,14 +30,6 @@ MAX_RATERS = 5_000  # of a session, so that joining in a loop does not fill the 
 MAX_SESSIONS = 200
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
 MAX_UNDO = 20  # votes that a rater can take back
-
-
-class Refused(Exception):
-    """A request that changed nothing: the HTTP status, the key of the reason, and a message."""
-
-    def __init__(self, status: int, why: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.why, self.message = status, why, message
 
 
 @dataclass

@@ -1,13 +1,8 @@
-"""The HTTP routes of voting, including the page for phones. They bypass Gradio and its queue.
-
-A refused request changes nothing; the response is {"why", "line"} with a status of 4xx or 503.
-Clients' addresses are kept in memory only, for the rate limits.
-"""
+"""The HTTP routes of voting, including the page for phones. They bypass Gradio and its queue."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import segno
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -28,12 +23,13 @@ from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground.people.addresses import for_phones
+from playground.people.json_requests import Body, Refused, address, check_rate, parse
 from playground.people.rate_limit import RateLimit
 from playground.people.run_queue import AlreadyHasRun
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
 from playground.voting import phone_page
-from playground.voting.room import ACTIVE_SHARE, Rater, Refused, VotingService
+from playground.voting.room import ACTIVE_SHARE, Rater, VotingService
 from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
@@ -48,16 +44,12 @@ JOIN_LIMIT = (50.0, 1000)
 SESSION_LIMIT = (0.1, 10)
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _JoinBody(_Body):
+class _JoinBody(Body):
     task: TaskName | None = None
     model: Annotated[str, Field(max_length=100)] | None = None
 
 
-class _PairBody(_Body):
+class _PairBody(Body):
     pair: Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -65,17 +57,17 @@ class _CastBody(_PairBody):
     choice: Literal[CHOICES]  # type: ignore[valid-type]  # computed
 
 
-class _RoomBody(_Body):
+class _RoomBody(Body):
     action: Literal["open", "close", "draw", "look"]
     share: Annotated[float, Field(ge=0, le=1)] = ACTIVE_SHARE  # of "draw"
 
 
-class _TrainBody(_Body):
+class _TrainBody(Body):
     way: Literal[tuple(PIPELINES)]  # type: ignore[valid-type]  # computed
     simulated: Annotated[float, Field(ge=0, le=0.95)]  # share of all votes
 
 
-class _SimulateBody(_Body):
+class _SimulateBody(Body):
     crowd: Literal[tuple(CROWDS)]  # type: ignore[valid-type]  # computed
 
 
@@ -132,25 +124,22 @@ class VoteRoutes:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                _check_rate(self._addresses, self._address(request))
+                check_rate(self._addresses, self._address(request))
                 return JSONResponse(await answer(request))
-            except _RateLimited as error:
-                headers = {"Retry-After": str(math.ceil(error.seconds))}
-                return JSONResponse(_error_body(error), error.status, headers)
             except Refused as error:
-                return JSONResponse(_error_body(error), error.status)
+                return error.response()
             except (Closed, sqlite3.Error):  # the session was just deleted, or the disk is full
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
 
         return endpoint
 
     async def _join(self, request: Request) -> dict[str, Any]:
-        body = await _parse(request, _JoinBody)
-        _check_rate(self._joins, self._address(request))
+        body = await parse(request, _JoinBody, MAX_BYTES)
+        check_rate(self._joins, self._address(request))
         rater = _rater(request)
         if body.task is None or await self._in_thread(self._voting.has_joined, rater, body.task):
             return await self._in_thread(self._voting.join, rater, body.task)
-        _check_rate(self._sessions, self._address(request))
+        check_rate(self._sessions, self._address(request))
         try:
             self._visitors.check_access(self._visitor(request), [body.model])
         except ConfigError as error:
@@ -159,25 +148,25 @@ class VoteRoutes:
         return await asyncio.to_thread(self._voting.join, rater, body.task, body.model)
 
     async def _pair(self, request: Request) -> dict[str, Any]:
-        await _parse(request, _Body)
+        await parse(request, Body, MAX_BYTES)
         return await self._in_thread(self._voting.ballot, self._limited_rater(request))
 
     async def _cast(self, request: Request) -> dict[str, Any]:
-        body = await _parse(request, _CastBody)
+        body = await parse(request, _CastBody, MAX_BYTES)
         return await self._in_thread(
             self._voting.cast, self._limited_rater(request), body.pair, body.choice
         )
 
     async def _skip(self, request: Request) -> dict[str, Any]:
-        body = await _parse(request, _PairBody)
+        body = await parse(request, _PairBody, MAX_BYTES)
         return await self._in_thread(self._voting.skip, self._limited_rater(request), body.pair)
 
     async def _undo(self, request: Request) -> dict[str, Any]:
-        await _parse(request, _Body)
+        await parse(request, Body, MAX_BYTES)
         return await self._in_thread(self._voting.undo, self._limited_rater(request))
 
     async def _tally(self, request: Request) -> dict[str, Any]:
-        await _parse(request, _Body)
+        await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
         return await self._in_thread(lambda: _tally(self._voting.session(rater)))
@@ -187,7 +176,7 @@ class VoteRoutes:
 
         Only a presenter may open and close it. The creator of a private session may set its share.
         """
-        body = await _parse(request, _RoomBody)
+        body = await parse(request, _RoomBody, MAX_BYTES)
         rater = self._limited_rater(request)
         await self._in_thread(self._voting.session, rater)  # refuses an unknown rater first
         if body.action in ("open", "close"):
@@ -205,21 +194,21 @@ class VoteRoutes:
         return status | {"hosts": self._may_open_room(request)} | self._invitation(request)
 
     async def _delete(self, request: Request) -> dict[str, Any]:
-        await _parse(request, _Body)
+        await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
         await self._in_thread(self._voting.delete, rater)
         return {}
 
     async def _simulate(self, request: Request) -> dict[str, Any]:
-        body = await _parse(request, _SimulateBody)
+        body = await parse(request, _SimulateBody, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
         await asyncio.to_thread(self._voting.simulate, rater, body.crowd, SIMULATED_VOTES)
         return {}
 
     async def _train(self, request: Request) -> dict[str, Any]:
-        body = await _parse(request, _TrainBody)
+        body = await parse(request, _TrainBody, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
 
@@ -241,7 +230,7 @@ class VoteRoutes:
         return {"run": await asyncio.to_thread(train)}
 
     async def _report(self, request: Request) -> dict[str, Any]:
-        await _parse(request, _Body)
+        await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
         return await asyncio.to_thread(
@@ -254,8 +243,8 @@ class VoteRoutes:
     def _invitation(self, request: Request) -> dict[str, str | None]:
         """The `link` for phones and its QR `code` as a data URI; both None if no phone can reach
         this server."""
-        address = self._settings.address or for_phones(self._settings.host, request.url.port or 80)
-        link = f"{address}/vote" if address else None
+        reached = self._settings.address or for_phones(self._settings.host, request.url.port or 80)
+        link = f"{reached}/vote" if reached else None
         return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -269,27 +258,13 @@ class VoteRoutes:
         return self._visitors.may_open_room(self._visitor(request), self._address(request))
 
     def _address(self, request: Request) -> str:
-        """The client's address; behind a proxy, the last one in X-Forwarded-For."""
-        if self._settings.proxied and (forwarded := request.headers.get("x-forwarded-for")):
-            return forwarded.split(",")[-1].strip()
-        return request.client.host if request.client else ""
+        return address(request, self._settings.proxied)
 
     def _limited_rater(self, request: Request) -> Rater:
-        """The rater of a request. Raises _RateLimited if they send too many."""
+        """The rater of a request. Raises RateLimited if they send too many."""
         rater = _rater(request)
-        _check_rate(self._raters, rater.token)
+        check_rate(self._raters, rater.token)
         return rater
-
-
-class _RateLimited(Refused):
-    def __init__(self, seconds: float) -> None:
-        super().__init__(429, "often", f"too many requests: go on in {seconds:.1f} s")
-        self.seconds = seconds
-
-
-def _check_rate(limit: RateLimit, key: str) -> None:
-    if seconds := limit.wait(key):
-        raise _RateLimited(seconds)
 
 
 def _check_presenter(allowed: bool) -> None:
@@ -299,21 +274,6 @@ def _check_presenter(allowed: bool) -> None:
 
 def _rater(request: Request) -> Rater:
     return Rater(request.headers.get("x-session", ""), request.headers.get("x-rater", ""))
-
-
-async def _parse(request: Request, kind: type[_Body]) -> Any:
-    """The body of a request, as `kind`. Raises Refused if it is malformed or over MAX_BYTES."""
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BYTES:
-            raise Refused(413, "malformed", f"a request takes at most {MAX_BYTES} bytes")
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise Refused(422, "malformed", f"{where}: {first['msg']}") from None
 
 
 def _tally(session: Session) -> dict[str, Any]:
@@ -331,7 +291,3 @@ def _tally(session: Session) -> dict[str, Any]:
         "asks": sources.get(scored_by, "votes"),
         "disputed": next(iter(statistics.disputed(votes, 1)), None),
     }
-
-
-def _error_body(error: Refused) -> dict[str, str]:
-    return {"why": error.why, "line": error.message}

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from playground.people import addresses, rate_limit
+from playground.people.json_requests import Refused
 from playground.people.rate_limit import RateLimit
 from playground.voting import room as voting
-from playground.voting.room import Rater, Refused, VotingService
+from playground.voting.room import Rater, VotingService
 
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
 

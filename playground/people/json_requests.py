@@ -1,0 +1,70 @@
+"""Requests with JSON bodies to the routes beside Gradio's: limits, validation and refusals.
+
+A refused request changes nothing; the response is {"why", "line"} with a status of 4xx or 503.
+Clients' addresses are kept in memory only, for the rate limits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from playground.people.rate_limit import RateLimit
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Refused(Exception):
+    """A request that changed nothing: the HTTP status, the key of the reason, and a message."""
+
+    def __init__(self, status: int, why: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.why, self.message = status, why, message
+
+    def response(self) -> JSONResponse:
+        return JSONResponse({"why": self.why, "line": self.message}, self.status)
+
+
+class RateLimited(Refused):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(429, "often", f"too many requests: go on in {seconds:.1f} s")
+        self.seconds = seconds
+
+    def response(self) -> JSONResponse:
+        response = super().response()
+        response.headers["Retry-After"] = str(math.ceil(self.seconds))
+        return response
+
+
+def check_rate(limit: RateLimit, key: str) -> None:
+    """Raises RateLimited if there are too many requests with this key."""
+    if seconds := limit.wait(key):
+        raise RateLimited(seconds)
+
+
+def address(request: Request, proxied: bool) -> str:
+    """The client's address; behind a proxy, the last one in X-Forwarded-For."""
+    if proxied and (forwarded := request.headers.get("x-forwarded-for")):
+        return forwarded.split(",")[-1].strip()
+    return request.client.host if request.client else ""
+
+
+async def parse(request: Request, kind: type[Body], most_bytes: int) -> Any:
+    """The body of a request, as `kind`. Raises Refused if it is malformed or over `most_bytes`."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > most_bytes:
+            raise Refused(413, "malformed", f"a request takes at most {most_bytes} bytes")
+    try:
+        return kind.model_validate_json(bytes(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise Refused(422, "malformed", f"{where}: {first['msg']}") from None
