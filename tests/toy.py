@@ -17,10 +17,10 @@ from align_core.models.loading import lora_config
 WORDS = "<end> <pad> the a film plot was is good bad dull fine . never".split()
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(words: list[str] = WORDS) -> PreTrainedTokenizerFast:
     """A tokenizer in which each word, with its leading space, is a token."""
     vocabulary = {WORDS[0]: 0, WORDS[1]: 1}
-    vocabulary |= {"▁" + word: i for i, word in enumerate(WORDS) if i > 1}
+    vocabulary |= {"▁" + word: i for i, word in enumerate(words) if i > 1}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token=WORDS[1]))
     core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     core.decoder = decoders.Metaspace(prepend_scheme="never")

@@ -1,19 +1,23 @@
 """Encoding of texts or conversations, in TRL's formats, as token ids.
 
-The end token is appended only to texts that ended by themselves, not to those cut at the limit.
+A prompt and its completion have the token ids of the whole text. A prompt of plain text begins with
+the token that the tokenizer puts before a text, if any; in a conversation the chat template writes
+it. The end token is appended only to texts that ended by themselves, not to those cut at the limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-Message = dict[str, str]
+from align_core.data.chat import Message, answer_text, prompt_text, turn_end
+
 Text = str | list[Message]
 Prompt = Text | list[int]  # token ids need no encoding
 
@@ -43,10 +47,7 @@ class Prompts:
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> Prompts:
     """Token ids of the prompts, padded on the left. Conversations go through the chat template."""
-    if is_token_ids(prompts[0]):
-        rows = prompts
-    else:
-        rows = _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts])
+    rows = prompts if is_token_ids(prompts[0]) else _prompt_ids(tokenizer, prompts)
     width = max(len(row) for row in rows)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -55,7 +56,7 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
 
 
 def is_token_ids(prompt: Prompt) -> bool:
-    return not isinstance(prompt, str) and isinstance(prompt[0], int)
+    return not isinstance(prompt, str) and not (prompt and isinstance(prompt[0], dict))
 
 
 def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -69,10 +70,45 @@ def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tens
 def encode(
     tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text, ended: bool = True
 ) -> tuple[list[int], list[int]]:
-    """Token ids of a prompt and of its completion, with the end token if it ended."""
-    texts = _prompt_text(tokenizer, prompt), _completion_text(tokenizer, prompt, completion)
-    before, after = _ids(tokenizer, texts)
-    return before, _with_end(tokenizer, after, ended)
+    """Token ids of a prompt and of its completion, with the end token if it ended.
+
+    A token that contains the end of the prompt and the start of the completion counts to the
+    completion.
+    """
+    (before,), (after,) = encode_all(tokenizer, [prompt], [completion], [ended])
+    return before, after
+
+
+def encode_all(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Text],
+    completions: Sequence[Text],
+    ended: Sequence[bool],
+) -> tuple[list[list[int]], list[list[int]]]:
+    """`encode` of each prompt and its completion: all prompts, and all completions."""
+    names = "prompt", "completion", "completion_ended"
+    rows = [
+        dict(zip(names, row, strict=True)) for row in zip(prompts, completions, ended, strict=True)
+    ]
+    before, after = _columns(tokenizer, rows, "completion")
+    return before, after
+
+
+def decode(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+) -> list[str]:
+    """The texts of the completions of these prompts, token ids both, without special tokens.
+
+    Many tokenizers that mark spaces leave that of the first token out. So a completion is decoded
+    after the last token of its prompt.
+    """
+    last = [list(prompt[-1:]) for prompt in prompts]
+    rows = [before + list(ids) for before, ids in zip(last, completions, strict=True)]
+    contexts = tokenizer.batch_decode(last, skip_special_tokens=True)
+    texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
+    return [text[len(context) :] for text, context in zip(texts, contexts, strict=True)]
 
 
 def encode_demonstrations(
@@ -103,42 +139,73 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> D
     return Dataset.from_dict(columns)
 
 
+def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text]) -> list[list[int]]:
+    return _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts], prompts)
+
+
 def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    return tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    return prompt if isinstance(prompt, str) else prompt_text(tokenizer, prompt)
 
 
 def _completion_text(tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text) -> str:
     if isinstance(completion, str):
         return completion
-    text = tokenizer.apply_chat_template(prompt + completion, tokenize=False)
-    return text.removeprefix(_prompt_text(tokenizer, prompt))
-
-
-def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int], ended: bool) -> list[int]:
-    missing = ended and ids[-1:] != [tokenizer.eos_token_id]
-    return ids + [tokenizer.eos_token_id] * missing
+    return answer_text(tokenizer, prompt, completion)
 
 
 def _columns(
     tokenizer: PreTrainedTokenizerBase, rows: list[dict], *completions: str
 ) -> list[list[list[int]]]:
-    """Token ids of the prompts, then of each completion column, for all rows, as from `encode`."""
-    columns = [_ids(tokenizer, [_prompt_text(tokenizer, row["prompt"]) for row in rows])]
+    """Token ids of the prompts, then of each completion column, for all rows, as from `encode`.
+
+    The prompt of a row ends before the first token that is another one with any completion.
+    """
+    prompts = [row["prompt"] for row in rows]
+    texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
+    columns = [_ids(tokenizer, texts, prompts)]
     for name in completions:
-        texts = [_completion_text(tokenizer, row["prompt"], row[name]) for row in rows]
-        ended = [row.get(f"{name}_ended", True) for row in rows]
-        columns.append(
-            [
-                _with_end(tokenizer, ids, has_ended)
-                for ids, has_ended in zip(_ids(tokenizer, texts), ended, strict=True)
-            ]
-        )
-    return columns
+        wholes = [
+            text + _completion_text(tokenizer, row["prompt"], row[name])
+            for text, row in zip(texts, rows, strict=True)
+        ]
+        columns.append(_ids(tokenizer, wholes, prompts))
+    ends = [_end(tokenizer, prompt) for prompt in prompts]
+    before = [commonprefix(row) for row in zip(*columns, strict=True)]
+    return [before] + [
+        [
+            _with_end(whole[len(shared) :], end, row.get(f"{name}_ended", True))
+            for whole, shared, end, row in zip(column, before, ends, rows, strict=True)
+        ]
+        for name, column in zip(completions, columns[1:], strict=True)
+    ]
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int:
+    """Id of the token that ends a completion of this prompt."""
+    of_turn = None if isinstance(prompt, str) else turn_end(tokenizer)
+    return tokenizer.eos_token_id if of_turn is None else of_turn
+
+
+def _with_end(ids: list[int], end: int, ended: bool) -> list[int]:
+    return ids + [end] * (ended and ids[-1:] != [end])
+
+
+def _ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prompts: Sequence[Text]
+) -> list[list[int]]:
+    """Token ids of the texts, after the beginning token where the prompt is plain text."""
     if not texts:
         return []
-    return tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    begin = beginning(tokenizer)
+    rows = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return [
+        begin + ids if isinstance(prompt, str) and ids[: len(begin)] != begin else ids
+        for ids, prompt in zip(rows, prompts, strict=True)
+    ]
+
+
+def beginning(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The special tokens that the tokenizer puts before a text: often one, often none."""
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    text_starts = (encoded["special_tokens_mask"] + [0]).index(0)
+    return encoded["input_ids"][:text_starts]

@@ -28,6 +28,7 @@ from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     Responses,
+    end_ids,
     sample,
 )
 from align_core.objectives import entropy, exact_kl, token_logprobs
@@ -246,6 +247,8 @@ class Evaluator:
                         evaluation.policy.completion_ids[row],
                         evaluation.logp[row],
                         evaluation.ref_logp[row],
+                        prompt=self._encoded.ids[row].tolist(),
+                        text=evaluation.policy.completions[row],
                     ),
                 },
             }
@@ -270,14 +273,14 @@ class Evaluator:
             self._encoded,
             self._draw,
             max_new_tokens=self._max_new_tokens,
-            end_id=self._tokenizer.eos_token_id,
+            end_ids=end_ids(model, self._tokenizer),
             pad_id=self._tokenizer.pad_token_id,
             interrupted=self._interrupted,
         )
 
     def _texts(self, responses: Responses) -> Texts:
         ids = responses.ids()
-        completions = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        completions = responses.texts(self._tokenizer, self._encoded)
         parts = self._parts(self._rows, completions, completion_ids=ids)
         parts = {name: torch.tensor(part, dtype=torch.float64) for name, part in parts.items()}
         gold = self._gold(self._rows, completions, completion_ids=ids) if not parts else None

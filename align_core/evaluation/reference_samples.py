@@ -11,7 +11,7 @@ from align_core.config.model_index import reference_samples
 from align_core.config.task_card import BUILT_IN, card
 from align_core.data.encoding import encode_prompts
 from align_core.models.rewards import Reward
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.optimum import Frontier, ReferenceSamples
 from align_core.tasks import Task
 
@@ -44,17 +44,18 @@ def sample_reference(
     lengths, ended = np.zeros(shape, np.uint8), np.zeros(shape, bool)
     rewards = np.zeros(shape)
     for row, prompt in enumerate(prompts):
+        encoded = encode_prompts(tokenizer, [prompt]).repeat(samples)
         drawn = sample(
             policy,
-            encode_prompts(tokenizer, [prompt]).repeat(samples),
+            encoded,
             RandomDraw(seed * 1_000_003 + row, samples),
             max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
+            end_ids=end_ids(policy, tokenizer),
             pad_id=tokenizer.pad_token_id,
         )
         tokens[row, :, : drawn.tokens.shape[1]] = drawn.tokens.numpy()
         lengths[row], ended[row] = drawn.mask.sum(1).numpy(), drawn.ended.numpy()
-        texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+        texts = drawn.texts(tokenizer, encoded)
         rewards[row] = task.reward([prompt] * len(texts), texts, ended=drawn.ended.tolist())
     return ReferenceSamples(prompts, tokens, lengths, ended, rewards)
 

@@ -33,7 +33,7 @@ from align_core.models.loading import (
     save_model,
 )
 from align_core.models.rewards import ProxyReward, proxy_reward
-from align_core.models.sampling import FixedDraw, sample
+from align_core.models.sampling import FixedDraw, end_ids, sample
 from align_core.optimum import ReferenceSamples, best_of_n
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -205,11 +205,11 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
             encoded,
             draw,
             max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
+            end_ids=end_ids(model, tokenizer),
             pad_id=tokenizer.pad_token_id,
             temperature=temperature,
         )
-        texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
+        texts = responses.texts(tokenizer, encoded)
         rows = [prompt for prompt in prompts for _ in range(SAMPLES)]
         rewards = task.reward(rows, texts, ended=responses.ended.tolist())
         return torch.tensor(rewards, dtype=torch.float64)

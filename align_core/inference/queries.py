@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.task_card import card
-from align_core.data.encoding import Prompts, encode, encode_prompts
+from align_core.data.encoding import Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
@@ -23,12 +23,13 @@ from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
-from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, positions
 from align_core.models.logprobs import logprobs
 from align_core.models.prompts import model_inputs
-from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.reference import OtherTokens, load_reference
+from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import Task, get_task
 from align_core.tasks.task import part_columns
 
@@ -60,21 +61,22 @@ def evaluate(
             option_error("--reference", None, f"{model_index.EXPECTED}; the task has none")
         )
     the_task, scale = task_in_nats(task, model, reference)
-    tokenizer = load_tokenizer(model)
+    tokenizer, policy = load_tokenizer(model), load_policy(model)
+    ends = end_ids(policy, tokenizer)
     evaluator = Evaluator(
         heldout,
         tokenizer,
-        load_policy(reference),
-        gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
-        parts=partial(the_task.parts, eos_token_id=tokenizer.eos_token_id),
+        load_reference(reference, policy, tokenizer),
+        gold=of_samples(the_task.reward, ends),
+        parts=of_samples(the_task.parts, ends),
         inputs=model_inputs(tokenizer, the_task, heldout),
-        proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
+        proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer, ends),
         frontier=frontier(task, reference, "heldout", heldout),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         subsets=subsets,
     )
-    evaluation = evaluator(load_policy(model))
+    evaluation = evaluator(policy)
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
     numbers = {name.removeprefix("eval/"): value for name, value in metrics.items()}
     scaled = {} if scale is None else {"reward_scale": scale}
@@ -111,12 +113,12 @@ def generate(
         encoded,
         RandomDraw(seed, n * len(prompts)),
         max_new_tokens=the_task.max_new_tokens,
-        end_id=tokenizer.eos_token_id,
+        end_ids=end_ids(loaded.policy, tokenizer),
         pad_id=tokenizer.pad_token_id,
         temperature=temperature,
     )
     ids = drawn.ids()
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    texts = drawn.texts(tokenizer, encoded)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
     scores = loaded.proxy_rewards([prompt for prompt in inputs for _ in range(n)], texts, ids)
@@ -149,20 +151,20 @@ def score(
         ConfigError: a text is empty, or too long for the model.
     """
     the_task, _ = task_in_nats(task, model, reference)
-    loaded = _loaded_models(model, task, reference or reference_of(model, task))
+    loaded = _loaded_models(model, task, reference or reference_of(model, task), reference is None)
     (model_input,) = model_inputs(loaded.tokenizer, the_task, [prompt])
-    encoded = encode_prompts(loaded.tokenizer, [model_input])
     chat = not isinstance(model_input, str)  # after messages a completion has no leading space
     texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
-    ids = [encode(loaded.tokenizer, model_input, text)[1] for text in texts]
-    length = encoded.ids.shape[1]
-    _check_length("--prompt", prompt, length, loaded.positions - 1)
-    for text, row in zip(completions, ids, strict=True):
-        _check_length("--completion", text, len(row), loaded.positions - length)
+    inputs, ended = [model_input] * len(texts), [True] * len(texts)
+    before, ids = encode_all(loaded.tokenizer, inputs, texts, ended)
+    (given,) = encode_prompts(loaded.tokenizer, [model_input]).ids.tolist()
+    _check_length("--prompt", prompt, len(given), loaded.positions - 1)
+    for text, prompt_ids, row in zip(completions, before, ids, strict=True):
+        _check_length("--completion", text, len(row), loaded.positions - len(prompt_ids))
     rows = [prompt] * len(completions)
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
-    proxies = loaded.proxy_rewards([model_input] * len(ids), completions, ids)
+    proxies = loaded.proxy and loaded.proxy.of_texts(inputs, texts, ended)
     scored = [
         {
             "prompt": prompt,
@@ -171,10 +173,13 @@ def score(
             "proxy_reward": proxy,
             **part,
         }
-        for text, gold, proxy, part in zip(completions, golds, proxies, parts, strict=True)
+        for text, gold, proxy, part in zip(
+            completions, golds, proxies or [None] * len(rows), parts, strict=True
+        )
     ]
     if not model_index.is_reward_model(model_index.locate(model)):
-        for row, tokens in zip(scored, loaded.tokens(encoded.repeat(len(ids)), ids), strict=True):
+        encoded = encode_prompts(loaded.tokenizer, before)
+        for row, tokens in zip(scored, loaded.tokens(encoded, ids), strict=True):
             row["logp"] = sum(token["logp"] for token in tokens)
             row["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
             row["tokens"] = tokens
@@ -214,23 +219,23 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
 
 def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
     """The pairs with `first_score` and `second_score`, the reward model's outputs in nats."""
-    tokenizer = load_tokenizer(reward_model)
-    return scored_pairs(pairs, ProxyReward(load_reward_model(reward_model), tokenizer), tokenizer)
+    proxy = ProxyReward(load_reward_model(reward_model), load_tokenizer(reward_model))
+    return scored_pairs(pairs, proxy)
 
 
 def _evaluate_reward_model(
     model: str, task: Task, prompts: list[str], subsets: dict[str, list[str]]
 ) -> dict[str, Any]:
-    tokenizer = load_tokenizer(model)
     stored = stored_samples(task.full_name, "heldout")
     if stored is None:
         expected = "a policy: this task has no stored samples to evaluate a reward model on"
         raise ConfigError(option_error("MODEL", model, expected))
-    proxy = ProxyReward(load_reward_model(model), tokenizer)
+    writer = load_tokenizer(task.reference)
+    proxy = ProxyReward(load_reward_model(model), load_tokenizer(model), writer)
     report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
     parts = {"": prompts} | {f"_{name}": subset for name, subset in subsets.items() if subset}
     for suffix, part in parts.items():
-        accuracy, margin = pair_accuracy(proxy, tokenizer, stored.select(part))
+        accuracy, margin = pair_accuracy(proxy, writer, stored.select(part))
         for name, values in ((f"accuracy{suffix}", accuracy), (f"margin{suffix}", margin)):
             by_prompt = values.mean(1).numpy()
             report[name] = float(by_prompt.mean())
@@ -250,7 +255,7 @@ class _LoadedModels:
     @property
     def positions(self) -> float:
         """The maximum number of tokens of a text."""
-        return getattr(self.policy.config, "max_position_embeddings", None) or math.inf
+        return positions(self.policy)
 
     def proxy_rewards(
         self, prompts: list[str], completions: list[str], ids: list[list[int]]
@@ -267,19 +272,33 @@ class _LoadedModels:
         ref_logps = logps
         if self.reference is not None:
             ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
+        ends, before = end_ids(self.policy, self.tokenizer), prompts.ids.tolist()
+        without_end = [row[:-1] if row[-1] in ends else row for row in ids]
         texts = [
-            text_pieces(self.tokenizer, *columns)
-            for columns in zip(ids, logps, ref_logps, strict=True)
+            text_pieces(self.tokenizer, *columns, prompt=prompt, text=text)
+            for *columns, prompt, text in zip(
+                *(ids, logps, ref_logps, before),
+                decode(self.tokenizer, before, without_end),
+                strict=True,
+            )
         ]
         if self.reference is None:
             texts = [[piece | {"ref_logp": None} for piece in text] for text in texts]
         return texts
 
 
-def _loaded_models(model: str, task: str, reference: str | None) -> _LoadedModels:
+def _loaded_models(
+    model: str, task: str, reference: str | None, only_alike: bool = False
+) -> _LoadedModels:
+    """The models of a query; with `only_alike` no reference if its tokens are not the policy's."""
     location = Path(model_index.locate(model))
     saved = location.stat().st_mtime_ns if location.is_dir() else None
-    return _load(model, task, reference, str(location), saved)
+    try:
+        return _load(model, task, reference, str(location), saved)
+    except OtherTokens:
+        if not only_alike:
+            raise
+    return _load(model, task, None, str(location), saved)
 
 
 @lru_cache(maxsize=CACHE_SIZE)
@@ -292,11 +311,13 @@ def _load(
     if policy is None:
         expected = "a language model: the task has none whose texts this reward model could score"
         raise ConfigError(option_error("MODEL", model, expected))
+    loaded, scores = load_policy(policy), policy != model
+    ends = [] if scores else end_ids(loaded, tokenizer)
     return _LoadedModels(
         tokenizer,
-        load_policy(policy),
-        None if reference is None else load_policy(reference),
-        proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer),
+        loaded,
+        None if reference is None or scores else load_reference(reference, loaded, tokenizer),
+        proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer, ends),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -54,7 +55,7 @@ def load_policy(name: str) -> PreTrainedModel | PeftModel:
 
 
 def load_trainable(name: str) -> PreTrainedModel:
-    """`x."""
+    """The policy with its adapter merged into its weights, all of which are trainable."""
     policy = merge_adapter(load_policy(name)).requires_grad_(True)
     policy.name_or_path = name
     return policy
@@ -84,6 +85,11 @@ def new_reward_model(name: str, seed: int) -> PreTrainedModel:
 def scalar_head(model: PreTrainedModel) -> nn.Linear:
     """The output layer of a reward model: `score` in decoders, `classifier` in encoders."""
     return model.score if hasattr(model, "score") else model.classifier
+
+
+def positions(model: PreTrainedModel | PeftModel) -> float:
+    """The maximum number of tokens of a text; infinity for a model without positions."""
+    return getattr(model.config, "max_position_embeddings", None) or math.inf
 
 
 def trunk(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:

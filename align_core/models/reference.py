@@ -7,7 +7,35 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config.errors import ConfigError, option_error
+from align_core.models.loading import load_policy, load_tokenizer
+
+
+class OtherTokens(ConfigError):
+    """A reference has other tokens than the policy."""
+
+
+def load_reference(
+    name: str, policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedModel | PeftModel:
+    """The reference MODEL of a policy with this tokenizer.
+
+    Raises:
+        OtherTokens: its tokens are others than the policy's, in number or in order.
+    """
+    own, reference = load_tokenizer(name), load_policy(name)
+    problem = None
+    if own.get_vocab() != tokenizer.get_vocab():
+        problem = f"it has {len(own)} others, the policy {len(tokenizer)}"
+    ours, theirs = (model.get_output_embeddings().weight.shape[0] for model in (policy, reference))
+    if ours != theirs:
+        problem = f"it has {theirs} rows of logits, the policy {ours}"
+    if problem:
+        expected = f"a model with the tokens of the policy: {problem}"
+        raise OtherTokens(option_error("--reference", name, expected))
+    return reference
 
 
 def as_reference(

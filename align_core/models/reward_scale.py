@@ -11,7 +11,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.data.encoding import encode_prompts
 from align_core.models.prompts import model_inputs
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import Task
 
 TEXTS, BATCH = 256, 64
@@ -29,15 +29,16 @@ def reward_scale(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedToken
     parts: dict[str, list[float]] = {}
     for batch, start in enumerate(range(0, TEXTS, BATCH)):
         drawn_prompts = prompts[start : start + BATCH]
+        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn_prompts))
         drawn = sample(
             policy,
-            encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn_prompts)),
+            encoded,
             RandomDraw(batch, len(drawn_prompts)),
             max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
+            end_ids=end_ids(policy, tokenizer),
             pad_id=tokenizer.pad_token_id,
         )
-        texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
+        texts = drawn.texts(tokenizer, encoded)
         for name, values in task.parts(drawn_prompts, texts, ended=drawn.ended.tolist()).items():
             parts.setdefault(name, []).extend(values)
     points = np.array([*parts.values()])  # [parts, TEXTS]

@@ -5,24 +5,38 @@ reward(prompts, completions, completion_ids=…) returns one float, in nats, for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
-from align_core.data.encoding import Prompt, Prompts, encode_prompts, is_token_ids, pad_responses
+from align_core.data.chat import turn_end
+from align_core.data.encoding import (
+    Prompt,
+    Prompts,
+    Text,
+    decode,
+    encode_all,
+    encode_prompts,
+    is_token_ids,
+    pad_responses,
+)
 from align_core.models.loading import (
     ModelError,
     eval_mode,
     load_reward_model,
     load_tokenizer,
+    positions,
     scalar_head,
     trunk,
 )
 from align_core.models.logprobs import final_states, length_batches
+from align_core.tasks.folder.task import as_plain_text
 
 
 class Reward(Protocol):
@@ -37,38 +51,49 @@ class Reward(Protocol):
     ) -> list[float]: ...
 
 
+def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
+    """A task's reward, or its parts, for sampled texts, which ended if their last token is one of
+    `ends`."""
+    return partial(reward, eos_token_id=ends[0] if len(ends) == 1 else ends)
+
+
 def score_function(
     rewards: PreTrainedModel | Reward | Sequence[PreTrainedModel | Reward],
     tokenizer: PreTrainedTokenizerBase,
     device: torch.device,
+    ends: Collection[int] = (),
 ) -> Callable[[Sequence[Prompt], list[list[int]], dict[str, list]], list[float]]:
     """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
 
-    A model with one label scores the token ids, on `device`. A function is called as TRL's GRPO
-    calls its reward functions: with prompts and completions (texts, or messages if the prompts are
-    messages), completion_ids, trainer_state and every other column by its name. A None in its
-    result counts as 0. Coroutines are not supported.
+    A model with one label scores the texts, on `device`, with its own tokenizer. A function is
+    called as TRL's GRPO calls its reward functions: with prompts and completions (texts without the
+    end tokens `ends`, or messages if the prompts are messages), completion_ids, trainer_state and
+    every other column by its name. A None in its result counts as 0. Coroutines are not supported.
     """
     parts = [
-        ProxyReward(reward.to(device), tokenizer) if isinstance(reward, nn.Module) else reward
+        _proxy_of(reward.to(device), tokenizer, ends) if isinstance(reward, nn.Module) else reward
         for reward in (rewards if isinstance(rewards, Sequence) else [rewards])
     ]
 
     def summed(
         prompts: Sequence[Prompt], ids: list[list[int]], columns: dict[str, list]
     ) -> list[float]:
-        completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
-        texts = prompts
+        before = encode_prompts(tokenizer, prompts).ids.tolist()
+        without_end = [row[:-1] if row and row[-1] in ends else row for row in ids]
+        texts = decode(tokenizer, before, without_end)
+        prompt_texts, completions = prompts, texts
         if is_token_ids(prompts[0]):
-            texts = tokenizer.batch_decode(prompts, skip_special_tokens=True)
+            prompt_texts = tokenizer.batch_decode(prompts, skip_special_tokens=True)
         elif not isinstance(prompts[0], str):
-            completions = [[{"role": "assistant", "content": text}] for text in completions]
+            completions = [[{"role": "assistant", "content": text}] for text in texts]
         total = [0.0] * len(ids)
         for part in parts:
-            own_prompts = prompts if isinstance(part, ProxyReward) else texts
-            values = part(
-                prompts=own_prompts, completions=completions, completion_ids=ids, **columns
-            )
+            if isinstance(part, ProxyReward):
+                values = part(prompts, texts, completion_ids=ids)
+            else:
+                values = part(
+                    prompts=prompt_texts, completions=completions, completion_ids=ids, **columns
+                )
             total = [so_far + (value or 0.0) for so_far, value in zip(total, values, strict=True)]
         return total
 
@@ -80,28 +105,87 @@ class ProxyReward:
 
     By Bradley-Terry (arXiv 2305.18290, Eq. 2) it is in nats, the unit of the gold reward that the
     rater prefers by, up to an offset for each prompt.
+
+    Args:
+        tokenizer: the reward model's own.
+        writer: the tokenizer of the policy that writes the texts, if it is another one. If its
+            vocabulary is another one, too, the texts are encoded anew.
+        ends: the policy's end tokens; by default those of its tokenizer.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        if model.get_input_embeddings().num_embeddings < len(tokenizer):
-            raise ModelError(plain("the reward model and the policy do not share a vocabulary"))
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        writer: PreTrainedTokenizerBase | None = None,
+        ends: Collection[int] = (),
+    ) -> None:
+        rows = model.get_input_embeddings().num_embeddings
+        if rows < len(tokenizer):
+            line = (
+                f"reward model {model.name_or_path}: expected a vocabulary of at least "
+                f"{len(tokenizer)} rows, one for each token of the tokenizer, got {rows}"
+            )
+            raise ModelError(plain(line))
         self.model = model
         self._tokenizer = tokenizer
+        writer = writer or tokenizer
+        self._ends = ends or (writer.eos_token_id, turn_end(writer))
+        self.reads_ids = writer is tokenizer or writer.get_vocab() == tokenizer.get_vocab()
+        """Whether it reads the token ids of the policy."""
+        self._writer = writer
 
-    @torch.no_grad()
     def __call__(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         completions: Sequence[str],
         *,
         completion_ids: Sequence[Sequence[int]],
         **_columns: list,
     ) -> list[float]:
+        if self.reads_ids:
+            return self._scores(encode_prompts(self._writer, prompts), completion_ids)
+        if is_token_ids(prompts[0]):
+            prompts = self._writer.batch_decode(prompts, skip_special_tokens=True)
+        ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
+        return self.of_texts(prompts, completions, ended)
+
+    def of_texts(
+        self, prompts: Sequence[Text], completions: Sequence[str], ended: Sequence[bool]
+    ) -> list[float]:
+        """The outputs for texts, which are encoded with the reward model's own tokenizer.
+
+        Raises:
+            ConfigError: a text is longer than the model's positions.
+        """
+        pairs = [self._own(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
+        # An empty text needs its end token, as there is no other token to score.
+        has_end = [end or not text for end, text in zip(ended, completions, strict=True)]
+        before, after = encode_all(self._tokenizer, *zip(*pairs, strict=True), has_end)
+        longest = max(len(ids) + len(more) for ids, more in zip(before, after, strict=True))
+        if longest > (most := positions(self.model)):
+            name = self.model.name_or_path
+            line = f"reward model {name}: expected at most {most} tokens, got {longest}"
+            raise ConfigError(plain(line))
+        return self._scores(encode_prompts(self._tokenizer, before), after)
+
+    def _own(self, prompt: Text, completion: str) -> tuple[Text, str]:
+        """The prompt as messages if there is a chat template for them, else as plain text, and its
+        completion: without a leading space after messages, with one after their plain text."""
+        if isinstance(prompt, str):
+            return prompt, completion
+        if self._tokenizer.chat_template is not None:
+            return prompt, completion.lstrip()
+        space = " " * (completion[:1] > " ")
+        return as_plain_text(prompt), space + completion
+
+    @torch.no_grad()
+    def _scores(self, prompts: Prompts, completion_ids: Sequence[Sequence[int]]) -> list[float]:
         device = self.model.device
-        encoded = encode_prompts(self._tokenizer, prompts).to(device)
+        encoded = prompts.to(device)
         tokens, mask = pad_responses(completion_ids, self._tokenizer.pad_token_id)
         tokens, mask = tokens.to(device), mask.to(device)
-        scores = torch.zeros(len(prompts))
+        scores = torch.zeros(len(completion_ids))
         with eval_mode(self.model):
             for rows in length_batches(encoded, mask):
                 length = int(mask[rows].sum(1).max())
@@ -111,24 +195,30 @@ class ProxyReward:
 
 
 def proxy_reward(
-    name: str | None, task_default: str | None, tokenizer: PreTrainedTokenizerBase
+    name: str | None,
+    task_default: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    ends: Collection[int] = (),
 ) -> ProxyReward | None:
     """The reward model `name` or, if that is None or "gold", the `task_default`.
 
-    None if the task has none, or one of another vocabulary than the policy's `tokenizer`.
-
-    Raises:
-        ModelError: the model `name` has another vocabulary.
+    `tokenizer` is the policy's, and `ends` are its end tokens. None if the task has none.
     """
-    is_default = name in (None, "gold")
-    name = task_default if is_default else name
+    name = task_default if name in (None, "gold") else name
     if name is None:
         return None
-    if load_tokenizer(name).get_vocab() == tokenizer.get_vocab():
-        return ProxyReward(load_reward_model(name), tokenizer)
-    if is_default:
-        return None
-    raise ModelError(plain(f"the reward model {name} and the policy do not share a vocabulary"))
+    return ProxyReward(load_reward_model(name), load_tokenizer(name), tokenizer, ends)
+
+
+def _proxy_of(
+    model: PreTrainedModel, writer: PreTrainedTokenizerBase, ends: Collection[int]
+) -> ProxyReward:
+    """A reward model with the tokenizer in its folder; without one, with that of the policy."""
+    try:
+        own = load_tokenizer(model.name_or_path)
+    except ValueError:
+        own = writer
+    return ProxyReward(model, own, writer, ends)
 
 
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.messages import plain
-from align_core.data.encoding import encode, encode_pairs, encode_prompts
+from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import Covers, covers_all
 from align_core.models.loading import ModelError
 from align_core.models.logprobs import logprobs
 from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import Task
 
 BATCH = 128
@@ -69,18 +69,16 @@ def unlabelled_pairs(
     return list(itertools.islice((pair for batch in batches for pair in batch), count))
 
 
-def scored_pairs(
-    pairs: Sequence[dict], proxy: ProxyReward, tokenizer: PreTrainedTokenizerBase
-) -> list[dict]:
+def scored_pairs(pairs: Sequence[dict], proxy: ProxyReward) -> list[dict]:
     """The pairs with `first_score` and `second_score`, a reward model's outputs in nats."""
     prompts = [pair["prompt"] for pair in pairs]
-    scores = {}
-    for side in ("first", "second"):
-        ids = [encode(tokenizer, p["prompt"], p[side], p[f"{side}_ended"])[1] for p in pairs]
-        scores[side] = proxy(prompts, [p[side] for p in pairs], completion_ids=ids)
+    scores = [
+        proxy.of_texts(prompts, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])
+        for side in ("first", "second")
+    ]
     return [
         {**pair, "first_score": first, "second_score": second}
-        for pair, first, second in zip(pairs, *scores.values(), strict=True)
+        for pair, first, second in zip(pairs, *scores, strict=True)
     ]
 
 
@@ -91,7 +89,7 @@ def with_reference_logps(
     """The pairs with `ref_chosen_logps` and `ref_rejected_logps`, TRL's names for the reference's
     log-probabilities of the texts, in nats. DPO on such pairs needs no reference model."""
     encoded = encode_pairs(tokenizer, pairs)
-    prompts = encode_prompts(tokenizer, [pair["prompt"] for pair in pairs])
+    prompts = encode_prompts(tokenizer, encoded["prompt_ids"][:])
     extended = [dict(pair) for pair in pairs]
     for side in ("chosen", "rejected"):
         logps = logprobs(reference, prompts, encoded[f"{side}_ids"])
@@ -118,15 +116,16 @@ def _batches(
     """Yields batches of unlabelled pairs; raises ModelError if the first batch is empty."""
     for batch in itertools.count():
         drawn = rng.choices(prompts, k=BATCH)
+        encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn)).repeat(2)
         responses = sample(
             policy,
-            encode_prompts(tokenizer, model_inputs(tokenizer, task, drawn)).repeat(2),
+            encoded,
             RandomDraw(seed * 1_000_003 + batch, 2 * BATCH),
             max_new_tokens=task.max_new_tokens,
-            end_id=tokenizer.eos_token_id,
+            end_ids=end_ids(policy, tokenizer),
             pad_id=tokenizer.pad_token_id,
         )
-        texts = tokenizer.batch_decode(responses.ids(), skip_special_tokens=True)
+        texts = responses.texts(tokenizer, encoded)
         ended = responses.ended.tolist()
         rewards = task.reward([p for p in drawn for _ in range(2)], texts, ended=ended)
         pairs = []

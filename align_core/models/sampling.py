@@ -7,16 +7,19 @@ V vocabulary entries.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data.encoding import Prompts
+from align_core.config.messages import plain
+from align_core.data.chat import turn_end
+from align_core.data.encoding import Prompts, decode
+from align_core.models.loading import ModelError
 from align_core.objectives import token_logprobs
 
 
@@ -56,6 +59,31 @@ class Responses:
     def ids(self) -> list[list[int]]:
         """Token ids of each response, without padding, with the end token."""
         return [row[keep].tolist() for row, keep in zip(self.tokens, self.mask, strict=True)]
+
+    def texts(self, tokenizer: PreTrainedTokenizerBase, prompts: Prompts) -> list[str]:
+        """The text of each response, without its end token; `prompts` are those sampled from."""
+        pairs = zip(self.ids(), self.ended.tolist(), strict=True)
+        without_end = [row[:-1] if ended else row for row, ended in pairs]
+        return decode(tokenizer, prompts.ids.tolist(), without_end)
+
+
+def end_ids(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of the tokens that end a text of this policy.
+
+    These are the end tokens of its generation config, the token that ends a turn in its chat
+    template, and the tokenizer's end token.
+
+    Raises:
+        ModelError: there is none.
+    """
+    settings = getattr(policy, "generation_config", None) or policy.config
+    configured = settings.eos_token_id
+    ids = [*configured] if isinstance(configured, list | tuple) else [configured]
+    ids += [turn_end(tokenizer), tokenizer.eos_token_id]
+    if ends := sorted({token for token in ids if token is not None}):
+        return ends
+    line = f"model {policy.name_or_path}: expected a token that ends its texts, got none"
+    raise ModelError(plain(line))
 
 
 class Draw(Protocol):
@@ -128,14 +156,14 @@ def sample(
     draw: Draw,
     *,
     max_new_tokens: int,
-    end_id: int,
+    end_ids: Collection[int],
     pad_id: int,
     temperature: float = 1.0,
     keep_logits: bool = False,
     keep_states: bool = False,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Responses:
-    """Sample one response for each prompt, ending at `end_id` or after `max_new_tokens`.
+    """Sample one response for each prompt, ending at one of `end_ids` or after `max_new_tokens`.
 
     At temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
     makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
@@ -145,6 +173,7 @@ def sample(
         Interrupted: `interrupted()` became true, which is checked before every token.
     """
     device, count = model.device, len(prompts.ids)
+    ends = torch.tensor([*end_ids], device=device)
     prompts = prompts.to(device)
     tokens = torch.full((count, max_new_tokens), pad_id, device=device)
     mask = torch.zeros(count, max_new_tokens, dtype=torch.bool, device=device)
@@ -188,7 +217,7 @@ def sample(
         if keep_states:
             remember("states", output.hidden_states[-1][:, -1].float())
 
-        done = drawn == end_id
+        done = torch.isin(drawn, ends)
         ended[alive[done]] = True
         if done.any():
             keep = (~done).nonzero().squeeze(1)

@@ -88,7 +88,7 @@ class GrammarTask(Task):
         completions: Sequence[Message],
         completion_ids: Sequence[Sequence[int]] | None = None,
         ended: Sequence[bool] | None = None,
-        eos_token_id: int = 0,
+        eos_token_id: int | Sequence[int] = 0,
         **_: Any,
     ) -> list[float]:
         """Gold rewards in nats, one for each completion, with TRL's signature of a reward function.

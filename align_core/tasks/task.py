@@ -122,13 +122,14 @@ def have_ended(
     completions: Sequence[Message],
     completion_ids: Sequence[Sequence[int]] | None = None,
     ended: Sequence[bool] | None = None,
-    eos_token_id: int = 0,
+    eos_token_id: int | Sequence[int] = 0,
 ) -> list[bool]:
     """Whether each text ended by itself.
 
-    True where `completion_ids` end with `eos_token_id`; without them, `ended`; without both, True
-    for all.
+    True where `completion_ids` end with `eos_token_id`, an id or several; without them, `ended`;
+    without both, True for all.
     """
     if completion_ids is not None:
-        return [len(ids) > 0 and ids[-1] == eos_token_id for ids in completion_ids]
+        ends = [eos_token_id] if isinstance(eos_token_id, int) else eos_token_id
+        return [len(ids) > 0 and ids[-1] in ends for ids in completion_ids]
     return [True] * len(completions) if ended is None else [bool(value) for value in ended]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 from transformers import PreTrainedModel, Trainer
@@ -13,8 +12,10 @@ from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.provenance import coverage
 from align_core.evaluation.reference_samples import frontier, stored_samples
+from align_core.models.loading import load_tokenizer
 from align_core.models.prompts import model_inputs
-from align_core.models.rewards import ProxyReward
+from align_core.models.rewards import ProxyReward, of_samples
+from align_core.models.sampling import end_ids
 from align_core.models.sharding import unsharded
 from align_core.runs.control import Control
 from align_core.trainers.common import Setup
@@ -45,7 +46,7 @@ class PolicyMeasure:
             setup.tokenizer,
             setup.reference,
             gold=setup.gold,
-            parts=partial(task.parts, eos_token_id=setup.tokenizer.eos_token_id),
+            parts=of_samples(task.parts, end_ids(setup.model, setup.tokenizer)),
             inputs=model_inputs(setup.tokenizer, task, prompts),
             proxy=setup.proxy,
             frontier=frontier(config.task, config.model, "probe", prompts),
@@ -85,6 +86,7 @@ class RewardModelMeasure:
         if stored is None:
             self._parts = {}
             return
+        self._writer = load_tokenizer(setup.task.reference)
         subsets = setup.task.split_by_coverage(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {
             f"_{subset}": stored.select(prompts) for subset, prompts in subsets.items()
@@ -102,9 +104,9 @@ class RewardModelMeasure:
     def __call__(self) -> dict[str, Any]:
         metrics: dict[str, float | None] = {"eval/accuracy": None, "eval/margin": None}
         with self.unsharded():
-            proxy = ProxyReward(self.model, self._tokenizer)
             for part, samples in self._parts.items():
-                accuracy, margin = pair_accuracy(proxy, self._tokenizer, samples)
+                proxy = ProxyReward(self.model, self._tokenizer, self._writer)
+                accuracy, margin = pair_accuracy(proxy, self._writer, samples)
                 metrics[f"eval/accuracy{part}"] = accuracy.mean().item()
                 metrics[f"eval/margin{part}"] = margin.mean().item()
         return {"metrics": metrics}

@@ -25,8 +25,9 @@ from align_core.models.loading import (
 )
 from align_core.models.prompts import check_prompts, model_inputs, rows_with_model_inputs
 from align_core.models.reward_scale import reward_scale
-from align_core.models.rewards import proxy_reward
+from align_core.models.rewards import of_samples, proxy_reward
 from align_core.models.sampled_pairs import sampled_pairs, with_label_noise
+from align_core.models.sampling import end_ids
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, get_task
@@ -55,7 +56,8 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         model = load_trainable(config.model)
         # With LoRA the reference is the policy with its adapter disabled.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
-        proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer)
+        ends = end_ids(model, tokenizer)
+        proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer, ends)
     check_prompts(task, model, tokenizer)
     task = _in_nats(task, config, directory, write)
     return Setup(
@@ -65,7 +67,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         model=model,
         reference=reference,
         data=_data(method, config, task, tokenizer, control, write),
-        gold=partial(task.reward, eos_token_id=tokenizer.eos_token_id),
+        gold=of_samples(task.reward, end_ids(model, tokenizer)),
         proxy=proxy,
         arguments=QUIET
         | {

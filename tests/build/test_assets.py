@@ -44,7 +44,7 @@ def fresh_samples(task, times: int):
         encode_prompts(tokenizer, prompts).repeat(times),
         RandomDraw(987, len(prompts) * times),
         max_new_tokens=task.max_new_tokens,
-        end_id=tokenizer.eos_token_id,
+        end_ids=[tokenizer.eos_token_id],
         pad_id=tokenizer.pad_token_id,
     )
     texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
@@ -100,7 +100,7 @@ def test_the_reviews_model_distinguishes_positive_and_negative_words():
         encode_prompts(tokenizer, prompts),
         RandomDraw(987, len(prompts)),
         max_new_tokens=8,
-        end_id=tokenizer.eos_token_id,
+        end_ids=[tokenizer.eos_token_id],
         pad_id=tokenizer.pad_token_id,
     )
     texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)

@@ -10,6 +10,7 @@ from align_core.config.errors import ConfigError
 from align_core.inference import queries
 from align_core.models import loading
 from align_core.models.libraries import silence_libraries
+from align_core.models.rewards import ProxyReward
 from align_core.tasks import load_task
 from tests import toy
 
@@ -46,7 +47,10 @@ def test_score_gives_each_token_under_policy_and_reference(named):
         assert [token["logp"] for token in scored["tokens"]] == pytest.approx(ours, abs=1e-5)
         assert [token["ref_logp"] for token in scored["tokens"]] == pytest.approx(theirs, abs=1e-5)
         assert (scored["logp"], scored["ref_logp"]) == pytest.approx((sum(ours), sum(theirs)), 1e-5)
-    assert long["proxy_reward"] is None  # the embedded reward model has another vocabulary
+    name = "reward-reviews"
+    embedded = ProxyReward(loading.load_reward_model(name), loading.load_tokenizer(name))
+    (proxy,) = embedded.of_texts([PROMPT], [" good . never bad"], [True])
+    assert long["proxy_reward"] == pytest.approx(proxy, abs=1e-5), "another tokenizer's texts"
     assert short["gold_reward"] < 0
 
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.data.encoding import encode
+from align_core.inference import queries
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.reward_parts import scorer
 from align_core.models.rewards import ProxyReward
@@ -71,10 +72,8 @@ def test_it_has_its_own_chat_template(renumbered, tmp_path):
     system = {"role": "system", "content": "Short."}
     tokenizer = load_tokenizer(NAME)
     prompt = "[system]Short.[user]The plot of this film"
-    ids = encode(tokenizer, prompt, TEXTS[0].lstrip())[1]
-    (expected,) = ProxyReward(load_reward_model(NAME), tokenizer)(
-        [prompt], TEXTS[:1], completion_ids=[ids]
-    )
+    proxy = ProxyReward(load_reward_model(NAME), tokenizer)
+    (expected,) = proxy.of_texts([prompt], [TEXTS[0].lstrip()], [True])
     assert scorer(str(tmp_path / "chat"))(completions(system))[0] == pytest.approx(
         expected, abs=1e-5
     )
@@ -84,3 +83,13 @@ def test_a_text_beyond_its_positions_is_told():
     long = Completion([{"role": "user", "content": "x"}], " very" * 200, True)
     with pytest.raises(ConfigError, match="reward-reviews: expected at most 128 tokens, got"):
         scorer(NAME)([long])
+
+
+def test_its_accuracy_on_stored_texts_is_that_of_its_twin(renumbered):
+    """The stored texts are token ids of the reference's tokenizer."""
+    own, twin = (queries.evaluate(model, "reviews", None, 8, 0) for model in (NAME, renumbered))
+    assert own["accuracy"] > 0.8
+    assert twin["accuracy"] == own["accuracy"]
+    assert twin["margin"] == pytest.approx(own["margin"], abs=1e-4)
+    scores = [queries.score(m, "reviews", "The plot", TEXTS[:2])[0] for m in (NAME, renumbered)]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-5)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from align_core.config import model_index
-from align_core.data.encoding import encode_prompts, pad_responses
-from align_core.models.loading import ModelError, new_reward_model, save_model
-from align_core.models.rewards import ProxyReward, proxy_reward, score
+from align_core.data.encoding import decode, encode_prompts, pad_responses
+from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
+from align_core.models.rewards import ProxyReward, proxy_reward, score, score_function
 from tests import toy
+from tests.toy import WORDS
 
 END, PAD = 0, 1
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]
@@ -80,19 +81,50 @@ def test_batching_changes_no_score(model):
     assert scores == pytest.approx([alone(model, ids) for ids in whole_texts()] * times, abs=1e-5)
 
 
-def test_a_reward_model_of_another_vocabulary_is_refused_where_it_was_named(tmp_path, monkeypatch):
+def test_the_reward_model_of_a_task_reads_any_policy(tmp_path, monkeypatch):
     monkeypatch.setattr(model_index, "ASSETS", tmp_path)
     save_model(toy.reward_model(), toy.tokenizer(), tmp_path / "models" / "reward-reviews")
     own, other = toy.tokenizer(), toy.tokenizer()
     other.add_tokens(["splendid"])
-    assert proxy_reward(None, "reward-reviews", own) is not None
-    assert proxy_reward("gold", "reward-reviews", other) is None
-    with pytest.raises(ModelError, match="vocabulary"):
-        proxy_reward("reward-reviews", "reward-reviews", other)
+    for name in (None, "gold", "reward-reviews"):
+        assert proxy_reward(name, "reward-reviews", own).reads_ids
+        assert not proxy_reward(name, "reward-reviews", other).reads_ids
     assert proxy_reward(None, None, own) is None, "a task without a reward model"
 
 
-def test_a_reward_model_of_fewer_tokens_is_refused():
+def renumbered():
+    """The toy's tokenizer with every ordinary token's id moved by one, and the ids of IDS in it."""
+    ordinary = WORDS[2:]
+    moved = [*WORDS[:2], ordinary[-1], *ordinary[:-1]]
+    made = toy.tokenizer(moved)
+    return made, [[moved.index(WORDS[i]) for i in row] for row in IDS]
+
+
+def test_texts_of_another_tokenizer_are_decoded_with_it_and_encoded_anew(model):
+    """The score of each text is that of its own ids; those of the writer would give another."""
+    writer, ids = renumbered()
+    proxy = ProxyReward(model, toy.tokenizer(), writer)
+    prompts = encode_prompts(writer, PROMPTS).ids.tolist()
+    texts = decode(writer, prompts, ids)
+    expected = [alone(model, row) for row in whole_texts()]
+    assert not proxy.reads_ids
+    assert proxy(PROMPTS, texts, completion_ids=ids) == pytest.approx(expected, abs=1e-5)
+    unread = ProxyReward(model, toy.tokenizer())(PROMPTS, texts, completion_ids=ids)
+    assert unread != pytest.approx(expected, abs=1e-2)
+
+
+def test_ppo_scores_with_the_tokenizer_in_the_folder_of_a_reward_model(model, tmp_path):
+    writer, ids = renumbered()
+    save_model(model, toy.tokenizer(), tmp_path / "reward")
+    loaded = load_reward_model(str(tmp_path / "reward"))
+    scores = score_function(loaded, writer, torch.device("cpu"), ends=[END])
+    expected = [alone(model, row) for row in whole_texts()]
+    assert scores(PROMPTS, ids, {}) == pytest.approx(expected, abs=1e-5)
+    as_ids = [writer(prompt)["input_ids"] for prompt in PROMPTS]
+    assert scores(as_ids, ids, {}) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_reward_model_of_fewer_rows_than_its_tokenizer_is_refused():
     model = type(toy.reward_model())(toy.config(num_labels=1, vocab_size=10))
-    with pytest.raises(ModelError, match="vocabulary"):
+    with pytest.raises(ModelError, match="vocabulary of at least 14 rows.*got 10"):
         ProxyReward(model, toy.tokenizer())

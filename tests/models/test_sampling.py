@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from align_core.data.encoding import encode_prompts
-from align_core.models.loading import load_policy, load_tokenizer
+from align_core.models.loading import ModelError, load_policy, load_tokenizer
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import (
     FixedDraw,
     Interrupted,
     RandomDraw,
+    end_ids,
     sample,
 )
 from align_core.objectives import token_logprobs
-from tests.toy import policy, tokenizer
+from tests.toy import WORDS, policy, tokenizer
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]
 
@@ -25,7 +26,7 @@ def drawn_by(model, prompts, draw, **options):
         model,
         encode_prompts(tokenizer(), prompts),
         draw,
-        **{"max_new_tokens": 12, "end_id": 0, "pad_id": 1, **options},
+        **{"max_new_tokens": 12, "end_ids": [0], "pad_id": 1, **options},
     )
 
 
@@ -88,7 +89,7 @@ def test_the_cache_does_not_change_the_tokens(made):
         encode_prompts(words, prompts),
         FixedDraw(3, prompts, 1, most, width),
         max_new_tokens=most,
-        end_id=words.eos_token_id,
+        end_ids=[words.eos_token_id],
         pad_id=words.pad_token_id,
     )
     with torch.no_grad():
@@ -168,3 +169,34 @@ def test_temperature_zero_takes_the_most_likely_token():
 def test_interruption_stops_between_tokens():
     with pytest.raises(Interrupted):
         drawn_by(policy(), PROMPTS, RandomDraw(0, len(PROMPTS)), interrupted=lambda: True)
+
+
+def test_every_end_token_of_the_model_ends_a_text():
+    model, chat = policy(), tokenizer()
+    assert end_ids(model, chat) == [0]
+    model.generation_config.eos_token_id = [3, 5]
+    assert end_ids(model, chat) == [0, 3, 5]
+    chat.add_special_tokens({"additional_special_tokens": ["<turn>"]})
+    chat.chat_template = "{% for m in messages %}{{ m.content }}<turn>{% endfor %}"
+    assert end_ids(model, chat) == [0, 3, 5, 14]
+    drawn = drawn_by(model, PROMPTS * 8, RandomDraw(0, 24), end_ids=end_ids(model, chat))
+    last = {row[-1] for row, ended in zip(drawn.ids(), drawn.ended, strict=True) if ended}
+    assert {0, 3, 5} == last
+    for row, ended in zip(drawn.ids(), drawn.ended, strict=True):
+        assert not {0, 3, 5} & set(row[:-1]) and bool(ended) == (row[-1] in {0, 3, 5})
+
+
+def test_the_end_token_is_not_in_the_text_though_it_is_a_word():
+    model, prompts = policy(), PROMPTS * 8
+    drawn = drawn_by(model, prompts, RandomDraw(0, len(prompts)), end_ids=[5])
+    texts = drawn.texts(tokenizer(), encode_prompts(tokenizer(), prompts))
+    assert drawn.ended.any()
+    for text, ended in zip(texts, drawn.ended, strict=True):
+        assert not (ended and WORDS[5] in text)
+
+
+def test_a_model_without_an_end_token_is_refused():
+    model, words = policy(), tokenizer()
+    model.generation_config.eos_token_id = words.eos_token = None
+    with pytest.raises(ModelError, match="expected a token that ends its texts, got none"):
+        end_ids(model, words)

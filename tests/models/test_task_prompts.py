@@ -83,7 +83,7 @@ def test_the_scale_gives_reference_samples_their_standard_deviation():
     for batch in range(TEXTS // BATCH):  # prompts in turn: the film, a plot, the, the film, …
         prompts = [task.prompts("train")[i % 3] for i in range(batch * BATCH, (batch + 1) * BATCH)]
         encoded = encode_prompts(tokenizer, prompts)
-        how = {"max_new_tokens": 6, "end_id": tokenizer.eos_token_id}
+        how = {"max_new_tokens": 6, "end_ids": [tokenizer.eos_token_id]}
         drawn = sample(policy, encoded, RandomDraw(batch, BATCH), pad_id=1, **how)
         texts = tokenizer.batch_decode(drawn.ids(), skip_special_tokens=True)
         points += task.reward(prompts, texts, ended=drawn.ended.tolist())

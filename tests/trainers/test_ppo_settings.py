@@ -82,9 +82,9 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
 
 
 def test_the_token_that_ends_a_response(tmp_path):
-    assert config(tmp_path).end_id(7) == 7
-    assert config(tmp_path, stop_token=None).end_id(7) == -1
-    assert config(tmp_path, stop_token_id=3).end_id(7) == 3
+    assert config(tmp_path).end_ids([7, 9]) == [7, 9]
+    assert config(tmp_path, stop_token=None).end_ids([7, 9]) == []
+    assert config(tmp_path, stop_token_id=3).end_ids([7, 9]) == [3]
 
 
 @pytest.mark.parametrize(

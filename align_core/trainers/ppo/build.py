@@ -22,11 +22,11 @@ SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
 def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
-    The value model is initialised from the reward model, except with LoRA: that is for saving
-    memory, so it uses a value head.
+    The value model is initialised from the reward model. With LoRA, which is for saving memory, and
+    if the reward model has other tokens than the policy, it is a value head.
     """
     config = setup.config
-    with_value_model = setup.proxy is not None and not config.lora_r
+    with_value_model = setup.proxy is not None and setup.proxy.reads_ids and not config.lora_r
     return make_trainer(
         setup.model,
         setup.reference,

@@ -52,7 +52,7 @@ class PPOConfig(TrainingArguments):
         kl_horizon: episodes in which the adaptive β can change by about a fifth.
         kl_estimator: "k1" = log π − log π_ref, or "k3", never negative.
         response_length: the maximum number of tokens of a response.
-        stop_token: "eos" ends a response at the tokenizer's end token, None at `response_length`.
+        stop_token: "eos" ends a response at each end token of the model, None at `response_length`.
         stop_token_id: id of another token that ends a response, instead of `stop_token`.
         missing_eos_penalty: subtracted from the score of a response that did not end by itself.
         temperature: of the policy, in sampling and in the loss, and of its reference.
@@ -138,11 +138,14 @@ class PPOConfig(TrainingArguments):
         """Forward and backward passes of each process for one rollout."""
         return self.updates_per_rollout * self.gradient_accumulation_steps
 
-    def end_id(self, eos_token_id: int) -> int:
-        """Id of the token that ends a response; −1 if only `response_length` ends it."""
+    def end_ids(self, of_model: list[int]) -> list[int]:
+        """Ids of the tokens that end a response; none if only `response_length` ends it.
+
+        `of_model` are the end tokens of policy and tokenizer.
+        """
         if self.stop_token_id is not None:
-            return self.stop_token_id
-        return eos_token_id if self.stop_token == "eos" else -1
+            return [self.stop_token_id]
+        return of_model if self.stop_token == "eos" else []
 
     def counted_in_updates(self, prompts: int) -> PPOConfig:
         """A copy in Trainer's units: optimiser steps and micro-batches.

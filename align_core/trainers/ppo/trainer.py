@@ -39,7 +39,7 @@ from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.rewards import Reward, score_function
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.models.sharding import unsharded
 from align_core.models.value_model import PolicyWithValue, with_adapters
 from align_core.objectives import (
@@ -107,15 +107,14 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if peft_config is not None:
             model, value_model = with_adapters(model, value_model, peft_config)
         if args.sync_ref_model and isinstance(model, PeftModel):
-            raise ValueError(
-                "sync_ref_model: expected False for a policy with an adapter, got True"
-            )
+            raise ValueError("sync_ref_model got True, expected False for a policy with an adapter")
         if ref_model is None and not isinstance(model, PeftModel):
             ref_model = copy.deepcopy(model)
         if ref_model is not None:
             ref_model.requires_grad_(False).eval().to(args.device)
         self.policy, self.reference = model, ref_model
-        self.score = score_function(reward_model, processing_class, args.device)
+        self.ends = args.end_ids(end_ids(model, processing_class))
+        self.score = score_function(reward_model, processing_class, args.device, self.ends)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
@@ -219,7 +218,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             encoded,
             draw,
             max_new_tokens=args.response_length,
-            end_id=args.end_id(tokenizer.eos_token_id),
+            end_ids=self.ends,
             pad_id=tokenizer.pad_token_id,
             temperature=args.temperature,
             keep_logits=True,

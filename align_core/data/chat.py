@@ -1,0 +1,88 @@
+"""Conversations as a chat template writes them: the prompt, the answer, and the end of a turn."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from align_core.config.errors import ConfigError
+from align_core.config.messages import plain
+
+Message = dict[str, str]
+
+_ASKED, _ANSWERED = "first-question", "first-answer"
+
+
+def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: list[Message]) -> str:
+    """The conversation with the beginning of the answer, from which a model is sampled.
+
+    Raises:
+        ConfigError: the tokenizer has no chat template, or it refuses the conversation.
+    """
+    return _written(tokenizer, prompt, add_generation_prompt=True)
+
+
+def answer_text(
+    tokenizer: PreTrainedTokenizerBase, prompt: list[Message], answer: list[Message]
+) -> str:
+    """What the template writes after `prompt_text`, up to the token that ends the turn.
+
+    A generation prompt may go on past the header of the turn, as one that opens `<think>`. Then the
+    answer starts with its content.
+
+    Raises:
+        ConfigError: as from `prompt_text`; or the answer cannot be found in the conversation.
+    """
+    asked = prompt_text(tokenizer, prompt)
+    whole = _written(tokenizer, prompt + answer, add_generation_prompt=False)
+    if whole.startswith(asked):
+        text = whole[len(asked) :]
+    else:
+        before = _written(tokenizer, prompt, add_generation_prompt=False)
+        header, content, rest = whole[len(before) :].partition(answer[0]["content"].strip())
+        if not (content and whole.startswith(before) and asked.startswith(before + header)):
+            line = (
+                f"{tokenizer.name_or_path}: expected a chat template that begins an answer as its "
+                f"generation prompt does, {asked[-40:]!r}, got {whole[-40:]!r}"
+            )
+            raise ConfigError(plain(line))
+        text = content + rest
+    end = turn_end(tokenizer)
+    return text if end is None else text.partition(tokenizer.convert_ids_to_tokens(end))[0]
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Id of the token that ends an answer in the chat template; None if it writes none."""
+    if tokenizer.chat_template is None:
+        return None
+    return _turn_end(tokenizer, str(tokenizer.chat_template))
+
+
+@lru_cache(maxsize=8)
+def _turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
+    messages = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWERED}]
+    try:
+        whole = _written(tokenizer, messages, add_generation_prompt=False)
+    except ConfigError:  # a template for conversations of another kind
+        return None
+    tail = tokenizer(whole.rpartition(_ANSWERED)[2], add_special_tokens=False)["input_ids"]
+    return next((token for token in tail if token in tokenizer.added_tokens_decoder), None)
+
+
+def _written(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], *, add_generation_prompt: bool
+) -> str:
+    name = tokenizer.name_or_path
+    if tokenizer.chat_template is None:
+        line = f"{name}: expected a model with a chat template for prompts of messages, got none"
+        raise ConfigError(plain(line))
+    try:
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+    except (TemplateError, ValueError, TypeError, LookupError) as error:
+        roles = ", ".join(message["role"] for message in messages)
+        line = f"{name}: its chat template refuses a conversation of {roles}: {error}"
+        raise ConfigError(plain(line)) from error
