@@ -31,7 +31,7 @@ def test_it_answers_through_its_template_and_ends():
         prompts,
         RandomDraw(0, 1),
         max_new_tokens=16,
-        end_id=tokenizer.eos_token_id,
+        end_ids=[tokenizer.eos_token_id],
         pad_id=tokenizer.pad_token_id,
         temperature=0,
     )
