@@ -27,7 +27,7 @@ from align_core.config.fields import (
     Seed,
     declared,
 )
-from align_core.config.messages import Message
+from align_core.config.messages import Message, is_text
 from align_core.config.methods import FromTask, method_named, methods, methods_with
 from align_core.config.paths import user_path
 from align_core.config.task_card import (
@@ -233,7 +233,7 @@ def _wrong_models(fields: dict[str, Any]) -> list[Message]:
     lines = []
     for option, is_reward_model in _MODEL_OPTIONS.items():
         name = fields.get(option)
-        if isinstance(name, str) and name and (option, name) != ("reward_model", "gold"):
+        if is_text(name) and (option, name) != ("reward_model", "gold"):
             lines += model_index.model_errors(flag(option), name, is_reward_model)
     return lines
 

@@ -2,8 +2,9 @@
 
 Language modelling, prompt-only, prompt-completion, preference (with an explicit or an implicit
 prompt), unpaired preference and stepwise supervision. A text is a string, or a list of messages
-{"role", "content"}; all values of a row are of one kind. An invalid row raises ValueError, whose
-message says what was expected.
+{"role", "content"}; all values of a row are of one kind. A column such as `chosen_ended` says
+whether that text ended by itself. An invalid row raises ValueError, whose message says what was
+expected.
 """
 
 from __future__ import annotations
@@ -43,25 +44,32 @@ def prompt(row: Any) -> Text:
 def demonstration(row: Any) -> dict[str, Text]:
     """{"prompt", "completion"} of a row for prompt-completion or language modelling.
 
-    A language-modelling text has an empty prompt. The last message of a conversation, which must be
-    the assistant's, is its completion.
+    With `completion_ended` if the row has it. A language-modelling text has an empty prompt. The
+    last message of a conversation, which must be the assistant's, is its completion.
     """
     columns = _columns(row)
     if "text" in columns:
-        return {"prompt": "", "completion": _text("text", columns["text"], conversation=False)}
+        text = _text("text", columns["text"], conversation=False)
+        return {"prompt": "", "completion": text, **_ended(columns, "completion")}
     if "messages" in columns:
         messages = _text("messages", columns["messages"], standard=False)
         if len(messages) < 2 or messages[-1]["role"] != "assistant":
             raise ValueError("expected two messages or more, the last one the assistant's")
-        return {"prompt": messages[:-1], "completion": messages[-1:]}
+        ended = _ended(columns, "completion")
+        return {"prompt": messages[:-1], "completion": messages[-1:], **ended}
     if not {"prompt", "completion"} <= columns.keys():
         raise ValueError(f"expected the columns prompt and completion, text or messages{_got(row)}")
-    return _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
+    texts = _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
+    return texts | _ended(columns, "completion")
 
 
-def pair(row: Any) -> dict[str, Text]:
-    """{"prompt", "chosen", "rejected"}; an implicit prompt is the common beginning of the texts."""
+def pair(row: Any) -> dict[str, Any]:
+    """{"prompt", "chosen", "rejected"}; an implicit prompt is the common beginning of the texts.
+
+    With `chosen_ended` and `rejected_ended` if the row has them.
+    """
     columns = _columns(row)
+    ended = _ended(columns, "chosen", "rejected")
     if {"chosen", "rejected"} <= columns.keys() and "prompt" not in columns:
         columns = _with_prompt(_of_one_kind({name: columns[name] for name in PAIR[1:]}))
     if not {*PAIR} <= columns.keys():
@@ -69,7 +77,7 @@ def pair(row: Any) -> dict[str, Text]:
     values = _of_one_kind({name: columns[name] for name in PAIR})
     if values["chosen"] == values["rejected"]:
         raise ValueError("chosen and rejected are the same")
-    return values
+    return values | ended
 
 
 def unpaired(row: Any) -> dict[str, Any] | None:
@@ -77,19 +85,31 @@ def unpaired(row: Any) -> dict[str, Any] | None:
     columns = _columns(row)
     if "label" not in columns or "completion" not in columns:
         return None
-    label = columns["label"]
-    if isinstance(label, str):  # from CSV
-        label = {"true": True, "1": True, "false": False, "0": False}.get(label.lower())
-    if label not in (True, False):
-        raise ValueError(f"expected a label that is true or false, got {columns['label']!r}")
-    return demonstration(row) | {"label": bool(label)}
+    return demonstration(row) | {"label": _boolean("label", columns["label"])}
 
 
 def _columns(row: Any) -> Mapping[str, Any]:
-    """The columns of a row, without optional ones that are None, as in Parquet."""
+    """The columns of a row, without optional ones that are None, as in Parquet, or NaN."""
     if not isinstance(row, dict):
         return {}
-    return {name: value for name, value in row.items() if value is not None or name in _REQUIRED}
+    missing = [name for name, value in row.items() if value is None or value != value]
+    return {name: value for name, value in row.items() if name not in missing or name in _REQUIRED}
+
+
+def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
+    """The columns that say whether these texts ended by themselves, those that are there."""
+    names = [f"{text}_ended" for text in texts]
+    return {name: _boolean(name, columns[name]) for name in names if name in columns}
+
+
+def _boolean(name: str, value: Any) -> bool:
+    """A boolean, also as a number or a word, as in CSV and in tables with missing values."""
+    word = str(value).strip().lower()
+    if word in ("true", "1", "1.0"):
+        return True
+    if word in ("false", "0", "0.0"):
+        return False
+    raise ValueError(f"expected a {name} that is true or false, got {_short(value)}")
 
 
 def _got(row: Any) -> str:

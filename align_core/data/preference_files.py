@@ -52,8 +52,7 @@ def _pair(row: Any) -> dict[str, Any]:
     """The pair of a row. Raises ValueError for an invalid row."""
     if isinstance(row, Unreadable):
         raise row
-    pair = formats.pair(row)
-    return pair | {name: row[name] for name in ENDED if isinstance(row.get(name), bool)}
+    return formats.pair(row)
 
 
 def covers_all(prompt: str) -> bool:

@@ -58,7 +58,7 @@ def test_an_implicit_prompt_ends_with_a_word():
 
 def test_unpaired_preferences():
     row = {"prompt": "The sky is", "completion": " blue."}
-    for label, right in ((True, True), (0, False), ("True", True), ("false", False)):
+    for label, right in ((True, True), (0, False), ("True", True), ("false", False), (1.0, True)):
         assert formats.unpaired(row | {"label": label}) == row | {"label": right}
     assert formats.unpaired(row) is None and formats.unpaired(PAIR) is None
     with pytest.raises(ValueError, match="expected a label that is true or false, got 'good'"):
@@ -88,3 +88,31 @@ def test_invalid_values_are_reported_in_one_line(shape, row, problem):
     with pytest.raises(ValueError) as refused:
         shape(row)
     assert problem in str(refused.value) and "\n" not in str(refused.value)
+
+
+BOOLEANS = [
+    *((yes, True) for yes in (True, 1, 1.0, "True", "true", "TRUE", "1", " 1.0 ")),
+    *((no, False) for no in (False, 0, 0.0, "False", "false", "0")),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), BOOLEANS)
+def test_whether_a_text_ended_is_read_from_every_kind_of_boolean(value, expected):
+    pair = {"prompt": "x", "chosen": " a", "rejected": " b"}
+    assert formats.pair(pair | {"chosen_ended": value}) == pair | {"chosen_ended": expected}
+    shown = {"prompt": "x", "completion": " a"}
+    ended = {"completion_ended": expected}
+    assert formats.demonstration(shown | {"completion_ended": value}) == shown | ended
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_value_says_nothing(missing):
+    pair = {"prompt": "x", "chosen": " a", "rejected": " b"}
+    assert formats.pair(pair | {"rejected_ended": missing}) == pair
+
+
+@pytest.mark.parametrize("value", ["yes", "", 2, 0.5, [], "truth"])
+def test_what_is_no_boolean_is_refused(value):
+    pair = {"prompt": "x", "chosen": " a", "rejected": " b", "chosen_ended": value}
+    with pytest.raises(ValueError, match="expected a chosen_ended that is true or false, got"):
+        formats.pair(pair)

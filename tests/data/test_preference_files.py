@@ -45,7 +45,9 @@ def test_other_columns_are_left_out(jsonl):
 
 def test_a_text_that_was_cut_stays_cut(jsonl):
     row = {**PAIR, "chosen_ended": False, "rejected_ended": True}
-    assert read_preferences(jsonl(row, {**PAIR, "chosen_ended": "no"})) == [row, PAIR]
+    assert read_preferences(jsonl(row, {**row, "chosen_ended": "False"}, PAIR)) == [row, row, PAIR]
+    (line,) = lines(jsonl(row, {**PAIR, "chosen_ended": "no"}))
+    assert line.endswith("line 2: expected a chosen_ended that is true or false, got 'no'")
 
 
 @pytest.mark.parametrize("pair", [PAIR, CHAT])

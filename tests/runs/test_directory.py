@@ -218,3 +218,9 @@ def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
 def test_versions_leave_out_what_is_not_installed(monkeypatch):
     monkeypatch.setattr(directory, "_PACKAGES", ("pydantic", "no-such-package"))
     assert list(directory._versions()) == ["pydantic"]
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    (line,) = RunDirectory.errors(tmp_path / "r\udcff")
+    assert "--run-dir got" in line.text and "surrogates not allowed" in line.text
+    assert [*tmp_path.iterdir()] == []

@@ -220,11 +220,20 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
 def _paired(rows: list[tuple[Prompt, dict[str, Any]]]) -> list[dict[str, str]]:
     """All pairs. Unpaired texts of a prompt are paired in order, good ones with bad ones."""
     pairs = [row for _, row in rows if "label" not in row]
-    sides: dict[str, tuple[list[str], list[str]]] = {}
+    sides: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     for _, row in rows:
         if "label" in row:
-            sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row["completion"])
+            sides.setdefault(row["prompt"], ([], []))[row["label"]].append(row)
     for prompt, (bad, good) in sides.items():
         for chosen, rejected in zip(good, bad, strict=False):
-            pairs.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+            pairs.append(
+                {"prompt": prompt, **_side("chosen", chosen), **_side("rejected", rejected)}
+            )
     return pairs
+
+
+def _side(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The completion of an unpaired row as this text of a pair."""
+    return {
+        key.replace("completion", name): row[key] for key in row if key.startswith("completion")
+    }
