@@ -10,6 +10,8 @@ Rewards are an array [P, N]: P prompts, N samples each, in nats.
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +25,7 @@ FloatArray = NDArray[np.float64]
 LOWEST_BETA, HIGHEST_BETA, GRID = 0.05, 200.0, 120
 MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
-BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1 (docs/metrics.md)
+BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1, where samples allow it
 BEST_OF = (2, 4, 8, 16, 32)
 _NEAR_ZERO = 1e-3  # a β at which π* has only the best samples
 
@@ -110,12 +112,24 @@ class Frontier:
         rewards, kls, samples = self.curve
         return float(np.interp(kl, kls, rewards)), float(np.interp(kl, kls, samples))
 
-    def gain(self, reward: float, reference_reward: float) -> float:
-        """(E_π[r] − E_ref[r]) / (r*(2) − E_ref[r]).
+    @cached_property
+    def gain_kl(self) -> float | None:
+        """The KL at which a gain is 1: BUDGET, or the largest KL at which the effective sample size
+        is sufficient; None if that is below MIN_KL."""
+        if self.at(BUDGET)[1] >= MIN_EFFECTIVE_SAMPLES:
+            return BUDGET
+        _, kls, samples = self.curve
+        # The effective sample size decreases along the frontier; np.interp needs increasing values.
+        largest = float(np.interp(-MIN_EFFECTIVE_SAMPLES, -samples, kls))
+        return largest if largest >= MIN_KL else None
+
+    def gain(self, reward: float, reference_reward: float, kl: float | None = None) -> float | None:
+        """(E_π[r] − E_ref[r]) / (r*(kl) − E_ref[r]), by default at `gain_kl`; None if that is None.
 
         Both means are over samples drawn with the same noise, so that it is 0 if π = π_ref.
         """
-        return (reward - reference_reward) / (self.at(BUDGET)[0] - reference_reward)
+        kl = self.gain_kl if kl is None else kl
+        return None if kl is None else _share(reward, reference_reward, self.at(kl)[0])
 
     def efficiency(self, reward: float, reference_reward: float, kl: float) -> float | None:
         """(E_π[r] − E_ref[r]) / (r*(KL) − E_ref[r]), not clipped at its limit 1.
@@ -128,7 +142,13 @@ class Frontier:
         best, samples = self.at(kl)
         if samples < MIN_EFFECTIVE_SAMPLES:
             return None
-        return (reward - reference_reward) / (best - reference_reward)
+        return _share(reward, reference_reward, best)
+
+
+def _share(reward: float, reference_reward: float, best: float) -> float | None:
+    """The share of the gain of `best` over the reference; None if that is no gain."""
+    gain = best - reference_reward
+    return (reward - reference_reward) / gain if gain > 0 else None
 
 
 def best_of_n(rewards: FloatArray, n: int, worth: FloatArray | None = None) -> tuple[float, float]:
@@ -155,11 +175,13 @@ class Trade:
     """The optimum as the reward–KL chart draws it, in nats; a gain is a reward above the reference.
 
     `curve` has points (KL, gain) by increasing KL, as far as the samples determine it; `full_gain`
-    is the gain at a KL of 2, the unit of `eval/gain`; `best_of` has (n, KL, gain).
+    is the gain at a KL of `gain_kl`, the unit of `eval/gain`, both None if there are too few
+    samples; `best_of` has (n, KL, gain).
     """
 
     curve: list[tuple[float, float]]
-    full_gain: float
+    gain_kl: float | None
+    full_gain: float | None
     best_of: list[tuple[int, float, float]]
 
     @classmethod
@@ -173,9 +195,11 @@ class Trade:
         if end.known:  # the gain is at its maximum: more KL does not increase it
             curve += [(kl, end.reward - reference) for kl in (end.kl, MAX_KL)]
         best_of = [(n, *best_of_n(rewards, n)) for n in BEST_OF]
+        kl = frontier.gain_kl
         return cls(
             curve,
-            frontier.at(BUDGET)[0] - reference,
+            kl,
+            None if kl is None else frontier.at(kl)[0] - reference,
             [(n, kl, reward - reference) for n, reward, kl in best_of],
         )
 
@@ -189,33 +213,66 @@ class ReferenceSamples:
     """
 
     prompts: list[str]
-    tokens: NDArray[np.uint16]
-    lengths: NDArray[np.uint8]
+    tokens: NDArray[np.unsignedinteger]
+    lengths: NDArray[np.unsignedinteger]
     ended: NDArray[np.bool_]
     rewards: FloatArray
 
     @classmethod
     def load(cls, path: str | Path) -> ReferenceSamples:
         """Read a file of `save`. Raises OSError or ValueError for any other file."""
-        with np.load(path, allow_pickle=False) as stored:
-            return cls(
-                prompts=stored["prompts"].tolist(),
-                tokens=stored["tokens"],
-                lengths=stored["lengths"],
-                ended=stored["ended"],
-                rewards=stored["rewards"].astype(np.float64),
-            )
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                samples = cls(
+                    prompts=stored["prompts"].tolist(),
+                    tokens=stored["tokens"],
+                    lengths=stored["lengths"],
+                    ended=stored["ended"],
+                    rewards=stored["rewards"].astype(np.float64),
+                )
+        except (KeyError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{path}: expected samples of a reference: {error}") from None
+        samples._check(path)
+        return samples
+
+    def _check(self, path: str | Path) -> None:
+        """Raise ValueError unless the arrays fit together."""
+        shape = self.rewards.shape
+        fits = (
+            all(isinstance(prompt, str) for prompt in self.prompts)
+            and self.tokens.ndim == 3
+            and len(shape) == 2
+            and shape == self.tokens.shape[:2] == self.lengths.shape == self.ended.shape
+            and shape[0] == len(self.prompts)
+            and all(array.dtype.kind == "u" for array in (self.tokens, self.lengths))
+            and (self.lengths <= self.tokens.shape[2]).all()
+            and np.isfinite(self.rewards).all()
+        )
+        if not fits:
+            raise ValueError(f"{path}: expected arrays of samples that fit together")
+
+    @classmethod
+    def joined(cls, parts: Sequence[ReferenceSamples]) -> ReferenceSamples:
+        """The samples of all prompts of the `parts`, which are of one shape, in this order."""
+        return cls(
+            [prompt for part in parts for prompt in part.prompts],
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("tokens", "lengths", "ended", "rewards")
+            ),
+        )
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed .npz of arrays, without pickles."""
-        np.savez_compressed(
-            path,
-            prompts=np.array(self.prompts),
-            tokens=self.tokens,
-            lengths=self.lengths,
-            ended=self.ended,
-            rewards=self.rewards.astype(np.float32),
-        )
+        """Write a compressed .npz of arrays, without pickles. Raises OSError."""
+        with Path(path).open("wb") as file:  # np.savez would append .npz to another name
+            np.savez_compressed(
+                file,
+                prompts=np.array(self.prompts),
+                tokens=self.tokens,
+                lengths=self.lengths,
+                ended=self.ended,
+                rewards=self.rewards.astype(np.float32),
+            )
 
     def select(self, prompts: Sequence[str]) -> ReferenceSamples:
         """The samples of these prompts. Raises KeyError for a prompt without samples."""

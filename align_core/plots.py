@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from align_core.config.methods import Chart, Curve, methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import card
-from align_core.evaluation.reference_samples import stored_samples
+from align_core.evaluation.prepared import stored_samples
 from align_core.optimum import Trade, optimum
 
 if TYPE_CHECKING:
@@ -113,10 +113,17 @@ def _check(runs: Sequence[PlottedRun]) -> None:
 
 def _trade(config: RunConfig) -> Trade | None:
     """The limit of the task; None if it is unknown or the method trains no policy."""
-    stored = stored_samples(config.task, "probe")
-    if stored is None or methods()[config.method].makes != "policy":
+    if methods()[config.method].makes != "policy":
         return None
-    return Trade.of(stored.rewards)
+    stored = stored_samples(config.task, _reference(config), "probe")
+    return stored and Trade.of(stored.rewards)
+
+
+def _reference(config: RunConfig) -> str | None:
+    """The model whose limit is drawn: the run's own reference if that is known, else the task's."""
+    known = stored_samples(config.task, config.model, "probe") is not None
+    task = card(config.task)
+    return config.model if known or task is None else task.reference
 
 
 def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
@@ -143,7 +150,8 @@ def _draw_trade(drawn: Any, trade: Trade, runs: Sequence[PlottedRun]) -> None:
         marker={"size": 7, "symbol": "x-thin", "line_width": 2, "line_color": COLOURS["muted"]},
         **place,
     )
-    trails = [_trail(run, trade) for run in runs]
+    reference = _reference(runs[0].config)
+    trails = [_trail(run, trade, reference) for run in runs]
     for index, (run, trail) in enumerate(zip(runs, trails, strict=True)):
         if len(runs) == 1:
             _draw_target(drawn, run, place)
@@ -183,7 +191,7 @@ def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
         beta = settings.get("beta", beta)
     if not beta:
         return
-    rewards = stored_samples(run.config.task, "probe").rewards
+    rewards = stored_samples(run.config.task, _reference(run.config), "probe").rewards
     target = optimum(rewards, beta)
     drawn.add_scatter(
         x=[target.kl],
@@ -200,15 +208,16 @@ def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
     )
 
 
-def _trail(run: PlottedRun, trade: Trade) -> DataFrame:
-    """`eval/kl` and `gain` in nats by step; empty for a run from another model than the reference.
+def _trail(run: PlottedRun, trade: Trade, reference: str | None) -> DataFrame:
+    """`eval/kl` and `gain` in nats by step; empty for a run from another model than `reference`.
 
-    The gain is `eval/gain` times the optimum's gain at a KL of 2 nats. The plain difference of
+    The gain is `eval/gain` times the optimum's gain at `gain_kl`. The plain difference of
     rewards would have three times the noise, from the few samples of the reference.
     """
     import pandas
 
-    if run.config.model != card(run.config.task).reference or "eval/gain" not in run.metrics:
+    known = "eval/gain" in run.metrics and trade.full_gain is not None
+    if run.config.model != reference or not known:
         return pandas.DataFrame({"eval/kl": [], "gain": []})
     trail = run.metrics[["eval/kl", "eval/gain"]].dropna()
     return trail.assign(gain=trail["eval/gain"] * trade.full_gain)

@@ -99,7 +99,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
 
     from align_core.config.environment import set_library_environment
     from align_core.evaluation.evaluator import Evaluator
-    from align_core.evaluation.reference_samples import frontier
+    from align_core.evaluation.prepared import stored_samples
     from align_core.models.libraries import silence_libraries
     from align_core.models.loading import load_policy, load_tokenizer
     from align_core.tasks import load_task
@@ -117,7 +117,7 @@ def one_run(side: str, settings: dict[str, float], seed: int) -> dict[str, Any]:
         load_policy("sft-reviews"),
         gold=gold,
         proxy=None,
-        frontier=frontier("reviews", "sft-reviews", "heldout", heldout),
+        stored=stored_samples("reviews", "sft-reviews", "heldout"),
         max_new_tokens=task.max_new_tokens,
         seed=0,
     )

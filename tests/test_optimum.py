@@ -12,6 +12,7 @@ import pytest
 from align_core.optimum import (
     Frontier,
     ReferenceSamples,
+    Trade,
     at_quantile,
     best_of_n,
     optimum,
@@ -142,12 +143,32 @@ def test_the_frontier_of_some_prompts_is_that_of_their_rewards():
 
 
 def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():
-    frontier = Frontier.of(bell())
+    rewards = bell(samples=20_000)
+    frontier, base = Frontier.of(rewards), rewards.mean()
     best, _ = frontier.at(2.0)
-    base = bell().mean()
     assert frontier.gain(best, base) == pytest.approx(1, abs=1e-12)
     assert frontier.gain(base, base) == 0
     assert frontier.gain(2 * base - best, base) == pytest.approx(-1, abs=1e-12)
+
+
+def test_where_samples_are_few_a_gain_is_one_at_the_largest_kl_that_they_allow():
+    """Of normal rewards with deviation σ the optimum at β has KL σ²/2β² and N·exp(−σ²/β²) effective
+    samples, so N·exp(−2·KL) = 100 at KL = log(N/100)/2."""
+    samples = np.random.default_rng(1).normal(size=(64, 300))
+    few = Frontier.of(samples)
+    assert few.gain_kl == pytest.approx(np.log(3) / 2, abs=0.05)
+    assert few.at(few.gain_kl)[1] == pytest.approx(100, abs=1e-6)
+    best = few.at(few.gain_kl)[0]
+    assert few.gain(best, 0.0) == pytest.approx(1, abs=1e-12)
+    assert Frontier.of(bell(samples=20_000)).gain_kl == 2.0
+    fewest = Frontier.of(samples[:, :99])
+    assert fewest.gain_kl is None and fewest.gain(1.0, 0.0) is None
+    assert Trade.of(samples).full_gain == pytest.approx(best - samples.mean(), abs=1e-12)
+
+
+def test_a_reward_that_never_varies_has_no_gain():
+    constant = Frontier.of(np.ones((2, 500)))
+    assert constant.gain(1.0, 1.0) is None
 
 
 def test_the_reference_with_the_same_noise_has_gain_and_efficiency_0():

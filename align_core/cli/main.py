@@ -16,7 +16,7 @@ from typing import Any
 
 from align_core.cli import experiments as experiment_command
 from align_core.cli import models as model_commands
-from align_core.cli import options, preferences, terminal
+from align_core.cli import options, preferences, prepare, terminal
 from align_core.cli import task as task_command
 from align_core.config import model_index
 from align_core.config.environment import set_library_environment
@@ -199,6 +199,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     "evaluate": (_evaluate, "measure a model on held-out prompts"),
     "generate": (_generate, "sample texts from a model"),
     "score": (_score, "rewards and log-probabilities of given completions"),
+    "prepare": (prepare.execute, "sample a model on a task, so that its optimum is known"),
+    "cache": (prepare.execute_cache, "what was prepared, and how large it is"),
     "preferences": (preferences.execute, "votes: simulate, export, import, stats, delete"),
     "experiment": (
         experiment_command.execute,
@@ -273,6 +275,8 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed")
     score.add_argument("--prompt", metavar="TEXT")
     score.add_argument("--completion", action="extend", nargs="+", metavar="TEXT")
+    prepare.add_arguments(subs["prepare"])
+    prepare.add_cache_arguments(subs["cache"])
     preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
     task_command.add_arguments(subs["task"])

@@ -99,6 +99,26 @@ def locate(model: str) -> str:
     )
 
 
+def files_of(model: str) -> Path:
+    """The folder, or the file, that holds the MODEL `model` on this machine.
+
+    Raises:
+        ValueError: there is no such model here; its message is one line for users.
+    """
+    location = locate(model)
+    path = Path(location)
+    if path.exists():
+        return path
+    hub = _hub_folder(location)
+    try:
+        revision = (hub / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        revision = ""
+    if not revision or not (hub / "snapshots" / revision).is_dir():
+        raise ValueError(f"model {model}: it was not downloaded yet")
+    return hub / "snapshots" / revision
+
+
 def task_of(model: str) -> str | None:
     """The task that `model` was trained on, by its run or embedded name; None if unknown."""
     if model in embedded():
@@ -169,11 +189,16 @@ def _check_gguf(path: Path) -> None:
 
 
 def _cached(hub_id: str) -> bool:
+    return _hub_folder(hub_id).is_dir()
+
+
+def _hub_folder(hub_id: str) -> Path:
+    """The folder of a hub id in the local cache, which need not exist."""
     home = os.environ.get("HF_HOME") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface"
     )
     cache = os.environ.get("HF_HUB_CACHE") or Path(home, "hub")
-    return Path(cache, "models--" + hub_id.replace("/", "--")).is_dir()
+    return Path(cache, "models--" + hub_id.replace("/", "--"))
 
 
 def _json(path: Path) -> dict:

@@ -17,7 +17,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import Prompt, encode_prompts
-from align_core.evaluation.intervals import bootstrap_rows, ci95, ci95_of_mean
+from align_core.evaluation.against_optimum import AgainstOptimum
+from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
 from align_core.models.loading import eval_mode
@@ -32,7 +33,7 @@ from align_core.models.sampling import (
     sample,
 )
 from align_core.objectives import entropy, exact_kl, token_logprobs
-from align_core.optimum import Frontier
+from align_core.optimum import ReferenceSamples
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Evaluator:
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
         parts: the terms of the gold reward, as from `Task.parts`.
         inputs: the inputs of the models for the prompts; by default the prompts themselves.
-        frontier: that of the same reference, prompts and token limit; None if unknown.
+        stored: samples of the same reference at the same token limit, for some of the prompts at
+            least, of which gain and efficiency then are; None if there are none.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
@@ -91,7 +93,7 @@ class Evaluator:
         proxy: Reward | None,
         parts: Callable[..., dict[str, list[float]]] = lambda *texts, **columns: {},
         inputs: Sequence[Prompt] | None = None,
-        frontier: Frontier | None,
+        stored: ReferenceSamples | None,
         max_new_tokens: int,
         seed: int,
         subsets: Mapping[str, Sequence[str]] | None = None,
@@ -101,7 +103,7 @@ class Evaluator:
         self._tokenizer = tokenizer
         self._reference_model = reference
         self._gold, self._proxy, self._parts = gold, proxy, parts
-        self._frontier = frontier
+        self._optimum = AgainstOptimum(prompts, stored)
         self._max_new_tokens = max_new_tokens
         self._interrupted = interrupted
         self._rows = [prompt for prompt in prompts for _ in range(samples)]
@@ -154,18 +156,18 @@ class Evaluator:
             evaluation.policy.gold.mean().item(),
             evaluation.reference.gold.mean().item(),
         )
-        kl = evaluation.kl.mean().item()
-        frontier = self._frontier
+        kls = evaluation.kl
         metrics = {
             "eval/gold_reward": gold,
             "eval/gold_reward_reference": ref_gold,
             "eval/proxy_reward": None
             if self._proxy is None
             else evaluation.policy.proxy.mean().item(),
-            "eval/kl": kl,
+            "eval/kl": kls.mean().item(),
             "eval/win_rate": wins(evaluation.policy.gold, evaluation.reference.gold).mean().item(),
-            "eval/gain": frontier and frontier.gain(gold, ref_gold),
-            "eval/frontier_efficiency": frontier and frontier.efficiency(gold, ref_gold, kl),
+            **self._optimum.metrics(
+                *map(self._by_prompt, (evaluation.policy.gold, evaluation.reference.gold, kls))
+            ),
             "eval/entropy": evaluation.entropy.mean().item(),
             "eval/length": evaluation.length.double().mean().item(),
             **{f"reward/{name}": p.mean().item() for name, p in evaluation.policy.parts.items()},
@@ -179,10 +181,8 @@ class Evaluator:
         Bootstrap over prompts; None for metrics that are unknown.
         """
 
-        def by_prompt(values: Tensor) -> np.ndarray:
-            return values.double().cpu().view(len(self._prompts), -1).mean(1).numpy()
-
-        policy, reference, frontier = evaluation.policy, evaluation.reference, self._frontier
+        by_prompt = self._by_prompt
+        policy, reference = evaluation.policy, evaluation.reference
         means = {
             "gold_reward": (gold := by_prompt(policy.gold)),
             "gold_reward_reference": (ref_gold := by_prompt(reference.gold)),
@@ -200,20 +200,16 @@ class Evaluator:
             subset_draws = rows[bootstrap_rows(len(rows))] if len(rows) else []
             for name in ("gold_reward", "gold_reward_reference", "kl"):
                 widths[f"{name}_{subset}"] = ci95_of_mean(subset_draws, means[name])
-        widths["gain"] = widths["frontier_efficiency"] = None
-        if frontier is not None:
-            redrawn = [
-                (frontier.select(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
-                for rows in draws
-            ]
-            widths["gain"] = ci95([known.gain(g, r) for known, g, r, _ in redrawn])
-            efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
-            widths["frontier_efficiency"] = ci95(efficiencies)
+        widths |= self._optimum.half_widths(gold, ref_gold, kl)
         widths = {f"eval/{name}": width for name, width in widths.items()} | {
             f"reward/{name}": ci95_of_mean(draws, by_prompt(part))
             for name, part in policy.parts.items()
         }
         return {f"{name}_ci95": _known(width) for name, width in widths.items()}
+
+    def _by_prompt(self, values: Tensor) -> np.ndarray:
+        """The mean [P] over the samples of each prompt."""
+        return values.double().cpu().view(len(self._prompts), -1).mean(1).numpy()
 
     def _by_subset(self, evaluation: Evaluation) -> dict[str, float | None]:
         """Mean rewards and KL of each subset, in nats; None for a subset without prompts."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from align_core.data.encoding import Prompt
 from align_core.evaluation.reference_samples import stored_scores
 from align_core.evaluation.win_rate import wins
 from align_core.models.rewards import Reward
@@ -14,14 +17,19 @@ from align_core.optimum import ReferenceSamples
 
 
 def pair_accuracy(
-    proxy: Reward, tokenizer: PreTrainedTokenizerBase, stored: ReferenceSamples, pairs: int = 8
+    proxy: Reward,
+    writer: PreTrainedTokenizerBase,
+    stored: ReferenceSamples,
+    pairs: int = 8,
+    inputs: Sequence[Prompt] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Accuracy and margin of a reward model on held-out pairs of reference samples.
 
     Returns two [P, pairs]: 1 where it orders a pair as the gold reward does, ½ for a tie, else 0;
     and the score of the text with the higher gold reward minus that of the other, in nats. The
     pairs are the first ones of a prompt with unequal gold rewards; P counts the prompts that have
-    enough of them.
+    enough of them. `inputs` are the inputs of the models for the prompts, by default the prompts
+    themselves.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):
@@ -32,7 +40,9 @@ def pair_accuracy(
         )
         first = [(prompt, *pair) for pair in islice(unequal, pairs)]
         rows += first if len(first) == pairs else []
-    better = stored_scores(proxy, tokenizer, stored, [(p, i) for p, i, _ in rows])
-    worse = stored_scores(proxy, tokenizer, stored, [(p, j) for p, _, j in rows])
+    if not rows:
+        return torch.zeros(0, pairs), torch.zeros(0, pairs)
+    better = stored_scores(proxy, writer, stored, [(p, i) for p, i, _ in rows], inputs)
+    worse = stored_scores(proxy, writer, stored, [(p, j) for p, _, j in rows], inputs)
     margin = (better - worse).view(-1, pairs)
     return wins(better, worse).view(-1, pairs), margin

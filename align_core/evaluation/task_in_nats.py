@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from align_core.config.model_index import is_run
+from align_core.evaluation.prepared import stored_scale
 from align_core.evaluation.provenance import reference_of
 from align_core.models.loading import load_policy, load_tokenizer
 from align_core.models.prompts import check_prompts
@@ -18,7 +19,8 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
     """The task with its reward in nats, and the nats of one point of its original reward.
 
     The scale is None if the reward is in nats already. Otherwise it depends on the reference: it is
-    the one stored in the run of MODEL, or is measured on `reference`, by default that of MODEL.
+    the one stored in the run of MODEL, else the one that was prepared for `reference`, by default
+    that of MODEL, else measured on it.
 
     Raises:
         ConfigError: it cannot be measured, as the reward does not vary or a prompt is too long.
@@ -26,7 +28,8 @@ def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[T
     task = get_task(name)
     if task.reward_std is None:
         return task, None
-    scale = _stored(name, model) or _measured(name, reference or reference_of(model, name) or model)
+    reference = reference or reference_of(model, name) or model
+    scale = _stored(name, model) or stored_scale(name, reference) or _measured(name, reference)
     return task.scaled(scale), scale  # type: ignore[attr-defined]  # a task in a folder has it
 
 

@@ -21,7 +21,8 @@ from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
-from align_core.evaluation.reference_samples import frontier, stored_scores
+from align_core.evaluation.prepared import stored_samples
+from align_core.evaluation.reference_samples import stored_scores
 from align_core.evaluation.win_rate import wins
 from align_core.experiments import TASK
 from align_core.models.libraries import silence_libraries
@@ -129,7 +130,7 @@ def probe_evaluator(task: str, seed: int) -> Evaluator:
         load_policy(the_task.reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
         proxy=proxy_reward(None, the_task.reward_model, tokenizer),
-        frontier=frontier(task, the_task.reference, "probe", prompts),
+        stored=stored_samples(task, the_task.reference, "probe"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
     )

@@ -18,8 +18,8 @@ from align_core.data.encoding import Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
+from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
-from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
@@ -71,7 +71,7 @@ def evaluate(
         parts=of_samples(the_task.parts, ends),
         inputs=model_inputs(tokenizer, the_task, heldout),
         proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer, ends),
-        frontier=frontier(task, reference, "heldout", heldout),
+        stored=stored_samples(task, reference, "heldout"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         subsets=subsets,
@@ -226,16 +226,19 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
 def _evaluate_reward_model(
     model: str, task: Task, prompts: list[str], subsets: dict[str, list[str]]
 ) -> dict[str, Any]:
-    stored = stored_samples(task.full_name, "heldout")
+    reference = reference_of(model, task.full_name)
+    stored = stored_samples(task.full_name, reference, "heldout")
     if stored is None:
         expected = "a policy: this task has no stored samples to evaluate a reward model on"
         raise ConfigError(option_error("MODEL", model, expected))
-    writer = load_tokenizer(task.reference)
+    writer = load_tokenizer(reference)
     proxy = ProxyReward(load_reward_model(model), load_tokenizer(model), writer)
     report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
     parts = {"": prompts} | {f"_{name}": subset for name, subset in subsets.items() if subset}
     for suffix, part in parts.items():
-        accuracy, margin = pair_accuracy(proxy, writer, stored.select(part))
+        samples = stored.select([prompt for prompt in part if prompt in stored.prompts])
+        inputs = model_inputs(writer, task, samples.prompts)
+        accuracy, margin = pair_accuracy(proxy, writer, samples, inputs=inputs)
         for name, values in ((f"accuracy{suffix}", accuracy), (f"margin{suffix}", margin)):
             by_prompt = values.mean(1).numpy()
             report[name] = float(by_prompt.mean())

@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, Trainer
 from align_core.config.methods import methods
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.pair_accuracy import pair_accuracy
+from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
-from align_core.evaluation.reference_samples import frontier, stored_samples
 from align_core.models.loading import load_tokenizer
 from align_core.models.prompts import model_inputs
 from align_core.models.rewards import ProxyReward, of_samples
@@ -49,7 +49,7 @@ class PolicyMeasure:
             parts=of_samples(task.parts, end_ids(setup.model, setup.tokenizer)),
             inputs=model_inputs(setup.tokenizer, task, prompts),
             proxy=setup.proxy,
-            frontier=frontier(config.task, config.model, "probe", prompts),
+            stored=stored_samples(config.task, config.model, "probe"),
             max_new_tokens=task.max_new_tokens,
             seed=config.seed,
             subsets=task.split_by_coverage(coverage(config), prompts),
@@ -58,7 +58,7 @@ class PolicyMeasure:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The policy, which TRL may have given an adapter, without PPO's value function."""
+        """The policy, which TRL may have inputs an adapter, without PPO's value function."""
         return getattr(self._trainer, "policy", self._trainer.model)
 
     def unsharded(self) -> AbstractContextManager:
@@ -81,12 +81,13 @@ class RewardModelMeasure:
     """Evaluates a reward model on pairs of stored samples of the reference; null without any."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
-        self._trainer, self._tokenizer = trainer, setup.tokenizer
-        stored = stored_samples(setup.config.task, "probe")
+        self._trainer, self._tokenizer, self._task = trainer, setup.tokenizer, setup.task
+        reference = setup.task.reference or setup.config.model
+        stored = stored_samples(setup.config.task, reference, "probe")
         if stored is None:
             self._parts = {}
             return
-        self._writer = load_tokenizer(setup.task.reference)
+        self._writer = load_tokenizer(reference)
         subsets = setup.task.split_by_coverage(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {
             f"_{subset}": stored.select(prompts) for subset, prompts in subsets.items()
@@ -94,7 +95,7 @@ class RewardModelMeasure:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The reward model, which TRL may have given an adapter."""
+        """The reward model, which TRL may have inputs an adapter."""
         return self._trainer.model
 
     def unsharded(self) -> AbstractContextManager:
@@ -106,7 +107,8 @@ class RewardModelMeasure:
         with self.unsharded():
             for part, samples in self._parts.items():
                 proxy = ProxyReward(self.model, self._tokenizer, self._writer)
-                accuracy, margin = pair_accuracy(proxy, self._writer, samples)
-                metrics[f"eval/accuracy{part}"] = accuracy.mean().item()
-                metrics[f"eval/margin{part}"] = margin.mean().item()
+                inputs = model_inputs(self._writer, self._task, samples.prompts)
+                measured = pair_accuracy(proxy, self._writer, samples, inputs=inputs)
+                for name, values in zip(("accuracy", "margin"), measured, strict=True):
+                    metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
         return {"metrics": metrics}

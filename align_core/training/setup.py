@@ -16,6 +16,7 @@ from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import Covers, read_preferences, stored_pairs
+from align_core.evaluation.prepared import stored_scale
 from align_core.models import distributed
 from align_core.models.loading import (
     load_policy,
@@ -94,7 +95,8 @@ def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Writ
         return task
     scale = directory.reward_scale
     if scale is None:
-        scale = reward_scale(task, load_policy(config.model), load_tokenizer(config.model))
+        scale = stored_scale(config.task, config.model)
+        scale = scale or reward_scale(task, load_policy(config.model), load_tokenizer(config.model))
         directory.store_reward_scale(scale)
     line = (
         f"A point of the reward is worth {scale:.4g} nats: the reference's samples have a standard "

@@ -18,7 +18,7 @@ from align_core.models.loading import lora_config
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import Interrupted
 from align_core.objectives import token_logprobs
-from align_core.optimum import Frontier
+from align_core.optimum import Frontier, ReferenceSamples
 from tests import toy
 
 PROMPTS = ["the film", "a", "the plot was never dull . the film"]
@@ -39,7 +39,7 @@ def evaluator(reference=None, prompts=PROMPTS, **changes) -> Evaluator:
         **{
             "gold": toy.reward,
             "proxy": proxy,
-            "frontier": None,
+            "stored": None,
             "max_new_tokens": 10,
             "seed": 0,
             "samples": 4,
@@ -48,9 +48,11 @@ def evaluator(reference=None, prompts=PROMPTS, **changes) -> Evaluator:
     )
 
 
-def frontier() -> Frontier:
-    rewards = np.random.default_rng(0).normal(size=(3, 4000))
-    return Frontier.of(rewards)
+def stored(prompts=PROMPTS) -> ReferenceSamples:
+    shape = len(prompts), 4000
+    rewards = np.random.default_rng(0).normal(size=shape)
+    ones = np.ones(shape, np.uint8)
+    return ReferenceSamples(list(prompts), ones[..., None], ones, ones > 0, rewards)
 
 
 def logits_of(model, evaluation) -> list[torch.Tensor]:
@@ -222,8 +224,8 @@ def test_a_tie_counts_half():
 
 
 def test_metrics_are_means_and_the_frontier_gives_the_others():
-    known = frontier()
-    evaluate = evaluator(toy.policy(1), frontier=known)
+    known = Frontier.of(stored().rewards)
+    evaluate = evaluator(toy.policy(1), stored=stored())
     evaluation = evaluate(toy.policy(0))
     gold, ref_gold = evaluation.policy.gold.mean().item(), evaluation.reference.gold.mean().item()
     kl = evaluation.kl.mean().item()
@@ -234,8 +236,9 @@ def test_metrics_are_means_and_the_frontier_gives_the_others():
         "eval/proxy_reward": evaluation.policy.proxy.mean().item(),
         "eval/kl": kl,
         "eval/win_rate": pytest.approx(0.5 + 0.5 * wins_minus_losses(evaluation), abs=1e-12),
-        "eval/gain": known.gain(gold, ref_gold),
-        "eval/frontier_efficiency": known.efficiency(gold, ref_gold, kl),
+        "eval/gain": pytest.approx(known.gain(gold, ref_gold), abs=1e-12),
+        "eval/gain_kl": known.gain_kl,
+        "eval/frontier_efficiency": pytest.approx(known.efficiency(gold, ref_gold, kl), abs=1e-12),
         "eval/entropy": evaluation.entropy.mean().item(),
         "eval/length": evaluation.length.double().mean().item(),
     }
@@ -261,8 +264,8 @@ def test_each_side_of_the_prompts_has_its_own_means():
 
 def test_intervals_are_those_of_means_over_redrawn_prompts():
     """Every metric of every resampled set of prompts, computed from its texts one by one."""
-    known, subsets = frontier(), {"covered": PROMPTS[:2], "none": []}
-    evaluate = evaluator(toy.policy(1), frontier=known, subsets=subsets)
+    known, subsets = Frontier.of(stored().rewards), {"covered": PROMPTS[:2], "none": []}
+    evaluate = evaluator(toy.policy(1), stored=stored(), subsets=subsets)
     evaluation = evaluate(toy.policy(0))
     gold, ref_gold = evaluation.policy.gold.tolist(), evaluation.reference.gold.tolist()
     won = [
@@ -278,10 +281,12 @@ def test_intervals_are_those_of_means_over_redrawn_prompts():
         return pytest.approx((high - low) / 2, abs=1e-6)
 
     draws = np.random.default_rng(0).integers(3, size=(1000, 3))
-    gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d)) for d in draws]
+    gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d), known.gain_kl) for d in draws]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
     intervals = evaluate.intervals(evaluation)
-    assert {name.removesuffix("_ci95") for name in intervals} == set(evaluate.metrics(evaluation))
+    exact = {"eval/gain_kl"}
+    measured = set(evaluate.metrics(evaluation)) - exact
+    assert {name.removesuffix("_ci95") for name in intervals} == measured
     assert intervals["eval/gold_reward_ci95"] == half([mean(gold, d) for d in draws])
     assert intervals["eval/kl_ci95"] == half([mean(evaluation.kl.tolist(), d) for d in draws])
     assert intervals["eval/win_rate_ci95"] == half([mean(won, d) for d in draws])
@@ -292,6 +297,24 @@ def test_intervals_are_those_of_means_over_redrawn_prompts():
 
 def wins_minus_losses(evaluation) -> float:
     return (evaluation.policy.gold - evaluation.reference.gold).sign().mean().item()
+
+
+def test_gain_and_efficiency_are_those_of_the_prompts_whose_optimum_is_known():
+    known = stored([PROMPTS[2], "another prompt", PROMPTS[0]])
+    evaluate = evaluator(toy.policy(1), stored=known)
+    evaluation = evaluate(toy.policy(0))
+    rows = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])  # four samples for the first and the third
+    gold, ref_gold, kl = (
+        values[rows].mean().item()
+        for values in (evaluation.policy.gold, evaluation.reference.gold, evaluation.kl)
+    )
+    frontier = Frontier.of(known.rewards[[2, 0]])
+    metrics = evaluate.metrics(evaluation)
+    assert metrics["eval/gain"] == pytest.approx(frontier.gain(gold, ref_gold), abs=1e-12)
+    efficiency = frontier.efficiency(gold, ref_gold, kl)
+    assert metrics["eval/frontier_efficiency"] == pytest.approx(efficiency, abs=1e-12)
+    unknown = evaluator(toy.policy(1), stored=stored(["another prompt"]))
+    assert unknown.metrics(evaluation)["eval/gain"] is None
 
 
 def test_without_a_frontier_gain_and_efficiency_are_null():

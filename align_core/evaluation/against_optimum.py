@@ -1,0 +1,55 @@
+"""Gain and efficiency of a policy: its reward as a share of what the optimum has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from align_core.evaluation.intervals import bootstrap_rows, ci95
+from align_core.optimum import FloatArray, Frontier, ReferenceSamples
+
+
+class AgainstOptimum:
+    """Compares policies with the frontier of their reference on some prompts.
+
+    Means are over those prompts whose samples are in `stored`. Arguments of its methods are the
+    mean gold rewards of policy and reference for each prompt, and the mean KL: three [P], in nats.
+    """
+
+    def __init__(self, prompts: Sequence[str], stored: ReferenceSamples | None) -> None:
+        known = set(stored.prompts) if stored is not None else set()
+        self._rows = np.array([row for row, text in enumerate(prompts) if text in known], dtype=int)
+        self._frontier = None
+        if stored is not None and len(self._rows):
+            texts = [prompts[row] for row in self._rows]
+            self._frontier = Frontier.of(stored.select(texts).rewards)
+
+    def metrics(
+        self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
+    ) -> dict[str, float | None]:
+        """The metrics of docs/metrics.md; None without a frontier."""
+        if (frontier := self._frontier) is None:
+            return {"eval/gain": None, "eval/gain_kl": None, "eval/frontier_efficiency": None}
+        means = [float(values[self._rows].mean()) for values in (gold, ref_gold, kl)]
+        return {
+            "eval/gain": frontier.gain(*means[:2]),
+            "eval/gain_kl": frontier.gain_kl,
+            "eval/frontier_efficiency": frontier.efficiency(*means),
+        }
+
+    def half_widths(
+        self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
+    ) -> dict[str, float | None]:
+        """The half-widths of the 95% intervals of `gain` and `frontier_efficiency`, bootstrap over
+        prompts. The KL at which a gain is 1 stays that of all prompts."""
+        if (frontier := self._frontier) is None:
+            return {"gain": None, "frontier_efficiency": None}
+        gold, ref_gold, kl = (values[self._rows] for values in (gold, ref_gold, kl))
+        redrawn = [
+            (frontier.select(rows), gold[rows].mean(), ref_gold[rows].mean(), kl[rows].mean())
+            for rows in bootstrap_rows(len(self._rows))
+        ]
+        gains = [known.gain(g, r, frontier.gain_kl) for known, g, r, _ in redrawn]
+        efficiencies = [known.efficiency(g, r, k) for known, g, r, k in redrawn]
+        return {"gain": ci95(gains), "frontier_efficiency": ci95(efficiencies)}

@@ -1,0 +1,158 @@
+"""The cache of what `align-core prepare` has sampled: the optimum of any task and model.
+
+`optimum/NAME-PAIR-SAMPLES-PROMPTS-SEED` in the cache folder holds the samples of one reference on
+one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`. Its
+reader needs neither torch nor the task's code.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from align_core.config import model_index
+from align_core.config.digests import combined, model_digest
+from align_core.config.paths import cache_folder
+from align_core.config.task_card import BUILT_IN, card
+from align_core.optimum import ReferenceSamples
+from align_core.tasks.digest import task_digest
+
+FACTS, TOKENIZER = "facts.json", "tokenizer.json"
+SPLITS = ("probe", "heldout")
+FORMAT = "1"  # of the files; another one makes all that is stored unknown
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is stored, completely or not, of one task, one model and one choice of settings."""
+
+    path: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether all samples are there."""
+        return (self.path / FACTS).is_file()
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    @property
+    def samples(self) -> tuple[int, int, int]:
+        """Samples a prompt, prompts of a split, and the seed; zeros for a foreign folder."""
+        numbers = self.path.name.split("-")[-3:]
+        if len(numbers) < 3 or not all(number.isdecimal() for number in numbers):
+            return 0, 0, 0
+        return int(numbers[0]), int(numbers[1]), int(numbers[2])
+
+    def facts(self) -> dict[str, Any]:
+        """The content of its facts.json. Raises OSError or ValueError if it cannot be read."""
+        facts = json.loads((self.path / FACTS).read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError(f"{self.path / FACTS}: expected an object")
+        return facts
+
+    def load(self, split: str) -> ReferenceSamples:
+        """Its samples. Raises OSError or ValueError if they cannot be read."""
+        return ReferenceSamples.load(self.path / f"{split}.npz")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Samples of a reference on the prompts of one split, and the file of their tokenizer."""
+
+    samples: ReferenceSamples
+    tokenizer: Path
+
+
+def folder() -> Path:
+    """The folder of the entries, which need not exist. Raises ValueError as `cache_folder`."""
+    return cache_folder() / "optimum"
+
+
+def entries() -> list[Entry]:
+    """All entries, complete or not, by name."""
+    there = folder()
+    return (
+        [Entry(path) for path in sorted(there.iterdir()) if path.is_dir()] if there.is_dir() else []
+    )
+
+
+def clear() -> int:
+    """Delete all entries; returns how many bytes they had."""
+    found = entries()
+    freed = sum(entry.size for entry in found)
+    for entry in found:
+        shutil.rmtree(entry.path)
+    return freed
+
+
+def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry:
+    """The entry of these settings, which need not exist.
+
+    Raises:
+        ValueError, OSError: the task or the model cannot be read.
+    """
+    name = f"{card(task).name}-{_pair(task, model)}-{samples}-{prompts}-{seed}"
+    return Entry(folder() / name)
+
+
+def stored(task: str, model: str, split: str) -> Stored | None:
+    """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
+
+    Those that were prepared come first, the most samples before others; then the embedded ones of
+    the reference of a built-in task. What cannot be read is passed over, with a line in the log.
+    """
+    for found in _of_pair(task, model):
+        try:
+            return Stored(found.load(split), found.path / TOKENIZER)
+        except (OSError, ValueError) as error:
+            _LOG.warning("%s is skipped: %s", found.path, error)
+    if task in BUILT_IN and model == card(task).reference:
+        file = model_index.reference_samples(task, split)
+        tokenizer = Path(model_index.locate(model)) / TOKENIZER
+        return Stored(ReferenceSamples.load(file), tokenizer)
+    return None
+
+
+def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
+    """The samples of `stored`; None without a model."""
+    found = stored(task, model, split) if model is not None else None
+    return found and found.samples
+
+
+def stored_scale(task: str, model: str) -> float | None:
+    """The nats of one point of the task's reward for MODEL, if it was prepared and is no task in
+    nats; else None."""
+    for found in _of_pair(task, model):
+        try:
+            scale = found.facts().get("reward_scale")
+        except (OSError, ValueError) as error:
+            _LOG.warning("%s is skipped: %s", found.path, error)
+            continue
+        if isinstance(scale, float) and scale > 0:
+            return scale
+    return None
+
+
+def _of_pair(task: str, model: str) -> Iterator[Entry]:
+    """The complete entries of a task and a model, those with most samples first."""
+    try:
+        complete = [found for found in entries() if found.complete]
+        pair = complete and _pair(task, model)
+    except (OSError, ValueError) as error:
+        _LOG.warning("what was prepared for %s and %s is not used: %s", task, model, error)
+        return
+    same = (found for found in complete if f"-{pair}-" in found.path.name)
+    yield from sorted(same, key=lambda found: found.samples, reverse=True)
+
+
+def _pair(task: str, model: str) -> str:
+    return combined([FORMAT, task_digest(task), model_digest(model)])[:20]

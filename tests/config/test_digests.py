@@ -1,0 +1,92 @@
+"""The hash of a model's content, and its number of parameters, from its files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from peft import get_peft_model
+
+from align_core.config import model_index, model_size
+from align_core.config.digests import model_digest
+from align_core.config.model_size import MOST, measured, parameters
+from align_core.models.loading import load_policy, lora_config
+from tests import toy
+
+
+@pytest.fixture
+def saved(tmp_path):
+    folder = tmp_path / "model"
+    toy.policy(0).save_pretrained(folder)
+    toy.tokenizer().save_pretrained(folder)
+    return folder
+
+
+def test_a_copy_of_a_model_is_the_same_model(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "copy")
+    (tmp_path / "copy" / "README.md").write_text("of no importance")
+    assert model_digest(str(tmp_path / "copy")) == model_digest(str(saved))
+
+
+def test_other_weights_another_tokenizer_or_template_are_another_model(saved):
+    hashes = [model_digest(str(saved))]
+    (saved / "chat_template.jinja").write_text("{{ messages }}")
+    hashes.append(model_digest(str(saved)))
+    words = json.loads((saved / "tokenizer_config.json").read_text())
+    (saved / "tokenizer_config.json").write_text(json.dumps(words | {"padding_side": "right"}))
+    hashes.append(model_digest(str(saved)))
+    toy.policy(1).save_pretrained(saved)
+    hashes.append(model_digest(str(saved)))
+    assert len({*hashes}) == 4
+
+
+def test_an_adapter_is_nothing_without_its_base(saved, tmp_path):
+    adapter = tmp_path / "adapter"
+    base = load_policy(str(saved))
+    size = base.num_parameters()
+    tuned = get_peft_model(base, lora_config(base, 2, "CAUSAL_LM"))
+    tuned.save_pretrained(adapter)
+    own = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
+    before = model_digest(str(adapter))
+    assert parameters(str(adapter)) == size + own
+    toy.policy(1).save_pretrained(saved)
+    assert model_digest(str(adapter)) != before
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(adapter)
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    assert parameters(str(adapter)) is None
+    with pytest.raises(ValueError, match="itself"):
+        model_digest(str(adapter))
+
+
+def test_parameters_are_counted_without_loading_them(saved):
+    assert parameters(str(saved)) == toy.policy(0).num_parameters()
+    assert parameters("no/such-model") is None
+    (saved / "model.safetensors").write_bytes(b"\xff" * 64)
+    assert parameters(str(saved)) is None
+
+
+def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    hub = tmp_path / "hub" / "models--some--model"
+    (hub / "refs").mkdir(parents=True)
+    with pytest.raises(ValueError, match="downloaded"):
+        model_digest("some/model")
+    (hub / "refs" / "main").write_text("abc123")
+    shutil.copytree(saved, hub / "snapshots" / "abc123")
+    assert model_digest("some/model") == model_digest(str(saved))
+
+
+def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
+    for name in model_index.embedded():
+        if "reward" not in name:
+            assert (measured(name, 40).prompts, measured(name, 40).samples) == (64, 4)
+    sizes = {"real": 135e6, "middle": 30e6, "large": 1e9, "unknown": None}
+    monkeypatch.setattr(model_size, "parameters", sizes.get)
+    # 140 M · 32 texts · 32 tokens is the most: 16 · 2 · 135 M · 32 is just below it.
+    assert (measured("real", 32).prompts, measured("real", 32).samples) == (16, 2)
+    assert (measured("middle", 32).prompts, measured("middle", 32).samples) == (32, 2)
+    assert measured("real", 64).texts == measured("large", 32).texts == 16
+    assert measured("unknown", 1) == measured("large", 1000)
+    assert measured("real", 1) == MOST
