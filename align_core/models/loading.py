@@ -164,15 +164,24 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save the model as safetensors, with its tokenizer. A failure leaves the old folder intact."""
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    model_card: str | None = None,
+) -> None:
+    """Save the model as safetensors, with its tokenizer and model card, if any.
+
+    A failure leaves the old folder intact.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
         new, previous = Path(staging) / "new", Path(staging) / "old"
         model.save_pretrained(new, state_dict=full_state_dict(model))
         tokenizer.save_pretrained(new)
-        for model_card in new.glob("README.md"):
-            model_card.unlink()
+        (new / "README.md").unlink(missing_ok=True)  # of peft
+        if model_card is not None:
+            (new / "README.md").write_text(model_card, encoding="utf-8")
         if folder.exists():
             folder.rename(previous)
         new.rename(folder)

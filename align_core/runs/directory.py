@@ -88,10 +88,13 @@ class RunDirectory:
         self._status: dict[str, Any] | None = None
 
     @staticmethod
-    def errors(path: str | Path) -> list[Message]:
-        """Messages for a ConfigError if no run can be created at `path`. Writes nothing."""
+    def errors(path: str | Path, option: str = "--run-dir") -> list[Message]:
+        """Messages for a ConfigError, naming `option`, if no new folder can be created at `path`.
+
+        Writes nothing.
+        """
         if not isinstance(path, str | Path) or path == "":
-            return [_no_folder(path, "this is no path")]
+            return [_no_folder(path, "this is no path", option)]
         path = Path(path)
         problem = None
         try:
@@ -105,7 +108,7 @@ class RunDirectory:
                 problem = f"{parent} cannot be written"
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or str(error)
-        return [_no_folder(path, problem)] if problem else []
+        return [_no_folder(path, problem, option)] if problem else []
 
     @classmethod
     def create(cls, path: str | Path, config: RunConfig) -> RunDirectory:
@@ -279,10 +282,10 @@ class RunDirectory:
             return not _lock(file.fileno(), exclusive=False)
 
 
-def _no_folder(path: Any, problem: str) -> Message:
+def _no_folder(path: Any, problem: str, option: str = "--run-dir") -> Message:
     expected = f"a new or empty folder that can be written; {problem}"
     path = str(path) if isinstance(path, Path) else path
-    return option_error("--run-dir", path, expected, "folder", problem=problem)
+    return option_error(option, path, expected, "folder", problem=problem)
 
 
 def _lock(descriptor: int, exclusive: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from align_core.cli import main as cli
+from align_core.config.model_index import SMOLLM2_HUB_ID
 from align_core.config.run_config import resolve
 from align_core.models import fetching
 
@@ -24,7 +25,7 @@ def main(fake_assets, tmp_path, monkeypatch, capsys):
 def test_fetch_says_where_the_model_is_its_licence_and_its_weights(main, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "fetch_smollm2", lambda tell: tell("Fetching") or "4-bit weights")
     where = tmp_path / "cache" / "models" / "smollm2"
-    line = f"smollm2 is in {where}: {fetching.HUB_ID}, licence apache-2.0; 4-bit weights\n"
+    line = f"smollm2 is in {where}: {SMOLLM2_HUB_ID}, licence apache-2.0; 4-bit weights\n"
     assert main("fetch", "smollm2") == (0, line, "Fetching\n")
     where.mkdir(parents=True)
     monkeypatch.delattr(fetching, "fetch_smollm2")

@@ -1,0 +1,214 @@
+"""The model card of an exported run: Markdown with the metadata that the Hub reads.
+
+What a run's folder holds may come from anyone. Every text in it is cut and escaped, and of a path
+only the last part is shown.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shlex
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+from align_core.config import model_index
+from align_core.config.errors import ConfigError, flag
+from align_core.config.messages import single_line
+from align_core.config.methods import methods
+from align_core.config.run_config import RunConfig
+from align_core.config.task_card import BUILT_IN, card
+from align_core.runs.directory import RunDirectory
+from align_core.runs.events import series, settings_at
+
+OWN_LICENCE = "apache-2.0"  # of the embedded models, and of the data of the built-in tasks
+
+_MOST_CHARACTERS = 100
+_MOST_ANCESTORS = 8  # runs from whose models this one descends
+_METRICS = {
+    "gold_reward": "gold reward, nats",
+    "gold_reward_reference": "gold reward of the reference, nats",
+    "proxy_reward": "proxy reward above the reference's, nats",
+    "kl": "KL from the reference, nats",
+    "win_rate": "win rate against the reference",
+    "gain": "gain (1: that of the optimum at a KL of 2 nats)",
+    "frontier_efficiency": "frontier efficiency (1: that of the optimum at this KL)",
+    "length": "length, tokens",
+    "accuracy": "accuracy on pairs, against the gold reward",
+    "margin": "margin for the better text, nats",
+}
+_USE = """```python
+from transformers import {factory}, AutoTokenizer
+
+model = {factory}.from_pretrained("path/to/this/folder")
+tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+```"""
+
+
+def model_card(run: RunDirectory) -> str:
+    """The card of the model of a run."""
+    config, events = run.config, run.events()[0]
+    scores = methods()[config.method].makes == "reward model"
+    base_model, base, licence = _base(config.model)
+    data = ModelCardData(
+        license=licence or "unknown",
+        library_name="transformers",
+        pipeline_tag="text-classification" if scores else "text-generation",
+        base_model=base_model,
+        base_model_relation=base_model and "finetune",
+        tags=["alignment-playground", config.method, *(["reward-model"] if scores else [])],
+    )
+    kind = "Its raw output is a reward in nats, up to an offset.\n\n" if scores else ""
+    factory = "AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM"
+    settings = settings_at(config.model_dump(), events)
+    facts = {
+        "method": config.method,
+        "task": _task(config.task),
+        "preferences": _preferences(config),
+        "base model": base + (f", licence {licence}" if licence else ", licence not known"),
+        "β": settings["beta"],
+        "reward": config.reward_model and _model(config.reward_model),
+        "adapter": f"LoRA of rank {config.lora_r}, merged" if config.lora_r else None,
+        "seed": config.seed,
+    }
+    changed = any(event["kind"] == "change" for event in events)
+    note = "β or the learning rate was changed during the run.\n\n" if changed else ""
+    return f"""---
+{data.to_yaml().strip()}
+---
+
+# {config.method} on {_title(config.task)}
+
+A {"reward model" if scores else "language model"} trained in Alignment Playground. {kind}
+
+| | |
+| --- | --- |
+{_rows(facts)}
+
+{_results(config, series(events))}
+
+## Use
+
+{_USE.format(factory=factory)}
+
+## Command
+
+{note}```
+{_command(config)}
+```
+"""
+
+
+def _rows(cells: dict[str, Any]) -> str:
+    """The rows of a table, without those whose value is None."""
+    return "\n".join(f"| {name} | {value} |" for name, value in cells.items() if value is not None)
+
+
+def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> str:
+    """The last value of each metric of the evaluations, with its interval if the run has one."""
+    last = {name: points[f"eval/{name}"][-1] for name in _METRICS if f"eval/{name}" in points}
+    if not last:
+        return "## Results\n\nThe run was not evaluated."
+    step = max(step for step, _ in last.values())
+    rows = {}
+    for name, (measured, value) in last.items():
+        interval = points.get(f"eval/{name}_ci95", [(0, None)])[-1]
+        known = interval == (measured, interval[1]) and interval[1] is not None
+        if measured == step:  # an older value is of another model
+            rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
+    return (
+        f"## Results\n\nAt step {step} of {config.steps}, on prompts that were not trained on, "
+        f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{_rows(rows)}"
+    )
+
+
+def _base(model: str) -> tuple[str | None, str, str | None]:
+    """Of the model from which a run descends: its hub id, how it is named here, and its licence."""
+    for _ in range(_MOST_ANCESTORS):
+        path = Path(model)
+        if not model_index.is_run(path):
+            break
+        try:
+            model = RunDirectory.open(path).config.model
+        except ConfigError:  # of another version
+            break
+    if model == model_index.SMOLLM2:
+        origin = model_index.SMOLLM2_HUB_ID
+        return origin, f"{origin}, {_fetched_weights()}", model_index.SMOLLM2_LICENCE
+    if model in model_index.embedded():
+        return None, f"{model} of Alignment Playground", OWN_LICENCE
+    if model_index.is_hub_id(model) and not Path(model).exists():
+        return model, model, None
+    return None, _model(model), None
+
+
+def _fetched_weights() -> str:
+    """What weights of SmolLM2 were fetched to this machine."""
+    try:
+        file = model_index.fetched_folder(model_index.SMOLLM2) / "origin.json"
+        return _escaped(json.loads(file.read_text(encoding="utf-8"))["weights"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "weights not known"
+
+
+def _model(model: str) -> str:
+    """A MODEL as the card names it."""
+    if model == "gold":
+        return "the task's gold reward"
+    is_name = model in model_index.named() or model_index.is_hub_id(model)
+    return model if is_name else _escaped(_last_part(model))
+
+
+def _title(task: str) -> str:
+    return card(task).title if task in BUILT_IN else _escaped(_last_part(task))
+
+
+def _task(task: str) -> str:
+    if task in BUILT_IN:
+        return f"{_title(task)}: prompts and reward of Alignment Playground, licence {OWN_LICENCE}"
+    return f"{_title(task)}: a task of its own, licence not known"
+
+
+def _preferences(config: RunConfig) -> str | None:
+    """The pairs that the run learnt from; None if it learnt from none."""
+    if config.preferences is not None:
+        return f"{_escaped(_last_part(config.preferences))}, licence not known"
+    if config.preference_pairs is None:
+        return None
+    return f"{config.preference_pairs} pairs of sampled texts, labelled by the task's rater"
+
+
+def _command(config: RunConfig) -> str:
+    """The command that made the run, with paths cut to their last part."""
+    words = ["align-core", "train", config.method]
+    for name, value in config.model_dump(exclude={"method"}).items():
+        if isinstance(value, bool):
+            if name == "freeze_trunk":
+                words += [flag(name)] if value else []
+            else:
+                words.append(flag(name) if value else flag(f"no_{name}"))
+        elif value is not None:
+            text = str(value)
+            words += [flag(name), text if model_index.is_hub_id(text) else _last_part(text)]
+    words += ["--run-dir", "runs/again"]
+    return shlex.join([_visible(word).replace("`", "'") for word in words])
+
+
+def _last_part(path: str) -> str:
+    """The last part of a path of any system: "my_task.py:Task" of "/home/ann/my_task.py:Task"."""
+    return PurePosixPath(PureWindowsPath(path).as_posix()).name
+
+
+def _visible(text: str) -> str:
+    """The text in one line, without characters that change how others are shown."""
+    return "".join(filter(str.isprintable, single_line(text)))
+
+
+def _escaped(text: str) -> str:
+    """Untrusted text as it can stand in Markdown: one short line without markup or HTML."""
+    line = _visible(text)
+    line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
+    return re.sub(r"""([!"#$%()*+.:=?@\[\\\]^_`{|}~])""", r"\\\1", html.escape(line, quote=False))
