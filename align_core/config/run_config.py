@@ -33,6 +33,7 @@ from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
+    NAMES,
     TaskCard,
     card,
     is_code,
@@ -77,7 +78,7 @@ def _in_order(coverage: str, info: ValidationInfo) -> str:
 
 Coverage = Annotated[str, AfterValidator(_in_order)]
 EXPECTED_COVERAGE = f"{SETTINGS['coverage'].expected}: " + "; ".join(
-    f"{', '.join(card(task).groups)} ({task})" for task in BUILT_IN
+    f"{', '.join(card(task).groups)} ({task})" for task in NAMES
 )
 
 

@@ -1,8 +1,8 @@
 """What is known about a task without running its code.
 
-Forms, links and configuration checks read only a task's card. The cards of the built-in tasks are
-here; `register` adds the card of a task whose code a user named. Loading a task runs its code, so a
-name in a file, a run or a link never causes it to be loaded.
+Forms, links and configuration checks read only a task's card. The cards of this package's tasks are
+here; `register` adds the card of a task that a user named. Loading a task runs its code, so a
+name in a file, a run or a link never causes other code to be loaded.
 """
 
 from __future__ import annotations
@@ -78,24 +78,37 @@ _CARDS = {
             "dpo": {"steps": 96, "batch_size": 32, "eval_every": 16, "preference_pairs": 3200},
         },
     ),
+    "manners": TaskCard(
+        "manners",
+        "Good manners",
+        "Everyday questions to a real model, and people prefer short, direct and polite answers "
+        "that are right.",
+        reference="smollm2",
+        groups=("fact", "how to", "why", "what to say", "choice"),
+        demonstrations=False,
+        prompt="How do I politely decline an invitation?",
+    ),
 }
-BUILT_IN = tuple(_CARDS)
-EXPECTED = f"one of {', '.join(BUILT_IN)}, or file.py[:Class], or package.module:Class, or a folder"
+NAMES = tuple(_CARDS)
+# Those whose models, pairs and reference samples are in `assets`.
+BUILT_IN = tuple(name for name in NAMES if _CARDS[name].reward_model is not None)
+EXPECTED = f"one of {', '.join(NAMES)}, or file.py[:Class], or package.module:Class, or a folder"
+_registered: dict[str, TaskCard] = {}  # by full name
 
 
 def card(task: Any) -> TaskCard | None:
-    """The card of a built-in or registered task; None for any other value."""
-    return _CARDS.get(task) if isinstance(task, str) else None
+    """The card of a task of this package or a registered one; None for any other value."""
+    return _registered.get(task) or _CARDS.get(task) if isinstance(task, str) else None
 
 
 def register(new: TaskCard) -> None:
     """Allow configurations of this process to name this task."""
-    _CARDS[new.full_name] = new
+    _registered[new.full_name] = new
 
 
 def registered() -> dict[str, TaskCard]:
-    """Full name -> card of the registered tasks: those whose code a user named."""
-    return {name: known for name, known in _CARDS.items() if name not in BUILT_IN}
+    """Full name -> card of the registered tasks: those that a user named."""
+    return dict(_registered)
 
 
 def as_row(known: TaskCard) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
+    NAMES,
     TaskCard,
     is_code,
     is_folder,
@@ -41,7 +42,7 @@ _WORD = re.compile(r"[\w-]{0,40}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
-_loaded: dict[str, Task] = {}  # full name -> task, of those that are not built in
+_loaded: dict[str, Task] = {}  # full name -> task, of those that are not of this package
 
 
 def load_task(name: str) -> Task:
@@ -54,8 +55,8 @@ def load_task(name: str) -> Task:
         ConfigError: there is no such task, its code cannot be imported or is not a task, or its
             folder has errors.
     """
-    if name in BUILT_IN:
-        return _built_in(name)
+    if name in NAMES:
+        return _of_package(name)
     if not is_text(name):
         raise _refused(name, EXPECTED)
     try:
@@ -91,8 +92,8 @@ def get_task(name: str) -> Task:
         ConfigError: it is a task of code that was not loaded in this process, or a folder with
             errors.
     """
-    if name in BUILT_IN:
-        return _built_in(name)
+    if name in NAMES:
+        return _of_package(name)
     if name in _loaded:
         return _loaded[name]
     if is_folder(name):
@@ -142,7 +143,7 @@ def resolve_task(options: dict[str, Any], lines: list[Message]) -> dict[str, Any
 
 
 @cache
-def _built_in(name: str) -> Task:
+def _of_package(name: str) -> Task:
     module = importlib.import_module(f"align_core.tasks.{name}.task")
     return getattr(module, name.capitalize())()
 

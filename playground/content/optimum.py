@@ -40,7 +40,7 @@ def of_task(task: str) -> Optimum:
 
 def frontier(task: Any) -> dict[str, Any] | None:
     """`Optimum.frontier` of a task; None for one that is not built in: no samples are stored."""
-    return None if is_external(task) else _of_task_or_first(task).frontier
+    return _of_task_or_first(task).frontier if _may_have_samples(task) else None
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
@@ -54,7 +54,7 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 def target(query: dict[str, Any]) -> dict[str, Any] | None:
     """`Optimum.at` of `query`, {"task", "beta"}; an invalid β counts as the slider's largest. None
     for a task that is not built in."""
-    if is_external(query.get("task")):
+    if not _may_have_samples(query.get("task")):
         return None
     beta = query.get("beta")
     valid = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
@@ -143,6 +143,11 @@ class Optimum:
                 strict=True,
             )
         ]
+
+
+def _may_have_samples(task: Any) -> bool:
+    """Whether `task` is built in, or no task at all."""
+    return task in BUILT_IN or not (card(task) or is_external(task))
 
 
 def _of_task_or_first(task: Any) -> Optimum:

@@ -18,8 +18,7 @@ TEXTS = (" was warm and superb.", " was dull dull dull")
 
 
 def as_in_a_new_process(patch: pytest.MonkeyPatch) -> None:
-    built_in = {name: task_card._CARDS[name] for name in task_card.BUILT_IN}
-    patch.setattr(task_card, "_CARDS", built_in)
+    patch.setattr(task_card, "_registered", {})
     patch.setattr(loader, "_loaded", {})
     task_in_nats._measured.cache_clear()
 

@@ -40,7 +40,7 @@ class Poems:
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    monkeypatch.setattr(task_card, "_CARDS", dict(task_card._CARDS))
+    monkeypatch.setattr(task_card, "_registered", {})
     monkeypatch.setattr(loader, "_loaded", {})
 
 

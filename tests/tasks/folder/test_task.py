@@ -36,7 +36,7 @@ PAIRS = [{"prompt": f"p{n}", "chosen": f" {n} good", "rejected": f" {n} bad"} fo
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    monkeypatch.setattr(task_card, "_CARDS", dict(task_card._CARDS))
+    monkeypatch.setattr(task_card, "_registered", {})
     monkeypatch.setattr(loader, "_loaded", {})
 
 

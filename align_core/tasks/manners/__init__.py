@@ -1,0 +1,1 @@
+"""Everyday questions, to be answered shortly, directly and politely."""

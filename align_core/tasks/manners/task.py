@@ -1,0 +1,83 @@
+"""Everyday questions to a real model; people prefer short, direct, polite answers that are right."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from align_core.config.task_card import card
+from align_core.tasks.manners.judge import Question, judge
+from align_core.tasks.task import Message, Task, have_ended
+
+_CARD = card("manners")
+_QUESTIONS = Path(__file__).with_name("questions.toml")
+
+
+class Manners(Task):
+    """384 questions in five kinds, and a gold reward that is a sum of parts (`judge`)."""
+
+    name, title, explanation = _CARD.name, _CARD.title, _CARD.explanation
+    reference, groups = _CARD.reference, _CARD.groups
+    max_new_tokens = 32
+
+    def __init__(self) -> None:
+        tables = tomllib.loads(_QUESTIONS.read_text(encoding="utf-8"))
+        self._questions = {
+            text: Question(text, kind, tuple(keys.split()))
+            for kind, rows in tables.items()
+            for text, keys in rows.items()
+        }
+        self._splits = self._split_prompts()
+
+    def prompts(self, split: str) -> list[str]:
+        """The prompts of "train", "probe" or "heldout"; raises ValueError for another name."""
+        if split not in self._splits:
+            raise ValueError(f"expected a split of {', '.join(self._splits)}, got {split!r}")
+        return list(self._splits[split])
+
+    def group(self, prompt: str) -> str:
+        """The kind of a question; "" for one that is not the task's."""
+        return self._question(prompt).kind
+
+    def given(self, prompt: str, chat: bool) -> Message:
+        return [{"role": "user", "content": prompt}] if chat else prompt
+
+    def parts(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        known = ("ended", "completion_ids", "eos_token_id")
+        ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
+        judged = [
+            judge(self._question(_content(prompt)), _content(completion), has_ended)
+            for prompt, completion, has_ended in zip(prompts, completions, ended, strict=True)
+        ]
+        return {name: [row[name] for row in judged] for name in judged[0]} if judged else {}
+
+    def reward(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> list[float]:
+        parts = self.parts(prompts, completions, **columns)
+        return [sum(values) for values in zip(*parts.values(), strict=True)]
+
+    def _question(self, prompt: str) -> Question:
+        return self._questions.get(prompt, Question(prompt))
+
+    def _split_prompts(self) -> dict[str, list[str]]:
+        """Of six questions in random order within their kind, one is probe, one held-out."""
+        rng = random.Random("manners prompts")
+        ordered: list[str] = []
+        for kind in self.groups:
+            own = [text for text, question in self._questions.items() if question.kind == kind]
+            ordered += rng.sample(own, len(own))
+        return {
+            "train": [text for i, text in enumerate(ordered) if i % 3],
+            "probe": ordered[::6],
+            "heldout": ordered[3::6],
+        }
+
+
+def _content(message: Message) -> str:
+    return message if isinstance(message, str) else message[-1]["content"]
