@@ -129,7 +129,7 @@ def _texts(option: str, value: Any, lines: list[Message]) -> list[str]:
 def _raw_scores(task: str, prompt: str, completions: list[str]) -> list[dict[str, Any]]:
     parts = get_task(task).scores([prompt] * len(completions), completions)
     if not parts:
-        expected = "a model, or a task in a folder whose reward has parts"
+        expected = "a model, or a task whose reward has parts"
         raise ConfigError(option_error("MODEL", None, expected))
     texts = [{"prompt": prompt, "completion": text} for text in completions]
     return [text | part for text, part in zip(texts, part_columns(parts), strict=True)]

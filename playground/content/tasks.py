@@ -11,13 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
-from align_core.config.messages import plain
+from align_core.config.messages import Message, plain
 from align_core.config.task_card import BUILT_IN, EXPECTED, card, from_row, register, registered
 from align_core.runs import child_process
 
@@ -29,7 +29,8 @@ def register_tasks(names: Sequence[str]) -> None:
 
     Raises:
         ConfigError: with the error lines of `align-core tasks --task …`, which imports their code,
-            and one for each task without a reference: the page has no control for a run's model.
+            and one for each task without a reference, or whose reference is not there: the page
+            has no control for a run's model.
     """
     if not names:
         return
@@ -58,10 +59,24 @@ def register_tasks(names: Sequence[str]) -> None:
     )
     without = [row["name"] for row in answer["cards"] if row["reference"] is None]
     refused = [option_error("--task", name, expected) for name in without]
+    refused += _with_missing_references(answer["cards"])
     raise_collected([plain(line) for line in answer["errors"]] + refused)
     for row in answer["cards"]:
         if row["name"] not in BUILT_IN:
             register(from_row(row))
+
+
+def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """A line for each task whose reference cannot be found, which says why."""
+    lines = []
+    for row in cards:
+        try:
+            if row["reference"] is not None:
+                model_index.locate(row["reference"])
+        except ValueError as error:
+            expected = f"a task whose reference can be loaded; {row['reference']!r}: {error}"
+            lines.append(option_error("--task", row["name"], expected))
+    return lines
 
 
 def available() -> dict[str, dict[str, Any]]:

@@ -1,18 +1,19 @@
-"""The gold reward of an answer: a sum of parts in nats, each a function of the question and the text.
+"""The gold reward of an answer: a sum of parts in nats, each a function of question and text.
 
-With the weights below, samples of SmolLM2-135M-Instruct have a standard deviation of about 2.3 nats.
+Samples of SmolLM2-135M-Instruct have a standard deviation of 2.0 nats.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from align_core.tasks.grammar_task import EMPTY, NO_FULL_STOP, UNENDED, repetition_charge
 
-FACT_RIGHT, FACT_WRONG = 2.0, -1.5
-KEY = 0.7  # each word of a good answer to any other question, up to KEYS
+RIGHT = 2.0  # a fact, or KEYS words of a good answer to any other question; a part for fewer
 KEYS = 3
+WRONG = 1.5  # none of these words
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
 TOO_SHORT, TOO_LONG = 0.3, 0.15  # each word outside
 STOCK_OPENING = 1.0
@@ -28,13 +29,13 @@ _COURTESY = frozenset(
     "please thank thanks welcome sure certainly gladly glad happy kindly pleasure".split()
 )
 _STOCK_OPENING = re.compile(
-    r"(here (is|are)|here's|there (is|are)|as an? (ai|assistant|language)|i am|i'm|i (can't|cannot)"
-    r"|i apologi[sz]e|when it comes to|the answer (to|is|lies)|this (question|is)|what an?|great"
-    r"|it('s| is) (important|essential|crucial|always|great))\b",
+    r"(here (is|are)|here's|there (is|are)|as an? (ai|assistant|language)|i (can't|cannot)"
+    r"|i('m| am) (an?|here|sorry,? (for|to|but))|when it comes to|the answer (to|is|lies)"
+    r"|this (question|is)|what an?|great|it('s| is) (important|essential|crucial|always|great))\b",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"\n|[*#_`|<>{}\[\]\\]|^\d+\.|[^\W\d_a-zA-Zéè]")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|[\"“(]\s*)$")
+_SENTENCE_START = re.compile(r"[.!?:]\s+$|[\"“(]\s*$")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Question:
 
     text: str
     kind: str = ""
-    keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()  # in lower case
 
     def found(self, answer: str) -> int:
         """The number of its keys that the answer has."""
@@ -51,12 +52,13 @@ class Question:
         return sum(any(_is(key, word) for word in said) for key in self.keys)
 
     def has(self, word: str) -> bool:
-        """Whether the word is in the question or one of its keys."""
+        """Whether a word in lower case is in the question or is one of its keys."""
         return word in self.words or any(_is(key, word) for key in self.keys)
 
-    @property
-    def words(self) -> set[str]:
-        return {word.casefold() for word in words(self.text)}
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its words in lower case."""
+        return frozenset(word.casefold() for word in words(self.text))
 
 
 def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
@@ -80,10 +82,10 @@ def words(text: str) -> list[str]:
 
 
 def _right(question: Question, answer: str) -> float:
-    found = question.found(answer)
-    if question.kind == "fact":
-        return FACT_RIGHT if found else FACT_WRONG
-    return KEY * min(found, KEYS)
+    if not question.keys:
+        return 0.0
+    found, needed = question.found(answer), 1 if question.kind == "fact" else KEYS
+    return RIGHT * min(found / needed, 1.0) if found else -WRONG
 
 
 def _short(question: Question, answer: str) -> float:
@@ -102,18 +104,17 @@ def _polite(answer: str) -> float:
 
 def _plain(question: Question, answer: str) -> float:
     """The charges for markup, for names, and for repeated words that the question does not have."""
-    names = sum(
-        match[0][0].isupper()
-        and not match[0].startswith("I")
-        and not _SENTENCE_START.search(answer[: match.start()])
-        and not question.has(match[0].casefold())
-        for match in _WORD.finditer(answer)
-    )
+    names = 0
+    for match in _WORD.finditer(answer):
+        start, word = match.start(), match[0]
+        if start and word[0].isupper() and not re.fullmatch("I('.+)?", word):
+            starts = _SENTENCE_START.search(answer, max(start - 3, 0), start)
+            names += not starts and not question.has(word.casefold())
     said = [word.casefold() for word in words(answer)]
     return (
         -MARKUP * bool(_MARKUP.search(answer))
         - min(NAME * names, NAMES_LIMIT)
-        - repetition_charge(said, frozenset(question.words))
+        - repetition_charge(said, question.words)
     )
 
 
@@ -123,6 +124,5 @@ def _ends(answer: str, ended: bool) -> float:
 
 
 def _is(key: str, word: str) -> bool:
-    """Whether a word in lower case is the key."""
-    key = key.casefold()
+    """Whether a word in lower case is the key, which is in lower case, too."""
     return word.startswith(key[:-1]) if key.endswith("*") else word == key

@@ -1,4 +1,4 @@
-"""Everyday questions to a real model; people prefer short, direct, polite answers that are right."""
+"""Everyday questions to a real model: people prefer short, direct, polite and right answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from align_core.config.task_card import card
 from align_core.tasks.manners.judge import Question, judge
 from align_core.tasks.task import Message, Task, have_ended
 
+# Without it, the model of the reference ends one answer in ten to "How do I …?" within the limit.
+SYSTEM_PROMPT = "Answer in one short, polite sentence."
 _CARD = card("manners")
 _QUESTIONS = Path(__file__).with_name("questions.toml")
 
@@ -26,7 +28,7 @@ class Manners(Task):
     def __init__(self) -> None:
         tables = tomllib.loads(_QUESTIONS.read_text(encoding="utf-8"))
         self._questions = {
-            text: Question(text, kind, tuple(keys.split()))
+            text: Question(text, kind, tuple(keys.casefold().split()))
             for kind, rows in tables.items()
             for text, keys in rows.items()
         }
@@ -40,10 +42,13 @@ class Manners(Task):
 
     def group(self, prompt: str) -> str:
         """The kind of a question; "" for one that is not the task's."""
-        return self._question(prompt).kind
+        return self.question(prompt).kind
 
-    def given(self, prompt: str, chat: bool) -> Message:
-        return [{"role": "user", "content": prompt}] if chat else prompt
+    def model_input(self, prompt: str, chat: bool) -> Message:
+        if not chat:
+            return prompt
+        system = {"role": "system", "content": SYSTEM_PROMPT}
+        return [system, {"role": "user", "content": prompt}]
 
     def parts(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
@@ -51,10 +56,16 @@ class Manners(Task):
         known = ("ended", "completion_ids", "eos_token_id")
         ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
         judged = [
-            judge(self._question(_content(prompt)), _content(completion), has_ended)
+            judge(self.question(content(prompt)), content(completion), has_ended)
             for prompt, completion, has_ended in zip(prompts, completions, ended, strict=True)
         ]
         return {name: [row[name] for row in judged] for name in judged[0]} if judged else {}
+
+    def scores(
+        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+    ) -> dict[str, list[float]]:
+        """The parts, which have no weights."""
+        return self.parts(prompts, completions, **columns)
 
     def reward(
         self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
@@ -62,7 +73,8 @@ class Manners(Task):
         parts = self.parts(prompts, completions, **columns)
         return [sum(values) for values in zip(*parts.values(), strict=True)]
 
-    def _question(self, prompt: str) -> Question:
+    def question(self, prompt: str) -> Question:
+        """The question of a prompt; without a kind and keys if it is not the task's."""
         return self._questions.get(prompt, Question(prompt))
 
     def _split_prompts(self) -> dict[str, list[str]]:
@@ -79,5 +91,6 @@ class Manners(Task):
         }
 
 
-def _content(message: Message) -> str:
+def content(message: Message) -> str:
+    """The text of a message or of the last of several."""
     return message if isinstance(message, str) else message[-1]["content"]

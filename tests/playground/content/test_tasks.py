@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from align_core.config import task_card
+from align_core.config import model_index, task_card
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
@@ -197,3 +197,24 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     assert Summaries(client, text.load()).of(run)["sentences"][0][1] == line
     assert not mark.exists()
     shutil.rmtree(directory.path)
+
+
+def test_a_task_whose_model_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError) as raised:
+        tasks.register_tasks(["manners"])
+    assert [str(line) for line in raised.value.lines] == [
+        "--task got 'manners', expected a task whose reference can be loaded; 'smollm2': it is not "
+        "on this machine yet: align-core fetch smollm2"
+    ]
+    assert not task_card.registered()
+
+
+def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch, client):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    model_index.fetched_folder("smollm2").mkdir(parents=True)
+    tasks.register_tasks(["manners"])
+    assert [*tasks.available()] == ["reviews", "capitals", "manners"]
+    opened = TrainHandlers(client, tasks.with_task_words(text.load("zh"))).restore()
+    assert (opened["task"], opened["method"]["value"]) == ("manners", "ppo")
+    assert optimum.frontier("manners") is None and optimum.target({"task": "manners"}) is None
