@@ -235,7 +235,7 @@ def _our_trainer(settings: dict, parts: dict, clock: dict[str, float]) -> Any:
     ppo.sample = _timed(ppo.sample, clock, "rollout")
     trainer = ppo.PPOTrainer(args=ppo.PPOConfig(**settings), **parts)
     trainer.score = _timed(trainer.score, clock, "reward")
-    ppo.reference_and_values = _timed(ppo.reference_and_values, clock, "reference and value")
+    ppo.compare = _timed(ppo.compare, clock, "reference and value")
     return trainer
 
 

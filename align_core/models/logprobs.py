@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts, pad_responses
+from align_core.models.frozen_trunk import FrozenTrunk
 from align_core.objectives import token_logprobs
 
 CHUNK = 16  # texts in a batch on a CPU
@@ -57,7 +58,7 @@ def response_outputs(
     With `hidden`, also the last hidden states [B, T, H] at the same positions. The output layer is
     applied to the last T + 1 positions only. Values at padding are undefined.
     """
-    inputs, kept, before = _aligned(prompts, tokens, mask)
+    inputs, kept, before, _ = _aligned(prompts, tokens, mask)
     output = model(**inputs, logits_to_keep=kept, output_hidden_states=hidden)
     logits = _at_positions(output.logits, before).float()
     states = _at_positions(output.hidden_states[-1][:, -kept:], before).float() if hidden else None
@@ -68,8 +69,19 @@ def response_states(
     trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
 ) -> Tensor:
     """Last hidden states [B, T, H] that predict each response token, of a model without a head."""
-    inputs, kept, before = _aligned(prompts, tokens, mask)
+    inputs, kept, before, _ = _aligned(prompts, tokens, mask)
     return _at_positions(trunk(**inputs).last_hidden_state[:, -kept:], before)
+
+
+def upper_states(
+    frozen: FrozenTrunk, trunk_states: Tensor, prompts: Prompts, tokens: Tensor, mask: Tensor
+) -> Tensor:
+    """`response_states` of a policy from the trunk states [B, P' + T, H] of its texts, P' ≥ P."""
+    inputs, kept, before, columns = _aligned(prompts, tokens, mask)
+    del inputs["input_ids"], inputs["use_cache"]
+    width = prompts.ids.shape[1] + tokens.shape[1]
+    aligned = _at_positions(trunk_states[:, -width:], columns)
+    return _at_positions(frozen.last_states(aligned, **inputs)[:, -kept:], before)
 
 
 def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -78,7 +90,12 @@ def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask:
     return trunk(**inputs).last_hidden_state[:, -1]
 
 
-def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int, Tensor]:
+def at_mask(mask: Tensor, values: Tensor) -> Tensor:
+    """Values [N] at the N true entries of a mask [B, T], and zeros elsewhere: [B, T]."""
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+
+
+def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int, Tensor, Tensor]:
     """Joins prompts and responses to texts [B, L] with all padding on the left, and little of it.
 
     p is prompt, r response, · padding. Each row is rotated right by the padding of its response
@@ -90,8 +107,9 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
         p p p    r · ·    ->   · p p p r        p p p r        2
         · · p    r r ·         · · p r r        · p r r        1 2
 
-    Returns the model's arguments; `kept`, the number of those last columns; and `before` [B, T],
-    the place among them of the token that predicts each response token.
+    Returns the model's arguments; `kept`, the number of those last columns; `before` [B, T], the
+    place among them of the token that predicts each response token; and [B, L], the column of
+    (prompts, tokens) that each column of the texts is.
     """
     prompts = prompts.to(tokens.device)
     attention = torch.cat([prompts.mask, mask.long()], 1)
@@ -109,7 +127,7 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
     }
     kept = min(length + 1, longest)
     before = place[:length] + missing - (length + 1 - kept)
-    return inputs, kept, before.clamp(0, kept - 1)
+    return inputs, kept, before.clamp(0, kept - 1), rotation
 
 
 def _at_positions(outputs: Tensor, positions: Tensor) -> Tensor:

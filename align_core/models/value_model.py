@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
+import torch
 from peft import PeftConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts
+from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import merge_adapter, scalar_head, trunk
-from align_core.models.logprobs import response_outputs, response_states
+from align_core.models.logprobs import (
+    at_mask,
+    response_outputs,
+    response_states,
+    upper_states,
+)
+from align_core.models.output_layer import token_outputs
+from align_core.objectives import entropy, token_logprobs
 
 VALUE_GAIN = 10.0
 
@@ -37,6 +47,17 @@ class ValueHead(nn.Module):
         return VALUE_GAIN * self.linear(states)
 
 
+class PolicyOutputs(NamedTuple):
+    """At response tokens [B, T]: log-probability and entropy, in nats, and the value before each.
+
+    Gradients flow through `logp` and `values`.
+    """
+
+    logp: Tensor
+    entropy: Tensor
+    values: Tensor
+
+
 class PolicyWithValue(nn.Module):
     """A policy, and the value of each prefix of its texts: the expected return, in nats.
 
@@ -44,6 +65,8 @@ class PolicyWithValue(nn.Module):
     the reward model is a good initialisation (arXiv 2203.02155, C.4). Without one it is a head on
     the policy's hidden states. No gradient of the value loss reaches the policy's trunk, because
     every change of the trunk costs KL.
+
+    `frozen` is the frozen trunk of a policy with an adapter on its last layers, else None.
     """
 
     def __init__(
@@ -53,6 +76,7 @@ class PolicyWithValue(nn.Module):
         self.policy = policy
         self.config = policy.config
         self.value_model = value_model
+        self.frozen = frozen_trunk(policy)
         self.value_head = None
         if value_model is None:
             self.value_head = ValueHead(policy.get_input_embeddings().embedding_dim)
@@ -72,11 +96,30 @@ class PolicyWithValue(nn.Module):
         """Stay in evaluation mode: dropout would make the ratio of new to old policy noisy."""
         return super().train(False)
 
-    def forward(self, prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, T, V] that predict the response tokens, and the values [B, T] before them."""
+    def forward(
+        self,
+        prompts: Prompts,
+        tokens: Tensor,
+        mask: Tensor,
+        temperature: float = 1.0,
+        trunk_states: Tensor | None = None,
+    ) -> PolicyOutputs:
+        """The outputs at the response tokens [B, T]; undefined at padding.
+
+        With the policy's `frozen` trunk, from the trunk states [B, P + T, H] of the texts.
+        """
         batch = prompts, tokens, mask
-        logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
-        return logits, self.values(*batch, states)
+        if trunk_states is None:
+            logits, states = response_outputs(self.policy, *batch, hidden=self.value_model is None)
+            logits = logits / temperature
+            logp = token_logprobs(logits, tokens)
+            with torch.no_grad():
+                entropies = entropy(logits)
+        else:
+            states = upper_states(self.frozen, trunk_states, *batch)
+            outputs = token_outputs(self.frozen.head, states[mask], tokens[mask], temperature)
+            logp, entropies = at_mask(mask, outputs.logp), at_mask(mask, outputs.entropy)
+        return PolicyOutputs(logp, entropies, self.values(*batch, states))
 
     def values(
         self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None

@@ -9,6 +9,7 @@ from transformers import LlamaForCausalLM
 from align_core.data.encoding import encode_prompts
 from align_core.models.logprobs import response_outputs
 from align_core.models.value_model import VALUE_GAIN, PolicyWithValue, value_model_of
+from align_core.objectives import entropy, token_logprobs
 from tests import toy
 
 
@@ -17,11 +18,12 @@ def test_the_value_head_starts_at_zero_and_reads_the_trunk():
     prompts = encode_prompts(toy.tokenizer(), ["the film", "a"])
     tokens = torch.tensor([[6, 7, 0], [5, 0, 1]])
     mask = torch.tensor([[True, True, True], [True, True, False]])
-    assert (made(prompts, tokens, mask)[1] == 0).all()
+    assert (made(prompts, tokens, mask).values == 0).all()
     torch.nn.init.normal_(made.value_head.linear.weight)
-    logits, values = made(prompts, tokens, mask)
-    expected, states = response_outputs(made.policy, prompts, tokens, mask, hidden=True)
-    assert torch.equal(logits, expected)
+    logp, entropies, values = made(prompts, tokens, mask, 0.7)
+    logits, states = response_outputs(made.policy, prompts, tokens, mask, hidden=True)
+    assert torch.equal(logp, token_logprobs(logits / 0.7, tokens))
+    assert torch.equal(entropies, entropy(logits / 0.7)) and not entropies.requires_grad
     expected = VALUE_GAIN * (states @ made.value_head.linear.weight.T).squeeze(-1)
     torch.testing.assert_close(values, expected)
     values.sum().backward()
@@ -34,8 +36,9 @@ def test_a_value_model_gives_the_score_of_every_prefix():
     prompts = encode_prompts(toy.tokenizer(), ["the film", "a"])
     tokens = torch.tensor([[6, 7, 0], [5, 0, 1]])
     mask = torch.tensor([[True, True, True], [True, True, False]])
-    logits, values = made(prompts, tokens, mask)
-    assert torch.equal(logits, response_outputs(made.policy, prompts, tokens, mask)[0])
+    logp, _, values = made(prompts, tokens, mask)
+    logits, _ = response_outputs(made.policy, prompts, tokens, mask)
+    assert torch.equal(logp, token_logprobs(logits, tokens))
     for row, ids in enumerate(([2, 4], [3])):
         for t in range(int(mask[row].sum())):
             prefix = torch.tensor([ids + tokens[row, :t].tolist()])

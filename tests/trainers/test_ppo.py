@@ -96,7 +96,8 @@ def test_a_rollout_agrees_with_plain_recomputation(tmp_path, value_model):
     rollout = made._rollout(as_rows(prompts))
     encoded = encode_prompts(toy.tokenizer(), prompts)
     with torch.no_grad():
-        logits, values = made.model(encoded, rollout.tokens, rollout.mask)
+        logits, _ = response_outputs(model, encoded, rollout.tokens, rollout.mask)
+        values = made.model(encoded, rollout.tokens, rollout.mask).values
         ref_logits, _ = response_outputs(reference, encoded, rollout.tokens, rollout.mask)
         values = values * rollout.mask
     logp = token_logprobs(logits, rollout.tokens) * rollout.mask
@@ -120,8 +121,7 @@ def test_a_rollout_agrees_with_plain_recomputation(tmp_path, value_model):
 
 def plain_loss(made, rollout):
     """The loss of one minibatch in a single forward pass, padding included."""
-    logits, values = made.model(rollout.prompts, rollout.tokens, rollout.mask)
-    logp = token_logprobs(logits, rollout.tokens)
+    logp, _, values = made.model(rollout.prompts, rollout.tokens, rollout.mask)
     policy, _ = ppo_policy_loss(logp, rollout.logp, rollout.advantages, 0.2)
     value, _ = ppo_value_loss(values, rollout.values, rollout.returns, 10.0)
     losses = (policy + made.args.vf_coef * value)[rollout.mask]

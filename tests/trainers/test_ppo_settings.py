@@ -97,7 +97,7 @@ def test_the_token_that_ends_a_response(tmp_path):
 )
 def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
     monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
-    gold, proxy = object(), SimpleNamespace(model=toy.reward_model())
+    gold, proxy = object(), SimpleNamespace(model=toy.reward_model(), reads_ids=True)
     setup = SimpleNamespace(
         config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, lora_layers=2, beta=0.3,
                                batch_size=6, steps=80, whiten_advantages=False),
@@ -178,7 +178,7 @@ def test_the_metrics_of_a_step_are_means_over_its_tokens():
     logp = torch.tensor([[0.1, -0.2], [0.3, 1e4]])  # exp(1e4) outside the mask is infinite
     logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [5.0, 0.0]]])
     columns = [torch.tensor([[1.0, 2.0], [6.0, 99.0]]) * scale for scale in (1.0, 0.0, 2.0, 1.0)]
-    metrics = step_metrics(batch, logits, logp, *columns)
+    metrics = step_metrics(batch, entropy(logits), logp, *columns)
     ratios = torch.tensor([0.1, -0.2, 0.3]).exp()
     assert {name: value.item() for name, value in metrics.items()} == pytest.approx(
         {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from align_core.objectives import entropy, masked_mean
+from align_core.objectives import masked_mean
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
 if TYPE_CHECKING:  # a mixin calls what a Trainer has
@@ -52,20 +52,20 @@ def rollout_metrics(episodes: Episodes, estimate: Tensor, beta: float) -> dict[s
 @torch.no_grad()
 def step_metrics(
     batch: Batch,
-    logits: Tensor,
+    entropies: Tensor,
     logp: Tensor,
     policy_losses: Tensor,
     policy_clipped: Tensor,
     value_losses: Tensor,
     value_clipped: Tensor,
 ) -> dict[str, Tensor]:
-    """Metrics of a step, means over its tokens: `logits` are [B, T, V], the others [B, T]."""
+    """Metrics of a step, means over its tokens; all arguments are [B, T]."""
     log_ratio = (logp - batch.logp) * batch.mask
     ratio = log_ratio.exp()
     columns = {
         "policy/approxkl_avg": 0.5 * log_ratio**2,
         "policy/clipfrac_avg": policy_clipped.float(),
-        "policy/entropy_avg": entropy(logits),
+        "policy/entropy_avg": entropies,
         "loss/policy_avg": policy_losses,
         "loss/value_avg": value_losses,
         "val/clipfrac_avg": value_clipped.float(),

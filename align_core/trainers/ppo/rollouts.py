@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompt, Prompts
-from align_core.models.logprobs import length_batches, response_outputs
+from align_core.models.logprobs import at_mask, length_batches, response_outputs, upper_states
+from align_core.models.output_layer import divergence
 from align_core.models.reference import as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
@@ -26,7 +27,8 @@ class Episodes:
 
     `tokens`, `mask`, `logp`, `ref_logp` and `values` are [B, T], 0 where the mask is false (the
     padding token in `tokens`); the mask is true at response tokens, the end token included.
-    `scores` and `ended` are [B]; `kl` and `entropy` [B] are sums over the tokens.
+    `scores` and `ended` are [B]; `kl` and `entropy` [B] are sums over the tokens. `prompt_trunk`
+    [B, P, H] and `trunk` [B, T, H] are trunk states, None without a frozen trunk.
     """
 
     prompt_ids: Tensor
@@ -40,6 +42,15 @@ class Episodes:
     ended: Tensor
     kl: Tensor
     entropy: Tensor
+    prompt_trunk: Tensor | None = None
+    trunk: Tensor | None = None
+
+    @property
+    def trunk_states(self) -> Tensor | None:
+        """The trunk states [B, P + T, H] of prompts and responses."""
+        if self.prompt_trunk is None or self.trunk is None:
+            return None
+        return torch.cat([self.prompt_trunk, self.trunk], 1)
 
     @classmethod
     def joined(cls, parts: list[Episodes], pad_id: int) -> Episodes:
@@ -48,6 +59,8 @@ class Episodes:
             return parts[0]
         columns = {}
         for field in fields(cls):
+            if getattr(parts[0], field.name) is None:
+                continue
             rows = [row for part in parts for row in getattr(part, field.name)]
             if rows[0].dim() == 0:
                 columns[field.name] = torch.stack(rows)
@@ -64,7 +77,9 @@ class Episodes:
         columns = {}
         for field in fields(self):
             part = getattr(self, field.name)
-            if part.dim() == 2:
+            if part is None:
+                continue
+            if part.dim() >= 2:
                 part = accelerator.pad_across_processes(
                     part.long() if part.dtype == torch.bool else part,
                     dim=1,
@@ -87,7 +102,8 @@ class Rollout(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Episodes to learn from: `tokens`, `mask`, `logp`, `values`, `advantages`, `returns` [B, T].
+    """Episodes to learn from: `tokens`, `mask`, `logp`, `values`, `advantages`, `returns` [B, T],
+    and the trunk states [B, P + T, H] of a policy with a frozen trunk.
 
     A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
     `weight` times the mean over this batch's tokens is its part of the mean over the minibatch.
@@ -100,6 +116,7 @@ class Batch:
     values: Tensor
     advantages: Tensor
     returns: Tensor
+    trunk_states: Tensor | None = None
     weight: float = 1.0
 
     def __getitem__(self, rows: Tensor) -> Batch:
@@ -107,6 +124,9 @@ class Batch:
         length = int(self.mask[rows].sum(1).max())
         names = ("tokens", "mask", "logp", "values", "advantages", "returns")
         cut = {name: getattr(self, name)[rows, :length] for name in names}
+        if self.trunk_states is not None:
+            end = self.trunk_states.shape[1] - self.tokens.shape[1] + length
+            cut["trunk_states"] = self.trunk_states[rows, :end]
         return Batch(prompts=self.prompts[rows], **cut)
 
     def micro_batches(
@@ -185,28 +205,80 @@ def columns_of(rows: list[dict[str, Any]]) -> dict[str, list]:
     return {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
 
 
-def reference_and_values(
+class Comparison(NamedTuple):
+    """Of policy and reference at each token [B, T], 0 outside the mask.
+
+    Log-probabilities of the token under both, values, exact KL and entropy.
+    """
+
+    logp: Tensor
+    ref_logp: Tensor
+    values: Tensor
+    kl: Tensor
+    entropy: Tensor
+
+
+def compare(
     model: PolicyWithValue,
     reference: PreTrainedModel | None,
     prompts: Prompts,
     responses: Responses,
     temperature: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Log-probabilities of the reference, values, exact KL and entropy at each token.
+    trunk_states: Tensor | None,
+) -> Comparison:
+    """Compare policy and reference on the responses, from trunk states [B, P + T, H] or not.
 
-    All four are [B, T], 0 outside the mask. The policy's own logits come with `responses`.
+    Without them, the policy's own logits come with `responses`. With them both are computed in the
+    same way, so that rounding, in bfloat16 too, makes no KL.
     """
-    results = [torch.zeros_like(responses.logp) for _ in range(4)]
+    results = Comparison(*(torch.zeros_like(responses.logp) for _ in Comparison._fields))
     for rows in length_batches(prompts, responses.mask):
         part = responses[rows]
+        length = part.tokens.shape[1]
         batch = prompts[rows], part.tokens, part.mask
-        values = model.values(*batch, part.states)
-        ref_model, reference_mode = as_reference(model.policy, reference)
-        with reference_mode:
-            ref_logits = response_outputs(ref_model, *batch)[0] / temperature
-        ref_logp = token_logprobs(ref_logits, part.tokens)
-        kl = exact_kl(part.logits, ref_logits).float()
-        columns = ref_logp, values, kl, entropy(part.logits)
+        if trunk_states is None:
+            columns = _from_logits(model, reference, batch, part, temperature)
+        else:
+            end = trunk_states.shape[1] - responses.tokens.shape[1] + length
+            columns = _from_trunk(model, batch, trunk_states[rows, :end], temperature)
         for result, column in zip(results, columns, strict=True):
-            result[rows, : part.tokens.shape[1]] = column * part.mask
-    return tuple(results)
+            result[rows, :length] = column * part.mask
+    return results
+
+
+def _from_logits(
+    model: PolicyWithValue,
+    reference: PreTrainedModel | None,
+    batch: tuple[Prompts, Tensor, Tensor],
+    responses: Responses,
+    temperature: float,
+) -> Comparison:
+    ref_model, reference_mode = as_reference(model.policy, reference)
+    with reference_mode:
+        ref_logits = response_outputs(ref_model, *batch)[0] / temperature
+    return Comparison(
+        responses.logp,
+        token_logprobs(ref_logits, responses.tokens),
+        model.values(*batch, responses.states),
+        exact_kl(responses.logits, ref_logits).float(),
+        entropy(responses.logits),
+    )
+
+
+def _from_trunk(
+    model: PolicyWithValue,
+    batch: tuple[Prompts, Tensor, Tensor],
+    trunk_states: Tensor,
+    temperature: float,
+) -> Comparison:
+    _, tokens, mask = batch
+    states = upper_states(model.frozen, trunk_states, *batch)
+    with model.policy.disable_adapter():
+        ref_states = upper_states(model.frozen, trunk_states, *batch)
+    logp, ref_logp, kl, entropies = (
+        at_mask(mask, column.float())
+        for column in divergence(
+            model.frozen.head, states[mask], ref_states[mask], tokens[mask], temperature
+        )
+    )
+    return Comparison(logp, ref_logp, model.values(*batch, states), kl, entropies)

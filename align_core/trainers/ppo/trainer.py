@@ -26,6 +26,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from align_core.data.encoding import Prompts, encode_prompts
+from align_core.models.frozen_trunk import trunk_of_samples
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.rewards import Reward, score_function
@@ -50,7 +52,6 @@ from align_core.objectives import (
     masked_whiten,
     ppo_policy_loss,
     ppo_value_loss,
-    token_logprobs,
     token_rewards,
 )
 from align_core.trainers.common import FiniteTraining, ShardedTraining
@@ -63,8 +64,8 @@ from align_core.trainers.ppo.rollouts import (
     Rollout,
     RolloutBatches,
     columns_of,
+    compare,
     prompts_of,
-    reference_and_values,
 )
 
 
@@ -194,6 +195,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             values=episodes.values,
             advantages=advantages,
             returns=returns,
+            trunk_states=episodes.trunk_states,
         )
 
     @torch.no_grad()
@@ -212,18 +214,21 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         prompts = prompts_of(rows, self.data_collator)
         encoded = encode_prompts(tokenizer, prompts).to(self.policy.device)
 
-        # 1. Sample a response to each prompt.
-        responses = sample(
-            self.policy,
-            encoded,
-            draw,
-            max_new_tokens=args.response_length,
-            end_ids=self.ends,
-            pad_id=tokenizer.pad_token_id,
-            temperature=args.temperature,
-            keep_logits=True,
-            keep_states=self.model.value_model is None,
-        )
+        # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
+        frozen = self.model.frozen if self.reference is None else None
+        with frozen.recording() if frozen else nullcontext([]) as recorded:
+            responses = sample(
+                self.policy,
+                encoded,
+                draw,
+                max_new_tokens=args.response_length,
+                end_ids=self.ends,
+                pad_id=tokenizer.pad_token_id,
+                temperature=args.temperature,
+                keep_logits=frozen is None,
+                keep_states=frozen is None and self.model.value_model is None,
+            )
+        trunk_states = trunk_of_samples(recorded, responses.mask) if frozen else None
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
@@ -233,21 +238,24 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             scores = scores - args.missing_eos_penalty * ~responses.ended
 
         # 3. Compute log-probabilities of the reference and values of the value model.
-        ref_logp, values, kl, entropies = reference_and_values(
-            self.model, self.reference, encoded, responses, args.temperature
+        compared = compare(
+            self.model, self.reference, encoded, responses, args.temperature, trunk_states
         )
+        width = encoded.ids.shape[1]
         return Episodes(
             prompt_ids=encoded.ids,
             prompt_mask=encoded.mask,
             tokens=responses.tokens,
             mask=responses.mask,
-            logp=responses.logp,
-            ref_logp=ref_logp,
-            values=values,
+            logp=compared.logp,
+            ref_logp=compared.ref_logp,
+            values=compared.values,
             scores=scores,
             ended=responses.ended,
-            kl=kl.sum(1),
-            entropy=entropies.sum(1),
+            kl=compared.kl.sum(1),
+            entropy=compared.entropy.sum(1),
+            prompt_trunk=trunk_states[:, :width] if frozen else None,
+            trunk=trunk_states[:, width:] if frozen else None,
         )
 
     def _micro_batches(self, rollout: Batch) -> list[Batch]:
@@ -277,9 +285,9 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         for rows in length_batches(inputs.prompts, inputs.mask):
             batch = inputs[rows]
             weight = inputs.weight * batch.mask.sum() / inputs.mask.sum()
-            logits, values = model(batch.prompts, batch.tokens, batch.mask)
-            logits = logits / args.temperature
-            logp = token_logprobs(logits, batch.tokens)
+            logp, entropies, values = model(
+                batch.prompts, batch.tokens, batch.mask, args.temperature, batch.trunk_states
+            )
             policy_losses, policy_clipped = ppo_policy_loss(
                 logp, batch.logp, batch.advantages, args.cliprange
             )
@@ -289,7 +297,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             losses = policy_losses + args.vf_coef * value_losses
             loss += weight * masked_mean(losses, batch.mask)
             metrics = step_metrics(
-                batch, logits, logp, policy_losses, policy_clipped, value_losses, value_clipped
+                batch, entropies, logp, policy_losses, policy_clipped, value_losses, value_clipped
             )
             for name, mean in metrics.items():
                 means[name] += weight * mean

@@ -1,0 +1,181 @@
+"""The layers of a policy below its first trained one, computed once.
+
+With an adapter on the last k of L layers, the first L − k are the same for policy and reference, in
+every epoch: what they return for a token, its trunk state, is kept, and only the last k layers are
+computed again. The trunk states are the inputs of the first trained layer.
+
+Shapes: B texts of L tokens, H the width of the hidden states.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from align_core.models import distributed
+from align_core.models.loading import eval_mode
+
+_LOG = logging.getLogger(__name__)
+_TOLERANCE = 1e-3  # of the largest state; an upper part that is called wrongly differs by far more
+
+
+class FrozenTrunk:
+    """The frozen lower layers of a policy, and a view of the rest that starts from their output.
+
+    Both are views: they share every module with the policy, and so follow its adapter, its device
+    and its precision.
+
+    Args:
+        decoder: the policy's model without its output layer.
+        layers: the name of the decoder's list of layers.
+        depth: the number of frozen layers.
+        head: the policy's output layer.
+    """
+
+    def __init__(self, decoder: PreTrainedModel, layers: str, depth: int, head: nn.Linear) -> None:
+        blocks = getattr(decoder, layers)
+        self.depth = depth
+        self._first_trained, self._last_frozen = blocks[depth], blocks[depth - 1]
+        self._lower = _with_layers(decoder, layers, slice(0, depth))
+        self._upper = _with_layers(decoder, layers, slice(depth, None))
+        self._head = head
+
+    @property
+    def head(self) -> nn.Linear:
+        """The output layer: last hidden states to logits."""
+        return self._head
+
+    @torch.no_grad()
+    def states(self, **inputs: Any) -> Tensor:
+        """Trunk states [B, L, H] of texts, given the arguments of a forward pass."""
+        with _recording(self._last_frozen, of_outputs=True) as recorded:
+            self._lower(**inputs, use_cache=False)
+        return recorded.pop()
+
+    def last_states(self, trunk_states: Tensor, **inputs: Any) -> Tensor:
+        """Last hidden states [B, L, H], those that the output layer takes, given trunk states."""
+        return self._upper(inputs_embeds=trunk_states, **inputs, use_cache=False).last_hidden_state
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Tensor]]:
+        """A context that appends the trunk states [B, L, H] of every forward pass of the policy."""
+        with _recording(self._first_trained, of_outputs=False) as recorded:
+            yield recorded
+
+
+def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
+    """The frozen trunk of a policy whose trained weights all belong to its last layers, else None.
+
+    None, too, for a sharded model, and if layers cannot be computed apart from those below them, as
+    in architectures that add embeddings of positions, or scale their inputs, before the first one.
+    """
+    base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    decoder, head = base.base_model, base.get_output_embeddings()
+    depths = [
+        (name, depth)
+        for name, module in decoder.named_children()
+        if isinstance(module, nn.ModuleList) and len(module) == base.config.num_hidden_layers
+        if (depth := _frozen_layers(base, module)) > 0
+    ]
+    # A soft cap is nearly the identity for the small logits of a model that is not trained yet.
+    capped = getattr(base.config, "final_logit_softcapping", None) is not None
+    if len(depths) != 1 or type(head) is not nn.Linear or capped or distributed.SHARDED_BY:
+        return None
+    ((layers, depth),) = depths
+    try:
+        trunk = FrozenTrunk(decoder, layers, depth, head)
+        exact = _agrees(trunk, policy)
+    except Exception as error:  # code of an architecture, which may take other arguments
+        _LOG.info("%s is computed whole: %r", type(base).__name__, error)
+        return None
+    if not exact:
+        _LOG.info("%s is computed whole: its upper layers need more than trunk states", type(base))
+        return None
+    return trunk
+
+
+def trunk_of_samples(recorded: list[Tensor], mask: Tensor) -> Tensor:
+    """Trunk states [B, P + T, H] of prompts and samples, as recorded while they were sampled.
+
+    The first forward pass had all prompts, pass t the tokens t − 1 of the texts that had not ended.
+    `mask` [B, T] is that of the samples. The last token of a text, which the model was not given
+    and no other token attends to, has zeros.
+    """
+    prompts, *steps = recorded
+    trunk = prompts.new_zeros(*mask.shape, prompts.shape[2])
+    for t, states in enumerate(steps, start=1):
+        trunk[mask[:, t], t - 1] = states[:, 0]
+    return torch.cat([prompts, trunk], 1)
+
+
+def _frozen_layers(base: PreTrainedModel, blocks: nn.ModuleList) -> int:
+    """The number of layers below the first trained one; 0 if anything outside them is trained."""
+    trained = {id(p) for p in base.parameters() if p.requires_grad}
+    by_layer = [[id(p) for p in block.parameters() if id(p) in trained] for block in blocks]
+    if not trained or len(trained) > sum(map(len, by_layer)):
+        return 0
+    return next(depth for depth, parameters in enumerate(by_layer) if parameters)
+
+
+def _with_layers(decoder: PreTrainedModel, name: str, part: slice) -> PreTrainedModel:
+    """A view of the decoder, with these of its layers only."""
+    view = copy.copy(decoder)
+    view._modules = dict(decoder._modules)
+    blocks = list(getattr(decoder, name))[part]
+    view._modules[name] = nn.ModuleList(blocks)
+    view.config = copy.deepcopy(decoder.config)
+    view.config.num_hidden_layers = len(blocks)
+    if getattr(decoder.config, "layer_types", None) is not None:
+        view.config.layer_types = decoder.config.layer_types[part]
+    return view
+
+
+@contextmanager
+def _recording(layer: nn.Module, of_outputs: bool) -> Iterator[list[Tensor]]:
+    """A context that appends what the layer takes, or returns, in every forward pass."""
+    recorded: list[Tensor] = []
+
+    def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
+        recorded.append(args[0] if args else kwargs["hidden_states"])
+
+    def after(_: nn.Module, args: tuple, output: Any) -> None:
+        recorded.append(output[0] if isinstance(output, tuple) else output)
+
+    if of_outputs:
+        hook = layer.register_forward_hook(after)
+    else:
+        hook = layer.register_forward_pre_hook(before, with_kwargs=True)
+    try:
+        yield recorded
+    finally:
+        hook.remove()
+
+
+@torch.no_grad()
+def _agrees(trunk: FrozenTrunk, policy: PreTrainedModel | PeftModel) -> bool:
+    """Whether trunk, upper layers and output layer give the policy's own logits.
+
+    On two short texts, the second with padding on its left.
+    """
+    vocabulary = trunk.head.weight.shape[0]
+    ids = torch.arange(14, device=policy.device).view(2, 7) * 7919 % vocabulary
+    mask = torch.ones_like(ids)
+    mask[1, :3] = 0
+    inputs = {"attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+    with eval_mode(policy), trunk.recording() as recorded:
+        expected = policy(input_ids=ids, **inputs, use_cache=False).logits
+        kept = trunk.states(input_ids=ids, **inputs)
+        logits = trunk.head(trunk.last_states(kept, **inputs))
+    real = mask.bool()
+    return all(
+        bool((ours - theirs)[real].abs().max() <= _TOLERANCE * theirs[real].abs().max())
+        for ours, theirs in ((kept, recorded[0]), (logits, expected))
+    )

@@ -1,0 +1,112 @@
+"""What losses and metrics need of an output layer, without the logits of a whole batch.
+
+The output layer of a model of 135 M parameters with 49,152 tokens has as many weights as eight of
+its layers, and the logits of a rollout would take gigabytes. Here they exist for a few rows at a
+time. Shapes: N tokens, H the width of the hidden states, V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+from align_core.objectives import entropy, exact_kl, token_logprobs
+
+_ENTRIES = 2**21  # of the logits that exist at a time: 8 MB, which a processor's cache holds
+
+
+class TokenOutputs(NamedTuple):
+    """Of the tokens that hidden states predict, each [N]; gradients flow through `logp` alone.
+
+    `logp` and `entropy` of the distribution are in nats; `mean_logit` is the mean over the
+    vocabulary, `most_likely` whether no other token has a larger logit.
+    """
+
+    logp: Tensor
+    entropy: Tensor
+    mean_logit: Tensor
+    most_likely: Tensor
+
+
+def token_outputs(
+    head: nn.Linear, states: Tensor, tokens: Tensor, temperature: float = 1.0
+) -> TokenOutputs:
+    """The outputs of a frozen output layer for hidden states [N, H] and the tokens [N] after."""
+    return TokenOutputs(*_TokenOutputs.apply(states, tokens, head, temperature))
+
+
+class _TokenOutputs(Function):
+    """The gradient is computed in the forward pass, while a chunk's logits exist.
+
+    With z = W h / τ and p = softmax(z), ∂ log p_token / ∂h = (W_token − Wᵀ p) / τ.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, tokens: Tensor, head: nn.Linear, temperature: float
+    ) -> tuple[Tensor, ...]:
+        columns: list[list[Tensor]] = [[], [], [], []]
+        slopes = torch.zeros_like(states) if ctx.needs_input_grad[0] else None
+        for rows in _chunks(len(states), head):
+            logits = head(states[rows]) / temperature
+            chosen = logits.gather(1, tokens[rows, None]).squeeze(1)
+            normaliser = logits.logsumexp(1)
+            p = (logits - normaliser[:, None]).exp_()
+            columns[0].append(chosen - normaliser)
+            columns[1].append(normaliser - torch.einsum("nv,nv->n", p, logits))
+            columns[2].append(logits.mean(1))
+            columns[3].append(chosen >= logits.amax(1))
+            if slopes is not None:
+                weight = head.weight
+                expected = (p.to(weight.dtype) @ weight).to(slopes.dtype)
+                slopes[rows] = (weight[tokens[rows]].to(slopes.dtype) - expected) / temperature
+        if slopes is not None:
+            ctx.save_for_backward(slopes)
+        outputs = tuple(torch.cat(column) for column in columns)
+        ctx.mark_non_differentiable(*outputs[1:])
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, logp: Tensor, *_: Tensor) -> tuple:
+        (slopes,) = ctx.saved_tensors
+        return logp[:, None] * slopes, None, None, None
+
+
+class Divergence(NamedTuple):
+    """Of policy and reference at N tokens, each [N] and in nats.
+
+    Log-probabilities of the tokens under both, the exact KL, and the entropy of the policy.
+    """
+
+    logp: Tensor
+    ref_logp: Tensor
+    kl: Tensor
+    entropy: Tensor
+
+
+@torch.no_grad()
+def divergence(
+    head: nn.Linear, states: Tensor, ref_states: Tensor, tokens: Tensor, temperature: float = 1.0
+) -> Divergence:
+    """Policy against reference, from the last hidden states [N, H] of both."""
+    parts = []
+    for rows in _chunks(len(states), head):
+        logits = head(states[rows]) / temperature
+        ref_logits = head(ref_states[rows]) / temperature
+        parts.append(
+            Divergence(
+                token_logprobs(logits, tokens[rows]),
+                token_logprobs(ref_logits, tokens[rows]),
+                exact_kl(logits, ref_logits),
+                entropy(logits),
+            )
+        )
+    return Divergence(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _chunks(count: int, head: nn.Linear) -> list[slice]:
+    size = max(16, _ENTRIES // head.weight.shape[0])
+    return [slice(start, start + size) for start in range(0, count, size)]
