@@ -56,18 +56,18 @@ def test_a_model_with_a_chat_template_is_asked_for_one_sentence():
 @pytest.mark.parametrize(
     ("prompt", "answer", "expected"),
     [
-        # A fact: 2.0 for the word, −1.5 without. One word is enough.
-        (FRANCE, "Paris.", {"right": 2.0}),
-        (FRANCE, "The capital of France is Paris.", {"right": 2.0}),
+        # A fact: 2.5 for the word, −1.5 without. One word is enough.
+        (FRANCE, "Paris.", {"right": 2.5}),
+        (FRANCE, "The capital of France is Paris.", {"right": 2.5}),
         (FRANCE, "It is Lyon.", {"right": -1.5, "plain": -0.4}),
-        # Other questions: a third of 2.0 for each key, up to three; here water, pot, ten, minute*.
+        # Other questions: from −1.5 to 2.5 in three steps of 4 / 3; here water, pot, ten, minute*.
         (EGG, "Put it into hot soup.", {"right": -1.5}),
-        (EGG, "Put it into some water.", {"right": 2 / 3}),
-        (EGG, "Put it in a pot of water.", {"right": 4 / 3}),
-        (EGG, "Cook it in a pot of water for ten minutes.", {"right": 2.0}),
+        (EGG, "Put it into some water.", {"right": -1.5 + 4 / 3}),
+        (EGG, "Put it in a pot of water.", {"right": -1.5 + 8 / 3}),
+        (EGG, "Cook it in a pot of water for ten minutes.", {"right": 2.5}),
         # A question that is not the task's has no keys. 2 words are 3 too few, 20 are 2 too many.
         (OWN, "In soup.", {"short": -0.3 * 3}),
-        (OWN, "a b c d e f g h i j k l m n o p q r s t.", {"short": -0.15 * 2}),
+        (OWN, "a b c d e f g h i j k l m n o p q r s t.", {"short": -0.05 * 2}),
         # One courtesy earns, the third costs.
         (OWN, "Thank you for this, my friend.", {"polite": 0.6}),
         (OWN, "Please, thank you and be so welcome.", {"polite": 0.6 - 0.6}),
@@ -75,19 +75,20 @@ def test_a_model_with_a_chat_template_is_asked_for_one_sentence():
         (OWN, "There are many ways to do it.", {"direct": -1.0}),
         (OWN, "Sorry, are you not a cook?", {"direct": -0.7}),
         # Lists and new lines.
-        (OWN, "1. Put it into hot soup.", {"plain": -1.2}),
-        (OWN, "Put it into hot soup,\nor not.", {"plain": -1.2}),
-        # Names within a sentence, up to three, except those of the question or its keys.
+        (OWN, "1. Put it into hot soup.", {"plain": -0.8}),
+        (OWN, "Put it into hot soup,\nor not.", {"plain": -0.8}),
+        # Names within a sentence, up to five, except those of the question or its keys.
         (OWN, "Ask Zephyo about it in Rome.", {"plain": -0.4 * 2}),
-        (OWN, "Ask Anna, Bert, Carl, Dora about it.", {"plain": -0.4 * 3}),
-        (OWN, 'Put it into "Hot soup" in Germany. I\'d wait.', {}),
-        (FRANCE, "It is the city of Paris.", {"right": 2.0}),
-        # A repeated word of four letters or more, except the question's.
-        (OWN, "Soup is soup and not more.", {"plain": -0.6}),
+        (OWN, "Ask Anna, Bert, Carl, Dora, Emil, Fred about it.", {"plain": -0.4 * 5}),
+        (OWN, "Put it into \"Hot soup\" in Germany. I'd wait.", {}),
+        (FRANCE, "It is the city of Paris.", {"right": 2.5}),
+        # 0.6 for each repeated word of four letters or more, except the first and the question's.
+        (OWN, "Soup is soup and not more.", {}),
+        (OWN, "Soup is soup and soup is not more.", {"plain": -0.6}),
         (OWN, "Drink in Germany, or drink at sea.", {}),
-        # No full stop costs 0.4, and a text that was cut at the limit 2.0.
-        (OWN, "Put it into hot soup", {"ends": -0.4}),
-        (OWN, "Put it into hot soup and", {"ends": -0.4 - 2.0}),
+        # No full stop costs 0.3, and a text that was cut at the limit 1.0.
+        (OWN, "Put it into hot soup", {"ends": -0.3}),
+        (OWN, "Put it into hot soup and", {"ends": -0.3 - 1.0}),
         # No word at all.
         (OWN, "...", {"plain": -4.0}),
     ],
@@ -102,9 +103,9 @@ def test_the_reward_is_the_sum_of_its_parts():
     answer = "Certainly, boil the egg in water for ten minutes"
     named = TASK.parts([EGG], [answer], ended=[False])
     assert {name: values[0] for name, values in named.items()} == pytest.approx(
-        {"right": 2.0, "short": 0, "direct": 0, "polite": 0.6, "plain": 0, "ends": -2.4}, abs=1e-9
+        {"right": 2.5, "short": 0, "direct": 0, "polite": 0.6, "plain": 0, "ends": -1.3}, abs=1e-9
     )
-    assert TASK.reward([EGG], [answer], ended=[False]) == pytest.approx([0.2], abs=1e-9)
+    assert TASK.reward([EGG], [answer], ended=[False]) == pytest.approx([1.8], abs=1e-9)
     assert TASK.scores([EGG], [answer], ended=[False]) == named
     assert TASK.reward([], []) == []
 
@@ -113,8 +114,8 @@ def test_messages_and_ids_are_read_as_trainers_give_them():
     prompt = TASK.model_input(FRANCE, chat=True)
     completion = [{"role": "assistant", "content": "Paris."}]
     known = {"completion_ids": [[5, 2]], "eos_token_id": 2, "trainer_state": None}
-    assert TASK.reward([prompt], [completion], **known) == [2.0]
-    assert TASK.reward([prompt], [completion], **known | {"eos_token_id": 7}) == [0.0]
+    assert TASK.reward([prompt], [completion], **known) == [2.5]
+    assert TASK.reward([prompt], [completion], **known | {"eos_token_id": 7}) == [1.5]
 
 
 def test_the_task_is_named_but_its_model_is_not_in_the_package():
@@ -128,6 +129,6 @@ def test_the_wrong_reward_counts_words_and_nothing_else():
     assert wrong.model_input(EGG, chat=True) == TASK.model_input(EGG, chat=True)
     answers = ["Boil the egg in a pot of water for ten minutes.", "Please, thank you, please!"]
     assert wrong.reward([EGG] * 2, answers, ended=[True, False]) == [0.0, 1.5 * 3]
-    # 2.0 for three keys; −1.5 for none, 0.3 for a word too few, 0.6 − 0.6, a word again, cut.
-    expected = [2.0, -1.5 - 0.3 - 0.6 - 2.0]
+    # 2.5 for three keys; −1.5 for none, 0.3 for a word too few, 0.6 − 0.6, cut.
+    expected = [2.5, -1.5 - 0.3 - 1.0]
     assert TASK.reward([EGG] * 2, answers, ended=[True, False]) == pytest.approx(expected, abs=1e-9)

@@ -9,20 +9,24 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from align_core.tasks.grammar_task import EMPTY, NO_FULL_STOP, UNENDED, repetition_charge
+from align_core.tasks.grammar_task import repetition_charge
 
-RIGHT = 2.0  # a fact, or KEYS words of a good answer to any other question; a part for fewer
+RIGHT = 2.5  # a fact, or KEYS words of a good answer to any other question; a part for fewer
 KEYS = 3
 WRONG = 1.5  # none of these words
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
-TOO_SHORT, TOO_LONG = 0.3, 0.15  # each word outside
+TOO_SHORT, TOO_LONG = 0.3, 0.05  # each word outside
 STOCK_OPENING = 1.0
 ASKS_BACK = 0.7
 COURTEOUS = 0.6  # once
 GUSHING = 0.6  # each courtesy beyond two
-MARKUP = 1.2  # new lines, lists, markup or letters of another alphabet
+MARKUP = 0.8  # new lines, lists, markup or letters of another alphabet
 NAME = 0.4  # each name that is neither in the question nor a key: most are invented
-NAMES_LIMIT = 1.2
+NAMES_LIMIT = 2.0
+ONE_REPETITION, REPETITION_LIMIT = 0.6, 1.5  # the first is free
+EMPTY = 4.0
+UNENDED = 1.0  # cut at the token limit
+NO_FULL_STOP = 0.3
 
 _WORD = re.compile(r"[^\W_]+(?:[,.'-][^\W_]+)*")
 _COURTESY = frozenset(
@@ -35,7 +39,7 @@ _STOCK_OPENING = re.compile(
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"\n|[*#_`|<>{}\[\]\\]|^\d+\.|[^\W\d_a-zA-Zéè]")
-_SENTENCE_START = re.compile(r"[.!?:]\s+$|[\"“(]\s*$")
+_SENTENCE_START = re.compile(r"([.!?:]\s+|\n\s*|[\"“(]\s*)$")
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def _right(question: Question, answer: str) -> float:
     if not question.keys:
         return 0.0
     found, needed = question.found(answer), 1 if question.kind == "fact" else KEYS
-    return RIGHT * min(found / needed, 1.0) if found else -WRONG
+    share = min(found / needed, 1.0)
+    return RIGHT * share - WRONG * (1.0 - share)
 
 
 def _short(question: Question, answer: str) -> float:
@@ -108,13 +113,14 @@ def _plain(question: Question, answer: str) -> float:
     for match in _WORD.finditer(answer):
         start, word = match.start(), match[0]
         if start and word[0].isupper() and not re.fullmatch("I('.+)?", word):
-            starts = _SENTENCE_START.search(answer, max(start - 3, 0), start)
+            starts = _SENTENCE_START.search(answer, max(start - 5, 0), start)
             names += not starts and not question.has(word.casefold())
     said = [word.casefold() for word in words(answer)]
+    repeated = repetition_charge(said, question.words)
     return (
         -MARKUP * bool(_MARKUP.search(answer))
         - min(NAME * names, NAMES_LIMIT)
-        - repetition_charge(said, question.words)
+        - min(max(repeated - ONE_REPETITION, 0.0), REPETITION_LIMIT)
     )
 
 
