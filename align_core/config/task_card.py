@@ -85,6 +85,12 @@ _CARDS = {
         "that are right.",
         reference="smollm2",
         groups=("fact", "how to", "why", "what to say", "choice"),
+        options={
+            "reward": {"lora_r": 16, "steps": 40, "batch_size": 16, "preference_pairs": 640},
+            "ppo": {"lora_r": 16, "steps": 40, "batch_size": 32, "beta": 0.5},
+            "dpo": {"lora_r": 16, "steps": 80, "batch_size": 8, "eval_every": 40}
+            | {"preference_pairs": 640},
+        },
         demonstrations=False,
         prompt="How do I politely decline an invitation?",
     ),

@@ -77,7 +77,8 @@ def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
             "polite": _polite(answer),
             "plain": _plain(question, answer),
         }
-    return content | {"ends": _ends(answer, ended)}
+    parts = content | {"ends": _ends(answer, ended)}
+    return {name: value + 0.0 for name, value in parts.items()}  # 0.0 for -0.0
 
 
 def words(text: str) -> list[str]:

@@ -215,6 +215,11 @@ def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch,
     model_index.fetched_folder("smollm2").mkdir(parents=True)
     tasks.register_tasks(["manners"])
     assert [*tasks.available()] == ["reviews", "capitals", "manners"]
-    opened = TrainHandlers(client, tasks.with_task_words(text.load("zh"))).restore()
+    words = tasks.with_task_words(text.load("zh"))
+    opened = TrainHandlers(client, words).restore()
     assert (opened["task"], opened["method"]["value"]) == ("manners", "ppo")
+    controls = form.controls(form.default_config("dpo", "manners"), words)
+    values = {name: controls[name].get("value") for name in form.SETTINGS}
+    config = resolve(**form.options({"task": "manners", "method": "dpo", **values}))
+    assert config == resolve("dpo", "manners") and config.lora_r == 16
     assert optimum.frontier("manners") is None and optimum.target({"task": "manners"}) is None
