@@ -30,7 +30,7 @@ FLOORS = {
         {"api"},
     ),
     "playground": (
-        {"settings", "space", "text", "zero_gpu"},
+        {"settings", "text"},
         {"content"},
         {"people"},
         {"voting"},

@@ -38,7 +38,7 @@ from transformers import (
 from align_core.build import worked_examples
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, known_card
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.reference_samples import sample_reference
@@ -133,11 +133,11 @@ def build(report: Report = print) -> None:
         report(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
     for name, pairs in FEW_PAIRS.items():
         train_variant(
-            name, folder / "models" / f"{card(name).reward_model}-few", preference_pairs=pairs
+            name, folder / "models" / f"{known_card(name).reward_model}-few", preference_pairs=pairs
         )
     for name, pairs in OFF_DISTRIBUTION_PAIRS.items():
         options = {"preference_pairs": pairs, "pair_source": "pretrained"}
-        train_variant(name, folder / "models" / f"{card(name).reward_model}-off", **options)
+        train_variant(name, folder / "models" / f"{known_card(name).reward_model}-off", **options)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 

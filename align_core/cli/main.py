@@ -32,7 +32,15 @@ from align_core.config.errors import (
 )
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
-from align_core.config.task_card import EXPECTED, NAMES, as_row, card, is_code, unregistered_task
+from align_core.config.task_card import (
+    EXPECTED,
+    NAMES,
+    as_row,
+    card,
+    is_code,
+    known_card,
+    unregistered_task,
+)
 from align_core.inference import in_process
 from align_core.models import distributed
 from align_core.runs.control import Control
@@ -86,7 +94,7 @@ def _tasks(args: argparse.Namespace, lines: list[Message]) -> int:
         option_error("--task", name, EXPECTED, "task") for name in names if card(name) is None
     ]
     raise_collected(lines)
-    rows = [as_row(card(task)) for task in dict.fromkeys((*NAMES, *names))]
+    rows = [as_row(known_card(task)) for task in dict.fromkeys((*NAMES, *names))]
     if args.json:
         print(json.dumps(rows))
     else:

@@ -23,7 +23,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.methods import methods_with
 from align_core.config.model_index import EXPECTED, model_errors
 from align_core.config.run_config import TaskName
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, known_card
 from align_core.inference import in_process
 from align_core.runs.directory import to_line
 from align_core.tasks.loader import resolve_task
@@ -138,7 +138,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
             lines += model_errors(flag(name), getattr(args, name), scores)
     options = checked(_Simulate, args, lines)
     if options is not None:
-        task, has_pairs = card(options.task), session and session.tally()["pairs"]
+        task, has_pairs = known_card(options.task), session and session.tally()["pairs"]
         reward_model = args.reward_model or task.reward_model
         if not (args.model or task.reference or has_pairs):
             lines.append(
@@ -171,7 +171,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
     count = options.pairs or min(options.votes, MOST_PAIRS)
-    reference = card(options.task).reference
+    reference = known_card(options.task).reference
     if options.task in BUILT_IN and model in (None, reference):
         return preference_files.pool_pairs(options.task, count, options.seed)
     return in_process.queries().candidates(options.task, model or reference, count, options.seed)

@@ -16,7 +16,7 @@ from align_core.config.fields import Int, Seed
 from align_core.config.messages import Message
 from align_core.config.model_size import measured
 from align_core.config.run_config import TaskName, validated
-from align_core.config.task_card import EXPECTED, card
+from align_core.config.task_card import EXPECTED, card, known_card
 from align_core.runs.directory import to_line
 from align_core.tasks import get_task
 from align_core.tasks.loader import resolve_task
@@ -73,7 +73,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     if given["model"] is not None:
         lines += model_index.model_errors("--model", given["model"], reward_model=False)
     if chosen and not card(chosen.task).has_gold:
-        expected = f"a task with a reward: {card(chosen.task).title} has preferences only"
+        expected = f"a task with a reward: {known_card(chosen.task).title} has preferences only"
         lines.append(option_error("--task", chosen.task, expected))
     raise_collected(lines)
     try:

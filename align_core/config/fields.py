@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
-from pydantic.fields import FieldInfo
 
 from align_core.config import model_index
 
@@ -120,8 +119,11 @@ _DECLARED = (
 SETTINGS = {setting.name: setting for setting in _DECLARED}
 
 
-def declared(name: str, default: Any = ...) -> FieldInfo:
-    """The pydantic field of this setting, with the range that SETTINGS declares for it."""
+def declared(name: str, default: Any = ...) -> Any:
+    """The pydantic FieldInfo of this setting, with the range that SETTINGS declares for it.
+
+    Like `Field`, of type Any: a class body assigns it to an attribute of the setting's own type.
+    """
     setting = SETTINGS[name]
     return Field(
         default,

@@ -13,7 +13,7 @@ import sys
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from align_core.config.errors import CODE_ERRORS, describe_error
 from align_core.config.method_record import PAIRS, Chart, Curve, FromTask, Method, checked
@@ -21,7 +21,12 @@ from align_core.config.method_record import PAIRS, Chart, Curve, FromTask, Metho
 GROUP = "align_core.methods"
 PPO_EPOCHS = 2
 _LOG = logging.getLogger(__name__)
-_GOLD, _PROXY, _KL, _LOSS, _POLICY = "gold", "proxy", "kl", "loss", "policy"  # colours of the page
+# Colours of the page.
+_GOLD: Final = "gold"
+_PROXY: Final = "proxy"
+_KL: Final = "kl"
+_LOSS: Final = "loss"
+_POLICY: Final = "policy"
 
 
 def ppo_minibatches(batch_size: int) -> int:

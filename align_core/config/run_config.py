@@ -39,6 +39,7 @@ from align_core.config.task_card import (
     is_code,
     is_external,
     is_folder,
+    known_card,
     no_model,
     unregistered_task,
 )
@@ -78,7 +79,7 @@ def _in_order(coverage: str, info: ValidationInfo) -> str:
 
 Coverage = Annotated[str, AfterValidator(_in_order)]
 EXPECTED_COVERAGE = f"{SETTINGS['coverage'].expected}: " + "; ".join(
-    f"{', '.join(card(task).groups)} ({task})" for task in NAMES
+    f"{', '.join(known_card(task).groups)} ({task})" for task in NAMES
 )
 
 

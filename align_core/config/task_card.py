@@ -107,6 +107,17 @@ def card(task: Any) -> TaskCard | None:
     return _registered.get(task) or _CARDS.get(task) if isinstance(task, str) else None
 
 
+def known_card(task: str) -> TaskCard:
+    """The card of a task of this package or a registered one.
+
+    Raises:
+        KeyError: there is no such task.
+    """
+    if (known := card(task)) is None:
+        raise KeyError(task)
+    return known
+
+
 def register(new: TaskCard) -> None:
     """Allow configurations of this process to name this task."""
     _registered[new.full_name] = new

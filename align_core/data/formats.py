@@ -41,7 +41,7 @@ def prompt(row: Any) -> Text:
     raise ValueError(f"expected a column prompt, messages, or chosen and rejected{_got(row)}")
 
 
-def demonstration(row: Any) -> dict[str, Text]:
+def demonstration(row: Any) -> dict[str, Any]:
     """{"prompt", "completion"} of a row for prompt-completion or language modelling.
 
     With `completion_ended` if the row has it. A language-modelling text has an empty prompt. The

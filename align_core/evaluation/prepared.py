@@ -18,7 +18,7 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.digests import combined, model_digest
 from align_core.config.paths import cache_folder
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, known_card
 from align_core.optimum import ReferenceSamples
 from align_core.tasks.digest import task_digest
 
@@ -100,7 +100,7 @@ def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry
     Raises:
         ValueError, OSError: the task or the model cannot be read.
     """
-    name = f"{card(task).name}-{_pair(task, model)}-{samples}-{prompts}-{seed}"
+    name = f"{known_card(task).name}-{_pair(task, model)}-{samples}-{prompts}-{seed}"
     return Entry(folder() / name)
 
 
@@ -115,7 +115,7 @@ def stored(task: str, model: str, split: str) -> Stored | None:
             return Stored(found.load(split), found.path / TOKENIZER)
         except (OSError, ValueError) as error:
             _LOG.warning("%s is skipped: %s", found.path, error)
-    if task in BUILT_IN and model == card(task).reference:
+    if task in BUILT_IN and model == known_card(task).reference:
         file = model_index.reference_samples(task, split)
         tokenizer = Path(model_index.locate(model)) / TOKENIZER
         return Stored(ReferenceSamples.load(file), tokenizer)

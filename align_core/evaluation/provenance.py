@@ -7,7 +7,7 @@ from pathlib import Path
 from align_core.config.methods import methods
 from align_core.config.model_index import is_reward_model, is_run, locate
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.runs.directory import RunDirectory
 
 
@@ -37,7 +37,7 @@ def reference_of(model: str, task: str) -> str | None:
 
     For a reward model the task's reference comes first. None if there is neither.
     """
-    config, task_reference = _config(model), card(task).reference
+    config, task_reference = _config(model), known_card(task).reference
     if config and (task_reference is None or methods()[config.method].makes == "policy"):
         return config.model
     return task_reference

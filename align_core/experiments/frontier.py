@@ -243,7 +243,8 @@ def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     def strength(run: dict[str, Any]) -> float | None:
         return run["settings"].get("beta", run["settings"].get("alpha"))
 
-    settings = sorted({strength(run) for run in runs})
+    # The reference has neither β nor α.
+    settings = sorted({strength(run) for run in runs}, key=lambda setting: setting or 0.0)
     rates = {
         setting: [run["found"]["win_rates"] for run in runs if strength(run) == setting]
         for setting in settings

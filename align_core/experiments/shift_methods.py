@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.run_config import RunConfig, resolve
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.data.encoding import encode_pairs
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.experiments import trained_models
@@ -48,7 +48,7 @@ class Setting:
 
     @property
     def reference(self) -> str:
-        return card(self.task).reference
+        return known_card(self.task).reference
 
     @property
     def pairs_file(self) -> Path:

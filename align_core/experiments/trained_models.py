@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
@@ -45,7 +45,7 @@ from align_core.trainers.common import WARMUP, NonFinite
 from align_core.training.callback import RunCallback
 from align_core.training.run import run as execute
 
-REFERENCE = card(TASK).reference
+REFERENCE = known_card(TASK).reference
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
 
 Curve = list[dict[str, Any]]
@@ -150,7 +150,9 @@ def train_on_likelihood(
     Returns the policy and its curve.
     """
     silence_libraries()
-    tokenizer, policy = (load(card(task).reference) for load in (load_tokenizer, load_trainable))
+    tokenizer, policy = (
+        load(known_card(task).reference) for load in (load_tokenizer, load_trainable)
+    )
     torch.manual_seed(seed)
     evaluator = probe_evaluator(task, seed)
     events: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
@@ -70,7 +70,7 @@ def evaluate(
         gold=of_samples(the_task.reward, ends),
         parts=of_samples(the_task.parts, ends),
         inputs=model_inputs(tokenizer, the_task, heldout),
-        proxy=proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer, ends),
+        proxy=proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
         stored=stored_samples(task, reference, "heldout"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
@@ -320,7 +320,7 @@ def _load(
         tokenizer,
         loaded,
         None if reference is None or scores else load_reference(reference, loaded, tokenizer),
-        proxy_reward(reward_model_of(model), card(task).reward_model, tokenizer, ends),
+        proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
     )
 
 

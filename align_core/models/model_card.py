@@ -20,7 +20,7 @@ from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import single_line
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, known_card
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
 
@@ -163,7 +163,7 @@ def _model(model: str) -> str:
 
 
 def _title(task: str) -> str:
-    return card(task).title if task in BUILT_IN else _escaped(_last_part(task))
+    return known_card(task).title if task in BUILT_IN else _escaped(_last_part(task))
 
 
 def _task(task: str) -> str:

@@ -161,7 +161,8 @@ class ProxyReward:
         pairs = [self._own(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
         # An empty text needs its end token, as there is no other token to score.
         has_end = [end or not text for end, text in zip(ended, completions, strict=True)]
-        before, after = encode_all(self._tokenizer, *zip(*pairs, strict=True), has_end)
+        own_prompts, texts = zip(*pairs, strict=True)
+        before, after = encode_all(self._tokenizer, own_prompts, texts, has_end)
         longest = max(len(ids) + len(more) for ids, more in zip(before, after, strict=True))
         if longest > (most := positions(self.model)):
             name = self.model.name_or_path

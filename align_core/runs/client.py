@@ -20,7 +20,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, resolve, revise
-from align_core.config.task_card import card, registered
+from align_core.config.task_card import known_card, registered
 from align_core.runs import child_process, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
@@ -275,7 +275,7 @@ class Client:
         return True
 
     def _new_name(self, method: str, task: str) -> str:
-        name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{card(task).name}"
+        name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{known_card(task).name}"
         same = sum(run == name or run.startswith(f"{name}-") for run in self._names())
         return f"{name}-{same + 1}" if same else name
 

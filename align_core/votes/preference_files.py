@@ -19,7 +19,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods
 from align_core.config.run_config import defaults
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.data.preference_files import read_preferences, stored_pairs
 from align_core.tasks import get_task
 from align_core.votes import simulated_raters
@@ -157,7 +157,7 @@ def pool_pairs(task: str, count: int, seed: int) -> list[dict[str, Any]]:
     pairs = []
     for stored in stored_pairs(task, count, seed):
         sides = rng.choice((("chosen", "rejected"), ("rejected", "chosen")))
-        pair = {"model": card(task).reference, "prompt": stored["prompt"]}
+        pair = {"model": known_card(task).reference, "prompt": stored["prompt"]}
         for name, side in zip(("first", "second"), sides, strict=True):
             pair |= {name + part: stored[side + part] for part in ("", "_ended", "_reward")}
         pairs.append(pair)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.task_card import BUILT_IN, card, is_external
+from align_core.config.task_card import BUILT_IN, card, is_external, known_card
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -47,7 +47,7 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that did not start
     from the reference of a built-in task."""
     task = config["task"]
-    has_frontier = task in BUILT_IN and config["model"] == card(task).reference
+    has_frontier = task in BUILT_IN and config["model"] == known_card(task).reference
     return of_task(task).frontier["whole"] if has_frontier else None
 
 
@@ -72,7 +72,7 @@ class Optimum:
 
     def __init__(self, task: str) -> None:
         self._samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
-        self._model = card(task).reference
+        self._model = known_card(task).reference
         folder = Path(model_index.locate(self._model))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._reference = float(self._samples.rewards.mean())

@@ -13,7 +13,7 @@ from pathlib import Path
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import option_error
 from align_core.config.messages import Message
-from align_core.config.task_card import EXPECTED, as_row, card
+from align_core.config.task_card import EXPECTED, as_row, card, known_card
 from align_core.runs.files import write_atomically
 from align_core.tasks.loader import resolve_task
 
@@ -26,7 +26,7 @@ def main(file: str, *tasks: str) -> None:
     lines += [
         option_error("--task", name, EXPECTED, "task") for name in names if card(name) is None
     ]
-    cards = [] if lines else [as_row(card(name)) for name in dict.fromkeys(names)]
+    cards = [] if lines else [as_row(known_card(name)) for name in dict.fromkeys(names)]
     answer = {"errors": [str(line) for line in lines], "cards": cards}
     write_atomically(Path(file), json.dumps(answer))
 

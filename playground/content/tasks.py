@@ -18,7 +18,14 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.messages import Message, plain
-from align_core.config.task_card import BUILT_IN, EXPECTED, card, from_row, register, registered
+from align_core.config.task_card import (
+    BUILT_IN,
+    EXPECTED,
+    from_row,
+    known_card,
+    register,
+    registered,
+)
 from align_core.runs import child_process
 
 TIMEOUT = 120.0  # seconds; a task may have to read its data
@@ -81,7 +88,7 @@ def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message
 
 def available() -> dict[str, dict[str, Any]]:
     """The parts of each task's card that the page's scripts need (records.js), by its full name."""
-    return {name: {"reference": card(name).reference} for name in (*BUILT_IN, *registered())}
+    return {name: {"reference": known_card(name).reference} for name in (*BUILT_IN, *registered())}
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:

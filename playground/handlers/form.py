@@ -12,7 +12,7 @@ import gradio as gr
 from align_core.config import fields, model_index
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults, has
-from align_core.config.task_card import card, registered
+from align_core.config.task_card import known_card, registered
 
 # What the page begins with; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
@@ -36,7 +36,7 @@ def first_task() -> str:
 def model_of(setting: str, name: Any, task: str) -> str | None:
     """The MODEL of the choice `name` of a setting; None for the default."""
     template = MODELS[setting].get(name) if isinstance(name, str) else None
-    return template and template.format(reward_model=card(task).reward_model)
+    return template and template.format(reward_model=known_card(task).reward_model)
 
 
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     and `picture`, {"task", "method"}.
     """
     task, method = config["task"], config["method"]
-    groups = card(task).groups
+    groups = known_card(task).groups
     values = {**config, **{setting: _name_of(setting, config) for setting in MODELS}}
     if config["preference_pairs"] is None:  # a file was used whole; Run takes the default number
         values["preference_pairs"] = defaults(method, task).get("preference_pairs")
@@ -72,7 +72,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
 
 def methods_for(task: str) -> list[str]:
     """The methods that the task has data for."""
-    demonstrations = card(task).demonstrations
+    demonstrations = known_card(task).demonstrations
     return [
         name
         for name, method in methods().items()
@@ -88,7 +88,7 @@ def options(values: Mapping[str, Any]) -> dict[str, Any]:
         if (model := model_of(setting, chosen.pop(setting), task)) is not None:
             chosen[setting] = model
     if isinstance(groups := chosen.get("coverage"), list):
-        chosen["coverage"] = ",".join(groups) if card(task).groups else "all"
+        chosen["coverage"] = ",".join(groups) if known_card(task).groups else "all"
     # An empty field is an error to report, not a request for the default.
     chosen = {name: math.nan if value is None else value for name, value in chosen.items()}
     return {"task": task, "method": method, **chosen}
@@ -109,7 +109,7 @@ def _name_of(setting: str, config: Mapping[str, Any]) -> str:
     """The name of the choice that a configuration makes for a setting of MODELS."""
     task, model = config["task"], config[setting]
     names = {model_of(setting, name, task): name for name in MODELS[setting]}
-    gold_only = setting == "reward_model" and card(task).reward_model is None
+    gold_only = setting == "reward_model" and known_card(task).reward_model is None
     return names.get(model, "gold" if gold_only else DEFAULT_NAMES[setting])
 
 
@@ -117,5 +117,5 @@ def _rewards(task: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The rewards that PPO can optimise on a task: (label, name)."""
     available = {"gold", *model_index.embedded()}
     names = [name for name in REWARDS if model_of("reward_model", name, task) in available]
-    names = ["proxy"] * (card(task).reward_model is not None) + names
+    names = ["proxy"] * (known_card(task).reward_model is not None) + names
     return [(words["controls"][f"reward_{name}"], name) for name in names]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from align_core.config.errors import ConfigError
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, known_card
 from align_core.data.preference_files import stored_pairs
 from align_core.inference.client import InferenceClient, Unanswered
 from align_core.votes.session import Session
@@ -34,7 +34,7 @@ class Pairs:
 
     def _of(self, task: str, model: str) -> list[dict[str, Any]]:
         """Raises ConfigError for an unknown model, Unanswered if the helper is busy."""
-        if task in BUILT_IN and model == card(task).reference:
+        if task in BUILT_IN and model == known_card(task).reference:
             rng = random.Random(SEED)
             return [_unlabelled(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
         return self._helper.candidates(

@@ -17,7 +17,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import plain
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.inference.client import Unanswered
 from align_core.votes import simulated_raters
 from align_core.votes.session import Ballot, InvalidVote, Session
@@ -220,7 +220,7 @@ class VotingService:
         if len(self._sessions.names()) >= MAX_SESSIONS:
             self._delete_an_empty_session()
         try:
-            task_card = card(task)
+            task_card = known_card(task)
             if (model := model or task_card.reference) is None:
                 raise ConfigError(option_error("model", None, "a run: this task has no reference"))
             pairs = self._pairs.of(task, model)

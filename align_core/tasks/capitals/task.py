@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.tasks.capitals.countries import COUNTRIES, Country
 from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS
 from align_core.tasks.capitals.places import CITIES, Mention, place_tokens
@@ -39,7 +39,7 @@ _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _BY_NAME = {country.name: country for country in COUNTRIES}
 
 
-class Capitals(GrammarTask, card=card("capitals")):
+class Capitals(GrammarTask, card=known_card("capitals")):
     max_new_tokens = 48
     repeatable = frozenset(CITIES) | _BY_NAME.keys()
     grammar = GRAMMAR

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
 from align_core.tasks.grammar import tokenize
 from align_core.tasks.grammar_task import GrammarTask, join_text, repetition_charge
 from align_core.tasks.reviews.grammar import (
@@ -37,7 +37,7 @@ _WARM_STARTS, _COLD_STARTS = (
 _ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 
-class Reviews(GrammarTask, card=card("reviews")):
+class Reviews(GrammarTask, card=known_card("reviews")):
     max_new_tokens = 36
     repeatable = frozenset(FILMS.split())
     grammar = SYNTAX

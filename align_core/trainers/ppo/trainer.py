@@ -34,7 +34,13 @@ from datasets import Dataset
 from peft import PeftConfig, PeftModel
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+)
 
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models.frozen_trunk import trunk_of_samples
@@ -87,6 +93,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         eval_dataset: prompts for `evaluate`.
         peft_config: an adapter for the policy, and for the value model if there is one.
     """
+
+    control: TrainerControl  # of transformers.Trainer
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ export function mount({ element, props, server }) {
     put(selector, text);
   }
 
-  show(".terms", props.terms.join(" "));
+  show(".limit", props.limit === null ? "" : fill(words.limit, { seconds: props.limit }));
   put(".share span", words.share);
   put(".watch", words.watch);
   find(".watch").onclick = () => set({ wantedRun: get().standing.other });
