@@ -9,7 +9,7 @@ RUN    := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: app test unit quality benchmark lab presets assets real-model wheel-check
+.PHONY: app test unit quality benchmark lab presets assets real-model space wheel-check
 .DEFAULT_GOAL := app
 
 app: $(VENV)/.installed
@@ -38,6 +38,11 @@ presets: $(VENV)/.installed
 
 wheel-check: $(VENV)/.installed-dev
 	WHEEL_CHECK=full $(RUN) -m pytest tests/test_package.py
+
+# make space OUT=../space ARGS="--docker --name ME/NAME"
+space:
+	$(if $(OUT),,$(error expected a new folder: make space OUT=../space))
+	$(or $(PYTHON),python3) -m playground.space $(ARGS) $(OUT)
 
 # SmolLM2-135M-Instruct, for --model smollm2.
 real-model: $(VENV)/.installed

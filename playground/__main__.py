@@ -8,10 +8,14 @@ NEEDS = ("gradio", "plotly", "segno")  # the packages of the extra `app`
 
 def main() -> None:
     """Serve the page until Ctrl-C; runs and votes are stored below the working directory."""
+    import os
     import sys
     from importlib.util import find_spec
 
     from playground.settings import check, parse_tasks
+
+    if os.environ.get("SPACES_ZERO_GPU"):
+        from playground import zero_gpu  # noqa: F401
 
     tasks = parse_tasks()
     if missing := [name for name in NEEDS if find_spec(name) is None]:

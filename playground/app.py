@@ -21,6 +21,7 @@ from playground import text
 from playground.content import charts, optimum, recordings, tasks
 from playground.handlers.ask import AskHandlers
 from playground.handlers.compare import CompareHandlers
+from playground.handlers.health import health_route
 from playground.handlers.links import FIELDS
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.run_queue import RunQueue
@@ -51,11 +52,12 @@ class Page(gr.Blocks):
 
     voting: VotingService
     votes: VoteRoutes
+    health: Route
 
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
         closed = [Route(path, _closed, methods=["POST"]) for path in UPLOADS]
-        routes = [*closed, *self.votes.routes(), static_route()]
+        routes = [*closed, *self.votes.routes(), self.health, static_route()]
         return super().launch(app_kwargs={"routes": routes}, **options)
 
 
@@ -78,11 +80,12 @@ def build(client: Client) -> Page:
     page.voting = VotingService(Sessions(sessions), pairs)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
+    page.health = health_route(client, queue)
     recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
             others = {p: c["language"] for p, c in catalogues.items() if p != path}
-            _lay_out(page, client, helper, queue, recorded, words, others)
+            _lay_out(page, client, helper, queue, settings, recorded, words, others)
     return page
 
 
@@ -91,6 +94,7 @@ def _lay_out(
     client: Client,
     helper: InferenceClient,
     queue: RunQueue,
+    server: Settings,
     recorded: dict[str, recordings.Recording],
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
@@ -121,7 +125,7 @@ def _lay_out(
     with gr.Tabs(elem_id="views") as views:
         # All views are rendered at once: Train keeps following a run while another view is shown.
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
-            settings = train.build(page, client, words, queue)
+            settings = train.build(page, client, words, queue, server)
         with gr.Tab(words["views"]["compare"], render_children=True):
             compare.build(compare_handlers, words)
         with gr.Tab(words["views"]["try"], render_children=True):

@@ -32,6 +32,8 @@ class Settings:
     runs_at_once: int
     time_limit: float | None  # of a run, in seconds
     public: bool  # strangers use this server
+    on_space: bool  # a Hugging Face Space, whose disk is lost at every restart
+    zero_gpu: bool  # one that lends a GPU for single calls, which the page does not use
     presenter_key: str | None
 
     @classmethod
@@ -63,11 +65,11 @@ class Settings:
         def folder(name: str) -> Path | None:
             return Path(text) if (text := environment.get(name)) else None
 
-        on_spaces = "SPACE_ID" in environment
+        on_space = "SPACE_ID" in environment
         flag = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
         if flag not in (*_YES, *_NO):
             errors.append(option_error("PLAYGROUND_PUBLIC", flag, "1 or 0"))
-        public = on_spaces or flag in _YES
+        public = on_space or flag in _YES
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
@@ -78,13 +80,15 @@ class Settings:
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
             sessions=folder("PLAYGROUND_SESSIONS"),
-            host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_spaces else "127.0.0.1"),
+            host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
             port=integer("GRADIO_SERVER_PORT", 7860, 65535),
             address=address.rstrip("/") or None,
-            proxied=on_spaces,
+            proxied=on_space,
             runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
             time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
             public=public,
+            on_space=on_space,
+            zero_gpu=bool(environment.get("SPACES_ZERO_GPU")),
             presenter_key=key,
         )
         if errors:

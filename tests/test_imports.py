@@ -30,7 +30,7 @@ FLOORS = {
         {"api"},
     ),
     "playground": (
-        {"settings", "text"},
+        {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},
         {"voting"},

@@ -130,6 +130,10 @@ class RunQueue:
 
         self._enqueue(_Entry(visitor, start, partial(self._trial_seconds_left, name), name))
 
+    def length(self) -> int:
+        """How many runs and trials wait."""
+        return len(self._entries)
+
     def has_free_slot(self) -> bool:
         """Whether a run could start now, the queue aside."""
         taken = len(self._client.live()) + len(self.trials.live())

@@ -26,7 +26,8 @@ from playground.handlers.train import PACES, TrainHandlers
 from playground.people.requests import with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
-from playground.views import presets
+from playground.settings import Settings
+from playground.views import presets, visit
 from playground.views.parts import PLOTLY_HEAD, part
 from playground.views.setting_controls import coverage, pair_source, reward_model, whiten_advantages
 
@@ -58,13 +59,6 @@ _LIVE = """
 <p class="summary"></p>
 """
 _READINGS = "<ul class='readings'></ul>"
-_VISIT = """
-<p class="line" role="status" hidden></p>
-<button type="button" class="watch" hidden></button>
-<label class="share" hidden><input type="checkbox"> <span></span></label>
-<p class="presents" role="status" hidden></p>
-<p class="limit" hidden></p>
-"""
 _TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
 _FOLD = "<button type='button' aria-expanded='false'></button>"
 _FRONTIER = """
@@ -94,7 +88,7 @@ _SAMPLES = """
 
 
 def build(
-    page: gr.Blocks, client: Client, words: dict[str, Any], queue: RunQueue
+    page: gr.Blocks, client: Client, words: dict[str, Any], queue: RunQueue, server: Settings
 ) -> dict[str, gr.Component]:
     """Lay out the view in `page` and connect it to `client` and `queue`.
 
@@ -102,13 +96,18 @@ def build(
     """
     handlers = TrainHandlers(client, words, queue)
     bind = partial(with_visitor, queue.visitors)
-    settings, controls = _lay_out(page, handlers, words, queue, bind)
+    settings, controls = _lay_out(page, handlers, words, queue, bind, server)
     _connect(page, handlers, queue, bind, settings, controls)
     return settings
 
 
 def _lay_out(
-    page: gr.Blocks, handlers: TrainHandlers, words: dict[str, Any], queue: RunQueue, bind: Bind
+    page: gr.Blocks,
+    handlers: TrainHandlers,
+    words: dict[str, Any],
+    queue: RunQueue,
+    bind: Bind,
+    server: Settings,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     long_poll = LongPoll(handlers.has_news)
@@ -143,14 +142,7 @@ def _lay_out(
                     "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
                 )
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
-            part(
-                "visit",
-                _VISIT,
-                "train/visit",
-                server_functions=[bind("share", handlers.share), sign_in],
-                words=words["visitors"],
-                limit=queue.time_limit,
-            )
+            visit.build([bind("share", handlers.share), sign_in], words["visitors"], server)
             part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = _pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):

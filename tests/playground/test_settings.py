@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from align_core.config.errors import ConfigError
+from playground import text
 from playground.__main__ import NEEDS, main
 from playground.settings import PUBLIC_LIMIT, Settings, check, parse_tasks
+from playground.views import visit
 
 
 def test_a_local_server_has_no_limits():
@@ -98,3 +100,14 @@ def test_a_port_that_is_taken_is_reported_in_one_line(monkeypatch):
             check()
     assert str(port) in end.value.code and "\n" not in end.value.code
     check()
+
+
+def test_a_space_says_what_it_does_to_runs():
+    words = text.load("en")["visitors"]["terms"]
+    assert visit.terms(words, Settings.read({})) == []
+    zero_gpu = Settings.read({"SPACE_ID": "ada/align", "SPACES_ZERO_GPU": "true"})
+    assert visit.terms(words, zero_gpu) == [
+        "On this machine a run ends after 180 s; its model is kept.",
+        "Models are trained on this Space’s CPU; they use no GPU quota.",
+        "When this Space restarts, its runs and votes are deleted.",
+    ]

@@ -35,7 +35,7 @@ export function mount({ element, props, server }) {
     put(selector, text);
   }
 
-  show(".limit", props.limit === null ? "" : fill(words.limit, { seconds: props.limit }));
+  show(".terms", props.terms.join(" "));
   put(".share span", words.share);
   put(".watch", words.watch);
   find(".watch").onclick = () => set({ wantedRun: get().standing.other });

@@ -1,0 +1,42 @@
+"""The visitor's standing under the Run button, and what this server does to their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from playground.settings import Settings
+from playground.views.parts import part
+
+_TEMPLATE = """
+<p class="line" role="status" hidden></p>
+<button type="button" class="watch" hidden></button>
+<label class="share" hidden><input type="checkbox"> <span></span></label>
+<p class="presents" role="status" hidden></p>
+<p class="terms" hidden></p>
+"""
+
+
+def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Settings) -> gr.HTML:
+    """The part `visit`, which calls the server's `functions` "share" and "sign_in"."""
+    return part(
+        "visit",
+        _TEMPLATE,
+        "train/visit",
+        server_functions=functions,
+        words=words,
+        terms=terms(words["terms"], server),
+    )
+
+
+def terms(words: dict[str, str], server: Settings) -> list[str]:
+    """The sentences that hold on this server."""
+    holds = {
+        "limit": server.time_limit is not None,
+        "zero_gpu": server.zero_gpu,
+        "restart": server.on_space,
+    }
+    seconds = f"{server.time_limit or 0:g}"
+    return [words[name].replace("{seconds}", seconds) for name, shown in holds.items() if shown]
