@@ -23,9 +23,10 @@ from align_core.evaluation.provenance import coverage_of, reference_of, reward_m
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
+from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, positions
 from align_core.models.logprobs import logprobs
-from align_core.models.prompts import model_inputs
+from align_core.models.prompts import check_prompts, model_inputs
 from align_core.models.reference import OtherTokens, load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
@@ -62,11 +63,14 @@ def evaluate(
         )
     the_task, scale = task_in_nats(task, model, reference)
     tokenizer, policy = load_tokenizer(model), load_policy(model)
+    check_policy(policy, tokenizer)
     ends = end_ids(policy, tokenizer)
+    the_reference = load_reference(reference, policy, tokenizer)
+    check_prompts(the_task, policy, tokenizer, the_reference, splits=("heldout",))
     evaluator = Evaluator(
         heldout,
         tokenizer,
-        load_reference(reference, policy, tokenizer),
+        the_reference,
         gold=of_samples(the_task.reward, ends),
         parts=of_samples(the_task.parts, ends),
         inputs=model_inputs(tokenizer, the_task, heldout),
@@ -212,8 +216,10 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
     `…_reward` in nats.
     """
     the_task, _ = task_in_nats(task, model)
-    tokenizer = load_tokenizer(model)
-    pairs = unlabelled_pairs(load_policy(model), tokenizer, the_task, count, seed)
+    tokenizer, policy = load_tokenizer(model), load_policy(model)
+    check_policy(policy, tokenizer)
+    check_prompts(the_task, policy, tokenizer, splits=("train",))
+    pairs = unlabelled_pairs(policy, tokenizer, the_task, count, seed)
     return [{"model": model, **pair} for pair in pairs]
 
 
@@ -315,7 +321,10 @@ def _load(
         expected = "a language model: the task has none whose texts this reward model could score"
         raise ConfigError(option_error("MODEL", model, expected))
     loaded, scores = load_policy(policy), policy != model
-    ends = [] if scores else end_ids(loaded, tokenizer)
+    ends: list[int] = []
+    if not scores:
+        check_policy(loaded, tokenizer)
+        ends = end_ids(loaded, tokenizer)
     return _LoadedModels(
         tokenizer,
         loaded,

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -36,6 +37,16 @@ LARGE_MODEL = 50_000_000  # parameters; larger models have other defaults
 LARGE_MODEL_LORA_LAYERS = 8
 
 
+_MODELS = {
+    AutoModelForCausalLM: "a causal language model",
+    AutoModelForSequenceClassification: "a sequence classifier",
+}
+_UNLOADABLE = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError),
+    SafetensorError,
+)
+
+
 class ModelError(ConfigError):
     """A model could not be loaded; the message says which and why."""
 
@@ -43,10 +54,26 @@ class ModelError(ConfigError):
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of MODEL, padding on the left, by default with its end token."""
     tokenizer = _load(AutoTokenizer, name)
+    if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        others = tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.cls_token
+        tokenizer.pad_token = next(filter(None, others), None)
+    if tokenizer.pad_token_id is None:
+        line = f"model {name}: expected a tokenizer with an end token or a padding token, got none"
+        raise ModelError(plain(line))
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def _end_of_model(name: str) -> int | None:
+    """Id of the end token that the model's configurations name, the first of several."""
+    for kind in (GenerationConfig, AutoConfig):
+        with suppress(ModelError):
+            end = getattr(_load(kind, name), "eos_token_id", None)
+            if end is not None:
+                return end[0] if isinstance(end, list) else end
+    return None
 
 
 def load_policy(name: str) -> PreTrainedModel | PeftModel:
@@ -188,14 +215,17 @@ def save_model(
         shutil.rmtree(previous, ignore_errors=True)
 
 
-def _load_with_adapter(factory: Any, name: str, **options: Any) -> PreTrainedModel | PeftModel:
+def _load_with_adapter(
+    factory: Any, name: str, complete: bool = True, **options: Any
+) -> PreTrainedModel | PeftModel:
+    """The model, with its adapter if it has one. An adapter may bring the head of its base."""
     if not _has_adapter(name):
-        return _load(factory, name, **options).eval()
+        return _load(factory, name, complete=complete, **options).eval()
     folder = Path(locate(name))
     base_name = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
     if locate(base_name) == locate(name):
         raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
-    base = merge_adapter(_load_with_adapter(factory, base_name, **options))
+    base = merge_adapter(_load_with_adapter(factory, base_name, complete=False, **options))
     return PeftModel.from_pretrained(base, folder).eval()
 
 
@@ -203,24 +233,44 @@ def _has_adapter(name: str) -> bool:
     return (Path(locate(name)) / "adapter_config.json").is_file()
 
 
-def _load(factory: Any, name: str, **options: Any) -> Any:
-    path = locate(name)
-    if factory in (AutoModelForCausalLM, AutoModelForSequenceClassification):
+def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
+    """Load by the class `factory`; with `complete`, a model whose files have all of its weights."""
+    path, loads_model = locate(name), factory in _MODELS
+    if loads_model:
         options["dtype"] = torch.float32
     try:
         # Code that a model's folder brings is never executed, nor asked about on standard input.
         if Path(path).is_file():
             loaded = load_gguf(factory, Path(path), **options)
         else:
-            loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+            loaded = factory.from_pretrained(
+                path,
+                trust_remote_code=False,
+                **options,
+                **({"output_loading_info": True} if complete else {}),
+            )
+    except _UNLOADABLE as error:
+        reason = _reason(error, factory)
         what = (
             "its files cannot be loaded"
             if Path(path).exists()
             else "it is not on this machine and could not be loaded from the hub (offline?)"
         )
         raise ModelError(plain(f"model {name}: {what}: {reason}")) from error
+    if isinstance(loaded, tuple):
+        loaded, info = loaded
+        if missing := sorted(info["missing_keys"]):
+            expected = f"expected {_MODELS[factory]}, got a model without {', '.join(missing[:3])}"
+            raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
         loaded.name_or_path = name  # the base that an adapter's config names: MODEL, not its path
     return loaded
+
+
+def _reason(error: BaseException, factory: Any) -> str:
+    """Why a model could not be loaded, in one line."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    unknown = re.match(r"Unrecognized configuration class .*?(\w+)'>", reason)
+    if unknown and factory in _MODELS:
+        return f"expected {_MODELS[factory]}, got one of {unknown[1]}"
+    return reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config.errors import collect_errors, raise_collected
 from align_core.config.messages import Message, plain
 from align_core.data.encoding import Prompt, encode_prompts
+from align_core.models.loading import positions
 from align_core.tasks import Task
 
 MOST_ERRORS = 20  # that are reported at once
@@ -45,25 +47,33 @@ def rows_with_model_inputs(
     return converted
 
 
-def check_prompts(task: Task, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def check_prompts(
+    task: Task,
+    policy: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *readers: PreTrainedModel,
+    splits: Sequence[str] = ("train", "probe", "heldout"),
+) -> None:
     """Check that the model has enough positions for every prompt of the task and its completion.
+
+    So must `readers`, other models that read the policy's tokens.
 
     Raises:
         ConfigError: one message for each prompt that is too long, or that needs a chat template.
     """
-    positions = getattr(policy.config, "max_position_embeddings", None)
+    most = min(positions(model) for model in (policy, *readers))
     lines: list[Message] = []
-    prompts = [prompt for split in ("train", "probe", "heldout") for prompt in task.prompts(split)]
+    prompts = [prompt for split in splits for prompt in task.prompts(split)]
     for start in range(0, len(prompts), BATCH):
         batch = prompts[start : start + BATCH]
         inputs: list[Prompt] = []
         for prompt in batch:
             with collect_errors(lines):
                 inputs += model_inputs(tokenizer, task, [prompt])
-        if positions is not None and len(inputs) == len(batch):
+        if most < math.inf and len(inputs) == len(batch):
             lengths = encode_prompts(tokenizer, inputs).mask.sum(1).tolist()
-            room = positions - task.max_new_tokens
-            reason = f"the model's {positions} positions less max_new_tokens, {task.max_new_tokens}"
+            room = most - task.max_new_tokens
+            reason = f"the model's {most} positions less max_new_tokens, {task.max_new_tokens}"
             lines += [
                 plain(f"{task.place(prompt)}: expected at most {room} tokens ({reason}), got {n}")
                 for prompt, n in zip(batch, lengths, strict=True)

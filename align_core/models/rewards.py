@@ -26,8 +26,8 @@ from align_core.data.encoding import (
     is_token_ids,
     pad_responses,
 )
+from align_core.models.checks import check_vocabulary
 from align_core.models.loading import (
-    ModelError,
     eval_mode,
     load_reward_model,
     load_tokenizer,
@@ -120,13 +120,7 @@ class ProxyReward:
         writer: PreTrainedTokenizerBase | None = None,
         ends: Collection[int] = (),
     ) -> None:
-        rows = model.get_input_embeddings().num_embeddings
-        if rows < len(tokenizer):
-            line = (
-                f"reward model {model.name_or_path}: expected a vocabulary of at least "
-                f"{len(tokenizer)} rows, one for each token of the tokenizer, got {rows}"
-            )
-            raise ModelError(plain(line))
+        check_vocabulary(model, tokenizer)
         self.model = model
         self._tokenizer = tokenizer
         writer = writer or tokenizer

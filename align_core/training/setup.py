@@ -18,6 +18,7 @@ from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import Covers, read_preferences, stored_pairs
 from align_core.evaluation.prepared import stored_scale
 from align_core.models import distributed
+from align_core.models.checks import check_lengths, check_policy, check_vocabulary
 from align_core.models.loading import (
     load_policy,
     load_tokenizer,
@@ -55,19 +56,24 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         model = new_reward_model(config.model, config.seed)
     else:
         model = load_trainable(config.model)
+        check_policy(model, tokenizer)
         # With LoRA the reference is the policy with its adapter disabled.
         reference = None if config.lora_r else load_policy(config.model).requires_grad_(False)
         ends = end_ids(model, tokenizer)
         proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer, ends)
-    check_prompts(task, model, tokenizer)
+    check_vocabulary(model, tokenizer)
+    readers = [proxy.model] if proxy and proxy.reads_ids else []
+    check_prompts(task, model, tokenizer, *readers)
     task = _in_nats(task, config, directory, write)
+    data = _data(method, config, task, tokenizer, control, write)
+    check_lengths(_lengths(data), model, config.preferences)
     return Setup(
         config=config,
         task=task,
         tokenizer=tokenizer,
         model=model,
         reference=reference,
-        data=_data(method, config, task, tokenizer, control, write),
+        data=data,
         gold=of_samples(task.reward, end_ids(model, tokenizer)),
         proxy=proxy,
         arguments=QUIET
@@ -80,6 +86,16 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         }
         | ({"use_cpu": config.device == "cpu"} if config.device else {}),
     )
+
+
+def _lengths(data: Dataset) -> list[int]:
+    """The number of tokens of each text of demonstrations, and of the longer text of each pair."""
+    columns = [data[name] for name in data.column_names if name.endswith("_ids")]
+    prompts = data["prompt_ids"] if "prompt_ids" in data.column_names else None
+    if prompts is None:
+        return [len(ids) for column in columns for ids in column]
+    texts = zip(prompts, data["chosen_ids"], data["rejected_ids"], strict=True)
+    return [len(prompt) + max(len(chosen), len(rejected)) for prompt, chosen, rejected in texts]
 
 
 def _check_device(config: RunConfig) -> None:

@@ -1,0 +1,112 @@
+"""Checks of a model from elsewhere at the start: its tokens, its positions, and that it can be
+sampled. Each error is one line with the numbers that disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config.errors import one_line, raise_collected
+from align_core.config.messages import plain
+from align_core.data.encoding import Prompts
+from align_core.models.loading import ModelError, eval_mode, positions
+from align_core.models.sampling import RandomDraw, end_ids, sample
+
+MOST_ERRORS = 20  # that are reported at once
+SAMPLED_ALIKE = 1e-2  # nats: rounding in float32 is below 1e-4, a lost state above 5e-2
+
+
+def check_policy(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that the policy has the tokenizer's tokens and an end token, and can be sampled.
+
+    Raises:
+        ModelError: the first that it lacks.
+    """
+    check_vocabulary(policy, tokenizer)
+    end_ids(policy, tokenizer)
+    _check_sampling(policy)
+
+
+def check_vocabulary(
+    model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Check that the model has an embedding for every token, also for those that were added.
+
+    Raises:
+        ModelError: it has fewer.
+    """
+    rows = model.get_input_embeddings().num_embeddings
+    needed = max(tokenizer.get_vocab().values()) + 1
+    if rows < needed:
+        line = (
+            f"model {model.name_or_path}: expected a vocabulary of at least {needed} rows, as its "
+            f"tokenizer has a token {needed - 1}, "
+            f"{tokenizer.convert_ids_to_tokens(needed - 1)!r}, got {rows}"
+        )
+        raise ModelError(plain(line))
+
+
+def check_lengths(
+    texts: Sequence[int], model: PreTrainedModel | PeftModel, source: str | None
+) -> None:
+    """Check that texts of these numbers of tokens fit into the model's positions.
+
+    Raises:
+        ConfigError: one message for each that does not, with the number of its row in `source`.
+    """
+    most, where = positions(model), source or "the training data"
+    lines = [
+        plain(
+            f"{where}, row {number}: expected at most {most} tokens, the positions of "
+            f"{model.name_or_path}, got {length}"
+        )
+        for number, length in enumerate(texts, start=1)
+        if length > most
+    ]
+    raise_collected(lines[:MOST_ERRORS])
+
+
+@torch.no_grad()
+def _check_sampling(policy: PreTrainedModel | PeftModel) -> None:
+    """Sample one token after each of two prompts of unlike lengths, and compare the logits of the
+    next one with those of the whole text alone.
+
+    They differ where a model keeps its state elsewhere than in the cache, reads padding, or reads
+    later tokens.
+    """
+    name, rows = policy.name_or_path, policy.get_input_embeddings().num_embeddings
+    if getattr(policy.config, "is_decoder", True) is False:
+        line = f"model {name}: expected a causal language model, got one that reads later tokens"
+        raise ModelError(plain(line))
+    long = [token % rows for token in range(1, 8)]
+    short = long[:3]
+    padding = len(long) - len(short)
+    prompts = Prompts(
+        torch.tensor([[0] * padding + short, long]),
+        torch.tensor([[0] * padding + [1] * len(short), [1] * len(long)]),
+    )
+    try:
+        with eval_mode(policy):
+            settings = {"max_new_tokens": 2, "end_ids": (), "pad_id": 0}
+            drawn = sample(policy, prompts, RandomDraw(0, 2), keep_logits=True, **settings)
+            first = drawn.tokens[:, 0].tolist()
+            wholes = [[*short, first[0]], [*long, first[1]]]
+            alone = [
+                policy(input_ids=torch.tensor([ids], device=policy.device), use_cache=False).logits
+                for ids in wholes
+            ]
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+        line = f"model {name}: expected a model that can be sampled, got {one_line(error)}"
+        raise ModelError(plain(line)) from error
+    expected = torch.stack([logits[0, -1] for logits in alone]).float().log_softmax(-1)
+    difference = (expected - drawn.logits[:, 1].log_softmax(-1)).abs().max().item()
+    if not difference < SAMPLED_ALIKE:
+        line = (
+            f"model {name}: expected a model that can be sampled, got log-probabilities of a "
+            f"second token that are {difference:.2g} nats from those of the whole text: "
+            f"{type(policy.config).__name__} keeps no state in the cache, or reads padding"
+        )
+        raise ModelError(plain(line))
