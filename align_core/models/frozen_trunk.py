@@ -37,7 +37,7 @@ class FrozenTrunk:
         decoder: the policy's model without its output layer.
         layers: the name of the decoder's list of layers.
         depth: the number of frozen layers.
-        head: the policy's output layer.
+        head: the policy's output layer, from last hidden states to logits.
     """
 
     def __init__(self, decoder: PreTrainedModel, layers: str, depth: int, head: nn.Linear) -> None:
@@ -46,12 +46,8 @@ class FrozenTrunk:
         self._first_trained, self._last_frozen = blocks[depth], blocks[depth - 1]
         self._lower = _with_layers(decoder, layers, slice(0, depth))
         self._upper = _with_layers(decoder, layers, slice(depth, None))
-        self._head = head
-
-    @property
-    def head(self) -> nn.Linear:
-        """The output layer: last hidden states to logits."""
-        return self._head
+        self.head = head
+        self.width: int = decoder.config.hidden_size
 
     @torch.no_grad()
     def states(self, **inputs: Any) -> Tensor:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from datasets import Dataset
+from peft import PeftModel
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from align_core.data.encoding import REFERENCE_LOGPS
+from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import lora_config
+from align_core.models.pair_passes import PairPasses, pair_passes
 from align_core.trainers.common import (
     QUIET,
     WARMUP,
@@ -25,7 +29,21 @@ from align_core.trainers.common import (
 
 
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
-    """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities."""
+    """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities.
+
+    With an adapter on the policy's last layers, the layers below are computed once for each pair,
+    for policy and reference, when a batch first has it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._passes: PairPasses | None = None
+        super().__init__(*args, **kwargs)
+        alone = self.accelerator.num_processes == 1  # several need the forward pass of their model
+        frozen = frozen_trunk(self.model) if alone and isinstance(self.model, PeftModel) else None
+        if frozen is not None:
+            self._passes = pair_passes(self.model, frozen, _longest(self.train_dataset))
+        if self._passes is not None:
+            self.precompute_ref_logps = True  # `compute_loss` adds them to each batch
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         # TRL would append the end token to every text, also to one cut at the token limit.
@@ -34,6 +52,23 @@ class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DP
     def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
         # Columns of the pairs: `make_trainer` sets precompute_ref_log_probs only if they exist.
         return dataset
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """TRL's loss, from passes that start from the kept trunk states if there are any."""
+        if self._passes is not None:
+            model = self._passes
+            if REFERENCE_LOGPS[0] not in inputs:
+                logps = self._passes.reference_logps(inputs)
+                inputs = inputs | dict(zip(REFERENCE_LOGPS, logps, strict=True))
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+def _longest(pairs: Dataset) -> int:
+    """The number of tokens of the longest text of the pairs, prompt included."""
+    columns = pairs["prompt_ids"], pairs["chosen_ids"], pairs["rejected_ids"]
+    return max(len(p) + max(len(c), len(r)) for p, c, r in zip(*columns, strict=True))
 
 
 def build(setup: Setup) -> DirectPreferenceTrainer:
