@@ -204,7 +204,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     if config is None or lines:
         raise ConfigError(*lines)
     paths = ("model", "reward_model", "preferences", "pair_source")
-    return config.model_copy(update={name: _absolute(getattr(config, name)) for name in paths})
+    return config.model_copy(update={name: absolute(getattr(config, name)) for name in paths})
 
 
 def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[Message]:
@@ -308,7 +308,7 @@ def _defaults_for_checks(
     return {**defaults(method, task), **all_pairs}
 
 
-def _absolute(name: str | None) -> str | None:
+def absolute(name: str | None) -> str | None:
     """The absolute path of `name`, so that a run can be resumed from another folder.
 
     Names that are not paths, and None, are returned unchanged.

@@ -11,6 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,20 @@ def stored(task: str, model: str, split: str) -> Stored | None:
         tokenizer = Path(model_index.locate(model)) / TOKENIZER
         return Stored(ReferenceSamples.load(file), tokenizer)
     return None
+
+
+def named(task: str, model: str) -> Iterator[Entry]:
+    """The complete entries of a task and a model that were prepared under these names.
+
+    Nothing else is read for a pair of unknown names.
+    """
+    pairs = []
+    for found in entries():
+        with suppress(OSError, ValueError):
+            facts = found.facts()
+            pairs.append((facts.get("task"), facts.get("model")))
+    if (task, model) in pairs:
+        yield from _of_pair(task, model)
 
 
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.digests import combined, file_digest, model_digest
-from align_core.config.task_card import BUILT_IN, is_code, is_folder
+from align_core.config.task_card import NAMES, is_code, is_folder
 from align_core.tasks.folder.files import TASK_FILE, Files
 
 _ROOM = Path(__file__).parent
@@ -19,7 +19,7 @@ _ROOM = Path(__file__).parent
 
 def task_digest(task: str) -> str:
     """The hash of a task by its full name: of the files of a folder that its task.toml names, of
-    the file of a class, or of a built-in task's words and reward.
+    the file of a class, or of the words and reward of a task of this package.
 
     Other modules that a class imports are not in it.
 
@@ -27,7 +27,7 @@ def task_digest(task: str) -> str:
         ValueError: there are no such files.
         OSError: one cannot be read.
     """
-    if task in BUILT_IN:
+    if task in NAMES:
         files = [*_ROOM.glob("*.py"), *(_ROOM / task).rglob("*")]
         files = [path for path in files if path.is_file() and path.suffix != ".pyc"]
         return combined(text for path in sorted(files) for text in _named(path, _ROOM))

@@ -6,9 +6,10 @@ is loaded.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer
 
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN, card, is_external, known_card
+from align_core.evaluation import prepared
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
     Point,
@@ -29,36 +31,77 @@ from align_core.optimum import (
 )
 
 BETAS = (0.05, 20.0)  # the range of the slider; any other β may be typed
+_LOG = logging.getLogger(__name__)
 QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no better
 
 
 @cache
 def of_task(task: str) -> Optimum:
-    """The optimum of a built-in task, loaded once."""
-    return Optimum(task)
+    """The optimum of a built-in task for its reference, from the embedded samples, loaded once."""
+    model = known_card(task).reference
+    samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
+    return Optimum(model, samples, Path(model_index.locate(model)) / prepared.TOKENIZER)
 
 
-def frontier(task: Any) -> dict[str, Any] | None:
-    """`Optimum.frontier` of a task; None for one that is not built in: no samples are stored."""
-    return _of_task_or_first(task).frontier if _may_have_samples(task) else None
+def of_pair(task: Any, model: Any) -> Optimum | None:
+    """The optimum of a task for a model: prepared before embedded, as in runs; None if it is not
+    known or its samples are too few for any KL.
+
+    Visitors may ask for any pair. Only what was prepared under these names is looked for.
+    """
+    for entry in prepared.named(task, model):
+        changed = (entry.path / prepared.FACTS).stat().st_mtime_ns
+        found = _prepared(entry, model, changed)
+        if found is not None and found.frontier["whole"] is not None:
+            return found
+    return of_task(task) if task in BUILT_IN and model == known_card(task).reference else None
+
+
+@lru_cache(maxsize=16)
+def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None:
+    """The optimum of an entry, None if it cannot be read. `changed` is a key of the cache."""
+    try:
+        before = entry.facts().get("last_tokens")
+        return Optimum(model, entry.load("probe"), entry.path / prepared.TOKENIZER, before)
+    # The tokenizers package raises plain exceptions.
+    except Exception as error:
+        _LOG.warning("%s is skipped: %s", entry.path, error)
+        return None
+
+
+def frontier(query: Any) -> dict[str, Any] | None:
+    """`Optimum.frontier` of `query`, {"task", "model"}; that of the task's reference if nothing is
+    known of this model, None if nothing is known of that either."""
+    found = _of_query(query)
+    return found and found.frontier
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
-    """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that did not start
-    from the reference of a built-in task."""
-    task = config["task"]
-    has_frontier = task in BUILT_IN and config["model"] == known_card(task).reference
-    return of_task(task).frontier["whole"] if has_frontier else None
+    """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that started from a
+    model whose optimum is not known."""
+    found = of_pair(config["task"], config["model"])
+    return found and found.frontier["whole"]
 
 
-def target(query: dict[str, Any]) -> dict[str, Any] | None:
-    """`Optimum.at` of `query`, {"task", "beta"}; an invalid β counts as the slider's largest. None
-    for a task that is not built in."""
-    if not _may_have_samples(query.get("task")):
+def target(query: Any) -> dict[str, Any] | None:
+    """`Optimum.at` of `query`, {"task", "model", "beta"}, the optimum as in `frontier`; an invalid
+    β counts as the slider's largest."""
+    if (found := _of_query(query)) is None:
         return None
     beta = query.get("beta")
     valid = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
-    return _of_task_or_first(query.get("task")).at(float(beta) if valid else BETAS[1])
+    return found.at(float(beta) if valid else BETAS[1])
+
+
+def _of_query(query: Any) -> Optimum | None:
+    query = query if isinstance(query, dict) else {}
+    task, model = query.get("task"), query.get("model")
+    if (found := of_pair(task, model)) is not None:
+        return found
+    known = card(task)
+    if known is None and not is_external(task):
+        task, known = BUILT_IN[0], card(BUILT_IN[0])
+    return known and of_pair(task, known.reference)
 
 
 def warm() -> None:
@@ -68,24 +111,39 @@ def warm() -> None:
 
 
 class Optimum:
-    """The optimum of one task on its probe prompts. Gains are in nats above the reference."""
+    """The optimum of one task for one model, on its probe prompts. Gains are in nats above the
+    reference.
 
-    def __init__(self, task: str) -> None:
-        self._samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
-        self._model = known_card(task).reference
-        folder = Path(model_index.locate(self._model))
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._reference = float(self._samples.rewards.mean())
+    Args:
+        samples: of the model, the reference.
+        tokenizer: the file of its tokenizer.
+        last_tokens: the last token of each prompt, after which completions are decoded; by default
+            they are decoded alone.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        samples: ReferenceSamples,
+        tokenizer: Path,
+        last_tokens: Sequence[int] | None = None,
+    ) -> None:
+        self._model, self._samples = model, samples
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._last_tokens = last_tokens
+        self._reference = float(samples.rewards.mean())
 
     @cached_property
     def frontier(self) -> dict[str, Any]:
-        """The data of the frontier chart: `curve`, `whole` and `best_of` of `Trade`, the name of
-        the `reference`, and the `texts` of the optimum for β → ∞, which is the reference."""
+        """The data of the frontier chart: `curve`, `gain_kl` and `best_of` of `Trade`, its full
+        gain as `whole`, the name of the `reference`, and the `texts` of the optimum for β → ∞,
+        which is the reference."""
         trade = Trade.of(self._samples.rewards)
         return {
             "curve": [[_rounded(kl), _rounded(gain)] for kl, gain in trade.curve],
             "reference": self._model,
-            "whole": _rounded(trade.full_gain),
+            "whole": trade.full_gain and _rounded(trade.full_gain),
+            "gain_kl": trade.gain_kl and _rounded(trade.gain_kl),
             "best_of": [[n, _rounded(kl), _rounded(gain)] for n, kl, gain in trade.best_of],
             "texts": self._texts(at_quantile(self._samples.rewards, np.inf, QUANTILE)),
         }
@@ -94,14 +152,15 @@ class Optimum:
         """The point of π* at this β, and its text for each prompt at the QUANTILE of gold reward.
 
         kl, gain:  in nats; None at β = 0, whose texts are the best stored ones
-        known:     False if the effective sample size is too small
+        known:     False if the effective sample size, `samples`, is too small
         texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, where the
                    effective sample size for its prompt is large enough
         """
         chosen = at_quantile(self._samples.rewards, beta, QUANTILE)
         texts = self._texts(chosen)
         if beta == 0:
-            return {"beta": beta, "kl": None, "gain": None, "known": False, "texts": texts}
+            unknown = {"kl": None, "gain": None, "samples": None, "known": False}
+            return {"beta": beta, **unknown, "texts": texts}
         rewards, kls, samples = by_prompt(self._samples.rewards, beta)
         # r/β − log Z, and log Z = E_π*[r]/β − KL. With n effective samples of N, the standard
         # error of log Z is √(1/n − 1/N): below 0.1, the last digit shown, from n = 100 on.
@@ -114,45 +173,43 @@ class Optimum:
         return {"beta": beta, **self._above_reference(point), "texts": texts}
 
     def point(self, beta: float) -> dict[str, Any]:
-        """`kl`, `gain` and `known` of `at`, for a β above 0."""
+        """`kl`, `gain`, `samples` and `known` of `at`, for a β above 0."""
         return self._above_reference(optimum(self._samples.rewards, beta))
 
     def _above_reference(self, point: Point) -> dict[str, Any]:
         return {
             "kl": _rounded(point.kl),
             "gain": _rounded(point.reward - self._reference),
+            "samples": round(point.effective_samples),
             "known": bool(point.known),
         }
 
     def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
         """The `chosen` [P] sample of each prompt: its `prompt`, `text` and `gold_reward`."""
-        rows = np.arange(len(self._samples.prompts))
-        tokens = self._samples.tokens[rows, chosen]
-        lengths = self._samples.lengths[rows, chosen]
+        samples, rows = self._samples, np.arange(len(self._samples.prompts))
+        # The end token counts in `lengths` and is no part of the text.
+        lengths = samples.lengths[rows, chosen] - samples.ended[rows, chosen].astype(np.uint8)
+        ids = [
+            tokens[:length].tolist()
+            for tokens, length in zip(samples.tokens[rows, chosen], lengths, strict=True)
+        ]
+        rewards = samples.rewards[rows, chosen]
         return [
-            {
-                "prompt": prompt,
-                "text": self._tokenizer.decode(ids[:length].tolist()),
-                "gold_reward": _rounded(reward),
-            }
-            for prompt, ids, length, reward in zip(
-                self._samples.prompts,
-                tokens,
-                lengths,
-                self._samples.rewards[rows, chosen],
-                strict=True,
+            {"prompt": prompt, "text": text, "gold_reward": _rounded(reward)}
+            for prompt, text, reward in zip(
+                samples.prompts, self._decoded(ids), rewards, strict=True
             )
         ]
 
-
-def _may_have_samples(task: Any) -> bool:
-    """Whether `task` is built in, or no task at all."""
-    return task in BUILT_IN or not (card(task) or is_external(task))
-
-
-def _of_task_or_first(task: Any) -> Optimum:
-    """The optimum of a task; of the first built-in one if `task` is not built in."""
-    return of_task(task if task in BUILT_IN else BUILT_IN[0])
+    def _decoded(self, ids: list[list[int]]) -> list[str]:
+        """The texts of completions, one for each prompt (`data.encoding.decode`)."""
+        if self._last_tokens is None:
+            return self._tokenizer.decode_batch(ids)
+        before = [[token] for token in self._last_tokens]
+        whole = [first + after for first, after in zip(before, ids, strict=True)]
+        contexts = self._tokenizer.decode_batch(before)
+        texts = self._tokenizer.decode_batch(whole)
+        return [text[len(context) :] for text, context in zip(texts, contexts, strict=True)]
 
 
 def _rounded(value: float) -> float:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import card
 from align_core.runs import events as log
 from align_core.runs.client import Client
 from align_core.runs.durations import time_left
@@ -54,7 +55,7 @@ class Summaries:
         beta_steps = (event["step"] for event in changes if "beta" in event["settings"])
         beta_since = max(beta_steps, default=0)
         now = log.settings_at(config, events)
-        target, frontier = _target(now["task"], now["beta"]), _frontier(now["task"], now["model"])
+        target, frontier = _target(now), _frontier(now)
         sentences = [
             (reading.tone, sentence(reading, self._words))
             for reading in readings(now, log.series(events), status, target, beta_since, frontier)
@@ -64,17 +65,27 @@ class Summaries:
         return {"sentences": sentences, "time_left": time_left(config, events)}
 
 
-@lru_cache(maxsize=64)  # needed at each step of a run, and β hardly ever changes
-def _target(task: str, beta: float | None) -> Target | None:
-    if not beta or task not in BUILT_IN:
+def _target(config: Mapping[str, Any]) -> Target | None:
+    """The optimum at the β of a configuration, for its model or else the task's reference."""
+    task = card(config["task"])
+    known = optimum.of_pair(config["task"], config["model"])
+    known = known or (task and optimum.of_pair(config["task"], task.reference))
+    if not known or not config["beta"]:
         return None
-    point = optimum.of_task(task).point(beta)
+    return _at(known, config["beta"])
+
+
+@lru_cache(maxsize=64)  # needed at each step of a run, and β hardly ever changes
+def _at(known: optimum.Optimum, beta: float) -> Target | None:
+    point = known.point(beta)
     return Target(point["gain"], point["kl"]) if point["known"] else None
 
 
-def _frontier(task: str, model: str) -> Frontier | None:
-    full_gain = optimum.full_gain({"task": task, "model": model})
-    return full_gain and Frontier(full_gain, optimum.of_task(task).frontier["curve"])
+def _frontier(config: Mapping[str, Any]) -> Frontier | None:
+    known = optimum.of_pair(config["task"], config["model"])
+    if not known or known.frontier["whole"] is None:
+        return None
+    return Frontier(known.frontier["whole"], known.frontier["curve"])
 
 
 class _Summary:

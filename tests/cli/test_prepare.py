@@ -37,7 +37,7 @@ kind = "ends"
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(task_card, "_CARDS", {**task_card._CARDS})
+    monkeypatch.setattr(task_card, "_registered", {})
     monkeypatch.setattr(loader, "_loaded", {})
     task_in_nats._measured.cache_clear()
     return tmp_path / "cache" / "optimum"

@@ -89,11 +89,14 @@ def test_the_gain_is_that_of_the_frontier_chart_where_there_is_one(view):
     measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
     own = run(series=measured)
     own["config"]["model"] = "sft"
-    frontiers = {"reviews": {"reference": "sft", "whole": 2.5}}
+    frontiers = {"reviews sft": {"reference": "sft", "whole": 2.5}}
+    frontiers["reviews another"] = frontiers["reviews sft"]  # the task's own, in place of none
     assert view("gainAt", own, None, frontiers) == pytest.approx(1)
     assert view("gainAt", own, 5, frontiers) == 0
     assert view("gainAt", own, None, {}) == pytest.approx(1.25)
-    assert view("gainAt", own, None, {"reviews": None}) == pytest.approx(1.25)
+    assert view("gainAt", own, None, {"reviews sft": None}) == pytest.approx(1.25)
+    unsure = {"reviews sft": {"reference": "sft", "whole": None}}
+    assert view("gainAt", own, None, unsure) == pytest.approx(1.25)
     own["config"]["model"] = "another"
     assert view("gainAt", own, None, frontiers) == pytest.approx(1.25)
 

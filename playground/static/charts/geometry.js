@@ -5,11 +5,11 @@ export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off 
 const FLAT = 0.02; // the least height of an axis: rounding noise is no curve
 
 // [KL, gain] at every measured step of a run that started at the reference of this frontier. The
-// gain is the run's share of what the optimum gains for 2 nats (`eval/gain`), of the `whole` that
+// gain is the run's share of what the optimum gains for `gain_kl` nats (`eval/gain`), of the `whole` that
 // this is known to be: chance in the reference's few samples would move the plain difference three
 // times as much, and the limit not at all.
 export function trail(run, { whole, reference }) {
-  if (!run || run.config.model !== reference) return { steps: [], x: [], y: [] };
+  if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
   const shares = run.series["eval/gain"]?.y ?? [];
   const count = Math.min(kl.length, shares.length);

@@ -5,6 +5,7 @@ import { latestOnly } from "../core/latest_only.js";
 import { fold, isMoving, startRun } from "../core/run_log.js";
 import { runPicker } from "../core/run_picker.js";
 import { shadedText } from "../core/shaded_text.js";
+import { pairKey } from "../core/view.js";
 import { whenRecoloured } from "../charts/plots.js";
 import { differences } from "./differences.js";
 import { headToHead } from "./head_to_head.js";
@@ -24,7 +25,8 @@ export function mount({ element, props, server }) {
   const drawDifferences = differences({ element, props });
   const offerHeadToHead = headToHead({ element, props, server }, picker, shownRuns);
 
-  const frontiers = {}; // task -> its frontier, null if the server has none
+  const frontiers = {}; // pair (view.js) -> its frontier, null if the server has none
+  let pair = null; // that of the first of the compared runs
   const logs = new Map(); // name -> the run (run_log.js), and whether it has a `model`
   const seats = LOOKS.map(() => null); // the name of the run that has each look
   let offered = new Map(); // name -> the run as the server lists it
@@ -76,8 +78,10 @@ export function mount({ element, props, server }) {
     const task = chosenTask();
     const cursors = seats.filter(Boolean).map((run) => ({ run, offset: logs.get(run)?.offset ?? 0 }));
     try {
-      frontiers[task] ??= await server.frontier(task);
       const reply = await server.compare(cursors);
+      const { model } = reply.runs[0]?.config ?? {};
+      pair = pairKey({ task, model });
+      frontiers[pair] ??= await server.frontier({ task, model });
       if (lost) showErrors([]);
       lost = false;
       update(reply, newerIsWaiting());
@@ -122,7 +126,7 @@ export function mount({ element, props, server }) {
     find(".legend").replaceChildren();
     for (const shown of runs) drawName(shown, find(".legend"));
     if (few || typeof Plotly === "undefined") return;
-    const frontier = frontiers[chosenTask()];
+    const frontier = frontiers[pair];
     find(".trade").hidden = !frontier;
     if (frontier) drawTradeOff(runs, frontier);
     drawCurves(runs);

@@ -11,6 +11,15 @@ export function runOnStage({ run, task }) {
 
 export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.task;
 
+// The task and the model whose optimum is to be seen: those of the run, else the task's reference.
+export function pairOnStage(state) {
+  const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: tasks[state.task]?.reference };
+  return { task, model };
+}
+
+// The key of a task and a model in the state's `frontiers`.
+export const pairKey = ({ task, model }) => `${task} ${model}`;
+
 // Whether the run is another visitor's, and live.
 export const isWatching = ({ run, standing }) => isLive(run) && run.name !== standing.own;
 
@@ -21,8 +30,8 @@ export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?
 // it, where it does.
 export function gainAt({ config, series }, step, frontiers) {
   const share = valueAt(series["eval/gain"], step);
-  const { reference, whole } = frontiers[config.task] ?? {};
-  if (share !== undefined && whole !== undefined && config.model === reference) return share * whole;
+  const { reference, whole } = frontiers[pairKey(config)] ?? {};
+  if (share !== undefined && whole && config.model === reference) return share * whole;
   return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
 }
 

@@ -6,7 +6,7 @@ import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
 import { settingsAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { betaOnStage, isWatching, runOnStage, taskOnStage } from "../core/view.js";
+import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage } from "../core/view.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
 import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
@@ -19,15 +19,16 @@ export function mount({ element, props, server, watch }) {
   const isChanged = changeDetector();
 
   const isMissed = (state) =>
-    state.beta !== null && (state.target?.task !== taskOnStage(state) || state.target.beta !== betaOnStage(state));
+    state.beta !== null && (state.target?.pair !== pairKey(pairOnStage(state)) || state.target.beta !== betaOnStage(state));
 
   const ask = latestOnly(async () => {
     if (!isMissed(get())) return;
-    const [task, beta] = [taskOnStage(get()), betaOnStage(get())];
+    const [{ task, model }, beta] = [pairOnStage(get()), betaOnStage(get())];
     const { frontiers } = get();
-    const frontier = task in frontiers ? frontiers[task] : await server.frontier(task); // null: there is none
-    const target = { ...(await server.target({ task, beta })), task, beta };
-    set({ target, frontiers: { ...get().frontiers, [task]: frontier } });
+    const pair = pairKey({ task, model });
+    const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is none
+    const target = { ...(await server.target({ task, model, beta })), pair, task, beta };
+    set({ target, frontiers: { ...get().frontiers, [pair]: frontier } });
   });
 
   function update(state) {
@@ -41,14 +42,14 @@ export function mount({ element, props, server, watch }) {
   }
 
   function draw(state, anyway = false) {
-    const task = taskOnStage(state);
-    const frontier = state.frontiers[task];
+    const pair = pairKey(pairOnStage(state));
+    const frontier = state.frontiers[pair];
     const { viewedStep } = state;
-    // Charts and texts take the room where no samples of the task's reference are stored.
+    // Charts and texts take the room where no samples of the reference are stored.
     document.documentElement.classList.toggle("no-optimum", frontier === null);
     if (!frontier) return;
     const shown = runOnStage(state);
-    const target = state.target?.task === task ? state.target : null;
+    const target = state.target?.pair === pair ? state.target : null;
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"]];
     if (!isChanged(frontier, target, viewedStep, shown?.name, ...measured) && !anyway) return;
     const run = trail(shown, frontier);
@@ -60,10 +61,10 @@ export function mount({ element, props, server, watch }) {
     showPoint(".policy", here);
     const remarks = [];
     if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
-    if (aim && !target.known) remarks.push(words.unsure);
+    if (aim && !target.known) remarks.push(fill(words.unsure, target));
     put(".remarks", remarks.join("\n"));
     const look = lookOf(element);
-    const subject = `${shown?.name} ${task}`;
+    const subject = `${shown?.name} ${pair}`;
     paint(plot, () => [
       [
         ...limitTraces(frontier, words, look),

@@ -6,7 +6,7 @@ import { makesPolicy } from "../core/records.js";
 import { samplesAt } from "../core/run_log.js";
 import { shadedText } from "../core/shaded_text.js";
 import { get, subscribe } from "../core/store.js";
-import { runOnStage, taskOnStage } from "../core/view.js";
+import { pairKey, pairOnStage, runOnStage } from "../core/view.js";
 
 const FIRST = 6;
 const SIDES = ["reference", "policy", "optimum"];
@@ -78,7 +78,7 @@ export function mount({ element, props }) {
   function draw(state) {
     const run = runOnStage(state);
     const samples = samplesAt(run, state.viewedStep);
-    const stored = state.frontiers[taskOnStage(state)]?.texts;
+    const stored = state.frontiers[pairKey(pairOnStage(state))]?.texts;
     if (!isChanged(run?.name, samples, stored, state.target, all)) return;
     const silent = run !== null && !makesPolicy(run.config.method);
     const answers = silent ? [] : answersOf(samples, stored, state.target);

@@ -127,14 +127,15 @@ def test_without_a_kl_penalty_there_is_no_target(task):
 @pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
 def test_an_unknown_task_is_the_first(named):
     first, second = (optimum.of_task(name) for name in BUILT_IN)
-    assert optimum.frontier(named) == first.frontier != second.frontier
-    assert optimum.target({"task": named, "beta": 1}) == first.at(1.0)
-    assert optimum.frontier("capitals") == second.frontier
+    query = {"task": named, "model": named}
+    assert optimum.frontier(query) == optimum.frontier(named) == first.frontier != second.frontier
+    assert optimum.target({**query, "beta": 1}) == first.at(1.0)
+    assert optimum.frontier({"task": "capitals", "model": "pretrained"}) == second.frontier
 
 
 @pytest.mark.parametrize("beta", [None, "x", -1, math.nan, math.inf])
 def test_an_invalid_beta_counts_as_the_largest_of_the_slider(beta):
-    assert optimum.target({"task": "reviews", "beta": beta})["beta"] == 20
+    assert optimum.target({"task": "reviews", "model": "sft-reviews", "beta": beta})["beta"] == 20
 
 
 def test_a_recorded_run_is_as_far_below_the_frontier_as_its_efficiency(task):

@@ -147,7 +147,7 @@ def test_a_task_without_a_reference_is_refused_at_the_start(tmp_path):
 
 
 def test_a_task_without_an_optimum(named):
-    assert optimum.frontier(named) is None
+    assert optimum.frontier({"task": named}) is None
     assert optimum.target({"task": named, "beta": 1.0}) is None
     assert optimum.full_gain({"task": named, "model": "sft-reviews"}) is None
 
@@ -222,4 +222,7 @@ def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch,
     values = {name: controls[name].get("value") for name in form.SETTINGS}
     config = resolve(**form.options({"task": "manners", "method": "dpo", **values}))
     assert config == resolve("dpo", "manners") and config.lora_r == 16
-    assert optimum.frontier("manners") is None and optimum.target({"task": "manners"}) is None
+    assert (
+        optimum.frontier({"task": "manners"}) is None
+        and optimum.target({"task": "manners"}) is None
+    )
