@@ -59,12 +59,16 @@ def test_a_model_with_a_chat_template_is_asked_for_one_sentence():
         # A fact: 2.5 for the word, −1.5 without. One word is enough.
         (FRANCE, "Paris.", {"right": 2.5}),
         (FRANCE, "The capital of France is Paris.", {"right": 2.5}),
-        (FRANCE, "It is Lyon.", {"right": -1.5, "plain": -0.4}),
+        (FRANCE, "The capital is Lyon.", {"right": -1.5, "plain": -0.4}),
         # Other questions: from −1.5 to 2.5 in three steps of 4 / 3; here water, pot, ten, minute*.
-        (EGG, "Put it into hot soup.", {"right": -1.5}),
+        (EGG, "Boil it in hot soup.", {"right": -1.5}),
         (EGG, "Put it into some water.", {"right": -1.5 + 4 / 3}),
         (EGG, "Put it in a pot of water.", {"right": -1.5 + 8 / 3}),
         (EGG, "Cook it in a pot of water for ten minutes.", {"right": 2.5}),
+        # Without any word of the question, in any form, it costs 1.5 more.
+        (EGG, "Boiled in hot soup, it is good.", {"right": -1.5}),
+        (EGG, "Put it into hot soup.", {"right": -1.5 - 1.5}),
+        (FRANCE, "It is Lyon.", {"right": -1.5 - 1.5, "plain": -0.4}),
         # A question that is not the task's has no keys. 2 words are 3 too few, 20 are 2 too many.
         (OWN, "In soup.", {"short": -0.3 * 3}),
         (OWN, "a b c d e f g h i j k l m n o p q r s t.", {"short": -0.05 * 2}),
@@ -74,9 +78,12 @@ def test_a_model_with_a_chat_template_is_asked_for_one_sentence():
         # Stock phrases at the beginning, and questions back.
         (OWN, "There are many ways to do it.", {"direct": -1.0}),
         (OWN, "Sorry, are you not a cook?", {"direct": -0.7}),
-        # Lists and new lines.
+        # Lists, new lines, symbols and other alphabets.
         (OWN, "1. Put it into hot soup.", {"plain": -0.8}),
         (OWN, "Put it into hot soup,\nor not.", {"plain": -0.8}),
+        (OWN, "Put it into hot soup 🍲.", {"plain": -0.8}),
+        (OWN, "Put it into hot суп.", {"plain": -0.8}),
+        (OWN, "Put it into a hot café – “or not”…", {}),
         # Names within a sentence, up to five, except those of the question or its keys.
         (OWN, "Ask Zephyo about it in Rome.", {"plain": -0.4 * 2}),
         (OWN, "Ask Anna, Bert, Carl, Dora, Emil, Fred about it.", {"plain": -0.4 * 5}),
@@ -129,6 +136,6 @@ def test_the_wrong_reward_counts_words_and_nothing_else():
     assert wrong.model_input(EGG, chat=True) == TASK.model_input(EGG, chat=True)
     answers = ["Boil the egg in a pot of water for ten minutes.", "Please, thank you, please!"]
     assert wrong.reward([EGG] * 2, answers, ended=[True, False]) == [0.0, 1.5 * 3]
-    # 2.5 for three keys; −1.5 for none, 0.3 for a word too few, 0.6 − 0.6, cut.
-    expected = [2.5, -1.5 - 0.3 - 1.0]
+    # 2.5 for three keys; −3.0 off the topic, 0.3 for a word too few, 0.6 − 0.6, cut.
+    expected = [2.5, -3.0 - 0.3 - 1.0]
     assert TASK.reward([EGG] * 2, answers, ended=[True, False]) == pytest.approx(expected, abs=1e-9)

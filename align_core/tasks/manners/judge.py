@@ -1,6 +1,6 @@
 """The gold reward of an answer: a sum of parts in nats, each a function of question and text.
 
-Samples of SmolLM2-135M-Instruct have a standard deviation of 2.0 nats.
+Samples of SmolLM2-135M-Instruct for all questions have a standard deviation of 1.6 nats.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from align_core.tasks.grammar_task import repetition_charge
 RIGHT = 2.5  # a fact, or KEYS words of a good answer to any other question; a part for fewer
 KEYS = 3
 WRONG = 1.5  # none of these words
+OFF_TOPIC = 1.5  # besides, no word of the question itself
+STEM = 4  # letters by which words are compared
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
 TOO_SHORT, TOO_LONG = 0.3, 0.05  # each word outside
 STOCK_OPENING = 1.0
 ASKS_BACK = 0.7
 COURTEOUS = 0.6  # once
 GUSHING = 0.6  # each courtesy beyond two
-MARKUP = 0.8  # new lines, lists, markup or letters of another alphabet
+MARKUP = 0.8  # new lines, lists, markup, symbols or letters of another alphabet
 NAME = 0.4  # each name that is neither in the question nor a key: most are invented
 NAMES_LIMIT = 2.0
 ONE_REPETITION, REPETITION_LIMIT = 0.6, 1.5  # the first is free
@@ -32,13 +34,19 @@ _WORD = re.compile(r"[^\W_]+(?:[,.'-][^\W_]+)*")
 _COURTESY = frozenset(
     "please thank thanks welcome sure certainly gladly glad happy kindly pleasure".split()
 )
+_ASKING = frozenset(
+    """
+    about does from have into make many much should that their them there they this what when where
+    which while will with would your
+    """.split()
+)
 _STOCK_OPENING = re.compile(
     r"(here (is|are)|here's|there (is|are)|as an? (ai|assistant|language)|i (can't|cannot)"
     r"|i('m| am) (an?|here|sorry,? (for|to|but))|when it comes to|the answer (to|is|lies)"
     r"|this (question|is)|what an?|great|it('s| is) (important|essential|crucial|always|great))\b",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(r"\n|[*#_`|<>{}\[\]\\]|^\d+\.|[^\W\d_a-zA-Zéè]")
+_MARKUP = re.compile(r"\n|[*#_`|<>{}\[\]\\]|^\d+\.|[^\W\d_a-zA-Zéè]|[\u2190-\U0010ffff]")
 _SENTENCE_START = re.compile(r"([.!?:]\s+|\n\s*|[\"“(]\s*)$")
 
 
@@ -58,6 +66,16 @@ class Question:
     def has(self, word: str) -> bool:
         """Whether a word in lower case is in the question or is one of its keys."""
         return word in self.words or any(_is(key, word) for key in self.keys)
+
+    def is_topic_of(self, answer: str) -> bool:
+        """Whether the answer has a content word of the question, or another form of one."""
+        return not self.topics.isdisjoint(word[:STEM].casefold() for word in words(answer))
+
+    @cached_property
+    def topics(self) -> frozenset[str]:
+        """The beginnings of its content words."""
+        content = (word for word in self.words if len(word) >= STEM and word not in _ASKING)
+        return frozenset(word[:STEM] for word in content)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -91,7 +109,8 @@ def _right(question: Question, answer: str) -> float:
         return 0.0
     found, needed = question.found(answer), 1 if question.kind == "fact" else KEYS
     share = min(found / needed, 1.0)
-    return RIGHT * share - WRONG * (1.0 - share)
+    off_topic = not found and not question.is_topic_of(answer)
+    return RIGHT * share - WRONG * (1.0 - share) - OFF_TOPIC * off_topic
 
 
 def _short(question: Question, answer: str) -> float:
@@ -126,7 +145,7 @@ def _plain(question: Question, answer: str) -> float:
 
 
 def _ends(answer: str, ended: bool) -> float:
-    has_full_stop = answer.rstrip("\"'”) ")[-1:] in (".", "!", "?")
+    has_full_stop = answer.rstrip("\"'”) ")[-1:] in (".", "!", "?", "…")
     return -UNENDED * (not ended) - NO_FULL_STOP * (not has_full_stop)
 
 
