@@ -116,7 +116,7 @@ def _trade(config: RunConfig) -> Trade | None:
     if methods()[config.method].makes != "policy":
         return None
     stored = stored_samples(config.task, _reference(config), "probe")
-    return stored and Trade.of(stored.rewards)
+    return None if stored is None else Trade.of(stored.rewards)
 
 
 def _reference(config: RunConfig) -> str | None:

@@ -52,7 +52,7 @@ def demonstration(row: Any) -> dict[str, Any]:
         text = _text("text", columns["text"], conversation=False)
         return {"prompt": "", "completion": text, **_ended(columns, "completion")}
     if "messages" in columns:
-        messages = _text("messages", columns["messages"], standard=False)
+        messages: Any = _text("messages", columns["messages"], standard=False)
         if len(messages) < 2 or messages[-1]["role"] != "assistant":
             raise ValueError("expected two messages or more, the last one the assistant's")
         ended = _ended(columns, "completion")

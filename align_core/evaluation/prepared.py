@@ -140,7 +140,7 @@ def named(task: str, model: str) -> Iterator[Entry]:
 def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples | None:
     """The samples of `stored`; None without a model."""
     found = stored(task, model, split) if model is not None else None
-    return found and found.samples
+    return None if found is None else found.samples
 
 
 def stored_scale(task: str, model: str) -> float | None:

@@ -29,7 +29,7 @@ def reward_model_of(model: str) -> str | None:
     if is_reward_model(locate(model)):
         return model
     config = _config(model)
-    return config and config.reward_model
+    return None if config is None else config.reward_model
 
 
 def reference_of(model: str, task: str) -> str | None:

@@ -173,7 +173,7 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     rows: list[Finding] = []
     for raters in ("certain", "graded"):
         means = setting(result, raters=raters, **REPORTED)
-        gained = {
+        gained: dict[str, Any] = {
             "raters": [(raters, {})],
             "beta": f"{REPORTED['beta']:g}",
             "responses": str(REPORTED["responses"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,7 @@ def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         setting: [run["found"]["win_rates"] for run in runs if strength(run) == setting]
         for setting in settings
     }
-    best = max(settings, key=lambda setting: mean([row[-1] for row in rates[setting]])["mean"])
+    best = max(settings, key=lambda setting: fmean(row[-1] for row in rates[setting]))
     means = [mean(at_temperature) for at_temperature in zip(*rates[best], strict=True)]
     temperatures = runs[0]["settings"]["temperatures"]
     return {"setting": best, "temperatures": temperatures, "rates": means}
@@ -288,7 +289,9 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     for budget in budgets:
         order = sorted(trained, key=lambda method: -shares[method][budget]["mean"])
         texts = {method: format_mean(shares[method][budget]) for method in shares}
-        listed = [("share", {"method": [(method, {})], "share": texts[method]}) for method in order]
+        listed: list[Finding] = [
+            ("share", {"method": [(method, {})], "share": texts[method]}) for method in order
+        ]
         rest = {name: texts[method] for method, name in others.items()}
         rows.append(("within", {"budget": budget, "listed": listed, **rest}))
     more = result["dpo_over_ppo"]

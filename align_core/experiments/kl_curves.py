@@ -30,7 +30,8 @@ def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float
         if hull and kl == hull[-1][0]:
             hull.pop()
         hull.append((kl, reward))
-    return float(np.interp(budget, *zip(*hull, strict=True)))
+    kls, rewards = zip(*hull, strict=True)
+    return float(np.interp(budget, kls, rewards))
 
 
 def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:

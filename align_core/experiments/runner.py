@@ -47,7 +47,8 @@ def run(
                 ):
                     store.save(*part.result())
                     on_part(done := done + 1, count)
-    runs = [store.find(*part) for stage in stages for part in stage.items()]
+    stored = (store.find(*part) for stage in stages for part in stage.items())
+    runs = [run for run in stored if run is not None]
     result = {
         "experiment": name,
         "quick": quick,

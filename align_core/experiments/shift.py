@@ -162,7 +162,9 @@ def findings(result: dict[str, Any]) -> list[Finding]:
         ]
         sentences.append(("source", {"source": [(source, {})], "listed": listed}))
         if "lost" in rows["dpo"]:
-            suffers = {name: [(_suffers(rows[name]["lost"]), {})] for name in ("dpo", "ppo")}
+            suffers: dict[str, list[Finding]] = {
+                name: [(_suffers(rows[name]["lost"]), {})] for name in ("dpo", "ppo")
+            }
             sentences.append(("suffers", suffers))
     return sentences
 

@@ -48,7 +48,9 @@ class Setting:
 
     @property
     def reference(self) -> str:
-        return known_card(self.task).reference
+        reference = known_card(self.task).reference
+        assert reference is not None, "a built-in task has one"
+        return reference
 
     @property
     def pairs_file(self) -> Path:

@@ -244,7 +244,7 @@ class InferenceClient:
     def _end(self) -> int | None:
         """Kill the server; returns its exit code, None if it was not running."""
         child, self._child = self._child, None
-        return child and child.end()
+        return None if child is None else child.end()
 
 
 def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,8 +169,10 @@ def score(
     rows = [prompt] * len(completions)
     golds = the_task.reward(rows, completions)
     parts = part_columns(the_task.parts(rows, completions)) or [{}] * len(rows)
-    proxies = loaded.proxy and loaded.proxy.of_texts(inputs, texts, ended)
-    scored = [
+    proxies: Sequence[float | None] = [None] * len(rows)
+    if loaded.proxy is not None:
+        proxies = loaded.proxy.of_texts(inputs, texts, ended)
+    scored: list[dict[str, Any]] = [
         {
             "prompt": prompt,
             "completion": text,
@@ -177,16 +180,14 @@ def score(
             "proxy_reward": proxy,
             **part,
         }
-        for text, gold, proxy, part in zip(
-            completions, golds, proxies or [None] * len(rows), parts, strict=True
-        )
+        for text, gold, proxy, part in zip(completions, golds, proxies, parts, strict=True)
     ]
     if not model_index.is_reward_model(model_index.locate(model)):
         encoded = encode_prompts(loaded.tokenizer, before)
-        for row, tokens in zip(scored, loaded.tokens(encoded, ids), strict=True):
-            row["logp"] = sum(token["logp"] for token in tokens)
-            row["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
-            row["tokens"] = tokens
+        for answer, tokens in zip(scored, loaded.tokens(encoded, ids), strict=True):
+            answer["logp"] = sum(token["logp"] for token in tokens)
+            answer["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
+            answer["tokens"] = tokens
     return scored
 
 
@@ -268,7 +269,7 @@ class _LoadedModels:
 
     def proxy_rewards(
         self, prompts: list[str], completions: list[str], ids: list[list[int]]
-    ) -> list[float | None]:
+    ) -> Sequence[float | None]:
         """The reward model's output for each text; None for each without a reward model."""
         if self.proxy is None:
             return [None] * len(prompts)

@@ -80,8 +80,8 @@ class Child:
         self._killed_for = why
         self._process.kill()
 
-    def end(self) -> int:
-        """Kill the process and wait for it; returns its exit code."""
+    def end(self) -> int | None:
+        """Kill the process and wait for it; returns its exit code, None if it did not die."""
         self.kill()
         self.wait()
         self.alive()

@@ -109,7 +109,7 @@ class Client:
         if speed is None:
             recorded = (speed for other, speed in self._recorded if _same_speed(config, other))
             speed = next(recorded, None)
-        return speed and time_needed(config.model_dump(), speed, delay)
+        return None if speed is None else time_needed(config.model_dump(), speed, delay)
 
     def send(self, run: str, command: str, **settings: float) -> bool:
         """Send a command to a live run; returns False if its process has ended.

@@ -55,16 +55,16 @@ def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> fl
     `events` is its complete log. None before two steps have followed each other without a pause,
     for before that its delay is unknown.
     """
-    events = replay(events)
-    statuses = [event["status"] for event in events if event["kind"] == "status"]
+    valid = replay(events)
+    statuses = [event["status"] for event in valid if event["kind"] == "status"]
     if statuses and statuses[-1] in FINAL:
         return 0.0
-    measured, delay = speed(events), _delay(events)
+    measured, delay = speed(valid), _delay(valid)
     if measured is None or delay is None:
         return None
-    left = _remaining(config, measured, delay, done=events[-1]["step"])
+    left = _remaining(config, measured, delay, done=valid[-1]["step"])
     if config["time_limit"] is not None:
-        left = min(left, max(0.0, config["time_limit"] - events[-1]["seconds"]))
+        left = min(left, max(0.0, config["time_limit"] - valid[-1]["seconds"]))
     return left
 
 

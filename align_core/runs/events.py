@@ -12,7 +12,7 @@ FINAL = frozenset(
     {"finished", "stopped", "failed"}
 )  # statuses after which a run writes no more events
 
-Event = Mapping[str, Any]
+Event = dict[str, Any]
 
 
 def replay(events: Iterable[Event]) -> list[Event]:

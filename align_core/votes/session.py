@@ -13,7 +13,7 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,7 +122,7 @@ class Session:
         ended = {"first_ended": True, "second_ended": True}
         rows = [[{**ended, **pair}.get(name) for name in _PAIR] for pair in pairs]
         insert = f"INSERT INTO pairs ({', '.join(_PAIR)}) VALUES ({', '.join('?' * len(_PAIR))})"
-        return self._write(lambda db: [db.execute(insert, row).lastrowid for row in rows])
+        return self._write(lambda db: [_inserted(db, insert, row) for row in rows])
 
     def set_scores(self, pairs: Iterable[Mapping[str, Any]], reward_model: str) -> None:
         """Store the scores of a new reward model: `id`, `first_score` and `second_score` (nats) of
@@ -254,13 +254,18 @@ def left_of(rater: str, pair: int) -> str:
     return ("first", "second")[digest[0] & 1]
 
 
+def _inserted(db: sqlite3.Connection, statement: str, values: Sequence[Any]) -> int:
+    """The id of the row that this INSERT adds."""
+    number = db.execute(statement, values).lastrowid
+    assert number is not None, "None only before the first INSERT"
+    return number
+
+
 def _insert(db: sqlite3.Connection, vote: tuple[str, int, str, str | None], time: str) -> int:
     rater, pair, choice, _ = vote
+    statement = "INSERT INTO votes (rater, pair, choice, left, time) VALUES (?, ?, ?, ?, ?)"
     try:
-        return db.execute(
-            "INSERT INTO votes (rater, pair, choice, left, time) VALUES (?, ?, ?, ?, ?)",
-            (*vote, time),
-        ).lastrowid
+        return _inserted(db, statement, (*vote, time))
     except sqlite3.IntegrityError:
         previous = db.execute(
             "SELECT id, choice FROM votes WHERE rater = ? AND pair = ?", (rater, pair)

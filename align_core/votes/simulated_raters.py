@@ -101,7 +101,7 @@ def simulate(
     weights = [1.0] * raters
     if crowd.loud and raters > 1:
         weights = [LOUD_SHARE * (raters - 1) / (1 - LOUD_SHARE)] + [1.0] * (raters - 1)
-    cast = []
+    cast: list[Vote] = []
     while len(cast) < votes and any(unrated):
         (number,) = rng.choices(range(raters), weights)
         if not unrated[number]:

@@ -73,14 +73,14 @@ def frontier(query: Any) -> dict[str, Any] | None:
     """`Optimum.frontier` of `query`, {"task", "model"}; that of the task's reference if nothing is
     known of this model, None if nothing is known of that either."""
     found = _of_query(query)
-    return found and found.frontier
+    return None if found is None else found.frontier
 
 
 def full_gain(config: Mapping[str, Any]) -> float | None:
     """The gain in nats that corresponds to an `eval/gain` of 1; None for a run that started from a
     model whose optimum is not known."""
     found = of_pair(config["task"], config["model"])
-    return found and found.frontier["whole"]
+    return None if found is None else found.frontier["whole"]
 
 
 def target(query: Any) -> dict[str, Any] | None:
@@ -101,7 +101,7 @@ def _of_query(query: Any) -> Optimum | None:
     known = card(task)
     if known is None and not is_external(task):
         task, known = BUILT_IN[0], card(BUILT_IN[0])
-    return known and of_pair(task, known.reference)
+    return None if known is None else of_pair(task, known.reference)
 
 
 def warm() -> None:

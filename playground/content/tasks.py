@@ -97,6 +97,9 @@ def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
         words["tasks"][name] = {"name": task.title, "explanation": task.explanation}
         words["groups"][name] = {group: group for group in task.groups}
         words["try"]["prompts"][name] = task.prompt
-        example = {"prompt": task.prompt, "answers": [], "explanation": task.explanation}
-        words["score"]["examples"][name] = example
+        words["score"]["examples"][name] = {
+            "prompt": task.prompt,
+            "answers": [],
+            "explanation": task.explanation,
+        }
     return words

@@ -240,9 +240,9 @@ class RunQueue:
 
     def _follow_up(self, run: str, visitor: Visitor, pace: float, then: NextRun) -> None:
         """Queue the run that `then` returns, once `run` has finished without a stop or failure."""
-        while (self._client.status(run) or {}).get("status") not in FINAL:
+        while (status := (self._client.status(run) or {}).get("status")) not in FINAL:
             time.sleep(POLL_SECONDS)
-        if self._client.status(run)["status"] != "finished":
+        if status != "finished":
             return
         options = then(run)
         while options is not None:

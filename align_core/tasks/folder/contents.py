@@ -55,8 +55,8 @@ def read(folder: Path, option: str = "") -> Contents:
     """
     files = Files(folder, f"{option} got " if option else "")
     contents = _Reader(files).read()
-    if lines := files.lines():
-        raise ConfigError(*lines)
+    if contents is None or files.lines():
+        raise ConfigError(*files.lines())
     return contents
 
 

@@ -190,10 +190,10 @@ def _name(path: tuple[str | int, ...]) -> str:
 def _expected(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
     """The description of the last key of the path that is a field of the model."""
     fields = [model.model_fields.get(name) for name in path if isinstance(name, str)]
-    descriptions = [field.description for field in fields if field is not None]
-    if descriptions:
-        return descriptions[-1]
-    return TaskFile.model_fields[path[0]].description
+    descriptions = [field.description for field in fields if field and field.description]
+    return (
+        descriptions[-1] if descriptions else TaskFile.model_fields[str(path[0])].description or ""
+    )
 
 
 def _shown(value: Any) -> str:

@@ -262,8 +262,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             ended=responses.ended,
             kl=compared.kl.sum(1),
             entropy=compared.entropy.sum(1),
-            prompt_trunk=trunk_states[:, :width] if frozen else None,
-            trunk=trunk_states[:, width:] if frozen else None,
+            prompt_trunk=None if trunk_states is None else trunk_states[:, :width],
+            trunk=None if trunk_states is None else trunk_states[:, width:],
         )
 
     def _micro_batches(self, rollout: Batch) -> list[Batch]:
@@ -289,7 +289,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
     ) -> Tensor:
         """6. The clipped losses of policy and value: a scalar, the mean over its tokens."""
         args = self.args
-        loss, means = 0.0, defaultdict(float)
+        loss, means = 0.0, defaultdict[str, float](float)
         for rows in length_batches(inputs.prompts, inputs.mask):
             batch = inputs[rows]
             weight = inputs.weight * batch.mask.sum() / inputs.mask.sum()

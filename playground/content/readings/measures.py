@@ -47,7 +47,8 @@ class Frontier(NamedTuple):
 
     def at(self, kl: float) -> float:
         """The largest gain at this KL, interpolated linearly between the points of the curve."""
-        return float(np.interp(kl, *zip(*self.curve, strict=True)))
+        kls, gains = zip(*self.curve, strict=True)
+        return float(np.interp(kl, kls, gains))
 
 
 class Target(NamedTuple):
