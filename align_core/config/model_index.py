@@ -127,9 +127,11 @@ def files_of(model: str) -> Path:
 
 
 def task_of(model: str) -> str | None:
-    """The task that `model` was trained on, by its run or embedded name; None if unknown."""
+    """The task of `model`, by its run or its name; None if unknown."""
     if model in embedded():
         return model.partition("-")[2].partition("-")[0] or None
+    if model == SMOLLM2:
+        return "manners"
     try:
         path = user_path(model)
     except ValueError:

@@ -204,7 +204,10 @@ def save_model(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
         new, previous = Path(staging) / "new", Path(staging) / "old"
-        model.save_pretrained(new, state_dict=full_state_dict(model))
+        # An adapter is on linear layers alone; peft would look for embeddings of other size on the
+        # hub.
+        of_adapter = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
+        model.save_pretrained(new, state_dict=full_state_dict(model), **of_adapter)
         tokenizer.save_pretrained(new)
         (new / "README.md").unlink(missing_ok=True)  # of peft
         if model_card is not None:

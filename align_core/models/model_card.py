@@ -20,7 +20,7 @@ from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import single_line
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import BUILT_IN, known_card
+from align_core.config.task_card import NAMES, known_card
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
 
@@ -61,7 +61,7 @@ def model_card(run: RunDirectory) -> str:
         base_model_relation=base_model and "finetune",
         tags=["alignment-playground", config.method, *(["reward-model"] if scores else [])],
     )
-    kind = "Its raw output is a reward in nats, up to an offset.\n\n" if scores else ""
+    kind = " Its raw output is a reward in nats, up to an offset." if scores else ""
     factory = "AutoModelForSequenceClassification" if scores else "AutoModelForCausalLM"
     settings = settings_at(config.model_dump(), events)
     facts = {
@@ -82,7 +82,7 @@ def model_card(run: RunDirectory) -> str:
 
 # {config.method} on {_title(config.task)}
 
-A {"reward model" if scores else "language model"} trained in Alignment Playground. {kind}
+A {"reward model" if scores else "language model"} trained in Alignment Playground.{kind}
 
 | | |
 | --- | --- |
@@ -163,11 +163,11 @@ def _model(model: str) -> str:
 
 
 def _title(task: str) -> str:
-    return known_card(task).title if task in BUILT_IN else _escaped(_last_part(task))
+    return known_card(task).title if task in NAMES else _escaped(_last_part(task))
 
 
 def _task(task: str) -> str:
-    if task in BUILT_IN:
+    if task in NAMES:
         return f"{_title(task)}: prompts and reward of Alignment Playground, licence {OWN_LICENCE}"
     return f"{_title(task)}: a task of its own, licence not known"
 

@@ -86,6 +86,7 @@ def test_the_task_that_a_model_was_made_for(run):
     assert model_index.task_of("sft-reviews") == "reviews"
     assert model_index.task_of("reward-capitals-few") == "capitals"
     assert model_index.task_of("pretrained") is None
+    assert model_index.task_of("smollm2") == "manners"
     assert model_index.task_of(str(run)) == "capitals"
     assert model_index.task_of(str(run / "model")) == "capitals"
     assert model_index.task_of("some/model") is None
