@@ -5,6 +5,7 @@ reward(prompts, completions, completion_ids=…) returns one float, in nats, for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol
@@ -142,7 +143,12 @@ class ProxyReward:
         if is_token_ids(prompts[0]):
             prompts = self._writer.batch_decode(prompts, skip_special_tokens=True)
         ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
-        return self.of_texts(prompts, completions, ended)
+        before, after = self._encoded(prompts, completions, ended)
+        # Samples may have more tokens here than the policy's limit: a text is cut at the positions.
+        most = positions(self.model)
+        if most < math.inf:
+            after = [ids[: max(1, most - len(own))] for own, ids in zip(before, after, strict=True)]
+        return self._checked(before, after)
 
     def of_texts(
         self, prompts: Sequence[Text], completions: Sequence[str], ended: Sequence[bool]
@@ -152,11 +158,19 @@ class ProxyReward:
         Raises:
             ConfigError: a text is longer than the model's positions.
         """
+        return self._checked(*self._encoded(prompts, completions, ended))
+
+    def _encoded(
+        self, prompts: Sequence[Text], completions: Sequence[str], ended: Sequence[bool]
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids of prompts and completions by the reward model's own tokenizer."""
         pairs = [self._own(prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
         # An empty text needs its end token, as there is no other token to score.
         has_end = [end or not text for end, text in zip(ended, completions, strict=True)]
         own_prompts, texts = zip(*pairs, strict=True)
-        before, after = encode_all(self._tokenizer, own_prompts, texts, has_end)
+        return encode_all(self._tokenizer, own_prompts, texts, has_end)
+
+    def _checked(self, before: list[list[int]], after: list[list[int]]) -> list[float]:
         longest = max(len(ids) + len(more) for ids, more in zip(before, after, strict=True))
         if longest > (most := positions(self.model)):
             name = self.model.name_or_path

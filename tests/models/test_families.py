@@ -11,7 +11,6 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -24,9 +23,7 @@ from align_core.objectives import token_logprobs
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.training.run import run as execute
-
-CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant>"
-
+from tests import families
 
 SIZES = {
     "hidden_size": 32,
@@ -34,6 +31,7 @@ SIZES = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
+    "max_position_embeddings": 512,
 }
 
 
@@ -49,32 +47,38 @@ def qwen3(words: int):
 
 def gpt2(words: int):
     return GPT2LMHeadModel(
-        GPT2Config(vocab_size=words, n_embd=32, n_layer=2, n_head=2, n_positions=128)
+        GPT2Config(vocab_size=words, n_embd=32, n_layer=2, n_head=2, n_positions=512)
     )
 
 
-# Llama has no padding token. Qwen3 has one, a chat template, and padding on the right. GPT-2 has
-# one token for beginning, end and padding, and learnt positions.
+def padded(words: int):
+    return qwen3(64 * (words // 64 + 1))
+
+
+# Each with a tokenizer of its own: one token for beginning, end and padding; spaces that are
+# marked, a beginning and no padding token; words and their endings; a turn that ends with another
+# token than a text; a generation prompt that opens thoughts; rows that no token has.
 FAMILIES = {
-    "llama": (llama, {}),
-    "qwen3": (qwen3, {"pad_token": "<|pad|>", "padding_side": "right", "chat_template": CHAT}),
-    "gpt2": (gpt2, {"bos_token": "<|end|>", "pad_token": "<|end|>"}),
+    "gpt2": (gpt2, families.gpt),
+    "llama2": (llama, families.llama2),
+    "bert": (llama, families.bert),
+    "qwen3": (qwen3, families.qwen),
+    "thinking": (qwen3, families.thinking),
+    "padded": (padded, families.llama3),
 }
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request, tmp_path_factory):
     """A folder with a model and its tokenizer, as on a hub."""
-    make, conventions = FAMILIES[request.param]
-    backend = load_tokenizer("pretrained").backend_tokenizer
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|end|>", **conventions
-    )
+    make, make_tokenizer = FAMILIES[request.param]
+    tokenizer = make_tokenizer()
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp(request.param) / "model"
-    model = make(len(tokenizer))
-    model.config.eos_token_id = tokenizer.eos_token_id
-    model.config.pad_token_id = tokenizer.pad_token_id
+    model = make(max(tokenizer.get_vocab().values()) + 1)
+    for config in (model.config, model.generation_config):
+        config.eos_token_id, config.bos_token_id = tokenizer.eos_token_id, tokenizer.bos_token_id
+        config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -116,6 +120,7 @@ def test_the_whole_path_runs_on_the_task(family, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lora_r", [4])
+@pytest.mark.parametrize("family", ["llama2"], indirect=True)
 def test_an_adapter_trains_on_it(family, tmp_path, lora_r):
     ppo = run(tmp_path / "ppo", "ppo", model=str(family), reward_model="gold", lora_r=lora_r)
     assert (ppo.model_path / "adapter_model.safetensors").is_file()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError
 from align_core.data.encoding import decode, encode_prompts, pad_responses
 from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward, proxy_reward, score, score_function
@@ -128,3 +129,15 @@ def test_a_reward_model_of_fewer_rows_than_its_tokenizer_is_refused():
     model = type(toy.reward_model())(toy.config(num_labels=1, vocab_size=10))
     with pytest.raises(ModelError, match="vocabulary of at least 14 rows.*got 10"):
         ProxyReward(model, toy.tokenizer())
+
+
+def test_a_sample_that_is_too_long_in_other_tokens_is_cut_at_the_positions(tmp_path):
+    """A prompt of two tokens, and the first six of the completion."""
+    model = type(toy.reward_model())(toy.config(num_labels=1, max_position_embeddings=8)).eval()
+    writer, _ = renumbered()
+    proxy = ProxyReward(model, toy.tokenizer(), writer)
+    long = " good" * 20
+    scores = proxy(["the film"], [long], completion_ids=[[2] * 20])
+    assert scores == pytest.approx([alone(model, [2, 4] + [WORDS.index("good")] * 6)], abs=1e-5)
+    with pytest.raises(ConfigError, match="expected at most 8 tokens, got 23"):
+        proxy.of_texts(["the film"], [long], [True])
