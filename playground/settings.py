@@ -57,6 +57,7 @@ class Settings:
 
         def integer(name: str, default: int, most: int) -> int:
             value = number(name, default, "a whole number", most)
+            assert value is not None, "the default is a number"
             if value % 1:
                 accepted = f"a whole number from 1 to {most}"
                 errors.append(option_error(name, environment[name], accepted))

@@ -131,12 +131,12 @@ def build(report: Report = print) -> None:
         save_model(model, tokenizer, folder / "models" / task.reward_model)
         worked_examples.save(task.name)
         report(f"{task.reward_model} ({time.monotonic() - clock:.0f} s)")
-    for name, pairs in FEW_PAIRS.items():
+    for name, count in FEW_PAIRS.items():
         train_variant(
-            name, folder / "models" / f"{known_card(name).reward_model}-few", preference_pairs=pairs
+            name, folder / "models" / f"{known_card(name).reward_model}-few", preference_pairs=count
         )
-    for name, pairs in OFF_DISTRIBUTION_PAIRS.items():
-        options = {"preference_pairs": pairs, "pair_source": "pretrained"}
+    for name, count in OFF_DISTRIBUTION_PAIRS.items():
+        options = {"preference_pairs": count, "pair_source": "pretrained"}
         train_variant(name, folder / "models" / f"{known_card(name).reward_model}-off", **options)
     (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 

@@ -89,8 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed": None,
         "--output": "a new .jsonl or .parquet file, in place of --session",
     }
-    for option, about in options.items():
-        subs["simulate"].add_argument(option, help=about)
+    for option, what in options.items():
+        subs["simulate"].add_argument(option, help=what)
     subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
     subs["export"].add_argument(
         "--ties", help="omit ties, or count each as one vote for both texts"
@@ -165,8 +165,8 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
         pairs = [{**pair, "id": number} for pair, number in zip(pairs, ids, strict=True)]
     if options.active_share:
         session.set_scores(pairs, reward_model)
-    cast = fill(session, options.rater, *settings)
-    return _report(args, votes=cast, session=session.name)
+    votes = fill(session, options.rater, *settings)
+    return _report(args, votes=votes, session=session.name)
 
 
 def _new_pairs(options: _Simulate, model: str | None) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ def _export(args: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
     rows = preference_files.preferences(kept, options.ties)
     preference_files.write(args.output, rows)
-    report = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
+    report: dict[str, Any] = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
     for method in methods_with("preferences"):
         settings = preference_files.settings(method, session.task, len(rows)).items()
         report[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in settings)

@@ -186,7 +186,7 @@ def _options(pairs: bool, free_beta: bool) -> type[BaseModel]:
     required = _REQUIRED | ({*PAIRS, "preference_pairs"} if pairs else set())
     fields: dict[str, Any] = {}  # name -> (type, default), as create_model takes them
     for name in SETTINGS.keys() - _OF_EVERY_RUN:
-        kind = _TYPES[SETTINGS[name].kind]
+        kind: Any = _TYPES[SETTINGS[name].kind]
         default = ... if name in required else None
         fields[name] = (
             (kind if name in _REQUIRED else kind | None),

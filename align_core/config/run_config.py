@@ -163,9 +163,9 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
                 values = {"option": flag(field), "got": got}
                 lines.append(Message("no_such_option", values, line))
             else:
-                got = None if details["type"] == "missing" else value
+                value = None if details["type"] == "missing" else value
                 takes = expected(kind.model_fields[field])
-                lines.append(option_error(flag(field), got, takes, field))
+                lines.append(option_error(flag(field), value, takes, field))
         return None, lines
 
 

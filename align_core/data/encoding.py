@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -47,7 +48,7 @@ class Prompts:
 
 def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> Prompts:
     """Token ids of the prompts, padded on the left. Conversations go through the chat template."""
-    rows = prompts if is_token_ids(prompts[0]) else _prompt_ids(tokenizer, prompts)
+    rows: Sequence[Any] = prompts if is_token_ids(prompts[0]) else _prompt_ids(tokenizer, prompts)
     width = max(len(row) for row in rows)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])

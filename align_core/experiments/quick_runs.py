@@ -100,8 +100,10 @@ class QuickRuns:
             status, message = "failed", process.exit_reason()
         with self._lock:
             ended = {"status": status, "ended": time.time(), **to_event(message)}
-            with contextlib.suppress(OSError, TypeError):  # a full disk, or a deleted folder
-                self._write(name, self._read(name) | ended)
+            state = self._read(name)  # None if its folder was deleted
+            with contextlib.suppress(OSError):  # a full disk
+                if state is not None:
+                    self._write(name, state | ended)
             del self._processes[name]
 
     def _read(self, name: str) -> State | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def _generate(
     return samples
 
 
-_QUERIES = {
+_QUERIES: dict[str, Callable[..., Any]] = {
     "generate": _generate,
     "score": queries.score,
     "head_to_head": queries.head_to_head,

@@ -27,8 +27,9 @@ from align_core.runs.files import write_atomically
 
 try:
     import fcntl
-except ImportError:  # Windows: no lock shows whether another process is writing a run
-    fcntl = None
+except ImportError:
+    # Windows: no lock shows whether another process is writing a run.
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 

@@ -115,7 +115,7 @@ class _Settings(_Declared):
 class _ChangeEvent(_Event):
     kind: Literal["change"]
     settings: _Settings
-    before: _Settings = None
+    before: _Settings = None  # type: ignore[assignment]  # may be absent, but not null
 
 
 class _ResumeEvent(_Event):

@@ -97,10 +97,10 @@ def keeps(series: Series, gain: float, lost: float) -> list[Check]:
 def carries_over(series: Series, rise: float, share: float) -> list[Check]:
     """Trained on preferences of some prompts: gold reward rises on them and on the others too."""
     covered, uncovered = _rise(series, "covered"), _rise(series, "uncovered")
-    measured = covered is not None and uncovered is not None
+    both = None if covered is None or uncovered is None else uncovered / covered
     return [
         Check("rise on covered prompts", covered, least=rise),
-        Check("share on the others", uncovered / covered if measured else None, least=share),
+        Check("share on the others", both, least=share),
     ]
 
 
@@ -139,7 +139,7 @@ def _best(series: Series) -> float | None:
 
 def _lost(series: Series) -> float | None:
     best, last = _best(series), _last(series, "eval/gain")
-    return None if last is None or best <= 0 else (best - last) / best
+    return None if last is None or best is None or best <= 0 else (best - last) / best
 
 
 def _since_best(series: Series, metric: str, width: int = 1) -> float | None:

@@ -58,8 +58,8 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--
         line = f"{option} got no vote that prefers a text, so there is nothing to write"
         raise ConfigError(plain(line))
     if path.suffix == ".jsonl":
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        path.write_text("".join(lines), encoding="utf-8")
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        path.write_text(text, encoding="utf-8")
     else:
         import pyarrow
         import pyarrow.parquet

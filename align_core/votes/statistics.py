@@ -62,9 +62,9 @@ def stats(votes: Votes) -> dict[str, Any]:
         "gold_agreement": _mean([margin > 0 for margin in gold]),
         "gold_agreement_expected": _mean([preference(abs(margin)) for margin in gold]),
         "left_share": left,
-        "left_share_ci95": 1.96 * math.sqrt(left * (1 - left) / len(for_left))
-        if for_left
-        else None,
+        "left_share_ci95": None
+        if left is None
+        else 1.96 * math.sqrt(left * (1 - left) / len(for_left)),
         "loudest_share": loudest / len(votes) if votes else None,
     }
 

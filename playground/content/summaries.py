@@ -69,8 +69,9 @@ def _target(config: Mapping[str, Any]) -> Target | None:
     """The optimum at the β of a configuration, for its model or else the task's reference."""
     task = card(config["task"])
     known = optimum.of_pair(config["task"], config["model"])
-    known = known or (task and optimum.of_pair(config["task"], task.reference))
-    if not known or not config["beta"]:
+    if known is None and task is not None:
+        known = optimum.of_pair(config["task"], task.reference)
+    if known is None or not config["beta"]:
         return None
     return _at(known, config["beta"])
 

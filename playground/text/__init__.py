@@ -52,7 +52,7 @@ def load(language: str = ENGLISH) -> dict[str, Any]:
 @cache
 def _is_catalogue(path: Path) -> bool:
     """Whether a file is the catalogue of a language; if not, the log says so once."""
-    problem = None
+    problem: Exception | str | None = None
     try:
         if not _TAG.fullmatch(path.stem):
             problem = "its name is not a language tag"

@@ -224,8 +224,8 @@ class VoteRoutes:
                 why = "no_votes" if message.code == "no_votes" else "config"
                 raise Refused(422, why, message.text) from None
             except AlreadyHasRun:
-                message = "this visitor has a run that is live or waits"
-                raise Refused(409, "one_each", message) from None
+                line = "this visitor has a run that is live or waits"
+                raise Refused(409, "one_each", line) from None
 
         return {"run": await asyncio.to_thread(train)}
 

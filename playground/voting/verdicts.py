@@ -34,10 +34,10 @@ def of_policy(
     """
     names = ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")
     gold, reference, kl = (metrics.get(name) for name in names)
-    if None in (gold, reference, kl):
+    if gold is None or reference is None or kl is None:
         return None
     share = metrics.get("eval/gain")
-    gain = gold - reference if None in (full_gain, share) else share * full_gain
+    gain = gold - reference if full_gain is None or share is None else share * full_gain
     values = {"gain": gain, "kl": kl, "beta": beta, "agreement": agreement}
     values |= {"prompts": PROMPTS, "texts": TEXTS}
     return {"key": _policy_key(gain, kl, beta, agreement, votes), "values": values}

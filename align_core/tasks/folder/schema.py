@@ -157,7 +157,8 @@ def _part(content: Any) -> Any:
 
 def _message(error: Any) -> tuple[tuple[str | int, ...], str]:
     """The path of the invalid key and the message of its error."""
-    path, kind, model = error["loc"], None, TaskFile
+    path, kind = error["loc"], None
+    model: type[BaseModel] = TaskFile
     if len(path) > 2 and isinstance(path[1], int):  # a part, in an array of tables
         kind = path[2]  # pydantic adds the kind after the index
         path, model = (*path[:2], *path[3:]), KINDS[kind]

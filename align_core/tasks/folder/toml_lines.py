@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]  # keys and array indices: ("reward", 0, "weight")
@@ -57,7 +57,7 @@ class Lines:
                 table = _table(content, last)
                 paths = [table[:size] for size in range(1, len(table) + 1)]
             else:
-                paths = _paths(content, table)
+                paths = [*_paths(content, table)]
             for path in paths:
                 self._lines.setdefault(path, number)
 
@@ -98,7 +98,7 @@ def _table(header: dict[str, Any], last: dict[Path, int]) -> Path:
 
 def _paths(value: Any, table: Path) -> Iterator[Path]:
     """Yields the paths of all keys and items that an expression in this table defines."""
-    inside = value.items() if isinstance(value, dict) else ()
+    inside: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else ()
     inside = enumerate(value) if isinstance(value, list) else inside
     for key, inner in inside:
         yield (*table, key)
