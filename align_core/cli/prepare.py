@@ -60,7 +60,7 @@ def add_cache_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Prepare a task and a model, or tell what is known of them; returns the exit code.
+    """Prepare the optimum of a task and a model, or print what is stored; returns the exit code.
 
     Raises:
         ConfigError: one message for every error.
@@ -87,7 +87,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _prepared(chosen: _Options) -> dict[str, Any]:
-    """What is known of the pair, after its sampling if that is not complete."""
+    """The stored optimum of the pair, which is sampled first if it is incomplete."""
     from align_core.evaluation import prepared
 
     usual = measured(chosen.model, get_task(chosen.task).max_new_tokens)
@@ -126,7 +126,7 @@ class _Progress:
         self._clock: float | None = time.monotonic()
 
     def update(self, texts: int, new: bool) -> None:
-        """Display that so many more texts are there."""
+        """Advance the bar by this many texts."""
         self._bar.update(texts)
         if not new:
             self._bar.initial += texts
@@ -162,7 +162,7 @@ def _tell(facts: dict[str, Any], as_json: bool) -> None:
 
 
 def execute_cache(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Tell what is in the cache and how large it is, or delete it; returns the exit code."""
+    """Print what the cache contains and its size, or delete it; returns the exit code."""
     raise_collected(lines)
     from align_core.evaluation import prepared
 

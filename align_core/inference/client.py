@@ -179,7 +179,7 @@ class InferenceClient:
         return [self._locate("--models", name, writes=True) for name in names]
 
     def _locate(self, option: str, name: str, writes: bool | None = None) -> str:
-        """The MODEL of an embedded name or the name of a run, and of nothing else: no path.
+        """The MODEL of an embedded name or of a run's name; a path is refused.
 
         `writes` is True for a language model, False for a reward model, None for either.
         """

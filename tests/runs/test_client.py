@@ -183,7 +183,9 @@ def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
         client.estimate(**arguments | {"steps": 0})
 
 
-def test_before_the_first_run_like_it_an_estimate_is_as_fast_as_a_recorded_one(client, fake_assets):
+def test_without_a_comparable_run_an_estimate_takes_the_speed_of_a_recorded_one(
+    client, fake_assets
+):
     """2 s to load, 1 s per evaluation, 0.5 s per step; the reward model is another one."""
     folder = fake_assets / "presets" / "kind"
     folder.mkdir(parents=True)

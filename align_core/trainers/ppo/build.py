@@ -22,8 +22,8 @@ SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
 def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
-    The value model is initialised from the reward model. With LoRA, which is for saving memory, and
-    if the reward model has other tokens than the policy, it is a value head.
+    The value model is a copy of the reward model. It is a value head instead with LoRA, to save
+    memory, and if the reward model's tokens differ from the policy's.
     """
     config = setup.config
     with_value_model = setup.proxy is not None and setup.proxy.reads_ids and not config.lora_r

@@ -70,8 +70,7 @@ export function mount({ element, props, server }) {
     follow();
   }
 
-  // Asks for what the runs have gained; again and again while the view is on the screen and any of
-  // them goes on.
+  // Asks for the new events of the runs, repeatedly while the view is visible and a run is live.
   const follow = latestOnly(async (newerIsWaiting) => {
     clearTimeout(timer);
     if (!form.offsetParent || document.hidden) return;
