@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,8 @@ from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.links import FIELDS
 from playground.people.access import VisibleModels, VisibleRuns
+from playground.people.addresses import is_loopback
+from playground.people.other_sites import OtherSites
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
@@ -53,12 +56,19 @@ class Page(gr.Blocks):
     voting: VotingService
     votes: VoteRoutes
     health: Route
+    server: Settings
 
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
         closed = [Route(path, _closed, methods=["POST"]) for path in UPLOADS]
         routes = [*closed, *self.votes.routes(), self.health, static_route()]
-        return super().launch(app_kwargs={"routes": routes}, **options)
+        sites = Middleware(
+            OtherSites,
+            hosts=self.server.hosts,
+            local=is_loopback(self.server.host),
+            frames=self.server.frames,
+        )
+        return super().launch(app_kwargs={"routes": routes, "middleware": [sites]}, **options)
 
 
 def build(client: Client) -> Page:
@@ -80,6 +90,7 @@ def build(client: Client) -> Page:
     page.voting = VotingService(Sessions(sessions), pairs)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
+    page.server = settings
     page.health = health_route(client, queue)
     recorded = recordings.recorded()
     for path, words in catalogues.items():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
@@ -16,6 +18,8 @@ from align_core.config.task_card import EXPECTED
 
 PUBLIC_LIMIT = 180.0  # seconds; enough for every preset and for each method's defaults
 MIN_KEY_LENGTH = 12  # characters, so that a presenter's key cannot be guessed
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?", re.ASCII)
+_FRAME = re.compile(rf"\*|https?://(\*\.)?({_HOST.pattern})", re.ASCII)
 _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
@@ -28,6 +32,8 @@ class Settings:
     host: str
     port: int
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
+    hosts: frozenset[str]  # further names under which the server is reached, in lower case
+    frames: str | None  # the sites that may frame the page, for CSP; None for all
     proxied: bool  # behind a proxy, which appends the client's address to X-Forwarded-For
     runs_at_once: int
     time_limit: float | None  # of a run, in seconds
@@ -66,6 +72,12 @@ class Settings:
         def folder(name: str) -> Path | None:
             return Path(text) if (text := environment.get(name)) else None
 
+        def words(name: str, pattern: re.Pattern[str], takes: str) -> list[str]:
+            words = environment.get(name, "").replace(",", " ").split()
+            if not all(map(pattern.fullmatch, words)):
+                errors.append(option_error(name, environment[name], takes))
+            return words
+
         on_space = "SPACE_ID" in environment
         flag = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
         if flag not in (*_YES, *_NO):
@@ -74,9 +86,13 @@ class Settings:
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
-        if key and len(key) < MIN_KEY_LENGTH:
-            message = f"PLAYGROUND_PRESENTER_KEY takes {MIN_KEY_LENGTH} characters or more"
+        if key and (len(key) < MIN_KEY_LENGTH or len(set(key)) == 1):
+            message = (
+                f"PLAYGROUND_PRESENTER_KEY takes {MIN_KEY_LENGTH} characters or more, not all alike"
+            )
             errors.append(plain(message))
+        names = words("PLAYGROUND_HOSTS", _HOST, "names of hosts, such as align.example.org")
+        frames = words("PLAYGROUND_FRAMES", _FRAME, "addresses such as https://example.org, or *")
         default_limit = PUBLIC_LIMIT if public else None
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
@@ -84,6 +100,8 @@ class Settings:
             host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
             port=integer("GRADIO_SERVER_PORT", 7860, 65535),
             address=address.rstrip("/") or None,
+            hosts=frozenset(name.lower() for name in (*names, urlsplit(address).netloc) if name),
+            frames=None if on_space or "*" in frames else " ".join(frames),
             proxied=on_space,
             runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
             time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),

@@ -241,7 +241,7 @@ class TrainHandlers:
             "place": position and position.number,
             "wait": wait,
             "refused": [error_messages.translate(message, self._words) for message in errors],
-            "presents": self._visitors.is_presenter(visitor),
+            "presents": visitor in self._visitors.presenters,
             "several": self._visitors.has_several,
         }
 

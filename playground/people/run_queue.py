@@ -147,7 +147,7 @@ class RunQueue:
     def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
         """Whether the visitor may stop the trial of an experiment."""
         owner = (self.trials.state(name) or {}).get("owner")
-        return owner in (None, visitor) or self.visitors.is_presenter(visitor)
+        return owner in (None, visitor) or visitor in self.visitors.presenters
 
     def is_trial_queued(self, name: str) -> bool:
         """Whether a trial of an experiment is queued."""
@@ -187,8 +187,8 @@ class RunQueue:
                 with contextlib.suppress(Busy):  # the process of a run that ended still exits
                     return entry.start()
             place = len(self._entries)
-            if self.visitors.is_presenter(entry.visitor):
-                place = sum(self.visitors.is_presenter(other.visitor) for other in self._entries)
+            if entry.visitor in self.visitors.presenters:
+                place = sum(other.visitor in self.visitors.presenters for other in self._entries)
             self._entries.insert(place, entry)
             self._forget_estimates()
             if not self._thread_running:

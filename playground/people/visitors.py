@@ -1,4 +1,4 @@
-"""Visitors: who owns which run, and who is a presenter.
+"""Visitors: who owns which run, and what they may see and control.
 
 A visitor is identified by a random token that their browser keeps in a cookie (visitor.js). Beside
 a run lies a hash of its owner's token, so the owner stays the same after a restart and no file
@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import json
 import re
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,9 +25,9 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, unknown_run
 from align_core.runs.files import write_atomically
 from playground.people.addresses import is_loopback
+from playground.people.presenters import Presenters
 
 COOKIE = "playground_visitor"
-MAX_WRONG_KEYS, WRONG_KEY_SECONDS = 5, 60.0  # from one address, within that time
 MAX_QUERIES = 2  # at once, of one visitor; the helper process takes eight
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
@@ -49,18 +46,16 @@ class _Owner:
 class Visitors:
     """Who may see and control which run of `client`. Thread-safe.
 
-    A visitor who enters `key` becomes a presenter, who may see and control all runs; without a key
-    nobody can. `public` means that strangers use this machine.
+    A visitor who enters `key` becomes one of its `presenters`, who may see and control all runs;
+    without a key nobody can. `public` means that strangers use this machine.
     """
 
     def __init__(self, client: Client, key: str | None = None, public: bool = False) -> None:
         self._client = client
-        self._key = key
+        self.presenters = Presenters(key)
         self._public = public
         self._lock = threading.Lock()
         self._owners: dict[str, _Owner] = {}
-        self._presenters: set[str] = set()
-        self._failed_attempts: OrderedDict[str, list[float]] = OrderedDict()  # times by address
         self._queries: dict[Visitor, int] = {}  # in progress
         self._seen: set[str] = set()  # two visitors at most: enough for `has_several`
 
@@ -82,38 +77,11 @@ class Visitors:
         """Whether more than one visitor has come since the server started."""
         return len(self._seen) > 1
 
-    # Presenters
-
-    def become_presenter(self, visitor: Visitor, key: Any, address: str) -> bool:
-        """Make the visitor a presenter if `key` is right; returns whether it was.
-
-        After MAX_WRONG_KEYS wrong keys within WRONG_KEY_SECONDS, all keys from that address are
-        refused for as long.
-        """
-        if self._key is None or visitor is None or not isinstance(key, str):
-            return False
-        with self._lock:
-            now = time.monotonic()
-            attempts = self._failed_attempts.pop(address, [])
-            attempts = [then for then in attempts if now - then < WRONG_KEY_SECONDS]
-            if len(attempts) < MAX_WRONG_KEYS:
-                if hmac.compare_digest(key.encode(errors="replace"), self._key.encode()):
-                    self._presenters.add(visitor)
-                    return True
-                attempts.append(now)
-            self._failed_attempts[address] = attempts
-            if len(self._failed_attempts) > 1000:
-                self._failed_attempts.popitem(last=False)
-            return False
-
-    def is_presenter(self, visitor: Visitor) -> bool:
-        return visitor in self._presenters
-
     def may_open_room(self, visitor: Visitor, address: str) -> bool:
         """Whether the visitor may open a voting room: a presenter may. So may a visitor at this
         machine, where no key is set and the server is not public."""
-        unguarded = self._key is None and not self._public
-        return self.is_presenter(visitor) or (unguarded and is_loopback(address))
+        unguarded = not self.presenters.exist and not self._public
+        return visitor in self.presenters or (unguarded and is_loopback(address))
 
     # Runs
 
@@ -133,7 +101,7 @@ class Visitors:
         """Whether the visitor may list, pause, change and stop the run. Anyone may watch a live
         one."""
         owner = self._owner(run)
-        return owner.shared or owner.visitor in (None, visitor) or self.is_presenter(visitor)
+        return owner.shared or owner.visitor in (None, visitor) or visitor in self.presenters
 
     def check_access(self, visitor: Visitor, models: Collection[Any]) -> None:
         """Raises ConfigError if `models` name a run that the visitor may not see."""

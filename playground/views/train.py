@@ -23,6 +23,7 @@ from playground.handlers.form import (
 )
 from playground.handlers.long_polling import LongPoll
 from playground.handlers.train import PACES, TrainHandlers
+from playground.people.json_requests import address
 from playground.people.requests import with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
@@ -114,9 +115,14 @@ def _lay_out(
     read_events = bind("new_events", handlers.new_events)
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
-    def sign_in(request: gr.Request, key: Any) -> bool:
-        visitor = queue.visitors.from_cookies(request.cookies)
-        return queue.visitors.become_presenter(visitor, key, request.client.host)
+    async def sign_in(request: gr.Request, key: Any) -> bool:
+        visitor, presenters = (
+            queue.visitors.from_cookies(request.cookies),
+            queue.visitors.presenters,
+        )
+        sender = address(request, server.proxied)
+        await asyncio.sleep(presenters.seconds_to_wait(sender))
+        return presenters.sign_in(visitor, key, sender)
 
     async def new_events(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
         run, offset = cursor.get("run"), cursor.get("offset")

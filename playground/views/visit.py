@@ -15,6 +15,9 @@ _TEMPLATE = """
 <button type="button" class="watch" hidden></button>
 <label class="share" hidden><input type="checkbox"> <span></span></label>
 <p class="presents" role="status" hidden></p>
+<details class="sign_in" hidden><summary></summary>
+  <form><input type="password" autocomplete="off" maxlength="1000"> <button></button></form>
+</details>
 <p class="terms" hidden></p>
 """
 
@@ -28,6 +31,7 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
         server_functions=functions,
         words=words,
         terms=terms(words["terms"], server),
+        has_key=server.presenter_key is not None,
     )
 
 

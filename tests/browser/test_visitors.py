@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -143,6 +144,22 @@ def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(visit, ad
     guesser = visit(f"{address}?key=nonsense")
     guesser.wait_for_selector("#visit .presents")
     assert guesser.inner_text("#visit .presents") == VISIT["wrong_key"]
+    guesser.click("#visit .sign_in summary")
+    guesser.fill("#visit .sign_in input", KEY)
+    guesser.click("#visit .sign_in button")
+    expect(guesser.locator("#visit .presents")).to_have_text(VISIT["presents"])
+    assert not guesser.is_visible("#visit .sign_in")
+    assert KEY not in guesser.content()
+
+
+def test_a_page_of_another_site_cannot_ask_this_server(address):
+    answer = httpx.post(
+        f"{address}gradio_api/queue/join", json={}, headers={"Origin": "https://evil.example"}
+    )
+    assert (answer.status_code, answer.json()["why"]) == (403, "site")
+    answer = httpx.get(address, headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["why"]) == (403, "site")
+    assert httpx.get(address).headers["Content-Security-Policy"] == "frame-ancestors 'self'"
 
 
 @pytest.fixture
@@ -171,7 +188,8 @@ def test_a_single_visitor_sees_none_of_this(visit, address):
     run(page, steps=LONG)
     points(page, 1)
     assert page.is_visible("#stop")
-    assert not page.is_visible("#visit")
+    others = page.locator("#visit :is(.line, .watch, .share, .presents, .terms)")
+    assert not any(part.is_visible() for part in others.all())
     assert page.inner_text("#live .whose") == ""
 
 
@@ -179,7 +197,7 @@ def test_a_public_server_shows_its_time_limit_before_the_run(visit, serve, clien
     monkeypatch.setenv("PLAYGROUND_PUBLIC", "1")
     monkeypatch.setenv("PLAYGROUND_TIME_LIMIT", "90")
     visitor = visit(serve(client))
-    assert "a run ends after 90 s" in visitor.inner_text("#visit .limit")
+    assert "a run ends after 90 s" in visitor.inner_text("#visit .terms")
     run(visitor, steps=LONG)
     points(visitor, 1)
     assert client.config(client.current())["time_limit"] == 90

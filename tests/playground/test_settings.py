@@ -60,7 +60,7 @@ def test_every_invalid_variable_gets_a_line():
         )
     assert [line.text for line in error.value.lines] == [
         "PLAYGROUND_PUBLIC got 'maybe', expected 1 or 0",
-        "PLAYGROUND_PRESENTER_KEY takes 12 characters or more",
+        "PLAYGROUND_PRESENTER_KEY takes 12 characters or more, not all alike",
         "GRADIO_SERVER_PORT got 'x', expected a whole number from 1 to 65535",
         "PLAYGROUND_RUNS_AT_ONCE got '1.5', expected a whole number from 1 to 64",
         "PLAYGROUND_TIME_LIMIT got 'nan', expected seconds from 1 to 86400",
@@ -110,4 +110,27 @@ def test_a_space_says_what_it_does_to_runs():
         "On this machine a run ends after 180 s; its model is kept.",
         "Models are trained on this Space’s CPU; they use no GPU quota.",
         "When this Space restarts, its runs and votes are deleted.",
+    ]
+
+
+def test_names_of_hosts_and_sites_that_may_frame_the_page():
+    settings = Settings.read({})
+    assert (settings.hosts, settings.frames) == (frozenset(), "")
+    settings = Settings.read(
+        {
+            "PLAYGROUND_HOSTS": "Align.example.org, lab:8000",
+            "PLAYGROUND_ADDRESS": "https://talk.example.org/align",
+            "PLAYGROUND_FRAMES": "https://school.example https://*.example.org",
+        }
+    )
+    assert settings.hosts == {"align.example.org", "lab:8000", "talk.example.org"}
+    assert settings.frames == "https://school.example https://*.example.org"
+    assert Settings.read({"PLAYGROUND_FRAMES": "*"}).frames is None
+    assert Settings.read({"SPACE_ID": "ada/align"}).frames is None
+    with pytest.raises(ConfigError) as error:
+        Settings.read({"PLAYGROUND_HOSTS": "a b/c", "PLAYGROUND_FRAMES": "x; script-src *"})
+    assert str(error.value).splitlines() == [
+        "PLAYGROUND_HOSTS got 'a b/c', expected names of hosts, such as align.example.org",
+        "PLAYGROUND_FRAMES got 'x; script-src *', expected addresses such as "
+        "https://example.org, or *",
     ]

@@ -10,7 +10,8 @@
   document.cookie = `${name}${token}; Path=/; Max-Age=31536000; ${site}`;
 
   const address = new URL(location.href);
-  window.presenterKey = address.searchParams.get("key"); // visit.js takes it from here
+  // As it stands there, since "+" may be itself or a space; visit.js takes it from here.
+  window.presenterKey = /[?&]key=([^&]*)/.exec(address.search)?.[1] ?? null;
   if (window.presenterKey !== null) {
     address.searchParams.delete("key");
     history.replaceState(history.state, "", address);

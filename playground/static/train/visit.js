@@ -28,6 +28,7 @@ export function mount({ element, props, server }) {
     if (wish?.on === shared || wish?.run !== state.run?.name) wish = null;
     find(".share input").checked = wish?.on ?? shared;
     show(".presents", presents ? words.presents : presenting === false ? words.wrong_key : "");
+    find(".sign_in").hidden = presents || !props.has_key;
   }
 
   function show(selector, text) {
@@ -45,12 +46,23 @@ export function mount({ element, props, server }) {
   };
   subscribe(element, ["standing"], draw);
   draw(get());
-  const { presenterKey } = window; // visitor.js took it out of the address
-  window.presenterKey = null;
-  if (presenterKey) {
-    server.sign_in(presenterKey).then((right) => {
+  function signIn(key) {
+    return server.sign_in(key).then((right) => {
       presenting = right;
       draw(get());
     });
   }
+
+  const { presenterKey } = window; // visitor.js took it out of the address
+  window.presenterKey = null;
+  if (presenterKey) signIn(presenterKey);
+  put(".sign_in summary", words.sign_in.title);
+  put(".sign_in button", words.sign_in.enter);
+  const field = find(".sign_in input");
+  field.ariaLabel = field.placeholder = words.sign_in.key;
+  find(".sign_in form").onsubmit = (event) => {
+    event.preventDefault();
+    if (field.value) signIn(field.value);
+    field.value = "";
+  };
 }

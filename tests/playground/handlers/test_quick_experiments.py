@@ -161,7 +161,7 @@ def test_a_card_follows_its_trial_and_gets_its_result_once(cards, people, tmp_pa
 
 
 def test_only_owner_and_presenter_stop_a_trial(cards, queue, people):
-    queue.visitors.become_presenter(people[2], KEY, "here")
+    queue.visitors.presenters.sign_in(people[2], KEY, "here")
     for stops, ended in ((1, False), (0, True), (2, True)):
         cards.start(NAME, people[0])
         until(lambda: state_of(cards, people[0]).get("done"))

@@ -129,7 +129,7 @@ def test_two_slots_take_two_runs(tmp_path, fake_assets):
 def test_a_presenter_goes_first(client, visitors, queue, people):
     queue.join(people[0], LONG)
     queue.join(people[1], SHORT)
-    visitors.become_presenter(people[2], KEY, "here")
+    visitors.presenters.sign_in(people[2], KEY, "here")
     queue.join(people[2], SHORT)
     assert [queue.position(person).number for person in people[1:3]] == [2, 1]
 
@@ -148,7 +148,7 @@ def test_another_visitor_cannot_stop_or_change_a_run(client, visitors, queue, pe
     time.sleep(0.3)
     assert client.live() == [run]
     assert all(event["kind"] != "change" for event in client.events(run)[0])
-    visitors.become_presenter(people[1], KEY, "here")
+    visitors.presenters.sign_in(people[1], KEY, "here")
     handlers.command("stop", run, visitor=people[1])
     until(lambda: not client.live())
 

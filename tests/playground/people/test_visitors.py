@@ -9,7 +9,6 @@ from align_core.config.run_config import resolve
 from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground.people import visitors as module
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.visitors import Visitors
 
@@ -83,30 +82,10 @@ def test_a_run_with_a_corrupt_owner_file_belongs_to_nobody(client, visitors):
 def test_the_key_makes_a_presenter_who_sees_and_controls_all(visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     visitors.start(ann, {"method": "ppo", "task": "reviews"})
-    assert not visitors.become_presenter(bob, "correct horse", "here")
-    assert visitors.become_presenter(bob, KEY, "here")
+    assert not visitors.presenters.sign_in(bob, "correct horse", "here")
+    assert visitors.presenters.sign_in(bob, KEY, "here")
     assert visitors.runs(bob) == [HERS, OLD] and visitors.may_control(bob, HERS)
-    assert not visitors.is_presenter(ann)
-
-
-def test_without_a_key_there_is_no_presenter(client):
-    visitors = Visitors(client)
-    assert not any(visitors.become_presenter("x", key, "here") for key in (None, "", KEY))
-    assert not Visitors(client, KEY).become_presenter(None, KEY, "here")
-
-
-def test_wrong_keys_are_limited_by_address_and_time(visitors, monkeypatch):
-    now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    bob = visitors.from_token(BOB)
-    for _ in range(module.MAX_WRONG_KEYS):
-        assert not visitors.become_presenter(bob, "wrong", "there")
-    assert not visitors.become_presenter(bob, KEY, "there"), "the right key is refused for now"
-    now += module.WRONG_KEY_SECONDS
-    assert visitors.become_presenter(bob, KEY, "there")
-    for _ in range(module.MAX_WRONG_KEYS):
-        visitors.become_presenter(bob, "wrong", "there")
-    assert visitors.become_presenter(bob, KEY, "elsewhere")
+    assert ann not in visitors.presenters
 
 
 @pytest.mark.parametrize(
@@ -123,7 +102,7 @@ def test_who_may_open_the_room(client, key, public, address, may):
     visitors = Visitors(client, key, public)
     ann = visitors.from_token(ANN)
     assert visitors.may_open_room(ann, address) is may
-    assert visitors.become_presenter(ann, KEY, address) is (key is not None)
+    assert visitors.presenters.sign_in(ann, KEY, address) is (key is not None)
     assert visitors.may_open_room(ann, "10.0.0.9") is (key is not None)
 
 

@@ -93,7 +93,7 @@ class Phone:
 def serve(sessions, key=KEY, environment=(), **chances):
     """A client of a newly started server on which PRESENTER has entered the key."""
     visitors = Visitors(Client(sessions.root / "runs"), key)
-    visitors.become_presenter(visitors.from_token(PRESENTER), key, "10.0.0.1")
+    visitors.presenters.sign_in(visitors.from_token(PRESENTER), key, "10.0.0.1")
     voting = VotingService(sessions, Stored(), **chances)
     routes = VoteRoutes(voting, Trained(), visitors, Settings.read(dict(environment)))
     return TestClient(Starlette(routes=routes.routes()))

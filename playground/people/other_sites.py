@@ -1,0 +1,89 @@
+"""Other web sites: what they may not ask of this server, and whose frames the page may stand in.
+
+A page of another site can make a visitor's browser send requests here, and by DNS rebinding it can
+give this machine's own address a name of its own. Browsers mark such requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from playground.people.addresses import is_loopback
+
+_OWN = ("same-origin", "none")  # "none": the visitor typed the address or opened a bookmark
+_REFUSED = "this request comes from a page of another site"
+_FOREIGN = "expected a request to this machine by its own name, got {host}; the variable "
+
+
+class OtherSites:
+    """Middleware that refuses what another site's page sends, and limits who may frame the page.
+
+    Links and frames may open the page from anywhere. A request in which the browser says nothing of
+    its page passes, such as one of `gradio_client` or curl. `hosts` are the names under which the
+    server may be asked; over the loopback interface (`local`: it listens nowhere else) any other
+    than that of the machine itself is refused. `frames` is a list of sources of CSP's
+    frame-ancestors; None allows every frame.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str], local: bool, frames: str | None
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._local = local
+        self._headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+        if frames is not None:
+            self._headers["Content-Security-Policy"] = f"frame-ancestors 'self' {frames}".strip()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        line = self._refusal(scope)
+        app = self._app if line is None else JSONResponse({"why": "site", "line": line}, 403)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.append(name, value)
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        """Why a request is refused; None if it is not."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        client = scope.get("client")
+        if self._local or (client and is_loopback(client[0])):
+            name = _name(host)
+            if not (name.endswith(".localhost") or is_loopback(name) or self._is_named(host)):
+                return _FOREIGN.format(host=host) + "PLAYGROUND_HOSTS takes further names"
+        if scope.get("method") == "GET" and headers.get("sec-fetch-mode") == "navigate":
+            return None
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            return None if site in _OWN else _REFUSED
+        if origin is not None:
+            page = origin.partition("://")[2]
+            here = (host, headers.get("x-forwarded-host"))
+            return None if page and (page in here or self._is_named(page)) else _REFUSED
+        return None
+
+    def _is_named(self, host: str) -> bool:
+        """Whether `host`, with or without its port, is among the names of this server."""
+        return host.lower() in self._hosts or _name(host) in self._hosts
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port and in lower case; "" if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

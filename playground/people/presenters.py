@@ -1,0 +1,78 @@
+"""Presenters: visitors who entered the presenter's key, and what a wrong key costs."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
+WRONG_KEY_SECONDS = 60.0
+# Each attempt waits, before the key is read, for each wrong key of the last WRONG_KEY_SECONDS.
+SECONDS_BY_ADDRESS, SECONDS_IN_ALL, MOST_SECONDS = 0.2, 0.05, 3.0
+MAX_REMEMBERED = 1000  # visitors who entered a wrong key, and wrong keys
+
+
+class Presenters:
+    """The visitors who entered `key`; without a key there are none. Thread-safe.
+
+    After MAX_WRONG_KEYS wrong keys a visitor is refused for a while. Addresses are shared, by a
+    hall or by everyone behind a proxy, so wrong keys from an address, or in all, only make each
+    attempt wait: a visitor who entered no wrong key and has the right one always gets in.
+    """
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+        self._visitors: set[str] = set()
+        self._lock = threading.Lock()
+        self._wrong_by_visitor: OrderedDict[str, list[float]] = OrderedDict()  # times
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=MAX_REMEMBERED)  # time and address
+
+    def __contains__(self, visitor: str | None) -> bool:
+        return visitor in self._visitors
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is a key, so that somebody may become a presenter."""
+        return self._key is not None
+
+    def seconds_to_wait(self, address: str) -> float:
+        """How long an attempt from this address has to wait, MOST_SECONDS at most."""
+        since = time.monotonic() - WRONG_KEY_SECONDS
+        with self._lock:
+            recent = [sender for then, sender in self._wrong if then > since]
+        seconds = SECONDS_BY_ADDRESS * recent.count(address) + SECONDS_IN_ALL * len(recent)
+        return min(seconds, MOST_SECONDS)
+
+    def sign_in(self, visitor: str | None, key: Any, address: str) -> bool:
+        """Make the visitor a presenter if `key` is right; returns whether they are one.
+
+        `key` is as it was typed, or as it stands in an address, where characters may be encoded.
+        """
+        if self._key is None or visitor is None or not isinstance(key, str):
+            return False
+        with self._lock:
+            now = time.monotonic()
+            wrong = self._wrong_by_visitor.pop(visitor, [])
+            wrong = [then for then in wrong if now - then < WRONG_KEY_SECONDS]
+            if len(wrong) < MAX_WRONG_KEYS:
+                if any(_same(reading, self._key) for reading in _readings(key)):
+                    self._visitors.add(visitor)
+                    return True
+                wrong.append(now)
+                self._wrong.append((now, address))
+            self._wrong_by_visitor[visitor] = wrong
+            if len(self._wrong_by_visitor) > MAX_REMEMBERED:
+                self._wrong_by_visitor.popitem(last=False)
+            return False
+
+
+def _readings(key: str) -> tuple[str, str, str]:
+    return key, unquote(key), unquote_plus(key)
+
+
+def _same(key: str, other: str) -> bool:
+    return hmac.compare_digest(key.encode(errors="replace"), other.encode(errors="replace"))

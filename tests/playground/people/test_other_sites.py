@@ -1,0 +1,100 @@
+"""What other sites may ask, by the headers that browsers send; and who may frame the page."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from playground.people.other_sites import OtherSites
+
+
+def site(client=("192.0.2.7", 50000), hosts=(), local=False, frames=""):
+    routes = [Route("/", lambda request: PlainTextResponse("page"), methods=["GET", "POST"])]
+    options = {"hosts": frozenset(hosts), "local": local, "frames": frames}
+    app = Starlette(routes=routes, middleware=[Middleware(OtherSites, **options)])
+    return TestClient(app, client=client, base_url="http://align.example.org")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_browsers_say_of_the_page_that_asks(method):
+    cases = [  # headers, allowed
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://public.example.org"}, True),
+        ({"Origin": "http://align.example.org"}, True),
+        ({"Origin": "https://align.example.org:8443", "X-Forwarded-Host": "x"}, False),
+        ({"Origin": "https://x.org", "X-Forwarded-Host": "x.org"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "https://align.example.org.evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({"Origin": "https://named.example.org"}, True),
+    ]
+    client = site(hosts=["named.example.org"])
+    wrong = [
+        headers
+        for headers, allowed in cases
+        if (client.request(method, "/", headers=headers).status_code == 200) != allowed
+    ]
+    assert not wrong
+
+
+def test_links_and_frames_of_other_sites_open_the_page_but_their_forms_send_nothing():
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert site().get("/", headers=headers).status_code == 200
+    assert site().get("/", headers=headers | {"Sec-Fetch-Dest": "iframe"}).status_code == 200
+    answer = site().post("/", headers=headers)
+    line = "this request comes from a page of another site"
+    assert (answer.status_code, answer.json()) == (403, {"why": "site", "line": line})
+
+
+def test_over_the_loopback_a_foreign_name_is_refused():
+    hosts = [  # host, allowed
+        ("localhost:7860", True),
+        ("127.0.0.1:7860", True),
+        ("127.8.9.10", True),
+        ("[::1]:7860", True),
+        ("align.localhost", True),
+        ("evil.example", False),
+        ("evil.example:7860", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("", False),
+        ("[::1", False),
+        ("Named.example.org", True),
+        ("named.example.org:80", True),
+    ]
+    for client in (
+        site(client=("127.0.0.1", 50000), hosts=["named.example.org"]),
+        site(client=("192.0.2.7", 50000), hosts=["named.example.org"], local=True),
+    ):
+        wrong = [
+            host
+            for host, allowed in hosts
+            if (client.get("/", headers={"Host": host}).status_code == 200) != allowed
+        ]
+        assert not wrong
+    answer = site(local=True).get("/", headers={"Host": "evil.example"})
+    assert answer.json()["line"] == (
+        "expected a request to this machine by its own name, got evil.example; the variable "
+        "PLAYGROUND_HOSTS takes further names"
+    )
+    assert site().get("/", headers={"Host": "any.example"}).status_code == 200
+
+
+def test_the_page_sends_no_referrer_and_stands_in_the_frames_that_are_named():
+    headers = site(frames="https://school.example").get("/").headers
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = "frame-ancestors 'self' https://school.example"
+    assert headers["Content-Security-Policy"] == policy
+    assert site().get("/").headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+    assert "Content-Security-Policy" not in site(frames=None).get("/").headers

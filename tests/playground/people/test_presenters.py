@@ -1,0 +1,77 @@
+"""Who becomes a presenter, and what wrong keys cost a visitor, an address and everyone."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from playground.people import presenters as module
+from playground.people.presenters import MAX_REMEMBERED, MAX_WRONG_KEYS, Presenters
+
+KEY = "correct horse battery"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_the_right_key_makes_a_presenter():
+    presenters = Presenters(KEY)
+    assert not presenters.sign_in("ann", "correct horse", "here")
+    assert "ann" not in presenters
+    assert presenters.sign_in("ann", KEY, "here") and "ann" in presenters
+    assert "bob" not in presenters and None not in presenters
+
+
+def test_without_a_key_or_a_visitor_there_is_no_presenter():
+    assert not any(Presenters(None).sign_in("x", key, "here") for key in (None, "", KEY, "None"))
+    assert not Presenters(KEY).sign_in(None, KEY, "here")
+    assert not any(Presenters(KEY).sign_in("x", key, "here") for key in (None, 7, [KEY], {}))
+    assert Presenters(KEY).exist and not Presenters(None).exist
+
+
+@pytest.mark.parametrize("key", ["a+b&c#d%e=f/g", "a b c d e f", "100%25 geheim", "密钥-密钥-密钥"])
+def test_a_key_may_have_any_character_typed_or_encoded(key):
+    for entered in (key, quote(key), quote(key, safe=""), quote_plus(key)):
+        assert Presenters(key).sign_in("ann", entered, "here"), entered
+
+
+def test_wrong_keys_lock_their_visitor_for_a_while(clock):
+    presenters = Presenters(KEY)
+    for _ in range(MAX_WRONG_KEYS):
+        assert not presenters.sign_in("bob", "wrong", "here")
+    assert not presenters.sign_in("bob", KEY, "elsewhere")
+    clock.now += module.WRONG_KEY_SECONDS
+    assert presenters.sign_in("bob", KEY, "here")
+
+
+def test_whoever_entered_no_wrong_key_gets_in_though_others_guess(clock):
+    presenters = Presenters(KEY)
+    for i in range(2 * MAX_REMEMBERED):
+        presenters.sign_in(f"guesser {i % 1500}", "wrong", "proxy")
+    assert presenters.seconds_to_wait("proxy") == module.MOST_SECONDS
+    assert presenters.sign_in("ann", KEY, "proxy")
+    assert len(presenters._wrong) == len(presenters._wrong_by_visitor) == MAX_REMEMBERED
+
+
+def test_an_attempt_waits_for_the_wrong_keys_from_its_address_and_in_all(clock):
+    presenters = Presenters(KEY)
+    assert presenters.seconds_to_wait("here") == 0
+    presenters.sign_in("ann", "wrong", "here")
+    presenters.sign_in("bob", "wrong", "there")
+    presenters.sign_in("bob", "wrong", "there")
+    assert presenters.seconds_to_wait("here") == pytest.approx(0.2 + 3 * 0.05)
+    assert presenters.seconds_to_wait("there") == pytest.approx(2 * 0.2 + 3 * 0.05)
+    assert presenters.seconds_to_wait("elsewhere") == pytest.approx(3 * 0.05)
+    clock.now += module.WRONG_KEY_SECONDS
+    assert presenters.seconds_to_wait("there") == 0
