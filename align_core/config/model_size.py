@@ -1,4 +1,4 @@
-"""How much is measured on a model, which its size and the token limit decide."""
+"""How many texts an evaluation of a model has, by the model's size and the token limit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measured(model: str, max_new_tokens: int) -> Measured:
 def parameters(model: str) -> int | None:
     """The number of parameters of MODEL, those of its adapter included; None if it is not here.
 
-    Of weights that are not safetensors it is half the bytes.
+    For weights that are not in safetensors, half the number of their bytes.
     """
     try:
         location = model_index.files_of(model)

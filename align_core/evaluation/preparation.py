@@ -1,7 +1,7 @@
 """The samples from which the optimum of a task and a model is known: `align-core prepare`.
 
-Each prompt's samples are a file of their own until all are there, so that a killed preparation goes
-on where it was. Files are written under another name first: none is ever there in part.
+Each prompt's samples are a file of their own until all are there, so that a killed preparation
+continues where it stopped. Files are renamed when they are complete, so none is ever partial.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from align_core.optimum import Frontier, ReferenceSamples
 from align_core.tasks import Task, get_task
 
 SHOWN = 5  # texts
-KLS = (0.5, 1.0, 2.0, 3.0)  # nats at which the effective sample size is told
+KLS = (0.5, 1.0, 2.0, 3.0)  # nats of KL at which the effective sample size is reported
 _PARTS = "parts"  # the folder of the prompts that are done, of an entry that is not complete
 
 
@@ -75,7 +75,7 @@ class Preparation:
     def __call__(self, progress: Callable[[int, bool], None]) -> dict[str, Any]:
         """Sample what is missing; returns the content of facts.json.
 
-        `progress` gets a number of texts that are there, and whether they are new.
+        `progress` gets the number of finished texts, and whether they are new.
         """
         task, scale = self._in_nats()
         progress(0, False)

@@ -147,7 +147,9 @@ class ProxyReward:
         # Samples may have more tokens here than the policy's limit: a text is cut at the positions.
         most = positions(self.model)
         if most < math.inf:
-            after = [ids[: max(1, most - len(own))] for own, ids in zip(before, after, strict=True)]
+            after = [
+                ids[: max(1, int(most) - len(own))] for own, ids in zip(before, after, strict=True)
+            ]
         return self._checked(before, after)
 
     def of_texts(

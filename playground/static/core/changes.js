@@ -1,4 +1,4 @@
-// A function that says whether any of its arguments is another than at its last call.
+// A function that says whether any of its arguments differs from that of its last call.
 export function changeDetector() {
   let last = null;
   return (...values) => {
