@@ -92,8 +92,11 @@ def available() -> dict[str, dict[str, Any]]:
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
-    """The catalogue `words` with the names, explanations and prompts of the registered tasks."""
+    """The catalogue `words` with the names, explanations and prompts of the registered tasks that
+    it does not have."""
     for name, task in registered().items():
+        if name in words["tasks"]:
+            continue
         words["tasks"][name] = {"name": task.title, "explanation": task.explanation}
         words["groups"][name] = {group: group for group in task.groups}
         words["try"]["prompts"][name] = task.prompt

@@ -216,6 +216,7 @@ def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch,
     tasks.register_tasks(["manners"])
     assert [*tasks.available()] == ["reviews", "capitals", "manners"]
     words = tasks.with_task_words(text.load("zh"))
+    assert words["tasks"]["manners"]["name"] == "礼貌问答"
     opened = TrainHandlers(client, words).restore()
     assert (opened["task"], opened["method"]["value"]) == ("manners", "ppo")
     controls = form.controls(form.default_config("dpo", "manners"), words)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from align_core.config.methods import LOSS, Chart, Curve, Method, methods
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import NAMES, card
 from align_core.runs.client import Client
 from playground import text
 from playground.handlers.form import SETTINGS
@@ -44,14 +44,14 @@ def test_the_catalogues_have_the_same_entries(language):
 
 
 def test_every_task_method_and_control_has_its_words():
-    assert set(WORDS["tasks"]) == set(BUILT_IN)
+    assert set(WORDS["tasks"]) == set(NAMES)
     assert set(WORDS["methods"]) == {name for name, method in methods().items() if not method.words}
     assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
 
 
 def test_every_group_of_prompts_has_its_word():
     assert {task: set(named) for task, named in WORDS["groups"].items()} == {
-        task: set(card(task).groups) for task in BUILT_IN
+        task: set(card(task).groups) for task in NAMES
     }
 
 
@@ -198,6 +198,6 @@ def test_a_language_without_catalogue_is_refused():
 
 
 def test_every_task_has_a_prompt_to_try_and_a_story_to_score():
-    for task in BUILT_IN:
+    for task in NAMES:
         assert WORDS["try"]["prompts"][task]
         assert {"prompt", "answers", "explanation"} == set(WORDS["score"]["examples"][task])
