@@ -269,6 +269,7 @@ def test_resume(main, tmp_path):
     assert [event["kind"] for event in RunDirectory(run).events()[0]].count("resume") == 1
 
 
+@pytest.mark.slow
 def test_what_is_printed_may_be_read_in_part(tmp_path):
     code = (
         "import sys; sys.path += ['tests/fakes', 'tests']; import fake_training\n"

@@ -1,8 +1,7 @@
-"""Trials of the lab's experiments: their processes, how they end, and a real one."""
+"""Trials of the lab's experiments: their processes, and how they end."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from align_core import experiments
-from align_core.config import model_index
 from align_core.config.messages import from_event
 from align_core.experiments.quick_runs import QuickRuns
 
@@ -139,17 +136,3 @@ def test_it_ends_with_the_page(tmp_path):
     until(lambda: not any(map(alive, processes)))
     state = QuickRuns(tmp_path).state(NAME)
     assert (state["status"], from_event(state).code) == ("failed", "abandoned")
-
-
-@pytest.mark.slow
-def test_the_cheapest_experiment_for_real(tmp_path):
-    assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
-    trials = QuickRuns(tmp_path)
-    trials.start(NAME)
-    state = ended(trials)
-    assert (state["status"], state["message"]) == ("finished", "")
-    result = trials.result(NAME)
-    assert result["quick"] and result["seeds"] == 1
-    assert result["runs"] == sum(map(len, experiments.load(NAME).stages(quick=True)))
-    assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
-    json.dumps(result, allow_nan=False)

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-import os
+import json
 
 import pytest
 
 from align_core import experiments
+from align_core.config import model_index
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
+from align_core.experiments.quick_runs import QuickRuns
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from benchmarks import lab, lab_figures
+from tests.experiments.test_quick_runs import ended
+from tests.experiments.test_runner import InThisProcess
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
-def test_it_runs_from_its_command_to_its_sentences(name, tmp_path):
-    result = runner.run(name, tmp_path, quick=True, lanes=os.cpu_count() or 1)
+def drawn(result, folder):
+    """Everything that is made of a result: its sentences, its tables and its figure."""
+    name = result["experiment"]
     experiment = experiments.load(name)
     assert result["quick"] and result["seeds"] == 1
     assert result["runs"] == sum(map(len, experiment.stages(quick=True)))
     text = " ".join(conclusions(experiment, result))
     assert text and "nan" not in text and "None" not in text
     assert lab.TABLES[name](result).count("|") > 20
-    lab_figures.draw(name, result, tmp_path / "figure.svg")
-    assert (tmp_path / "figure.svg").stat().st_size > 10_000
+    lab_figures.draw(name, result, folder / "figure.svg")
+    assert (folder / "figure.svg").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["frontier", "shift"])
+def test_it_runs_from_its_command_to_its_sentences(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_Processes", InThisProcess)
+    drawn(runner.run(name, tmp_path, quick=True, lanes=2), tmp_path)
+
+
+def test_the_cheapest_one_runs_from_the_page_in_processes_of_its_own(tmp_path):
+    assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
+    runs = QuickRuns(tmp_path)
+    runs.start("overoptimisation")
+    state = ended(runs)
+    assert (state["status"], state["message"]) == ("finished", "")
+    result = runs.result("overoptimisation")
+    json.dumps(result, allow_nan=False)
+    drawn(result, tmp_path)
+    assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
 
 
 def test_at_temperature_1_the_win_rate_is_that_of_the_evaluation(tmp_path):

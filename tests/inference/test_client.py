@@ -37,13 +37,14 @@ SCORED = {"task": "reviews", "model": RUN, "reference": None, "prompt": "the fil
 HOSTILE = "<img src=x onerror=alert(1)> ${1+1} {{value}} \x00 ; rm -rf / 🙂 ﷽"
 
 
-@pytest.fixture
-def client(tmp_path):
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
     """A client with three runs: PPO and a reward model of toy models, and one without a model."""
-    reward, reference = tmp_path / "reward", tmp_path / "reference"
+    folder = tmp_path_factory.mktemp("client")
+    reward, reference = folder / "reward", folder / "reference"
     loading.save_model(toy.reward_model(), toy.tokenizer(), reward)
     loading.save_model(toy.policy(5), toy.tokenizer(), reference)
-    client = Client(tmp_path / "runs")
+    client = Client(folder / "runs")
     options = {"model": str(reference)}
     for name, method, more, model in (
         (RUN, "ppo", {"reward_model": str(reward)}, toy.policy(0)),
@@ -59,13 +60,22 @@ def client(tmp_path):
 
 @pytest.fixture
 def helper(client):
+    """A helper that a test starts, and may end."""
     helper = InferenceClient(client)
     yield helper
     helper.close()
 
 
-def test_generate_brings_texts_rewards_and_tokens(helper):
-    (answer,) = helper.generate(**ASKED)
+@pytest.fixture(scope="module")
+def shared(client):
+    """The helper of the tests that only ask."""
+    helper = InferenceClient(client)
+    yield helper
+    helper.close()
+
+
+def test_generate_brings_texts_rewards_and_tokens(shared):
+    (answer,) = shared.generate(**ASKED)
     assert answer["model"] == RUN
     assert len(answer["samples"]) == 3
     for sample in answer["samples"]:
@@ -74,23 +84,23 @@ def test_generate_brings_texts_rewards_and_tokens(helper):
         assert isinstance(sample["gold_reward"], float)
         assert isinstance(sample["proxy_reward"], float)
         assert isinstance(sample["ended"], bool)
-    assert helper.generate(**ASKED) == [answer]
-    assert helper.generate(**ASKED | {"seed": 1}) != [answer]
+    assert shared.generate(**ASKED) == [answer]
+    assert shared.generate(**ASKED | {"seed": 1}) != [answer]
 
 
-def test_score_compares_a_run_with_its_initial_model(helper, tmp_path):
+def test_score_compares_a_run_with_its_initial_model(shared, client):
     from align_core.inference import queries
 
-    answer = helper.score(**SCORED)
-    path, reference = str(tmp_path / "runs" / RUN), str(tmp_path / "reference")
+    answer = shared.score(**SCORED)
+    path, reference = str(client.root / RUN), str(client.root.parent / "reference")
     assert answer == queries.score(path, "reviews", "the film was", ["good.", "bad."], reference)
     assert answer[0]["logp"] != answer[0]["ref_logp"]
 
 
-def test_embedded_models_answer_and_the_reference_has_no_token_ratios(helper):
-    (answer,) = helper.generate(**ASKED | {"models": ["sft-reviews"], "n": 2})
+def test_embedded_models_answer_and_the_reference_has_no_token_ratios(shared):
+    (answer,) = shared.generate(**ASKED | {"models": ["sft-reviews"], "n": 2})
     assert all("tokens" not in sample for sample in answer["samples"])
-    (scored,) = helper.score(
+    (scored,) = shared.score(
         **SCORED
         | {"model": "sft-reviews", "reference": "pretrained", "completions": ["was superb."]}
     )
@@ -98,9 +108,9 @@ def test_embedded_models_answer_and_the_reference_has_no_token_ratios(helper):
     assert scored["logp"] != scored["ref_logp"]
 
 
-def test_win_rates_are_computed_by_the_helper(helper):
+def test_win_rates_are_computed_by_the_helper(shared):
     query = {"task": "capitals", "models": ["sft-capitals", "pretrained"], "n": 1, "seed": 0}
-    answer = helper.head_to_head(**query)
+    answer = shared.head_to_head(**query)
     assert answer["prompts"] == 64
     (even, wins), (losses, _) = answer["win_rates"]
     assert (even, losses) == (0.5, 1 - wins)
@@ -122,17 +132,17 @@ def test_a_bad_head_to_head_is_reported_and_starts_nothing(helper):
     assert helper.pid() is None
 
 
-def test_pairs_to_rate_are_drawn_and_scored(helper):
+def test_pairs_to_rate_are_drawn_and_scored(shared):
     query = {"task": "reviews", "model": "sft-reviews", "count": 3, "seed": 0}
-    pairs = helper.candidates(**query)
+    pairs = shared.candidates(**query)
     assert [pair["model"] for pair in pairs] == ["sft-reviews"] * 3
     assert all(pair["first"] != pair["second"] for pair in pairs)
-    assert helper.candidates(**query) == pairs
-    scored = helper.score_pairs(pairs, "reward-reviews")
+    assert shared.candidates(**query) == pairs
+    scored = shared.score_pairs(pairs, "reward-reviews")
     assert [{**pair, "first_score": None, "second_score": None} for pair in scored] == [
         {**pair, "first_score": None, "second_score": None} for pair in pairs
     ]
-    (again,) = helper.score(
+    (again,) = shared.score(
         **SCORED
         | {"model": "reward-reviews", "prompt": pairs[0]["prompt"]}
         | {"completions": [pairs[0]["first"]]}
@@ -185,30 +195,30 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
     assert helper.pid() is None
 
 
-def test_a_reward_model_scores_texts_but_has_none(helper):
+def test_a_reward_model_scores_texts_but_has_none(shared):
     with pytest.raises(ConfigError, match="a model that writes; this one scores"):
-        helper.generate(**ASKED | {"models": ["reward-reviews"]})
-    (answer,) = helper.score(
+        shared.generate(**ASKED | {"models": ["reward-reviews"]})
+    (answer,) = shared.score(
         **SCORED | {"model": "reward-reviews", "completions": ["superb."], "prompt": "The plot was"}
     )
     assert answer["proxy_reward"] > 1
     assert "logp" not in answer
 
 
-def test_a_prompt_too_long_for_a_model_is_refused_and_the_helper_continues(helper):
+def test_a_prompt_too_long_for_a_model_is_refused_and_the_helper_continues(shared):
     with pytest.raises(ConfigError, match="--prompt got .* 1 to 28 tokens; this one has"):
-        helper.generate(**ASKED | {"prompt": "good " * 40})
-    pid = helper.pid()
-    helper.generate(**ASKED)
-    assert helper.pid() == pid
+        shared.generate(**ASKED | {"prompt": "good " * 40})
+    pid = shared.pid()
+    shared.generate(**ASKED)
+    assert shared.pid() == pid
 
 
-def test_hostile_text_is_text(helper):
-    answer = helper.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
+def test_hostile_text_is_text(shared):
+    answer = shared.score(**SCORED | {"model": "sft-reviews", "prompt": HOSTILE} | {
         "completions": [HOSTILE], "reference": "pretrained"
     })  # fmt: skip
     assert "".join(token["text"] for token in answer[0]["tokens"]) == " " + HOSTILE
-    helper.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
+    shared.generate(**ASKED | {"models": ["sft-reviews"], "prompt": HOSTILE})
 
 
 def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper):
@@ -296,6 +306,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_the_page_process_loads_no_torch_and_leaves_no_helper(client, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(PAGE)

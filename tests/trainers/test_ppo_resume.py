@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from align_core.models.loading import load_policy
 from align_core.runs.directory import RunDirectory
+from tests import forked
 
-ROOT = Path(__file__).parents[2]
-TRAIN = [sys.executable, "-m", "align_core", "train"]
-SIZE = ["--steps", "5", "--batch-size", "8", "--eval-every", "2", "--seed", "3"]
-
-
-def command(method: str, folder: Path) -> list[str]:
-    return [*TRAIN, method, "--task", "reviews", "--run-dir", str(folder), *SIZE]
+SIZE = ["--steps", "7", "--batch-size", "8", "--eval-every", "2", "--seed", "3"]
+PAIRS = {"ppo": [], "dpo": ["--preference-pairs", "16"]}
 
 
-def reached(folder: Path, step: int) -> bool:
+def reached(folder, step: int) -> bool:
     if not (folder / "config.json").exists():
         return False
     return any(event["step"] >= step for event in RunDirectory(folder).events()[0])
@@ -33,17 +26,17 @@ def reached(folder: Path, step: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
 def test_a_killed_run_ends_like_an_uninterrupted_one(tmp_path, method):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(method, whole), cwd=ROOT, check=True, capture_output=True, timeout=120)
-    running = subprocess.Popen(
-        command(method, broken), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """On a task in a folder, whose few prompts are evaluated quickly."""
+    task, whole, broken = tmp_path / "task", tmp_path / "whole", tmp_path / "broken"
+    forked.run("task", "new", task)
+    train = ("train", method, "--task", task, "--model", "sft-reviews", *SIZE, *PAIRS[method])
+    forked.run(*train, "--run-dir", whole)
+    running = forked.start(*train, "--run-dir", broken)
     until = time.monotonic() + 120
     while not reached(broken, 3):
-        assert time.monotonic() < until and running.poll() is None
-        time.sleep(0.02)
-    running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL
+        assert time.monotonic() < until and running.alive()
+        time.sleep(0.002)
+    assert running.end() == -signal.SIGKILL
     assert not (broken / "model").exists()
     # An incomplete checkpoint, from a kill while it was written, is ignored.
     newest = max((broken / "checkpoints").glob("checkpoint-*"))
@@ -51,9 +44,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(tmp_path, method):
     shutil.copytree(newest, torn)
     state = torn / "trainer_state.json"
     state.write_text(state.read_text()[:-40])
-    subprocess.run(
-        [*TRAIN, "--resume", str(broken)], cwd=ROOT, check=True, capture_output=True, timeout=120
-    )
+    forked.run("train", "--resume", broken)
     kinds = [event["kind"] for event in RunDirectory(broken).events()[0]]
     assert kinds.count("resume") == 1
     ours, theirs = (load_policy(str(path)).state_dict() for path in (whole, broken))
