@@ -15,7 +15,7 @@ from align_core.config.errors import ConfigError, describe_error, option_error, 
 from align_core.config.fields import Int, Seed
 from align_core.config.messages import Message
 from align_core.config.model_size import measured
-from align_core.config.run_config import TaskName, absolute, validated
+from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import EXPECTED, card, known_card
 from align_core.runs.directory import to_line
 from align_core.tasks import get_task
@@ -76,7 +76,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
         expected = f"a task with a reward: {known_card(chosen.task).title} has preferences only"
         lines.append(option_error("--task", chosen.task, expected))
     raise_collected(lines)
-    chosen = chosen.model_copy(update={"model": absolute(chosen.model)})
+    chosen = chosen.model_copy(update={"model": model_index.absolute(chosen.model)})
     try:
         facts = _prepared(chosen)
     except KeyboardInterrupt:

@@ -89,6 +89,12 @@ _DECLARED = (
         least=1,
         link=(1, MOST_STEPS),
     ),
+    Setting(*("eval_prompts", "integer", "a whole number of probe prompts, 1 or more"), least=1),
+    Setting(
+        *("eval_samples", "integer", "a whole number of texts a prompt from 1 to 1024"),
+        least=1,
+        most=1024,
+    ),
     Setting(
         *("lora_r", "integer", "a whole number from 0 (no LoRA) to 1024"),
         least=0,

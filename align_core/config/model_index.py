@@ -126,6 +126,17 @@ def files_of(model: str) -> Path:
     return hub / "snapshots" / revision
 
 
+def absolute(name: str | None) -> str | None:
+    """The absolute path of `name`, so that a run can be resumed from another folder.
+
+    Names that are not paths, and None, are returned unchanged.
+    """
+    if name is None or name in ("gold", *named()):
+        return name
+    path = user_path(name)
+    return str(path.resolve()) if path.exists() else name
+
+
 def task_of(model: str) -> str | None:
     """The task of `model`, by its run or its name; None if unknown."""
     if model in embedded():

@@ -29,6 +29,7 @@ from align_core.config.fields import (
 )
 from align_core.config.messages import Message, is_text
 from align_core.config.methods import FromTask, method_named, methods, methods_with
+from align_core.config.model_size import MOST, measured
 from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
@@ -108,6 +109,9 @@ class RunConfig(BaseModel):
     batch_size: Int = declared("batch_size")
     seed: Seed = 0
     eval_every: Int = declared("eval_every")
+    # The defaults are those of older runs; `resolve` decides them by the model's size.
+    eval_prompts: Int = declared("eval_prompts", MOST.prompts)
+    eval_samples: Int = declared("eval_samples", MOST.samples)
     lora_r: Int = declared("lora_r", 0)
     lora_layers: LoraLayers = declared("lora_layers", None)
     whiten_advantages: bool | None = declared("whiten_advantages", None)
@@ -188,6 +192,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     }
     fallback = _defaults_for_checks(method, task, explicit)
     fields = {"method": method, "task": task, **fallback, **own}
+    fields = _measured(fields, card(task)) | fields
     config, errors = validated(RunConfig, fields)
     if fields["model"] is None and card(task):
         errors = [line for line in errors if line.code != "model"] + [no_model(card(task))]
@@ -204,7 +209,17 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     if config is None or lines:
         raise ConfigError(*lines)
     paths = ("model", "reward_model", "preferences", "pair_source")
-    return config.model_copy(update={name: absolute(getattr(config, name)) for name in paths})
+    return config.model_copy(
+        update={name: model_index.absolute(getattr(config, name)) for name in paths}
+    )
+
+
+def _measured(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
+    """How much the evaluations of a run measure, by the size of its model and the token limit."""
+    if task is None:
+        return {}
+    much = measured(fields["model"], task.max_new_tokens)
+    return {"eval_prompts": much.prompts, "eval_samples": much.samples}
 
 
 def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[Message]:
@@ -306,17 +321,6 @@ def _defaults_for_checks(
         method, task = next(iter(methods())), BUILT_IN[0]
     all_pairs = {"preference_pairs": None} if "preferences" in explicit else {}  # of the file
     return {**defaults(method, task), **all_pairs}
-
-
-def absolute(name: str | None) -> str | None:
-    """The absolute path of `name`, so that a run can be resumed from another folder.
-
-    Names that are not paths, and None, are returned unchanged.
-    """
-    if name is None or name in ("gold", *model_index.named()):
-        return name
-    path = user_path(name)
-    return str(path.resolve()) if path.exists() else name
 
 
 class LiveConfig(RunConfig):

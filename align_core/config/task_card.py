@@ -32,6 +32,7 @@ class TaskCard:
         demonstrations: whether it has demonstrations.
         code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
         folder: the absolute path of a task without code; None for all others.
+        max_new_tokens: the token limit of its completions.
         has_gold: whether it has a gold reward.
         prompt: a probe prompt with which the page begins; None if the page has its own.
     """
@@ -48,6 +49,7 @@ class TaskCard:
     prompt: str | None = None
     folder: str | None = None
     has_gold: bool = True
+    max_new_tokens: int = 48
 
     @property
     def full_name(self) -> str:
@@ -63,6 +65,7 @@ _CARDS = {
         reference="sft-reviews",
         reward_model="reward-reviews",
         groups=("film", "people", "story", "picture", "sound"),
+        max_new_tokens=36,
     ),
     "capitals": TaskCard(
         "capitals",
@@ -93,6 +96,7 @@ _CARDS = {
         },
         demonstrations=False,
         prompt="How do I politely decline an invitation?",
+        max_new_tokens=32,
     ),
 }
 NAMES = tuple(_CARDS)

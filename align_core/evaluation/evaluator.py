@@ -171,6 +171,8 @@ class Evaluator:
             "eval/entropy": evaluation.entropy.mean().item(),
             "eval/length": evaluation.length.double().mean().item(),
             **{f"reward/{name}": p.mean().item() for name, p in evaluation.policy.parts.items()},
+            "eval/prompts": len(self._prompts),
+            "eval/samples": self._samples,
             **self._by_subset(evaluation),
         }
         return {name: _known(value) for name, value in metrics.items()}

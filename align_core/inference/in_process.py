@@ -16,6 +16,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message, is_text
+from align_core.config.model_size import measured
 from align_core.config.run_config import (
     EXPECTED_COVERAGE,
     Coverage,
@@ -39,7 +40,9 @@ class _Options(BaseModel):
 
 class _Evaluate(_Options):
     reference: str | None = Field(None, description=model_index.EXPECTED)
-    prompts: Int = Field(128, ge=1, le=128, description="a whole number of prompts from 1 to 128")
+    prompts: Int | None = Field(
+        None, ge=1, le=128, description="a whole number of prompts from 1 to 128"
+    )
     coverage: Coverage | None = Field(None, description=EXPECTED_COVERAGE)
     seed: Seed = 0
 
@@ -60,16 +63,20 @@ def queries() -> ModuleType:
 
 
 def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, Any]:
-    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`."""
+    """`queries.evaluate` with the task, reference, prompts, coverage and seed in `arguments`.
+
+    By default 128 prompts, and fewer for a large model.
+    """
     options = _checked(_Evaluate, model, arguments, lines)
     if isinstance(arguments.get("reference"), str):
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
+    usual = 2 * measured(model, get_task(options.task).max_new_tokens).prompts
     return queries().evaluate(
         model,
         options.task,
         options.reference,
-        options.prompts,
+        options.prompts or usual,
         options.seed,
         options.coverage,
     )

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
+from align_core.config.model_size import measured
 from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
@@ -80,6 +81,7 @@ def evaluate(
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         subsets=subsets,
+        samples=measured(model, the_task.max_new_tokens).samples,
     )
     evaluation = evaluator(policy)
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)

@@ -34,6 +34,7 @@ _SPEED_FIELDS = (
     *("method", "task", "model", "pair_source"),
     *("freeze_trunk", "batch_size", "lora_r"),
     *("lora_layers", "precision", "device"),
+    *("eval_prompts", "eval_samples"),
 )
 _LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)

@@ -20,15 +20,21 @@ DELAY_STEPS = 3  # the newest steps, whose delay is taken for the present one
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds before the first evaluation, for an evaluation, and for a step without its delay."""
+    """Seconds before the first evaluation, for an evaluation, and for a step without its delay.
+
+    Where preference pairs are sampled first, `start` does not include it; it takes `pair` seconds
+    for each of them.
+    """
 
     start: float
     evaluation: float
     step: float
+    pair: float = 0.0
 
 
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
     """The speed of a run: medians over its evaluations and its RECENT steps; None before a step."""
+    events = list(events)
     measured = [event for event in events if event["kind"] == "metrics"]
     evaluations = [e for e in measured if e["metrics"].get("timing/evaluation") is not None]
     steps = [event["metrics"].get("timing/step") for event in measured]
@@ -36,8 +42,10 @@ def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
     if not steps or not evaluations:
         return None
     first = evaluations[0]
+    pair, pairs = _sampling(events)
     return Speed(
-        start=first["seconds"] - first["metrics"]["timing/evaluation"],
+        start=first["seconds"] - first["metrics"]["timing/evaluation"] - pair * pairs,
+        pair=pair,
         evaluation=median(event["metrics"]["timing/evaluation"] for event in evaluations),
         step=median(steps[-RECENT:]),
     )
@@ -45,7 +53,8 @@ def speed(events: Iterable[dict[str, Any]]) -> Speed | None:
 
 def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> float:
     """Seconds that a whole run will take at this speed, at most its time limit."""
-    needed = speed.start + speed.evaluation + _remaining(config, speed, delay, done=0)
+    pairs = speed.pair * (config.get("preference_pairs") or 0)
+    needed = speed.start + pairs + speed.evaluation + _remaining(config, speed, delay, done=0)
     return min(needed, config["time_limit"] or needed)
 
 
@@ -66,6 +75,20 @@ def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> fl
     if config["time_limit"] is not None:
         left = min(left, max(0.0, config["time_limit"] - valid[-1]["seconds"]))
     return left
+
+
+def _sampling(events: Iterable[dict[str, Any]]) -> tuple[float, int]:
+    """Seconds for each of the preference pairs that a run sampled, and their number; 0 and 0 if it
+    sampled none, or if too few to tell."""
+    counts = [
+        (event["seconds"], event["cause"]["values"]["done"])
+        for event in events
+        if event["kind"] == "status" and event.get("cause", {}).get("kind") == "sampling"
+    ]
+    if len(counts) < 2 or counts[0][1] == counts[-1][1]:
+        return 0.0, 0
+    (began, first), (ended, last) = counts[0], counts[-1]
+    return (ended - began) / (last - first), last
 
 
 def _delay(events: Iterable[dict[str, Any]]) -> float | None:

@@ -170,6 +170,7 @@ def _registered(task: Task) -> Task:
         prompt=task.prompts("probe")[0],
         folder=task.folder,
         has_gold=task.has_gold,
+        max_new_tokens=task.max_new_tokens,
     )
     register(card)
     _loaded[task.full_name] = task

@@ -37,7 +37,7 @@ class PolicyMeasure:
 
     def __init__(self, setup: Setup, trainer: Trainer, control: Control) -> None:
         config, task = setup.config, setup.task
-        prompts = task.prompts("probe")
+        prompts = task.prompts("probe")[: config.eval_prompts]
         if setup.proxy is not None:
             setup.proxy.model.to(trainer.args.device)
         self._setup, self._trainer = setup, trainer
@@ -52,6 +52,7 @@ class PolicyMeasure:
             stored=stored_samples(config.task, config.model, "probe"),
             max_new_tokens=task.max_new_tokens,
             seed=config.seed,
+            samples=config.eval_samples,
             subsets=task.split_by_coverage(coverage(config), prompts),
             interrupted=lambda: control.stop_requested,
         )
@@ -87,6 +88,7 @@ class RewardModelMeasure:
         if stored is None:
             self._parts = {}
             return
+        stored = stored.select(stored.prompts[: setup.config.eval_prompts])
         self._writer = load_tokenizer(reference)
         subsets = setup.task.split_by_coverage(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {

@@ -103,7 +103,7 @@ def test_a_number_is_taken_up_to_the_bounds_that_its_message_names():
                 cases[name] += [(float(most), True), (float(most) + 0.01, False)]
     assert {*cases} == {
         "beta", "steps", "learning_rate", "batch_size", "seed", "preference_pairs", "label_noise",
-        "lora_r", "time_limit", "delay",
+        "lora_r", "eval_samples", "time_limit", "delay",
     }  # fmt: skip
     wrong = [
         (name, value)

@@ -57,6 +57,8 @@ def test_every_option_reaches_the_configuration(tmp_path):
         "batch_size": 3,
         "seed": 11,
         "eval_every": 2,
+        "eval_prompts": 5,
+        "eval_samples": 6,
         "lora_r": 4,
         "lora_layers": 3,
         "precision": "bfloat16",

@@ -241,6 +241,8 @@ def test_metrics_are_means_and_the_frontier_gives_the_others():
         "eval/frontier_efficiency": pytest.approx(known.efficiency(gold, ref_gold, kl), abs=1e-12),
         "eval/entropy": evaluation.entropy.mean().item(),
         "eval/length": evaluation.length.double().mean().item(),
+        "eval/prompts": 3,
+        "eval/samples": 4,
     }
 
 
@@ -284,7 +286,7 @@ def test_intervals_are_those_of_means_over_redrawn_prompts():
     gains = [known.select(d).gain(mean(gold, d), mean(ref_gold, d), known.gain_kl) for d in draws]
     of_two = np.random.default_rng(0).integers(2, size=(1000, 2))
     intervals = evaluate.intervals(evaluation)
-    exact = {"eval/gain_kl"}
+    exact = {"eval/gain_kl", "eval/prompts", "eval/samples"}
     measured = set(evaluate.metrics(evaluation)) - exact
     assert {name.removesuffix("_ci95") for name in intervals} == measured
     assert intervals["eval/gold_reward_ci95"] == half([mean(gold, d) for d in draws])

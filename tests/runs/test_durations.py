@@ -42,6 +42,25 @@ def test_the_speed_is_of_steps_and_evaluations_apart_from_pauses_and_delays():
     assert speed(LOG) == Speed(start=1.0, evaluation=1.05, step=0.5)
 
 
+def sampled(at, done):
+    cause = {"kind": "sampling", "values": {"done": done, "count": 300}}
+    return status(0, at, "running") | {"message": "Sampling", "cause": cause}
+
+
+def test_the_pairs_that_are_sampled_first_count_one_by_one():
+    """4 s to load, 0.1 s a pair, 1 s per evaluation, 0.5 s per step."""
+    log = [
+        *(status(0, 0.1, "running"), sampled(16.5, 125), sampled(29.0, 250), sampled(34.0, 300)),
+        *(evaluated(0, 35.0, took=1.0), stepped(1, 35.5, took=0.5)),
+    ]
+    known = speed(log)
+    assert (known.pair, known.start) == (pytest.approx(0.1), pytest.approx(4.0))
+    config = CONFIG | {"preference_pairs": 1000}
+    assert time_needed(config, known) == pytest.approx(4 + 1000 * 0.1 + 4 * 1.0 + 10 * 0.5)
+    alone = [log[0], log[1], *log[4:]]  # one batch says nothing of a pair's time
+    assert speed(alone) == Speed(start=34.0, evaluation=1.0, step=0.5)
+
+
 def test_there_is_no_speed_before_the_first_step():
     assert speed(LOG[:2]) is None
     assert time_left(CONFIG, LOG[:2]) is None
