@@ -12,19 +12,19 @@ def main() -> None:
     import sys
     from importlib.util import find_spec
 
-    from playground.settings import check, parse_tasks
+    from playground.settings import check, parse
 
     if os.environ.get("SPACES_ZERO_GPU"):
         from playground import zero_gpu  # noqa: F401
 
-    tasks = parse_tasks()
+    tasks, models = parse()
     if missing := [name for name in NEEDS if find_spec(name) is None]:
         packages = ", ".join(missing)
         sys.exit(f"alignment-playground needs {packages}: pip install alignment-playground[app]")
     check()  # before Gradio is imported, because it reads some of the same variables
     from playground.app import main as serve
 
-    serve(tasks)
+    serve(tasks, models)
 
 
 if __name__ == "__main__":

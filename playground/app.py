@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from align_core.config.errors import ConfigError
+from align_core.config.errors import ConfigError, raise_collected
 from align_core.config.methods import methods
+from align_core.config.model_index import model_errors
 from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
@@ -24,9 +25,12 @@ from playground.handlers.ask import AskHandlers
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.links import FIELDS
+from playground.own.models import Models
+from playground.own.routes import OwnRoutes
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.addresses import is_loopback
 from playground.people.other_sites import OtherSites
+from playground.people.own_tasks import PUBLIC, Limits, OwnTasks
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
@@ -51,17 +55,16 @@ _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
 
 class Page(gr.Blocks):
-    """Gradio's page, with the routes of the room and of the scripts beside Gradio's own."""
+    """Gradio's page, with further routes."""
 
     voting: VotingService
-    votes: VoteRoutes
-    health: Route
+    beside: Sequence[Route] = ()  # the routes beside Gradio's own
     server: Settings
 
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
         closed = [Route(path, _closed, methods=["POST"]) for path in UPLOADS]
-        routes = [*closed, *self.votes.routes(), self.health, static_route()]
+        routes = [*closed, *self.beside, static_route()]
         sites = Middleware(
             OtherSites,
             hosts=self.server.hosts,
@@ -71,10 +74,11 @@ class Page(gr.Blocks):
         return super().launch(app_kwargs={"routes": routes, "middleware": [sites]}, **options)
 
 
-def build(client: Client) -> Page:
+def build(client: Client, models: Sequence[str] = ()) -> Page:
     """The page in every language, each at its own path (`text.languages`).
 
-    All views start and read runs through `client`.
+    All views start and read runs through `client`. `models` are offered for visitors' own tasks,
+    beside the embedded ones.
     """
     catalogues = {
         path: tasks.with_task_words(text.load(language))
@@ -82,16 +86,22 @@ def build(client: Client) -> Page:
     }
     helper = InferenceClient(client)
     settings = Settings.read()
-    visitors = Visitors(client, settings.presenter_key, settings.public)
+    tasks_folder = settings.tasks or client.root.with_name("tasks")
+    own = OwnTasks(tasks_folder, PUBLIC if settings.public else Limits())
+    own.load()
+    visitors = Visitors(client, settings.presenter_key, settings.public, own)
     queue = RunQueue(client, visitors, settings.time_limit)
     sessions = settings.sessions or client.root.with_name("sessions")
     page = Page(title=catalogues[""]["title"], fill_width=True)
     pairs = Pairs(helper)
     page.voting = VotingService(Sessions(sessions), pairs)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
-    page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     page.server = settings
-    page.health = health_route(client, queue)
+    page.beside = [
+        *VoteRoutes(page.voting, vote_training, visitors, settings).routes(),
+        *OwnRoutes(visitors, Models(models, any_hub_id=not settings.public), settings).routes(),
+        health_route(client, queue),
+    ]
     recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
@@ -138,7 +148,7 @@ def _lay_out(
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
             settings = train.build(page, client, words, queue, server)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(compare_handlers, words)
+            compare.build(compare_handlers, words, queue.visitors)
         with gr.Tab(words["views"]["try"], render_children=True):
             ask.build_try(ask_handlers, words)
         with gr.Tab(words["views"]["score"], render_children=True):
@@ -204,20 +214,22 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def main(task_names: Sequence[str] = ()) -> None:
+def main(task_names: Sequence[str] = (), models: Sequence[str] = ()) -> None:
     """Serve the page until Ctrl-C, which stops a live run and keeps its model.
 
-    `task_names` are further tasks, as `--task` takes them.
+    `task_names` are further tasks, as `--task` takes them, and `models` those of `--model`.
     """
     settings = Settings.read()
     try:
+        wrong = [model_errors("--model", model, reward_model=False) for model in models]
+        raise_collected(sum(wrong, []))
         tasks.register_tasks(task_names)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     client = Client(settings.runs, at_once=settings.runs_at_once)
     try:
-        page = build(client)
+        page = build(client, models)
         page.launch(**launch_options(), prevent_thread_lock=True)
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.preload()

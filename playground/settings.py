@@ -29,6 +29,7 @@ class Settings:
 
     runs: Path  # the folder of the runs
     sessions: Path | None  # the folder of the votes; None for one beside the runs
+    tasks: Path | None  # the folder of visitors' own tasks; None for one beside the runs
     host: str
     port: int
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
@@ -97,6 +98,7 @@ class Settings:
         settings = cls(
             runs=folder("PLAYGROUND_RUNS") or Path("runs"),
             sessions=folder("PLAYGROUND_SESSIONS"),
+            tasks=folder("PLAYGROUND_TASKS"),
             host=environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
             port=integer("GRADIO_SERVER_PORT", 7860, 65535),
             address=address.rstrip("/") or None,
@@ -115,14 +117,18 @@ class Settings:
         return settings
 
 
-def parse_tasks(arguments: Sequence[str] | None = None) -> list[str]:
-    """The values of `--task` on the page's command line. Exits if the arguments are invalid."""
+def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
+    """The values of `--task` and of `--model` on the page's command line. Exits if the arguments
+    are invalid."""
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )
     help_text = f"a task of your own to offer beside the built-in ones: {EXPECTED}; may come again"
     parser.add_argument("--task", action="append", default=[], help=help_text)
-    return parser.parse_args(arguments).task
+    help_text = "a language model to offer for visitors' own tasks; may come again"
+    parser.add_argument("--model", action="append", default=[], help=help_text)
+    parsed = parser.parse_args(arguments)
+    return parsed.task, parsed.model
 
 
 def check() -> None:

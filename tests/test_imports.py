@@ -33,7 +33,7 @@ FLOORS = {
         {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},
-        {"voting"},
+        {"voting", "own"},
         {"handlers"},
         {"views"},
         {"app"},

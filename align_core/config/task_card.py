@@ -104,6 +104,7 @@ NAMES = tuple(_CARDS)
 BUILT_IN = tuple(name for name in NAMES if _CARDS[name].reward_model is not None)
 EXPECTED = f"one of {', '.join(NAMES)}, or file.py[:Class], or package.module:Class, or a folder"
 _registered: dict[str, TaskCard] = {}  # by full name
+_unlisted: set[str] = set()  # full names of registered tasks that are not for everyone
 
 
 def card(task: Any) -> TaskCard | None:
@@ -122,14 +123,23 @@ def known_card(task: str) -> TaskCard:
     return known
 
 
-def register(new: TaskCard) -> None:
-    """Allow configurations of this process to name this task."""
+def register(new: TaskCard, listed: bool = True) -> None:
+    """Allow configurations of this process to name this task; `registered` has it if `listed`."""
     _registered[new.full_name] = new
+    _unlisted.discard(new.full_name)
+    if not listed:
+        _unlisted.add(new.full_name)
+
+
+def forget(full_name: str) -> None:
+    """The opposite of `register`."""
+    _registered.pop(full_name, None)
+    _unlisted.discard(full_name)
 
 
 def registered() -> dict[str, TaskCard]:
-    """Full name -> card of the registered tasks: those that a user named."""
-    return dict(_registered)
+    """Full name -> card of the listed registered tasks: those that a user named."""
+    return {name: known for name, known in _registered.items() if name not in _unlisted}
 
 
 def as_row(known: TaskCard) -> dict[str, Any]:

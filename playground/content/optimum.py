@@ -29,6 +29,7 @@ from align_core.optimum import (
     by_prompt,
     optimum,
 )
+from playground.content.tasks import EARLIER, OTHERS, OWN
 
 BETAS = (0.05, 20.0)  # the range of the slider; any other β may be typed
 _LOG = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def _of_query(query: Any) -> Optimum | None:
     if (found := of_pair(task, model)) is not None:
         return found
     known = card(task)
-    if known is None and not is_external(task):
+    if known is None and not is_external(task) and task not in (OWN, EARLIER, OTHERS):
         task, known = BUILT_IN[0], card(BUILT_IN[0])
     return None if known is None else of_pair(task, known.reference)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from align_core.config.task_card import card
+from align_core.config.task_card import card, is_code
 from align_core.runs import events as log
 from align_core.runs.client import Client
 from align_core.runs.durations import time_left
@@ -60,7 +60,7 @@ class Summaries:
             (reading.tone, sentence(reading, self._words))
             for reading in readings(now, log.series(events), status, target, beta_since, frontier)
         ]
-        if card(config["task"]) is None:
+        if is_code(config["task"]) and card(config["task"]) is None:
             sentences.insert(0, ("warning", self._unnamed.format(task=config["task"])))
         return {"sentences": sentences, "time_left": time_left(config, events)}
 

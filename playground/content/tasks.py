@@ -28,6 +28,10 @@ from align_core.config.task_card import (
 )
 from align_core.runs import child_process
 
+# What pages call the task that their visitor made, the same before it was changed, and those of
+# other visitors (people/own_tasks.py).
+OWN, EARLIER, OTHERS = "own", "own-earlier", "own-of-others"
+OWN_PROMPT = "The plot of this film"  # until the visitor's task has prompts
 TIMEOUT = 120.0  # seconds; a task may have to read its data
 
 
@@ -88,12 +92,14 @@ def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message
 
 def available() -> dict[str, dict[str, Any]]:
     """The parts of each task's card that the page's scripts need (records.js), by its full name."""
-    return {name: {"reference": known_card(name).reference} for name in (*BUILT_IN, *registered())}
+    names = (*BUILT_IN, *registered())
+    offered = {name: {"reference": known_card(name).reference} for name in names}
+    return {**offered, OWN: {"reference": None}}
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
-    """The catalogue `words` with the names, explanations and prompts of the registered tasks that
-    it does not have."""
+    """The catalogue `words` with the texts of the visitor's own task and of the registered ones that
+    it lacks."""
     for name, task in registered().items():
         if name in words["tasks"]:
             continue
@@ -105,4 +111,13 @@ def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
             "answers": [],
             "explanation": task.explanation,
         }
+    own = words["own"]
+    words["tasks"] |= {
+        OWN: {"name": own["name"], "explanation": own["explanation"]},
+        EARLIER: {"name": own["earlier"], "explanation": ""},
+        OTHERS: {"name": own["others"], "explanation": ""},
+    }
+    words["try"]["prompts"][OWN] = OWN_PROMPT
+    example = {"prompt": OWN_PROMPT, "answers": [], "explanation": own["explanation"]}
+    words["score"]["examples"][OWN] = example
     return words

@@ -63,21 +63,33 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     methods_shown = [(words["methods"][name]["name"], name) for name in methods_for(task)]
     return {
         "method": gr.update(choices=methods_shown),
-        "task_explanation": escape(words["tasks"][task]["explanation"], quote=False),
+        "task_explanation": escape(_explanation(task, words), quote=False),
         "method_explanation": escape(words["methods"][method]["explanation"], quote=False),
         **{name: gr.update(**update) for name, update in updates.items()},
         "picture": {"task": task, "method": method},
     }
 
 
+def _explanation(task: str, words: Mapping[str, Any]) -> str:
+    """The task's explanation in the catalogue, which has not those that visitors made."""
+    known = words["tasks"].get(task)
+    return known["explanation"] if known else known_card(task).explanation
+
+
 def methods_for(task: str) -> list[str]:
     """The methods that the task has data for."""
-    demonstrations = known_card(task).demonstrations
-    return [
-        name
-        for name, method in methods().items()
-        if demonstrations or method.learns_from != "demonstrations"
-    ]
+    known = known_card(task)
+    lacking = {
+        "demonstrations": not known.demonstrations,
+        "rollouts": not known.has_gold and known.reward_model is None,
+    }
+    return [name for name, method in methods().items() if not lacking.get(method.learns_from)]
+
+
+def offered_method(method: Any, task: str) -> str:
+    """The method, or another one if the task has no data for it."""
+    offered = methods_for(task)
+    return next(name for name in (method, FIRST_METHOD, *offered) if name in offered)
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     task, method = query.get("task"), query.get("method")
     task = task if card(task) else form.first_task()
-    method = method if method in form.methods_for(task) else form.FIRST_METHOD
+    method = form.offered_method(method, task)
     values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query
     }

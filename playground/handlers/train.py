@@ -17,6 +17,7 @@ from align_core.runs.events import settings_at
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
+from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitor, Visitors
@@ -50,10 +51,14 @@ class TrainHandlers:
         A method that the task has no data for is replaced by the first one.
         """
         task, method = values["task"], values["method"]
-        if method in form.methods_for(task):
-            return form.controls(form.default_config(method, task), self._words)
-        controls = form.controls(form.default_config(form.FIRST_METHOD, task), self._words)
-        controls["method"]["value"] = form.FIRST_METHOD
+        if card(task) is None:  # the visitor has not made a task of their own yet
+            controls = self.choose({"task": form.FIRST_TASK, "method": method})
+            controls["task_explanation"] = self._words["own"]["explanation"]
+            return {**controls, "picture": {**controls["picture"], "task": OWN}}
+        offered = form.offered_method(method, task)
+        controls = form.controls(form.default_config(offered, task), self._words)
+        if offered != method:
+            controls["method"]["value"] = offered
         return controls
 
     def restore(
@@ -77,7 +82,9 @@ class TrainHandlers:
             config = self.recordings.config(run)
         else:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
-            if card(config["task"]) is None:  # a task that this server was not started with
+            # not a task that this server was not started with, or that another visitor made
+            shown = self._visitors.own.shown(visitor, config["task"])
+            if card(config["task"]) is None or shown in (EARLIER, OTHERS):
                 config = form.default_config(config["method"], form.first_task())
         controls = form.controls(config, self._words)
         controls["method"]["value"] = config["method"]
@@ -95,6 +102,10 @@ class TrainHandlers:
         An error is [field, message]; the field is "" if the message concerns no field.
         """
         run, refused = None, []
+        if card(values["task"]) is None:
+            refused = [["task", self._words["own"]["missing"]]]
+            return {"live": {"run": None, "pressed": time.time()}, "errors": refused}
+        self._visitors.own.touch(visitor)
         try:
             run = self._queue.join(visitor, form.options(values), values["pace"])
         except ConfigError as error:
@@ -106,6 +117,8 @@ class TrainHandlers:
     def run_label(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """The label of the Run button, with how long the run will take if that can be estimated."""
         label = self._words["controls"]["run"]
+        if card(values["task"]) is None:
+            return {"run": gr.update(value=label)}
         try:
             options = self._queue.with_time_limit(form.options(values))
             seconds = self._client.estimate(delay=values["pace"], **options)
@@ -189,6 +202,7 @@ class TrainHandlers:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
             config = provenance.without_session(config)
+            config = {**config, "task": self._visitors.own.shown(visitor, config["task"])}
             self._client.status(run)  # appends a final status if the run's process is gone
         events, offset = self._client.events(run, offset)
         summary = self._summaries.of(run) if events else None

@@ -18,9 +18,14 @@ class VisibleRuns:
         self._visitors = visitors
         self._visitor = visitor
         self.root: Path = client.root
-        self.config = client.config
+        self._client = client
         self.status = client.status
         self.events = client.events
+
+    def config(self, run: str) -> dict[str, Any]:
+        """The configuration of a run, with its task as the visitor's page calls it."""
+        config = self._client.config(run)
+        return {**config, "task": self._visitors.own.shown(self._visitor, config["task"])}
 
     def runs(self) -> list[str]:
         """The names of the runs that the visitor may see, newest first."""
@@ -54,5 +59,8 @@ class VisibleModels:
         models = models if isinstance(models, list) else []
         models = [*models, arguments.get("model"), arguments.get("reference")]
         self._visitors.check_access(self._visitor, models)
+        if "task" in arguments:
+            task = self._visitors.own.named(self._visitor, arguments["task"])
+            arguments = {**arguments, "task": task}
         with self._visitors.query_slot(self._visitor):
             return method(**arguments)

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from playground.people.visitors import Visitors
+from playground.people.visitors import Visitor, Visitors
 
 HandlersOf = Callable[[gr.Request], Any]  # returns a view's handlers for the request's visitor
 
@@ -32,17 +32,45 @@ def with_named_values(
     """`handler` as a function called `name` that takes and returns values by component.
 
     The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
-    the new values by name. The function returns None if no value changes.
+    the new values by name. The function returns None if no value changes. To the handler a task is
+    its full name, to the page what `OwnTasks.shown` says.
     """
     names = {component: name for name, component in controls.items()}
 
     def wrapped(request: gr.Request, inputs: dict[Any, Any]) -> dict[Any, Any] | None:
         values = {names[component]: value for component, value in inputs.items()}
-        outputs = handler(values, visitor=visitors.from_cookies(request.cookies))
+        visitor = visitors.from_cookies(request.cookies)
+        if "task" in values:
+            values["task"] = visitors.own.named(visitor, values["task"])
+        outputs = as_shown(visitors, visitor, handler(values, visitor=visitor))
         return {controls[name]: value for name, value in outputs.items()} or None
 
     wrapped.__name__ = name
     return wrapped
+
+
+def with_named_task(visitors: Visitors, function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """`function` of a query, with the query's task by its full name."""
+
+    def wrapped(request: gr.Request, query: Any) -> Any:
+        if isinstance(query, dict):
+            visitor = visitors.from_cookies(request.cookies)
+            query = {**query, "task": visitors.own.named(visitor, query.get("task"))}
+        return function(query)
+
+    wrapped.__name__ = function.__name__
+    return wrapped
+
+
+def as_shown(visitors: Visitors, visitor: Visitor, values: dict[str, Any]) -> dict[str, Any]:
+    """Values by the names of controls, with their task as the visitor's page calls it."""
+    values = dict(values)
+    if "task" in values:
+        values["task"] = visitors.own.shown(visitor, values["task"])
+    if "picture" in values:
+        task = visitors.own.shown(visitor, values["picture"]["task"])
+        values["picture"] = {**values["picture"], "task": task}
+    return values
 
 
 def server_functions(

@@ -25,6 +25,7 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client, unknown_run
 from align_core.runs.files import write_atomically
 from playground.people.addresses import is_loopback
+from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
 COOKIE = "playground_visitor"
@@ -47,10 +48,18 @@ class Visitors:
     """Who may see and control which run of `client`. Thread-safe.
 
     A visitor who enters `key` becomes one of its `presenters`, who may see and control all runs;
-    without a key nobody can. `public` means that strangers use this machine.
+    without a key nobody can. `public` means that strangers use this machine. `own` are the tasks
+    that visitors made.
     """
 
-    def __init__(self, client: Client, key: str | None = None, public: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        key: str | None = None,
+        public: bool = False,
+        own: OwnTasks | None = None,
+    ) -> None:
+        self.own = own or OwnTasks(client.root.with_name("tasks"))
         self._client = client
         self.presenters = Presenters(key)
         self._public = public

@@ -6,7 +6,8 @@ from typing import Any
 
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
-from playground.people.requests import HandlersOf, server_functions
+from playground.people.requests import HandlersOf, server_functions, with_named_task
+from playground.people.visitors import Visitors
 from playground.views import run_picker
 from playground.views.parts import PLOTLY_HEAD, part
 
@@ -51,7 +52,7 @@ _COMPARE = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
+def build(handlers_of: HandlersOf, words: dict[str, Any], visitors: Visitors) -> None:
     """Lay out the view that compares runs."""
     part(
         "compare",
@@ -64,7 +65,7 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
                 CompareHandlers.compare,
                 CompareHandlers.head_to_head,
             ),
-            optimum.frontier,
+            with_named_task(visitors, optimum.frontier),
         ],
         words={**words["try"], **words["compare"]},
         shading=words["shading"] | words["samples"],

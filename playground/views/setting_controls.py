@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from playground.handlers.form import SOURCES
+from playground.handlers.train import PACES
 
 First = dict[str, dict[str, Any]]  # the initial update of each control (`form.controls`)
 
@@ -47,3 +48,9 @@ def _properties(field: str, first: First, words: dict[str, Any]) -> dict[str, An
         "info": words["controls"][f"{field}_info"],
         "elem_id": f"field-{field}",
     }
+
+
+def pace(labels: dict[str, Any]) -> gr.Radio:
+    """The pause between two steps of a run."""
+    paces = list(zip(labels["paces"], PACES, strict=True))
+    return gr.Radio(paces, value=PACES[0], label=labels["pace"], elem_id="field-pace")

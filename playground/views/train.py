@@ -22,15 +22,14 @@ from playground.handlers.form import (
     first_task,
 )
 from playground.handlers.long_polling import LongPoll
-from playground.handlers.train import PACES, TrainHandlers
+from playground.handlers.train import TrainHandlers
 from playground.people.json_requests import address
-from playground.people.requests import with_named_values, with_visitor
+from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.settings import Settings
-from playground.views import presets, visit
+from playground.views import own_task, presets, setting_controls, visit
 from playground.views.parts import PLOTLY_HEAD, part
-from playground.views.setting_controls import coverage, pair_source, reward_model, whiten_advantages
 
 Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
 # Passes the run that the page shows as the last value.
@@ -112,6 +111,7 @@ def _lay_out(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     long_poll = LongPoll(handlers.has_news)
+    named = partial(with_named_task, queue.visitors)
     read_events = bind("new_events", handlers.new_events)
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
@@ -150,8 +150,9 @@ def _lay_out(
                 buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
             visit.build([bind("share", handlers.share), sign_in], words["visitors"], server)
             part("fold", _FOLD, "train/fold", words=words["controls"])
-            pace = _pace(words["controls"])
+            pace = setting_controls.pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
+            own = own_task.build(words)
             preset = presets.strip(handlers.recordings, words["presets"])
             live = part(
                 "live",
@@ -178,7 +179,7 @@ def _lay_out(
                     _FRONTIER,
                     "train/frontier",
                     value={"task": first_task(), "method": FIRST_METHOD},
-                    server_functions=[optimum.frontier, optimum.target],
+                    server_functions=[named(optimum.frontier), named(optimum.target)],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
@@ -192,7 +193,8 @@ def _lay_out(
                 shading=words["shading"] | words["samples"],
             )
             curves("own", charts.BELOW)
-    shown = {"pace": pace, "preset": preset, "live": live, "votes": votes, "picture": picture}
+    shown = {"pace": pace, "own": own, "preset": preset, "live": live}
+    shown |= {"votes": votes, "picture": picture}
     return settings, settings | explanations | buttons | shown | {"errors": errors}
 
 
@@ -216,7 +218,11 @@ def _connect(
 
     def restore(request: gr.Request) -> dict[Any, Any]:
         visitor = queue.visitors.from_cookies(request.cookies)
-        values = handlers.restore(links.read(request.query_params), visitor=visitor)
+        query = dict(request.query_params)
+        if "task" in query:
+            query["task"] = queue.visitors.own.named(visitor, query["task"])
+        values = handlers.restore(links.read(query), visitor=visitor)
+        values = as_shown(queue.visitors, visitor, values)
         return {controls[name]: value for name, value in values.items()}
 
     # Gradio passes the values of a set in the order in which its components were created.
@@ -238,15 +244,15 @@ def _connect(
     loaded = page.load(restore, None, shown, **at_once)
     # One listener for both: of two whose answers are due, the earlier could answer last.
     choose, changed = by_name("choose", handlers.choose), [choice.input for choice in choices]
-    chosen = gr.on(
-        changed, choose, {*choices}, shown - subset("task"), js=_ASK % "choose", **to_last
-    )
+    chosen_now = {"inputs": {*choices}, "outputs": shown - subset("task"), "js": _ASK % "choose"}
+    chosen = gr.on(changed, choose, **chosen_now, **to_last)
+    renewed = controls["own"].renewed(choose, **chosen_now, **to_last)
     play, follow = by_name("play", handlers.play), by_name("adopt", adopt)
     played = preset.select(play, {preset}, shown | {live}, js=_ASK % "play", **at_once)
     adopted = votes.select(follow, {votes}, shown, js=_ASK % "adopt", **at_once)
     loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
-    answers = {"restore": loaded, "choose": chosen, "play": played, "adopt": adopted}
-    for handler, answered in answers.items():
+    answers = [("restore", loaded), ("choose", chosen), ("choose", renewed)]
+    for handler, answered in (*answers, ("play", played), ("adopt", adopted)):
         answered.then(js=_HAVE % handler, **at_once)
         answered.then(label_run, inputs, run, **to_last)
     steps, eval_every = settings["steps"], settings["eval_every"]
@@ -319,15 +325,15 @@ def _settings(
         settings |= {field: number(field) for field in NUMBERS}
     with gr.Row(elem_id="preferences", elem_classes="numbers"):
         settings |= {field: number(field) for field in PREFERENCES}
-        settings["coverage"] = coverage(first, words)
+        settings["coverage"] = setting_controls.coverage(first, words)
     with (
         gr.Accordion(labels["advanced"], open=False, elem_id="advanced"),
         gr.Row(elem_classes="numbers"),
     ):
         settings |= {field: number(field) for field in ADVANCED}
-        settings["reward_model"] = reward_model(first, words)
-        settings["pair_source"] = pair_source(first, words)
-        settings["whiten_advantages"] = whiten_advantages(first, words)
+        settings["reward_model"] = setting_controls.reward_model(first, words)
+        settings["pair_source"] = setting_controls.pair_source(first, words)
+        settings["whiten_advantages"] = setting_controls.whiten_advantages(first, words)
     return settings, explanations
 
 
@@ -339,8 +345,3 @@ def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
         )
         for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
     }
-
-
-def _pace(labels: dict[str, Any]) -> gr.Radio:
-    paces = list(zip(labels["paces"], PACES, strict=True))
-    return gr.Radio(paces, value=PACES[0], label=labels["pace"], elem_id="field-pace")

@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
-from align_core.config.run_config import TaskName
 from align_core.config.task_card import card
 from align_core.votes import statistics
 from align_core.votes.session import CHOICES, Session
@@ -45,7 +44,7 @@ SESSION_LIMIT = (0.1, 10)
 
 
 class _JoinBody(Body):
-    task: TaskName | None = None
+    task: Annotated[str, Field(max_length=4096)] | None = None
     model: Annotated[str, Field(max_length=100)] | None = None
 
 
@@ -137,15 +136,18 @@ class VoteRoutes:
         body = await parse(request, _JoinBody, MAX_BYTES)
         check_rate(self._joins, self._address(request))
         rater = _rater(request)
-        if body.task is None or await self._in_thread(self._voting.has_joined, rater, body.task):
-            return await self._in_thread(self._voting.join, rater, body.task)
+        task = self._visitors.own.named(self._visitor(request), body.task)
+        if task is not None and card(task) is None:
+            raise Refused(422, "malformed", "task: expected a task that there is")
+        if task is None or await self._in_thread(self._voting.has_joined, rater, task):
+            return await self._in_thread(self._voting.join, rater, task)
         check_rate(self._sessions, self._address(request))
         try:
             self._visitors.check_access(self._visitor(request), [body.model])
         except ConfigError as error:
             raise Refused(422, "malformed", error.lines[0].text) from None
         # A new session may wait for a model's samples, so it does not use the votes' threads.
-        return await asyncio.to_thread(self._voting.join, rater, body.task, body.model)
+        return await asyncio.to_thread(self._voting.join, rater, task, body.model)
 
     async def _pair(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)

@@ -11,7 +11,7 @@ import pytest
 from align_core.config.errors import ConfigError
 from playground import text
 from playground.__main__ import NEEDS, main
-from playground.settings import PUBLIC_LIMIT, Settings, check, parse_tasks
+from playground.settings import PUBLIC_LIMIT, Settings, check, parse
 from playground.views import visit
 
 
@@ -68,10 +68,10 @@ def test_every_invalid_variable_gets_a_line():
 
 
 def test_tasks_are_named_on_the_command_line_alone():
-    assert parse_tasks([]) == []
-    assert parse_tasks(["--task", "a.py", "--task=b:C"]) == ["a.py", "b:C"]
+    assert parse([]) == ([], [])
+    assert parse(["--task", "a.py", "--task=b:C", "--model", "m"]) == (["a.py", "b:C"], ["m"])
     with pytest.raises(SystemExit) as left:
-        parse_tasks(["--tasks", "a.py"])
+        parse(["--tasks", "a.py"])
     assert left.value.code == 2
 
 

@@ -5,20 +5,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from playground.app import UPLOADS, Page
-
-
-class NoVotes:
-    def routes(self):
-        return []
+from playground.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def server():
     with Page() as page:
         gr.HTML("")
-    page.votes = NoVotes()
+    page.server = Settings.read({})
     app, _, _ = page.launch(prevent_thread_lock=True, quiet=True)
-    yield TestClient(app)
+    yield TestClient(app, base_url="http://127.0.0.1")
     page.close()
 
 

@@ -62,6 +62,7 @@ _BEGINNINGS = (
     "In this drama, the {}",
     "As for the {}, it",
 )
+PROMPTS = tuple(form.format(subject) for form in _BEGINNINGS for subject in _SUBJECTS)
 
 
 def write_new(folder: Path, option: str) -> None:
@@ -70,14 +71,13 @@ def write_new(folder: Path, option: str) -> None:
     Raises:
         ConfigError: the folder is not empty or cannot be written; names `option`.
     """
-    prompts = [form.format(subject) for form in _BEGINNINGS for subject in _SUBJECTS]
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(
                 option_error(option, str(folder), f"{_EXPECTED}; this one is not empty")
             )
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "prompts.txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
+        (folder / "prompts.txt").write_text("\n".join(PROMPTS) + "\n", encoding="utf-8")
         (folder / TASK_FILE).write_text(_TASK, encoding="utf-8")
     except OSError as error:
         expected = f"{_EXPECTED}; {error.strerror or error}"

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -73,15 +73,16 @@ class _Part(BaseModel):
         return [self.score(completion) for completion in completions]
 
 
-_Count = Annotated[int, Field(ge=1, le=100_000, description="a whole number of words from 1")]
+_Count = Annotated[int, Field(ge=1, le=100_000)]
+_COUNTED = "a whole number of words from 1"
 
 
 class Length(_Part):
     """−|words − aim| / aim, and −(words − most) / most for a text of more than `most` words."""
 
     kind: Literal["length"]
-    aim: _Count | None = None
-    most: _Count | None = None
+    aim: _Count | None = Field(None, description=_COUNTED)
+    most: _Count | None = Field(None, description=_COUNTED)
 
     @model_validator(mode="after")
     def _measures(self) -> Length:
@@ -266,14 +267,14 @@ def _phrase(entry: str) -> tuple[str, ...]:
     return tuple(words(entry))
 
 
-@cache
+@lru_cache(maxsize=64)
 def _values(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> tuple[dict, int]:
     """Phrase -> 1 if wanted, −1 if unwanted; and the number of words of the longest phrase."""
     values = dict.fromkeys(map(_phrase, wanted), 1) | dict.fromkeys(map(_phrase, unwanted), -1)
     return values, max(map(len, values))
 
 
-@cache
+@lru_cache(maxsize=64)
 def _compiled(pattern: str) -> Any:
     """Compile a pattern with RE2 (github.com/google/re2), whose time is linear in the text for any
     pattern: it has no backreferences or look-around, and limits memory."""
@@ -289,7 +290,7 @@ def _compiled(pattern: str) -> Any:
         raise ValueError(f"expected a regular expression in RE2's syntax: {why}") from None
 
 
-@cache
+@lru_cache(maxsize=64)
 def _scorer(model: str) -> Callable[[Sequence[Completion]], list[float]]:
     module, _, function = _REWARD_MODEL.partition(":")
     return getattr(importlib.import_module(module), function)(model)

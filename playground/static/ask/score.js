@@ -12,7 +12,7 @@ const MANY = 1000;
 export function mount({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
-  const { form, chosenTask, reference, listRuns, offerOne, runOption, send, clearAnswers, whenOpened } =
+  const { form, chosenTask, reference, firstPrompt, listRuns, offerOne, runOption, send, clearAnswers, whenOpened } =
     questionForm({ element, props, server });
   const { addRewards, writeTokens } = shadedText(props.shading);
   let runs = [];
@@ -75,7 +75,7 @@ export function mount({ element, props, server }) {
 
   async function openTask() {
     const example = words.examples[chosenTask()];
-    form.elements.prompt.value = example.prompt;
+    form.elements.prompt.value = firstPrompt(example.prompt);
     form.elements.own.value = "";
     texts = example.answers;
     delete find(".answers").dataset.full;

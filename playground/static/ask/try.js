@@ -66,7 +66,7 @@ export function mount({ element, props, server }) {
 
   async function openTask() {
     question.cancel();
-    form.elements.prompt.value = words.prompts[chosenTask()];
+    form.elements.prompt.value = question.firstPrompt(words.prompts[chosenTask()]);
     delete find(".answers").dataset.full;
     put(".answers", words.none);
     await offerRuns();

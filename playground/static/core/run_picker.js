@@ -9,7 +9,11 @@ export function runPicker({ element, props, server }) {
   const { find, put } = within(element);
   const form = find("form");
   const chosenTask = () => form.elements.task.value;
-  const reference = () => tasks[chosenTask()].reference; // null: the task has none
+  // null: the task has none
+  const reference = () => tasks[chosenTask()].reference ?? (isOwn() ? get().own.reference : null);
+  const isOwn = () => chosenTask() === "own" && get().own !== null;
+  // The prompt to begin with: one of the visitor's own task, else the page's.
+  const firstPrompt = (otherwise) => (isOwn() ? get().own.prompt : otherwise);
 
   // A run's name: what it was recorded as, or its method and settings.
   const runName = (run) => run.recorded ?? settingsName(run);
@@ -97,7 +101,7 @@ export function runPicker({ element, props, server }) {
     option(find(".tasks"), "radio", "task", task, name).checked = task === props.first_task;
   }
   return {
-    form, chosenTask, reference, runName, settingsName, runTime, runDetails, listRuns, showErrors,
+    form, chosenTask, reference, firstPrompt, runName, settingsName, runTime, runDetails, listRuns, showErrors,
     checkedRuns, offerSeveral, limit, offerOne, runOption, whenOpened,
   };
 }

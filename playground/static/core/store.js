@@ -10,6 +10,7 @@ let state = Object.freeze({
   betaHeld: false, // whether a hand is on a slider of β; a live run takes β when it lets go
   watchedBeta: null, // β of another visitor's run, which the target follows until a hand moves β
   viewedStep: null, // the step that is looked at; null is the newest
+  own: null, // the visitor's own task (own/routes.py)
   target: null, // {pair, task, beta, …}: what the optimum at a β is, and what it writes
   frontiers: Object.freeze({}), // pair (view.js) -> what the server knows of its optimum; null: nothing
 });

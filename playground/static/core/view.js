@@ -13,7 +13,8 @@ export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.ta
 
 // The task and the model whose optimum is to be seen: those of the run, else the task's reference.
 export function pairOnStage(state) {
-  const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: tasks[state.task]?.reference };
+  const reference = tasks[state.task]?.reference ?? (state.task === "own" ? state.own?.model : undefined);
+  const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: reference };
   return { task, model };
 }
 

@@ -214,7 +214,7 @@ def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch,
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
     model_index.fetched_folder("smollm2").mkdir(parents=True)
     tasks.register_tasks(["manners"])
-    assert [*tasks.available()] == ["reviews", "capitals", "manners"]
+    assert [*tasks.available()] == ["reviews", "capitals", "manners", "own"]
     words = tasks.with_task_words(text.load("zh"))
     assert words["tasks"]["manners"]["name"] == "礼貌问答"
     opened = TrainHandlers(client, words).restore()

@@ -1,0 +1,236 @@
+"""The form of a task, and the files of a folder: each made from the other.
+
+What the form does not show, such as the rows of a Parquet file, stays as it is in the folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from align_core.tasks.folder import schema
+from align_core.tasks.folder.files import TASK_FILE, Files
+from playground.own.archive import BadFiles, name_problem, unpacked
+
+PROMPTS, PAIRS = "prompts.txt", "preferences"  # the files that the form writes
+MOST_SHOWN = 100_000  # characters of prompts or pairs that the form shows
+Error = tuple[str, str]  # the field of the form, "" for none, and a line
+
+_Text = Annotated[str, Field(max_length=5_000_000)]
+
+
+class Draft(BaseModel):
+    """The form as the page sends it. `prompts` and `pairs` are None where the files stay."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: _Text = ""
+    explanation: _Text = ""
+    system_prompt: _Text = ""
+    max_new_tokens: int = 36
+    prompts: _Text | None = None
+    pairs: _Text | None = None
+    reward: list[dict[str, Any]] = Field(default_factory=list, max_length=32)
+    model: Annotated[str, Field(max_length=200)] = ""
+
+
+_VALID = {
+    "title": "-",
+    "explanation": "-",
+    "max_new_tokens": 1,
+    "reward": [{"kind": "json"}],
+}
+Dropped = dict[str, bytes]  # name -> content of the files that a visitor dropped
+
+
+def files_of(
+    draft: Draft, dropped: Dropped, stored: Mapping[str, bytes], most_bytes: int
+) -> tuple[dict[str, bytes], list[Error]]:
+    """The files of the folder that the form asks for, and what is wrong with the form.
+
+    Where anything is, task.toml is a valid one, so that the other files can be checked, too.
+
+    A dropped zip file or task.toml is a whole folder, and the form is of no account. Any other file
+    takes the place of the prompts, the pairs or the demonstrations, by its columns.
+
+    Raises:
+        BadFiles: what was dropped cannot be taken.
+    """
+    if whole := _whole(dropped, most_bytes):
+        return whole, []
+    kept = _named(stored)
+    files: dict[str, bytes] = {}
+    tables: dict[str, dict[str, str]] = {}
+    for table, text, name in (
+        ("prompts", draft.prompts, PROMPTS),
+        ("preferences", draft.pairs, f"{PAIRS}.jsonl"),
+    ):
+        if text is None:
+            tables |= {table: kept[table]} if table in kept else {}
+        elif text.strip():
+            if table == "preferences" and not text.lstrip().startswith("{"):
+                text, name = _as_csv(text), f"{PAIRS}.csv"
+            files[name] = text.encode(errors="replace")
+            tables[table] = {"file": name}
+    if "demonstrations" in kept:
+        tables["demonstrations"] = kept["demonstrations"]
+    for name, content in dropped.items():
+        tables[_table_of(name, content)] = {"file": name}
+        files[name] = content
+    named = {name for table in tables.values() for name in table.values()}
+    files = {name: files[name] if name in files else stored[name] for name in named}
+    content = {
+        "title": draft.title.strip(),
+        "explanation": draft.explanation.strip() or draft.title.strip(),
+        **({"system_prompt": draft.system_prompt} if draft.system_prompt.strip() else {}),
+        "max_new_tokens": draft.max_new_tokens,
+        **tables,
+        "reward": draft.reward,
+    }
+    errors: list[Error] = []
+
+    def report(path: tuple[str | int, ...], problem: str) -> None:
+        if path[:1] != ("explanation",) or draft.explanation.strip():
+            errors.append((_field(path), problem))
+
+    schema.checked(content, report)
+    files[TASK_FILE] = _toml({**_VALID, **tables} if errors else content).encode()
+    return files, errors
+
+
+def form_of(folder: Path) -> dict[str, Any]:
+    """The values of the form for a folder without errors, and its `files`, [name, bytes] each."""
+    content = Files(folder, "").toml() or {}
+    file = schema.what_can_be_read(content)
+    return {
+        "title": content.get("title", ""),
+        "explanation": content.get("explanation", ""),
+        "system_prompt": content.get("system_prompt", ""),
+        "max_new_tokens": content.get("max_new_tokens", 36),
+        "prompts": _shown(folder, file.prompts and file.prompts.file, (PROMPTS,)),
+        "pairs": _shown(
+            folder, file.preferences and file.preferences.file, (f"{PAIRS}.jsonl", f"{PAIRS}.csv")
+        ),
+        "reward": [
+            part.model_dump(exclude_defaults=True) | {"kind": part.kind} for part in file.reward
+        ],
+        "files": sorted((name, len(content)) for name, content in stored_files(folder).items()),
+    }
+
+
+def stored_files(folder: Path | None) -> dict[str, bytes]:
+    """The files of a folder, relative path -> content; {} without a folder."""
+    if folder is None:
+        return {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
+    """The files of a dropped zip file or task.toml; None if there is neither."""
+    archives = [name for name in dropped if name.lower().endswith(".zip")]
+    if archives and len(dropped) > 1:
+        raise BadFiles(f"{archives[0]}: expected a zip file alone, got {len(dropped)} files")
+    problems = (
+        []
+        if archives
+        else [f"{name[:60]}: {problem}" for name in dropped if (problem := name_problem(name))]
+    )
+    if problems:
+        raise BadFiles(*problems)
+    if archives:
+        files = unpacked(archives[0], dropped[archives[0]], most_bytes)
+        if TASK_FILE not in files:
+            raise BadFiles(f"{archives[0]}: expected a {TASK_FILE} in it, got none")
+        return files
+    return dropped if TASK_FILE in dropped else None
+
+
+def _named(stored: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """The tables of files in the stored task.toml, which was checked."""
+    import tomllib
+
+    content = tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
+    return {
+        table: content[table]
+        for table in ("prompts", "preferences", "demonstrations")
+        if table in content
+    }
+
+
+def _as_csv(text: str) -> str:
+    """Pairs with commas or, as pasted from a spreadsheet, tabs between the cells, as CSV."""
+    first = text.partition("\n")[0]
+    if "\t" not in first:
+        return text
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(csv.reader(io.StringIO(text), "excel-tab"))
+    return written.getvalue()
+
+
+def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "demonstrations"]:
+    """What a file of rows is, by the columns in its first line; a Parquet file by its name."""
+    columns = _columns(name, content)
+    if "chosen" in columns or "rejected" in columns or "label" in columns:
+        return "preferences"
+    if "completion" in columns or "messages" in columns:
+        return "demonstrations"
+    return "prompts"
+
+
+def _columns(name: str, content: bytes) -> set[str]:
+    first = content.lstrip()[:20_000].partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    match PurePosixPath(name).suffix:
+        case ".csv":
+            return {*next(csv.reader([first]), [])}
+        case ".jsonl":
+            try:
+                row = json.loads(first)
+            except (ValueError, RecursionError):
+                return set()
+            return {*row} if isinstance(row, dict) else set()
+        case ".parquet":
+            known = {"pref": "chosen", "pair": "chosen", "demo": "completion"}
+            return {column for part, column in known.items() if part in name.lower()}
+    return set()
+
+
+def _shown(folder: Path, name: str | None, own: tuple[str, ...]) -> str | None:
+    """The content of a file that the form wrote; "" without one, None for any other file."""
+    if name is None:
+        return ""
+    if name not in own or (folder / name).stat().st_size > MOST_SHOWN:
+        return None
+    return (folder / name).read_text(encoding="utf-8-sig")
+
+
+def _field(path: tuple[str | int, ...]) -> str:
+    """The field of the form for a path in task.toml: "reward.0.aim"."""
+    names = {"preferences": "pairs"}
+    path = tuple(names.get(part, part) for part in path)  # type: ignore[call-overload]
+    return ".".join(map(str, path))
+
+
+def _toml(content: Mapping[str, Any]) -> str:
+    """The content of a valid task.toml as TOML."""
+    lines = [f"{key} = {_value(v)}" for key, v in content.items() if not isinstance(v, dict | list)]
+    for key, table in content.items():
+        for row in table if isinstance(table, list) else [table]:
+            if isinstance(row, dict):
+                lines += ["", f"[[{key}]]" if isinstance(table, list) else f"[{key}]"]
+                lines += [f"{name} = {_value(value)}" for name, value in row.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    """A text, number or list of these in TOML, whose strings are JSON's but for one character."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")

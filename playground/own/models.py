@@ -1,0 +1,70 @@
+"""The models that a visitor's own task may start from, and the reward models that it may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from align_core.config import model_index
+from align_core.config.model_index import SMOLLM2
+from align_core.config.task_card import BUILT_IN, known_card
+
+
+class Models:
+    """The embedded models, SmolLM2 if it was fetched, and those `named` at the start of the page.
+
+    With `any_hub_id` a visitor may also give a hub id, if HF_HUB_OFFLINE=0 allows a download.
+    """
+
+    def __init__(self, named: Sequence[str] = (), any_hub_id: bool = False) -> None:
+        self._named = [*named]
+        self._any_hub_id = any_hub_id and os.environ.get("HF_HUB_OFFLINE") == "0"
+
+    def choices(self) -> dict[str, Any]:
+        """`models` and `reward_models` to choose from, {"model", "name"} each, and whether another
+        one may be given as a `hub` id."""
+        embedded = model_index.embedded()
+        scoring = [name for name in embedded if _scores(name)]
+        references = [known_card(task).reference for task in BUILT_IN]
+        others = [name for name in embedded if name not in (*references, *scoring)]
+        fetched = [] if _problem(SMOLLM2) else [SMOLLM2]
+        names = (*self._named, *references, *others, *fetched)
+        return {
+            "models": [{"model": name, "name": Path(name).name} for name in names],
+            "reward_models": scoring,
+            "hub": self._any_hub_id,
+        }
+
+    def checked(self, model: str) -> tuple[str, str | None]:
+        """The MODEL, the first choice where it is empty, and what is wrong with it, or None."""
+        names = [choice["model"] for choice in self.choices()["models"]]
+        if not model:
+            return names[0], None
+        if model in names:
+            return model, None
+        return model, self._refusal(model)
+
+    def reward_model_problem(self, model: str) -> str | None:
+        """What is wrong with the model of a part of a reward; None for one that may be used."""
+        return None if model in self.choices()["reward_models"] else self._refusal(model)
+
+    def _refusal(self, model: str) -> str | None:
+        if not self._any_hub_id or Path(model).exists():
+            return f"expected one of the models to choose from, got {model[:60]!r}"
+        problem = _problem(model)
+        return problem and f"expected a hub id: {problem}"
+
+
+def _problem(model: str) -> str | None:
+    """Why the model cannot be found; None if it can."""
+    try:
+        model_index.locate(model)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _scores(name: str) -> bool:
+    return model_index.is_reward_model(model_index.locate(name))

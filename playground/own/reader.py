@@ -1,0 +1,82 @@
+"""The process that reads a visitor's folder, with limits on its memory and its time.
+
+python -m playground.own.reader FOLDER writes JSON to standard output: {"errors", "card", "counts"}.
+Errors are lines without the path of the folder; the other two are None where there are any.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.runs import child_process
+
+SECONDS, MEMORY = 20, 3 * 1024**3  # Arrow's allocator reserves more addresses than it uses
+_ONE_AT_A_TIME = threading.Semaphore(1)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `main` writes about the folder; an error line where it ends in any other way."""
+    with _ONE_AT_A_TIME:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "playground.own.reader", str(folder)],
+            env=os.environ | {"PYTHONPATH": child_process.python_path()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            written, _ = process.communicate(timeout=2 * SECONDS)
+            return json.loads(written)
+        except (subprocess.TimeoutExpired, ValueError):
+            lines = [f"the files could not be read within {SECONDS} seconds and {MEMORY} bytes"]
+            return {"errors": lines, "card": None, "counts": None}
+        finally:
+            child_process.kill_group(process)
+
+
+def main(folder: str) -> None:
+    """Print what the folder holds."""
+    _limit()
+    from align_core.config.task_card import as_row, card
+    from align_core.tasks.loader import get_task
+
+    try:
+        task = get_task(folder)
+    except ConfigError as error:
+        lines = [_without_folder(str(line), folder) for line in error.lines]
+        answer: dict[str, Any] = {"errors": lines, "card": None, "counts": None}
+    else:
+        prompts = {split: task.prompts(split) for split in ("train", "probe", "heldout")}
+        counts = {split: len(texts) for split, texts in prompts.items()}
+        longest = max(len(text) for texts in prompts.values() for text in texts)
+        counts |= {"longest": longest, "pairs": task.pairs}  # type: ignore[attr-defined]
+        counts |= {"tokens": task.max_new_tokens}
+        answer = {"errors": [], "card": as_row(card(task.full_name)), "counts": counts}
+    sys.stdout.write(json.dumps(answer))
+
+
+def _limit() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _without_folder(line: str, folder: str) -> str:
+    return line.removeprefix("--task got ").replace(f"{folder}/", "").replace(folder, "the folder")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,230 @@
+"""The HTTP routes of a visitor's own task. They bypass Gradio, which takes no files here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from align_core.config import model_index
+from align_core.config.task_card import from_row
+from align_core.tasks.folder.files import TASK_FILE
+from playground.own import archive, reader
+from playground.own.archive import BadFiles
+from playground.own.draft import Draft, Error, files_of, form_of, stored_files
+from playground.own.models import Models
+from playground.own.scores import scores
+from playground.people.json_requests import Body, Refused, address, check_rate, parse
+from playground.people.own_tasks import Full, OwnTasks
+from playground.people.rate_limit import RateLimit
+from playground.people.visitors import Visitors
+from playground.settings import Settings
+
+EXAMPLE_TEXTS = 3
+MOST_FILES = archive.MOST_FILES
+# Rate limits by address: requests per second, and at once. A slider asks while it moves.
+LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
+
+
+class _File(Body):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    data: str  # base64
+
+
+class _SaveBody(Body):
+    draft: Draft
+    files: Annotated[list[_File], Field(max_length=MOST_FILES)] = []
+
+
+class _ScoresBody(Body):
+    reward: Annotated[list[dict[str, Any]], Field(max_length=32)]
+    prompt: Annotated[str, Field(max_length=2000)]
+    texts: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=EXAMPLE_TEXTS)]
+
+
+class OwnRoutes:
+    """The routes of `visitors.own`, for `Blocks.launch(app_kwargs={"routes": …})`."""
+
+    def __init__(self, visitors: Visitors, models: Models, settings: Settings) -> None:
+        self._visitors = visitors
+        self._own: OwnTasks = visitors.own
+        self._models = models
+        self._settings = settings
+        self._requests = RateLimit(*LIMIT)
+        self._saves = RateLimit(*SAVE_LIMIT)
+        # Of a request body: base64 takes four thirds of the files, and the form has texts of its
+        # own.
+        self._most_bytes = 2 * self._own.limits.bytes
+
+    def routes(self) -> list[Route]:
+        """All routes. Those that may change anything accept only POST."""
+        answers = {
+            "state": self._state,
+            "save": self._save,
+            "scores": self._scores,
+            "delete": self._delete,
+        }
+        return [
+            *(
+                Route(f"/own/{name}", self._guarded(answer), methods=["POST"])
+                for name, answer in answers.items()
+            ),
+            Route("/own/task.zip", self._guarded(self._zip)),
+        ]
+
+    def _guarded(
+        self, answer: Callable[[Request], Awaitable[Any]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                check_rate(self._requests, address(request, self._settings.proxied))
+                answered = await answer(request)
+            except Refused as error:
+                return error.response()
+            except OSError:
+                return Refused(503, "lost", "nothing was saved: the disk is full").response()
+            return answered if isinstance(answered, Response) else JSONResponse(answered)
+
+        return endpoint
+
+    async def _state(self, request: Request) -> dict[str, Any]:
+        await parse(request, Body, 1000)
+        return await asyncio.to_thread(self._form, self._visitor(request))
+
+    async def _save(self, request: Request) -> dict[str, Any]:
+        """Make what the form and its files say the visitor's task: its `state`, or `errors`."""
+        body = await parse(request, _SaveBody, self._most_bytes)
+        check_rate(self._saves, address(request, self._settings.proxied))
+        visitor = self._visitor(request)
+        if visitor is None:
+            raise Refused(
+                403, "cookies", "this browser keeps no cookies, so no task can be its own"
+            )
+        errors = await asyncio.to_thread(self._keep, visitor, body)
+        if errors:
+            return {"errors": [{"field": field, "line": line} for field, line in errors]}
+        return {"errors": [], **await asyncio.to_thread(self._form, visitor)}
+
+    async def _scores(self, request: Request) -> dict[str, Any]:
+        body = await parse(request, _ScoresBody, 100_000)
+        return {"parts": await asyncio.to_thread(scores, body.reward, body.prompt, body.texts)}
+
+    async def _delete(self, request: Request) -> dict[str, Any]:
+        await parse(request, Body, 1000)
+        if visitor := self._visitor(request):
+            await asyncio.to_thread(self._own.delete, visitor)
+        return await asyncio.to_thread(self._form, visitor)
+
+    async def _zip(self, request: Request) -> Response:
+        files = stored_files(self._own.folder(self._visitor(request)))
+        if not files:
+            raise Refused(404, "none", "this visitor has no task")
+        content = await asyncio.to_thread(archive.packed, files, "task")
+        headers = {"Content-Disposition": 'attachment; filename="task.zip"'}
+        return Response(content, media_type="application/zip", headers=headers)
+
+    def _keep(self, visitor: str, body: _SaveBody) -> list[Error]:
+        """Check and store a task; returns what is wrong with it."""
+        limits, draft = self._own.limits, body.draft
+        stored = stored_files(self._own.folder(visitor))
+        try:
+            dropped = _decoded(body.files, limits.bytes)
+            files, errors = files_of(draft, dropped, stored, limits.unpacked)
+        except BadFiles as error:
+            return [("files", line) for line in error.lines]
+        model, problem = self._models.checked(draft.model)
+        errors += [("model", problem)] if problem else []
+        if (size := sum(map(len, files.values()))) > limits.unpacked:
+            return [*errors, ("files", f"expected at most {limits.unpacked} bytes, got {size}")]
+        with self._own.staged(files) as folder:
+            answer = reader.read(folder)
+            is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
+            read = [
+                ("files" if is_whole else _field_of(line, files), line) for line in answer["errors"]
+            ]
+            # A form without any prompts has said so already.
+            errors += [error for error in read if error[0] or not errors]
+            if not answer["errors"]:
+                errors += self._over_limits(answer) + self._refused_parts(folder)
+            if errors:
+                return errors
+            card = replace(from_row(answer["card"]), reference=model)
+            try:
+                self._own.keep(visitor, folder, card, files)
+            except Full as error:
+                return [("", str(error))]
+        return []
+
+    def _over_limits(self, answer: dict[str, Any]) -> list[Error]:
+        limits, counts = self._own.limits, answer["counts"]
+        amounts = {
+            "prompts": (counts["train"] + counts["probe"] + counts["heldout"], limits.prompts),
+            "pairs": (counts["pairs"], limits.pairs),
+            "max_new_tokens": (counts["tokens"], limits.tokens),
+        }
+        errors = [
+            (field, f"expected at most {most} on this server, got {got}")
+            for field, (got, most) in amounts.items()
+            if got > most
+        ]
+        if counts["longest"] > limits.characters:
+            got = counts["longest"]
+            line = f"expected prompts of at most {limits.characters} characters, got one of {got}"
+            errors.append(("prompts", line))
+        return errors
+
+    def _refused_parts(self, folder: Any) -> list[Error]:
+        """The parts whose reward model may not be used here."""
+        return [
+            (f"reward.{at}.model", f"model: {problem}")
+            for at, part in enumerate(form_of(folder)["reward"])
+            if part["kind"] == "reward_model"
+            and (problem := self._models.reward_model_problem(part["model"]))
+        ]
+
+    def _form(self, visitor: str | None) -> dict[str, Any]:
+        """The visitor's task as the form shows it, or None, and what they may choose."""
+        card = self._own.card(visitor)
+        task = None
+        if card is not None:
+            embedded = card.reference in model_index.embedded()
+            shown = {
+                "model": card.reference,
+                "reference": card.reference if embedded else None,  # which Try it can ask
+                "prompt": card.prompt,
+            }
+            task = form_of(self._own.folder(visitor)) | shown  # type: ignore[arg-type]
+        limits = asdict(self._own.limits)
+        return {"task": task, "limits": limits, **self._models.choices()}
+
+    def _visitor(self, request: Request) -> str | None:
+        return self._visitors.from_cookies(request.cookies)
+
+
+def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:
+    """Name -> content. Raises BadFiles if there is too much of it."""
+    try:
+        contents = {file.name: base64.b64decode(file.data, validate=True) for file in files}
+    except binascii.Error:
+        raise BadFiles("expected base64") from None
+    if (size := sum(map(len, contents.values()))) > most_bytes:
+        raise BadFiles(f"expected at most {most_bytes} bytes, got {size}")
+    return contents
+
+
+def _field_of(line: str, files: dict[str, bytes]) -> str:
+    """The field of the form for an error line of a file that the form wrote."""
+    name = line.partition(",")[0].partition(":")[0]
+    if name == "prompts.txt":
+        return "prompts"
+    if name.startswith("preferences."):
+        return "pairs"
+    return "files" if name in files and name != TASK_FILE else ""

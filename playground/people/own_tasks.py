@@ -1,0 +1,194 @@
+"""The tasks that visitors made on the page: whose they are, and how long they are kept.
+
+A task is a folder without code (`align_core.tasks.folder`), ROOT/VISITOR/DIGEST/own, whose digest
+is that of its files: a changed task is another folder, and the runs on the earlier one stay what
+they were. ROOT/VISITOR/card.json is the card of the newest.
+
+Pages know no paths. To its maker a task is OWN, or EARLIER where it was changed since; to everyone
+else it is OTHERS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from align_core.config.task_card import TaskCard, as_row, forget, from_row, register
+from align_core.runs.files import write_atomically
+from playground.content.tasks import EARLIER, OTHERS, OWN
+
+KEPT = 3  # folders of a visitor: the newest, and those that runs may be on
+MOST_TASKS = 300  # of all visitors
+_CARD, _FOLDER = "card.json", "own"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a task may hold, and for how many days it is kept after its last use (None: for good).
+
+    `bytes` are those of an upload, `unpacked` those of all files of a task.
+    """
+
+    prompts: int = 20_000
+    pairs: int = 20_000
+    tokens: int = 512
+    characters: int = 20_000  # of a prompt
+    days: int | None = None
+    bytes: int = 5 * 1024**2
+    unpacked: int = 20 * 1024**2
+
+
+PUBLIC = Limits(prompts=500, pairs=2000, tokens=64, characters=2000, days=7)
+
+
+class Full(RuntimeError):
+    """No further task can be kept."""
+
+
+class OwnTasks:
+    """The tasks in `root`. Thread-safe."""
+
+    def __init__(self, root: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self.limits = limits
+        self._root = root.absolute()
+        self._lock = threading.Lock()
+        self._cards: dict[str, TaskCard] = {}  # by the name of the visitor's folder
+
+    def load(self) -> None:
+        """Register the tasks on the disk, so that configurations may name them."""
+        for file in self._root.glob(f"*/{_CARD}"):
+            try:
+                card = from_row(json.loads(file.read_text(encoding="utf-8")))
+                if not Path(card.full_name).is_dir() or not self._is_inside(card.full_name):
+                    continue
+            except (OSError, ValueError, LookupError, TypeError, RecursionError):
+                continue  # it is written anew when its visitor makes a task
+            self._cards[file.parent.name] = card
+            register(card, listed=False)
+        self._drop_expired()
+
+    def card(self, visitor: str | None) -> TaskCard | None:
+        """The card of the visitor's task; None if they have none."""
+        return self._cards.get(_folder_of(visitor)) if visitor else None
+
+    def named(self, visitor: str | None, task: Any) -> Any:
+        """The full name of the task that a visitor's page calls `task`.
+
+        OWN where they have none; so is a path of another's task, which no page may name.
+        """
+        if task == OWN or self._is_inside(task):
+            card = self.card(visitor)
+            return card.full_name if card else OWN
+        return task
+
+    def shown(self, visitor: str | None, task: Any) -> Any:
+        """What the visitor's page calls the task of this full name."""
+        if not self._is_inside(task):
+            return task
+        card = self.card(visitor)
+        if card and task == card.full_name:
+            return OWN
+        is_mine = visitor and Path(task).is_relative_to(self._root / _folder_of(visitor))
+        return EARLIER if is_mine else OTHERS
+
+    def folder(self, visitor: str | None) -> Path | None:
+        """The folder of the visitor's task; None if they have none."""
+        card = self.card(visitor)
+        return card and Path(card.full_name)
+
+    @contextlib.contextmanager
+    def staged(self, files: Mapping[str, bytes]) -> Iterator[Path]:
+        """A folder with these files, relative path -> content, which is gone at the end."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=self._root) as temporary:
+            folder = Path(temporary, _FOLDER)
+            for name, content in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+            yield folder
+
+    def keep(self, visitor: str, staged: Path, card: TaskCard, files: Mapping[str, bytes]) -> None:
+        """Make the `staged` folder with these `files` the visitor's task, with this card.
+
+        Raises:
+            Full: there are MOST_TASKS tasks.
+            OSError: it could not be written.
+        """
+        with self._lock:
+            self._drop_expired()
+            home = self._root / _folder_of(visitor)
+            if home.name not in self._cards and len(self._cards) >= MOST_TASKS:
+                raise Full(f"the server holds {MOST_TASKS} tasks, and has no room for more")
+            folder = home / _digest(files) / _FOLDER
+            if not folder.is_dir():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                staged.rename(folder)
+            card = replace(card, folder=str(folder), name=_FOLDER)
+            write_atomically(home / _CARD, json.dumps(as_row(card)))
+            folder.parent.touch()  # the newest
+            self._cards[home.name] = card
+            register(card, listed=False)
+            folders = [path for path in home.iterdir() if path.is_dir()]
+            for old in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+                self._remove(old)
+
+    def touch(self, visitor: str | None) -> None:
+        """The task was used: it is kept for `limits.days` from now on."""
+        if visitor and _folder_of(visitor) in self._cards:
+            with contextlib.suppress(OSError):
+                (self._root / _folder_of(visitor) / _CARD).touch()
+
+    def delete(self, visitor: str) -> None:
+        """Delete all tasks of the visitor."""
+        with self._lock:
+            self._delete(_folder_of(visitor))
+
+    def _delete(self, name: str) -> None:
+        self._cards.pop(name, None)
+        for folder in (self._root / name).glob("*/"):
+            self._remove(folder)
+        shutil.rmtree(self._root / name, ignore_errors=True)
+
+    def _remove(self, folder: Path) -> None:
+        forget(str(folder / _FOLDER))
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _drop_expired(self) -> None:
+        """Delete what was not used for `limits.days`, and what a crash has left."""
+        for folder in self._root.glob(".new-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > 3600:
+                    shutil.rmtree(folder, ignore_errors=True)
+        if self.limits.days is None:
+            return
+        for name in [*self._cards]:
+            try:
+                used = (self._root / name / _CARD).stat().st_mtime
+            except OSError:
+                used = 0.0
+            if time.time() - used > self.limits.days * 86_400:
+                self._delete(name)
+
+    def _is_inside(self, task: Any) -> bool:
+        return isinstance(task, str) and task.startswith(f"{self._root}/")
+
+
+def _folder_of(visitor: str) -> str:
+    return visitor[:32]
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    content = hashlib.sha256()
+    for name in sorted(files):
+        content.update(f"{name}\0{len(files[name])}\0".encode())
+        content.update(files[name])
+    return content.hexdigest()[:12]

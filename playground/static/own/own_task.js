@@ -1,0 +1,193 @@
+// A visitor's own task: its prompts and pairs, the parts of its reward, its model; and its files.
+import { listErrors, make, within } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { get, set, subscribe } from "../core/store.js";
+import { partsEditor } from "./parts.js";
+import { ask, encoded } from "./requests.js";
+
+const OWN = "own";
+const MB = 1024 ** 2;
+
+export function mount({ element, props, events }) {
+  const { words, examples, answers } = props;
+  const { find, put } = within(element);
+  const form = find("form");
+  const field = (name) => form.elements[name];
+  let known = null; // the server's state: {task, limits, models, reward_models, hub}
+  let open = false;
+  const parts = partsEditor({
+    host: find(".parts"),
+    words,
+    models: () => known?.reward_models ?? [],
+    texts: answers,
+    prompt: () => field("prompts").value.split("\n")[0].slice(0, 2000),
+    changed: () => (form.dataset.changed = true),
+  });
+
+  function draw(state) {
+    const host = element.closest("#own_task");
+    host.hidden = state.task !== OWN;
+    if (!known) return;
+    const { task } = known;
+    form.hidden = !open && task !== null;
+    put(".summary", task ? fill(words.summary, { title: task.title, model: nameOf(task.model) }) : words.intro);
+    for (const name of [".change", ".delete", ".zip"]) find(name).hidden = !task;
+    put(".change", open ? words.close : words.change);
+  }
+
+  const nameOf = (model) => known.models.find((choice) => choice.model === model)?.name ?? model;
+
+  // The server told how things stand.
+  function take({ errors, ...state }) {
+    known = state;
+    set({ own: state.task });
+    const { limits, models, hub } = state;
+    const told = { ...limits, mb: limits.bytes / MB };
+    put(".drop span", fill(words.drop, told));
+    put(".limits", limits.days === null ? "" : fill(words.limits, told));
+    field("model").replaceChildren();
+    for (const { model, name } of models) make("option", "", field("model"), name).value = model;
+    form.querySelector(".hub").hidden = !hub;
+    field("max_new_tokens").max = limits.tokens;
+    if (state.task) show(state.task);
+    draw(get());
+  }
+
+  function show({ title, prompts, pairs, reward, model, max_new_tokens, files = [] }) {
+    const names = files.map(([name]) => name).filter((name) => name !== "task.toml");
+    for (const [name, text] of Object.entries({ prompts, pairs })) {
+      field(name).value = text ?? "";
+      field(name).placeholder = text === null ? fill(words.kept, { files: names.join(", ") }) : "";
+      field(name).dataset.kept = text === null;
+    }
+    field("title").value = title;
+    const offered = known.models.some((choice) => choice.model === model);
+    field("model").value = offered ? model : known.models[0].model;
+    field("hub").value = offered ? "" : model;
+    field("max_new_tokens").value = max_new_tokens;
+    parts.show(reward);
+    form.dataset.changed = false;
+  }
+
+  function draft() {
+    const { task } = known;
+    const text = (name) => (field(name).dataset.kept === "true" && !field(name).value.trim() ? null : field(name).value);
+    return {
+      title: field("title").value,
+      explanation: task?.title === field("title").value ? task.explanation : "",
+      system_prompt: task?.system_prompt ?? "",
+      max_new_tokens: field("max_new_tokens").valueAsNumber || 0,
+      prompts: text("prompts"),
+      pairs: text("pairs"),
+      reward: parts.reward(),
+      model: field("hub").value.trim() || field("model").value,
+    };
+  }
+
+  async function save(files = []) {
+    if (form.dataset.busy === "true") return;
+    form.dataset.busy = true;
+    put("[type=submit]", words.checking);
+    const answer = await ask("save", { draft: draft(), files }, words);
+    form.dataset.busy = false;
+    put("[type=submit]", words.use);
+    showErrors(answer.errors);
+    if (answer.errors.length) return;
+    open = false;
+    take(answer);
+    renewed();
+  }
+
+  // The task is another one: what was known of its optimum is void, and the controls have its
+  // defaults.
+  function renewed() {
+    const others = Object.entries(get().frontiers).filter(([pair]) => !pair.startsWith(`${OWN} `));
+    set({ frontiers: Object.fromEntries(others), target: null });
+    events.renewed();
+  }
+
+  // Each line beside its field, and those of no field below all.
+  function showErrors(errors) {
+    parts.clearErrors();
+    for (const slot of form.querySelectorAll("[data-of]")) listErrors(slot, []);
+    const others = [];
+    for (const { field: name, line } of errors) {
+      const [head, place] = name.split(".");
+      const slot = form.querySelector(`[data-of="${head}"]`);
+      if (head === "reward" && place && parts.showError(Number(place), line)) continue;
+      if (slot) make("li", "", slot, line);
+      else others.push(line);
+    }
+    listErrors(find(".errors.all"), others);
+  }
+
+  async function drop(list) {
+    const files = [...list];
+    const size = files.reduce((sum, file) => sum + file.size, 0);
+    if (!files.length) return;
+    if (size > known.limits.bytes) {
+      return showErrors([{ field: "files", line: fill(words.too_large, { mb: known.limits.bytes / MB }) }]);
+    }
+    try {
+      await save(await Promise.all(files.map(encoded)));
+    } catch {
+      showErrors([{ field: "files", line: words.refused.unreadable }]); // a folder, or a file that is gone
+    }
+  }
+
+  async function remove() {
+    if (!confirm(words.sure)) return;
+    const answer = await ask("delete", {}, words);
+    if (answer.errors) return showErrors(answer.errors);
+    take(answer);
+    begin(examples.shorter, "shorter");
+    renewed();
+  }
+
+  function begin(example, name) {
+    show({ ...example, title: words.examples[name], pairs: "" });
+  }
+
+  async function load() {
+    const state = await ask("state", {}, words);
+    if (state.errors) return showErrors(state.errors);
+    take(state);
+    if (!state.task) begin(examples.shorter, "shorter");
+  }
+
+  put("h2", words.title);
+  for (const [name, label] of Object.entries(words.labels)) put(`.${name} > .label`, label);
+  put(".hub span", words.hub);
+  put(".prompts small", words.prompts_help);
+  put(".pairs small", words.pairs_help);
+  put("[type=submit]", words.use);
+  put(".zip", words.zip);
+  put(".delete", words.delete);
+  put(".drop button", words.choose);
+  for (const [name, example] of Object.entries(examples)) {
+    const button = make("button", "", find(".examples"), words.examples[name]);
+    button.type = "button";
+    button.onclick = () => begin(example, name);
+  }
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    save();
+  };
+  form.oninput = () => (form.dataset.changed = true);
+  find(".change").onclick = () => {
+    open = !open;
+    draw(get());
+  };
+  find(".delete").onclick = remove;
+  const picked = find(".drop input");
+  find(".drop button").onclick = () => picked.click();
+  picked.onchange = () => drop(picked.files).finally(() => (picked.value = ""));
+  element.ondragover = (event) => event.preventDefault();
+  element.ondrop = (event) => {
+    event.preventDefault();
+    drop(event.dataTransfer.files);
+  };
+  subscribe(element, ["task"], draw);
+  draw(get());
+  load();
+}

@@ -1,0 +1,62 @@
+"""The visitor's own task, above the pictures of Train where it is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from playground.own.examples import ANSWERS, EXAMPLES
+from playground.views.parts import part
+
+_OWN = """
+<section class="panel asking">
+  <header><h2></h2><p class="summary"></p>
+    <button type="button" class="change"></button>
+    <a class="zip" href="own/task.zip" download></a>
+    <button type="button" class="delete"></button></header>
+  <form autocomplete="off" novalidate>
+    <p class="begin"><span class="label"></span> <span class="examples"></span></p>
+    <div class="texts">
+      <label class="title line"><span class="label"></span>
+        <input name="title" maxlength="100"></label>
+      <ul class="errors" data-of="title"></ul>
+      <label class="prompts"><span class="label"></span>
+        <textarea name="prompts" rows="6"></textarea><small></small></label>
+      <ul class="errors" data-of="prompts"></ul>
+      <details class="pairs"><summary class="label"></summary><label><small></small>
+        <textarea name="pairs" rows="5"></textarea></label></details>
+      <ul class="errors" data-of="pairs"></ul>
+      <div class="drop"><span></span> <button type="button"></button>
+        <input type="file" multiple hidden></div>
+      <ul class="errors" data-of="files"></ul>
+    </div>
+    <div class="reward"><div class="parts"></div>
+      <ul class="errors" data-of="reward"></ul></div>
+    <div class="last">
+      <label class="model"><span class="label"></span><select name="model"></select></label>
+      <label class="hub" hidden><span></span><input name="hub" maxlength="200"></label>
+      <label class="max_new_tokens"><span class="label"></span>
+        <input name="max_new_tokens" type="number" min="1" step="1"></label>
+      <button type="submit"></button>
+    </div>
+    <ul class="errors" data-of="model"></ul>
+    <ul class="errors" data-of="max_new_tokens"></ul>
+    <p class="limits"></p>
+  </form>
+  <ul class="errors all" role="alert"></ul>
+</section>
+"""
+
+
+def build(words: dict[str, Any]) -> gr.HTML:
+    """The part, whose event `renewed` says that the task was made, changed or deleted."""
+    return part(
+        "own_task",
+        _OWN,
+        "own/own_task",
+        events=("renewed",),
+        examples=EXAMPLES,
+        answers=list(ANSWERS),
+        words=words["own"],
+    )

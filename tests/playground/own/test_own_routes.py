@@ -1,0 +1,264 @@
+"""A visitor's own task over HTTP: what is kept, whose it is, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import stat
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from align_core.config import task_card
+from align_core.runs.client import Client
+from playground.own.models import Models
+from playground.own.routes import OwnRoutes
+from playground.people import own_tasks
+from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
+from playground.people.visitors import COOKIE, Visitors
+from playground.settings import Settings
+
+MINE, THEIRS = "a" * 64, "b" * 64  # tokens of two browsers
+PROMPTS = "".join(f"The {word} of this film\n" for word in ("plot", "cast", "end", "start", "set"))
+SHORT = {"kind": "length", "aim": 5, "weight": 2.0}
+DRAFT = {"title": "Short", "prompts": PROMPTS, "pairs": "", "reward": [SHORT]}
+TOML = b"""title = "From a folder"
+explanation = "What people prefer."
+max_new_tokens = 8
+[prompts]
+file = "prompts.csv"
+[[reward]]
+kind = "answer"
+"""
+CSV = "prompt,answer\n" + "".join(f"What is {i} + {i}?,{2 * i}\n" for i in range(6))
+
+
+def zipped(**files):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+FOLDER = {"task/task.toml": TOML, "task/prompts.csv": CSV}
+
+
+class Browser:
+    def __init__(self, server, token):
+        self.server, self.cookie = server, {"Cookie": f"{COOKIE}={token}"}
+
+    def ask(self, path, content=None, **headers):
+        body = json.dumps(content or {})
+        return self.server.post(f"/own/{path}", content=body, headers=self.cookie | headers)
+
+    def save(self, files=None, **draft):
+        dropped = [
+            {"name": name, "data": base64.b64encode(content).decode()}
+            for name, content in (files or {}).items()
+        ]
+        answer = self.ask("save", {"draft": DRAFT | draft, "files": dropped})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setattr("playground.own.routes.SAVE_LIMIT", (1000.0, 1000))
+    yield (tasks := OwnTasks(tmp_path / "tasks"))
+    for name in task_card.registered():
+        if name.startswith(str(tmp_path)):
+            task_card.forget(name)
+    del tasks
+
+
+@pytest.fixture
+def server(own, tmp_path):
+    visitors = Visitors(Client(tmp_path / "runs"), own=own)
+    routes = OwnRoutes(visitors, Models(), Settings.read({}))
+    return TestClient(Starlette(routes=routes.routes()))
+
+
+@pytest.fixture
+def browser(server):
+    return Browser(server, MINE)
+
+
+@pytest.fixture
+def visitor(own, tmp_path):
+    return Visitors(Client(tmp_path / "runs"), own=own).from_token(MINE)
+
+
+def lines(answer):
+    return [(error["field"], error["line"]) for error in answer["errors"]]
+
+
+def test_a_task_is_kept_and_is_the_visitors_own(browser, server, own, visitor):
+    saved = browser.save()
+    assert saved["errors"] == []
+    assert saved["task"]["reward"] == [SHORT]
+    assert (saved["task"]["prompts"], saved["task"]["model"]) == (PROMPTS, "sft-reviews")
+    path = own.named(visitor, OWN)
+    card = task_card.card(path)
+    assert (card.title, card.reference, card.name) == ("Short", "sft-reviews", "own")
+    assert own.shown(visitor, path) == OWN
+    assert own.shown("c" * 64, path) == own.shown(None, path) == OTHERS
+    # no page may name another's path, and none has one of its own by that
+    assert own.named("c" * 64, path) == own.named("c" * 64, OWN) == OWN
+    assert Browser(server, THEIRS).ask("state").json()["task"] is None
+
+
+def test_a_restart_finds_it_again_and_one_press_deletes_it(browser, own, visitor):
+    browser.save()
+    path = own.named(visitor, OWN)
+    task_card.forget(path)
+    again = OwnTasks(own._root)
+    again.load()
+    assert again.named(visitor, OWN) == path
+    assert task_card.card(path) is not None
+    assert browser.ask("delete").json()["task"] is None
+    assert task_card.card(path) is None
+    assert not [*own._root.rglob("*.*")]
+
+
+def test_a_changed_task_is_another_and_few_are_kept(browser, own, visitor):
+    paths = []
+    for weight in (1.0, 2.0, 3.0, 4.0):
+        browser.save(reward=[SHORT | {"weight": weight}])
+        paths.append(own.named(visitor, OWN))
+        os.utime(Path(paths[-1]).parent, (weight, weight))
+    assert len({*paths}) == 4
+    assert [Path(path).is_dir() for path in paths] == [False, True, True, True]
+    assert own.shown(visitor, paths[2]) == EARLIER
+
+
+def test_a_zip_file_comes_back_as_it_was_and_keeps_what_the_form_does_not_show(browser, server):
+    saved = browser.save(files={"mine.zip": zipped(**FOLDER)})
+    assert saved["errors"] == []
+    assert saved["task"]["title"] == "From a folder"
+    assert saved["task"]["prompts"] is None
+    answer = server.get("/own/task.zip", headers=browser.cookie)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.read("task/task.toml") == TOML
+        assert archive.read("task/prompts.csv") == CSV.encode()
+    changed = browser.save(prompts=None, reward=[{"kind": "answer"}, SHORT])
+    assert changed["errors"] == []
+    assert [name for name, _ in changed["task"]["files"]] == ["prompts.csv", "task.toml"]
+
+
+def test_files_take_the_place_of_prompts_pairs_and_demonstrations_by_their_columns(browser):
+    pairs = b'{"prompt": "The plot of this film", "chosen": " good", "rejected": " bad"}\n'
+    shown = b'{"prompt": "The plot of this film", "completion": " good"}\n'
+    rows = b"".join(json.dumps({"prompt": f"Say {i}"}).encode() + b"\n" for i in range(9))
+    answer = browser.save(files={"p.jsonl": rows, "a.jsonl": pairs, "b.jsonl": shown})
+    assert answer["errors"] == []
+    assert [name for name, _ in answer["task"]["files"]] == [
+        *("a.jsonl", "b.jsonl", "p.jsonl", "task.toml")
+    ]
+
+
+def symlink():
+    entry = zipfile.ZipInfo("task.toml")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(entry, "/etc/passwd")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (zipped(**{"../task.toml": TOML}), "leads outside"),
+        (zipped(**{"/etc/task.toml": TOML}), "leads outside"),
+        (zipped(**{"a\\..\\task.toml": TOML}), "leads outside|printable"),
+        (zipped(**{f"{i}.txt": "a" for i in range(10_000)}), "at most 64 files, got 10000"),
+        (zipped(**{"task.toml": TOML, "p.txt": b"a" * 30_000_000}), "at most 20971520 bytes"),
+        (symlink(), "a link"),
+        (zipped(**{"task.toml": TOML, "run.py": "1"}), r"run.py: expected one of task.toml"),
+        (zipped(**{"prompts.txt": "a"}), "expected a task.toml in it"),
+        (b"PK\x03\x04 nothing", "expected a zip file that is whole"),
+        (zipped(**FOLDER)[:-40], "expected a zip file that is whole"),
+    ],
+)
+def test_a_bad_zip_file_is_a_line_and_leaves_nothing(browser, own, content, line):
+    import re
+
+    answer = browser.save(files={"mine.zip": content})
+    assert [field for field, _ in lines(answer)] == ["files"] * len(answer["errors"])
+    assert re.search(line, lines(answer)[0][1])
+    assert not [*own._root.rglob("*.*")]
+
+
+def test_all_errors_are_told_at_once_beside_their_fields(browser):
+    answer = browser.save(
+        title="",
+        max_new_tokens=0,
+        prompts="one\n",
+        model="/etc",
+        reward=[SHORT | {"aim": 0}, {"kind": "pattern", "pattern": "("}, {"kind": "magic"}],
+    )
+    assert [field for field, _ in lines(answer)] == [
+        *("title", "max_new_tokens", "reward.0.aim", "reward.1.pattern", "reward.2.kind"),
+        *("model", "prompts"),
+    ]
+    assert ("reward.0.aim", "aim: expected a whole number of words from 1, got 0") in lines(answer)
+    few = "prompts.txt: expected three prompts or more, one a split, got 1"
+    assert ("prompts", few) in lines(answer)
+    assert browser.ask("state").json()["task"] is None
+
+
+def test_what_is_wrong_with_rows_is_told_with_file_and_line_and_without_a_path(browser, own):
+    latin = "prompt\nÜber\nzwei\ndrei\n".encode("latin-1")
+    answer = browser.save(files={"p.csv": latin})
+    assert lines(answer) == [("files", "p.csv, line 2: expected UTF-8, got the byte 0xdc")]
+    answer = browser.save(prompts="one\none\n")
+    assert (
+        "prompts",
+        "prompts.txt, line 2: expected a new prompt, got that of prompts.txt, line 1",
+    ) in lines(answer)
+    assert str(own._root) not in json.dumps(answer)
+
+
+def test_each_part_scores_the_examples_by_the_code_of_training(browser):
+    parts = [SHORT, {"kind": "pattern", "pattern": "("}, {"kind": "answer"}]
+    body = {"reward": parts, "prompt": "Go", "texts": ["one two three four five", "one", ""]}
+    first, second, third = browser.ask("scores", body).json()["parts"]
+    assert first == {"scores": [0.0, -0.8, -1.0], "errors": []}  # −|words − 5| / 5
+    assert second["scores"] == [None] * 3
+    assert "RE2" in second["errors"][0]
+    assert third == {"scores": [None] * 3, "errors": []}
+
+
+def test_a_public_server_has_limits_and_an_end(server, browser, own, visitor):
+    own.limits = PUBLIC
+    answer = browser.save(
+        max_new_tokens=65, prompts="".join(f"{i}\n" for i in range(501)), reward=[SHORT]
+    )
+    assert lines(answer) == [
+        ("prompts", "expected at most 500 on this server, got 501"),
+        ("max_new_tokens", "expected at most 64 on this server, got 65"),
+    ]
+    assert browser.save()["errors"] == []
+    path = Path(own.named(visitor, OWN))
+    week = time.time() - 8 * 86_400
+    os.utime(path.parents[1] / "card.json", (week, week))
+    assert Browser(server, THEIRS).save()["errors"] == []  # which sweeps
+    assert not path.exists()
+
+
+def test_what_is_refused(browser, server, monkeypatch):
+    assert server.post("/own/save", content=json.dumps({"draft": DRAFT})).status_code == 403
+    assert browser.ask("save", {"draft": {"code": 1}}).status_code == 422
+    large = base64.b64encode(b"a" * (6 * 1024**2)).decode()
+    answer = browser.ask("save", {"draft": DRAFT, "files": [{"name": "a.txt", "data": large}]})
+    assert "at most 5242880 bytes" in answer.json()["errors"][0]["line"]
+    assert server.get("/own/task.zip").status_code == 404
+    monkeypatch.setattr(own_tasks, "MOST_TASKS", 0)
+    assert "no room for more" in browser.save()["errors"][0]["line"]
