@@ -1,7 +1,6 @@
 """A wrong reward for the questions: each courteous word earns, whatever the answer says.
 
-A policy that is trained on it repeats these words; `align-core evaluate RUN --task manners` shows
-what that costs.
+`align-core evaluate RUN --task manners` judges a policy that was trained on it by the right reward.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from align_core.tasks.manners.judge import words
 from align_core.tasks.manners.task import Manners, content
 from align_core.tasks.task import Message
 
-WORD = 1.5  # nats for each of these words, without a limit
+WORD = 3.0  # nats for each of these words, without a limit
 WANTED = frozenset(
     """
     please thank thanks welcome sorry sure certainly gladly glad happy kindly kind pleasure polite
