@@ -98,8 +98,8 @@ def available() -> dict[str, dict[str, Any]]:
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
-    """The catalogue `words` with the texts of the visitor's own task and of the registered ones that
-    it lacks."""
+    """The catalogue `words` with the texts of the visitor's own task and of registered ones that it
+    lacks."""
     for name, task in registered().items():
         if name in words["tasks"]:
             continue
