@@ -9,9 +9,9 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.config.errors import one_line, raise_collected
+from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
-from align_core.data.encoding import Prompts
+from align_core.data.encoding import Prompt, Prompts, encode_prompts
 from align_core.models.loading import ModelError, eval_mode, positions
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
@@ -67,6 +67,28 @@ def check_lengths(
         if length > most
     ]
     raise_collected(lines[:MOST_ERRORS])
+
+
+def check_room(
+    prompts: Sequence[Prompt],
+    max_new_tokens: int,
+    source: str,
+    tokenizer: PreTrainedTokenizerBase,
+    *models: PreTrainedModel | PeftModel,
+) -> None:
+    """Check that completions of these prompts of `source` fit into the positions of the models.
+
+    Raises:
+        ConfigError: one message with the longest prompt.
+    """
+    most = min(map(positions, models))
+    longest = encode_prompts(tokenizer, prompts).ids.shape[1]
+    if longest + max_new_tokens > most:
+        line = (
+            f"{source}: expected prompts of at most {most - max_new_tokens} tokens (the model's "
+            f"{most} positions less max_new_tokens, {max_new_tokens}), got {longest}"
+        )
+        raise ConfigError(plain(line))
 
 
 @torch.no_grad()

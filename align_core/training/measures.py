@@ -21,6 +21,7 @@ from align_core.runs.control import Control
 from align_core.trainers.common import Setup
 from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training.example_token import example_token
+from align_core.training.probes import probes_of
 
 
 def measure_of(
@@ -37,7 +38,8 @@ class PolicyMeasure:
 
     def __init__(self, setup: Setup, trainer: Trainer, control: Control) -> None:
         config, task = setup.config, setup.task
-        prompts = task.prompts("probe")[: config.eval_prompts]
+        probes = probes_of(config, task, setup.tokenizer)
+        prompts = probes.prompts
         if setup.proxy is not None:
             setup.proxy.model.to(trainer.args.device)
         self._setup, self._trainer = setup, trainer
@@ -47,9 +49,9 @@ class PolicyMeasure:
             setup.reference,
             gold=setup.gold,
             parts=of_samples(task.parts, end_ids(setup.model, setup.tokenizer)),
-            inputs=model_inputs(setup.tokenizer, task, prompts),
+            inputs=probes.inputs,
             proxy=setup.proxy,
-            stored=stored_samples(config.task, config.model, "probe"),
+            stored=None if probes.own else stored_samples(config.task, config.model, "probe"),
             max_new_tokens=task.max_new_tokens,
             seed=config.seed,
             samples=config.eval_samples,

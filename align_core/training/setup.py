@@ -18,7 +18,7 @@ from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import Covers, read_preferences, stored_pairs
 from align_core.evaluation.prepared import stored_scale
 from align_core.models import distributed
-from align_core.models.checks import check_lengths, check_policy, check_vocabulary
+from align_core.models.checks import check_lengths, check_policy, check_room, check_vocabulary
 from align_core.models.loading import (
     load_policy,
     load_tokenizer,
@@ -36,6 +36,7 @@ from align_core.tasks import Task, get_task
 from align_core.trainers.common import QUIET, Setup
 from align_core.training import checkpoints
 from align_core.training.callback import Write
+from align_core.training.probes import probes_of
 
 DEMONSTRATIONS = 2048  # at most; a longer run repeats them
 
@@ -63,7 +64,12 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         proxy = proxy_reward(config.reward_model, task.reward_model, tokenizer, ends)
     check_vocabulary(model, tokenizer)
     readers = [proxy.model] if proxy and proxy.reads_ids else []
-    check_prompts(task, model, tokenizer, *readers)
+    probes = probes_of(config, task, tokenizer)
+    if probes.own:
+        file, models = str(config.preferences), [model, *readers]
+        check_room(probes.inputs, task.max_new_tokens, file, tokenizer, *models)
+    else:
+        check_prompts(task, model, tokenizer, *readers)
     task = _in_nats(task, config, directory, write)
     data = _data(method, config, task, tokenizer, control, write)
     check_lengths(_lengths(data), model, config.preferences)

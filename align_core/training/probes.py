@@ -1,0 +1,46 @@
+"""The prompts that the evaluations of a run are made on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from align_core.config.run_config import RunConfig
+from align_core.data.encoding import Prompt
+from align_core.data.formats import Text
+from align_core.data.preference_files import read_preferences
+from align_core.models.prompts import model_inputs, rows_with_model_inputs
+from align_core.tasks import Task
+from align_core.tasks.folder.contents import text_of
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Prompts as texts, and as the inputs of the model; `own` if they are not the task's."""
+
+    prompts: list[str]
+    inputs: Sequence[Prompt]
+    own: bool = False
+
+
+def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase) -> Probes:
+    """`eval_prompts` of the task's probe prompts; for a run on a preference file without prompts of
+    the task, of the prompts of the file, in the order of their hashes.
+
+    Their messages go through the chat template, as in training.
+    """
+    most = config.eval_prompts
+    if config.preferences is not None:
+        pairs = read_preferences(config.preferences)[: config.preference_pairs]
+        prompts: dict[str, Text] = {text_of(pair["prompt"]): pair["prompt"] for pair in pairs}
+        of_task = {text for split in ("train", "probe", "heldout") for text in task.prompts(split)}
+        if prompts.keys().isdisjoint(of_task):
+            texts = sorted(prompts, key=lambda text: hashlib.sha256(text.encode()).digest())[:most]
+            rows = [{"prompt": prompts[text]} for text in texts]
+            rows = rows_with_model_inputs(tokenizer, task, rows)
+            return Probes(texts, [row["prompt"] for row in rows], own=True)
+    prompts_of_task = task.prompts("probe")[:most]
+    return Probes(prompts_of_task, model_inputs(tokenizer, task, prompts_of_task))
