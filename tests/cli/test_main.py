@@ -74,9 +74,9 @@ def reports(monkeypatch):
 def test_tasks(main):
     code, out, _ = main("tasks")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["reviews", "capitals"]
+    assert [line.split()[0] for line in out.splitlines()] == ["reviews", "capitals", "manners"]
     rows = json.loads(main("tasks", "--json")[1])
-    assert [row["name"] for row in rows] == ["reviews", "capitals"]
+    assert [row["name"] for row in rows] == ["reviews", "capitals", "manners"]
     assert all(row["explanation"] for row in rows)
 
 
