@@ -26,8 +26,13 @@ VOCABULARY = ["<end>", *bytes_to_unicode().values(), "bc", "ĊĊ"]
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
 
 
-def write(model: LlamaForCausalLM, file: Path, architecture: str = "llama") -> Path:
-    """Write the model to `file`, with a byte-level tokenizer that splits digits; returns `file`."""
+def write(
+    model: LlamaForCausalLM, file: Path, architecture: str = "llama", without: str = ""
+) -> Path:
+    """Write the model to `file`, with a byte-level tokenizer that splits digits; returns `file`.
+
+    `without` is the name of a tensor of each layer that is left out.
+    """
     config, weights = model.config, model.state_dict()
     writer = GGUFWriter(file, architecture)
     writer.add_block_count(config.num_hidden_layers)
@@ -52,6 +57,8 @@ def write(model: LlamaForCausalLM, file: Path, architecture: str = "llama") -> P
     writer.add_tensor("output_norm.weight", weights["model.norm.weight"].numpy())
     for layer in range(config.num_hidden_layers):
         for name, ours in LAYER.items():
+            if name == without:
+                continue
             weight = weights[f"model.layers.{layer}.{ours}.weight"]
             if name in ("attn_q", "attn_k"):
                 weight = interleaved(weight, config.head_dim)

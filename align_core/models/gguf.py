@@ -16,7 +16,8 @@ _SPLIT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exa
 def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
     """What `factory.from_pretrained` makes of a GGUF file: a config, a tokenizer or a model.
 
-    The weights of a model are dequantised, so that it can be trained and saved.
+    The weights of a model are dequantised, so that it can be trained and saved. With
+    `output_loading_info` the model comes with this information, as from transformers.
 
     Raises:
         ValueError: the file is damaged, or transformers does not know its architecture.
@@ -31,8 +32,9 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
             _split_digits(loaded, file)
     except Exception as error:  # of many types: the readers trust what a file says
         raise ValueError(str(error).strip() or type(error).__name__) from error
-    if isinstance(loaded, PreTrainedModel) and getattr(loaded, "hf_quantizer", None) is not None:
-        loaded.hf_quantizer.remove_quantization_config(loaded)  # else it refuses to be saved
+    model = loaded[0] if isinstance(loaded, tuple) else loaded
+    if isinstance(model, PreTrainedModel) and getattr(model, "hf_quantizer", None) is not None:
+        model.hf_quantizer.remove_quantization_config(model)  # else it refuses to be saved
     return loaded
 
 

@@ -225,11 +225,27 @@ def _load_with_adapter(
     if not _has_adapter(name):
         return _load(factory, name, complete=complete, **options).eval()
     folder = Path(locate(name))
-    base_name = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    if locate(base_name) == locate(name):
+    try:
+        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base_name = adapter["base_model_name_or_path"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        line = f"model {name}: its adapter_config.json cannot be read: {error}"
+        raise ModelError(plain(line)) from error
+    try:
+        is_its_own_base = locate(base_name) == locate(name)
+    except ValueError as error:
+        line = f"model {name}: its adapter needs the base model {base_name}: {error}"
+        raise ModelError(plain(line)) from error
+    if is_its_own_base:
         raise ModelError(plain(f"model {name}: its adapter names itself as the base model"))
+    if not any((folder / f"adapter_model.{kind}").is_file() for kind in ("safetensors", "bin")):
+        raise ModelError(plain(f"model {name}: its adapter has no adapter_model.safetensors"))
     base = merge_adapter(_load_with_adapter(factory, base_name, complete=False, **options))
-    return PeftModel.from_pretrained(base, folder).eval()
+    try:
+        return PeftModel.from_pretrained(base, folder).eval()
+    except _UNLOADABLE as error:
+        line = f"model {name}: its adapter cannot be loaded: {_reason(error, factory)}"
+        raise ModelError(plain(line)) from error
 
 
 def _has_adapter(name: str) -> bool:
@@ -241,17 +257,14 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
     path, loads_model = locate(name), factory in _MODELS
     if loads_model:
         options["dtype"] = torch.float32
+    if complete:
+        options["output_loading_info"] = True
     try:
         # Code that a model's folder brings is never executed, nor asked about on standard input.
         if Path(path).is_file():
             loaded = load_gguf(factory, Path(path), **options)
         else:
-            loaded = factory.from_pretrained(
-                path,
-                trust_remote_code=False,
-                **options,
-                **({"output_loading_info": True} if complete else {}),
-            )
+            loaded = factory.from_pretrained(path, trust_remote_code=False, **options)
     except _UNLOADABLE as error:
         reason = _reason(error, factory)
         what = (

@@ -90,6 +90,11 @@ def test_an_unknown_architecture_is_refused(model, tmp_path):
     assert "none" in refusal(str(file)).partition("cannot be loaded: ")[2]
 
 
+def test_a_file_without_some_weights_is_refused(model, tmp_path):
+    file = tiny_gguf.write(model, tmp_path / "model.gguf", without="ffn_down")
+    assert "without model.layers.0.mlp.down_proj.weight" in refusal(str(file))
+
+
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.99])
 def test_a_torn_file_is_refused(name, tmp_path, share):
     content = Path(name).read_bytes()

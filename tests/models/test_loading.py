@@ -214,3 +214,36 @@ def test_an_adapter_that_is_its_own_base_is_refused(tmp_path):
     )
     with pytest.raises(ModelError, match="its adapter names itself"):
         load_policy(str(folder))
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        ('{"base_model_name_or_path": "moved-away"}', "needs the base model moved-away: there is"),
+        ('{"base_model_name_or_path": null}', "needs the base model None: this is no name"),
+        ("{}", "its adapter_config.json cannot be read: "),
+        ("[]", "its adapter_config.json cannot be read: "),
+        ("{", "its adapter_config.json cannot be read: "),
+    ],
+)
+def test_an_adapter_without_its_base_is_refused(tmp_path, content, reason):
+    (tmp_path / "adapter_config.json").write_text(content)
+    with pytest.raises(ModelError) as error:
+        load_policy(str(tmp_path))
+    assert reason in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "breaks, reason",
+    [
+        (lambda file: file.unlink(), "its adapter has no adapter_model.safetensors"),
+        (lambda file: file.write_bytes(file.read_bytes()[:100]), "its adapter cannot be loaded: "),
+    ],
+)
+def test_an_adapter_without_its_weights_is_refused(tmp_path, breaks, reason):
+    base = load_policy(saved(toy.policy(), tmp_path / "base"))
+    name = saved(toy.adapted(base), tmp_path / "run")
+    breaks(tmp_path / "run" / "adapter_model.safetensors")
+    with pytest.raises(ModelError) as error:
+        load_policy(name)
+    assert reason in str(error.value) and "\n" not in str(error.value)
