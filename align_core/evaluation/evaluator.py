@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,22 +19,23 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.data.encoding import Prompt, encode_prompts
 from align_core.evaluation.against_optimum import AgainstOptimum
+from align_core.evaluation.divergence import same_weights, sequence_divergence
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
+from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk, trunk_of_samples
 from align_core.models.loading import eval_mode
-from align_core.models.logprobs import length_batches, response_outputs
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
 from align_core.models.sampling import (
     FixedDraw,
-    Interrupted,
     Responses,
     end_ids,
     sample,
 )
-from align_core.objectives import entropy, exact_kl, token_logprobs
 from align_core.optimum import ReferenceSamples
+
+_Sampled = tuple[Responses, Tensor | None]  # and trunk states [B, P + T, H]
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,14 @@ class Evaluator:
             for name, subset in (subsets or {}).items()
         }
         self._draw: FixedDraw | None = None
-        self._reference: tuple[Responses, Texts] | None = None
+        self._reference: tuple[_Sampled, Texts] | None = None
         self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
         """Sample the policy and compare it with the reference. Its training mode is restored."""
         if self._draw is None:
-            width = policy.get_output_embeddings().weight.shape[
-                0
-            ]  # may exceed the tokenizer's vocabulary
+            # The tokenizer's vocabulary may be smaller.
+            width = policy.get_output_embeddings().weight.shape[0]
             self._draw = FixedDraw(
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
             )
@@ -133,13 +134,22 @@ class Evaluator:
             reference_model = self._reference_model
             if reference_model is not None and reference_model.device != policy.device:
                 reference_model.to(policy.device)
-            responses, reference = self._sampled_reference(policy)
+            frozen = frozen_trunk(policy) if reference_model is None else None
+            (responses, trunk_states), reference = self._sampled_reference(policy, frozen)
             texts = reference
             # Equal weights, as at step 0, give the same texts from the same noise.
-            if not _same_weights(policy, self._reference_model):
-                responses = self._sample(policy)
+            if not same_weights(policy, reference_model):
+                responses, trunk_states = self._sample(policy, frozen)
                 texts = self._texts(responses)
-            kl, entropies, logp, ref_logp = self._divergence(policy, responses)
+            kl, entropies, logp, ref_logp = sequence_divergence(
+                policy,
+                reference_model,
+                self._encoded,
+                responses,
+                frozen,
+                trunk_states,
+                self._interrupted,
+            )
         return Evaluation(
             policy=texts,
             reference=reference,
@@ -253,28 +263,33 @@ class Evaluator:
             for row in sorted(rows, key=lambda row: evaluation.reference.gold[row].item())
         ]
 
-    def _sampled_reference(self, policy: PreTrainedModel) -> tuple[Responses, Texts]:
+    def _sampled_reference(
+        self, policy: PreTrainedModel, frozen: FrozenTrunk | None
+    ) -> tuple[_Sampled, Texts]:
         if self._reference is None:
             model, reference_mode = as_reference(policy, self._reference_model)
             with reference_mode:
-                responses = self._sample(model)
-            texts = self._texts(responses)
+                sampled = self._sample(model, frozen)
+            texts = self._texts(sampled[0])
             if texts.proxy is not None:
                 self._proxy_offset = texts.proxy.mean().item()
                 texts.proxy.sub_(self._proxy_offset)
-            self._reference = responses, texts
+            self._reference = sampled, texts
         return self._reference
 
-    def _sample(self, model: PreTrainedModel) -> Responses:
-        return sample(
-            model,
-            self._encoded,
-            self._draw,
-            max_new_tokens=self._max_new_tokens,
-            end_ids=end_ids(model, self._tokenizer),
-            pad_id=self._tokenizer.pad_token_id,
-            interrupted=self._interrupted,
-        )
+    def _sample(self, model: PreTrainedModel, frozen: FrozenTrunk | None) -> _Sampled:
+        """Samples of the model, and the trunk states of prompts and samples."""
+        with frozen.recording() if frozen else nullcontext([]) as recorded:
+            responses = sample(
+                model,
+                self._encoded,
+                self._draw,
+                max_new_tokens=self._max_new_tokens,
+                end_ids=end_ids(model, self._tokenizer),
+                pad_id=self._tokenizer.pad_token_id,
+                interrupted=self._interrupted,
+            )
+        return responses, trunk_of_samples(recorded, responses.mask) if frozen else None
 
     def _texts(self, responses: Responses) -> Texts:
         ids = responses.ids()
@@ -292,41 +307,10 @@ class Evaluator:
             parts,
         )
 
-    @torch.no_grad()
-    def _divergence(
-        self, policy: PreTrainedModel, responses: Responses
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sequence KL and entropy [B], and log-probabilities of policy and reference [B, T]."""
-        logp, ref_logp = torch.zeros_like(responses.logp), torch.zeros_like(responses.logp)
-        kl, entropies = logp.new_zeros(len(logp), dtype=torch.float64), logp.new_zeros(len(logp))
-        for rows in length_batches(self._encoded, responses.mask):
-            if self._interrupted():
-                raise Interrupted
-            part = responses[rows]
-            batch = self._encoded[rows.cpu()], part.tokens, part.mask
-            logits = response_outputs(policy, *batch)[0]
-            model, reference_mode = as_reference(policy, self._reference_model)
-            with reference_mode:
-                ref_logits = response_outputs(model, *batch)[0]
-            length = part.tokens.shape[1]
-            kl[rows] = (exact_kl(logits, ref_logits) * part.mask).sum(1)
-            entropies[rows] = (entropy(logits) * part.mask).sum(1)
-            logp[rows, :length] = token_logprobs(logits, part.tokens)
-            ref_logp[rows, :length] = token_logprobs(ref_logits, part.tokens)
-        return kl, entropies, logp, ref_logp
-
 
 def _known(value: float | None) -> float | None:
     """The value, None for NaN, which unknown gold rewards are."""
     return None if value is None or math.isnan(value) else value
-
-
-def _same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> bool:
-    """Whether the policy's weights equal the reference's, as before the first update."""
-    if reference is None:
-        return False
-    pairs = zip(policy.parameters(), reference.parameters(), strict=True)
-    return all(ours.dtype == theirs.dtype and torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def _rows(values: Tensor, mask: Tensor) -> list[list[float]]:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from align_core.data.encoding import Prompts
+from align_core.models.frozen_trunk import FrozenTrunk
+from align_core.models.logprobs import at_mask, upper_states
 from align_core.objectives import entropy, exact_kl, token_logprobs
 
 _ENTRIES = 2**21  # of the logits that exist at a time: 8 MB, which a processor's cache holds
@@ -105,6 +109,28 @@ def divergence(
             )
         )
     return Divergence(*map(torch.cat, zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def trunk_divergence(
+    policy: PeftModel,
+    frozen: FrozenTrunk,
+    trunk_states: Tensor,
+    batch: tuple[Prompts, Tensor, Tensor],
+    temperature: float = 1.0,
+) -> tuple[Divergence, Tensor]:
+    """Policy against itself without its adapter, from trunk states [B, P + T, H] of the texts.
+
+    `batch` is prompts, tokens [B, T] and mask [B, T]. Both are computed in the same way, so that
+    rounding, in bfloat16 too, makes no KL. Returns columns [B, T], 0 outside the mask, and the
+    policy's last hidden states [B, T, H].
+    """
+    _, tokens, mask = batch
+    states = upper_states(frozen, trunk_states, *batch)
+    with policy.disable_adapter():
+        ref_states = upper_states(frozen, trunk_states, *batch)
+    at_tokens = divergence(frozen.head, states[mask], ref_states[mask], tokens[mask], temperature)
+    return Divergence(*(at_mask(mask, column) for column in at_tokens)), states
 
 
 def _chunks(count: int, head: nn.Linear) -> list[slice]:

@@ -22,6 +22,8 @@ from align_core.data.encoding import Prompts, decode
 from align_core.models.loading import ModelError
 from align_core.objectives import token_logprobs
 
+_STORED_NOISE = 2**26  # numbers: 256 MB; more of it is drawn again at every use
+
 
 class Interrupted(Exception):
     """Sampling was interrupted before it was done."""
@@ -131,21 +133,37 @@ class FixedDraw:
     def __init__(
         self, seed: int, prompts: Sequence[str], samples: int, positions: int, vocabulary: int
     ) -> None:
-        rows = [
-            _gumbel_stream(f"{seed}/{sample}/{prompt}", positions, vocabulary)
-            for prompt in prompts
-            for sample in range(samples)
+        self._keys = [
+            f"{seed}/{sample}/{prompt}" for prompt in prompts for sample in range(samples)
         ]
-        self._noise = torch.from_numpy(np.stack(rows))
+        self._vocabulary = vocabulary
+        self._streams: list[np.random.Generator] = []
+        self._noise: Tensor | None = None
+        if len(self._keys) * positions * vocabulary <= _STORED_NOISE:
+            streams = map(_stream, self._keys)
+            rows = [_gumbel(stream, positions, vocabulary) for stream in streams]
+            self._noise = torch.from_numpy(np.stack(rows))
 
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor:
-        return (logits + self._noise[rows.cpu(), position].to(logits.device)).argmax(-1)
+        return (logits + self._at(rows.tolist(), position).to(logits.device)).argmax(-1)
+
+    def _at(self, rows: list[int], position: int) -> Tensor:
+        """The noise [len(rows), V] of these rows; a row's positions are asked in order, from 0."""
+        if self._noise is not None:
+            return self._noise[rows, position]
+        if position == 0:
+            self._streams = list(map(_stream, self._keys))
+        noise = [_gumbel(self._streams[row], 1, self._vocabulary) for row in rows]
+        return torch.from_numpy(np.concatenate(noise))
 
 
-def _gumbel_stream(key: str, positions: int, vocabulary: int) -> np.ndarray:
+def _stream(key: str) -> np.random.Generator:
     digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
-    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
-    exponential = generator.standard_exponential((positions, vocabulary), dtype=np.float32)
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def _gumbel(stream: np.random.Generator, positions: int, vocabulary: int) -> np.ndarray:
+    exponential = stream.standard_exponential((positions, vocabulary), dtype=np.float32)
     return -np.log(np.maximum(exponential, np.finfo(np.float32).tiny))
 
 

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from align_core.data.encoding import encode_prompts
+from align_core.evaluation import evaluator as evaluator_module
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.models.loading import lora_config
@@ -185,6 +186,29 @@ def test_the_reference_of_an_adapter_is_the_policy_without_it():
     assert evaluation.policy.completions != evaluation.reference.completions
     torch.testing.assert_close(evaluation.kl, apart.kl, atol=1e-6, rtol=0)
     assert evaluation.kl.mean() > 0.01
+
+
+def test_an_adapter_on_the_last_layers_is_evaluated_from_its_frozen_trunk(monkeypatch):
+    torch.manual_seed(0)
+    policy = toy.policy(0)
+    adapted = get_peft_model(policy, lora_config(policy, 4, "CAUSAL_LM", 1))
+    first = evaluator(None, samples=10)
+    at_start = first(adapted)
+    assert at_start.kl.max() < 1e-12
+    assert at_start.policy is at_start.reference, "sampled once"
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    upper = first(adapted)
+    monkeypatch.setattr(evaluator_module, "frozen_trunk", lambda policy: None)
+    whole = evaluator(None, samples=10)(adapted)
+    assert upper.policy.completions == whole.policy.completions
+    assert upper.reference.completions == whole.reference.completions
+    for name in ("kl", "entropy"):
+        torch.testing.assert_close(getattr(upper, name), getattr(whole, name), atol=1e-5, rtol=0)
+    assert upper.kl.mean() > 0.01
+    for ours, theirs in zip(upper.ref_logp, whole.ref_logp, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])

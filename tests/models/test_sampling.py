@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from align_core.data.encoding import encode_prompts
+from align_core.models import sampling
 from align_core.models.loading import ModelError, load_policy, load_tokenizer
 from align_core.models.logprobs import response_outputs
 from align_core.models.sampling import (
@@ -118,6 +119,16 @@ def test_fixed_noise_does_not_depend_on_batching():
     alone = [drawn_by(model, [p], FixedDraw(7, [p], 1, 12, 14)).ids()[0] for p in PROMPTS]
     assert together == alone
     assert together != drawn_by(model, PROMPTS, FixedDraw(8, PROMPTS, 1, 12, 14)).ids()
+
+
+def test_noise_that_is_too_large_to_store_is_drawn_again_and_is_the_same(monkeypatch):
+    stored = FixedDraw(7, PROMPTS, 2, 12, 14)
+    texts = drawn_by(policy(), PROMPTS * 2, stored).ids()
+    monkeypatch.setattr(sampling, "_STORED_NOISE", 0)
+    drawn = FixedDraw(7, PROMPTS, 2, 12, 14)
+    assert stored._noise is not None and drawn._noise is None
+    for _ in range(2):
+        assert drawn_by(policy(), PROMPTS * 2, drawn).ids() == texts
 
 
 def test_random_numbers_belong_to_a_text_and_not_to_its_batch():

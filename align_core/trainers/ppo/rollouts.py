@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompt, Prompts
-from align_core.models.logprobs import at_mask, length_batches, response_outputs, upper_states
-from align_core.models.output_layer import divergence
+from align_core.models.logprobs import length_batches, response_outputs
+from align_core.models.output_layer import trunk_divergence
 from align_core.models.reference import as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
@@ -228,8 +228,7 @@ def compare(
 ) -> Comparison:
     """Compare policy and reference on the responses, from trunk states [B, P + T, H] or not.
 
-    Without them, the policy's own logits come with `responses`. With them both are computed in the
-    same way, so that rounding, in bfloat16 too, makes no KL.
+    Without them, the policy's own logits come with `responses`.
     """
     results = Comparison(*(torch.zeros_like(responses.logp) for _ in Comparison._fields))
     for rows in length_batches(prompts, responses.mask):
@@ -271,14 +270,6 @@ def _from_trunk(
     trunk_states: Tensor,
     temperature: float,
 ) -> Comparison:
-    _, tokens, mask = batch
-    states = upper_states(model.frozen, trunk_states, *batch)
-    with model.policy.disable_adapter():
-        ref_states = upper_states(model.frozen, trunk_states, *batch)
-    logp, ref_logp, kl, entropies = (
-        at_mask(mask, column.float())
-        for column in divergence(
-            model.frozen.head, states[mask], ref_states[mask], tokens[mask], temperature
-        )
-    )
-    return Comparison(logp, ref_logp, model.values(*batch, states), kl, entropies)
+    own, states = trunk_divergence(model.policy, model.frozen, trunk_states, batch, temperature)
+    values = model.values(*batch, states)
+    return Comparison(own.logp, own.ref_logp, values, own.kl.float(), own.entropy)
