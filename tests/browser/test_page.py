@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 
 from playwright.sync_api import expect
 
@@ -35,6 +34,7 @@ def run(page, method="dpo", **numbers):
     """Choose the method, wait for its defaults, apply changes, press Run."""
     choose(page, WORDS["methods"][method]["name"])
     expect(page.locator("#field-steps input")).to_have_value(str(resolve(method, "reviews").steps))
+    page.evaluate("window.settings.complete()")
     fill(page, **numbers)
     page.click("#run")
 
@@ -69,16 +69,23 @@ def move_beta(page, beta):
     page.wait_for_function(f"window.playground.target?.beta === {beta}")
 
 
-def test_a_live_change_of_beta_is_marked_in_the_curves(visit, address, client):
+def test_live_changes_of_beta_and_learning_rate_are_marked_in_the_curves(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
     points(page, 1)
+    page.focus("#field-learning_rate input")
+    page.keyboard.press("Tab")  # unchanged
     page.evaluate(MOVE, 0.1)
     page.dispatch_event("#field-beta [type=range]", "change")
     page.wait_for_function("window.playground.run.changes.length === 1")
     assert page.evaluate("window.playground.run.changes[0].settings") == {"beta": 0.1}
     assert "β 0.1" in page.inner_text("#charts")
     assert page.inner_text("#live .settings").startswith("β 0.1 ")
+    fill(page, learning_rate=0.0001)
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
+    changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
+    assert changes == [{"beta": 0.1}, {"learning_rate": 0.0001}]
     page.reload()
     page.wait_for_function("window.playground?.target?.beta === 0.1")
     assert page.input_value("#field-beta [type=number]") == "0.1"
@@ -87,20 +94,6 @@ def test_a_live_change_of_beta_is_marked_in_the_curves(visit, address, client):
         page.keyboard.press("ArrowLeft")
     page.wait_for_function("window.playground.viewedStep === 0")
     assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
-
-
-def test_an_unchanged_learning_rate_is_not_marked(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    page.focus("#field-learning_rate input")
-    page.keyboard.press("Tab")
-    fill(page, learning_rate=0.0001)
-    page.keyboard.press("Tab")
-    page.wait_for_function("window.playground.run.changes.length > 0")
-    changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
-    assert changes == [{"learning_rate": 0.0001}]
-    page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
 
 
 def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, client, monkeypatch):
@@ -156,18 +149,9 @@ def test_every_step_can_be_shown_again(visit, address):
     assert policy(page) != first
 
 
-def test_space_pauses_and_resumes(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 2)
-    page.focus("#live .timeline input")  # as after looking at an earlier step
-    for name in ("paused", "running"):
-        page.keyboard.press("Space")
-        status(page, name)
-        assert client.status(client.current())["status"] == name
-
-
-def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
+def test_run_moves_curves_and_texts_which_are_shown_as_texts_and_stop_ends_it(
+    visit, address, client
+):
     page = visit(address)
     run(page, steps=LONG)
     assert points(page, 1)
@@ -177,16 +161,20 @@ def test_run_moves_curves_and_texts_and_stop_ends_it(visit, address, client):
     tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
     assert tip == WORDS["samples"]["proxy_help"]
     assert "gold reward" in page.inner_text("#live .summary")
-    began = time.monotonic()
+    page.click("#samples .more")
+    assert page.locator("#samples .side.policy .prompt").all_text_contents() == list(PROMPTS)
+    assert policy(page)[PROMPTS.index("${1+1} {{value}} The camera")] == HOSTILE
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#samples img, #samples script, #samples b[onmouseover]").count() == 0
     page.click("#stop")
     status(page, "stopped")
-    assert time.monotonic() - began < 2
+    assert page.evaluate("window.playground.run.step") < LONG
     assert page.is_visible("#run")
     assert client.current() is None
 
 
-def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
-    page = visit(address)
+def test_a_reload_and_a_second_visitor_find_the_run_and_all_of_it(visit, address, client):
+    page, second = visit(address), visit(address)
     run(page, steps=LONG, seed=5)
     drawn = points(page, 3)
     live = client.current()
@@ -196,20 +184,20 @@ def test_a_reload_finds_the_run_and_all_of_it(visit, address, client):
     assert page.evaluate("window.playground.run.name") == live
     page.wait_for_function("document.querySelector('#field-seed input').value === '5'")
     assert "seed 5" in page.inner_text("#live .settings")
-
-
-def test_a_second_visitor_watches_the_same_run(visit, address, client):
-    first, second = visit(address), visit(address)
-    run(first, steps=LONG)
     points(second, 1)
-    assert second.evaluate("window.playground.run.name") == client.current()
+    assert second.evaluate("window.playground.run.name") == live
     assert not second.is_visible("#run")
 
 
-def test_pause_step_and_resume(visit, address):
+def test_pause_step_and_resume_by_keys_and_by_buttons(visit, address, client):
     page = visit(address)
     run(page, steps=LONG)
-    points(page, 1)
+    points(page, 2)
+    page.focus("#live .timeline input")  # as after looking at an earlier step
+    for name in ("paused", "running"):
+        page.keyboard.press("Space")
+        status(page, name)
+        assert client.status(client.current())["status"] == name
     page.click("#pause")
     status(page, "paused")
     page.wait_for_timeout(600)  # pending updates have arrived
@@ -312,18 +300,6 @@ def test_a_reward_model_has_curves_of_its_own(visit, address):
     points(page, 2)
     assert page.locator("#charts h3").all_text_contents() == ["Accuracy", "Margin"]
     assert page.locator("#own h3:visible").all_text_contents() == ["Loss"]
-
-
-def test_hostile_texts_are_shown_as_texts(visit, address):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    page.click("#samples .more")
-    prompts = page.locator("#samples .side.policy .prompt").all_text_contents()
-    assert prompts == list(PROMPTS)
-    assert policy(page)[PROMPTS.index("${1+1} {{value}} The camera")] == HOSTILE
-    assert page.evaluate("window.hacked") is None
-    assert page.locator("#samples img, #samples script, #samples b[onmouseover]").count() == 0
 
 
 def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
