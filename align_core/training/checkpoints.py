@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
@@ -11,6 +12,8 @@ from transformers.trainer import OPTIMIZER_NAME, TRAINER_STATE_NAME
 from align_core.config.errors import ConfigError, option_error
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
+
+KEPT = 2  # the newest; a process that is killed while it writes one leaves the other whole
 
 
 def folder(directory: RunDirectory) -> Path:
@@ -37,6 +40,11 @@ def last(directory: RunDirectory) -> Path | None:
         expected = f"a run that was launched in the same way as this one, {launched}"
         raise ConfigError(option_error("--resume", str(directory.path), expected))
     return newest
+
+
+def delete(directory: RunDirectory) -> None:
+    """Delete all checkpoints, once the run has finished and cannot be resumed."""
+    shutil.rmtree(folder(directory), ignore_errors=True)
 
 
 def update_of(checkpoint: Path | None) -> int:

@@ -87,6 +87,8 @@ def run(
         distributed.leave_process_group()
         step = trainer.state.global_step // updates_per_step
         write("status", step, **ended)
+        if status == "finished" and directory.writes:
+            checkpoints.delete(directory)
         # On a stop, write the final status first, then evaluate the saved model. Another stop skips
         # the evaluation.
         if status == "stopped" and directory.writes:

@@ -85,6 +85,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
         arguments=QUIET
         | {
             "output_dir": str(checkpoints.folder(directory)),
+            "save_total_limit": checkpoints.KEPT,
             "max_steps": config.steps * method.updates_per_step(config.batch_size),
             "learning_rate": config.learning_rate,
             "per_device_train_batch_size": _per_process(config.batch_size),

@@ -142,8 +142,7 @@ def trained(folder: Path, count: int) -> list[dict]:
     events = RunDirectory.open(folder).events()[0]
     assert [e["status"] for e in events if e["kind"] == "status"] == ["running", "finished"]
     assert (folder / "model" / "model.safetensors").is_file()
-    # A checkpoint has the random state of each process.
-    assert len(list(folder.glob("checkpoints/checkpoint-4/rng_state*"))) == count
+    assert not (folder / "checkpoints").exists()
     return [event["metrics"] for event in events if event["kind"] == "metrics"]
 
 

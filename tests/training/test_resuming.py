@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 
+from align_core.config.methods import methods
 from align_core.runs.events import replay
 from tests.training.films import (
     METHODS,
@@ -36,6 +37,16 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, plain, method):
         ]
 
     assert measured(replay(run.events)) == measured(plain(method).events)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_newest_two_checkpoints_are_kept_until_the_run_has_finished(tmp_path, method):
+    run = killed(tmp_path / "run", configured(method, steps=8), at=7)
+    updates = methods()[method].updates_per_step(run.directory.config.batch_size)
+    stored = {path.name for path in (tmp_path / "run").glob("checkpoints/checkpoint-*")}
+    assert stored == {f"checkpoint-{4 * updates}", f"checkpoint-{6 * updates}"}
+    run.execute(resume=True)
+    assert run.status == "finished" and not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
