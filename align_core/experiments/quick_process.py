@@ -6,18 +6,15 @@ It executes an experiment at its quick size, and prints a JSON line after each p
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from align_core.config.environment import THREADS, set_library_environment
 from align_core.config.errors import describe_error
 from align_core.config.messages import to_event
 from align_core.experiments import runner
+from align_core.runs.progress import exit_with_stdin, print_line, report_progress
 
 
 def main(name: str, folder: Path) -> int:
@@ -30,23 +27,6 @@ def main(name: str, folder: Path) -> int:
         print_line(to_event(describe_error(error, folder)))
         return 1
     return 0
-
-
-def report_progress(done: int, count: int) -> None:
-    """Print that `done` of `count` parts are done."""
-    print_line({"done": done, "count": count})
-
-
-def print_line(event: dict[str, Any]) -> None:
-    """Print the event as a line of JSON."""
-    print(json.dumps(event), flush=True)
-
-
-def exit_with_stdin() -> None:
-    """Wait until standard input is closed, then kill every process of this session."""
-    while os.read(0, 1024):
-        pass
-    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

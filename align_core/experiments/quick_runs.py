@@ -11,6 +11,7 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,17 @@ class QuickRuns:
         self._lock = threading.RLock()
         self._processes: dict[str, ProcessGroup] = {}  # live ones by name, oldest first
 
-    def start(self, name: str, owner: str | None = None, time_limit: float | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        owner: str | None = None,
+        time_limit: float | None = None,
+        command: Sequence[str] = (),
+    ) -> None:
         """Start a quick run of an experiment unless one is live; `time_limit` in seconds.
+
+        `command` is a module with arguments that is executed in place of the experiment; it gets
+        the folder as its last argument.
 
         Raises:
             OSError: there is no memory for a process, or the disk is full.
@@ -49,7 +59,9 @@ class QuickRuns:
             folder.mkdir(parents=True)
             state = {"status": "running", "owner": owner, "began": time.time(), "message": ""}
             self._write(name, state)
-            process = self._processes[name] = ProcessGroup(self._module, name, str(folder))
+            process = self._processes[name] = ProcessGroup(
+                *(command or (self._module, name)), str(folder)
+            )
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
             reached = Message("time_limit", {}, "The time limit was reached.")

@@ -200,6 +200,7 @@ class OwnRoutes:
                 "model": card.reference,
                 "reference": card.reference if embedded else None,  # which Try it can ask
                 "prompt": card.prompt,
+                "prepares": card.has_gold,  # whether there is an optimum to prepare
             }
             task = form_of(self._own.folder(visitor)) | shown  # type: ignore[arg-type]
         limits = asdict(self._own.limits)

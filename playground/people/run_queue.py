@@ -7,7 +7,7 @@ import heapq
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -111,8 +111,15 @@ class RunQueue:
         bound = self.time_limit or math.inf
         return self._enqueue(_Entry(visitor, start, partial(self._duration, options, bound, pace)))
 
-    def join_trial(self, visitor: Visitor, name: str, seconds: float | None) -> None:
-        """Start a trial of an experiment if a slot is free, else queue it.
+    def join_trial(
+        self,
+        visitor: Visitor,
+        name: str,
+        seconds: float | None,
+        command: Sequence[str] = (),
+    ) -> None:
+        """Start a trial of an experiment, or the `command` of that name (`QuickRuns.start`), if a
+        slot is free, else queue it.
 
         Does nothing if that experiment has a live or queued trial. `seconds` is how long it takes;
         None if unknown.
@@ -125,7 +132,7 @@ class RunQueue:
         self._trial_seconds[name] = min(bound, seconds or math.inf)
 
         def start() -> str:
-            self.trials.start(name, visitor, self.time_limit)
+            self.trials.start(name, visitor, self.time_limit, command)
             return name
 
         self._enqueue(_Entry(visitor, start, partial(self._trial_seconds_left, name), name))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from playground.handlers.preparation import PreparationHandlers
 from playground.own.examples import ANSWERS, EXAMPLES
+from playground.people.requests import with_visitor
+from playground.people.run_queue import RunQueue
 from playground.views.parts import part
 
 _OWN = """
 <section class="panel asking">
   <header><h2></h2><p class="summary"></p>
+    <button type="button" class="prepare late"></button>
     <button type="button" class="change"></button>
     <a class="zip" href="own/task.zip" download></a>
     <button type="button" class="delete"></button></header>
+  <p class="preparation"><span class="stands" role="status"></span>
+    <button type="button" class="stop" hidden></button></p>
+  <div class="bar" hidden><div></div></div>
   <form autocomplete="off" novalidate>
     <p class="begin"><span class="label"></span> <span class="examples"></span></p>
     <div class="texts">
@@ -49,13 +57,20 @@ _OWN = """
 """
 
 
-def build(words: dict[str, Any]) -> gr.HTML:
+def build(words: dict[str, Any], queue: RunQueue) -> gr.HTML:
     """The part, whose event `renewed` says that the task was made, changed or deleted."""
+    handlers = PreparationHandlers(queue, words)
+    bind = partial(with_visitor, queue.visitors)
     return part(
         "own_task",
         _OWN,
         "own/own_task",
         events=("renewed",),
+        server_functions=[
+            bind("prepare", handlers.prepare),
+            bind("stop_preparing", handlers.stop_preparing),
+            bind("preparation", handlers.preparation),
+        ],
         examples=EXAMPLES,
         answers=list(ANSWERS),
         words=words["own"],

@@ -152,7 +152,7 @@ def _lay_out(
             part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = setting_controls.pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
-            own = own_task.build(words)
+            own = own_task.build(words, queue)
             preset = presets.strip(handlers.recordings, words["presets"])
             live = part(
                 "live",

@@ -2,13 +2,15 @@
 import { listErrors, make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { get, set, subscribe } from "../core/store.js";
+import { pairKey } from "../core/view.js";
 import { partsEditor } from "./parts.js";
+import { preparation } from "./preparation.js";
 import { ask, encoded } from "./requests.js";
 
 const OWN = "own";
 const MB = 1024 ** 2;
 
-export function mount({ element, props, events }) {
+export function mount({ element, props, server, events }) {
   const { words, examples, answers } = props;
   const { find, put } = within(element);
   const form = find("form");
@@ -32,6 +34,8 @@ export function mount({ element, props, events }) {
     form.hidden = !open && task !== null;
     put(".summary", task ? fill(words.summary, { title: task.title, model: nameOf(task.model) }) : words.intro);
     for (const name of [".change", ".delete", ".zip"]) find(name).hidden = !task;
+    const pair = task && pairKey({ task: OWN, model: task.model });
+    find(".prepare").hidden = !task?.prepares || Boolean(state.frontiers[pair]);
     put(".change", open ? words.close : words.change);
   }
 
@@ -98,12 +102,15 @@ export function mount({ element, props, events }) {
     renewed();
   }
 
-  // The task is another one: what was known of its optimum is void, and the controls have its
-  // defaults.
+  // The task is another one, whose defaults the controls get.
   function renewed() {
+    forgetOptimum();
+    events.renewed();
+  }
+
+  function forgetOptimum() {
     const others = Object.entries(get().frontiers).filter(([pair]) => !pair.startsWith(`${OWN} `));
     set({ frontiers: Object.fromEntries(others), target: null });
-    events.renewed();
   }
 
   // Each line beside its field, and those of no field below all.
@@ -187,7 +194,8 @@ export function mount({ element, props, events }) {
     event.preventDefault();
     drop(event.dataTransfer.files);
   };
-  subscribe(element, ["task"], draw);
+  preparation({ find, put, server, words, finished: forgetOptimum });
+  subscribe(element, ["task", "frontiers"], draw);
   draw(get());
   load();
 }

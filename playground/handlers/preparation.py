@@ -1,0 +1,75 @@
+"""Requests to prepare the optimum of a visitor's own task: its place in the queue, its progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.people.run_queue import AlreadyHasRun, RunQueue
+from playground.people.visitors import Visitor
+from playground.text import durations, messages
+
+_MODULE = "align_core.evaluation.prepare_process"
+
+
+class PreparationHandlers:
+    """Handlers of the button Prepare. A visitor prepares their own task only, and one at a time.
+
+    Gradio passes each of them one value, which says nothing.
+    """
+
+    def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
+        self._queue = queue
+        self._words = words
+
+    def prepare(self, _: Any = None, visitor: Visitor = None) -> str:
+        """Start or queue the preparation. Returns an error message, or ""."""
+        card = self._queue.visitors.own.card(visitor)
+        if visitor is None or card is None or card.reference is None:
+            return self._words["own"]["missing"]
+        self._queue.visitors.own.touch(visitor)
+        command = (_MODULE, card.full_name, card.reference)
+        try:
+            self._queue.join_trial(visitor, _name(visitor), None, command)
+        except AlreadyHasRun:
+            return self._words["visitors"]["one_each"]
+        except OSError as error:
+            return str(error)
+        return ""
+
+    def stop_preparing(self, _: Any = None, visitor: Visitor = None) -> None:
+        """Stop the visitor's preparation, or remove it from the queue."""
+        if visitor is None:
+            return
+        if self._queue.queued_trial(visitor) == _name(visitor):
+            self._queue.leave(visitor)
+        else:
+            self._queue.trials.stop(_name(visitor))
+
+    def preparation(self, _: Any = None, visitor: Visitor = None) -> dict[str, Any]:
+        """The state of the visitor's newest preparation.
+
+        status:   None if there is none, "waiting" in the queue, or as `QuickRuns.state`
+        sentence: the state in words
+        done:     the share that is done
+        """
+        words = self._words["own"]["preparing"]
+        name = _name(visitor) if visitor else ""
+        if visitor and self._queue.is_trial_queued(name):
+            position, sentence = self._queue.position(visitor), ""
+            if position:
+                wait = durations.wait(position.seconds, position.estimated, self._words)
+                sentence = self._words["lab"]["trial"]["waits"].format(n=position.number, wait=wait)
+            return {"status": "waiting", "sentence": sentence, "done": 0.0}
+        trial = self._queue.trials.state(name) if visitor else None
+        if trial is None:
+            return {"status": None, "sentence": "", "done": 0.0}
+        status, count = trial["status"], trial.get("count", 0)
+        if status == "running":
+            sentence = words["running" if count else "starting"].format(**trial)
+            return {"status": status, "sentence": sentence, "done": trial["done"] / max(1, count)}
+        sentence = messages.translate(trial, self._words) or words[status]
+        return {"status": status, "sentence": sentence, "done": 1.0}
+
+
+def _name(visitor: str) -> str:
+    return f"prepare-{visitor[:16]}"

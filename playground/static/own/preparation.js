@@ -1,0 +1,39 @@
+// The preparation of a visitor's own task: its place in the queue, its progress, its end.
+const BUSY_MS = 700;
+
+// `finished` is called when a preparation that was seen here has finished.
+export function preparation({ find, put, server, words, finished }) {
+  let live = false;
+  let timer = null;
+
+  async function look() {
+    clearTimeout(timer);
+    const state = await server.preparation().catch(() => null);
+    if (state) draw(state);
+    if (live) timer = setTimeout(look, BUSY_MS);
+  }
+
+  function draw({ status, sentence, done }) {
+    const before = live;
+    live = status === "running" || status === "waiting";
+    find(".prepare").disabled = live;
+    find(".stop").hidden = !live;
+    find(".bar").hidden = status !== "running";
+    find(".bar > div").style.transform = `scaleX(${done})`;
+    put(".stands", live || before ? sentence : "");
+    if (before && status === "finished") finished();
+  }
+
+  async function start() {
+    const error = await server.prepare().catch(() => words.refused.lost);
+    await look();
+    if (error) put(".stands", error);
+  }
+
+  put(".prepare", words.prepare);
+  put(".stop", words.stop);
+  find(".prepare").dataset.tip = words.prepare_help;
+  find(".prepare").onclick = start;
+  find(".stop").onclick = () => server.stop_preparing().then(look, look);
+  look();
+}

@@ -1,0 +1,97 @@
+"""The button Prepare: whose task is prepared, one at a time, and how it stands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from align_core.config import task_card
+from align_core.runs.client import Client
+from align_core.tasks.folder import example
+from align_core.tasks.loader import get_task
+from playground import text
+from playground.handlers import preparation
+from playground.handlers.preparation import PreparationHandlers
+from playground.people.run_queue import RunQueue
+from playground.people.visitors import Visitors
+
+MINE, THEIRS = "a" * 64, "b" * 64
+WORDS = text.load()
+PROCESS = """
+import sys, threading, pathlib
+from align_core.runs.progress import exit_with_stdin, report_progress
+threading.Thread(target=exit_with_stdin, daemon=True).start()
+task, model, folder = sys.argv[1:]
+report_progress(3, 12)
+pathlib.Path(folder, "asked").write_text(f"{task} {model}")
+while not pathlib.Path(folder, "go").exists():
+    pass
+pathlib.Path(folder, "result.json").write_text("{}")
+"""
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    (tmp_path / "slow_preparation.py").write_text(PROCESS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(preparation, "_MODULE", "slow_preparation")
+    client = Client(tmp_path / "runs")
+    visitors = Visitors(client)
+    folder = tmp_path / "own"
+    example.write_new(folder, "FOLDER")
+    card = task_card.card(get_task(str(folder)).full_name)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with visitors.own.staged(files) as staged:
+        visitors.own.keep(MINE, staged, replace(card, reference="sft-reviews"), files)
+    yield RunQueue(client, visitors)
+    visitors.own.delete(MINE)
+    task_card.forget(card.full_name)
+    client.close()
+
+
+def wait_for(handlers, status):
+    deadline = time.monotonic() + 60
+    while (state := handlers.preparation(None, MINE))["status"] != status:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.05)
+    return state
+
+
+def test_a_visitor_prepares_their_own_task(queue):
+    handlers = PreparationHandlers(queue, WORDS)
+    assert handlers.preparation(None, MINE)["status"] is None
+    assert handlers.prepare(None, THEIRS) == handlers.prepare(None, None) == WORDS["own"]["missing"]
+    assert handlers.prepare(None, MINE) == ""
+    folder = queue.trials._root / f"prepare-{MINE[:16]}"
+    while not (folder / "asked").exists():
+        time.sleep(0.05)
+    path = queue.visitors.own.named(MINE, "own")
+    assert (folder / "asked").read_text() == f"{path} sft-reviews"
+    state = wait_for(handlers, "running")
+    assert (state["sentence"], state["done"]) == ("3 of 12 answers are sampled.", 0.25)
+    assert handlers.prepare(None, MINE) == WORDS["visitors"]["one_each"]
+    assert handlers.preparation(None, THEIRS)["status"] is None
+    handlers.stop_preparing(None, THEIRS)
+    (folder / "go").touch()
+    assert wait_for(handlers, "finished")["sentence"].startswith("Prepared")
+
+
+def test_a_preparation_is_stopped(queue):
+    handlers = PreparationHandlers(queue, WORDS)
+    assert handlers.prepare(None, MINE) == ""
+    handlers.stop_preparing(None, MINE)
+    assert wait_for(handlers, "stopped")["done"] == 1.0
+
+
+def test_it_waits_in_the_queue_where_another_is_live(queue):
+    queue.trials.start("other", THEIRS, command=("slow_preparation", "a", "b"))
+    handlers = PreparationHandlers(queue, WORDS)
+    assert handlers.prepare(None, MINE) == ""
+    state = handlers.preparation(None, MINE)
+    assert state["status"] == "waiting"
+    assert "number 1 in the queue" in state["sentence"]
+    handlers.stop_preparing(None, MINE)
+    assert handlers.preparation(None, MINE)["status"] is None
+    queue.trials.stop("other")
