@@ -181,14 +181,16 @@ def _columns(
     ]
 
 
-def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int:
-    """Id of the token that ends a completion of this prompt."""
+def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int | None:
+    """Id of the token that ends a completion of this prompt; None if there is none."""
     of_turn = None if isinstance(prompt, str) else turn_end(tokenizer)
-    return tokenizer.eos_token_id if of_turn is None else of_turn
+    ends = of_turn, tokenizer.eos_token_id, tokenizer.sep_token_id  # the last in encoders
+    return next((end for end in ends if end is not None), None)
 
 
-def _with_end(ids: list[int], end: int, ended: bool) -> list[int]:
-    return ids + [end] * (ended and ids[-1:] != [end])
+def _with_end(ids: list[int], end: int | None, ended: bool) -> list[int]:
+    missing = ended and end is not None and ids[-1:] != [end]
+    return ids + [end] * missing
 
 
 def _ids(

@@ -28,7 +28,7 @@ from align_core.evaluation.win_rate import win_rates
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, positions
 from align_core.models.logprobs import logprobs
-from align_core.models.prompts import check_prompts, model_inputs
+from align_core.models.prompts import check_prompts, model_inputs, room_for
 from align_core.models.reference import OtherTokens, load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
@@ -112,8 +112,9 @@ def generate(
     tokenizer = loaded.tokenizer
     inputs = model_inputs(tokenizer, the_task, prompts)
     encoded = encode_prompts(tokenizer, inputs)
+    room = room_for(the_task.max_new_tokens, loaded.policy)
     for prompt, length in zip(prompts, encoded.mask.sum(1).int().tolist(), strict=True):
-        _check_length("--prompt", prompt, length, loaded.positions - the_task.max_new_tokens)
+        _check_length("--prompt", prompt, length, room)
     encoded = encoded.repeat(n)
     drawn = sample(
         loaded.policy,

@@ -13,6 +13,7 @@ from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
 from align_core.data.encoding import Prompt, Prompts, encode_prompts
 from align_core.models.loading import ModelError, eval_mode, positions
+from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
 MOST_ERRORS = 20  # that are reported at once
@@ -81,12 +82,13 @@ def check_room(
     Raises:
         ConfigError: one message with the longest prompt.
     """
-    most = min(map(positions, models))
+    room = room_for(max_new_tokens, *models)
     longest = encode_prompts(tokenizer, prompts).ids.shape[1]
-    if longest + max_new_tokens > most:
+    if longest > room:
         line = (
-            f"{source}: expected prompts of at most {most - max_new_tokens} tokens (the model's "
-            f"{most} positions less max_new_tokens, {max_new_tokens}), got {longest}"
+            f"{source}: expected prompts of at most {room} tokens (the model's "
+            f"{room + max_new_tokens} positions less max_new_tokens, {max_new_tokens}), "
+            f"got {longest}"
         )
         raise ConfigError(plain(line))
 

@@ -14,5 +14,6 @@ def silence_libraries() -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-    logging.getLogger("trl").setLevel(logging.ERROR)
+    for library in ("trl", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(transformers|peft)\.")

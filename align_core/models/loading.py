@@ -114,6 +114,11 @@ def scalar_head(model: PreTrainedModel) -> nn.Linear:
     return model.score if hasattr(model, "score") else model.classifier
 
 
+def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
+    """Whether a reward model scores a text at its last token, as one made of a language model."""
+    return hasattr(reward_model, "score")
+
+
 def positions(model: PreTrainedModel | PeftModel) -> float:
     """The maximum number of tokens of a text; infinity for a model without positions."""
     return getattr(model.config, "max_position_embeddings", None) or math.inf

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.config.errors import collect_errors, raise_collected
+from align_core.config.errors import ConfigError, collect_errors, raise_collected
 from align_core.config.messages import Message, plain
 from align_core.data.encoding import Prompt, encode_prompts
 from align_core.models.loading import positions
@@ -47,6 +47,23 @@ def rows_with_model_inputs(
     return converted
 
 
+def room_for(max_new_tokens: int, *models: PreTrainedModel) -> float:
+    """The number of tokens that a prompt may have before a completion of `max_new_tokens`.
+
+    Raises:
+        ConfigError: it is below 1.
+    """
+    tightest = min(models, key=positions)
+    room = positions(tightest) - max_new_tokens
+    if room < 1:
+        line = (
+            f"model {tightest.name_or_path}: expected more than {max_new_tokens} positions, which "
+            f"the task's completions may take, got {positions(tightest)}"
+        )
+        raise ConfigError(plain(line))
+    return room
+
+
 def check_prompts(
     task: Task,
     policy: PreTrainedModel,
@@ -61,7 +78,7 @@ def check_prompts(
     Raises:
         ConfigError: one message for each prompt that is too long, or that needs a chat template.
     """
-    most = min(positions(model) for model in (policy, *readers))
+    most = room_for(task.max_new_tokens, policy, *readers) + task.max_new_tokens
     lines: list[Message] = []
     prompts = [prompt for split in splits for prompt in task.prompts(split)]
     for start in range(0, len(prompts), BATCH):

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError
@@ -30,6 +31,7 @@ from align_core.data.encoding import (
 from align_core.models.checks import check_vocabulary
 from align_core.models.loading import (
     eval_mode,
+    is_decoder,
     load_reward_model,
     load_tokenizer,
     positions,
@@ -129,6 +131,11 @@ class ProxyReward:
         self.reads_ids = writer is tokenizer or writer.get_vocab() == tokenizer.get_vocab()
         """Whether it reads the token ids of the policy."""
         self._writer = writer
+
+    @property
+    def gives_values(self) -> bool:
+        """Whether it scores every prefix of the policy's texts, from their token ids."""
+        return self.reads_ids and is_decoder(self.model)
 
     def __call__(
         self,
@@ -233,10 +240,25 @@ def _proxy_of(
 
 
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    """The reward model's output [B] at the last token of each text.
+    """The reward model's output [B] for each text: of a decoder that at the last token.
 
     The last token is found by the mask, not by its id: if the padding token is also the end token,
     the id would miss the end of a text that ended.
     """
+    if not is_decoder(model):
+        return _score_of_encoder(model, prompts, tokens, mask)
     states = final_states(trunk(model), prompts, tokens, mask)
     return scalar_head(model)(states).squeeze(-1).float()
+
+
+def _score_of_encoder(
+    model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
+) -> Tensor:
+    """The model's own output [B]; an encoder reads whole texts, padded on the right."""
+    texts = [
+        torch.cat([ids[known.bool()], own[real]])
+        for ids, known, own, real in zip(prompts.ids, prompts.mask, tokens, mask, strict=True)
+    ]
+    attention = pad_sequence([torch.ones_like(ids) for ids in texts], batch_first=True)
+    ids = pad_sequence(texts, batch_first=True, padding_value=model.config.pad_token_id or 0)
+    return model(input_ids=ids, attention_mask=attention).logits.squeeze(-1).float()

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DebertaV2Config,
+    DebertaV2ForSequenceClassification,
+    ElectraConfig,
+    ElectraForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.data.encoding import decode, encode_prompts, pad_responses
 from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward, proxy_reward, score, score_function
-from tests import toy
+from tests import families, toy
 from tests.toy import WORDS
 
 END, PAD = 0, 1
@@ -141,3 +151,35 @@ def test_a_sample_that_is_too_long_in_other_tokens_is_cut_at_the_positions(tmp_p
     assert scores == pytest.approx([alone(model, [2, 4] + [WORDS.index("good")] * 6)], abs=1e-5)
     with pytest.raises(ConfigError, match="expected at most 8 tokens, got 23"):
         proxy.of_texts(["the film"], [long], [True])
+
+
+ENCODER = {"vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+ENCODERS = [
+    (BertForSequenceClassification, BertConfig),
+    (RobertaForSequenceClassification, RobertaConfig),
+    (ElectraForSequenceClassification, ElectraConfig),
+    (DebertaV2ForSequenceClassification, DebertaV2Config),
+]
+
+
+@pytest.mark.parametrize(("kind", "config"), ENCODERS)
+def test_an_encoder_gives_its_own_output_for_whole_texts(kind, config):
+    """[CLS] prompt completion [SEP], each text alone, and together with a longer one."""
+    tokenizer = families.word_piece(["[PAD]", "[CLS]", "[SEP]"], pad_token="[PAD]")
+    tokenizer.sep_token, tokenizer.cls_token = "[SEP]", "[CLS]"
+    numbers = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.backend_tokenizer.post_processor = families.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=numbers
+    )
+    torch.manual_seed(0)
+    sizes = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id, "intermediate_size": 64}
+    model = kind(config(**{**ENCODER, "vocab_size": len(tokenizer), **sizes})).eval()
+    proxy = ProxyReward(model, tokenizer)
+    prompts, texts = ["the film", "What is the capital of France?"], [" was good", " It is Paris."]
+    expected = []
+    for prompt, text in zip(prompts, texts, strict=True):
+        with torch.no_grad():
+            own = tokenizer(prompt + text, return_tensors="pt")
+            expected.append(model(own["input_ids"]).logits.item())
+    assert proxy.of_texts(prompts, texts, [True, True]) == pytest.approx(expected, abs=1e-6)
+    assert abs(expected[0] - expected[1]) > 1e-5

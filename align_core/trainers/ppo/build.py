@@ -23,10 +23,10 @@ def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
     The value model is a copy of the reward model. It is a value head instead with LoRA, to save
-    memory, and if the reward model's tokens differ from the policy's.
+    memory, and if the reward model's tokens differ from the policy's or it is an encoder.
     """
     config = setup.config
-    with_value_model = setup.proxy is not None and setup.proxy.reads_ids and not config.lora_r
+    with_value_model = setup.proxy is not None and setup.proxy.gives_values and not config.lora_r
     return make_trainer(
         setup.model,
         setup.reference,
