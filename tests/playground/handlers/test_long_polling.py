@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 from playground.handlers import long_polling
 from playground.handlers.long_polling import LongPoll
@@ -23,13 +23,39 @@ class Log:
         return self.length > known
 
 
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time is that of the next timer, so that nothing takes any."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:
+            self.now = self._scheduled[0].when()
+        super()._run_once()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """The loop's time is the only one, and a log is read in its thread."""
+
+    async def here(function, *arguments):
+        return function(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", here)
+    clock = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(long_polling, "time", clock)
+
+
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """The seconds that simultaneous waits for these lengths take."""
-    waiting, began = LongPoll(log.grown), time.monotonic()
+    waiting, loop = LongPoll(log.grown), asyncio.get_running_loop()
 
     async def one(length: int) -> float:
         await waiting.wait(length)
-        return time.monotonic() - began
+        return loop.time()
 
     async def grow() -> None:
         if grows_after is not None:
@@ -42,28 +68,27 @@ async def waits(log: Log, known: list[int], grows_after: float | None = None) ->
 
 def played(function, *args):
     """The result of a coroutine, run in another thread: Playwright uses the main thread's loop."""
-    with start_blocking_portal() as portal:
-        return portal.call(function, *args)
+    with ThreadPoolExecutor(1) as pool, asyncio.Runner(loop_factory=Loop) as runner:
+        return pool.submit(runner.run, function(*args)).result()
 
 
 def test_outdated_requests_are_answered_at_once():
     log = Log()
     log.length = 5
-    assert played(waits, log, [4, 3]) == pytest.approx([0, 0], abs=0.08)
+    assert played(waits, log, [4, 3]) == [0, 0]
 
 
 def test_many_waits_share_one_poll():
     log = Log()
     seconds = played(waits, log, [0] * 50, 0.25)
-    assert min(seconds) > 0.2
-    assert max(seconds) - min(seconds) < 0.1
-    assert log.glances == pytest.approx(0.3 / long_polling.POLL_SECONDS, abs=2)
+    assert seconds == [pytest.approx(0.3)] * 50
+    assert log.glances == 4, "at 0, 0.1, 0.2 and 0.3 s"
 
 
 def test_nobody_waits_for_ever(monkeypatch):
     monkeypatch.setattr(long_polling, "TIMEOUT", 0.3)
     (seconds,) = played(waits, Log(), [0])
-    assert 0.3 <= seconds < 0.3 + 3 * long_polling.POLL_SECONDS
+    assert seconds == pytest.approx(0.3, abs=long_polling.POLL_SECONDS + 1e-9)
 
 
 def test_an_error_reaches_the_current_waits_only():
