@@ -21,7 +21,7 @@ from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
 from align_core.training import checkpoints, setup
-from tests import toy
+from tests import forked, toy
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,15 +131,13 @@ def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monk
 
 def trained(task: Path, folder: Path, count: int) -> list[dict]:
     """The metrics of a run from the command line, in one process or in accelerate's."""
-    command = ["-m", "align_core", "train", "ppo", "--task", str(task), "--run-dir", str(folder)]
-    command += ["--model", "sft-reviews", "--reward-model", "reward-reviews"]
-    command += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
-    command = [sys.executable, *([*ACCELERATE, "--cpu"] if count > 1 else []), *command]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
+    train = ["train", "ppo", "--task", str(task), "--run-dir", str(folder)]
+    train += ["--model", "sft-reviews", "--reward-model", "reward-reviews"]
+    train += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
+    if count == 1:
+        forked.run(*train)
+    else:
+        started([*ACCELERATE, "--cpu"], "align_core", *train)
     events = RunDirectory.open(folder).events()[0]
     statuses = [event["status"] for event in events if event["kind"] == "status"]
     assert statuses[0] == "running" and statuses.count("finished") == 1
