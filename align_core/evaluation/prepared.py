@@ -129,10 +129,11 @@ def named(task: str, model: str) -> Iterator[Entry]:
     Nothing else is read for a pair of unknown names.
     """
     pairs = []
-    for found in entries():
-        with suppress(OSError, ValueError):
-            facts = found.facts()
-            pairs.append((facts.get("task"), facts.get("model")))
+    with suppress(OSError, ValueError):  # a cache that cannot be read has none
+        for found in entries():
+            with suppress(OSError, ValueError):
+                facts = found.facts()
+                pairs.append((facts.get("task"), facts.get("model")))
     if (task, model) in pairs:
         yield from _of_pair(task, model)
 

@@ -51,7 +51,10 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
     Visitors may ask for any pair. Only what was prepared under these names is looked for.
     """
     for entry in prepared.named(task, model):
-        changed = (entry.path / prepared.FACTS).stat().st_mtime_ns
+        try:
+            changed = (entry.path / prepared.FACTS).stat().st_mtime_ns
+        except OSError:  # the cache was cleared meanwhile
+            continue
         found = _prepared(entry, model, changed)
         if found is not None and found.frontier["whole"] is not None:
             return found

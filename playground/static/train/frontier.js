@@ -62,6 +62,7 @@ export function mount({ element, props, server, watch }) {
     const remarks = [];
     if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
     if (aim && !target.known) remarks.push(fill(words.unsure, target));
+    if (here && frontier.gain_kl < 2) remarks.push(fill(words.gain_kl, { kl: number(frontier.gain_kl) }));
     put(".remarks", remarks.join("\n"));
     const look = lookOf(element);
     const subject = `${shown?.name} ${pair}`;
