@@ -35,7 +35,7 @@ def test_embedded_models_keep_64_prompts_and_4_samples():
 def test_a_large_model_is_measured_less_and_a_run_keeps_its_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(model_size, "parameters", lambda model: 135_000_000)
     chosen = resolve("dpo", "reviews")
-    assert (chosen.eval_prompts, chosen.eval_samples) == (16, 2)
+    assert (chosen.eval_prompts, chosen.eval_samples) == (12, 2)
     argv = ["train", "ppo", "--task", "reviews", *FEW, "--run-dir", str(tmp_path / "first")]
     assert main([*argv, "--time-limit", "0.001"]) == 0
     monkeypatch.undo()  # a run keeps what it was started with
@@ -46,13 +46,13 @@ def test_a_large_model_is_measured_less_and_a_run_keeps_its_numbers(tmp_path, mo
     assert main(["train", "--resume", str(tmp_path / "first")]) == 0
     for run in ("first", "second"):
         numbers = config(tmp_path / run)
-        assert (numbers["eval_prompts"], numbers["eval_samples"]) == (16, 2)
-        assert {*measured(tmp_path / run)} == {(16, 2)}
+        assert (numbers["eval_prompts"], numbers["eval_samples"]) == (12, 2)
+        assert {*measured(tmp_path / run)} == {(12, 2)}
     capsys.readouterr()
     monkeypatch.setattr(model_size, "parameters", lambda model: 135_000_000)
     assert main(["evaluate", "sft-reviews", "--json"]) == 0
     numbers = json.loads(capsys.readouterr().out)
-    assert (numbers["prompts"], numbers["samples"]) == (32, 2)
+    assert (numbers["prompts"], numbers["samples"]) == (24, 2)
     assert numbers["length_ci95"] > 0
 
 

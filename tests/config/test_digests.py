@@ -84,8 +84,8 @@ def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
             assert (measured(name, 40).prompts, measured(name, 40).samples) == (64, 4)
     sizes = {"real": 135e6, "middle": 30e6, "large": 1e9, "unknown": None}
     monkeypatch.setattr(model_size, "parameters", sizes.get)
-    # 140 M · 32 texts · 40 tokens is the most.
-    assert (measured("real", 32).prompts, measured("real", 32).samples) == (16, 2)
+    # 140 M · 24 texts · 40 tokens is the most.
+    assert (measured("real", 32).prompts, measured("real", 32).samples) == (12, 2)
     assert (measured("middle", 32).prompts, measured("middle", 32).samples) == (32, 2)
     assert measured("real", 64).texts == measured("large", 32).texts == 16
     assert measured("unknown", 1) == measured("large", 1000)
