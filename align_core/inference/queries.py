@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.model_size import measured
 from align_core.config.task_card import known_card
-from align_core.data.encoding import Prompts, decode, encode_all, encode_prompts
+from align_core.data.encoding import Prompt, Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
@@ -228,9 +229,17 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
 
 
 def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
-    """The pairs with `first_score` and `second_score`, the reward model's outputs in nats."""
-    proxy = ProxyReward(load_reward_model(reward_model), load_tokenizer(reward_model))
-    return scored_pairs(pairs, proxy)
+    """The pairs with `first_score` and `second_score`, the reward model's outputs in nats.
+
+    Prompts are its inputs as in the task that it was trained on.
+    """
+    tokenizer = load_tokenizer(reward_model)
+    proxy = ProxyReward(load_reward_model(reward_model), tokenizer)
+    inputs: list[Prompt] = [pair["prompt"] for pair in pairs]
+    if task := model_index.task_of(reward_model):
+        with contextlib.suppress(ConfigError):  # its code is not loaded, or its folder is gone
+            inputs = model_inputs(tokenizer, get_task(task), inputs)
+    return scored_pairs(pairs, inputs, proxy)
 
 
 def _evaluate_reward_model(

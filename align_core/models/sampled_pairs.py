@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.messages import plain
-from align_core.data.encoding import encode_pairs, encode_prompts
+from align_core.data.encoding import Prompt, encode_pairs, encode_prompts
 from align_core.data.preference_files import Covers, covers_all
 from align_core.models.loading import ModelError
 from align_core.models.logprobs import logprobs
@@ -69,11 +69,13 @@ def unlabelled_pairs(
     return list(itertools.islice((pair for batch in batches for pair in batch), count))
 
 
-def scored_pairs(pairs: Sequence[dict], proxy: ProxyReward) -> list[dict]:
-    """The pairs with `first_score` and `second_score`, a reward model's outputs in nats."""
-    prompts = [pair["prompt"] for pair in pairs]
+def scored_pairs(pairs: Sequence[dict], inputs: Sequence[Prompt], proxy: ProxyReward) -> list[dict]:
+    """The pairs with `first_score` and `second_score`, a reward model's outputs in nats.
+
+    `inputs` are those of the reward model for their prompts.
+    """
     scores = [
-        proxy.of_texts(prompts, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])
+        proxy.of_texts(inputs, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])
         for side in ("first", "second")
     ]
     return [

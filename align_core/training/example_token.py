@@ -5,12 +5,13 @@ It is computed at every evaluation, and costs the policy a forward pass over one
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from align_core.data.encoding import Prompts
+from align_core.data.encoding import Prompts, decode
 from align_core.models.logprobs import logprobs
 from align_core.objectives import gae, kl_estimate, masked_mean, token_rewards
 from align_core.trainers.ppo.trainer import PPOTrainer
@@ -69,7 +70,11 @@ def example_token(
 
     tokenizer = trainer.processing_class
     names = "text", "logp", "ref_logp", "new_logp"
-    texts = [tokenizer.decode(token, skip_special_tokens=True) for token in ids]
+    asked = prompt.ids[0].tolist()
+    beginnings = decode(
+        tokenizer, [asked] * len(ids), [ids[:end] for end in range(1, len(ids) + 1)]
+    )
+    texts = [after[len(before) :] for before, after in pairwise(["", *beginnings])]
     columns = zip(texts, logp.tolist(), ref_logp.tolist(), new_logp.tolist(), strict=True)
     return {
         "prompt": tokenizer.decode(prompt.ids[0][prompt.mask[0].bool()]),

@@ -218,8 +218,9 @@ def test_pairs_to_label_are_those_that_the_rater_labels():
 def test_a_reward_model_scores_a_truncated_text_without_an_end_token():
     proxy = ProxyReward(toy.reward_model(), toy.tokenizer())
     pair = {"prompt": "the film", "first": " was good", "second": " was dull"}
-    (whole,) = scored_pairs([{**pair, "first_ended": True, "second_ended": True}], proxy)
-    (cut,) = scored_pairs([{**pair, "first_ended": False, "second_ended": True}], proxy)
+    inputs = [pair["prompt"]]
+    (whole,) = scored_pairs([{**pair, "first_ended": True, "second_ended": True}], inputs, proxy)
+    (cut,) = scored_pairs([{**pair, "first_ended": False, "second_ended": True}], inputs, proxy)
     ids = {ended: encode(TOKENS, "the film", " was good", ended)[1] for ended in (True, False)}
     assert whole["first_score"] == proxy(["the film"], [""], completion_ids=[ids[True]])[0]
     assert cut["first_score"] == proxy(["the film"], [""], completion_ids=[ids[False]])[0]

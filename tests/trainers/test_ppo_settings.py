@@ -97,7 +97,7 @@ def test_the_token_that_ends_a_response(tmp_path):
 )
 def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
     monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
-    gold, proxy = object(), SimpleNamespace(model=toy.reward_model(), reads_ids=True)
+    gold, proxy = object(), SimpleNamespace(model=toy.reward_model(), gives_values=True)
     setup = SimpleNamespace(
         config=SimpleNamespace(reward_model=reward_model, lora_r=lora_r, lora_layers=2, beta=0.3,
                                batch_size=6, steps=80, whiten_advantages=False),

@@ -138,6 +138,11 @@ class PPOConfig(TrainingArguments):
         """Forward and backward passes of each process for one rollout."""
         return self.updates_per_rollout * self.gradient_accumulation_steps
 
+    @property
+    def stops_at_ends(self) -> bool:
+        """Whether the model's own end tokens end a response."""
+        return self.stop_token == "eos" and self.stop_token_id is None
+
     def end_ids(self, of_model: list[int]) -> list[int]:
         """Ids of the tokens that end a response; none if only `response_length` ends it.
 
@@ -145,7 +150,7 @@ class PPOConfig(TrainingArguments):
         """
         if self.stop_token_id is not None:
             return [self.stop_token_id]
-        return of_model if self.stop_token == "eos" else []
+        return of_model if self.stops_at_ends else []
 
     def counted_in_updates(self, prompts: int) -> PPOConfig:
         """A copy in Trainer's units: optimiser steps and micro-batches.

@@ -122,7 +122,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if ref_model is not None:
             ref_model.requires_grad_(False).eval().to(args.device)
         self.policy, self.reference = model, ref_model
-        self.ends = args.end_ids(end_ids(model, processing_class))
+        self.ends = args.end_ids(end_ids(model, processing_class) if args.stops_at_ends else [])
         self.score = score_function(reward_model, processing_class, args.device, self.ends)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
