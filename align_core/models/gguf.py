@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import pre_tokenizers
-from transformers import GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GgufConfig, PreTrainedTokenizerBase
 
 # Pre-tokenizers of llama.cpp that split digits before GPT-2's pattern, which transformers 5.24
 # takes for GPT-2's alone: "\n\n1" would have two tokens for its line breaks.
@@ -32,9 +32,6 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
             _split_digits(loaded, file)
     except Exception as error:  # of many types: the readers trust what a file says
         raise ValueError(str(error).strip() or type(error).__name__) from error
-    model = loaded[0] if isinstance(loaded, tuple) else loaded
-    if isinstance(model, PreTrainedModel) and getattr(model, "hf_quantizer", None) is not None:
-        model.hf_quantizer.remove_quantization_config(model)  # else it refuses to be saved
     return loaded
 
 

@@ -120,7 +120,7 @@ def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> s
         if measured == step:  # an older value is of another model
             rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
     return (
-        f"## Results\n\nAt step {step} of {config.steps}, on prompts that were not trained on, "
+        f"## Results\n\nAt step {step} of {config.steps}, on the probe prompts of the run, "
         f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{_rows(rows)}"
     )
 

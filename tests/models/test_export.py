@@ -202,6 +202,17 @@ def test_a_run_without_a_model_is_refused(base, tmp_path, capsys):
     assert "has not saved a model" in line and not (tmp_path / "out").exists()
 
 
+def test_a_run_that_is_running_is_refused(base, tmp_path, capsys):
+    directory = a_run(tmp_path / "run", toy.policy(), model=base)
+    directory.append(
+        {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}
+    )
+    run = str(tmp_path / "run")
+    line = f"RUN got {run!r}, expected a run that is not running any more"
+    assert refusal(capsys, run, tmp_path / "out") == [line]
+    directory.close()
+
+
 def test_a_full_disk_leaves_nothing_behind(base, tmp_path, capsys, monkeypatch):
     a_run(tmp_path / "run", toy.policy(), model=base)
     monkeypatch.chdir(tmp_path)
