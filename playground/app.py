@@ -58,6 +58,7 @@ class Page(gr.Blocks):
     """Gradio's page, with further routes."""
 
     voting: VotingService
+    votes: VoteRoutes
     beside: Sequence[Route] = ()  # the routes beside Gradio's own
     server: Settings
 
@@ -97,8 +98,9 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page.voting = VotingService(Sessions(sessions), pairs)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.server = settings
+    page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     page.beside = [
-        *VoteRoutes(page.voting, vote_training, visitors, settings).routes(),
+        *page.votes.routes(),
         *OwnRoutes(visitors, Models(models, any_hub_id=not settings.public), settings).routes(),
         health_route(client, queue),
     ]

@@ -43,13 +43,15 @@ CURVES = {
     for chart in method.charts
     for curve in chart.curves
 }
+PART = "reward/"  # the terms of a gold reward that is a sum, by name
 DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 
 
 def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What `events`, in log order, add to a page that has all events before them.
 
-    points:      metric -> [step, value] pairs to append; only metrics that are drawn, without nulls
+    points:      metric -> [step, value] pairs to append, without nulls; only of metrics that are
+                 drawn and of PARTs
     samples:     completions of the probe prompts to append, [{"step", "rows"}, …]
     changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
     void_after:  the run was resumed, and all earlier points after this step are void; or None
@@ -62,7 +64,7 @@ def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "points": {
             metric: [list(point) for point in points]
             for metric, points in log.series(events).items()
-            if metric in DRAWN
+            if metric in DRAWN or metric.startswith(PART)
         },
         "samples": [
             {"step": event["step"], "rows": [_row(sample) for sample in event["samples"]]}

@@ -130,7 +130,7 @@ def _lay_out(
             await long_poll.wait((run, offset))
         return await asyncio.to_thread(read_events, request, cursor)
 
-    def curves(name: str, drawn: dict[str, Any]) -> None:
+    def curves(name: str, drawn: dict[str, Any], **props: Any) -> None:
         part(
             name,
             _CHARTS,
@@ -138,6 +138,7 @@ def _lay_out(
             words=words["charts"],
             charts=drawn,
             head=PLOTLY_HEAD,
+            **props,
         )
 
     with gr.Row(elem_id="train"):
@@ -192,7 +193,7 @@ def _lay_out(
                 words=words["samples"],
                 shading=words["shading"] | words["samples"],
             )
-            curves("own", charts.BELOW)
+            curves("own", charts.BELOW, part=charts.PART)
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
     shown |= {"votes": votes, "picture": picture}
     return settings, settings | explanations | buttons | shown | {"errors": errors}

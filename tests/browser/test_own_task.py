@@ -47,6 +47,8 @@ def test_a_task_is_made_run_and_deleted(real_app, visit):
     expect(page.locator("#live .state")).to_have_text("Finished")
     expect(page.locator("#live .progress")).to_contain_text("PPO on Your own, step 2 of 2")
     expect(page.locator("#frontier .chart")).to_be_hidden()
+    parts = page.locator("#own .chart").filter(has_text="Reward parts")
+    expect(parts.locator(".value .name")).to_have_text(["ends", "length"])
     assert [run.name.split("-")[-1] for run in runs.iterdir()] == ["own"]
     for view, name in (("compare", "Compare"), ("try", "Try it"), ("score", "Score it")):
         page.get_by_role("tab", name=name, exact=True).click()

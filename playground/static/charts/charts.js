@@ -11,25 +11,43 @@ import {
   baseLayout, curveMargin, discard, drawInSight, lookOf, newCard, paint, stepAxis, valueAxis, whenRecoloured,
 } from "./plots.js";
 
+const COLOURS = ["policy", "gold", "proxy", "kl", "loss"];
+const DASHES = ["solid", "dash", "dot"];
+
+const linesOf = (charts) => Object.fromEntries(
+  charts.flatMap(({ curves }) => curves).map(({ metric, colour, dash }) => [metric, [`--${colour}`, dash]]),
+);
+
 export function mount({ element, props }) {
-  const { words, charts } = props;
+  const { words, charts, part = null } = props; // how the metrics of a reward's parts begin
   const host = within(element).find(".charts");
   const hidden = new Set(); // the metrics whose curves the reader has hidden
-  let method = null;
+  const isOther = changeDetector(); // whether the method or the parts are
   let cards = [];
 
   // Metric -> the CSS variable of its colour, and its dash: told apart without colour as well.
-  const lines = Object.fromEntries(
-    Object.values(charts).flat().flatMap(({ curves }) => curves)
-      .map(({ metric, colour, dash }) => [metric, [`--${colour}`, dash]]),
-  );
+  const lines = linesOf(Object.values(charts).flat());
+  const isPart = (metric) => part !== null && metric.startsWith(part);
+  // The name, unit and definition of a metric; a part of a reward has its own name.
+  const wordsOf = (metric) => (isPart(metric) ? { ...words.part, name: metric.slice(part.length) } : words.metrics[metric]);
+
+  // The charts of a method, after one of the parts of the run's reward if it has any.
+  function chartsOf(method, parts) {
+    if (!parts.length) return charts[method];
+    const curves = parts.map((metric, i) => (
+      { metric, colour: COLOURS[i % COLOURS.length], dash: DASHES[i % DASHES.length] }
+    ));
+    const chart = { id: "parts", curves, optional: false, range: "normal" };
+    Object.assign(lines, linesOf([chart]));
+    return [chart, ...charts[method]];
+  }
 
   function build(charts) {
     for (const { plot } of cards) discard(plot);
     host.replaceChildren();
     cards = charts.map(({ id, curves, optional, range }) => {
       const metrics = curves.map(({ metric }) => metric);
-      const card = newCard(host, words.titles[id], words.metrics[metrics[0]].unit, words.help[id]);
+      const card = newCard(host, words.titles[id], wordsOf(metrics[0]).unit, words.help[id]);
       drawInSight(card.plot);
       const empty = make("p", "empty", card.box, words.empty);
       const readouts = metrics.map((metric) => newReadout(metric, card.values));
@@ -40,10 +58,10 @@ export function mount({ element, props }) {
   function newReadout(metric, host) {
     const button = make("button", "value", host);
     button.type = "button";
-    button.dataset.tip = words.metrics[metric].help;
+    button.dataset.tip = wordsOf(metric).help;
     button.style.setProperty("--line", `var(${lines[metric][0]})`);
     make("span", `swatch ${lines[metric][1]}`, button).setAttribute("aria-hidden", "true");
-    make("span", "name", button, words.metrics[metric].name);
+    make("span", "name", button, wordsOf(metric).name);
     const value = make("strong", "", button);
     button.onclick = () => {
       if (!hidden.delete(metric)) hidden.add(metric);
@@ -52,14 +70,14 @@ export function mount({ element, props }) {
     return { metric, button, value };
   }
 
-  const isShare = (metric) => words.metrics[metric].unit === "%";
+  const isShare = (metric) => wordsOf(metric).unit === "%";
 
   function valueText(metric, value) {
     if (value === undefined) return "–"; // not measured so early
     if (isShare(metric)) return percent(value, value < 0.1 ? 1 : 0);
     const digits = Math.abs(value) >= 100 ? 0 : 2;
     const isReward = /reward(_(un)?covered)?$/.test(metric);
-    return isReward ? signed(value, digits) : number(value, digits);
+    return isReward || isPart(metric) ? signed(value, digits) : number(value, digits);
   }
 
   // Draws the cards of which anything has changed; `all` of them where the look has.
@@ -67,7 +85,8 @@ export function mount({ element, props }) {
     const run = runOnStage(state);
     const wanted = run?.config.method ?? state.method;
     if (!wanted) return; // nothing is chosen yet
-    if (wanted !== method) build(charts[(method = wanted)]);
+    const parts = Object.keys(run?.series ?? {}).filter(isPart).sort();
+    if (isOther(wanted, parts.join())) build(chartsOf(wanted, parts));
     const look = lookOf(element);
     for (const card of cards) {
       const series = card.metrics.map((metric) => run?.series[metric]);
@@ -94,7 +113,7 @@ export function mount({ element, props }) {
 
   function trace(metric, { x, y }, { colour }) {
     const [variable, dash] = lines[metric];
-    const { name, unit } = words.metrics[metric];
+    const { name, unit } = wordsOf(metric);
     return {
       name,
       x,
@@ -160,7 +179,7 @@ export function mount({ element, props }) {
   function alternative(card, drawn, run, step) {
     const title = words.titles[card.id];
     const values = drawn.map((metric) => {
-      const { name, unit } = words.metrics[metric];
+      const { name, unit } = wordsOf(metric);
       return `${name} ${valueText(metric, valueAt(run.series[metric], step))} ${unit === "%" ? "" : unit}`;
     });
     return values.length ? fill(words.alternative, { title, values: values.join(", ") }) : title;

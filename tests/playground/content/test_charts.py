@@ -101,3 +101,12 @@ def test_every_method_has_two_charts_beside_the_frontier_and_its_own(method):
 
 def test_plotly_is_where_the_page_looks_for_it():
     assert charts.PLOTLY.is_file()
+
+
+def test_the_parts_of_a_reward_are_drawn_by_their_names():
+    events = [
+        metrics(0, reward__warmth=0.5, eval__kl=0.0),
+        metrics(4, reward__warmth=0.75, other=1),
+    ]
+    points = charts.delta(events)["points"]
+    assert points == {"reward/warmth": [[0, 0.5], [4, 0.75]], "eval/kl": [[0, 0.0]]}
