@@ -27,6 +27,7 @@ from benchmarks import (
     ppo_peers,
     ppo_switches,
     ppo_throughput,
+    real_model,
     vote_load,
     vote_to_outputs,
 )
@@ -47,6 +48,7 @@ ROOT = Path(__file__).parent.parent
         (ppo_parity, "parity"),
         (ppo_switches, "switches"),
         (ppo_throughput, "throughput"),
+        (real_model, "real model"),
         (ppo_growth, "growth"),
         (ppo_peers, "peers"),
         (vote_load, "vote load"),
