@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -64,7 +65,7 @@ def files_of(
     """
     if whole := _whole(dropped, most_bytes):
         return whole, []
-    kept = _named(stored)
+    kept = _stored_toml(stored)
     files: dict[str, bytes] = {}
     tables: dict[str, dict[str, str]] = {}
     for table, text, name in (
@@ -85,11 +86,12 @@ def files_of(
         files[name] = content
     named = {name for table in tables.values() for name in table.values()}
     files = {name: files[name] if name in files else stored[name] for name in named}
-    content = {
+    form = {
         "title": draft.title.strip(),
         "explanation": draft.explanation.strip() or draft.title.strip(),
         **({"system_prompt": draft.system_prompt} if draft.system_prompt.strip() else {}),
         "max_new_tokens": draft.max_new_tokens,
+        **{key: kept[key] for key in ("reward_std",) if key in kept},
         **tables,
         "reward": draft.reward,
     }
@@ -99,8 +101,8 @@ def files_of(
         if path[:1] != ("explanation",) or draft.explanation.strip():
             errors.append((_field(path), problem))
 
-    schema.checked(content, report)
-    files[TASK_FILE] = _toml({**_VALID, **tables} if errors else content).encode()
+    schema.checked(form, report)
+    files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()
     return files, errors
 
 
@@ -152,16 +154,9 @@ def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
     return dropped if TASK_FILE in dropped else None
 
 
-def _named(stored: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
-    """The tables of files in the stored task.toml, which was checked."""
-    import tomllib
-
-    content = tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
-    return {
-        table: content[table]
-        for table in ("prompts", "preferences", "demonstrations")
-        if table in content
-    }
+def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
+    """The content of the stored task.toml, which was checked; {} without one."""
+    return tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
 
 
 def _as_csv(text: str) -> str:
@@ -213,7 +208,7 @@ def _shown(folder: Path, name: str | None, own: tuple[str, ...]) -> str | None:
 def _field(path: tuple[str | int, ...]) -> str:
     """The field of the form for a path in task.toml: "reward.0.aim"."""
     names = {"preferences": "pairs"}
-    path = tuple(names.get(part, part) for part in path)  # type: ignore[call-overload]
+    path = tuple(names.get(part, part) for part in path)
     return ".".join(map(str, path))
 
 

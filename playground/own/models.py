@@ -19,7 +19,7 @@ class Models:
     """
 
     def __init__(self, named: Sequence[str] = (), any_hub_id: bool = False) -> None:
-        self._named = [*named]
+        self._named = [model_index.absolute(model) for model in named]
         self._any_hub_id = any_hub_id and os.environ.get("HF_HUB_OFFLINE") == "0"
 
     def choices(self) -> dict[str, Any]:

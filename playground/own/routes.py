@@ -202,7 +202,7 @@ class OwnRoutes:
                 "prompt": card.prompt,
                 "prepares": card.has_gold,  # whether there is an optimum to prepare
             }
-            task = form_of(self._own.folder(visitor)) | shown  # type: ignore[arg-type]
+            task = form_of(self._own.folder(visitor)) | shown
         limits = asdict(self._own.limits)
         return {"task": task, "limits": limits, **self._models.choices()}
 

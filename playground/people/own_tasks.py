@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.task_card import TaskCard, as_row, forget, from_row, register
+from align_core.evaluation import prepared
 from align_core.runs.files import write_atomically
 from playground.content.tasks import EARLIER, OTHERS, OWN
 
@@ -55,11 +56,11 @@ class Full(RuntimeError):
 
 
 class OwnTasks:
-    """The tasks in `root`. Thread-safe."""
+    """The tasks in `root`. What was prepared for a task is deleted with it. Thread-safe."""
 
     def __init__(self, root: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self.limits = limits
-        self._root = root.absolute()
+        self._root = root.resolve()
         self._lock = threading.Lock()
         self._cards: dict[str, TaskCard] = {}  # by the name of the visitor's folder
 
@@ -103,7 +104,7 @@ class OwnTasks:
     def folder(self, visitor: str | None) -> Path | None:
         """The folder of the visitor's task; None if they have none."""
         card = self.card(visitor)
-        return card and Path(card.full_name)
+        return None if card is None else Path(card.full_name)
 
     @contextlib.contextmanager
     def staged(self, files: Mapping[str, bytes]) -> Iterator[Path]:
@@ -159,8 +160,13 @@ class OwnTasks:
         shutil.rmtree(self._root / name, ignore_errors=True)
 
     def _remove(self, folder: Path) -> None:
-        forget(str(folder / _FOLDER))
+        task = str(folder / _FOLDER)
+        forget(task)
         shutil.rmtree(folder, ignore_errors=True)
+        for entry in prepared.entries():
+            with contextlib.suppress(OSError, ValueError):
+                if entry.facts().get("task") == task:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
     def _drop_expired(self) -> None:
         """Delete what was not used for `limits.days`, and what a crash has left."""

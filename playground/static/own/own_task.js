@@ -42,7 +42,7 @@ export function mount({ element, props, server, events }) {
   const nameOf = (model) => known.models.find((choice) => choice.model === model)?.name ?? model;
 
   // The server told how things stand.
-  function take({ errors, ...state }) {
+  function take(state) {
     known = state;
     set({ own: state.task });
     const { limits, models, hub } = state;
@@ -144,6 +144,7 @@ export function mount({ element, props, server, events }) {
 
   async function remove() {
     if (!confirm(words.sure)) return;
+    await server.stop_preparing().catch(() => null);
     const answer = await ask("delete", {}, words);
     if (answer.errors) return showErrors(answer.errors);
     take(answer);

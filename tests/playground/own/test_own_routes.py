@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from align_core.config import task_card
+from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
@@ -262,3 +263,14 @@ def test_what_is_refused(browser, server, monkeypatch):
     assert server.get("/own/task.zip").status_code == 404
     monkeypatch.setattr(own_tasks, "MOST_TASKS", 0)
     assert "no room for more" in browser.save()["errors"][0]["line"]
+
+
+def test_what_was_prepared_goes_with_the_task(browser, own, visitor, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
+    browser.save()
+    mine, other = (prepared.Entry(prepared.folder() / f"own-{i}-2-1-0") for i in "ab")
+    for entry, task in ((mine, own.named(visitor, OWN)), (other, "reviews")):
+        entry.path.mkdir(parents=True)
+        (entry.path / prepared.FACTS).write_text(json.dumps({"task": task}))
+    browser.ask("delete")
+    assert (mine.path.exists(), other.path.exists()) == (False, True)
