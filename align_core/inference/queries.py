@@ -19,10 +19,9 @@ from align_core.config.model_size import measured
 from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompt, Prompts, decode, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
-from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
-from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
+from align_core.evaluation.reward_models import evaluate_reward_model
 from align_core.evaluation.task_in_nats import task_in_nats
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
@@ -34,7 +33,7 @@ from align_core.models.reference import OtherTokens, load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, end_ids, sample
-from align_core.tasks import Task, get_task
+from align_core.tasks import get_task
 from align_core.tasks.task import part_columns
 
 CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
@@ -58,7 +57,7 @@ def evaluate(
     heldout = the_task.prompts("heldout")[:prompts]
     subsets = the_task.split_by_coverage(coverage or coverage_of(model), heldout)
     if model_index.is_reward_model(model_index.locate(model)):
-        return _evaluate_reward_model(model, the_task, heldout, subsets)
+        return evaluate_reward_model(model, the_task, heldout, subsets)
     reference = reference or reference_of(model, task)
     if reference is None:
         raise ConfigError(
@@ -240,29 +239,6 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
         with contextlib.suppress(ConfigError):  # its code is not loaded, or its folder is gone
             inputs = model_inputs(tokenizer, get_task(task), inputs)
     return scored_pairs(pairs, inputs, proxy)
-
-
-def _evaluate_reward_model(
-    model: str, task: Task, prompts: list[str], subsets: dict[str, list[str]]
-) -> dict[str, Any]:
-    reference = reference_of(model, task.full_name)
-    stored = stored_samples(task.full_name, reference, "heldout")
-    if stored is None:
-        expected = "a policy: this task has no stored samples to evaluate a reward model on"
-        raise ConfigError(option_error("MODEL", model, expected))
-    writer = load_tokenizer(reference)
-    proxy = ProxyReward(load_reward_model(model), load_tokenizer(model), writer)
-    report: dict[str, Any] = {"task": task.full_name, "prompts": len(prompts)}
-    parts = {"": prompts} | {f"_{name}": subset for name, subset in subsets.items() if subset}
-    for suffix, part in parts.items():
-        samples = stored.select([prompt for prompt in part if prompt in stored.prompts])
-        inputs = model_inputs(writer, task, samples.prompts)
-        accuracy, margin = pair_accuracy(proxy, writer, samples, inputs=inputs)
-        for name, values in ((f"accuracy{suffix}", accuracy), (f"margin{suffix}", margin)):
-            by_prompt = values.mean(1).numpy()
-            report[name] = float(by_prompt.mean())
-            report[f"{name}_ci95"] = ci95_of_mean(bootstrap_rows(len(by_prompt)), by_prompt)
-    return report
 
 
 @dataclass(frozen=True)

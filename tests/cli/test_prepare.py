@@ -246,6 +246,24 @@ def test_gain_efficiency_and_scale_of_a_pair_that_was_prepared(
     assert numbers["gain_ci95"] >= 0
 
 
+def test_a_reward_model_is_evaluated_on_the_texts_of_its_reference(capsys, folder, cache, tmp_path):
+    few = ("--model", "sft-reviews", "--steps", "1", "--batch-size", "4", "--eval-every", "1")
+    run = tmp_path / "run"
+    argv = ["train", "reward", "--task", str(folder), *few, "--preference-pairs", "8"]
+    assert main([*argv, "--run-dir", str(run)]) == 0
+    assert main(["evaluate", str(run), "--json"]) == 2, "nothing was prepared"
+    prepare(capsys, folder)
+    assert main([*argv, "--run-dir", str(tmp_path / "again")]) == 0
+    metrics = [event.get("metrics", {}) for event in events(tmp_path / "again")]
+    accuracies = [row["eval/accuracy"] for row in metrics if "eval/accuracy" in row]
+    assert len(accuracies) == 2 and all(0 <= accuracy <= 1 for accuracy in accuracies)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    heldout = stored_samples(str(folder), "sft-reviews", "heldout").prompts
+    assert numbers["prompts"] == len(heldout) and 0 <= numbers["accuracy"] <= 1
+
+
 def test_a_run_keeps_the_scale_in_its_config_when_it_is_resumed(
     capsys, folder, cache, tmp_path, monkeypatch
 ):
