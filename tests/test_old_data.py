@@ -65,7 +65,7 @@ def test_a_run_is_read(copied, name):
     run = RunDirectory.open(path)
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     del config["versions"]
-    assert run.config.model_dump() == config
+    assert run.config.model_dump() | config == run.config.model_dump(), "settings may be added"
     events, size = run.events()
     assert events == lines(path / "events.jsonl")
     assert (len(events), size) == (RUNS[name]["events"], run.size())
@@ -98,7 +98,7 @@ def test_a_model_scores_as_it_did(copied, ask, name):
 @pytest.mark.parametrize("name", WITH_A_MODEL)
 def test_a_model_is_evaluated(copied, ask, name):
     report = ask("evaluate", copied("runs", name), "--prompts", 4)
-    assert sorted(report) == RUNS[name]["evaluate"]
+    assert report.keys() >= {*RUNS[name]["evaluate"]}, "metrics may be added"
     numbers = [value for value in report.values() if isinstance(value, float)]
     assert len(numbers) >= 4 and all(map(math.isfinite, numbers))
 
@@ -157,7 +157,8 @@ def test_a_file_of_preferences_is_trained_on(copied, tmp_path):
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link["query"] or "nothing")
 def test_a_link_asks_for_the_same_configuration(link):
     query = dict(parse_qsl(link["query"], keep_blank_values=True))
-    assert links.read(query) == link["config"]
+    config, expected = links.read(query), link["config"]
+    assert config == (expected and config | expected), "settings may be added"
 
 
 def test_the_links_name_all_that_a_link_can():

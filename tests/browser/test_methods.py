@@ -36,7 +36,8 @@ def trained(tmp_path, environment):
     """A run from the command line, and its hinge losses."""
     folder = tmp_path / "runs" / RUN
     command = [sys.executable, "-m", "align_core", "train", "hinge", "--task", "reviews"]
-    command += ["--steps", "6", "--eval-every", "3", "--run-dir", str(folder), "--json"]
+    command += ["--steps", "6", "--eval-every", "6", "--preference-pairs", "128"]
+    command += ["--run-dir", str(folder), "--json"]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True
     )

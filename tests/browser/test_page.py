@@ -324,7 +324,7 @@ def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
 def test_the_real_page_trains_a_real_model(visit, real_app):
     address, runs = real_app
     page = visit(address)
-    run(page, steps=600)
+    run(page, steps=600, batch_size=8, preference_pairs=128)
     drawn = points(page, 2)
     texts = policy(page)
     assert len(texts) == len(page.locator("#samples .side.reference").all())
