@@ -157,7 +157,8 @@ def _tell(facts: dict[str, Any], as_json: bool) -> None:
     terminal.print_measurements(numbers, as_json=False)
     print("\nwhat it says today:")
     for text in facts["texts"]:
-        print(f"{text['gold_reward']:+7.2f}  {text['prompt']} → {text['completion'].strip()}")
+        line = " ".join(f"{text['prompt']} → {text['completion']}".split())
+        print(f"{text['gold_reward']:+7.2f}  {line}")
     _tell_size()
 
 
