@@ -115,6 +115,7 @@ def test_a_scale_on_disk_is_what_counts_and_else_it_is_measured_again(made, tmp_
     assert again["gold_reward"] == pytest.approx(one["gold_reward"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys):
     folder, model, run = tmp_path / "task", tmp_path / "chat", tmp_path / "run"
     shutil.copytree(made[0], folder)

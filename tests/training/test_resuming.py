@@ -49,6 +49,7 @@ def test_the_newest_two_checkpoints_are_kept_until_the_run_has_finished(tmp_path
     assert run.status == "finished" and not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ppo", "dpo"])
 def test_a_resumed_run_keeps_its_changed_settings(tmp_path, method):
     """It ends like an uninterrupted run with the same changes."""
