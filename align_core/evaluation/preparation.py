@@ -23,6 +23,7 @@ from align_core.config.messages import plain
 from align_core.data.encoding import decode, encode_prompts
 from align_core.evaluation.prepared import FACTS, SPLITS, TOKENIZER, Entry
 from align_core.evaluation.reference_samples import prompt_seed, sample_prompt
+from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_tokenizer
 from align_core.models.prompts import check_prompts, model_inputs
 from align_core.models.reward_scale import reward_scale
@@ -58,6 +59,7 @@ class Preparation:
             kind = type(self._tokenizer).__name__
             line = f"model {model}: expected a tokenizer with a {TOKENIZER}, got {kind}"
             raise ConfigError(plain(line))
+        check_policy(self._policy, self._tokenizer)
         check_prompts(self._task, self._policy, self._tokenizer)
         self._prompts = {split: self._task.prompts(split)[:prompts] for split in SPLITS}
         self._check_space()

@@ -8,6 +8,7 @@ from pathlib import Path
 from align_core.config.model_index import is_run
 from align_core.evaluation.prepared import stored_scale
 from align_core.evaluation.provenance import reference_of
+from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_tokenizer
 from align_core.models.prompts import check_prompts
 from align_core.models.reward_scale import reward_scale
@@ -44,5 +45,6 @@ def _stored(name: str, model: str) -> float | None:
 @lru_cache(maxsize=4)
 def _measured(name: str, reference: str) -> float:
     task, policy, tokenizer = get_task(name), load_policy(reference), load_tokenizer(reference)
+    check_policy(policy, tokenizer)
     check_prompts(task, policy, tokenizer)
     return reward_scale(task, policy, tokenizer)

@@ -186,9 +186,12 @@ def _own_pairs(
         message = Message("sampling", {"done": done, "count": count}, line)
         write("status", 0, status="running", **to_event(message))
 
+    policy, tokenizer = load_policy(source), load_tokenizer(source)
+    check_policy(policy, tokenizer)
+    check_prompts(task, policy, tokenizer, splits=("train",))
     return sampled_pairs(
-        load_policy(source),
-        load_tokenizer(source),
+        policy,
+        tokenizer,
         task,
         count,
         config.seed,

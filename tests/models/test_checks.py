@@ -37,7 +37,9 @@ from align_core.models.loading import (
     positions,
     save_model,
 )
+from align_core.models.prompts import check_prompts
 from align_core.models.reference import load_reference
+from align_core.tasks import load_task
 from align_core.training.setup import _lengths
 from tests import families, toy
 
@@ -170,3 +172,11 @@ def test_neither_end_nor_padding_is_refused(tmp_path):
     save_model(policy, tokenizer, tmp_path / "model")
     with pytest.raises(ModelError, match="expected a tokenizer with an end token or a padding"):
         load_tokenizer(str(tmp_path / "model"))
+
+
+def test_a_model_without_room_for_a_completion_is_one_line():
+    task = load_task("reviews")
+    model = type(toy.policy())(toy.config(max_position_embeddings=16))
+    with pytest.raises(ConfigError, match="expected more than 36 positions.*got 16") as refused:
+        check_prompts(task, model, toy.tokenizer())
+    assert len(refused.value.lines) == 1
