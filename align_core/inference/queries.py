@@ -5,38 +5,31 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.model_size import measured
 from align_core.config.task_card import known_card
-from align_core.data.encoding import Prompt, Prompts, decode, encode_all, encode_prompts
+from align_core.data.encoding import Prompt, encode_all, encode_prompts
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
 from align_core.evaluation.reward_models import evaluate_reward_model
 from align_core.evaluation.task_in_nats import task_in_nats
-from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import win_rates
+from align_core.inference.loaded import loaded_models
 from align_core.models.checks import check_policy
-from align_core.models.loading import load_policy, load_reward_model, load_tokenizer, positions
-from align_core.models.logprobs import logprobs
+from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.prompts import check_prompts, model_inputs, room_for
-from align_core.models.reference import OtherTokens, load_reference
+from align_core.models.reference import load_reference
 from align_core.models.rewards import ProxyReward, of_samples, proxy_reward
 from align_core.models.sampled_pairs import scored_pairs, unlabelled_pairs
 from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.tasks import get_task
 from align_core.tasks.task import part_columns
-
-CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
 
 
 def evaluate(
@@ -108,7 +101,7 @@ def generate(
         ConfigError: a prompt is empty, or too long for the model.
     """
     the_task, _ = task_in_nats(task, model, reference)
-    loaded = _loaded_models(model, task, reference)
+    loaded = loaded_models(model, task, reference)
     tokenizer = loaded.tokenizer
     inputs = model_inputs(tokenizer, the_task, prompts)
     encoded = encode_prompts(tokenizer, inputs)
@@ -159,7 +152,7 @@ def score(
         ConfigError: a text is empty, or too long for the model.
     """
     the_task, _ = task_in_nats(task, model, reference)
-    loaded = _loaded_models(model, task, reference or reference_of(model, task), reference is None)
+    loaded = loaded_models(model, task, reference or reference_of(model, task), reference is None)
     (model_input,) = model_inputs(loaded.tokenizer, the_task, [prompt])
     chat = not isinstance(model_input, str)  # after messages a completion has no leading space
     texts = [text.lstrip() if chat else _with_leading_space(text) for text in completions]
@@ -239,87 +232,6 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
         with contextlib.suppress(ConfigError):  # its code is not loaded, or its folder is gone
             inputs = model_inputs(tokenizer, get_task(task), inputs)
     return scored_pairs(pairs, inputs, proxy)
-
-
-@dataclass(frozen=True)
-class _LoadedModels:
-    """A policy with its tokenizer, reference and reward model."""
-
-    tokenizer: PreTrainedTokenizerBase
-    policy: PreTrainedModel
-    reference: PreTrainedModel | None
-    proxy: ProxyReward | None
-
-    @property
-    def positions(self) -> float:
-        """The maximum number of tokens of a text."""
-        return positions(self.policy)
-
-    def proxy_rewards(
-        self, prompts: list[str], completions: list[str], ids: list[list[int]]
-    ) -> Sequence[float | None]:
-        """The reward model's output for each text; None for each without a reward model."""
-        if self.proxy is None:
-            return [None] * len(prompts)
-        return self.proxy(prompts, completions, completion_ids=ids)
-
-    @torch.no_grad()
-    def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
-        """`text_pieces` of each text; "ref_logp" is None without a reference."""
-        logps = [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
-        ref_logps = logps
-        if self.reference is not None:
-            ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
-        ends, before = end_ids(self.policy, self.tokenizer), prompts.ids.tolist()
-        without_end = [row[:-1] if row[-1] in ends else row for row in ids]
-        texts = [
-            text_pieces(self.tokenizer, *columns, prompt=prompt, text=text)
-            for *columns, prompt, text in zip(
-                *(ids, logps, ref_logps, before),
-                decode(self.tokenizer, before, without_end),
-                strict=True,
-            )
-        ]
-        if self.reference is None:
-            texts = [[piece | {"ref_logp": None} for piece in text] for text in texts]
-        return texts
-
-
-def _loaded_models(
-    model: str, task: str, reference: str | None, only_alike: bool = False
-) -> _LoadedModels:
-    """The models of a query; with `only_alike` no reference if its tokens are not the policy's."""
-    location = Path(model_index.locate(model))
-    saved = location.stat().st_mtime_ns if location.is_dir() else None
-    try:
-        return _load(model, task, reference, str(location), saved)
-    except OtherTokens:
-        if not only_alike:
-            raise
-    return _load(model, task, None, str(location), saved)
-
-
-@lru_cache(maxsize=CACHE_SIZE)
-def _load(
-    model: str, task: str, reference: str | None, location: str, saved: int | None
-) -> _LoadedModels:
-    """Load a policy and its companions. `saved`, its modification time, is a key of the cache."""
-    tokenizer = load_tokenizer(model)
-    policy = reference_of(model, task) if model_index.is_reward_model(location) else model
-    if policy is None:
-        expected = "a language model: the task has none whose texts this reward model could score"
-        raise ConfigError(option_error("MODEL", model, expected))
-    loaded, scores = load_policy(policy), policy != model
-    ends: list[int] = []
-    if not scores:
-        check_policy(loaded, tokenizer)
-        ends = end_ids(loaded, tokenizer)
-    return _LoadedModels(
-        tokenizer,
-        loaded,
-        None if reference is None or scores else load_reference(reference, loaded, tokenizer),
-        proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
-    )
 
 
 def _check_length(option: str, text: str, tokens: int, room: float) -> None:

@@ -1,0 +1,107 @@
+"""The models of a query: a policy with its tokenizer, reference and reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config import model_index
+from align_core.config.errors import ConfigError, option_error
+from align_core.config.task_card import known_card
+from align_core.data.encoding import Prompts, decode
+from align_core.evaluation.provenance import reference_of, reward_model_of
+from align_core.evaluation.text_pieces import text_pieces
+from align_core.models.checks import check_policy
+from align_core.models.loading import load_policy, load_tokenizer, positions
+from align_core.models.logprobs import logprobs
+from align_core.models.reference import OtherTokens, load_reference
+from align_core.models.rewards import ProxyReward, proxy_reward
+from align_core.models.sampling import end_ids
+
+CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward model
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """A policy with its tokenizer, reference and reward model."""
+
+    tokenizer: PreTrainedTokenizerBase
+    policy: PreTrainedModel
+    reference: PreTrainedModel | None
+    proxy: ProxyReward | None
+
+    @property
+    def positions(self) -> float:
+        """The maximum number of tokens of a text."""
+        return positions(self.policy)
+
+    def proxy_rewards(
+        self, prompts: list[str], completions: list[str], ids: list[list[int]]
+    ) -> Sequence[float | None]:
+        """The reward model's output for each text; None for each without a reward model."""
+        if self.proxy is None:
+            return [None] * len(prompts)
+        return self.proxy(prompts, completions, completion_ids=ids)
+
+    @torch.no_grad()
+    def tokens(self, prompts: Prompts, ids: list[list[int]]) -> list[list[dict]]:
+        """`text_pieces` of each text; "ref_logp" is None without a reference."""
+        logps = [logp.tolist() for logp in logprobs(self.policy, prompts, ids)]
+        ref_logps = logps
+        if self.reference is not None:
+            ref_logps = [logp.tolist() for logp in logprobs(self.reference, prompts, ids)]
+        ends, before = end_ids(self.policy, self.tokenizer), prompts.ids.tolist()
+        without_end = [row[:-1] if row[-1] in ends else row for row in ids]
+        texts = [
+            text_pieces(self.tokenizer, *columns, prompt=prompt, text=text)
+            for *columns, prompt, text in zip(
+                *(ids, logps, ref_logps, before),
+                decode(self.tokenizer, before, without_end),
+                strict=True,
+            )
+        ]
+        if self.reference is None:
+            texts = [[piece | {"ref_logp": None} for piece in text] for text in texts]
+        return texts
+
+
+def loaded_models(
+    model: str, task: str, reference: str | None, only_alike: bool = False
+) -> LoadedModels:
+    """The models of a query; with `only_alike` no reference if its tokens are not the policy's."""
+    location = Path(model_index.locate(model))
+    saved = location.stat().st_mtime_ns if location.is_dir() else None
+    try:
+        return _load(model, task, reference, str(location), saved)
+    except OtherTokens:
+        if not only_alike:
+            raise
+    return _load(model, task, None, str(location), saved)
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _load(
+    model: str, task: str, reference: str | None, location: str, saved: int | None
+) -> LoadedModels:
+    """Load a policy and its companions. `saved`, its modification time, is a key of the cache."""
+    tokenizer = load_tokenizer(model)
+    policy = reference_of(model, task) if model_index.is_reward_model(location) else model
+    if policy is None:
+        expected = "a language model: the task has none whose texts this reward model could score"
+        raise ConfigError(option_error("MODEL", model, expected))
+    loaded, scores = load_policy(policy), policy != model
+    ends: list[int] = []
+    if not scores:
+        check_policy(loaded, tokenizer)
+        ends = end_ids(loaded, tokenizer)
+    return LoadedModels(
+        tokenizer,
+        loaded,
+        None if reference is None or scores else load_reference(reference, loaded, tokenizer),
+        proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
+    )
