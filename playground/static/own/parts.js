@@ -18,6 +18,7 @@ const KINDS = {
 };
 const ON = { lexicon: "vader", match: "contains" }; // what a switch that is on stands for
 const NEW = { length: { aim: 12 }, words: { wanted: ["warm"] }, pattern: { pattern: "(?i)\\bfilm\\b" } };
+const DEFAULTS = { column: "answer", n: "3" }; // where a field is empty
 const HEAVIEST = 5;
 
 // `changed` is called after each change that a hand makes.
@@ -107,6 +108,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
       input.type = "checkbox";
       input.checked = part[key] === ON[key];
     } else {
+      input.placeholder = DEFAULTS[key] ?? "";
       if (kind === "number") Object.assign(input, { type: "number", min: 1 });
       input.value = kind === "list" ? (part[key] ?? []).join(", ") : (part[key] ?? "");
     }
