@@ -17,9 +17,9 @@ from torch.autograd import Function
 from align_core.data.encoding import Prompts
 from align_core.models.frozen_trunk import FrozenTrunk
 from align_core.models.logprobs import at_mask, upper_states
-from align_core.objectives import entropy, exact_kl, token_logprobs
+from align_core.objectives import exact_kl
 
-_ENTRIES = 2**21  # of the logits that exist at a time: 8 MB, which a processor's cache holds
+_ENTRIES = 2**22  # of the logits that exist at a time: 16 MB, which a processor's cache holds
 
 
 class TokenOutputs(NamedTuple):
@@ -55,17 +55,18 @@ class _TokenOutputs(Function):
         columns: list[list[Tensor]] = [[], [], [], []]
         slopes = torch.zeros_like(states) if ctx.needs_input_grad[0] else None
         for rows in _chunks(len(states), head):
-            logits = head(states[rows]) / temperature
+            logits = _logits(head, states[rows], temperature)
             chosen = logits.gather(1, tokens[rows, None]).squeeze(1)
-            normaliser = logits.logsumexp(1)
-            p = (logits - normaliser[:, None]).exp_()
+            largest, exponentials, total = _exponentials(logits)
+            normaliser = largest + total.log()
             columns[0].append(chosen - normaliser)
-            columns[1].append(normaliser - torch.einsum("nv,nv->n", p, logits))
+            columns[1].append(normaliser - _dot(exponentials, logits) / total)
             columns[2].append(logits.mean(1))
-            columns[3].append(chosen >= logits.amax(1))
+            columns[3].append(chosen >= largest)
             if slopes is not None:
                 weight = head.weight
-                expected = (p.to(weight.dtype) @ weight).to(slopes.dtype)
+                expected = (exponentials.to(weight.dtype) @ weight).to(slopes.dtype)
+                expected /= total[:, None]
                 slopes[rows] = (weight[tokens[rows]].to(slopes.dtype) - expected) / temperature
         if slopes is not None:
             ctx.save_for_backward(slopes)
@@ -98,14 +99,17 @@ def divergence(
     """Policy against reference, from the last hidden states [N, H] of both."""
     parts = []
     for rows in _chunks(len(states), head):
-        logits = head(states[rows]) / temperature
-        ref_logits = head(ref_states[rows]) / temperature
+        logits = _logits(head, states[rows], temperature)
+        ref_logits = _logits(head, ref_states[rows], temperature)
+        largest, exponentials, total = _exponentials(logits)
+        normaliser = largest + total.log()
+        place = tokens[rows, None]
         parts.append(
             Divergence(
-                token_logprobs(logits, tokens[rows]),
-                token_logprobs(ref_logits, tokens[rows]),
+                logits.gather(1, place).squeeze(1) - normaliser,
+                ref_logits.gather(1, place).squeeze(1) - ref_logits.logsumexp(1),
                 exact_kl(logits, ref_logits),
-                entropy(logits),
+                normaliser - _dot(exponentials, logits) / total,
             )
         )
     return Divergence(*map(torch.cat, zip(*parts, strict=True)))
@@ -131,6 +135,26 @@ def trunk_divergence(
         ref_states = upper_states(frozen, trunk_states, *batch)
     at_tokens = divergence(frozen.head, states[mask], ref_states[mask], tokens[mask], temperature)
     return Divergence(*(at_mask(mask, column) for column in at_tokens)), states
+
+
+def _logits(head: nn.Linear, states: Tensor, temperature: float) -> Tensor:
+    logits = head(states)
+    return logits if temperature == 1.0 else logits / temperature
+
+
+def _exponentials(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of logits z [N, V]: max z [N], exp(z − max z) [N, V], and their sums [N].
+
+    What is needed of the softmax, in few passes over memory.
+    """
+    largest = logits.amax(1)
+    exponentials = (logits - largest[:, None]).exp_()
+    return largest, exponentials, exponentials.sum(1)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Σ a b over the vocabulary: two [N, V] give [N]."""
+    return torch.einsum("nv,nv->n", a, b)
 
 
 def _chunks(count: int, head: nn.Linear) -> list[slice]:
