@@ -18,7 +18,7 @@ import pytest
 from gradio import networking
 from playwright.sync_api import expect
 
-from playground import app
+from playground import app, text
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
@@ -94,9 +94,16 @@ def visit(chromium, profile):
 
 
 @pytest.fixture
-def serve(visit, port, monkeypatch):
+def languages():
+    """Of the page, with their paths: every further one takes a third of a second to lay out."""
+    return {text.ENGLISH: ""}
+
+
+@pytest.fixture
+def serve(visit, port, languages, monkeypatch):
     """serve(client) is the address of a page on the runs of `client`."""
     pages = []
+    monkeypatch.setattr(text, "languages", lambda: languages)
     # It gives a server three seconds to answer, which a busy machine may need.
     monkeypatch.setattr(networking, "url_ok", lambda url: True)
 

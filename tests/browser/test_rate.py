@@ -26,6 +26,11 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 @pytest.fixture
+def languages():
+    return text.languages()
+
+
+@pytest.fixture
 def sessions(client, monkeypatch):
     """The page's sessions, with pairs whose texts contain HTML."""
     monkeypatch.setattr(Pairs, "_of", lambda self, task, model: PAIRS)

@@ -29,6 +29,11 @@ WATCH = """() => {
 
 
 @pytest.fixture
+def languages():
+    return text.languages()
+
+
+@pytest.fixture
 def sayings(monkeypatch):
     """The sentences that each run gets in turn: short, long and many."""
     sentences = sorted(text.load("en")["readings"].values(), key=len)

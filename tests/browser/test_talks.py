@@ -19,6 +19,11 @@ SIZES = """[...document.querySelectorAll('#train *, #masthead *')]
   .map((one) => [parseFloat(getComputedStyle(one).fontSize), one.textContent])"""
 
 
+@pytest.fixture
+def languages():
+    return text.languages()
+
+
 def wait_for_numbers(page, **numbers):
     """Waits until the controls have these numbers."""
     for field, number in numbers.items():
