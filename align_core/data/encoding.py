@@ -189,8 +189,8 @@ def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int | None:
 
 
 def _with_end(ids: list[int], end: int | None, ended: bool) -> list[int]:
-    missing = ended and end is not None and ids[-1:] != [end]
-    return ids + [end] * missing
+    missing = ended and ids[-1:] != [end]
+    return [*ids, end] if missing and end is not None else ids
 
 
 def _ids(

@@ -11,10 +11,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config import model_index
-from align_core.config.errors import ConfigError, option_error
 from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompts, decode
-from align_core.evaluation.provenance import reference_of, reward_model_of
+from align_core.evaluation.provenance import reward_model_of
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.models.checks import check_policy
 from align_core.models.loading import load_policy, load_tokenizer, positions
@@ -28,17 +27,17 @@ CACHE_SIZE = 4  # models that stay loaded, each with its reference and reward mo
 
 @dataclass(frozen=True)
 class LoadedModels:
-    """A policy with its tokenizer, reference and reward model."""
+    """A policy with its tokenizer, reference and reward model; or a reward model alone."""
 
     tokenizer: PreTrainedTokenizerBase
-    policy: PreTrainedModel
+    policy: PreTrainedModel | None
     reference: PreTrainedModel | None
     proxy: ProxyReward | None
 
     @property
     def positions(self) -> float:
         """The maximum number of tokens of a text."""
-        return positions(self.policy)
+        return positions(self.policy or self.proxy.model)
 
     def proxy_rewards(
         self, prompts: list[str], completions: list[str], ids: list[list[int]]
@@ -89,19 +88,14 @@ def _load(
     model: str, task: str, reference: str | None, location: str, saved: int | None
 ) -> LoadedModels:
     """Load a policy and its companions. `saved`, its modification time, is a key of the cache."""
-    tokenizer = load_tokenizer(model)
-    policy = reference_of(model, task) if model_index.is_reward_model(location) else model
-    if policy is None:
-        expected = "a language model: the task has none whose texts this reward model could score"
-        raise ConfigError(option_error("MODEL", model, expected))
-    loaded, scores = load_policy(policy), policy != model
-    ends: list[int] = []
-    if not scores:
-        check_policy(loaded, tokenizer)
-        ends = end_ids(loaded, tokenizer)
+    tokenizer, default = load_tokenizer(model), known_card(task).reward_model
+    if model_index.is_reward_model(location):
+        return LoadedModels(tokenizer, None, None, proxy_reward(model, default, tokenizer))
+    policy = load_policy(model)
+    check_policy(policy, tokenizer)
     return LoadedModels(
         tokenizer,
-        loaded,
-        None if reference is None or scores else load_reference(reference, loaded, tokenizer),
-        proxy_reward(reward_model_of(model), known_card(task).reward_model, tokenizer, ends),
+        policy,
+        None if reference is None else load_reference(reference, policy, tokenizer),
+        proxy_reward(reward_model_of(model), default, tokenizer, end_ids(policy, tokenizer)),
     )

@@ -156,3 +156,16 @@ def test_covered_and_uncovered_prompts_are_evaluated_separately():
 def test_a_reward_model_is_measured_on_either_side():
     report = queries.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
     assert 0.5 < report["accuracy_covered"] < 1 and report["accuracy_uncovered_ci95"] > 0
+
+
+def test_a_reward_model_scores_without_a_policy(named, monkeypatch):
+    def load_policy(name):
+        raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setattr("align_core.inference.loaded.load_policy", load_policy)
+    (row,) = queries.score(named["reward"], "reviews", PROMPT, ["good"])
+    reward = loading.load_reward_model(named["reward"])
+    ids = toy.tokenizer()(f"{PROMPT} good")["input_ids"] + [0]
+    with torch.no_grad():
+        expected = reward(input_ids=torch.tensor([ids])).logits.item()
+    assert row["proxy_reward"] == pytest.approx(expected, abs=1e-5)
