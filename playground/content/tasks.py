@@ -118,6 +118,6 @@ def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
         OTHERS: {"name": own["others"], "explanation": ""},
     }
     words["try"]["prompts"][OWN] = OWN_PROMPT
-    example = {"prompt": OWN_PROMPT, "answers": [], "explanation": own["explanation"]}
+    example = {"prompt": OWN_PROMPT, "answers": [], "explanation": own["scored"]}
     words["score"]["examples"][OWN] = example
     return words

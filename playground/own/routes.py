@@ -101,8 +101,8 @@ class OwnRoutes:
 
     async def _save(self, request: Request) -> dict[str, Any]:
         """Make what the form and its files say the visitor's task: its `state`, or `errors`."""
+        check_rate(self._saves, address(request, self._settings.proxied))  # before it is read
         body = await parse(request, _SaveBody, self._most_bytes)
-        check_rate(self._saves, address(request, self._settings.proxied))
         visitor = self._visitor(request)
         if visitor is None:
             raise Refused(
