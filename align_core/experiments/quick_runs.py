@@ -75,6 +75,14 @@ class QuickRuns:
             if process := self._processes.get(name):
                 process.kill(plain(""))
 
+    def prune(self, prefix: str, most: int) -> None:
+        """Delete the oldest ended runs whose names begin with `prefix`, so that `most` are left."""
+        with self._lock:
+            ended = [path for path in self._root.glob(f"{prefix}*") if path.name not in self.live()]
+            oldest_first = sorted(ended, key=lambda path: path.stat().st_mtime)
+            for folder in oldest_first[: max(0, len(ended) - most)]:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def live(self) -> list[str]:
         """The names of the live ones, oldest first."""
         with self._lock:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.people.own_tasks import MOST_TASKS
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
+_PREFIX = "prepare-"  # of the names of trials
 _MODULE = "align_core.evaluation.prepare_process"
 
 
@@ -27,6 +29,7 @@ class PreparationHandlers:
         if visitor is None or card is None or card.reference is None:
             return self._words["own"]["missing"]
         self._queue.visitors.own.touch(visitor)
+        self._queue.trials.prune(_PREFIX, MOST_TASKS)
         command = (_MODULE, card.full_name, card.reference)
         try:
             self._queue.join_trial(visitor, _name(visitor), None, command)
@@ -72,4 +75,4 @@ class PreparationHandlers:
 
 
 def _name(visitor: str) -> str:
-    return f"prepare-{visitor[:16]}"
+    return f"{_PREFIX}{visitor[:16]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 
@@ -95,3 +96,16 @@ def test_it_waits_in_the_queue_where_another_is_live(queue):
     handlers.stop_preparing(None, MINE)
     assert handlers.preparation(None, MINE)["status"] is None
     queue.trials.stop("other")
+
+
+def test_few_ended_preparations_are_kept(queue, monkeypatch):
+    monkeypatch.setattr(preparation, "MOST_TASKS", 1)
+    for age, name in ((20, "prepare-old"), (10, "prepare-new"), (30, "frontier")):
+        folder = queue.trials._root / name
+        folder.mkdir(parents=True)
+        os.utime(folder, (time.time() - age,) * 2)
+    handlers = PreparationHandlers(queue, WORDS)
+    assert handlers.prepare(None, MINE) == ""
+    names = {folder.name for folder in queue.trials._root.iterdir()}
+    assert names == {"prepare-new", "frontier", f"prepare-{MINE[:16]}"}
+    handlers.stop_preparing(None, MINE)
