@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -279,7 +279,8 @@ class Evaluator:
 
     def _sample(self, model: PreTrainedModel, frozen: FrozenTrunk | None) -> _Sampled:
         """Samples of the model, and the trunk states of prompts and samples."""
-        with frozen.recording() if frozen else nullcontext([]) as recorded:
+        nothing: AbstractContextManager[list[Tensor]] = nullcontext([])
+        with frozen.recording() if frozen else nothing as recorded:
             responses = sample(
                 model,
                 self._encoded,

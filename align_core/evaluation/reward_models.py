@@ -40,7 +40,8 @@ def evaluate_reward_model(
         accuracy, margin = pair_accuracy(proxy, writer, samples, inputs=inputs)
         for name, values in ((f"accuracy{suffix}", accuracy), (f"margin{suffix}", margin)):
             by_prompt = values.mean(1).numpy()
-            report[name] = float(by_prompt.mean()) if len(by_prompt) else None
-            draws = bootstrap_rows(len(by_prompt)) if len(by_prompt) else []
-            report[f"{name}_ci95"] = ci95_of_mean(draws, by_prompt)
+            report[name] = report[f"{name}_ci95"] = None
+            if len(by_prompt):
+                report[name] = float(by_prompt.mean())
+                report[f"{name}_ci95"] = ci95_of_mean(bootstrap_rows(len(by_prompt)), by_prompt)
     return report
