@@ -157,10 +157,12 @@ def render(results: dict) -> str:
     rows = []
     measured = (("ppo", "a rollout", 2, rollouts), ("dpo", "one epoch", 1, 1))
     for method, what, epochs, divisor in (*measured, ("dpo", "two epochs", 2, 1)):
-        peers = [runs[method][side] for side in SIDES[method][:2]]
+        peers = [runs[method][side] for side in SIDES[method][:2] if runs[method][side]]
         best = [min(total(run, epochs) for run in pair) for pair in zip(*peers, strict=True)]
         for side in SIDES[method]:
             own = runs[method][side]
+            if not own:
+                continue
             seconds = [total(run, epochs) for run in own]
             ratios = [theirs / ours for theirs, ours in zip(best, seconds, strict=True)]
             last = "objective/scores" if method == "ppo" else "rewards/margins"

@@ -54,15 +54,13 @@ class Clock:
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        from torch.utils.flop_counter import FlopCounterMode
-
-        counter = FlopCounterMode(display=False) if self._count else contextlib.nullcontext()
+        counter = _counter() if self._count else contextlib.nullcontext()
         begin = time.process_time()
         with counter:
             yield
         self.seconds[stage] += time.process_time() - begin
         if self._count:
-            self.operations[stage] += counter.get_total_flops()
+            self.operations[stage] += counter.total
 
     def timed(self, function: Callable, stage: str) -> Callable:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -70,6 +68,24 @@ class Clock:
                 return function(*args, **kwargs)
 
         return timed
+
+
+def _counter() -> Any:
+    """A context that counts floating-point operations. torch's own also follows modules, and fails
+    here, where layers are called by two models."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    class Counter(TorchDispatchMode):
+        total = 0.0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            if (count := flop_registry.get(function._overloadpacket)) is not None:
+                self.total += count(*args, **(kwargs or {}), out_val=out)
+            return out
+
+    return Counter()
 
 
 def matrix_rate(dtype: Any) -> float:
