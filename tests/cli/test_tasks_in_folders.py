@@ -136,8 +136,9 @@ def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys)
     (row,) = said(capsys, "score", model, *arguments)
     tokenizer = load_tokenizer(str(model))
     prompt = "system: You write short film reviews. user: The plot "
-    _, ids = encode(tokenizer, prompt, "was warm.")
-    expected = logprobs(load_policy(str(model)), encode_prompts(tokenizer, [prompt]), [ids])[0]
+    before, ids = encode(tokenizer, prompt, "was warm.")
+    assert tokenizer.decode([*before, *ids], skip_special_tokens=True) == f"{prompt}was warm."
+    expected = logprobs(load_policy(str(model)), encode_prompts(tokenizer, [before]), [ids])[0]
     assert row["logp"] == pytest.approx(expected.sum().item(), abs=1e-4)
 
 
