@@ -328,7 +328,7 @@ def test_preloaded_modules_can_be_imported():
     """The forkserver ignores a module that fails to import, and then every run has to import it."""
     code = (
         "import align_core.preload; from align_core.tasks import loader; "
-        "print(loader._built_in.cache_info().currsize)"
+        "print(loader._of_package.cache_info().currsize)"
     )
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
