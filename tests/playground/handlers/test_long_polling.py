@@ -68,8 +68,13 @@ async def waits(log: Log, known: list[int], grows_after: float | None = None) ->
 
 def played(function, *args):
     """The result of a coroutine, run in another thread: Playwright uses the main thread's loop."""
-    with ThreadPoolExecutor(1) as pool, asyncio.Runner(loop_factory=Loop) as runner:
-        return pool.submit(runner.run, function(*args)).result()
+
+    def run():
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            return runner.run(function(*args))
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()
 
 
 def test_outdated_requests_are_answered_at_once():
