@@ -17,6 +17,7 @@ from typing import Any
 from align_core.cli import experiments as experiment_command
 from align_core.cli import models as model_commands
 from align_core.cli import options, preferences, prepare, terminal
+from align_core.cli import runs as run_commands
 from align_core.cli import task as task_command
 from align_core.config import model_index
 from align_core.config.environment import set_library_environment
@@ -209,6 +210,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     "score": (_score, "rewards and log-probabilities of given completions"),
     "prepare": (prepare.execute, "sample a model on a task, so that its optimum is known"),
     "cache": (prepare.execute_cache, "what was prepared, and how large it is"),
+    "runs": (run_commands.execute, "the runs of a folder: list, prune"),
     "preferences": (preferences.execute, "votes: simulate, export, import, stats, delete"),
     "experiment": (
         experiment_command.execute,
@@ -289,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     preferences.add_arguments(subs["preferences"])
     experiment_command.add_arguments(subs["experiment"])
     task_command.add_arguments(subs["task"])
+    run_commands.add_arguments(subs["runs"])
     model_commands.add_fetch_arguments(subs["fetch"])
     model_commands.add_export_arguments(subs["export"])
     return parser

@@ -433,8 +433,8 @@ def test_without_a_command_all_are_listed(refused):
     first, *others = refused()
     assert first == "COMMAND got nothing, expected one of these:"
     assert [line.split()[0] for line in others] == [
-        *("tasks", "train", "evaluate", "generate", "score", "prepare", "cache", "preferences"),
-        *("experiment", "task", "fetch", "export", "build-assets"),
+        *("tasks", "train", "evaluate", "generate", "score", "prepare", "cache", "runs"),
+        *("preferences", "experiment", "task", "fetch", "export", "build-assets"),
     ]
 
 

@@ -1,0 +1,111 @@
+"""Runs on the disk: python -m align_core runs {list,prune}."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from align_core.cli.options import add_json
+from align_core.config.errors import ConfigError, describe_error, option_error
+from align_core.config.messages import Message, plain
+from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prune
+
+_ABOUT = {
+    "list": "what the runs of a folder are, and what they take on the disk",
+    "prune": "delete old runs, or as many as take too much space",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for name, about in _ABOUT.items():
+        action = actions.add_parser(name, help=about, description=about)
+        action.add_argument("--runs-dir", metavar="DIR", default="runs", help="default: runs")
+        if name == "list":
+            add_json(action)
+            continue
+        action.add_argument("--days", metavar="N", help="delete runs that ended over N days ago")
+        action.add_argument(
+            "--megabytes", metavar="N", help="then the oldest, until the others take N MB at most"
+        )
+        action.add_argument("--yes", action="store_true", help="delete; otherwise they are listed")
+
+
+def execute(args: argparse.Namespace, lines: list[Message]) -> int:
+    """List the runs, or delete some; returns the exit code.
+
+    Raises:
+        ConfigError: one message for every error.
+    """
+    if args.action is None:
+        listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
+        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
+    root = Path(args.runs_dir)
+    if not root.is_dir():
+        lines.append(option_error("--runs-dir", args.runs_dir, "a folder of runs"))
+    if args.action == "list":
+        if lines:
+            raise ConfigError(*lines)
+        _list(stored_runs(root), args.json)
+        return 0
+    days = _number("--days", args.days, lines)
+    megabytes = _number("--megabytes", args.megabytes, lines)
+    if args.days is args.megabytes is None:
+        lines.append(plain("runs prune takes --days, --megabytes or both; got none"))
+    if lines:
+        raise ConfigError(*lines)
+    most_bytes = None if megabytes is None else megabytes * 1e6
+    return _prune(to_prune(stored_runs(root), days, most_bytes), args.yes)
+
+
+def _number(option: str, text: str | None, lines: list[Message]) -> float | None:
+    """The number of an option; an error is appended to `lines` unless it is one of 0 or more."""
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        lines.append(option_error(option, text, "a number, 0 or more"))
+    return number
+
+
+def _list(runs: list[StoredRun], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([run.as_row() for run in runs]))
+        return
+    for run in runs:
+        print(_line(run))
+    print(_total(runs))
+
+
+def _prune(runs: list[StoredRun], confirmed: bool) -> int:
+    """Print the runs, and delete them if that is confirmed; returns the exit code."""
+    for run in runs:
+        if confirmed:
+            try:
+                delete(run)
+            except OSError as error:
+                print(describe_error(error, run.path), file=sys.stderr)
+                return 1
+        print(_line(run))
+    print(_total(runs), "deleted" if confirmed else "would be deleted with --yes", sep=", ")
+    return 0
+
+
+def _total(runs: list[StoredRun]) -> str:
+    size = sum(run.size for run in runs) / 1e6
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {size:.1f} MB"
+
+
+def _line(run: StoredRun) -> str:
+    status = "live" if run.live else run.status or "not begun"
+    days = (time.time() - run.ended) / DAY
+    text = f"{run.size / 1e6:8.1f} MB  {days:6.1f} days  {run.path.name}"
+    return f"{text}  {run.method} on {run.task}, {status} at step {run.step}"

@@ -1,0 +1,106 @@
+"""The runs in a folder: what they take on the disk, and which of them to delete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from align_core.config.errors import ConfigError
+from align_core.runs.directory import RunDirectory
+
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run on the disk: its method, task and newest status; `step` and `ended` of its last event.
+
+    `ended` is a time in seconds, as of `time.time`; `size` is in bytes. A run that is `live` is
+    written by a process now.
+    """
+
+    path: Path
+    method: str
+    task: str
+    status: str | None
+    step: int
+    ended: float
+    size: int
+    live: bool
+
+    def as_row(self) -> dict[str, Any]:
+        """Its facts by name, with the name of its folder."""
+        facts = {name: value for name, value in vars(self).items() if name != "path"}
+        return {"run": self.path.name, **facts}
+
+
+def stored_runs(root: Path) -> list[StoredRun]:
+    """The runs in `root`, newest first. Folders that cannot be read as runs are left out."""
+    runs = []
+    for config in root.glob("*/config.json"):
+        with contextlib.suppress(ConfigError, OSError):
+            runs.append(_stored(RunDirectory.open(config.parent)))
+    return sorted(runs, key=lambda run: run.ended, reverse=True)
+
+
+def to_prune(
+    runs: Sequence[StoredRun],
+    days: float | None = None,
+    most_bytes: float | None = None,
+    now: float | None = None,
+) -> list[StoredRun]:
+    """The runs to delete, oldest first: those that ended over `days` ago, then the oldest ones.
+
+    Of the latter as many as are needed for all others to take `most_bytes` at most. A live run is
+    never among them, nor is a link, whose folder lies elsewhere.
+    """
+    now = time.time() if now is None else now
+    total = sum(run.size for run in runs)
+    pruned = []
+    for run in sorted(runs, key=lambda run: run.ended):
+        too_old = days is not None and now - run.ended > days * DAY
+        too_much = most_bytes is not None and total > most_bytes
+        if (too_old or too_much) and not run.live and not run.path.is_symlink():
+            pruned.append(run)
+            total -= run.size
+    return pruned
+
+
+def delete(run: StoredRun) -> None:
+    """Delete the run's folder. Raises OSError if that is impossible.
+
+    It is renamed first, so that no list shows a run of which half is gone.
+    """
+    hidden = run.path.with_name(f".deleted-{run.path.name}")
+    run.path.rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in the folder; links count as links."""
+    return sum(
+        os.lstat(os.path.join(parent, name)).st_size
+        for parent, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def _stored(run: RunDirectory) -> StoredRun:
+    last = run.events_path if run.events_path.exists() else run.path / "config.json"
+    status = run.status() or {"status": None, "step": 0}
+    return StoredRun(
+        run.path,
+        run.config.method,
+        run.config.task,
+        status["status"],
+        status["step"],
+        last.stat().st_mtime,
+        _size(run.path),
+        run.is_being_written(),
+    )
