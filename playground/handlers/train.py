@@ -27,6 +27,8 @@ from playground.voting import provenance
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
 MAX_WATCHED = 1000  # visitors whose last watched run is remembered
 
+_MOST = 2**53  # of a number that a page sends: JavaScript's largest exact one
+
 
 class TrainHandlers:
     """Handlers of the Train view. They, or the client, validate what a visitor sends.
@@ -181,7 +183,7 @@ class TrainHandlers:
         except ConfigError:  # the run was deleted
             return True
 
-    def delta(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
         """What a run has logged past `cursor`, {"run", "offset", "chosen"}: a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
@@ -191,14 +193,15 @@ class TrainHandlers:
         run it shows a recorded one. A run that is new to the page comes from its beginning, with
         `config` and `trained_on` (`provenance.trained_on`).
         """
-        run = self._run_to_show(visitor, cursor.get("run"), cursor.get("chosen") is True)
+        cursor = valid_cursor(cursor)
+        run = self._run_to_show(visitor, cursor["run"], cursor.get("chosen") is True)
         if run is None:
             return {"run": None}
         if run in self.recordings:
             return self.recordings.delta(run, cursor)
         self._remember_watched(visitor, run)
-        config, votes, offset = None, None, cursor.get("offset")
-        if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
+        config, votes, offset = None, None, cursor["offset"]
+        if run != cursor["run"] or offset is None:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
             config = provenance.without_session(config)
@@ -218,7 +221,7 @@ class TrainHandlers:
         new_cursor = {"run": run, "offset": offset}
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
-    def new_events(self, cursor: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
+    def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
         """`delta`, and as `standing` the `visitor_state`."""
         delta = self.delta(cursor, visitor)
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
@@ -304,3 +307,15 @@ class TrainHandlers:
         fields = {flag(field): field for field in form.option_names()}
         option = message.values.get("option")
         return [fields.get(option, ""), error_messages.translate(message, self._words)]
+
+
+def valid_cursor(sent: Any) -> dict[str, Any]:
+    """The cursor that a page sent, without values of `run`, `offset` and `elapsed` that none sends."""
+    sent = sent if isinstance(sent, dict) else {}
+    run, offset, elapsed = (sent.get(name) for name in ("run", "offset", "elapsed"))
+    return {
+        **sent,
+        "run": run if isinstance(run, str) else None,
+        "offset": offset if isinstance(offset, int) and 0 <= offset < _MOST else None,
+        "elapsed": elapsed if isinstance(elapsed, int | float) and 0 <= elapsed < _MOST else None,
+    }

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+MAX_KEY_LENGTH = 64  # characters; the rest of a header that somebody made up is not kept
 MAX_KEYS = 10_000  # beyond that, the key that was used least recently is dropped
 
 
@@ -22,7 +23,7 @@ class RateLimit:
 
     def wait(self, key: str) -> float:
         """Take a token and return 0, or take none and return the seconds until there is one."""
-        now = self._clock()
+        key, now = key[:MAX_KEY_LENGTH], self._clock()
         tokens, then = self._buckets.pop(key, (self._burst, now))
         tokens = min(self._burst, tokens + (now - then) * self._rate)
         allowed = tokens >= 1

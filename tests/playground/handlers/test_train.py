@@ -115,19 +115,14 @@ def test_a_run_new_to_the_page_is_sent_completely_and_then_by_deltas(handlers, c
     assert again["offset"] == first["offset"]
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        {},
-        {"run": "../../etc", "offset": 0},
-        {"run": 7, "offset": 0},
-        {"run": "2026-01-02-030405-dpo-capitals", "offset": -5},
-        {"run": "2026-01-02-030405-dpo-capitals", "offset": "<b>"},
-    ],
-)
-def test_an_invalid_cursor_starts_from_the_beginning(handlers, client, cursor):
-    recorded(client)
-    assert handlers.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}
+def test_an_invalid_cursor_starts_from_the_beginning(handlers, client):
+    name = recorded(client)
+    offsets = (-5, "<b>", 10**30, 0.5, math.nan, None, {}, [])
+    cursors = [{"run": name, "offset": offset} for offset in offsets]
+    cursors += [{"run": run, "offset": 0} for run in ("../../etc", 7, None, [name], {})]
+    cursors += [{}, None, 7, "x", [], [[name, 0]], {"elapsed": 10**400}, {"chosen": []}]
+    for cursor in cursors:
+        assert handlers.delta(cursor)["points"] == {"eval/kl": [[1, 0.25]]}, cursor
 
 
 def test_every_bad_number_gets_its_line_and_its_field(handlers):

@@ -38,6 +38,8 @@ def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
     for key in "cde":
         limit.wait(key)
     assert len(limit._buckets) == 2
+    limit.wait("x" * 60_000)
+    assert max(map(len, limit._buckets)) == rate_limit.MAX_KEY_LENGTH
 
 
 @pytest.mark.parametrize(
