@@ -310,7 +310,7 @@ class TrainHandlers:
 
 
 def valid_cursor(sent: Any) -> dict[str, Any]:
-    """The cursor that a page sent, without values of `run`, `offset` and `elapsed` that none sends."""
+    """The cursor that a page sent, without values that no page sends."""
     sent = sent if isinstance(sent, dict) else {}
     run, offset, elapsed = (sent.get(name) for name in ("run", "offset", "elapsed"))
     return {
