@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from playground.people.own_tasks import MOST_TASKS
-from playground.people.run_queue import AlreadyHasRun, RunQueue
+from playground.people.run_queue import NoPlace, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
@@ -33,8 +33,8 @@ class PreparationHandlers:
         command = (_MODULE, card.full_name, card.reference)
         try:
             self._queue.join_trial(visitor, _name(visitor), None, command)
-        except AlreadyHasRun:
-            return self._words["visitors"]["one_each"]
+        except NoPlace as refusal:
+            return self._words["visitors"][refusal.reason]
         except OSError as error:
             return str(error)
         return ""

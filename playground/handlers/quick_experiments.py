@@ -8,7 +8,7 @@ from typing import Any
 from align_core import experiments
 from align_core.config import model_index
 from playground.content import lab_figures
-from playground.people.run_queue import AlreadyHasRun, RunQueue
+from playground.people.run_queue import NoPlace, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 
@@ -62,8 +62,8 @@ class QuickExperimentHandlers:
             return ""
         try:
             self._queue.join_trial(visitor, name, seconds(name))
-        except AlreadyHasRun:
-            return self._words["visitors"]["one_each"]
+        except NoPlace as refusal:
+            return self._words["visitors"][refusal.reason]
         except OSError as error:
             return str(error)
         return ""

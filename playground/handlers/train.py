@@ -19,7 +19,7 @@ from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
-from playground.people.run_queue import AlreadyHasRun, RunQueue
+from playground.people.run_queue import NoPlace, RunQueue
 from playground.people.visitors import Visitor, Visitors
 from playground.text import durations, error_messages, messages
 from playground.voting import provenance
@@ -112,8 +112,8 @@ class TrainHandlers:
             run = self._queue.join(visitor, form.options(values), values["pace"])
         except ConfigError as error:
             refused = [self._field_error(message) for message in error.lines]
-        except AlreadyHasRun:
-            refused = [["", self._words["visitors"]["one_each"]]]
+        except NoPlace as refusal:
+            refused = [["", self._words["visitors"][refusal.reason]]]
         return {"live": {"run": run, "pressed": time.time()}, "errors": refused}
 
     def run_label(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:

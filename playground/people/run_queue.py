@@ -23,6 +23,7 @@ from playground.people.visitors import Visitor, Visitors
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
+MOST_WAITING = 50  # runs and trials, whoever has invented how many visitors
 ESTIMATE_SECONDS = 1.0  # how long an estimate of the waiting times is reused
 
 # Called with the name of a run that finished; returns the options of the run that follows it, or
@@ -30,8 +31,22 @@ ESTIMATE_SECONDS = 1.0  # how long an estimate of the waiting times is reused
 NextRun = Callable[[str], dict[str, Any] | None]
 
 
-class AlreadyHasRun(RuntimeError):
+class NoPlace(RuntimeError):
+    """A run or a trial was neither started nor queued; the page has words for the `reason`."""
+
+    reason: str
+
+
+class AlreadyHasRun(NoPlace):
     """The visitor has a run or a trial that is live or queued; each visitor may have one."""
+
+    reason = "one_each"
+
+
+class QueueFull(NoPlace):
+    """MOST_WAITING runs and trials wait. Presenters are let in all the same."""
+
+    reason = "queue_full"
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,7 @@ class Position:
 class _Entry:
     visitor: Visitor
     start: Callable[[], str]  # returns the name of the run or the experiment
-    duration: Callable[[], tuple[float, bool]]  # seconds; True if estimated, False if a bound
+    duration: tuple[float, bool]  # seconds; True if estimated, False if a bound
     trial: str | None = None  # the name of the experiment
 
 
@@ -103,13 +118,13 @@ class RunQueue:
 
         Raises:
             ConfigError: bad options, or a folder that cannot be written.
-            AlreadyHasRun: the visitor has a run or a trial that is live or queued.
+            NoPlace: the visitor has another run or trial, or too many wait.
         """
         options = self.with_time_limit(options)
         resolve(**options)  # so that bad options are reported now, not when their turn comes
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
-        return self._enqueue(_Entry(visitor, start, partial(self._duration, options, bound, pace)))
+        return self._enqueue(_Entry(visitor, start, self._duration(options, bound, pace)))
 
     def join_trial(
         self,
@@ -125,7 +140,7 @@ class RunQueue:
         None if unknown.
 
         Raises:
-            AlreadyHasRun: the visitor has a run or a trial that is live or queued.
+            NoPlace: the visitor has another run or trial, or too many wait.
             OSError: there is no memory for a process, or no space on the disk.
         """
         bound = self.time_limit or math.inf
@@ -135,7 +150,7 @@ class RunQueue:
             self.trials.start(name, visitor, self.time_limit, command)
             return name
 
-        self._enqueue(_Entry(visitor, start, partial(self._trial_seconds_left, name), name))
+        self._enqueue(_Entry(visitor, start, self._trial_seconds_left(name), name))
 
     def length(self) -> int:
         """How many runs and trials wait."""
@@ -194,7 +209,10 @@ class RunQueue:
                 with contextlib.suppress(Busy):  # the process of a run that ended still exits
                     return entry.start()
             place = len(self._entries)
-            if entry.visitor in self.visitors.presenters:
+            presents = entry.visitor in self.visitors.presenters
+            if place >= MOST_WAITING and not presents:
+                raise QueueFull
+            if presents:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
             self._entries.insert(place, entry)
             self._forget_estimates()
@@ -256,7 +274,7 @@ class RunQueue:
             try:
                 self.join(visitor, options, pace)
                 return
-            except AlreadyHasRun:  # the visitor started another one in between
+            except NoPlace:  # the visitor started another one in between, or many wait
                 time.sleep(POLL_SECONDS)
             except ConfigError as error:  # such as a deleted folder of the first run
                 self._start_errors[visitor] = error.lines
@@ -284,7 +302,7 @@ class RunQueue:
             for entry in self._entries:
                 start, start_estimated = heapq.heappop(slots)
                 waits.append((start if math.isfinite(start) else None, start_estimated))
-                seconds, estimated = entry.duration()
+                seconds, estimated = entry.duration
                 heapq.heappush(slots, (start + seconds, start_estimated and estimated))
             self._estimates = (now, waits)
         return waits

@@ -84,7 +84,7 @@ def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
     refused = {
         **words["ballot"]["refused"],
         "presenter": words["rate"]["only_presenter"],
-        "one_each": words["visitors"]["one_each"],
+        **{reason: words["visitors"][reason] for reason in ("one_each", "queue_full")},
         "no_votes": words["errors"]["says"]["no_votes"],
     }
     return part(

@@ -24,7 +24,7 @@ from align_core.votes.sqlite_writer import Closed
 from playground.people.addresses import for_phones
 from playground.people.json_requests import Body, Refused, address, check_rate, parse
 from playground.people.rate_limit import RateLimit
-from playground.people.run_queue import AlreadyHasRun
+from playground.people.run_queue import NoPlace
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
 from playground.voting import phone_page
@@ -225,9 +225,9 @@ class VoteRoutes:
                 message = error.lines[0]
                 why = "no_votes" if message.code == "no_votes" else "config"
                 raise Refused(422, why, message.text) from None
-            except AlreadyHasRun:
-                line = "this visitor has a run that is live or waits"
-                raise Refused(409, "one_each", line) from None
+            except NoPlace as refusal:
+                line = "this visitor has a run that is live or waits, or too many runs wait"
+                raise Refused(409, refusal.reason, line) from None
 
         return {"run": await asyncio.to_thread(train)}
 

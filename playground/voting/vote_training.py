@@ -84,7 +84,7 @@ class VoteTraining:
 
         Raises:
             ConfigError: no vote to train on, or as `RunQueue.join`.
-            AlreadyHasRun: the visitor has a run or a trial that is live or queued.
+            NoPlace: the visitor has another run or trial, or too many wait.
         """
         votes = session.votes()
         model = votes[0]["model"] if votes else None

@@ -15,7 +15,7 @@ from align_core.runs.client import Client
 from playground import text
 from playground.handlers.train import TrainHandlers
 from playground.people import run_queue as module
-from playground.people.run_queue import AlreadyHasRun, Position, RunQueue
+from playground.people.run_queue import AlreadyHasRun, Position, QueueFull, RunQueue
 from playground.people.visitors import Visitors
 
 WORDS = text.load("en")
@@ -255,6 +255,31 @@ def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeyp
     queue.join(people[1], SHORT, 2.0)
     queue.join(people[2], SHORT)
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)
+
+
+def test_invented_visitors_do_not_fill_the_queue(client, visitors, queue, people, monkeypatch):
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+    estimates = []
+    monkeypatch.setattr(client, "estimate", lambda **options: estimates.append(1) or 20.0)
+    queue.join(people[0], LONG)
+    crowd = [visitors.from_token(f"{i:064x}") for i in range(5)]
+    for person in crowd[:2]:
+        assert queue.join(person, SHORT) is None
+    for person in crowd[2:]:
+        with pytest.raises(QueueFull):
+            queue.join(person, SHORT)
+        with pytest.raises(QueueFull):
+            queue.join_trial(person, "shift", 20.0)
+    visitors.presenters.sign_in(people[1], KEY, "here")
+    assert queue.join(people[1], SHORT) is None
+    assert len(estimates) == 1 + 2 + 3 + 1, "once for each who came"
+    monkeypatch.setattr(module, "ESTIMATE_SECONDS", -1)
+    order = [people[1], *crowd[:2]]
+    assert [queue.position(person).number for person in order] == [1, 2, 3]
+    assert len(estimates) <= 7 + 3, "then of the live run alone"
+    queue.leave(people[1])
+    queue.leave(crowd[0])
+    assert queue.join(crowd[2], SHORT) is None
 
 
 def test_an_unknown_waiting_time_is_bounded_by_the_time_limit(client, visitors, people):
