@@ -85,9 +85,11 @@ def measure(args: argparse.Namespace) -> dict:
         for method in SIDES:
             run = child(module, "--run", method, "here", "--count", *sizes, **environment)
             operations[method] = run["operations"]
-        for _ in range(args.pairs):
+        for pair in range(args.pairs):
             for method, sides in SIDES.items():
                 for side in sides:
+                    # TRL keeps log-probabilities of the reference there.
+                    environment["HF_DATASETS_CACHE"] = f"{folder}/{pair}-{method}-{side}"
                     run = child(module, "--run", method, side, *sizes, **environment)
                     runs[method][side].append(run)
                     print(method, side, run, flush=True)
@@ -145,8 +147,8 @@ def render(results: dict) -> str:
         [
             "Written by `python -m benchmarks.real_model` from `benchmarks/real_model.json`:",
             f"{MODEL} (135 M parameters, 30 layers) on `{TASK}`, LoRA of rank {RANK} on the last",
-            f"{LAYERS} layers. PPO: {rollouts} rollouts of {EPISODES} episodes of at most {TOKENS}",
-            f"tokens, {EPOCHS} epochs of {MINIBATCHES} minibatches. DPO: two epochs of",
+            f"{LAYERS} layers. PPO: rollouts ({rollouts} a run) of {EPISODES} episodes of at most",
+            f"{TOKENS} tokens, {EPOCHS} epochs of {MINIBATCHES} minibatches. DPO: two epochs of",
             f"{results['batches']} batches of {PAIRS_A_BATCH} pairs, with the time for the",
             "reference. Seconds of processor time of one thread; medians of paired runs, lowest to",
             "highest in brackets; ratios are to the faster of TRL's two precisions.",
