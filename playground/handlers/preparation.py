@@ -8,6 +8,7 @@ from playground.people.own_tasks import MOST_TASKS
 from playground.people.run_queue import NoPlace, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
+from playground.text.paths import without_folders
 
 _PREFIX = "prepare-"  # of the names of trials
 _MODULE = "align_core.evaluation.prepare_process"
@@ -36,7 +37,7 @@ class PreparationHandlers:
         except NoPlace as refusal:
             return self._words["visitors"][refusal.reason]
         except OSError as error:
-            return str(error)
+            return without_folders(str(error))
         return ""
 
     def stop_preparing(self, _: Any = None, visitor: Visitor = None) -> None:

@@ -11,6 +11,7 @@ from playground.content import lab_figures
 from playground.people.run_queue import NoPlace, RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
+from playground.text.paths import without_folders
 
 NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # coverage trains at once
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
@@ -65,7 +66,7 @@ class QuickExperimentHandlers:
         except NoPlace as refusal:
             return self._words["visitors"][refusal.reason]
         except OSError as error:
-            return str(error)
+            return without_folders(str(error))
         return ""
 
     def stop(self, name: Any, visitor: Visitor = None) -> None:

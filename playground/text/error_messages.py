@@ -8,13 +8,19 @@ from typing import Any
 from align_core.config.errors import flag
 from align_core.config.messages import Message
 from align_core.config.run_config import RunConfig
+from playground.text.paths import without_folders
 
 
 def translate(message: Message, words: Mapping[str, Any]) -> str:
     """An error message in the language of the catalogue `words`.
 
     A message with an unknown code keeps its text; only the name of its option is translated.
+    Paths lose their folders.
     """
+    return without_folders(_translate(message, words))
+
+
+def _translate(message: Message, words: Mapping[str, Any]) -> str:
     names = _option_names(words)
     code, values = message.code, message.values
     templates = words["errors"]

@@ -7,18 +7,20 @@ from typing import Any
 
 from align_core.config.messages import Message, from_event
 from playground.text import error_messages
+from playground.text.paths import without_folders
 
 
 def translate(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
     """The message of a status event in the language of the catalogue `words`.
 
     A message with an unknown code keeps its text: an exception's, or one of an older version.
+    Paths lose their folders.
     """
     message = from_event(event)
     try:
-        return _translate(message, words)
+        return without_folders(_translate(message, words))
     except (LookupError, TypeError, ValueError, AttributeError):  # the log of another version
-        return message.text
+        return without_folders(message.text)
 
 
 def _translate(message: Message, words: Mapping[str, Any]) -> str:
