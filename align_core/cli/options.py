@@ -7,12 +7,12 @@ reported together.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from align_core.config.errors import ConfigError, flag, listed
+from align_core.config.errors import ConfigError, flag, listed, option_error
 from align_core.config.messages import Message, plain
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import RunConfig, expected, validated
@@ -56,6 +56,26 @@ class Parser(argparse.ArgumentParser):
                 del argv[places[-1]]
         args.invalid = [*invalid, *getattr(args, "invalid", [])]  # those of a subparser come last
         return args, unknown
+
+
+def add_actions(
+    parser: argparse.ArgumentParser, about: Mapping[str, str]
+) -> dict[str, argparse.ArgumentParser]:
+    """Add the actions of a command, name -> what it does; returns the parser of each."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    return {
+        name: actions.add_parser(name, help=text, description=text) for name, text in about.items()
+    }
+
+
+def check_action(
+    args: argparse.Namespace, about: Mapping[str, str], lines: Sequence[Message]
+) -> None:
+    """Raise ConfigError, which lists the actions after `lines`, if none was named."""
+    if args.action is None:
+        width = max(map(len, about))
+        actions = [plain(f"  {name:<{width}}  {text}") for name, text in about.items()]
+        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *actions)
 
 
 def add_json(parser: argparse.ArgumentParser, about: str = "print JSON") -> None:

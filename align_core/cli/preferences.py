@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from align_core.cli import terminal
-from align_core.cli.options import add_json, checked
+from align_core.cli.options import add_actions, add_json, check_action, checked
 from align_core.config.errors import (
-    ConfigError,
     collect_errors,
     flag,
     option_error,
@@ -67,12 +66,14 @@ class _Stats(BaseModel):
     hold_out: _HeldOut = 0.0
 
 
+def _about() -> dict[str, str]:
+    return {name: about for name, (_, about) in _ACTIONS.items()}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
-    commands = parser.add_subparsers(dest="action", metavar="ACTION")
-    subs = {}
-    for name, (_, about) in _ACTIONS.items():
-        sub = subs[name] = commands.add_parser(name, help=about, description=about)
+    subs = add_actions(parser, _about())
+    for sub in subs.values():
         sub.add_argument("--session", metavar="NAME")
         sub.add_argument("--sessions", metavar="DIR", help="the folder of the sessions")
         add_json(sub)
@@ -114,9 +115,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     Raises:
         ConfigError: one message for every error.
     """
-    if args.action is None:
-        listed = [plain(f"  {name:<9} {about}") for name, (_, about) in _ACTIONS.items()]
-        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
+    check_action(args, _about(), lines)
     with closing(Sessions(args.sessions or folder())) as sessions:
         return _ACTIONS[args.action][0](args, lines, sessions)
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from align_core.cli.options import add_json
+from align_core.cli.options import add_actions, add_json, check_action
 from align_core.config.errors import ConfigError, describe_error, option_error
 from align_core.config.messages import Message, plain
 from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prune
@@ -22,9 +22,7 @@ _ABOUT = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    for name, about in _ABOUT.items():
-        action = actions.add_parser(name, help=about, description=about)
+    for name, action in add_actions(parser, _ABOUT).items():
         action.add_argument("--runs-dir", metavar="DIR", default="runs", help="default: runs")
         if name == "list":
             add_json(action)
@@ -42,9 +40,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     Raises:
         ConfigError: one message for every error.
     """
-    if args.action is None:
-        listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
-        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
+    check_action(args, _ABOUT, lines)
     root = Path(args.runs_dir)
     if not root.is_dir():
         lines.append(option_error("--runs-dir", args.runs_dir, "a folder of runs"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from align_core.cli.options import add_actions, check_action
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.messages import Message, plain
+from align_core.config.messages import Message
 from align_core.tasks.folder import example
 from align_core.tasks.folder.contents import SPLITS, read
 
@@ -18,9 +19,7 @@ _ABOUT = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their folder."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    for name, about in _ABOUT.items():
-        action = actions.add_parser(name, help=about, description=about)
+    for action in add_actions(parser, _ABOUT).values():
         action.add_argument("folder", metavar="FOLDER", nargs="?")
 
 
@@ -30,9 +29,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     Raises:
         ConfigError: one message for every error.
     """
-    if args.action is None:
-        listed = [plain(f"  {name:<6} {about}") for name, about in _ABOUT.items()]
-        raise ConfigError(*lines, option_error("ACTION", None, "one of these:"), *listed)
+    check_action(args, _ABOUT, lines)
     if args.folder is None:
         lines.append(option_error("FOLDER", None, "a folder"))
     if lines:

@@ -148,6 +148,25 @@ class ProcessGroup:
                     self.progress = event
 
 
+@contextlib.contextmanager
+def module_process(
+    module: str, *arguments: str, stdout: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen]:
+    """A process `python -m module *arguments`, killed at the end with all that it started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"PYTHONPATH": python_path()},
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        kill_group(process)
+
+
 def kill_group(process: subprocess.Popen) -> None:
     """Kill a process that leads a session, and all that it started there, ended or not."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

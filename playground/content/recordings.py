@@ -52,17 +52,16 @@ class Recordings:
         return self._recordings[run].config
 
     def delta(self, run: str, cursor: dict[str, Any]) -> dict[str, Any]:
-        """The events past `cursor`, {"run", "offset", "elapsed"}, as `TrainHandlers.delta`.
+        """The events past `cursor`, a `valid_cursor`, as `TrainHandlers.delta`.
 
-        `elapsed` are the seconds since the page began to show the run. The replay starts at the
+        Its `elapsed` are the seconds since the page began to show the run. The replay starts at the
         evaluation of the reference, without the time that loading the models took.
         """
         recording, config = self._recordings[run], None
-        offset, elapsed = cursor.get("offset"), cursor.get("elapsed")
-        if run != cursor.get("run") or not isinstance(offset, int) or offset < 0:
+        offset, elapsed = cursor["offset"], cursor["elapsed"] or 0.0
+        if run != cursor["run"] or offset is None:
             config, offset, elapsed = recording.config, 0, 0.0
-        played = SPEED * elapsed if isinstance(elapsed, int | float) else 0.0
-        end = max(offset, bisect_right(recording.seconds, recording.start + played))
+        end = max(offset, bisect_right(recording.seconds, recording.start + SPEED * elapsed))
         events = recording.events[offset:end]
         summary = None
         if events:

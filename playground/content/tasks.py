@@ -7,9 +7,7 @@ with the task cards (task_cards.py).
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,20 +45,12 @@ def register_tasks(names: Sequence[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cards.json"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playground.content.task_cards", str(file), *names],
-            env=os.environ | {"PYTHONPATH": child_process.python_path()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            problem = f"its code ended the process (exit code {process.wait(TIMEOUT)})"
-        except subprocess.TimeoutExpired:
-            problem = f"its code was not loaded within {TIMEOUT:g} seconds"
-        finally:
-            child_process.kill_group(process)
+        command = ("playground.content.task_cards", str(file), *names)
+        with child_process.module_process(*command) as process:
+            try:
+                problem = f"its code ended the process (exit code {process.wait(TIMEOUT)})"
+            except subprocess.TimeoutExpired:
+                problem = f"its code was not loaded within {TIMEOUT:g} seconds"
         answer = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if answer is None:
         raise ConfigError(option_error("--task", ", ".join(names), f"{EXPECTED}; {problem}"))

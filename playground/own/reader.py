@@ -23,23 +23,14 @@ _ONE_AT_A_TIME = threading.Semaphore(1)
 
 def read(folder: Path) -> dict[str, Any]:
     """What `main` writes about the folder; an error line where it ends in any other way."""
-    with _ONE_AT_A_TIME:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playground.own.reader", str(folder)],
-            env=os.environ | {"PYTHONPATH": child_process.python_path()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    command = ("playground.own.reader", str(folder))
+    with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:
             written, _ = process.communicate(timeout=2 * SECONDS)
             return json.loads(written)
         except (subprocess.TimeoutExpired, ValueError):
             lines = [f"the files could not be read within {SECONDS} seconds and {MEMORY} bytes"]
             return {"errors": lines, "card": None, "counts": None}
-        finally:
-            child_process.kill_group(process)
 
 
 def main(folder: str) -> None:

@@ -116,13 +116,9 @@ def _lay_out(
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
-        visitor, presenters = (
-            queue.visitors.from_cookies(request.cookies),
-            queue.visitors.presenters,
-        )
-        sender = address(request, server.proxied)
-        await asyncio.sleep(presenters.seconds_to_wait(sender))
-        return presenters.sign_in(visitor, key, sender)
+        visitors, sender = queue.visitors, address(request, server.proxied)
+        await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
+        return visitors.presenters.sign_in(visitors.from_cookies(request.cookies), key, sender)
 
     async def new_events(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
         run, offset = cursor.get("run"), cursor.get("offset")
