@@ -71,6 +71,7 @@ def run_live(page):
     expect(page.locator("#field-steps input")).to_have_value(steps)
     page.wait_for_function("window.playground.method === 'dpo'")
     page.click("#run")
+    page.wait_for_function("!window.playground.run.name.startsWith('recorded/')")
     page.wait_for_function("['starting', 'running'].includes(window.playground.run.status.name)")
 
 
