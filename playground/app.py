@@ -99,9 +99,11 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.server = settings
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
+    offered = Models(models, any_hub_id=not settings.public)
+    languages = {words["language"]["tag"]: words for words in catalogues.values()}
     page.beside = [
         *page.votes.routes(),
-        *OwnRoutes(visitors, Models(models, any_hub_id=not settings.public), settings).routes(),
+        *OwnRoutes(visitors, offered, settings, languages).routes(),
         health_route(client, queue),
     ]
     recorded = recordings.recorded()

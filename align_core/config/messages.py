@@ -50,6 +50,23 @@ def plain(text: str) -> Message:
     return Message("", {}, text)
 
 
+def problem(code: str, text: str, **values: Any) -> Message:
+    """A message whose `text` is a template of the values: JSON values, and messages in it."""
+    plain_values = {
+        name: to_event(value) if isinstance(value, Message) else value
+        for name, value in values.items()
+    }
+    return Message(code, plain_values, text.format(**values))
+
+
+class Invalid(ValueError):
+    """Data is not as it should be; `message` says what was expected, without the place."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 def to_event(message: Message) -> dict[str, Any]:
     """The message as fields of an event: `message`, and `cause` if it has a code."""
     if not message.code:

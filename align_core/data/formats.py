@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_core.config.messages import Invalid, Message, problem
+
 Messages = list[dict[str, str]]
 Text = str | Messages
 
@@ -38,7 +40,8 @@ def prompt(row: Any) -> Text:
         return demonstration(row)["prompt"]
     if {"chosen", "rejected"} <= columns.keys():
         return pair(row)["prompt"]
-    raise ValueError(f"expected a column prompt, messages, or chosen and rejected{_got(row)}")
+    text = "expected a column prompt, messages, or chosen and rejected, got {got}"
+    raise Invalid(problem("prompt_column", text, got=_got(row)))
 
 
 def demonstration(row: Any) -> dict[str, Any]:
@@ -54,11 +57,13 @@ def demonstration(row: Any) -> dict[str, Any]:
     if "messages" in columns:
         messages: Any = _text("messages", columns["messages"], standard=False)
         if len(messages) < 2 or messages[-1]["role"] != "assistant":
-            raise ValueError("expected two messages or more, the last one the assistant's")
+            text = "expected two messages or more, the last one the assistant's"
+            raise Invalid(problem("two_messages", text))
         ended = _ended(columns, "completion")
         return {"prompt": messages[:-1], "completion": messages[-1:], **ended}
     if not {"prompt", "completion"} <= columns.keys():
-        raise ValueError(f"expected the columns prompt and completion, text or messages{_got(row)}")
+        text = "expected the columns prompt and completion, text or messages, got {got}"
+        raise Invalid(problem("demonstration_columns", text, got=_got(row)))
     texts = _of_one_kind({name: columns[name] for name in ("prompt", "completion")})
     return texts | _ended(columns, "completion")
 
@@ -73,10 +78,11 @@ def pair(row: Any) -> dict[str, Any]:
     if {"chosen", "rejected"} <= columns.keys() and "prompt" not in columns:
         columns = _with_prompt(_of_one_kind({name: columns[name] for name in PAIR[1:]}))
     if not {*PAIR} <= columns.keys():
-        raise ValueError(f"expected the columns prompt, chosen and rejected{_got(row)}")
+        text = "expected the columns prompt, chosen and rejected, got {got}"
+        raise Invalid(problem("pair_columns", text, got=_got(row)))
     values = _of_one_kind({name: columns[name] for name in PAIR})
     if values["chosen"] == values["rejected"]:
-        raise ValueError("chosen and rejected are the same")
+        raise Invalid(problem("same", "chosen and rejected are the same"))
     return values | ended
 
 
@@ -109,34 +115,46 @@ def _boolean(name: str, value: Any) -> bool:
         return True
     if word in ("false", "0", "0.0"):
         return False
-    raise ValueError(f"expected a {name} that is true or false, got {_short(value)}")
+    text = "expected a {column} that is true or false, got {got}"
+    raise Invalid(problem("boolean", text, column=name, got=_short(value)))
 
 
 def _got(row: Any) -> str:
-    return f", got {', '.join(row) if isinstance(row, dict) and row else 'none'}"
+    return ", ".join(row) if isinstance(row, dict) and row else "none"
 
 
 def _text(name: str, value: Any, standard: bool = True, conversation: bool = True) -> Text:
-    kinds = ["a text"] * standard + ["a list of messages with role and content"] * conversation
     fits = (standard and isinstance(value, str)) or (conversation and is_conversation(value))
     if not fits:
-        raise ValueError(f"{name}: expected {' or '.join(kinds)}, got {_short(value)}")
+        got = {"column": name, "got": _short(value)}
+        if not conversation:
+            raise Invalid(problem("text", "{column}: expected a text, got {got}", **got))
+        messages = "a list of messages with role and content, got {got}"
+        if not standard:
+            raise Invalid(problem("messages", f"{{column}}: expected {messages}", **got))
+        text = f"{{column}}: expected a text or {messages}"
+        raise Invalid(problem("text_or_messages", text, **got))
     if not value or (isinstance(value, str) and not value.strip()):
-        raise ValueError(f"{name}: expected text, got an empty one")
+        raise Invalid(_empty(name))
     return value
+
+
+def _empty(column: str) -> Message:
+    return problem("empty", "{column}: expected text, got an empty one", column=column)
 
 
 def _of_one_kind(columns: dict[str, Any]) -> dict[str, Text]:
     """The columns, which must be all texts or all conversations, and none empty."""
     *others, last = columns
     names = f"{', '.join(others)} and {last}"
-    number = {2: "two", 3: "three"}[len(columns)]
     values = columns.values()
     texts = all(isinstance(value, str) for value in values)
     if not texts and not all(is_conversation(value) for value in values):
-        raise ValueError(f"expected {number} texts or {number} lists of messages as {names}")
+        text = "expected {number} texts or {number} lists of messages as {columns}"
+        number = {2: "two", 3: "three"}[len(columns)]
+        raise Invalid(problem("of_one_kind", text, columns=names, number=number))
     if not all(values):
-        raise ValueError(f"expected text in {names}, got an empty one")
+        raise Invalid(_empty(names))
     return columns
 
 
@@ -155,7 +173,8 @@ def _with_prompt(pair: dict[str, Text]) -> dict[str, Text]:
         while cut > 0 and chosen[cut - 1].isspace():  # the completion has the leading space
             cut -= 1
     if cut == 0 and chosen != rejected:
-        raise ValueError("expected chosen and rejected that begin with the same prompt")
+        text = "expected chosen and rejected that begin with the same prompt"
+        raise Invalid(problem("same_beginning", text))
     return {"prompt": chosen[:cut], "chosen": chosen[cut:], "rejected": rejected[cut:]}
 
 

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from align_core.config.messages import Invalid, Message, problem
+
 Row = tuple[int, Any]  # line number, or row number in Parquet, and value
 PARQUET_BATCH = 64  # rows decoded at once, as a small file may decode to large rows
 MAX_LINE_BYTES = 2**20  # of JSON, as nested brackets take twenty times their size in memory
 
 
-class Unreadable(ValueError):
+class Unreadable(Invalid):
     """A row, or the rest of the file, cannot be read; the message says why."""
 
 
@@ -55,19 +57,22 @@ def _jsonl(path: Path) -> Iterator[Row]:
 
 def _json(line: bytes) -> Any:
     if len(line) > MAX_LINE_BYTES:
-        return Unreadable(f"expected at most {MAX_LINE_BYTES} bytes in a line, got {len(line)}")
+        text = "expected at most {most} bytes in a line, got {got}"
+        return Unreadable(problem("line_bytes", text, most=MAX_LINE_BYTES, got=len(line)))
     try:
         value = json.loads(line)
         if rb"\ud" in line.lower():  # json accepts a lone surrogate, which is not a character
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        return _not_utf8(error)
+        return Unreadable(not_utf8(error))
     except UnicodeEncodeError:
-        return Unreadable("expected characters, got half of a surrogate pair")
+        text = "expected characters, got half of a surrogate pair"
+        return Unreadable(problem("surrogate", text))
     except RecursionError:
-        return Unreadable("expected a JSON object, got brackets nested too deeply")
+        text = "expected a JSON object, got brackets nested too deeply"
+        return Unreadable(problem("deep_json", text))
     except ValueError:
-        return Unreadable("this is not a complete JSON object")
+        return Unreadable(problem("no_json", "this is not a complete JSON object"))
     return value
 
 
@@ -85,11 +90,11 @@ def _parquet(path: Path) -> Iterator[Row]:
     except FileNotFoundError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError):
-        yield number + 1, Unreadable("this Parquet file is damaged")
+        yield number + 1, Unreadable(problem("parquet", "this Parquet file is damaged"))
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    text, problem = _text(path)
+    text, unreadable = _text(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: list[str] = []
     number = 1
@@ -98,10 +103,9 @@ def _csv(path: Path) -> Iterator[Row]:
             if cells and not columns:
                 columns = cells
             elif len(cells) > len(columns):
-                yield (
-                    number,
-                    Unreadable(f"expected {len(columns)} cells, as in line 1, got {len(cells)}"),
-                )
+                wrong = "expected {columns} cells, as in line 1, got {got}"
+                counts = {"columns": len(columns), "got": len(cells)}
+                yield number, Unreadable(problem("cells", wrong, **counts))
             elif cells:
                 yield (
                     number,
@@ -109,18 +113,18 @@ def _csv(path: Path) -> Iterator[Row]:
                 )
             number = reader.line_num + 1
     except csv.Error as error:
-        yield number, Unreadable(f"expected CSV, got {error}")
-    if problem:
-        yield problem
+        yield number, Unreadable(problem("csv", "expected CSV, got {why}", why=str(error)))
+    if unreadable:
+        yield unreadable
 
 
 def _lines(path: Path) -> Iterator[Row]:
-    text, problem = _text(path)
+    text, unreadable = _text(path)
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             yield number, {"prompt": line}
-    if problem:
-        yield problem
+    if unreadable:
+        yield unreadable
 
 
 def _text(path: Path) -> tuple[str, Row | None]:
@@ -131,9 +135,10 @@ def _text(path: Path) -> tuple[str, Row | None]:
     except UnicodeDecodeError as error:
         start = content.rfind(b"\n", 0, error.start) + 1
         number = content.count(b"\n", 0, start) + 1
-        return content[:start].decode("utf-8-sig"), (number, _not_utf8(error))
+        return content[:start].decode("utf-8-sig"), (number, Unreadable(not_utf8(error)))
 
 
-def _not_utf8(error: UnicodeDecodeError) -> Unreadable:
-    byte = error.object[error.start]
-    return Unreadable(f"expected UTF-8, got the byte 0x{byte:02x}")
+def not_utf8(error: UnicodeDecodeError) -> Message:
+    """The message of an error of decoding."""
+    byte = f"{error.object[error.start]:02x}"
+    return problem("utf8", "expected UTF-8, got the byte 0x{byte}", byte=byte)

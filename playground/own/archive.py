@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from align_core.config.errors import ConfigError
+from align_core.config.messages import Message, problem
 from align_core.tasks.folder.files import SUFFIXES, TASK_FILE
 
 MOST_FILES = 64
@@ -23,13 +25,14 @@ _UNUSED = ("__MACOSX", ".DS_Store", "Thumbs.db")  # what systems add by themselv
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class BadFiles(ValueError):
-    """The files cannot be taken; `lines` says why, a line for each problem."""
+class BadFiles(ConfigError):
+    """The files cannot be taken."""
 
-    def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        more = [f"{len(lines) - MOST_LINES} more errors"] if len(lines) > MOST_LINES else []
-        self.lines = [*lines[:MOST_LINES], *more]
+    def __init__(self, *lines: Message) -> None:
+        more = len(lines) - MOST_LINES
+        super().__init__(
+            *lines[:MOST_LINES], *([problem("more", "{more} more errors", more=more)] * (more > 0))
+        )
 
 
 def unpacked(name: str, content: bytes, most_bytes: int) -> dict[str, bytes]:
@@ -44,7 +47,8 @@ def unpacked(name: str, content: bytes, most_bytes: int) -> dict[str, bytes]:
             _check(name, entries, most_bytes)
             files = {entry.filename: archive.read(entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
-        raise BadFiles(f"{name}: expected a zip file that is whole and has no password") from None
+        text = "expected a zip file that is whole and has no password"
+        raise BadFiles(of_file(name, problem("zip", text))) from None
     tops = {path.partition("/")[0] for path in files}
     if len(tops) == 1 and all("/" in path for path in files):
         files = {path.partition("/")[2]: content for path, content in files.items()}
@@ -60,17 +64,27 @@ def packed(files: Mapping[str, bytes], folder: str) -> bytes:
     return target.getvalue()
 
 
-def name_problem(name: str) -> str | None:
+def of_file(name: str, what: Message, inside: str = "") -> Message:
+    """What is wrong with a file that was dropped, or with one inside it."""
+    named = {"file": _shown(name), "what": what}
+    if inside:
+        return problem("inside", "{file}, {inside}: {what}", **named, inside=_shown(inside))
+    return problem("dropped", "{file}: {what}", **named)
+
+
+def name_problem(name: str) -> Message | None:
     """Why no file of a task can have this path; None if one can."""
     parts = name.split("/")
     if "\\" in name or ":" in name or not name.isprintable():
-        return "expected a name of printable characters without \\ and :"
+        text = "expected a name of printable characters without \\ and :"
+        return problem("name_characters", text)
     if name.startswith("/") or not {"..", ".", ""}.isdisjoint(parts):
-        return "it leads outside of the folder"
+        return problem("outside", "it leads outside of the folder")
     if len(parts) > MOST_DEPTH or len(name) > MOST_NAME:
-        return f"expected a path of at most {MOST_DEPTH} names and {MOST_NAME} characters"
+        text = "expected a path of at most {names} names and {characters} characters"
+        return problem("long_path", text, names=MOST_DEPTH, characters=MOST_NAME)
     if parts[-1] != TASK_FILE and PurePosixPath(name).suffix not in SUFFIXES:
-        return f"expected one of {EXPECTED}"
+        return problem("file_kind", "expected one of {kinds}", kinds=EXPECTED)
     return None
 
 
@@ -81,26 +95,29 @@ def _is_unused(entry: zipfile.ZipInfo) -> bool:
 def _check(name: str, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
     """Raises BadFiles if any of the entries cannot be taken. Reads none of them."""
     if len(entries) > MOST_FILES:
-        raise BadFiles(f"{name}: expected at most {MOST_FILES} files, got {len(entries)}")
+        text = "expected at most {most} files, got {got}"
+        many = problem("files", text, most=MOST_FILES, got=len(entries))
+        raise BadFiles(of_file(name, many))
     if not entries:
-        raise BadFiles(f"{name}: expected files, got none")
+        raise BadFiles(of_file(name, problem("no_files", "expected files, got none")))
     problems, seen = [], set()
     for entry in entries:
-        mode = entry.external_attr >> 16
-        problem = name_problem(entry.filename)
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            problem = "expected a file, got a link or a device"
+        what = name_problem(entry.filename)
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            what = problem("link", "expected a file, got a link or a device")
         elif entry.flag_bits & 1:
-            problem = "expected a file without a password"
+            what = problem("password", "expected a file without a password")
         elif entry.compress_type not in _METHODS:
-            problem = "expected a file that is stored or deflated"
+            what = problem("compression", "expected a file that is stored or deflated")
         elif entry.filename in seen:
-            problem = "expected a name of its own, got a second file of this name"
+            text = "expected a name of its own, got a second file of this name"
+            what = problem("second_file", text)
         seen.add(entry.filename)
-        if problem:
-            problems.append(f"{name}, {_shown(entry.filename)}: {problem}")
+        if what:
+            problems.append(of_file(name, what, entry.filename))
     if (size := sum(entry.file_size for entry in entries)) > most_bytes:
-        problems.append(f"{name}: expected at most {most_bytes} bytes unpacked, got {size}")
+        text = "expected at most {most} bytes unpacked, got {got}"
+        problems.append(of_file(name, problem("unpacked", text, most=most_bytes, got=size)))
     if problems:
         raise BadFiles(*problems)
 

@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from align_core.config.messages import Message, problem
 from align_core.tasks.folder import schema
 from align_core.tasks.folder.files import TASK_FILE, Files
-from playground.own.archive import BadFiles, name_problem, unpacked
+from playground.own.archive import BadFiles, name_problem, of_file, unpacked
 
 PROMPTS, PAIRS = "prompts.txt", "preferences"  # the files that the form writes
 MOST_SHOWN = 100_000  # characters of prompts or pairs that the form shows
-Error = tuple[str, str]  # the field of the form, "" for none, and a line
+Error = tuple[str, Message]  # the field of the form, "" for none, and what is wrong
 
 _Text = Annotated[str, Field(max_length=5_000_000)]
 
@@ -97,9 +98,9 @@ def files_of(
     }
     errors: list[Error] = []
 
-    def report(path: tuple[str | int, ...], problem: str) -> None:
+    def report(path: schema.KeyPath, what: Message) -> None:
         if path[:1] != ("explanation",) or draft.explanation.strip():
-            errors.append((_field(path), problem))
+            errors.append((_field(path), what))
 
     schema.checked(form, report)
     files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()
@@ -138,19 +139,18 @@ def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
     """The files of a dropped zip file or task.toml; None if there is neither."""
     archives = [name for name in dropped if name.lower().endswith(".zip")]
     if archives and len(dropped) > 1:
-        raise BadFiles(f"{archives[0]}: expected a zip file alone, got {len(dropped)} files")
-    problems = (
-        []
-        if archives
-        else [f"{name[:60]}: {problem}" for name in dropped if (problem := name_problem(name))]
-    )
-    if problems:
-        raise BadFiles(*problems)
+        text = "expected a zip file alone, got {got} files"
+        alone = problem("zip_alone", text, got=len(dropped))
+        raise BadFiles(of_file(archives[0], alone))
     if archives:
         files = unpacked(archives[0], dropped[archives[0]], most_bytes)
         if TASK_FILE not in files:
-            raise BadFiles(f"{archives[0]}: expected a {TASK_FILE} in it, got none")
+            text = "expected a {file} in it, got none"
+            raise BadFiles(of_file(archives[0], problem("no_task_file", text, file=TASK_FILE)))
         return files
+    problems = [of_file(name, what) for name in dropped if (what := name_problem(name))]
+    if problems:
+        raise BadFiles(*problems)
     return dropped if TASK_FILE in dropped else None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.messages import Message, problem
 from align_core.config.model_index import SMOLLM2
 from align_core.config.task_card import BUILT_IN, known_card
 
@@ -37,7 +38,7 @@ class Models:
             "hub": self._any_hub_id,
         }
 
-    def checked(self, model: str) -> tuple[str, str | None]:
+    def checked(self, model: str) -> tuple[str, Message | None]:
         """The MODEL, the first choice where it is empty, and what is wrong with it, or None."""
         names = [choice["model"] for choice in self.choices()["models"]]
         if not model:
@@ -46,15 +47,18 @@ class Models:
             return model, None
         return model, self._refusal(model)
 
-    def reward_model_problem(self, model: str) -> str | None:
+    def reward_model_problem(self, model: str) -> Message | None:
         """What is wrong with the model of a part of a reward; None for one that may be used."""
         return None if model in self.choices()["reward_models"] else self._refusal(model)
 
-    def _refusal(self, model: str) -> str | None:
+    def _refusal(self, model: str) -> Message | None:
+        got = repr(model[:60])
         if not self._any_hub_id or Path(model).exists():
-            return f"expected one of the models to choose from, got {model[:60]!r}"
-        problem = _problem(model)
-        return problem and f"expected a hub id: {problem}"
+            text = "expected one of the models to choose from, got {got}"
+            return problem("model_choice", text, got=got)
+        if why := _problem(model):
+            return problem("hub_id", "expected a hub id, got {got}: {why}", got=got, why=why)
+        return None
 
 
 def _problem(model: str) -> str | None:

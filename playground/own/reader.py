@@ -1,7 +1,7 @@
 """The process that reads a visitor's folder, with limits on its memory and its time.
 
 python -m playground.own.reader FOLDER writes JSON to standard output: {"errors", "card", "counts"}.
-Errors are lines without the path of the folder; the other two are None where there are any.
+Errors are messages (`to_event`); the other two are None where there are any.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import problem, to_event
 from align_core.runs import child_process
 
 SECONDS, MEMORY = 20, 3 * 1024**3  # Arrow's allocator reserves more addresses than it uses
@@ -22,15 +23,16 @@ _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `main` writes about the folder; an error line where it ends in any other way."""
+    """What `main` writes about the folder; an error where it ends in any other way."""
     command = ("playground.own.reader", str(folder))
     with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:
             written, _ = process.communicate(timeout=2 * SECONDS)
             return json.loads(written)
         except (subprocess.TimeoutExpired, ValueError):
-            lines = [f"the files could not be read within {SECONDS} seconds and {MEMORY} bytes"]
-            return {"errors": lines, "card": None, "counts": None}
+            text = "the files could not be read within {seconds} seconds and {bytes} bytes"
+            slow = problem("slow", text, seconds=SECONDS, bytes=MEMORY)
+            return {"errors": [to_event(slow)], "card": None, "counts": None}
 
 
 def main(folder: str) -> None:
@@ -42,8 +44,8 @@ def main(folder: str) -> None:
     try:
         task = get_task(folder)
     except ConfigError as error:
-        lines = [_without_folder(str(line), folder) for line in error.lines]
-        answer: dict[str, Any] = {"errors": lines, "card": None, "counts": None}
+        errors = [to_event(line) for line in error.lines]
+        answer: dict[str, Any] = {"errors": errors, "card": None, "counts": None}
     else:
         prompts = {split: task.prompts(split) for split in ("train", "probe", "heldout")}
         counts = {split: len(texts) for split, texts in prompts.items()}
@@ -61,10 +63,6 @@ def _limit() -> None:
         return
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-
-def _without_folder(line: str, folder: str) -> str:
-    return line.removeprefix("--task got ").replace(f"{folder}/", "").replace(folder, "the folder")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from align_core.config import model_index
+from align_core.config.messages import Message, from_event, problem
 from align_core.config.task_card import from_row
 from align_core.tasks.folder.files import TASK_FILE
 from playground.own import archive, reader
@@ -27,6 +28,7 @@ from playground.people.own_tasks import Full, OwnTasks
 from playground.people.rate_limit import RateLimit
 from playground.people.visitors import Visitors
 from playground.settings import Settings
+from playground.text import ENGLISH, error_messages
 
 EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
@@ -39,25 +41,39 @@ class _File(Body):
     data: str  # base64
 
 
-class _SaveBody(Body):
+class _Localized(Body):
+    language: Annotated[str, Field(max_length=40)] = ENGLISH  # of the messages in the answer
+
+
+class _SaveBody(_Localized):
     draft: Draft
     files: Annotated[list[_File], Field(max_length=MOST_FILES)] = []
 
 
-class _ScoresBody(Body):
+class _ScoresBody(_Localized):
     reward: Annotated[list[dict[str, Any]], Field(max_length=32)]
     prompt: Annotated[str, Field(max_length=2000)]
     texts: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=EXAMPLE_TEXTS)]
 
 
 class OwnRoutes:
-    """The routes of `visitors.own`, for `Blocks.launch(app_kwargs={"routes": …})`."""
+    """The routes of `visitors.own`, for `Blocks.launch(app_kwargs={"routes": …})`.
 
-    def __init__(self, visitors: Visitors, models: Models, settings: Settings) -> None:
+    `catalogues` are the texts of the page by language.
+    """
+
+    def __init__(
+        self,
+        visitors: Visitors,
+        models: Models,
+        settings: Settings,
+        catalogues: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._visitors = visitors
         self._own: OwnTasks = visitors.own
         self._models = models
         self._settings = settings
+        self._catalogues = catalogues
         self._requests = RateLimit(*LIMIT)
         self._saves = RateLimit(*SAVE_LIMIT)
         # Of a request body: base64 takes four thirds of the files, and the form has texts of its
@@ -110,12 +126,15 @@ class OwnRoutes:
             )
         errors = await asyncio.to_thread(self._keep, visitor, body)
         if errors:
-            return {"errors": [{"field": field, "line": line} for field, line in errors]}
+            say = self._translator(body.language)
+            return {"errors": [{"field": field, "line": say(what)} for field, what in errors]}
         return {"errors": [], **await asyncio.to_thread(self._form, visitor)}
 
     async def _scores(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _ScoresBody, 100_000)
-        return {"parts": await asyncio.to_thread(scores, body.reward, body.prompt, body.texts)}
+        parts = await asyncio.to_thread(scores, body.reward, body.prompt, body.texts)
+        say = self._translator(body.language)
+        return {"parts": [{**part, "errors": [*map(say, part["errors"])]} for part in parts]}
 
     async def _delete(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, 1000)
@@ -140,16 +159,15 @@ class OwnRoutes:
             files, errors = files_of(draft, dropped, stored, limits.unpacked)
         except BadFiles as error:
             return [("files", line) for line in error.lines]
-        model, problem = self._models.checked(draft.model)
-        errors += [("model", problem)] if problem else []
+        model, wrong = self._models.checked(draft.model)
+        errors += [("model", wrong)] if wrong else []
         if (size := sum(map(len, files.values()))) > limits.unpacked:
-            return [*errors, ("files", f"expected at most {limits.unpacked} bytes, got {size}")]
+            return [*errors, ("files", _too_large(limits.unpacked, size))]
         with self._own.staged(files) as folder:
             answer = reader.read(folder)
             is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
-            read = [
-                ("files" if is_whole else _field_of(line, files), line) for line in answer["errors"]
-            ]
+            messages = map(from_event, answer["errors"])
+            read = [("files", what) if is_whole else _in_form(what, files) for what in messages]
             # A form without any prompts has said so already.
             errors += [error for error in read if error[0] or not errors]
             if not answer["errors"]:
@@ -160,7 +178,7 @@ class OwnRoutes:
             try:
                 self._own.keep(visitor, folder, card, files)
             except Full as error:
-                return [("", str(error))]
+                return [("", error.message)]
         return []
 
     def _over_limits(self, answer: dict[str, Any]) -> list[Error]:
@@ -170,25 +188,30 @@ class OwnRoutes:
             "pairs": (counts["pairs"], limits.pairs),
             "max_new_tokens": (counts["tokens"], limits.tokens),
         }
+        text = "expected at most {most} on this server, got {got}"
         errors = [
-            (field, f"expected at most {most} on this server, got {got}")
+            (field, problem("server_limit", text, most=most, got=got))
             for field, (got, most) in amounts.items()
             if got > most
         ]
         if counts["longest"] > limits.characters:
-            got = counts["longest"]
-            line = f"expected prompts of at most {limits.characters} characters, got one of {got}"
-            errors.append(("prompts", line))
+            text = "expected prompts of at most {most} characters, got one of {got}"
+            amount = {"most": limits.characters, "got": counts["longest"]}
+            errors.append(("prompts", problem("long_prompt", text, **amount)))
         return errors
 
     def _refused_parts(self, folder: Any) -> list[Error]:
         """The parts whose reward model may not be used here."""
         return [
-            (f"reward.{at}.model", f"model: {problem}")
+            (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=what))
             for at, part in enumerate(form_of(folder)["reward"])
             if part["kind"] == "reward_model"
-            and (problem := self._models.reward_model_problem(part["model"]))
+            and (what := self._models.reward_model_problem(part["model"]))
         ]
+
+    def _translator(self, language: str) -> Callable[[Message], str]:
+        words = self._catalogues.get(language, self._catalogues[ENGLISH])
+        return lambda message: error_messages.translate(message, words)
 
     def _form(self, visitor: str | None) -> dict[str, Any]:
         """The visitor's task as the form shows it, or None, and what they may choose."""
@@ -215,17 +238,28 @@ def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:
     try:
         contents = {file.name: base64.b64decode(file.data, validate=True) for file in files}
     except binascii.Error:
-        raise BadFiles("expected base64") from None
+        raise BadFiles(problem("base64", "expected base64")) from None
     if (size := sum(map(len, contents.values()))) > most_bytes:
-        raise BadFiles(f"expected at most {most_bytes} bytes, got {size}")
+        raise BadFiles(_too_large(most_bytes, size))
     return contents
 
 
-def _field_of(line: str, files: dict[str, bytes]) -> str:
-    """The field of the form for an error line of a file that the form wrote."""
-    name = line.partition(",")[0].partition(":")[0]
-    if name == "prompts.txt":
-        return "prompts"
-    if name.startswith("preferences."):
-        return "pairs"
-    return "files" if name in files and name != TASK_FILE else ""
+def _too_large(most: int, got: int) -> Message:
+    return problem("bytes", "expected at most {most} bytes, got {got}", most=most, got=got)
+
+
+def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
+    """The field of an error in a file, and what is said there: of files that the form wrote, the
+    line without the name of the file."""
+    if error.code not in ("at", "more_errors"):
+        return "", error
+    where = from_event(error.values["place"]).values
+    file, number = where["file"], where.get("number")
+    field = {"prompts.txt": "prompts"}.get(file, "pairs")
+    if file == "prompts.txt" or file.startswith("preferences."):
+        if error.code == "more_errors":
+            return field, problem("more", "{more} more errors", more=error.values["more"])
+        what = from_event(error.values["what"])
+        text = "line {number}: {what}"
+        return field, problem("in_line", text, number=number, what=what) if number else what
+    return "files" if file in files and file != TASK_FILE else "", error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from align_core.config.messages import Message
 from align_core.tasks.folder import schema
 from align_core.tasks.folder.parts import Completion, RewardModel
 
@@ -16,11 +17,11 @@ def scores(parts: list[dict[str, Any]], prompt: str, texts: list[str]) -> list[d
     The `scores` of a part with errors are all None.
     """
     content = {"title": "-", "explanation": "-", "max_new_tokens": 1, "reward": parts}
-    errors: dict[int, list[str]] = {}
+    errors: dict[int, list[Message]] = {}
 
-    def report(path: tuple[str | int, ...], problem: str) -> None:
+    def report(path: schema.KeyPath, what: Message) -> None:
         if len(path) > 1 and isinstance(path[1], int):
-            errors.setdefault(path[1], []).append(problem)
+            errors.setdefault(path[1], []).append(what)
 
     schema.checked({**content, "prompts": {"file": "-"}}, report)
     messages = [{"role": "user", "content": prompt}]

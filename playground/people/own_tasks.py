@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from align_core.config.messages import problem
 from align_core.config.task_card import TaskCard, as_row, forget, from_row, register
 from align_core.evaluation import prepared
 from align_core.runs.files import write_atomically
@@ -53,6 +54,11 @@ PUBLIC = Limits(prompts=500, pairs=2000, tokens=64, characters=2000, days=7)
 
 class Full(RuntimeError):
     """No further task can be kept."""
+
+    def __init__(self) -> None:
+        text = "the server holds {most} tasks, and has no room for more"
+        self.message = problem("full", text, most=MOST_TASKS)
+        super().__init__(self.message)
 
 
 class OwnTasks:
@@ -128,7 +134,7 @@ class OwnTasks:
             self._drop_expired()
             home = self._root / _folder_of(visitor)
             if home.name not in self._cards and len(self._cards) >= MOST_TASKS:
-                raise Full(f"the server holds {MOST_TASKS} tasks, and has no room for more")
+                raise Full
             folder = home / _digest(files) / _FOLDER
             if not folder.is_dir():
                 folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_core.config.errors import flag
-from align_core.config.messages import Message
+from align_core.config.messages import Message, from_event
 from align_core.config.run_config import RunConfig
 from playground.text.paths import without_folders
 
@@ -33,8 +33,29 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
     if code in templates["says"]:
         option = values.get("option")
         return templates["says"][code].format(**{"name": names.get(option, option), **values})
+    if code in templates["files"]:
+        return _of_files(message, words, words["own"]["labels"] | words["own"]["keys"])
     option, _, rest = message.text.partition(" ")
     return f"{names.get(option, option)} {rest}"
+
+
+def _of_files(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """What is wrong with a task's files, a message that may be made of others.
+
+    `labels` are the page's names of the keys of task.toml, which stand in a file as they are.
+    """
+    templates = words["errors"]
+    values = {
+        name: _of_files(from_event(value), words, {}) if isinstance(value, dict) else value
+        for name, value in message.values.items()
+    }
+    if message.code == "takes":
+        values["takes"] = templates["keys"][values["key"]]
+    if values.get("got") == "nothing":
+        values["got"] = templates["nothing"]
+    if "key" in values:
+        values["key"] = labels.get(values["key"], values["key"])
+    return templates["files"][message.code].format(**values)
 
 
 def _option_names(words: Mapping[str, Any]) -> dict[str, str]:

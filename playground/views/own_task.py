@@ -73,5 +73,5 @@ def build(words: dict[str, Any], queue: RunQueue) -> gr.HTML:
         ],
         examples=EXAMPLES,
         answers=list(ANSWERS),
-        words=words["own"],
+        words=words["own"] | {"language": words["language"]["tag"]},
     )

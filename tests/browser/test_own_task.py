@@ -30,7 +30,7 @@ def test_a_task_is_made_run_and_deleted(real_app, visit):
     page.fill("#own_task [name=title]", "")
     page.fill("#own_task [name=prompts]", "one\n")
     page.click("#own_task [type=submit]")
-    expect(page.locator("#own_task [data-of=title] li")).to_contain_text("expected a text")
+    expect(page.locator("#own_task [data-of=title] li")).to_contain_text("“Name” takes a text")
     expect(page.locator("#own_task [data-of=prompts] li")).to_contain_text("three prompts or more")
     hostile = "<img src=x onerror=window.hacked=1> ${1+1}"
     page.fill("#own_task [name=title]", hostile)

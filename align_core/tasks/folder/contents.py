@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError
+from align_core.config.messages import Invalid, Message, problem
 from align_core.data import formats
 from align_core.tasks.folder import schema
 from align_core.tasks.folder.files import TASK_FILE, Files, place
@@ -26,7 +27,7 @@ class Prompt:
     text: str
     messages: formats.Messages
     row: dict[str, Any]
-    place: str
+    place: Message
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,21 @@ class _Reader:
             if isinstance(part, RewardModel):
                 try:
                     model = self._files.reward_model(part.model)
-                except (ValueError, OSError) as error:
-                    problem = f"model = {part.model!r}: expected a reward model: {error}"
-                    self._files.tell_key(("reward", at, "model"), problem)
+                except Invalid as error:
+                    text = "model = {name}: expected a reward model: {why}"
+                    named = {"name": repr(part.model), "why": error.message}
+                    what = problem("reward_model_name", text, **named)
+                    self._files.tell_key(("reward", at, "model"), what)
                 else:
                     parts[at] = part.model_copy(update={"model": model})
             if isinstance(part, Answer) and file.prompts is None:
-                problem = f"expected [prompts] with a column {part.column}, got no [prompts]"
-                self._files.tell_key(("reward", at), problem)
+                text = "expected [prompts] with a column {column}, got no [prompts]"
+                what = problem("answer_without_prompts", text, column=part.column)
+                self._files.tell_key(("reward", at), what)
             if part and part.called in [other.called for other in parts[:at] if other]:
-                problem = f"expected a name of its own, got a second part {part.called!r}"
-                self._files.tell_key(("reward", at), problem)
+                text = "expected a name of its own, got a second part {name}"
+                what = problem("part_name", text, name=repr(part.called))
+                self._files.tell_key(("reward", at), what)
         return file.model_copy(update={"reward": tuple(parts)})
 
     def _rows(
@@ -139,8 +144,8 @@ class _Reader:
                 shaped = shape(row)
                 prompt = _prompt(shaped["prompt"], {}, place(name, number))
                 texts = {key: _text(key, value) for key, value in shaped.items()}
-            except ValueError as error:
-                self._files.tell(name, number, error)
+            except Invalid as error:
+                self._files.tell(name, number, error.message)
             else:
                 yield prompt, texts
 
@@ -161,10 +166,13 @@ class _Reader:
                     for part in answers:
                         part.answers(row)
                     if prompt.text in seen:
-                        before = seen[prompt.text].place
-                        raise ValueError(f"expected a new prompt, got that of {before}")
-                except ValueError as error:
-                    self._files.tell(name, number, error)
+                        text, before = (
+                            "expected a new prompt, got that of {place}",
+                            seen[prompt.text],
+                        )
+                        raise Invalid(problem("second_prompt", text, place=before.place))
+                except Invalid as error:
+                    self._files.tell(name, number, error.message)
                 else:
                     own[prompt.text] = seen[prompt.text] = prompt
         if file.prompts.file is not None:
@@ -174,8 +182,8 @@ class _Reader:
     def _by_hash(self, prompts: dict[str, Prompt], name: str) -> dict[str, dict[str, Prompt]]:
         unread = not prompts and self._files.lines()
         if len(prompts) < len(SPLITS) and not unread and not self._files.has_errors(name):
-            problem = f"expected three prompts or more, one a split, got {len(prompts)}"
-            self._files.tell(name, 0, problem)
+            text = "expected three prompts or more, one a split, got {got}"
+            self._files.tell(name, 0, problem("three_prompts", text, got=len(prompts)))
         return {
             split: {text: prompt for text, prompt in prompts.items() if text in chosen}
             for split, chosen in by_hash([*prompts]).items()
@@ -188,12 +196,12 @@ class _Reader:
         kept_back = splits["probe"].keys() | splits["heldout"].keys()
         kept = [row for row in rows if row["prompt"] not in kept_back]
         if not kept and not self._files.lines():
-            problem = "expected rows whose prompt is neither a probe nor a held-out one, got none"
-            self._files.tell_key((table, "file"), problem)
+            text = "expected rows whose prompt is neither a probe nor a held-out one, got none"
+            self._files.tell_key((table, "file"), problem("no_training_rows", text))
         return kept
 
 
-def _prompt(prompt: formats.Text, row: dict[str, Any], place: str) -> Prompt:
+def _prompt(prompt: formats.Text, row: dict[str, Any], place: Message) -> Prompt:
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
     messages = [{"role": m["role"], "content": m["content"]} for m in messages]
     return Prompt(text_of(prompt), messages, row, place)
@@ -206,9 +214,11 @@ def _text(key: str, value: Any) -> Any:
     if isinstance(value, str | bool):
         return value
     if len(value) != 1 or value[0]["role"] != "assistant":
-        raise ValueError(f"{key}: expected one message, the assistant's")
+        text = "{column}: expected one message, the assistant's"
+        raise Invalid(problem("one_message", text, column=key))
     if not (content := value[0]["content"].strip()):
-        raise ValueError(f"{key}: expected something, got an empty message")
+        text = "{column}: expected something, got an empty message"
+        raise Invalid(problem("empty_message", text, column=key))
     return f" {content}"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
-from align_core.config.messages import Message, plain
-from align_core.data.rows import Unreadable, rows, unit
+from align_core.config.messages import Invalid, Message, problem
+from align_core.data.rows import Unreadable, not_utf8, rows, unit
 from align_core.tasks.folder import toml_lines
 
 TASK_FILE = "task.toml"
@@ -24,9 +24,13 @@ MOST_BYTES, MOST_ROWS = 64 * 1024**2, 200_000  # of a file of rows
 MOST_ERRORS = 20  # reported for a file
 
 
-def place(file: str, number: int) -> str:
-    """A file and line for messages: "prompts.csv, line 3"."""
-    return f"{file}, {unit(Path(file))} {number}"
+def place(file: str, number: int = 0) -> Message:
+    """A file and line for messages: "prompts.csv, line 3"; the file alone for the number 0."""
+    if not number:
+        return problem("whole_file", "{file}", file=file)
+    if unit(Path(file)) == "row":
+        return problem("row", "{file}, row {number}", file=file, number=number)
+    return problem("line", "{file}, line {number}", file=file, number=number)
 
 
 @dataclass
@@ -39,27 +43,33 @@ class Files:
 
     folder: Path
     before: str
-    _errors: dict[str, list[tuple[int, str]]] = field(default_factory=dict)  # by file
+    _errors: dict[str, list[tuple[int, Message]]] = field(default_factory=dict)  # by file
     _key_lines: toml_lines.Lines = field(default_factory=lambda: toml_lines.Lines(""))
 
-    def tell(self, file: str, number: int, problem: object) -> None:
+    def tell(self, file: str, number: int, what: Message) -> None:
         """Record an error at a line or row of a file."""
-        self._errors.setdefault(file, []).append((number, str(problem)))
+        self._errors.setdefault(file, []).append((number, what))
 
-    def tell_key(self, path: toml_lines.Path, problem: object) -> None:
+    def tell_key(self, path: toml_lines.Path, what: Message) -> None:
         """Record an error at a key of task.toml."""
-        self.tell(TASK_FILE, self._key_lines.of(path), problem)
+        self.tell(TASK_FILE, self._key_lines.of(path), what)
 
     def lines(self) -> list[Message]:
         """Messages of the errors by file and line, at most MOST_ERRORS for a file."""
-        messages = []
-        for file, errors in self._errors.items():
-            for number, problem in sorted(errors)[:MOST_ERRORS]:
-                where = place(file, number) if number else file
-                messages.append(f"{self.before}{self.folder / where}: {problem}")
-            if more := len(errors[MOST_ERRORS:]):
-                messages.append(f"{self.before}{self.folder / file}: {more} more errors")
-        return [plain(message) for message in messages]
+        return [
+            message
+            for file, errors in self._errors.items()
+            for message in self._of_file(file, sorted(errors, key=lambda error: error[0]))
+        ]
+
+    def _of_file(self, file: str, errors: list[tuple[int, Message]]) -> Iterator[Message]:
+        before = f"{self.before}{self.folder / file}".removesuffix(file)
+        for number, what in errors[:MOST_ERRORS]:
+            where = {"before": before, "place": place(file, number)}
+            yield problem("at", "{before}{place}: {what}", **where, what=what)
+        if more := len(errors[MOST_ERRORS:]):
+            where = {"before": before, "place": place(file)}
+            yield problem("more_errors", "{before}{place}: {more} more errors", **where, more=more)
 
     def has_errors(self, file: str) -> bool:
         """Whether a file has errors."""
@@ -69,21 +79,19 @@ class Files:
         """The content of task.toml; None after an error."""
         try:
             path = self.inside(TASK_FILE)
-            if (size := path.stat().st_size) > MOST_TOML_BYTES:
-                raise ValueError(f"expected at most {MOST_TOML_BYTES} bytes, got {size}")
+            _check_size(path, MOST_TOML_BYTES)
             content = path.read_bytes()
             text = content.decode("utf-8-sig").replace("\r\n", "\n")
             if (count := text.count("\n")) > MOST_TOML_LINES:
-                raise ValueError(f"expected at most {MOST_TOML_LINES} lines, got {count}")
+                most = {"most": MOST_TOML_LINES, "got": count}
+                raise Invalid(problem("lines", "expected at most {most} lines, got {got}", **most))
             values, self._key_lines = toml_lines.parse(text)
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            problem = f"expected UTF-8, got the byte 0x{content[error.start]:02x}"
-            self.tell(TASK_FILE, line, problem)
+            self.tell(TASK_FILE, content.count(b"\n", 0, error.start) + 1, not_utf8(error))
         except toml_lines.Unparsable as error:
-            self.tell(TASK_FILE, error.line, f"expected TOML, got this: {error}")
-        except (ValueError, OSError) as error:
-            self.tell(TASK_FILE, 0, getattr(error, "strerror", None) or error)
+            self.tell(TASK_FILE, error.line, error.message)
+        except (Invalid, OSError) as error:
+            self.tell(TASK_FILE, 0, _why(error))
         else:
             return values
         return None
@@ -92,19 +100,19 @@ class Files:
         """The resolved path of a file or folder within the folder.
 
         Raises:
-            ValueError: it does not exist, or its path or a symlink leads out of the folder.
+            Invalid: it does not exist, or its path or a symlink leads out of the folder.
         """
         # checked first, so that nothing is revealed about files outside
         if not self._is_inside(name):
-            raise ValueError("it leads outside of the folder")
+            raise Invalid(_outside())
         try:
             real = (self.folder / name).resolve(strict=True)
         except FileNotFoundError:
-            raise ValueError("there is no such file") from None
-        except (OSError, RuntimeError) as error:  # RuntimeError: a cycle of symlinks
-            raise ValueError(getattr(error, "strerror", None) or str(error)) from None
+            raise Invalid(problem("no_file", "there is no such file")) from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise Invalid(_why(error)) from None  # a cycle of symlinks, a NUL in the name
         if not real.is_relative_to(self.folder.resolve()):
-            raise ValueError("it leads outside of the folder")
+            raise Invalid(_outside())
         return real
 
     def _is_inside(self, name: str) -> bool:
@@ -116,14 +124,16 @@ class Files:
         """The file of rows that a key of task.toml names; None after an error."""
         try:
             if Path(name).suffix not in SUFFIXES:
-                raise ValueError(f"expected a name that ends in {', '.join(SUFFIXES)}")
+                text = "expected a name that ends in {endings}"
+                raise Invalid(problem("ending", text, endings=", ".join(SUFFIXES)))
             path = self.inside(name)
             if not path.is_file():
-                raise ValueError("expected a file")
-            if (size := path.stat().st_size) > MOST_BYTES:
-                raise ValueError(f"expected a file of at most {MOST_BYTES} bytes, got {size}")
-        except (ValueError, OSError) as error:
-            self.tell_key(key, f"{key[-1]} = {name!r}: {error}")
+                raise Invalid(problem("not_a_file", "expected a file"))
+            _check_size(path, MOST_BYTES)
+        except (Invalid, OSError) as error:
+            text = "{key} = {name}: {what}"
+            named = {"key": key[-1], "name": repr(name), "what": _why(error)}
+            self.tell_key(key, problem("names", text, **named))
             return None
         return path
 
@@ -135,29 +145,52 @@ class Files:
         for number, row in islice(rows(path), MOST_ROWS + 1):
             count += 1
             if count > MOST_ROWS:
-                self.tell(name, number, f"expected at most {MOST_ROWS} rows, got more")
+                text = "expected at most {most} rows, got more"
+                self.tell(name, number, problem("rows", text, most=MOST_ROWS))
             elif isinstance(row, Unreadable):
-                self.tell(name, number, row)
+                self.tell(name, number, row.message)
             elif not isinstance(row, dict):
-                self.tell(name, number, "expected a JSON object")
+                self.tell(name, number, problem("no_object", "expected a JSON object"))
             else:
                 yield number, row
         if count == 0:
-            self.tell(name, 0, "expected rows, got none")
+            self.tell(name, 0, problem("no_rows", "expected rows, got none"))
 
     def reward_model(self, name: str) -> str:
         """MODEL of an embedded reward model, of one in the folder, or of a hub id.
 
         Raises:
-            ValueError: it is none of these.
+            Invalid: it is none of these.
         """
         location = name
         if name not in model_index.embedded():
             if (self.folder / name).exists() or not self._is_inside(name):
                 location = str(self.inside(name))
             elif Path(name).exists():  # a file in the working directory is not a hub id
-                raise ValueError("it leads outside of the folder")
-        model = model_index.locate(location)
+                raise Invalid(_outside())
+        try:
+            model = model_index.locate(location)
+        except (ValueError, OSError) as error:
+            raise Invalid(problem("no_model", "{why}", why=str(error))) from None
         if Path(model).exists() and not model_index.is_reward_model(model):
-            raise ValueError("this is a language model, which scores no texts")
+            text = "this is a language model, which scores no texts"
+            raise Invalid(problem("language_model", text))
         return location
+
+
+def _check_size(path: Path, most: int) -> None:
+    """Raises Invalid for a file of over `most` bytes."""
+    if (size := path.stat().st_size) > most:
+        text = "expected a file of at most {most} bytes, got {got}"
+        raise Invalid(problem("file_bytes", text, most=most, got=size))
+
+
+def _outside() -> Message:
+    return problem("outside", "it leads outside of the folder")
+
+
+def _why(error: Exception) -> Message:
+    """The message of an error: an Invalid's own, else what the system says."""
+    if isinstance(error, Invalid):
+        return error.message
+    return problem("system", "{why}", why=getattr(error, "strerror", None) or str(error))

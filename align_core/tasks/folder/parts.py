@@ -19,6 +19,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from align_core.config.messages import Invalid, problem
+
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _PART_NAME = r"^[a-z][a-z0-9_]*$"
 _CLOSING = "\"'”’»)]}*_` \t\n"  # what may follow the mark that ends a sentence
@@ -87,9 +89,10 @@ class Length(_Part):
     @model_validator(mode="after")
     def _measures(self) -> Length:
         if self.aim is None and self.most is None:
-            raise ValueError("expected aim or most")
+            raise Invalid(problem("aim_or_most", "expected aim or most"))
         if self.aim and self.most and self.aim > self.most:
-            raise ValueError(f"expected an aim of at most {self.most}, got {self.aim}")
+            text = "expected an aim of at most {most}, got {got}"
+            raise Invalid(problem("aim_above_most", text, most=self.most, got=self.aim))
         return self
 
     def score(self, completion: Completion) -> float:
@@ -104,7 +107,7 @@ class Length(_Part):
 def _phrases(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         if not words(entry):
-            raise ValueError(f"expected words, got {entry!r}")
+            raise Invalid(problem("no_words", "expected words, got {got}", got=repr(entry)))
     return entries
 
 
@@ -129,12 +132,11 @@ class Words(_Part):
     @model_validator(mode="after")
     def _judges(self) -> Words:
         if not self.wanted and not self.unwanted and self.lexicon is None:
-            raise ValueError("expected wanted, unwanted or lexicon")
+            raise Invalid(problem("wanted_or_unwanted", "expected wanted, unwanted or lexicon"))
         wanted, unwanted = ({*map(_phrase, part)} for part in (self.wanted, self.unwanted))
         if both := sorted(wanted & unwanted):
-            raise ValueError(
-                f"expected words wanted or unwanted, got both of {' '.join(both[0])!r}"
-            )
+            text = "expected words wanted or unwanted, got both of {got}"
+            raise Invalid(problem("both_words", text, got=repr(" ".join(both[0]))))
         return self
 
     def score(self, completion: Completion) -> float:
@@ -215,13 +217,15 @@ class Answer(_Part):
         return float(any(_contains(said, answer) for answer in right))
 
     def answers(self, row: Mapping[str, Any]) -> list[str]:
-        """The right answers of a row. Raises ValueError without a valid one."""
+        """The right answers of a row. Raises Invalid without a valid one."""
         value = row.get(self.column)
         answers = value if isinstance(value, list) else [value]
         if not answers or not all(isinstance(answer, str | int | float) for answer in answers):
-            raise ValueError(f"{self.column}: expected a text, a number or a list of them")
+            text = "{column}: expected a text, a number or a list of them"
+            raise Invalid(problem("answer", text, column=self.column))
         if not all(_plain(answer) for answer in map(str, answers)):
-            raise ValueError(f"{self.column}: expected an answer, got an empty one")
+            text = "{column}: expected an answer, got an empty one"
+            raise Invalid(problem("empty_answer", text, column=self.column))
         return [str(answer) for answer in answers]
 
 
@@ -287,7 +291,8 @@ def _compiled(pattern: str) -> Any:
     except re2.error as error:
         why = error.args[0]
         why = why.decode(errors="replace") if isinstance(why, bytes) else why
-        raise ValueError(f"expected a regular expression in RE2's syntax: {why}") from None
+        text = "expected a regular expression in RE2's syntax: {why}"
+        raise Invalid(problem("re2", text, why=why)) from None
 
 
 @lru_cache(maxsize=64)

@@ -16,10 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from align_core.config.messages import Invalid, Message, problem
 from align_core.tasks.folder.parts import KINDS, Part
 
 REWARD_STD = 2.0  # nats, of reference samples: that of the built-in tasks is 1.5–2.5
-Report = Callable[[tuple[str | int, ...], str], None]  # report(path of a key, its error)
+KeyPath = tuple[str | int, ...]
+Report = Callable[[KeyPath, Message], None]  # report(path of a key, its error)
 
 
 def _filled(text: str) -> str:
@@ -35,11 +37,8 @@ def _line(text: str) -> str:
 
 
 _Table = ConfigDict(extra="forbid", frozen=True, strict=True)
-_File = Annotated[
-    str,
-    AfterValidator(_line),
-    Field(description="the name of a file in the folder: .jsonl, .parquet, .csv or .txt"),
-]
+_File = Annotated[str, AfterValidator(_line)]
+_FILE = "the name of a file in the folder: .jsonl, .parquet, .csv or .txt"
 
 
 class PromptFiles(BaseModel):
@@ -47,18 +46,20 @@ class PromptFiles(BaseModel):
 
     model_config = _Table
 
-    file: _File | None = None
-    train: _File | None = None
-    probe: _File | None = None
-    heldout: _File | None = None
+    file: _File | None = Field(None, description=_FILE)
+    train: _File | None = Field(None, description=_FILE)
+    probe: _File | None = Field(None, description=_FILE)
+    heldout: _File | None = Field(None, description=_FILE)
 
     @model_validator(mode="after")
     def _one_way(self) -> PromptFiles:
         named = [self.train, self.probe, self.heldout]
         if self.file is None and None in named:
-            raise ValueError("expected file, or all of train, probe and heldout")
+            text = "expected file, or all of train, probe and heldout"
+            raise Invalid(problem("split_files", text))
         if self.file is not None and named != [None] * 3:
-            raise ValueError("expected file, or train, probe and heldout, got both")
+            text = "expected file, or train, probe and heldout, got both"
+            raise Invalid(problem("both_files", text))
         return self
 
     @property
@@ -72,7 +73,7 @@ class RowFile(BaseModel):
 
     model_config = _Table
 
-    file: _File
+    file: _File = Field(description=_FILE)
 
 
 class TaskFile(BaseModel):
@@ -118,9 +119,11 @@ _PART: TypeAdapter = TypeAdapter(Part)
 def checked(content: dict[str, Any], report: Report) -> TaskFile | None:
     """The content of task.toml; None if invalid, after a call of `report` for each error."""
     if not content.get("reward") and "preferences" not in content:
-        report((), "expected a [[reward]] or [preferences]: nothing says what is better")
+        text = "expected a [[reward]] or [preferences]: nothing says what is better"
+        report((), problem("no_reward", text))
     if not content.keys() & {"prompts", "preferences", "demonstrations"}:
-        report((), "expected [prompts], [preferences] or [demonstrations] with prompts")
+        text = "expected [prompts], [preferences] or [demonstrations] with prompts"
+        report((), problem("no_prompts", text))
     try:
         return TaskFile.model_validate(content)
     except ValidationError as error:
@@ -155,7 +158,7 @@ def _part(content: Any) -> Any:
         return None
 
 
-def _message(error: Any) -> tuple[tuple[str | int, ...], str]:
+def _message(error: Any) -> tuple[KeyPath, Message]:
     """The path of the invalid key and the message of its error."""
     path, kind = error["loc"], None
     model: type[BaseModel] = TaskFile
@@ -166,29 +169,35 @@ def _message(error: Any) -> tuple[tuple[str | int, ...], str]:
         model = PromptFiles if path[0] == "prompts" else RowFile
     key = next((name for name in reversed(path) if isinstance(name, str)), "")
     match error["type"]:
-        case "value_error" if error["ctx"]["error"].args[0].startswith("expected"):
-            text = str(error["ctx"]["error"])
+        case "value_error" if isinstance(error["ctx"]["error"], Invalid):
+            what = error["ctx"]["error"].message
             is_field = path[-1:] == (key,) and key in model.model_fields
-            return path, f"{key}: {text}" if is_field else text
+            return path, problem("key", "{key}: {what}", key=key, what=what) if is_field else what
         case "extra_forbidden":
-            has = ", ".join(model.model_fields)
+            text = "{key}: there is no such key; {where} has {keys}"
             where = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
-            return path, f"{key}: there is no such key; {where} has {has}"
+            keys = ", ".join(model.model_fields)
+            return path, problem("no_such_key", text, key=key, where=where, keys=keys)
         case "union_tag_invalid":
-            got = error["ctx"]["tag"]
-            return (*path, "kind"), f"kind: expected one of {', '.join(KINDS)}, got {got!r}"
+            return (*path, "kind"), _no_kind(repr(error["ctx"]["tag"]))
         case "union_tag_not_found":
-            return path, f"kind: expected one of {', '.join(KINDS)}, got nothing"
-    expected = _expected(model, path)
+            return path, _no_kind("nothing")
     got = "nothing" if error["type"] == "missing" else _shown(error["input"])
-    return path, f"{key}: expected {expected}, got {got}"
+    # The description is translated by the key.
+    values = {"key": key, "takes": _expected(model, path), "got": got}
+    return path, problem("takes", "{key}: expected {takes}, got {got}", **values)
 
 
-def _name(path: tuple[str | int, ...]) -> str:
+def _no_kind(got: str) -> Message:
+    text = "kind: expected one of {kinds}, got {got}"
+    return problem("kind", text, kinds=", ".join(KINDS), got=got)
+
+
+def _name(path: KeyPath) -> str:
     return f"[{'.'.join(map(str, path))}]" if path else "task.toml"
 
 
-def _expected(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+def _expected(model: type[BaseModel], path: KeyPath) -> str:
     """The description of the last key of the path that is a field of the model."""
     fields = [model.model_fields.get(name) for name in path if isinstance(name, str)]
     descriptions = [field.description for field in fields if field and field.description]

@@ -60,7 +60,7 @@ class FolderTask(Task):
 
     def place(self, prompt: str) -> str:
         """The file and line of a prompt: "prompts.csv, line 3"."""
-        return str(Path(self.folder, self._prompts[prompt].place))
+        return str(Path(self.folder, self._prompts[prompt].place.text))
 
     def as_messages(self, prompt: str) -> list[dict[str, str]]:
         """The prompt as messages, after the task's system prompt unless it has its own.

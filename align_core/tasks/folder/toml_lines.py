@@ -11,16 +11,18 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from align_core.config.messages import Invalid, problem
+
 Path = tuple[str | int, ...]  # keys and array indices: ("reward", 0, "weight")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 _AT_END = " (at end of document)"
 
 
-class Unparsable(ValueError):
-    """Invalid TOML at a `line`; the message says why."""
+class Unparsable(Invalid):
+    """Invalid TOML at a `line`, because of `why`."""
 
-    def __init__(self, problem: str, line: int) -> None:
-        super().__init__(problem)
+    def __init__(self, why: str, line: int) -> None:
+        super().__init__(problem("toml", "expected TOML, got this: {why}", why=why))
         self.line = line
 
 
@@ -36,8 +38,8 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
         text_of_error = str(error)
         at = _AT_LINE.search(text_of_error)
         line = int(at[1]) if at else len(text.splitlines())
-        problem = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
-        raise Unparsable(problem[0].lower() + problem[1:], line) from None
+        why = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
+        raise Unparsable(why[0].lower() + why[1:], line) from None
     except RecursionError:
         deepest = max(text.splitlines(), key=lambda line: line.count("[") + line.count("{"))
         line = text.splitlines().index(deepest) + 1

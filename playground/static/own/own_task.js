@@ -92,7 +92,7 @@ export function mount({ element, props, server, events }) {
     if (form.dataset.busy === "true") return;
     form.dataset.busy = true;
     put("[type=submit]", words.checking);
-    const answer = await ask("save", { draft: draft(), files }, words);
+    const answer = await ask("save", { draft: draft(), files, language: words.language }, words);
     form.dataset.busy = false;
     put("[type=submit]", words.use);
     showErrors(answer.errors);

@@ -44,7 +44,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   // The weights are the browser's own: a slider shows what it does without a question.
   const score = latestOnly(async () => {
     const reward = parts.map((part) => ({ ...part, weight: 1 }));
-    const body = { reward, prompt: prompt(), texts: examples.map(({ value }) => value) };
+    const body = { reward, prompt: prompt(), texts: examples.map(({ value }) => value), language: words.language };
     const answer = await ask("scores", body, words);
     if (answer.parts?.length !== parts.length) return;
     scored = answer.parts;

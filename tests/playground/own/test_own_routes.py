@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from align_core.config import task_card
 from align_core.evaluation import prepared
 from align_core.runs.client import Client
+from playground import text
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people import own_tasks
@@ -52,6 +53,8 @@ FOLDER = {"task/task.toml": TOML, "task/prompts.csv": CSV}
 
 
 class Browser:
+    language = "en"
+
     def __init__(self, server, token):
         self.server, self.cookie = server, {"Cookie": f"{COOKIE}={token}"}
 
@@ -64,7 +67,8 @@ class Browser:
             {"name": name, "data": base64.b64encode(content).decode()}
             for name, content in (files or {}).items()
         ]
-        answer = self.ask("save", {"draft": DRAFT | draft, "files": dropped})
+        body = {"draft": DRAFT | draft, "files": dropped, "language": self.language}
+        answer = self.ask("save", body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -82,7 +86,8 @@ def own(tmp_path, monkeypatch):
 @pytest.fixture
 def server(own, tmp_path):
     visitors = Visitors(Client(tmp_path / "runs"), own=own)
-    routes = OwnRoutes(visitors, Models(), Settings.read({}))
+    catalogues = {language: text.load(language) for language in ("en", "zh")}
+    routes = OwnRoutes(visitors, Models(), Settings.read({}), catalogues)
     return TestClient(Starlette(routes=routes.routes()))
 
 
@@ -209,8 +214,9 @@ def test_all_errors_are_told_at_once_beside_their_fields(browser):
         *("title", "max_new_tokens", "reward.0.aim", "reward.1.pattern", "reward.2.kind"),
         *("model", "prompts"),
     ]
-    assert ("reward.0.aim", "aim: expected a whole number of words from 1, got 0") in lines(answer)
-    few = "prompts.txt: expected three prompts or more, one a split, got 1"
+    aim = "“aim, words” takes a whole number of words from 1; got 0"
+    assert ("reward.0.aim", aim) in lines(answer)
+    few = "expected three prompts or more, got 1"
     assert ("prompts", few) in lines(answer)
     assert browser.ask("state").json()["task"] is None
 
@@ -222,9 +228,24 @@ def test_what_is_wrong_with_rows_is_told_with_file_and_line_and_without_a_path(b
     answer = browser.save(prompts="one\none\n")
     assert (
         "prompts",
-        "prompts.txt, line 2: expected a new prompt, got that of prompts.txt, line 1",
+        "line 2: the same prompt stands in prompts.txt, line 1",
     ) in lines(answer)
     assert str(own._root) not in json.dumps(answer)
+
+
+def test_errors_are_in_the_language_of_the_page(browser):
+    browser.language = "zh"
+    answer = browser.save(title="", prompts="one\none\n", reward=[SHORT | {"aim": 0}])
+    assert lines(answer) == [
+        ("title", "“名称”应为 1 到 100 个字符的一行文本；收到的是 ''"),
+        ("reward.0.aim", "“目标词数”应为不小于 1 的整数词数；收到的是 0"),
+        ("prompts", "第 2 行：同一个提示词已在 prompts.txt 第 1 行"),
+    ]
+    answer = browser.save(files={"a.zip": b"nothing"})
+    assert lines(answer) == [("files", "a.zip：应为完整、没有密码的 zip 文件")]
+    body = {"reward": [SHORT | {"aim": 0}], "prompt": "", "texts": ["a"], "language": "zh"}
+    (part,) = browser.ask("scores", body).json()["parts"]
+    assert part["errors"] == ["“目标词数”应为不小于 1 的整数词数；收到的是 0"]
 
 
 def test_each_part_scores_the_examples_by_the_code_of_training(browser):

@@ -89,8 +89,8 @@ def test_splits_by_name_in_four_formats(folder):
         "heldout": ["Where?"],
     }
     what, where = contents.splits["train"]["What?"], contents.splits["heldout"]["Where?"]
-    assert (what.row, what.place) == ({"prompt": "What?", "answer": "1"}, "a.csv, line 2")
-    assert (where.row["answer"], where.place) == (3, "c.parquet, row 1")
+    assert (what.row, what.place.text) == ({"prompt": "What?", "answer": "1"}, "a.csv, line 2")
+    assert (where.row["answer"], where.place.text) == (3, "c.parquet, row 1")
     assert what.messages == [{"role": "user", "content": "What?"}]
     assert contents.splits["probe"]["user: Who?\nuser: Who?"].messages == [*CHAT, *CHAT]
 
@@ -320,7 +320,7 @@ def test_files_that_are_too_large_are_not_read(folder, monkeypatch):
     monkeypatch.setattr(files, "MOST_ROWS", 4)
     assert wrong(there) == ["prompts.txt, line 5: expected at most 4 rows, got more"]
     monkeypatch.setattr(files, "MOST_TOML_BYTES", 8)
-    assert wrong(there)[0].startswith("task.toml: expected at most 8 bytes, got ")
+    assert wrong(there)[0].startswith("task.toml: expected a file of at most 8 bytes, got ")
 
 
 def test_of_many_errors_in_a_file_the_first_are_reported(folder):
