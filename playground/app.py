@@ -100,10 +100,9 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page.server = settings
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     offered = Models(models, any_hub_id=not settings.public)
-    languages = {words["language"]["tag"]: words for words in catalogues.values()}
     page.beside = [
         *page.votes.routes(),
-        *OwnRoutes(visitors, offered, settings, languages).routes(),
+        *OwnRoutes(visitors, offered, settings, [*catalogues.values()]).routes(),
         health_route(client, queue),
     ]
     recorded = recordings.recorded()

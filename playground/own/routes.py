@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from playground.people.own_tasks import Full, OwnTasks
 from playground.people.rate_limit import RateLimit
 from playground.people.visitors import Visitors
 from playground.settings import Settings
-from playground.text import ENGLISH, error_messages
+from playground.text import error_messages
 
 EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
@@ -42,7 +42,7 @@ class _File(Body):
 
 
 class _Localized(Body):
-    language: Annotated[str, Field(max_length=40)] = ENGLISH  # of the messages in the answer
+    language: str = ""  # the tag of that of the messages in the answer
 
 
 class _SaveBody(_Localized):
@@ -59,7 +59,7 @@ class _ScoresBody(_Localized):
 class OwnRoutes:
     """The routes of `visitors.own`, for `Blocks.launch(app_kwargs={"routes": …})`.
 
-    `catalogues` are the texts of the page by language.
+    `catalogues` are the texts of the page in every language, English first.
     """
 
     def __init__(
@@ -67,13 +67,14 @@ class OwnRoutes:
         visitors: Visitors,
         models: Models,
         settings: Settings,
-        catalogues: Mapping[str, Mapping[str, Any]],
+        catalogues: Sequence[Mapping[str, Any]],
     ) -> None:
         self._visitors = visitors
         self._own: OwnTasks = visitors.own
         self._models = models
         self._settings = settings
-        self._catalogues = catalogues
+        self._english = catalogues[0]
+        self._catalogues = {words["language"]["tag"]: words for words in catalogues}
         self._requests = RateLimit(*LIMIT)
         self._saves = RateLimit(*SAVE_LIMIT)
         # Of a request body: base64 takes four thirds of the files, and the form has texts of its
@@ -210,7 +211,7 @@ class OwnRoutes:
         ]
 
     def _translator(self, language: str) -> Callable[[Message], str]:
-        words = self._catalogues.get(language, self._catalogues[ENGLISH])
+        words = self._catalogues.get(language, self._english)
         return lambda message: error_messages.translate(message, words)
 
     def _form(self, visitor: str | None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ FOLDER = {"task/task.toml": TOML, "task/prompts.csv": CSV}
 
 
 class Browser:
-    language = "en"
+    language = "en-GB"
 
     def __init__(self, server, token):
         self.server, self.cookie = server, {"Cookie": f"{COOKIE}={token}"}
@@ -86,7 +86,7 @@ def own(tmp_path, monkeypatch):
 @pytest.fixture
 def server(own, tmp_path):
     visitors = Visitors(Client(tmp_path / "runs"), own=own)
-    catalogues = {language: text.load(language) for language in ("en", "zh")}
+    catalogues = [*map(text.load, text.languages())]
     routes = OwnRoutes(visitors, Models(), Settings.read({}), catalogues)
     return TestClient(Starlette(routes=routes.routes()))
 
@@ -234,7 +234,7 @@ def test_what_is_wrong_with_rows_is_told_with_file_and_line_and_without_a_path(b
 
 
 def test_errors_are_in_the_language_of_the_page(browser):
-    browser.language = "zh"
+    browser.language = "zh-CN"
     answer = browser.save(title="", prompts="one\none\n", reward=[SHORT | {"aim": 0}])
     assert lines(answer) == [
         ("title", "“名称”应为 1 到 100 个字符的一行文本；收到的是 ''"),
@@ -243,7 +243,7 @@ def test_errors_are_in_the_language_of_the_page(browser):
     ]
     answer = browser.save(files={"a.zip": b"nothing"})
     assert lines(answer) == [("files", "a.zip：应为完整、没有密码的 zip 文件")]
-    body = {"reward": [SHORT | {"aim": 0}], "prompt": "", "texts": ["a"], "language": "zh"}
+    body = {"reward": [SHORT | {"aim": 0}], "prompt": "", "texts": ["a"], "language": "zh-CN"}
     (part,) = browser.ask("scores", body).json()["parts"]
     assert part["errors"] == ["“目标词数”应为不小于 1 的整数词数；收到的是 0"]
 
