@@ -45,7 +45,8 @@ from align_core.config.task_card import (
 from align_core.inference import in_process
 from align_core.models import distributed
 from align_core.runs.control import Control
-from align_core.runs.directory import RunDirectory, read_options
+from align_core.runs.directory import RunDirectory
+from align_core.runs.stored_config import read_options
 from align_core.tasks.loader import read_if_folder, resolve_task
 from align_core.training import foreground, worker
 

@@ -148,7 +148,8 @@ def _refuse_boolean(value: Any) -> Any:
     return value
 
 
-Int = Annotated[int, BeforeValidator(_refuse_boolean)]
+# Larger integers are not exact in a browser.
+Int = Annotated[int, BeforeValidator(_refuse_boolean), Field(lt=2**53)]
 Float = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Seed = Annotated[Int, declared("seed")]
 Precision = Literal["float32", "bfloat16"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from align_core.config.errors import option_error
 from align_core.config.messages import Message
 from align_core.config.paths import cache_folder, user_path
+from align_core.config.safe_files import read_object
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PACKED = _PACKAGE / "assets"  # inside the package in a wheel, beside it in a checkout
@@ -154,9 +155,9 @@ def task_of(model: str) -> str | None:
 def is_reward_model(location: str) -> bool:
     """Whether the folder `location` holds a sequence classifier; False for a hub id."""
     folder = Path(location)
-    architectures = _json(folder / "config.json").get("architectures") or []
+    architectures = _json(folder / "config.json").get("architectures")
     adapter = _json(folder / "adapter_config.json").get("task_type")
-    return adapter == "SEQ_CLS" or any("SequenceClassification" in name for name in architectures)
+    return adapter == "SEQ_CLS" or "SequenceClassification" in str(architectures)
 
 
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
@@ -221,9 +222,8 @@ def _hub_folder(hub_id: str) -> Path:
     return Path(cache, "models--" + hub_id.replace("/", "--"))
 
 
-def _json(path: Path) -> dict:
+def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_object(path)
+    except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}

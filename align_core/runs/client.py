@@ -7,11 +7,10 @@ page.
 from __future__ import annotations
 
 import contextlib
-import logging
-import re
 import threading
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from align_core.runs import child_process, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
 from align_core.runs.events import FINAL
+from align_core.runs.index import RunIndex
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
@@ -36,8 +36,6 @@ _SPEED_FIELDS = (
     *("lora_layers", "precision", "device"),
     *("eval_prompts", "eval_samples"),
 )
-_LOG = logging.getLogger(__name__)
-_RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
 
 class Busy(RuntimeError):
@@ -60,8 +58,7 @@ class Client:
         self._lock = threading.RLock()
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
-        self._directories: dict[str, RunDirectory] = {}
-        self._skipped: set[str] = set()  # runs that cannot be read
+        self._index = RunIndex(self.root)
         # run -> its final status, which could not be written
         self._unwritten: dict[str, dict[str, Any]] = {}
 
@@ -88,9 +85,14 @@ class Client:
                 runs = " and ".join(alive)
                 raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
             name = self._new_name(config.method, config.task)
-            self._directories[name] = RunDirectory.create(self.root / name, config)
+            try:
+                directory = RunDirectory.create(self.root / name, config)
+            except ConfigError:
+                with contextlib.suppress(OSError):
+                    (self.root / name).rmdir()
+                raise
             self.preload()
-            self._processes[name] = _Process(name, self.root / name, self._training, config)
+            self._processes[name] = _Process(name, directory, self._training, config)
         return name
 
     def free(self) -> bool:
@@ -153,7 +155,7 @@ class Client:
         A final status that could not be written to disk is appended to every answer.
         """
         self._alive()
-        events, offset = RunDirectory(self._directory(run).path).events(offset)
+        events, offset = self._directory(run).events(offset)
         if run in self._unwritten:
             events.append(self._unwritten[run])
         return events, offset
@@ -182,7 +184,11 @@ class Client:
 
     def runs(self) -> list[str]:
         """The names of all runs that can be read, newest first."""
-        return sorted(filter(self._can_read, self._names()), reverse=True)
+        return self._index.names()
+
+    def has(self, run: Any) -> bool:
+        """Whether `run` is one of the `runs`."""
+        return isinstance(run, str) and run in self._index
 
     def live(self) -> list[str]:
         """The names of the runs that have not ended, oldest first."""
@@ -248,37 +254,25 @@ class Client:
                 process.kill(Message("unstopped", {"seconds": round(STOP_TIMEOUT)}, line))
 
     def _directory(self, run: str) -> RunDirectory:
-        """The directory of a run.
-
-        Raises:
-            ConfigError: the name is not that of a run here, or the run cannot be read.
-        """
-        if run not in self._directories:
-            if not _RUN_NAME.fullmatch(run) or not (self.root / run / "config.json").is_file():
-                raise ConfigError(unknown_run(run))
-            self._directories[run] = RunDirectory.open(self.root / run)
-        return self._directories[run]
-
-    def _names(self) -> list[str]:
-        """The names of all runs, whether they can be read or not."""
-        folders = (path.parent.name for path in self.root.glob("*/config.json"))
-        return list(filter(_RUN_NAME.fullmatch, folders))
-
-    def _can_read(self, run: str) -> bool:
-        """Whether a run can be read; if not, the log says so once."""
-        try:
-            self._directory(run)
-        except ConfigError as error:
-            if run not in self._skipped:
-                self._skipped.add(run)
-                _LOG.warning("The run %s is skipped: %s", run, "; ".join(map(str, error.lines)))
-            return False
-        return True
+        """The directory of a run. Raises ConfigError if there is no such run."""
+        process = self._processes.get(run)
+        return process.directory if process else self._index.directory(run)
 
     def _new_name(self, method: str, task: str) -> str:
+        """The name of a new run, whose folder is created, so that no other process takes it."""
         name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{known_card(task).name}"
-        same = sum(run == name or run.startswith(f"{name}-") for run in self._names())
-        return f"{name}-{same + 1}" if same else name
+        for number in count(1):
+            unique = name if number == 1 else f"{name}-{number}"
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                (self.root / unique).mkdir()
+            except FileExistsError:
+                if (self.root / unique).exists():
+                    continue
+            except OSError:  # `RunDirectory.create` reports it
+                pass
+            return unique
+        raise AssertionError
 
     def _record_end(self, run: str, cause: Message) -> None:
         directory = self._directory(run)
@@ -294,11 +288,6 @@ class Client:
             directory.close()
 
 
-def unknown_run(name: str) -> Message:
-    """A message for a ConfigError: there is no run of this name."""
-    return Message("no_run", {"name": name}, f"{name!r} is no run here")
-
-
 def _same_speed(first: RunConfig, second: RunConfig) -> bool:
     return all(getattr(first, name) == getattr(second, name) for name in _SPEED_FIELDS)
 
@@ -306,11 +295,12 @@ def _same_speed(first: RunConfig, second: RunConfig) -> bool:
 class _Process(child_process.Child):
     """The process of a run, and the settings that were last sent to it."""
 
-    def __init__(self, run: str, path: Path, training: str, config: RunConfig) -> None:
+    def __init__(self, run: str, directory: RunDirectory, training: str, config: RunConfig) -> None:
         self.run = run
+        self.directory = directory
         self.settings = revise(config).model_dump()
         allowed = tuple(registered())
-        super().__init__("align_core.training.worker", str(path), training, allowed)
+        super().__init__("align_core.training.worker", str(directory.path), training, allowed)
 
     def send(self, command: dict[str, Any]) -> bool:
         try:

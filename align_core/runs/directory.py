@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.messages import Message, plain, to_event
+from align_core.config.messages import Message, to_event
 from align_core.config.paths import user_path
-from align_core.config.run_config import RunConfig, validated
+from align_core.config.run_config import RunConfig
+from align_core.config.safe_files import open_file
 from align_core.runs.event_schema import parse
 from align_core.runs.events import status
 from align_core.runs.files import write_atomically
+from align_core.runs.stored_config import read_config, read_scale
 
 try:
     import fcntl
@@ -32,9 +34,8 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-
-
-_MEASURED = ("versions", "reward_scale")  # keys of config.json besides the configuration
+MOST_LOG = 256_000_000  # bytes
+_TAIL = 64_000  # bytes at the end of a log, which mostly hold its newest status
 
 
 def to_line(event: dict[str, Any]) -> str:
@@ -55,21 +56,6 @@ def _strict(value: Any) -> Any:
     return value
 
 
-def read_options(path: str | Path, option: str) -> dict[str, Any]:
-    """The options in the config.json of a run, not validated.
-
-    Raises:
-        ConfigError: `path` is no such file; the message names `option`.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ConfigError(option_error(option, str(path), "the config.json of a run"))
-    return {key: value for key, value in content.items() if key not in _MEASURED}
-
-
 class RunDirectory:
     """A run on disk: written by the process that executes it, readable by any other.
 
@@ -87,6 +73,7 @@ class RunDirectory:
         self._offset = 0
         self._last: dict[str, Any] = {"step": 0, "seconds": 0.0}
         self._status: dict[str, Any] | None = None
+        self._config: RunConfig | None = None  # once it was read
 
     @staticmethod
     def errors(path: str | Path, option: str = "--run-dir") -> list[Message]:
@@ -129,6 +116,7 @@ class RunDirectory:
         except OSError as error:
             run.discard()
             raise ConfigError(_no_folder(path, error.strerror)) from None
+        run._config = config
         return run
 
     def discard(self) -> None:
@@ -154,24 +142,22 @@ class RunDirectory:
             run = cls(user_path(path))
         except ValueError as error:
             raise ConfigError(option_error(option, path, f"a run directory: {error}")) from None
-        run._config(option)
-        try:
-            run.events(run.size())  # opens the log, and reads none of its lines
-        except OSError as error:
-            expected = f"a run directory; {run.events_path.name} cannot be read: {error.strerror}"
-            raise ConfigError(option_error(option, str(path), expected)) from None
+        run.check(option)
         return run
+
+    def check(self, option: str = "--run-dir") -> None:
+        """Raises ConfigError if the run cannot be read; the message names `option`."""
+        self._config = self._read_config(option)
+        try:
+            self._check_log()
+        except OSError as error:
+            expected = f"a run directory; {self.events_path.name} cannot be read: {error.strerror}"
+            raise ConfigError(option_error(option, str(self.path), expected)) from None
 
     @property
     def reward_scale(self) -> float | None:
         """The nats of one point of the task's reward in this run; None if unknown."""
-        try:
-            content = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-            scale = content["reward_scale"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        positive = isinstance(scale, int | float) and math.isfinite(scale) and scale > 0
-        return float(scale) if positive else None
+        return read_scale(self.path / "config.json")
 
     def store_reward_scale(self, scale: float) -> None:
         """Write `reward_scale` into config.json."""
@@ -183,16 +169,15 @@ class RunDirectory:
     @property
     def config(self) -> RunConfig:
         """The configuration in config.json."""
-        return self._config("--run-dir")
+        if self._config is None:
+            self._config = self._read_config("--run-dir")
+        return self._config
 
-    def _config(self, option: str) -> RunConfig:
-        if not (self.path / "config.json").is_file():
+    def _read_config(self, option: str) -> RunConfig:
+        path = f"{self.path}/config.json"
+        if not os.path.isfile(path):
             raise ConfigError(option_error(option, str(self.path), "a run directory"))
-        config, lines = validated(RunConfig, read_options(self.path / "config.json", option))
-        if config is None:
-            where = self.path / "config.json"
-            raise ConfigError(*(plain(f"{where}: {line}") for line in lines))
-        return config
+        return read_config(path, option)
 
     # Writing
 
@@ -248,39 +233,72 @@ class RunDirectory:
         """The events from byte `offset` on, and the offset of the next call.
 
         An incomplete last line is left for the next call; lines that `event_schema` does not
-        declare are skipped.
+        declare are skipped. There are none in a log that was deleted or damaged after `open`.
         """
+        lines = self._lines(offset)
+        return list(filter(None, map(parse, lines.splitlines()))), offset + len(lines)
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The change and resume events. Reads no other line as JSON, so it is quick."""
+        lines = self._lines(0).splitlines()
+        likely = (line for line in lines if b'"change"' in line or b'"resume"' in line)
+        events = filter(None, map(parse, likely))
+        return [event for event in events if event["kind"] in ("change", "resume")]
+
+    def _lines(self, offset: int) -> bytes:
+        """The complete lines from byte `offset` on."""
         try:
-            with self.events_path.open("rb") as file:
+            with open_file(self.events_path) as file:
                 file.seek(offset)
-                content = file.read()
-        except FileNotFoundError:
-            return [], offset
-        complete = content[: content.rfind(b"\n") + 1]
-        events = filter(None, map(parse, complete.splitlines()))
-        return list(events), offset + len(complete)
+                content = file.read(MOST_LOG)
+        except OSError:
+            return b""
+        return content[: content.rfind(b"\n") + 1]
+
+    def _check_log(self) -> None:
+        """Raises OSError if there is a log that cannot be read."""
+        with contextlib.suppress(FileNotFoundError), open_file(self.events_path) as file:
+            if file.seek(0, os.SEEK_END) > MOST_LOG:
+                raise OSError(errno.EFBIG, f"it has over {MOST_LOG} bytes")
 
     def size(self) -> int:
         """The size of the log in bytes; 0 before the first event."""
         try:
             return self.events_path.stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def status(self) -> dict[str, Any] | None:
         """The last status event; None before the first. Reads only what was appended since."""
-        events, self._offset = self.events(self._offset)
+        events = self._tail() if self._offset == 0 else []
+        if not events:
+            events, self._offset = self.events(self._offset)
         if events:
             self._last = {key: events[-1][key] for key in ("step", "seconds")}
         self._status = status(events) or self._status
         return self._status
 
+    def _tail(self) -> list[dict[str, Any]]:
+        """The events at the end of the log from the newest status on, to which `_offset` is moved;
+        none if that is not in its last bytes."""
+        size = self.size()
+        lines = self._lines(max(0, size - _TAIL))
+        events: list[dict[str, Any]] = []
+        for line in reversed(lines.splitlines()):
+            if (event := parse(line)) is not None:
+                events.insert(0, event)
+                if event["kind"] in ("status", "resume"):
+                    self._offset = max(0, size - _TAIL) + len(lines)
+                    return events
+        return []
+
     def is_being_written(self) -> bool:
         """Whether a live process has this run's log open for writing; always False on Windows."""
-        if not self.events_path.exists():
+        try:
+            with open_file(self.events_path) as file:
+                return not _lock(file.fileno(), exclusive=False)
+        except OSError:
             return False
-        with self.events_path.open("rb") as file:
-            return not _lock(file.fileno(), exclusive=False)
 
 
 def _no_folder(path: Any, problem: str, option: str = "--run-dir") -> Message:

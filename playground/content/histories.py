@@ -42,5 +42,4 @@ def of_run(client: Client, run: str) -> dict[str, History]:
 @lru_cache(maxsize=512)  # a search lists the runs at each key pressed
 def _changes(path: Path, size: int) -> tuple[dict[str, Any], ...]:
     """The change events of a log. `size` is the log's, so that a longer log is read again."""
-    events, _ = RunDirectory(path).events()
-    return tuple(of_kind(events, "change"))
+    return tuple(of_kind(RunDirectory(path).changes(), "change"))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
-from align_core.runs.directory import RunDirectory
 from playground.content.histories import History, of_run
 
 MAX_LISTED = 12  # runs
 
 
-def list_runs(client: Client, task: Any, search: str = "") -> Iterator[dict[str, Any]]:
-    """The runs on `task` that have a status and match `search`, newest first.
+def list_runs(
+    client: Client, task: Any, search: str = "", with_model: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The runs on `task` that have a status and match `search`, newest first; with `with_model`
+    only those that have saved a model.
 
     run:     its name
     method, beta, learning_rate: `identifying_settings`
@@ -27,6 +30,8 @@ def list_runs(client: Client, task: Any, search: str = "") -> Iterator[dict[str,
     for name in client.runs():
         with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
             if client.config(name)["task"] != task:
+                continue
+            if with_model and not has_model(client, name):
                 continue
             settings = identifying_settings(of_run(client, name))
             time = f"{name[:10]}T{name[11:13]}:{name[13:15]}:{name[15:17]}"
@@ -66,4 +71,4 @@ def matches(search: str, settings: Mapping[str, Any], label: str) -> bool:
 
 def has_model(client: Client, run: str) -> bool:
     """Whether a run of `client` has saved a model."""
-    return RunDirectory(client.root / run).model_path.is_dir()
+    return os.path.isdir(client.root / run / "model")

@@ -31,8 +31,8 @@ class AskHandlers:
 
     def runs(self, task: Any) -> list[dict[str, Any]]:
         """The newest runs on `task` that finished or stopped and have a model, newest first."""
-        runs = list_runs(self._client, task)
-        ended = (run for run in runs if run["status"] in ("finished", "stopped") and run["model"])
+        runs = list_runs(self._client, task, with_model=True)
+        ended = (run for run in runs if run["status"] in ("finished", "stopped"))
         return list(islice(ended, MAX_LISTED))
 
     def newest_run(self, query: Any) -> dict[str, Any] | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from align_core.config.errors import ConfigError
 from align_core.config.run_config import RunConfig
 from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
@@ -23,6 +25,7 @@ from playground.content.run_list import (
     matches,
 )
 from playground.handlers.ask import answer
+from playground.handlers.train import LARGEST
 from playground.voting.provenance import without_session
 
 MAX_RUNS = 4  # compared at once
@@ -98,10 +101,12 @@ class CompareHandlers:
 
         Unknown runs, and those beyond MAX_RUNS, are left out.
         """
-        known = {*self._client.runs(), *self._recorded}
         cursors = cursors if isinstance(cursors, list) else []
-        cursors = [c for c in cursors if isinstance(c, dict) and _name(c) in known][:MAX_RUNS]
-        runs = [self._update(_name(cursor), cursor.get("offset")) for cursor in cursors]
+        cursors = [c for c in cursors if isinstance(c, dict) and self._is_known(_name(c))]
+        runs = []
+        for cursor in cursors[:MAX_RUNS]:
+            with contextlib.suppress(ConfigError):  # deleted meanwhile
+                runs.append(self._update(_name(cursor), cursor.get("offset")))
         logs = [self._log(run["run"]) for run in runs]
         histories = [history(run["config"], log) for run, log in zip(runs, logs, strict=True)]
         numbers = [
@@ -123,8 +128,11 @@ class CompareHandlers:
         names = ("task", "models", "n", "seed")
         return answer(self._helper.head_to_head, query, names, self._words)
 
+    def _is_known(self, run: str) -> bool:
+        return run in self._recorded or self._client.has(run)
+
     def _update(self, run: str, offset: Any) -> dict[str, Any]:
-        start = offset if isinstance(offset, int) and offset >= 0 else 0
+        start = offset if isinstance(offset, int) and 0 <= offset < LARGEST else 0
         if run in self._recorded:
             recording = self._recorded[run]
             config, model = recording.config, False
@@ -150,8 +158,7 @@ class CompareHandlers:
         if run in self._recorded:
             return _changes_and_evaluations(self._recorded[run].events)
         directory = RunDirectory(self._client.root / run)
-        log = directory.events_path
-        return _read(str(directory.path), log.stat().st_size if log.exists() else 0)
+        return _read(str(directory.path), directory.size())
 
 
 @lru_cache(maxsize=32)

@@ -27,7 +27,7 @@ from playground.voting import provenance
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
 MAX_WATCHED = 1000  # visitors whose last watched run is remembered
 
-_MOST = 2**53  # of a number that a page sends: JavaScript's largest exact one
+LARGEST = 2**53  # of a number that a page sends: JavaScript's largest exact one
 
 
 class TrainHandlers:
@@ -78,10 +78,10 @@ class TrainHandlers:
         run = self._run_to_show(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
-        elif run is None:
-            config = form.default_config(form.FIRST_METHOD, form.first_task())
         elif run in self.recordings:
             config = self.recordings.config(run)
+        elif run is None or not self._client.has(run):  # deleted meanwhile
+            config = form.default_config(form.FIRST_METHOD, form.first_task())
         else:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
             # not a task that this server was not started with, or that another visitor made
@@ -199,6 +199,13 @@ class TrainHandlers:
             return {"run": None}
         if run in self.recordings:
             return self.recordings.delta(run, cursor)
+        try:
+            return self._stored_delta(run, cursor, visitor)
+        except ConfigError:  # it was deleted meanwhile
+            return {"run": None}
+
+    def _stored_delta(self, run: str, cursor: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+        """`delta` of a run on the disk. Raises ConfigError if there is no such run."""
         self._remember_watched(visitor, run)
         config, votes, offset = None, None, cursor["offset"]
         if run != cursor["run"] or offset is None:
@@ -271,21 +278,21 @@ class TrainHandlers:
         live = self._client.live()
         if watched in live:
             return watched
-        visible = self._visitors.runs(visitor)
-        known = watched in visible or watched in self.recordings
+        known = watched in self.recordings or self._visitors.may_see(visitor, watched)
         if live:
-            mine = [run for run in visible if visitor and self._visitors.owns(visitor, run)]
-            kept = next(iter(mine), None) if watched is None else watched
-            return kept if kept in mine or (chosen and known) else live[-1]
-        if known or (watched is not None and self._watched.get(visitor) == watched):
+            kept = self._newest_own(visitor) if watched is None else watched
+            is_own = visitor and self._client.has(kept) and self._visitors.owns(visitor, kept)
+            return kept if is_own or (chosen and known) else live[-1]
+        if known or (self._client.has(watched) and self._watched.get(visitor) == watched):
             return watched
         # A new page does not open with a run that another visitor shares.
-        owners = (visitor, None)
-        own_runs = (
-            run for run in visible if any(self._visitors.owns(owner, run) for owner in owners)
-        )
         recorded = FIRST in self.recordings and form.first_task() == form.FIRST_TASK
-        return next(own_runs, FIRST if recorded else None)
+        return self._newest_own(visitor, None) or (FIRST if recorded else None)
+
+    def _newest_own(self, *owners: Visitor) -> str | None:
+        """The newest run of one of these visitors; None if there is none."""
+        runs = self._client.runs()
+        return next((run for run in runs if self._visitors.owner(run) in owners), None)
 
     def _remember_watched(self, visitor: Visitor, run: str) -> None:
         """So that a visitor may see the end of another visitor's run that they watched live."""
@@ -316,6 +323,6 @@ def valid_cursor(sent: Any) -> dict[str, Any]:
     return {
         **sent,
         "run": run if isinstance(run, str) else None,
-        "offset": offset if isinstance(offset, int) and 0 <= offset < _MOST else None,
-        "elapsed": elapsed if isinstance(elapsed, int | float) and 0 <= elapsed < _MOST else None,
+        "offset": offset if isinstance(offset, int) and 0 <= offset < LARGEST else None,
+        "elapsed": elapsed if isinstance(elapsed, int | float) and 0 <= elapsed < LARGEST else None,
     }

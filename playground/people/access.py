@@ -27,6 +27,10 @@ class VisibleRuns:
         config = self._client.config(run)
         return {**config, "task": self._visitors.own.shown(self._visitor, config["task"])}
 
+    def has(self, run: Any) -> bool:
+        """Whether `run` is one of the `runs`."""
+        return self._visitors.may_see(self._visitor, run)
+
     def runs(self) -> list[str]:
         """The names of the runs that the visitor may see, newest first."""
         return self._visitors.runs(self._visitor)

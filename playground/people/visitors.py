@@ -13,17 +13,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
+from align_core.config.safe_files import read_object
 from align_core.inference.client import Unanswered
-from align_core.runs.client import Client, unknown_run
+from align_core.runs.client import Client
 from align_core.runs.files import write_atomically
+from align_core.runs.index import unknown_run
 from playground.people.addresses import is_loopback
 from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
@@ -32,6 +36,7 @@ COOKIE = "playground_visitor"
 MAX_QUERIES = 2  # at once, of one visitor; the helper process takes eight
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
+NEW_SECONDS = 5.0  # after a run's folder was made, in which its owner may yet be written
 
 Visitor = str | None  # the hash of a token; None for a browser that keeps no token
 
@@ -102,9 +107,13 @@ class Visitors:
                 self._set_owner(run, _Owner(visitor))
         return run
 
+    def owner(self, run: str) -> Visitor:
+        """Who started the run; None if it belongs to everyone."""
+        return self._owner(run).visitor
+
     def owns(self, visitor: Visitor, run: str) -> bool:
         """Whether the visitor started the run."""
-        return self._owner(run).visitor == visitor
+        return self.owner(run) == visitor
 
     def may_control(self, visitor: Visitor, run: str) -> bool:
         """Whether the visitor may list, pause, change and stop the run. Anyone may watch a live
@@ -114,9 +123,13 @@ class Visitors:
 
     def check_access(self, visitor: Visitor, models: Collection[Any]) -> None:
         """Raises ConfigError if `models` name a run that the visitor may not see."""
-        for run in self._client.runs():
-            if run in models and not self.may_control(visitor, run):
+        for run in filter(self._client.has, models):
+            if not self.may_control(visitor, run):
                 raise ConfigError(unknown_run(run))
+
+    def may_see(self, visitor: Visitor, run: Any) -> bool:
+        """Whether `run` is one of the visitor's `runs`."""
+        return self._client.has(run) and self.may_control(visitor, run)
 
     def runs(self, visitor: Visitor) -> list[str]:
         """The names of all runs that the visitor may see and control, newest first."""
@@ -128,24 +141,31 @@ class Visitors:
 
     def share(self, visitor: Visitor, run: Any, on: bool) -> None:
         """Share the visitor's run with everyone, or stop that. Does nothing for others' runs."""
-        if run in self._client.runs() and self.shared(visitor, run) is not None:
+        if self._client.has(run) and self.shared(visitor, run) is not None:
             with self._lock:
                 self._set_owner(run, _Owner(visitor, on))
 
     def _owner(self, run: str) -> _Owner:
-        with self._lock:
-            if run not in self._owners:
-                self._owners[run] = self._read_owner(run)
-            return self._owners[run]
+        owner = self._owners.get(run)
+        if owner is None:
+            with self._lock:  # `start` writes the owner before anyone reads it
+                owner = self._owners.get(run) or self._read_owner(run)
+        return owner
 
     def _read_owner(self, run: str) -> _Owner:
+        folder = f"{self._client.root}/{run}"
         try:
-            content = json.loads((self._client.root / run / _FILE).read_text(encoding="utf-8"))
-            return _Owner(str(content["visitor"]), content["shared"] is True)
+            content = read_object(f"{folder}/{_FILE}")
+            owner = _Owner(str(content["visitor"]), content["shared"] is True)
         except FileNotFoundError:
-            return _Owner()
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            return _Owner("unreadable")  # nobody's, rather than everyone's
+            owner = _Owner()
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(folder).st_mtime < NEW_SECONDS:
+                    return owner  # another server may be about to write it
+        except (OSError, ValueError, LookupError):
+            owner = _Owner("unreadable")  # nobody's, rather than everyone's
+        self._owners[run] = owner
+        return owner
 
     def _set_owner(self, run: str, owner: _Owner) -> None:
         self._owners[run] = owner

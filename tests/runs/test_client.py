@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,7 +178,7 @@ def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
     assert client.estimate(**arguments, delay=2.0) == 2.0 + 3 * 1.0 + 10 * 0.5 + 9 * 2.0
     assert client.estimate(**arguments, batch_size=3) == 2.0 + 3 * 1.0 + 10 * 7.0
     assert client.estimate(**arguments, lora_r=4) is None, "the speed of this machine is unknown"
-    (client.root / client.runs()[0] / "config.json").write_text("{}")
+    shutil.rmtree(client.root / client.runs()[0])
     assert client.estimate(**arguments) == 2.0 + 3 * 1.0 + 10 * 0.5
     with pytest.raises(ConfigError, match="--steps got 0"):
         client.estimate(**arguments | {"steps": 0})

@@ -1,0 +1,62 @@
+"""Files that another program, another version or a stranger may have written.
+
+Whatever such a file is, reading it here neither waits nor fails in a way that is not declared.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MOST_BYTES = 4_000_000  # of a JSON file
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # each on its systems
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """A regular file, opened to be read. Raises OSError for anything else: a pipe would wait."""
+    return os.fdopen(_opened(path), "rb")
+
+
+def read_bytes(path: str | Path, most_bytes: int) -> bytes:
+    """The content of a regular file. Raises OSError if it has more than `most_bytes`, or as
+    `open_file`."""
+    descriptor = _opened(path)
+    try:
+        if os.fstat(descriptor).st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"expected at most {most_bytes} bytes", str(path))
+        return os.read(descriptor, most_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def object_in(content: bytes) -> dict[str, Any]:
+    """The object in the bytes of a JSON file. Raises ValueError if there is none, or if one of its
+    texts has half of a surrogate pair."""
+    try:
+        value = json.loads(content)
+        if b"\\u" in content:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("expected a JSON object")
+    return value
+
+
+def read_object(path: str | Path) -> dict[str, Any]:
+    """The object in a JSON file of at most MOST_BYTES. Raises OSError and ValueError."""
+    return object_in(read_bytes(path, MOST_BYTES))
+
+
+def _opened(path: str | Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY | _NEVER_WAIT)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+    raise OSError(code, os.strerror(code), str(path))

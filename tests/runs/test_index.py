@@ -1,0 +1,85 @@
+"""A folder of many runs is listed without reading it again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+
+from align_core.config.run_config import resolve
+from align_core.runs import index
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
+from playground import text
+from playground.handlers.train import TrainHandlers
+
+COUNT = 300
+
+
+@pytest.fixture
+def root(tmp_path, fake_assets):
+    config = resolve("ppo", "reviews")
+    for number in range(COUNT):
+        run = RunDirectory.create(tmp_path / f"2026-01-02-{number:06d}-ppo-reviews", config)
+        run.append(
+            {"kind": "status", "step": 1, "seconds": 1.0, "status": "finished", "message": ""}
+        )
+        run.close()
+        os.utime(run.path, (1e9, 1e9))
+    os.utime(tmp_path, (1e9, 1e9))  # long settled
+    return tmp_path
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often files are opened and folders are listed."""
+    counts = Counter()
+    for name in ("open", "scandir"):
+        original = getattr(os, name)
+
+        def counted(*arguments, name=name, original=original, **options):
+            counts[name] += 1
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(os, name, counted)
+    return counts
+
+
+def test_each_run_is_read_once_and_listed_once(root, calls):
+    client = Client(root)
+    assert len(client.runs()) == COUNT
+    assert calls == {"scandir": 1, "open": 2 * COUNT}  # its configuration and its log
+    calls.clear()
+    for _ in range(20):
+        client.runs()
+        assert client.has(f"2026-01-02-{COUNT - 1:06d}-ppo-reviews") and not client.has("x")
+    assert calls == {}
+
+
+def test_a_poll_of_a_page_reads_the_run_that_it_shows_and_no_other(root, calls):
+    train = TrainHandlers(Client(root), text.load())
+    newest = f"2026-01-02-{COUNT - 1:06d}-ppo-reviews"
+    cursor = train.delta({"run": newest, "chosen": True})
+    assert cursor["run"] == newest
+    calls.clear()
+    for _ in range(5):
+        train.new_events({name: cursor[name] for name in ("run", "offset")})
+    assert calls["open"] <= 5 and calls["scandir"] == 0
+
+
+def test_runs_that_come_and_go_are_seen(root):
+    client = Client(root)
+    first, *_ = client.runs()
+    shutil.rmtree(root / first)
+    assert len(client.runs()) == COUNT - 1 and not client.has(first)
+    RunDirectory.create(root / first, resolve("dpo", "reviews"))
+    assert client.runs()[0] == first and client.config(first)["method"] == "dpo"
+
+
+def test_a_folder_that_does_not_exist_yet_has_no_runs(tmp_path):
+    runs = index.RunIndex(tmp_path / "later")
+    assert runs.names() == []
+    (tmp_path / "later").mkdir()
+    assert runs.names() == []
