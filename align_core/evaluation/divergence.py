@@ -24,12 +24,11 @@ def sequence_divergence(
     prompts: Prompts,
     responses: Responses,
     frozen: FrozenTrunk | None,
-    trunk_states: Tensor | None,
     interrupted: Callable[[], bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Sequence KL and entropy [B], and log-probabilities of policy and reference [B, T].
 
-    Computed from trunk states [B, P + T, H] if the policy has a frozen trunk.
+    Computed from the trunk states of the responses if the policy has a frozen trunk.
 
     Raises:
         Interrupted: `interrupted()` became true, which is checked before every batch.
@@ -42,9 +41,8 @@ def sequence_divergence(
         part = responses[rows]
         batch = prompts[rows.cpu()], part.tokens, part.mask
         length = part.tokens.shape[1]
-        if frozen is not None and trunk_states is not None:
-            end = trunk_states.shape[1] - responses.tokens.shape[1] + length
-            own, _ = trunk_divergence(policy, frozen, trunk_states[rows, :end], batch)
+        if frozen is not None and part.trunk_states is not None:
+            own, _ = trunk_divergence(policy, frozen, part.trunk_states, batch)
         else:
             own = _whole_divergence(policy, reference, batch)
         kl[rows] = (own.kl * part.mask).sum(1)

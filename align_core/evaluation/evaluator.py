@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +22,7 @@ from align_core.evaluation.divergence import same_weights, sequence_divergence
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.evaluation.win_rate import wins
-from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk, trunk_of_samples
+from align_core.models.frozen_trunk import FrozenTrunk, frozen_trunk
 from align_core.models.loading import eval_mode
 from align_core.models.reference import as_reference
 from align_core.models.rewards import Reward
@@ -34,8 +33,6 @@ from align_core.models.sampling import (
     sample,
 )
 from align_core.optimum import ReferenceSamples
-
-_Sampled = tuple[Responses, Tensor | None]  # and trunk states [B, P + T, H]
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class Evaluator:
             for name, subset in (subsets or {}).items()
         }
         self._draw: FixedDraw | None = None
-        self._reference: tuple[_Sampled, Texts] | None = None
+        self._reference: tuple[Responses, Texts] | None = None
         self._proxy_offset = 0.0
 
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
@@ -135,11 +132,11 @@ class Evaluator:
             if reference_model is not None and reference_model.device != policy.device:
                 reference_model.to(policy.device)
             frozen = frozen_trunk(policy) if reference_model is None else None
-            (responses, trunk_states), reference = self._sampled_reference(policy, frozen)
+            responses, reference = self._sampled_reference(policy, frozen)
             texts = reference
             # Equal weights, as at step 0, give the same texts from the same noise.
             if not same_weights(policy, reference_model):
-                responses, trunk_states = self._sample(policy, frozen)
+                responses = self._sample(policy, frozen)
                 texts = self._texts(responses)
             kl, entropies, logp, ref_logp = sequence_divergence(
                 policy,
@@ -147,7 +144,6 @@ class Evaluator:
                 self._encoded,
                 responses,
                 frozen,
-                trunk_states,
                 self._interrupted,
             )
         return Evaluation(
@@ -265,32 +261,29 @@ class Evaluator:
 
     def _sampled_reference(
         self, policy: PreTrainedModel, frozen: FrozenTrunk | None
-    ) -> tuple[_Sampled, Texts]:
+    ) -> tuple[Responses, Texts]:
         if self._reference is None:
             model, reference_mode = as_reference(policy, self._reference_model)
             with reference_mode:
                 sampled = self._sample(model, frozen)
-            texts = self._texts(sampled[0])
+            texts = self._texts(sampled)
             if texts.proxy is not None:
                 self._proxy_offset = texts.proxy.mean().item()
                 texts.proxy.sub_(self._proxy_offset)
             self._reference = sampled, texts
         return self._reference
 
-    def _sample(self, model: PreTrainedModel, frozen: FrozenTrunk | None) -> _Sampled:
-        """Samples of the model, and the trunk states of prompts and samples."""
-        nothing: AbstractContextManager[list[Tensor]] = nullcontext([])
-        with frozen.recording() if frozen else nothing as recorded:
-            responses = sample(
-                model,
-                self._encoded,
-                self._draw,
-                max_new_tokens=self._max_new_tokens,
-                end_ids=end_ids(model, self._tokenizer),
-                pad_id=self._tokenizer.pad_token_id,
-                interrupted=self._interrupted,
-            )
-        return responses, trunk_of_samples(recorded, responses.mask) if frozen else None
+    def _sample(self, model: PreTrainedModel, frozen: FrozenTrunk | None) -> Responses:
+        return sample(
+            model,
+            self._encoded,
+            self._draw,
+            max_new_tokens=self._max_new_tokens,
+            end_ids=end_ids(model, self._tokenizer),
+            pad_id=self._tokenizer.pad_token_id,
+            frozen=frozen,
+            interrupted=self._interrupted,
+        )
 
     def _texts(self, responses: Responses) -> Texts:
         ids = responses.ids()

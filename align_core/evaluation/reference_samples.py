@@ -16,9 +16,9 @@ from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
 from align_core.optimum import ReferenceSamples
 from align_core.tasks import Task
 
-# Parameters times texts that are sampled at once: 1,536 texts of an embedded model, 59 of one with
-# 135 M parameters, whose cache of keys and values then takes 100 MB.
-AT_ONCE = 8e9
+# Parameters times texts that are sampled at once: 3,840 texts of an embedded model, 148 of one with
+# 135 M parameters, whose cache of keys and values then takes 450 MB.
+AT_ONCE = 2e10
 
 
 def sample_reference(

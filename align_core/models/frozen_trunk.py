@@ -101,7 +101,8 @@ def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
 def trunk_of_samples(recorded: list[Tensor], mask: Tensor) -> Tensor:
     """Trunk states [B, P + T, H] of prompts and samples, as recorded while they were sampled.
 
-    The first forward pass had all prompts, pass t the tokens t − 1 of the texts that had not ended.
+    `recorded` has those of the prompts [B, P, H] and then, for t = 1, 2, …, those [N, 1, H] of the
+    tokens t − 1 of the N texts that had not ended.
     `mask` [B, T] is that of the samples. The last token of a text, which the model was not given
     and no other token attends to, has zeros.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,9 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config.messages import plain
 from align_core.data.chat import turn_end
 from align_core.data.encoding import Prompts, decode
+from align_core.models.frozen_trunk import FrozenTrunk, trunk_of_samples
 from align_core.models.loading import ModelError
+from align_core.models.prefill import SharedPrompts
 from align_core.objectives import token_logprobs
 
 _STORED_NOISE = 2**26  # numbers: 256 MB; more of it is drawn again at every use
@@ -36,7 +39,8 @@ class Responses:
     `mask` is true at response tokens, the end token included; `ended` [B] is true for texts that
     ended by themselves; `logp` [B, T] is the log-probability under the sampling distribution, in
     nats, 0 outside the mask. `logits` [B, T, V], from which the tokens were drawn, and `states`
-    [B, T, H], the last hidden states, are 0 outside the mask, and None unless requested.
+    [B, T, H], the last hidden states, are 0 outside the mask; `trunk_states` [B, P + T, H] are
+    those of prompts and responses. These three are None unless requested.
     """
 
     tokens: Tensor
@@ -45,10 +49,13 @@ class Responses:
     logp: Tensor
     logits: Tensor | None = None
     states: Tensor | None = None
+    trunk_states: Tensor | None = None
 
     def __getitem__(self, rows: Tensor) -> Responses:
         """The responses of these rows, cut to the longest of them."""
         length = int(self.mask[rows].sum(1).max())
+        trunk = self.trunk_states
+        end = 0 if trunk is None else trunk.shape[1] - self.tokens.shape[1] + length
         return Responses(
             self.tokens[rows, :length],
             self.mask[rows, :length],
@@ -56,6 +63,7 @@ class Responses:
             self.logp[rows, :length],
             None if self.logits is None else self.logits[rows, :length],
             None if self.states is None else self.states[rows, :length],
+            None if trunk is None else trunk[rows, :end],
         )
 
     def ids(self) -> list[list[int]]:
@@ -179,13 +187,14 @@ def sample(
     temperature: float = 1.0,
     keep_logits: bool = False,
     keep_states: bool = False,
+    frozen: FrozenTrunk | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Responses:
     """Sample one response for each prompt, ending at one of `end_ids` or after `max_new_tokens`.
 
     At temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
     makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
-    size B × max_new_tokens × V and × H.
+    size B × max_new_tokens × V and × H; `frozen`, the model's frozen trunk, includes its states.
 
     Raises:
         Interrupted: `interrupted()` became true, which is checked before every token.
@@ -207,13 +216,13 @@ def sample(
         kept[name][alive, t] = outputs
 
     cache = DynamicCache(config=model.config)
-    inputs, attention = prompts.ids, prompts.mask
-    positions = (attention.cumsum(1) - 1).clamp(min=0)
-    for t in range(max_new_tokens):
+
+    def forward(ids: Tensor, attention: Tensor, positions: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits [B, V], and last hidden states [B, H] if they are kept, at the last token."""
         if interrupted():
             raise Interrupted
         output = model(
-            input_ids=inputs,
+            input_ids=ids,
             attention_mask=attention,
             position_ids=positions,
             cache=cache,
@@ -221,33 +230,48 @@ def sample(
             logits_to_keep=1,
             output_hidden_states=keep_states,
         )
-        logits = output.logits[:, -1].float()
-        if temperature > 0:
-            logits = logits / temperature
-            drawn = draw(logits, alive, t)
-        else:
-            drawn = logits.argmax(-1)
-        tokens[alive, t] = drawn
-        mask[alive, t] = True
-        logp[alive, t] = token_logprobs(logits, drawn)
-        if keep_logits:
-            remember("logits", logits)
-        if keep_states:
-            remember("states", output.hidden_states[-1][:, -1].float())
+        states = output.hidden_states[-1][:, -1].float() if keep_states else None
+        return output.logits[:, -1].float(), states
 
-        done = torch.isin(drawn, ends)
-        ended[alive[done]] = True
-        if done.any():
-            keep = (~done).nonzero().squeeze(1)
-            if len(keep) == 0:
-                break
-            alive, drawn, attention = alive[keep], drawn[keep], attention[keep]
-            positions = positions[keep]
-            cache.batch_select_indices(keep)
-        inputs = drawn[:, None]
-        attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
-        positions = positions[:, -1:] + 1
+    attention = prompts.mask
+    positions = (attention.sum(1, keepdim=True) - 1).clamp(min=0)  # of the last token
+    nothing: AbstractContextManager[list[Tensor]] = nullcontext([])
+    with frozen.recording() if frozen else nothing as recorded:
+        shared = SharedPrompts.of(prompts, cache)
+        logits, states = shared.prefill(forward, cache)
+        if frozen:
+            recorded[:] = [shared.joined(recorded)]
+        for t in range(max_new_tokens):
+            if temperature > 0:
+                logits = logits / temperature
+                drawn = draw(logits, alive, t)
+            else:
+                drawn = logits.argmax(-1)
+            tokens[alive, t] = drawn
+            mask[alive, t] = True
+            logp[alive, t] = token_logprobs(logits, drawn)
+            if keep_logits:
+                remember("logits", logits)
+            if keep_states:
+                remember("states", states)
+
+            done = torch.isin(drawn, ends)
+            ended[alive[done]] = True
+            if done.any():
+                keep = (~done).nonzero().squeeze(1)
+                if len(keep) == 0:
+                    break
+                alive, drawn, attention = alive[keep], drawn[keep], attention[keep]
+                positions = positions[keep]
+                cache.batch_select_indices(keep)
+            if t + 1 < max_new_tokens:
+                attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
+                positions = positions + 1
+                logits, states = forward(drawn[:, None], attention, positions)
 
     length = int(mask.sum(1).max())
+    mask = mask[:, :length]
     parts = {name: outputs[:, :length] for name, outputs in kept.items()}
-    return Responses(tokens[:, :length], mask[:, :length], ended, logp[:, :length], **parts)
+    if frozen:
+        parts["trunk_states"] = trunk_of_samples(recorded, mask)
+    return Responses(tokens[:, :length], mask, ended, logp[:, :length], **parts)

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from align_core.data.encoding import Prompts
-from align_core.models.frozen_trunk import frozen_trunk, trunk_of_samples
+from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import linear_names
 from align_core.models.logprobs import response_outputs, upper_states
 from align_core.models.precision import use_bfloat16
@@ -117,11 +117,10 @@ def test_sampling_leaves_the_trunk_states_of_its_texts():
     """Texts end at different times; the last token of each was never given to the model."""
     policy = policy_of("llama")
     frozen = frozen_trunk(policy)
-    with frozen.recording() as recorded:
-        drawn = sample(policy, PROMPTS.repeat(20), RandomDraw(3, 60), max_new_tokens=6,
-                       end_ids=range(12), pad_id=1)  # fmt: skip
+    drawn = sample(policy, PROMPTS.repeat(20), RandomDraw(3, 60), max_new_tokens=6,
+                   end_ids=range(12), pad_id=1, frozen=frozen)  # fmt: skip
     assert len({*drawn.mask.sum(1).tolist()}) == 6
-    kept = trunk_of_samples(recorded, drawn.mask)
+    kept = drawn.trunk_states
     batch = PROMPTS.repeat(20), drawn.tokens, drawn.mask
     _, states = response_outputs(policy, *batch, hidden=True)
     ours = upper_states(frozen, kept, *batch)

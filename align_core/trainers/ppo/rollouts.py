@@ -224,22 +224,20 @@ def compare(
     prompts: Prompts,
     responses: Responses,
     temperature: float,
-    trunk_states: Tensor | None,
 ) -> Comparison:
-    """Compare policy and reference on the responses, from trunk states [B, P + T, H] or not.
+    """Compare policy and reference on the responses, from their trunk states if they have them.
 
-    Without them, the policy's own logits come with `responses`.
+    Without them, the responses have the policy's own logits.
     """
     results = Comparison(*(torch.zeros_like(responses.logp) for _ in Comparison._fields))
     for rows in length_batches(prompts, responses.mask):
         part = responses[rows]
         length = part.tokens.shape[1]
         batch = prompts[rows], part.tokens, part.mask
-        if trunk_states is None:
+        if part.trunk_states is None:
             columns = _from_logits(model, reference, batch, part, temperature)
         else:
-            end = trunk_states.shape[1] - responses.tokens.shape[1] + length
-            columns = _from_trunk(model, batch, trunk_states[rows, :end], temperature)
+            columns = _from_trunk(model, batch, part.trunk_states, temperature)
         for result, column in zip(results, columns, strict=True):
             result[rows, :length] = column * part.mask
     return results

@@ -26,7 +26,6 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -43,7 +42,6 @@ from transformers import (
 )
 
 from align_core.data.encoding import Prompts, encode_prompts
-from align_core.models.frozen_trunk import trunk_of_samples
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.rewards import Reward, score_function
@@ -224,19 +222,18 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
 
         # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
         frozen = self.model.frozen if self.reference is None else None
-        with frozen.recording() if frozen else nullcontext([]) as recorded:
-            responses = sample(
-                self.policy,
-                encoded,
-                draw,
-                max_new_tokens=args.response_length,
-                end_ids=self.ends,
-                pad_id=tokenizer.pad_token_id,
-                temperature=args.temperature,
-                keep_logits=frozen is None,
-                keep_states=frozen is None and self.model.value_model is None,
-            )
-        trunk_states = trunk_of_samples(recorded, responses.mask) if frozen else None
+        responses = sample(
+            self.policy,
+            encoded,
+            draw,
+            max_new_tokens=args.response_length,
+            end_ids=self.ends,
+            pad_id=tokenizer.pad_token_id,
+            temperature=args.temperature,
+            keep_logits=frozen is None,
+            keep_states=frozen is None and self.model.value_model is None,
+            frozen=frozen,
+        )
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
@@ -246,10 +243,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             scores = scores - args.missing_eos_penalty * ~responses.ended
 
         # 3. Compute log-probabilities of the reference and values of the value model.
-        compared = compare(
-            self.model, self.reference, encoded, responses, args.temperature, trunk_states
-        )
-        width = encoded.ids.shape[1]
+        compared = compare(self.model, self.reference, encoded, responses, args.temperature)
+        width, trunk = encoded.ids.shape[1], responses.trunk_states
         return Episodes(
             prompt_ids=encoded.ids,
             prompt_mask=encoded.mask,
@@ -262,8 +257,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             ended=responses.ended,
             kl=compared.kl.sum(1),
             entropy=compared.entropy.sum(1),
-            prompt_trunk=None if trunk_states is None else trunk_states[:, :width],
-            trunk=None if trunk_states is None else trunk_states[:, width:],
+            prompt_trunk=None if trunk is None else trunk[:, :width],
+            trunk=None if trunk is None else trunk[:, width:],
         )
 
     def _micro_batches(self, rollout: Batch) -> list[Batch]:

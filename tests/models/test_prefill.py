@@ -1,0 +1,101 @@
+"""What prompts have in common is computed once, and nothing else about their texts changes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    DynamicCache,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+)
+
+from align_core.data.encoding import Prompts
+from align_core.models.frozen_trunk import frozen_trunk
+from align_core.models.logprobs import response_outputs, upper_states
+from align_core.models.prefill import SHORTEST, SharedPrompts
+from align_core.models.sampling import RandomDraw, sample
+from tests.models.test_frozen_trunk import FAMILIES, SIZES, WORDS, adapted
+
+START = list(range(20, 20 + SHORTEST + 1))
+# The first two and the last two are the same; the longest is padded by none, the shortest by more
+# columns than there are common tokens.
+ROWS = [[*START, 7], [*START, 7], [*START, 8, *range(4, 16)], [*START, 9, 10], [*START, 9, 10]]
+WIDTH = max(map(len, ROWS))
+PROMPTS = Prompts(
+    torch.tensor([[1] * (WIDTH - len(row)) + row for row in ROWS]),
+    torch.tensor([[0] * (WIDTH - len(row)) + [1] * len(row) for row in ROWS]),
+)
+RANDOM = {
+    f"{family} with adapter": lambda made=made: adapted(made()) for family, made in FAMILIES.items()
+} | {
+    "learnt positions": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=WORDS, n_embd=32, n_layer=2, n_head=2, eos_token_id=0)
+    ),
+    "sliding window": lambda: MistralForCausalLM(
+        MistralConfig(sliding_window=6, num_key_value_heads=1, **SIZES)
+    ),
+}
+
+
+@pytest.mark.parametrize("family", RANDOM)
+def test_samples_are_those_of_whole_passes(family):
+    """Logits and states at each token equal those of one pass without a cache."""
+    torch.manual_seed(0)
+    policy = RANDOM[family]().eval()
+    frozen = frozen_trunk(policy)
+    assert (frozen is not None) == ("adapter" in family)
+    drawn = sample(policy, PROMPTS, RandomDraw(1, len(ROWS)), max_new_tokens=6, end_ids=range(12),
+                   pad_id=1, keep_logits=True, keep_states=True, frozen=frozen)  # fmt: skip
+    assert len({*drawn.mask.sum(1).tolist()}) > 2, (
+        "the test needs texts that end at different times"
+    )
+    batch = PROMPTS, drawn.tokens, drawn.mask
+    with torch.no_grad():
+        logits, states = response_outputs(policy, *batch, hidden=True)
+    there = drawn.mask
+    torch.testing.assert_close(drawn.logits[there], logits[there], atol=2e-6, rtol=0)
+    torch.testing.assert_close(drawn.states[there], states[there], atol=1e-5, rtol=0)
+    if frozen is not None:
+        with torch.no_grad():
+            ours = upper_states(frozen, drawn.trunk_states, *batch)
+        torch.testing.assert_close(ours[there], states[there], atol=1e-5, rtol=0)
+
+
+def passes(prompts: Prompts, sliding: bool = False) -> list[tuple[int, ...]]:
+    """The shapes of the token ids of the passes that fill the cache."""
+    config = MistralConfig(sliding_window=6 if sliding else None, num_key_value_heads=1, **SIZES)
+    model, cache, shapes = MistralForCausalLM(config).eval(), DynamicCache(config=config), []
+
+    def forward(ids, attention, positions):
+        shapes.append(tuple(ids.shape))
+        output = model(input_ids=ids, attention_mask=attention, position_ids=positions,
+                       cache=cache, use_cache=True)  # fmt: skip
+        return output.logits[:, -1], None
+
+    shared = SharedPrompts.of(prompts, cache)
+    logits, _ = shared.prefill(forward, cache)
+    assert len(logits) == len(cache.layers[0].keys) == len(prompts.ids)
+    return shapes
+
+
+@torch.no_grad()
+def test_each_common_token_is_computed_once():
+    common = len(START)
+    assert passes(PROMPTS) == [(1, common), (3, WIDTH - common)]
+    # One prompt has nothing in common with others; two tokens are not worth a pass.
+    assert passes(PROMPTS[:2]) == [(1, common + 1)]
+    short = PROMPTS.ids.clone()
+    short[2, 2] += 1  # the third token of the longest
+    assert passes(Prompts(short, PROMPTS.mask)) == [(3, WIDTH)]
+    # The last token of a prompt that others continue is left for the pass with its outputs.
+    ids = torch.tensor([[1, *START], [*START, 7]])
+    mask = torch.tensor([[0] + [1] * common, [1] * (common + 1)])
+    assert passes(Prompts(ids, mask)) == [(1, common - 1), (2, 2)]
+
+
+@torch.no_grad()
+def test_a_cache_that_forgets_shares_nothing():
+    assert passes(PROMPTS, sliding=True) == [(len(ROWS), WIDTH)]
