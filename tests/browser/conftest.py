@@ -1,6 +1,9 @@
 """The page in real Chromium: on a scripted worker or, started as a visitor would, on the real one.
 
 Wherever a browser test goes, no request may leave the machine and no script of the page may fail.
+
+A page costs three seconds of processor time: a test walks through all that one page can show, and
+each behaviour is a function that says in its name what holds. What it waits for must not hold yet.
 """
 
 from __future__ import annotations

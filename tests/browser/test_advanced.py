@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from align_core.config.task_card import card
 from playground import text
 
 WORDS = text.load("en")
 CONTROLS = WORDS["controls"]
-
-
-@pytest.fixture
-def page(visit, address):
-    page = visit(address)
-    page.click("#advanced button")
-    return page
 
 
 def choose(page, method):
@@ -31,11 +22,33 @@ def ran(page, client):
     return client.config(client.current())
 
 
-def test_pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
-    choose(page, "dpo")
-    page.wait_for_selector("#field-coverage")
-    for group in card("reviews").groups[2:]:
+def stop(page):
+    page.click("#stop")
+    page.wait_for_selector("#train[data-run=stopped]")
+
+
+def click_groups(page, groups):
+    for group in groups:
         page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
+
+
+def a_run_on_all_prompts_has_no_chart_of_two_sides(page, client):
+    assert ran(page, client)["coverage"] == "all"
+    page.wait_for_function("window.playground.run?.series['eval/kl']?.x.length > 0")
+    assert page.locator("#own .chart:visible").count() == 3
+    stop(page)
+
+
+def no_group_is_reported_at_the_control(page, client):
+    before = client.runs()
+    click_groups(page, card("reviews").groups)
+    page.click("#run")
+    page.wait_for_selector(f"#errors li:has-text('{CONTROLS['coverage']}')")
+    assert client.runs() == before
+
+
+def pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
+    click_groups(page, card("reviews").groups[:2])
     page.click(f"#field-pair_source label:has-text('{CONTROLS['source_pretrained']}')")
     page.fill("#field-steps input", "400")
     config = ran(page, client)
@@ -47,36 +60,21 @@ def test_pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
     assert page.locator("#own .chart:visible").count() == 4
 
     page.click("#masthead button")
-    page.wait_for_selector(f"#masthead button:has-text('{WORDS['link']['copied']}')")
+    page.wait_for_function("location.search.includes('coverage=')")
     link = parse_qs(urlsplit(page.url).query)
     assert (link["coverage"], link["pair_source"]) == (["film,people"], ["pretrained"])
-    page.click("#stop")
-    page.wait_for_selector("#train[data-run=stopped]")
+    stop(page)
     page.reload()
     page.wait_for_selector("#charts .js-plotly-plot")
     page.click("#advanced button")
     page.wait_for_function("document.querySelectorAll('#field-coverage .selected').length === 2")
 
 
-def test_a_run_on_all_prompts_has_no_chart_of_two_sides(page, client):
+def test_the_groups_of_prompts_reach_the_run_its_charts_and_the_link(visit, address, client):
+    page = visit(address)
+    page.click("#advanced button")
     choose(page, "dpo")
     page.wait_for_selector("#field-coverage")
-    assert ran(page, client)["coverage"] == "all"
-    page.wait_for_function("window.playground.run?.series['eval/kl']?.x.length > 0")
-    assert page.locator("#own .chart:visible").count() == 3
-
-
-def test_advantages_can_stay_unwhitened(page, client):
-    assert not page.is_visible("#field-coverage")
-    page.uncheck("#field-whiten_advantages input")
-    assert ran(page, client)["whiten_advantages"] is False
-
-
-def test_no_group_is_reported_at_the_control(page, client):
-    choose(page, "dpo")
-    page.wait_for_selector("#field-coverage")
-    for group in card("reviews").groups:
-        page.click(f"#field-coverage label:has-text('{WORDS['groups']['reviews'][group]}')")
-    page.click("#run")
-    page.wait_for_selector(f"#errors li:has-text('{CONTROLS['coverage']}')")
-    assert client.runs() == []
+    a_run_on_all_prompts_has_no_chart_of_two_sides(page, client)
+    no_group_is_reported_at_the_control(page, client)
+    pairs_are_chosen_by_their_prompts_and_their_writer(page, client)

@@ -30,7 +30,7 @@ def slide(page, name, value):
     )
 
 
-def test_the_maps_follow_sliders_and_cells(lab):
+def the_maps_follow_sliders_and_cells(lab):
     assert lab.inner_text(PAIRS) == "48 pairs"
     before = {name: lab.evaluate(CELLS, name) for name in ("coverage", "dpo", "optimum")}
     assert len(before["dpo"]) == 64
@@ -63,7 +63,7 @@ def test_the_maps_follow_sliders_and_cells(lab):
     assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # of the focused cell
 
 
-def test_a_bad_seed_is_reported(lab):
+def a_bad_seed_is_reported(lab):
     slide(lab, "seed", "")
     lab.wait_for_selector("#lab .errors li")
     error = lab.inner_text("#lab .errors")
@@ -72,7 +72,7 @@ def test_a_bad_seed_is_reported(lab):
     lab.wait_for_selector("#lab .errors:empty", state="attached")
 
 
-def test_every_card_shows_its_results_or_that_there_are_none(lab):
+def every_card_shows_its_results_or_that_there_are_none(lab):
     cards = lab.locator("#lab .card")
     assert cards.count() == 4
     for card in cards.all():
@@ -83,7 +83,7 @@ def test_every_card_shows_its_results_or_that_there_are_none(lab):
             assert line.startswith(tuple(WORDS["verdicts"].values()))
 
 
-def test_a_click_shows_the_numbers_of_a_figure(lab):
+def a_click_shows_the_numbers_of_a_figure(lab):
     card = lab.locator("[data-experiment=frontier]")
     findings = card.locator(".said")
     assert not findings.is_visible()
@@ -91,8 +91,16 @@ def test_a_click_shows_the_numbers_of_a_figure(lab):
     findings.wait_for()
 
 
-def test_a_link_fills_in_the_settings_of_train(lab):
+def a_link_fills_in_the_settings_of_train(lab):
     lab.locator("[data-experiment=overoptimisation] .links a").first.click()
     lab.wait_for_selector("#charts .js-plotly-plot")
     assert "reward_model=few" in lab.url
     lab.wait_for_function("document.querySelector('#field-beta [type=number]').value === '0.1'")
+
+
+def test_the_lab(lab):
+    the_maps_follow_sliders_and_cells(lab)
+    a_bad_seed_is_reported(lab)
+    every_card_shows_its_results_or_that_there_are_none(lab)
+    a_click_shows_the_numbers_of_a_figure(lab)
+    a_link_fills_in_the_settings_of_train(lab)

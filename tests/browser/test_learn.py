@@ -89,7 +89,7 @@ def move(page, place):
     return page.evaluate("window.playground.beta")
 
 
-def test_every_station_opens_with_its_numbers(page):
+def every_station_opens_with_its_numbers(page):
     for name, words in WORDS["stations"].items():
         page.click(f"#learn [data-station={name}]")
         assert page.locator("#learn h2").text_content() == words["title"]
@@ -107,7 +107,7 @@ def test_every_station_opens_with_its_numbers(page):
     assert "Paris" in page.locator("#learn .chosen").text_content()
 
 
-def test_beta_moves_the_numbers_and_the_slider_of_train(page):
+def beta_moves_the_numbers_and_the_slider_of_train(page):
     page.click("#learn [data-station=dpo]")
     pair = worked_example("reviews")["pair"]
     up, down = (pair[side]["logp"] - pair[side]["ref_logp"] for side in ("chosen", "rejected"))
@@ -125,7 +125,7 @@ def test_beta_moves_the_numbers_and_the_slider_of_train(page):
     assert shown(page, "paid") == pytest.approx(paid, abs=0.006)
 
 
-def test_a_less_likely_text_of_positive_reward_is_explained(page):
+def a_less_likely_text_of_positive_reward_is_explained(page):
     page.click("#learn [data-station=optimum]")
     optimum = worked_example("reviews")["optimum"]
     first = optimum["texts"][0]
@@ -150,7 +150,7 @@ def test_a_less_likely_text_of_positive_reward_is_explained(page):
     assert verdict.text_content() == ""
 
 
-def test_dpo_before_training_and_in_an_own_run(page):
+def dpo_before_training_and_in_an_own_run(page):
     page.click("#learn [data-station=dpo]")
     page.click("#learn [data-whose=reference]")
     assert (shown(page, "margin"), shown(page, "loss")) == (0, 0.69)
@@ -165,7 +165,7 @@ def expect_note(page, note):
     expect(page.locator("#learn .note")).to_have_text(note)
 
 
-def test_without_an_own_run_the_lesson_stays(page):
+def without_an_own_run_the_lesson_stays(page):
     page.click("#learn .tasks label:has-text('Capitals')")
     for station, method in {"sft": "SFT", "reward": "Reward model", "ppo": "PPO"}.items():
         page.click(f"#learn [data-station={station}]")
@@ -186,7 +186,7 @@ def own(page, station):
     page.wait_for_selector("#learn .whose [data-whose=own][aria-pressed=true]")
 
 
-def test_a_token_of_an_own_ppo_run_goes_into_its_equations(page):
+def a_token_of_an_own_ppo_run_goes_into_its_equations(page):
     own(page, "ppo")
     mine = token()
     name = RUN.replace("dpo", "ppo")
@@ -211,7 +211,7 @@ def test_a_token_of_an_own_ppo_run_goes_into_its_equations(page):
     )
 
 
-def test_own_sft_and_reward_models_score_the_lessons_texts(page):
+def own_sft_and_reward_models_score_the_lessons_texts(page):
     """The SFT run has the embedded model, so its lesson is unchanged; the reward model differs."""
     known = worked_example("reviews")
     own(page, "sft")
@@ -232,7 +232,7 @@ def test_own_sft_and_reward_models_score_the_lessons_texts(page):
     assert shown(page, "difference") == pytest.approx(scores[0] - scores[1], abs=0.006)
 
 
-def test_results_of_rounded_numbers_are_marked_as_approximate(page):
+def results_of_rounded_numbers_are_marked_as_approximate(page):
     """A line with rounded operands has a ≈, and the rounded operands nearly give its result."""
     for station in WORDS["stations"]:
         page.click(f"#learn [data-station={station}]")
@@ -246,3 +246,15 @@ def test_results_of_rounded_numbers_are_marked_as_approximate(page):
         raw = shown(page, "earned") - shown(page, "value") - shown(page, "mean")
         slack = (3 * 0.005 + 0.005 * abs(shown(page, "advantage"))) / shown(page, "spread") + 0.005
         assert raw / shown(page, "spread") == pytest.approx(shown(page, "advantage"), abs=slack)
+
+
+def test_the_lessons(page):
+    """On one page; the last two are on capitals, of which there is no run."""
+    results_of_rounded_numbers_are_marked_as_approximate(page)
+    beta_moves_the_numbers_and_the_slider_of_train(page)
+    a_less_likely_text_of_positive_reward_is_explained(page)
+    dpo_before_training_and_in_an_own_run(page)
+    own_sft_and_reward_models_score_the_lessons_texts(page)
+    a_token_of_an_own_ppo_run_goes_into_its_equations(page)
+    every_station_opens_with_its_numbers(page)
+    without_an_own_run_the_lesson_stays(page)

@@ -12,8 +12,7 @@ WORDS = text.load("en")
 OPTIMUM = "[...document.querySelectorAll('#samples .optimum .completion')].map(e => e.textContent)"
 
 
-def test_the_optimum_answers_before_any_training(visit, address, client):
-    page = visit(address)
+def it_answers_before_any_training(page, client):
     page.wait_for_function("window.playground.target?.beta === 0.7")
     page.wait_for_function(f"{OPTIMUM}.length > 0")
     point, texts = page.inner_text("#frontier .target strong"), page.evaluate(OPTIMUM)
@@ -43,9 +42,8 @@ TARGET = """() => {
 }"""
 
 
-def test_a_target_from_few_samples_is_drawn_hollow(visit, address):
-    page = visit(address)
-    page.wait_for_function("window.playground.target?.beta === 0.7")
+def a_target_from_few_samples_is_drawn_hollow(page):
+    move_beta(page, 0.7)
     narrow = page.evaluate(TARGET)
     assert (narrow["symbol"], narrow["inside"]) == ("diamond", True)
     move_beta(page, 0.05)
@@ -61,9 +59,7 @@ def test_a_target_from_few_samples_is_drawn_hollow(visit, address):
     assert page.evaluate(TARGET) == narrow
 
 
-def test_the_optimums_texts_have_log_ratios(visit, address):
-    page = visit(address)
-    page.wait_for_function(f"{OPTIMUM}.length > 0")
+def its_texts_have_log_ratios(page):
     move_beta(page, 1)
     log_ratios = page.locator("#samples .optimum .log_ratio:visible")
     texts = {text["prompt"]: text for text in optimum.of_task("reviews").at(1.0)["texts"]}
@@ -79,14 +75,9 @@ def test_the_optimums_texts_have_log_ratios(visit, address):
     assert tip.endswith(here(1, texts[prompts[0]]))
     assert f"{ratio:+.2f}".replace("-", "−") in tip
     assert page.locator("#samples .optimum .token").count() == 0
-    page.check("#field-beta [type=checkbox]")
-    page.wait_for_function("window.playground.target?.beta === 0")
-    assert log_ratios.count() == 0
 
 
-def test_a_less_likely_text_of_positive_reward_is_explained(visit, address):
-    page = visit(address)
-    page.wait_for_function(f"{OPTIMUM}.length > 0")
+def a_less_likely_text_of_positive_reward_is_explained(page):
     page.click("#samples .more")
     move_beta(page, 4)
     texts = {text["prompt"]: text for text in optimum.of_task("reviews").at(4.0)["texts"]}
@@ -104,11 +95,22 @@ def test_a_less_likely_text_of_positive_reward_is_explained(visit, address):
     assert 0 < lost < sides.count()
 
 
-def test_without_a_kl_penalty_there_is_no_target(visit, address):
-    page = visit(address)
+def without_a_kl_penalty_there_is_no_target(page):
+    move_beta(page, 0.7)
     page.wait_for_selector("#frontier .target strong")
     page.check("#field-beta [type=checkbox]")
     page.wait_for_selector("#frontier .target", state="hidden")
+    page.wait_for_function("window.playground.target?.beta === 0")
+    assert page.locator("#samples .optimum .log_ratio:visible").count() == 0
     page.uncheck("#field-beta [type=checkbox]")
     page.wait_for_selector("#frontier .target")
     assert page.input_value("#field-beta [type=number]") == "0.7"
+
+
+def test_the_optimum_on_the_page(visit, address, client):
+    page = visit(address)
+    it_answers_before_any_training(page, client)
+    a_target_from_few_samples_is_drawn_hollow(page)
+    its_texts_have_log_ratios(page)
+    a_less_likely_text_of_positive_reward_is_explained(page)
+    without_a_kl_penalty_there_is_no_target(page)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 
 from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
-from tests.playground.scripted import HOSTILE, PROMPTS
 
 WORDS = text.load("en")
 LONG = 2000  # steps; such a run does not end during a test
@@ -48,12 +46,40 @@ def policy(page):
     return page.locator("#samples .side.policy .completion").all_text_contents()
 
 
-def test_a_first_visit_explains_itself_and_offers_a_run(visit, address):
-    page = visit(address)
+def a_first_visit_explains_itself_and_offers_a_run(page):
     assert "film review" in page.inner_text("#controls")
     assert page.inner_text("#live .state") == "Ready"
-    assert page.is_visible("#run")
-    assert not page.is_visible("#stop")
+    assert page.is_visible("#run") and page.is_visible("#field-task")
+    assert not page.is_visible("#stop") and not page.is_visible("#fold")
+
+
+def the_run_button_shows_the_time_at_the_chosen_pace(page):
+    page.wait_for_selector("#run:has-text('about 50 s')")
+    page.click(f"#field-pace label:has-text('{WORDS['controls']['paces'][2]}')")
+    page.wait_for_selector("#run:has-text('about 68 s')")
+    assert page.inner_text("#run") == WORDS["controls"]["run_needs"].format(time="68 s")
+
+
+def settings_follow_task_and_method(page):
+    choose(page, "SFT")
+    page.wait_for_selector("#field-beta", state="hidden")
+    choose(page, "DPO")
+    page.wait_for_selector("#field-beta")
+    choose(page, "Capitals")
+    page.wait_for_selector("#controls >> text=capital of France")
+    beta, steps = (
+        page.input_value(f"#field-{field} input[type=number]") for field in ("beta", "steps")
+    )
+    expected = resolve("dpo", "capitals")
+    assert (float(beta), int(steps)) == (expected.beta, expected.steps)
+
+
+def test_a_first_visit(visit, address, client, monkeypatch):
+    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
+    page = visit(address)
+    a_first_visit_explains_itself_and_offers_a_run(page)
+    the_run_button_shows_the_time_at_the_chosen_pace(page)
+    settings_follow_task_and_method(page)
 
 
 MOVE = """beta => {
@@ -69,189 +95,7 @@ def move_beta(page, beta):
     page.wait_for_function(f"window.playground.target?.beta === {beta}")
 
 
-def test_live_changes_of_beta_and_learning_rate_are_marked_in_the_curves(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    page.focus("#field-learning_rate input")
-    page.keyboard.press("Tab")  # unchanged
-    page.evaluate(MOVE, 0.1)
-    page.dispatch_event("#field-beta [type=range]", "change")
-    page.wait_for_function("window.playground.run.changes.length === 1")
-    assert page.evaluate("window.playground.run.changes[0].settings") == {"beta": 0.1}
-    assert "β 0.1" in page.inner_text("#charts")
-    assert page.inner_text("#live .settings").startswith("β 0.1 ")
-    fill(page, learning_rate=0.0001)
-    page.keyboard.press("Tab")
-    page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
-    changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
-    assert changes == [{"beta": 0.1}, {"learning_rate": 0.0001}]
-    page.reload()
-    page.wait_for_function("window.playground?.target?.beta === 0.1")
-    assert page.input_value("#field-beta [type=number]") == "0.1"
-    page.wait_for_function("window.playground.run?.samples.length > 1")
-    for _ in range(30):
-        page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.viewedStep === 0")
-    assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
-
-
-def test_changes_made_while_a_request_is_pending_are_not_lost(visit, address, client, monkeypatch):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    send, called, may_go = client.send, threading.Event(), threading.Event()
-
-    def hesitate(*command, **settings):
-        called.set()
-        may_go.wait(30)
-        send(*command, **settings)
-
-    monkeypatch.setattr(client, "send", hesitate)
-    for beta in (0.1, 0.2, 0.3):
-        page.evaluate(MOVE, beta)
-        page.dispatch_event("#field-beta [type=range]", "change")
-        assert called.wait(30)
-    may_go.set()
-    page.wait_for_function("window.playground.run.changes.length === 2")
-    betas = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")
-    assert betas == [0.1, 0.3], "the first change, and the last of those made while it was pending"
-
-
-def test_the_run_button_shows_the_time_at_the_chosen_pace(visit, address, client, monkeypatch):
-    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
-    page = visit(address)
-    page.wait_for_selector("#run:has-text('about 50 s')")
-    page.click(f"#field-pace label:has-text('{WORDS['controls']['paces'][2]}')")
-    page.wait_for_selector("#run:has-text('about 68 s')")
-    assert page.inner_text("#run") == WORDS["controls"]["run_needs"].format(time="68 s")
-
-
-def test_every_step_can_be_shown_again(visit, address):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 4)
-    newest = policy(page)
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.viewedStep !== null")
-    for _ in range(20):
-        page.keyboard.press("ArrowLeft")
-    page.wait_for_function("window.playground.viewedStep === 0")
-    assert "looking at step 0" in page.inner_text("#live .progress")
-    assert "at step 0" in page.inner_text("#samples .heads")
-    first = policy(page)
-    assert first != newest
-    drawn = points(page, 1)
-    points(page, drawn + 1)
-    assert policy(page) == first  # the run goes on; the page still shows the chosen step
-    page.click("#live .newest")
-    page.wait_for_function("window.playground.viewedStep === null")
-    assert policy(page) != first
-
-
-def test_run_moves_curves_and_texts_which_are_shown_as_texts_and_stop_ends_it(
-    visit, address, client
-):
-    page = visit(address)
-    run(page, steps=LONG)
-    assert points(page, 1)
-    before = policy(page)
-    assert points(page, 4) >= 4
-    assert policy(page) != before
-    tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
-    assert tip == WORDS["samples"]["proxy_help"]
-    assert "gold reward" in page.inner_text("#live .summary")
-    page.click("#samples .more")
-    assert page.locator("#samples .side.policy .prompt").all_text_contents() == list(PROMPTS)
-    assert policy(page)[PROMPTS.index("${1+1} {{value}} The camera")] == HOSTILE
-    assert page.evaluate("window.hacked") is None
-    assert page.locator("#samples img, #samples script, #samples b[onmouseover]").count() == 0
-    page.click("#stop")
-    status(page, "stopped")
-    assert page.evaluate("window.playground.run.step") < LONG
-    assert page.is_visible("#run")
-    assert client.current() is None
-
-
-def test_a_reload_and_a_second_visitor_find_the_run_and_all_of_it(visit, address, client):
-    page, second = visit(address), visit(address)
-    run(page, steps=LONG, seed=5)
-    drawn = points(page, 3)
-    live = client.current()
-    page.reload()
-    assert points(page, drawn) >= drawn
-    status(page, "running")
-    assert page.evaluate("window.playground.run.name") == live
-    page.wait_for_function("document.querySelector('#field-seed input').value === '5'")
-    assert "seed 5" in page.inner_text("#live .settings")
-    points(second, 1)
-    assert second.evaluate("window.playground.run.name") == live
-    assert not second.is_visible("#run")
-
-
-def test_pause_step_and_resume_by_keys_and_by_buttons(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 2)
-    page.focus("#live .timeline input")  # as after looking at an earlier step
-    for name in ("paused", "running"):
-        page.keyboard.press("Space")
-        status(page, name)
-        assert client.status(client.current())["status"] == name
-    page.click("#pause")
-    status(page, "paused")
-    page.wait_for_timeout(600)  # pending updates have arrived
-    before = page.evaluate("window.playground.run.step")
-    page.click("#step")
-    page.wait_for_function(f"window.playground.run.step === {before + 1}")
-    page.click("#resume")
-    status(page, "running")
-    page.wait_for_function(f"window.playground.run.step > {before + 2}")
-    assert page.is_visible("#pause") and not page.is_visible("#resume")
-
-
-DRAWN = """() => {
-  const plot = document.querySelector('#charts .plot');
-  const marks = plot.querySelectorAll('.scatterlayer .trace:first-child path.point').length;
-  return { marks, points: plot.data[0].x.length };
-}"""
-
-
-def test_the_evaluation_after_stopping_a_paused_run_is_drawn(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    every = client.config(client.current())["eval_every"]
-    page.click("#pause")
-    status(page, "paused")
-    page.wait_for_timeout(600)  # pending updates have arrived
-    while (step := page.evaluate("window.playground.run.step")) % every == 0:
-        page.click("#step")
-        page.wait_for_function(f"window.playground.run.step > {step}")
-    page.reload()  # everything is drawn again, at this step
-    page.wait_for_function(f"window.playground?.run?.step === {step}")
-    before = points(page, 1)
-    page.click("#stop")
-    status(page, "stopped")
-    assert page.evaluate("window.playground.run.step") == step
-    points(page, before + 1)
-    drawn = page.evaluate(DRAWN)
-    assert drawn == {"marks": before + 1, "points": before + 1}
-
-
-def test_a_killed_process_is_reported_in_plain_words_and_the_page_continues(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    os.kill(client.pid(), signal.SIGKILL)
-    status(page, "failed")
-    assert "killed from outside" in page.inner_text("#live .summary")
-    page.click("#run")
-    status(page, "running")
-
-
-def test_bad_input_is_reported_beside_the_controls_and_starts_nothing(visit, address, client):
-    page = visit(address)
+def bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client):
     run(page, beta=-1, steps="", learning_rate="1e9")
     page.wait_for_selector("#errors li")
     for line in page.locator("#errors li").all():
@@ -267,44 +111,7 @@ def test_bad_input_is_reported_beside_the_controls_and_starts_nothing(visit, add
     assert page.locator("#errors li").count() == 0
 
 
-def test_settings_follow_task_and_method(visit, address):
-    page = visit(address)
-    choose(page, "SFT")
-    page.wait_for_selector("#field-beta", state="hidden")
-    choose(page, "DPO")
-    page.wait_for_selector("#field-beta")
-    choose(page, "Capitals")
-    page.wait_for_selector("#controls >> text=capital of France")
-    beta, steps = (
-        page.input_value(f"#field-{field} input[type=number]") for field in ("beta", "steps")
-    )
-    expected = resolve("dpo", "capitals")
-    assert (float(beta), int(steps)) == (expected.beta, expected.steps)
-
-
-def test_a_short_run_is_evaluated_five_times(visit, address, client):
-    page = visit(address)
-    default = resolve("dpo", "reviews").eval_every
-    run(page, steps=37)
-    points(page, 2)
-    (name,) = client.runs()
-    assert default > 37 / 5
-    assert client.config(name)["eval_every"] == 7
-    page.click("#advanced button")
-    expect(page.locator("#field-eval_every input")).to_have_value("7")
-
-
-def test_a_reward_model_has_curves_of_its_own(visit, address):
-    page = visit(address)
-    run(page, "reward", steps=30)
-    points(page, 2)
-    assert page.locator("#charts h3").all_text_contents() == ["Accuracy", "Margin"]
-    assert page.locator("#own h3:visible").all_text_contents() == ["Loss"]
-
-
-def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
-    page = visit(address)
-    run(page, steps=400)
+def a_hidden_curve_and_a_zoom_survive_updates(page):
     drawn = points(page, 2)
     page.locator("#charts .value").first.click()
     area = page.locator("#charts .nsewdrag").first.bounding_box()
@@ -321,9 +128,59 @@ def test_a_hidden_curve_and_a_zoom_survive_updates(visit, address):
     assert page.evaluate(f"{figure}.data.map((curve) => curve.visible)") == [False, True]
 
 
+def a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client):
+    os.kill(client.pid(), signal.SIGKILL)
+    status(page, "failed")
+    assert "killed from outside" in page.inner_text("#live .summary")
+    page.click("#run")
+    status(page, "running")
+
+
+def test_a_run_after_bad_input_is_looked_at_closely_and_killed(visit, address, client):
+    page = visit(address)
+    bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client)
+    a_hidden_curve_and_a_zoom_survive_updates(page)
+    a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client)
+
+
+def test_short_runs(visit, address, client):
+    """One is evaluated five times, its bar is full at its end, and a reward model has curves of
+    its own."""
+    page = visit(address)
+    default = resolve("dpo", "reviews").eval_every
+    run(page, steps=37)
+    status(page, "finished")
+    bar = page.locator("#live .bar").bounding_box()
+    assert page.locator("#live .bar > div").bounding_box() == bar
+    (name,) = client.runs()
+    assert default > 37 / 5
+    assert client.config(name)["eval_every"] == 7
+    page.click("#advanced button")
+    expect(page.locator("#field-eval_every input")).to_have_value("7")
+
+    run(page, "reward", steps=30)
+    page.wait_for_function("window.playground.run?.series['eval/accuracy']?.x.length > 1")
+    points(page, 2)
+    assert page.locator("#charts h3").all_text_contents() == ["Accuracy", "Margin"]
+    assert page.locator("#own h3:visible").all_text_contents() == ["Loss"]
+
+
+def the_readings_of_the_frontier_stay_within_its_card(page):
+    """Those of the recorded run, on screens that are wide enough for two columns."""
+    page.wait_for_selector("#frontier .value.policy:not([hidden])")
+    page.wait_for_function("/KL/.test(document.querySelector('#frontier .policy').textContent)")
+    right = "document.querySelector('#frontier {}').getBoundingClientRect().right"
+    for width in (1024, 1280):
+        page.set_viewport_size({"width": width, "height": 720})
+        for value in (".value.target", ".value.policy"):
+            assert page.evaluate(right.format(value)) <= page.evaluate(right.format(".values"))
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_the_real_page_trains_a_real_model(visit, real_app):
     address, runs = real_app
     page = visit(address)
+    the_readings_of_the_frontier_stay_within_its_card(page)
     run(page, steps=600, batch_size=8, preference_pairs=128)
     drawn = points(page, 2)
     texts = policy(page)

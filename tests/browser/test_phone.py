@@ -21,7 +21,7 @@ def top(page, selector):
     return page.locator(selector).bounding_box()["y"] + page.evaluate("scrollY")
 
 
-def test_the_charts_come_first_then_beta_and_run_then_the_texts(page):
+def the_charts_come_first_then_beta_and_run_then_the_texts(page):
     order = ("#frontier", "#field-beta", "#run", "#fold", "#live", "#charts", "#samples")
     tops = [top(page, selector) for selector in order]
     assert tops == sorted(tops)
@@ -31,7 +31,7 @@ def test_the_charts_come_first_then_beta_and_run_then_the_texts(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_other_controls_are_in_the_fold(page):
+def the_other_controls_are_in_the_fold(page):
     folded = ("#field-task", "#field-method", "#field-steps", "#advanced", "#field-pace")
     assert not any(page.is_visible(control) for control in folded)
     page.click("#fold button")
@@ -42,7 +42,7 @@ def test_the_other_controls_are_in_the_fold(page):
     assert not any(page.is_visible(control) for control in folded)
 
 
-def test_a_run_is_started_watched_and_stopped_beside_its_picture(page):
+def a_run_is_started_watched_and_stopped_beside_its_picture(page):
     page.click("#fold button")
     run(page, steps=LONG)
     page.wait_for_function("window.playground.run?.series['eval/kl']?.x.length > 1")
@@ -53,7 +53,7 @@ def test_a_run_is_started_watched_and_stopped_beside_its_picture(page):
     assert page.is_visible("#run")
 
 
-def test_a_large_screen_has_no_fold(visit, address):
-    page = visit(address)
-    assert not page.is_visible("#fold")
-    assert page.is_visible("#field-task")
+def test_train_on_a_phone(page):
+    the_charts_come_first_then_beta_and_run_then_the_texts(page)
+    the_other_controls_are_in_the_fold(page)
+    a_run_is_started_watched_and_stopped_beside_its_picture(page)

@@ -98,7 +98,22 @@ def choose(page, act, prompt):
     raise AssertionError(f"{prompt} stays as it was")
 
 
+def on_a_narrow_screen_nothing_leaves_its_card(rate):
+    usual = rate.viewport_size
+    rate.set_viewport_size(PHONE["viewport"])
+    assert rate.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not rate.evaluate(
+        """[...document.querySelectorAll('#rate .card *')]
+        .filter((one) => one.offsetParent && !one.closest('[hidden]'))
+        .filter((one) => one.getBoundingClientRect().right
+            > one.closest('.card').getBoundingClientRect().right - 10)
+        .map((one) => `${one.tagName} ${one.className}`)"""
+    )
+    rate.set_viewport_size(usual)
+
+
 def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
+    on_a_narrow_screen_nothing_leaves_its_card(rate)
     prompt = "#rate .ballot .prompt"
     keys = {"ArrowLeft": "left", "ArrowUp": "tie", "ArrowDown": "bad"}
     for key in keys:
@@ -141,7 +156,19 @@ def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
     assert fresh not in before and rate.is_visible("#rate .pair")
 
 
+def a_room_without_a_code_shows_its_counts_side_by_side(rate):
+    assert not rate.is_visible("#rate .invitation img"), "no phone can reach this page"
+    hall = rate.locator("#rate .hall").bounding_box()
+    boxes = [label.bounding_box() for label in rate.locator("#rate .counts p").all()]
+    assert len(boxes) == 3
+    for left, right in zip(boxes, boxes[1:], strict=False):
+        assert left["x"] + left["width"] <= right["x"]
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= hall["x"] + hall["width"]
+    assert min(box["width"] for box in boxes) > 100
+
+
 def test_a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
+    a_room_without_a_code_shows_its_counts_side_by_side(rate)
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert phone.evaluate("document.documentElement.scrollHeight <= innerHeight")
     for button in phone.locator("main button").all():
@@ -172,20 +199,22 @@ def test_a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     wait_for_text(phone, "#rated", "3")
 
 
-def test_training_on_votes_is_followed_in_train(rate, client):
-    for _ in range(6):
-        choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
-    wait_for_text(rate, "#rate .counts .votes strong", "6")
-    rate.click("#rate .ways label:has-text('DPO')")
-    rate.click("#rate .train button")
-    rate.wait_for_selector("#train[data-run=finished]")
-    config = client.config(client.runs()[0])
-    assert config["method"] == "dpo" and "trained-on" in config["preferences"]
-    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+def it_has_the_settings_of_the_run_and_explains_run(rate, config):
+    words = WORDS["trained_on"]
+    wait_for_text(rate, "#trained_on .again", words["again"])
+    rate.wait_for_selector("#trained_on", state="visible")
+    for field in ("steps", "batch_size", "learning_rate"):
+        expect(rate.locator(f"#field-{field} input")).to_have_value(f"{config[field]:g}")
+    expect(rate.locator("#field-method input:checked")).to_have_value("dpo")
+    votes = len(Path(config["preferences"]).read_text().splitlines())
+    learnt = words["learnt"].format(votes=votes, origin=words["origins"]["alone"])
+    assert rate.text_content("#trained_on .learnt") == learnt
+
+
+def the_report_shows_its_texts_before_and_after(rate, events):
     wait_for_text(rate, "#rate .report", "DPO")
     assert rate.locator("#rate .report .run .texts p").count() == 8  # four texts, before and after
     assert rate.locator("#rate .report .run .said .chip.gold").count() == 8
-    events, _ = client.events(client.runs()[0])
     first = [event for event in events if event["kind"] == "samples"][-1]["samples"][0]
     chips = rate.locator("#rate .report .run .said .chip strong").all_text_contents()[:2]
     golds = [first[side]["gold_reward"] for side in ("reference", "policy")]
@@ -197,25 +226,23 @@ def test_training_on_votes_is_followed_in_train(rate, client):
     assert rate.locator("#rate .report :is(img, script)").count() == 0
 
 
-def test_a_run_on_votes_restores_its_settings_and_explains_run(rate, client):
+def test_a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate, client):
     for _ in range(6):
-        choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
+        choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
     wait_for_text(rate, "#rate .counts .votes strong", "6")
     assert rate.is_hidden("#trained_on")
     rate.click("#rate .ways label:has-text('DPO')")
     rate.click("#rate .train button")
-    words = WORDS["trained_on"]
-    wait_for_text(rate, "#trained_on .again", words["again"])
     rate.wait_for_selector("#trained_on", state="visible")
-    config = client.config(client.runs()[0])
-    for field in ("steps", "batch_size", "learning_rate"):
-        expect(rate.locator(f"#field-{field} input")).to_have_value(f"{config[field]:g}")
-    expect(rate.locator("#field-method input:checked")).to_have_value("dpo")
-    votes = len(Path(config["preferences"]).read_text().splitlines())
-    learnt = words["learnt"].format(votes=votes, origin=words["origins"]["alone"])
-    assert rate.text_content("#trained_on .learnt") == learnt
-
+    (name,) = client.runs()
+    config = client.config(name)
+    assert config["method"] == "dpo" and "trained-on" in config["preferences"]
+    it_has_the_settings_of_the_run_and_explains_run(rate, config)
     rate.wait_for_selector("#train[data-run=finished]")
+    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    the_report_shows_its_texts_before_and_after(rate, client.events(name)[0])
+
+    rate.get_by_role("tab", name=WORDS["views"]["train"], exact=True).click()
     rate.fill("#field-steps input", "1")
     rate.click("#run")
     rate.wait_for_selector("#trained_on", state="hidden")
@@ -239,28 +266,3 @@ def test_a_run_on_votes_waits_behind_anothers(rate, client):
     client.send(live, "stop")
     rate.wait_for_function("window.playground.standing.place === null")  # the run has begun
     assert "trained-on" in client.config(client.runs()[0])["preferences"]
-
-
-def test_on_a_narrow_screen_nothing_leaves_its_card(rate):
-    rate.set_viewport_size(PHONE["viewport"])
-    assert rate.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert not rate.evaluate(
-        """[...document.querySelectorAll('#rate .card *')]
-        .filter((one) => one.offsetParent && !one.closest('[hidden]'))
-        .filter((one) => one.getBoundingClientRect().right
-            > one.closest('.card').getBoundingClientRect().right - 10)
-        .map((one) => `${one.tagName} ${one.className}`)"""
-    )
-
-
-def test_a_room_without_a_code_shows_its_counts_side_by_side(rate):
-    rate.click("#rate .room .open")
-    rate.wait_for_selector("#rate .hall:not([hidden])")
-    assert not rate.is_visible("#rate .invitation img"), "no phone can reach this page"
-    hall = rate.locator("#rate .hall").bounding_box()
-    boxes = [label.bounding_box() for label in rate.locator("#rate .counts p").all()]
-    assert len(boxes) == 3
-    for left, right in zip(boxes, boxes[1:], strict=False):
-        assert left["x"] + left["width"] <= right["x"]
-    assert boxes[-1]["x"] + boxes[-1]["width"] <= hall["x"] + hall["width"]
-    assert min(box["width"] for box in boxes) > 100

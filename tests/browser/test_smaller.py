@@ -65,16 +65,7 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
     page.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
 
 
-def test_a_trial_is_stopped(visit, address):
-    page = visit(address)
-    lab(page)
-    page.click(f"{CARD} .attempt")
-    page.click(f"{CARD} .stop")
-    expect(page.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['own']} {TRIAL['stopped']}")
-    page.wait_for_selector(f"{CARD} .attempt")
-
-
-def test_a_second_experiment_is_refused(visit, address):
+def test_a_second_experiment_is_refused_until_the_first_is_stopped(visit, address):
     page = visit(address)
     lab(page)
     page.click(f"{CARD} .attempt")
@@ -84,3 +75,5 @@ def test_a_second_experiment_is_refused(visit, address):
     expect(error).to_have_text(WORDS["visitors"]["one_each"])
     page.click(f"{CARD} .stop")
     page.wait_for_selector(f"{CARD}[data-status=stopped]")
+    expect(page.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['own']} {TRIAL['stopped']}")
+    page.wait_for_selector(f"{CARD} .attempt")

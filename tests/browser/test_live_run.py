@@ -1,0 +1,181 @@
+"""A live run: changed, watched, looked back at, found again, paused and stopped."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.browser.test_page import LONG, MOVE, WORDS, fill, points, policy, run, status
+from tests.playground.scripted import HOSTILE, PROMPTS
+
+
+def they_are_marked_in_the_curves(page):
+    page.focus("#field-learning_rate input")
+    page.keyboard.press("Tab")  # unchanged
+    page.evaluate(MOVE, 0.1)
+    page.dispatch_event("#field-beta [type=range]", "change")
+    page.wait_for_function("window.playground.run.changes.length === 1")
+    assert page.evaluate("window.playground.run.changes[0].settings") == {"beta": 0.1}
+    assert "β 0.1" in page.inner_text("#charts")
+    assert page.inner_text("#live .settings").startswith("β 0.1 ")
+    fill(page, learning_rate=0.0001)
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#live .settings:has-text('learning rate 0.0001')")
+    changes = page.evaluate("window.playground.run.changes.map(one => one.settings)")
+    assert changes == [{"beta": 0.1}, {"learning_rate": 0.0001}]
+
+
+def those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch):
+    send, called, may_go = client.send, threading.Event(), threading.Event()
+
+    def hesitate(*command, **settings):
+        called.set()
+        may_go.wait(30)
+        send(*command, **settings)
+
+    monkeypatch.setattr(client, "send", hesitate)
+    for beta in (0.2, 0.3, 0.4):
+        page.evaluate(MOVE, beta)
+        page.dispatch_event("#field-beta [type=range]", "change")
+        assert called.wait(30)
+    may_go.set()
+    page.wait_for_function("window.playground.run.changes.length === 4")
+    betas = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")[2:]
+    assert betas == [0.2, 0.4], "the first change, and the last of those made while it was pending"
+
+
+def a_reload_finds_them_and_the_initial_values(page):
+    page.reload()
+    page.wait_for_function("window.playground?.target?.beta === 0.4")
+    assert page.input_value("#field-beta [type=number]") == "0.4"
+    page.wait_for_function("window.playground.run?.samples.length > 1")
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.viewedStep === 0")
+    assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
+
+
+def test_live_changes_of_beta_and_learning_rate(visit, address, client, monkeypatch):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 1)
+    they_are_marked_in_the_curves(page)
+    those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch)
+    a_reload_finds_them_and_the_initial_values(page)
+
+
+def every_step_can_be_shown_again(page):
+    newest = policy(page)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.viewedStep !== null")
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("window.playground.viewedStep === 0")
+    assert "looking at step 0" in page.inner_text("#live .progress")
+    assert "at step 0" in page.inner_text("#samples .heads")
+    first = policy(page)
+    assert first != newest
+    drawn = points(page, 1)
+    points(page, drawn + 1)
+    assert policy(page) == first  # the run goes on; the page still shows the chosen step
+    page.click("#live .newest")
+    page.wait_for_function("window.playground.viewedStep === null")
+    assert policy(page) != first
+
+
+def curves_and_texts_move(page):
+    assert points(page, 1)
+    before = policy(page)
+    assert points(page, 4) >= 4
+    assert policy(page) != before
+    tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
+    assert tip == WORDS["samples"]["proxy_help"]
+    assert "gold reward" in page.inner_text("#live .summary")
+
+
+def texts_are_shown_as_texts(page):
+    page.click("#samples .more")
+    assert page.locator("#samples .side.policy .prompt").all_text_contents() == list(PROMPTS)
+    assert policy(page)[PROMPTS.index("${1+1} {{value}} The camera")] == HOSTILE
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#samples img, #samples script, #samples b[onmouseover]").count() == 0
+
+
+def test_a_run_is_watched_looked_back_at_and_stopped(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    curves_and_texts_move(page)
+    every_step_can_be_shown_again(page)
+    texts_are_shown_as_texts(page)
+    page.click("#stop")
+    status(page, "stopped")
+    assert page.evaluate("window.playground.run.step") < LONG
+    assert page.is_visible("#run")
+    assert client.current() is None
+
+
+def test_a_reload_and_a_second_visitor_find_the_run_and_all_of_it(visit, address, client):
+    page, second = visit(address), visit(address)
+    run(page, steps=LONG, seed=5)
+    drawn = points(page, 3)
+    live = client.current()
+    page.reload()
+    assert points(page, drawn) >= drawn
+    status(page, "running")
+    assert page.evaluate("window.playground.run.name") == live
+    page.wait_for_function("document.querySelector('#field-seed input').value === '5'")
+    assert "seed 5" in page.inner_text("#live .settings")
+    points(second, 1)
+    assert second.evaluate("window.playground.run.name") == live
+    assert not second.is_visible("#run")
+
+
+def pause_step_and_resume_by_keys_and_by_buttons(page, client):
+    page.focus("#live .timeline input")  # as after looking at an earlier step
+    for name in ("paused", "running"):
+        page.keyboard.press("Space")
+        status(page, name)
+        assert client.status(client.current())["status"] == name
+    page.click("#pause")
+    status(page, "paused")
+    page.wait_for_timeout(600)  # pending updates have arrived
+    before = page.evaluate("window.playground.run.step")
+    page.click("#step")
+    page.wait_for_function(f"window.playground.run.step === {before + 1}")
+    page.click("#resume")
+    status(page, "running")
+    page.wait_for_function(f"window.playground.run.step > {before + 2}")
+    assert page.is_visible("#pause") and not page.is_visible("#resume")
+
+
+DRAWN = """() => {
+  const plot = document.querySelector('#charts .plot');
+  const marks = plot.querySelectorAll('.scatterlayer .trace:first-child path.point').length;
+  return { marks, points: plot.data[0].x.length };
+}"""
+
+
+def the_evaluation_after_stopping_a_paused_run_is_drawn(page, client):
+    every = client.config(client.current())["eval_every"]
+    page.click("#pause")
+    status(page, "paused")
+    page.wait_for_timeout(600)  # pending updates have arrived
+    while (step := page.evaluate("window.playground.run.step")) % every == 0:
+        page.click("#step")
+        page.wait_for_function(f"window.playground.run.step > {step}")
+    page.reload()  # everything is drawn again, at this step
+    page.wait_for_function(f"window.playground?.run?.step === {step}")
+    before = points(page, 1)
+    page.click("#stop")
+    status(page, "stopped")
+    assert page.evaluate("window.playground.run.step") == step
+    points(page, before + 1)
+    drawn = page.evaluate(DRAWN)
+    assert drawn == {"marks": before + 1, "points": before + 1}
+
+
+def test_a_run_is_paused_resumed_and_stopped_while_paused(visit, address, client):
+    page = visit(address)
+    run(page, steps=LONG)
+    points(page, 2)
+    pause_step_and_resume_by_keys_and_by_buttons(page, client)
+    the_evaluation_after_stopping_a_paused_run_is_drawn(page, client)
