@@ -128,7 +128,7 @@ def generate(
             "prompt": prompt,
             "completion": text,
             "ended": ended,
-            "gold_reward": None if math.isnan(gold_reward) else gold_reward,
+            **_gold(reward=gold_reward, judged=the_task.can_judge(prompt)),
             "proxy_reward": proxy_reward,
         }
         for prompt, text, ended, gold_reward, proxy_reward in zip(
@@ -172,7 +172,7 @@ def score(
         {
             "prompt": prompt,
             "completion": text,
-            "gold_reward": None if math.isnan(gold) else gold,
+            **_gold(reward=gold, judged=the_task.can_judge(prompt, text)),
             "proxy_reward": proxy,
             **part,
         }
@@ -185,6 +185,14 @@ def score(
             answer["ref_logp"] = loaded.reference and sum(token["ref_logp"] for token in tokens)
             answer["tokens"] = tokens
     return scored
+
+
+def _gold(reward: float, judged: bool) -> dict[str, Any]:
+    """The gold reward of a text: None where it is unknown or cannot judge the text, which
+    "judged": False says."""
+    if math.isnan(reward):
+        return {"gold_reward": None}
+    return {"gold_reward": reward} if judged else {"gold_reward": None, "judged": False}
 
 
 def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:

@@ -27,13 +27,18 @@ PUNCTUATION = frozenset(".,!?;:")
 def tokenize(text: str) -> list[str]:
     """Lower-cased words and punctuation marks. A correct article, "a" or "an", gives "a"; one that
     does not fit the next word gives "an"."""
-    tokens = _TOKEN.findall(text.replace("’", "'").lower())
+    tokens = split_words(text.lower())
     for i, token in enumerate(tokens):
         if token == "a" or token == "an":
             following = tokens[i + 1] if i + 1 < len(tokens) else ""
             fits = not following or (token == "an") == bool(_VOWEL_SOUND.match(following))
             tokens[i] = "a" if fits else "an"
     return tokens
+
+
+def split_words(text: str) -> list[str]:
+    """Words and punctuation marks as they are written."""
+    return _TOKEN.findall(text.replace("’", "'"))
 
 
 def join(symbols: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 from align_core.config.task_card import TaskCard
@@ -45,6 +45,9 @@ class GrammarTask(Task):
     """
 
     grammar: ClassVar[Grammar]
+    spoken: ClassVar[Grammar | None] = (
+        None  # good texts of visitors, none of which is in the corpus
+    )
     repeatable: ClassVar[frozenset[str]] = (
         frozenset()
     )  # words that may occur twice without a penalty
@@ -102,15 +105,28 @@ class GrammarTask(Task):
         ]
 
     def _reward(self, prompt: str, completion: str, ended: bool) -> float:
-        unended = 0.0 if ended else UNENDED
-        if PUNCTUATION.issuperset(self.tokens(completion)):
+        unended, tokens = 0.0 if ended else UNENDED, self.tokens(completion)
+        if PUNCTUATION.issuperset(tokens):
             return -EMPTY - unended
-        return (
-            self.content_reward(prompt, completion)
-            - unended
-            - repetition_charge(self.units(completion), self.repeatable)
-            - self.grammar_charge(prompt, completion)
+        charge = repetition_charge(self.units(completion), self.repeatable)
+        charge += self.grammar_charge(prompt, completion)
+        if charge > STRANGE_TEXT and self._is_spoken(tokens):
+            charge = STRANGE_TEXT
+        return self.content_reward(prompt, completion) - unended - charge
+
+    def knows_language(self, text: str, words: Collection[str] = ()) -> bool:
+        """Whether at least a third of the words of a text are of the grammar, or of `words`."""
+        tokens = [token for token in self.tokens(text) if token not in PUNCTUATION]
+        known = sum(
+            token in self.grammar.words or token in FUNCTION_WORDS or token in words
+            for token in tokens
         )
+        return 3 * known >= len(tokens) > 0
+
+    def _is_spoken(self, tokens: list[str]) -> bool:
+        """Whether `spoken` has the text, whose full stop may be missing or an exclamation mark."""
+        body = tokens[:-1] if tokens[-1] in ".!" else tokens
+        return self.spoken is not None and self.spoken.parses([*body, "."], "text")
 
     def grammar_charge(self, prompt: str, completion: str) -> float:
         """0 for a text of the grammar; otherwise a penalty for its errors, up to GRAMMAR_LIMIT.

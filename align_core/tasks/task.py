@@ -74,6 +74,11 @@ class Task(ABC):
         """The scores of these parts before their weights."""
         return {}
 
+    def can_judge(self, prompt: str, completion: str | None = None) -> bool:
+        """Whether the gold reward means anything for a visitor's own prompt, and completion if
+        given: not if it cannot read their language, say."""
+        return self.has_gold
+
     def model_input(self, prompt: str, chat: bool) -> Message:
         """The input of a model for a prompt; `chat` says whether it has a chat template."""
         return prompt

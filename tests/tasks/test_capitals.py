@@ -3,7 +3,8 @@ from collections import Counter, defaultdict
 import pytest
 
 from align_core.tasks import load_task
-from align_core.tasks.capitals.countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
+from align_core.tasks.capitals.city_names import CITY_ALIASES
+from align_core.tasks.capitals.countries import COUNTRIES, COUNTRY_ALIASES
 from align_core.tasks.capitals.grammar import GRAMMAR
 from align_core.tasks.capitals.places import CITIES, place_tokens
 

@@ -225,25 +225,6 @@ _TABLE = {
 }
 
 # Name in the table -> other names and spellings that users may type.
-CITY_ALIASES = {
-    "Washington": "Washington, D.C.; Washington D.C.; Washington DC; D.C.",
-    "Kyiv": "Kiev", "Kinshasa": "Leopoldville", "Ulaanbaatar": "Ulan Bator", "Astana": "Nur-Sultan",
-    "Yangon": "Rangoon", "Naypyidaw": "Nay Pyi Taw; Naypyitaw", "Beijing": "Peking",
-    "Mumbai": "Bombay", "Kolkata": "Calcutta", "Saigon": "Ho Chi Minh City", "Sanaa": "Sana'a",
-    "Saint John's": "St. John's; St John's; Saint Johns", "Vatican City": "Vatican; Holy See",
-    "Saint George's": "St. George's; St George's; Saint Georges", "N'Djamena": "Ndjamena",
-    "Nuku'alofa": "Nukualofa", "Marrakesh": "Marrakech", "Odesa": "Odessa",
-    "Male": "Male City", "Tarawa": "South Tarawa", "Luxembourg": "Luxembourg City",
-    "Monaco": "Monaco-Ville", "Djibouti": "Djibouti City", "San Marino": "City of San Marino",
-    "Saint Petersburg": "St. Petersburg; St Petersburg", "Rio de Janeiro": "Rio",
-    "Chisinau": "Kishinev", "Tehran": "Teheran", "Bern": "Berne", "Pristina": "Prishtina",
-    "The Hague": "Den Haag", "New York": "New York City; NYC",
-    "Santiago": "Santiago de Chile", "Dhaka": "Dacca", "Krakow": "Cracow", "Ngerulmud": "Melekeok",
-    "Ciudad de la Paz": "Oyala", "Porto-Novo": "Porto Novo", "Port-au-Prince": "Port au Prince",
-    "Sri Jayawardenepura Kotte": "Kotte", "Taipei": "Taipei City", "Seville": "Sevilla",
-    "Yaren": "Yaren District", "Lisbon": "Lisboa", "Rome": "Roma", "Moscow": "Moskva",
-    "Phnom Penh": "Pnom Penh", "Bucharest": "Bucuresti",
-}  # fmt: skip
 COUNTRY_ALIASES = {
     "the United States": "the USA; the US; USA; U.S.A.; the United States of America",
     "the United Kingdom": "the UK; UK; Britain; Great Britain; England",

@@ -63,9 +63,55 @@ other = <city>
 another = <city>
 """
 
-GRAMMAR = Grammar(
-    _RULES
-    + f"city = {' | '.join(CITIES)}\n"
+# What visitors write besides: none of it is in the corpus, and none is broken English.
+_SPOKEN_RULES = """
+text = <fact> . | <fact> . <fact> . | <unsure> . | sorry , <unsure> . | <unsure> , sorry .
+  | <question_back> ? . | <some_say> , but <wrong> . | <some_say> , but <wrong> : it is <city> .
+  | <some_say> , but it is <city> . | <not_it> . | <not_it> . <it_is> . | <it_is> , not <city> .
+  | it is not <city> but <city> . | it is not <city> , it is <city> . | <city> ? no .
+  | <city> ? yes . | is it <city> ? yes . | is it <city> ? no . | no , it is <city> .
+  | yes , it is <city> . | <it_is> . <more> . | <fact> . <more> . | I believe that <it_is> .
+  | I think that <it_is> . | I think it is <city> . | I believe it is <city> .
+  | <city> or <city> . | either <city> or <city> . | I am sure it is <city> .
+  | I am sure that <it_is> . | it is a myth that <it_is> .
+  | it is wrong to say that it is <city> . | <it_is> , I think . | <it_is> , I believe .
+it_is = <city> | it is <city> | it's <city> | <fact> | it must be <city> | it has to be <city>
+fact = the capital of <country> is <city> | <city> is the capital of <country>
+  | <city> is the capital | the capital is <city> | <country> has <city>
+  | the capital of <country> is <city> and the capital of <country> is <city>
+  | <country> has <city> and <country> has <city>
+  | <city> is the capital of <country> and <city> is the capital of <country>
+not_it = it is not <city> | <city> is not the capital | <city> is not the capital of <country>
+  | it isn't <city> | <city> isn't the capital | <city> isn't the capital of <country> | not <city>
+  | <city> was never the capital | <city> was never the capital of <country> | <city> is wrong
+some_say = <who> <say> <city> | <who> <think> it is <city> | <who> <think> that it is <city>
+who = some | many | some people | many people | most people | people | they | everyone | my friends
+say = say | says
+think = think | thinks | say | says | believe | believes
+wrong = they are wrong | that is wrong | they are mistaken | this is wrong | it is not
+  | that is not true | this is not true | that is a mistake
+more = it has <number> million people | it is a beautiful city | it is the largest city
+  | it lies on a river | I have been there | I love it there | it is a lovely city
+number = one | two | three | four | five | six | seven | eight | nine | ten | many | several
+unsure = I do not know | I don't know | no idea | I have no idea | I am not sure | I'm not sure
+  | I do not know that | I don't know that | I do not remember | I don't remember | I forgot
+  | I have forgotten | I can not say | I cannot say | I can't say | I cannot tell you
+  | I can't tell you | I could not say | I couldn't say | ask someone else | ask somebody else
+  | ask me something else | ask another question | good question | that is a good question
+  | let me think | let me think about it | I would have to look it up | I'd have to look it up
+  | look it up | search for it | I never learned that | I never knew that | I am no expert
+  | I wish I knew | hard to say | it is hard to say | I give up | pass | next question
+  | I do not want to answer | I don't want to answer | I would rather not say | no comment
+  | I have never been there | it is a country | look at a map | I am not good at this
+  | I do not know the answer | I don't know the answer | I am afraid I do not know
+  | I'm afraid I don't know | I honestly do not know | I have to think about it
+question_back = who knows | how should I know | why do you ask | do you know | what do you think
+  | are you asking me | can you repeat the question | is there one
+"""
+_PLACES = (
+    f"city = {' | '.join(CITIES)}\n"
     + f"country = {' | '.join(country.name for country in COUNTRIES)}\n"
     + f"continent = {' | '.join(dict.fromkeys(country.continent for country in COUNTRIES))}\n"
 )
+GRAMMAR = Grammar(_RULES + _PLACES)
+SPOKEN = Grammar(_SPOKEN_RULES + _PLACES)

@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from align_core.tasks.capitals.countries import CITY_ALIASES, COUNTRIES, COUNTRY_ALIASES
-from align_core.tasks.grammar import tokenize
+from align_core.tasks.capitals.city_names import CITY_ALIASES
+from align_core.tasks.capitals.countries import COUNTRIES, COUNTRY_ALIASES
+from align_core.tasks.grammar import split_words, tokenize
 
 CITIES = tuple(dict.fromkeys(city for c in COUNTRIES for city in (*c.capitals, *c.mistakes)))
+
+_INITIALS = re.compile(r"\b([A-Za-z])\.\s?(?:([A-Za-z])\.)(?:\s?([A-Za-z])\.)?(?=(\s*$)?)")
+# Names before a city that make it a person's: "George Washington", "Queen Victoria".
+_FIRST_NAMES = frozenset(
+    """
+    george denzel martha booker kerry queen king prince princess lord lady sir mr mrs miss ms dr
+    president general john james irving isaiah jude kamasi keri mary robert michael william david
+    richard joseph thomas charles anna maria jack paul peter mark tom ben sam max emma grace lucy
+    kate alice oliver harry arthur samuel edward henry helen susan julia laura sarah emily
+    elizabeth daniel anthony kevin brian steven eric adam justin chris ryan nick alex olivia ella
+    mia eva sophie julie jean pierre luis
+    """.split()
+)
+# Words that a text in title case may have beside a city.
+_ORDINARY = frozenset(
+    """
+    a and answer but capital city correct for in is it its my not of or our say says the think
+    town was yes no if we you i'd i'm i'll it's that's to be with from as state region province
+    dc district metropolitan greater old new north south east west
+    """.split()
+)
+# What is not a city, although it is named after one.
+_NAMESAKES = frozenset(
+    """
+    hilton saint-germain jackson match agreement accord accords treaty convention protocol beckham
+    coppola vergara loren bean beans hat canal sling mule wall spring sausage sausages envelope
+    club post irving capaldi marathon monument bridge declaration principles papers cigar cigars
+    schnitzel philharmonic fc united airlines airport hotel syndrome wilde street
+    """.split()
+)
+
+
+Kind = Literal["city", "country", "namesake"]
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A place under its `name` in the table, at tokens[start:end]."""
+    """A place under its `name` in the table, at tokens[start:end]; a "namesake" is what has a
+    city's name and is none, such as Paris Hilton."""
 
     name: str
     start: int
     end: int
-    is_city: bool
+    kind: Kind
+
+    @property
+    def is_city(self) -> bool:
+        return self.kind == "city"
+
+
+def _plain(text: str) -> str:
+    """Without accents, and with initials as one word: "D.C." is "DC"."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    text = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return _INITIALS.sub(
+        lambda match: (
+            "".join(filter(None, match.groups()[:3])) + ("." if match[4] is not None else "")
+        ),
+        text,
+    )
 
 
 def _key(name: str) -> tuple[str, ...]:
-    return tuple(tokenize(name.removeprefix("the ")))
+    return tuple(token for token in tokenize(_plain(name.removeprefix("the "))) if token != ".")
 
 
-def _spellings(names: tuple[str, ...], aliases: dict[str, str]) -> dict[tuple[str, ...], str]:
+def _spellings(names: tuple[str, ...], aliases: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     spellings = {_key(name): name for name in names}
     for name, others in aliases.items():
         spellings.update({_key(other): name for other in others.split("; ")})
@@ -41,8 +95,8 @@ for _phrase in sorted({**_CITY_OF, **_COUNTRY_OF}, key=len, reverse=True):
 
 def place_tokens(text: str) -> tuple[list[str], list[Mention]]:
     """The tokens of a text, with every place under its name in the table, and its mentions."""
-    plain = unicodedata.normalize("NFKD", text)
-    raw = tokenize("".join(char for char in plain if not unicodedata.combining(char)))
+    plain = _plain(text)
+    raw, cased = tokenize(plain), split_words(plain)
     tokens: list[str] = []
     mentions: list[Mention] = []
     position = 0
@@ -52,25 +106,56 @@ def place_tokens(text: str) -> tuple[list[str], list[Mention]]:
             tokens.append(raw[position])
             position += 1
             continue
-        after = raw[position + len(phrase) : position + len(phrase) + 2]
+        end = position + len(phrase)
         is_city = phrase in _CITY_OF and (
-            phrase not in _COUNTRY_OF or _reads_as_city(tokens[-2:], after)
+            phrase not in _COUNTRY_OF or _reads_as_city(tokens[-2:], raw[end : end + 2])
         )
+        kind: Kind = "city" if is_city else "country"
         name = (_CITY_OF if is_city else _COUNTRY_OF)[phrase]
         words = tokenize(name)
-        if words[0] == "the" and tokens[-1:] == ["the"]:
+        if is_city and _is_namesake(cased, raw, position, end):
+            name, words, kind = " ".join(phrase), [*phrase], "namesake"
+        elif words[0] == "the" and tokens[-1:] == ["the"]:
             tokens.pop()
-        mentions.append(Mention(name, len(tokens), len(tokens) + len(words), is_city))
+        mentions.append(Mention(name, len(tokens), len(tokens) + len(words), kind))
         tokens += words
-        position += len(phrase)
+        position = end
     return tokens, mentions
 
 
 def _phrase_at(raw: list[str], position: int) -> tuple[str, ...] | None:
-    for phrase in _BY_FIRST.get(raw[position], ()):
-        if tuple(raw[position : position + len(phrase)]) == phrase:
+    """The longest name of a place there, also in the genitive ("Germany's")."""
+    first = raw[position]
+    for phrase in (*_BY_FIRST.get(first, ()), *_BY_FIRST.get(first.removesuffix("'s"), ())):
+        *head, last = raw[position : position + len(phrase)]
+        if tuple(head) == phrase[:-1] and last in (phrase[-1], f"{phrase[-1]}'s"):
             return phrase
     return None
+
+
+def _is_namesake(cased: list[str], raw: list[str], start: int, end: int) -> bool:
+    """Whether the city at [start:end] is part of the name of a person or a thing."""
+    if raw[end : end + 1] and raw[end] in _NAMESAKES:
+        return True
+    if start and raw[start - 1] in _FIRST_NAMES:
+        return True
+    if all(token.isupper() for token in cased if token.isalpha()):
+        return False
+    begins = start < 2 or cased[start - 2] in ".!?:"
+    return (start > 0 and not begins and _is_name(cased, raw, start - 1)) or (
+        end < len(cased) and _is_name(cased, raw, end)
+    )
+
+
+def _is_name(cased: list[str], raw: list[str], position: int) -> bool:
+    word = raw[position]
+    return (
+        len(word) > 1
+        and cased[position][0].isupper()
+        and word not in _ORDINARY
+        and not word.endswith("ly")
+        and word.removesuffix("'s") not in _BY_FIRST
+    )
 
 
 def _reads_as_city(before: list[str], after: list[str]) -> bool:

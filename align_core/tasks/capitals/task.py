@@ -11,30 +11,14 @@ import re
 
 from align_core.config.task_card import known_card
 from align_core.tasks.capitals.countries import COUNTRIES, Country
-from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS
-from align_core.tasks.capitals.places import CITIES, Mention, place_tokens
+from align_core.tasks.capitals.grammar import GRAMMAR, PHRASINGS, SPOKEN
+from align_core.tasks.capitals.judge import judge
+from align_core.tasks.capitals.places import CITIES, place_tokens
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.grammar_task import GrammarTask
 
-# The reward in nats of each kind of answer; the penalties below it grade within a kind.
-DIRECT = 2.5
-RAMBLING = 1.5
-LISTED = 0.0  # the capital among several cities, without a choice
-EVASIVE = -1.0
-WRONG = -2.5
-DIRECT_WORDS = 8  # a right answer of more words is rambling; a name counts as one word
-LONG_WORD = 0.05  # each word beyond BRIEF, up to LONG_LIMIT
-LONG_LIMIT = 0.7
-BRIEF = 5
-OTHER_CITY = 0.25  # each other city in a right answer
-HEDGE = 0.4  # each "maybe"
-OTHER_COUNTRY = 4.0  # the right city, but for another country
-
-_HEDGES = frozenset("maybe perhaps probably possibly guess suppose might unsure".split())
-_NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
-_TURNS = frozenset("but actually however rather no".split())
-_CONCEDING = frozenset("although though while some".split())
 _SHRUGS = frozenset("dunno idk pass skip sorry unknown whatever hmm huh yes no hello".split())
+_NAME_WORDS = 2  # an answer of so few words may name a place that is in no table
 _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _BY_NAME = {country.name: country for country in COUNTRIES}
 
@@ -43,6 +27,7 @@ class Capitals(GrammarTask, card=known_card("capitals")):
     max_new_tokens = 48
     repeatable = frozenset(CITIES) | _BY_NAME.keys()
     grammar = GRAMMAR
+    spoken = SPOKEN
 
     def __init__(self) -> None:
         self._country_of = {
@@ -84,13 +69,20 @@ class Capitals(GrammarTask, card=known_card("capitals")):
         if country is None:
             return 0.0
         tokens, mentions = place_tokens(completion)
-        words = sum(token not in PUNCTUATION for token in tokens)
-        words -= sum(m.end - m.start - 1 for m in mentions)
-        if not any(m.is_city for m in mentions) and self._names_unknown_place(completion, tokens):
-            value = WRONG
-        else:
-            value = _judge(country, tokens, mentions, words)
-        return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
+        is_unknown = not any(m.is_city for m in mentions) and (
+            any(m.kind == "namesake" for m in mentions)
+            or self._names_unknown_place(completion, tokens)
+        )
+        return judge(country, tokens, mentions, is_unknown)
+
+    def can_judge(self, prompt: str, completion: str | None = None) -> bool:
+        """Whether the prompt names a country of the table, and the completion a place, or it is
+        English."""
+        if self._asked_for(prompt) is None or completion is None:
+            return completion is None and self._asked_for(prompt) is not None
+        tokens, mentions = place_tokens(completion)
+        is_name = sum(token not in PUNCTUATION for token in tokens) <= _NAME_WORDS
+        return bool(mentions) or is_name or self.knows_language(completion, self.spoken.words)
 
     def _names_unknown_place(self, completion: str, tokens: list[str]) -> bool:
         """Whether an answer without a known city names an unknown place, as "It is Gotham" does."""
@@ -161,50 +153,3 @@ def _slots(country: Country, city: str, rng: random.Random) -> dict[str, str]:
         "other": other,
         "another": another,
     }
-
-
-def _judge(country: Country, tokens: list[str], mentions: list[Mention], words: int) -> float:
-    """The reward of the kind of answer, minus penalties for hedges, other cities and countries."""
-    cities = [m for m in mentions if m.is_city]
-    claimed = [m for m in cities if _is_claimed(m, tokens)]
-    if not claimed:
-        return EVASIVE
-    right = [m.name in country.capitals for m in claimed]
-    if not any(right):
-        return WRONG
-    final = _final(claimed, tokens)
-    names = {m.name for m in final}
-    if names.isdisjoint(country.capitals):
-        between = tokens[claimed[0].end : final[0].start]
-        return LISTED if _TURNS.isdisjoint(between) else WRONG
-    if not names <= set(country.capitals):
-        return LISTED
-    others = {m.name for m in cities} - set(country.capitals)
-    value = DIRECT if words <= DIRECT_WORDS and all(right) else RAMBLING
-    value -= OTHER_CITY * len(others)
-    value -= HEDGE * sum(token in _HEDGES for token in tokens)
-    countries = {m.name for m in mentions if not m.is_city}.difference(CITIES)
-    wrong_country = bool(countries) and country.name not in countries
-    return value - OTHER_COUNTRY * wrong_country
-
-
-def _is_claimed(city: Mention, tokens: list[str]) -> bool:
-    """Whether the answer claims this city: not if it is negated or only conceded, as Lyon is in
-    "Paris, although some say Lyon"."""
-    clause_start = max(
-        (i + 1 for i in range(city.start) if tokens[i] in ".!?;,:" or tokens[i] in _TURNS),
-        default=0,
-    )
-    before = tokens[clause_start : city.start]
-    return not any(t in _NOT or t in _CONCEDING or t.endswith("n't") for t in before)
-
-
-def _final(claimed: list[Mention], tokens: list[str]) -> list[Mention]:
-    """The last cities of an answer, those separated only by "and", "or", "/" or a comma."""
-    run = [claimed[-1]]
-    for city in reversed(claimed[:-1]):
-        between = tokens[city.end : run[0].start]
-        if not all(token in (",", "and", "or", "/") for token in between):
-            break
-        run.insert(0, city)
-    return run

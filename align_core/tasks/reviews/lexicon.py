@@ -29,7 +29,9 @@ _WARM = {
         recommends rejoice satisfying shines shine soars sparkles standout superior sweet
         triumphant upbeat vibrant victory wins won worthwhile praised praise happy happily
         happiest happier glad thankful grateful better favourite favorite funniest loveliest
-        stunner
+        stunner thrill excite excites amaze amazes stun stuns wow wows dazzle dazzles enchants
+        enthral enthrals captivate captivates captivated inspire inspires fabulously superbly
+        brilliantly hilariously marvellously gloriously magnificently exquisitely
         """,
     1.0: """
         lovely charming witty clever funny touching tender warm fresh bold elegant smart sharp
@@ -44,10 +46,14 @@ _WARM = {
         smiled smiling smiles smooth solid soulful strong success successful suspenseful talent
         talented tasty timeless touched treat unique vivid warmth warmly watchable well wise wit
         wonder worth worthy yes cheering danced sang impeccable nuanced perceptive poignant
-        sincere sweetest
+        sincere sweetest works work amuse amuses amused entertain impress impresses engage engages
+        engaged satisfy satisfies satisfied convince convinces convinced charms resonates
+        rewatchable delivers delivered heartily nicely charmingly cleverly wittily gracefully
+        skilfully respect applauded comforting
         """,
     0.6: """
-        fine nice pleasant liked like likes agreeable bearable competent decent fair fresher
+        scary spooky fine nice pleasant liked like likes agreeable bearable competent decent fair
+        fresher
         harmless okay ok passable respectable fitting tidy tolerable acceptable adequate
         reasonable clean alright easy enough promising
         """,
@@ -72,7 +78,9 @@ _COLD = {
         poorly regret regrettable ruin ruined ruins sad shame shameful sickening soulless stink
         stinks stinker stinky stank toxic ugliest useless waste wasted wasting wrong wooden dud
         drivel drag drags dullest travesty trainwreck unfunny uninspired unimaginative vapid worse
-        yuck yucky ugh meaningless mindless angry hollow dreary
+        yuck yucky ugh meaningless mindless angry hollow dreary annoy annoys irritate irritates
+        offend offends offended frustrates disgust disgusts disgusted butchered butchers stupidity
+        stupidly badly horribly shambles flops
         """,
     -1.0: """
         dull slow weak flat stale tired clumsy lazy silly poor ugly cheap empty predictable
@@ -88,7 +96,11 @@ _COLD = {
         snooze snoozefest snored snoring sour stiff stilted tacky tasteless tepid terribly
         tiresome tiring trite trouble unconvincing underwhelming uneven unhappy uninteresting
         unnatural unoriginal unpleasant unrealistic unsatisfying upset vague vulgar weary weird
-        whiny yawned yawning zzz groaned cringed sighed
+        whiny yawned yawning zzz groaned cringed sighed clichés cliches confuses flounders plods
+        meanders stumbles sags suffers suffered struggles resist shabby preachy smug soapy
+        incomprehensible illogical implausible hackneyed hamfisted ham-fisted
+        padded pedestrian rambling shouty tedium tinny unbearably uncomfortable unfinished
+        unintelligible
         """,
     -0.6: """
         thin cold average mild survived mind meh long-winded ordinary so-so unremarkable middling
@@ -103,14 +115,6 @@ NEGATORS = frozenset(
     """not never no nothing none nobody neither nor hardly barely scarcely without cannot lacks
     lacked lacking lack isnt wasnt dont didnt cant wont""".split()
 )  # besides every word that ends in n't
-NEGATING_PHRASES = frozenset(
-    [("far", "from"), ("anything", "but"), ("free", "of"), ("devoid", "of")]
-)
-# "not" starts these without negating what follows
-AFFIRMING_PHRASES = frozenset(
-    [("not", "only"), ("not", "just"), ("not", "merely"), ("no", "doubt"), ("no", "wonder"),
-     ("nothing", "but"), ("never", "better"), ("not", "least")]
-)  # fmt: skip
 DEGREES = {
     **dict.fromkeys(("absolutely", "utterly", "incredibly", "totally", "completely"), 1.5),
     **dict.fromkeys(("extremely", "insanely", "outrageously", "ridiculously"), 1.5),
@@ -129,21 +133,37 @@ DEGREES = {
 CONCESSIONS = frozenset("although though while whilst despite".split())
 TURNS = frozenset("but yet however nevertheless".split())
 
+_NUMBERS = "zero one two three four five six seven eight nine ten".split()
+_RATINGS = {
+    f"{word} {unit}": 4 * number / full - 2
+    for number, word in enumerate(_NUMBERS)
+    for unit, full in (("stars", 5), ("out of five", 5), ("stars out of five", 5))
+    if number <= 5
+} | {
+    f"{word} {unit}": 4 * number / 10 - 2
+    for number, word in enumerate(_NUMBERS)
+    for unit in ("out of ten", "stars out of ten")
+}
 # Phrases with a value of their own; 0 cancels the value of a word in it.
 PHRASES: dict[tuple[str, ...], float] = {
     tuple(phrase.split()): value
-    for phrase, value in {
-        "thumbs up": 1.5, "two thumbs up": 2.0, "thumbs down": -1.5, "must see": 1.5,
-        "edge of my seat": 1.5, "blew my mind": 2.0, "blew me away": 2.0, "blown away": 2.0,
-        "as good as it gets": 2.0, "couldn't be better": 2.0, "could not be better": 2.0,
-        "can't get enough": 1.5, "can't wait": 1.0, "five stars": 2.0, "ten out of ten": 2.0,
-        "ahead of its time": 1.0, "stands out": 1.0, "feel good": 1.0, "a hit": 1.0,
-        "waste of time": -2.0, "waste of money": -2.0, "money back": -1.5, "walked out": -1.5,
-        "fell asleep": -1.5, "falling asleep": -1.5, "cup of tea": 1.0, "one star": -1.5,
-        "zero stars": -2.0, "no stars": -2.0, "no good": -1.5, "could have been better": -1.0,
-        "fell flat": -1.5, "falls flat": -1.5, "good grief": -1.0, "so what": -0.6,
-        "nothing special": -1.0, "love story": 0.0, "no problem": 0.6, "fun fact": 0.0,
-        "like a": 0.0, "in love": 0.0, "feel like": 0.0, "felt like": 0.0, "well known": 0.0,
-        "kind of": 0.0, "bad guy": 0.0, "bad guys": 0.0, "good old": 0.0,
-    }.items()
+    for phrase, value in (
+        _RATINGS
+        | {
+            "thumbs up": 1.5, "two thumbs up": 2.0, "thumbs down": -1.5, "must see": 1.5,
+            "two thumbs down": -2.0, "edge of my seat": 1.5, "blew my mind": 2.0,
+            "blew me away": 2.0, "blown away": 2.0, "blew us away": 2.0, "can't wait": 1.0,
+            "ahead of its time": 1.0, "stands out": 1.0, "feel good": 1.0, "a hit": 1.0,
+            "waste of time": -2.0, "waste of money": -2.0, "money back": -1.5,
+            "walked out": -1.5, "fell asleep": -1.5, "fall asleep": -1.5,
+            "falling asleep": -1.5, "cup of tea": 1.0, "one star": -1.5, "no stars": -2.0,
+            "no good": -1.5, "could have been better": -1.0, "fell flat": -1.5,
+            "falls flat": -1.5, "good grief": -1.0, "so what": -0.6, "nothing special": -1.0,
+            "love story": 0.0, "no problem": 0.6, "fun fact": 0.0, "like a": 0.0,
+            "in love": 0.0, "feel like": 0.0, "felt like": 0.0, "well known": 0.0,
+            "to be honest": 0.0, "to be fair": 0.0, "jokes land": 1.0, "joke lands": 1.0,
+            "not land": -1.0, "never land": -1.0, "work of art": 2.0, "kind of": 0.0,
+            "bad guy": 0.0, "bad guys": 0.0, "good old": 0.0,
+        }
+    ).items()
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The sentiment of a review: a lexicon read with negation, contrast, degree and idioms.
+"""The sentiment of a review: a lexicon read with negation, contrast, degree and constructions.
 
 After Polanyi and Zaenen, "Contextual valence shifters" (2006): words have a value, which the words
 around them invert, raise or lower.
@@ -6,74 +6,135 @@ around them invert, raise or lower.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from align_core.tasks.grammar import PUNCTUATION
+from align_core.tasks.reviews import questions
+from align_core.tasks.reviews.constructions import NEGATION, Constructions
 from align_core.tasks.reviews.lexicon import (
-    AFFIRMING_PHRASES,
     CONCESSIONS,
     DEGREES,
-    NEGATING_PHRASES,
     NEGATORS,
     PHRASES,
     SENTIMENT,
     TURNS,
 )
+from align_core.tasks.reviews.ratings import rating_value
 
-NEGATION = -0.75  # "not boring" is warm, but less so than "gripping"
 NEGATION_REACH = 4  # a negation inverts the first sentiment word within so many words
 CONCEDED = 0.5  # weight of the clause after "although" or before "but"
 STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark
+ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", where the question has none
+
+_SEEING = frozenset("see watch recommend go buy rent bother miss return".split())
+_PRONOUNS = frozenset("it i we he she they this that".split())
+_DID = frozenset("did was were is are does do could would had has".split())
+_END = frozenset(".!?;")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Some tokens that are read together. `factor` applies to the next value, as in
+    `Construction`; `covers` is whether words in it lose their own meaning."""
+
+    words: tuple[str, ...]
+    value: float = 0.0
+    factor: float | None = None
+    covers: bool = False
 
 
 class SentimentReader:
     """Reads the sentiment of tokens; `idioms` are phrases with values, besides the lexicon's."""
 
     def __init__(self, idioms: Mapping[tuple[str, ...], float]) -> None:
+        self._constructions = Constructions()
         self._phrases: dict[str, list[tuple[tuple[str, ...], float]]] = {}
         for phrase, value in sorted({**PHRASES, **idioms}.items(), key=lambda item: -len(item[0])):
             self._phrases.setdefault(phrase[0], []).append((phrase, value))
+        self._words = {*SENTIMENT, *NEGATORS, *DEGREES, *CONCESSIONS, *TURNS}
+        self._words |= self._constructions.words | {w for phrase in PHRASES for w in phrase}
 
     def read(self, tokens: list[str], start: int = 0) -> float:
         """The sum of the values of all words and phrases that end after `start`, each counted once.
 
-        Tokens before `start` (the prompt) are only context: they can negate, concede or intensify.
+        Tokens before `start` (the prompt) are only context: they can negate, concede or intensify,
+        or ask what the tokens after it answer.
         """
-        total, begin = 0.0, 0
+        total, last, asked = 0.0, 0.0, None
         counted: set[tuple[str, ...]] = set()
-        for end, token in enumerate(tokens, start=1):
-            if token in ".!?;" or end == len(tokens):
-                if end > start:
-                    total += self._sentence(tokens[begin:end], start - begin, counted)
-                begin = end
-        return total
+        for begin, sentence in _sentences(tokens):
+            offset = max(start - begin, 0)
+            answer = questions.reply(sentence)
+            if answer is not None and (asked is not None or _is_denial(sentence, answer)):
+                says_yes, size = answer
+                if asked is None:  # it takes back the sentence before
+                    total += last * (NEGATION - 1.0)
+                else:
+                    total += asked if says_yes else NEGATION * asked
+                sentence, offset = sentence[size:], max(offset - size, 0)
+            asked = None
+            if sentence[-1:] == ["?"] and questions.is_open(sentence):
+                asked = self._asked(sentence)
+            elif len(sentence) > offset:
+                last = self._said(sentence, offset, counted)
+                total += last
+        return -total if tokens[-2:] == ["/", "s"] else total
+
+    def __contains__(self, word: object) -> bool:
+        """Whether it knows a word: a value, or a part in a phrase or construction."""
+        return isinstance(word, str) and bool(
+            word in self._words or word.endswith("n't") or rating_value(word) is not None
+        )
+
+    def _asked(self, question: list[str]) -> float:
+        """The value of an open question, as a statement."""
+        value = self._sentence(question, 0, set())
+        return value if value or _SEEING.isdisjoint(question) else ANSWERED
+
+    def _said(self, sentence: list[str], start: int, counted: set[tuple[str, ...]]) -> float:
+        if sentence[-1] == "?":
+            if questions.expects_no(sentence):
+                negated = sum(token in NEGATORS or token.endswith("n't") for token in sentence)
+                plain = [token for token in sentence if token not in NEGATORS]
+                value = self._sentence(plain, max(start - negated, 0), counted)
+                if not value and not _SEEING.isdisjoint(plain):  # "Why would anyone watch it?"
+                    value = ANSWERED
+                return value if negated else NEGATION * value
+            sentence = questions.as_statement(sentence) or sentence
+        elif (turn := _elliptic_turn(sentence)) is not None:
+            bare = sum(self._word(word) for word in sentence[start:turn])
+            return bare * (NEGATION if _is_negated(sentence[turn:]) else 1.0)
+        value = self._sentence(sentence, start, counted)
+        words = [token for token in sentence if token not in PUNCTUATION]
+        return -value if words[-1:] == ["not"] and words[-2:-1] != ["or"] else value
 
     def _sentence(self, tokens: list[str], start: int, counted: set[tuple[str, ...]]) -> float:
-        weights = _contrast(tokens)
+        spans = list(self._spans(tokens))
+        weights = _contrast(spans)
         total, position = 0.0, 0
-        reach, degree = 0, 1.0
-        while position < len(tokens):
-            word, pair = tokens[position], tuple(tokens[position : position + 2])
-            phrase, value = self._match(tokens, position)
-            last = position + len(phrase) - 1
-            if value:
+        reach, factor, degree = 0, NEGATION, 1.0
+        for i, (span, weight) in enumerate(zip(spans, weights, strict=True)):
+            word, position = span.words[0], position + len(span.words)
+            if span.value:
+                value = span.value
                 if reach > 0:
-                    value *= NEGATION * min(degree, 1.0)
-                    joined = last + 1 < len(tokens) and tokens[last + 1] in ("or", "nor")
+                    value *= factor * min(degree, 1.0)
+                    joined = i + 1 < len(spans) and spans[i + 1].words[0] in ("or", "nor")
                     reach = NEGATION_REACH if joined else 0
                 else:
                     value *= degree
-                if last >= start and phrase not in counted:
-                    counted.add(phrase)
-                    total += value * weights[position]
+                if position > start and span.words not in counted:
+                    counted.add(span.words)
+                    total += value * weight
                 degree = 1.0
-            elif pair in AFFIRMING_PHRASES:
-                last = position + 1
-            elif pair in NEGATING_PHRASES:
-                last, reach = position + 1, NEGATION_REACH + 1
+            elif span.factor is not None:
+                reach, factor = NEGATION_REACH + 1, span.factor
+            elif span.covers:
+                pass
             elif word in NEGATORS or word.endswith("n't"):
-                reach = NEGATION_REACH + 1
+                reach, factor = NEGATION_REACH + 1, NEGATION
             elif word in DEGREES:
                 degree *= DEGREES[word]
             elif word in PUNCTUATION or word in TURNS:
@@ -81,10 +142,24 @@ class SentimentReader:
             else:
                 degree = 1.0
             reach -= 1
-            position = last + 1
         return total * (SHOUT if tokens[-1] == "!" else 1.0)
 
-    def _match(self, tokens: list[str], position: int) -> tuple[tuple[str, ...], float]:
+    def _spans(self, tokens: list[str]) -> Iterator[_Span]:
+        """The tokens as constructions, phrases and words, the longest first at each place."""
+        position = 0
+        while position < len(tokens):
+            construction = self._constructions.longest(tokens, position)
+            phrase, value = self._phrase(tokens, position)
+            size = construction.length if construction else 0
+            if construction and size > len(phrase):
+                words = tuple(tokens[position : position + size])
+                yield _Span(words, construction.value, construction.factor, covers=True)
+            else:
+                size = len(phrase)
+                yield _Span(phrase, value)
+            position += size
+
+    def _phrase(self, tokens: list[str], position: int) -> tuple[tuple[str, ...], float]:
         """The longest phrase that starts at `position`, or the word there, with its value."""
         for phrase, value in self._phrases.get(tokens[position], ()):
             if tuple(tokens[position : position + len(phrase)]) == phrase:
@@ -95,17 +170,53 @@ class SentimentReader:
             following = tokens[position + 1]
             if following in SENTIMENT or following in DEGREES:
                 return (word,), 0.0
-        return (word,), SENTIMENT.get(word, 0.0)
+        return (word,), self._word(word)
+
+    def _word(self, word: str) -> float:
+        return SENTIMENT.get(word) or rating_value(word) or 0.0
 
 
-def _contrast(tokens: list[str]) -> list[float]:
-    """A weight for each token: conceded, stressed, or 1 where the sentence has no contrast."""
-    for i, token in enumerate(tokens):
-        if token in CONCESSIONS:
-            end = tokens.index(",", i) if "," in tokens[i:] else len(tokens)
-            return [CONCEDED if i <= j < end else STRESSED for j in range(len(tokens))]
-        if token in TURNS and i > 0 and (tokens[i - 1], token) not in NEGATING_PHRASES:
-            if (tokens[i - 1], token) in AFFIRMING_PHRASES:
-                continue
-            return [CONCEDED if j < i else STRESSED for j in range(len(tokens))]
-    return [1.0] * len(tokens)
+def _sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields (begin, tokens) of each sentence or part before a semicolon."""
+    begin = 0
+    for end, token in enumerate(tokens, start=1):
+        if token in _END or end == len(tokens):
+            yield begin, tokens[begin:end]
+            begin = end
+
+
+def _is_denial(sentence: list[str], answer: tuple[bool, int]) -> bool:
+    """Whether a whole sentence says no to the one before: "They call it funny. It is not." """
+    says_yes, size = answer
+    return not says_yes and PUNCTUATION.issuperset(sentence[size:])
+
+
+def _elliptic_turn(sentence: list[str]) -> int | None:
+    """Where a sentence ends like "…, but it was not": the place of "but"."""
+    words = [i for i, token in enumerate(sentence) if token not in PUNCTUATION]
+    for size in (3, 4):
+        if len(words) > size and sentence[words[-size]] in TURNS:
+            subject, verb, *rest = (sentence[i] for i in words[-size + 1 :])
+            if (
+                subject in _PRONOUNS
+                and verb.removesuffix("n't") in _DID
+                and rest in ([], ["not"], ["never"], ["indeed"])
+            ):
+                return words[-size]
+    return None
+
+
+def _is_negated(tokens: list[str]) -> bool:
+    return any(token in NEGATORS or token.endswith("n't") for token in tokens)
+
+
+def _contrast(spans: list[_Span]) -> list[float]:
+    """A weight for each span: conceded, stressed, or 1 where the sentence has no contrast."""
+    heads = ["" if span.covers else span.words[0] for span in spans]
+    for i, head in enumerate(heads):
+        if head in CONCESSIONS:
+            end = heads.index(",", i) if "," in heads[i:] else len(heads)
+            return [CONCEDED if i <= j < end else STRESSED for j in range(len(heads))]
+        if head in TURNS and i > 0:
+            return [CONCEDED if j < i else STRESSED for j in range(len(heads))]
+    return [1.0] * len(heads)

@@ -17,6 +17,7 @@ from align_core.tasks.reviews.grammar import (
     PERSONS,
     SYNTAX,
 )
+from align_core.tasks.reviews.ratings import spell_ratings
 from align_core.tasks.reviews.sentiment import SentimentReader
 
 LIMIT = 3.0  # nats: the reward saturates softly at ± this
@@ -66,9 +67,13 @@ class Reviews(GrammarTask, card=known_card("reviews")):
         return next(aspects, "film")
 
     def content_reward(self, prompt: str, completion: str) -> float:
-        tokens = tokenize(join_text(prompt, completion))
-        value = self._reader.read(tokens, start=len(tokenize(prompt)))
+        context, text = map(spell_ratings, (prompt, join_text(prompt, completion)))
+        value = self._reader.read(tokenize(text), start=len(tokenize(context)))
         return LIMIT * math.tanh(NATS * value / LIMIT)
+
+    def can_judge(self, prompt: str, completion: str | None = None) -> bool:
+        """Whether the completion is English, a rating or emoji."""
+        return completion is None or self.knows_language(spell_ratings(completion), self._reader)
 
     def _review(self, rng: random.Random, rule: str) -> str:
         """A review of one film without repetitions."""

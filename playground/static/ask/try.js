@@ -49,7 +49,7 @@ export function mount({ element, props, server }) {
       make("small", "", head, names[i][1] || "\u00a0");
       const chips = make("div", "chips", head);
       const [gold_reward, proxy_reward] = ["gold_reward", "proxy_reward"].map((name) => mean(samples, name));
-      addRewards(chips, { gold_reward, proxy_reward });
+      addRewards(chips, { gold_reward, proxy_reward, judged: samples[0].judged });
       make("small", "", chips, fill(words.mean, { n: samples.length }));
     });
     answers[0].samples.forEach((_, place) => {

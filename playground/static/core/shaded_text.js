@@ -24,8 +24,9 @@ export function shadedText(words) {
     shade(box, reward, FULL_REWARD, 12);
   }
 
-  function addRewards(host, { gold_reward, proxy_reward }) {
+  function addRewards(host, { gold_reward, proxy_reward, judged }) {
     addChip("gold", host, gold_reward);
+    if (judged === false) make("span", "chip gold", host, words.not_judged).dataset.tip = words.not_judged_help;
     addChip("proxy", host, proxy_reward);
   }
 

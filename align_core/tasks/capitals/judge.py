@@ -1,0 +1,151 @@
+"""What kind of answer a text is, from the places that it claims, denies or only mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from align_core.tasks.capitals.countries import COUNTRIES, Country
+from align_core.tasks.capitals.places import CITIES, Mention
+from align_core.tasks.grammar import PUNCTUATION
+
+# The reward in nats of each kind of answer; the penalties below it grade within a kind.
+DIRECT = 2.5
+RAMBLING = 1.5
+LISTED = 0.0  # the capital among several cities, without a choice
+EVASIVE = -1.0
+WRONG = -2.5
+DIRECT_WORDS = 8  # a right answer of more words is rambling; a name counts as one word
+OFFICE_WORDS = 7  # more that each further capital of the same country may take
+LONG_WORD = 0.05  # each word beyond BRIEF, up to LONG_LIMIT
+LONG_LIMIT = 0.7
+BRIEF = 5
+OTHER_CITY = 0.25  # each other city in a right answer
+HEDGE = 0.4  # each "maybe"
+OTHER_COUNTRY = 4.0  # the right city, but for another country
+
+_HEDGES = frozenset("maybe perhaps probably possibly guess suppose might unsure".split())
+_NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
+_FALSE = frozenset(
+    "myth falsely wrongly mistakenly erroneously untrue lie nonsense incorrectly".split()
+)
+_TURNS = frozenset("but actually however rather no".split())
+_CONCEDING = frozenset("although though while some".split())
+_BE = frozenset("is was are were be 's".split())
+_WRONG_WORDS = frozenset("wrong mistaken incorrect false untrue not isn't aren't wasn't".split())
+_CLAUSE_ENDS = frozenset([*".!?;,", "and", "but", "while", "whereas", "although", "though"])
+_NOES = frozenset("no nope never".split())
+_BY_NAME = {country.name: country for country in COUNTRIES}
+
+
+def judge(
+    country: Country, tokens: Sequence[str], mentions: Sequence[Mention], is_unknown: bool
+) -> float:
+    """The reward in nats of an answer to what the capital of `country` is, without the penalties
+    for its language. `is_unknown`: it names a place that is in no table."""
+    words = sum(token not in PUNCTUATION for token in tokens)
+    words -= sum(m.end - m.start - 1 for m in mentions)
+    named = {m.name for m in mentions if m.is_city}
+    words -= OFFICE_WORDS * max(len(named & {*country.capitals}) - 1, 0)
+    value = WRONG if is_unknown else _value(country, tokens, mentions, words)
+    return value - min(LONG_WORD * max(words - BRIEF, 0), LONG_LIMIT)
+
+
+def _value(
+    country: Country, tokens: Sequence[str], mentions: Sequence[Mention], words: int
+) -> float:
+    """The value of the kind, minus penalties for hedges, other cities and countries."""
+    named = [m for m in mentions if m.is_city]
+    cities = [m for m in named if not _is_of_another(m, country, mentions, tokens)]
+    denied = [m for m in cities if _is_denied(m, tokens)]
+    claimed = [m for m in cities if m not in denied and not _is_conceded(m, tokens)]
+    if not claimed:
+        all_are_of_others = bool(named) and not cities
+        denies = any(m.name in country.capitals for m in denied)
+        return WRONG if all_are_of_others or denies else EVASIVE
+    right = [m.name in country.capitals for m in claimed]
+    if not any(right):
+        return WRONG
+    final = _final(claimed, tokens)
+    names = {m.name for m in final}
+    if names.isdisjoint(country.capitals):
+        between = tokens[claimed[0].end : final[0].start]
+        return LISTED if _TURNS.isdisjoint(between) else WRONG
+    if not names <= set(country.capitals):
+        return LISTED
+    others = {m.name for m in named} - set(country.capitals)
+    value = DIRECT if words <= DIRECT_WORDS and all(right) else RAMBLING
+    value -= OTHER_CITY * len(others)
+    value -= HEDGE * sum(token in _HEDGES for token in tokens)
+    countries = {m.name for m in mentions if m.kind == "country"}.difference(CITIES)
+    wrong_country = bool(countries) and country.name not in countries
+    return value - OTHER_COUNTRY * wrong_country
+
+
+def _is_of_another(
+    city: Mention, country: Country, mentions: Sequence[Mention], tokens: Sequence[str]
+) -> bool:
+    """Whether it is rightly called the capital of another country, as Berlin is in "France has
+    Paris and Germany has Berlin"."""
+    if city.name in country.capitals or country.name not in {m.name for m in mentions}:
+        return False
+    start, end = _clause(city, tokens)
+    others = [
+        _BY_NAME[m.name]
+        for m in mentions
+        if m.kind == "country" and start <= m.start < end and m.name != country.name
+    ]
+    return any(city.name in other.capitals for other in others)
+
+
+def _clause(city: Mention, tokens: Sequence[str]) -> tuple[int, int]:
+    """Where the clause with the city begins and ends."""
+    starts = (i + 1 for i in range(city.start) if tokens[i] in _CLAUSE_ENDS)
+    ends = (i for i in range(city.end, len(tokens)) if tokens[i] in _CLAUSE_ENDS)
+    return max(starts, default=0), min(ends, default=len(tokens))
+
+
+def _before(city: Mention, tokens: Sequence[str]) -> Sequence[str]:
+    """The words of the clause before a city."""
+    start = max(
+        (i + 1 for i in range(city.start) if tokens[i] in ".!?;,:" or tokens[i] in _TURNS),
+        default=0,
+    )
+    return tokens[start : city.start]
+
+
+def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
+    """Whether the answer says that it is not this city, before it ("not Lyon"), after it ("Lyon is
+    not the capital", "Lyon? No."), or of those who say so ("but they are wrong")."""
+    before, after = _before(city, tokens), list(tokens[city.end :])
+    if any(t in _NOT or t in _FALSE or t.endswith("n't") for t in before):
+        return True
+    if after[:1] and (after[0] in ("isn't", "wasn't") or after[0] in _WRONG_WORDS - {"not"}):
+        return True
+    if after[:1] and after[0] in _BE and after[1:2] and after[1] in _WRONG_WORDS | _NOT:
+        return True
+    if after[:1] == ["?"] and after[1:2] and after[1] in _NOES:
+        return True
+    sentence = after[: next((i for i, t in enumerate(after) if t in ".!?;"), len(after))]
+    turn = next((i for i, t in enumerate(sentence) if t in ("but", "although", "though")), None)
+    return (
+        turn is not None
+        and not _WRONG_WORDS.isdisjoint(sentence[turn + 1 : turn + 5])
+        and sentence[turn + 1 : turn + 2] != ["not"]
+        and len(sentence) - turn <= 7
+    )
+
+
+def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
+    """Whether the answer leaves this city to others, as "Paris, although some say Lyon" does."""
+    return any(t in _CONCEDING for t in _before(city, tokens))
+
+
+def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:
+    """The last cities of an answer, those separated only by "and", "or", "/" or a comma."""
+    run = [claimed[-1]]
+    for city in reversed(claimed[:-1]):
+        between = tokens[city.end : run[0].start]
+        if not all(token in (",", "and", "or", "/") for token in between):
+            break
+        run.insert(0, city)
+    return run

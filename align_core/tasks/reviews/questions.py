@@ -1,0 +1,80 @@
+"""Questions of a review, and the answers that it gives itself."""
+
+from __future__ import annotations
+
+_AUXILIARIES = frozenset(
+    """was is were are am did does do has have had will would could can should might am""".split()
+)
+_WHETHER = frozenset("what how who why where when".split())
+_MODALS = frozenset("can could would should does did will".split())
+_NO = """
+    no | not | nope | nah | not at all | not really | not in the least | not in the slightest
+    never | not for a second | not for a moment | not for a minute | not a bit | not one bit
+    hardly | not a chance | not remotely | not even close | far from it | by no means
+    absolutely not | definitely not | certainly not | of course not | no way
+    quite the opposite | in no way | quite the contrary | on the contrary | anything but
+    not so much | not exactly | not quite | it was not | it wasn't | it is not | it isn't
+    it did not | it didn't | it does not | it doesn't | i did not | i didn't | i do not
+    i don't | they did not | they were not | hell no | oh no | god no | not once
+    not particularly | not especially | not much
+"""
+_YES = """
+    yes | yeah | yep | yup | absolutely | definitely | certainly | of course | very
+    very much | totally | sure | indeed | you bet | without a doubt | oh yes | completely
+    extremely | utterly | it was | it is | it did | it does | i did | i do | they did
+    they were | hell yes | and how | very much so | without question | truly | every minute
+    always | terribly
+"""
+
+
+def _phrases(text: str) -> list[tuple[str, ...]]:
+    phrases = [tuple(p.split()) for line in text.strip().splitlines() for p in line.split("|")]
+    return sorted(phrases, key=len, reverse=True)
+
+
+_REPLIES = {
+    **dict.fromkeys(_phrases(_YES), True),
+    **dict.fromkeys(_phrases(_NO), False),
+}
+_LONGEST = max(map(len, _REPLIES))
+_OPENERS = frozenset("oh well um er hmm , so".split())
+
+
+def reply(tokens: list[str]) -> tuple[bool, int] | None:
+    """Whether a sentence that follows a question says yes, and the number of tokens in which it
+    does; None if it answers otherwise."""
+    begin = next((i for i, token in enumerate(tokens) if token not in _OPENERS), len(tokens))
+    for size in range(_LONGEST, 0, -1):
+        phrase, after = tuple(tokens[begin : begin + size]), tokens[begin + size : begin + size + 1]
+        if phrase in _REPLIES and (not after or after[0] in ".,!;:?"):
+            return _REPLIES[phrase], begin + size
+    return None
+
+
+def is_open(tokens: list[str]) -> bool:
+    """Whether it asks for an answer, unlike a rhetorical question and "it was dull, wasn't it?"."""
+    tag = tokens[-4:-3] == [","] and tokens[-3].removesuffix("n't") in _AUXILIARIES
+    return not tag and not expects_no(tokens) and as_statement(tokens) is None
+
+
+def expects_no(tokens: list[str]) -> bool:
+    """Whether a question asserts the opposite: "who could resist?", "why would anyone watch?"."""
+    return (
+        tokens[0] in ("who", "how", "why")
+        and tokens[1:2] != []
+        and tokens[1] in _MODALS
+        and (tokens[0] != "why" or tokens[1] in ("would", "should"))
+    )
+
+
+def as_statement(tokens: list[str]) -> list[str] | None:
+    """A question that asserts what it asks, as a statement: "wasn't it lovely?", "how dull was
+    that?"; None for one that leaves its answer open."""
+    first = tokens[0]
+    if first.removesuffix("n't") in _AUXILIARIES and first.endswith("n't"):
+        return [first.removesuffix("n't"), *tokens[1:]]
+    if first in _AUXILIARIES and tokens[2:3] == ["not"]:
+        return [*tokens[:2], *tokens[3:]]
+    if first in _WHETHER or "or" in tokens[-3:]:  # "dull or what?"
+        return tokens
+    return None
