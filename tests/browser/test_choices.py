@@ -6,6 +6,7 @@ import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
@@ -80,7 +81,7 @@ def test_a_link_waits_for_the_defaults_of_a_choice(page, answers):
     page.click("#masthead button")
     page.wait_for_timeout(200)
     answers.set()
-    page.wait_for_selector(f"#masthead button:has-text('{WORDS['link']['copied']}')")
+    page.wait_for_function("location.search.includes('steps=')")  # "Copied" stands for two seconds
     link = parse_qs(urlsplit(page.url).query)
     assert link["steps"] == [str(resolve("dpo", "reviews").steps)]
 
@@ -103,8 +104,10 @@ def test_the_answer_to_an_earlier_choice_does_not_come_last(visit, serve, client
     for name in ("capitals", "dpo"):
         choose(page, NAMES[name])
     assert second.wait(30)
-    page.wait_for_timeout(200)  # both answers have arrived by then
-    assert page.input_value("#field-steps input") == str(resolve("dpo", "capitals").steps)
+    steps = page.locator("#field-steps input")
+    expect(steps).to_have_value(str(resolve("dpo", "capitals").steps))
+    page.wait_for_timeout(200)  # an answer that comes last has arrived by then
+    assert steps.input_value() == str(resolve("dpo", "capitals").steps)
 
 
 def test_a_page_takes_no_choice_until_it_has_its_settings(visit, address, answers):

@@ -42,6 +42,7 @@ def recordings(fake_assets):
 
 @pytest.fixture
 def page(visit, address, client):
+    recorded(client, "<img src=x onerror=window.hacked=1>", "finished", 0.5)
     recorded(client, OLD[0], "finished", 0.5)
     recorded(client, OLD[1], "failed", 0.7)
     page = visit(address)
@@ -54,7 +55,7 @@ def texts(page, selector):
     return page.locator(f"#compare {selector}").all_text_contents()
 
 
-def test_runs_are_drawn_over_each_other_with_their_differences(page):
+def runs_are_drawn_over_each_other_with_their_differences(page):
     assert texts(page, ".legend .run b") == ["A", "B"]
     assert texts(page, ".legend .run span") == ["PPO · β 0.7 → 0.3", "PPO · β 0.5 → 0.3"]
     assert "Failed" in texts(page, ".legend small")[0]
@@ -70,27 +71,24 @@ def test_runs_are_drawn_over_each_other_with_their_differences(page):
     assert page.locator("#compare :is(img, script, b[onmouseover])").count() == 0
     assert page.evaluate("window.hacked") is None
 
-    page.uncheck(f"#compare [value='{OLD[0]}']", force=True)
-    page.wait_for_selector("#compare .few:not([hidden])")
-    assert not page.is_visible("#compare .found")
 
-
-def test_a_folder_with_a_hostile_name_is_listed_in_no_view(visit, address, client):
-    recorded(client, "<img src=x onerror=window.hacked=1>", "finished", 0.5)
-    recorded(client, OLD[0], "finished", 0.5)
-    page = visit(address)
-    for view in ("compare", "try"):
+def a_folder_with_a_hostile_name_is_listed_in_no_view(page):
+    for view in ("try", "compare"):
         page.get_by_role("tab", name=WORDS["views"][view]).click()
         page.wait_for_selector(f"#{view} [value='{OLD[0]}']", state="attached")
-        assert page.locator(f"#{view} .models [value*='-']:not([value^=recorded])").count() == 1
-    assert page.evaluate("window.playground.run.name") == OLD[0]
+        assert page.locator(f"#{view} .models [value*='<']").count() == 0
+    assert page.evaluate("window.playground.run.name") == OLD[1]
     assert page.locator("img[src=x]").count() == 0
     assert page.evaluate("window.hacked") is None
 
 
-def test_a_recorded_run_is_drawn_over_an_own_run_and_marked(page):
+def wait_for_chosen(page, count):
+    page.wait_for_function(f"document.querySelectorAll('#compare .legend li').length === {count}")
+
+
+def a_recorded_run_is_drawn_over_an_own_run_and_marked(page):
     page.check("#compare [value='recorded/healthy-ppo']", force=True)
-    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    wait_for_chosen(page, 3)
     name = WORDS["presets"]["cards"]["healthy-ppo"]["name"]
     assert texts(page, ".legend .run span")[2] == name
     assert texts(page, ".legend small")[2].startswith(f"recorded on {MACHINE}")
@@ -98,9 +96,11 @@ def test_a_recorded_run_is_drawn_over_an_own_run_and_marked(page):
     page.wait_for_function(f"({TRAILS})[2] === 3")
     left_out = WORDS["compare"]["head_to_head_without"].format(runs="C")
     assert left_out in page.inner_text("#compare .head-to-head .rules")
+    page.uncheck("#compare [value='recorded/healthy-ppo']", force=True)
+    wait_for_chosen(page, 2)
 
 
-def test_an_old_run_is_found_by_typing_and_choices_stay(page, client):
+def an_old_run_is_found_by_typing_and_choices_stay(page, client):
     for second in range(12):
         recorded(client, f"2026-02-03-0405{second:02d}-ppo-reviews", "finished", 0.25)
     recorded(client, "2025-12-31-235900-ppo-reviews", "finished", 0.9)
@@ -110,15 +110,17 @@ def test_an_old_run_is_found_by_typing_and_choices_stay(page, client):
     page.wait_for_selector(old, state="attached")
     assert page.locator("#compare [name=models]").count() == 3
     page.check(old, force=True)
-    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    wait_for_chosen(page, 3)
     page.press("#compare .sought", "Enter")
     assert texts(page, ".head-to-head td") == []
     page.fill("#compare .sought", "")
     page.wait_for_function("document.querySelectorAll('#compare [name=models]').length === 16")
     assert page.locator("#compare [name=models]:checked").count() == 3
+    page.uncheck(old, force=True)
+    wait_for_chosen(page, 2)
 
 
-def test_win_rates_are_computed_on_request(page):
+def win_rates_are_computed_on_request(page):
     assert texts(page, ".head-to-head td") == []
     page.click("#compare .head-to-head button")
     page.wait_for_selector("#compare .rate")
@@ -126,13 +128,21 @@ def test_win_rates_are_computed_on_request(page):
     assert "64 prompts" in page.inner_text("#compare .head-to-head .counted")
 
 
-def test_the_live_run_is_followed_beside_an_old_one(page, client):
+def one_run_alone_is_too_few(page):
+    page.uncheck(f"#compare [value='{OLD[0]}']", force=True)
+    page.wait_for_selector("#compare .few:not([hidden])")
+    assert not page.is_visible("#compare .found")
+    page.check(f"#compare [value='{OLD[0]}']", force=True)
+    wait_for_chosen(page, 2)
+
+
+def the_live_run_is_followed_beside_old_ones(page, client):
     live = client.start(method="dpo", task="reviews", steps=400)
     page.get_by_role("tab", name=WORDS["views"]["train"]).click()
     page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
     page.wait_for_selector(f"#compare [value='{live}']", state="attached")
     page.check(f"#compare [value='{live}']", force=True)
-    page.wait_for_function("document.querySelectorAll('#compare .legend li').length === 3")
+    wait_for_chosen(page, 3)
     assert texts(page, ".legend .run b") == ["A", "B", "C"]
     page.wait_for_function(f"({TRAILS})[2] >= 2")
     drawn = page.evaluate(TRAILS)[2]
@@ -143,3 +153,13 @@ def test_the_live_run_is_followed_beside_an_old_one(page, client):
     page.wait_for_selector(f"#compare .legend .run:has-text('β {first} → {TURNED}')")
     left_out = WORDS["compare"]["head_to_head_without"].format(runs="C")
     assert left_out in page.inner_text("#compare .head-to-head .rules")
+
+
+def test_compare(page, client):
+    a_folder_with_a_hostile_name_is_listed_in_no_view(page)
+    runs_are_drawn_over_each_other_with_their_differences(page)
+    a_recorded_run_is_drawn_over_an_own_run_and_marked(page)
+    an_old_run_is_found_by_typing_and_choices_stay(page, client)
+    win_rates_are_computed_on_request(page)
+    one_run_alone_is_too_few(page)
+    the_live_run_is_followed_beside_old_ones(page, client)

@@ -32,10 +32,9 @@ def end(page):
     page.wait_for_function("window.playground.run?.status.name === 'finished'")
 
 
-def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client):
-    page = visit(address)
+def the_page_opens_on_a_recorded_run_that_is_marked(page, client):
     page.wait_for_selector("#train[data-run=recorded]")
-    assert page.inner_text("#live .state") == WORDS["state"]
+    expect(page.locator("#live .state")).to_have_text(WORDS["state"])
     assert MACHINE in page.inner_text("#presets .origin")
     origin, sentence = (
         page.locator(f"#presets .{name}").bounding_box() for name in ("origin", "summary")
@@ -49,9 +48,7 @@ def test_the_page_opens_on_a_recorded_run_that_is_marked(visit, address, client)
     assert client.runs() == []
 
 
-def test_a_preset_plays_from_its_beginning_and_fills_the_settings(visit, address):
-    page = visit(address)
-    end(page)
+def a_preset_plays_from_its_beginning_and_fills_the_settings(page):
     for _ in range(2):  # a second click replays it
         chip(page, "noisy-raters").click()
         page.wait_for_function("window.playground.run.name === 'recorded/noisy-raters'")
@@ -65,8 +62,9 @@ def test_a_preset_plays_from_its_beginning_and_fills_the_settings(visit, address
 
 
 def run_live(page):
-    """Choose a preset, wait for its settings, press Run."""
+    """Choose a preset, wait for its recording and its settings, press Run."""
     chip(page, "noisy-raters").click()
+    page.wait_for_function("window.playground.run?.name === 'recorded/noisy-raters'")
     steps = str(SETTINGS["noisy-raters"]["steps"])
     expect(page.locator("#field-steps input")).to_have_value(steps)
     page.wait_for_function("window.playground.method === 'dpo'")
@@ -75,8 +73,7 @@ def run_live(page):
     page.wait_for_function("['starting', 'running'].includes(window.playground.run.status.name)")
 
 
-def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address, client):
-    page = visit(address)
+def run_replaces_the_recording_by_a_live_run_of_its_settings(page, client):
     run_live(page)
     page.wait_for_selector("#train[data-run=running]")
     config = resolve(**SETTINGS["noisy-raters"]).model_dump()
@@ -92,8 +89,7 @@ def test_run_replaces_the_recording_by_a_live_run_of_its_settings(visit, address
     assert WORDS["cards"]["noisy-raters"]["shows"] not in about, "it was cut off"
 
 
-def test_a_changed_run_is_no_preset_any_more(visit, address, client):
-    page = visit(address)
+def a_changed_run_is_no_preset_any_more(page):
     run_live(page)
     page.wait_for_selector("#presets [aria-pressed=true]")
     page.evaluate(MOVE, 0.1)
@@ -103,8 +99,7 @@ def test_a_changed_run_is_no_preset_any_more(visit, address, client):
     assert page.inner_text("#presets .summary") == ""
 
 
-def test_a_card_describes_its_preset_on_hover_and_focus(visit, address):
-    page = visit(address)
+def a_card_describes_its_preset_on_hover_and_focus(page):
     card = page.locator("#preset-noisy-raters")
     assert not card.is_visible()
     chip(page, "noisy-raters").hover()
@@ -117,8 +112,18 @@ def test_a_card_describes_its_preset_on_hover_and_focus(visit, address):
     card.wait_for(state="visible")
 
 
-def test_a_link_can_hide_the_presets_and_names_the_recording(visit, address):
-    page = visit(f"{address}?hide=presets")
+def a_link_can_hide_the_presets_and_names_the_recording(page):
     page.wait_for_selector("#presets li", state="attached")
     assert not page.is_visible("#presets nav")
     assert MACHINE in page.inner_text("#presets .origin")
+
+
+def test_presets(visit, address, client):
+    page = visit(f"{address}?hide=presets")
+    a_link_can_hide_the_presets_and_names_the_recording(page)
+    page.goto(address)
+    the_page_opens_on_a_recorded_run_that_is_marked(page, client)
+    a_card_describes_its_preset_on_hover_and_focus(page)
+    a_preset_plays_from_its_beginning_and_fills_the_settings(page)
+    run_replaces_the_recording_by_a_live_run_of_its_settings(page, client)
+    a_changed_run_is_no_preset_any_more(page)
