@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from align_core.models import distributed
 from align_core.models.loading import eval_mode
+from align_core.models.prefill import keeps_all, spread_cache
 
 _LOG = logging.getLogger(__name__)
 _TOLERANCE = 1e-3  # of the largest state; an upper part that is called wrongly differs by far more
@@ -59,6 +60,38 @@ class FrozenTrunk:
     def last_states(self, trunk_states: Tensor, **inputs: Any) -> Tensor:
         """Last hidden states [B, L, H], those that the output layer takes, given trunk states."""
         return self._upper(inputs_embeds=trunk_states, **inputs, use_cache=False).last_hidden_state
+
+    def last_states_after(
+        self, common: int, trunk_states: Tensor, attention_mask: Tensor, position_ids: Tensor
+    ) -> Tensor:
+        """`last_states` [B, L − C, H] without the first C columns, of texts that all begin with the
+        same C tokens, padded on the left. These tokens are computed once."""
+        cache = self._cache()
+        if not common or not keeps_all(cache):
+            inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
+            return self.last_states(trunk_states, **inputs)[:, common:]
+        begin = trunk_states.shape[1] - int(attention_mask[0].sum())
+        self._upper(
+            inputs_embeds=trunk_states[:1, begin : begin + common],
+            position_ids=torch.arange(common, device=trunk_states.device)[None],
+            cache=cache,
+            use_cache=True,
+        )
+        spread_cache(cache, attention_mask)
+        return self._upper(
+            inputs_embeds=trunk_states[:, common:],
+            attention_mask=attention_mask,
+            position_ids=position_ids[:, common:],
+            cache=cache,
+            use_cache=True,
+        ).last_hidden_state
+
+    def _cache(self) -> DynamicCache:
+        """A cache for the upper layers, which have the numbers that they have in the whole model;
+        its length is asked of layer 0."""
+        cache = DynamicCache(config=self._upper.config)
+        cache.layers = [cache.layers[0]] * self.depth + cache.layers
+        return cache
 
     @contextmanager
     def recording(self) -> Iterator[list[Tensor]]:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts, pad_responses
 from align_core.models.frozen_trunk import FrozenTrunk
+from align_core.models.prefill import common_start
 from align_core.objectives import token_logprobs
 
 CHUNK = 16  # texts in a batch on a CPU
@@ -76,12 +77,20 @@ def response_states(
 def upper_states(
     frozen: FrozenTrunk, trunk_states: Tensor, prompts: Prompts, tokens: Tensor, mask: Tensor
 ) -> Tensor:
-    """`response_states` of a policy from the trunk states [B, P' + T, H] of its texts, P' ≥ P."""
+    """`response_states` of a policy from the trunk states [B, P' + T, H] of its texts, P' ≥ P.
+
+    The tokens with which all prompts begin are computed once.
+    """
     inputs, kept, before, columns = _aligned(prompts, tokens, mask)
-    del inputs["input_ids"], inputs["use_cache"]
     width = prompts.ids.shape[1] + tokens.shape[1]
     aligned = _at_positions(trunk_states[:, -width:], columns)
-    return _at_positions(frozen.last_states(aligned, **inputs)[:, -kept:], before)
+    states = frozen.last_states_after(
+        min(common_start(prompts), aligned.shape[1] - kept),
+        aligned,
+        inputs["attention_mask"],
+        inputs["position_ids"],
+    )
+    return _at_positions(states[:, -kept:], before)
 
 
 def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:

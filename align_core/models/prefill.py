@@ -1,4 +1,4 @@
-"""The first forward pass of sampling: what several prompts have in common is computed once.
+"""What several prompts have in common is computed once: all of it, or how they begin.
 
 Texts of one prompt share all of it, and prompts of a task often begin in the same way, with a
 system prompt. The layout stays that of the prompts, padded on the left, so that all later passes
@@ -41,7 +41,7 @@ class SharedPrompts:
     @classmethod
     def of(cls, prompts: Prompts, cache: DynamicCache) -> SharedPrompts:
         """What these prompts share: nothing if a layer of `cache` does not keep all of a text."""
-        if not all(type(layer) is DynamicLayer for layer in cache.layers):
+        if not keeps_all(cache):
             each = torch.arange(len(prompts.ids), device=prompts.ids.device)
             return cls(prompts, each, prompts.ids.new_zeros(0))
         pairs = zip(prompts.ids, prompts.mask.bool(), strict=True)
@@ -51,12 +51,12 @@ class SharedPrompts:
             first.setdefault(text, row)
         number = {text: n for n, text in enumerate(first)}
         chosen = prompts.ids.new_tensor([*first.values()])
-        # The last token of each prompt is left for the pass whose outputs are wanted.
-        common = commonprefix([text[:-1] for text in first]) if len(first) > 1 else ()
+        different = Prompts(prompts.ids[chosen], prompts.mask[chosen])
+        common = common_start(different)
         return cls(
-            Prompts(prompts.ids[chosen], prompts.mask[chosen]),
+            different,
             prompts.ids.new_tensor([number[text] for text in texts]),
-            prompts.ids.new_tensor(common if len(common) >= SHORTEST else ()),
+            different.ids[0][different.mask[0].bool()][:common],
         )
 
     def prefill(self, forward: Forward, cache: DynamicCache) -> tuple[Tensor, Tensor | None]:
@@ -66,9 +66,7 @@ class SharedPrompts:
         if count:
             place = torch.arange(count, device=ids.device)
             forward(self.start[None], torch.ones_like(self.start)[None], place[None])
-            for layer in cache.layers:
-                if layer.is_initialized:  # a layer that reads those of another one is not
-                    layer.keys, layer.values = self._spread(layer.keys), self._spread(layer.values)
+            spread_cache(cache, mask)
         logits, states = forward(ids[:, count:], mask, positions[:, count:])
         if len(ids) < len(self.rows):
             cache.batch_select_indices(self.rows)
@@ -78,15 +76,41 @@ class SharedPrompts:
         """Hidden states [B, P, H] of the prompts, from those of each pass of `prefill`."""
         *start, rest = passes
         if start:
-            shared = self._spread(start[0][:, None])[:, 0]
+            shared = _spread(start[0][:, None], self.different.mask)[:, 0]
             rest = torch.cat([shared, rest], 1)
         return rest[self.rows]
 
-    def _spread(self, values: Tensor) -> Tensor:
-        """Values [1, N, C, D] of the common tokens at the first C columns of the different prompts.
 
-        Returns [U, N, C, D]; columns of padding have the values of the first token.
-        """
-        padding = (1 - self.different.mask).sum(1, keepdim=True)
-        place = torch.arange(values.shape[2], device=values.device) - padding
-        return values[0][:, place.clamp(min=0)].transpose(0, 1)
+def common_start(prompts: Prompts) -> int:
+    """With how many equal tokens all prompts begin; 0 if that is not worth a pass of its own.
+
+    The last token of each prompt is left for the pass that predicts the next one.
+    """
+    rows = zip(prompts.ids, prompts.mask.bool(), strict=True)
+    common = len(commonprefix([ids[real][:-1].tolist() for ids, real in rows]))
+    return common if common >= SHORTEST and len(prompts.ids) > 1 else 0
+
+
+def keeps_all(cache: DynamicCache) -> bool:
+    """Whether each layer of a cache keeps the keys and values of all tokens, and nothing else."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def spread_cache(cache: DynamicCache, mask: Tensor) -> None:
+    """Give what is in a cache, the first tokens of all texts, to each of the texts.
+
+    `mask` [U, L] is theirs, padded on the left.
+    """
+    for layer in {id(layer): layer for layer in cache.layers}.values():
+        if layer.is_initialized:  # a layer that reads those of another one is not
+            layer.keys, layer.values = _spread(layer.keys, mask), _spread(layer.values, mask)
+
+
+def _spread(values: Tensor, mask: Tensor) -> Tensor:
+    """Values [1, N, C, D] of the common tokens at the first C columns of each text: [U, N, C, D].
+
+    Columns of padding have the values of the first token.
+    """
+    padding = (1 - mask).sum(1, keepdim=True)
+    place = torch.arange(values.shape[2], device=values.device) - padding
+    return values[0][:, place.clamp(min=0)].transpose(0, 1)

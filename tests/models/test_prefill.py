@@ -64,6 +64,39 @@ def test_samples_are_those_of_whole_passes(family):
         torch.testing.assert_close(ours[there], states[there], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_upper_layers_give_the_states_and_gradients_of_whole_passes(family):
+    """From trunk states, with the start of all prompts computed once, and never twice."""
+    torch.manual_seed(0)
+    policy = adapted(FAMILIES[family]()).eval()
+    frozen = frozen_trunk(policy)
+    tokens = torch.randint(2, WORDS, (len(ROWS), 4))
+    mask = torch.arange(4) < torch.tensor([4, 1, 2, 3, 1])[:, None]
+    attention = torch.cat([PROMPTS.mask, mask.long()], 1)
+    kept = frozen.states(
+        input_ids=torch.cat([PROMPTS.ids, tokens], 1),
+        attention_mask=attention,
+        position_ids=(attention.cumsum(1) - 1).clamp(min=0),
+    )
+    _, whole = response_outputs(policy, PROMPTS, tokens, mask, hidden=True)
+    first = whole[mask].square().sum()
+    expected = torch.autograd.grad(first, [p for p in policy.parameters() if p.requires_grad])
+    ours = upper_states(frozen, kept, PROMPTS, tokens, mask)
+    torch.testing.assert_close(ours[mask], whole[mask], atol=2e-5, rtol=0)
+    gradients = torch.autograd.grad(
+        ours[mask].square().sum(), [p for p in policy.parameters() if p.requires_grad]
+    )
+    for one, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+    computed = []
+    frozen._upper.layers[0].register_forward_pre_hook(
+        lambda _, args, kwargs: computed.append(args[0].shape[:2]), with_kwargs=True
+    )
+    upper_states(frozen, kept, PROMPTS, tokens, mask)
+    assert computed == [(1, len(START)), (len(ROWS), WIDTH + 2 - len(START))]
+
+
 def passes(prompts: Prompts, sliding: bool = False) -> list[tuple[int, ...]]:
     """The shapes of the token ids of the passes that fill the cache."""
     config = MistralConfig(sliding_window=6 if sliding else None, num_key_value_heads=1, **SIZES)
