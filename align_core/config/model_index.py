@@ -107,6 +107,15 @@ def locate(model: str) -> str:
     )
 
 
+def is_here(model: str | None) -> bool:
+    """Whether `locate` finds the MODEL `model`."""
+    try:
+        locate(model)  # type: ignore[arg-type]  # which refuses None
+    except (ValueError, OSError):
+        return False
+    return True
+
+
 def files_of(model: str) -> Path:
     """The folder, or the file, that holds the MODEL `model` on this machine.
 

@@ -3,7 +3,7 @@
 Language modelling, prompt-only, prompt-completion, preference (with an explicit or an implicit
 prompt), unpaired preference and stepwise supervision. A text is a string, or a list of messages
 {"role", "content"}; all values of a row are of one kind. A column such as `chosen_ended` says
-whether that text ended by itself. An invalid row raises ValueError, whose message says what was
+whether that text ended by itself. An invalid row raises Invalid, whose message says what was
 expected.
 """
 
@@ -120,7 +120,8 @@ def _boolean(name: str, value: Any) -> bool:
 
 
 def _got(row: Any) -> str:
-    return ", ".join(row) if isinstance(row, dict) and row else "none"
+    names = ", ".join(_columns(row)) or "none"
+    return names if len(names) <= 60 else names[:57] + "..."
 
 
 def _text(name: str, value: Any, standard: bool = True, conversation: bool = True) -> Text:

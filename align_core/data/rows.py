@@ -5,9 +5,11 @@ Nothing that is read is executed. Where a file cannot be read, an error takes th
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from align_core.config.messages import Invalid, Message, problem
 
 Row = tuple[int, Any]  # line number, or row number in Parquet, and value
 PARQUET_BATCH = 64  # rows decoded at once, as a small file may decode to large rows
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 MAX_LINE_BYTES = 2**20  # of JSON, as nested brackets take twenty times their size in memory
 
 
@@ -61,6 +64,8 @@ def _json(line: bytes) -> Any:
         return Unreadable(problem("line_bytes", text, most=MAX_LINE_BYTES, got=len(line)))
     try:
         value = json.loads(line)
+        if _NUL_IN_JSON.search(line):
+            return Unreadable(_nul())
         if rb"\ud" in line.lower():  # json accepts a lone surrogate, which is not a character
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -101,7 +106,10 @@ def _csv(path: Path) -> Iterator[Row]:
     try:
         for cells in reader:
             if cells and not columns:
-                columns = cells
+                columns = [cell.strip() for cell in cells]
+                if twice := [name for name in columns if columns.count(name) > 1 and name]:
+                    text = "expected columns of different names, got {column} twice"
+                    yield number, Unreadable(problem("second_column", text, column=twice[0][:60]))
             elif len(cells) > len(columns):
                 wrong = "expected {columns} cells, as in line 1, got {got}"
                 counts = {"columns": len(columns), "got": len(cells)}
@@ -128,17 +136,31 @@ def _lines(path: Path) -> Iterator[Row]:
 
 
 def _text(path: Path) -> tuple[str, Row | None]:
-    """The text of a file up to the first line with invalid UTF-8, and the error there, if any."""
+    """The text of a file up to the first line that is not UTF-8 or has a NUL, and the error there,
+    if any."""
     content = path.read_bytes()
+    unreadable = None
+    end = content.find(b"\0")
+    if end >= 0:
+        unreadable = Unreadable(_nul())
     try:
-        return content.decode("utf-8-sig"), None
+        text = (content if end < 0 else content[:end]).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        start = content.rfind(b"\n", 0, error.start) + 1
-        number = content.count(b"\n", 0, start) + 1
-        return content[:start].decode("utf-8-sig"), (number, Unreadable(not_utf8(error)))
+        end, unreadable = error.start, Unreadable(not_utf8(error))
+    if unreadable is None:
+        return text, None
+    start = content.rfind(b"\n", 0, end) + 1
+    number = content.count(b"\n", 0, start) + 1
+    return content[:start].decode("utf-8-sig"), (number, unreadable)
+
+
+def _nul() -> Message:
+    return problem("nul", "expected text, got a NUL byte")
 
 
 def not_utf8(error: UnicodeDecodeError) -> Message:
     """The message of an error of decoding."""
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return problem("utf16", "expected UTF-8, got UTF-16: save it as UTF-8")
     byte = f"{error.object[error.start]:02x}"
     return problem("utf8", "expected UTF-8, got the byte 0x{byte}", byte=byte)

@@ -19,6 +19,7 @@ from align_core.config.messages import Message, plain
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
+    NAMES,
     from_row,
     known_card,
     register,
@@ -82,9 +83,15 @@ def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message
 
 def available() -> dict[str, dict[str, Any]]:
     """The parts of each task's card that the page's scripts need (records.js), by its full name."""
-    names = (*BUILT_IN, *registered())
+    names = (*BUILT_IN, *_fetched(), *registered())
     offered = {name: {"reference": known_card(name).reference} for name in names}
     return {**offered, OWN: {"reference": None}}
+
+
+def _fetched() -> list[str]:
+    """The tasks of this package whose model was fetched."""
+    others = [name for name in NAMES if name not in BUILT_IN]
+    return [name for name in others if model_index.is_here(known_card(name).reference)]
 
 
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:

@@ -24,18 +24,19 @@ class Models:
         self._any_hub_id = any_hub_id and os.environ.get("HF_HUB_OFFLINE") == "0"
 
     def choices(self) -> dict[str, Any]:
-        """`models` and `reward_models` to choose from, {"model", "name"} each, and whether another
-        one may be given as a `hub` id."""
+        """`models` and `reward_models` to choose from, {"model", "name"} each; whether another one
+        may be given as a `hub` id; and whether SmolLM2 was `fetched`."""
         embedded = model_index.embedded()
         scoring = [name for name in embedded if _scores(name)]
         references = [known_card(task).reference for task in BUILT_IN]
         others = [name for name in embedded if name not in (*references, *scoring)]
-        fetched = [] if _problem(SMOLLM2) else [SMOLLM2]
+        fetched = [SMOLLM2] if model_index.is_here(SMOLLM2) else []
         names = (*self._named, *references, *others, *fetched)
         return {
             "models": [{"model": name, "name": Path(name).name} for name in names],
             "reward_models": scoring,
             "hub": self._any_hub_id,
+            "fetched": fetched != [],
         }
 
     def checked(self, model: str) -> tuple[str, Message | None]:

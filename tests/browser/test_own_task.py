@@ -27,6 +27,12 @@ def test_a_task_is_made_run_and_deleted(real_app, visit):
     page.locator("#own_task .weight input").first.fill("0.5")
     assert numbers(page)[:3] == ["−0.10", "−1.30", "−0.30"]
 
+    page.locator("#own_task .sum select").select_option("answer")
+    expect(page.locator("#own_task .missing")).to_have_text("The sums are without: Right answer.")
+    assert numbers(page)[6:] == ["–"] * 3
+    page.locator("#own_task .remove").last.click()
+    expect(page.locator("#own_task .missing")).to_be_hidden()
+
     page.fill("#own_task [name=title]", "")
     page.fill("#own_task [name=prompts]", "one\n")
     page.click("#own_task [type=submit]")
@@ -55,6 +61,7 @@ def test_a_task_is_made_run_and_deleted(real_app, visit):
         expect(page.locator(f"#{view} .tasks").get_by_label("Your own")).to_be_checked()
         expect(page.locator(f"#{view} .models label").first).to_contain_text("PPO")
     expect(page.locator("#score [name=prompt]")).to_have_value("The 4th film")
+    expect(page.locator("#score .answers")).to_contain_text("Gold is the sum of your task’s parts")
 
     page.reload()
     page.wait_for_selector("body[data-settled]")

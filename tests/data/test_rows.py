@@ -27,6 +27,7 @@ def test_jsonl_has_a_value_a_line(tmp_path):
         (b'{"prompt": "nice \\uDE00"}', "expected characters, got half of a surrogate pair"),
         (b"[" * 200_000, "expected a JSON object, got brackets nested too deeply"),
         (b'{"prompt": "caf\xe9"}', "expected UTF-8, got the byte 0xe9"),
+        (b'{"prompt": "a\\u0000b"}', "expected text, got a NUL byte"),
         (b'{"prompt"', "this is not a complete JSON object"),
         (
             b"1" * MAX_LINE_BYTES,  # and its newline
@@ -53,7 +54,23 @@ def test_csv_in_another_encoding_is_read_up_to_there(tmp_path):
     expected = [(2, {"prompt": "a"}), (3, "expected UTF-8, got the byte 0xe9")]
     assert read(tmp_path / "a.csv", content) == expected
     (problem,) = read(tmp_path / "b.csv", "prompt\na\n".encode("utf-16"))
-    assert problem == (1, "expected UTF-8, got the byte 0xff")
+    assert problem == (1, "expected UTF-8, got UTF-16: save it as UTF-8")
+    for name in ("c.csv", "c.txt"):
+        read_until = read(tmp_path / name, b"prompt\na\nb\0\nc\n")
+        assert read_until[-2:] == [(2, {"prompt": "a"}), (3, "expected text, got a NUL byte")]
+
+
+def test_a_backslash_before_u0000_is_no_nul(tmp_path):
+    (row,) = read(tmp_path / "a.jsonl", rb'{"prompt": "\\u0000"}')
+    assert row == (1, {"prompt": r"\u0000"})
+
+
+def test_the_columns_of_csv_have_names_of_their_own_without_spaces(tmp_path):
+    assert read(tmp_path / "a.csv", b"prompt, chosen\na, b\n") == [
+        (2, {"prompt": "a", "chosen": " b"})
+    ]
+    twice = "expected columns of different names, got prompt twice"
+    assert read(tmp_path / "b.csv", b"prompt,prompt\na,b\n")[0] == (1, twice)
 
 
 def test_csv_with_an_open_quote(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from align_core.config.errors import ConfigError
+from align_core.config.errors import ConfigError, shown
 from align_core.config.messages import Invalid, Message, problem
 from align_core.data import formats
 from align_core.tasks.folder import schema
@@ -120,7 +120,7 @@ class _Reader:
                     model = self._files.reward_model(part.model)
                 except Invalid as error:
                     text = "model = {name}: expected a reward model: {why}"
-                    named = {"name": repr(part.model), "why": error.message}
+                    named = {"name": shown(part.model), "why": error.message}
                     what = problem("reward_model_name", text, **named)
                     self._files.tell_key(("reward", at, "model"), what)
                 else:

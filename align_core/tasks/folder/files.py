@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.errors import shown
 from align_core.config.messages import Invalid, Message, problem
 from align_core.data.rows import Unreadable, not_utf8, rows, unit
 from align_core.tasks.folder import toml_lines
@@ -132,7 +133,7 @@ class Files:
             _check_size(path, MOST_BYTES)
         except (Invalid, OSError) as error:
             text = "{key} = {name}: {what}"
-            named = {"key": key[-1], "name": repr(name), "what": _why(error)}
+            named = {"key": key[-1], "name": shown(name), "what": _why(error)}
             self.tell_key(key, problem("names", text, **named))
             return None
         return path

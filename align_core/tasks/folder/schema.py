@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from align_core.config.messages import Invalid, Message, problem
+from align_core.config.messages import Invalid, Message, problem, single_line
 from align_core.tasks.folder.parts import KINDS, Part
 
 REWARD_STD = 2.0  # nats, of reference samples: that of the built-in tasks is 1.5–2.5
@@ -31,8 +31,8 @@ def _filled(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    if len(_filled(text).splitlines()) > 1:
-        raise ValueError("more than a line")
+    if single_line(_filled(text)) != text:
+        raise ValueError("more than a line, or control characters")
     return text
 
 
@@ -177,7 +177,8 @@ def _message(error: Any) -> tuple[KeyPath, Message]:
             text = "{key}: there is no such key; {where} has {keys}"
             where = f"[[reward]] of kind {kind}" if kind else _name(path[:-1])
             keys = ", ".join(model.model_fields)
-            return path, problem("no_such_key", text, key=key, where=where, keys=keys)
+            named = key if key.isidentifier() and len(key) <= 60 else _shown(key)
+            return path, problem("no_such_key", text, key=named, where=where, keys=keys)
         case "union_tag_invalid":
             return (*path, "kind"), _no_kind(repr(error["ctx"]["tag"]))
         case "union_tag_not_found":

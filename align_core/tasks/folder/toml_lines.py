@@ -41,10 +41,16 @@ def parse(text: str) -> tuple[dict[str, Any], Lines]:
         why = _AT_LINE.sub("", text_of_error).removesuffix(_AT_END)
         raise Unparsable(why[0].lower() + why[1:], line) from None
     except RecursionError:
-        deepest = max(text.splitlines(), key=lambda line: line.count("[") + line.count("{"))
-        line = text.splitlines().index(deepest) + 1
-        raise Unparsable("brackets are nested too deeply", line) from None
+        brackets = [line.count("[") + line.count("{") for line in text.splitlines()]
+        raise Unparsable("brackets are nested too deeply", _of_most(brackets)) from None
+    except ValueError:  # of int(), for over 4,300 digits
+        lengths = [*map(len, text.splitlines())]
+        raise Unparsable("a number has too many digits", _of_most(lengths)) from None
     return content, Lines(text)
+
+
+def _of_most(counts: list[int]) -> int:
+    return counts.index(max(counts)) + 1
 
 
 class Lines:

@@ -80,7 +80,8 @@ export function mount({ element, props, server }) {
     texts = example.answers;
     delete find(".answers").dataset.full;
     await offerModels();
-    if (texts.length) ask();
+    if (texts.length) return ask();
+    make("p", "summary", clearAnswers(), example.explanation);
   }
 
   put(".line .own", words.own);

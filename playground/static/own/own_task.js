@@ -15,7 +15,7 @@ export function mount({ element, props, server, events }) {
   const { find, put } = within(element);
   const form = find("form");
   const field = (name) => form.elements[name];
-  let known = null; // the server's state: {task, limits, models, reward_models, hub}
+  let known = null; // the server's state: {task, limits, models, reward_models, hub, fetched}
   let open = false;
   const parts = partsEditor({
     host: find(".parts"),
@@ -45,10 +45,11 @@ export function mount({ element, props, server, events }) {
   function take(state) {
     known = state;
     set({ own: state.task });
-    const { limits, models, hub } = state;
+    const { limits, models, hub, fetched } = state;
     const told = { ...limits, mb: limits.bytes / MB };
     put(".drop span", fill(words.drop, told));
-    put(".limits", limits.days === null ? "" : fill(words.limits, told));
+    // On a public machine, where a task has an end, a visitor has no command line.
+    put(".limits", limits.days === null ? (fetched ? "" : words.fetch) : fill(words.limits, told));
     field("model").replaceChildren();
     for (const { model, name } of models) make("option", "", field("model"), name).value = model;
     form.querySelector(".hub").hidden = !hub;

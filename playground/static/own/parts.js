@@ -1,7 +1,7 @@
 // The parts of a reward (tasks/folder/parts.py): what each of them asks of a text, its weight, and
 // what it gives three example answers.
 import { make } from "../core/dom.js";
-import { signed } from "../core/format.js";
+import { fill, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
 import { ask } from "./requests.js";
 
@@ -40,6 +40,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   const adder = make("select", "", sum);
   adder.setAttribute("aria-label", words.add);
   const sums = examples.map(() => make("strong", "", sum));
+  const missing = make("p", "missing", host); // of the sums
 
   // The weights are the browser's own: a slider shows what it does without a question.
   const score = latestOnly(async () => {
@@ -63,6 +64,8 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
       error.textContent = errors.join("; ");
     });
     sums.forEach((sum, i) => (sum.textContent = signed(totals[i])));
+    const unknown = parts.filter(({ kind }) => words.kinds[kind]?.later).map((part) => words.kinds[part.kind].name);
+    missing.textContent = unknown.length ? fill(words.missing_parts, { parts: [...new Set(unknown)].join(", ") }) : "";
   }
 
   function draw() {
@@ -91,6 +94,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
       drawScores();
       changed();
     };
+    make("small", "", editor, words.kinds[part.kind]?.later ?? "");
     const numbers = examples.map(() => make("span", "number", row));
     const error = make("p", "error", editor);
     return { numbers, error };

@@ -210,6 +210,14 @@ def test_a_task_whose_model_was_not_fetched_says_how_to_get_it(tmp_path, monkeyp
     assert not task_card.registered()
 
 
+def test_a_task_of_the_package_is_offered_where_its_model_was_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    assert [*tasks.available()] == ["reviews", "capitals", "own"]
+    model_index.fetched_folder("smollm2").mkdir(parents=True)
+    assert [*tasks.available()] == ["reviews", "capitals", "manners", "own"]
+    assert form.first_task() == form.FIRST_TASK
+
+
 def test_the_page_opens_on_a_task_whose_model_was_fetched(tmp_path, monkeypatch, client):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
     model_index.fetched_folder("smollm2").mkdir(parents=True)

@@ -275,6 +275,15 @@ def test_a_public_server_has_limits_and_an_end(server, browser, own, visitor):
     assert not path.exists()
 
 
+def test_what_may_be_chosen_depends_on_what_was_fetched(browser, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    state = browser.ask("state").json()
+    assert not state["fetched"] and "smollm2" not in [model["model"] for model in state["models"]]
+    (tmp_path / "models" / "smollm2").mkdir(parents=True)
+    state = browser.ask("state").json()
+    assert state["fetched"] and state["models"][-1] == {"model": "smollm2", "name": "smollm2"}
+
+
 def test_what_is_refused(browser, server, monkeypatch):
     assert server.post("/own/save", content=json.dumps({"draft": DRAFT})).status_code == 403
     assert browser.ask("save", {"draft": {"code": 1}}).status_code == 422

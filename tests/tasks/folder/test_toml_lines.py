@@ -72,6 +72,7 @@ def test_an_array_of_inline_tables():
         ("a = 1\n\na = 2", 3, "cannot overwrite a value"),
         ('a = 1\nb = """\n', 2, "unterminated string"),
         ('a = 1\nb = "\\ud83d"', 2, "escaped character is not a Unicode scalar value"),
+        ("a = 1\nb = " + "1" * 5000, 2, "a number has too many digits"),
         ("a = 1\nb = " + "[" * 200_000, 2, "brackets are nested too deeply"),
         ("a = 1\nb = " + "{c=" * 200_000, 2, "brackets are nested too deeply"),
     ],
