@@ -18,7 +18,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message
 from align_core.config.run_config import TaskName, validated
-from align_core.config.task_card import registered
+from align_core.config.task_card import card, registered
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
 
@@ -114,7 +114,7 @@ class InferenceClient:
             Unanswered: the server died, took too long, or has too many pending queries.
         """
         options = _checked(_Generate, arguments)
-        located = self._locate_all(options["models"])
+        located = self._locate_all(options)
         answers = self._query("generate", {**options, "models": located})
         return [
             {"model": name, "samples": samples}
@@ -129,9 +129,10 @@ class InferenceClient:
         a reward model, logp, ref_logp and tokens. Units and errors are those of `generate`.
         """
         options = _checked(_Score, arguments)
-        options["model"] = self._locate("--model", options["model"])
-        if options["reference"] is not None:
-            options["reference"] = self._locate("--reference", options["reference"], writes=True)
+        model, reference, task = options["model"], options["reference"], options["task"]
+        options["model"] = self._locate("--model", model, task)
+        if reference is not None:
+            options["reference"] = self._locate("--reference", reference, task, writes=True)
         return self._query("score", options)
 
     def head_to_head(self, **arguments: Any) -> dict[str, Any]:
@@ -142,9 +143,7 @@ class InferenceClient:
         `ci95`, the half-widths of their intervals. Raises as `generate` does.
         """
         options = _checked(_HeadToHead, arguments)
-        return self._query(
-            "head_to_head", {**options, "models": self._locate_all(options["models"])}
-        )
+        return self._query("head_to_head", {**options, "models": self._locate_all(options)})
 
     def candidates(self, **arguments: Any) -> list[dict[str, Any]]:
         """`count` pairs of samples of `model` for train prompts of the task, for people to rate.
@@ -153,7 +152,7 @@ class InferenceClient:
         rewards in nats and without scores. Raises as `generate` does.
         """
         options = _checked(_Candidates, arguments)
-        located = self._locate("--model", options["model"], writes=True)
+        located = self._locate("--model", options["model"], options["task"], writes=True)
         pairs = self._query("candidates", {**options, "model": located})
         return [{**pair, "model": options["model"]} for pair in pairs]
 
@@ -175,16 +174,20 @@ class InferenceClient:
         with self._lock:
             self._end()
 
-    def _locate_all(self, names: list[str]) -> list[str]:
-        return [self._locate("--models", name, writes=True) for name in names]
+    def _locate_all(self, options: dict[str, Any]) -> list[str]:
+        task = options["task"]
+        return [self._locate("--models", name, task, writes=True) for name in options["models"]]
 
-    def _locate(self, option: str, name: str, writes: bool | None = None) -> str:
-        """The MODEL of an embedded name or of a run's name; a path is refused.
+    def _locate(
+        self, option: str, name: str, task: str | None = None, writes: bool | None = None
+    ) -> str:
+        """The MODEL of a name, of a run's name, or of the reference of `task`; any other path is
+        refused.
 
         `writes` is True for a language model, False for a reward model, None for either.
         """
-        model = name
-        if name not in model_index.embedded():
+        model, known = name, card(task)
+        if name not in (*model_index.named(), known and known.reference):
             self._client.config(name)
             model = str(self._client.root / name)
         try:

@@ -48,6 +48,7 @@ _VALID = {
     "max_new_tokens": 1,
     "reward": [{"kind": "json"}],
 }
+_UNSAID = {"no_prompts": "prompts", "no_reward": "reward"}  # the fields of what is not there
 Dropped = dict[str, bytes]  # name -> content of the files that a visitor dropped
 
 
@@ -100,7 +101,7 @@ def files_of(
 
     def report(path: schema.KeyPath, what: Message) -> None:
         if path[:1] != ("explanation",) or draft.explanation.strip():
-            errors.append((_field(path), what))
+            errors.append((_UNSAID.get(what.code) or _field(path), what))
 
     schema.checked(form, report)
     files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()

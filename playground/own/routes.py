@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from align_core.config import model_index
 from align_core.config.messages import Message, from_event, problem
 from align_core.config.task_card import from_row
 from align_core.tasks.folder.files import TASK_FILE
@@ -219,10 +218,9 @@ class OwnRoutes:
         card = self._own.card(visitor)
         task = None
         if card is not None:
-            embedded = card.reference in model_index.embedded()
             shown = {
                 "model": card.reference,
-                "reference": card.reference if embedded else None,  # which Try it can ask
+                "reference": card.reference,
                 "prompt": card.prompt,
                 "prepares": card.has_gold,  # whether there is an optimum to prepare
             }

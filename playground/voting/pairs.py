@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.config.task_card import BUILT_IN, known_card
 from align_core.data.preference_files import stored_pairs
@@ -20,6 +21,7 @@ from align_core.votes.sqlite_writer import Closed
 # of ties.
 PAIRS = {"reviews": 240, "capitals": 640}
 DEFAULT_PAIRS = 240  # for a task on which the necessary number was not measured
+FEW_PAIRS = 60  # of a model that is not embedded, within `inference.client.ANSWER_TIMEOUT`
 SCORED_AT_ONCE = 40  # so that other queries of the helper do not wait long
 SEED = 0
 
@@ -37,9 +39,9 @@ class Pairs:
         if task in BUILT_IN and model == known_card(task).reference:
             rng = random.Random(SEED)
             return [_unlabelled(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
-        return self._helper.candidates(
-            task=task, model=model, count=PAIRS.get(task, DEFAULT_PAIRS), seed=SEED
-        )
+        is_embedded = known_card(task).reference in model_index.embedded()
+        count = PAIRS.get(task, DEFAULT_PAIRS if is_embedded else FEW_PAIRS)
+        return self._helper.candidates(task=task, model=model, count=count, seed=SEED)
 
     def score(self, session: Session, reward_model: str) -> None:
         """Score a session's pairs in the background, with an embedded or a trained reward model.

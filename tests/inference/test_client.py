@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,17 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
         with pytest.raises(ConfigError):
             ask()
     assert helper.pid() is None
+
+
+def test_the_reference_of_a_task_answers_questions_about_that_task_alone(helper, monkeypatch):
+    reference = str(helper._client.root.with_name("reference"))
+    theirs = replace(task_card.known_card("reviews"), folder="/a/task", reference=reference)
+    monkeypatch.setitem(task_card._registered, theirs.full_name, theirs)
+    monkeypatch.setattr(helper, "_query", lambda query, arguments: arguments["models"])
+    asked = ASKED | {"task": theirs.full_name, "models": [reference]}
+    assert helper.generate(**asked) == [{"model": reference, "samples": reference}]
+    with pytest.raises(ConfigError):
+        helper.generate(**asked | {"task": "reviews"})
 
 
 def test_a_reward_model_scores_texts_but_has_none(shared):

@@ -20,7 +20,7 @@ export function mount({ element, props, server }) {
 
   async function offerModels() {
     runs = await listRuns();
-    const base = reference() ? [[BASE, words.base, words.base_details]] : [];
+    const base = reference()?.startsWith("sft-") ? [[BASE, words.base, words.base_details]] : [];
     offerOne("model", [...runs.map(runOption), ...base]);
   }
 

@@ -97,6 +97,8 @@ export function mount({ element, props, server, events }) {
   find(".undo").onclick = () => ballot.undo();
   listenForKeys(() => ballot, () => ballot && element.offsetParent);
   form.onchange = ({ target }) => {
+    // The arrow keys would move on to the next choice, in place of voting.
+    if (!target.matches(":focus-visible")) target.blur();
     if (target.name === "task") offerModels();
     if (target.name === "models") begin();
   };
