@@ -22,6 +22,7 @@ from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
 from playground.content import charts, optimum, recordings, tasks
 from playground.handlers.ask import AskHandlers
+from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.links import FIELDS
@@ -72,7 +73,9 @@ class Page(gr.Blocks):
             local=is_loopback(self.server.host),
             frames=self.server.frames,
         )
-        return super().launch(app_kwargs={"routes": routes, "middleware": [sites]}, **options)
+        language = Middleware(ChosenLanguage, paths=text.languages())
+        kwargs = {"routes": routes, "middleware": [sites, language]}
+        return super().launch(app_kwargs=kwargs, **options)
 
 
 def build(client: Client, models: Sequence[str] = ()) -> Page:
@@ -81,9 +84,9 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     All views start and read runs through `client`. `models` are offered for visitors' own tasks,
     beside the embedded ones.
     """
+    languages = text.languages()
     catalogues = {
-        path: tasks.with_task_words(text.load(language))
-        for language, path in text.languages().items()
+        path: tasks.with_task_words(text.load(language)) for language, path in languages.items()
     }
     helper = InferenceClient(client)
     settings = Settings.read()
@@ -108,7 +111,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     recorded = recordings.recorded()
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
-            others = {p: c["language"] for p, c in catalogues.items() if p != path}
+            others = {to: catalogues[p]["language"] for to, p in languages.items() if p != path}
             _lay_out(page, client, helper, queue, settings, recorded, words, others)
     return page
 
@@ -123,10 +126,11 @@ def _lay_out(
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
 ) -> None:
-    """Lay out the page in one language; `others`, path -> tag and name, are the other languages."""
+    """Lay out the page in one language; `others`, language -> tag and name, are the others."""
     masthead = part(
         "masthead",
-        "<header><h1></h1><p></p><nav><button type='button'></button></nav></header>",
+        "<header><h1></h1><p></p><nav><input readonly hidden><button type='button'></button></nav>"
+        "</header>",
         "masthead/links",
         events=("submit",),
         value=None,
@@ -136,7 +140,7 @@ def _lay_out(
     )
 
     def visible(request: gr.Request) -> tuple[VisibleRuns, VisibleModels]:
-        visitor = queue.visitors.from_cookies(request.cookies)
+        visitor = queue.visitors.sender(request)
         runs = VisibleRuns(client, queue.visitors, visitor)
         return runs, VisibleModels(helper, queue.visitors, visitor)
 

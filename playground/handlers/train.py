@@ -287,12 +287,15 @@ class TrainHandlers:
             return watched
         # A new page does not open with a run that another visitor shares.
         recorded = FIRST in self.recordings and form.first_task() == form.FIRST_TASK
-        return self._newest_own(visitor, None) or (FIRST if recorded else None)
+        return self._newest_own(visitor, or_everyones=True) or (FIRST if recorded else None)
 
-    def _newest_own(self, *owners: Visitor) -> str | None:
-        """The newest run of one of these visitors; None if there is none."""
-        runs = self._client.runs()
-        return next((run for run in runs if self._visitors.owner(run) in owners), None)
+    def _newest_own(self, visitor: Visitor, or_everyones: bool = False) -> str | None:
+        """The newest run of the visitor, or one that belongs to everyone; None if there is none."""
+        people = self._visitors
+        for run in self._client.runs():
+            if people.owns(visitor, run) or (or_everyones and people.owner(run) is None):
+                return run
+        return None
 
     def _remember_watched(self, visitor: Visitor, run: str) -> None:
         """So that a visitor may see the end of another visitor's run that they watched live."""

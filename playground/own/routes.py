@@ -229,7 +229,7 @@ class OwnRoutes:
         return {"task": task, "limits": limits, **self._models.choices()}
 
     def _visitor(self, request: Request) -> str | None:
-        return self._visitors.from_cookies(request.cookies)
+        return self._visitors.sender(request)
 
 
 def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:

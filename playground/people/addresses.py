@@ -23,6 +23,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_private(address: str) -> bool:
+    """Whether this is an address within a network, such as that of a proxy in a cluster."""
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
+
+
 def _network_address() -> str:
     """This machine's address in the local network: the source address of outgoing packets."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

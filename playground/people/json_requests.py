@@ -6,6 +6,7 @@ Clients' addresses are kept in memory only, for the rate limits.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from playground.people.addresses import is_private
 from playground.people.rate_limit import RateLimit
 
 
@@ -49,9 +51,13 @@ def check_rate(limit: RateLimit, key: str) -> None:
 
 
 def address(request: Request, proxied: bool) -> str:
-    """The client's address; behind a proxy, the last one in X-Forwarded-For."""
+    """The client's address; behind proxies, the last one in X-Forwarded-For that is not private.
+
+    Private addresses are those of inner proxies, and what stands further left may be invented.
+    """
     if proxied and (forwarded := request.headers.get("x-forwarded-for")):
-        return forwarded.split(",")[-1].strip()
+        chain = [entry.strip() for entry in reversed(forwarded.split(","))]
+        return next(itertools.filterfalse(is_private, chain), chain[0])
     return request.client.host if request.client else ""
 
 

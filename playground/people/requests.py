@@ -20,7 +20,7 @@ def with_visitor(visitors: Visitors, name: str, handler: Callable[..., Any]) -> 
     """`handler` as a function called `name` that passes the request's visitor as `visitor`."""
 
     def wrapped(request: gr.Request, *arguments: Any) -> Any:
-        return handler(*arguments, visitor=visitors.from_cookies(request.cookies))
+        return handler(*arguments, visitor=visitors.sender(request))
 
     wrapped.__name__ = name
     return wrapped
@@ -39,7 +39,7 @@ def with_named_values(
 
     def wrapped(request: gr.Request, inputs: dict[Any, Any]) -> dict[Any, Any] | None:
         values = {names[component]: value for component, value in inputs.items()}
-        visitor = visitors.from_cookies(request.cookies)
+        visitor = visitors.sender(request)
         if "task" in values:
             values["task"] = visitors.own.named(visitor, values["task"])
         outputs = as_shown(visitors, visitor, handler(values, visitor=visitor))
@@ -54,7 +54,7 @@ def with_named_task(visitors: Visitors, function: Callable[[Any], Any]) -> Calla
 
     def wrapped(request: gr.Request, query: Any) -> Any:
         if isinstance(query, dict):
-            visitor = visitors.from_cookies(request.cookies)
+            visitor = visitors.sender(request)
             query = {**query, "task": visitors.own.named(visitor, query.get("task"))}
         return function(query)
 

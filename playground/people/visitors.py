@@ -1,11 +1,12 @@
 """Visitors: who owns which run, and what they may see and control.
 
-A visitor is identified by a random token that their browser keeps in a cookie (visitor.js). Beside
-a run lies a hash of its owner's token, so the owner stays the same after a restart and no file
-holds a token.
+A visitor is identified by a random token, which their browser keeps in a cookie; where cookies are
+blocked, their tab sends it in a header (visitor.js). Beside a run lies a hash of its owner's token,
+so the owner stays the same after a restart and no file holds a token.
 
-A run belongs to the visitor who started it. A run that no visitor started, such as one from the
-command line, belongs to everyone, and so does a run of a browser that keeps no token.
+A run belongs to the visitor who started it. A run that was not started here, such as one from the
+command line, belongs to everyone. A program may send no token: where strangers use the server, its
+run is nobody's, and only a presenter may stop it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
@@ -32,13 +33,24 @@ from playground.people.addresses import is_loopback
 from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
-COOKIE = "playground_visitor"
+COOKIE, HEADER = "playground_visitor", "x-visitor"
 MAX_QUERIES = 2  # at once, of one visitor; the helper process takes eight
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
 NEW_SECONDS = 5.0  # after a run's folder was made, in which its owner may yet be written
 
-Visitor = str | None  # the hash of a token; None for a browser that keeps no token
+_NO_TOKEN = "no token"  # the owner of a run that a request without a token started
+
+Visitor = str | None  # the hash of a token; None for a program that sends none
+
+
+class Request(Protocol):
+    """A request of Gradio or of Starlette."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def cookies(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Visitors:
         self.own = own or OwnTasks(client.root.with_name("tasks"))
         self._client = client
         self.presenters = Presenters(key)
-        self._public = public
+        self.public = public
         self._lock = threading.Lock()
         self._owners: dict[str, _Owner] = {}
         self._queries: dict[Visitor, int] = {}  # in progress
@@ -82,9 +94,9 @@ class Visitors:
             self._seen.add(visitor)
         return visitor
 
-    def from_cookies(self, cookies: Mapping[str, str]) -> Visitor:
-        """The visitor whose browser sent these cookies."""
-        return self.from_token(cookies.get(COOKIE))
+    def sender(self, request: Request) -> Visitor:
+        """The visitor who sent a request."""
+        return self.from_token(request.headers.get(HEADER) or request.cookies.get(COOKIE))
 
     @property
     def has_several(self) -> bool:
@@ -94,7 +106,7 @@ class Visitors:
     def may_open_room(self, visitor: Visitor, address: str) -> bool:
         """Whether the visitor may open a voting room: a presenter may. So may a visitor at this
         machine, where no key is set and the server is not public."""
-        unguarded = not self.presenters.exist and not self._public
+        unguarded = not self.presenters.exist and not self.public
         return visitor in self.presenters or (unguarded and is_loopback(address))
 
     # Runs
@@ -103,8 +115,7 @@ class Visitors:
         """Start a run that belongs to the visitor. Returns and raises as `Client.start` does."""
         with self._lock:  # no owner is read before it is written
             run = self._client.start(**options)
-            if visitor is not None:
-                self._set_owner(run, _Owner(visitor))
+            self._set_owner(run, _Owner(visitor or _NO_TOKEN))
         return run
 
     def owner(self, run: str) -> Visitor:
@@ -112,14 +123,19 @@ class Visitors:
         return self._owner(run).visitor
 
     def owns(self, visitor: Visitor, run: str) -> bool:
-        """Whether the visitor started the run."""
-        return self.owner(run) == visitor
+        """Whether the visitor started the run. Programs without a token are one visitor, but in
+        public, where they may be strangers to each other, none."""
+        owner = self.owner(run)
+        if visitor is None:
+            return owner in (None, _NO_TOKEN) and not self.public
+        return owner == visitor
 
     def may_control(self, visitor: Visitor, run: str) -> bool:
         """Whether the visitor may list, pause, change and stop the run. Anyone may watch a live
         one."""
         owner = self._owner(run)
-        return owner.shared or owner.visitor in (None, visitor) or visitor in self.presenters
+        is_free = owner.shared or owner.visitor is None
+        return is_free or self.owns(visitor, run) or visitor in self.presenters
 
     def check_access(self, visitor: Visitor, models: Collection[Any]) -> None:
         """Raises ConfigError if `models` name a run that the visitor may not see."""

@@ -118,7 +118,7 @@ def _lay_out(
     async def sign_in(request: gr.Request, key: Any) -> bool:
         visitors, sender = queue.visitors, address(request, server.proxied)
         await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
-        return visitors.presenters.sign_in(visitors.from_cookies(request.cookies), key, sender)
+        return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 
     async def new_events(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
         run, offset = cursor.get("run"), cursor.get("offset")
@@ -214,7 +214,7 @@ def _connect(
         return handlers.restore(watched=values["votes"], visitor=visitor)
 
     def restore(request: gr.Request) -> dict[Any, Any]:
-        visitor = queue.visitors.from_cookies(request.cookies)
+        visitor = queue.visitors.sender(request)
         query = dict(request.query_params)
         if "task" in query:
             query["task"] = queue.visitors.own.named(visitor, query["task"])

@@ -119,7 +119,7 @@ class VoteRoutes:
         return HTMLResponse(self._page, headers=headers)
 
     def _guarded(
-        self, answer: Callable[[Request], Awaitable[dict[str, Any]]]
+        self, answer: Callable[[Request], Awaitable[dict[str, Any] | Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
@@ -254,7 +254,7 @@ class VoteRoutes:
         return await loop.run_in_executor(self._threads, partial(function, *arguments))
 
     def _visitor(self, request: Request) -> Visitor:
-        return self._visitors.from_cookies(request.cookies)
+        return self._visitors.sender(request)
 
     def _may_open_room(self, request: Request) -> bool:
         return self._visitors.may_open_room(self._visitor(request), self._address(request))

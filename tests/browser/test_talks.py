@@ -46,6 +46,7 @@ def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, a
     assert urlsplit(page.url).path == "/"
     assert not page.is_visible("#field-pace")
     assert page.text_content("#masthead nav a") == CHINESE["language"]["name"]
+    assert "lang=" not in page.url
 
 
 def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):

@@ -1,13 +1,48 @@
-// Who looks at this page: a random token that this browser keeps and the server files as a hash.
+// Who looks at this page: a random token that this browser keeps, and the server files as a hash.
+// It stands in a cookie. Where cookies are blocked, as in some frames, this tab keeps it, and every
+// request to the server has it in a header.
 // A presenter's key is taken out of the address before anyone can read it there.
 {
   const name = "playground_visitor=";
-  const kept = document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length);
+  const isToken = (text) => /^[0-9a-f]{64}$/.test(text);
   const random = () => [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, "0"));
-  const token = /^[0-9a-f]{64}$/.test(kept) ? kept : random().join("");
+  const inCookie = () => document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length);
+
+  // Who blocks cookies altogether blocks storage, too: the name of a tab or a frame is left then.
+  const tab = {
+    get token() {
+      try {
+        return sessionStorage.playgroundVisitor;
+      } catch {
+        return window.name;
+      }
+    },
+    set token(token) {
+      try {
+        sessionStorage.playgroundVisitor = token;
+      } catch {
+        window.name = token;
+      }
+    },
+  };
+
+  function sendInHeader(token) {
+    const plainFetch = window.fetch;
+    window.fetch = (resource, options) => {
+      const request = new Request(resource, options);
+      if (new URL(request.url).origin === location.origin) request.headers.set("X-Visitor", token);
+      return plainFetch(request);
+    };
+  }
+
+  const token = [inCookie(), tab.token].find(isToken) ?? random().join("");
   // On a Space the page stands in a frame of another site.
   const site = location.protocol === "https:" ? "SameSite=None; Secure; Partitioned" : "SameSite=Lax";
   document.cookie = `${name}${token}; Path=/; Max-Age=31536000; ${site}`;
+  if (inCookie() !== token) {
+    tab.token = token;
+    sendInHeader(token);
+  }
 
   const address = new URL(location.href);
   // As it stands there, since "+" may be itself or a space; visit.js takes it from here.

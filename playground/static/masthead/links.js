@@ -2,15 +2,27 @@
 // settings. links.py reads the address that is written here.
 import { make, within } from "../core/dom.js";
 
+// What a page around this one, on a Space, puts into its address: its colours, and a signature.
+const OF_THE_FRAME = ["__sign", "__theme"];
+
 export function mount({ element, props, watch, events }) {
   const { words, others, fields } = props;
   const { find, put } = within(element);
+  const link = find("input");
   let linked = null; // [url, what to do with its address], once the settings are known
 
-  // This page's address, or that of another language, with all else that stands in it.
-  function address(path = location.pathname) {
-    const url = new URL(path, document.baseURI);
+  // This page's address, with all that stands in it but the language: its path says that.
+  function address() {
+    const url = new URL(location.href);
+    url.searchParams.delete("lang");
+    return url;
+  }
+
+  // The address of this page in another language (chosen_language.py).
+  function inLanguage(language) {
+    const url = new URL(".", document.baseURI);
     url.search = location.search;
+    url.searchParams.set("lang", language);
     return url;
   }
 
@@ -28,14 +40,17 @@ export function mount({ element, props, watch, events }) {
       if (methods.includes(settings.method) && settings[field] !== null) url.searchParams.set(field, settings[field]);
       else url.searchParams.delete(field);
     }
-    next(url.href);
+    next(url);
   });
 
   async function copy(url) {
     history.replaceState(history.state, "", url);
-    if (navigator.clipboard) await navigator.clipboard.writeText(url);
-    else copyBySelection(url);
-    put("button", words.link.copied);
+    for (const name of OF_THE_FRAME) url.searchParams.delete(name);
+    link.value = url.href;
+    const copied = await copyText(url.href, link);
+    link.hidden = copied;
+    if (!copied) link.select();
+    put("button", copied ? words.link.copied : words.link.shown);
     setTimeout(() => put("button", words.link.copy), 2000);
   }
 
@@ -44,22 +59,27 @@ export function mount({ element, props, watch, events }) {
   put("h1", words.title);
   put("p", words.tagline);
   put("button", words.link.copy);
+  link.ariaLabel = words.link.copy;
   find("button").onclick = () => withSettings(address(), copy);
-  for (const [path, { tag, name }] of Object.entries(others)) {
-    const link = make("a", "", find("nav"), name);
-    Object.assign(link, { lang: tag, hreflang: tag, href: address(path || ".") });
-    link.onclick = (event) => {
+  for (const [language, { tag, name }] of Object.entries(others)) {
+    const other = make("a", "", find("nav"), name);
+    Object.assign(other, { lang: tag, hreflang: tag, href: inLanguage(language) });
+    other.onclick = (event) => {
       event.preventDefault();
-      withSettings(address(path || "."), (url) => location.assign(url));
+      withSettings(inLanguage(language), (url) => location.assign(url));
     };
   }
 }
 
-// A page that is not served over https, as to phones in the same room, has no clipboard of its own.
-function copyBySelection(text) {
-  const box = document.body.appendChild(document.createElement("textarea"));
-  box.value = text;
-  box.select();
-  document.execCommand("copy");
-  box.remove();
+// Whether the text is in the clipboard. A page in a frame, or one that is not served over https, as
+// to phones in the same room, may have no clipboard of its own; a selection may be copied then.
+async function copyText(text, field) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    field.hidden = false;
+    field.select();
+    return document.execCommand("copy");
+  }
 }

@@ -54,7 +54,7 @@ def run(visitors, path, tmp_path):
 
 
 def request(token):
-    return SimpleNamespace(cookies={COOKIE: token})
+    return SimpleNamespace(headers={}, cookies={COOKIE: token})
 
 
 def test_it_is_not_offered_to_everyone(path):

@@ -29,8 +29,8 @@ def test_methods_are_called_on_the_handlers_of_the_visitor():
 
 def test_a_handler_takes_and_returns_values_by_the_names_of_controls():
     class Known:
-        def from_cookies(self, cookies):
-            return cookies["who"]
+        def sender(self, request):
+            return request.cookies["who"]
 
     class Request:
         cookies = {"who": "ann"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from align_core.config.errors import ConfigError
@@ -62,6 +64,28 @@ def test_only_the_owner_shares_a_run_and_then_everyone_controls_it(client, visit
     assert visitors.runs(bob) == [HERS, OLD], "bob cannot share it"
     visitors.share(ann, HERS, False)
     assert visitors.runs(bob) == [OLD] and not visitors.may_control(bob, HERS)
+
+
+def test_a_run_of_a_program_without_a_token_is_nobodys_in_public(client, visitors):
+    bob, presenter = visitors.from_token(BOB), visitors.from_token(ANN)
+    visitors.start(None, {"method": "ppo", "task": "reviews"})
+    assert visitors.owns(None, HERS) and not visitors.may_control(bob, HERS)
+    public = Visitors(client, KEY, public=True)
+    public.presenters.sign_in(presenter, KEY, "here")
+    assert not public.owns(None, HERS)
+    allowed = [public.may_control(visitor, HERS) for visitor in (None, bob, presenter)]
+    assert allowed == [False, False, True]
+
+
+def test_a_tab_without_cookies_is_known_by_its_header(visitors):
+    ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
+
+    def sender(headers, **cookies):
+        return visitors.sender(SimpleNamespace(headers=headers, cookies=cookies))
+
+    assert sender({}, playground_visitor=ANN) == sender({"x-visitor": ANN}) == ann
+    assert sender({"x-visitor": BOB}, playground_visitor=ANN) == bob
+    assert sender({}) is sender({"x-visitor": "guessed"}) is None
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "A" * 64, "a" * 63, "a" * 64 + "\n", "../" * 20])
