@@ -114,13 +114,15 @@ class Client:
             speed = next(recorded, None)
         return None if speed is None else time_needed(config.model_dump(), speed, delay)
 
-    def send(self, run: str, command: str, **settings: float) -> bool:
+    def send(
+        self, run: str, command: str, reason: Message | None = None, **settings: float
+    ) -> bool:
         """Send a command to a live run; returns False if its process has ended.
 
         `command` is one of COMMANDS. `settings` go with "set": new values of `beta`,
         `learning_rate` or `delay`, the pause between two steps (0 to 10 seconds); a "set" without
-        a change is not sent. A run that has not stopped STOP_TIMEOUT seconds after a "stop" is
-        killed.
+        a change is not sent. `reason` is the final message of a run that "stop" ends. A run that
+        has not stopped STOP_TIMEOUT seconds after a "stop" is killed.
 
         Raises:
             ConfigError: an unknown command, or a setting outside its range.
@@ -147,7 +149,8 @@ class Client:
                 timer = threading.Timer(STOP_TIMEOUT, self._kill, [process])
                 timer.daemon = True
                 timer.start()
-            return process.send({"command": command, **settings})
+            because = {} if reason is None else {"reason": reason}
+            return process.send({"command": command, **because, **settings})
 
     def events(self, run: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The events from byte `offset` on, and the offset of the next call.

@@ -229,8 +229,9 @@ class TrainHandlers:
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
     def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, and as `standing` the `visitor_state`."""
+        """`delta`, and as `standing` the `visitor_state`. A `hidden` tab says so in its cursor."""
         delta = self.delta(cursor, visitor)
+        self._queue.saw(visitor, valid_cursor(cursor).get("hidden") is True)
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
 
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from align_core.experiments.quick_runs import QuickRuns
 from align_core.runs.client import Busy, Client
 from align_core.runs.durations import time_left
 from align_core.runs.events import FINAL
+from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
 from playground.people.visitors import Visitor, Visitors
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
@@ -76,7 +77,8 @@ class RunQueue:
     First come, first served, but presenters go before others. A queued run starts in its turn
     whether or not its visitor's page is still open. A visitor has at most one run or trial that is
     live or queued, and each experiment has at most one trial. The queue is lost when the server
-    stops. Thread-safe.
+    stops. In public, while somebody waits, a run that its owner does not watch is stopped.
+    Thread-safe.
 
     `time_limit` in seconds applies to every run and trial; None means no limit.
     """
@@ -87,11 +89,13 @@ class RunQueue:
         visitors: Visitors,
         time_limit: float | None = None,
         trials: QuickRuns | None = None,
+        attendance: Attendance | None = None,
     ) -> None:
         self.visitors = visitors
         self.time_limit = time_limit
         self.trials = trials or QuickRuns(client.root / "trials")
         self._client = client
+        self._attendance = attendance or Attendance()
         self._trial_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
         self._lock = threading.Lock()
         self._entries: list[_Entry] = []
@@ -151,6 +155,12 @@ class RunQueue:
             return name
 
         self._enqueue(_Entry(visitor, start, self._trial_seconds_left(name), name))
+
+    def saw(self, visitor: Visitor, hidden: bool) -> None:
+        """A page of the visitor asked for news; its tab may be `hidden`."""
+        for run in self._client.live():
+            if self.visitors.owns(visitor, run):
+                self._attendance.extend(run, HIDDEN_SECONDS if hidden else SECONDS)
 
     def length(self) -> int:
         """How many runs and trials wait."""
@@ -230,6 +240,7 @@ class RunQueue:
         self, visitor: Visitor, options: dict[str, Any], pace: float, then: NextRun | None
     ) -> str:
         run = self.visitors.start(visitor, options)
+        self._attendance.extend(run)
         self._client.send(run, "set", delay=pace)
         if self.time_limit is not None:  # the client kills a run that does not obey
             timer = threading.Timer(self.time_limit + GRACE, self._client.send, [run, "stop"])
@@ -254,6 +265,8 @@ class RunQueue:
     def _start_when_free(self) -> None:
         """Start entries as slots become free, until the queue is empty."""
         while True:
+            if self.visitors.public:
+                self._stop_unwatched()
             with self._lock:
                 with contextlib.suppress(Busy):
                     while self._entries and self.has_free_slot():
@@ -262,6 +275,11 @@ class RunQueue:
                     self._thread_running = False
                     return
             time.sleep(POLL_SECONDS)
+
+    def _stop_unwatched(self) -> None:
+        text = "The run was stopped, since its visitor had gone and others waited."
+        for run in self._attendance.take_unwatched(self._client.live()):
+            self._client.send(run, "stop", reason=Message("unwatched", {}, text))
 
     def _follow_up(self, run: str, visitor: Visitor, pace: float, then: NextRun) -> None:
         """Queue the run that `then` returns, once `run` has finished without a stop or failure."""

@@ -10,6 +10,7 @@ import math
 import time
 from typing import Any
 
+from align_core.config.messages import plain, to_event
 from align_core.config.run_config import RunConfig
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -69,7 +70,8 @@ def run(
                     case "stop":
                         if not evaluated:
                             evaluate(step)
-                        status(step, "stopped")
+                        reason = to_event(command.get("reason", plain("")))
+                        write("status", step, status="stopped", **reason)
                         return "stopped"
                     case "pause" | "resume" as name:
                         paused = name == "pause"

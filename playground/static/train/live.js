@@ -32,9 +32,10 @@ export function mount({ element, props, server, watch, events }) {
     const { run, wantedRun } = get();
     const elapsed = (performance.now() - began) / 1000;
     const shown = run?.name ?? null;
+    const { hidden } = document;
     const cursor = wantedRun
-      ? { run: wantedRun, chosen: true }
-      : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen };
+      ? { run: wantedRun, chosen: true, hidden }
+      : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen, hidden };
     try {
       const answer = await server.new_events(cursor);
       if (number !== polls) return;
@@ -147,6 +148,8 @@ export function mount({ element, props, server, watch, events }) {
   subscribe(element, ["task", "viewedStep"], () => draw());
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
   new ResizeObserver(fit).observe(summary);
-  document.addEventListener("visibilitychange", () => document.hidden || poll());
+  // A tab that is hidden says so once: its run is watched for some minutes more (attendance.py). One
+  // that is closed is hidden, too, and runs no timer after that.
+  document.addEventListener("visibilitychange", () => setTimeout(poll));
   poll();
 }

@@ -47,6 +47,7 @@ def ends():
         _advice(NonFinite(Message("gradient", {}, "a gradient is not finite")), 7, config),
         Message("time_limit", {}, "The time limit was reached."),
         Message("page_gone", {}, "the page that started this run has gone"),
+        Message("unwatched", {}, "The run was stopped, since its visitor had gone"),
         Message("sampling", {"done": 3, "count": 9}, "Sampling preference pairs: 3 of 9"),
         *CAUSES,
     ]
@@ -101,7 +102,8 @@ def test_unknown_messages_keep_their_text(event):
 
 
 def test_a_kind_is_made_somewhere():
-    code = "".join(file.read_text() for file in (ROOT / "align_core").rglob("*.py"))
+    files = (file for name in ("align_core", "playground") for file in (ROOT / name).rglob("*.py"))
+    code = "".join(file.read_text() for file in files)
     for kind in set(text.load("en")["messages"]) - PARTS | {"refused", "loss", "gradient"}:
         assert f'"{kind}"' in code, kind
 
