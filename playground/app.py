@@ -26,6 +26,7 @@ from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.links import FIELDS
+from playground.handlers.run_files import run_files_route
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people.access import VisibleModels, VisibleRuns
@@ -107,6 +108,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, settings, [*catalogues.values()]).routes(),
         health_route(client, queue),
+        run_files_route(client, visitors, settings),
     ]
     recorded = recordings.recorded()
     for path, words in catalogues.items():

@@ -240,6 +240,7 @@ class TrainHandlers:
         own:      the visitor's live run, or None
         steers:   whether they may control `run`
         shared:   whether they share `run`; None if it is not theirs
+        files:    whether they may have the files of `run`, which has ended
         other:    another live run, which they may watch, or None
         free:     whether a run would start at once
         trial:    whose trial of a lab experiment is live: "own", "other" or None
@@ -260,6 +261,7 @@ class TrainHandlers:
             "own": self._own_live_run(visitor),
             "steers": run in live and self._visitors.may_control(visitor, run),
             "shared": self._visitors.shared(visitor, run) if stored else None,
+            "files": stored and run not in live and self._visitors.may_control(visitor, run),
             "other": next((other for other in reversed(live) if other != run), None),
             "free": self._queue.has_free_slot(),
             "trial": self._queue.live_trial_owner(visitor),

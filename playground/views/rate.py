@@ -30,6 +30,7 @@ _RATE = """
       <p class="state"></p>
       <button type="button" class="open"></button>
       <button type="button" class="close"></button>
+      <button type="button" class="save"></button>
       <button type="button" class="delete"></button>
     </fieldset>
   </div>

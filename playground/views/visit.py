@@ -13,6 +13,7 @@ from playground.views.parts import part
 _TEMPLATE = """
 <p class="line" role="status" hidden></p>
 <button type="button" class="watch" hidden></button>
+<button type="button" class="files" hidden></button>
 <label class="share" hidden><input type="checkbox"> <span></span></label>
 <p class="presents" role="status" hidden></p>
 <details class="sign_in" hidden><summary></summary>
@@ -32,6 +33,7 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
         words=words,
         terms=terms(words["terms"], server),
         has_key=server.presenter_key is not None,
+        offers_files=server.public,  # elsewhere they are on the visitor's own disk
     )
 
 

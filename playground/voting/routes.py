@@ -12,12 +12,13 @@ from typing import Annotated, Any, Literal
 import segno
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from align_core.config.errors import ConfigError
 from align_core.config.task_card import card
-from align_core.votes import statistics
+from align_core.runs.directory import to_line
+from align_core.votes import preference_files, statistics
 from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
@@ -105,6 +106,7 @@ class VoteRoutes:
             "simulate": self._simulate,
             "train": self._train,
             "report": self._report,
+            "export": self._export,
         }
         return [
             Route("/vote", self._phone),
@@ -124,11 +126,12 @@ class VoteRoutes:
         async def endpoint(request: Request) -> Response:
             try:
                 check_rate(self._addresses, self._address(request))
-                return JSONResponse(await answer(request))
+                answered = await answer(request)
             except Refused as error:
                 return error.response()
             except (Closed, sqlite3.Error):  # the session was just deleted, or the disk is full
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
+            return answered if isinstance(answered, Response) else JSONResponse(answered)
 
         return endpoint
 
@@ -237,6 +240,19 @@ class VoteRoutes:
         self._check_owner(request, rater)
         return await asyncio.to_thread(
             lambda: self._vote_training.report(self._voting.session(rater))
+        )
+
+    async def _export(self, request: Request) -> Response:
+        """The votes of the session as `align-core preferences export` writes them, in JSONL."""
+        await parse(request, Body, MAX_BYTES)
+        rater = self._limited_rater(request)
+        self._check_owner(request, rater)
+        session = await self._in_thread(self._voting.session, rater)
+        rows = preference_files.preferences(await self._in_thread(session.votes))
+        if not rows:
+            raise Refused(422, "no_votes", "no vote prefers a text yet")
+        return StreamingResponse(
+            (f"{to_line(row)}\n" for row in rows), media_type="application/jsonl"
         )
 
     def _check_owner(self, request: Request, rater: Rater) -> None:

@@ -1,5 +1,6 @@
 // A visitor's own task: its prompts and pairs, the parts of its reward, its model; and its files.
 import { listErrors, make, within } from "../core/dom.js";
+import { download } from "../core/download.js";
 import { fill } from "../core/format.js";
 import { get, set, subscribe } from "../core/store.js";
 import { pairKey } from "../core/view.js";
@@ -171,6 +172,10 @@ export function mount({ element, props, server, events }) {
   put(".pairs small", words.pairs_help);
   put("[type=submit]", words.use);
   put(".zip", words.zip);
+  find(".zip").onclick = (event) => {
+    event.preventDefault();
+    download("own/task.zip", "task.zip");
+  };
   put(".delete", words.delete);
   put(".drop button", words.choose);
   for (const [name, example] of Object.entries(examples)) {

@@ -18,11 +18,14 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
     // Storage is blocked: a reload makes another rater.
   }
 
-  async function send(path, content) {
+  function request(content) {
     const identity = { "X-Session": rater.session, "X-Rater": rater.token };
     const headers = { "Content-Type": "application/json", ...identity };
-    const body = JSON.stringify(content);
-    const answer = await fetch(`vote/${path}`, { method: "POST", headers, body });
+    return { method: "POST", headers, body: JSON.stringify(content) };
+  }
+
+  async function send(path, content) {
+    const answer = await fetch(`vote/${path}`, request(content));
     return { status: answer.status, ...(await answer.json()) };
   }
 
@@ -80,6 +83,7 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
     undo: () => ballot?.undo && ask("undo"),
     leave: () => ((left = true), clearTimeout(timer)),
     rater: () => rater,
+    request,
     send,
   };
 }

@@ -1,6 +1,7 @@
 // Rate: one's own session about a task and a model: its ballot, its room, and training on its
 // votes.
 import { whenShown, within } from "../core/dom.js";
+import { download } from "../core/download.js";
 import { fill } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";
 import { runPicker } from "../core/run_picker.js";
@@ -13,7 +14,7 @@ export function mount({ element, props, server, events }) {
   const { find, put } = within(element);
   const picker = runPicker({ element, props, server });
   const { form, chosenTask, reference, showErrors } = picker;
-  const session = { ballot: () => ballot, task: chosenTask, request, showErrors };
+  const session = { ballot: () => ballot, task: chosenTask, request, save, showErrors };
   const training = voteTraining({ element, props, events }, session);
   const room = votingRoom({ element, props }, session, training.setCounts);
   let ballot = null;
@@ -56,6 +57,13 @@ export function mount({ element, props, server, events }) {
     if (answer?.status === 200) return answer;
     lost(answer?.why ?? "lost", answer?.line);
     return null;
+  }
+
+  async function save() {
+    const { session: name } = ballot.rater();
+    const refused = await download("vote/export", `${name}.jsonl`, ballot.request({}));
+    if (refused) lost(refused);
+    else showErrors([]);
   }
 
   const choices = element.querySelectorAll("[data-choice]");

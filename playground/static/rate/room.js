@@ -106,8 +106,9 @@ export function votingRoom({ element, props }, session, counted) {
   put(".share .about", words.share_help);
   put(".room legend", words.room);
   put(".disputed h2", words.disputed);
-  for (const name of ["open", "close", "delete"]) put(`.room .${name}`, words.actions[name]);
+  for (const name of ["open", "close", "save", "delete"]) put(`.room .${name}`, words.actions[name]);
   for (const name of ["open", "close"]) find(`.room .${name}`).onclick = () => act(name);
+  find(".room .save").onclick = session.save;
   find(".room .delete").onclick = remove;
   find(".share input").oninput = drawShare;
   find(".share input").onchange = ({ target }) => act("draw", { share: target.value / 100 });

@@ -293,6 +293,23 @@ def test_a_private_session_is_trained_on_by_its_creator_and_a_room_by_the_presen
         assert phone.ask(path, content).status_code == 200
 
 
+def test_the_votes_of_a_session_are_a_file_for_its_owner(phone, presenter, client, tmp_path):
+    own = Phone(client, task="capitals")
+    first = own.join()["pair"]
+    assert own.ask("export").json()["why"] == "no_votes"
+    second = own.cast(first["id"], "right").json()["pair"]
+    own.cast(second["id"], "bad")
+    file = tmp_path / "votes.jsonl"
+    file.write_bytes(own.ask("export").content)
+    (row,) = preference_files.read(file)  # as `align-core preferences export` writes it
+    assert (row["prompt"], row["chosen"], row["rejected"]) == (
+        *(first["prompt"], first["right"], first["left"]),
+    )
+    phone.cast(phone.join()["pair"]["id"])
+    assert phone.ask("export").status_code == 403
+    assert presenter.ask("export").text.count("\n") == 1
+
+
 def test_simulated_raters_vote_without_an_audience(phone, presenter, monkeypatch):
     monkeypatch.setattr(routes, "SIMULATED_VOTES", 30)
     own = Phone(phone.client, task="capitals")

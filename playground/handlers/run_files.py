@@ -1,0 +1,103 @@
+"""`GET /run.zip?run=NAME`: a run as a zip file, for the visitors who may see it.
+
+The file is made while it is sent, so that it takes neither memory nor space on the disk.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from align_core.config.errors import ConfigError
+from align_core.runs.client import Client
+from playground.people.access import VisibleRuns
+from playground.people.json_requests import Refused, address, check_rate
+from playground.people.rate_limit import RateLimit
+from playground.people.visitors import Visitors
+from playground.settings import Settings
+from playground.text.paths import without_folders
+
+LIMIT = (0.2, 10)  # by address: requests per second, and at once
+MOST_MODEL_BYTES = 200_000_000  # of a model that is among the files
+_PIECE = 1 << 18  # bytes
+
+
+def run_files_route(client: Client, visitors: Visitors, settings: Settings) -> Route:
+    """The route. Others' runs are refused as runs that there are not, and live runs as such."""
+    limit = RateLimit(*LIMIT)
+
+    def answer(request: Request) -> Response:
+        try:
+            check_rate(limit, address(request, settings.proxied))
+            runs = VisibleRuns(client, visitors, visitors.sender(request))
+            run = request.query_params.get("run", "")
+            if run not in runs.runs():
+                raise Refused(404, "none", "this is no run of yours")
+            if run in client.live():
+                raise Refused(409, "live", "this run has not ended")
+            config = runs.config(run)
+        except Refused as error:
+            return error.response()
+        except ConfigError:  # it was deleted meanwhile
+            return Refused(404, "none", "this is no run of yours").response()
+        headers = {"Content-Disposition": f'attachment; filename="{run}.zip"'}
+        pieces = zipped(client.root / run, config)
+        return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+
+    return Route("/run.zip", answer)
+
+
+def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
+    """A zip file of a run in pieces: `config`, its events, and its model if that is not large.
+
+    Paths of the server lose their folders.
+    """
+    content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    target = _Pieces()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(f"{run.name}/config.json", without_folders(content))
+        with archive.open(f"{run.name}/events.jsonl", "w") as entry:
+            for line in (run / "events.jsonl").open(encoding="utf-8", errors="replace"):
+                is_message = '"kind": "status"' in line
+                entry.write((without_folders(line) if is_message else line).encode())
+                yield from target.take()
+        for file in _model_files(run / "model"):
+            name = file.relative_to(run.parent).as_posix()
+            stored = zipfile.ZipInfo(name)  # weights hardly become smaller
+            with file.open("rb") as source, archive.open(stored, "w") as entry:
+                while piece := source.read(_PIECE):
+                    entry.write(piece)
+                    yield from target.take()
+    yield from target.take()
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The files of the model; none if they are too large, or if there is none."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return files if sum(file.stat().st_size for file in files) <= MOST_MODEL_BYTES else []
+
+
+class _Pieces(io.RawIOBase):
+    """What is written and not yet taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: object) -> int:
+        self._pieces.append(bytes(piece))  # type: ignore[call-overload]  # a buffer
+        return len(self._pieces[-1])
+
+    def take(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        return pieces

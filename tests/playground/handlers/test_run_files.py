@@ -1,0 +1,89 @@
+"""A run as a zip file: what is in it, and for whom."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+import zipfile
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from align_core.config.run_config import resolve
+from align_core.runs.client import Client
+from align_core.runs.directory import RunDirectory
+from playground.handlers import run_files
+from playground.handlers.run_files import run_files_route, zipped
+from playground.people.visitors import Visitors
+from playground.settings import Settings
+
+ANN, BOB = "a" * 64, "b" * 64
+RUN = "2026-01-02-030405-dpo-reviews"
+DISK_FULL = "The disk is full: /srv/runs/x/model could not be written"
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets):
+    client = Client(tmp_path / "runs")
+    run = RunDirectory.create(client.root / RUN, resolve("dpo", "reviews"))
+    run.append({"kind": "metrics", "step": 0, "seconds": 0.1, "metrics": {"eval/kl": 0.0}})
+    failed = {"kind": "status", "step": 1, "seconds": 1.0, "status": "failed"}
+    run.append({**failed, "message": DISK_FULL})
+    run.close()
+    run.model_path.mkdir()
+    (run.model_path / "model.safetensors").write_bytes(bytes(range(256)) * 4096)
+    return client
+
+
+@pytest.fixture
+def ask(client):
+    visitors = Visitors(client, public=True)
+    visitors._set_owner(RUN, type(visitors._owner(RUN))(visitors.from_token(ANN)))
+    route = run_files_route(client, visitors, Settings.read({}))
+    page = TestClient(Starlette(routes=[route]))
+
+    def ask(token, run=RUN):
+        return page.get("/run.zip", params={"run": run}, headers={"X-Visitor": token})
+
+    return ask
+
+
+def test_the_owner_gets_configuration_events_and_model_without_paths(client, ask):
+    answer = ask(ANN)
+    assert answer.headers["content-disposition"] == f'attachment; filename="{RUN}.zip"'
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    files = ("config.json", "events.jsonl", "model/model.safetensors")
+    assert archive.namelist() == [f"{RUN}/{name}" for name in files], "no owner.json"
+    assert json.loads(archive.read(f"{RUN}/config.json")) == client.config(RUN)
+    events = [json.loads(line) for line in archive.read(f"{RUN}/events.jsonl").splitlines()]
+    assert events[0]["metrics"] == {"eval/kl": 0.0}
+    assert events[1]["message"] == "The disk is full: model could not be written"
+    weights = client.root / RUN / "model" / "model.safetensors"
+    assert archive.read(f"{RUN}/model/model.safetensors") == weights.read_bytes()
+
+
+def test_others_get_nothing_and_a_live_run_has_not_ended(client, ask, monkeypatch):
+    for answer in (ask(BOB), ask("no token"), ask(ANN, "../x"), ask(ANN, "")):
+        assert (answer.status_code, answer.json()["why"]) == (404, "none")
+    monkeypatch.setattr(client, "live", lambda: [RUN])
+    assert (ask(ANN).status_code, ask(BOB).status_code) == (409, 404)
+
+
+def test_it_is_limited_by_address(ask):
+    assert [ask(BOB).status_code for _ in range(11)] == [404] * 10 + [429]
+
+
+def test_it_takes_no_memory_and_a_large_model_stays_out(client, monkeypatch):
+    large = client.root / RUN / "model" / "model.safetensors"
+    with large.open("wb") as file:
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    size = sum(len(piece) for piece in zipped(client.root / RUN, {}))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size > 50_000_000 and most < 3_000_000
+    monkeypatch.setattr(run_files, "MOST_MODEL_BYTES", 1000)
+    assert sum(map(len, zipped(client.root / RUN, {}))) < 2000
