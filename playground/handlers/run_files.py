@@ -36,13 +36,12 @@ def run_files_route(client: Client, visitors: Visitors, settings: Settings) -> R
     def answer(request: Request) -> Response:
         try:
             check_rate(limit, address(request, settings.proxied))
-            runs = VisibleRuns(client, visitors, visitors.sender(request))
-            run = request.query_params.get("run", "")
-            if run not in runs.runs():
+            visitor, run = visitors.sender(request), request.query_params.get("run", "")
+            if not visitors.may_see(visitor, run):
                 raise Refused(404, "none", "this is no run of yours")
             if run in client.live():
                 raise Refused(409, "live", "this run has not ended")
-            config = runs.config(run)
+            config = VisibleRuns(client, visitors, visitor).config(run)
         except Refused as error:
             return error.response()
         except ConfigError:  # it was deleted meanwhile
