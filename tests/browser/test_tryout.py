@@ -38,8 +38,7 @@ def helper(tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(visit, serve, helper):
-    page = visit(serve(helper._client))
-    return page
+    return visit(serve(helper._client))
 
 
 def open_view(page, name, task="Capitals"):
@@ -56,7 +55,7 @@ def share(text):
     return 10**-exponent / float(number.rstrip("MBT"))
 
 
-def test_score_it_shows_the_example_and_takes_an_answer(page, helper):
+def score_it_shows_the_example_and_takes_an_answer(page, helper):
     open_view(page, "score")
     example = WORDS["score"]["examples"]["capitals"]
     page.wait_for_selector(f"#score .scored:has-text('{example['answers'][0]}')")
@@ -92,7 +91,7 @@ def test_score_it_shows_the_example_and_takes_an_answer(page, helper):
     assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
 
 
-def test_a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
+def a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
     """Dragging leaves many values; the first and the last are shown. Unchanged settings are not."""
     name = "2026-01-02-030406-dpo-capitals"
     root = helper._client.root
@@ -104,7 +103,7 @@ def test_a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
     run.close()
     run.model_path.symlink_to(root / RUN / "model")
     rate = WORDS["try"]["run_learning_rate"].format(learning_rate="0.01 → … → 0.04")
-    for view in ("try", "score", "rate"):
+    for view in ("score", "try", "rate"):  # a view lists runs when it is opened
         open_view(page, view)
         page.wait_for_selector(f"#{view} .models [value='{name}']", state="attached")
         offered = page.locator(f"#{view} .models label:has([value='{name}']) > span")
@@ -113,7 +112,8 @@ def test_a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
         assert plain.text_content() == "SFT"
 
 
-def test_try_it_shows_texts_side_by_side_and_train_continues(page):
+def try_it_shows_texts_side_by_side_and_train_continues(page):
+    page.get_by_role("tab", name=WORDS["views"]["train"], exact=True).click()
     page.click("#controls label:has-text('DPO')")
     steps = resolve("dpo", "capitals").steps
     page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")
@@ -140,7 +140,7 @@ def test_try_it_shows_texts_side_by_side_and_train_continues(page):
     page.wait_for_selector("#try .errors:has-text(\"Your prompt got ' '\")")
 
 
-def test_a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):
+def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):
     def choose(view, task):
         tasks = "#field-task" if view == "train" else f"#{view} .tasks"
         page.click(f"{tasks} label:has(input[value={task}])")
@@ -167,3 +167,10 @@ def test_a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own
     expect(checked).to_have_value("capitals")
     example = WORDS["score"]["examples"]["capitals"]
     expect(page.locator("#score [name=prompt]")).to_have_value(example["prompt"])
+
+
+def test_models_are_asked(page, helper):
+    score_it_shows_the_example_and_takes_an_answer(page, helper)
+    a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page)
+    try_it_shows_texts_side_by_side_and_train_continues(page)
+    a_changed_run_is_listed_with_all_values_of_its_settings(page, helper)

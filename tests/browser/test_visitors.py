@@ -63,7 +63,7 @@ def test_the_second_visitor_waits_watches_and_gets_their_turn(visit, address, cl
     first.wait_for_function("document.querySelector('#live .whose').textContent")
 
 
-def test_watchers_see_the_runs_target_until_they_move_their_own(visit, address, client):
+def watchers_see_its_target_until_they_move_their_own(first, second):
     def aims(page, beta):
         page.wait_for_function(f"window.playground.target?.beta === {beta}")
         page.wait_for_function(
@@ -72,7 +72,6 @@ def test_watchers_see_the_runs_target_until_they_move_their_own(visit, address, 
         return page.inner_text("#frontier .target .name")
 
     named = WORDS["frontier"]["legend"]["target"]
-    first, second = visit(address), visit(address)
     move_beta(second, 5)
     run(first, steps=LONG, beta=0.2)
     points(second, 1)
@@ -85,6 +84,30 @@ def test_watchers_see_the_runs_target_until_they_move_their_own(visit, address, 
     assert aims(second, 0.1) == named.format(beta=0.1)
     assert aims(first, 0.1) == named.format(beta=0.1)
     assert "β 0.1" in second.inner_text("#live .settings")
+
+
+def watchers_may_stop_it_once_it_is_shared(first, second):
+    assert not second.is_visible("#stop")
+    first.check("#visit .share input")
+    step = first.evaluate("window.playground.run.step")
+    first.wait_for_function(f"window.playground.run.step > {step} + 5")
+    assert first.is_checked("#visit .share input")
+    second.click("#stop")
+    status(first, "stopped")
+
+
+def test_watchers_of_a_run(visit, address, monkeypatch):
+    share = Visitors.share
+
+    def late(*arguments):
+        """A handler that answers late: news of the run comes first and must not undo the choice."""
+        time.sleep(1)
+        share(*arguments)
+
+    monkeypatch.setattr(Visitors, "share", late)
+    first, second = visit(address), visit(address)
+    watchers_see_its_target_until_they_move_their_own(first, second)
+    watchers_may_stop_it_once_it_is_shared(first, second)
 
 
 def test_a_returning_visitor_finds_their_run_and_others_only_a_shared_one(visit, address, client):
@@ -111,33 +134,30 @@ def test_a_returning_visitor_finds_their_run_and_others_only_a_shared_one(visit,
     )
 
 
-def test_watchers_of_a_shared_run_may_stop_it(visit, address, monkeypatch):
-    share = Visitors.share
-
-    def late(*arguments):
-        """A handler that answers late: news of the run comes first and must not undo the choice."""
-        time.sleep(1)
-        share(*arguments)
-
-    monkeypatch.setattr(Visitors, "share", late)
-    first, second = visit(address), visit(address)
-    run(first, steps=LONG)
-    points(second, 1)
-    assert not second.is_visible("#stop")
-    first.check("#visit .share input")
-    step = first.evaluate("window.playground.run.step")
-    first.wait_for_function(f"window.playground.run.step > {step} + 5")
-    assert first.is_checked("#visit .share input")
-    second.click("#stop")
-    status(first, "stopped")
+@pytest.fixture
+def pairs(monkeypatch):
+    """The pairs to rate, without a model."""
+    pairs = [{"prompt": "A film", "first": " is good.", "second": " is bad."}]
+    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: pairs)
+    monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
 
 
-def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(visit, address, client):
+def only_a_presenter_can_open_the_room(page, may):
+    page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    page.wait_for_function("document.querySelector('#rate .room .state').textContent")
+    assert page.is_visible("#rate .room .open") is may
+    state = page.inner_text("#rate .room .state")
+    assert (state == WORDS["rate"]["only_presenter"]) is not may
+
+
+def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(pairs, visit, address):
     first = visit(address)
     presenter = visit(f"{address}?key={KEY.replace(' ', '+')}&seed=7")
     assert presenter.url.endswith("?seed=7")
     presenter.wait_for_selector("#visit .presents")
     assert presenter.inner_text("#visit .presents") == VISIT["presents"]
+    only_a_presenter_can_open_the_room(first, False)
+    first.get_by_role("tab", name=WORDS["views"]["train"], exact=True).click()
     run(first, steps=LONG)
     presenter.click("#stop")
     status(first, "stopped")
@@ -150,6 +170,7 @@ def test_a_presenter_stops_anothers_run_and_the_key_leaves_the_address(visit, ad
     expect(guesser.locator("#visit .presents")).to_have_text(VISIT["presents"])
     assert not guesser.is_visible("#visit .sign_in")
     assert KEY not in guesser.content()
+    only_a_presenter_can_open_the_room(presenter, True)
 
 
 def test_a_page_of_another_site_cannot_ask_this_server(address):
@@ -160,27 +181,6 @@ def test_a_page_of_another_site_cannot_ask_this_server(address):
     answer = httpx.get(address, headers={"Host": "evil.example"})
     assert (answer.status_code, answer.json()["why"]) == (403, "site")
     assert httpx.get(address).headers["Content-Security-Policy"] == "frame-ancestors 'self'"
-
-
-@pytest.fixture
-def pairs(monkeypatch):
-    """The pairs to rate, without a model."""
-    pairs = [{"prompt": "A film", "first": " is good.", "second": " is bad."}]
-    monkeypatch.setattr(Pairs, "_of", lambda self, task, model: pairs)
-    monkeypatch.setattr(Pairs, "score", lambda self, session, reward_model: None)
-
-
-def test_only_a_presenter_can_open_the_room(pairs, visit, address):
-    for url, may in ((address, False), (f"{address}?key={KEY.replace(' ', '+')}", True)):
-        page = visit(url)
-        page.wait_for_function("window.presenterKey === null")
-        if may:
-            page.wait_for_selector("#visit .presents")
-        page.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
-        page.wait_for_function("document.querySelector('#rate .room .state').textContent")
-        assert page.is_visible("#rate .room .open") is may
-        state = page.inner_text("#rate .room .state")
-        assert (state == WORDS["rate"]["only_presenter"]) is not may
 
 
 def test_a_single_visitor_sees_none_of_this(visit, address):
