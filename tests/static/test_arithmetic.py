@@ -76,6 +76,40 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     assert after == pytest.approx(weights(rewards[None], beta)[0].tolist(), rel=1e-9)
 
 
+def test_a_token_is_held_back_only_where_it_moved_the_way_that_a_points(calculate):
+    """The sign of A, given as return minus value, and ρ: within 20%, and beyond, on both sides."""
+    verdicts = {}
+    for advantage in (1.0, -1.0):
+        for moved in (0.5, 0.9, 1.1, 1.5):
+            token = {
+                "tokens": [{"logp": -2.0, "ref_logp": -2.0, "new_logp": -2.0 + math.log(moved)}],
+                "place": 0,
+                "score": advantage,
+                "value": 0.0,
+                "whitening": {
+                    "mean_earned": 0,
+                    "mean_kl": 0,
+                    "var_earned": 1,
+                    "cov": 0,
+                    "var_kl": 0,
+                },
+                "clip": 0.2,
+            }
+            terms = calculate("ppo", token, 0.5)
+            verdicts[advantage, moved] = (terms["clipped"], terms["against"])
+    clipped, against, free = (True, False), (False, True), (False, False)
+    assert verdicts == {
+        (1.0, 0.5): against,
+        (1.0, 0.9): against,
+        (1.0, 1.1): free,
+        (1.0, 1.5): clipped,
+        (-1.0, 0.5): clipped,
+        (-1.0, 0.9): free,
+        (-1.0, 1.1): against,
+        (-1.0, 1.5): against,
+    }
+
+
 def test_the_arithmetic_in_figures(calculate):
     """At β = 0.5, log-ratios of 2 and −2 have a margin of 2; PPO clips a ratio of 1.5 to 1.2."""
     pair = {"chosen": {"logp": -3, "ref_logp": -5}, "rejected": {"logp": -9, "ref_logp": -7}}

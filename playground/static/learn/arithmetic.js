@@ -18,7 +18,8 @@ export function pair({ chosen, rejected }, reward) {
 
 // One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
 // the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
-// in full. A run's token brings its own sum (align_core/training/example_token.py).
+// in full. A run's token brings its own sum (align_core/training/example_token.py). `against`: its
+// probability moved against the sign of A, where nothing is clipped, however far it moved.
 export function ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
   const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
   const ahead = counted ?? total(divergences.slice(place));
@@ -32,7 +33,7 @@ export function ppo({ tokens, place, score, value, whitening, clip, ahead: count
   const objective = Math.min(ratio * advantage, held * advantage);
   return {
     paid: -beta * divergences[place], ahead, earned, mean, spread, advantage, ratio, held,
-    objective, clipped: objective < ratio * advantage,
+    objective, clipped: objective < ratio * advantage, against: (ratio - 1) * advantage < 0,
   };
 }
 

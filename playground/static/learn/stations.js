@@ -60,7 +60,7 @@ export function stationsOf(words, addChip) {
         const { tokens, place, score, value } = token;
         return { ...tokens[place], score, value, beta: betaText(beta), ...arithmetic.ppo(token, beta) };
       },
-      verdict: ({ clipped, advantage }) => (clipped ? "clipped" : advantage < 0 ? "against" : "free"),
+      verdict: ({ clipped, against }) => (clipped ? "clipped" : against ? "against" : "free"),
       note: ({ token }) => token,
     },
     dpo: {
