@@ -1,7 +1,4 @@
-"""A short PPO run on the toy language, as one of several processes; it saves its final state.
-
-With a third argument the run is interrupted after one rollout and resumed from its checkpoint.
-"""
+"""A short PPO run on the toy language, alone or as one of several processes."""
 
 from __future__ import annotations
 
@@ -47,7 +44,11 @@ def made(folder: str, batch_size: int) -> PPOTrainer:
     )
 
 
-def main(folder: str, batch_size: int, resumed: bool) -> None:
+def train(folder: str, batch_size: int, resumed: bool = False) -> None:
+    """Save the run's model and, with its last metrics, its final weights: `end.safetensors`.
+
+    `resumed` is interrupted after one rollout, and resumed from its checkpoint.
+    """
     trainer = made(folder, batch_size)
     trainer.train()
     if resumed:
@@ -64,8 +65,8 @@ def main(folder: str, batch_size: int, resumed: bool) -> None:
         total = sum(p.numel() for p in weights.values())
         metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)
-    distributed.leave_process_group()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3)
+    train(sys.argv[1], int(sys.argv[2]))
+    distributed.leave_process_group()

@@ -1,8 +1,8 @@
-"""SFT, the reward model and DPO on the toy language, each interrupted half-way and resumed.
+"""All methods on the toy language, each interrupted half-way and resumed, in sharded processes.
 
-One of several processes. For each method, `end.json` has the difference between the final weights
-of the resumed run and those of an uninterrupted one, and the shares of the weights and of the
-optimiser's moments that this process holds.
+PPO leaves what ppo_process.py says. For each other method, `end.json` has the difference between
+the final weights of the resumed run and those of an uninterrupted one, and the shares of the
+weights and of the optimiser's moments that this process holds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from align_core.models import distributed
 from align_core.models.sharding import local_shard, unsharded
 from align_core.trainers import dpo, reward, sft
 from tests import toy
+from tests.fakes import ppo_process
 
 ENDINGS = [" was good .", " was bad .", " fine", " was never dull .", " plot"]
 DEMONSTRATIONS = [{"prompt": "the film", "completion": text} for text in ENDINGS]
@@ -69,6 +70,7 @@ def end(method: str, folder: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    ppo_process.train(sys.argv[1], int(sys.argv[2]), resumed=True)
     ends = {method: end(method, sys.argv[1]) for method in ("sft", "reward", "dpo")}
     if distributed.RANK == 0:
         Path(sys.argv[1], "end.json").write_text(json.dumps(ends))

@@ -22,6 +22,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.trainers import sft
 from align_core.training import checkpoints, setup
 from tests import forked, toy
+from tests.fakes import ppo_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,10 +42,8 @@ def started(launcher: list[str], module: str, *arguments: str) -> None:
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
 
 
-def ended(folder: Path, launcher: list[str], *arguments: str) -> tuple[dict, dict]:
-    """Weights and last metrics of a run of the toy language (tests/fakes/ppo_process.py)."""
-    folder.mkdir()
-    started(launcher, "tests.fakes.ppo_process", str(folder), *arguments)
+def end(folder: Path) -> tuple[dict, dict]:
+    """Weights and last metrics of a run of tests/fakes/ppo_process.py."""
     with safe_open(folder / "end.safetensors", "pt") as stored:
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         return weights, {k: float(v) for k, v in stored.metadata().items()}
@@ -52,8 +51,10 @@ def ended(folder: Path, launcher: list[str], *arguments: str) -> tuple[dict, dic
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> tuple[dict, dict]:
-    """One process with 16 episodes per rollout, after twelve steps of Adam."""
-    return ended(tmp_path_factory.mktemp("alone") / "one", [], "16")
+    """This process alone with 16 episodes per rollout, after twelve steps of Adam."""
+    folder = tmp_path_factory.mktemp("alone")
+    ppo_process.train(str(folder), 16)
+    return end(folder)
 
 
 def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> None:
@@ -66,47 +67,33 @@ def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> N
 @pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one(tmp_path, alone):
     """Each of the two processes has 8 episodes per rollout."""
-    together = ended(tmp_path / "two", TORCHRUN, "8")
-    assert_same_end(together, alone)
-    assert together[1]["held"] == 1
-
-
-@pytest.mark.slow
-def test_two_processes_with_half_a_model_each_end_with_the_weights_of_one(tmp_path, alone):
-    """FSDP, configured by accelerate's file; interrupted after the first rollout and resumed."""
-    halves = ended(tmp_path / "halves", FSDP, "8", "resumed")
-    assert_same_end(halves, alone)
-    assert 0.4 < halves[1]["held"] < 0.6
-    kept = LlamaForCausalLM.from_pretrained(tmp_path / "halves" / "model")
-    for name, weights in kept.named_parameters():
-        torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
-
-
-@pytest.mark.slow
-@with_deepspeed
-def test_two_processes_with_half_the_moments_each_end_with_the_weights_of_one(tmp_path, alone):
-    """DeepSpeed ZeRO 2, configured by accelerate's file; interrupted and resumed as well."""
-    halves = ended(tmp_path / "halves", DEEPSPEED, "8", "resumed")
-    assert_same_end(halves, alone)
-    assert halves[1]["held"] == 1 and 0.4 < halves[1]["moments"] < 0.6
-    kept = LlamaForCausalLM.from_pretrained(tmp_path / "halves" / "model")
-    for name, weights in kept.named_parameters():
-        torch.testing.assert_close(weights, halves[0][f"policy.{name}"], atol=0, rtol=0, msg=name)
+    started(TORCHRUN, "tests.fakes.ppo_process", str(tmp_path), "8")
+    assert_same_end(end(tmp_path), alone)
+    assert end(tmp_path)[1]["held"] == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("launcher", "part"),
+    ("launcher", "sharded"),
     [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
 )
-def test_the_other_methods_resume_in_shards(tmp_path, launcher, part):
-    """tests/fakes/sharded_resume.py: resumed after two of four steps; each process has half."""
-    started(launcher, "tests.fakes.sharded_resume", str(tmp_path))
+def test_two_processes_with_half_each_are_resumed_and_end_like_one(
+    tmp_path, alone, launcher, sharded
+):
+    """FSDP has half of each model, ZeRO 2 of DeepSpeed half of the moments; both are configured by
+    accelerate's files. All methods of tests/fakes/sharded_resume.py are resumed half-way."""
+    started(launcher, "tests.fakes.sharded_resume", str(tmp_path), "8")
+    weights, metrics = end(tmp_path)
+    assert_same_end((weights, metrics), alone)
+    assert 0.4 < metrics[sharded] < 0.6 and (sharded == "held" or metrics["held"] == 1)
+    kept = LlamaForCausalLM.from_pretrained(tmp_path / "model")
+    for name, parameter in kept.named_parameters():
+        torch.testing.assert_close(parameter, weights[f"policy.{name}"], atol=0, rtol=0, msg=name)
     ends = json.loads((tmp_path / "end.json").read_text())
     assert set(ends) == {"sft", "reward", "dpo"}
-    for method, end in ends.items():
-        assert end["difference"] < 1e-6, method
-        assert 0.4 < end[part] < 0.6, method
+    for method, shares in ends.items():
+        assert shares["difference"] < 1e-6, method
+        assert 0.4 < shares[sharded] < 0.6, method
 
 
 def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monkeypatch):

@@ -323,20 +323,7 @@ def test_names_sort_by_time_also_within_a_second(client, monkeypatch):
     assert client.runs() == names[::-1]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads in /proc")
-def test_preloaded_modules_can_be_imported():
-    """The forkserver ignores a module that fails to import, and then every run has to import it."""
-    code = (
-        "import align_core.preload; from align_core.tasks import loader; "
-        "print(loader._of_package.cache_info().currsize)"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert int(process.stdout) == 2
-
-
 def test_preloaded_modules_start_no_threads(client):
     from multiprocessing import forkserver
 
