@@ -20,9 +20,10 @@ from align_core.models.sampling import RandomDraw, sample
 from tests.models.test_frozen_trunk import FAMILIES, SIZES, WORDS, adapted
 
 START = list(range(20, 20 + SHORTEST + 1))
-# The first two and the last two are the same; the longest is padded by none, the shortest by more
-# columns than there are common tokens.
-ROWS = [[*START, 7], [*START, 7], [*START, 8, *range(4, 16)], [*START, 9, 10], [*START, 9, 10]]
+# The first two and the last two are the same. The longest is padded by none, the shortest by more
+# columns than there are common tokens, the others by fewer.
+SHORT, LONG, MIDDLE = [*START, 7], [*START, 8, *range(4, 16)], [*START, 9, *range(4, 12)]
+ROWS = [SHORT, SHORT, LONG, MIDDLE, MIDDLE]
 WIDTH = max(map(len, ROWS))
 PROMPTS = Prompts(
     torch.tensor([[1] * (WIDTH - len(row)) + row for row in ROWS]),
