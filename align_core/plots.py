@@ -191,7 +191,9 @@ def _draw_target(drawn: Any, run: PlottedRun, place: dict[str, int]) -> None:
         beta = settings.get("beta", beta)
     if not beta:
         return
-    rewards = stored_samples(run.config.task, _reference(run.config), "probe").rewards
+    samples = stored_samples(run.config.task, _reference(run.config), "probe")
+    assert samples is not None  # the frontier was drawn from them
+    rewards = samples.rewards
     target = optimum(rewards, beta)
     drawn.add_scatter(
         x=[target.kl],

@@ -53,7 +53,8 @@ from align_core.models.loading import (
 from align_core.models.sampled_pairs import sampled_pairs, with_reference_logps
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
-from align_core.tasks import Task, load_task
+from align_core.tasks.grammar_task import GrammarTask
+from align_core.tasks.loader import grammar_task
 from align_core.trainers import reward, sft
 from align_core.trainers.common import QUIET, FiniteTraining, LengthBatches
 from align_core.training.run import run as execute
@@ -79,7 +80,12 @@ PRETRAINING = {
     "adam_beta2": 0.98,
     "warmup_steps": 200,
 }
-FINE_TUNING = {"max_steps": 600, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
+FINE_TUNING_STEPS, FINE_TUNING_BATCH = 600, 64
+FINE_TUNING = {
+    "max_steps": FINE_TUNING_STEPS,
+    "learning_rate": 1e-3,
+    "per_device_train_batch_size": FINE_TUNING_BATCH,
+}
 REWARD_MODEL = {"max_steps": 300, "learning_rate": 1e-3, "per_device_train_batch_size": 64}
 SCHEDULE = {
     "lr_scheduler_type": "cosine",
@@ -106,7 +112,7 @@ def build(report: Report = print) -> None:
     silence_libraries()
     folder = model_index.ASSETS
     clock = time.monotonic()
-    tasks: list[Any] = [load_task(name) for name in BUILT_IN]
+    tasks = [grammar_task(name) for name in BUILT_IN]
     facts: dict[str, dict] = {}
 
     documents = [text for task in tasks for text in task.corpus(DOCUMENTS[task.name], SEED)]
@@ -211,10 +217,10 @@ class Pretrainer(LengthBatches, FiniteTraining, Trainer):
     """Trainer on complete texts, with the mean cross-entropy over all tokens."""
 
 
-def fine_tune(task: Task) -> PreTrainedModel:
+def fine_tune(task: GrammarTask) -> PreTrainedModel:
     """Train the task's SFT model, which learns to answer and to end its texts."""
     tokenizer = load_tokenizer("pretrained")
-    count = FINE_TUNING["max_steps"] * FINE_TUNING["per_device_train_batch_size"]
+    count = FINE_TUNING_STEPS * FINE_TUNING_BATCH
     demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))
     model = load_policy("pretrained")
     return sharpen(_train(sft.build, model, tokenizer, demonstrations, FINE_TUNING))
@@ -231,7 +237,7 @@ def sharpen(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def train_reward_model(task: Task, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+def train_reward_model(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """Train a reward model on the whole pool by Bradley-Terry."""
     pairs = encode_pairs(tokenizer, stored_pairs(task.name, POOL, SEED))
     model = new_reward_model(task.reference, SEED)
@@ -249,7 +255,7 @@ def train_variant(task: str, folder: Path, **options: Any) -> None:
 
 
 def store_references(
-    task: Any, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+    task: GrammarTask, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> dict[str, float]:
     """Store scored samples of the reference; returns their statistics, such as the fluent share."""
     (folder / "reference").mkdir(parents=True, exist_ok=True)

@@ -34,11 +34,13 @@ from align_core.models.logprobs import logprobs
 from align_core.models.rewards import ProxyReward
 from align_core.models.value_model import value_model_of
 from align_core.optimum import ReferenceSamples
-from align_core.tasks import Task, load_task
+from align_core.tasks.grammar_task import GrammarTask
+from align_core.tasks.loader import grammar_task
 from align_core.trainers import dpo
 from align_core.trainers.common import QUIET
 from align_core.trainers.ppo.build import SETTINGS
 from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.rollouts import Rollout
 from align_core.trainers.ppo.trainer import PPOTrainer
 from align_core.training.example_token import example_token
 
@@ -68,7 +70,7 @@ TEXTS = {
 
 def record(name: str) -> dict[str, Any]:
     """The worked examples of a task, with log-probabilities and rewards in nats."""
-    task = load_task(name)
+    task = grammar_task(name)
     tokenizer = load_tokenizer(task.reference)
     reference = load_policy(task.reference).requires_grad_(False)
     return {
@@ -87,7 +89,7 @@ def save(name: str) -> None:
 
 
 def _demonstration(
-    task: Task, sft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    task: GrammarTask, sft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """A demonstration, with its log-probabilities before and after SFT."""
     chosen = next(
@@ -107,7 +109,7 @@ def _demonstration(
 
 
 def _pair(
-    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """A labelled pair: its rewards, and its log-probabilities before and after DPO_STEPS of DPO."""
     pool = pyarrow.parquet.read_table(model_index.preference_pool(task.name)).to_pylist()
@@ -118,6 +120,7 @@ def _pair(
         if (pair["prompt"], pair["chosen"], pair["rejected"]) == PAIRS[task.name]
     )
     config = resolve("dpo", task.name)
+    assert config.preference_pairs is not None and config.beta is not None  # options of DPO
     trainer = dpo.make_trainer(
         load_trainable(config.model),
         reference,
@@ -149,11 +152,11 @@ def _pair(
 
 
 def _token(
-    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """A token of the last rollout whose ratio is clipped, with its text before and after."""
     config = resolve("ppo", task.name)
-    reward_model = load_reward_model(config.reward_model)
+    reward_model = load_reward_model(task.reward_model)
     settings = {
         **_arguments(config, PPO_ROLLOUTS * 4),
         **SETTINGS,
@@ -173,18 +176,18 @@ def _token(
         value_model=value_model_of(reward_model),
     )
     trainer.train()
+    assert trainer.latest is not None  # after training
     episodes = len(trainer.latest.episodes.tokens)
-    token = example_token(trainer, _clipped_token(trainer))
+    token = example_token(trainer, _clipped_token(trainer, trainer.latest))
     return {**token, "rollouts": PPO_ROLLOUTS, "episodes": episodes}
 
 
 @torch.no_grad()
-def _clipped_token(trainer: PPOTrainer) -> tuple[int, int]:
-    """The first token that is a word, in a short text, with a high advantage and a clipped ratio.
-
-    Returns its episode and its place in the text.
+def _clipped_token(trainer: PPOTrainer, rollout: Rollout) -> tuple[int, int]:
+    """The episode, and the place in its text, of the first token of the rollout that is a word, in
+    a short text, with a high advantage and a clipped ratio.
     """
-    episodes, advantages, *_ = trainer.latest
+    episodes, advantages, *_ = rollout
     mask, tokenizer = episodes.mask, trainer.processing_class
     ids = [row[real].tolist() for row, real in zip(episodes.tokens, mask, strict=True)]
     prompts = Prompts(episodes.prompt_ids, episodes.prompt_mask)
@@ -200,7 +203,7 @@ def _clipped_token(trainer: PPOTrainer) -> tuple[int, int]:
 
 
 def _optimum(
-    task: Task, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
     """Some texts for a prompt, with their log-probabilities under the reference and gold rewards.
 

@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     if args.name not in experiments.NAMES:
         expected = f"one of {', '.join(experiments.NAMES)}"
         lines.append(option_error("NAME", args.name, expected))
-    if lines or errors:
+    if options is None or lines:
         raise ConfigError(*lines, *errors)
     from align_core.experiments import runner
     from align_core.experiments.claims import conclusions

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from align_core.cli import terminal
 from align_core.cli.options import add_actions, add_json, check_action, checked
 from align_core.config.errors import (
+    ConfigError,
     collect_errors,
     flag,
     option_error,
@@ -163,6 +164,7 @@ def _simulate(args: argparse.Namespace, lines: list[Message], sessions: Sessions
         ids = session.add_pairs(pairs)
         pairs = [{**pair, "id": number} for pair, number in zip(pairs, ids, strict=True)]
     if options.active_share:
+        assert reward_model is not None  # checked above
         session.set_scores(pairs, reward_model)
     votes = fill(session, options.rater, *settings)
     return _report(args, votes=votes, session=session.name)
@@ -180,7 +182,8 @@ def _export(args: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     session = _existing(args, lines, sessions)
     options = checked(_Export, args, lines)
     lines += preference_files.errors(args.output, "--output")
-    raise_collected(lines)
+    if session is None or lines:
+        raise ConfigError(*lines)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
     rows = preference_files.preferences(kept, options.ties)
     preference_files.write(args.output, rows)
@@ -207,7 +210,8 @@ def _stats(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -
     options = checked(_Stats, args, lines)
     if args.reward_model is not None:
         lines += model_errors("--reward-model", args.reward_model, True)
-    raise_collected(lines)
+    if session is None or lines:
+        raise ConfigError(*lines)
     cast = session.votes()
     report: dict[str, Any] = {"task": session.task, **statistics.stats(cast)}
     if args.reward_model is not None:
@@ -239,7 +243,8 @@ def _stats(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -
 
 def _delete(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> int:
     session = _existing(args, lines, sessions)
-    raise_collected(lines)
+    if session is None or lines:
+        raise ConfigError(*lines)
     report = {"session": session.name, "votes": session.tally()["votes"]}
     deleted = sessions.delete(session.name)
     return _report(args, **report, deleted=deleted if args.json else " ".join(deleted))

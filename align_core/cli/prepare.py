@@ -72,10 +72,11 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     lines += errors
     if given["model"] is not None:
         lines += model_index.model_errors("--model", given["model"], reward_model=False)
-    if chosen and not card(chosen.task).has_gold:
+    if chosen and not known_card(chosen.task).has_gold:
         expected = f"a task with a reward: {known_card(chosen.task).title} has preferences only"
         lines.append(option_error("--task", chosen.task, expected))
-    raise_collected(lines)
+    if chosen is None or lines:
+        raise ConfigError(*lines)
     chosen = chosen.model_copy(update={"model": model_index.absolute(chosen.model)})
     try:
         facts = _prepared(chosen)

@@ -18,9 +18,9 @@ class Setting:
         expected: the valid values in words, for error messages and --help. `run_config.expected`
             fills in the names of methods, which are known only once their packages are imported.
         least, most: the range of a number; with `above`, `least` itself is excluded.
-        link: the values that a link may set: a range, to which a number is clipped; True for all
-            that a run accepts; None if links cannot set it. The ranges exclude values that would
-            take hours, or more memory than a small machine has.
+        link: whether a link may set it to any value that a run accepts.
+        link_range: the range to which a link's number is clipped; None if links cannot set it. It
+            excludes values that would take hours, or more memory than a small machine has.
         live: whether it may change during a run.
     """
 
@@ -30,7 +30,8 @@ class Setting:
     least: float | None = None
     most: float | None = None
     above: bool = False
-    link: tuple[float, float] | bool | None = None
+    link: bool = False
+    link_range: tuple[float, float] | None = None
     live: bool = False
 
 
@@ -42,52 +43,52 @@ _DECLARED = (
         *("beta", "number", "a number above 0, at most 1000 (0 itself only with {free_beta})"),
         least=0,
         most=1000,
-        link=(0.001, 1000.0),
+        link_range=(0.001, 1000.0),
         live=True,
     ),
     Setting(
         *("steps", "integer", "a whole number from 1 to 1000000"),
         least=1,
         most=1_000_000,
-        link=(1, MOST_STEPS),
+        link_range=(1, MOST_STEPS),
     ),
     Setting(
         *("learning_rate", "number", "a number above 0, at most 1"),
         least=0,
         most=1,
         above=True,
-        link=(1e-7, 1.0),
+        link_range=(1e-7, 1.0),
         live=True,
     ),
     Setting(
         *("batch_size", "integer", "a whole number from 1 to 65536"),
         least=1,
         most=65_536,
-        link=(1, 512),
+        link_range=(1, 512),
     ),
     Setting(
         *("seed", "integer", "a whole number from 0 to 4294967295"),
         least=0,
         most=2**32 - 1,
-        link=(0, 2**32 - 1),
+        link_range=(0, 2**32 - 1),
     ),
     Setting(
         *("preference_pairs", "integer", "a whole number of pairs from 1 to 1000000"),
         least=1,
         most=1_000_000,
-        link=(1, MOST_PAIRS),
+        link_range=(1, MOST_PAIRS),
     ),
     Setting(
         *("label_noise", "number", "a share of labels from 0 to 0.5"),
         least=0,
         most=0.5,
-        link=(0.0, 0.5),
+        link_range=(0.0, 0.5),
     ),
     Setting("coverage", "groups", "'all', or groups of prompts with commas between", link=True),
     Setting(
         *("eval_every", "integer", "a whole number of steps, 1 or more"),
         least=1,
-        link=(1, MOST_STEPS),
+        link_range=(1, MOST_STEPS),
     ),
     Setting(*("eval_prompts", "integer", "a whole number of probe prompts, 1 or more"), least=1),
     Setting(
@@ -99,7 +100,7 @@ _DECLARED = (
         *("lora_r", "integer", "a whole number from 0 (no LoRA) to 1024"),
         least=0,
         most=1024,
-        link=(0, 256),
+        link_range=(0, 256),
     ),
     Setting(
         *("lora_layers", "integer", "a whole number of layers, 1 or more; it needs --lora-r"),

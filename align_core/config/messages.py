@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 
 def single_line(text: str) -> str:
@@ -14,7 +14,7 @@ def single_line(text: str) -> str:
     return "".join(" " if unicodedata.category(one) in breaks else one for one in text)
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: Any) -> TypeGuard[str]:
     """Whether it is a text of one character or more, without halves of surrogate pairs."""
     return (
         isinstance(value, str) and bool(value) and not any("\ud800" <= c <= "\udfff" for c in value)

@@ -136,12 +136,12 @@ def files_of(model: str) -> Path:
     return hub / "snapshots" / revision
 
 
-def absolute(name: str | None) -> str | None:
+def absolute(name: str) -> str:
     """The absolute path of `name`, so that a run can be resumed from another folder.
 
-    Names that are not paths, and None, are returned unchanged.
+    A name that is not a path is returned unchanged.
     """
-    if name is None or name in ("gold", *named()):
+    if name in ("gold", *named()):
         return name
     path = user_path(name)
     return str(path.resolve()) if path.exists() else name

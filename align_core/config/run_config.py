@@ -28,7 +28,7 @@ from align_core.config.fields import (
     declared,
 )
 from align_core.config.messages import Message, is_text
-from align_core.config.methods import FromTask, method_named, methods, methods_with
+from align_core.config.methods import FromTask, Method, method_named, methods, methods_with
 from align_core.config.model_size import MOST, measured
 from align_core.config.paths import user_path
 from align_core.config.task_card import (
@@ -124,7 +124,7 @@ class RunConfig(BaseModel):
     def _default_of_older_runs(cls, value: Any, info: ValidationInfo) -> Any:
         """The config.json of an older run lacks options that were added since: take the default."""
         known = method_named(info.data.get("method"))
-        return known.options.get(info.field_name) if value is None and known else value
+        return known.options.get(str(info.field_name)) if value is None and known else value
 
     @field_validator("beta")
     @classmethod
@@ -137,7 +137,7 @@ class RunConfig(BaseModel):
 
 def expected(field: FieldInfo) -> str:
     """What a field accepts, in words, with the names of the methods that its description needs."""
-    return field.description.format(
+    return (field.description or "").format(
         methods=", ".join(methods()),
         free_beta=listed([name for name, method in methods().items() if method.free_beta]),
     )
@@ -184,34 +184,34 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
         for option, value in options.items()
         if value is not None and not (option == "freeze_trunk" and value is False)
     }
-    lines = _foreign(method, explicit)
+    known_method, known_task = method_named(method), card(task)
+    lines = _foreign(known_method, explicit)
     own = {
         name: value
         for name, value in explicit.items()
-        if not method_named(method) or has(method, name)
+        if known_method is None or has(known_method.name, name)
     }
     fallback = _defaults_for_checks(method, task, explicit)
     fields = {"method": method, "task": task, **fallback, **own}
-    fields = _measured(fields, card(task)) | fields
+    fields = _measured(fields, known_task) | fields
     config, errors = validated(RunConfig, fields)
-    if fields["model"] is None and card(task):
-        errors = [line for line in errors if line.code != "model"] + [no_model(card(task))]
+    if fields["model"] is None and known_task:
+        errors = [line for line in errors if line.code != "model"] + [no_model(known_task)]
     lines += errors
-    if is_code(task) and card(task) is None:
+    if known_task is None and is_code(task):
         lines.append(unregistered_task(task))
-    if is_folder(task) and card(task) is None:
+    if known_task is None and is_folder(task):
         lines.append(option_error("--task", task, EXPECTED, "task"))
-    lines += _without_demonstrations(method, card(task))
-    lines += _without_gold(fields, card(task))
+    lines += _without_demonstrations(known_method, known_task)
+    lines += _without_gold(fields, known_task)
     # The default models of an unknown task are not errors of their own.
-    lines += _wrong_models(fields if method_named(method) and card(task) else explicit)
+    lines += _wrong_models(fields if known_method and known_task else explicit)
     lines += _wrong_preferences(explicit)
     if config is None or lines:
         raise ConfigError(*lines)
-    paths = ("model", "reward_model", "preferences", "pair_source")
-    return config.model_copy(
-        update={name: model_index.absolute(getattr(config, name)) for name in paths}
-    )
+    named = {name: getattr(config, name) for name in (*_MODEL_OPTIONS, "preferences")}
+    paths = {name: model_index.absolute(value) for name, value in named.items() if value}
+    return config.model_copy(update=paths)
 
 
 def _measured(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
@@ -222,13 +222,14 @@ def _measured(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
     return {"eval_prompts": much.prompts, "eval_samples": much.samples}
 
 
-def _without_demonstrations(method: str | None, task: TaskCard | None) -> list[Message]:
+def _without_demonstrations(method: Method | None, task: TaskCard | None) -> list[Message]:
     """The error of a method that needs demonstrations on a task without any."""
-    known = method_named(method)
-    if not known or known.learns_from != "demonstrations" or task is None or task.demonstrations:
+    if method is None or method.learns_from != "demonstrations":
+        return []
+    if task is None or task.demonstrations:
         return []
     expected = f"a method that needs no demonstrations: {task.title} has none"
-    return [option_error("METHOD", method, expected, "no_demonstrations", task=task.title)]
+    return [option_error("METHOD", method.name, expected, "no_demonstrations", task=task.title)]
 
 
 def _without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]:
@@ -280,22 +281,24 @@ def has(method: str, option: str) -> bool:
     return method in (methods_with(option) or methods())
 
 
-def _foreign(method: str | None, explicit: dict[str, Any]) -> list[Message]:
+def _foreign(method: Method | None, explicit: dict[str, Any]) -> list[Message]:
     """The errors of options that only other methods have."""
+    if method is None:
+        return []
     return [
         Message(
             "foreign",
             {
                 "option": flag(option),
                 "got": shown(value),
-                "method": method,
+                "method": method.name,
                 "methods": ", ".join(methods_with(option)),
             },
-            f"{flag(option)} got {shown(value)}; {method} has no such option, "
+            f"{flag(option)} got {shown(value)}; {method.name} has no such option, "
             f"only {listed(methods_with(option))}",
         )
         for option, value in explicit.items()
-        if method_named(method) and not has(method, option)
+        if not has(method.name, option)
     ]
 
 
@@ -317,7 +320,7 @@ def _defaults_for_checks(
 ) -> dict[str, Any]:
     """The defaults of method and task; of any valid ones where these are not, so that the other
     options can still be checked."""
-    if not method_named(method) or card(task) is None:
+    if method is None or task is None or not method_named(method) or not card(task):
         method, task = next(iter(methods())), BUILT_IN[0]
     all_pairs = {"preference_pairs": None} if "preferences" in explicit else {}  # of the file
     return {**defaults(method, task), **all_pairs}
@@ -335,7 +338,7 @@ def revise(config: RunConfig, **settings: Any) -> LiveConfig:
     Raises:
         ConfigError: one message for each error.
     """
-    lines = _foreign(config.method, settings)
+    lines = _foreign(method_named(config.method), settings)
     revised, errors = validated(LiveConfig, {**config.model_dump(), **settings})
     if revised is None or lines:
         raise ConfigError(*lines, *errors)

@@ -11,7 +11,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from align_core.config import model_index
 from align_core.config.errors import option_error
@@ -123,6 +123,17 @@ def known_card(task: str) -> TaskCard:
     return known
 
 
+def known_reference(task: str) -> str:
+    """The reference of a task of this package or a registered one.
+
+    Raises:
+        KeyError: there is no such task, or it has none.
+    """
+    if (reference := known_card(task).reference) is None:
+        raise KeyError(task)
+    return reference
+
+
 def register(new: TaskCard, listed: bool = True) -> None:
     """Allow configurations of this process to name this task; `registered` has it if `listed`."""
     _registered[new.full_name] = new
@@ -153,12 +164,12 @@ def from_row(row: Mapping[str, Any]) -> TaskCard:
     return TaskCard(**fields | {"name": row["called"], "groups": tuple(row["groups"])})
 
 
-def is_code(task: Any) -> bool:
+def is_code(task: Any) -> TypeGuard[str]:
     """Whether `task` has the form of the full name of a task of code, registered or not."""
     return isinstance(task, str) and task.rpartition(":")[2].isidentifier() and ":" in task
 
 
-def is_folder(task: Any) -> bool:
+def is_folder(task: Any) -> TypeGuard[str]:
     """Whether `task` has the form of the full name of a task in a folder, registered or not."""
     return isinstance(task, str) and os.path.isabs(task) and not is_code(task)
 

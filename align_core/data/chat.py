@@ -9,13 +9,12 @@ from transformers import PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
-
-Message = dict[str, str]
+from align_core.data.formats import Messages
 
 _ASKED, _ANSWERED = "first-question", "first-answer"
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: list[Message]) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> str:
     """The conversation with the beginning of the answer, from which a model is sampled.
 
     Raises:
@@ -24,9 +23,7 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: list[Message]) -> st
     return _written(tokenizer, prompt, add_generation_prompt=True)
 
 
-def answer_text(
-    tokenizer: PreTrainedTokenizerBase, prompt: list[Message], answer: list[Message]
-) -> str:
+def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages) -> str:
     """What the template writes after `prompt_text`, up to the token that ends the turn.
 
     A generation prompt may go on past the header of the turn, as one that opens `<think>`. Then the
@@ -72,7 +69,7 @@ def _turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
 
 
 def _written(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], *, add_generation_prompt: bool
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool
 ) -> str:
     name = tokenizer.name_or_path
     if tokenizer.chat_template is None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from align_core.data.chat import Message, answer_text, prompt_text, turn_end
+from align_core.data.chat import answer_text, prompt_text, turn_end
+from align_core.data.formats import Text
 
-Text = str | list[Message]
-Prompt = Text | list[int]  # token ids need no encoding
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+Inputs = Sequence[Text] | Sequence[list[int]]  # prompts before or after their encoding
 
 REFERENCE_LOGPS = "ref_chosen_logps", "ref_rejected_logps"  # TRL's names of these columns
 
@@ -46,9 +49,9 @@ class Prompts:
         return Prompts(ids[:, start:], mask[:, start:])
 
 
-def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> Prompts:
+def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Inputs) -> Prompts:
     """Token ids of the prompts, padded on the left. Conversations go through the chat template."""
-    rows: Sequence[Any] = prompts if is_token_ids(prompts[0]) else _prompt_ids(tokenizer, prompts)
+    rows = prompts if are_token_ids(prompts) else _prompt_ids(tokenizer, prompts)
     width = max(len(row) for row in rows)
     pad = tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -56,8 +59,10 @@ def encode_prompts(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
     return Prompts(ids, mask)
 
 
-def is_token_ids(prompt: Prompt) -> bool:
-    return not isinstance(prompt, str) and not (prompt and isinstance(prompt[0], dict))
+def are_token_ids(prompts: Inputs) -> TypeIs[Sequence[list[int]]]:
+    """Whether the prompts are encoded already."""
+    first = prompts[0]
+    return not isinstance(first, str) and not (first and isinstance(first[0], dict))
 
 
 def pad_responses(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
@@ -151,6 +156,7 @@ def _prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> str:
 def _completion_text(tokenizer: PreTrainedTokenizerBase, prompt: Text, completion: Text) -> str:
     if isinstance(completion, str):
         return completion
+    assert not isinstance(prompt, str)  # all values of a row are of one kind
     return answer_text(tokenizer, prompt, completion)
 
 

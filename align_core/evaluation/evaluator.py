@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data.encoding import Prompt, encode_prompts
+from align_core.data.encoding import encode_prompts
+from align_core.data.formats import Text
 from align_core.evaluation.against_optimum import AgainstOptimum
 from align_core.evaluation.divergence import same_weights, sequence_divergence
 from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
@@ -91,7 +92,7 @@ class Evaluator:
         gold: Reward,
         proxy: Reward | None,
         parts: Callable[..., dict[str, list[float]]] = lambda *texts, **columns: {},
-        inputs: Sequence[Prompt] | None = None,
+        inputs: Sequence[Text] | None = None,
         stored: ReferenceSamples | None,
         max_new_tokens: int,
         seed: int,
@@ -162,13 +163,11 @@ class Evaluator:
             evaluation.policy.gold.mean().item(),
             evaluation.reference.gold.mean().item(),
         )
-        kls = evaluation.kl
+        kls, proxy = evaluation.kl, evaluation.policy.proxy
         metrics = {
             "eval/gold_reward": gold,
             "eval/gold_reward_reference": ref_gold,
-            "eval/proxy_reward": None
-            if self._proxy is None
-            else evaluation.policy.proxy.mean().item(),
+            "eval/proxy_reward": None if proxy is None else proxy.mean().item(),
             "eval/kl": kls.mean().item(),
             "eval/win_rate": wins(evaluation.policy.gold, evaluation.reference.gold).mean().item(),
             **self._optimum.metrics(

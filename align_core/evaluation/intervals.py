@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def bootstrap_rows(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
 
 
-def ci95_of_mean(draws: Sequence[np.ndarray], values: np.ndarray) -> float | None:
+def ci95_of_mean(draws: Iterable[np.ndarray], values: np.ndarray) -> float | None:
     """Half-width of the interval of the mean of `values` [prompts] over resampled rows `draws`.
 
     None without draws.

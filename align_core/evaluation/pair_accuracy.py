@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from align_core.data.encoding import Prompt
+from align_core.data.formats import Text
 from align_core.evaluation.reference_samples import stored_scores
 from align_core.evaluation.win_rate import wins
 from align_core.models.rewards import Reward
@@ -21,7 +21,7 @@ def pair_accuracy(
     writer: PreTrainedTokenizerBase,
     stored: ReferenceSamples,
     pairs: int = 8,
-    inputs: Sequence[Prompt] | None = None,
+    inputs: Sequence[Text] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Accuracy and margin of a reward model on held-out pairs of reference samples.
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from align_core.data.encoding import Prompt, Prompts, decode, encode_prompts
+from align_core.data.encoding import Prompts, decode, encode_prompts
+from align_core.data.formats import Text
 from align_core.models.prompts import model_inputs
 from align_core.models.rewards import Reward
 from align_core.models.sampling import RandomDraw, Responses, end_ids, sample
@@ -116,7 +117,7 @@ def stored_scores(
     writer: PreTrainedTokenizerBase,
     stored: ReferenceSamples,
     rows: list[tuple[int, int]],
-    inputs: Sequence[Prompt] | None = None,
+    inputs: Sequence[Text] | None = None,
 ) -> Tensor:
     """The rewards [len(rows)], in nats, of the stored texts at these (prompt, sample), which have
     the token ids of the tokenizer `writer`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,18 @@ SEEDS = 16
 RESPONSES = tuple(range(2, tabular.SIZE + 1))  # numbers of covered responses for each prompt
 BETAS = (0.1, 0.5, 1.0)
 METHODS = ("reference", "optimum", "ppo", "dpo")
+
+
+class Example(NamedTuple):
+    """The setting and the seed of the outcome that is shown in full, with graded raters."""
+
+    responses: int
+    beta: float
+    seed: int
+
+
+EXAMPLE = Example(responses=4, beta=0.5, seed=0)
 RATERS = {"graded": False, "certain": True}
-EXAMPLE = {"responses": 4, "beta": 0.5, "seed": 0}
 REPORTED = {"beta": 0.1, "responses": 4}  # the setting whose means are reported
 COUNTED = (
     "Over all {{settings}} settings of coverage and β with {raters} raters, the most that an "
@@ -107,18 +117,15 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         more = {name: mean([_difference(row, name) for row in seeds]) for name in ("gold", "rise")}
         named = {name: seeds[0][name] for name in ("responses", "beta", "raters")}
         settings.append({**named, **means, "dpo_over_ppo": more})
-    outcome = example(**EXAMPLE)
+    covered = tabular.random_coverage(EXAMPLE.responses, EXAMPLE.seed)
+    outcome = tabular.train(covered, EXAMPLE.beta, EXAMPLE.seed)
+    arrays = {name: np.array(value).tolist() for name, value in vars(outcome).items()}
     return {
         "seeds": len(runs),
         "settings": settings,
-        "example": {**EXAMPLE, **{name: np.array(m).tolist() for name, m in vars(outcome).items()}},
+        "example": EXAMPLE._asdict() | arrays,
         "table_1": table_1(),
     }
-
-
-def example(responses: int, beta: float, seed: int) -> tabular.Outcome:
-    """The outcome of one setting and seed with graded raters."""
-    return tabular.train(tabular.random_coverage(responses, seed), beta, seed)
 
 
 def table_1(beta: float = 0.1) -> list[dict[str, Any]]:

@@ -295,7 +295,7 @@ def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
         )
         rises[method.replace("-", "_")] = mean(np.subtract(high, low).tolist())
     texts = {name: format_mean(rise) for name, rise in rises.items()}
-    higher = majority([sign(rise) for rise in rises.values()])
+    higher = majority([sign(rise) for rise in rises.values() if rise is not None])
     return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **texts)]
 
 

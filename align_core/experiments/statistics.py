@@ -38,8 +38,8 @@ def difference(first: Mean, second: Mean) -> Mean:
 
     Its degrees of freedom are those of the smaller sample, which makes it conservative.
     """
-    halves = first["ci95"], second["ci95"]
-    half = None if None in halves else math.hypot(*halves)
+    halves = [mean["ci95"] for mean in (first, second) if mean["ci95"] is not None]
+    half = math.hypot(*halves) if len(halves) == 2 else None
     n = min(first["n"], second["n"])
     return {"mean": first["mean"] - second["mean"], "ci95": half, "n": n}
 

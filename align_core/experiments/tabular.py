@@ -11,6 +11,7 @@ Matrices are [8, 8]: a row for each prompt, a column for each response; rewards 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -158,18 +159,18 @@ def ppo(
     Advantages are whitened, and the learning rate decreases to 0. Samples of the same response have
     the same ratio and advantage, so they are represented by their counts.
     """
-    state: dict[str, FloatArray] = {}
+    updates = itertools.count()
+    rollout: dict[str, FloatArray] = {}
 
     def gradient(logits: FloatArray) -> FloatArray:
         logp = log_softmax(logits)
-        if state.setdefault("updates", 0) % EPOCHS == 0:
+        if next(updates) % EPOCHS == 0:
             counts = rng.multinomial(SAMPLES, np.exp(logp)) / (SAMPLES * SIZE)
             returns = rewards - beta * (logp - reference)
             advantages = returns - SIZE * (counts * returns).sum(1, keepdims=True)
             deviation = np.sqrt((counts * advantages**2).sum() + 1e-8)
-            state.update(logp=logp, weights=counts * advantages / deviation)
-        state["updates"] += 1
-        return ppo_gradient(logp, state["logp"], state["weights"])
+            rollout.update(old_logp=logp, weights=counts * advantages / deviation)
+        return ppo_gradient(logp, **rollout)
 
     return log_softmax(policy.trained(_PROMPTS, gradient, ROLLOUTS * EPOCHS).outputs(_PROMPTS))
 

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from align_core.config.model_index import reference_samples
 from align_core.config.run_config import RunConfig, resolve
-from align_core.config.task_card import known_card
+from align_core.config.task_card import known_reference
 from align_core.data.encoding import encode_pairs, encode_prompts
 from align_core.data.preference_files import stored_pairs
 from align_core.evaluation.evaluator import Evaluator
@@ -45,7 +45,7 @@ from align_core.trainers.common import WARMUP, NonFinite
 from align_core.training.callback import RunCallback
 from align_core.training.run import run as execute
 
-REFERENCE = known_card(TASK).reference
+REFERENCE = known_reference(TASK)
 SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
 
 Curve = list[dict[str, Any]]
@@ -122,15 +122,16 @@ def train_reward_model(
 def probe_evaluator(task: str, seed: int) -> Evaluator:
     """An evaluator on the probe prompts against the task's reference, as in runs."""
     the_task = load_task(task)
-    tokenizer = load_tokenizer(the_task.reference)
+    reference = known_reference(task)
+    tokenizer = load_tokenizer(reference)
     prompts = the_task.prompts("probe")
     return Evaluator(
         prompts,
         tokenizer,
-        load_policy(the_task.reference),
+        load_policy(reference),
         gold=partial(the_task.reward, eos_token_id=tokenizer.eos_token_id),
         proxy=proxy_reward(None, the_task.reward_model, tokenizer),
-        stored=stored_samples(task, the_task.reference, "probe"),
+        stored=stored_samples(task, reference, "probe"),
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
     )
@@ -150,9 +151,7 @@ def train_on_likelihood(
     Returns the policy and its curve.
     """
     silence_libraries()
-    tokenizer, policy = (
-        load(known_card(task).reference) for load in (load_tokenizer, load_trainable)
-    )
+    tokenizer, policy = (load(known_reference(task)) for load in (load_tokenizer, load_trainable))
     torch.manual_seed(seed)
     evaluator = probe_evaluator(task, seed)
     events: list[dict[str, Any]] = []

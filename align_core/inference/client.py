@@ -257,7 +257,7 @@ def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]
     return options.model_dump()
 
 
-def _unanswered(code: int) -> Message:
+def _unanswered(code: int | None) -> Message:
     """The message for a query during which the server ended with this exit code."""
     killed = code == -9
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"

@@ -110,15 +110,15 @@ def score(
     Without a model, the scores of each part of the task's reward, before its weight and the scale.
     """
     if model is None:
-        fields = {name: value for name, value in arguments.items() if value is not None}
-        options, errors = validated(_Options, fields)
+        options, errors = validated(_Options, {k: v for k, v in arguments.items() if v is not None})
         lines += errors
     else:
         options = _checked(_Options, model, arguments, lines)
     if not is_text(prompt):
         lines.append(option_error("--prompt", prompt, _TEXT))
     texts = _texts("--completion", completions, lines)
-    raise_collected(lines)
+    if options is None or prompt is None or lines:
+        raise ConfigError(*lines)
     if model is None:
         return _raw_scores(options.task, prompt, texts)
     return queries().score(model, options.task, prompt, texts)

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from align_core.config import model_index
 from align_core.config.task_card import known_card
 from align_core.data.encoding import Prompts, decode
+from align_core.data.formats import Text
 from align_core.evaluation.provenance import reward_model_of
 from align_core.evaluation.text_pieces import text_pieces
 from align_core.models.checks import check_policy
@@ -37,10 +38,13 @@ class LoadedModels:
     @property
     def positions(self) -> float:
         """The maximum number of tokens of a text."""
-        return positions(self.policy or self.proxy.model)
+        if self.policy is not None:
+            return positions(self.policy)
+        assert self.proxy is not None  # a reward model alone
+        return positions(self.proxy.model)
 
     def proxy_rewards(
-        self, prompts: list[str], completions: list[str], ids: list[list[int]]
+        self, prompts: Sequence[Text], completions: list[str], ids: list[list[int]]
     ) -> Sequence[float | None]:
         """The reward model's output for each text; None for each without a reward model."""
         if self.proxy is None:

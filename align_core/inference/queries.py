@@ -13,7 +13,8 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.model_size import measured
 from align_core.config.task_card import known_card
-from align_core.data.encoding import Prompt, encode_all, encode_prompts
+from align_core.data.encoding import encode_all, encode_prompts
+from align_core.data.formats import Text
 from align_core.evaluation.evaluator import Evaluator
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage_of, reference_of, reward_model_of
@@ -122,7 +123,7 @@ def generate(
     texts = drawn.texts(tokenizer, encoded)
     rows = [prompt for prompt in prompts for _ in range(n)]
     gold = the_task.reward(rows, texts, ended=drawn.ended.tolist())
-    scores = loaded.proxy_rewards([prompt for prompt in inputs for _ in range(n)], texts, ids)
+    scores = loaded.proxy_rewards([each for each in inputs for _ in range(n)], texts, ids)
     samples = [
         {
             "prompt": prompt,
@@ -235,10 +236,11 @@ def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str
     """
     tokenizer = load_tokenizer(reward_model)
     proxy = ProxyReward(load_reward_model(reward_model), tokenizer)
-    inputs: list[Prompt] = [pair["prompt"] for pair in pairs]
+    prompts = [pair["prompt"] for pair in pairs]
+    inputs: Sequence[Text] = prompts
     if task := model_index.task_of(reward_model):
         with contextlib.suppress(ConfigError):  # its code is not loaded, or its folder is gone
-            inputs = model_inputs(tokenizer, get_task(task), inputs)
+            inputs = model_inputs(tokenizer, get_task(task), prompts)
     return scored_pairs(pairs, inputs, proxy)
 
 

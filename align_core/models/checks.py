@@ -11,7 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
-from align_core.data.encoding import Prompt, Prompts, encode_prompts
+from align_core.data.encoding import Prompts, encode_prompts
+from align_core.data.formats import Text
 from align_core.models.loading import ModelError, eval_mode, positions
 from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
@@ -71,7 +72,7 @@ def check_lengths(
 
 
 def check_room(
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Text],
     max_new_tokens: int,
     source: str,
     tokenizer: PreTrainedTokenizerBase,

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import ConfigError, collect_errors, raise_collected
 from align_core.config.messages import Message, plain
-from align_core.data.encoding import Prompt, encode_prompts
+from align_core.data.encoding import encode_prompts
+from align_core.data.formats import Text
 from align_core.models.loading import positions
 from align_core.tasks import Task
 
@@ -21,7 +22,7 @@ _COMPLETIONS = ("completion", "chosen", "rejected")
 
 def model_inputs(
     tokenizer: PreTrainedTokenizerBase, task: Task, prompts: Sequence[str]
-) -> list[Prompt]:
+) -> list[Text]:
     """The inputs of the model of this tokenizer for the prompts."""
     chat = tokenizer.chat_template is not None
     return [task.model_input(prompt, chat) for prompt in prompts]
@@ -83,7 +84,7 @@ def check_prompts(
     prompts = [prompt for split in splits for prompt in task.prompts(split)]
     for start in range(0, len(prompts), BATCH):
         batch = prompts[start : start + BATCH]
-        inputs: list[Prompt] = []
+        inputs: list[Text] = []
         for prompt in batch:
             with collect_errors(lines):
                 inputs += model_inputs(tokenizer, task, [prompt])

@@ -17,7 +17,7 @@ def scorer(name: str) -> Callable[[Sequence[Completion]], list[float]]:
     score = ProxyReward(load_reward_model(name).requires_grad_(False), load_tokenizer(name))
 
     def scores(completions: Sequence[Completion]) -> list[float]:
-        prompts = [[*completion.messages] for completion in completions]
+        prompts = [completion.messages for completion in completions]
         texts = [completion.text for completion in completions]
         return score.of_texts(prompts, texts, [completion.ended for completion in completions])
 

@@ -19,15 +19,15 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
 from align_core.data.chat import turn_end
 from align_core.data.encoding import (
-    Prompt,
+    Inputs,
     Prompts,
-    Text,
+    are_token_ids,
     decode,
     encode_all,
     encode_prompts,
-    is_token_ids,
     pad_responses,
 )
+from align_core.data.formats import Text
 from align_core.models.checks import check_vocabulary
 from align_core.models.loading import (
     eval_mode,
@@ -47,11 +47,15 @@ class Reward(Protocol):
 
     def __call__(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Text],
         completions: Sequence[str],
         *,
         completion_ids: Sequence[Sequence[int]],
     ) -> list[float]: ...
+
+
+# As TRL's GRPO calls them; None for a text that the function does not score.
+RewardFunction = Callable[..., Sequence[float | None]]
 
 
 def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
@@ -61,11 +65,11 @@ def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
 
 
 def score_function(
-    rewards: PreTrainedModel | Reward | Sequence[PreTrainedModel | Reward],
+    rewards: PreTrainedModel | RewardFunction | Sequence[PreTrainedModel | RewardFunction],
     tokenizer: PreTrainedTokenizerBase,
     device: torch.device,
     ends: Collection[int] = (),
-) -> Callable[[Sequence[Prompt], list[list[int]], dict[str, list]], list[float]]:
+) -> Callable[[Inputs, list[list[int]], dict[str, list]], list[float]]:
     """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
 
     A model with one label scores the texts, on `device`, with its own tokenizer. A function is
@@ -78,19 +82,21 @@ def score_function(
         for reward in (rewards if isinstance(rewards, Sequence) else [rewards])
     ]
 
-    def summed(
-        prompts: Sequence[Prompt], ids: list[list[int]], columns: dict[str, list]
-    ) -> list[float]:
+    def summed(prompts: Inputs, ids: list[list[int]], columns: dict[str, list]) -> list[float]:
         before = encode_prompts(tokenizer, prompts).ids.tolist()
         without_end = [row[:-1] if row and row[-1] in ends else row for row in ids]
         texts = decode(tokenizer, before, without_end)
-        prompt_texts, completions = prompts, texts
-        if is_token_ids(prompts[0]):
+        prompt_texts: Sequence[Text]
+        if are_token_ids(prompts):
             prompt_texts = tokenizer.batch_decode(prompts, skip_special_tokens=True)
-        elif not isinstance(prompts[0], str):
+        else:
+            prompt_texts = prompts
+        completions: Sequence[Text] = texts
+        if not isinstance(prompt_texts[0], str):
             completions = [[{"role": "assistant", "content": text}] for text in texts]
         total = [0.0] * len(ids)
         for part in parts:
+            values: Sequence[float | None]
             if isinstance(part, ProxyReward):
                 values = part(prompts, texts, completion_ids=ids)
             else:
@@ -139,7 +145,7 @@ class ProxyReward:
 
     def __call__(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Inputs,
         completions: Sequence[str],
         *,
         completion_ids: Sequence[Sequence[int]],
@@ -147,10 +153,13 @@ class ProxyReward:
     ) -> list[float]:
         if self.reads_ids:
             return self._scores(encode_prompts(self._writer, prompts), completion_ids)
-        if is_token_ids(prompts[0]):
-            prompts = self._writer.batch_decode(prompts, skip_special_tokens=True)
+        texts: Sequence[Text]
+        if are_token_ids(prompts):
+            texts = self._writer.batch_decode(prompts, skip_special_tokens=True)
+        else:
+            texts = prompts
         ended = [len(ids) > 0 and ids[-1] in self._ends for ids in completion_ids]
-        before, after = self._encoded(prompts, completions, ended)
+        before, after = self._encoded(texts, completions, ended)
         # Samples may have more tokens here than the policy's limit: a text is cut at the positions.
         most = positions(self.model)
         if most < math.inf:

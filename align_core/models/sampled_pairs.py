@@ -15,7 +15,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.messages import plain
-from align_core.data.encoding import Prompt, encode_pairs, encode_prompts
+from align_core.data.encoding import encode_pairs, encode_prompts
+from align_core.data.formats import Text
 from align_core.data.preference_files import Covers, covers_all
 from align_core.models.loading import ModelError
 from align_core.models.logprobs import logprobs
@@ -69,7 +70,7 @@ def unlabelled_pairs(
     return list(itertools.islice((pair for batch in batches for pair in batch), count))
 
 
-def scored_pairs(pairs: Sequence[dict], inputs: Sequence[Prompt], proxy: ProxyReward) -> list[dict]:
+def scored_pairs(pairs: Sequence[dict], inputs: Sequence[Text], proxy: ProxyReward) -> list[dict]:
     """The pairs with `first_score` and `second_score`, a reward model's outputs in nats.
 
     `inputs` are those of the reward model for their prompts.

@@ -116,6 +116,7 @@ class PolicyWithValue(nn.Module):
             with torch.no_grad():
                 entropies = entropy(logits)
         else:
+            assert self.frozen is not None  # the trunk states are its outputs
             states = upper_states(self.frozen, trunk_states, *batch)
             outputs = token_outputs(self.frozen.head, states[mask], tokens[mask], temperature)
             logp, entropies = at_mask(mask, outputs.logp), at_mask(mask, outputs.entropy)
@@ -129,6 +130,7 @@ class PolicyWithValue(nn.Module):
         `states` [B, T, H], the policy's last hidden states there, are needed by the head only.
         """
         if self.value_model is None:
+            assert self.value_head is not None and states is not None
             return self.value_head(states.detach()).squeeze(-1).float()
         states = response_states(trunk(self.value_model), prompts, tokens, mask)
         return scalar_head(self.value_model)(states).squeeze(-1).float()

@@ -130,7 +130,7 @@ class ProcessGroup:
         code = self._process.wait()
         kill_group(self._process)
         self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in filter(None, (self._process.stdin, self._process.stdout)):
             pipe.close()
         return code
 
@@ -139,7 +139,7 @@ class ProcessGroup:
         return self._failure or self.killed_for or _exit_message(self._process.returncode)
 
     def _read(self) -> None:
-        for line in self._process.stdout:
+        for line in self._process.stdout or ():
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
                 if isinstance(event, dict) and "message" in event:
@@ -173,15 +173,15 @@ def kill_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _exit_message(code: int) -> Message:
-    """The reason that an exit code tells of a process that sent none itself."""
+def _exit_message(code: int | None) -> Message:
+    """The message for a process that ended without one; `code` is None if it did not die."""
     if code == -9:
         line = (
             "The process of this run was killed from outside (signal 9), by a person, or by "
             "the machine because its memory ran out"
         )
         return Message("killed", {}, line)
-    if code < 0:
+    if code is not None and code < 0:
         line = f"The process of this run crashed (signal {-code})"
         return Message("crashed", {"signal": -code}, line)
     line = f"The process of this run ended unexpectedly (exit code {code})"

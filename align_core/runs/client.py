@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import ConfigError
@@ -189,7 +189,7 @@ class Client:
         """The names of all runs that can be read, newest first."""
         return self._index.names()
 
-    def has(self, run: Any) -> bool:
+    def has(self, run: Any) -> TypeGuard[str]:
         """Whether `run` is one of the `runs`."""
         return isinstance(run, str) and run in self._index
 

@@ -35,7 +35,7 @@ class Control:
 
     def take_stop(self) -> Message:
         """The reason of the requested stop; `stop_requested` is false until the next one."""
-        stop, self._stop = self._stop, None
+        stop, self._stop = self._stop or {}, None
         return stop.get("reason", plain(""))
 
     def pending(self) -> list[dict[str, Any]]:

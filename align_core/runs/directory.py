@@ -38,10 +38,10 @@ MOST_LOG = 256_000_000  # bytes
 _TAIL = 64_000  # bytes at the end of a log, which mostly hold its newest status
 
 
-def to_line(event: dict[str, Any]) -> str:
-    """An event as one line of strict JSON: NaN and infinities become null, unpaired surrogates
-    "?"."""
-    return json.dumps(_strict(event), allow_nan=False)
+def to_line(value: Any) -> str:
+    """An event or another value as one line of strict JSON: NaN and infinities become null,
+    unpaired surrogates "?"."""
+    return json.dumps(_strict(value), allow_nan=False)
 
 
 def _strict(value: Any) -> Any:
@@ -115,7 +115,7 @@ class RunDirectory:
             write_atomically(run.path / "config.json", json.dumps(resolved, indent=2) + "\n")
         except OSError as error:
             run.discard()
-            raise ConfigError(_no_folder(path, error.strerror)) from None
+            raise ConfigError(_no_folder(path, error.strerror or str(error))) from None
         run._config = config
         return run
 

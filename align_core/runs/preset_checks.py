@@ -122,8 +122,8 @@ RULES = {
 
 def _last(series: Series, metric: str) -> float | None:
     """The value at the last step of any metric; None if this metric was not measured there."""
-    end = max((points[-1][0] for points in series.values()), default=None)
-    return dict(series.get(metric, [])).get(end)
+    ends = [points[-1][0] for points in series.values()]
+    return dict(series.get(metric, [])).get(max(ends)) if ends else None
 
 
 def _rise(series: Series, subset: str) -> float | None:

@@ -8,14 +8,15 @@ from numbers import Real
 from typing import Any
 
 from align_core.config.errors import ConfigError, option_error, shown
-from align_core.tasks.task import Message, Task
+from align_core.data.formats import Text
+from align_core.tasks.task import Task
 
 
 class CheckedReward(Task):
     """Put before a task's class, it makes `reward` return one finite float for each completion."""
 
     def reward(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> list[float]:
         """The rewards in nats of the task's class.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, ClassVar
 
 from align_core.config.task_card import TaskCard
+from align_core.data.formats import Text
 from align_core.tasks.grammar import PUNCTUATION, Grammar, join, tokenize
-from align_core.tasks.task import Message, Task, have_ended
+from align_core.tasks.task import Rows, Task, have_ended
 
 # Penalties in nats, the same for all tasks. Rewards of reference samples have a standard deviation
 # of about 2 nats, so a broken sentence costs about as much as a wrong word of praise.
@@ -52,6 +53,9 @@ class GrammarTask(Task):
         frozenset()
     )  # words that may occur twice without a penalty
     splits: dict[str, list[str]]
+    reference: str
+    reward_model: str
+    demonstrations: Rows
 
     def __init_subclass__(cls, card: TaskCard) -> None:
         for field in ("name", "title", "explanation", "reference", "reward_model", "groups"):
@@ -87,8 +91,8 @@ class GrammarTask(Task):
 
     def reward(
         self,
-        prompts: Sequence[Message],
-        completions: Sequence[Message],
+        prompts: Sequence[Text],
+        completions: Sequence[Text],
         completion_ids: Sequence[Sequence[int]] | None = None,
         ended: Sequence[bool] | None = None,
         eos_token_id: int | Sequence[int] = 0,
@@ -114,7 +118,7 @@ class GrammarTask(Task):
             charge = STRANGE_TEXT
         return self.content_reward(prompt, completion) - unended - charge
 
-    def knows_language(self, text: str, words: Collection[str] = ()) -> bool:
+    def knows_language(self, text: str, words: Container[str] = ()) -> bool:
         """Whether at least a third of the words of a text are of the grammar, or of `words`."""
         tokens = [token for token in self.tokens(text) if token not in PUNCTUATION]
         known = sum(
@@ -197,5 +201,5 @@ def repetition_charge(tokens: list[str], repeatable: frozenset[str] = frozenset(
     return min(charge, REPETITION_LIMIT)
 
 
-def _content(message: Message) -> str:
+def _content(message: Text) -> str:
     return message if isinstance(message, str) else message[-1]["content"]

@@ -14,7 +14,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +36,7 @@ from align_core.config.task_card import (
 )
 from align_core.tasks.checked_reward import CheckedReward
 from align_core.tasks.folder.task import FolderTask
+from align_core.tasks.grammar_task import GrammarTask
 from align_core.tasks.task import REQUIRED, Task
 
 _WORD = re.compile(r"[\w-]{0,40}")
@@ -140,6 +141,13 @@ def resolve_task(options: dict[str, Any], lines: list[Message]) -> dict[str, Any
     except ConfigError as error:
         lines += error.lines
         return {**options, "task": BUILT_IN[0], "coverage": None}
+
+
+def grammar_task(name: str) -> GrammarTask:
+    """A task whose models and data are embedded: one of BUILT_IN."""
+    task = _of_package(name)
+    assert isinstance(task, GrammarTask)
+    return task
 
 
 @cache
@@ -300,7 +308,7 @@ def _instance(name: str, task_class: Any) -> Task:
     return task
 
 
-def _accepts(function: object, *args: object, **kwargs: object) -> bool:
+def _accepts(function: Callable, *args: object, **kwargs: object) -> bool:
     """Whether the signature of the function accepts these arguments."""
     try:
         inspect.signature(function).bind(*args, **kwargs)

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from align_core.data.formats import Text
 from align_core.tasks.rater import preference
 
-Message = str | Sequence[dict[str, str]]
 Rows = Callable[[int, int], list[dict[str, Any]]]
 
 
@@ -55,7 +55,7 @@ class Task(ABC):
 
     @abstractmethod
     def reward(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> list[float]:
         """Gold rewards in nats, one for each completion, with TRL's signature of a reward function.
 
@@ -63,13 +63,13 @@ class Task(ABC):
         """
 
     def parts(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         """The terms of the gold reward by name, in nats; {} if it is not a sum."""
         return {}
 
     def scores(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         """The scores of these parts before their weights."""
         return {}
@@ -79,7 +79,7 @@ class Task(ABC):
         given: not if it cannot read their language, say."""
         return self.has_gold
 
-    def model_input(self, prompt: str, chat: bool) -> Message:
+    def model_input(self, prompt: str, chat: bool) -> Text:
         """The input of a model for a prompt; `chat` says whether it has a chat template."""
         return prompt
 
@@ -124,7 +124,7 @@ def part_columns(parts: Mapping[str, Sequence[float]]) -> list[dict[str, float |
 
 
 def have_ended(
-    completions: Sequence[Message],
+    completions: Sequence[Text],
     completion_ids: Sequence[Sequence[int]] | None = None,
     ended: Sequence[bool] | None = None,
     eos_token_id: int | Sequence[int] = 0,

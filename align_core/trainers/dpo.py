@@ -74,6 +74,7 @@ def _longest(pairs: Dataset) -> int:
 def build(setup: Setup) -> DirectPreferenceTrainer:
     """The DPO trainer of a run."""
     config = setup.config
+    assert config.beta is not None  # an option of DPO
     return make_trainer(
         setup.model,
         setup.reference,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from align_core.config.errors import ConfigError, collect_errors, option_error, raise_collected
+from align_core.config.errors import ConfigError, collect_errors, option_error
 from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
@@ -52,7 +52,8 @@ def new_run(
         lines.append(option_error("--run-dir", None, "a new or empty folder that can be written"))
     else:
         lines += RunDirectory.errors(run_dir)
-    raise_collected(lines)
+    if run_dir is None or lines:
+        raise ConfigError(*lines)
     return RunDirectory.create(run_dir, config)
 
 

@@ -92,6 +92,7 @@ class RewardModelMeasure:
             return
         stored = stored.select(stored.prompts[: setup.config.eval_prompts])
         self._writer = load_tokenizer(reference)
+        assert setup.config.coverage is not None  # an option of every reward model's run
         subsets = setup.task.split_by_coverage(setup.config.coverage, stored.prompts)
         self._parts = {"": stored} | {
             f"_{subset}": stored.select(prompts) for subset, prompts in subsets.items()

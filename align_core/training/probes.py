@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from align_core.config.run_config import RunConfig
-from align_core.data.encoding import Prompt
 from align_core.data.formats import Text
 from align_core.data.preference_files import read_preferences
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
@@ -22,7 +21,7 @@ class Probes:
     """Prompts as texts, and as the inputs of the model; `own` if they are not the task's."""
 
     prompts: list[str]
-    inputs: Sequence[Prompt]
+    inputs: Sequence[Text]
     own: bool = False
 
 

@@ -33,6 +33,7 @@ from align_core.models.sampling import end_ids
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
 from align_core.tasks import Task, get_task
+from align_core.tasks.task import Rows
 from align_core.trainers.common import QUIET, Setup
 from align_core.training import checkpoints
 from align_core.training.callback import Write
@@ -141,6 +142,7 @@ def _data(
     """The training data of the method, as in `Setup.data`."""
     match method.learns_from:
         case "demonstrations":
+            assert task.demonstrations is not None  # `resolve` refuses a task without
             count = min(config.steps * config.batch_size, DEMONSTRATIONS)
             rows = task.demonstrations(count, config.seed)
             return encode_demonstrations(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
@@ -160,6 +162,7 @@ def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> lis
             pairs = pairs[: config.preference_pairs]
     else:
         pairs = _own_pairs(config, task, control, write)
+    assert config.label_noise is not None  # an option of every method that learns from pairs
     return with_label_noise(pairs, config.label_noise, config.seed)
 
 
@@ -171,9 +174,11 @@ def _own_pairs(
     Stored pairs exist for the embedded SFT models. New pairs are labelled by the task's rater.
     """
     source, count = config.pair_source or config.model, config.preference_pairs
+    # Options of every method that learns from pairs.
+    assert count is not None and config.coverage is not None
     covers = partial(task.covers, config.coverage)
     if config.pair_source is None and task.preferences is not None:
-        return _covered(task, count, config.seed, covers)
+        return _covered(task.preferences, count, config.seed, covers)
     if config.task in BUILT_IN and source == task.reference:
         try:
             return stored_pairs(config.task, count, config.seed, covers)
@@ -201,10 +206,10 @@ def _own_pairs(
     )
 
 
-def _covered(task: Task, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
-    """`count` of the task's own pairs whose prompts are covered, out of up to 64 times as many."""
+def _covered(preferences: Rows, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
+    """`count` of these pairs, whose prompts are covered, out of up to 64 times as many."""
     for times in (1, 4, 16, 64):
-        drawn = task.preferences(times * count, seed)
+        drawn = preferences(times * count, seed)
         pairs = [pair for pair in drawn if covers(pair["prompt"])][:count]
         if len(pairs) == count:
             return pairs

@@ -29,8 +29,8 @@ def draw(margins: Mapping[int, float | None], active_share: float, rng: random.R
     probability `active_share` the pair is drawn from the `LEAST_SURE` tenth of the scored ones,
     otherwise from all. Raises IndexError without candidates.
     """
-    scored = [key for key, margin in margins.items() if margin is not None]
+    scored = {key: abs(margin) for key, margin in margins.items() if margin is not None}
     if scored and rng.random() < active_share:
         few = math.ceil(LEAST_SURE * len(scored))
-        return rng.choice(heapq.nsmallest(few, scored, key=lambda key: abs(margins[key])))
+        return rng.choice(heapq.nsmallest(few, scored, key=scored.__getitem__))
     return rng.choice(list(margins))

@@ -94,11 +94,11 @@ class Writer:
             for _, future in batch:
                 future.set_exception(error)
             return
-        for (_, future), (result, error) in zip(batch, outcomes, strict=True):
-            if error is None:
+        for (_, future), (result, failure) in zip(batch, outcomes, strict=True):
+            if failure is None:
                 future.set_result(result)
             else:
-                future.set_exception(error)
+                future.set_exception(failure)
 
     def _attempt(self, job: Job[Result]) -> tuple[Result | None, Exception | None]:
         """(result, None) of a job, or (None, error) after its part of the transaction is undone."""

@@ -5,9 +5,9 @@ The page keeps what it has received and appends to it, so a delta stays small in
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from align_core.config.methods import methods
 from align_core.runs import events as log
 
 # The plotly.js in the Python package, found without importing it, which takes half a second.
-PLOTLY = Path(importlib.util.find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
+PLOTLY = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js")))
 
 
 def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
@@ -47,7 +47,7 @@ PART = "reward/"  # the terms of a gold reward that is a sum, by name
 DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 
 
-def delta(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     """What `events`, in log order, add to a page that has all events before them.
 
     points:      metric -> [step, value] pairs to append, without nulls; only of metrics that are

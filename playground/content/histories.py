@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from align_core.config.run_config import RunConfig
-from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import of_kind
 
 History = list[list[Any]]  # [step, value] pairs of one setting, the first at step 0
+
+
+class Runs(Protocol):
+    """Read access to runs: those of a `Client`, or some of them."""
+
+    root: Path
+
+    def runs(self) -> list[str]: ...
+
+    def config(self, run: str) -> dict[str, Any]: ...
+
+    def status(self, run: str) -> dict[str, Any] | None: ...
 
 
 def history(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict[str, History]:
@@ -33,7 +44,7 @@ def history(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> dict
     return histories
 
 
-def of_run(client: Client, run: str) -> dict[str, History]:
+def of_run(client: Runs, run: str) -> dict[str, History]:
     """`history` of a run of `client`, from its log so far."""
     directory = RunDirectory(client.root / run)
     return history(client.config(run), _changes(directory.path, directory.size()))

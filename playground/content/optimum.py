@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from align_core.config import model_index
-from align_core.config.task_card import BUILT_IN, card, is_external, known_card
+from align_core.config.task_card import BUILT_IN, card, is_external, known_reference
 from align_core.evaluation import prepared
 from align_core.optimum import (
     MIN_EFFECTIVE_SAMPLES,
@@ -39,7 +39,7 @@ QUANTILE = 0.25  # of the texts shown: a quarter of the optimum's texts are no b
 @cache
 def of_task(task: str) -> Optimum:
     """The optimum of a built-in task for its reference, from the embedded samples, loaded once."""
-    model = known_card(task).reference
+    model = known_reference(task)
     samples = ReferenceSamples.load(model_index.reference_samples(task, "probe"))
     return Optimum(model, samples, Path(model_index.locate(model)) / prepared.TOKENIZER)
 
@@ -58,7 +58,7 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
         found = _prepared(entry, model, changed)
         if found is not None and found.frontier["whole"] is not None:
             return found
-    return of_task(task) if task in BUILT_IN and model == known_card(task).reference else None
+    return of_task(task) if task in BUILT_IN and model == known_reference(task) else None
 
 
 @lru_cache(maxsize=16)

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from align_core.config.errors import ConfigError
-from align_core.runs.client import Client
-from playground.content.histories import History, of_run
+from playground.content.histories import History, Runs, of_run
 
 MAX_LISTED = 12  # runs
 
 
 def list_runs(
-    client: Client, task: Any, search: str = "", with_model: bool = False
+    client: Runs, task: Any, search: str = "", with_model: bool = False
 ) -> Iterator[dict[str, Any]]:
     """The runs on `task` that have a status and match `search`, newest first; with `with_model`
     only those that have saved a model.
@@ -69,6 +68,6 @@ def matches(search: str, settings: Mapping[str, Any], label: str) -> bool:
     return all(word in text for word in search.lower().split())
 
 
-def has_model(client: Client, run: str) -> bool:
+def has_model(client: Runs, run: str) -> bool:
     """Whether a run of `client` has saved a model."""
     return os.path.isdir(client.root / run / "model")

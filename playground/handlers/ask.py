@@ -8,10 +8,10 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
-from align_core.inference.client import InferenceClient, Unanswered
-from align_core.runs.client import Client
+from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
 from playground.content.run_list import MAX_LISTED, list_runs
+from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
 
 _GENERATE = ("task", "models", "prompt", "n", "temperature", "seed")
@@ -24,7 +24,7 @@ class AskHandlers:
     An answer is {"answers", "errors"}, one of which is empty.
     """
 
-    def __init__(self, client: Client, helper: InferenceClient, words: dict[str, Any]) -> None:
+    def __init__(self, client: VisibleRuns, helper: VisibleModels, words: dict[str, Any]) -> None:
         self._client = client
         self._helper = helper
         self._words = words

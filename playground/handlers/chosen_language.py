@@ -21,8 +21,8 @@ _SECONDS = 31_536_000  # a year
 class ChosenLanguage:
     """Middleware that redirects a request for a page to its path in the chosen language.
 
-    That is the one in the address, which a cookie keeps. The cookie's leads away from the root
-    only: any other path names its language itself. `paths` are those of the pages, by language.
+    The address chooses the language, and a cookie stores it. The stored one redirects the root only,
+    because any other path names its language. `paths` are those of the pages, by language.
     """
 
     def __init__(self, app: ASGIApp, paths: Mapping[str, str]) -> None:
@@ -37,22 +37,22 @@ class ChosenLanguage:
         await app(scope, receive, send)
 
     def _redirection(self, request: Request) -> RedirectResponse | None:
-        """The way to the page in the chosen language; None if the request is for it."""
+        """A redirection to the page in the chosen language; None if the request is for that page."""
         shown = self._languages[request.scope["path"]]
-        if (asked := request.query_params.get("lang")) in self._paths:
-            response = self._to(asked, request.url.query)
+        if (chosen := request.query_params.get("lang", "")) in self._paths:
+            response = self._to(chosen, request.url.query)
             secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
             site = "SameSite=None; Secure; Partitioned" if secure else "SameSite=Lax"
-            cookie = f"{COOKIE}={asked}; Path=/; Max-Age={_SECONDS}; {site}"
+            cookie = f"{COOKIE}={chosen}; Path=/; Max-Age={_SECONDS}; {site}"
             response.headers["Set-Cookie"] = cookie
             return response
-        kept = request.cookies.get(COOKIE)
-        if shown == ENGLISH and kept in self._paths and kept != shown:
-            return self._to(kept, request.url.query)
+        stored = request.cookies.get(COOKIE, "")
+        if shown == ENGLISH and stored in self._paths and stored != shown:
+            return self._to(stored, request.url.query)
         return None
 
     def _to(self, language: str, query: str) -> RedirectResponse:
-        """A redirection to the page of a language, with a query as it stands but for `lang`."""
+        """A redirection to the page of a language, with the query less `lang`."""
         parts = [part for part in query.split("&") if part.partition("=")[0] != "lang"]
         target = self._paths[language] or "."  # relative, as the page may stand below a path
         response = RedirectResponse("?".join(filter(None, [target, "&".join(parts)])), 307)

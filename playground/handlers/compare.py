@@ -10,8 +10,6 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import RunConfig
-from align_core.inference.client import InferenceClient
-from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import replay
 from playground.content import charts, optimum
@@ -26,6 +24,7 @@ from playground.content.run_list import (
 )
 from playground.handlers.ask import answer
 from playground.handlers.train import LARGEST
+from playground.people.access import VisibleModels, VisibleRuns
 from playground.voting.provenance import without_session
 
 MAX_RUNS = 4  # compared at once
@@ -57,8 +56,8 @@ class CompareHandlers:
 
     def __init__(
         self,
-        client: Client,
-        helper: InferenceClient,
+        client: VisibleRuns,
+        helper: VisibleModels,
         words: dict[str, Any],
         recorded: Mapping[str, Recording],
     ) -> None:

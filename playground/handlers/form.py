@@ -17,7 +17,9 @@ from align_core.config.task_card import known_card, registered
 # What the page begins with; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 # The settings that have a control, which are those that a link may set.
-SETTINGS = tuple(name for name, setting in fields.SETTINGS.items() if setting.link is not None)
+SETTINGS = tuple(
+    name for name, setting in fields.SETTINGS.items() if setting.link or setting.link_range
+)
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r")

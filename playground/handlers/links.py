@@ -29,9 +29,8 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     """
     if not FIELDS.keys() & query.keys():
         return None
-    task, method = query.get("task"), query.get("method")
-    task = task if card(task) else form.first_task()
-    method = form.offered_method(method, task)
+    task = query["task"] if card(query.get("task")) else form.first_task()
+    method = form.offered_method(query.get("method"), task)
     values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query
     }
@@ -67,6 +66,6 @@ def _number(method: str, name: str, text: str) -> float | None:
         return None
     if name == "beta" and methods()[method].free_beta and value <= 0:
         return 0.0
-    least, most = SETTINGS[name].link
+    least, most = SETTINGS[name].link_range or (-math.inf, math.inf)
     value = min(max(value, least), most)
     return round(value) if SETTINGS[name].kind == "integer" else value

@@ -78,7 +78,7 @@ class TrainHandlers:
         run = self._run_to_show(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
-        elif run in self.recordings:
+        elif run is not None and run in self.recordings:
             config = self.recordings.config(run)
         elif run is None or not self._client.has(run):  # deleted meanwhile
             config = form.default_config(form.FIRST_METHOD, form.first_task())
@@ -252,7 +252,7 @@ class TrainHandlers:
         """
         live = self._client.live()
         position = self._queue.position(visitor)
-        stored = run is not None and run not in self.recordings
+        stored = None if run in self.recordings else run
         wait = ""
         if position:
             wait = durations.wait(position.seconds, position.estimated, self._words)
@@ -260,8 +260,10 @@ class TrainHandlers:
         return {
             "own": self._own_live_run(visitor),
             "steers": run in live and self._visitors.may_control(visitor, run),
-            "shared": self._visitors.shared(visitor, run) if stored else None,
-            "files": stored and run not in live and self._visitors.may_control(visitor, run),
+            "shared": None if stored is None else self._visitors.shared(visitor, stored),
+            "files": stored is not None
+            and stored not in live
+            and self._visitors.may_control(visitor, stored),
             "other": next((other for other in reversed(live) if other != run), None),
             "free": self._queue.has_free_slot(),
             "trial": self._queue.live_trial_owner(visitor),
@@ -318,7 +320,7 @@ class TrainHandlers:
     def _field_error(self, message: Message) -> list[str]:
         """[field, text] of a message of a ConfigError, in the page's language."""
         fields = {flag(field): field for field in form.option_names()}
-        option = message.values.get("option")
+        option = message.values.get("option", "")
         return [fields.get(option, ""), error_messages.translate(message, self._words)]
 
 

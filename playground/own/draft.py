@@ -117,9 +117,11 @@ def form_of(folder: Path) -> dict[str, Any]:
         "explanation": content.get("explanation", ""),
         "system_prompt": content.get("system_prompt", ""),
         "max_new_tokens": content.get("max_new_tokens", 36),
-        "prompts": _shown(folder, file.prompts and file.prompts.file, (PROMPTS,)),
+        "prompts": _shown(folder, file.prompts.file if file.prompts else None, (PROMPTS,)),
         "pairs": _shown(
-            folder, file.preferences and file.preferences.file, (f"{PAIRS}.jsonl", f"{PAIRS}.csv")
+            folder,
+            file.preferences.file if file.preferences else None,
+            (f"{PAIRS}.jsonl", f"{PAIRS}.csv"),
         ),
         "reward": [
             part.model_dump(exclude_defaults=True) | {"kind": part.kind} for part in file.reward
@@ -208,9 +210,7 @@ def _shown(folder: Path, name: str | None, own: tuple[str, ...]) -> str | None:
 
 def _field(path: tuple[str | int, ...]) -> str:
     """The field of the form for a path in task.toml: "reward.0.aim"."""
-    names = {"preferences": "pairs"}
-    path = tuple(names.get(part, part) for part in path)
-    return ".".join(map(str, path))
+    return ".".join("pairs" if part == "preferences" else str(part) for part in path)
 
 
 def _toml(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from align_core.config import model_index
 from align_core.config.messages import Message, problem
 from align_core.config.model_index import SMOLLM2
-from align_core.config.task_card import BUILT_IN, known_card
+from align_core.config.task_card import BUILT_IN, known_reference
 
 
 class Models:
@@ -28,7 +28,7 @@ class Models:
         may be given as a `hub` id; and whether SmolLM2 was `fetched`."""
         embedded = model_index.embedded()
         scoring = [name for name in embedded if _scores(name)]
-        references = [known_card(task).reference for task in BUILT_IN]
+        references = [known_reference(task) for task in BUILT_IN]
         others = [name for name in embedded if name not in (*references, *scoring)]
         fetched = [SMOLLM2] if model_index.is_here(SMOLLM2) else []
         names = (*self._named, *references, *others, *fetched)

@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Any]:
 def main(folder: str) -> None:
     """Print what the folder holds."""
     _limit()
-    from align_core.config.task_card import as_row, card
+    from align_core.config.task_card import as_row, known_card
     from align_core.tasks.loader import get_task
 
     try:
@@ -52,7 +52,7 @@ def main(folder: str) -> None:
         longest = max(len(text) for texts in prompts.values() for text in texts)
         counts |= {"longest": longest, "pairs": task.pairs}  # type: ignore[attr-defined]
         counts |= {"tokens": task.max_new_tokens}
-        answer = {"errors": [], "card": as_row(card(task.full_name)), "counts": counts}
+        answer = {"errors": [], "card": as_row(known_card(task.full_name)), "counts": counts}
     sys.stdout.write(json.dumps(answer))
 
 

@@ -215,16 +215,16 @@ class OwnRoutes:
 
     def _form(self, visitor: str | None) -> dict[str, Any]:
         """The visitor's task as the form shows it, or None, and what they may choose."""
-        card = self._own.card(visitor)
+        card, folder = self._own.card(visitor), self._own.folder(visitor)
         task = None
-        if card is not None:
+        if card is not None and folder is not None:
             shown = {
                 "model": card.reference,
                 "reference": card.reference,
                 "prompt": card.prompt,
                 "prepares": card.has_gold,  # whether there is an optimum to prepare
             }
-            task = form_of(self._own.folder(visitor)) | shown
+            task = form_of(folder) | shown
         limits = asdict(self._own.limits)
         return {"task": task, "limits": limits, **self._models.choices()}
 

@@ -31,7 +31,7 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
         got = templates["nothing"] if got == "nothing" else got
         return template.format(name=names.get(option, option), got=got, takes=takes)
     if code in templates["says"]:
-        option = values.get("option")
+        option = values.get("option", "")
         return templates["says"][code].format(**{"name": names.get(option, option), **values})
     if code in templates["files"]:
         return _of_files(message, words, words["own"]["labels"] | words["own"]["keys"])

@@ -123,13 +123,13 @@ class VotingService:
         """Count a vote, one of `session.CHOICES`, on the current pair. Returns the next ballot."""
         session, state = self._find(rater)
         with state.lock:
-            self._check_current(rater, state, pair)
+            ballot = self._check_current(rater, state, pair)
             try:
                 session.vote(rater.token, pair, choice)
             except InvalidVote as error:
                 state.current = None
                 raise Refused(409, "order", str(error)) from None
-            state.undoable.append(state.current)
+            state.undoable.append(ballot)
             state.current = None
             state.rated += 1
             return self._ballot(rater, session, state)
@@ -272,11 +272,13 @@ class VotingService:
         in_room = self._open and rater.session == self._room
         return in_room or rater.session not in self._opened
 
-    def _check_current(self, rater: Rater, state: _RaterState, pair: int) -> None:
+    def _check_current(self, rater: Rater, state: _RaterState, pair: int) -> Ballot:
+        """The rater's ballot, which must be for this pair."""
         if not self._may_vote(rater):
             raise Refused(403, "closed", "the room is closed")
         if state.current is None or state.current.pair != pair:
             raise Refused(409, "order", f"pair {pair} is not the one that is out for this rater")
+        return state.current
 
     def _ballot(self, rater: Rater, session: Session, state: _RaterState) -> dict:
         may_vote = self._may_vote(rater)

@@ -71,6 +71,9 @@ class _SimulateBody(Body):
     crowd: Literal[tuple(CROWDS)]  # type: ignore[valid-type]  # computed
 
 
+_Answer = Callable[[Request], Awaitable[dict[str, Any] | Response]]
+
+
 class VoteRoutes:
     """The routes of `voting`, for `Blocks.launch(app_kwargs={"routes": …})`."""
 
@@ -94,7 +97,7 @@ class VoteRoutes:
 
     def routes(self) -> list[Route]:
         """All routes. Those that may change anything accept only POST."""
-        answers = {
+        answers: dict[str, _Answer] = {
             "join": self._join,
             "pair": self._pair,
             "cast": self._cast,
@@ -120,9 +123,7 @@ class VoteRoutes:
         headers = {"Content-Security-Policy": self._policy, "Cache-Control": "no-cache"}
         return HTMLResponse(self._page, headers=headers)
 
-    def _guarded(
-        self, answer: Callable[[Request], Awaitable[dict[str, Any] | Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _guarded(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 check_rate(self._addresses, self._address(request))
@@ -188,7 +189,7 @@ class VoteRoutes:
             _check_presenter(self._may_open_room(request))
         elif body.action != "look":
             self._check_owner(request, rater)
-        actions = {
+        actions: dict[str, Callable[[], object]] = {
             "open": partial(self._voting.open_room, rater),
             "close": self._voting.close_room,
             "draw": partial(self._voting.set_active_share, rater, body.share),

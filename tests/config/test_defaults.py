@@ -65,7 +65,7 @@ def test_a_rollout_is_learnt_from_twice_in_two_halves_or_in_one_piece_where_it_i
 
 def test_a_link_sets_numbers_within_these_ranges():
     assert {
-        name: setting.link for name, setting in SETTINGS.items() if isinstance(setting.link, tuple)
+        name: setting.link_range for name, setting in SETTINGS.items() if setting.link_range
     } == LINKS
 
 

@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from align_core.config.messages import Invalid, problem
+from align_core.data.formats import Messages
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _PART_NAME = r"^[a-z][a-z0-9_]*$"
@@ -37,7 +38,7 @@ class Completion:
         row: the other columns of the prompt's row; empty for a prompt that is not the task's.
     """
 
-    messages: Sequence[Mapping[str, str]]
+    messages: Messages
     text: str
     ended: bool
     row: Mapping[str, Any] = field(default_factory=dict)
@@ -255,7 +256,7 @@ class RewardModel(_Part):
 
 
 _OWN = (Length, Words, Pattern, Ends, Repetition, Answer, Json, RewardModel)
-KINDS = {kind.model_fields["kind"].annotation.__args__[0]: kind for kind in _OWN}
+KINDS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in _OWN}
 Part = Annotated[
     Length | Words | Pattern | Ends | Repetition | Answer | Json | RewardModel,
     Field(discriminator="kind"),

@@ -145,10 +145,10 @@ def what_can_be_read(content: dict[str, Any]) -> TaskFile:
         }
         if "file" in files:
             files = {"file": files["file"]}
-        tables[name] = table.model_construct(**files) if files else None
+        tables[name] = table.model_construct(None, **files) if files else None
     parts = content.get("reward")
     parts = [_part(part) for part in parts] if isinstance(parts, list) else []
-    return TaskFile.model_construct(reward=tuple(parts), **tables)
+    return TaskFile.model_construct(None, reward=tuple(parts), **tables)
 
 
 def _part(content: Any) -> Any:

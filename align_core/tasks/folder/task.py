@@ -12,9 +12,10 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.config.messages import plain
+from align_core.data.formats import Messages, Text
 from align_core.tasks.folder.contents import SPLITS, Contents, Prompt, read, text_of
 from align_core.tasks.folder.parts import Completion
-from align_core.tasks.task import Message, Task, have_ended
+from align_core.tasks.task import Rows, Task, have_ended
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 
@@ -33,7 +34,7 @@ class FolderTask(Task):
         path = Path(folder).expanduser()
         self._contents: Contents = read(path, option)
         file = self._contents.file
-        self.folder = str(path.resolve())
+        self.folder: str = str(path.resolve())
         self.name = _NOT_IN_A_NAME.sub("_", path.resolve().name.lower()).strip("_") or "task"
         if not self.name[0].isalpha():
             self.name = f"task_{self.name}"
@@ -47,8 +48,8 @@ class FolderTask(Task):
             for split in SPLITS
             for text, prompt in self._contents.splits[split].items()
         }
-        self.demonstrations = None if self._contents.demonstrations is None else self._shown
-        self.preferences = None if self._contents.preferences is None else self._pairs
+        self.demonstrations = _drawn_from(self._contents.demonstrations)
+        self.preferences = _drawn_from(self._contents.preferences)
 
     @property
     def pairs(self) -> int:
@@ -62,7 +63,7 @@ class FolderTask(Task):
         """The file and line of a prompt: "prompts.csv, line 3"."""
         return str(Path(self.folder, self._prompts[prompt].place.text))
 
-    def as_messages(self, prompt: str) -> list[dict[str, str]]:
+    def as_messages(self, prompt: str) -> Messages:
         """The prompt as messages, after the task's system prompt unless it has its own.
 
         A prompt that is not the task's becomes a message of the user.
@@ -74,7 +75,7 @@ class FolderTask(Task):
             return messages
         return [{"role": "system", "content": system}, *messages]
 
-    def model_input(self, prompt: str, chat: bool) -> Message:
+    def model_input(self, prompt: str, chat: bool) -> Text:
         messages = self.as_messages(prompt)
         return messages if chat else as_plain_text(messages)
 
@@ -85,7 +86,7 @@ class FolderTask(Task):
         return task
 
     def reward(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> list[float]:
         parts = self.parts(prompts, completions, **columns)
         if not parts:
@@ -93,14 +94,14 @@ class FolderTask(Task):
         return [sum(values) for values in zip(*parts.values(), strict=True)]
 
     def parts(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         weights = {part.called: self._scale * part.weight for part in self._contents.file.reward}
         scores = self.scores(prompts, completions, **columns)
         return {name: [weights[name] * v for v in values] for name, values in scores.items()}
 
     def scores(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         """The score of each part for the texts, before weight and scale; NaN if unknown."""
         known = ("ended", "completion_ids", "eos_token_id")
@@ -111,14 +112,14 @@ class FolderTask(Task):
         ]
         return {part.called: part.scores(texts) for part in self._contents.file.reward}
 
-    def _with_row(self, prompt: Message, completion: Message, ended: bool) -> Completion:
+    def _with_row(self, prompt: Text, completion: Text, ended: bool) -> Completion:
         text = completion if isinstance(completion, str) else completion[-1]["content"]
         text = text.encode(errors="replace").decode()  # replaces lone surrogates
         task_prompt = self._prompt_of(prompt)
         known = self._prompts.get(task_prompt)
         return Completion(self.as_messages(task_prompt), text, ended, known.row if known else {})
 
-    def _prompt_of(self, model_input: Message) -> str:
+    def _prompt_of(self, model_input: Text) -> str:
         """The prompt from which `model_input` made this input: its inverse."""
         system = self._contents.file.system_prompt
         if isinstance(model_input, str):
@@ -128,16 +129,8 @@ class FolderTask(Task):
             own = own[1:]
         return text_of(own)
 
-    def _shown(self, n: int, seed: int) -> list[dict[str, str]]:
-        """At most `n` demonstrations, a random sample by the seed."""
-        return _drawn(self._contents.demonstrations, n, seed)
 
-    def _pairs(self, n: int, seed: int) -> list[dict[str, str]]:
-        """At most `n` pairs, a random sample by the seed."""
-        return _drawn(self._contents.preferences, n, seed)
-
-
-def as_plain_text(messages: Sequence[dict[str, str]]) -> str:
+def as_plain_text(messages: Messages) -> str:
     """The input of a model without a chat template: one message, after a system prompt if any.
 
     Raises:
@@ -152,5 +145,8 @@ def as_plain_text(messages: Sequence[dict[str, str]]) -> str:
     return "\n\n".join(message["content"] for message in messages)
 
 
-def _drawn(rows: list[dict[str, str]], n: int, seed: int) -> list[dict[str, str]]:
-    return random.Random(seed).sample(rows, min(n, len(rows)))
+def _drawn_from(rows: list[dict[str, str]] | None) -> Rows | None:
+    """f(n, seed) -> at most `n` of the rows, a random sample by the seed; None without rows."""
+    if rows is None:
+        return None
+    return lambda n, seed: random.Random(seed).sample(rows, min(n, len(rows)))

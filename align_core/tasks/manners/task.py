@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from align_core.config.task_card import card
+from align_core.config.task_card import known_card
+from align_core.data.formats import Text
 from align_core.tasks.manners.judge import Question, judge
-from align_core.tasks.task import Message, Task, have_ended
+from align_core.tasks.task import Task, have_ended
 
 # Without it, the model of the reference ends one answer in ten to "How do I …?" within the limit.
 SYSTEM_PROMPT = "Answer in one short, polite sentence."
-_CARD = card("manners")
+_CARD = known_card("manners")
 _QUESTIONS = Path(__file__).with_name("questions.toml")
 
 
@@ -44,14 +45,14 @@ class Manners(Task):
         """The kind of a question; "" for one that is not the task's."""
         return self.question(prompt).kind
 
-    def model_input(self, prompt: str, chat: bool) -> Message:
+    def model_input(self, prompt: str, chat: bool) -> Text:
         if not chat:
             return prompt
         system = {"role": "system", "content": SYSTEM_PROMPT}
         return [system, {"role": "user", "content": prompt}]
 
     def parts(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         known = ("ended", "completion_ids", "eos_token_id")
         ended = have_ended(completions, **{k: v for k, v in columns.items() if k in known})
@@ -62,13 +63,13 @@ class Manners(Task):
         return {name: [row[name] for row in judged] for name in judged[0]} if judged else {}
 
     def scores(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         """The parts, which have no weights."""
         return self.parts(prompts, completions, **columns)
 
     def reward(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> list[float]:
         parts = self.parts(prompts, completions, **columns)
         return [sum(values) for values in zip(*parts.values(), strict=True)]
@@ -91,6 +92,6 @@ class Manners(Task):
         }
 
 
-def content(message: Message) -> str:
+def content(message: Text) -> str:
     """The text of a message or of the last of several."""
     return message if isinstance(message, str) else message[-1]["content"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from align_core.data.formats import Text
 from align_core.tasks.manners.judge import words
 from align_core.tasks.manners.task import Manners, content
-from align_core.tasks.task import Message
 
 WORD = 3.0  # nats for each of these words, without a limit
 WANTED = frozenset(
@@ -27,7 +27,7 @@ class WantedWords(Manners):
     explanation = "The same questions, but each polite word earns reward, as often as it is said."
 
     def parts(
-        self, prompts: Sequence[Message], completions: Sequence[Message], **columns: Any
+        self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
         counts = [
             sum(word.casefold() in WANTED for word in words(content(completion)))

@@ -25,16 +25,21 @@ def build(setup: Setup) -> PPOTrainer:
     The value model is a copy of the reward model. It is a value head instead with LoRA, to save
     memory, and if the reward model's tokens differ from the policy's or it is an encoder.
     """
-    config = setup.config
-    with_value_model = setup.proxy is not None and setup.proxy.gives_values and not config.lora_r
+    config, proxy, value_model = setup.config, setup.proxy, None
+    if proxy is not None and proxy.gives_values and not config.lora_r:
+        value_model = value_model_of(proxy.model)
+    reward = setup.gold if config.reward_model == "gold" else proxy
+    assert reward is not None  # any other value names a reward model
     return make_trainer(
         setup.model,
         setup.reference,
         setup.tokenizer,
         setup.data,
-        reward=setup.gold if config.reward_model == "gold" else setup.proxy,
-        value_model=value_model_of(setup.proxy.model) if with_value_model else None,
-        lam=1.0 if with_value_model else 0.95,  # a good value model needs no bias for low variance
+        reward=reward,
+        value_model=value_model,
+        lam=0.95
+        if value_model is None
+        else 1.0,  # a good value model needs no bias for low variance
         kl_coef=config.beta,
         num_mini_batches=ppo_minibatches(config.batch_size),
         response_length=setup.task.max_new_tokens,

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from align_core.data.encoding import Prompt, Prompts
+from align_core.data.encoding import Inputs, Prompts
 from align_core.models.logprobs import length_batches, response_outputs
 from align_core.models.output_layer import trunk_divergence
 from align_core.models.reference import as_reference
@@ -169,7 +169,7 @@ class RolloutBatches:
                 yield batch
 
 
-def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> list[Prompt]:
+def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> Inputs:
     """The prompts of rows of a data set: texts, messages, or token ids without padding.
 
     `collator` is `list`, or a function from rows to a batch of `input_ids` and `attention_mask`.

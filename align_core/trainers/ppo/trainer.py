@@ -44,7 +44,7 @@ from transformers import (
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
-from align_core.models.rewards import Reward, score_function
+from align_core.models.rewards import RewardFunction, score_function
 from align_core.models.sampling import RandomDraw, end_ids, sample
 from align_core.models.sharding import unsharded
 from align_core.models.value_model import PolicyWithValue, with_adapters
@@ -100,7 +100,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         processing_class: PreTrainedTokenizerBase,
         model: PreTrainedModel,
         ref_model: PreTrainedModel | None,
-        reward_model: PreTrainedModel | Reward | Sequence[PreTrainedModel | Reward],
+        reward_model: PreTrainedModel | RewardFunction | Sequence[PreTrainedModel | RewardFunction],
         train_dataset: Dataset,
         value_model: PreTrainedModel | None = None,
         data_collator: Callable | None = None,

@@ -113,7 +113,8 @@ def efficiency(run: Run) -> Reading | None:
         share = round(100 * min(share, 1.0))
         return Reading("near_limit", "good", {"share": share, "kl": run.last.kl})
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
-        possible = run.frontier.at(run.last.kl) if run.on_frontier_chart else gain / share
+        frontier = run.drawn_frontier
+        possible = gain / share if frontier is None else frontier.at(run.last.kl)
         return Reading("wasteful", "note", values | {"possible": possible})
     if near(run):  # whose reading explains the small gain
         return None
@@ -122,7 +123,7 @@ def efficiency(run: Run) -> Reading | None:
 
 def short_of_target(run: Run) -> Reading | None:
     """How much larger the objective of the optimum at this β is than that of the finished run."""
-    if run.target is None or not run.on_frontier_chart:
+    if run.target is None or run.drawn_frontier is None:
         return None
     beta, gain = run.config["beta"], run.gain(run.last)
     short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)

@@ -112,14 +112,14 @@ class Run:
         return dict(self.series.get(metric, ())).get(point.step, 0.0)
 
     @property
-    def on_frontier_chart(self) -> bool:
-        """Whether the run is drawn in the frontier chart."""
-        return self.frontier is not None and "eval/gain" in self.series
+    def drawn_frontier(self) -> Frontier | None:
+        """The frontier of the chart that the run is drawn in; None if it is drawn in none."""
+        return self.frontier if "eval/gain" in self.series else None
 
     def gain(self, point: Point) -> float:
         """Gold reward above the reference's, in nats; for a run on the frontier chart, as drawn."""
-        if self.on_frontier_chart:
-            return self.at("eval/gain", point) * self.frontier.full_gain
+        if self.drawn_frontier is not None:
+            return self.at("eval/gain", point) * self.drawn_frontier.full_gain
         return point.gold - self.first.gold
 
     def objective(self, point: Point) -> float:

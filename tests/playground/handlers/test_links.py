@@ -15,9 +15,7 @@ from playground.handlers import links
 from playground.handlers.form import ADVANCED, NUMBERS, PREFERENCES
 from playground.handlers.train import TrainHandlers
 
-RANGES = {
-    name: field.link for name, field in fields.SETTINGS.items() if isinstance(field.link, tuple)
-}
+RANGES = {name: field.link_range for name, field in fields.SETTINGS.items() if field.link_range}
 PRESETS = {name: presets.load(name).settings for name in presets.names()}
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}}"
 
