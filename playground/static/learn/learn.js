@@ -110,10 +110,10 @@ export function mount({ element, props, server }) {
 
   function drawShares(shares) {
     const most = Math.max(...shares.flatMap(({ before, after }) => [before, after]));
-    shares.forEach(({ before, after }, i) => {
-      const box = find(`[data-text="${i}"]`);
-      box.style.setProperty("--before", before / most);
-      box.style.setProperty("--after", after / most);
+    shares.forEach((share, i) => {
+      for (const name of ["before", "after"]) {
+        find(`[data-text="${i}"] .${name}`).style.setProperty("--part", share[name] / most);
+      }
     });
   }
 
