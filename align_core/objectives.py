@@ -45,8 +45,8 @@ def entropy(logits: Tensor) -> Tensor:
 def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
     """Full-vocabulary KL(policy ‖ reference), in nats, at each position: two [..., V] give [...].
 
-    Computed in float64 and clamped at 0, so that it is never negative. A few rows at a time stay in
-    the processor's cache.
+    Computed in float64 and clamped at 0, so that it is never negative; a few rows at a time, which
+    fit into the processor's cache.
     """
     width = logits.shape[-1]
     size = max(1, _KL_ENTRIES // width)
@@ -171,8 +171,8 @@ def ppo_value_loss(
 ) -> tuple[Tensor, Tensor]:
     """Half the squared error of the value, per token, and where its clip was active.
 
-    All [B, T]. It is the larger of the errors of the new value and of the new value clipped to ±
-    cliprange around that of the rollout (the code of arXiv 1909.08593).
+    All [B, T]. Of two errors it takes the larger: that of the new value, and that of the new value
+    clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
     """
     clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)
     plain = (values - returns) ** 2

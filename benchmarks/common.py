@@ -1,4 +1,4 @@
-"""What benchmarks share: child processes, the machine's description, and sections of documents.
+"""Shared parts of benchmarks: child processes, the machine's description, sections of documents.
 
 A section of a document is the text between <!-- name --> and <!-- end of name -->.
 """

@@ -111,7 +111,7 @@ def accuracy(results: dict[str, Any], task: str, votes: int) -> float:
 
 
 def enough(results: dict[str, Any], task: str) -> int:
-    """The fewest votes of CURVE with a share MOST of the gain of MANY votes over a coin."""
+    """The smallest number in CURVE whose lead over a coin is at least MOST of that of MANY."""
     gains = {votes: accuracy(results, task, votes) - 0.5 for votes in CURVE}
     return next(votes for votes, gain in gains.items() if gain >= MOST * gains[MANY])
 
@@ -141,8 +141,8 @@ def _render_gain(results: dict[str, Any]) -> str:
     intro = [
         "Written by `python -m benchmarks.few_votes` from `benchmarks/few_votes.json`. DPO on",
         "votes of the task's own rater, one a pair, given as a file; gold reward on held-out",
-        f"prompts, medians of {len(SEEDS)} seeds, lowest to highest in brackets. Share: of what",
-        f"{MANY:,} votes add to the reference's gold reward; **✗** where it is below",
+        f"prompts, medians of {len(SEEDS)} seeds, lowest to highest in brackets. Share: the gain",
+        f"in gold reward divided by that of {MANY:,} votes; **✗** where it is below",
         f"{LEAST:g}.\n\n",
     ]
     head = ["task", "votes", "steps", "reference", "gold reward", "KL", "gain", "share"]
@@ -159,10 +159,11 @@ def _render_curve(results: dict[str, Any]) -> str:
         )
         rows.append([task, str(enough(results, task)), *(spread(values, 2) for values in columns)])
     intro = [
-        "How often a reward model of so many votes ranks two held-out texts as the gold reward",
-        f"does; a coin: 0.5. Enough: the fewest that gain {MOST:g} of what {MANY:,} gain over a",
-        "coin. All prefer a text and all are learnt from: so the page counts them, too, without",
-        'ties, "both bad" and those that it holds out.\n\n',
+        "The accuracy of reward models by their number of votes: how often they order two",
+        "held-out texts as the gold reward does. A coin has 0.5. Enough: the smallest number whose",
+        f"lead over a coin is at least {MOST:g} of that of {MANY:,} votes. Each vote counted",
+        "prefers one text and is trained on, as in the count of the page, which excludes ties,",
+        "both-bad votes and held-out ones.\n\n",
     ]
     return "\n".join(intro) + table(["task", "enough", *(f"{votes:,}" for votes in CURVE)], rows)
 

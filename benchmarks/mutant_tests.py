@@ -1,4 +1,4 @@
-"""Runs unit tests for `benchmarks.mutants`: traces all once, then selections in project copies."""
+"""Runs unit tests for `benchmarks.mutants` in copies of the project: all, traced, then some."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = os.cpu_count() or 1
-PATIENCE = 30.0  # seconds beyond ten times its traced duration, after which a test hangs
+PATIENCE = 30.0  # seconds beyond ten times its traced duration, after which a test counts as hung
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 
@@ -95,7 +95,7 @@ def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
 
 
 class Selection:
-    """A pytest plugin that runs only the chosen tests and kills one that hangs.
+    """A pytest plugin that runs only the chosen tests and kills those that hang.
 
     Files named after the broken module or its folder come first, then the fastest.
     """

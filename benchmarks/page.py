@@ -268,7 +268,7 @@ def _note_updates(route: Any) -> None:
 
 
 def _live_component(address: str) -> int:
-    """What Gradio calls the part of the page that follows a run."""
+    """Gradio's number of the component that follows a run."""
     with urllib.request.urlopen(f"{address}/config") as answer:
         parts = json.load(answer)["components"]
     return next(one["id"] for one in parts if one["props"].get("elem_id") == "live")

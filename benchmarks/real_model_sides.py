@@ -71,8 +71,8 @@ class Clock:
 
 
 def _counter() -> Any:
-    """A context that counts floating-point operations. torch's own also follows modules, and fails
-    here, where layers are called by two models."""
+    """A context that counts floating-point operations. torch's own counter also tracks modules, and
+    fails here, where two models call the same layers."""
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
@@ -118,7 +118,7 @@ def sample_pairs(path: Path, count: int) -> None:
 
 
 def build(method: str, side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any:
-    """The trainer of this method and side; what it writes goes to the folder `out`."""
+    """The trainer of this method and side, which writes to the folder `out`."""
     here = side == "here"
     if method == "ppo":
         return (ppo_here if here else ppo_trl)(side, out, args, clock)
@@ -182,7 +182,7 @@ def ppo_trl(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any:
     prompts = task.prompts("train")
     encoded = encode_prompts(tokenizer, model_inputs(tokenizer, task, prompts))
     rows = [ids[real.bool()].tolist() for ids, real in zip(encoded.ids, encoded.mask, strict=True)]
-    asked = dict(zip(map(tuple, rows), prompts, strict=True))
+    prompt_of = dict(zip(map(tuple, rows), prompts, strict=True))
     reward_model = torch.nn.Linear(1, 1)
     original = ppo_trainer.get_reward
 
@@ -190,12 +190,12 @@ def ppo_trl(side: str, out: str, args: argparse.Namespace, clock: Clock) -> Any:
         if scored is not reward_model:
             return clock.timed(original, "reference and values")(scored, texts, pad, context)
         ids = [[token for token in row if token != pad] for row in texts[:, context:].tolist()]
-        given = [
+        before = [
             tuple(token for token in row if token != pad) for row in texts[:, :context].tolist()
         ]
         completions = tokenizer.batch_decode(ids, skip_special_tokens=True)
         ended = [row[-1:] == [tokenizer.eos_token_id] for row in ids]
-        scores = task.reward([asked[row] for row in given], completions, ended=ended)
+        scores = task.reward([prompt_of[row] for row in before], completions, ended=ended)
         return None, torch.tensor(scores), None
 
     ppo_trainer.get_reward = get_reward

@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     folder = Path(args.folder)
     if args.action == "new":
         example.write_new(folder, "FOLDER")
-        print(f"{folder} has a task now: align-core task check {folder}")
+        print(f"wrote a task to {folder}; check it with: align-core task check {folder}")
     elif not folder.is_dir():
         raise ConfigError(option_error("FOLDER", args.folder, "a folder with a task.toml"))
     else:

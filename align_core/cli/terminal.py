@@ -42,7 +42,7 @@ class Progress:
             self._bar.n = event["step"]
         if event["kind"] == "status":
             running = event["status"] == "running"
-            if event.get("cause", {}).get("kind") == "reward_scale":  # it stays to be read
+            if event.get("cause", {}).get("kind") == "reward_scale":  # kept above the bar
                 self._bar.write(event["message"], file=sys.stderr)
                 return
             about = event["message"] or ("" if self._values else "measuring the reference")

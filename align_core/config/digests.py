@@ -10,7 +10,7 @@ from pathlib import Path
 
 from align_core.config import model_index
 
-# What a model's folder is loaded from: weights, configuration, tokenizer and chat template.
+# The files that a model is loaded from: weights, configuration, tokenizer and chat template.
 _OF_A_MODEL = (".safetensors", ".bin", ".gguf", ".json", ".jinja", ".model", ".txt")
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
 
-# What the task or method of a user may raise. Their sys.exit() is reported as a failure as well; it
-# does not end the process.
+# Exceptions of a user's task or method. A sys.exit() there is reported as a failure, too, and does
+# not end the process.
 CODE_ERRORS = (Exception, SystemExit)
 
 

@@ -1,4 +1,4 @@
-"""The record of a training method, and the check of one that another package brings."""
+"""The record of a training method, and the check of records from other packages."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Method:
-    """How a model can be trained.
+    """A training method.
 
     Args:
         name: the METHOD on the command line.

@@ -39,7 +39,7 @@ _SMALLER = (Measured(32, 2, 512), Measured(12, 2, 512), Measured(8, 2, 512))
 
 
 def measured(model: Any, max_new_tokens: int) -> Measured:
-    """How much is measured on MODEL: as much as WORK allows; the least if its size is unknown."""
+    """The largest evaluation of MODEL that WORK allows; the smallest if its size is unknown."""
     size = parameters(model)
     tokens = math.inf if size is None else size * max_new_tokens
     fitting = (choice for choice in (MOST, *_SMALLER) if choice.texts * tokens <= WORK)

@@ -215,7 +215,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
 
 
 def _measured(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
-    """How much the evaluations of a run measure, by the size of its model and the token limit."""
+    """eval_prompts and eval_samples, by the size of the model and the token limit."""
     if task is None:
         return {}
     much = measured(fields["model"], task.max_new_tokens)

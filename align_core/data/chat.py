@@ -24,7 +24,7 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> str:
 
 
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages) -> str:
-    """What the template writes after `prompt_text`, up to the token that ends the turn.
+    """The text that the template writes after `prompt_text`, up to the token that ends the turn.
 
     A generation prompt may go on past the header of the turn, as one that opens `<think>`. Then the
     answer starts with its content.
@@ -32,17 +32,19 @@ def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Me
     Raises:
         ConfigError: as from `prompt_text`; or the answer cannot be found in the conversation.
     """
-    asked = prompt_text(tokenizer, prompt)
-    whole = _written(tokenizer, prompt + answer, add_generation_prompt=False)
-    if whole.startswith(asked):
-        text = whole[len(asked) :]
+    opening = prompt_text(tokenizer, prompt)
+    conversation = _written(tokenizer, prompt + answer, add_generation_prompt=False)
+    if conversation.startswith(opening):
+        text = conversation[len(opening) :]
     else:
         before = _written(tokenizer, prompt, add_generation_prompt=False)
-        header, content, rest = whole[len(before) :].partition(answer[0]["content"].strip())
-        if not (content and whole.startswith(before) and asked.startswith(before + header)):
+        after = conversation[len(before) :]
+        header, content, rest = after.partition(answer[0]["content"].strip())
+        begins = conversation.startswith(before) and opening.startswith(before + header)
+        if not (content and begins):
             line = (
                 f"{tokenizer.name_or_path}: expected a chat template that begins an answer as its "
-                f"generation prompt does, {asked[-40:]!r}, got {whole[-40:]!r}"
+                f"generation prompt does, {opening[-40:]!r}, got {conversation[-40:]!r}"
             )
             raise ConfigError(plain(line))
         text = content + rest
@@ -61,10 +63,10 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 def _turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
     messages = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _ANSWERED}]
     try:
-        whole = _written(tokenizer, messages, add_generation_prompt=False)
+        conversation = _written(tokenizer, messages, add_generation_prompt=False)
     except ConfigError:  # a template for conversations of another kind
         return None
-    tail = tokenizer(whole.rpartition(_ANSWERED)[2], add_special_tokens=False)["input_ids"]
+    tail = tokenizer(conversation.rpartition(_ANSWERED)[2], add_special_tokens=False)["input_ids"]
     return next((token for token in tail if token in tokenizer.added_tokens_decoder), None)
 
 

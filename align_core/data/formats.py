@@ -103,7 +103,7 @@ def _columns(row: Any) -> Mapping[str, Any]:
 
 
 def _ended(columns: Mapping[str, Any], *texts: str) -> dict[str, bool]:
-    """The columns that say whether these texts ended by themselves, those that are there."""
+    """The columns that say whether these texts ended by themselves, if the row has them."""
     names = [f"{text}_ended" for text in texts]
     return {name: _boolean(name, columns[name]) for name in names if name in columns}
 

@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """What is stored, completely or not, of one task, one model and one choice of settings."""
+    """The stored samples, complete or not, of one task, model and choice of settings."""
 
     path: Path
 

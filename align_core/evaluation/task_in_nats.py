@@ -19,12 +19,12 @@ from align_core.tasks import Task, get_task
 def task_in_nats(name: str, model: str, reference: str | None = None) -> tuple[Task, float | None]:
     """The task with its reward in nats, and the nats of one point of its original reward.
 
-    The scale is None if the reward is in nats already. Otherwise it depends on the reference: it is
-    the one stored in the run of MODEL, else the one that was prepared for `reference`, by default
-    that of MODEL, else measured on it.
+    The scale is None if the reward is in nats already. Otherwise it depends on the reference, by
+    default that of MODEL: it is stored in the run of MODEL, or was prepared for the reference, or
+    is measured now on samples of the reference.
 
     Raises:
-        ConfigError: it cannot be measured, as the reward does not vary or a prompt is too long.
+        ConfigError: the reward does not vary, or a prompt is too long, so there is no scale.
     """
     task = get_task(name)
     if task.reward_std is None:

@@ -1,4 +1,4 @@
-"""How the gold reward changes as a learned reward is optimised: gold and proxy over √KL."""
+"""Over-optimisation of a learned reward: gold and proxy reward over √KL."""
 
 from __future__ import annotations
 

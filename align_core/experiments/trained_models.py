@@ -1,4 +1,4 @@
-"""What experiments on language models share: training runs, curves, best-of-n, win rates."""
+"""Shared parts of experiments on language models: training runs, curves, best-of-n, win rates."""
 
 from __future__ import annotations
 

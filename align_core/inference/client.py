@@ -24,7 +24,7 @@ from align_core.runs.client import Client
 
 ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
-LEFT = "left"  # what the server sends last when it exits after IDLE_TIMEOUT
+LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
 MAX_CHARACTERS = 2000  # of a prompt or completion
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
@@ -227,7 +227,7 @@ class InferenceClient:
 
     def _answer(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         connection = self._started().connection
-        with contextlib.suppress(OSError):  # if it has exited, LEFT may still be there to read
+        with contextlib.suppress(OSError):  # if it has exited, LEFT may still wait to be read
             connection.send((query, arguments))
         try:
             if connection.poll(ANSWER_TIMEOUT):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RANK = int(os.environ.get("RANK", "0"))
 WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "1"))
-# What shards models or optimiser states over the processes; None if each process holds all.
+# The library that shards models or optimiser states over the processes; None without sharding.
 _SHARDING = {"ACCELERATE_USE_FSDP": "FSDP", "ACCELERATE_USE_DEEPSPEED": "DeepSpeed"}
 SHARDED_BY = next(
     (name for flag, name in _SHARDING.items() if os.environ.get(flag) == "true"), None

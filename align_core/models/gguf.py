@@ -14,7 +14,7 @@ _SPLIT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exa
 
 
 def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
-    """What `factory.from_pretrained` makes of a GGUF file: a config, a tokenizer or a model.
+    """A config, a tokenizer or a model from a GGUF file: the result of `factory.from_pretrained`.
 
     The weights of a model are dequantised, so that it can be trained and saved. With
     `output_loading_info` the model comes with this information, as from transformers.

@@ -1,4 +1,4 @@
-"""How the libraries that models are built on are set up."""
+"""Set-up of the libraries that models are built on."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _base(model: str) -> tuple[str | None, str, str | None]:
 
 
 def _fetched_weights() -> str:
-    """What weights of SmolLM2 were fetched to this machine."""
+    """The source of the weights of SmolLM2 that were fetched to this machine."""
     try:
         file = model_index.fetched_folder(model_index.SMOLLM2) / "origin.json"
         return _escaped(json.loads(file.read_text(encoding="utf-8"))["weights"])

@@ -1,8 +1,8 @@
-"""What losses and metrics need of an output layer, without the logits of a whole batch.
+"""Log-probabilities, entropies and KL from an output layer, a few rows at a time.
 
 The output layer of a model of 135 M parameters with 49,152 tokens has as many weights as eight of
-its layers, and the logits of a rollout would take gigabytes. Here they exist for a few rows at a
-time. Shapes: N tokens, H the width of the hidden states, V vocabulary entries.
+its layers, and the logits of a whole rollout would take gigabytes. Shapes: N tokens, H the width of
+the hidden states, V vocabulary entries.
 """
 
 from __future__ import annotations

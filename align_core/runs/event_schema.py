@@ -131,7 +131,7 @@ _EVENT: TypeAdapter[_Event] = TypeAdapter(
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """The event in one line of a log; None if the line is not one that is declared here."""
+    """The event in one line of a log; None if it is not an event that this module declares."""
     try:
         return _EVENT.validate_json(line).model_dump(exclude_unset=True)
     except ValidationError:

@@ -143,7 +143,7 @@ def _lost(series: Series) -> float | None:
 
 
 def _since_best(series: Series, metric: str, width: int = 1) -> float | None:
-    """How much a metric rose from the step of the best gain to the last step.
+    """The rise of a metric from the step of the best gain to the last step.
 
     The value at each of the two steps is the mean of the last `width` values up to it.
     """

@@ -1,4 +1,4 @@
-"""What a process of a `child_process.ProcessGroup` tells the process that started it."""
+"""Messages from a process of a `child_process.ProcessGroup` to the process that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trainers share: default arguments, sharding, checks for NaN, batches by length."""
+"""Shared parts of trainers: default arguments, sharding, checks for NaN, batches by length."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class FiniteTraining(Trainer):
         elif largest and not torch.stack(largest).isfinite().all():
             problem = _GRADIENT
         elif self.is_deepspeed_enabled and self.optimizer.step_was_skipped:
-            problem = _GRADIENT  # DeepSpeed found it in its step, which it has made already
+            problem = _GRADIENT  # DeepSpeed checks in its own step, which is already done
         if distributed.any_process(self.accelerator, problem is not None):
             other = Message("gradient", {}, "a gradient of another process is not finite")
             raise NonFinite(problem or other)

@@ -38,7 +38,8 @@ class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DP
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._passes: PairPasses | None = None
         super().__init__(*args, **kwargs)
-        alone = self.accelerator.num_processes == 1  # several need the forward pass of their model
+        # Several processes need the model's own forward pass.
+        alone = self.accelerator.num_processes == 1
         frozen = frozen_trunk(self.model) if alone and isinstance(self.model, PeftModel) else None
         if frozen is not None:
             self._passes = pair_passes(self.model, frozen, _longest(self.train_dataset))
@@ -56,7 +57,7 @@ class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DP
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """TRL's loss, from passes that start from the kept trunk states if there are any."""
+        """TRL's loss; with a frozen trunk, its passes start from the stored trunk states."""
         if self._passes is not None:
             model = self._passes
             if REFERENCE_LOGPS[0] not in inputs:

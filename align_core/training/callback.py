@@ -1,4 +1,4 @@
-"""What a run does between optimiser steps: commands, evaluations, events, checkpoints."""
+"""The work of a run between optimiser steps: commands, evaluations, events, checkpoints."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ class RunCallback(TrainerCallback):
     ) -> None:
         """After every step: write its metrics, evaluate, and execute commands.
 
-        The log with the loss ends a step. What the trainer logged before it, in a call of its own,
-        belongs to the same step; Trainer's final summary belongs to none.
+        The log with the loss ends a step. Anything that the trainer logged before it, in a separate
+        call, belongs to the same step; Trainer's final summary belongs to none.
         """
         self._logged |= {name: value for name, value in logs.items() if name not in _DROPPED}
         if "loss" not in logs:

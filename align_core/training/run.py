@@ -132,7 +132,7 @@ def _train(
 
 
 def _advice(error: NonFinite, step: int, config: RunConfig) -> Message:
-    """What failed in this step, and which settings to try."""
+    """The message for a run that failed in this step: the cause, and settings to try."""
     tries = [f"a learning rate below {config.learning_rate:g}"]
     if config.beta is not None:
         tries.append(f"a beta above {config.beta:g}")

@@ -1,4 +1,4 @@
-"""What a run needs before its first step: models, training data and rewards."""
+"""Set-up of a run before its first step: models, training data and rewards."""
 
 from __future__ import annotations
 

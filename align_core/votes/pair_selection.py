@@ -1,4 +1,4 @@
-"""Which pair a rater should see next: active selection, mixed with uniform draws.
+"""The next pair for a rater: active selection, mixed with uniform draws.
 
 A reward model that scores a pair d nats apart expects a share σ(d) of the votes for the better
 text. A vote then has Fisher information σ(d)(1 − σ(d)) about d, which is largest at d = 0: the

@@ -112,5 +112,7 @@ def check_name(name: str | None) -> None:
 
 
 def _one_of(names: list[str]) -> str:
-    """What is expected of a session's name."""
-    return f"the name of a session here: {', '.join(names)}" if names else "a session; none is here"
+    """The valid names of a session, in words, for error messages."""
+    if not names:
+        return "an existing session; there is none"
+    return f"the name of a session here: {', '.join(names)}"

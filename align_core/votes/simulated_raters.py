@@ -22,7 +22,7 @@ LOUD_SHARE = 2 / 3  # share of all votes that the loud rater casts
 
 @dataclass(frozen=True)
 class Rater:
-    """How a rater chooses between two texts; by default as the task's own rater."""
+    """A simulated rater; by default it chooses as the task's own rater does."""
 
     gold: float = 1.0  # nats of utility for each nat of gold reward
     per_word: float = 0.0  # nats for each word of the text

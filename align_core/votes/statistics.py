@@ -35,7 +35,7 @@ def held_out(votes: Votes, share: float) -> tuple[list, list]:
 
 
 def stats(votes: Votes) -> dict[str, Any]:
-    """Counts of votes and raters, and how far raters agree with each other and the gold reward.
+    """Counts of votes and raters; agreement of raters with each other and with the gold reward.
 
     `agreement`: share of equal ones among the `compared` pairs of decided votes on one comparison.
     `gold_agreement`: share of decided votes for the text of higher gold reward, and
@@ -101,7 +101,7 @@ def with_scores(votes: Votes, scored: Sequence[Mapping[str, Any]]) -> list[dict[
 
 
 def reward_model_metrics(votes: Votes) -> dict[str, Any]:
-    """How well the scores of a reward model predict votes.
+    """The agreement of a reward model's scores with votes.
 
     `accuracy`: share of decided votes for the text of higher score (equal scores count half).
     `log_loss`: the mean of −log σ(Δs), in nats; that of a coin is log 2 = 0.693. `gold_accuracy`
@@ -117,7 +117,7 @@ def reward_model_metrics(votes: Votes) -> dict[str, Any]:
 
 
 def _agreement(decided: Votes) -> tuple[int, int]:
-    """How many pairs of decided votes on the same comparison are equal, and how many there are."""
+    """The number of equal pairs of decided votes on the same comparison, and that of all pairs."""
     same = compared = 0
     for pair in _by_pair(decided):
         counts = _counts(pair)

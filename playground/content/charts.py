@@ -48,7 +48,7 @@ DRAWN = CURVES | {REFERENCE, GAIN, EFFICIENCY}
 
 
 def delta(events: Iterable[log.Event]) -> dict[str, Any]:
-    """What `events`, in log order, add to a page that has all events before them.
+    """The additions of `events`, in log order, to a page that has all events before them.
 
     points:      metric -> [step, value] pairs to append, without nulls; only of metrics that are
                  drawn and of PARTs

@@ -27,8 +27,8 @@ from align_core.config.task_card import (
 )
 from align_core.runs import child_process
 
-# What pages call the task that their visitor made, the same before it was changed, and those of
-# other visitors (people/own_tasks.py).
+# Names on the page for the visitor's own task, its earlier versions, and other visitors' tasks
+# (people/own_tasks.py).
 OWN, EARLIER, OTHERS = "own", "own-earlier", "own-of-others"
 OWN_PROMPT = "The plot of this film"  # until the visitor's task has prompts
 TIMEOUT = 120.0  # seconds; a task may have to read its data

@@ -90,7 +90,7 @@ class CompareHandlers:
                 yield {"run": name, **settings, "recorded": card["name"], "machine": machine}
 
     def compare(self, cursors: Any) -> dict[str, Any]:
-        """What runs have logged past `cursors`, [{"run", "offset"}, …], and how the runs differ.
+        """The events of runs past `cursors`, [{"run", "offset"}, …], and how the runs differ.
 
         runs:      for each run a new cursor, its `config`, its `run_list.identifying_settings`,
                    whether it has a `model`, and `charts.delta` limited to the CURVES and the last

@@ -14,7 +14,7 @@ from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults, has
 from align_core.config.task_card import known_card, registered
 
-# What the page begins with; PPO needs no data but the prompts that every task has.
+# The first choices of the page; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
 # The settings that have a control, which are those that a link may set.
 SETTINGS = tuple(

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from align_core.runs.client import Client
 from playground.people.run_queue import RunQueue
 
-LEAST_BYTES = 100_000_000  # of disk that must be left: some runs of the embedded models
+LEAST_BYTES = 100_000_000  # free disk space that is required: room for some small runs
 
 
 def health_route(client: Client, queue: RunQueue) -> Route:

@@ -184,7 +184,7 @@ class TrainHandlers:
             return True
 
     def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """What a run has logged past `cursor`, {"run", "offset", "chosen"}: a new cursor,
+        """The events of a run past `cursor`, {"run", "offset", "chosen"}: a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
         `run` is None if there is nothing to show. A page shows the visitor's live run, else another
@@ -235,7 +235,7 @@ class TrainHandlers:
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
 
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
-        """What the visitor may do with the `run` that their page shows, and their queue position.
+        """The visitor's rights to the `run` that their page shows, and their queue position.
 
         own:      the visitor's live run, or None
         steers:   whether they may control `run`

@@ -1,1 +1,1 @@
-"""A visitor's own task: what they send, its check, and what each part of its reward gives."""
+"""A visitor's own task: the files that they send, the check of these, and scores by its reward."""

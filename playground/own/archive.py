@@ -19,7 +19,7 @@ from align_core.tasks.folder.files import SUFFIXES, TASK_FILE
 MOST_FILES = 64
 MOST_DEPTH = 4
 MOST_NAME = 120  # characters of a path
-MOST_LINES = 20  # errors that are told
+MOST_LINES = 20  # errors reported at once
 EXPECTED = f"{TASK_FILE}, {', '.join(SUFFIXES)}"
 _UNUSED = ("__MACOSX", ".DS_Store", "Thumbs.db")  # what systems add by themselves
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -65,7 +65,7 @@ def packed(files: Mapping[str, bytes], folder: str) -> bytes:
 
 
 def of_file(name: str, what: Message, inside: str = "") -> Message:
-    """What is wrong with a file that was dropped, or with one inside it."""
+    """The error of a file that was dropped, or of a file inside it."""
     named = {"file": _shown(name), "what": what}
     if inside:
         return problem("inside", "{file}, {inside}: {what}", **named, inside=_shown(inside))

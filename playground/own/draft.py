@@ -173,7 +173,7 @@ def _as_csv(text: str) -> str:
 
 
 def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "demonstrations"]:
-    """What a file of rows is, by the columns in its first line; a Parquet file by its name."""
+    """The table that a file of rows is for, by its columns; for a Parquet file by its name."""
     columns = _columns(name, content)
     if "chosen" in columns or "rejected" in columns or "label" in columns:
         return "preferences"

@@ -1,4 +1,4 @@
-"""What a visitor who has nothing can begin with: three tasks, and three answers to score."""
+"""Examples in the form of an own task: three tasks, and three answers to score."""
 
 from __future__ import annotations
 

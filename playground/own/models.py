@@ -49,7 +49,7 @@ class Models:
         return model, self._refusal(model)
 
     def reward_model_problem(self, model: str) -> Message | None:
-        """What is wrong with the model of a part of a reward; None for one that may be used."""
+        """The error of a part's reward model; None for a model that may be used."""
         return None if model in self.choices()["reward_models"] else self._refusal(model)
 
     def _refusal(self, model: str) -> Message | None:

@@ -23,7 +23,7 @@ _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What `main` writes about the folder; an error where it ends in any other way."""
+    """The answer of `main` about the folder; an error if its process ends without one."""
     command = ("playground.own.reader", str(folder))
     with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:

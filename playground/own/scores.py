@@ -1,4 +1,4 @@
-"""What each part of a reward gives some texts, by the code that training uses."""
+"""Scores of texts by each part of a reward, computed by the code that training uses."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _CARD, _FOLDER = "card.json", "own"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a task may hold, and for how many days it is kept after its last use (None: for good).
+    """Limits of a task's size, and the days that it is kept after its last use (None: forever).
 
     `bytes` are those of an upload, `unpacked` those of all files of a task.
     """
@@ -98,7 +98,7 @@ class OwnTasks:
         return task
 
     def shown(self, visitor: str | None, task: Any) -> Any:
-        """What the visitor's page calls the task of this full name."""
+        """The name on the visitor's page of the task of this full name."""
         if not self._is_inside(task):
             return task
         card = self.card(visitor)

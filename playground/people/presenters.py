@@ -40,7 +40,7 @@ class Presenters:
         return self._key is not None
 
     def seconds_to_wait(self, address: str) -> float:
-        """How long an attempt from this address has to wait, MOST_SECONDS at most."""
+        """The seconds that an attempt from this address has to wait, at most MOST_SECONDS."""
         since = time.monotonic() - WRONG_KEY_SECONDS
         with self._lock:
             recent = [sender for then, sender in self._wrong if then > since]
@@ -50,7 +50,7 @@ class Presenters:
     def sign_in(self, visitor: str | None, key: Any, address: str) -> bool:
         """Make the visitor a presenter if `key` is right; returns whether they are one.
 
-        `key` is as it was typed, or as it stands in an address, where characters may be encoded.
+        `key` is as typed, or as in an address, where characters may be encoded.
         """
         if self._key is None or visitor is None or not isinstance(key, str):
             return False

@@ -163,7 +163,7 @@ class RunQueue:
                 self._attendance.extend(run, HIDDEN_SECONDS if hidden else SECONDS)
 
     def length(self) -> int:
-        """How many runs and trials wait."""
+        """The number of runs and trials that wait."""
         return len(self._entries)
 
     def has_free_slot(self) -> bool:

@@ -34,10 +34,10 @@ from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
 COOKIE, HEADER = "playground_visitor", "x-visitor"
-MAX_QUERIES = 2  # at once, of one visitor; the helper process takes eight
+MAX_QUERIES = 2  # at a time for each visitor; the helper process takes eight
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
-NEW_SECONDS = 5.0  # after a run's folder was made, in which its owner may yet be written
+NEW_SECONDS = 5.0  # a run younger than this may still lack its owner's file
 
 _NO_TOKEN = "no token"  # the owner of a run that a request without a token started
 
@@ -192,7 +192,7 @@ class Visitors:
 
     @contextlib.contextmanager
     def query_slot(self, visitor: Visitor) -> Iterator[None]:
-        """Holds one of the visitor's MAX_QUERIES slots, so that nobody takes all of the helper's.
+        """Holds one of the visitor's MAX_QUERIES slots, so that nobody occupies the whole helper.
 
         Raises Unanswered if none of them is free.
         """

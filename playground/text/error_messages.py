@@ -40,7 +40,7 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
 
 
 def _of_files(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """What is wrong with a task's files, a message that may be made of others.
+    """The text of a message about a task's files, which may be composed of other messages.
 
     `labels` are the page's names of the keys of task.toml, which stand in a file as they are.
     """

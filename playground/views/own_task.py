@@ -1,4 +1,4 @@
-"""The visitor's own task, above the pictures of Train where it is chosen."""
+"""The form of the visitor's own task, above the charts of Train while that task is chosen."""
 
 from __future__ import annotations
 

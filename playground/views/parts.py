@@ -61,7 +61,7 @@ _ADDRESS = f"playground/{_version()}"
 
 
 def address(file: str) -> str:
-    """Where a browser finds a file of `static`, relative to the base of the page's document."""
+    """The address of a file of `static`, relative to the base of the page's document."""
     return f"{_ADDRESS}/{file}"
 
 

@@ -23,7 +23,7 @@ class Theme(gr.themes.Base):
     def _get_theme_css(self) -> str:
         """The text of the theme's sheet, which Gradio loads with all its imports before it draws.
 
-        A link in the head would not be waited for, and scripts read their colours from the sheets.
+        The page would not wait for a link in the head, and scripts read colours from the sheets.
         """
         order = f"@layer {', '.join(LAYERS)};"
         return "\n".join((order, *imports(), super()._get_theme_css()))

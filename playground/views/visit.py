@@ -1,4 +1,4 @@
-"""The visitor's standing under the Run button, and what this server does to their runs."""
+"""The part below the Run button: queue, sharing, sign-in, and the terms of this server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
 
 
 def terms(words: dict[str, str], server: Settings) -> list[str]:
-    """The sentences that hold on this server."""
+    """The terms that apply on this server, one sentence each."""
     holds = {
         "limit": server.time_limit is not None,
         "zero_gpu": server.zero_gpu,

@@ -1,4 +1,4 @@
-"""How many votes, and of which kind, a run was trained on; nothing about who voted.
+"""The numbers of votes of each kind that a run was trained on; nothing about who voted.
 
 The numbers stand in the name of the run's preference file. The run keeps that name in its
 configuration, so they remain when the session and the file are deleted.

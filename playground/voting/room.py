@@ -277,7 +277,7 @@ class VotingService:
         if not self._may_vote(rater):
             raise Refused(403, "closed", "the room is closed")
         if state.current is None or state.current.pair != pair:
-            raise Refused(409, "order", f"pair {pair} is not the one that is out for this rater")
+            raise Refused(409, "order", f"pair {pair} is not on this rater's ballot")
         return state.current
 
     def _ballot(self, rater: Rater, session: Session, state: _RaterState) -> dict:

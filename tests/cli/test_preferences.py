@@ -147,7 +147,7 @@ def test_a_missing_argument_is_reported_with_what_is_accepted(run, tmp_path):
     lines = refused(run, "import", tmp_path / "nowhere.jsonl", "--session", "talk")
     assert [line.split(" ")[0] for line in lines] == ["--task", "FILE"]
     lines = refused(run, "stats", "--session", "talk", "--reward-model", "sft-reviews")
-    assert lines[0] == "--session got 'talk', expected a session; none is here"
+    assert lines[0] == "--session got 'talk', expected an existing session; there is none"
     assert "this is a language model" in lines[1]
 
 

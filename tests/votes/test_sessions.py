@@ -75,7 +75,7 @@ def test_sessions_deleted_by_another_process_are_gone(sessions, session, tmp_pat
     rater = session.join()
     others = Sessions(tmp_path / "sessions")
     others.delete("talk")
-    with pytest.raises(ConfigError, match="none is here"):
+    with pytest.raises(ConfigError, match="there is none"):
         sessions.open("talk")
     with pytest.raises(Closed):
         session.vote(rater, 1, "left")

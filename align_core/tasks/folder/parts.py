@@ -24,7 +24,7 @@ from align_core.data.formats import Messages
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _PART_NAME = r"^[a-z][a-z0-9_]*$"
-_CLOSING = "\"'”’»)]}*_` \t\n"  # what may follow the mark that ends a sentence
+_CLOSING = "\"'”’»)]}*_` \t\n"  # characters that may follow the final mark of a sentence
 _REWARD_MODEL = "align_core.models.reward_parts:scorer"  # needs torch
 
 
@@ -211,11 +211,11 @@ class Answer(_Part):
     def score(self, completion: Completion) -> float:
         if self.column not in completion.row:
             return math.nan
-        said = _plain(completion.text)
+        text = _plain(completion.text)
         right = [_plain(answer) for answer in self.answers(completion.row)]
         if self.match == "equals":
-            return float(said in right)
-        return float(any(_contains(said, answer) for answer in right))
+            return float(text in right)
+        return float(any(_contains(text, answer) for answer in right))
 
     def answers(self, row: Mapping[str, Any]) -> list[str]:
         """The right answers of a row. Raises Invalid without a valid one."""

@@ -22,7 +22,7 @@ from align_core.tasks.reviews.lexicon import (
 )
 from align_core.tasks.reviews.ratings import rating_value
 
-NEGATION_REACH = 4  # a negation inverts the first sentiment word within so many words
+NEGATION_REACH = 4  # a negation inverts the first sentiment word within this many words
 CONCEDED = 0.5  # weight of the clause after "although" or before "but"
 STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark

@@ -57,7 +57,7 @@ def value_unstable(run: Run) -> Reading | None:
     return Reading("value_unstable", "warning", {"then": then, "now": now})
 
 
-# What a model has learnt from pairs and demonstrations.
+# Learning from pairs and from demonstrations.
 
 
 def worse_than_a_coin(run: Run) -> Reading | None:

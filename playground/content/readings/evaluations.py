@@ -122,7 +122,7 @@ def efficiency(run: Run) -> Reading | None:
 
 
 def short_of_target(run: Run) -> Reading | None:
-    """How much larger the objective of the optimum at this β is than that of the finished run."""
+    """The objective of the optimum at this β minus that of the finished run."""
     if run.target is None or run.drawn_frontier is None:
         return None
     beta, gain = run.config["beta"], run.gain(run.last)

@@ -1,4 +1,4 @@
-// What Try it and Score it share: a question, and the answers to the latest one alone.
+// The form of Try it and Score it; it shows the answers to the latest question only.
 import { within } from "../core/dom.js";
 import { runPicker } from "../core/run_picker.js";
 
@@ -8,7 +8,7 @@ export function questionForm({ element, props, server }) {
   const picker = runPicker({ element, props, server });
   let latest = 0;
 
-  // Sends a question; the answers, or null where there were errors or a later question.
+  // Sends a question; resolves to its answers, or to null after errors or a later question.
   async function send(request, question) {
     const turn = ++latest;
     setBusy(true);
@@ -20,7 +20,7 @@ export function questionForm({ element, props, server }) {
     return reply.errors.length ? null : reply.answers;
   }
 
-  // Whatever is still asked is about another task.
+  // Drops the pending question, which is about another task.
   function cancel() {
     latest += 1;
     setBusy(false);
@@ -33,7 +33,7 @@ export function questionForm({ element, props, server }) {
     if (busy && !find(".answers").dataset.full) put(".answers", words.asking_help);
   }
 
-  // The empty place for new answers.
+  // Removes the old answers and returns their element.
   function clearAnswers() {
     const answers = find(".answers");
     answers.replaceChildren();

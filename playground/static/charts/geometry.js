@@ -1,4 +1,4 @@
-// Where things are in the pictures: axes and trails, from the numbers of runs and frontiers.
+// The geometry of the charts: axes and trails, from the numbers of runs and frontiers.
 
 export const WIDEST = 8; // nats of KL; a run that goes further leaves the picture, and a note says so
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows

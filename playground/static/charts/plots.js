@@ -1,4 +1,4 @@
-// What all pictures have in common: their look, their size, light and dark.
+// Common to all charts: colours, fonts, sizes, light and dark.
 import { explain, make } from "../core/dom.js";
 import { stepRange } from "./geometry.js";
 
@@ -12,7 +12,7 @@ export function lookOf(element) {
   return { colour, font: style.fontFamily, size: parseFloat(colour("--chart-font")) }; // ?present: larger
 }
 
-// Plotly's layout, as far as it is the same everywhere.
+// The part of Plotly's layout that all charts share.
 export function baseLayout({ colour, font, size }) {
   return {
     autosize: true,

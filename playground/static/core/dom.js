@@ -1,4 +1,4 @@
-// Elements: made, found, filled. What a person or a model wrote is only ever set as textContent.
+// Creating, finding and filling elements. Texts of people and models are only set as textContent.
 
 export function make(tag, className, host, text = "") {
   const made = host.appendChild(document.createElement(tag));
@@ -20,7 +20,7 @@ export function option(host, type, name, value, label, details = "") {
 // `find` and `put` for the elements of one part.
 export function within(element) {
   const find = (selector) => element.querySelector(selector);
-  // Text that stays the same is left alone: a selection is kept, and nothing is read out again.
+  // Unchanged text is left alone, so that a selection stays and no screen reader repeats it.
   function put(selector, text) {
     const target = find(selector);
     if (target.textContent !== text) target.textContent = text;
@@ -40,7 +40,7 @@ export function explain(mark, text) {
   mark.setAttribute("aria-label", text);
 }
 
-// Calls `first` when the element is first on the screen, and `again` whenever it is there later.
+// Calls `first` when the element first comes on the screen, and `again` each time it comes back.
 export function whenShown(element, first, again) {
   let shown = false;
   new IntersectionObserver(([{ isIntersecting }]) => {

@@ -1,4 +1,4 @@
-// What the page's head holds of the tasks that are offered and of the methods (app.py).
+// Records of the offered tasks and of the methods, from the page's head (app.py).
 export const { tasks, methods } = JSON.parse(document.getElementById("records").textContent);
 
 // Whether a method makes a policy, which writes; else it makes a reward model, which scores.

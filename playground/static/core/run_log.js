@@ -58,7 +58,7 @@ export function samplesAt(run, step) {
   return run?.samples.findLast((samples) => step === null || samples.step <= step) ?? null;
 }
 
-// The settings that made what is there at `step`: a change counts from the step after it.
+// The settings in force at `step`: a change takes effect at the step after it.
 export function settingsAt(run, step) {
   const made = run.changes.filter((change) => step === null || change.step < step);
   return Object.assign({}, run.config, ...made.map(({ settings }) => settings));

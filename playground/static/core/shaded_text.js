@@ -1,4 +1,4 @@
-// What is signed is shaded: blue above zero, orange below, deeper the larger.
+// Shading of signed numbers: blue above zero, orange below, deeper for larger ones.
 import { make } from "./dom.js";
 import { fill, probability, signed } from "./format.js";
 
@@ -12,9 +12,9 @@ export function shade(element, value, full, least = 0) {
   element.style.setProperty("--depth", `${least + (75 - least) * share}%`);
 }
 
-// How texts are written with these words.
+// Functions that write shaded texts and their rewards, with the page's words.
 export function shadedText(words) {
-  // A reward in nats: kind is "gold" or "proxy"; nothing where there is none.
+  // Adds a reward in nats, unless it is null; `kind` is "gold" or "proxy".
   function addChip(kind, host, reward) {
     if (reward === null || reward === undefined) return;
     const box = make("span", `chip ${kind}`, host);

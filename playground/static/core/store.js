@@ -2,17 +2,17 @@
 // makes another.
 let state = Object.freeze({
   run: null, // the run that is followed (run_log.js)
-  standing: null, // how the visitor stands to it and to the queue (handlers/train.py)
-  wantedRun: null, // the name of a run that was asked for and has not come yet
+  standing: null, // the visitor's rights to it and their place in the queue (handlers/train.py)
+  wantedRun: null, // the name of a requested run whose events have not arrived yet
   task: null, // task, method and β as the controls say
   method: null,
   beta: null,
-  betaHeld: false, // whether a hand is on a slider of β; a live run takes β when it lets go
-  watchedBeta: null, // β of another visitor's run, which the target follows until a hand moves β
-  viewedStep: null, // the step that is looked at; null is the newest
+  betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
+  watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
+  viewedStep: null, // the step shown; null for the newest
   own: null, // the visitor's own task (own/routes.py)
   target: null, // {pair, task, beta, …}: what the optimum at a β is, and what it writes
-  frontiers: Object.freeze({}), // pair (view.js) -> what the server knows of its optimum; null: nothing
+  frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none
 });
 const subscriptions = new Set();
 
@@ -50,6 +50,6 @@ export function subscribe(element, keys, draw) {
   subscriptions.add(subscription);
 }
 
-// Gradio's own snippets (`js=`) are no modules and import nothing: they, and the browser's tests,
+// Gradio's own snippets (`js=`) are not modules and import nothing: they, and the browser's tests,
 // read the state here.
 Object.defineProperty(window, "playground", { get });

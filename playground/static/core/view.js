@@ -1,9 +1,9 @@
-// What is to be seen in a state (store.js).
+// Selectors of the state (store.js): the run, task, optimum and β that the page shows.
 import { tasks } from "./records.js";
 import { isLive, valueAt } from "./run_log.js";
 
-// A live run whatever is chosen; else the last run, if it is of the chosen task, or of one that
-// cannot be chosen here.
+// The run that is shown: a live run always; an ended one if its task is chosen or is not offered
+// here.
 export function runOnStage({ run, task }) {
   const shown = isLive(run) || run?.config.task === task || !(run?.config.task in tasks);
   return shown ? run : null;
@@ -11,7 +11,7 @@ export function runOnStage({ run, task }) {
 
 export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.task;
 
-// The task and the model whose optimum is to be seen: those of the run, else the task's reference.
+// The task and the model whose optimum is shown: those of the run, else the task's reference.
 export function pairOnStage(state) {
   const reference = tasks[state.task]?.reference ?? (state.task === "own" ? state.own?.model : undefined);
   const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: reference };
@@ -27,8 +27,8 @@ export const isWatching = ({ run, standing }) => isLive(run) && run.name !== sta
 // β that the target is for.
 export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?? state.beta;
 
-// What a run has gained on its reference at a step, in nats: as the picture of the trade-off draws
-// it, where it does.
+// The run's gain in gold reward over its reference at a step, in nats; for a run in the frontier
+// chart, as drawn there.
 export function gainAt({ config, series }, step, frontiers) {
   const share = valueAt(series["eval/gain"], step);
   const { reference, whole } = frontiers[pairKey(config)] ?? {};

@@ -45,7 +45,7 @@
   }
 
   const address = new URL(location.href);
-  // As it stands there, since "+" may be itself or a space; visit.js takes it from here.
+  // Still encoded, because "+" may be a plus or a space; visit.js reads it from here.
   window.presenterKey = /[?&]key=([^&]*)/.exec(address.search)?.[1] ?? null;
   if (window.presenterKey !== null) {
     address.searchParams.delete("key");

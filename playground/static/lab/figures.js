@@ -5,7 +5,7 @@ import { baseLayout, discard, drawInSight, fitToBox, lookOf, paint, whenRecolour
 
 const SYMBOLS = ["circle", "diamond", "square", "cross", "x", "triangle-up", "star", "triangle-down"];
 
-// What adds figures to the cards of `element` and takes them away again.
+// Functions that add figures to the cards of `element` and remove them.
 export function figures(element, words) {
   const panels = new Map(); // plot -> the panel that it shows
 

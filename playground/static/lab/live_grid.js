@@ -41,7 +41,7 @@ export function liveGrid(host, { size, bounds, first, words: { live: words } }, 
     for (const sentence of sentences(outcome)) make("p", "", summary, sentence);
   }
 
-  // What happened to the uncovered responses, in this very outcome.
+  // Sentences on the uncovered responses of this outcome.
   function sentences({ pairs, numbers, rises, covered }) {
     if (covered.flat().every(Boolean)) return [words.summary.all];
     const shares = Object.entries(numbers).map(([name, { uncovered }]) => [name, number(uncovered)]);

@@ -1,4 +1,4 @@
-// What the equations of the Learn view give at a β: pure functions of a recorded lesson
+// The arithmetic of Learn's equations at a β: pure functions of a recorded lesson
 // (align_core/build/worked_examples.py). Log-probabilities and rewards are in nats.
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 // −log σ(x), however far x is from 0.
@@ -16,7 +16,7 @@ export function pair({ chosen, rejected }, reward) {
   return { difference, share: sigmoid(difference), loss: logisticLoss(difference) };
 }
 
-// One token of PPO: what it is paid, its advantage (whitened over the rollout), and its part of
+// One token of PPO: its reward, its advantage (whitened over the rollout), and its part of
 // the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
 // in full. A run's token brings its own sum (align_core/training/example_token.py). `against`: its
 // probability moved against the sign of A, where nothing is clipped, however far it moved.
@@ -45,7 +45,8 @@ export function dpo({ chosen, rejected }, beta) {
 }
 
 // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
-// reference's samples. The best of them is taken out of both; β = 0 leaves it alone. `bar` is
+// reference's samples. Both are divided by exp(best/β), so that neither overflows; at β = 0 only
+// the best samples remain. `bar` is
 // β log Z, which r must pass for a text to become likelier: log(π*/π_ref) = (r − β log Z)/β.
 export function optimum({ samples, texts, rewards }, beta) {
   const best = Math.max(...rewards.map(([reward]) => reward));

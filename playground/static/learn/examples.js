@@ -1,4 +1,4 @@
-// What the stations of the Learn view show of their examples. A lesson is as in
+// The examples of Learn's stations. A lesson is as in
 // align_core/build/worked_examples.py.
 import { make } from "../core/dom.js";
 import { number, probability, signed } from "../core/format.js";
@@ -18,7 +18,7 @@ export function drawPair(host, { prompt, ...texts }, words, addChip = () => {}) 
   }
 }
 
-// What each token costs, before SFT and after.
+// The cost of each token, before and after SFT.
 export function drawCosts(host, { tokens }, words) {
   const table = make("div", "costs", host);
   const most = Math.max(...tokens.map(({ before, logp }) => -Math.min(before, logp)));

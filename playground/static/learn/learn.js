@@ -1,5 +1,5 @@
 // Learn: a station of the path, its equation, and the equation with real numbers put in. Moving β
-// changes the numbers at once; nothing is asked of a server, except about a visitor's own run.
+// changes the numbers at once, without the server; only a visitor's own run is requested from it.
 import { betaAt, placeOf } from "../core/beta.js";
 import { make, option, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
@@ -10,7 +10,7 @@ import { ownLesson } from "./own_run.js";
 import { drawPath, markStation } from "./path.js";
 import { betaText, stationsOf } from "./stations.js";
 
-// Whose numbers a station can show.
+// The sources of numbers that a station offers.
 const SOURCES = {
   sft: ["recorded", "own"],
   reward: ["recorded", "own"],
@@ -24,11 +24,11 @@ export function mount({ element, props, server }) {
   const stations = stationsOf(words, shadedText(props.shading).addChip);
   const narrow = matchMedia("(max-width: 820px)");
   const slider = find(".beta input");
-  const sources = {}; // station -> one of its SOURCES, where it was chosen
+  const sources = {}; // station -> the source that was chosen for it
   const own = {}; // station -> the ownLesson of the task
   let task = props.first_task;
   let open = "sft";
-  let choices = 0; // a run's numbers may come when another source is chosen already
+  let choices = 0; // counted, to drop a run's numbers that arrive after a later choice
 
   const source = () => sources[open] ?? "recorded";
 

@@ -1,6 +1,6 @@
 // The path from SFT to the optimum as a picture: stations to click, or to walk with the arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
-// Where each station stands, lying and upright (on a phone): the middle of its box.
+// The centres of the stations' boxes: in a row, and in a column on a phone.
 const LYING = {
   size: [1340, 172],
   box: [208, 68],

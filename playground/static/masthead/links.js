@@ -71,8 +71,8 @@ export function mount({ element, props, watch, events }) {
   }
 }
 
-// Whether the text is in the clipboard. A page in a frame, or one that is not served over https, as
-// to phones in the same room, may have no clipboard of its own; a selection may be copied then.
+// Copies the text; returns whether that worked. In a frame, or without https, as for phones in the
+// same room, browsers may offer no clipboard API; then the selected text of `field` is copied.
 async function copyText(text, field) {
   try {
     await navigator.clipboard.writeText(text);

@@ -42,15 +42,15 @@ export function mount({ element, props, server, events }) {
 
   const nameOf = (model) => known.models.find((choice) => choice.model === model)?.name ?? model;
 
-  // The server told how things stand.
+  // Shows the task, the limits and the models that the server sent.
   function take(state) {
     known = state;
     set({ own: state.task });
     const { limits, models, hub, fetched } = state;
-    const told = { ...limits, mb: limits.bytes / MB };
-    put(".drop span", fill(words.drop, told));
-    // On a public machine, where a task has an end, a visitor has no command line.
-    put(".limits", limits.days === null ? (fetched ? "" : words.fetch) : fill(words.limits, told));
+    const values = { ...limits, mb: limits.bytes / MB };
+    put(".drop span", fill(words.drop, values));
+    // On a public machine, where tasks expire, a visitor has no command line to fetch a model with.
+    put(".limits", limits.days === null ? (fetched ? "" : words.fetch) : fill(words.limits, values));
     field("model").replaceChildren();
     for (const { model, name } of models) make("option", "", field("model"), name).value = model;
     form.querySelector(".hub").hidden = !hub;

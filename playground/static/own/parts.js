@@ -1,5 +1,5 @@
-// The parts of a reward (tasks/folder/parts.py): what each of them asks of a text, its weight, and
-// what it gives three example answers.
+// The parts of a reward (tasks/folder/parts.py): an editor of each part and its weight, with the
+// part's scores of three example answers.
 import { make } from "../core/dom.js";
 import { fill, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -16,15 +16,15 @@ const KINDS = {
   json: {},
   reward_model: { model: "model" },
 };
-const ON = { lexicon: "vader", match: "contains" }; // what a switch that is on stands for
+const ON = { lexicon: "vader", match: "contains" }; // the values of switches that are on
 const NEW = { length: { aim: 12 }, words: { wanted: ["warm"] }, pattern: { pattern: "(?i)\\bfilm\\b" } };
-const DEFAULTS = { column: "answer", n: "3" }; // where a field is empty
+const DEFAULTS = { column: "answer", n: "3" }; // the placeholders of empty fields
 const HEAVIEST = 5;
 
-// `changed` is called after each change that a hand makes.
+// `changed` is called after each change by the visitor.
 export function partsEditor({ host, words, models, texts, prompt, changed }) {
   let parts = [];
-  let scored = []; // of each part, as the server answers
+  let scored = []; // the server's answer for each part
   let rows = [];
   const heads = make("div", "part heads", host);
   make("span", "", heads, words.parts);
@@ -42,7 +42,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   const sums = examples.map(() => make("strong", "", sum));
   const missing = make("p", "missing", host); // of the sums
 
-  // The weights are the browser's own: a slider shows what it does without a question.
+  // The browser applies the weights itself, so that a slider shows its effect without a request.
   const score = latestOnly(async () => {
     const reward = parts.map((part) => ({ ...part, weight: 1 }));
     const body = { reward, prompt: prompt(), texts: examples.map(({ value }) => value), language: words.language };
@@ -141,7 +141,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
     if (kind) change([...parts, { kind, ...NEW[kind], weight: 1, ...freeName(kind) }]);
   };
 
-  // Two parts of a kind need names of their own.
+  // The name of a second part of a kind, since names must differ.
   function freeName(kind) {
     const called = new Set(parts.map((part) => part.name ?? part.kind));
     if (!called.has(kind)) return {};

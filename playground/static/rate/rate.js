@@ -1,5 +1,5 @@
-// Rate: one's own session about a task and a model: its ballot, its room, and training on its
-// votes.
+// Rate: the visitor's own session about a task and a model, with its ballot, its room, and training
+// on its votes.
 import { whenShown, within } from "../core/dom.js";
 import { download } from "../core/download.js";
 import { fill } from "../core/format.js";
@@ -27,7 +27,7 @@ export function mount({ element, props, server, events }) {
     begin();
   }
 
-  // The session about the task and the model that are chosen now.
+  // Starts or continues the session about the chosen task and model.
   function begin() {
     const about = { task: chosenTask(), model: form.elements.models?.value || reference() };
     const key = `playground-rate-${about.task}-${about.model}`;
@@ -48,8 +48,9 @@ export function mount({ element, props, server, events }) {
     ballot.join().then(room.look);
   }
 
-  // The server's answer about this session; null where it refused, which is shown, or where another
-  // session has begun. A room whose session is gone (401) is no error: the ballot joins again.
+  // The server's answer for this session; null if it refused, which is shown as an error, or if
+  // another session was started meanwhile. A room without its session (401) is no error: the ballot
+  // joins again.
   async function request(action, content = {}) {
     const asking = ballot;
     const answer = await asking?.send(action, content).catch(() => null);
@@ -85,7 +86,7 @@ export function mount({ element, props, server, events }) {
   }
 
   function open() {
-    // The arrow keys of a tab that was clicked would not vote.
+    // While a clicked tab has the focus, the arrow keys would not vote.
     const focused = document.activeElement;
     if (focused?.matches("[role=tab]:not(:focus-visible)")) focused.blur();
     offerModels();

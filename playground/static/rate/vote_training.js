@@ -1,4 +1,4 @@
-// Rate: training on the votes, and what came of it.
+// Rate: training on the votes, and the results of these runs.
 import { make, option, within } from "../core/dom.js";
 import { fill, number, percent, signed } from "../core/format.js";
 import { shadedText } from "../core/shaded_text.js";
@@ -21,7 +21,7 @@ export function voteTraining({ element, props, events }, session) {
 
   const simulatedShare = () => find(".mixed input").value / 100;
 
-  // What a run would learn from.
+  // The votes that a run would train on: people's own, simulated ones, and those left out.
   function drawMix() {
     const { votes, to_train: own, held_out: held } = counts;
     const made = Math.round((own * simulatedShare()) / (1 - simulatedShare()));

@@ -1,5 +1,5 @@
-// What is wrong with the settings, line by line below them; their fields, which are Gradio's own,
-// are marked.
+// The list of errors below the settings; the fields with an error, which are Gradio's components, are
+// marked.
 import { listErrors, within } from "../core/dom.js";
 
 export function mount({ element, props, watch }) {

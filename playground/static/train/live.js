@@ -84,8 +84,8 @@ export function mount({ element, props, server, watch, events }) {
     element.dataset.past = step !== null;
   }
 
-  // Its room is the same for every sentence, so that none moves the pictures: one that is too long
-  // for it is written smaller (stage.css).
+  // The summary has a fixed height, so that no sentence moves the pictures; a long one is written
+  // smaller (stage.css).
   function showSummary(sentence) {
     if (sentence === summary.textContent) return;
     summary.textContent = sentence;

@@ -1,6 +1,6 @@
-// A row of presets. The one that is chosen fills the settings and plays its recorded run. As long
-// as the stage shows a run of these very settings, what to watch stands below, and at the end what
-// it shows.
+// A row of presets. The one that is chosen fills the settings and plays its recorded run. While
+// the stage shows a run with exactly these settings, a line below says what to watch, and at the end
+// what the run shows.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { isLive, isRecorded } from "../core/run_log.js";
@@ -29,8 +29,8 @@ export function mount({ element, props, events }) {
     };
   }
 
-  // The preset whose settings are those of a run, seed and all. A run whose settings were changed
-  // is no preset's any more.
+  // The preset whose settings, the seed included, are those of the run; undefined for a run whose
+  // settings were changed.
   function presetOf(run) {
     if (!run || run.changes.length) return undefined;
     const hasSettings = (settings) => Object.keys(settings).every((key) => settings[key] === run.config[key]);
@@ -44,13 +44,13 @@ export function mount({ element, props, events }) {
       chip.setAttribute("aria-pressed", String(other === name));
       chip.disabled = isLive(run) && run.name === standing.own;
     }
-    const part = run?.status.name === "finished" ? "shows" : "watch"; // a run that was cut off shows nothing
+    const part = run?.status.name === "finished" ? "shows" : "watch"; // only a whole run shows the effect
     put(".part", name ? words[part] : "");
     put(".summary", name ? words.cards[name][part] : "");
     const recorded = name && isRecorded(run);
     const origin = recorded ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "";
     put(".origin", origin);
-    find(".origin").title = origin; // where the line has no room for all of it
+    find(".origin").title = origin; // in full, as the line may be too short
   }
 
   put(".title", words.title);

@@ -1,9 +1,9 @@
-// What the status line says of a run, in words of the catalogue.
+// The texts of the status line, from the page's words.
 import { fill, number, percent } from "../core/format.js";
 import { valueAt } from "../core/run_log.js";
 import { gainAt } from "../core/view.js";
 
-// What was measured at a step, in a sentence.
+// The measurements at a step, as a sentence.
 export function readingAt(run, step, frontiers, words) {
   const value = (metric) => valueAt(run.series[metric], step);
   if (value("eval/gold_reward") !== undefined && value("eval/kl") !== undefined) {
@@ -18,8 +18,7 @@ export function readingAt(run, step, frontiers, words) {
   return accuracy === undefined ? words.starting : fill(words.scores, { accuracy: percent(accuracy) });
 }
 
-// How far a run is, and which step is looked at or how long it will take: `timeLeft` is null where
-// that is not known.
+// The progress of a run, with the step shown or the time left; `timeLeft` is null if it is unknown.
 export function progressText(run, step, timeLeft, names, words) {
   const progress = fill(words.progress, {
     ...names, step: run.step, steps: run.config.steps, seconds: number(run.seconds, 1),

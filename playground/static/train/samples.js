@@ -54,8 +54,8 @@ export function mount({ element, props }) {
     if (log_ratio !== undefined) addRatio(chips, rewards.gold_reward, log_ratio, beta);
   }
 
-  // How much likelier the optimum makes a text, r/β − log Z, with the numbers of this text; and why
-  // one of positive reward loses.
+  // The log-ratio of the optimum to the reference for a text, r/β − log Z, with this text's numbers;
+  // and the reason if a text of positive reward becomes less likely.
   function addRatio(host, reward, ratio, beta) {
     const bar = reward - beta * ratio;
     const [log_z, log_ratio] = [number(bar / beta), signed(ratio)];
@@ -65,8 +65,7 @@ export function mount({ element, props }) {
     if (reward > 0 && ratio < 0) make("span", "below", host, fill(words.below_bar, values));
   }
 
-  // How far a text has gone from the reference, in nats: the policy's KL, or the optimum's
-  // log-ratio.
+  // A text's divergence from the reference, in nats: the policy's KL, or the optimum's log-ratio.
   function addDivergence(kind, host, value) {
     const chip = make("span", `chip ${kind}`, host);
     chip.dataset.tip = words[`${kind}_help`];

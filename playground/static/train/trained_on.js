@@ -1,5 +1,6 @@
-// What votes the run on the stage was trained on, and that Run would go without them. Such a run is
-// begun in Rate, maybe later, from the queue: when it comes, the controls take its settings.
+// A line on the votes that the run on the stage was trained on, and a note that Run would not use
+// them. Such a run is started in Rate, and may wait in the queue: when it starts, the controls take
+// its settings.
 import { changeDetector } from "../core/changes.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
