@@ -1,1 +1,1 @@
-"""Speed, memory and quality, each one command; results are kept beside and shown in docs/."""
+"""Benchmarks of speed, memory and quality: each is a command that stores its results in docs/."""

@@ -4,8 +4,8 @@
     python -m benchmarks.page --only target    only this part; the others keep their results
     python -m benchmarks.page --render         write docs/benchmarks.md from the stored results
 
-The page is `app.py` in a process of its own, with the real worker. Only for the updates a scripted
-worker (tests/playground/scripted.py) writes twenty steps a second. Chromium shares the cores with
+The page is `app.py` in a process of its own, with the real worker; for updates a scripted worker
+(tests/playground/scripted.py) writes twenty steps a second. Chromium shares the cores with
 everything else.
 """
 
@@ -252,7 +252,7 @@ PARTS = {
 
 
 def _sent(page: Any) -> list[float]:
-    """Grows by the bytes of each answer as they travel."""
+    """The transferred bytes of each response; the list grows while the page loads."""
     sent: list[float] = []
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
@@ -303,9 +303,9 @@ def render(results: dict) -> str:
     runs = len(updated["nodes"])
     growth = updated["heap_mb"][-1] - updated["heap_mb"][1]
     rows = [
-        ("second start to a page to use", middle(visited["usable"]), 6, "s"),
-        ("and to its picture", middle(visited["drawn"]), None, "s"),
-        ("what travels at a first visit, compressed", middle(visited["megabytes"]), 3, "MB"),
+        ("second start until the page can be used", middle(visited["usable"]), 6, "s"),
+        ("and until its chart is drawn", middle(visited["drawn"]), None, "s"),
+        ("transferred at a first visit, compressed", middle(visited["megabytes"]), 3, "MB"),
         ("Run to the first point on the screen", middle(pressed["first"]), 2, "s"),
         ("Stop to a run that has stopped", middle(pressed["stopped"]), 1, "s"),
         ("target and texts after β has moved, on the server", max(moved["server"]), 50, "ms"),
@@ -314,14 +314,14 @@ def render(results: dict) -> str:
         ("heap gained from the second to the last run", growth, 1, "MB"),
         ("nodes gained", updated["nodes"][-1] - updated["nodes"][1], 50, ""),
         (f"age of the events on {WATCHERS} pages, 95th percentile", _high(ages), 1, "s"),
-        ("speed that the run loses to them, and to who plays them", 100 * lost, 15, "%"),
+        ("slowdown of the run by them, and by the program that plays them", 100 * lost, 15, "%"),
     ]
     intro = [
         "Written by `python -m benchmarks.page` from `benchmarks/page.json`. Chromium and, for the",
-        "last two rows, those who play the pages run on the same two cores. Medians of",
+        "last two rows, the program that plays the pages run on the same two cores. Medians of",
         f"{REPEATS} unless said. {updated['updates']:,} updates in {runs} runs one after",
         "the other in one open page; heap and nodes are counted after a garbage collection.",
-        "**Bold ✗**: beyond what it should be.",
+        "**Bold ✗**: beyond the limit.",
         f"Machine: {results['machine']}.\n\n",
     ]
     return "\n".join(intro) + table(["", "measured", "at most"], [_row(*row) for row in rows])

@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measure() -> dict:
-    """The machine and the measured points of each axis; points of several axes run once."""
+    """The machine and the points of each axis; a point on several axes is measured once."""
 
     @cache
     def measured(point: str) -> dict:
@@ -135,9 +135,8 @@ def one_point(parameters: str, batch: int, length: int) -> dict[str, float]:
             callbacks=[Clock()],
         )
         trainer.train()
-    unit = (
-        2**30 if platform.system() == "Darwin" else 2**20
-    )  # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
+    # ru_maxrss is in bytes on macOS, in kilobytes elsewhere
+    unit = 2**30 if platform.system() == "Darwin" else 2**20
     return {
         "count": model.num_parameters(),
         "seconds": statistics.median(b - a for a, b in pairwise(ends)),

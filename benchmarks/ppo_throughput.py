@@ -1,4 +1,4 @@
-"""This PPO compared with that of TRL 1.12, its last: episodes a second, and time of each part.
+"""This PPO compared with that of TRL 1.12, the last release with one: speed, time of each part.
 
     python -m benchmarks.ppo_throughput            install TRL 1.12, run all, write and print
     python -m benchmarks.ppo_throughput --render   write docs/benchmarks.md from the results

@@ -15,8 +15,8 @@ from align_core.config.messages import Message, plain
 from align_core.runs.pruning import DAY, StoredRun, delete, stored_runs, to_prune
 
 _ABOUT = {
-    "list": "what the runs of a folder are, and what they take on the disk",
-    "prune": "delete old runs, or as many as take too much space",
+    "list": "list the runs of a folder, with their size on disk",
+    "prune": "delete old runs, or the oldest beyond a total size",
 }
 
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--megabytes", metavar="N", help="then the oldest, until the others take N MB at most"
         )
-        action.add_argument("--yes", action="store_true", help="delete; otherwise they are listed")
+        action.add_argument("--yes", action="store_true", help="delete them, not only list them")
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:

@@ -143,7 +143,7 @@ _TYPES = {
     "integer": int,
     "number": float,
     "switch": bool,
-    "groups": Literal["all"],  # what every task has
+    "groups": Literal["all"],  # valid on every task
     "model": _MODEL,
     "file": str,
 }
@@ -153,7 +153,7 @@ def checked(record: Any, taken: Container[str]) -> Method:
     """A copy of the record with values of exactly the types of its fields.
 
     Raises:
-        ConfigError: it is no valid `Method`, or its name is one of `taken`; a line for each error.
+        ConfigError: not a valid `Method`, or its name is one of `taken`; a line for each error.
     """
     method = _validated(TypeAdapter(Method), record, "the method")
     lines = []

@@ -1,4 +1,4 @@
-"""Gain and efficiency of a policy: its reward as a share of what the optimum has."""
+"""Gain and efficiency of a policy: its reward as a share of the optimum's."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AgainstOptimum:
         self, gold: FloatArray, ref_gold: FloatArray, kl: FloatArray
     ) -> dict[str, float | None]:
         """The half-widths of the 95% intervals of `gain` and `frontier_efficiency`, bootstrap over
-        prompts. The KL at which a gain is 1 stays that of all prompts."""
+        prompts. `gain_kl` is computed once, from all prompts."""
         if (frontier := self._frontier) is None:
             return {"gain": None, "frontier_efficiency": None}
         gold, ref_gold, kl = (values[self._rows] for values in (gold, ref_gold, kl))

@@ -40,7 +40,7 @@ def sample_reference(
 
 
 def prompt_seed(seed: int, row: int) -> int:
-    """The seed of the samples of the prompt of this number."""
+    """The seed of the samples of prompt number `row`."""
     return seed * 1_000_003 + row
 
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from align_core.experiments.statistics import mean
 
-Bend = Callable[
-    [NDArray], NDArray
-]  # f in R = d(α − β·f(d)): `identity` for best-of-n, `np.log` for RL
+# f in R = d(α − β·f(d)): `identity` for best-of-n, `np.log` for RL.
+Bend = Callable[[NDArray], NDArray]
 
 
 def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float:

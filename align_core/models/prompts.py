@@ -72,9 +72,8 @@ def check_prompts(
     *readers: PreTrainedModel,
     splits: Sequence[str] = ("train", "probe", "heldout"),
 ) -> None:
-    """Check that the model has enough positions for every prompt of the task and its completion.
-
-    So must `readers`, other models that read the policy's tokens.
+    """Check that the models have enough positions for every prompt of the task and its completion:
+    the policy, and `readers`, other models that read its tokens.
 
     Raises:
         ConfigError: one message for each prompt that is too long, or that needs a chat template.

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-FINAL = frozenset(
-    {"finished", "stopped", "failed"}
-)  # statuses after which a run writes no more events
+# Statuses after which a run writes no more events.
+FINAL = frozenset({"finished", "stopped", "failed"})
 
 Event = dict[str, Any]
 

@@ -46,12 +46,10 @@ class GrammarTask(Task):
     """
 
     grammar: ClassVar[Grammar]
-    spoken: ClassVar[Grammar | None] = (
-        None  # good texts of visitors, none of which is in the corpus
-    )
-    repeatable: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # words that may occur twice without a penalty
+    # Good texts of visitors, none of which is in the corpus.
+    spoken: ClassVar[Grammar | None] = None
+    # Words that may occur twice without a penalty.
+    repeatable: ClassVar[frozenset[str]] = frozenset()
     splits: dict[str, list[str]]
     reference: str
     reward_model: str

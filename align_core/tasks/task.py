@@ -28,9 +28,8 @@ class Task(ABC):
     reference: str | None = None  # MODEL that policies start from and are compared with
     reward_model: str | None = None  # MODEL of the proxy reward
     groups: tuple[str, ...] = ()  # the kinds of its prompts, returned by `group`
-    code: str | None = (
-        None  # where its class is; the loader sets it for every task that is not built in
-    )
+    # The file or module of its class; the loader sets it for every task that is not built in.
+    code: str | None = None
     # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt. Without
     # demonstrations SFT is not available.
     demonstrations: Rows | None = None

@@ -24,12 +24,12 @@ def main(connection: Connection, path: str, training: str, allowed: tuple[str, .
     """Execute the run at `path` in this process, with commands from `connection`.
 
     If the other end closes (the page died), the run stops and saves its model. A failure is also
-    sent back, for the case that the log cannot be written. `allowed` are the full names of the
+    sent back, in case the log cannot be written. `allowed` are the full names of the
     tasks of code that a user named when the page was started; only these are loaded.
     """
     set_library_environment()
     control = Control()
-    # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
+    # Ctrl-C in a terminal reaches the page's whole process group; the page decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: control.put({"command": "stop"}))
     threading.Thread(target=_listen, args=(connection, control), daemon=True).start()

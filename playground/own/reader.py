@@ -1,7 +1,7 @@
 """The process that reads a visitor's folder, with limits on its memory and its time.
 
 python -m playground.own.reader FOLDER writes JSON to standard output: {"errors", "card", "counts"}.
-Errors are messages (`to_event`); the other two are None where there are any.
+Errors are messages (`to_event`); if there are any, the other two are None.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def main(folder: str) -> None:
-    """Print what the folder holds."""
+    """Print the errors of the folder's task, or its card and the numbers of its prompts."""
     _limit()
     from align_core.config.task_card import as_row, known_card
     from align_core.tasks.loader import get_task

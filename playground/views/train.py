@@ -38,7 +38,7 @@ _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.na
 # may be pressed right afterwards.
 _EVAL_EVERY = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
-# Of static/core/settings.js.
+# Functions of static/core/settings.js.
 _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
 WHEN_COMPLETE = "() => window.settings.complete()"
@@ -225,7 +225,7 @@ def _connect(
     # Gradio passes the values of a set in the order in which its components were created.
     assert all(controls["live"]._id > settings[name]._id for name in settings)
     assert controls["live"]._id > controls["pace"]._id  # `_WITH_SHOWN` replaces the last value
-    # No event waits in Gradio's queue, or hides what it updates behind a progress display.
+    # No event waits in Gradio's queue or covers its outputs with a progress display.
     at_once: dict[str, Any] = {
         "queue": False,
         "show_progress": "hidden",
@@ -239,7 +239,7 @@ def _connect(
 
     choices, preset = [settings["task"], settings["method"]], controls["preset"]
     loaded = page.load(restore, None, shown, **at_once)
-    # One listener for both: of two whose answers are due, the earlier could answer last.
+    # One listener for both: with two, the answer to the earlier event could arrive last.
     choose, changed = by_name("choose", handlers.choose), [choice.input for choice in choices]
     chosen_now = {"inputs": {*choices}, "outputs": shown - subset("task"), "js": _ASK % "choose"}
     chosen = gr.on(changed, choose, **chosen_now, **to_last)

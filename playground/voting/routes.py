@@ -142,7 +142,7 @@ class VoteRoutes:
         rater = _rater(request)
         task = self._visitors.own.named(self._visitor(request), body.task)
         if task is not None and card(task) is None:
-            raise Refused(422, "malformed", "task: expected a task that there is")
+            raise Refused(422, "malformed", "task: expected an existing task")
         if task is None or await self._in_thread(self._voting.has_joined, rater, task):
             return await self._in_thread(self._voting.join, rater, task)
         check_rate(self._sessions, self._address(request))

@@ -79,7 +79,7 @@ class Manners(Task):
         return self._questions.get(prompt, Question(prompt))
 
     def _split_prompts(self) -> dict[str, list[str]]:
-        """Of six questions in random order within their kind, one is probe, one held-out."""
+        """Of six questions, shuffled within their kind, one is probe, one held-out, four train."""
         rng = random.Random("manners prompts")
         ordered: list[str] = []
         for kind in self.groups:

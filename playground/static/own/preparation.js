@@ -1,7 +1,7 @@
 // The preparation of a visitor's own task: its place in the queue, its progress, its end.
 const BUSY_MS = 700;
 
-// `finished` is called when a preparation that was seen here has finished.
+// `finished` is called when a preparation that this page showed has finished.
 export function preparation({ find, put, server, words, finished }) {
   let live = false;
   let timer = null;
