@@ -30,7 +30,7 @@ page.REPEATS, page.UPDATES, page.UPDATED_STEPS = 1, 1, 200
 times = page.visit() | page.press()
 script = page.updates()["script_ms"]
 print(json.dumps({
-    "second start to a page to use, s": times["usable"][0],
+    "second start until the page can be used, s": times["usable"][0],
     "Run to the first point on the screen, s": times["first"][0],
     "scripts of the page, an update, ms": sum(script) / len(script),
     "scripts of the page, slowest update in twenty, ms": script[int(0.95 * len(script))],

@@ -1,4 +1,4 @@
-"""How long a run will take, and how long it still takes, from the timings in the logs of runs.
+"""The duration of a run, and the time it has left, from the timings in the logs of runs.
 
 Each step has a `timing/step` and each evaluation a `timing/evaluation`, in seconds. Neither
 includes pauses, nor the `delay` that passes before every step but the first. Configurations are
@@ -61,8 +61,8 @@ def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> 
 def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> float | None:
     """Seconds from the last event of a run to its end, at its present speed and delay.
 
-    `events` is its complete log. None before two steps have followed each other without a pause,
-    for before that its delay is unknown.
+    `events` is its complete log. None until two steps have followed each other without a pause:
+    before, its delay is unknown.
     """
     valid = replay(events)
     statuses = [event["status"] for event in valid if event["kind"] == "status"]

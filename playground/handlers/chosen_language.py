@@ -21,8 +21,8 @@ _SECONDS = 31_536_000  # a year
 class ChosenLanguage:
     """Middleware that redirects a request for a page to its path in the chosen language.
 
-    The address chooses the language, and a cookie stores it. The stored one redirects the root only,
-    because any other path names its language. `paths` are those of the pages, by language.
+    The address chooses the language, and a cookie stores it. The stored one redirects only from the
+    root, as any other path names its language. `paths` are those of the pages, by language.
     """
 
     def __init__(self, app: ASGIApp, paths: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class ChosenLanguage:
         await app(scope, receive, send)
 
     def _redirection(self, request: Request) -> RedirectResponse | None:
-        """A redirection to the page in the chosen language; None if the request is for that page."""
+        """A redirection to the page in the chosen language; None if the request is for it."""
         shown = self._languages[request.scope["path"]]
         if (chosen := request.query_params.get("lang", "")) in self._paths:
             response = self._to(chosen, request.url.query)

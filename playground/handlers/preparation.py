@@ -17,7 +17,7 @@ _MODULE = "align_core.evaluation.prepare_process"
 class PreparationHandlers:
     """Handlers of the button Prepare. A visitor prepares their own task only, and one at a time.
 
-    Gradio passes each of them one value, which says nothing.
+    Gradio passes each of them one value, which is not used.
     """
 
     def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:

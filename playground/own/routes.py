@@ -31,7 +31,7 @@ from playground.text import error_messages
 
 EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
-# Rate limits by address: requests per second, and at once. A slider asks while it moves.
+# Rate limits by address: requests per second, and at once. A moving slider sends requests.
 LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
 
 
@@ -41,7 +41,7 @@ class _File(Body):
 
 
 class _Localized(Body):
-    language: str = ""  # the tag of that of the messages in the answer
+    language: str = ""  # the tag of the language for the messages in the answer
 
 
 class _SaveBody(_Localized):
@@ -116,7 +116,7 @@ class OwnRoutes:
         return await asyncio.to_thread(self._form, self._visitor(request))
 
     async def _save(self, request: Request) -> dict[str, Any]:
-        """Make what the form and its files say the visitor's task: its `state`, or `errors`."""
+        """Save the form and its files as the visitor's task; returns its `state`, or `errors`."""
         check_rate(self._saves, address(request, self._settings.proxied))  # before it is read
         body = await parse(request, _SaveBody, self._most_bytes)
         visitor = self._visitor(request)
@@ -151,7 +151,7 @@ class OwnRoutes:
         return Response(content, media_type="application/zip", headers=headers)
 
     def _keep(self, visitor: str, body: _SaveBody) -> list[Error]:
-        """Check and store a task; returns what is wrong with it."""
+        """Check and store a task; returns its errors."""
         limits, draft = self._own.limits, body.draft
         stored = stored_files(self._own.folder(visitor))
         try:
@@ -168,7 +168,7 @@ class OwnRoutes:
             is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
             messages = map(from_event, answer["errors"])
             read = [("files", what) if is_whole else _in_form(what, files) for what in messages]
-            # A form without any prompts has said so already.
+            # Missing prompts are an error of the form already.
             errors += [error for error in read if error[0] or not errors]
             if not answer["errors"]:
                 errors += self._over_limits(answer) + self._refused_parts(folder)
@@ -214,7 +214,7 @@ class OwnRoutes:
         return lambda message: error_messages.translate(message, words)
 
     def _form(self, visitor: str | None) -> dict[str, Any]:
-        """The visitor's task as the form shows it, or None, and what they may choose."""
+        """The visitor's task as the form shows it, or None, and the choices that it offers."""
         card, folder = self._own.card(visitor), self._own.folder(visitor)
         task = None
         if card is not None and folder is not None:
@@ -248,8 +248,8 @@ def _too_large(most: int, got: int) -> Message:
 
 
 def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
-    """The field of an error in a file, and what is said there: of files that the form wrote, the
-    line without the name of the file."""
+    """The field of the form for an error in a file, and the error for that field, which names no
+    file if the form wrote it."""
     if error.code not in ("at", "more_errors"):
         return "", error
     where = from_event(error.values["place"]).values

@@ -18,7 +18,7 @@ export function runPicker({ element, props, server }) {
   // A run's name: what it was recorded as, or its method and settings.
   const runName = (run) => run.recorded ?? settingsName(run);
 
-  // By its method and β; by its learning rate where that was changed.
+  // The method and β of a run, and its learning rate if that was changed.
   function settingsName(run) {
     const parts = [method_names[run.method]];
     if (run.beta[0][1] !== null) parts.push(fillRun(words.run_beta, run));
@@ -35,7 +35,7 @@ export function runPicker({ element, props, server }) {
 
   const runDetails = (run) => fill(words.run_details, { steps: run.steps, time: runTime(run) });
 
-  // The runs that the server lists for a query: a task, or what Compare looks for.
+  // The runs that the server lists for a query: a task, or a search in Compare.
   async function listRuns(query = chosenTask()) {
     try {
       return await server.runs(query);
@@ -50,8 +50,8 @@ export function runPicker({ element, props, server }) {
   const boxes = () => [...element.querySelectorAll("[name=models]")];
   const checkedRuns = () => boxes().filter((box) => box.checked).map((box) => box.value);
 
-  // Checkboxes of runs, at most `most` to be chosen: those chosen before stay so, else the first
-  // `few`.
+  // Checkboxes of runs, of which at most `most` can be checked. Those checked before stay checked; if
+  // there are none, the first `few` are checked.
   function offerSeveral(runs, most, few, details = runDetails) {
     const before = checkedRuns();
     const host = find(".models");
@@ -69,8 +69,8 @@ export function runPicker({ element, props, server }) {
     for (const box of boxes()) box.disabled = full && !box.checked;
   }
 
-  // Radio buttons of models, [value, label, details] each: the one chosen before stays so, else the
-  // first.
+  // Radio buttons of models, [value, label, details] each. The one chosen before stays chosen, else
+  // the first is.
   function offerOne(name, models) {
     const before = form.elements[name]?.value;
     const host = find(".models");
@@ -82,8 +82,8 @@ export function runPicker({ element, props, server }) {
 
   const runOption = (run) => [run.run, runName(run), runDetails(run)];
 
-  // Calls `openTask` when the view is first on the screen, or when Train has another task since it was
-  // last there, which it then takes; `again` whenever it is there otherwise.
+  // Calls `openTask` when the view first comes on the screen, and when Train's task has changed since
+  // the last time, after taking that task. Calls `again` whenever it comes back otherwise.
   function whenOpened(openTask, again) {
     let trained = props.first_task;
     const open = (otherwise) => {
