@@ -118,16 +118,6 @@ def test_the_wheel_holds_both_packages_and_the_assets_and_no_more(wheel):
     assert {f"{record}/licenses/LICENSE", f"{record}/entry_points.txt"} <= set(names)
 
 
-def test_a_run_from_training_to_its_texts(inside, tmp_path):
-    small = ("--steps", 3, "--batch-size", 16, "--eval-every", 3)
-    place = ("--run-dir", "runs/first")
-    output = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place)
-    assert output == "finished; the model is in runs/first/model\n"
-    rows = json.loads(inside("align-core", "generate", "runs/first", "-n", 1, "--json"))
-    assert len(rows) == 8 and all(row["proxy_reward"] is not None for row in rows)
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-
-
 def test_assets_are_built_in_a_checkout_alone(environment, tmp_path):
     command = [environment / "bin/align-core", "build-assets"]
     done = subprocess.run(command, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
@@ -178,25 +168,34 @@ def test_a_run_imports_the_script_of_the_page_and_no_gradio(inside, environment)
     assert inside("python", "-c", program) == "set()\n"
 
 
-def test_the_library_needs_nothing_of_the_extra(inside, tmp_path):
+def test_a_run_from_training_to_its_texts_needs_nothing_of_the_extra(inside, tmp_path):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES_THE_EXTRA)
+    hidden = {"PYTHONPATH": str(tmp_path / "hidden")}
+    small = ("--steps", 3, "--batch-size", 16, "--eval-every", 3)
+    place = ("--run-dir", "runs/first")
+    output = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place, **hidden)
+    assert output == "finished; the model is in runs/first/model\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "hidden"}
     program = """if True:
         import importlib.util
         from align_core import PPOTrainer, load_run
-        from align_core.config.model_index import ASSETS
+        from align_core.cli.main import main
         print(PPOTrainer.__module__)
         try:
             importlib.util.find_spec("gradio")
         except ModuleNotFoundError:
             try:
-                load_run(ASSETS / "presets" / "healthy-ppo").plot()
+                load_run("runs/first").plot()
             except ModuleNotFoundError as error:
                 print(error)
+        main(["generate", "runs/first", "-n", "1", "--json"])
     """
-    output = inside("python", "-c", program, PYTHONPATH=str(tmp_path / "hidden"))
-    asks = "run.plot() needs plotly: pip install alignment-playground[app]"
-    assert output == f"align_core.trainers.ppo.trainer\n{asks}\n"
+    module, asks, rows = inside("python", "-c", program, **hidden).splitlines()
+    assert module == "align_core.trainers.ppo.trainer"
+    assert asks == "run.plot() needs plotly: pip install alignment-playground[app]"
+    rows = json.loads(rows)
+    assert len(rows) == 8 and all(row["proxy_reward"] is not None for row in rows)
 
 
 def test_the_real_model_is_fetched_with_the_bounds_of_its_extra():
