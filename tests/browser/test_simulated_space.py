@@ -1,0 +1,170 @@
+"""The page on a simulated Space: in a frame of another site, behind proxies, without cookies."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+import segno
+from playwright.sync_api import expect
+
+from playground import space, text
+from tests.browser import simulated_space
+from tests.browser.conftest import PATIENCE, VIEWPORT, wait_for
+from tests.browser.simulated_space import HUB, SIGNATURE, SPACE
+
+ENGLISH, CHINESE = text.load("en"), text.load("zh")
+KEY = "correct horse battery"
+FRAMED = {"ignore_https_errors": True, "viewport": VIEWPORT}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def folder():
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)  # the Space runs as another user
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def proxy(folder):
+    """The Hub's proxy, with the exported page behind it."""
+    space.export("zerogpu", folder / "tree")
+    (folder / "stand_in").mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"PLAYGROUND_PRESENTER_KEY": KEY, "PLAYGROUND_TIME_LIMIT": "3600"}
+    process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
+    proxy = simulated_space.Proxy(folder, port)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", process, 120)
+        yield proxy
+    finally:
+        proxy.close()
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def browser(browse, proxy, folder):
+    """browser(…) is a browser with the cookies of `simulated_space.preferences`."""
+    contexts = []
+
+    def open_browser(all_cookies_blocked):
+        profile = simulated_space.preferences(
+            folder / f"{all_cookies_blocked}", all_cookies_blocked
+        )
+        rules = f"--host-resolver-rules=MAP *.test:443 127.0.0.1:{proxy.port}"
+        contexts.append(browse(profile, rules, **FRAMED))
+        return contexts[-1]
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+
+
+def visit(page, query=""):
+    """Open the Hub's page; returns the frame in it once the page there is drawn."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{HUB}/{query}")
+    frame = page.frames[1]
+    frame.wait_for_selector("#charts .js-plotly-plot")
+    return frame
+
+
+def run(frame):
+    frame.evaluate("window.settings.complete()")
+    frame.fill("#field-steps input[type=number]", "2000")
+    frame.click("#run")
+    frame.wait_for_selector("#train[data-run=running]")
+
+
+def cannot_stop(frame, words):
+    """Whether the page shows the live run as another visitor's, which its Stop leaves alone."""
+    expect(frame.locator("#live .whose")).to_have_text(words["visitors"]["whose"])
+    frame.evaluate("document.querySelector('#stop').click()")  # hidden, but present
+    step = frame.evaluate("window.playground.run.step")
+    frame.wait_for_function(f"window.playground.run.step > {step} + 20")
+    return not frame.is_visible("#stop")
+
+
+def stop(frame):
+    frame.click("#stop")
+    frame.wait_for_selector("#train[data-run=stopped]")
+
+
+def test_without_third_party_cookies(browser, proxy, folder):
+    hub = browser(all_cookies_blocked=False)
+    page = hub.pages[0]
+    frame = visit(page, "?lang=zh")
+    assert frame.get_attribute("html", "lang") == "zh-CN"
+    assert frame.url == f"{SPACE}/zh?__theme=light&__sign={SIGNATURE}"
+    assert CHINESE["visitors"]["terms"]["restart"] in frame.inner_text("#visit .terms")
+    (cookie,) = (one for one in hub.cookies() if one["name"] == "playground_visitor")
+    assert cookie["partitionKey"] == HUB
+    run(frame)
+    stranger = visit(hub.browser.new_context(**FRAMED).new_page())
+    assert stranger.get_attribute("html", "lang") == "en-GB"
+    assert cannot_stop(stranger, ENGLISH)
+    stranger.page.context.close()
+
+    frame = visit(page, "?present")
+    assert frame.get_attribute("html", "data-present") == ""
+    assert frame.get_attribute("html", "lang") == "zh-CN", "the browser remembers it"
+    stop(frame)
+    frame.click("#masthead button")
+    expect(frame.locator("#masthead button")).to_have_text(CHINESE["link"]["copied"])
+    link = frame.input_value("#masthead input")
+    assert link.startswith(f"{SPACE}/zh?present=&task=reviews&")
+    assert "__sign" not in link and "__theme" not in link and SIGNATURE in frame.url
+    frame.evaluate("document.execCommand = () => false")
+    frame.click("#masthead button")
+    expect(frame.locator("#masthead button")).to_have_text(CHINESE["link"]["shown"])
+    assert frame.evaluate("getSelection().toString()") == link
+
+    frame.click("#visit .sign_in summary")
+    frame.fill("#visit .sign_in input", KEY)
+    frame.press("#visit .sign_in input", "Enter")
+    expect(frame.locator("#visit .presents")).to_have_text(CHINESE["visitors"]["presents"])
+    frame.get_by_role("tab", name=CHINESE["views"]["rate"], exact=True).click()
+    frame.wait_for_selector("#rate .pair:not([hidden])")
+    frame.click("#rate .room .open")
+    frame.wait_for_selector("#rate .hall:not([hidden])")
+    expect(frame.locator("#rate .invitation .link")).to_have_text(f"{SPACE}/vote")
+    code = segno.make(f"{SPACE}/vote", error="m").svg_data_uri(border=2)
+    assert frame.get_attribute("#rate .invitation img", "src") == code
+    phone = hub.browser.new_context(**FRAMED | PHONE).new_page()
+    phone.goto(f"{SPACE}/vote")
+    phone.wait_for_selector("main:not([hidden])")
+    phone.wait_for_timeout(400)  # a tap that lands at once was meant for the pair before
+    phone.click("[data-choice=left]")
+    expect(phone.locator("#rated")).to_have_text(ENGLISH["ballot"]["rated"].format(n=1))
+    expect(frame.locator("#rate .counts .votes strong")).to_have_text("1")
+    with page.expect_download() as download:
+        frame.click("#rate .room .save")
+    assert json.loads(download.value.path().read_text())["chosen"]
+    assert proxy.referers <= {None, f"{HUB}/"}, "the page sends none"
+    report = json.loads((folder / "stand_in" / "report.json").read_text())
+    assert report == {"declared": ["unused"], "early": [], "torch": False}
+
+
+def test_with_all_cookies_blocked_behind_two_proxies(browser, proxy):
+    proxy.hops = 2
+    hub = browser(all_cookies_blocked=True)
+    frame = visit(hub.pages[0])
+    assert frame.evaluate("document.cookie") == ""
+    run(frame)
+    stranger = visit(hub.new_page())
+    assert cannot_stop(stranger, ENGLISH)
+    frame.evaluate("location.reload()")
+    frame.wait_for_selector("#charts .js-plotly-plot")
+    frame.wait_for_selector("#train[data-run=running][data-steers=true]")
+    stop(frame)
+    with frame.page.expect_download() as download:
+        frame.click("#visit .files")
+    assert download.value.suggested_filename.endswith("-ppo-reviews.zip")
