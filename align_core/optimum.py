@@ -146,7 +146,7 @@ class Frontier:
 
 
 def _share(reward: float, reference_reward: float, best: float) -> float | None:
-    """The share of the gain of `best` over the reference; None if that is no gain."""
+    """The share of the gain of `best` over the reference; None without a gain."""
     gain = best - reference_reward
     return (reward - reference_reward) / gain if gain > 0 else None
 

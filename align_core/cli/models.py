@@ -1,4 +1,4 @@
-"""Models from and to elsewhere: python -m align_core {fetch smollm2, export RUN OUT}."""
+"""Fetching and exporting models: python -m align_core {fetch smollm2, export RUN OUT}."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `prepare` and `cache`: the optimum of a task and a model, and where it is kept."""
+"""The commands `prepare` and `cache`: the optimum of a task and a model, and its cache."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def embedded() -> list[str]:
 
 
 def named() -> list[str]:
-    """The names of models that are no paths: the embedded ones, and that of the fetched one."""
+    """The names of models that are not paths: the embedded ones, and that of the fetched one."""
     return [*embedded(), SMOLLM2]
 
 
@@ -170,7 +170,7 @@ def is_reward_model(location: str) -> bool:
 
 
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
-    """Messages for a ConfigError: `name` is no model, or not of the wanted kind.
+    """Messages for a ConfigError: `name` is not a model, or not of the wanted kind.
 
     `reward_model` is True for a reward model, False for a language model, None for either.
     """

@@ -1,4 +1,4 @@
-"""The cache of what `align-core prepare` has sampled: the optimum of any task and model.
+"""The cache of the samples that `align-core prepare` makes: the optimum of any task and model.
 
 `optimum/NAME-PAIR-SAMPLES-PROMPTS-SEED` in the cache folder holds the samples of one reference on
 one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`. Its
@@ -25,7 +25,7 @@ from align_core.tasks.digest import task_digest
 
 FACTS, TOKENIZER = "facts.json", "tokenizer.json"
 SPLITS = ("probe", "heldout")
-FORMAT = "1"  # of the files; another one makes all that is stored unknown
+FORMAT = "1"  # of the files; entries of another format are ignored
 _LOG = logging.getLogger(__name__)
 
 
@@ -87,7 +87,7 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Delete all entries; returns how many bytes they had."""
+    """Delete all entries; returns their size in bytes."""
     found = entries()
     freed = sum(entry.size for entry in found)
     for entry in found:
@@ -109,7 +109,7 @@ def stored(task: str, model: str, split: str) -> Stored | None:
     """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
 
     Those that were prepared come first, the most samples before others; then the embedded ones of
-    the reference of a built-in task. What cannot be read is passed over, with a line in the log.
+    the reference of a built-in task. Unreadable ones are skipped, with a line in the log.
     """
     for found in _of_pair(task, model):
         try:
@@ -145,8 +145,8 @@ def stored_samples(task: str, model: str | None, split: str) -> ReferenceSamples
 
 
 def stored_scale(task: str, model: str) -> float | None:
-    """The nats of one point of the task's reward for MODEL, if it was prepared and is no task in
-    nats; else None."""
+    """The nats of one point of the task's reward for MODEL; None for a task in nats, or if the
+    pair was not prepared."""
     for found in _of_pair(task, model):
         try:
             scale = found.facts().get("reward_scale")

@@ -29,7 +29,7 @@ def main(connection: Connection, idle_timeout: float, allowed: tuple[str, ...]) 
     `allowed` are the full names of the tasks of code that may be loaded.
     """
     set_library_environment()
-    # Ctrl-C in a terminal reaches the page's whole process group: the page decides what follows.
+    # Ctrl-C in a terminal reaches the page's whole process group; the page decides what to do.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(NICE)

@@ -24,8 +24,8 @@ _Stamp = tuple[int, ...]
 class RunIndex:
     """The runs in `root`, which other processes may add and delete. Thread-safe.
 
-    A run is checked when it is first seen. What cannot be read is passed over, with one line in the
-    log, and checked again when its files have changed.
+    A run is checked when it is first seen. Unreadable ones are skipped, with a line in the log, and
+    checked again when their files have changed.
     """
 
     def __init__(self, root: Path) -> None:

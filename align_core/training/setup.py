@@ -218,7 +218,7 @@ def _covered(preferences: Rows, count: int, seed: int, covers: Covers) -> list[d
 
 
 def _per_process(batch_size: int) -> int:
-    """The batch size of each process. Raises ConfigError if it is no whole number."""
+    """The batch size of each process. Raises ConfigError if it is not a whole number."""
     if batch_size % distributed.WORLD_SIZE:
         expected = f"a multiple of the {distributed.WORLD_SIZE} processes"
         raise ConfigError(option_error("--batch-size", batch_size, expected))

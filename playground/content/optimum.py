@@ -191,7 +191,7 @@ class Optimum:
     def _texts(self, chosen: NDArray[np.intp]) -> list[dict[str, Any]]:
         """The `chosen` [P] sample of each prompt: its `prompt`, `text` and `gold_reward`."""
         samples, rows = self._samples, np.arange(len(self._samples.prompts))
-        # The end token counts in `lengths` and is no part of the text.
+        # The end token counts in `lengths` and is not a part of the text.
         lengths = samples.lengths[rows, chosen] - samples.ended[rows, chosen].astype(np.uint8)
         ids = [
             tokens[:length].tolist()

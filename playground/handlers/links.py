@@ -25,7 +25,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
 
     The parameters override the defaults of task and method, whichever run the page shows, so that a
     link means the same to everyone. A number out of range becomes the nearest one in range; values
-    that are no number, or that a run would refuse, are ignored.
+    that are not numbers, or that a run would refuse, are ignored.
     """
     if not FIELDS.keys() & query.keys():
         return None
@@ -57,7 +57,7 @@ def _value(task: str, method: str, name: str, text: str) -> Any:
 
 
 def _number(method: str, name: str, text: str) -> float | None:
-    """The number in `text`, clamped to the range that a link may set; None if it is no number."""
+    """The number in `text`, clamped to the range that a link may set; None if it is not one."""
     try:
         value = float(text)
     except ValueError:

@@ -4,7 +4,7 @@ The 193 members of the United Nations, its two observers (the Vatican, Palestine
 Taiwan. Names are written as English writes them without accents. Where several cities share the
 functions of a capital, or the seat of government is elsewhere, each is accepted; the first is the
 one in the demonstrations. Continents follow the United Nations' geoscheme, except that
-Cyprus, a member of the European Union, stands with Europe.
+Cyprus, a member of the European Union, is listed under Europe.
 """
 
 from __future__ import annotations

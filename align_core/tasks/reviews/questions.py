@@ -41,8 +41,8 @@ _OPENERS = frozenset("oh well um er hmm , so".split())
 
 
 def reply(tokens: list[str]) -> tuple[bool, int] | None:
-    """Whether a sentence that follows a question says yes, and the number of tokens in which it
-    does; None if it answers otherwise."""
+    """(whether it is yes, its number of tokens) of a yes or no that begins a sentence after a
+    question; None if the sentence begins with neither."""
     begin = next((i for i, token in enumerate(tokens) if token not in _OPENERS), len(tokens))
     for size in range(_LONGEST, 0, -1):
         phrase, after = tuple(tokens[begin : begin + size]), tokens[begin + size : begin + size + 1]

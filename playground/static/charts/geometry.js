@@ -2,7 +2,7 @@
 
 export const WIDEST = 8; // nats of KL; a run that goes further leaves the picture, and a note says so
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
-const FLAT = 0.02; // the least height of an axis: rounding noise is no curve
+const FLAT = 0.02; // the least height of an axis: rounding noise is not a curve
 
 // [KL, gain] at every measured step of a run that started at the reference of this frontier. The
 // gain is the run's share of what the optimum gains for `gain_kl` nats (`eval/gain`), of the `whole` that

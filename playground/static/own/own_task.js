@@ -104,7 +104,7 @@ export function mount({ element, props, server, events }) {
     renewed();
   }
 
-  // The task is another one, whose defaults the controls get.
+  // Reports that the task changed, so that the controls take its defaults.
   function renewed() {
     forgetOptimum();
     events.renewed();
@@ -115,7 +115,7 @@ export function mount({ element, props, server, events }) {
     set({ frontiers: Object.fromEntries(others), target: null });
   }
 
-  // Each line beside its field, and those of no field below all.
+  // Shows each error beside its field, and those without a field at the end.
   function showErrors(errors) {
     parts.clearErrors();
     for (const slot of form.querySelectorAll("[data-of]")) listErrors(slot, []);

@@ -49,7 +49,7 @@ export function mount({ element, props, server, events }) {
   }
 
   // The server's answer for this session; null if it refused, which is shown as an error, or if
-  // another session was started meanwhile. A room without its session (401) is no error: the ballot
+  // another session was started meanwhile. A room without a session (401) is not an error: the ballot
   // joins again.
   async function request(action, content = {}) {
     const asking = ballot;
