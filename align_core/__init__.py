@@ -24,9 +24,13 @@ _HOMES = {
     "load_task": "align_core.tasks",
     "train": "align_core.api",
 }
+_OF_OLD_TRL = {"AutoModelForCausalLMWithValueHead", "AutoModelForSeq2SeqLMWithValueHead"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _OF_OLD_TRL:
+        line = f"{name} is of TRL 0.11: PPOTrainer takes plain models, and makes the value head"
+        raise ImportError(f'{line}; docs/ppo.md, "Coming from TRL", shows what to write')
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -14,13 +15,15 @@ from align_core.data.formats import Messages
 _ASKED, _ANSWERED = "first-question", "first-answer"
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **arguments: Any) -> str:
     """The conversation with the beginning of the answer, from which a model is sampled.
+
+    `arguments` are those of the template, as `tools`.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or it refuses the conversation.
     """
-    return _written(tokenizer, prompt, add_generation_prompt=True)
+    return _written(tokenizer, prompt, add_generation_prompt=True, **arguments)
 
 
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages) -> str:
@@ -71,7 +74,11 @@ def _turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
 
 
 def _written(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    *,
+    add_generation_prompt: bool,
+    **arguments: Any,
 ) -> str:
     name = tokenizer.name_or_path
     if tokenizer.chat_template is None:
@@ -79,7 +86,7 @@ def _written(
         raise ConfigError(plain(line))
     try:
         return tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt, **arguments
         )
     except (TemplateError, ValueError, TypeError, LookupError) as error:
         roles = ", ".join(message["role"] for message in messages)

@@ -38,6 +38,10 @@ class Prompts:
     def to(self, device: torch.device) -> Prompts:
         return Prompts(self.ids.to(device), self.mask.to(device))
 
+    def real(self) -> list[list[int]]:
+        """The token ids of each prompt, without padding."""
+        return [ids[mask.bool()].tolist() for ids, mask in zip(self.ids, self.mask, strict=True)]
+
     def repeat(self, times: int) -> Prompts:
         """Each prompt repeated `times` times in succession."""
         return Prompts(self.ids.repeat_interleave(times, 0), self.mask.repeat_interleave(times, 0))

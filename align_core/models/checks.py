@@ -13,7 +13,7 @@ from align_core.config.errors import ConfigError, one_line, raise_collected
 from align_core.config.messages import plain
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.data.formats import Text
-from align_core.models.loading import ModelError, eval_mode, positions
+from align_core.models.loading import ModelError, eval_mode, name_of, positions
 from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
@@ -29,22 +29,28 @@ def check_policy(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedToken
     """
     check_vocabulary(policy, tokenizer)
     end_ids(policy, tokenizer)
-    _check_sampling(policy)
+    check_sampling(policy)
 
 
 def check_vocabulary(
-    model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    with_padding: bool = True,
 ) -> None:
     """Check that the model has an embedding for every token, also for those that were added.
+
+    Without `with_padding`, the padding token needs none: only code that masks it may do so.
 
     Raises:
         ModelError: it has fewer.
     """
+    unread = None if with_padding else tokenizer.pad_token_id
     rows = model.get_input_embeddings().num_embeddings
-    needed = max(tokenizer.get_vocab().values()) + 1
+    needed = max(number for number in tokenizer.get_vocab().values() if number != unread) + 1
     if rows < needed:
         line = (
-            f"model {model.name_or_path}: expected a vocabulary of at least {needed} rows, as its "
+            f"model {name_of(model)}: expected a vocabulary of at least {needed} rows, as its "
             f"tokenizer has a token {needed - 1}, "
             f"{tokenizer.convert_ids_to_tokens(needed - 1)!r}, got {rows}"
         )
@@ -63,7 +69,7 @@ def check_lengths(
     lines = [
         plain(
             f"{where}, row {number}: expected at most {most} tokens, the positions of "
-            f"{model.name_or_path}, got {length}"
+            f"{name_of(model)}, got {length}"
         )
         for number, length in enumerate(texts, start=1)
         if length > most
@@ -95,14 +101,17 @@ def check_room(
 
 
 @torch.no_grad()
-def _check_sampling(policy: PreTrainedModel | PeftModel) -> None:
+def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
     """Sample one token after each of two prompts of unlike lengths, and compare the logits of the
     next one with those of the whole text alone.
 
     They differ where a model keeps its state elsewhere than in the cache, reads padding, or reads
     later tokens.
+
+    Raises:
+        ModelError: they differ, or the model cannot be called so.
     """
-    name, rows = policy.name_or_path, policy.get_input_embeddings().num_embeddings
+    name, rows = name_of(policy), policy.get_input_embeddings().num_embeddings
     if getattr(policy.config, "is_decoder", True) is False:
         line = f"model {name}: expected a causal language model, got one that reads later tokens"
         raise ModelError(plain(line))

@@ -56,14 +56,25 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
-    if tokenizer.pad_token_id is None:
-        others = tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.cls_token
-        tokenizer.pad_token = next(filter(None, others), None)
-    if tokenizer.pad_token_id is None:
-        line = f"model {name}: expected a tokenizer with an end token or a padding token, got none"
-        raise ModelError(plain(line))
+    add_padding_token(tokenizer)
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def add_padding_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make another special token the padding token, if there is none.
+
+    Raises:
+        ModelError: there is no special token at all.
+    """
+    if tokenizer.pad_token_id is not None:
+        return
+    others = tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token, tokenizer.cls_token
+    tokenizer.pad_token = next(filter(None, others), None)
+    if tokenizer.pad_token_id is None:
+        name = tokenizer.name_or_path
+        line = f"model {name}: expected a tokenizer with an end token or a padding token, got none"
+        raise ModelError(plain(line))
 
 
 def _end_of_model(name: str) -> int | None:
@@ -119,16 +130,32 @@ def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
     return hasattr(reward_model, "score")
 
 
-def positions(model: PreTrainedModel | PeftModel) -> float:
+def positions(model: nn.Module) -> float:
     """The maximum number of tokens of a text; infinity for a model without positions."""
-    return getattr(model.config, "max_position_embeddings", None) or math.inf
+    config = getattr(model, "config", None)
+    return getattr(config, "max_position_embeddings", None) or math.inf
 
 
-def trunk(reward_model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    """A reward model without its head, including the layers of an adapter."""
+def name_of(model: nn.Module) -> str:
+    """A model as messages name it: its folder or hub id, else its class."""
+    return getattr(model, "name_or_path", "") or type(model).__name__
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of the model's first parameter; the CPU if it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def trunk(reward_model: nn.Module) -> nn.Module:
+    """A reward model without its head, including the layers of an adapter.
+
+    A module that is no `PreTrainedModel` names it in `base_model_prefix`, as in TRL.
+    """
     if isinstance(reward_model, PeftModel):
         reward_model = reward_model.get_base_model()
-    return reward_model.base_model
+    if isinstance(reward_model, PreTrainedModel):
+        return reward_model.base_model
+    return getattr(reward_model, reward_model.base_model_prefix)
 
 
 def merge_adapter(model: PreTrainedModel | PeftModel) -> PreTrainedModel:

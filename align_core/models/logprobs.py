@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts, pad_responses
@@ -71,7 +71,7 @@ def response_states(
 ) -> Tensor:
     """Last hidden states [B, T, H] that predict each response token, of a model without a head."""
     inputs, kept, before, _ = _aligned(prompts, tokens, mask)
-    return _at_positions(trunk(**inputs).last_hidden_state[:, -kept:], before)
+    return _at_positions(_last_states(trunk, inputs)[:, -kept:], before)
 
 
 def upper_states(
@@ -96,7 +96,14 @@ def upper_states(
 def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
     """Last hidden states [B, H] at the last token of each text, of a model without a head."""
     inputs, *_ = _aligned(prompts, tokens, mask)
-    return trunk(**inputs).last_hidden_state[:, -1]
+    return _last_states(trunk, inputs)[:, -1]
+
+
+def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
+    """Last hidden states [B, L, H]; those of a module that has no such output are its last ones."""
+    output = trunk(**inputs, output_hidden_states=not isinstance(trunk, PreTrainedModel))
+    states = getattr(output, "last_hidden_state", None)
+    return output.hidden_states[-1] if states is None else states
 
 
 def at_mask(mask: Tensor, values: Tensor) -> Tensor:
@@ -128,8 +135,9 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
     place = torch.arange(width, device=tokens.device)
     rotation = (place[width - longest :] - missing) % width
     attention = attention.gather(1, rotation)
+    ids = torch.cat([prompts.ids, tokens], 1).gather(1, rotation)
     inputs = {
-        "input_ids": torch.cat([prompts.ids, tokens], 1).gather(1, rotation),
+        "input_ids": ids.masked_fill(attention == 0, 0),  # a padding token may have no embedding
         "attention_mask": attention,
         "position_ids": (attention.cumsum(1) - 1).clamp(min=0),
         "use_cache": False,

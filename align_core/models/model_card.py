@@ -86,7 +86,7 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 
 | | |
 | --- | --- |
-{_rows(facts)}
+{rows_of(facts)}
 
 {_results(config, series(events))}
 
@@ -102,7 +102,7 @@ A {"reward model" if scores else "language model"} trained in Alignment Playgrou
 """
 
 
-def _rows(cells: dict[str, Any]) -> str:
+def rows_of(cells: dict[str, Any]) -> str:
     """The rows of a table, without those whose value is None."""
     return "\n".join(f"| {name} | {value} |" for name, value in cells.items() if value is not None)
 
@@ -121,7 +121,7 @@ def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> s
             rows[_METRICS[name]] = f"{value:.3f}" + (f" ± {interval[1]:.3f}" if known else "")
     return (
         f"## Results\n\nAt step {step} of {config.steps}, on the probe prompts of the run, "
-        f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{_rows(rows)}"
+        f"with texts sampled at temperature 1:\n\n| | |\n| --- | --- |\n{rows_of(rows)}"
     )
 
 
@@ -149,7 +149,7 @@ def _fetched_weights() -> str:
     """The source of the weights of SmolLM2 that were fetched to this machine."""
     try:
         file = model_index.fetched_folder(model_index.SMOLLM2) / "origin.json"
-        return _escaped(json.loads(file.read_text(encoding="utf-8"))["weights"])
+        return escaped(json.loads(file.read_text(encoding="utf-8"))["weights"])
     except (OSError, ValueError, KeyError, TypeError):
         return "weights not known"
 
@@ -159,11 +159,11 @@ def _model(model: str) -> str:
     if model == "gold":
         return "the task's gold reward"
     is_name = model in model_index.named() or model_index.is_hub_id(model)
-    return model if is_name else _escaped(_last_part(model))
+    return model if is_name else escaped(last_part(model))
 
 
 def _title(task: str) -> str:
-    return known_card(task).title if task in NAMES else _escaped(_last_part(task))
+    return known_card(task).title if task in NAMES else escaped(last_part(task))
 
 
 def _task(task: str) -> str:
@@ -175,7 +175,7 @@ def _task(task: str) -> str:
 def _preferences(config: RunConfig) -> str | None:
     """The pairs that the run learnt from; None if it learnt from none."""
     if config.preferences is not None:
-        return f"{_escaped(_last_part(config.preferences))}, licence not known"
+        return f"{escaped(last_part(config.preferences))}, licence not known"
     if config.preference_pairs is None:
         return None
     return f"{config.preference_pairs} pairs of sampled texts, labelled by the task's rater"
@@ -192,12 +192,12 @@ def _command(config: RunConfig) -> str:
                 words.append(flag(name) if value else flag(f"no_{name}"))
         elif value is not None:
             text = str(value)
-            words += [flag(name), text if model_index.is_hub_id(text) else _last_part(text)]
+            words += [flag(name), text if model_index.is_hub_id(text) else last_part(text)]
     words += ["--run-dir", "runs/again"]
     return shlex.join([_visible(word).replace("`", "'") for word in words])
 
 
-def _last_part(path: str) -> str:
+def last_part(path: str) -> str:
     """The last part of a path of any system: "my_task.py:Task" of "/home/ann/my_task.py:Task"."""
     return PurePosixPath(PureWindowsPath(path).as_posix()).name
 
@@ -207,7 +207,7 @@ def _visible(text: str) -> str:
     return "".join(filter(str.isprintable, single_line(text)))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Untrusted text as it can stand in Markdown: one short line without markup or HTML."""
     line = _visible(text)
     line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"

@@ -17,6 +17,7 @@ from torch.autograd import Function
 from align_core.data.encoding import Prompts
 from align_core.models.frozen_trunk import FrozenTrunk
 from align_core.models.logprobs import at_mask, upper_states
+from align_core.models.reference import InitialWeights, as_reference
 from align_core.objectives import exact_kl
 
 _ENTRIES = 2**22  # of the logits that exist at a time: 16 MB, which a processor's cache holds
@@ -122,8 +123,10 @@ def trunk_divergence(
     trunk_states: Tensor,
     batch: tuple[Prompts, Tensor, Tensor],
     temperature: float = 1.0,
+    reference: InitialWeights | None = None,
 ) -> tuple[Divergence, Tensor]:
-    """Policy against itself without its adapter, from trunk states [B, P + T, H] of the texts.
+    """Policy against itself without its adapter, or with its initial weights as the `reference`,
+    from trunk states [B, P + T, H] of the texts.
 
     `batch` is prompts, tokens [B, T] and mask [B, T]. Both are computed in the same way, so that
     rounding, in bfloat16 too, makes no KL. Returns columns [B, T], 0 outside the mask, and the
@@ -131,7 +134,7 @@ def trunk_divergence(
     """
     _, tokens, mask = batch
     states = upper_states(frozen, trunk_states, *batch)
-    with policy.disable_adapter():
+    with as_reference(policy, reference)[1]:
         ref_states = upper_states(frozen, trunk_states, *batch)
     at_tokens = divergence(frozen.head, states[mask], ref_states[mask], tokens[mask], temperature)
     return Divergence(*(at_mask(mask, column) for column in at_tokens)), states

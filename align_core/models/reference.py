@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeAlias
 
 import torch
 from peft import PeftModel
@@ -38,14 +40,44 @@ def load_reference(
     return reference
 
 
+class InitialWeights:
+    """The trainable weights of a policy as they are now, as its reference: no copy of the others.
+
+    Of a policy with an adapter that was trained before, these are the adapter's.
+    """
+
+    def __init__(self, policy: nn.Module) -> None:
+        self._weights = [(p, p.detach().clone()) for p in policy.parameters() if p.requires_grad]
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """A context in which the policy has these weights, for forward passes without gradients."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        swapped = [(p, p.data, weights.to(p.device)) for p, weights in self._weights]
+        for parameter, _, weights in swapped:
+            parameter.data = weights
+        self._weights = [(parameter, own) for parameter, own, _ in swapped]
+
+
+Reference: TypeAlias = PreTrainedModel | PeftModel | InitialWeights | None
+
+
 def as_reference(
-    policy: PreTrainedModel | PeftModel, reference: PreTrainedModel | None
+    policy: PreTrainedModel | PeftModel, reference: Reference
 ) -> tuple[PreTrainedModel | PeftModel, AbstractContextManager]:
     """The model that gives reference log-probabilities, and the context in which to call it.
 
     Without a separate reference the policy must have an adapter: the reference is the policy with
-    its adapter disabled, and there is no second copy of the weights.
+    its adapter disabled, or with its initial weights, and there is no second copy of all weights.
     """
+    if isinstance(reference, InitialWeights):
+        return policy, reference.restored()
     if reference is not None:
         return reference, nullcontext()
     return policy, policy.disable_adapter()

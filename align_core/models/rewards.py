@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -22,7 +22,6 @@ from align_core.data.encoding import (
     Inputs,
     Prompts,
     are_token_ids,
-    decode,
     encode_all,
     encode_prompts,
     pad_responses,
@@ -30,10 +29,12 @@ from align_core.data.encoding import (
 from align_core.data.formats import Text
 from align_core.models.checks import check_vocabulary
 from align_core.models.loading import (
+    device_of,
     eval_mode,
     is_decoder,
     load_reward_model,
     load_tokenizer,
+    name_of,
     positions,
     scalar_head,
     trunk,
@@ -54,59 +55,10 @@ class Reward(Protocol):
     ) -> list[float]: ...
 
 
-# As TRL's GRPO calls them; None for a text that the function does not score.
-RewardFunction = Callable[..., Sequence[float | None]]
-
-
 def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
     """A task's reward, or its parts, for sampled texts, which ended if their last token is one of
     `ends`."""
     return partial(reward, eos_token_id=ends[0] if len(ends) == 1 else ends)
-
-
-def score_function(
-    rewards: PreTrainedModel | RewardFunction | Sequence[PreTrainedModel | RewardFunction],
-    tokenizer: PreTrainedTokenizerBase,
-    device: torch.device,
-    ends: Collection[int] = (),
-) -> Callable[[Inputs, list[list[int]], dict[str, list]], list[float]]:
-    """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
-
-    A model with one label scores the texts, on `device`, with its own tokenizer. A function is
-    called as TRL's GRPO calls its reward functions: with prompts and completions (texts without the
-    end tokens `ends`, or messages if the prompts are messages), completion_ids, trainer_state and
-    every other column by its name. A None in its result counts as 0. Coroutines are not supported.
-    """
-    parts = [
-        _proxy_of(reward.to(device), tokenizer, ends) if isinstance(reward, nn.Module) else reward
-        for reward in (rewards if isinstance(rewards, Sequence) else [rewards])
-    ]
-
-    def summed(prompts: Inputs, ids: list[list[int]], columns: dict[str, list]) -> list[float]:
-        before = encode_prompts(tokenizer, prompts).ids.tolist()
-        without_end = [row[:-1] if row and row[-1] in ends else row for row in ids]
-        texts = decode(tokenizer, before, without_end)
-        prompt_texts: Sequence[Text]
-        if are_token_ids(prompts):
-            prompt_texts = tokenizer.batch_decode(prompts, skip_special_tokens=True)
-        else:
-            prompt_texts = prompts
-        completions: Sequence[Text] = texts
-        if not isinstance(prompt_texts[0], str):
-            completions = [[{"role": "assistant", "content": text}] for text in texts]
-        total = [0.0] * len(ids)
-        for part in parts:
-            values: Sequence[float | None]
-            if isinstance(part, ProxyReward):
-                values = part(prompts, texts, completion_ids=ids)
-            else:
-                values = part(
-                    prompts=prompt_texts, completions=completions, completion_ids=ids, **columns
-                )
-            total = [so_far + (value or 0.0) for so_far, value in zip(total, values, strict=True)]
-        return total
-
-    return summed
 
 
 class ProxyReward:
@@ -129,12 +81,13 @@ class ProxyReward:
         writer: PreTrainedTokenizerBase | None = None,
         ends: Collection[int] = (),
     ) -> None:
-        check_vocabulary(model, tokenizer)
+        if hasattr(model, "get_input_embeddings"):
+            check_vocabulary(model, tokenizer, with_padding=False)
         self.model = model
         self._tokenizer = tokenizer
         writer = writer or tokenizer
         self._ends = ends or (writer.eos_token_id, turn_end(writer))
-        self.reads_ids = writer is tokenizer or writer.get_vocab() == tokenizer.get_vocab()
+        self.reads_ids = writer is tokenizer or _tokens(writer) == _tokens(tokenizer)
         """Whether it reads the token ids of the policy."""
         self._writer = writer
 
@@ -191,8 +144,9 @@ class ProxyReward:
     def _checked(self, before: list[list[int]], after: list[list[int]]) -> list[float]:
         longest = max(len(ids) + len(more) for ids, more in zip(before, after, strict=True))
         if longest > (most := positions(self.model)):
-            name = self.model.name_or_path
-            line = f"reward model {name}: expected at most {most} tokens, got {longest}"
+            line = (
+                f"reward model {name_of(self.model)}: expected at most {most} tokens, got {longest}"
+            )
             raise ConfigError(plain(line))
         return self._scores(encode_prompts(self._tokenizer, before), after)
 
@@ -208,7 +162,7 @@ class ProxyReward:
 
     @torch.no_grad()
     def _scores(self, prompts: Prompts, completion_ids: Sequence[Sequence[int]]) -> list[float]:
-        device = self.model.device
+        device = device_of(self.model)
         encoded = prompts.to(device)
         tokens, mask = pad_responses(completion_ids, self._tokenizer.pad_token_id)
         tokens, mask = tokens.to(device), mask.to(device)
@@ -237,15 +191,10 @@ def proxy_reward(
     return ProxyReward(load_reward_model(name), load_tokenizer(name), tokenizer, ends)
 
 
-def _proxy_of(
-    model: PreTrainedModel, writer: PreTrainedTokenizerBase, ends: Collection[int]
-) -> ProxyReward:
-    """A reward model with the tokenizer in its folder; without one, with that of the policy."""
-    try:
-        own = load_tokenizer(model.name_or_path)
-    except ValueError:
-        own = writer
-    return ProxyReward(model, own, writer, ends)
+def _tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """The vocabulary without the padding token, which no model reads."""
+    pad = tokenizer.pad_token_id
+    return {token: number for token, number in tokenizer.get_vocab().items() if number != pad}
 
 
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -257,7 +206,7 @@ def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor
     if not is_decoder(model):
         return _score_of_encoder(model, prompts, tokens, mask)
     states = final_states(trunk(model), prompts, tokens, mask)
-    return scalar_head(model)(states).squeeze(-1).float()
+    return scalar_head(model)(states[:, None]).view(len(states)).float()
 
 
 def _score_of_encoder(

@@ -21,7 +21,7 @@ from align_core.config.messages import plain
 from align_core.data.chat import turn_end
 from align_core.data.encoding import Prompts, decode
 from align_core.models.frozen_trunk import FrozenTrunk, trunk_of_samples
-from align_core.models.loading import ModelError
+from align_core.models.loading import ModelError, name_of
 from align_core.models.prefill import SharedPrompts
 from align_core.objectives import token_logprobs
 
@@ -92,7 +92,7 @@ def end_ids(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list
     ids += [turn_end(tokenizer), tokenizer.eos_token_id]
     if ends := sorted({token for token in ids if token is not None}):
         return ends
-    line = f"model {policy.name_or_path}: expected a token that ends its texts, got none"
+    line = f"model {name_of(policy)}: expected a token that ends its texts, got none"
     raise ModelError(plain(line))
 
 
@@ -202,6 +202,8 @@ def sample(
     device, count = model.device, len(prompts.ids)
     ends = torch.tensor([*end_ids], device=device)
     prompts = prompts.to(device)
+    # A padding token may have no embedding.
+    prompts = Prompts(prompts.ids.masked_fill(prompts.mask == 0, 0), prompts.mask)
     tokens = torch.full((count, max_new_tokens), pad_id, device=device)
     mask = torch.zeros(count, max_new_tokens, dtype=torch.bool, device=device)
     logp = torch.zeros(count, max_new_tokens, device=device)
@@ -263,7 +265,7 @@ def sample(
                     break
                 alive, drawn, attention = alive[keep], drawn[keep], attention[keep]
                 positions = positions[keep]
-                cache.batch_select_indices(keep)
+                cache.reorder_cache(keep)  # unlike batch_select_indices, of linear layers, too
             if t + 1 < max_new_tokens:
                 attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
                 positions = positions + 1

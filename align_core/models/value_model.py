@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from align_core.data.encoding import Prompts
+from align_core.models.checkpointing import checkpoint_layers
 from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import merge_adapter, scalar_head, trunk
 from align_core.models.logprobs import (
@@ -85,16 +86,47 @@ class PolicyWithValue(nn.Module):
     @property
     def _no_split_modules(self) -> set[str]:
         """The classes of the layers that accelerate shards separately."""
-        models = filter(None, (self.policy, self.value_model))
-        return {name for model in models for name in model._no_split_modules or ()}
+        models = self.policy, self.value_model
+        return {name for m in models for name in getattr(m, "_no_split_modules", None) or ()}
 
     def tie_weights(self) -> None:
         """Tie the embeddings again, which sharding untied."""
         self.policy.tie_weights()
 
     def train(self, mode: bool = True) -> PolicyWithValue:
-        """Stay in evaluation mode: dropout would make the ratio of new to old policy noisy."""
-        return super().train(False)
+        """Stay in evaluation mode: dropout would make the ratio of new to old policy noisy.
+
+        Only layers that are to be computed again in the backward pass learn of the mode.
+        """
+        super().train(False)
+        self.training = mode
+        if mode:
+            checkpoint_layers(self)
+        return self
+
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: dict | None = None, **layers: Any
+    ) -> None:
+        """Compute the layers of policy and value model again in the backward pass."""
+        for model in filter(None, (self.policy, self.value_model)):
+            model.activation_checkpointing_enable(
+                activation_checkpointing_kwargs=activation_checkpointing_kwargs, **layers
+            )
+
+    @property
+    def device(self) -> torch.device:
+        return self.policy.device
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        return self.policy.is_activation_checkpointing
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.policy.get_input_embeddings()
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """`generate` of the policy, for callbacks that print samples."""
+        return self.policy.generate(*args, **kwargs)
 
     def forward(
         self,
@@ -134,14 +166,3 @@ class PolicyWithValue(nn.Module):
             return self.value_head(states.detach()).squeeze(-1).float()
         states = response_states(trunk(self.value_model), prompts, tokens, mask)
         return scalar_head(self.value_model)(states).squeeze(-1).float()
-
-
-def with_adapters(
-    policy: PreTrainedModel, value_model: PreTrainedModel | None, adapter: PeftConfig
-) -> tuple[PeftModel, PeftModel | None]:
-    """The policy and the value model, if any, each with an adapter of its own."""
-    if value_model is not None:
-        of_values = copy.deepcopy(adapter)
-        of_values.task_type = "SEQ_CLS"
-        value_model = get_peft_model(value_model, of_values)
-    return get_peft_model(policy, adapter), value_model

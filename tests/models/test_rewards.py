@@ -19,7 +19,8 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError
 from align_core.data.encoding import decode, encode_prompts, pad_responses
 from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
-from align_core.models.rewards import ProxyReward, proxy_reward, score, score_function
+from align_core.models.rewards import ProxyReward, proxy_reward, score
+from align_core.trainers.ppo.scores import score_function
 from tests import families, toy
 from tests.toy import WORDS
 

@@ -152,7 +152,7 @@ def test_a_value_model_learns_the_remaining_return(tmp_path):
 
 
 def test_the_first_minibatch_has_ratio_one(tmp_path):
-    trained = trainer(tmp_path, max_steps=1)
+    trained = trainer(tmp_path, max_steps=1, num_ppo_epochs=1, num_mini_batches=1)
     trained.train()
     assert history(trained, "val/ratio")[0] == pytest.approx(1.0, abs=1e-5)
     assert history(trained, "policy/clipfrac_avg")[0] == 0.0

@@ -28,7 +28,7 @@ TRL = {  # PPOConfig of TRL 1.12, where it has the setting
     "cliprange": 0.2,
     "cliprange_value": 0.2,
     "vf_coef": 0.1,
-    "logging_steps": 10,
+    "logging_steps": 1,  # its default is 10, but it logs each rollout
 }
 OWN = {"kl_horizon": 10_000, "ref_model_mixup_alpha": 0.05, "ref_model_sync_steps": 1}
 
@@ -68,7 +68,9 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     for unset in (-1, 0):
         counted = config(tmp_path, max_steps=unset, **options).counted_in_updates(20)
         assert counted.max_steps == 8 * 6
-    assert config(tmp_path, max_steps=7, **options).counted_in_updates(20).max_steps == 7
+    counted = config(tmp_path, max_steps=7, **options).counted_in_updates(20)
+    assert counted.max_steps == 2 * 6, "whole rollouts, so that the end can be resumed"
+    assert (counted.total_episodes, counted.num_total_batches) == (2 * 8, 2)
     # a minibatch of 4 is two pieces of at most 2; texts are sampled 2 at a time
     counted = one.counted_in_updates(20)
     assert (counted.gradient_accumulation_steps, counted.per_device_train_batch_size) == (2, 4)
@@ -76,6 +78,12 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     # steps of logging count rollouts; below 1 they are a share of the run's 8
     shares = config(tmp_path, logging_steps=2, save_steps=0.2, **options).counted_in_updates(20)
     assert (shares.logging_steps, shares.save_steps) == (2 * 6, 2 * 6)
+    # an epoch of 20 prompts ends nearest to the end of rollout 2.5, one of 3 within the first
+    for prompts, rollouts in ((20, 2), (3, 1)):
+        epochs = config(tmp_path, save_strategy="epoch", **options).counted_in_updates(prompts)
+        assert (epochs.save_strategy, epochs.save_steps) == ("steps", rollouts * 6)
+    with pytest.raises(ValueError, match="max_steps or total_episodes for a stream"):
+        config(tmp_path, **options).counted_in_updates(None)
     # two processes make 16 episodes a rollout: 17 are 2 rollouts
     monkeypatch.setattr(PPOConfig, "world_size", 2)
     assert config(tmp_path, total_episodes=17, **options).counted_in_updates(20).max_steps == 2 * 6
@@ -131,11 +139,11 @@ class Logged:
 
 
 class Metrics(PPOMetrics, Logged):
-    """Of the second of three processes, after five updates, four to a rollout of 16 episodes."""
+    """Of the second of three processes, after two rollouts of 16 episodes of each."""
 
     _metrics = {"a": [1.0, 3.0], "b": [5.0]}
-    args = SimpleNamespace(device="cpu", updates_per_rollout=4, local_episodes=16)
-    state = SimpleNamespace(global_step=5)
+    args = SimpleNamespace(device="cpu")
+    state = SimpleNamespace(episode=96)
     accelerator = SimpleNamespace(num_processes=3, reduce=lambda means, how: means + 10)
 
 
@@ -143,7 +151,7 @@ def test_metrics_are_means_over_steps_and_processes_and_episodes_are_those_of_al
     metrics = Metrics()
     metrics._metrics = {"a": [1.0, 3.0], "b": [5.0]}
     metrics.log({"loss": 0.5}, 9.0)
-    assert metrics.logged == ({"loss": 0.5, "a": 12.0, "b": 15.0, "episode": 2 * 16 * 3}, 9.0)
+    assert metrics.logged == ({"loss": 0.5, "a": 12.0, "b": 15.0, "episode": 96}, 9.0)
     metrics.log({"end": 1.0})
     assert metrics.logged == ({"end": 1.0}, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from align_core.models.sharding import full_state_dict, local_shard, to_shard, unsharded
+from align_core.trainers.ppo.card import model_card
 
 if TYPE_CHECKING:  # a mixin calls what a Trainer has
     from transformers import Trainer
@@ -28,22 +32,57 @@ class PPOCheckpoints(Trainer):
     """
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the policy and its tokenizer; into a checkpoint, also all weights that change."""
-        with unsharded(self.model):
-            if not self.args.should_save:
-                return
-            folder = Path(output_dir or self.args.output_dir)
-            self.policy.save_pretrained(folder, state_dict=full_state_dict(self.policy))
-            self.processing_class.save_pretrained(folder)
-            if _internal_call:
-                save_file(self._changing_weights(), folder / CHECKPOINT, {"beta": repr(self.beta)})
+        """Write the policy and its tokenizer; into a checkpoint, also all weights that change.
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if int(resume_from_checkpoint.rsplit("-", 1)[1]) % self.args.updates_per_rollout:
+        A policy whose given adapter was merged into its weights is written whole.
+        """
+        with unsharded(self.model):
+            if self.args.should_save:
+                self._write(Path(output_dir or self.args.output_dir))
+                if _internal_call and output_dir is not None:
+                    weights, facts = self._changing_weights(), {"beta": repr(self.beta)}
+                    save_file(weights, Path(output_dir) / CHECKPOINT, facts)
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
+
+    def _write(self, folder: Path) -> None:
+        rows = self.policy.get_input_embeddings().num_embeddings
+        generation = getattr(self.policy, "generation_config", None)
+        for config in filter(None, (self.policy.config, generation)):
+            # Trainer sets that of the tokenizer; a model with one beyond its rows does not load.
+            if config.pad_token_id is not None and config.pad_token_id >= rows:
+                config.pad_token_id = None
+        if self.was_merged:
+            copy.deepcopy(self.policy).merge_and_unload().save_pretrained(folder)
+        else:
+            self.policy.save_pretrained(folder, state_dict=full_state_dict(self.policy))
+        self.processing_class.save_pretrained(folder)
+
+    def create_model_card(
+        self,
+        model_name: str | None = None,
+        dataset_name: str | None = None,
+        tags: str | list[str] | None = None,
+        **_: Any,
+    ) -> None:
+        """Write README.md into `output_dir`; the arguments are TRL's."""
+        if self.is_world_process_zero():
+            card = model_card(self, model_name, dataset_name, tags)
+            folder = Path(self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "README.md").write_text(card, encoding="utf-8")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str | Path, model: Any = None) -> None:
+        folder = Path(resume_from_checkpoint)
+        if not (folder / CHECKPOINT).is_file():
+            raise ValueError(f"expected a checkpoint of PPO, with {CHECKPOINT}, got {folder}")
+        step = TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step
+        if step % self.args.updates_per_rollout:
             raise ValueError(
-                f"expected a checkpoint from the end of a rollout, got {resume_from_checkpoint}"
+                f"expected a checkpoint from the end of a rollout of "
+                f"{self.args.updates_per_rollout} steps, got {folder}, from step {step}"
             )
-        with safe_open(Path(resume_from_checkpoint) / CHECKPOINT, "pt") as stored, torch.no_grad():
+        with safe_open(folder / CHECKPOINT, "pt") as stored, torch.no_grad():
             self.beta = float(stored.metadata()["beta"])
             for name, weights in self._changing_weights().items():
                 local_shard(weights).copy_(to_shard(stored.get_tensor(name), weights))

@@ -9,16 +9,8 @@ from typing import Any, Literal
 
 from transformers import TrainingArguments
 
-# Settings of TRL's PPO, in any version, that do not exist here, and what replaces them.
+# Settings of older PPOs of TRL that do not exist here, and what replaces them.
 ELSEWHERE = {
-    "local_rollout_forward_batch_size": "per_device_train_batch_size, with which it also samples",
-    "num_sample_generations": "eval_strategy with an eval_dataset, or a callback",
-    "dataset_num_proc": "nothing: prompts are encoded when they are sampled from",
-    "ds3_gather_for_generation": "nothing: no ZeRO 3, and FSDP gathers before a rollout",
-    "sft_model_path": "the argument model of PPOTrainer",
-    "reward_model_path": "the argument reward_model of PPOTrainer",
-    "model_adapter_name": "the argument peft_config of PPOTrainer",
-    "ref_adapter_name": "the argument peft_config: the reference is the policy without its adapter",
     "exp_name": "run_name",
     "world_size": "accelerate launch --num_processes",
     "num_total_batches": "total_episodes",
@@ -32,66 +24,99 @@ ELSEWHERE = {
     "adap_kl_ctrl": "kl_target, which makes the coefficient adaptive",
     "target": "kl_target",
     "horizon": "kl_horizon",
+    "steps": "total_episodes",
+    "model_name": "the argument model of PPOTrainer",
+    "log_with": "report_to",
 }
+# Those of 1.12 that can only have their default, and what replaces another value.
+_ONLY_NONE = {
+    "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
+    "ref_adapter_name": "ref_model=None: the reference is the policy as it is given",
+    "neftune_noise_alpha": "nothing: noise in the update would make a new policy of the old one",
+}
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"help": meaning})
 
 
 @dataclass
 class PPOConfig(TrainingArguments):
-    """`TrainingArguments` and PPO's own settings.
+    """`TrainingArguments` and PPO's own settings, each with its `help`, as a parser prints it.
 
     A rollout has per_device_train_batch_size × gradient_accumulation_steps episodes on each
     process. Each of its `num_ppo_epochs` epochs is `num_mini_batches` optimiser steps. A run has
     `total_episodes` (by default `num_train_epochs` over the prompts), or `max_steps` optimiser
-    steps. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps`
-    count rollouts.
-
-    Args:
-        kl_coef: β, in nats of reward per nat of KL.
-        kl_target: the sequence KL, in nats, that an adaptive β aims at (arXiv 1909.08593, 2.2);
-            None keeps β fixed.
-        kl_horizon: episodes in which the adaptive β can change by about a fifth.
-        kl_estimator: "k1" = log π − log π_ref, or "k3", never negative.
-        response_length: the maximum number of tokens of a response.
-        stop_token: "eos" ends a response at each end token of the model, None at `response_length`.
-        stop_token_id: id of another token that ends a response, instead of `stop_token`.
-        missing_eos_penalty: subtracted from the score of a response that did not end by itself.
-        temperature: of the policy, in sampling and in the loss, and of its reference.
-        gamma, lam: discount and λ of advantage estimation (arXiv 1506.02438).
-        whiten_rewards: scale rewards to variance 1; they are then no longer in nats.
-        whiten_advantages: shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719).
-        sync_ref_model: move the reference towards the policy (the EMA of arXiv 2404.10719):
-            every `ref_model_sync_steps` rollouts, π_ref ← α·π + (1 − α)·π_ref, in the weights,
-            with α = `ref_model_mixup_alpha`. The KL is to the current reference.
-        cliprange, cliprange_value: clip ranges of ratio and value.
-        vf_coef: weight of the value loss.
+    steps, in whole rollouts. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps` count
+    rollouts, and what acts at epochs acts at the end of the rollout nearest to each.
     """
 
-    learning_rate: float = 3e-6
-    logging_steps: float = 10
-    total_episodes: int | None = None
-    num_ppo_epochs: int = 4
-    num_mini_batches: int = 1
-    response_length: int = 53
-    stop_token: Literal["eos"] | None = "eos"
-    stop_token_id: int | None = None
-    missing_eos_penalty: float | None = None
-    temperature: float = 1.0
-    kl_coef: float = 0.05
-    kl_target: float | None = None
-    kl_horizon: int = 10_000
-    kl_estimator: Literal["k1", "k3"] = "k1"
-    gamma: float = 1.0
-    lam: float = 0.95
-    whiten_rewards: bool = False
-    whiten_advantages: bool = True
-    sync_ref_model: bool = False
-    ref_model_mixup_alpha: float = 0.05
-    ref_model_sync_steps: int = 1
-    cliprange: float = 0.2
-    cliprange_value: float = 0.2
-    vf_coef: float = 0.1
-    remove_unused_columns: bool = False
-    ddp_find_unused_parameters: bool | None = False  # every parameter is used in the loss
+    learning_rate: float = _setting(3e-6, "The highest learning rate of AdamW.")
+    logging_steps: float = _setting(1, "Rollouts between two logs; below 1, a share of the run.")
+    total_episodes: int | None = _setting(
+        None, "Episodes of the run; by default num_train_epochs over the prompts."
+    )
+    num_ppo_epochs: int = _setting(4, "Epochs over each rollout.")
+    num_mini_batches: int = _setting(1, "Minibatches of an epoch, an optimiser step each.")
+    response_length: int = _setting(53, "The maximum number of tokens of a response.")
+    stop_token: Literal["eos"] | None = _setting(
+        "eos", "'eos' ends a response at each end token of the model, None at response_length."
+    )
+    stop_token_id: int | None = _setting(
+        None, "Id of the token that ends a response instead, or a list of them."
+    )
+    missing_eos_penalty: float | None = _setting(
+        None, "Subtracted from the score of a response that did not end by itself."
+    )
+    temperature: float = _setting(
+        1.0, "Of the policy, in sampling and in the loss, and of its reference."
+    )
+    kl_coef: float = _setting(0.05, "β, in nats of reward per nat of KL.")
+    kl_target: float | None = _setting(
+        None,
+        "The sequence KL, in nats, that an adaptive β aims at (arXiv 1909.08593, 2.2); None keeps "
+        "β fixed.",
+    )
+    kl_horizon: int = _setting(
+        10_000, "Episodes in which the adaptive β can change by about a fifth."
+    )
+    kl_estimator: Literal["k1", "k3"] = _setting(
+        "k1", "'k1' is log π − log π_ref; 'k3' is never negative."
+    )
+    gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
+    lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")
+    whiten_rewards: bool = _setting(
+        False, "Scale rewards to variance 1; they are then no longer in nats."
+    )
+    whiten_advantages: bool = _setting(
+        True, "Shift and scale advantages to mean 0 and variance 1 (arXiv 2404.10719)."
+    )
+    sync_ref_model: bool = _setting(
+        False,
+        "Move the reference towards the policy (the EMA of arXiv 2404.10719). The KL is to the "
+        "current reference.",
+    )
+    ref_model_mixup_alpha: float = _setting(
+        0.05, "α of that movement of the weights, π_ref ← α·π + (1 − α)·π_ref."
+    )
+    ref_model_sync_steps: int = _setting(1, "Rollouts between two such movements.")
+    cliprange: float = _setting(0.2, "Clip range of the ratio.")
+    cliprange_value: float = _setting(0.2, "Clip range of the value.")
+    vf_coef: float = _setting(0.1, "Weight of the value loss.")
+    local_rollout_forward_batch_size: int | None = _setting(
+        None, "Texts sampled and scored at a time; by default per_device_train_batch_size."
+    )
+    num_sample_generations: int = _setting(
+        0, "How often the run prints responses to prompts of the eval_dataset."
+    )
+    sft_model_path: str | None = _setting(None, "The policy, for a script to load.")
+    reward_model_path: str | None = _setting(None, "The reward model, for a script to load.")
+    dataset_num_proc: int | None = _setting(None, "Processes that prepare data, for a script.")
+    ds3_gather_for_generation: bool = _setting(True, "No effect: ZeRO 3 is not supported.")
+    model_adapter_name: str | None = _setting(None, "Only None: peft_config makes an adapter.")
+    ref_adapter_name: str | None = _setting(None, "Only None: the reference needs no name.")
+    remove_unused_columns: bool = _setting(False, "Reward functions get all columns.")
+    ddp_find_unused_parameters: bool | None = _setting(False, "All are used in the loss.")
     sampling_batch_size: int | None = field(init=False, default=None)  # `counted_in_updates`
 
     def __new__(cls, *_: Any, **settings: Any) -> PPOConfig:
@@ -112,8 +137,9 @@ class PPOConfig(TrainingArguments):
         if self.missing_eos_penalty is not None and self.missing_eos_penalty <= 0:
             got = self.missing_eos_penalty
             raise ValueError(f"missing_eos_penalty got {got}, expected a number above 0, or None")
-        if self.activation_checkpointing:
-            raise ValueError("activation_checkpointing got True, expected False")
+        for name, replacement in _ONLY_NONE.items():
+            if (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name} got {value!r}, expected None; use {replacement}")
         if self.load_best_model_at_end:
             raise ValueError("load_best_model_at_end got True, expected False")
         self._n_gpu = min(self.n_gpu, 1)  # each process uses one GPU
@@ -127,6 +153,38 @@ class PPOConfig(TrainingArguments):
     def local_episodes(self) -> int:
         """Episodes of a rollout on each process."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
+
+    @property
+    def local_batch_size(self) -> int:
+        """TRL's name of `local_episodes`."""
+        return self.local_episodes
+
+    @property
+    def batch_size(self) -> int:
+        """Episodes of a rollout on all processes."""
+        return self.local_episodes * self.world_size
+
+    @property
+    def local_mini_batch_size(self) -> int:
+        """Episodes of a minibatch on each process."""
+        return self.local_episodes // self.num_mini_batches
+
+    @property
+    def mini_batch_size(self) -> int:
+        """Episodes of a minibatch on all processes."""
+        return self.local_mini_batch_size * self.world_size
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Episodes of a forward and backward pass on all processes."""
+        return self.per_device_train_batch_size * self.world_size
+
+    @property
+    def num_total_batches(self) -> int | None:
+        """Rollouts of the run; None before the trainer has counted its prompts."""
+        if self.max_steps > 0:
+            return math.ceil(self.max_steps / self.updates_per_rollout)
+        return self.total_episodes and math.ceil(self.total_episodes / self.batch_size)
 
     @property
     def updates_per_rollout(self) -> int:
@@ -148,35 +206,54 @@ class PPOConfig(TrainingArguments):
 
         `of_model` are the end tokens of policy and tokenizer.
         """
-        if self.stop_token_id is not None:
-            return [self.stop_token_id]
+        given: Any = self.stop_token_id
+        if given is not None:
+            return [*given] if isinstance(given, list | tuple) else [given]
         return of_model if self.stops_at_ends else []
 
-    def counted_in_updates(self, prompts: int) -> PPOConfig:
+    def counted_in_updates(self, prompts: int | None) -> PPOConfig:
         """A copy in Trainer's units: optimiser steps and micro-batches.
 
         A minibatch larger than `per_device_train_batch_size` is split into equal micro-batches,
-        whose gradients are accumulated. `sampling_batch_size` keeps the original size, in which
-        texts are sampled. `prompts` is the number of rows in an epoch of `num_train_epochs`.
+        whose gradients are accumulated. `sampling_batch_size` is the number of texts sampled at a
+        time. `prompts` is the number of rows in an epoch of `num_train_epochs`, None of a stream.
+
+        Raises:
+            ValueError: neither the settings nor the prompts say how long the run is.
         """
-        counted, minibatch = copy.copy(self), self.local_episodes // self.num_mini_batches
+        counted, minibatch = copy.copy(self), self.local_mini_batch_size
         counted.gradient_accumulation_steps = next(
             micro_batches
             for micro_batches in range(1, minibatch + 1)
             if minibatch % micro_batches == 0
             and minibatch // micro_batches <= self.per_device_train_batch_size
         )
-        micro_batches = counted.gradient_accumulation_steps
-        counted.sampling_batch_size = self.per_device_train_batch_size
-        counted.per_device_train_batch_size = self.local_episodes // micro_batches
-        if self.max_steps <= 0:
-            episodes = self.total_episodes or math.ceil(self.num_train_epochs * prompts)
-            rollouts = math.ceil(episodes / (self.local_episodes * self.world_size))
-            counted.max_steps = rollouts * self.updates_per_rollout
-        rollouts = counted.max_steps // self.updates_per_rollout
-        for name in ("logging_steps", "save_steps", "eval_steps", "warmup_steps"):
-            steps = getattr(self, name)
-            if steps:  # below 1 it is a fraction of the run, as in Trainer
-                count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
-                setattr(counted, name, count * self.updates_per_rollout)
+        counted.sampling_batch_size = (
+            self.local_rollout_forward_batch_size or self.per_device_train_batch_size
+        )
+        counted.per_device_train_batch_size = (
+            self.local_episodes // counted.gradient_accumulation_steps
+        )
+        rollouts = self.num_total_batches
+        if rollouts is None:
+            if prompts is None:
+                raise ValueError("expected max_steps or total_episodes for a stream, got neither")
+            rollouts = math.ceil(math.ceil(self.num_train_epochs * prompts) / self.batch_size)
+        counted.max_steps = rollouts * self.updates_per_rollout
+        counted.total_episodes = rollouts * self.batch_size
+        for kind in ("logging", "save", "eval"):
+            steps = getattr(self, f"{kind}_steps")
+            strategy = getattr(self, f"{kind}_strategy")
+            if strategy == "epoch" and prompts is not None:
+                setattr(counted, f"{kind}_strategy", type(strategy)("steps"))
+                steps = max(1, round(prompts / self.batch_size))
+            setattr(counted, f"{kind}_steps", self._in_updates(steps, rollouts))
+        counted.warmup_steps = self._in_updates(self.warmup_steps, rollouts)
         return counted
+
+    def _in_updates(self, steps: float | None, rollouts: int) -> float | None:
+        """A number of rollouts, or below 1 a share of them, in optimiser steps."""
+        if not steps:
+            return steps
+        count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)
+        return count * self.updates_per_rollout

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import TrainerCallback, TrainerControl
 
 from align_core.objectives import masked_mean
 from align_core.trainers.ppo.rollouts import Batch, Episodes
@@ -27,11 +28,48 @@ class PPOMetrics(Trainer):
         means = torch.tensor([sum(values) / len(values) for values in self._metrics.values()])
         if len(means):
             means = self.accelerator.reduce(means.to(self.args.device), "mean").tolist()
-            rollouts = -(-self.state.global_step // self.args.updates_per_rollout)
-            episodes = rollouts * self.args.local_episodes * self.accelerator.num_processes
-            logs = {**logs, **dict(zip(self._metrics, means, strict=True)), "episode": episodes}
+            logs = {
+                **logs,
+                **dict(zip(self._metrics, means, strict=True)),
+                "episode": self.state.episode,
+            }
         self._metrics.clear()
         super().log(logs, start_time)
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        self.step_facts = {
+            "grad_norm": super()._get_grad_norm(model, grad_norm=grad_norm),
+            "learning_rate": self._get_learning_rate(),
+        }
+        return self.step_facts["grad_norm"]
+
+    def log_step(self) -> None:
+        """Log a step that is to be logged, before evaluation, saving and other callbacks."""
+        control = self.control
+        later = control.should_evaluate, control.should_save
+        control.should_evaluate = control.should_save = False
+        self._maybe_log_save_evaluate(
+            self._tr_loss,
+            model=self.model,
+            trial=None,
+            epoch=self.state.epoch,
+            ignore_keys_for_eval=None,
+            start_time=None,
+            **self.step_facts,
+        )
+        control.should_evaluate |= later[0]
+        control.should_save |= later[1]
+
+
+class LogsFirst(TrainerCallback):
+    """Logs a step before any other callback sees its end, as TRL's PPO does."""
+
+    def __init__(self, trainer: PPOMetrics) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **_: Any) -> None:
+        if control.should_log:
+            self._trainer.log_step()
 
 
 def rollout_metrics(episodes: Episodes, estimate: Tensor, beta: float) -> dict[str, Tensor]:

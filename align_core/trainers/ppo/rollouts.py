@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
 
-from align_core.data.encoding import Inputs, Prompts
+from align_core.data.encoding import Prompts
 from align_core.models.logprobs import length_batches, response_outputs
 from align_core.models.output_layer import trunk_divergence
-from align_core.models.reference import as_reference
+from align_core.models.reference import InitialWeights, Reference, as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import entropy, exact_kl, token_logprobs
@@ -145,66 +144,6 @@ class Batch:
                 yield replace(self[micro_batch], weight=share * len(own) * processes)
 
 
-class RolloutBatches:
-    """The row numbers of one rollout (of all processes) at a time, repeated for its micro-batches.
-
-    The order is a function of the seed alone, so that a resumed run gets the same prompts.
-    """
-
-    def __init__(self, rows: int, size: int, rollouts: int, repeats: int, seed: int) -> None:
-        self._rows, self._size, self._seed = rows, size, seed
-        self._rollouts, self._repeats = rollouts, repeats
-
-    def __len__(self) -> int:
-        return self._rollouts * self._repeats
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(self._seed)
-        waiting: list[int] = []
-        for _ in range(self._rollouts):
-            while len(waiting) < self._size:
-                waiting += torch.randperm(self._rows, generator=generator).tolist()
-            batch, waiting = waiting[: self._size], waiting[self._size :]
-            for _ in range(self._repeats):
-                yield batch
-
-
-def prompts_of(rows: list[dict[str, Any]], collator: Callable) -> Inputs:
-    """The prompts of rows of a data set: texts, messages, or token ids without padding.
-
-    `collator` is `list`, or a function from rows to a batch of `input_ids` and `attention_mask`.
-    """
-    if "prompt" in rows[0]:
-        return [row["prompt"] for row in rows]
-    if collator is not list:
-        batch = collator(rows)
-        rows = [{name: batch[name][i] for name in batch} for i in range(len(rows))]
-    prompts = []
-    for row in rows:
-        ids = torch.as_tensor(row["input_ids"])
-        real = torch.as_tensor(row.get("attention_mask", torch.ones_like(ids))).bool()
-        prompts.append(ids[real].tolist())
-    return prompts
-
-
-# Columns that are read here, or whose names are other arguments of reward functions.
-_RESERVED = {
-    "prompt",
-    "prompts",
-    "completion",
-    "completions",
-    "completion_ids",
-    "input_ids",
-    "attention_mask",
-    "trainer_state",
-}
-
-
-def columns_of(rows: list[dict[str, Any]]) -> dict[str, list]:
-    """The other columns of these rows, as arguments for reward functions."""
-    return {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
-
-
 class Comparison(NamedTuple):
     """Of policy and reference at each token [B, T], 0 outside the mask.
 
@@ -220,7 +159,7 @@ class Comparison(NamedTuple):
 
 def compare(
     model: PolicyWithValue,
-    reference: PreTrainedModel | None,
+    reference: Reference,
     prompts: Prompts,
     responses: Responses,
     temperature: float,
@@ -237,7 +176,7 @@ def compare(
         if part.trunk_states is None:
             columns = _from_logits(model, reference, batch, part, temperature)
         else:
-            columns = _from_trunk(model, batch, part.trunk_states, temperature)
+            columns = _from_trunk(model, reference, batch, part.trunk_states, temperature)
         for result, column in zip(results, columns, strict=True):
             result[rows, :length] = column * part.mask
     return results
@@ -245,7 +184,7 @@ def compare(
 
 def _from_logits(
     model: PolicyWithValue,
-    reference: PreTrainedModel | None,
+    reference: Reference,
     batch: tuple[Prompts, Tensor, Tensor],
     responses: Responses,
     temperature: float,
@@ -264,10 +203,13 @@ def _from_logits(
 
 def _from_trunk(
     model: PolicyWithValue,
+    reference: InitialWeights | None,
     batch: tuple[Prompts, Tensor, Tensor],
     trunk_states: Tensor,
     temperature: float,
 ) -> Comparison:
-    own, states = trunk_divergence(model.policy, model.frozen, trunk_states, batch, temperature)
+    own, states = trunk_divergence(
+        model.policy, model.frozen, trunk_states, batch, temperature, reference
+    )
     values = model.values(*batch, states)
     return Comparison(own.logp, own.ref_logp, values, own.kl.float(), own.entropy)

@@ -17,21 +17,19 @@ checkpoints and processes are those of `transformers.Trainer`. Under FSDP the po
 are sharded, but unsharded during a rollout, as one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
-Left out: tables of samples during training (use `evaluate` or a callback), and reference adapters
-by name (the reference of an adapter is the policy with that adapter disabled).
+Left out: reference adapters by name (the reference is the policy as it is given).
 """
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from peft import PeftConfig, PeftModel
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import (
     PreTrainedModel,
@@ -41,13 +39,13 @@ from transformers import (
     TrainerControl,
 )
 
-from align_core.data.encoding import Prompts, encode_prompts
+from align_core.data.encoding import Prompts
+from align_core.models.loading import add_padding_token, eval_mode
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
-from align_core.models.rewards import RewardFunction, score_function
-from align_core.models.sampling import RandomDraw, end_ids, sample
+from align_core.models.sampling import RandomDraw, sample
 from align_core.models.sharding import unsharded
-from align_core.models.value_model import PolicyWithValue, with_adapters
+from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import (
     adapted_kl_coef,
     gae,
@@ -59,28 +57,41 @@ from align_core.objectives import (
     token_rewards,
 )
 from align_core.trainers.common import FiniteTraining, ShardedTraining
+from align_core.trainers.ppo.arguments import (
+    add_value_weights,
+    check_models,
+    check_prompts,
+    ends_of,
+    policy_of,
+    reference_of,
+    room_of,
+    valid_padding,
+)
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import PPOConfig
-from align_core.trainers.ppo.metrics import PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.ppo.names import TRLNames
+from align_core.trainers.ppo.prompts import check_lengths, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import (
     Batch,
     Episodes,
     Rollout,
-    RolloutBatches,
-    columns_of,
     compare,
-    prompts_of,
 )
+from align_core.trainers.ppo.rows import RolloutBatches, numbered
+from align_core.trainers.ppo.samples import PPOSamples, SampleTables
+from align_core.trainers.ppo.scores import RewardModel, score_function
 
 
-class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer):
+class PPOTrainer(
+    TRLNames, PPOSamples, PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer
+):
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
     Args:
-        processing_class: the tokenizer, with a padding and an end token.
+        processing_class: the tokenizer.
         model: the policy.
-        ref_model: the reference; None for a copy of the policy or, with an adapter, for the policy
-            with its adapter disabled.
+        ref_model: the reference; None for the policy as it is given.
         reward_model: a model with one label or a function of TRL's reward signature, or several,
             which are summed. Scores are in nats.
         train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
@@ -88,8 +99,10 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         value_model: a model with one label, trained along with the policy; a copy of the reward
             model is a good initialisation. None for a head on the policy's trunk.
         data_collator: makes `input_ids` and `attention_mask` of rows, if they need one.
-        eval_dataset: prompts for `evaluate`.
-        peft_config: an adapter for the policy, and for the value model if there is one.
+        eval_dataset: prompts for `evaluate`, or several sets of them by name.
+        peft_config: a new adapter for the policy; the value model is trained whole.
+        reward_processing_classes: the tokenizers of the reward models; of each that in its folder,
+            else the policy's.
     """
 
     control: TrainerControl  # of transformers.Trainer
@@ -98,37 +111,45 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         self,
         args: PPOConfig,
         processing_class: PreTrainedTokenizerBase,
-        model: PreTrainedModel,
+        model: PreTrainedModel | PeftModel,
         ref_model: PreTrainedModel | None,
-        reward_model: PreTrainedModel | RewardFunction | Sequence[PreTrainedModel | RewardFunction],
-        train_dataset: Dataset,
-        value_model: PreTrainedModel | None = None,
+        reward_model: RewardModel | Sequence[RewardModel],
+        train_dataset: Dataset | IterableDataset,
+        value_model: nn.Module | None = None,
         data_collator: Callable | None = None,
-        eval_dataset: Dataset | None = None,
+        eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
         optimizers: tuple = (None, None),
         callbacks: list[TrainerCallback] | None = None,
         peft_config: PeftConfig | None = None,
+        reward_processing_classes: Any = None,
     ) -> None:
-        if ref_model is model:
-            raise ValueError("ref_model is model itself, expected None or another model")
-        if peft_config is not None:
-            model, value_model = with_adapters(model, value_model, peft_config)
-        if args.sync_ref_model and isinstance(model, PeftModel):
-            raise ValueError("sync_ref_model got True, expected False for a policy with an adapter")
-        if ref_model is None and not isinstance(model, PeftModel):
-            ref_model = copy.deepcopy(model)
-        if ref_model is not None:
-            ref_model.requires_grad_(False).eval().to(args.device)
-        self.policy, self.reference = model, ref_model
-        self.ends = args.end_ids(end_ids(model, processing_class) if args.stops_at_ends else [])
-        self.score = score_function(reward_model, processing_class, args.device, self.ends)
+        add_padding_token(processing_class)
+        self.was_merged = isinstance(model, PeftModel) and peft_config is not None
+        self.policy = policy_of(model, ref_model, peft_config, args)
+        check_models(self.policy, value_model, processing_class)
+        self.pad_id = valid_padding(self.policy, processing_class)
+        self.reference = reference_of(self.policy, ref_model, peft_config is not None, args)
+        self.ends = ends_of(self.policy, processing_class, args)
+        self.reward_model = reward_model
+        self.score = score_function(
+            reward_model,
+            processing_class,
+            args.device,
+            self.ends,
+            reward_processing_classes,
+            rows=self.policy.get_input_embeddings().num_embeddings,
+        )
+        self.room = room_of(args, self.policy, self.ref_model, value_model)
+        check_prompts(train_dataset, processing_class, data_collator or list, self.room, args)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
+        wrapped = PolicyWithValue(self.policy, value_model)
+        add_value_weights(optimizers, wrapped)
         super().__init__(
-            model=PolicyWithValue(model, value_model),
-            args=args.counted_in_updates(len(train_dataset)),
+            model=wrapped,
+            args=args.counted_in_updates(numbered(train_dataset)[1]),
             data_collator=data_collator or list,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
@@ -137,21 +158,29 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
+        self.state.episode = 0
+        self.callback_handler.callbacks.insert(1, LogsFirst(self))  # after Trainer's own flow
+        if eval_dataset is not None and args.num_sample_generations > 0:
+            tables = self.args.num_total_batches // args.num_sample_generations
+            self.add_callback(SampleTables(self, max(1, tables)))
 
     def get_train_dataloader(self) -> DataLoader:
         """Yields the row numbers of one rollout, once for each of its micro-batches."""
         args = self.args
         self._waiting.clear()
         self._metrics.clear()
+        size = args.local_episodes * self.accelerator.num_processes
+        self._rows, count = numbered(self.train_dataset)
         batches = RolloutBatches(
-            rows=len(self.train_dataset),
-            size=args.local_episodes * self.accelerator.num_processes,
-            rollouts=-(-args.max_steps // args.updates_per_rollout),
+            rows=count,
+            size=size,
+            rollouts=args.num_total_batches,
             repeats=args.micro_batches_per_rollout,
             seed=args.seed,
         )
         # Row numbers only: `_prepare_inputs` reads the rows once, when it makes the rollout.
-        return DataLoader(range(len(self.train_dataset)), batch_sampler=batches, collate_fn=list)
+        numbers = range(count or args.num_total_batches * size)
+        return DataLoader(numbers, batch_sampler=batches, collate_fn=list)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
         # The loader repeats a rollout's rows for each of its micro-batches. The first time they
@@ -159,9 +188,7 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if not self._waiting:
             if self.state.global_step:
                 self._move_reference()
-            self._waiting = self._micro_batches(
-                self._rollout([self.train_dataset[i] for i in rows])
-            )
+            self._waiting = self._micro_batches(self._rollout([self._rows[i] for i in rows]))
             assert len(self._waiting) == self.args.micro_batches_per_rollout
         return self._waiting.pop(0)
 
@@ -169,10 +196,10 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         """Steps 1 to 5: each process samples a part of the rollout, then all gather all of it."""
         args = self.args
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        count, pad_id = len(rows) // processes, self.processing_class.pad_token_id
+        count = len(rows) // processes
         own = range(process * count, (process + 1) * count)
         episodes = self._episodes(rows, own, args.sampling_batch_size, self._rollout_seed())
-        episodes = episodes.gathered(self.accelerator, pad_id)
+        episodes = episodes.gathered(self.accelerator, self.pad_id)
         mask = episodes.mask
 
         # 4. Give −β·KL as reward at every token, and the score at the last one.
@@ -187,6 +214,8 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
             advantages = masked_whiten(advantages, mask)
 
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
+        rollout = self.state.global_step // args.updates_per_rollout
+        self.state.episode = (rollout + 1) * len(rows)
         self._record(rollout_metrics(episodes, estimate, self.beta))
 
         # 7. Move β towards its KL target, for the next rollout; see also `_move_reference`.
@@ -207,28 +236,29 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
     @torch.no_grad()
     def _episodes(self, rows: list[dict[str, Any]], own: range, size: int, seed: int) -> Episodes:
         """Steps 1 to 3 for the rows `own`, `size` at a time, in the precision of step 6."""
-        with self.compute_loss_context_manager(), unsharded(self.model):
+        with self.compute_loss_context_manager(), unsharded(self.model), eval_mode(self.model):
             parts = [
                 self._sample(rows[i : i + size], RandomDraw(seed, len(rows), i))
                 for i in own[::size]
             ]
-        return Episodes.joined(parts, self.processing_class.pad_token_id)
+        return Episodes.joined(parts, self.pad_id)
 
     def _sample(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
         args, tokenizer = self.args, self.processing_class
-        self.model.eval()
-        prompts = prompts_of(rows, self.data_collator)
-        encoded = encode_prompts(tokenizer, prompts).to(self.policy.device)
+        prompts = prompts_of(rows, self.data_collator, tokenizer)
+        ids = encoded(tokenizer, prompts, rows)
+        check_lengths(prompts, ids, self.room, args.response_length)
+        asked = ids.to(self.policy.device)
 
         # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
-        frozen = self.model.frozen if self.reference is None else None
+        frozen = self.model.frozen if self.ref_model is None else None
         responses = sample(
             self.policy,
-            encoded,
+            asked,
             draw,
             max_new_tokens=args.response_length,
             end_ids=self.ends,
-            pad_id=tokenizer.pad_token_id,
+            pad_id=self.pad_id,
             temperature=args.temperature,
             keep_logits=frozen is None,
             keep_states=frozen is None and self.model.value_model is None,
@@ -237,17 +267,17 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
-        scores = torch.tensor(self.score(prompts, responses.ids(), columns))
-        scores = scores.to(responses.logp.device)
+        values = self.score(prompts, responses.ids(), columns, ids.real())
+        scores = torch.tensor(values).to(responses.logp.device)
         if args.missing_eos_penalty is not None:
             scores = scores - args.missing_eos_penalty * ~responses.ended
 
         # 3. Compute log-probabilities of the reference and values of the value model.
-        compared = compare(self.model, self.reference, encoded, responses, args.temperature)
-        width, trunk = encoded.ids.shape[1], responses.trunk_states
+        compared = compare(self.model, self.reference, asked, responses, args.temperature)
+        width, trunk = asked.ids.shape[1], responses.trunk_states
         return Episodes(
-            prompt_ids=encoded.ids,
-            prompt_mask=encoded.mask,
+            prompt_ids=asked.ids,
+            prompt_mask=asked.mask,
             tokens=responses.tokens,
             mask=responses.mask,
             logp=compared.logp,
@@ -314,21 +344,6 @@ class PPOTrainer(PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Tr
         if args.sync_ref_model and rollout % args.ref_model_sync_steps == 0:
             with unsharded(self.model):
                 move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
-
-    def evaluate(
-        self, eval_dataset: Dataset | None = None, metric_key_prefix: str = "eval", **_: Any
-    ) -> dict[str, float]:
-        """Mean score and KL of one response to each prompt, with the same noise at every call."""
-        rows = list(eval_dataset if eval_dataset is not None else self.eval_dataset)
-        args, size = self.args, self.args.per_device_eval_batch_size
-        episodes = self._episodes(rows, range(len(rows)), size, args.seed)
-        metrics = {
-            f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
-            f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
-        }
-        Trainer.log(self, metrics)
-        self.control = self.callback_handler.on_evaluate(args, self.state, self.control, metrics)
-        return metrics
 
     def _rollout_seed(self) -> int:
         """A seed for this rollout, a function of the step alone, so that a resumed run agrees."""

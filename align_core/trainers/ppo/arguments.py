@@ -1,0 +1,194 @@
+"""What PPOTrainer is given, checked before a run: nothing of it fails in or after training."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from datasets import Dataset, IterableDataset
+from peft import PeftConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.models import distributed
+from align_core.models.checks import check_sampling, check_vocabulary
+from align_core.models.loading import merge_adapter, name_of, positions
+from align_core.models.reference import InitialWeights, Reference
+from align_core.models.sampling import end_ids
+from align_core.models.value_model import PolicyWithValue
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.prompts import (
+    check_columns,
+    check_lengths,
+    encoded,
+    first_rows,
+    prompts_of,
+)
+from align_core.trainers.ppo.scores import check_scalar
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+COMING_FROM = 'docs/ppo.md, "Coming from TRL", shows what to write'
+
+
+def policy_of(
+    model: PreTrainedModel | PeftModel,
+    ref_model: PreTrainedModel | None,
+    peft_config: PeftConfig | None,
+    args: PPOConfig,
+) -> PreTrainedModel | PeftModel:
+    """The policy to train: the model, with an adapter by `peft_config`.
+
+    An adapter that the model has already is merged into its weights before.
+
+    Raises:
+        TypeError, ValueError: it is no causal language model, or has no weights to train.
+    """
+    if ref_model is model:
+        raise ValueError("ref_model is model itself, expected None or another model")
+    if hasattr(model, "v_head"):
+        line = "expected a causal language model, got one with a v_head, as of TRL 0.11"
+        raise TypeError(f"model: {line}; {COMING_FROM}")
+    if not isinstance(model, PreTrainedModel | PeftModel):
+        line = f"expected a causal language model, got {type(model).__name__}"
+        raise TypeError(f"model: {line}; AutoModelForCausalLM.from_pretrained(…) loads one")
+    if isinstance(model, PeftModel) and model.active_peft_config.is_prompt_learning:
+        kind = type(model.active_peft_config).__name__
+        raise ValueError(f"model: expected an adapter of weights, as of LoRA, got {kind}")
+    if getattr(model, "_hf_peft_config_loaded", False):
+        line = "expected PeftModel.from_pretrained(base, adapter, is_trainable=True)"
+        raise ValueError(f"model: {line}, got a model that has loaded an adapter itself")
+    if peft_config is not None:
+        model = get_peft_model(merge_adapter(model), peft_config)
+    if args.sync_ref_model and isinstance(model, PeftModel):
+        raise ValueError("sync_ref_model got True, expected False for a policy with an adapter")
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        line = "expected trainable weights, got none; PeftModel.from_pretrained(…, "
+        raise ValueError(f"model: {line}is_trainable=True) or peft_config makes some")
+    rounded = {str(p.dtype) for p in trained if p.dtype in (torch.bfloat16, torch.float16)}
+    if rounded:
+        dtype = ", ".join(sorted(rounded)).replace("torch.", "")
+        line = f"its weights are {dtype}, in which most steps of {args.learning_rate:g} round to 0"
+        line += "; load it with dtype=torch.float32, and set bf16=True for speed"
+        warnings.warn(f"model: {line}", stacklevel=4)
+    return model
+
+
+def reference_of(
+    policy: PreTrainedModel | PeftModel,
+    ref_model: PreTrainedModel | None,
+    has_new_adapter: bool,
+    args: PPOConfig,
+) -> Reference:
+    """The reference: `ref_model`, else the policy as it is now.
+
+    That is a copy, its initial weights if it came with an adapter, and None, for the policy with
+    its adapter disabled, if that is new.
+    """
+    if ref_model is None and has_new_adapter:
+        return None
+    if ref_model is not None or not isinstance(policy, PeftModel):
+        reference = copy.deepcopy(policy) if ref_model is None else ref_model
+        return reference.requires_grad_(False).eval().to(args.device)
+    if distributed.SHARDED_BY:
+        line = f"expected a model beside a policy with an adapter under {distributed.SHARDED_BY}"
+        raise ValueError(f"ref_model: {line}, got None")
+    return InitialWeights(policy)
+
+
+def check_models(
+    policy: PreTrainedModel | PeftModel,
+    value_model: nn.Module | None,
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Check that the policy can be sampled, and that both models have the tokenizer's tokens.
+
+    Raises:
+        TypeError, ValueError: they cannot, or have not.
+    """
+    check_vocabulary(policy, tokenizer, with_padding=False)
+    check_sampling(policy)
+    if value_model is None:
+        return
+    check_scalar(value_model, "value_model")
+    if not hasattr(value_model, "score"):
+        line = f"expected a decoder, with a value at every token, got {name_of(value_model)}"
+        raise ValueError(f"value_model: {line}")
+    if hasattr(value_model, "get_input_embeddings"):
+        check_vocabulary(value_model, tokenizer, with_padding=False)
+
+
+def ends_of(
+    policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, args: PPOConfig
+) -> list[int]:
+    """Ids of the tokens that end a response."""
+    return args.end_ids(end_ids(policy, tokenizer) if args.stops_at_ends else [])
+
+
+def valid_padding(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id of the padding token; of another one if the policy has no row for it."""
+    pad = tokenizer.pad_token_id
+    return pad if pad < policy.get_input_embeddings().num_embeddings else 0
+
+
+def room_of(args: PPOConfig, *models: nn.Module | None) -> float:
+    """The number of tokens that a prompt may have before a response.
+
+    Raises:
+        ValueError: it is below 1.
+    """
+    most = min(positions(model) for model in models if model is not None)
+    if most <= args.response_length:
+        line = f"expected less than {most}, the positions of the models"
+        raise ValueError(f"response_length got {args.response_length}, {line}")
+    return most - args.response_length
+
+
+def check_prompts(
+    data: Dataset | IterableDataset,
+    tokenizer: PreTrainedTokenizerBase,
+    collator: Callable,
+    room: float,
+    args: PPOConfig,
+) -> None:
+    """Check the prompts of the first rows of a data set; of a stream, those of a rollout.
+
+    Raises:
+        ValueError: there is none, or one is empty or too long.
+    """
+    check_columns("train_dataset", data, collator is not list)
+    for rows in first_rows(data, args.local_episodes):
+        prompts = prompts_of(rows, collator, tokenizer)
+        ids = encoded(tokenizer, prompts, rows)
+        check_lengths(prompts, ids, room, args.response_length)
+        if isinstance(data, IterableDataset) or collator is not list:
+            return
+
+
+def add_value_weights(
+    optimizers: tuple[Optimizer | None, LRScheduler | None], model: PolicyWithValue
+) -> None:
+    """Give an optimiser, if any, that knows the policy's weights alone those of its values, too.
+
+    Raises:
+        ValueError: there is a learning rate schedule, which cannot take them any more.
+    """
+    optimizer, schedule = optimizers
+    if optimizer is None:
+        return
+    values = model.value_model or model.value_head
+    assert values is not None
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    weights = [p for p in values.parameters() if p.requires_grad]
+    if any(id(p) in known for p in weights):
+        return
+    if schedule is not None:
+        line = "expected an optimiser of the weights of value_model, too, or no schedule beside it"
+        raise ValueError(f"optimizers: {line}")
+    optimizer.add_param_group({"params": weights})

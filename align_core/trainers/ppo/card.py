@@ -1,0 +1,115 @@
+"""The model card of a policy that a script has trained: what it was trained on, how, and how far.
+
+Texts of a script are shown escaped, and of a path only its last part.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import ModelCardData
+from peft import PeftModel
+
+from align_core.config import model_index
+from align_core.models.loading import name_of
+from align_core.models.model_card import escaped, last_part, rows_of
+
+if TYPE_CHECKING:
+    from align_core.trainers.ppo.trainer import PPOTrainer
+
+TAGS = ("ppo", "alignment-playground")
+
+_SECRET = re.compile(r"(hub[_-]token|api[_-]key|secret|password)$")
+_METRICS = {
+    "objective/scores": "score of the samples",
+    "objective/kl": "KL from the reference, nats",
+    "objective/entropy": "entropy of a response, nats",
+    "eval_objective/scores": "score on the evaluation prompts",
+    "eval_objective/kl": "KL on the evaluation prompts, nats",
+}
+
+
+def model_card(
+    trainer: PPOTrainer,
+    model_name: str | None,
+    dataset_name: str | None,
+    tags: str | Iterable[str] | None,
+) -> str:
+    """The card, Markdown with the metadata that the Hub reads."""
+    args, base = trainer.args, _base(trainer)
+    own = [tags] if isinstance(tags, str) else list(tags or ())
+    is_adapter = isinstance(trainer.policy, PeftModel) and not trainer.was_merged
+    data = ModelCardData(
+        library_name="peft" if is_adapter else "transformers",
+        pipeline_tag="text-generation",
+        base_model=base if model_index.is_hub_id(base) else None,
+        datasets=[dataset_name] if dataset_name and model_index.is_hub_id(dataset_name) else None,
+        tags=sorted({*TAGS, *own}),
+    )
+    facts = {
+        "base model": escaped(last_part(base)),
+        "adapter before": "merged into the weights" if trainer.was_merged else None,
+        "data": escaped(last_part(dataset_name)) if dataset_name else None,
+        "reward": ", ".join(_reward_names(trainer.reward_model)),
+        "β": f"{trainer.beta:g}",
+        "episodes": trainer.state.episode,
+        "learning rate": f"{args.learning_rate:g}",
+        "response length": f"at most {args.response_length} tokens",
+        "seed": args.seed,
+    }
+    return f"""---
+{data.to_yaml().strip()}
+---
+
+# {escaped(model_name or last_part(str(args.output_dir)))}
+
+A language model trained by PPO in Alignment Playground.
+
+| | |
+| --- | --- |
+{rows_of(facts)}
+
+{_results(trainer.state.log_history)}
+
+## Command
+
+```
+{_command()}
+```
+"""
+
+
+def _base(trainer: PPOTrainer) -> str:
+    policy = trainer.policy
+    return name_of(policy.get_base_model() if isinstance(policy, PeftModel) else policy)
+
+
+def _reward_names(rewards: Any) -> list[str]:
+    several = rewards if isinstance(rewards, list | tuple) else [rewards]
+    names = [getattr(reward, "__name__", None) or name_of(reward) for reward in several]
+    return [escaped(last_part(name)) for name in names]
+
+
+def _results(log: list[dict[str, Any]]) -> str:
+    """The last value of each metric that was logged; a mean over several is in the log."""
+    last = {name: entry[name] for entry in log for name in _METRICS if name in entry}
+    if not last:
+        return "## Results\n\nNothing was logged."
+    rows = {_METRICS[name]: f"{value:.3f}" for name, value in last.items()}
+    head = "## Results\n\nOf the last rollout, or evaluation:\n\n| | |\n| --- | --- |\n"
+    return head + rows_of(rows)
+
+
+def _command() -> str:
+    """The command line of this process, with paths cut to their last part, and no keys."""
+    words, secret = ["python"], False
+    for word in sys.argv:
+        words.append("…" if secret or word.startswith("hf_") else last_part(word))
+        secret = (
+            re.search(r"(hub_token|api_key|secret|password)$", word.replace("-", "_")) is not None
+        )
+    return shlex.join(words).replace("`", "'")

@@ -1,0 +1,43 @@
+"""What scripts for other versions of TRL's PPO read and call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from align_core.trainers.ppo.arguments import COMING_FROM
+
+if TYPE_CHECKING:  # a mixin calls what a Trainer has
+    from transformers import Trainer
+else:
+    Trainer = object
+
+
+class TRLNames(Trainer):
+    """A mixin of PPOTrainer with TRL's names of what it has."""
+
+    @property
+    def policy_model(self) -> PreTrainedModel:
+        return self.policy
+
+    @property
+    def value_model(self) -> nn.Module | None:
+        """The value model; None for a head on the policy's trunk."""
+        return self.model.value_model
+
+    @property
+    def ref_model(self) -> PreTrainedModel | None:
+        """The reference; None if it is the policy with other weights, or without its adapter."""
+        return self.reference if isinstance(self.reference, nn.Module) else None
+
+    @property
+    def stop_token_id(self) -> int | None:
+        """The first of the tokens that end a response."""
+        return next(iter(self.ends), None)
+
+    def step(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises TypeError: there is no loop around this trainer."""
+        line = "PPOTrainer.step is of TRL 0.11: expected a reward_model, and train()"
+        raise TypeError(f"{line}; {COMING_FROM}")

@@ -1,0 +1,128 @@
+"""The prompts of a data set for PPO: texts, messages, or token ids, alone or from a collator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from datasets import Dataset, IterableDataset
+from transformers import PreTrainedTokenizerBase
+
+from align_core.data.chat import prompt_text
+from align_core.data.encoding import Inputs, Prompts, are_token_ids, encode_prompts
+
+Row = dict[str, Any]
+
+CHECKED = 10_000  # rows of a data set that are read before a run; all others in their rollout
+
+# Columns of TRL's formats that are arguments of the chat template.
+_OF_TEMPLATE = ("tools", "chat_template_kwargs")
+# Columns that are read here, or whose names are other arguments of reward functions.
+_RESERVED = {
+    "prompt",
+    "prompts",
+    "completion",
+    "completions",
+    "completion_ids",
+    "input_ids",
+    "attention_mask",
+    "trainer_state",
+}
+
+
+def prompts_of(
+    rows: Sequence[Row], collator: Callable, tokenizer: PreTrainedTokenizerBase
+) -> Inputs:
+    """The prompts of rows of a data set: texts, messages, or token ids without padding.
+
+    `collator` is `list`, or makes `input_ids` and perhaps `attention_mask` of rows. What it makes
+    is read, then the column `input_ids`, then `prompt`. Without a mask, padding tokens at both ends
+    of a row are no part of its prompt.
+    """
+    if collator is not list:
+        batch = collator(rows)
+        if not isinstance(batch, Mapping) or "input_ids" not in batch:
+            got = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
+            raise ValueError(f"data_collator: expected a batch with input_ids, got {got}")
+        names = [name for name in ("input_ids", "attention_mask") if name in batch]
+        rows = [{name: batch[name][i] for name in names} for i in range(len(rows))]
+    if "input_ids" not in rows[0]:
+        return [row["prompt"] for row in rows]
+    return [_without_padding(row, tokenizer.pad_token_id) for row in rows]
+
+
+def _without_padding(row: Row, pad: int) -> list[int]:
+    ids = torch.as_tensor(row["input_ids"])
+    if row.get("attention_mask") is not None:
+        return ids[torch.as_tensor(row["attention_mask"]).bool()].tolist()
+    real = (ids != pad).nonzero()
+    return ids[int(real[0]) : int(real[-1]) + 1].tolist() if len(real) else []
+
+
+def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[Row]) -> Prompts:
+    """The token ids of the prompts of these rows, whose tools and arguments the template gets."""
+    if are_token_ids(prompts) or isinstance(prompts[0], str):
+        return encode_prompts(tokenizer, prompts)
+    if not any(row.get(name) for row in rows for name in _OF_TEMPLATE):
+        return encode_prompts(tokenizer, prompts)
+    texts = [
+        prompt_text(tokenizer, prompt, **_template_arguments(row))
+        for prompt, row in zip(prompts, rows, strict=True)
+        if not isinstance(prompt, str)
+    ]
+    return encode_prompts(tokenizer, tokenizer(texts, add_special_tokens=False)["input_ids"])
+
+
+def _template_arguments(row: Row) -> dict[str, Any]:
+    """Without None, which Arrow writes where another row has a value."""
+    given = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, list]:
+    """The other columns of these rows, as arguments for reward functions."""
+    return {name: [row[name] for row in rows] for name in rows[0] if name not in _RESERVED}
+
+
+def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool) -> None:
+    """Check that a data set has rows, and a column with prompts.
+
+    Raises:
+        ValueError: it has not; `name` is that of the argument.
+    """
+    if data is None:
+        raise ValueError(f"{name}: expected a data set with a column prompt or input_ids, got None")
+    if hasattr(data, "__len__") and not len(data):
+        raise ValueError(f"{name}: expected one row or more, got none")
+    columns = data.column_names if hasattr(data, "column_names") else list(data[0])
+    if columns and not has_collator and not {"prompt", "input_ids"} & {*columns}:
+        got = ", ".join(columns)
+        line = f"{name}: expected a column prompt (text or messages) or input_ids, got {got}"
+        raise ValueError(f"{line}; data.rename_column({columns[0]!r}, 'prompt') renames one")
+
+
+def check_lengths(prompts: Inputs, ids: Prompts, room: float, response_length: int) -> None:
+    """Check that each prompt has a token, and room for its response in the positions of the models.
+
+    Raises:
+        ValueError: one is empty, or longer than `room` tokens; the message shows it.
+    """
+    lengths = map(int, ids.mask.sum(1))
+    for prompt, length in zip(prompts, lengths, strict=True):
+        if not 0 < length <= room:
+            most = (
+                "one token or more"
+                if not length
+                else f"at most {room} tokens (the positions of the models less response_length, "
+                f"{response_length})"
+            )
+            raise ValueError(f"expected prompts of {most}, got {length}: {prompt!r:.80}")
+
+
+def first_rows(data: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Yields the first CHECKED rows of a data set, `size` at a time."""
+    rows = islice(iter(data), CHECKED)
+    while batch := list(islice(rows, size)):
+        yield batch

@@ -1,0 +1,66 @@
+"""Which rows of a data set each rollout takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from datasets import IterableDataset
+
+
+def numbered(data: Any) -> tuple[Any, int | None]:
+    """A data set whose rows are read by number, and their number; None of a stream."""
+    return (data, len(data)) if hasattr(data, "__len__") else (StreamedRows(data), None)
+
+
+class RolloutBatches:
+    """The row numbers of one rollout (of all processes) at a time, repeated for its micro-batches.
+
+    The order is a function of the seed alone, so that a resumed run gets the same prompts. `rows`
+    is their number, None for a stream, whose rows are taken in order.
+    """
+
+    def __init__(self, rows: int | None, size: int, rollouts: int, repeats: int, seed: int) -> None:
+        self._rows, self._size, self._seed = rows, size, seed
+        self._rollouts, self._repeats = rollouts, repeats
+
+    def __len__(self) -> int:
+        return self._rollouts * self._repeats
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self._seed)
+        waiting: list[int] = []
+        for rollout in range(self._rollouts):
+            if self._rows is None:
+                waiting = list(range(rollout * self._size, (rollout + 1) * self._size))
+            while len(waiting) < self._size:
+                waiting += torch.randperm(self._rows, generator=generator).tolist()
+            batch, waiting = waiting[: self._size], waiting[self._size :]
+            for _ in range(self._repeats):
+                yield batch
+
+
+class StreamedRows:
+    """The rows of a stream by number. It is read forwards, and again from its start after its end.
+
+    A resumed run, whose first number is not 0, skips the rows before.
+    """
+
+    def __init__(self, stream: IterableDataset) -> None:
+        self._stream = stream
+        self._rows: Iterator[dict[str, Any]] = iter(stream)
+        self._next = 0
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """Raises LookupError for a row that was read before."""
+        if number < self._next:
+            raise LookupError(f"expected row {self._next} of the stream or later, got {number}")
+        while True:
+            row = next(self._rows, None)
+            if row is None:
+                self._rows = iter(self._stream)
+                row = next(self._rows)
+            self._next += 1
+            if self._next > number:
+                return row

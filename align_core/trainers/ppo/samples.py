@@ -1,0 +1,107 @@
+"""Responses to prompts that are not trained on: their metrics, and a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from datasets import Dataset
+from rich.console import Console
+from rich.table import Table
+from transformers import Trainer, TrainerCallback, TrainerControl
+
+from align_core.trainers.ppo.rollouts import Episodes
+
+PRINTED = 5  # rows of a table
+
+
+class PPOSamples(Trainer):
+    """A mixin of PPOTrainer that samples a response to each prompt, always with the same noise."""
+
+    control: TrainerControl  # of transformers.Trainer
+
+    def evaluate(
+        self,
+        eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
+        metric_key_prefix: str = "eval",
+        **_: Any,
+    ) -> dict[str, float]:
+        """Mean score and KL; of several data sets by name, those of each."""
+        data = self._eval_data(eval_dataset)
+        if isinstance(data, Mapping):
+            metrics: dict[str, float] = {}
+            for name, part in data.items():
+                metrics |= self.evaluate(part, f"{metric_key_prefix}_{name}")
+            return metrics
+        episodes = self._samples(list(data))
+        metrics = {
+            f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
+            f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
+        }
+        Trainer.log(self, metrics)  # without the metrics of the rollout that is not logged yet
+        handler = self.callback_handler
+        self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def generate_completions(self, sampling: bool = False) -> list[dict[str, Any]]:
+        """Sample a response to each prompt of the `eval_dataset`, and print a table of the first.
+
+        With `sampling`, only to the first `per_device_eval_batch_size` prompts. Returns a row for
+        each: query, model response and score. Without an `eval_dataset` it does nothing.
+        """
+        if self.eval_dataset is None:
+            return []
+        data = self.eval_dataset
+        rows = list(next(iter(data.values())) if isinstance(data, Mapping) else data)
+        if sampling:
+            rows = rows[: self.args.per_device_eval_batch_size]
+        episodes = self._samples(rows)
+        columns = {
+            "query": _texts(self, episodes.prompt_ids, episodes.prompt_mask),
+            "model response": _texts(self, episodes.tokens, episodes.mask),
+            "score": [round(score, 3) for score in episodes.scores.tolist()],
+        }
+        table = [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
+        if self.is_world_process_zero():
+            _print(table[:PRINTED])
+        return table
+
+    def _eval_data(self, given: Any) -> Any:
+        if isinstance(given, str):
+            given = self.eval_dataset[given]
+        data = self.eval_dataset if given is None else given
+        if data is None:
+            raise ValueError("eval_dataset: expected a data set for evaluate(), got None")
+        return data
+
+    def _samples(self, rows: list[dict[str, Any]]) -> Episodes:
+        size = self.args.per_device_eval_batch_size
+        return self._episodes(rows, range(len(rows)), size, self.args.seed)
+
+
+class SampleTables(TrainerCallback):
+    """Prints a table of samples in the first of every `rollouts` rollouts."""
+
+    def __init__(self, trainer: PPOSamples, rollouts: int) -> None:
+        self._trainer, self._rollouts = trainer, rollouts
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        rollout, rest = divmod(state.global_step, args.updates_per_rollout)
+        if rest == 0 and (rollout - 1) % self._rollouts == 0:
+            self._trainer.generate_completions(sampling=True)
+
+
+def _texts(trainer: PPOSamples, ids: Any, mask: Any) -> list[str]:
+    rows = [row[real.bool()].tolist() for row, real in zip(ids, mask, strict=True)]
+    return trainer.processing_class.batch_decode(rows, skip_special_tokens=True)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table(show_lines=True)
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console().print(table, markup=False)

@@ -1,0 +1,63 @@
+"""A trainer as a script makes it, with all arguments by name, on the toy language."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+
+from align_core import PPOConfig, PPOTrainer
+from tests import toy
+
+PROMPTS = ["the film", "a plot", "the plot was never", "never a film"]
+OF_TRAINER = (
+    "ref_model",
+    "value_model",
+    "data_collator",
+    "eval_dataset",
+    "optimizers",
+    "callbacks",
+    "peft_config",
+    "reward_processing_classes",
+)
+
+
+def rows(**columns) -> Dataset:
+    return Dataset.from_dict(columns or {"prompt": PROMPTS})
+
+
+def made(
+    tmp_path, *, cls=PPOTrainer, model=None, reward=toy.reward, tokenizer=None, data=None, **changes
+):
+    """Two rollouts of four texts of at most four tokens, an update each."""
+    parts = {name: changes.pop(name) for name in OF_TRAINER if name in changes}
+    settings = {
+        "output_dir": str(tmp_path / "out"),
+        "use_cpu": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "per_device_train_batch_size": 4,
+        "num_ppo_epochs": 1,
+        "total_episodes": 8,
+        "response_length": 4,
+        "learning_rate": 1e-3,
+        "save_strategy": "no",
+        **changes,
+    }
+    return cls(
+        args=PPOConfig(**settings),
+        processing_class=tokenizer or toy.tokenizer(),
+        model=model or toy.policy(),
+        ref_model=parts.pop("ref_model", None),
+        reward_model=reward,
+        train_dataset=rows() if data is None else data,
+        **parts,
+    )
+
+
+def trained(tmp_path, **changes):
+    trainer = made(tmp_path, **changes)
+    trainer.train()
+    return trainer
+
+
+def history(trainer, name: str) -> list[float]:
+    return [entry[name] for entry in trainer.state.log_history if name in entry]

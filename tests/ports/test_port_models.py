@@ -1,0 +1,189 @@
+"""Policies as scripts bring them: with adapters, in 16 bits, with other states, or of old TRL."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
+from transformers import (
+    AutoModelForCausalLM,
+    JambaConfig,
+    JambaForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+)
+
+from align_core.models.loading import ModelError, save_model
+from align_core.models.reference import InitialWeights
+from tests import toy
+from tests.ports.ported import history, made, trained
+
+LORA = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def same(a, b, atol: float = 1e-5) -> bool:
+    return torch.allclose(toy.outputs(a), toy.outputs(b), atol=atol, rtol=0)
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The folder of a base model."""
+    save_model(toy.policy(), toy.tokenizer(), tmp_path / "base")
+    return str(tmp_path / "base")
+
+
+def given(base: str) -> PeftModel:
+    """A base with an adapter that changes its outputs."""
+    return toy.adapted(AutoModelForCausalLM.from_pretrained(base))
+
+
+def test_the_reference_of_a_trained_adapter_is_the_policy_as_it_is_given(tmp_path, base):
+    model = given(base)
+    before = copy.deepcopy(model)
+    trainer = trained(tmp_path, model=model)
+    first, second = history(trainer, "objective/kl")
+    assert first < 1e-6 < second
+    assert trainer.ref_model is None
+    with trainer.reference.restored():
+        assert same(trainer.policy, before)
+    assert not same(trainer.policy, before)
+    trainer.save_model(str(tmp_path / "kept"))
+    loaded = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base), tmp_path / "kept"
+    )
+    assert same(loaded, trainer.policy)
+    assert loaded.peft_config["default"].base_model_name_or_path == base
+
+
+def test_an_adapter_that_is_there_is_merged_before_another(tmp_path, base):
+    """The reference is the policy as it was given, and what is saved loads whole."""
+    model = given(base)
+    before = copy.deepcopy(model)
+    trainer = trained(tmp_path, model=model, peft_config=LORA)
+    assert history(trainer, "objective/kl")[0] < 1e-6
+    with trainer.policy.disable_adapter():
+        assert same(trainer.policy, before)
+    trainer.save_model(str(tmp_path / "kept"))
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "kept")
+    assert same(loaded, trainer.policy) and not same(loaded, before)
+    assert not (tmp_path / "kept" / "adapter_config.json").exists()
+
+
+def test_initial_weights_are_put_back_for_a_while():
+    layer = torch.nn.Linear(2, 1)
+    layer.bias.requires_grad_(False)
+    weight, first = layer.weight, layer.weight.detach().clone()
+    reference = InitialWeights(layer)
+    with torch.no_grad():
+        weight.add_(1.0)
+    for _ in range(2):
+        with reference.restored():
+            assert layer.weight is weight and torch.equal(weight, first)
+        assert torch.equal(weight, first + 1.0)
+
+
+def test_a_value_model_is_trained_whole_beside_an_adapter(tmp_path):
+    value_model = toy.reward_model()
+    before = {name: p.detach().clone() for name, p in value_model.named_parameters()}
+    trainer = trained(tmp_path, peft_config=LORA, value_model=value_model)
+    moved = {name for name, p in value_model.named_parameters() if not torch.equal(p, before[name])}
+    assert trainer.value_model is value_model and moved == set(before)
+
+
+REFUSED = {
+    "frozen": (lambda: toy.policy().requires_grad_(False), "expected trainable weights, got none"),
+    "prompts": (
+        lambda: get_peft_model(
+            toy.policy(), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+        ),
+        "an adapter of weights, as of LoRA, got PromptTuningConfig",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_policy_that_cannot_be_trained_is_refused(tmp_path, kind):
+    policy, message = REFUSED[kind]
+    with pytest.raises(ValueError, match=message):
+        made(tmp_path, model=policy())
+
+
+def test_old_ways_say_where_the_new_ones_stand(tmp_path):
+    old = torch.nn.Module()
+    old.v_head = torch.nn.Linear(2, 1)
+    with pytest.raises(TypeError, match=r"v_head, as of TRL 0.11; docs/ppo.md, .Coming from TRL"):
+        made(tmp_path, model=old)
+    with pytest.raises(TypeError, match=r"step is of TRL 0.11: .*train\(\); docs/ppo.md"):
+        made(tmp_path).step([], [], [])
+    with pytest.raises(ImportError, match="docs/ppo.md"):
+        from align_core import AutoModelForCausalLMWithValueHead  # noqa: F401
+
+
+def test_weights_in_16_bits_are_warned_of(tmp_path):
+    with pytest.warns(UserWarning, match="weights are bfloat16, .*dtype=torch.float32.*bf16=True"):
+        made(tmp_path, model=toy.policy().bfloat16())
+
+
+TINY = {
+    "vocab_size": 14,
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "eos_token_id": 0,
+    "pad_token_id": 1,
+    "bos_token_id": 2,
+}
+HYBRIDS = [
+    (
+        JambaForCausalLM,
+        JambaConfig(
+            **TINY,
+            attn_layer_period=2,
+            attn_layer_offset=1,
+            expert_layer_period=2,
+            expert_layer_offset=1,
+            num_experts=2,
+            mamba_d_state=4,
+            mamba_dt_rank=4,
+        ),
+    ),
+    (
+        Lfm2ForCausalLM,
+        Lfm2Config(**TINY, layer_types=["conv", "full_attention"], block_ff_dim=32),
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "config"), HYBRIDS)
+def test_hybrid_models_are_sampled_rightly_while_texts_leave_the_batch(tmp_path, kind, config):
+    torch.manual_seed(0)
+    model = kind(config).eval()
+    settings = {"response_length": 6, "per_device_train_batch_size": 16, "total_episodes": 16}
+    trainer = trained(tmp_path, model=model, **settings)
+    assert 0 < history(trainer, "val/num_eos_tokens")[0] < 16
+    assert history(trainer, "objective/kl")[0] < 1e-6
+    assert history(trainer, "policy/approxkl_avg")[0] < 1e-8
+
+
+def test_a_model_whose_state_is_lost_is_refused(tmp_path):
+    torch.manual_seed(0)
+    model = MambaForCausalLM(MambaConfig(**{**TINY, "state_size": 4}))
+    with pytest.raises(ModelError, match="MambaConfig keeps no state in the cache"):
+        made(tmp_path, model=model)
+
+
+def test_an_optimiser_of_the_policy_alone_gets_the_value_head_too(tmp_path):
+    model = toy.policy()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    trainer = trained(tmp_path, model=model, optimizers=(optimizer, None))
+    assert trainer.model.value_head.linear.weight.abs().sum() > 0
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    other = torch.optim.AdamW(toy.policy().parameters(), 1e-3)
+    with pytest.raises(ValueError, match="optimiser of the weights of value_model, too"):
+        made(tmp_path, optimizers=(other, schedule))

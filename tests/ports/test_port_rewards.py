@@ -1,0 +1,158 @@
+"""Rewards as scripts bring them: models of any kind and vocabulary, modules, functions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    GPT2Config,
+    GPT2Model,
+    LlamaForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+from tests import families, toy
+from tests.ports.ported import made, trained
+
+TEXTS, IDS = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
+SMALL = {
+    "vocab_size": 14,
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_labels": 1,
+    "pad_token_id": 1,
+}
+DISTIL = {"vocab_size": 14, "dim": 16, "hidden_dim": 16, "n_layers": 1, "n_heads": 2}
+ENCODERS = [
+    (BertForSequenceClassification, BertConfig(**SMALL)),
+    (RobertaForSequenceClassification, RobertaConfig(**SMALL)),
+    (DistilBertForSequenceClassification, DistilBertConfig(**DISTIL, num_labels=1)),
+]
+
+
+def alone(model, tokenizer, prompt: str, ids: list[int]) -> float:
+    """The model's own output for one text."""
+    text = tokenizer(prompt)["input_ids"] + ids
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([text])).logits.item()
+
+
+@pytest.mark.parametrize(("kind", "config"), ENCODERS)
+def test_an_encoder_gives_its_own_output(tmp_path, kind, config):
+    torch.manual_seed(0)
+    model = kind(config).eval()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    scores = made(tmp_path, reward=model).score(TEXTS, IDS, {})
+    expected = [alone(model, toy.tokenizer(), *row) for row in zip(TEXTS, IDS, strict=True)]
+    assert scores == pytest.approx(expected, abs=1e-5) and abs(scores[0] - scores[1]) > 1e-3
+
+
+def test_a_reward_model_of_other_tokens_needs_its_tokenizer(tmp_path):
+    """The texts are decoded, and encoded with the reward model's own tokenizer."""
+    own = families.gpt()
+    torch.manual_seed(0)
+    model = LlamaForSequenceClassification(toy.config(vocab_size=len(own), num_labels=1)).eval()
+    with pytest.raises(ValueError, match="reads 3.. tokens, .* writes 14: .*reward_processing_cl"):
+        made(tmp_path, reward=model)
+    (score,) = made(tmp_path, reward=model, reward_processing_classes=own).score(
+        ["the film"], [[6, 8, 0]], {}
+    )
+    ids = own("the film was good")["input_ids"]
+    expected = alone(model, own, "", [*ids, own.eos_token_id])
+    assert score == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ValueError, match="expected 2 tokenizers, one for each reward, got 1"):
+        made(tmp_path, reward=[model, toy.reward], reward_processing_classes=[own])
+
+
+class Scorer(torch.nn.Module):
+    """A reward as TRL's PPO calls it: a trunk that is named, and a head."""
+
+    base_model_prefix = "trunk"
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        config = GPT2Config(vocab_size=14, n_embd=16, n_layer=1, n_head=2, n_positions=64)
+        self.trunk = GPT2Model(config).eval()
+        self.head = torch.nn.Linear(16, 1)
+
+    def score(self, states):
+        assert states.dim() == 3, "states [B, L, H], as in TRL"
+        return self.head(states)
+
+
+def test_a_module_with_a_trunk_and_a_head_is_reward_and_value_model(tmp_path):
+    scorer = Scorer()
+    trainer = trained(tmp_path, reward=scorer, value_model=Scorer())
+    scores = trainer.score(TEXTS, IDS, {})
+    scorer.eval()
+    for prompt, ids, score in zip(TEXTS, IDS, scores, strict=True):
+        text = torch.tensor([toy.tokenizer()(prompt)["input_ids"] + ids])
+        with torch.no_grad():
+            expected = scorer.score(scorer.trunk(text).last_hidden_state)[0, -1].item()
+        assert score == pytest.approx(expected, abs=1e-5)
+    assert not torch.equal(trainer.value_model.head.weight, scorer.head.weight)
+
+
+def test_a_reward_may_be_a_coroutine(tmp_path):
+    async def reward(prompts, completions, **_):
+        return [float(len(text)) for text in completions]
+
+    assert made(tmp_path, reward=reward).score(["the"], [[8, 0]], {}) == [5.0]  # " good"
+
+
+REWARDS = {
+    "none": (None, TypeError, "a model with one label or a function, got nothing"),
+    "a name": ("hub/reward", TypeError, r"from_pretrained\('hub/reward', num_labels=1\) loads it"),
+    "a policy": (toy.policy, TypeError, "got LlamaForCausalLM, which has no label"),
+    "two labels": (
+        lambda: LlamaForSequenceClassification(toy.config(num_labels=2)),
+        ValueError,
+        "one label, .*num_labels=1.*got 2 labels",
+    ),
+    "a layer": (lambda: torch.nn.Linear(2, 1), TypeError, "base_model_prefix, .*got Linear"),
+}
+
+
+@pytest.mark.parametrize("kind", REWARDS)
+def test_what_cannot_score_is_refused_at_construction(tmp_path, kind):
+    reward, error, message = REWARDS[kind]
+    with pytest.raises(error, match=message) as refused:
+        made(tmp_path, reward=reward() if callable(reward) else reward)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        ([0.0], "1$"),
+        ({"a": 1}, "{'a': 1}"),
+        ([[1.0], [2.0]], r"\[\[1.0\]"),
+        (1.0, "1.0"),
+        (["a", "b"], r"\['a'"),
+    ],
+)
+def test_a_function_returns_a_number_for_each_completion(tmp_path, returned, got):
+    def judge(prompts, **_):
+        return returned
+
+    trainer = made(tmp_path, reward=judge)
+    with pytest.raises(ValueError, match=f"function judge: expected 2 numbers, .* got {got}"):
+        trainer.score(TEXTS, IDS, {})
+
+
+def test_a_value_model_gives_a_value_at_every_token(tmp_path):
+    torch.manual_seed(0)
+    encoder = BertForSequenceClassification(BertConfig(**SMALL))
+    with pytest.raises(ValueError, match="a decoder, with a value at every token, got Bert"):
+        made(tmp_path, value_model=encoder)
+    with pytest.raises(TypeError, match="value_model: expected a model with one label"):
+        made(tmp_path, value_model=toy.policy())

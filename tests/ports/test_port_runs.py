@@ -1,0 +1,139 @@
+"""Runs as scripts make them: what they log, save, resume and read."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from transformers import GenerationConfig, HfArgumentParser, TrainerCallback
+from trl import LogCompletionsCallback, TrlParser
+
+from align_core import PPOConfig
+from tests import toy
+from tests.ports.ported import PROMPTS, history, made, rows, trained
+
+
+def test_each_rollout_is_logged_before_the_callbacks_at_its_end(tmp_path):
+    seen = []
+
+    class Reads(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            seen.append((state.global_step, len(state.log_history), state.episode))
+
+    trainer = trained(tmp_path, callbacks=[Reads()], num_ppo_epochs=2)
+    assert seen == [(1, 0, 4), (2, 1, 4), (3, 1, 8), (4, 2, 8)]
+    assert history(trainer, "episode") == [4, 8]
+    assert history(trainer, "learning_rate") == [7.5e-4, 2.5e-4], "of the step that is logged"
+    assert history(trainer, "grad_norm")[0] > 0
+
+
+def test_half_a_run_between_logs_and_an_epoch_between_checkpoints(tmp_path):
+    trainer = trained(tmp_path, total_episodes=16, logging_steps=0.5, save_strategy="epoch")
+    assert history(trainer, "episode") == [8, 16]
+    saved = {path.name for path in (tmp_path / "out").glob("checkpoint-*")}
+    assert saved == {f"checkpoint-{rollout}" for rollout in (1, 2, 3, 4)}, "4 prompts a rollout"
+
+
+def test_a_run_resumes_by_any_path(tmp_path):
+    settings = {"num_ppo_epochs": 2, "save_strategy": "steps", "save_steps": 1}
+    whole = trained(tmp_path, max_steps=3, **settings)
+    out = tmp_path / "out"
+    assert {path.name for path in out.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
+    (out / "checkpoint-2").rename(tmp_path / "renamed")
+    for path in (f"{tmp_path}/renamed/", tmp_path / "renamed"):
+        shutil.rmtree(out)
+        again = made(tmp_path, max_steps=3, **settings)
+        again.train(resume_from_checkpoint=path)
+        for ours, theirs in zip(again.model.parameters(), whole.model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+    with pytest.raises(ValueError, match="a checkpoint of PPO, with ppo.safetensors, got"):
+        made(tmp_path).train(resume_from_checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="the end of a rollout of 5 steps, got .*, from step 2"):
+        made(tmp_path, num_ppo_epochs=5).train(resume_from_checkpoint=tmp_path / "renamed")
+
+
+def test_checkpointed_layers_give_the_same_weights_for_less_memory(tmp_path):
+    """Each layer runs forwards once more in the backward pass, without dropout."""
+    ends, passes = [], []
+    for setting in ({}, {"gradient_checkpointing": True}):
+        model, count = toy.policy(), [0]
+        layer = model.model.layers[0]
+        layer.self_attn.register_forward_pre_hook(
+            lambda module, _, count=count: count.__setitem__(0, count[0] + torch.is_grad_enabled())
+        )
+        trainer = trained(tmp_path, model=model, value_model=toy.reward_model(), **setting)
+        assert not layer.self_attn.training
+        ends.append([p.detach().clone() for p in trainer.model.parameters()])
+        passes.append(count[0])
+    for ours, theirs in zip(*ends, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-7, rtol=0)
+    assert passes[1] == 2 * passes[0] > 0
+
+
+def test_the_names_that_scripts_read(tmp_path):
+    args = PPOConfig(
+        output_dir=str(tmp_path / "out"),
+        use_cpu=True,
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=2,
+        num_mini_batches=2,
+        total_episodes=20,
+    )
+    sizes = args.batch_size, args.local_batch_size, args.mini_batch_size, args.local_mini_batch_size
+    assert sizes == (8, 8, 4, 4)
+    assert (args.micro_batch_size, args.num_total_batches) == (4, 3)
+    value_model = toy.reward_model()
+    trainer = made(tmp_path, reward=toy.reward, value_model=value_model, ref_model=toy.policy(2))
+    assert trainer.policy_model is trainer.model.policy
+    assert trainer.value_model is value_model and trainer.reward_model is toy.reward
+    assert trainer.ref_model is trainer.reference
+    assert (trainer.stop_token_id, trainer.state.episode) == (0, 0)
+    assert made(tmp_path, stop_token_id=[3, 8]).ends == [3, 8]
+
+
+def test_parsers_take_the_flags_of_ported_scripts(tmp_path, capsys):
+    flags = f"""--output_dir {tmp_path} --use_cpu --sft_model_path a --reward_model_path b
+        --learning_rate 3e-6 --per_device_train_batch_size 1 --gradient_accumulation_steps 64
+        --total_episodes 30000 --missing_eos_penalty 1.0 --stop_token eos --response_length 53
+        --local_rollout_forward_batch_size 16 --num_sample_generations 10 --dataset_num_proc 2
+        --num_ppo_epochs 1 --num_mini_batches 4 --gradient_checkpointing False --kl_coef 0.1
+        """.split()
+    for parser in (HfArgumentParser, TrlParser):
+        (args,) = parser(PPOConfig).parse_args_into_dataclasses(flags)
+        assert (args.sft_model_path, args.reward_model_path) == ("a", "b")
+        assert (args.dataset_num_proc, args.local_rollout_forward_batch_size) == (2, 16)
+        assert args.counted_in_updates(10).sampling_batch_size == 16
+    with pytest.raises(SystemExit):
+        HfArgumentParser(PPOConfig).parse_args(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "The maximum number of tokens of a response." in printed
+    own = [
+        f for f in PPOConfig.__dataclass_fields__.values() if f.name in PPOConfig.__annotations__
+    ]
+    assert all(f.metadata.get("help") for f in own if f.init)
+
+
+def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_path, capsys):
+    data = rows(prompt=PROMPTS[:2])
+    trainer = made(tmp_path, eval_dataset=data, num_sample_generations=2)
+    trainer.train()
+    assert capsys.readouterr().out.count("model response") == 2
+    table = trainer.generate_completions()
+    assert [row["query"].split() for row in table] == [["the", "film"], ["a", "plot"]]
+    assert set(table[0]) == {"query", "model response", "score"}
+    assert made(tmp_path).generate_completions() == []
+
+
+def test_evaluation_sets_by_name_and_the_callback_of_trl(tmp_path):
+    sets = {"first": rows(prompt=PROMPTS[:2]), "second": rows(prompt=PROMPTS[2:])}
+    trainer = made(tmp_path, eval_dataset=sets)
+    metrics = trainer.evaluate()
+    assert {"eval_first_objective/scores", "eval_second_objective/kl"} <= set(metrics)
+    with pytest.raises(ValueError, match="eval_dataset: expected a data set for evaluate"):
+        made(tmp_path).evaluate()
+    trainer = made(tmp_path, eval_dataset=rows(), eval_strategy="steps", eval_steps=1)
+    callback = LogCompletionsCallback(trainer, GenerationConfig(max_new_tokens=2))
+    trainer.add_callback(callback)
+    trainer.train()
+    assert len(callback.table) == 2 * len(PROMPTS)

@@ -1,0 +1,159 @@
+"""Prompts as scripts bring them: with [PAD], BOS, masks, collators, tools, or from a stream."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from datasets import Dataset, IterableDataset
+
+from align_core.data.encoding import Prompts, encode_prompts
+from align_core.models.logprobs import response_outputs
+from align_core.trainers.ppo.prompts import columns_of, encoded, prompts_of
+from align_core.trainers.ppo.rows import RolloutBatches, StreamedRows
+from tests import families, toy
+from tests.ports.ported import PROMPTS, history, made, rows, trained
+
+IDS = [[2, 4], [3, 5], [2, 5, 6, 13], [13, 3, 4]]  # of PROMPTS
+
+
+def with_pad():
+    tokenizer = toy.tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    assert tokenizer.pad_token_id == 14, "one more than the models have rows"
+    return tokenizer
+
+
+def test_a_padding_token_without_an_embedding_changes_nothing(tmp_path):
+    """The same rollouts, scores and KL as with a padding token that has one."""
+    parts = {"reward": toy.reward_model(), "learning_rate": 1e-2}
+    one, two = (
+        trained(tmp_path, tokenizer=tokenizer, value_model=toy.reward_model(), **parts)
+        for tokenizer in (toy.tokenizer(), with_pad())
+    )
+    for name in ("objective/scores", "objective/kl", "loss/value_avg"):
+        assert history(one, name) == history(two, name)
+    assert history(two, "objective/kl")[1] > 0
+
+
+def test_the_forward_pass_of_a_padded_text_never_reads_padding():
+    model = toy.policy()
+    prompts = Prompts(torch.tensor([[99, 2, 4], [2, 5, 6]]), torch.tensor([[0, 1, 1], [1, 1, 1]]))
+    tokens, mask = torch.tensor([[8, 99], [7, 9]]), torch.tensor([[True, False], [True, True]])
+    logits, _ = response_outputs(model, prompts, tokens, mask)
+    alone = model(input_ids=torch.tensor([[2, 4, 8]])).logits[0, 1]
+    torch.testing.assert_close(logits[0, 0], alone, atol=1e-5, rtol=0)
+
+
+def test_plain_prompts_begin_with_the_token_that_begins_a_text(tmp_path):
+    tokenizer = families.llama3()
+    tokenizer.pad_token = "</s>"
+    (ids,) = encode_prompts(tokenizer, ["the film"]).ids.tolist()
+    assert ids[0] == tokenizer.bos_token_id != ids[1]
+
+
+def test_padding_without_a_mask_is_no_part_of_a_prompt():
+    tokenizer = toy.tokenizer()
+    for side in ("left", "right"):
+        tokenizer.padding_side = side
+        padded = [{"input_ids": ids} for ids in tokenizer(PROMPTS, padding=True)["input_ids"]]
+        assert len({len(row["input_ids"]) for row in padded}) == 1
+        assert prompts_of(padded, list, tokenizer) == IDS
+
+
+def test_what_a_collator_makes_is_read_whatever_the_columns(tmp_path):
+    """Its `input_ids` alone, padded; the column `prompt` is for a reward function."""
+    tokenizer = toy.tokenizer()
+
+    def collate(rows):
+        ids = tokenizer([row["prompt"] for row in rows], padding=True, return_tensors="pt")
+        return {"input_ids": ids["input_ids"]}
+
+    others = [{"prompt": prompt, "input_ids": [9, 9, 9]} for prompt in PROMPTS]
+    assert prompts_of(others, collate, tokenizer) == IDS
+    assert prompts_of(others, list, tokenizer) == [[9, 9, 9]] * 4
+    seen = []
+
+    def reward(prompts, completions, **_):
+        seen.extend(prompts)
+        return [0.0] * len(prompts)
+
+    trained(tmp_path, data=rows(), data_collator=collate, reward=reward, total_episodes=4)
+    assert sorted(seen) == sorted(tokenizer.batch_decode(IDS))
+    with pytest.raises(ValueError, match="data_collator: expected a batch with input_ids, got ids"):
+        made(tmp_path, data_collator=lambda rows: {"ids": rows})
+
+
+def test_tools_and_arguments_reach_the_chat_template():
+    tokenizer = toy.tokenizer()
+    tokenizer.chat_template = (
+        "{% if tools %}{{ tools[0].function.name }} {% endif %}"
+        "{% for m in messages %}{{ m.content }} {% endfor %}"
+        "{% if enable_thinking %}dull {% endif %}"
+        "{% if add_generation_prompt %}the{% endif %}"
+    )
+    chat = [{"role": "user", "content": "a film"}]
+    plain = {"prompt": chat, "tools": None, "chat_template_kwargs": None}
+    tool = {"type": "function", "function": {"name": "plot"}}
+    given = {"prompt": chat, "tools": [tool], "chat_template_kwargs": {"enable_thinking": True}}
+    texts = []
+    for row in (plain, given):
+        ids = encoded(tokenizer, [chat], [row]).real()
+        texts += tokenizer.batch_decode(ids)
+    assert [text.split() for text in texts] == [
+        ["a", "film", "the"],
+        ["plot", "a", "film", "dull", "the"],
+    ]
+    assert columns_of([given]) == {
+        "tools": [[tool]],
+        "chat_template_kwargs": [{"enable_thinking": True}],
+    }, "reward functions get them, too"
+
+
+def stream() -> IterableDataset:
+    return IterableDataset.from_generator(lambda: ({"prompt": prompt} for prompt in PROMPTS[:3]))
+
+
+def test_a_stream_is_read_in_order_and_again_from_its_start(tmp_path):
+    numbered = StreamedRows(stream())
+    assert [numbered[i]["prompt"] for i in (0, 1, 5)] == [PROMPTS[0], PROMPTS[1], PROMPTS[2]]
+    with pytest.raises(LookupError, match="row 6 of the stream or later, got 2"):
+        numbered[2]
+    batches = RolloutBatches(rows=None, size=2, rollouts=2, repeats=2, seed=0)
+    assert list(batches) == [[0, 1], [0, 1], [2, 3], [2, 3]]
+    seen = []
+
+    def reward(prompts, completions, **_):
+        seen.extend(prompts)
+        return [0.0] * len(prompts)
+
+    trained(tmp_path, data=stream(), reward=reward, max_steps=2, total_episodes=None)
+    assert seen == [*PROMPTS[:3], *PROMPTS[:3], *PROMPTS[:2]]
+    with pytest.raises(ValueError, match="expected max_steps or total_episodes for a stream"):
+        made(tmp_path, data=stream(), total_episodes=None)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "expected a data set with a column prompt or input_ids, got None"),
+        (Dataset.from_dict({"prompt": []}), "expected one row or more, got none"),
+        (rows(text=PROMPTS), r"or input_ids, got text; data.rename_column\('text', 'prompt'\)"),
+        (rows(prompt=["the", ""]), "prompts of one token or more, got 0: ''"),
+        (rows(prompt=["the film " * 31]), r"at most 60 tokens \(the positions .*got 6[23]: 'the"),
+        (rows(input_ids=[[1, 1]]), r"prompts of one token or more, got 0: \[\]"),
+    ],
+)
+def test_data_without_usable_prompts_is_refused_at_construction(tmp_path, data, message):
+    from tests.ports import ported
+
+    with pytest.raises(ValueError, match=message):
+        if data is None:
+            ported.PPOTrainer(
+                ported.PPOConfig(output_dir=str(tmp_path), use_cpu=True),
+                toy.tokenizer(),
+                toy.policy(),
+                None,
+                toy.reward,
+                None,
+            )
+        made(tmp_path, data=data)
