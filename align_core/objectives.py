@@ -7,11 +7,13 @@ response tokens, the end token included, and false at padding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_KL_ENTRIES = 2**17  # of float64 logits at a time: 1 MB, which a processor's cache holds
+_ROW_ENTRIES = 2**17  # of logits at a time: 1 MB in float64, which a processor's cache holds
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -33,11 +35,21 @@ def masked_whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
 
 def token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability, in nats, of each token: logits [..., V] and tokens [...] give [...]."""
-    return torch.gather(logits.log_softmax(-1), -1, tokens.unsqueeze(-1)).squeeze(-1)
+    if logits.requires_grad:  # the backward pass needs all log-probabilities anyway
+        return _token_logprobs(logits, tokens.unsqueeze(-1))
+    return _by_rows(_token_logprobs, logits, tokens.unsqueeze(-1))
+
+
+def _token_logprobs(logits: Tensor, tokens: Tensor) -> Tensor:
+    return torch.gather(logits.log_softmax(-1), -1, tokens).squeeze(-1)
 
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy, in nats, of the distribution at each position: [..., V] gives [...]."""
+    return _by_rows(_entropy, logits)
+
+
+def _entropy(logits: Tensor) -> Tensor:
     logp = logits.log_softmax(-1)
     return -(logp.exp() * logp).sum(-1)
 
@@ -45,17 +57,20 @@ def entropy(logits: Tensor) -> Tensor:
 def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
     """Full-vocabulary KL(policy ‖ reference), in nats, at each position: two [..., V] give [...].
 
-    Computed in float64 and clamped at 0, so that it is never negative; a few rows at a time, which
-    fit into the processor's cache.
+    Computed in float64 and clamped at 0, so that it is never negative.
     """
-    width = logits.shape[-1]
-    size = max(1, _KL_ENTRIES // width)
-    rows = zip(
-        logits.reshape(-1, width).split(size),
-        ref_logits.reshape(-1, width).split(size),
-        strict=True,
-    )
-    return torch.cat([_exact_kl(*part) for part in rows]).view(logits.shape[:-1])
+    return _by_rows(_exact_kl, logits, ref_logits)
+
+
+def _by_rows(function: Callable[..., Tensor], logits: Tensor, *others: Tensor) -> Tensor:
+    """`function` of logits and other tensors [..., V], a few rows at a time: [...].
+
+    They stay in the processor's cache, and what the function needs besides them is small.
+    """
+    columns = [column.reshape(-1, column.shape[-1]) for column in (logits, *others)]
+    size = max(1, _ROW_ENTRIES // logits.shape[-1])
+    rows = zip(*(column.split(size) for column in columns), strict=True)
+    return torch.cat([function(*part) for part in rows]).view(logits.shape[:-1])
 
 
 def _exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:

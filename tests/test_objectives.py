@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from align_core import objectives
 from align_core.objectives import (
     bradley_terry_loss,
     dpo_loss,
@@ -89,6 +90,22 @@ def test_token_logprobs_are_those_of_the_softmax():
 def test_entropy_by_hand():
     logits = t([1.0, 1.0, 1.0, 1.0], [math.log(0.5), math.log(0.25), math.log(0.25), -1e9])
     assert entropy(logits).tolist() == pytest.approx([math.log(4), 1.5 * math.log(2)], abs=1e-12)
+
+
+def test_a_few_rows_at_a_time_give_what_all_of_them_give(monkeypatch):
+    torch.manual_seed(0)
+    logits, other, tokens = torch.randn(3, 5, 7), torch.randn(3, 5, 7), torch.randint(7, (3, 5))
+    whole = entropy(logits), exact_kl(logits, other), token_logprobs(logits, tokens)
+    seen = []
+    softmax = torch.Tensor.log_softmax
+    monkeypatch.setattr(
+        torch.Tensor, "log_softmax", lambda z, d: (seen.append(len(z)), softmax(z, d))[1]
+    )
+    monkeypatch.setattr(objectives, "_ROW_ENTRIES", 15)  # two rows of seven
+    parts = entropy(logits), exact_kl(logits, other), token_logprobs(logits, tokens)
+    assert max(seen) == 2
+    for one, two in zip(whole, parts, strict=True):
+        assert torch.equal(one, two)
 
 
 def test_exact_kl_by_hand():
