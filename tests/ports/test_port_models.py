@@ -17,7 +17,8 @@ from transformers import (
     MambaForCausalLM,
 )
 
-from align_core.models.loading import ModelError, save_model
+from align_core import PPOConfig, PPOTrainer
+from align_core.models.loading import ModelError, lora_config, save_model
 from align_core.models.reference import InitialWeights
 from tests import toy
 from tests.ports.ported import history, made, trained
@@ -57,6 +58,18 @@ def test_the_reference_of_a_trained_adapter_is_the_policy_as_it_is_given(tmp_pat
     )
     assert same(loaded, trainer.policy)
     assert loaded.peft_config["default"].base_model_name_or_path == base
+
+
+def test_the_frozen_layers_below_a_trained_adapter_are_computed_once(tmp_path):
+    """Policy and reference then share their states, and differ in the last layer alone."""
+    model = get_peft_model(toy.policy(), lora_config(toy.policy(), 4, "CAUSAL_LM", layers=1))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    trainer = trained(tmp_path, model=model)
+    assert trainer.model.frozen is not None
+    first, second = history(trainer, "objective/kl")
+    assert first < 1e-6 < second
 
 
 def test_an_adapter_that_is_there_is_merged_before_another(tmp_path, base):
@@ -121,6 +134,11 @@ def test_old_ways_say_where_the_new_ones_stand(tmp_path):
         made(tmp_path).step([], [], [])
     with pytest.raises(ImportError, match="docs/ppo.md"):
         from align_core import AutoModelForCausalLMWithValueHead  # noqa: F401
+
+
+def test_arguments_of_older_trainers_are_refused_with_their_new_names(tmp_path):
+    with pytest.raises(TypeError, match="no argument policy: use model; no ref_policy: use ref_mo"):
+        PPOTrainer(PPOConfig(output_dir=str(tmp_path)), policy=1, ref_policy=2)
 
 
 def test_weights_in_16_bits_are_warned_of(tmp_path):

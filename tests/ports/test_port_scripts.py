@@ -11,10 +11,11 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from align_core import PPOConfig, PPOTrainer
+from align_core.data.encoding import Prompts
 from align_core.models.loading import save_model
 from tests import toy
 from tests.ports.ported import PROMPTS, history, rows
-from tests.ports.scripts import backend, study, tldr, validation
+from tests.ports.scripts import backend, runner, study, tldr, validation
 
 IDS = toy.tokenizer()(PROMPTS)["input_ids"]
 
@@ -55,6 +56,18 @@ def test_a_validation_run_with_adapters_and_bf16(folders, tmp_path):
     assert history(trainer, "episode") == [4, 8]
     adapter = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert adapter["base_model_name_or_path"] == parts[0]
+
+
+def test_a_job_with_its_own_collator_whose_padding_ends_texts(folders, tmp_path):
+    models = str(folders / "policy"), str(folders / "reward")
+    trainer = runner.main(*models, rows(), str(tmp_path / "out"))
+    read = trainer.latest.episodes
+    prompts = Prompts(read.prompt_ids, read.prompt_mask).real()
+    assert sorted(prompts) == sorted(IDS), "without padding"
+    assert {path.name for path in (tmp_path / "out").glob("checkpoint-*")} == {
+        "checkpoint-2",
+        "checkpoint-4",
+    }
 
 
 def test_a_study_that_subclasses(tmp_path):

@@ -15,8 +15,27 @@ else:
     Trainer = object
 
 
+# Arguments of older trainers, and their names here.
+_RENAMED = {
+    "config": "args",
+    "policy": "model",
+    "ref_policy": "ref_model",
+    "tokenizer": "processing_class",
+    "dataset": "train_dataset",
+    "optimizer": "optimizers",
+    "lr_scheduler": "optimizers",
+}
+
+
 class TRLNames(Trainer):
     """A mixin of PPOTrainer with TRL's names of what it has."""
+
+    def __new__(cls, *_: Any, **given: Any) -> TRLNames:
+        """Raises TypeError for arguments of older trainers, naming what replaces each."""
+        if old := [f"{name}: use {_RENAMED[name]}" for name in given if name in _RENAMED]:
+            line = "PPOTrainer has no argument " + "; no ".join(old)
+            raise TypeError(f"{line}; {COMING_FROM}")
+        return super().__new__(cls)
 
     @property
     def policy_model(self) -> PreTrainedModel:
