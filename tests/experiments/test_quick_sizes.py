@@ -8,6 +8,7 @@ import pytest
 
 from align_core import experiments
 from align_core.config import model_index
+from align_core.evaluation.evaluator import Evaluator
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
 from align_core.experiments.quick_runs import QuickRuns
@@ -33,8 +34,15 @@ def drawn(result, folder):
     assert (folder / "figure.svg").stat().st_size > 10_000
 
 
+@pytest.fixture
+def few_texts(monkeypatch):
+    """Evaluations and win rates of one text a prompt, in place of four."""
+    monkeypatch.setitem(Evaluator.__init__.__kwdefaults__, "samples", 1)
+    monkeypatch.setattr(trained_models, "SAMPLES", 1)
+
+
 @pytest.mark.parametrize("name", ["frontier", "shift"])
-def test_it_runs_from_its_command_to_its_sentences(name, tmp_path, monkeypatch):
+def test_it_runs_from_its_command_to_its_sentences(name, few_texts, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
     drawn(runner.run(name, tmp_path, quick=True, lanes=2), tmp_path)
 
