@@ -22,9 +22,11 @@ from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
 from align_core.votes import pair_selection
+from align_core.votes.session_checks import check_content, check_size
 from align_core.votes.sqlite_writer import Closed, Writer, connect
 
 CHOICES = ("left", "right", "tie", "bad")  # "bad": both texts are bad
+OPEN_TIMEOUT = 1.0  # seconds to wait for another process that has locked the file
 PERSON = "person"  # the kind of a rater who is neither simulated nor imported from a file
 _TOKEN = re.compile(r"[\w-]{22}", re.ASCII)
 _OTHER = {"first": "second", "second": "first"}
@@ -87,12 +89,17 @@ class Session:
         self._path, self._file = path, path.stat()
         self._reading = threading.Lock()
         try:
-            self._reader = connect(path)
-            (session,) = map(dict, self._read("SELECT * FROM session"))
-            self.task: str = session["task"]
-        except (sqlite3.DatabaseError, ValueError):
-            expected = f"a session; {path} is not one"
-            raise ConfigError(option_error("--session", path.stem, expected)) from None
+            check_size(path)
+            self._reader = connect(path, OPEN_TIMEOUT)
+        except (sqlite3.Error, ValueError) as error:
+            raise _no_session(path, error) from None
+        try:
+            check_content(self._reader)
+        except (sqlite3.Error, ValueError) as error:
+            self._reader.close()
+            raise _no_session(path, error) from None
+        (session,) = map(dict, self._read("SELECT * FROM session"))
+        self.task: str = session["task"]
         self._write = Writer(path)
         if "scored_by" not in session:  # made by an earlier version
             self._write(lambda db: db.execute("ALTER TABLE session ADD COLUMN scored_by TEXT"))
@@ -243,6 +250,11 @@ class Session:
                 return self._reader.execute(query, values).fetchall()
             except sqlite3.ProgrammingError:
                 raise Closed("this session is closed") from None
+
+
+def _no_session(path: Path, error: Exception) -> ConfigError:
+    expected = f"a session; {path} is not one: {error}"
+    return ConfigError(option_error("--session", path.stem, expected))
 
 
 def left_of(rater: str, pair: int) -> str:

@@ -6,6 +6,7 @@ open to a room, and the preference files that runs were trained on.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from align_core.votes.session import Session, begin
 ROOM = ".room"  # suffix of the marker file of a session that is open to a room
 TRAINED_ON = "trained-on"  # folder of the preference files of runs, with a folder for each session
 NAME = "a name of 1 to 40 small letters, digits and hyphens, a letter or digit first"
+_LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 
 
@@ -33,11 +35,16 @@ class Sessions:
         self.root = Path(root)
         self._lock = threading.Lock()
         self._open: dict[str, Session] = {}
+        self._unreadable: dict[str, tuple[int, int]] = {}  # name -> inode and time of change
 
     def names(self) -> list[str]:
-        """The names of all sessions in reverse order: if they start with a date, newest first."""
-        stems = (path.stem for path in self.root.glob("*.db"))
-        return sorted(filter(_NAME.fullmatch, stems), reverse=True)
+        """The names of all sessions in reverse order: if they start with a date, newest first.
+
+        Files that were found to be no sessions are left out.
+        """
+        stems = (path.stem for path in self.root.glob("*.db") if path.is_file())
+        names = (name for name in filter(_NAME.fullmatch, stems) if not self._is_skipped(name))
+        return sorted(names, reverse=True)
 
     def create(self, name: str, task: str) -> Session:
         """Create an empty session on a task.
@@ -72,8 +79,22 @@ class Sessions:
             if name not in self._open:
                 if not path.is_file():
                     raise ConfigError(option_error("--session", name, _one_of(self.names())))
-                self._open[name] = Session(path)
+                self._open[name] = self._opened(name, path)
             return self._open[name]
+
+    def _opened(self, name: str, path: Path) -> Session:
+        """The session in the file. Raises ConfigError, with one line in the log, if it has none."""
+        try:
+            return Session(path)
+        except ConfigError as error:
+            if not self._is_skipped(name):
+                self._unreadable[name] = _stamp(path)
+                _LOG.warning("The session %s is skipped: %s", name, error)
+            raise
+
+    def _is_skipped(self, name: str) -> bool:
+        """Whether the file was found to be no session, and has not changed since."""
+        return name in self._unreadable and _stamp(self._path(name)) == self._unreadable[name]
 
     def delete(self, name: str) -> list[str]:
         """Delete the session and all files that belong to it; returns their names in the folder.
@@ -103,6 +124,14 @@ class Sessions:
     def _path(self, name: str) -> Path:
         check_name(name)
         return self.root / f"{name}.db"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return status.st_ino, status.st_mtime_ns
 
 
 def check_name(name: str | None) -> None:

@@ -23,19 +23,24 @@ class Closed(RuntimeError):
     """The file is closed: nothing can be written."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
     """A connection in WAL mode that any thread may use; the caller begins and commits transactions.
 
-    WAL frames have checksums: an incomplete commit counts as not written, and earlier ones stay
-    valid.
+    It waits `timeout` seconds for another process that has locked the file. WAL frames have
+    checksums: an incomplete commit counts as not written, and earlier ones stay valid.
     """
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        path, timeout=timeout, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -7,6 +7,7 @@ open a session as the room; then phones vote in it too. The votes are stored by
 
 from __future__ import annotations
 
+import contextlib
 import random
 import secrets
 import threading
@@ -239,10 +240,13 @@ class VotingService:
     def _delete_an_empty_session(self) -> None:
         """Delete the oldest session without votes. Raises Refused if there is none."""
         for name in reversed(self._sessions.names()):
-            if name != self._room and not self._sessions.open(name).tally()["votes"]:
-                self._sessions.delete(name)
-                return
-        raise Refused(503, "full", f"there are {MAX_SESSIONS} sessions here, and no room for more")
+            with contextlib.suppress(ConfigError):  # no session, or deleted meanwhile
+                if name != self._room and not self._sessions.open(name).tally()["votes"]:
+                    self._sessions.delete(name)
+                    return
+        if len(self._sessions.names()) >= MAX_SESSIONS:  # those that are no sessions do not count
+            line = f"there are {MAX_SESSIONS} sessions here, and no room for more"
+            raise Refused(503, "full", line)
 
     def _new_token(self, session: str) -> str:
         with self._lock:

@@ -130,7 +130,7 @@ class VoteRoutes:
                 answered = await answer(request)
             except Refused as error:
                 return error.response()
-            except (Closed, sqlite3.Error):  # the session was just deleted, or the disk is full
+            except (Closed, sqlite3.Error, OSError):  # it was just deleted, or the disk is full
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
             return answered if isinstance(answered, Response) else JSONResponse(answered)
 

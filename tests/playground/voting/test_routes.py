@@ -423,7 +423,7 @@ def test_on_a_space_the_address_is_from_the_proxy(sessions, monkeypatch):
 
 def test_rate_limited_requests_get_a_retry_time(sessions, monkeypatch):
     monkeypatch.setattr(routes, "RATER_LIMIT", (1.0, 3))
-    monkeypatch.setattr(routes, "JOIN_LIMIT", (1.0, 4))
+    monkeypatch.setattr(routes, "JOIN_LIMIT", (0.01, 4))
     client = serve(sessions)
     phone, other = Phone(client, task="reviews"), Phone(client, task="reviews")
     phone.join(), other.join()
