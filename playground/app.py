@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -31,9 +32,12 @@ from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.addresses import is_loopback
+from playground.people.bodies import Bodies
+from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, Limits, OwnTasks
 from playground.people.run_queue import RunQueue
+from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
@@ -62,6 +66,7 @@ class Page(gr.Blocks):
     voting: VotingService
     votes: VoteRoutes
     beside: Sequence[Route] = ()  # the routes beside Gradio's own
+    larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
     server: Settings
 
     def launch(self, **options: Any) -> Any:
@@ -75,8 +80,11 @@ class Page(gr.Blocks):
             frames=self.server.frames,
         )
         language = Middleware(ChosenLanguage, paths=text.languages())
-        kwargs = {"routes": routes, "middleware": [sites, language]}
-        return super().launch(app_kwargs=kwargs, **options)
+        bodies = Middleware(Bodies, larger=self.larger_bodies)
+        guard(ConnectionLimits())
+        app_kwargs = {"routes": routes, "middleware": [sites, language, bodies]}
+        app_kwargs["exception_handlers"] = HANDLERS
+        return super().launch(app_kwargs=app_kwargs, **options)
 
 
 def build(client: Client, models: Sequence[str] = ()) -> Page:
@@ -104,6 +112,7 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page.server = settings
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
     offered = Models(models, any_hub_id=not settings.public)
+    page.larger_bodies = {"/own/save": 2 * own.limits.bytes}
     page.beside = [
         *page.votes.routes(),
         *OwnRoutes(visitors, offered, settings, [*catalogues.values()]).routes(),

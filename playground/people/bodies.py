@@ -1,0 +1,134 @@
+"""Bodies of requests: they are received whole, within limits, before anything reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BYTES = 200_000  # of the body of any request; the texts of a question have 18,000 characters
+SECONDS = 30.0
+MOST_HELD = 100_000_000  # bytes of all bodies that are being received
+MOST_DEPTH = 100  # of brackets in JSON; Python's own limit is a traceback
+
+
+class Bodies:
+    """Middleware that receives the body for the app, or answers 413, 408, 400 or 503 in its place.
+
+    Args:
+        larger: the paths that take more bytes than others, path -> bytes.
+        most_bytes: of a body.
+        seconds: how long a client may take to send it, or to take any part of an answer.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        larger: Mapping[str, int],
+        most_bytes: int = MOST_BYTES,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._app = app
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+        self._larger = larger
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        try:
+            refusal = await self._receive(scope, receive, body)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+            await self._app(scope, self._replay(bytes(body), receive), self._in_time(send))
+        except _Gone:
+            return
+        finally:
+            self._held -= len(body)
+
+    async def _receive(
+        self, scope: Scope, receive: Receive, body: bytearray
+    ) -> JSONResponse | None:
+        """Receive the body; returns the answer if it is refused."""
+        most = self._larger.get(scope["path"], self._most_bytes)
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length[:20]) > most:
+            return _refused(413, f"a request takes at most {most} bytes")
+        try:
+            async with asyncio.timeout(self._seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    chunk = message.get("body", b"")
+                    body += chunk
+                    self._held += len(chunk)
+                    more = message.get("more_body", False)
+                    if len(body) > most:
+                        return _refused(413, f"a request takes at most {most} bytes")
+                    if self._held > MOST_HELD:
+                        return _refused(503, "many large requests are under way: try again")
+        except TimeoutError:
+            return _refused(408, f"a request has to arrive within {self._seconds:g} seconds")
+        if not _is_shallow(body):
+            return _refused(400, f"expected JSON of at most {MOST_DEPTH} levels")
+        return None
+
+    def _replay(self, body: bytes, receive: Receive) -> Receive:
+        """The `receive` that the app gets: the whole body, then what else comes."""
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
+        return replay
+
+    def _in_time(self, send: Send) -> Send:
+        """`send`, given up after `seconds` if the client takes nothing."""
+
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _Gone from None
+
+        return send_in_time
+
+
+class _Gone(Exception):
+    """The client has hung up, or takes no answer."""
+
+
+def _refused(status: int, line: str) -> JSONResponse:
+    headers = {"Connection": "close"}
+    return JSONResponse({"why": "malformed", "line": line}, status, headers)
+
+
+def _is_shallow(body: bytearray) -> bool:
+    """Whether JSON, if it is that, has at most MOST_DEPTH levels."""
+    if body.count(b"[") + body.count(b"{") <= MOST_DEPTH:
+        return True
+    try:
+        level = [json.loads(body)]
+    except RecursionError:
+        return False
+    except ValueError:  # the route refuses it
+        return True
+    for _ in range(MOST_DEPTH):
+        level = [child for value in level for child in _children(value)]
+    return not level
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,0 +1,23 @@
+"""Requests to functions that the page does not have: Gradio has a traceback for each."""
+
+from __future__ import annotations
+
+import traceback
+
+from gradio.route_utils import FnIndexInferError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+_LOOKUP = "get_fn"  # of gradio.route_utils: a KeyError there means that the index is unknown
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    if (
+        isinstance(error, KeyError)
+        and traceback.extract_tb(error.__traceback__)[-1].name != _LOOKUP
+    ):
+        raise error
+    return JSONResponse({"why": "unknown", "line": "this page has no such function"}, 404)
+
+
+HANDLERS = {FnIndexInferError: _not_found, KeyError: _not_found}

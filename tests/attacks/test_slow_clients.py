@@ -1,0 +1,197 @@
+"""Large, deep, slow and half-sent requests, and clients that hang up, against a real server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import time
+import urllib.request
+from contextlib import ExitStack, closing, suppress
+
+import gradio as gr
+import pytest
+
+from playground.app import Page
+from playground.people import bodies, connections
+from playground.settings import Settings
+
+SECONDS = 0.5  # for the head of a request, and for its body
+JSON = b"Content-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Gradio's server with one event, and no route of the page's own."""
+    with pytest.MonkeyPatch.context() as patch, Page() as page:
+        gr.HTML("")
+        page.load(lambda: "done", None, None)
+        page.server = Settings.read({})
+        patch.setattr(bodies, "SECONDS", SECONDS)
+        patch.setattr("playground.app.ConnectionLimits", limits)
+        patch.setattr(bodies.Bodies.__init__, "__defaults__", (bodies.MOST_BYTES, SECONDS))
+        page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port())
+        yield page.server_port
+        page.close()
+
+
+def limits():
+    return connections.ConnectionLimits(most=200, head_seconds=SECONDS)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def head(path, *lines):
+    return b"\r\n".join([f"POST {path} HTTP/1.1".encode(), b"Host: 127.0.0.1", *lines, b"", b""])
+
+
+def answered(connection) -> bytes:
+    """All that the server sends until it closes the connection, or an answer is complete."""
+    data = b""
+    while chunk := connection.recv(65_536):
+        data += chunk
+        if b"\r\n\r\n" in data and b"keep-alive" in data.lower():
+            break
+        if b"content-length:" in data.lower():
+            top, _, rest = data.partition(b"\r\n\r\n")
+            length = int(top.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            if len(rest) >= length:
+                break
+    return data
+
+
+def status(data: bytes) -> int:
+    return int(data.split(b" ", 2)[1])
+
+
+def post(port, path, body, *lines):
+    with closing(connected(port)) as connection:
+        length = f"Content-Length: {len(body)}".encode()
+        connection.sendall(head(path, JSON.strip(), length, *lines) + body)
+        return status(answered(connection))
+
+
+def is_well(port) -> bool:
+    began = time.monotonic()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/config", timeout=5) as answer:
+        assert answer.status == 200
+    return time.monotonic() - began < 3
+
+
+ROUTES = (
+    *("/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/api/0"),
+    *("/gradio_api/component_server", "/gradio_api/reset", "/gradio_api/cancel"),
+    *("/gradio_api/call/0", "/gradio_api/stream/x", "/gradio_api/heartbeat/x", "/login"),
+)
+BODIES = {
+    "no JSON": b"{",
+    "empty": b"",
+    "a number": b"7",
+    "null": b"null",
+    "a list": b"[1]",
+    "a text": b'"x"',
+    "no keys": b"{}",
+    "no UTF-8": b'{"data": "\xff"}',
+    "deep": b'{"data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "deep enough": b'{"data": ' + b"[" * 500 + b"]" * 500 + b"}",
+    "deep objects": b'{"data": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}",
+    "wrong types": json.dumps({"data": 5, "fn_index": "x", "session_hash": []}).encode(),
+    "other types": json.dumps({"data": [{}], "fn_index": [], "session_hash": 7}).encode(),
+    "beyond": json.dumps({"data": [], "fn_index": 10**9, "session_hash": "x"}).encode(),
+    "negative": json.dumps({"data": [], "fn_index": -5, "session_hash": "x"}).encode(),
+    "endless": b'{"data": [], "fn_index": ' + b"9" * 5000 + b"}",
+    "component": json.dumps({"data": [], "component_id": 10**9, "fn_name": "x"}).encode(),
+    "components": json.dumps({"data": {}, "component_id": {}, "fn_name": []}).encode(),
+}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_malformed_bodies_are_refused_without_a_traceback(server, path, caplog):
+    statuses = {kind: post(server, path, body) for kind, body in BODIES.items()}
+    assert all(400 <= code < 500 for code in statuses.values()), statuses
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_large_body_is_refused_before_it_is_read(server):
+    assert post(server, "/gradio_api/queue/join", b"x" * (bodies.MOST_BYTES + 1)) == 413
+    with closing(connected(server)) as connection:
+        connection.sendall(
+            head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 9" + b"0" * 12)
+        )
+        assert status(answered(connection)) == 413
+    with closing(connected(server)) as connection:  # without a length, in pieces
+        connection.sendall(head("/x", JSON.strip(), b"Transfer-Encoding: chunked"))
+        try:
+            for _ in range(100):
+                connection.sendall(b"2710\r\n" + b"x" * 10_000 + b"\r\n")
+        except OSError:
+            pass
+        else:
+            assert status(answered(connection)) == 413
+    assert is_well(server)
+
+
+def test_long_heads_are_refused(server):
+    with closing(connected(server)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
+        assert status(answered(connection)) == 400
+    with closing(connected(server)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n")
+        assert status(answered(connection)) in (400, 431)
+
+
+def test_a_slow_body_is_given_up(server):
+    with closing(connected(server)) as connection:
+        connection.sendall(
+            head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 100") + b"{"
+        )
+        began = time.monotonic()
+        assert status(answered(connection)) == 408
+        assert time.monotonic() - began < SECONDS + 5
+
+
+def test_half_sent_requests_neither_stay_nor_block(server):
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(connected(server))) for _ in range(150)]
+        for connection in held:
+            connection.sendall(b"GET /config HTTP/1.1\r\nHost: 127.0.")
+        assert is_well(server)
+        assert connections.Guarded.limits.open <= 110, "an address may hold a hundred"
+        for connection in held:
+            connection.settimeout(10)
+            with suppress(ConnectionError):
+                assert connection.recv(1) == b""
+    assert connections.Guarded.limits.waiting == {} and is_well(server)
+    assert not connections.Guarded.limits.by_address
+
+
+def test_a_second_request_that_is_half_sent_is_given_up_too(server):
+    with closing(connected(server)) as connection:
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert status(answered(connection)) == 404
+        connection.sendall(b"GET /nowhere HT")
+        connection.settimeout(10)
+        with suppress(ConnectionError):
+            assert connection.recv(1) == b""
+
+
+def test_clients_that_hang_up_leave_no_traceback(server, caplog):
+    with caplog.at_level(logging.WARNING):
+        for number in range(40):
+            with closing(connected(server)) as connection:
+                body = b'{"data": [' if number % 2 else b""
+                connection.sendall(
+                    head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 5000") + body
+                )
+        assert is_well(server)
+        deadline = time.monotonic() + 10
+        while connections.Guarded.limits.open > 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert not caplog.records
