@@ -26,6 +26,7 @@ from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
+from playground.handlers.housekeeping import Housekeeping
 from playground.handlers.links import FIELDS
 from playground.handlers.run_files import run_files_route
 from playground.own.models import Models
@@ -33,6 +34,7 @@ from playground.own.routes import OwnRoutes
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.addresses import is_loopback
 from playground.people.bodies import Bodies
+from playground.people.client_address import ClientAddress
 from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, Limits, OwnTasks
@@ -65,6 +67,7 @@ class Page(gr.Blocks):
 
     voting: VotingService
     votes: VoteRoutes
+    housekeeping: Housekeeping
     beside: Sequence[Route] = ()  # the routes beside Gradio's own
     larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
     server: Settings
@@ -80,9 +83,16 @@ class Page(gr.Blocks):
             frames=self.server.frames,
         )
         language = Middleware(ChosenLanguage, paths=text.languages())
-        bodies = Middleware(Bodies, larger=self.larger_bodies)
-        guard(ConnectionLimits())
-        app_kwargs = {"routes": routes, "middleware": [sites, language, bodies]}
+        addresses = Middleware(ClientAddress, proxied=self.server.proxied)
+        limits = self.server.limits
+        bodies = Middleware(
+            Bodies,
+            larger=self.larger_bodies,
+            most_bytes=limits.body_bytes,
+            seconds=limits.body_seconds,
+        )
+        guard(ConnectionLimits(limits.connections, limits.head_seconds))
+        app_kwargs = {"routes": routes, "middleware": [sites, language, addresses, bodies]}
         app_kwargs["exception_handlers"] = HANDLERS
         return super().launch(app_kwargs=app_kwargs, **options)
 
@@ -102,12 +112,13 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     tasks_folder = settings.tasks or client.root.with_name("tasks")
     own = OwnTasks(tasks_folder, PUBLIC if settings.public else Limits())
     own.load()
-    visitors = Visitors(client, settings.presenter_key, settings.public, own)
-    queue = RunQueue(client, visitors, settings.time_limit)
+    visitors = Visitors(client, settings.presenter_key, settings.public, own, settings.limits)
+    queue = RunQueue(client, visitors, settings.time_limit, limits=settings.limits)
     sessions = settings.sessions or client.root.with_name("sessions")
     page = Page(title=catalogues[""]["title"], fill_width=True)
     pairs = Pairs(helper)
-    page.voting = VotingService(Sessions(sessions), pairs)
+    page.voting = VotingService(Sessions(sessions), pairs, limits=settings.limits)
+    page.housekeeping = Housekeeping(client, queue, page.voting, settings.limits)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.server = settings
     page.votes = VoteRoutes(page.voting, vote_training, visitors, settings)
@@ -251,6 +262,7 @@ def main(task_names: Sequence[str] = (), models: Sequence[str] = ()) -> None:
         page.launch(**launch_options(), prevent_thread_lock=True)
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.preload()
+        page.housekeeping.start()
         optimum.warm()
         page.block_thread()
     finally:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain
 from align_core.config.task_card import EXPECTED
+from playground.limits import Limits
 
 PUBLIC_LIMIT = 180.0  # seconds; enough for every preset and for each method's defaults
 MIN_KEY_LENGTH = 12  # characters, so that a presenter's key cannot be guessed
@@ -42,6 +43,7 @@ class Settings:
     on_space: bool  # a Hugging Face Space, whose disk is lost at every restart
     zero_gpu: bool  # one that lends a GPU for single calls, which the page does not use
     presenter_key: str | None
+    limits: Limits
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -111,6 +113,7 @@ class Settings:
             on_space=on_space,
             zero_gpu=bool(environment.get("SPACES_ZERO_GPU")),
             presenter_key=key,
+            limits=Limits.read(environment, public, errors),
         )
         if errors:
             raise ConfigError(*errors)

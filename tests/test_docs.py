@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import fields
 from math import log
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from benchmarks import (
     vote_to_outputs,
 )
 from benchmarks.common import section, write_section
+from playground.limits import Limits
 from playground.views.rate import ENOUGH
 
 ROOT = Path(__file__).parent.parent
@@ -287,3 +289,13 @@ def test_comments_name_existing_files():
         if match[1] not in files | elsewhere
     ]
     assert not missing
+
+
+def test_the_limits_are_those_of_the_settings():
+    rows = section(ROOT / "docs" / "deploy.md", "limits").splitlines()[2:]
+    expected = []
+    for limit in fields(Limits):
+        about, variable, public = (limit.metadata[n] for n in ("what", "variable", "public"))
+        own = "–" if limit.default is None else limit.default
+        expected.append(f"| {about} | {own} | {public} | `{variable}` |")
+    assert rows == expected

@@ -30,6 +30,7 @@ FLOORS = {
         {"api"},
     ),
     "playground": (
+        {"limits"},
         {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},

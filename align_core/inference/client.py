@@ -188,7 +188,8 @@ class InferenceClient:
         """
         model, known = name, card(task)
         if name not in (*model_index.named(), known and known.reference):
-            self._client.config(name)
+            self._client.config(name)  # raises ConfigError if there is no such run
+            self._client.use(name)
             model = str(self._client.root / name)
         try:
             location = model_index.locate(model)

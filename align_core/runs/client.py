@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from collections import OrderedDict
 from datetime import datetime
 from functools import cached_property
 from itertools import count
@@ -28,6 +30,7 @@ from align_core.runs.index import RunIndex
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
+MOST_USED = 1000  # runs of which it is remembered when they were last used
 EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has ended
 # Two runs that agree in these fields take about as long for a step.
 _SPEED_FIELDS = (
@@ -59,6 +62,7 @@ class Client:
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
         self._index = RunIndex(self.root)
+        self._used: OrderedDict[str, float] = OrderedDict()  # run -> when
         # run -> its final status, which could not be written
         self._unwritten: dict[str, dict[str, Any]] = {}
 
@@ -158,7 +162,9 @@ class Client:
         A final status that could not be written to disk is appended to every answer.
         """
         self._alive()
-        events, offset = self._directory(run).events(offset)
+        directory = self._directory(run)
+        self.use(run)
+        events, offset = directory.events(offset)
         if run in self._unwritten:
             events.append(self._unwritten[run])
         return events, offset
@@ -188,6 +194,20 @@ class Client:
     def runs(self) -> list[str]:
         """The names of all runs that can be read, newest first."""
         return self._index.names()
+
+    def use(self, run: str) -> None:
+        """Somebody follows the run, or uses its model."""
+        with self._lock:
+            self._used[run] = time.monotonic()
+            self._used.move_to_end(run)
+            if len(self._used) > MOST_USED:
+                self._used.popitem(last=False)
+
+    def used(self, seconds: float) -> list[str]:
+        """The runs that were in `use` within the last `seconds`."""
+        since = time.monotonic() - seconds
+        with self._lock:
+            return [run for run, then in self._used.items() if then > since]
 
     def has(self, run: Any) -> TypeGuard[str]:
         """Whether `run` is one of the `runs`."""
@@ -239,7 +259,7 @@ class Client:
         for run in self.runs():
             with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
                 comparable = _same_speed(config, self._directory(run).config)
-                if comparable and (measured := speed(self.events(run)[0])):
+                if comparable and (measured := speed(self._directory(run).events()[0])):
                     return measured
         return None
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from align_core.config.errors import ConfigError
 from align_core.runs.directory import RunDirectory
 
 DAY = 86_400  # seconds
+_DELETED = ".deleted-"
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ def to_prune(
     days: float | None = None,
     most_bytes: float | None = None,
     now: float | None = None,
+    kept: Collection[str] = (),
 ) -> list[StoredRun]:
     """The runs to delete, oldest first: those that ended over `days` ago, then the oldest ones.
 
     Of the latter as many as are needed for all others to take `most_bytes` at most. A live run is
-    never among them, nor is a link, whose folder lies elsewhere.
+    never among them, nor is one whose name is `kept`, nor a link, whose folder lies elsewhere.
     """
     now = time.time() if now is None else now
     total = sum(run.size for run in runs)
@@ -66,7 +68,8 @@ def to_prune(
     for run in sorted(runs, key=lambda run: run.ended):
         too_old = days is not None and now - run.ended > days * DAY
         too_much = most_bytes is not None and total > most_bytes
-        if (too_old or too_much) and not run.live and not run.path.is_symlink():
+        is_kept = run.live or run.path.name in kept or run.path.is_symlink()
+        if (too_old or too_much) and not is_kept:
             pruned.append(run)
             total -= run.size
     return pruned
@@ -77,9 +80,15 @@ def delete(run: StoredRun) -> None:
 
     It is renamed first, so that no list shows a run of which half is gone.
     """
-    hidden = run.path.with_name(f".deleted-{run.path.name}")
+    hidden = run.path.with_name(f"{_DELETED}{run.path.name}")
     run.path.rename(hidden)
     shutil.rmtree(hidden)
+
+
+def remove_remains(root: Path) -> None:
+    """Delete what a process that was killed while it deleted runs has left in `root`."""
+    for hidden in root.glob(f"{_DELETED}*"):
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _size(folder: Path) -> int:

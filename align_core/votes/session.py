@@ -13,7 +13,7 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -162,6 +162,18 @@ class Session:
         rater = secrets.token_urlsafe(16)  # 128 bits cannot be guessed
         self._write(lambda db: db.execute("INSERT INTO raters VALUES (?, ?)", (rater, kind)))
         return rater
+
+    def rater_count(self) -> int:
+        """The number of raters."""
+        return self._read("SELECT count(*) AS raters FROM raters")[0]["raters"]
+
+    def remove_raters(self, but: Collection[str]) -> int:
+        """Remove the raters without votes, except those of these tokens; returns how many."""
+        idle = "SELECT id FROM raters WHERE id NOT IN (SELECT rater FROM votes)"
+        rows = [(row["id"],) for row in self._read(idle) if row["id"] not in but]
+        if rows:
+            self._write(lambda db: db.executemany("DELETE FROM raters WHERE id = ?", rows))
+        return len(rows)
 
     def has_rater(self, rater: str) -> bool:
         """Whether `rater`, which may be any text, is the token of a rater of this session."""

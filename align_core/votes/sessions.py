@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from pathlib import Path
 
 from align_core.config.errors import ConfigError, option_error
@@ -45,6 +46,18 @@ class Sessions:
         stems = (path.stem for path in self.root.glob("*.db") if path.is_file())
         names = (name for name in filter(_NAME.fullmatch, stems) if not self._is_skipped(name))
         return sorted(names, reverse=True)
+
+    def older_than(self, days: float) -> list[str]:
+        """The names of the sessions to which nothing was written for `days`, oldest first."""
+        since = time.time() - days * 86_400
+        written = {name: self._written(name) for name in self.names()}
+        return sorted((name for name in written if written[name] < since), key=written.__getitem__)
+
+    def _written(self, name: str) -> float:
+        """When something was last written, in seconds since 1970."""
+        path = self._path(name)
+        files = (path, path.with_suffix(".db-wal"))
+        return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
 
     def create(self, name: str, task: str) -> Session:
         """Create an empty session on a task.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from playground.people.no_place import NoPlace
 from playground.people.own_tasks import MOST_TASKS
-from playground.people.run_queue import NoPlace, RunQueue
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders

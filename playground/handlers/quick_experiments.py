@@ -8,7 +8,8 @@ from typing import Any
 from align_core import experiments
 from align_core.config import model_index
 from playground.content import lab_figures
-from playground.people.run_queue import NoPlace, RunQueue
+from playground.people.no_place import NoPlace
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders

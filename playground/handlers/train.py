@@ -19,7 +19,8 @@ from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
-from playground.people.run_queue import NoPlace, RunQueue
+from playground.people.no_place import NoPlace
+from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor, Visitors
 from playground.text import durations, error_messages, messages
 from playground.voting import provenance

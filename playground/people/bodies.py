@@ -11,8 +11,6 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 200_000  # of the body of any request; the texts of a question have 18,000 characters
-SECONDS = 30.0
 MOST_HELD = 100_000_000  # bytes of all bodies that are being received
 MOST_DEPTH = 100  # of brackets in JSON; Python's own limit is a traceback
 
@@ -30,8 +28,8 @@ class Bodies:
         self,
         app: ASGIApp,
         larger: Mapping[str, int],
-        most_bytes: int = MOST_BYTES,
-        seconds: float = SECONDS,
+        most_bytes: int,
+        seconds: float,
     ) -> None:
         self._app = app
         self._most_bytes = most_bytes

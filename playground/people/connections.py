@@ -28,12 +28,10 @@ class ConnectionLimits:
     Args:
         most: connections in all.
         head_seconds: how long a client may take to send the head of a request.
-        most_bytes: of the head of a request.
     """
 
-    most: int = 2000
-    head_seconds: float = 10.0
-    most_bytes: int = 16_384
+    most: int
+    head_seconds: float
     open: int = 0
     # those that owe the head of a request, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
@@ -61,7 +59,7 @@ class ConnectionLimits:
 class Guarded(H11Protocol):
     """A connection within the `limits` of its server, which `guard` sets."""
 
-    limits = ConnectionLimits()
+    limits = ConnectionLimits(2000, 10.0)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -7,8 +7,8 @@ import heapq
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,35 +19,20 @@ from align_core.experiments.quick_runs import QuickRuns
 from align_core.runs.client import Busy, Client
 from align_core.runs.durations import time_left
 from align_core.runs.events import FINAL
+from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
+from playground.people.carried import check_carried
+from playground.people.client_address import client_address
+from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull
 from playground.people.visitors import Visitor, Visitors
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
-MOST_WAITING = 50  # runs and trials, whoever has invented how many visitors
 ESTIMATE_SECONDS = 1.0  # how long an estimate of the waiting times is reused
 
 # Called with the name of a run that finished; returns the options of the run that follows it, or
 # None if none does.
 NextRun = Callable[[str], dict[str, Any] | None]
-
-
-class NoPlace(RuntimeError):
-    """A run or a trial was neither started nor queued; the page has words for the `reason`."""
-
-    reason: str
-
-
-class AlreadyHasRun(NoPlace):
-    """The visitor has a run or a trial that is live or queued; each visitor may have one."""
-
-    reason = "one_each"
-
-
-class QueueFull(NoPlace):
-    """MOST_WAITING runs and trials wait. Presenters are let in all the same."""
-
-    reason = "queue_full"
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,9 @@ class _Entry:
     visitor: Visitor
     start: Callable[[], str]  # returns the name of the run or the experiment
     duration: tuple[float, bool]  # seconds; True if estimated, False if a bound
+    options: Mapping[str, Any] = field(default_factory=dict)  # of a run
     trial: str | None = None  # the name of the experiment
+    address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
 
 
 class RunQueue:
@@ -90,9 +77,11 @@ class RunQueue:
         time_limit: float | None = None,
         trials: QuickRuns | None = None,
         attendance: Attendance | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.visitors = visitors
         self.time_limit = time_limit
+        self._limits = limits
         self.trials = trials or QuickRuns(client.root / "trials")
         self._client = client
         self._attendance = attendance or Attendance()
@@ -125,10 +114,11 @@ class RunQueue:
             NoPlace: the visitor has another run or trial, or too many wait.
         """
         options = self.with_time_limit(options)
-        resolve(**options)  # so that bad options are reported now, not when their turn comes
+        # so that bad options are reported now, not when their turn comes
+        check_carried(resolve(**options), self._limits)
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
-        return self._enqueue(_Entry(visitor, start, self._duration(options, bound, pace)))
+        return self._enqueue(_Entry(visitor, start, self._duration(options, bound, pace), options))
 
     def join_trial(
         self,
@@ -154,7 +144,11 @@ class RunQueue:
             self.trials.start(name, visitor, self.time_limit, command)
             return name
 
-        self._enqueue(_Entry(visitor, start, self._trial_seconds_left(name), name))
+        self._enqueue(_Entry(visitor, start, self._trial_seconds_left(name), trial=name))
+
+    def waiting_options(self) -> list[Mapping[str, Any]]:
+        """The options of the runs that wait."""
+        return [entry.options for entry in self._entries]
 
     def saw(self, visitor: Visitor, hidden: bool) -> None:
         """A page of the visitor asked for news; its tab may be `hidden`."""
@@ -220,7 +214,7 @@ class RunQueue:
                     return entry.start()
             place = len(self._entries)
             presents = entry.visitor in self.visitors.presenters
-            if place >= MOST_WAITING and not presents:
+            if not presents and self._is_full_for(entry.address):
                 raise QueueFull
             if presents:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
@@ -230,6 +224,11 @@ class RunQueue:
                 self._thread_running = True
                 threading.Thread(target=self._start_when_free, daemon=True).start()
         return None
+
+    def _is_full_for(self, address: str) -> bool:
+        same = sum(entry.address == address for entry in self._entries)
+        too_many = bool(address) and same >= self._limits.waiting_by_address
+        return too_many or len(self._entries) >= self._limits.waiting
 
     def _has_run(self, visitor: Visitor) -> bool:
         live = any(self.visitors.owns(visitor, run) for run in self._client.live())

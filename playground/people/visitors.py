@@ -18,6 +18,7 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -29,7 +30,9 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.files import write_atomically
 from align_core.runs.index import unknown_run
+from playground.limits import Limits
 from playground.people.addresses import is_loopback
+from playground.people.client_address import client_address
 from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
@@ -75,6 +78,7 @@ class Visitors:
         key: str | None = None,
         public: bool = False,
         own: OwnTasks | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.own = own or OwnTasks(client.root.with_name("tasks"))
         self._client = client
@@ -82,7 +86,9 @@ class Visitors:
         self.public = public
         self._lock = threading.Lock()
         self._owners: dict[str, _Owner] = {}
-        self._queries: dict[Visitor, int] = {}  # in progress
+        self._limits = limits
+        self._queries: Counter[Visitor] = Counter()  # in progress, by visitor
+        self._queries_from: Counter[str] = Counter()  # the same by address
         self._seen: set[str] = set()  # two visitors at most: enough for `has_several`
 
     def from_token(self, token: Any) -> Visitor:
@@ -192,19 +198,28 @@ class Visitors:
 
     @contextlib.contextmanager
     def query_slot(self, visitor: Visitor) -> Iterator[None]:
-        """Holds one of the visitor's MAX_QUERIES slots, so that nobody occupies the whole helper.
+        """Holds one of the places of the visitor, MAX_QUERIES, and one of their address, so that
+        nobody takes all of the helper's.
 
         Raises Unanswered if none of them is free.
         """
+        address = client_address()
         with self._lock:
-            if self._queries.get(visitor, 0) >= MAX_QUERIES:
+            taken = self._queries_from[address] if address else 0
+            if self._queries[visitor] >= MAX_QUERIES or taken >= self._limits.questions_by_address:
                 text = "Your earlier questions are still being answered."
                 raise Unanswered(Message("still_answering", {}, text))
-            self._queries[visitor] = self._queries.get(visitor, 0) + 1
+            self._queries[visitor] += 1
+            self._queries_from[address] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._queries[visitor] -= 1
-                if not self._queries[visitor]:
-                    del self._queries[visitor]
+                _drop(self._queries, visitor)
+                _drop(self._queries_from, address)
+
+
+def _drop(counts: Counter[Any], key: Any) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

@@ -39,10 +39,15 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
 
 def terms(words: dict[str, str], server: Settings) -> list[str]:
     """The terms that apply on this server, one sentence each."""
+    limits = server.limits
     holds = {
         "limit": server.time_limit is not None,
         "zero_gpu": server.zero_gpu,
         "restart": server.on_space,
+        "run_days": limits.run_days is not None,
+        "megabytes": limits.megabytes is not None,
+        "vote_days": limits.vote_days is not None,
     }
-    seconds = f"{server.time_limit or 0:g}"
-    return [words[name].replace("{seconds}", seconds) for name, shown in holds.items() if shown]
+    values = {name: getattr(limits, name) for name in ("run_days", "megabytes", "vote_days")}
+    values["seconds"] = f"{server.time_limit or 0:g}"
+    return [words[name].format(**values) for name, shown in holds.items() if shown]

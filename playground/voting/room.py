@@ -11,6 +11,7 @@ import contextlib
 import random
 import secrets
 import threading
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,13 +24,15 @@ from align_core.inference.client import Unanswered
 from align_core.votes import simulated_raters
 from align_core.votes.session import Ballot, InvalidVote, Session
 from align_core.votes.sessions import ROOM, Sessions
+from playground.limits import Limits
 from playground.people.json_requests import Refused
 from playground.voting.pairs import Pairs
+from playground.voting.rater_places import RaterPlaces
 
 ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least sure
-MAX_RATERS = 5_000  # of a session, so that joining in a loop does not fill the disk
-MAX_SESSIONS = 200
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
+IDLE_SECONDS = 120.0  # after which a rater without votes makes way in a full session
+LEFT_DAYS = 1 / 24  # without a vote, after which a session makes way where there are many
 MAX_UNDO = 20  # votes that a rater can take back
 
 
@@ -41,6 +44,7 @@ class _RaterState:
     rated: int = 0
     undoable: deque[Ballot] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
     skipped: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
+    seen: float = 0.0  # when they last asked for something
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -71,14 +75,16 @@ class VotingService:
         pairs: Pairs,
         active_share: float = ACTIVE_SHARE,
         seed: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._sessions = sessions
         self._pairs = pairs
+        self._limits = limits
         self._active_share = active_share
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
         self._rater_states: OrderedDict[Rater, _RaterState] = OrderedDict()
-        self._rater_counts: dict[str, int] = {}
+        self._places = RaterPlaces(limits)
         self._active_shares: dict[str, float] = {}
         self._room: str | None = None
         self._open = False
@@ -204,12 +210,21 @@ class VotingService:
             self._sessions.delete(rater.session)
             if self._room == rater.session:
                 self._room, self._open = None, False
-            self._opened.discard(rater.session)
-            self._rater_counts.pop(rater.session, None)
-            self._active_shares.pop(rater.session, None)
-            for other in list(self._rater_states):
-                if other.session == rater.session:
-                    del self._rater_states[other]
+            self._forget(rater.session)
+
+    def prune(self, days: float, most: int | None = None) -> list[str]:
+        """Delete the sessions to which nothing was added for `days`, oldest first, or `most` of
+        them; returns their names. Never the room."""
+        pruned: list[str] = []
+        for name in self._sessions.older_than(days):
+            if len(pruned) == most:
+                break
+            with contextlib.suppress(ConfigError, OSError):  # deleted meanwhile
+                if name != self._room:
+                    self._sessions.delete(name)
+                    self._forget(name)
+                    pruned.append(name)
+        return pruned
 
     def session(self, rater: Rater) -> Session:
         """The session of a rater who has joined it."""
@@ -217,9 +232,18 @@ class VotingService:
 
     # Internals
 
+    def _forget(self, session: str) -> None:
+        """What was known of a session that was deleted."""
+        self._opened.discard(session)
+        self._places.forget(session)
+        self._active_shares.pop(session, None)
+        for rater in list(self._rater_states):
+            if rater.session == session:
+                del self._rater_states[rater]
+
     def _create(self, task: str, model: str | None) -> str:
-        if len(self._sessions.names()) >= MAX_SESSIONS:
-            self._delete_an_empty_session()
+        if len(self._sessions.names()) >= self._limits.sessions:
+            self._make_room()
         try:
             task_card = known_card(task)
             if (model := model or task_card.reference) is None:
@@ -237,23 +261,31 @@ class VotingService:
             self._pairs.score(session, task_card.reward_model)
         return session.name
 
-    def _delete_an_empty_session(self) -> None:
-        """Delete the oldest session without votes. Raises Refused if there is none."""
+    def _make_room(self) -> None:
+        """Delete the oldest session without votes; where votes are pruned, else the one that was
+        left longest ago. Raises Refused if there is none."""
         for name in reversed(self._sessions.names()):
             with contextlib.suppress(ConfigError):  # no session, or deleted meanwhile
                 if name != self._room and not self._sessions.open(name).tally()["votes"]:
                     self._sessions.delete(name)
                     return
-        if len(self._sessions.names()) >= MAX_SESSIONS:  # those that are no sessions do not count
-            line = f"there are {MAX_SESSIONS} sessions here, and no room for more"
+        most = self._limits.sessions
+        if self._limits.vote_days is not None and self.prune(LEFT_DAYS, most=1):
+            return
+        if len(self._sessions.names()) >= most:  # those that are no sessions do not count
+            line = f"there are {most} sessions here, and no room for more"
             raise Refused(503, "full", line)
 
-    def _new_token(self, session: str) -> str:
-        with self._lock:
-            count = self._rater_counts[session] = self._rater_counts.get(session, 0) + 1
-        if count > MAX_RATERS:
-            raise Refused(503, "full", f"{MAX_RATERS} raters have joined, and no more can")
-        return self._sessions.open(session).join()
+    def _new_token(self, name: str) -> str:
+        session = self._sessions.open(name)
+        self._places.take(session, lambda: self._active(name))
+        return session.join()
+
+    def _active(self, session: str) -> set[str]:
+        """The raters of a session who have asked for something lately."""
+        since = time.monotonic() - IDLE_SECONDS
+        states = [*self._rater_states.items()]
+        return {r.token for r, state in states if r.session == session and state.seen > since}
 
     def _find(self, rater: Rater) -> tuple[Session, _RaterState]:
         """The session and the state of a rater. Raises Refused if the rater is unknown."""
@@ -270,6 +302,7 @@ class VotingService:
                 state = self._rater_states.setdefault(rater, _RaterState())
                 if len(self._rater_states) > MAX_RATER_STATES:
                     self._rater_states.popitem(last=False)
+        state.seen = time.monotonic()
         return session, state
 
     def _may_vote(self, rater: Rater) -> bool:

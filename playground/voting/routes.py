@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -24,8 +25,8 @@ from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground.people.addresses import for_phones
 from playground.people.json_requests import Body, Refused, address, check_rate, parse
+from playground.people.no_place import NoPlace
 from playground.people.rate_limit import RateLimit
-from playground.people.run_queue import NoPlace
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
 from playground.voting import phone_page
@@ -268,7 +269,8 @@ class VoteRoutes:
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(function, *arguments))
+        call = partial(copy_context().run, function, *arguments)
+        return await loop.run_in_executor(self._threads, call)
 
     def _visitor(self, request: Request) -> Visitor:
         return self._visitors.sender(request)

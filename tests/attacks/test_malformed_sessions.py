@@ -17,6 +17,7 @@ from align_core.runs.client import Client
 from align_core.votes import preference_files, statistics
 from align_core.votes.session_checks import MOST_BYTES
 from align_core.votes.sessions import Sessions
+from playground.limits import Limits
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.room import Rater, VotingService
@@ -203,8 +204,8 @@ def test_a_session_with_foreign_values_is_read(sessions, tmp_path):
         assert len(votes) == (0 if kind == "no pairs at all" else 4), kind
 
 
-def test_the_full_list_of_sessions_drains_beside_broken_ones(sessions, voting, monkeypatch):
-    monkeypatch.setattr("playground.voting.room.MAX_SESSIONS", 3)
+def test_the_full_list_of_sessions_drains_beside_broken_ones(sessions):
+    voting = VotingService(sessions, Stored(), seed=0, limits=Limits(sessions=3))
     kinds(sessions.root, {kind: REFUSED[kind] for kind in ("empty", "text", "no votes")})
     for _ in range(5):
         assert voting.join(Rater("", ""), "reviews")["pair"]

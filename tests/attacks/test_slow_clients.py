@@ -8,14 +8,17 @@ import socket
 import time
 import urllib.request
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 
 import gradio as gr
 import pytest
 
 from playground.app import Page
-from playground.people import bodies, connections
+from playground.limits import Limits
+from playground.people import connections
 from playground.settings import Settings
 
+MOST_BYTES = 200_000
 SECONDS = 0.5  # for the head of a request, and for its body
 JSON = b"Content-Type: application/json\r\n"
 
@@ -23,20 +26,16 @@ JSON = b"Content-Type: application/json\r\n"
 @pytest.fixture(scope="module")
 def server():
     """Gradio's server with one event, and no route of the page's own."""
-    with pytest.MonkeyPatch.context() as patch, Page() as page:
+    with Page() as page:
         gr.HTML("")
         page.load(lambda: "done", None, None)
-        page.server = Settings.read({})
-        patch.setattr(bodies, "SECONDS", SECONDS)
-        patch.setattr("playground.app.ConnectionLimits", limits)
-        patch.setattr(bodies.Bodies.__init__, "__defaults__", (bodies.MOST_BYTES, SECONDS))
-        page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port())
-        yield page.server_port
-        page.close()
-
-
-def limits():
-    return connections.ConnectionLimits(most=200, head_seconds=SECONDS)
+    limits = Limits(
+        connections=200, head_seconds=SECONDS, body_seconds=SECONDS, body_bytes=MOST_BYTES
+    )
+    page.server = replace(Settings.read({}), limits=limits)
+    page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port())
+    yield page.server_port
+    page.close()
 
 
 def free_port():
@@ -120,7 +119,7 @@ def test_malformed_bodies_are_refused_without_a_traceback(server, path, caplog):
 
 
 def test_a_large_body_is_refused_before_it_is_read(server):
-    assert post(server, "/gradio_api/queue/join", b"x" * (bodies.MOST_BYTES + 1)) == 413
+    assert post(server, "/gradio_api/queue/join", b"x" * (MOST_BYTES + 1)) == 413
     with closing(connected(server)) as connection:
         connection.sendall(
             head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 9" + b"0" * 12)

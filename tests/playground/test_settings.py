@@ -11,6 +11,7 @@ import pytest
 from align_core.config.errors import ConfigError
 from playground import text
 from playground.__main__ import NEEDS, main
+from playground.limits import Limits
 from playground.settings import PUBLIC_LIMIT, Settings, check, parse
 from playground.views import visit
 
@@ -110,6 +111,9 @@ def test_a_space_says_what_it_does_to_runs():
         "On this machine a run ends after 180 s; its model is kept.",
         "Models are trained on this Space’s CPU; they use no GPU quota.",
         "When this Space restarts, its runs and votes are deleted.",
+        "Runs are deleted 7 days after their end.",
+        "When all runs take more than 2000 MB, the oldest are deleted.",
+        "Votes are deleted 7 days after the last one.",
     ]
 
 
@@ -133,4 +137,17 @@ def test_names_of_hosts_and_sites_that_may_frame_the_page():
         "PLAYGROUND_HOSTS got 'a b/c', expected names of hosts, such as align.example.org",
         "PLAYGROUND_FRAMES got 'x; script-src *', expected addresses such as "
         "https://example.org, or *",
+    ]
+
+
+def test_limits_are_read_from_their_variables():
+    assert Settings.read({}).limits == Limits()
+    public = Settings.read({"PLAYGROUND_PUBLIC": "1", "PLAYGROUND_RUN_DAYS": "30"}).limits
+    assert (public.run_days, public.vote_days, public.batch_size) == (30, 7, 256)
+    assert Settings.read({"PLAYGROUND_WAITING": "9"}).limits.waiting == 9
+    with pytest.raises(ConfigError) as error:
+        Settings.read({"PLAYGROUND_RATERS": "many", "PLAYGROUND_RUN_DAYS": "0"})
+    assert [line.text for line in error.value.lines] == [
+        "PLAYGROUND_RUN_DAYS got '0', expected a whole number from 1 to 1000000000",
+        "PLAYGROUND_RATERS got 'many', expected a whole number from 1 to 1000000000",
     ]

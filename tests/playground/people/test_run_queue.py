@@ -14,8 +14,10 @@ from align_core.config.messages import plain
 from align_core.runs.client import Client
 from playground import text
 from playground.handlers.train import TrainHandlers
+from playground.limits import Limits
 from playground.people import run_queue as module
-from playground.people.run_queue import AlreadyHasRun, Position, QueueFull, RunQueue
+from playground.people.no_place import AlreadyHasRun, QueueFull
+from playground.people.run_queue import Position, RunQueue
 from playground.people.visitors import Visitors
 
 WORDS = text.load("en")
@@ -257,8 +259,8 @@ def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeyp
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)
 
 
-def test_invented_visitors_do_not_fill_the_queue(client, visitors, queue, people, monkeypatch):
-    monkeypatch.setattr(module, "MOST_WAITING", 2)
+def test_invented_visitors_do_not_fill_the_queue(client, visitors, people, monkeypatch):
+    queue = RunQueue(client, visitors, limits=Limits(waiting=2))
     estimates = []
     monkeypatch.setattr(client, "estimate", lambda **options: estimates.append(1) or 20.0)
     queue.join(people[0], LONG)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from playground.limits import Limits
 from playground.people import addresses, rate_limit
 from playground.people.json_requests import Refused
 from playground.people.rate_limit import RateLimit
-from playground.voting import room as voting
 from playground.voting.room import Rater, VotingService
 
 PAIRS = [{"prompt": f"{i}", "first": " warm", "second": " cold"} for i in range(10)]
@@ -94,10 +94,8 @@ def test_one_vote_sent_many_times_at_once_counts_once(sessions):
     assert room.session(rater).tally()["votes"] == 1
 
 
-def test_joining_and_creating_sessions_is_limited(sessions, monkeypatch):
-    monkeypatch.setattr(voting, "MAX_RATERS", 3)
-    monkeypatch.setattr(voting, "MAX_SESSIONS", 2)
-    room = VotingService(sessions, Stored(), seed=0)
+def test_joining_and_creating_sessions_is_limited(sessions):
+    room = VotingService(sessions, Stored(), seed=0, limits=Limits(raters=3, sessions=2))
     ballots = [room.join(Rater("", ""), "reviews", "sft-reviews") for _ in range(2)]
     raters = [Rater(ballot["session"], ballot["token"]) for ballot in ballots]
     room.cast(raters[0], ballots[0]["pair"]["id"], "left")

@@ -14,7 +14,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
-from playground.people.run_queue import AlreadyHasRun
+from playground.people.no_place import AlreadyHasRun
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
 from playground.voting import routes

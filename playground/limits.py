@@ -1,0 +1,79 @@
+"""What all visitors together, and those at one address, may take of a server: one table.
+
+docs/deploy.md has the same table, for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from align_core.config.errors import option_error
+from align_core.config.messages import Message
+
+
+def _limit(variable: str, what: str, own: float | None, public: float) -> Any:
+    """A field of `Limits`: `own` holds on one's own server, `public` where strangers use it."""
+    return field(default=own, metadata={"variable": variable, "what": what, "public": public})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a server; None is no limit. The defaults are those of a server of one's own."""
+
+    run_days: int | None = _limit(
+        "PLAYGROUND_RUN_DAYS", "days that a run is kept after its end", None, 7
+    )
+    megabytes: int | None = _limit(
+        "PLAYGROUND_RUN_MEGABYTES", "megabytes of all runs; the oldest are deleted", None, 2000
+    )
+    vote_days: int | None = _limit(
+        "PLAYGROUND_VOTE_DAYS", "days that votes are kept after the last one", None, 7
+    )
+    waiting: int = _limit("PLAYGROUND_WAITING", "runs and trials that wait", 50, 50)
+    waiting_by_address: int = _limit(
+        "PLAYGROUND_WAITING_BY_ADDRESS", "of those, of one address", 50, 20
+    )
+    sessions: int = _limit("PLAYGROUND_VOTE_SESSIONS", "sessions of votes", 200, 200)
+    raters: int = _limit("PLAYGROUND_RATERS", "raters of a session", 5000, 5000)
+    raters_by_address: int = _limit(
+        "PLAYGROUND_RATERS_BY_ADDRESS", "of those, of one address", 5000, 1000
+    )
+    questions_by_address: int = _limit(
+        "PLAYGROUND_QUESTIONS_BY_ADDRESS", "questions to models at once, of one address", 8, 4
+    )
+    connections: int = _limit("PLAYGROUND_CONNECTIONS", "connections", 2000, 2000)
+    head_seconds: int = _limit(
+        "PLAYGROUND_HEAD_SECONDS", "seconds for the head of a request", 10, 10
+    )
+    body_seconds: int = _limit(
+        "PLAYGROUND_BODY_SECONDS", "seconds for its body, or to take an answer", 30, 30
+    )
+    body_bytes: int = _limit(
+        "PLAYGROUND_BODY_BYTES", "bytes of a body; a task's files may take more", 200_000, 200_000
+    )
+    steps: int | None = _limit("PLAYGROUND_MOST_STEPS", "steps of a run", None, 2000)
+    batch_size: int | None = _limit("PLAYGROUND_MOST_BATCH", "batch size of a run", None, 256)
+    preference_pairs: int | None = _limit(
+        "PLAYGROUND_MOST_PAIRS", "preference pairs of a run", None, 16_000
+    )
+    lora_r: int | None = _limit("PLAYGROUND_MOST_LORA_R", "rank of a run's LoRA", None, 256)
+    evaluations: int | None = _limit(
+        "PLAYGROUND_MOST_EVALUATIONS", "evaluations of a run", None, 40
+    )
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], public: bool, errors: list[Message]) -> Limits:
+        """The limits in `environment`; a message for each invalid variable is added to `errors`."""
+        values = {}
+        for declared in fields(cls):
+            variable = declared.metadata["variable"]
+            default = declared.metadata["public"] if public else declared.default
+            text = environment.get(variable, "").strip()
+            values[declared.name] = default
+            if text.isdecimal() and 1 <= int(text[:10]) <= 10**9:
+                values[declared.name] = int(text)
+            elif text:
+                errors.append(option_error(variable, text, "a whole number from 1 to 1000000000"))
+        return cls(**values)

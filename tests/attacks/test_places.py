@@ -1,0 +1,198 @@
+"""Places that strangers take: the queue, rooms, questions, and what a run may ask for."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from align_core.config.errors import ConfigError
+from align_core.config.run_config import resolve
+from align_core.inference.client import Unanswered
+from align_core.runs import presets
+from align_core.runs.client import Client
+from playground import text
+from playground.handlers.train import TrainHandlers
+from playground.limits import Limits
+from playground.people import client_address as module
+from playground.people.carried import check_carried
+from playground.people.client_address import ClientAddress, client_address
+from playground.people.json_requests import Refused
+from playground.people.no_place import QueueFull
+from playground.people.run_queue import RunQueue
+from playground.people.visitors import Visitors
+from playground.settings import Settings
+from playground.voting import room as voting
+from playground.voting.room import Rater, VotingService
+from tests.playground.voting.test_routes import Stored
+
+WORDS = text.load()
+PUBLIC = Settings.read({"PLAYGROUND_PUBLIC": "1"}).limits
+RUN = {"method": "ppo", "task": "reviews", "steps": 10}
+
+
+@pytest.fixture
+def come_from(monkeypatch):
+    """Sets the address from which the next requests come."""
+
+    def come(address):
+        module._ADDRESS.set(address)
+
+    yield come
+    module._ADDRESS.set("")
+
+
+@pytest.fixture
+def client(tmp_path, fake_assets, monkeypatch):
+    """No run can start, so each that comes waits."""
+    client = Client(tmp_path / "runs")
+    monkeypatch.setattr(client, "free", lambda: False)
+    monkeypatch.setattr(client, "estimate", lambda **_: 20.0)
+    return client
+
+
+def invented(visitors, count):
+    return [visitors.from_token(f"{number:064x}") for number in range(count)]
+
+
+def test_one_address_does_not_fill_the_queue(client, come_from):
+    visitors = Visitors(client, "correct horse battery")
+    queue = RunQueue(client, visitors, limits=PUBLIC)
+    crowd = invented(visitors, 300)
+    come_from("10.0.0.1")
+    refused = 0
+    for person in crowd[:250]:
+        try:
+            queue.join(person, RUN)
+        except QueueFull:
+            refused += 1
+    assert (queue.length(), refused) == (20, 230)
+    come_from("10.0.0.2")
+    queue.join(crowd[-1], RUN)
+    assert queue.position(crowd[-1]).number == 21
+    come_from("10.0.0.1")
+    visitors.presenters.sign_in(crowd[-2], "correct horse battery", "10.0.0.1")
+    queue.join(crowd[-2], RUN)
+    assert queue.position(crowd[-2]).number == 1, "a presenter always gets in"
+
+
+def test_one_address_does_not_take_all_places_of_questions(client, come_from):
+    visitors = Visitors(client, limits=PUBLIC)
+    with ExitStack() as held:
+        come_from("10.0.0.1")
+        for person in invented(visitors, 4):
+            held.enter_context(visitors.query_slot(person))
+        with pytest.raises(Unanswered), visitors.query_slot("another cookie"):
+            pass
+        come_from("10.0.0.2")
+        with visitors.query_slot("somebody else"):
+            pass
+    assert not visitors._queries and not visitors._queries_from
+    come_from("10.0.0.1")
+    with visitors.query_slot("another cookie"):
+        pass
+
+
+def test_a_full_room_lets_in_who_comes(sessions, come_from, monkeypatch):
+    room = VotingService(sessions, Stored(), seed=0, limits=Limits(raters=6, raters_by_address=4))
+    owner = room.join(Rater("", ""), "reviews")
+    host = Rater(owner["session"], owner["token"])
+    room.open_room(host)
+    come_from("10.0.0.1")
+    phones = [room.join(Rater("", "")) for _ in range(4)]
+    with pytest.raises(Refused, match="from this address"):
+        room.join(Rater("", ""))
+    voter = Rater(host.session, phones[0]["token"])
+    room.cast(voter, phones[0]["pair"]["id"], "left")
+    come_from("10.0.0.2")
+    room.join(Rater("", ""))
+    with pytest.raises(Refused, match="no more can"):
+        room.join(Rater("", ""))
+    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # all have been idle for long
+    come = room.join(Rater("", ""))
+    assert room.ballot(Rater(come["session"], come["token"]))["open"]
+    assert room.has_joined(voter), "who has voted is not removed"
+    assert not room.has_joined(Rater(host.session, phones[1]["token"]))
+
+
+def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypatch):
+    limits = Limits(sessions=3, vote_days=7)
+    room = VotingService(sessions, Stored(), seed=0, limits=limits)
+
+    def voted():
+        ballot = room.join(Rater("", ""), "reviews")
+        rater = Rater(ballot["session"], ballot["token"])
+        room.cast(rater, ballot["pair"]["id"], "left")
+        return rater
+
+    raters = [voted() for _ in range(3)]
+    with pytest.raises(Refused, match="no room for more"):
+        voted()
+    monkeypatch.setattr(voting, "LEFT_DAYS", -1)  # all were left long ago
+    room.open_room(raters[0])
+    voted()
+    assert room.has_joined(raters[0]), "the room stays"
+    assert sum(room.has_joined(rater) for rater in raters) == 2
+
+
+def test_the_address_of_a_request_reaches_what_answers_it():
+    def endpoint(request):
+        return JSONResponse(client_address())
+
+    middleware = [Middleware(ClientAddress, proxied=True)]
+    app = Starlette(routes=[Route("/", endpoint)], middleware=middleware)
+    answers = {
+        TestClient(app).get("/", headers={"X-Forwarded-For": f"1.1.1.1, 9.9.9.{n}"}).json()
+        for n in range(3)
+    }
+    assert answers == {"9.9.9.0", "9.9.9.1", "9.9.9.2"}
+    heard = []
+    thread = threading.Thread(target=lambda: heard.append(client_address()))
+    thread.start(), thread.join()
+    assert heard == [""]
+
+
+@pytest.mark.parametrize(
+    "setting, value, line",
+    [
+        ("batch_size", 65_536, "at most 256 on this server"),
+        ("steps", 1_000_000, "at most 2000 on this server"),
+        ("preference_pairs", 1_000_000, "at most 16000 on this server"),
+        ("lora_r", 1024, "at most 256 on this server"),
+        ("eval_every", 1, "at least 2 for 60 steps on this server"),
+    ],
+)
+def test_settings_that_a_public_server_cannot_carry_are_refused(client, setting, value, line):
+    method = "reward" if setting == "preference_pairs" else "ppo"
+    options = {"method": method, "task": "reviews", setting: value}
+    if setting == "steps":
+        options["eval_every"] = 100_000
+    check_carried(resolve(**options), Limits())
+    with pytest.raises(ConfigError) as error:
+        check_carried(resolve(**options), PUBLIC)
+    (message,) = error.value.lines
+    assert message.text.endswith(line)
+    queue = RunQueue(client, Visitors(client), limits=PUBLIC)
+    train = TrainHandlers(client, WORDS, queue)
+    defaults = train.restore({**resolve(method, "reviews").model_dump()})
+    values = {name: field["value"] for name, field in defaults.items() if "value" in field}
+    values |= {"task": "reviews", "method": method, "pace": 0.0, setting: value}
+    values["reward_model"], values["pair_source"] = "proxy", "reference"
+    if setting == "steps":
+        values["eval_every"] = 100_000
+    ((field, shown),) = train.start(values, "somebody")["errors"]
+    assert field == setting and line in shown
+
+
+def test_every_preset_and_every_default_may_run_in_public():
+    for preset in map(presets.load, presets.names()):
+        check_carried(preset.config, PUBLIC)
+    for method in ("sft", "reward", "ppo", "dpo"):
+        for task in ("reviews", "capitals"):
+            check_carried(resolve(method, task), PUBLIC)
