@@ -66,7 +66,7 @@ class Limits:
     @classmethod
     def read(cls, environment: Mapping[str, str], public: bool, errors: list[Message]) -> Limits:
         """The limits in `environment`; a message for each invalid variable is added to `errors`."""
-        values = {}
+        values: dict[str, Any] = {}
         for declared in fields(cls):
             variable = declared.metadata["variable"]
             default = declared.metadata["public"] if public else declared.default

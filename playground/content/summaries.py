@@ -19,6 +19,7 @@ from align_core.runs.durations import time_left
 from playground.content import optimum
 from playground.content.readings import readings, sentence
 from playground.content.readings.measures import Frontier, Target
+from playground.text.paths import without_folders
 
 UNUSED_KINDS = {"samples", "token"}  # kinds of events that no rule reads, and that are large
 MAX_CACHED = 16  # runs; a page watches one run, and few pages look at old ones
@@ -61,7 +62,8 @@ class Summaries:
             for reading in readings(now, log.series(events), status, target, beta_since, frontier)
         ]
         if is_code(config["task"]) and card(config["task"]) is None:
-            sentences.insert(0, ("warning", self._unnamed.format(task=config["task"])))
+            line = self._unnamed.format(task=without_folders(config["task"]))
+            sentences.insert(0, ("warning", line))
         return {"sentences": sentences, "time_left": time_left(config, events)}
 
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from playground.people.addresses import is_private
 from playground.people.rate_limit import RateLimit
+from playground.text.paths import without_folders
 
 
 class Body(BaseModel):
@@ -23,11 +24,12 @@ class Body(BaseModel):
 
 
 class Refused(Exception):
-    """A request that changed nothing: the HTTP status, the key of the reason, and a message."""
+    """A request that changed nothing: the HTTP status, the key of the reason, and a message, whose
+    paths lose their folders."""
 
     def __init__(self, status: int, why: str, message: str) -> None:
         super().__init__(message)
-        self.status, self.why, self.message = status, why, message
+        self.status, self.why, self.message = status, why, without_folders(message)
 
     def response(self) -> JSONResponse:
         return JSONResponse({"why": self.why, "line": self.message}, self.status)

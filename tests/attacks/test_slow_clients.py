@@ -19,7 +19,7 @@ from playground.people import connections
 from playground.settings import Settings
 
 MOST_BYTES = 200_000
-SECONDS = 0.5  # for the head of a request, and for its body
+SECONDS = 2  # for the head of a request, and for its body
 JSON = b"Content-Type: application/json\r\n"
 
 
