@@ -72,6 +72,12 @@ def of_file(name: str, what: Message, inside: str = "") -> Message:
     return problem("dropped", "{file}: {what}", **named)
 
 
+def second_file() -> Message:
+    """What is wrong with a file whose name another one has."""
+    text = "expected a name of its own, got a second file of this name"
+    return problem("second_file", text)
+
+
 def name_problem(name: str) -> Message | None:
     """Why no file of a task can have this path; None if one can."""
     parts = name.split("/")
@@ -110,8 +116,7 @@ def _check(name: str, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
         elif entry.compress_type not in _METHODS:
             what = problem("compression", "expected a file that is stored or deflated")
         elif entry.filename in seen:
-            text = "expected a name of its own, got a second file of this name"
-            what = problem("second_file", text)
+            what = second_file()
         seen.add(entry.filename)
         if what:
             problems.append(of_file(name, what, entry.filename))

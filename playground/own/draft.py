@@ -84,7 +84,11 @@ def files_of(
     if "demonstrations" in kept:
         tables["demonstrations"] = kept["demonstrations"]
     for name, content in dropped.items():
-        tables[_table_of(name, content)] = {"file": name}
+        table = _table_of(name, content)
+        if (other := tables.get(table, {}).get("file")) in dropped:
+            text = "expected one file of {table}, got {other} as well"
+            raise BadFiles(of_file(name, problem("second_table", text, table=table, other=other)))
+        tables[table] = {"file": name}
         files[name] = content
     named = {name for table in tables.values() for name in table.values()}
     files = {name: files[name] if name in files else stored[name] for name in named}

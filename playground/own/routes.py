@@ -163,15 +163,20 @@ class OwnRoutes:
         errors += [("model", wrong)] if wrong else []
         if (size := sum(map(len, files.values()))) > limits.unpacked:
             return [*errors, ("files", _too_large(limits.unpacked, size))]
+        is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
+        if not is_whole:
+            errors += self._refused_parts(draft.reward)
         with self._own.staged(files) as folder:
             answer = reader.read(folder)
-            is_whole = any(name == TASK_FILE or name.lower().endswith(".zip") for name in dropped)
             messages = map(from_event, answer["errors"])
             read = [("files", what) if is_whole else _in_form(what, files) for what in messages]
             # Missing prompts are an error of the form already.
             errors += [error for error in read if error[0] or not errors]
             if not answer["errors"]:
-                errors += self._over_limits(answer) + self._refused_parts(folder)
+                errors += self._over_limits(answer)
+                if is_whole:
+                    refused = self._refused_parts(form_of(folder)["reward"])
+                    errors += [("files", what) for _, what in refused]
             if errors:
                 return errors
             card = replace(from_row(answer["card"]), reference=model)
@@ -200,13 +205,13 @@ class OwnRoutes:
             errors.append(("prompts", problem("long_prompt", text, **amount)))
         return errors
 
-    def _refused_parts(self, folder: Any) -> list[Error]:
+    def _refused_parts(self, parts: Sequence[Mapping[str, Any]]) -> list[Error]:
         """The parts whose reward model may not be used here."""
         return [
             (f"reward.{at}.model", problem("key", "{key}: {what}", key="model", what=what))
-            for at, part in enumerate(form_of(folder)["reward"])
-            if part["kind"] == "reward_model"
-            and (what := self._models.reward_model_problem(part["model"]))
+            for at, part in enumerate(parts)
+            if part.get("kind") == "reward_model"
+            and (what := self._models.reward_model_problem(str(part.get("model", ""))))
         ]
 
     def _translator(self, language: str) -> Callable[[Message], str]:
@@ -234,8 +239,12 @@ class OwnRoutes:
 
 def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:
     """Name -> content. Raises BadFiles if there is too much of it."""
+    contents: dict[str, bytes] = {}
     try:
-        contents = {file.name: base64.b64decode(file.data, validate=True) for file in files}
+        for file in files:
+            if file.name in contents:
+                raise BadFiles(archive.of_file(file.name, archive.second_file()))
+            contents[file.name] = base64.b64decode(file.data, validate=True)
     except binascii.Error:
         raise BadFiles(problem("base64", "expected base64")) from None
     if (size := sum(map(len, contents.values()))) > most_bytes:
@@ -254,6 +263,8 @@ def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
         return "", error
     where = from_event(error.values["place"]).values
     file, number = where["file"], where.get("number")
+    if file == TASK_FILE:
+        return "", from_event(error.values["what"]) if error.code == "at" else error
     field = {"prompts.txt": "prompts"}.get(file, "pairs")
     if file == "prompts.txt" or file.startswith("preferences."):
         if error.code == "more_errors":
@@ -261,4 +272,4 @@ def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
         what = from_event(error.values["what"])
         text = "line {number}: {what}"
         return field, problem("in_line", text, number=number, what=what) if number else what
-    return "files" if file in files and file != TASK_FILE else "", error
+    return "files" if file in files else "", error

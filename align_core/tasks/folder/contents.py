@@ -155,11 +155,16 @@ class _Reader:
             named = file.preferences or file.demonstrations
             by_text = {prompt.text: prompt for prompt in others if prompt.text}
             return self._by_hash(by_text, named.file if named else TASK_FILE)
-        answers = [part for part in file.reward if isinstance(part, Answer)]
+        parts = [part for part in file.reward if isinstance(part, Answer)]
         seen: dict[str, Prompt] = {}
         by_key: dict[str, dict[str, Prompt]] = {}
         for key, name in file.prompts.files.items():
             own = by_key[key] = {}
+            answers = [] if name.endswith(".txt") else parts
+            for part in parts if name.endswith(".txt") else ():
+                text = "expected a file with a column {column}, for a part of the reward; got .txt"
+                what = problem("answer_without_column", text, column=part.column)
+                self._files.tell_key(("prompts", key), what)
             for number, row in self._files.rows(("prompts", key), name):
                 try:
                     prompt = _prompt(formats.prompt(row), row, place(name, number))

@@ -66,6 +66,9 @@ def readings(
         groups = EVALUATIONS[method.learns_from] + groups
     chosen = [reading for group in groups if (reading := _first_reading(group, run))]
     step = max((points[-1][0] for points in series.values() if points), default=0)
+    kl = series.get("eval/kl", ())
+    if len(kl) > 1 and not run.points:
+        chosen.append(Reading("no_gold", "note", {"kl": kl[-1][1]}))
     if name == "failed":
         chosen.insert(0, Reading("failed", "warning", {"step": step}))
     if not chosen and ended:

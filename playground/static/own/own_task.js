@@ -33,7 +33,8 @@ export function mount({ element, props, server, events }) {
     if (!known) return;
     const { task } = known;
     form.hidden = !open && task !== null;
-    put(".summary", task ? fill(words.summary, { title: task.title, model: nameOf(task.model) }) : words.intro);
+    // Isolated, so that a title cannot turn the direction of what follows.
+    put(".summary", task ? fill(words.summary, { title: `\u2068${task.title}\u2069`, model: nameOf(task.model) }) : words.intro);
     for (const name of [".change", ".delete", ".zip"]) find(name).hidden = !task;
     const pair = task && pairKey({ task: OWN, model: task.model });
     find(".prepare").hidden = !task?.prepares || Boolean(state.frontiers[pair]);

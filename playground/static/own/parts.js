@@ -30,7 +30,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   make("span", "", heads, words.parts);
   const examples = texts.map((text, i) => {
     const box = make("textarea", "", heads);
-    Object.assign(box, { value: text, maxLength: 2000, rows: 3 });
+    Object.assign(box, { value: text, maxLength: 2000, rows: 4 });
     box.setAttribute("aria-label", words.answer.replace("{n}", i + 1));
     box.oninput = () => score();
     return box;

@@ -248,6 +248,23 @@ def test_errors_are_in_the_language_of_the_page(browser):
     assert part["errors"] == ["“目标词数”应为不小于 1 的整数词数；收到的是 0"]
 
 
+def test_two_files_of_a_kind_are_refused_and_not_one_of_them_dropped(browser):
+    answer = browser.save(files={"p.txt": b"a\nb\nc\n", "q.txt": b"d\ne\nf\n"})
+    assert lines(answer) == [("files", "q.txt: expected one file of prompts, got p.txt as well")]
+    twice = [{"name": "p.txt", "data": ""}] * 2
+    answer = browser.ask("save", {"draft": DRAFT, "files": twice}).json()
+    assert "a second file of this name" in lines(answer)[0][1]
+
+
+def test_a_part_that_cannot_be_is_told_beside_it(browser):
+    scored = {"kind": "reward_model", "model": "nobody/x"}
+    answer = browser.save(reward=[SHORT, scored])
+    line = "“model”: expected one of the models to choose from, got 'nobody/x'"
+    assert lines(answer) == [("reward.1.model", line)]
+    (error,) = lines(browser.save(reward=[{"kind": "answer"}]))
+    assert error[1].startswith("the part Right answer needs a file of prompts with a column answer")
+
+
 def test_each_part_scores_the_examples_by_the_code_of_training(browser):
     parts = [SHORT, {"kind": "pattern", "pattern": "("}, {"kind": "answer"}]
     body = {"reward": parts, "prompt": "Go", "texts": ["one two three four five", "one", ""]}

@@ -41,6 +41,7 @@ EXAMPLES = {
     "failed": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
     "too_short": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
     "stopped_early": (PPO, trained(loss=[1.0, 2.0, 3.0]), {"step": 3}),
+    "no_gold": (DPO, evaluated([], [0.0, 0.25]), {"kl": 0.25}),
     "nothing_yet": (PPO, evaluated([0.2], [0.0]), {}),
     "over_optimised": (
         PPO,
