@@ -1,4 +1,7 @@
-"""The evaluations of a run between two steps, as payloads of its events."""
+"""The evaluations of a run between two steps, as payloads of its events.
+
+The last one of a run has intervals, which take longer than the other numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from transformers import PreTrainedModel, Trainer
 
 from align_core.config.methods import methods
 from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.intervals import bootstrap_rows, ci95_of_mean
 from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.evaluation.prepared import stored_samples
 from align_core.evaluation.provenance import coverage
@@ -73,10 +77,11 @@ class PolicyMeasure:
         with self.unsharded():
             evaluation = self._evaluator(self.model)
             token = example_token(self._trainer) if isinstance(self._trainer, PPOTrainer) else None
-        payloads = {
-            "metrics": self._evaluator.metrics(evaluation),
-            "samples": self._evaluator.samples(evaluation),
-        }
+        metrics = self._evaluator.metrics(evaluation)
+        if _is_last(self._trainer):
+            intervals = self._evaluator.intervals(evaluation).items()
+            metrics |= {name: width for name, width in intervals if name.startswith("eval/")}
+        payloads = {"metrics": metrics, "samples": self._evaluator.samples(evaluation)}
         return payloads if token is None else {**payloads, "token": token}
 
 
@@ -116,4 +121,12 @@ class RewardModelMeasure:
                 measured = pair_accuracy(proxy, self._writer, samples, inputs=inputs)
                 for name, values in zip(("accuracy", "margin"), measured, strict=True):
                     metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
+                    if _is_last(self._trainer) and len(values):
+                        width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())
+                        metrics[f"eval/{name}{part}_ci95"] = width
         return {"metrics": metrics}
+
+
+def _is_last(trainer: Trainer) -> bool:
+    """Whether no step follows: the trainer has taken all of them, or was stopped."""
+    return trainer.control.should_training_stop

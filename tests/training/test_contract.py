@@ -65,6 +65,7 @@ def test_a_run_writes_the_events_and_the_model_of_the_contract(plain, method):
     evaluation = EVALUATION if method != "reward" else {"eval/accuracy", "eval/margin"}
     for name in sorted(evaluation):
         assert list(run.metric(name)) == [0, 2, 4], name
+        assert list(run.metric(f"{name}_ci95")) == [4], f"{name} has an interval at the end"
     for event in run.of("metrics"):
         for name, value in event["metrics"].items():
             assert value is None or isinstance(value, int | float), name

@@ -46,6 +46,7 @@ def test_the_model_saved_at_a_stop_is_evaluated(tmp_path, plain, method):
     assert run.metric(name)[2] == plain(method).metric(name)[2], (
         "the evaluation of the model at step 2"
     )
+    assert list(run.metric(f"{name}_ci95")) == [2], "it is the last one"
 
 
 def test_a_model_evaluated_at_the_stop_is_not_evaluated_again(tmp_path):
