@@ -98,7 +98,7 @@ def one_line(error: BaseException) -> str:
 
 
 def describe_error(error: BaseException, path: Path) -> Message:
-    """One message that says what failed and where; `path` is named where the error names none."""
+    """One message that says what failed and where; it names `path` if the error names no file."""
     if isinstance(error, ConfigError):
         lines = [to_event(line) for line in error.lines]
         return Message("refused", {"lines": lines}, "; ".join(map(str, error.lines)))

@@ -1,5 +1,7 @@
-"""Checks of a model from elsewhere at the start: its tokens, its positions, and that it can be
-sampled. Each error is one line with the numbers that disagree."""
+"""Checks of any model before it is used: its tokens, its positions, and whether it can be sampled.
+
+Each error is one line with the numbers that disagree.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def check_policy(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedToken
     """Check that the policy has the tokenizer's tokens and an end token, and can be sampled.
 
     Raises:
-        ModelError: the first that it lacks.
+        ModelError: for the first of these that it lacks.
     """
     check_vocabulary(policy, tokenizer)
     end_ids(policy, tokenizer)

@@ -34,7 +34,7 @@ class QuickExperimentHandlers:
         self._words = words
 
     def labels(self) -> dict[str, str]:
-        """The label of each experiment's button, with how long the trial takes if that is known."""
+        """The label of each experiment's button, with the duration of the trial if it is known."""
         words = self._words["lab"]["trial"]
         labels = {}
         for name in NAMES:

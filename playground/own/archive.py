@@ -21,7 +21,7 @@ MOST_DEPTH = 4
 MOST_NAME = 120  # characters of a path
 MOST_LINES = 20  # errors reported at once
 EXPECTED = f"{TASK_FILE}, {', '.join(SUFFIXES)}"
-_UNUSED = ("__MACOSX", ".DS_Store", "Thumbs.db")  # what systems add by themselves
+_UNUSED = ("__MACOSX", ".DS_Store", "Thumbs.db")  # files that operating systems add
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
