@@ -17,14 +17,14 @@ def main() -> None:
     if os.environ.get("SPACES_ZERO_GPU"):
         from playground import zero_gpu  # noqa: F401
 
-    tasks, models = parse()
+    tasks, models, log_json = parse()
     if missing := [name for name in NEEDS if find_spec(name) is None]:
         packages = ", ".join(missing)
         sys.exit(f"alignment-playground needs {packages}: pip install alignment-playground[app]")
     check()  # before Gradio is imported, because it reads some of the same variables
     from playground.app import main as serve
 
-    serve(tasks, models)
+    serve(tasks, models, log_json)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from starlette.routing import Route
 from align_core.config.errors import ConfigError, raise_collected
 from align_core.config.methods import methods
 from align_core.config.model_index import model_errors
-from align_core.inference.client import InferenceClient
+from align_core.inference.client import MAX_PENDING, InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
-from playground import text
+from playground import log, text
 from playground.content import charts, optimum, recordings, tasks
 from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
@@ -39,6 +39,7 @@ from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, Limits, OwnTasks
 from playground.people.run_queue import RunQueue
+from playground.people.threads import Threads
 from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
 from playground.settings import Settings
@@ -56,6 +57,7 @@ _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
 })"""
+QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
 # Gradio's routes that write files which a visitor sends; the page has no component that needs them.
 UPLOADS = ("/gradio_api/upload", "/gradio_api/process_recording")
 # Scripts of the head, which run before anything is drawn.
@@ -131,10 +133,11 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
         run_files_route(client, visitors, settings),
     ]
     recorded = recordings.recorded()
+    questions = Threads("questions", QUESTION_THREADS)
     for path, words in catalogues.items():
         with page.route(words["title"], path, show_in_navbar=False) if path else page:
             others = {to: catalogues[p]["language"] for to, p in languages.items() if p != path}
-            _lay_out(page, client, helper, queue, settings, recorded, words, others)
+            _lay_out(page, client, helper, queue, settings, recorded, words, others, questions)
     return page
 
 
@@ -147,6 +150,7 @@ def _lay_out(
     recorded: dict[str, recordings.Recording],
     words: dict[str, Any],
     others: dict[str, dict[str, str]],
+    questions: Threads,
 ) -> None:
     """Lay out the page in one language; `others`, language -> tag and name, are the others."""
     masthead = part(
@@ -177,17 +181,17 @@ def _lay_out(
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
             settings = train.build(page, client, words, queue, server)
         with gr.Tab(words["views"]["compare"], render_children=True):
-            compare.build(compare_handlers, words, queue.visitors)
+            compare.build(compare_handlers, words, queue.visitors, questions)
         with gr.Tab(words["views"]["try"], render_children=True):
-            ask.build_try(ask_handlers, words)
+            ask.build_try(ask_handlers, words, questions)
         with gr.Tab(words["views"]["score"], render_children=True):
-            ask.build_score(ask_handlers, words)
+            ask.build_score(ask_handlers, words, questions)
         with gr.Tab(words["views"]["rate"], render_children=True):
             ballots = rate.build(ask_handlers, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
         with gr.Tab(words["views"]["learn"], render_children=True):
-            learn.build(ask_handlers, words)
+            learn.build(ask_handlers, words, questions)
     # Train shows the run, or its place in the queue.
     ballots.trained(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
@@ -243,12 +247,15 @@ def _read(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def main(task_names: Sequence[str] = (), models: Sequence[str] = ()) -> None:
+def main(
+    task_names: Sequence[str] = (), models: Sequence[str] = (), log_json: bool = False
+) -> None:
     """Serve the page until Ctrl-C, which stops a live run and keeps its model.
 
     `task_names` are further tasks, as `--task` takes them, and `models` those of `--model`.
     """
     settings = Settings.read()
+    log.set_up(log_json or settings.log_json)
     try:
         wrong = [model_errors("--model", model, reward_model=False) for model in models]
         raise_collected(sum(wrong, []))
@@ -260,6 +267,7 @@ def main(task_names: Sequence[str] = (), models: Sequence[str] = ()) -> None:
     try:
         page = build(client, models)
         page.launch(**launch_options(), prevent_thread_lock=True)
+        log.take_over_server()
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.preload()
         page.housekeeping.start()

@@ -44,6 +44,7 @@ class Settings:
     zero_gpu: bool  # one that lends a GPU for single calls, which the page does not use
     presenter_key: str | None
     limits: Limits
+    log_json: bool  # a line of the log is a JSON object
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -72,6 +73,12 @@ class Settings:
                 errors.append(option_error(name, environment[name], accepted))
             return int(value)
 
+        def flag(name: str) -> bool:
+            text = environment.get(name, "").strip().lower()
+            if text not in (*_YES, *_NO):
+                errors.append(option_error(name, text, "1 or 0"))
+            return text in _YES
+
         def folder(name: str) -> Path | None:
             return Path(text) if (text := environment.get(name)) else None
 
@@ -82,10 +89,7 @@ class Settings:
             return words
 
         on_space = "SPACE_ID" in environment
-        flag = environment.get("PLAYGROUND_PUBLIC", "").strip().lower()
-        if flag not in (*_YES, *_NO):
-            errors.append(option_error("PLAYGROUND_PUBLIC", flag, "1 or 0"))
-        public = on_space or flag in _YES
+        public = flag("PLAYGROUND_PUBLIC") or on_space
         space = environment.get("SPACE_HOST")
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
@@ -114,15 +118,16 @@ class Settings:
             zero_gpu=bool(environment.get("SPACES_ZERO_GPU")),
             presenter_key=key,
             limits=Limits.read(environment, public, errors),
+            log_json=flag("PLAYGROUND_LOG_JSON"),
         )
         if errors:
             raise ConfigError(*errors)
         return settings
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
-    """The values of `--task` and of `--model` on the page's command line. Exits if the arguments
-    are invalid."""
+def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str], bool]:
+    """The values of `--task`, of `--model` and of `--log-json` on the page's command line. Exits if
+    the arguments are invalid."""
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )
@@ -130,8 +135,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str]]
     parser.add_argument("--task", action="append", default=[], help=help_text)
     help_text = "a language model to offer for visitors' own tasks; may come again"
     parser.add_argument("--model", action="append", default=[], help=help_text)
+    help_text = "log in JSON, an object a line, as with PLAYGROUND_LOG_JSON=1"
+    parser.add_argument("--log-json", action="store_true", help=help_text)
     parsed = parser.parse_args(arguments)
-    return parsed.task, parsed.model
+    return parsed.task, parsed.model, parsed.log_json
 
 
 def check() -> None:

@@ -7,12 +7,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from align_core.cli import main as cli
-from align_core.runs import child_process
+from align_core.runs import child_process, forkserver
 
 
 def start(*argv: Any) -> child_process.Child:
     """The process of a command, `align-core *argv`."""
-    child_process.preload()
+    forkserver.preload()
     return child_process.Child("tests.forked", *map(str, argv))
 
 

@@ -30,7 +30,7 @@ FLOORS = {
         {"api"},
     ),
     "playground": (
-        {"limits"},
+        {"limits", "log"},
         {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},

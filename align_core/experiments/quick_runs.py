@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ from align_core.config.messages import Message, plain, to_event
 from align_core.runs.child_process import ProcessGroup
 from align_core.runs.files import write_atomically
 
+_LOG = logging.getLogger(__name__)
 _FILE, _RESULT = "trial.json", "result.json"
 
 State = dict[str, Any]
@@ -62,6 +64,7 @@ class QuickRuns:
             process = self._processes[name] = ProcessGroup(
                 *(command or (self._module, name)), str(folder)
             )
+        _LOG.info("start", extra={"fields": {"trial": _public(name)}})
         threading.Thread(target=self._follow, args=(name, process), daemon=True).start()
         if time_limit is not None:
             reached = Message("time_limit", {}, "The time limit was reached.")
@@ -118,6 +121,7 @@ class QuickRuns:
             status, message = "finished", plain("")
         else:
             status, message = "failed", process.exit_reason()
+        _LOG.info("end", extra={"fields": {"trial": _public(name), "status": status}})
         with self._lock:
             ended = {"status": status, "ended": time.time(), **to_event(message)}
             state = self._read(name)  # None if its folder was deleted
@@ -134,3 +138,8 @@ class QuickRuns:
 
     def _write(self, name: str, state: State) -> None:
         write_atomically(self._root / name / _FILE, json.dumps(state))
+
+
+def _public(name: str) -> str:
+    """The name of a quick run without that of its visitor."""
+    return name.partition("-")[0]

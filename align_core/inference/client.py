@@ -7,8 +7,10 @@ killed.
 
 from __future__ import annotations
 
-import contextlib
+import logging
+import pickle
 import threading
+from concurrent.futures import Future
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -21,12 +23,14 @@ from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import card, registered
 from align_core.runs.child_process import Child
 from align_core.runs.client import Client
+from align_core.runs.forkserver import START_TIMEOUT
 
 ANSWER_TIMEOUT = 30.0  # seconds after which a server that has not answered is killed
 IDLE_TIMEOUT = 300.0  # seconds without a query after which the server exits
 LEFT = "left"  # the server's last message, when it exits after IDLE_TIMEOUT
 MAX_PENDING = 8  # queries at once: each waiting one occupies a thread of the page
 MAX_CHARACTERS = 2000  # of a prompt or completion
+_LOG = logging.getLogger(__name__)
 _NO_MODEL = "an embedded model, or a run here that has saved a model"
 
 
@@ -98,7 +102,9 @@ class InferenceClient:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._child: Child | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # one query at a time
+        self._joining = threading.Lock()
+        self._under_way: dict[bytes, Future[Any]] = {}
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def generate(self, **arguments: Any) -> list[dict[str, Any]]:
@@ -170,9 +176,9 @@ class InferenceClient:
         return child.pid if child and child.alive() else None
 
     def close(self) -> None:
-        """Kill the server. The next query starts another."""
-        with self._lock:
-            self._end()
+        """Kill the server, which a query may wait for. The next query starts another."""
+        if child := self._child:
+            child.end()
 
     def _locate_all(self, options: dict[str, Any]) -> list[str]:
         task = options["task"]
@@ -205,6 +211,22 @@ class InferenceClient:
         return model
 
     def _query(self, query: str, arguments: dict[str, Any]) -> Any:
+        """The answer to a query; equal ones that come while it is computed share it."""
+        key = pickle.dumps((query, arguments))
+        with self._joining:
+            answer = self._under_way.get(key)
+            if is_first := answer is None:
+                answer = self._under_way[key] = Future()
+        if is_first:
+            try:
+                answer.set_result(self._ask(query, arguments))
+            except BaseException as error:
+                answer.set_exception(error)
+            finally:
+                del self._under_way[key]
+        return answer.result()
+
+    def _ask(self, query: str, arguments: dict[str, Any]) -> Any:
         if not self._places.acquire(blocking=False):
             line = "Many are asking just now: try again in a moment."
             raise Unanswered(Message("many_asking", {}, line))
@@ -222,33 +244,34 @@ class InferenceClient:
     def _exchange(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
         outcome, answer = self._answer(query, arguments)
         if outcome == LEFT:  # it exited before it received this query
-            self._end()
+            self._started().end()
             outcome, answer = self._answer(query, arguments)
         return outcome, answer
 
     def _answer(self, query: str, arguments: dict[str, Any]) -> tuple[str, Any]:
-        connection = self._started().connection
-        with contextlib.suppress(OSError):  # if it has exited, LEFT may still wait to be read
-            connection.send((query, arguments))
+        child = self._started()
+        child.send((query, arguments))
+        if not child.wait_for_start(START_TIMEOUT):
+            child.kill()
+            raise _failed(_no_answer(START_TIMEOUT))
+        if child.pid is None:
+            raise _failed(_unanswered(None))
+        late = threading.Timer(ANSWER_TIMEOUT, child.kill, [_no_answer(ANSWER_TIMEOUT)])
+        late.daemon = True
+        late.start()
         try:
-            if connection.poll(ANSWER_TIMEOUT):
-                return connection.recv()
+            return child.connection.recv()
         except (EOFError, OSError):
-            raise Unanswered(_unanswered(self._end())) from None
-        self._end()
-        line = f"No answer came within {ANSWER_TIMEOUT:g} seconds, so the question was dropped."
-        raise Unanswered(Message("no_answer", {"seconds": ANSWER_TIMEOUT}, line))
+            child.wait()
+            raise _failed(child.killed_for or _unanswered(child.exit_code)) from None
+        finally:
+            late.cancel()
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive():
             self._client.preload()
             self._child = Child("align_core.inference.server", IDLE_TIMEOUT, tuple(registered()))
         return self._child
-
-    def _end(self) -> int | None:
-        """Kill the server; returns its exit code, None if it was not running."""
-        child, self._child = self._child, None
-        return None if child is None else child.end()
 
 
 def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -258,9 +281,19 @@ def _checked(kind: type[BaseModel], arguments: dict[str, Any]) -> dict[str, Any]
     return options.model_dump()
 
 
+def _failed(message: Message) -> Unanswered:
+    _LOG.warning("fault", extra={"fields": {"what": "helper", "why": message.code}})
+    return Unanswered(message)
+
+
+def _no_answer(seconds: float) -> Message:
+    line = f"No answer came within {seconds:g} seconds, so the question was dropped."
+    return Message("no_answer", {"seconds": seconds}, line)
+
+
 def _unanswered(code: int | None) -> Message:
     """The message for a query during which the server ended with this exit code."""
-    killed = code == -9
+    killed = code in (-9, None)  # None: so was the process that knows its exit code
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
     line = f"The process that answers {how}. Ask again: another one is started."
     return Message("helper_killed" if killed else "helper_ended", {"code": code}, line)

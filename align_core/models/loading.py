@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ from align_core.config.messages import plain
 from align_core.config.model_index import locate
 from align_core.models.gguf import load_gguf
 from align_core.models.sharding import full_state_dict
+from align_core.runs.files import replace_folder
 
 LARGE_MODEL = 50_000_000  # parameters; larger models have other defaults
 LARGE_MODEL_LORA_LAYERS = 8
@@ -231,11 +231,11 @@ def save_model(
 ) -> None:
     """Save the model as safetensors, with its tokenizer and model card, if any.
 
-    A failure leaves the old folder intact.
+    A failure leaves the old folder intact, and so does a kill, where folders can be exchanged.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
-        new, previous = Path(staging) / "new", Path(staging) / "old"
+        new = Path(staging) / "new"
         # An adapter is on linear layers alone; peft would look for embeddings of other size on the
         # hub.
         of_adapter = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
@@ -244,10 +244,7 @@ def save_model(
         (new / "README.md").unlink(missing_ok=True)  # of peft
         if model_card is not None:
             (new / "README.md").write_text(model_card, encoding="utf-8")
-        if folder.exists():
-            folder.rename(previous)
-        new.rename(folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        replace_folder(new, folder)
 
 
 def _load_with_adapter(

@@ -11,80 +11,110 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import multiprocessing
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
 from align_core.config.messages import Message, from_event
+from align_core.runs import forkserver
+from align_core.runs.python_path import python_path
 
-_PRELOADED = "align_core.preload"
-_HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
-_CONTEXT: Any = multiprocessing.get_context("forkserver" if _HAS_FORKSERVER else "spawn")
+_lifeline: Connection | None = None  # in a child: the end that it holds
 
-
-def preload(*modules: str) -> None:
-    """Start the forkserver, which imports the heavy libraries and `modules`. Returns at once.
-
-    Only the first call has an effect, and only before the first child.
-    """
-    if not _HAS_FORKSERVER:
-        return
-    from multiprocessing import forkserver
-
-    _CONTEXT.set_forkserver_preload([_PRELOADED, *modules])
-    with _environment():
-        forkserver.ensure_running()
+MAX_UNSENT = 1000  # messages that wait for a child that does not read
+_UNKNOWN_CODE = 255  # from multiprocessing, where the forkserver was killed
+EXIT_CODE_TIMEOUT = 5.0  # seconds for the forkserver to report the exit code of an ended child
 
 
 class Child:
     """A process that runs `main(connection, *arguments)` of `module`; `connection` is our end.
 
-    `main` must return when the connection closes, so that the child ends with this process.
+    Neither starting it nor sending to it waits: the forkserver may still be importing, and a
+    process that hangs does not empty its pipe. `main` must return when the connection closes, so
+    that the child ends with this process. `on_end` is called in a thread when it has ended.
+    Thread-safe.
     """
 
-    def __init__(self, module: str, *arguments: Any) -> None:
-        self.connection, theirs = _CONTEXT.Pipe()
+    def __init__(
+        self, module: str, *arguments: Any, on_end: Callable[[], Any] = lambda: None
+    ) -> None:
+        self._on_end = on_end
+        self.connection, theirs = forkserver.CONTEXT.Pipe()
+        # The child alone has the other end. A killed forkserver closes the sentinels of children
+        # that live on; this pipe closes when the child ends.
+        self._lifeline, held = forkserver.CONTEXT.Pipe(duplex=False)
         # A daemon: when this process exits, multiprocessing sends it SIGTERM.
-        self._process = _CONTEXT.Process(target=_enter, args=(module, theirs, *arguments))
+        self._process = forkserver.Process(target=_enter, args=(module, theirs, held, *arguments))
         self._process.daemon = True
-        self._killed_for: Message | None = None
-        with _environment():
-            self._process.start()
-        theirs.close()
+        self._unsent: queue.Queue[Any] = queue.Queue(MAX_UNSENT)
+        self._lock = threading.Lock()  # over what follows
+        self._started, self._ended = threading.Event(), threading.Event()
+        self.cancelled = False  # ended by `cancel`
+        self.killed_for: Message | None = None  # why `kill` was called
+        self._not_started: Message | None = None
+        self._exit_code: int | None = None
+        threading.Thread(target=self._live, args=(theirs, held), daemon=True).start()
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pid(self) -> int | None:
+        """The process id; None until it has started."""
+        return self._process.pid if self._started.is_set() else None
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, minus the signal number if a signal ended it; None while it runs."""
-        return self._process.exitcode
+        """The exit code, minus the signal number if a signal ended it; None while it runs, and
+        where the forkserver, which alone knows it, has ended, too."""
+        return self._exit_code
 
     def alive(self) -> bool:
-        return self._process.is_alive()
+        """Whether it starts or runs."""
+        return not self._ended.is_set()
+
+    def wait_for_start(self, timeout: float) -> bool:
+        """Wait until it has started, or has ended before; False after `timeout` seconds."""
+        return self._started.wait(timeout)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the process has ended. Only `alive` reaps it, under the caller's lock."""
-        wait([self._process.sentinel], timeout)
+        """Wait until the process has ended."""
+        self._ended.wait(timeout)
+
+    def send(self, message: Any) -> bool:
+        """Send a message once the process takes it; False if it has ended, or if MAX_UNSENT
+        messages wait already."""
+        try:
+            self._unsent.put_nowait(message)
+        except queue.Full:
+            return False
+        return self.alive()
 
     def kill(self, why: Message | None = None) -> None:
         """Kill the process; `why` becomes its exit reason. No effect after it has ended."""
-        self._killed_for = why
-        self._process.kill()
+        if self.cancel():
+            return
+        with self._lock:
+            if not self._ended.is_set():
+                self.killed_for = why
+                forkserver.kill(self._process)
+
+    def cancel(self) -> bool:
+        """End a process that has not started, which is killed when it does; False if it has."""
+        with self._lock:
+            if self._started.is_set():
+                return False
+            self.cancelled = True
+            self._end()
+            return True
 
     def end(self) -> int | None:
-        """Kill the process and wait for it; returns its exit code, None if it did not die."""
+        """Kill the process and wait for it; returns its exit code."""
         self.kill()
         self.wait()
-        self.alive()
         return self.exit_code
 
     def exit_reason(self) -> Message:
@@ -93,7 +123,47 @@ class Child:
         with contextlib.suppress(EOFError, OSError):
             if self.connection.poll():
                 failure = from_event(self.connection.recv())
-        return failure or self._killed_for or _exit_message(self.exit_code)
+        return failure or self.killed_for or self._not_started or _exit_message(self.exit_code)
+
+    def _live(self, theirs: Connection, held: Connection) -> None:
+        self._start_and_wait(theirs, held)
+        self._on_end()
+
+    def _start_and_wait(self, theirs: Connection, held: Connection) -> None:
+        """Start the process, send to it, and wait for its end."""
+        try:
+            forkserver.start(self._process)
+        except (EOFError, OSError) as error:
+            self._not_started = _start_message(error)
+        theirs.close()
+        held.close()
+        with self._lock:
+            self._started.set()
+            if self._not_started:
+                self._end()
+                return
+            if self.cancelled:
+                forkserver.kill(self._process)
+        threading.Thread(target=self._send, daemon=True).start()
+        wait([self._lifeline])
+        if wait([self._process.sentinel], EXIT_CODE_TIMEOUT):
+            code = self._process.exitcode
+            self._exit_code = None if code == _UNKNOWN_CODE else code
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._started.set()
+        with contextlib.suppress(queue.Full):  # then `_send` is woken by a closed pipe
+            self._unsent.put_nowait(None)
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.alive():
+                message = self._unsent.get()
+                if message is not None:
+                    self.connection.send(message)
 
 
 class ProcessGroup:
@@ -173,8 +243,19 @@ def kill_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def _start_message(error: Exception) -> Message:
+    """Why a process could not be started."""
+    if isinstance(error, EOFError | ConnectionError):
+        return _exit_message(None)
+    line = f"The process of this run could not be started: {error}"
+    return Message("not_started", {"error": str(error)}, line)
+
+
 def _exit_message(code: int | None) -> Message:
-    """The message for a process that ended without one; `code` is None if it did not die."""
+    """The message for a process that ended without one; `code` is None if it is not known."""
+    if code is None:
+        line = "The process of this run ended, and so did the one that starts all runs"
+        return Message("ended_both", {}, line)
     if code == -9:
         line = (
             "The process of this run was killed from outside (signal 9), by a person, or by "
@@ -188,36 +269,8 @@ def _exit_message(code: int | None) -> Message:
     return Message("ended", {"code": code}, line)
 
 
-def python_path() -> str:
-    """A PYTHONPATH with which a process imports the same align_core as this one."""
-    root = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-
-
-def _enter(module: str, connection: Connection, *arguments: Any) -> None:
+def _enter(module: str, connection: Connection, lifeline: Connection, *arguments: Any) -> None:
     """The entry point of a child: `module` is imported there, not in the page's process."""
+    global _lifeline
+    _lifeline = lifeline  # stays open until the process has ended
     importlib.import_module(module).main(connection, *arguments)
-
-
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Set the environment variables with which the forkserver has to start, and restore them.
-
-    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. They must
-    not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.
-    """
-    variables = {
-        "PYTHONPATH": python_path(),
-        "OPENBLAS_NUM_THREADS": "1",
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    }
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -7,9 +7,11 @@ page.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import count
@@ -19,10 +21,10 @@ from typing import Any, TypeGuard
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
-from align_core.config.messages import Message, plain, to_event
+from align_core.config.messages import Message, from_event, plain, to_event
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import known_card, registered
-from align_core.runs import child_process, presets
+from align_core.runs import child_process, forkserver, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
 from align_core.runs.events import FINAL
@@ -39,6 +41,9 @@ _SPEED_FIELDS = (
     *("lora_layers", "precision", "device"),
     *("eval_prompts", "eval_samples"),
 )
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class Busy(RuntimeError):
@@ -68,23 +73,19 @@ class Client:
 
     def preload(self) -> None:
         """Start importing the heavy libraries in the forkserver. Returns at once."""
-        child_process.preload(self._training)
+        forkserver.preload(self._training)
 
     def start(self, **options: Any) -> str:
         """Start a run with the options of `run_config.resolve`; returns its name.
 
         Raises:
             ConfigError: bad options, or a root that cannot be written.
-            Busy: `at_once` runs of this client are live, or it is closed.
+            Busy: as many processes of this client are alive as runs may be live (`make_room`), or
+                it is closed.
         """
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
-            free, alive = self.free(), self._alive()
-            if free and len(alive) >= self.at_once:
-                ended = self._processes[next(run for run in alive if self._ended(run))]
-                ended.send({"command": "stop"})  # it may still be evaluating the saved model
-                ended.wait(EXIT_TIMEOUT)
-                alive = self._alive()
+            alive = self._alive()
             if self._closed or len(alive) >= self.at_once:
                 runs = " and ".join(alive)
                 raise Busy(f"{runs} is still running: stop it first, {self.at_once} at a time")
@@ -96,11 +97,22 @@ class Client:
                     (self.root / name).rmdir()
                 raise
             self.preload()
-            self._processes[name] = _Process(name, directory, self._training, config)
+            self._processes[name] = _Process(directory, config, self._training, self._alive)
+        _LOG.info("start", extra={"fields": {"run": name}})
         return name
 
+    def make_room(self) -> None:
+        """End the process of an ended run, which may still be evaluating the saved model, if the
+        next run needs its place; waits EXIT_TIMEOUT seconds at most."""
+        with self._lock:
+            if not self.free() or len(self._alive()) < self.at_once:
+                return
+            ended = next(self._processes[run] for run in self._alive() if self._ended(run))
+            ended.send({"command": "stop"})
+        ended.wait(EXIT_TIMEOUT)
+
     def free(self) -> bool:
-        """Whether another run can start now."""
+        """Whether another run can start now, or after `make_room`."""
         with self._lock:
             return not self._closed and len(self.live()) < self.at_once
 
@@ -150,6 +162,8 @@ class Client:
                 return True
             process.settings |= settings
             if command == "stop":
+                if process.cancel():
+                    return True
                 timer = threading.Timer(STOP_TIMEOUT, self._kill, [process])
                 timer.daemon = True
                 timer.start()
@@ -183,7 +197,7 @@ class Client:
             abandoned = status and status["status"] not in FINAL and run not in alive
             if abandoned and not directory.is_being_written():
                 cause = Message("abandoned", {}, "This run's process ended before the run did")
-                self._record_end(run, cause)
+                self._record_cut(directory, cause)
                 status = self._unwritten.get(run) or directory.status()
             return status
 
@@ -248,8 +262,13 @@ class Client:
             for run, process in list(self._processes.items()):
                 if not process.alive():
                     del self._processes[run]
-                    if not self._ended(run):
-                        self._record_end(run, process.exit_reason())
+                    directory = process.directory
+                    status = directory.status() or {}
+                    if process.cancelled:
+                        status = self._write_end(directory, directory.end("stopped"))
+                    elif status.get("status") not in FINAL:
+                        status = self._record_cut(directory, process.exit_reason())
+                    _log_end(run, status, process.exit_code)
             return list(self._processes)
 
     def _ended(self, run: str) -> bool:
@@ -297,18 +316,38 @@ class Client:
             return unique
         raise AssertionError
 
-    def _record_end(self, run: str, cause: Message) -> None:
-        directory = self._directory(run)
+    def _record_cut(self, directory: RunDirectory, cause: Message) -> dict[str, Any]:
+        """Write that a run failed because its process ended before it did; returns the event."""
         kept = directory.model_path.is_dir()
         model = "Its last saved model is kept" if kept else "It has no model"
         line = f"{cause.text.rstrip('.')}. {model}; start it again to have it whole."
-        failure = directory.fail(Message("cut_off", {"cause": to_event(cause), "kept": kept}, line))
+        message = Message("cut_off", {"cause": to_event(cause), "kept": kept}, line)
+        return self._write_end(directory, directory.end("failed", message))
+
+    def _write_end(self, directory: RunDirectory, status: dict[str, Any]) -> dict[str, Any]:
         try:
-            directory.append(failure)
+            directory.append(status)
         except OSError:
-            self._unwritten[run] = failure
+            self._unwritten[directory.path.name] = status
         finally:
             directory.close()
+        return status
+
+
+def _log_end(run: str, status: Mapping[str, Any], exit_code: int | None) -> None:
+    failed = status.get("status") == "failed"
+    fields = {"run": run, "status": status.get("status"), "step": status.get("step")}
+    fields |= {"exit_code": exit_code, "why": _cause(status) if failed else None}
+    level = logging.WARNING if failed else logging.INFO
+    _LOG.log(level, "fault" if failed else "end", extra={"fields": fields})
+
+
+def _cause(status: Mapping[str, Any]) -> str | None:
+    """The code of the message that a failed run ended with; None if it has none."""
+    message = from_event(status)
+    if message.code == "cut_off":
+        message = from_event(message.values["cause"])
+    return message.code or None
 
 
 def _same_speed(first: RunConfig, second: RunConfig) -> bool:
@@ -318,16 +357,12 @@ def _same_speed(first: RunConfig, second: RunConfig) -> bool:
 class _Process(child_process.Child):
     """The process of a run, and the settings that were last sent to it."""
 
-    def __init__(self, run: str, directory: RunDirectory, training: str, config: RunConfig) -> None:
-        self.run = run
+    def __init__(
+        self, directory: RunDirectory, config: RunConfig, training: str, on_end: Callable[[], Any]
+    ) -> None:
+        self.run = directory.path.name
         self.directory = directory
         self.settings = revise(config).model_dump()
         allowed = tuple(registered())
-        super().__init__("align_core.training.worker", str(directory.path), training, allowed)
-
-    def send(self, command: dict[str, Any]) -> bool:
-        try:
-            self.connection.send(command)
-        except OSError:
-            return False
-        return True
+        arguments = (str(directory.path), training, allowed)
+        super().__init__("align_core.training.worker", *arguments, on_end=on_end)

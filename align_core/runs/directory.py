@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.messages import Message, to_event
+from align_core.config.messages import Message, plain, to_event
 from align_core.config.paths import user_path
 from align_core.config.run_config import RunConfig
 from align_core.config.safe_files import open_file
@@ -201,10 +201,10 @@ class RunDirectory:
             os.ftruncate(self._log, size)
             raise
 
-    def fail(self, message: Message) -> dict[str, Any]:
-        """The final status event of a failed run, at its last step. Does not write it."""
+    def end(self, status: str, message: Message = plain("")) -> dict[str, Any]:  # noqa: B008 - frozen
+        """A final status event, at the last step. Does not write it."""
         self.status()
-        return {"kind": "status", **self._last, "status": "failed", **to_event(message)}
+        return {"kind": "status", **self._last, "status": status, **to_event(message)}
 
     def close(self) -> None:
         """Close the log, so that another process may write this run."""

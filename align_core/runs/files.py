@@ -1,9 +1,14 @@
-"""Atomic writes of files that other processes may be reading."""
+"""Atomic replacement of files and folders that other processes may be reading."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
+import shutil
 from pathlib import Path
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -20,3 +25,28 @@ def write_atomically(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put the folder `new` into the place of `folder`, and delete what was there.
+
+    Where the system can exchange two folders (Linux), there is a whole one at each moment.
+    """
+    if not folder.exists():
+        new.rename(folder)
+        return
+    if not _exchanged(new, folder):
+        old = new.with_name(f"{new.name}.old")
+        folder.rename(old)
+        new.rename(folder)
+        new = old
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Exchange two folders in one step; False where that is impossible."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux
+        return False
+    return rename(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0

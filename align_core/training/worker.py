@@ -92,7 +92,7 @@ def _record_failure(directory: RunDirectory, error: BaseException) -> dict[str, 
     message = describe_error(error, directory.path)
     if not message.code:  # an unexpected error
         message = plain(f"{message}; the traceback is in error.log in the run's folder")
-    failure = directory.fail(message)
+    failure = directory.end("failed", message)
     with contextlib.suppress(OSError):
         directory.append(failure)
     if not isinstance(error, ConfigError):

@@ -86,6 +86,9 @@ class Sessions:
             ConfigError: there is no such session.
         """
         path = self._path(name)
+        # Votes of a session that is open do not wait while another one is opened or deleted.
+        if (session := self._open.get(name)) and session.file_exists():
+            return session
         with self._lock:
             if name in self._open and not self._open[name].file_exists():
                 self._open.pop(name).close()

@@ -42,6 +42,7 @@ class Summaries:
             self._cache.move_to_end(run)
             if len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
+        with summary.lock:  # other runs do not wait for it
             events, summary.offset = self._client.events(run, summary.offset)
             if events:
                 summary.events += [event for event in events if event["kind"] not in UNUSED_KINDS]
@@ -95,6 +96,7 @@ class _Summary:
     """The events of a log up to `offset` that the rules need, and the summary of them."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self.offset = 0
         self.events: list[dict[str, Any]] = []
         self.content: dict[str, Any] = {"sentences": [], "time_left": None}

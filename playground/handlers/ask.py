@@ -10,6 +10,7 @@ from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
 from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
+from playground import log
 from playground.content.run_list import MAX_LISTED, list_runs
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
@@ -81,6 +82,7 @@ def answer(
         messages = [error.message]
     else:
         return {"answers": answers, "errors": []}
+    log.refused("question", next((message.code for message in messages), "") or "invalid")
     return {
         "answers": [],
         "errors": [error_messages.translate(message, words) for message in messages],

@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from playground.people.threads import Threads
+
 TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait as long
 POLL_SECONDS = 0.1
 
 
 class LongPoll:
-    """Waits until `ready(known)` is true. `known` must be hashable; `ready` runs in a thread."""
+    """Waits until `ready(known)` is true. `known` must be hashable; `ready` runs in `threads`."""
 
-    def __init__(self, ready: Callable[[Any], bool]) -> None:
+    def __init__(self, ready: Callable[[Any], bool], threads: Threads) -> None:
         self._ready = ready
+        self._threads = threads
         self._polls: dict[Any, asyncio.Task[None]] = {}
 
     async def wait(self, known: Any) -> None:
@@ -31,7 +34,7 @@ class LongPoll:
     async def _poll(self, known: Any) -> None:
         try:
             end = time.monotonic() + TIMEOUT
-            while not await asyncio.to_thread(self._ready, known) and time.monotonic() < end:
+            while not await self._threads.run(self._ready, known) and time.monotonic() < end:
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             del self._polls[known]

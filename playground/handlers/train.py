@@ -14,6 +14,7 @@ from align_core.config.run_config import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at
+from playground import log
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
@@ -113,6 +114,7 @@ class TrainHandlers:
             run = self._queue.join(visitor, form.options(values), values["pace"])
         except ConfigError as error:
             refused = [self._field_error(message) for message in error.lines]
+            log.refused("run", ",".join(field for field, _ in refused if field) or "invalid")
         except NoPlace as refusal:
             refused = [["", self._words["visitors"][refusal.reason]]]
         return {"live": {"run": run, "pressed": time.time()}, "errors": refused}

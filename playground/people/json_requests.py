@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from playground import log
 from playground.people.addresses import is_private
 from playground.people.rate_limit import RateLimit
 from playground.text.paths import without_folders
@@ -32,6 +33,7 @@ class Refused(Exception):
         self.status, self.why, self.message = status, why, without_folders(message)
 
     def response(self) -> JSONResponse:
+        log.refused("request", self.why)
         return JSONResponse({"why": self.why, "line": self.message}, self.status)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playground import log
+
 
 class NoPlace(RuntimeError):
     """A run or a trial was neither started nor queued; the page has words for the `reason`."""
@@ -20,3 +22,9 @@ class QueueFull(NoPlace):
     same."""
 
     reason = "queue_full"
+
+
+def refusal(kind: type[NoPlace]) -> NoPlace:
+    """An exception to raise, which is logged."""
+    log.refused("run", kind.reason)
+    return kind()

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from playground import log
 from playground.people.addresses import is_loopback
 
 _OWN = ("same-origin", "none")  # "none": the visitor typed the address or opened a bookmark
@@ -45,6 +46,8 @@ class OtherSites:
             await self._app(scope, receive, send)
             return
         line = self._refusal(scope)
+        if line is not None:
+            log.refused("request", "site")
         app = self._app if line is None else JSONResponse({"why": "site", "line": line}, 403)
 
         async def send_with_headers(message: Message) -> None:

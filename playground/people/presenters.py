@@ -5,14 +5,18 @@ from __future__ import annotations
 import hmac
 import threading
 import time
+import unicodedata
 from collections import OrderedDict, deque
 from typing import Any
 from urllib.parse import unquote, unquote_plus
+
+from playground import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
 # Each attempt waits, before the key is read, for each wrong key of the last WRONG_KEY_SECONDS.
 SECONDS_BY_ADDRESS, SECONDS_IN_ALL, MOST_SECONDS = 0.2, 0.05, 3.0
+MAX_KEY_LENGTH = 1000  # characters; a longer one is wrong, and costs no time to read
 MAX_REMEMBERED = 1000  # visitors who entered a wrong key, and wrong keys
 
 
@@ -54,14 +58,16 @@ class Presenters:
         """
         if self._key is None or visitor is None or not isinstance(key, str):
             return False
+        is_right = any(_same(reading, self._key) for reading in _readings(key[:MAX_KEY_LENGTH]))
         with self._lock:
             now = time.monotonic()
             wrong = self._wrong_by_visitor.pop(visitor, [])
             wrong = [then for then in wrong if now - then < WRONG_KEY_SECONDS]
             if len(wrong) < MAX_WRONG_KEYS:
-                if any(_same(reading, self._key) for reading in _readings(key)):
+                if is_right:
                     self._visitors.add(visitor)
                     return True
+                log.refused("key", "wrong")
                 wrong.append(now)
                 self._wrong.append((now, address))
             self._wrong_by_visitor[visitor] = wrong
@@ -75,4 +81,9 @@ def _readings(key: str) -> tuple[str, str, str]:
 
 
 def _same(key: str, other: str) -> bool:
-    return hmac.compare_digest(key.encode(errors="replace"), other.encode(errors="replace"))
+    return hmac.compare_digest(_normal(key), _normal(other))
+
+
+def _normal(key: str) -> bytes:
+    """The bytes of a key: keyboards and terminals compose accents differently."""
+    return unicodedata.normalize("NFC", key).encode(errors="surrogatepass")

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.people.threads import Threads
 from playground.people.visitors import Visitor, Visitors
 
 HandlersOf = Callable[[gr.Request], Any]  # returns a view's handlers for the request's visitor
@@ -74,9 +75,10 @@ def as_shown(visitors: Visitors, visitor: Visitor, values: dict[str, Any]) -> di
 
 
 def server_functions(
-    handlers_of: HandlersOf, *methods: Callable[..., Any]
+    handlers_of: HandlersOf, *methods: Callable[..., Any], threads: Threads | None = None
 ) -> list[Callable[..., Any]]:
-    """`methods` of one argument as functions, each called on the `handlers_of` the request."""
+    """`methods` of one argument as functions, each called on the `handlers_of` the request, in
+    `threads` or else in Gradio's."""
 
     def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(request: gr.Request, argument: Any) -> Any:
@@ -85,4 +87,5 @@ def server_functions(
         wrapped.__name__ = method.__name__
         return wrapped
 
-    return [wrap(method) for method in methods]
+    functions = [wrap(method) for method in methods]
+    return [threads.serve(function) for function in functions] if threads else functions

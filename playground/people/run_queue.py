@@ -23,7 +23,7 @@ from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
 from playground.people.carried import check_carried
 from playground.people.client_address import client_address
-from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull
+from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull, refusal
 from playground.people.visitors import Visitor, Visitors
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
@@ -90,6 +90,7 @@ class RunQueue:
         self._entries: list[_Entry] = []
         self._start_errors: dict[Visitor, list[Message]] = {}
         self._thread_running = False
+        self._estimating = threading.Lock()
         self._estimates: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +117,7 @@ class RunQueue:
         options = self.with_time_limit(options)
         # so that bad options are reported now, not when their turn comes
         check_carried(resolve(**options), self._limits)
+        self._client.make_room()
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
         return self._enqueue(_Entry(visitor, start, self._duration(options, bound, pace), options))
@@ -191,10 +193,11 @@ class RunQueue:
 
     def position(self, visitor: Visitor) -> Position | None:
         """The position of the visitor's run or trial; None if none is queued."""
-        with self._lock:
-            for i, entry in enumerate(self._entries):
-                if entry.visitor == visitor:
-                    return Position(i + 1, *self._waiting_times()[i])
+        entries = list(self._entries)
+        for i, entry in enumerate(entries):
+            if entry.visitor == visitor:
+                with self._estimating:  # it reads logs, so it does not hold up the queue itself
+                    return Position(i + 1, *self._waiting_times(entries)[i])
         return None
 
     def start_errors(self, visitor: Visitor) -> list[Message]:
@@ -204,7 +207,7 @@ class RunQueue:
     def _enqueue(self, entry: _Entry) -> str | None:
         with self._lock:
             if self._has_run(entry.visitor):
-                raise AlreadyHasRun
+                raise refusal(AlreadyHasRun)
             trial = entry.trial
             if trial and (trial in self.trials.live() or self.is_trial_queued(trial)):
                 return None
@@ -215,7 +218,7 @@ class RunQueue:
             place = len(self._entries)
             presents = entry.visitor in self.visitors.presenters
             if not presents and self._is_full_for(entry.address):
-                raise QueueFull
+                raise refusal(QueueFull)
             if presents:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
             self._entries.insert(place, entry)
@@ -266,6 +269,7 @@ class RunQueue:
         while True:
             if self.visitors.public:
                 self._stop_unwatched()
+            self._client.make_room()
             with self._lock:
                 with contextlib.suppress(Busy):
                     while self._entries and self.has_free_slot():
@@ -302,21 +306,21 @@ class RunQueue:
     def _forget_estimates(self) -> None:
         self._estimates = (-math.inf, [])
 
-    def _waiting_times(self) -> list[tuple[float | None, bool]]:
-        """For each entry the seconds until it starts, and True if they are estimated, False if they
-        are an upper bound.
+    def _waiting_times(self, entries: Sequence[_Entry]) -> list[tuple[float | None, bool]]:
+        """For each of the `entries` the seconds until it starts, and True if they are estimated,
+        False if they are an upper bound.
 
         Simulates the queue: the first entry takes the slot that becomes free first.
         """
         then, waits = self._estimates
         now = time.monotonic()
-        if now - then > ESTIMATE_SECONDS:
+        if now - then > ESTIMATE_SECONDS or len(waits) != len(entries):
             slots = [self._run_seconds_left(run) for run in self._client.live()]
             slots += [self._trial_seconds_left(name) for name in self.trials.live()]
             slots += [(0.0, True)] * (self._client.at_once - len(slots))
             heapq.heapify(slots)
             waits = []
-            for entry in self._entries:
+            for entry in entries:
                 start, start_estimated = heapq.heappop(slots)
                 waits.append((start if math.isfinite(start) else None, start_estimated))
                 seconds, estimated = entry.duration

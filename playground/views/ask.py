@@ -8,6 +8,7 @@ import gradio as gr
 
 from playground.handlers.ask import AskHandlers
 from playground.people.requests import HandlersOf, server_functions
+from playground.people.threads import Threads
 from playground.views import run_picker
 from playground.views.parts import part
 
@@ -45,16 +46,18 @@ _ANSWER = """
 _BUTTON = '<button type="submit"></button>'
 
 
-def build_try(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view that samples several models' completions of a prompt."""
-    functions = server_functions(handlers_of, AskHandlers.runs, AskHandlers.generate)
+def build_try(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
+    """Lay out the view that samples several models' completions of a prompt, in `questions`."""
+    functions = server_functions(handlers_of, AskHandlers.runs)
+    functions += server_functions(handlers_of, AskHandlers.generate, threads=questions)
     lines = f'<div class="lines">{_PROMPT}{_BUTTON}</div>'
     _view("try", _ASK.format(numbers=_NUMBERS, lines=lines), functions, words)
 
 
-def build_score(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view that shows a text's rewards and log-probabilities."""
-    functions = server_functions(handlers_of, AskHandlers.runs, AskHandlers.score)
+def build_score(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
+    """Lay out the view that shows a text's rewards and log-probabilities, from `questions`."""
+    functions = server_functions(handlers_of, AskHandlers.runs)
+    functions += server_functions(handlers_of, AskHandlers.score, threads=questions)
     lines = f'<div class="lines">{_PROMPT}{_ANSWER}{_BUTTON}</div>'
     _view("score", _ASK.format(numbers="", lines=lines), functions, words)
 

@@ -7,6 +7,7 @@ from typing import Any
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
 from playground.people.requests import HandlersOf, server_functions, with_named_task
+from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.views import run_picker
 from playground.views.parts import PLOTLY_HEAD, part
@@ -52,19 +53,17 @@ _COMPARE = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any], visitors: Visitors) -> None:
-    """Lay out the view that compares runs."""
+def build(
+    handlers_of: HandlersOf, words: dict[str, Any], visitors: Visitors, questions: Threads
+) -> None:
+    """Lay out the view that compares runs; their head-to-head is computed in `questions`."""
     part(
         "compare",
         _COMPARE,
         "compare/compare",
         server_functions=[
-            *server_functions(
-                handlers_of,
-                CompareHandlers.runs,
-                CompareHandlers.compare,
-                CompareHandlers.head_to_head,
-            ),
+            *server_functions(handlers_of, CompareHandlers.runs, CompareHandlers.compare),
+            *server_functions(handlers_of, CompareHandlers.head_to_head, threads=questions),
             with_named_task(visitors, optimum.frontier),
         ],
         words={**words["try"], **words["compare"]},

@@ -12,6 +12,7 @@ from playground.content import optimum
 from playground.handlers.ask import AskHandlers
 from playground.handlers.form import FIRST_TASK
 from playground.people.requests import HandlersOf, server_functions
+from playground.people.threads import Threads
 from playground.views.parts import part
 
 _LEARN = """
@@ -33,13 +34,16 @@ _LEARN = """
 """
 
 
-def build(handlers_of: HandlersOf, words: dict[str, Any]) -> None:
-    """Lay out the view. It queries the server only for the numbers of a visitor's own run."""
+def build(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
+    """Lay out the view. It queries the server, in `questions`, only for the numbers of a visitor's
+    own run."""
     part(
         "learn",
         _LEARN,
         "learn/learn",
-        server_functions=server_functions(handlers_of, AskHandlers.newest_run, AskHandlers.score),
+        server_functions=server_functions(
+            handlers_of, AskHandlers.newest_run, AskHandlers.score, threads=questions
+        ),
         words=words["learn"],
         shading=words["samples"] | words["shading"],
         method_names={method: words["methods"][method]["name"] for method in methods()},

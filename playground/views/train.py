@@ -26,11 +26,13 @@ from playground.handlers.train import TrainHandlers
 from playground.people.json_requests import address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
+from playground.people.threads import Threads
 from playground.people.visitors import Visitor
 from playground.settings import Settings
 from playground.views import own_task, presets, setting_controls, visit
 from playground.views.parts import PLOTLY_HEAD, part
 
+UPDATE_THREADS = 8  # of all pages in one language
 Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
 # Passes the run that the page shows as the last value.
 _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.name ?? null]"
@@ -110,7 +112,8 @@ def _lay_out(
     server: Settings,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
-    long_poll = LongPoll(handlers.has_news)
+    updates = Threads("updates", UPDATE_THREADS)
+    long_poll = LongPoll(handlers.has_news, updates)
     named = partial(with_named_task, queue.visitors)
     read_events = bind("new_events", handlers.new_events)
 
@@ -124,7 +127,7 @@ def _lay_out(
         run, offset = cursor.get("run"), cursor.get("offset")
         if isinstance(run, str) and isinstance(offset, int):
             await long_poll.wait((run, offset))
-        return await asyncio.to_thread(read_events, request, cursor)
+        return await updates.run(read_events, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any], **props: Any) -> None:
         part(

@@ -206,8 +206,8 @@ class VotingService:
         """Delete the rater's session; if it is the room, the room closes. The next `join` creates a
         new session."""
         self._find(rater)
+        self._sessions.delete(rater.session)
         with self._lock:
-            self._sessions.delete(rater.session)
             if self._room == rater.session:
                 self._room, self._open = None, False
             self._forget(rater.session)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -27,6 +24,7 @@ from playground.people.addresses import for_phones
 from playground.people.json_requests import Body, Refused, address, check_rate, parse
 from playground.people.no_place import NoPlace
 from playground.people.rate_limit import RateLimit
+from playground.people.threads import Threads
 from playground.people.visitors import Visitor, Visitors
 from playground.settings import Settings
 from playground.voting import phone_page
@@ -36,7 +34,10 @@ from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 SIMULATED_VOTES = 200  # cast by one "simulate" request
 MAX_BYTES = 1000  # of a request body; a vote takes 40
 # They mostly wait for the disk. One commit writes the votes of all threads that wait for it.
-THREADS = 64
+VOTE_THREADS = 64
+# A new session may wait for samples of its model; equal sessions wait for the same.
+SESSION_THREADS = 16
+REPORT_THREADS = 4
 # Rate limits: requests per second, and at once. A rater votes, and polls the tally every second.
 RATER_LIMIT = (4.0, 20)
 # A lecture hall behind one address: 500 phones that join, then vote every 3 seconds.
@@ -89,7 +90,9 @@ class VoteRoutes:
         self._vote_training = vote_training
         self._visitors = visitors
         self._settings = settings
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="votes")
+        self._votes = Threads("votes", VOTE_THREADS)
+        self._new_sessions = Threads("sessions", SESSION_THREADS)
+        self._reports = Threads("reports", REPORT_THREADS)
         self._raters = RateLimit(*RATER_LIMIT)
         self._addresses = RateLimit(*ADDRESS_LIMIT)
         self._joins = RateLimit(*JOIN_LIMIT)
@@ -144,39 +147,38 @@ class VoteRoutes:
         task = self._visitors.own.named(self._visitor(request), body.task)
         if task is not None and card(task) is None:
             raise Refused(422, "malformed", "task: expected an existing task")
-        if task is None or await self._in_thread(self._voting.has_joined, rater, task):
-            return await self._in_thread(self._voting.join, rater, task)
+        if task is None or await self._votes.run(self._voting.has_joined, rater, task):
+            return await self._votes.run(self._voting.join, rater, task)
         check_rate(self._sessions, self._address(request))
         try:
             self._visitors.check_access(self._visitor(request), [body.model])
         except ConfigError as error:
             raise Refused(422, "malformed", error.lines[0].text) from None
-        # A new session may wait for a model's samples, so it does not use the votes' threads.
-        return await asyncio.to_thread(self._voting.join, rater, task, body.model)
+        return await self._new_sessions.run(self._voting.join, rater, task, body.model)
 
     async def _pair(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)
-        return await self._in_thread(self._voting.ballot, self._limited_rater(request))
+        return await self._votes.run(self._voting.ballot, self._limited_rater(request))
 
     async def _cast(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _CastBody, MAX_BYTES)
-        return await self._in_thread(
+        return await self._votes.run(
             self._voting.cast, self._limited_rater(request), body.pair, body.choice
         )
 
     async def _skip(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _PairBody, MAX_BYTES)
-        return await self._in_thread(self._voting.skip, self._limited_rater(request), body.pair)
+        return await self._votes.run(self._voting.skip, self._limited_rater(request), body.pair)
 
     async def _undo(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)
-        return await self._in_thread(self._voting.undo, self._limited_rater(request))
+        return await self._votes.run(self._voting.undo, self._limited_rater(request))
 
     async def _tally(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        return await self._in_thread(lambda: _tally(self._voting.session(rater)))
+        return await self._reports.run(lambda: _tally(self._voting.session(rater)))
 
     async def _room(self, request: Request) -> dict[str, Any]:
         """Open, close or set up the room. Returns its status and the invitation.
@@ -185,7 +187,7 @@ class VoteRoutes:
         """
         body = await parse(request, _RoomBody, MAX_BYTES)
         rater = self._limited_rater(request)
-        await self._in_thread(self._voting.session, rater)  # refuses an unknown rater first
+        await self._votes.run(self._voting.session, rater)  # refuses an unknown rater first
         if body.action in ("open", "close"):
             _check_presenter(self._may_open_room(request))
         elif body.action != "look":
@@ -196,22 +198,22 @@ class VoteRoutes:
             "draw": partial(self._voting.set_active_share, rater, body.share),
             "look": lambda: None,
         }
-        await self._in_thread(actions[body.action])
-        status = await self._in_thread(self._voting.room_status, rater)
+        await self._votes.run(actions[body.action])
+        status = await self._votes.run(self._voting.room_status, rater)
         return status | {"hosts": self._may_open_room(request)} | self._invitation(request)
 
     async def _delete(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        await self._in_thread(self._voting.delete, rater)
+        await self._votes.run(self._voting.delete, rater)
         return {}
 
     async def _simulate(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _SimulateBody, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        await asyncio.to_thread(self._voting.simulate, rater, body.crowd, SIMULATED_VOTES)
+        await self._reports.run(self._voting.simulate, rater, body.crowd, SIMULATED_VOTES)
         return {}
 
     async def _train(self, request: Request) -> dict[str, Any]:
@@ -234,13 +236,13 @@ class VoteRoutes:
                 line = "this visitor has a run that is live or waits, or too many runs wait"
                 raise Refused(409, refusal.reason, line) from None
 
-        return {"run": await asyncio.to_thread(train)}
+        return {"run": await self._reports.run(train)}
 
     async def _report(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        return await asyncio.to_thread(
+        return await self._reports.run(
             lambda: self._vote_training.report(self._voting.session(rater))
         )
 
@@ -249,8 +251,8 @@ class VoteRoutes:
         await parse(request, Body, MAX_BYTES)
         rater = self._limited_rater(request)
         self._check_owner(request, rater)
-        session = await self._in_thread(self._voting.session, rater)
-        rows = preference_files.preferences(await self._in_thread(session.votes))
+        session = await self._reports.run(self._voting.session, rater)
+        rows = preference_files.preferences(await self._reports.run(session.votes))
         if not rows:
             raise Refused(422, "no_votes", "no vote prefers a text yet")
         return StreamingResponse(
@@ -266,11 +268,6 @@ class VoteRoutes:
         reached = self._settings.address or for_phones(self._settings.host, request.url.port or 80)
         link = f"{reached}/vote" if reached else None
         return {"link": link, "code": link and segno.make(link, error="m").svg_data_uri(border=2)}
-
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        call = partial(copy_context().run, function, *arguments)
-        return await loop.run_in_executor(self._threads, call)
 
     def _visitor(self, request: Request) -> Visitor:
         return self._visitors.sender(request)

@@ -53,6 +53,7 @@ def test_every_invalid_variable_gets_a_line():
         Settings.read(
             {
                 "PLAYGROUND_PUBLIC": "maybe",
+                "PLAYGROUND_LOG_JSON": "yess",
                 "PLAYGROUND_RUNS_AT_ONCE": "1.5",
                 "PLAYGROUND_TIME_LIMIT": "nan",
                 "PLAYGROUND_PRESENTER_KEY": "secret",
@@ -65,12 +66,15 @@ def test_every_invalid_variable_gets_a_line():
         "GRADIO_SERVER_PORT got 'x', expected a whole number from 1 to 65535",
         "PLAYGROUND_RUNS_AT_ONCE got '1.5', expected a whole number from 1 to 64",
         "PLAYGROUND_TIME_LIMIT got 'nan', expected seconds from 1 to 86400",
+        "PLAYGROUND_LOG_JSON got 'yess', expected 1 or 0",
     ]
 
 
 def test_tasks_are_named_on_the_command_line_alone():
-    assert parse([]) == ([], [])
-    assert parse(["--task", "a.py", "--task=b:C", "--model", "m"]) == (["a.py", "b:C"], ["m"])
+    assert parse([]) == ([], [], False)
+    assert parse(["--task", "a.py", "--task=b:C", "--model", "m", "--log-json"]) == (
+        *(["a.py", "b:C"], ["m"], True),
+    )
     with pytest.raises(SystemExit) as left:
         parse(["--tasks", "a.py"])
     assert left.value.code == 2

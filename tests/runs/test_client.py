@@ -143,6 +143,7 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client
     first = client.start(**SHORT, seed=fake_training.LINGERS)
     until(lambda: status(client, first) == "finished")
     assert client.current() == first, "its process is still there"
+    client.make_room()
     second = client.start(**SHORT)
     until(lambda: status(client, second) == "finished")
     assert status(client, first) == "finished"
@@ -153,6 +154,7 @@ def test_a_new_run_does_not_wait_for_the_evaluation_after_a_stop(client):
     client.send(first, "stop")
     until(lambda: status(client, first) == "stopped")
     began = time.monotonic()
+    client.make_room()
     second = client.start(**SHORT)
     assert time.monotonic() - began < client_module.STOP_TIMEOUT
     until(lambda: status(client, second) == "finished")

@@ -173,7 +173,7 @@ def test_status_is_the_last_one_and_a_resumed_run_runs(run):
 def test_a_failure_is_at_the_last_step(run):
     run.append(RUNNING)
     run.append(METRICS)
-    assert RunDirectory(run.path).fail(plain("broke")) == {
+    assert RunDirectory(run.path).end("failed", plain("broke")) == {
         "kind": "status",
         "step": 4,
         "seconds": 3.2,

@@ -1,13 +1,32 @@
-"""Files that are written atomically."""
+"""Files and folders that are replaced atomically, also where the process is killed."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from align_core.runs.files import write_atomically
+from align_core.runs import files
+from align_core.runs.files import replace_folder, write_atomically
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+
+
+def killed(function, *arguments):
+    """Call `function` in a process that kills itself on the way, with kill -9."""
+    if pid := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        return
+    try:
+        function(*arguments)
+    finally:
+        os._exit(0)
+
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_file_has_its_new_content_and_no_temporary_file_stays(tmp_path):
@@ -30,3 +49,54 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(tmp_path / "state.json", "after")
     assert (tmp_path / "state.json").read_text() == "before"
     assert os.listdir(tmp_path) == ["state.json"]
+
+
+@needs_fork
+def test_a_kill_before_the_rename_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "state.json"
+    write_atomically(path, "before")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", die)
+        killed(write_atomically, path, "after")
+    assert path.read_text() == "before"
+    write_atomically(path, "after")
+    assert path.read_text() == "after" and os.listdir(tmp_path) == ["state.json"]
+
+
+def folders(tmp_path):
+    new, folder = tmp_path / "new", tmp_path / "model"
+    for path in (new, folder):
+        path.mkdir(exist_ok=True)
+        (path / "weights").write_text(path.name)
+    return new, folder
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_replaces_another(tmp_path, monkeypatch, exchanges):
+    new, folder = folders(tmp_path)
+    if not exchanges:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    replace_folder(new, folder)
+    assert (folder / "weights").read_text() == "new" and os.listdir(tmp_path) == ["model"]
+    folder.rename(new)
+    replace_folder(new, folder)
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@needs_fork
+def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path, monkeypatch):
+    if not files._exchanged(*folders(tmp_path)):
+        pytest.skip("this system cannot exchange folders")
+    for module, step, left in (
+        (files, "_exchanged", "model"),
+        (files.shutil, "rmtree", "new"),
+        (Path, "rename", "new"),  # which is not needed
+    ):
+        new, folder = folders(tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(module, step, die)
+            if step == "rename":
+                replace_folder(new, folder)
+            else:
+                killed(replace_folder, new, folder)
+        assert (folder / "weights").read_text() == left

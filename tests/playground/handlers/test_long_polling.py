@@ -39,19 +39,21 @@ class Loop(asyncio.SelectorEventLoop):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """The loop's time is the only one, and a log is read in its thread."""
-
-    async def here(function, *arguments):
-        return function(*arguments)
-
-    monkeypatch.setattr(asyncio, "to_thread", here)
+    """The loop's time is the only one."""
     clock = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
     monkeypatch.setattr(long_polling, "time", clock)
 
 
+class Here:
+    """Stands in for `Threads`: a log is read in the loop's thread."""
+
+    async def run(self, function, *arguments):
+        return function(*arguments)
+
+
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """The seconds that simultaneous waits for these lengths take."""
-    waiting, loop = LongPoll(log.grown), asyncio.get_running_loop()
+    waiting, loop = LongPoll(log.grown, Here()), asyncio.get_running_loop()
 
     async def one(length: int) -> float:
         await waiting.wait(length)
@@ -101,7 +103,7 @@ def test_an_error_reaches_the_current_waits_only():
         raise OSError("the disk is gone")
 
     async def twice():
-        waiting = LongPoll(fail)
+        waiting = LongPoll(fail, Here())
         for _ in range(2):
             with pytest.raises(OSError, match="disk"):
                 await waiting.wait(0)

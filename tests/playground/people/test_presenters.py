@@ -46,6 +46,16 @@ def test_a_key_may_have_any_character_typed_or_encoded(key):
         assert Presenters(key).sign_in("ann", entered, "here"), entered
 
 
+def test_accents_may_be_composed_in_either_way():
+    assert Presenters("Präsentation 1").sign_in("ann", "Pra\u0308sentation 1", "here")
+    assert not Presenters("Prasentation 1").sign_in("ann", "Pra\u0308sentation 1", "here")
+
+
+def test_an_endless_key_is_wrong_and_no_character_stands_for_another():
+    assert not Presenters(KEY).sign_in("ann", KEY + "%41" * 10**6, "here")
+    assert not Presenters("x" * 12 + "\udcff").sign_in("ann", "x" * 12 + "?", "here")
+
+
 def test_wrong_keys_lock_their_visitor_for_a_while(clock):
     presenters = Presenters(KEY)
     for _ in range(MAX_WRONG_KEYS):

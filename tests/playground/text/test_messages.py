@@ -27,6 +27,8 @@ CAUSES = [
     Message("killed", {}, ""),
     Message("crashed", {"signal": 11}, ""),
     Message("ended", {"code": 3}, ""),
+    Message("ended_both", {}, ""),
+    Message("not_started", {"error": "ENOMEM"}, ""),
     Message("unstopped", {"seconds": 10}, ""),
     Message("abandoned", {}, ""),
 ]

@@ -1,0 +1,123 @@
+"""The server that has imported the heavy libraries, and forks child processes in milliseconds.
+
+Where there is none (Windows), processes are spawned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from align_core.runs.python_path import python_path
+
+HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
+CONTEXT: Any = multiprocessing.get_context("forkserver" if HAS_FORKSERVER else "spawn")
+START_TIMEOUT = 300.0  # seconds after which a forkserver that starts no child is replaced
+_PRELOADED = "align_core.preload"
+_lock = threading.Lock()  # over the environment variables, too
+
+
+def preload(*modules: str) -> None:
+    """Start the forkserver, which imports the heavy libraries and `modules`. Returns at once, and
+    does nothing while a forkserver runs."""
+    if HAS_FORKSERVER:
+        CONTEXT.set_forkserver_preload([_PRELOADED, *modules])
+        _ensure()
+
+
+Process: Any = CONTEXT.Process
+if HAS_FORKSERVER:
+    from multiprocessing import popen_forkserver
+
+    class _Popen(popen_forkserver.Popen):
+        """With a lock: each start of a process polls the others, but one poll alone gets a code."""
+
+        def __init__(self, process: Any) -> None:
+            self._polling = threading.Lock()
+            super().__init__(process)
+
+        def poll(self, flag: int = os.WNOHANG) -> int | None:
+            with self._polling:
+                return super().poll(flag)
+
+    class _Process(CONTEXT.Process):
+        @staticmethod
+        def _Popen(process: Any) -> _Popen:  # noqa: N802 - of multiprocessing
+            return _Popen(process)
+
+    Process = _Process
+
+
+def start(process: Any) -> None:
+    """Start a process, which waits until the forkserver has imported everything.
+
+    Raises:
+        EOFError, OSError: the forkserver was killed meanwhile, or there is no memory.
+    """
+    if HAS_FORKSERVER:
+        _ensure()
+    hanging = threading.Timer(START_TIMEOUT, _replace)
+    hanging.daemon = True
+    hanging.start()
+    try:
+        process.start()
+    finally:
+        hanging.cancel()
+
+
+def kill(process: Any) -> None:
+    """kill -9 of a started process, also where its forkserver has ended: multiprocessing kills none
+    whose exit code it cannot read."""
+    if HAS_FORKSERVER:
+        _send_kill(process.pid)
+    else:
+        process.kill()
+
+
+def _ensure() -> None:
+    from multiprocessing import forkserver
+
+    with _lock, _environment():
+        forkserver.ensure_running()
+
+
+def _replace() -> None:
+    """Kill a forkserver that hangs; its children live on, and the next start brings another."""
+    if HAS_FORKSERVER:
+        from multiprocessing import forkserver
+
+        _send_kill(forkserver._forkserver._forkserver_pid)  # type: ignore[attr-defined]  # private
+
+
+def _send_kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    """Set the environment variables with which the forkserver has to start, and restore them.
+
+    It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. They must
+    not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.
+    """
+    variables = {
+        "PYTHONPATH": python_path(),
+        "OPENBLAS_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

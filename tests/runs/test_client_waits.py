@@ -1,0 +1,155 @@
+"""Nothing that a client is asked waits for a process that starts slowly, hangs or was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from multiprocessing import forkserver
+
+import pytest
+
+from align_core.config.errors import ConfigError
+from align_core.runs import client as client_module
+from align_core.runs import forkserver as forkserver_module
+from align_core.runs.client import Busy, Client
+
+LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
+SHORT = LONG | {"steps": 200}  # of 2 ms each
+
+
+@pytest.fixture
+def client(fake_assets, tmp_path):
+    client = Client(tmp_path / "runs", training="fake_training")
+    yield client
+    client.close()
+
+
+def until(condition, seconds=200):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "this did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def status(client, run):
+    return (client.status(run) or {"status": None})["status"]
+
+
+def started(client, **options):
+    run = client.start(**(LONG | options))
+    until(lambda: client.events(run)[0])
+    return run
+
+
+@pytest.fixture
+def cold(monkeypatch):
+    """A forkserver that still imports until the event is set."""
+    imported, start = threading.Event(), forkserver_module.start
+
+    def wait(process):
+        imported.wait()
+        start(process)
+
+    monkeypatch.setattr(forkserver_module, "start", wait)
+    yield imported
+    imported.set()
+
+
+def test_nothing_waits_for_a_cold_start(client, cold):
+    began = time.monotonic()
+    run = client.start(**LONG)
+    assert client.live() == [run] and client.current() == run and not client.free()
+    assert client.pid() is None and client.status(run) is None and client.events(run) == ([], 0)
+    assert client.send(run, "set", beta=0.3) and client.send(run, "pause")
+    with pytest.raises(Busy):
+        client.start(**SHORT)
+    assert time.monotonic() - began < 1
+    cold.set()
+    until(lambda: status(client, run) == "paused")
+    assert [e["settings"] for e in client.events(run)[0] if e["kind"] == "change"] == [
+        {"beta": 0.3}
+    ], "what was sent before it had started arrived"
+
+
+def test_a_run_that_has_not_started_stops_at_once(client, cold):
+    run = client.start(**LONG)
+    assert client.send(run, "stop")
+    assert client.live() == [] and client.free()
+    assert client.events(run)[0] == [
+        {"kind": "status", "step": 0, "seconds": 0.0, "status": "stopped", "message": ""}
+    ]
+    second = client.start(**LONG)
+    cold.set()
+    until(lambda: client.events(second)[0])
+    assert len(client.events(run)[0]) == 1, "the first one was killed when it started"
+
+
+def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
+    for error, says in ((OSError(12, "no memory"), "could not be started"), (EOFError(), "so did")):
+
+        def fail(process, error=error):
+            raise error
+
+        monkeypatch.setattr(forkserver_module, "start", fail)
+        run = client.start(**LONG)
+        until(lambda run=run: status(client, run) == "failed")
+        assert says in client.status(run)["message"]
+
+
+def test_a_stopped_process_holds_nobody_up_and_is_killed(client, monkeypatch):
+    run = started(client)
+    os.kill(client.pid(), signal.SIGSTOP)  # it empties its pipe no more
+    began = time.monotonic()
+    taken = [client.send(run, "set", beta=0.1 + i / 1e5) for i in range(6000)]
+    assert taken[0] and not taken[-1], "what no process takes is not kept for ever"
+    assert status(client, run) == "running"
+    assert time.monotonic() - began < 30, "about 2 ms each"
+    monkeypatch.setattr(client_module, "STOP_TIMEOUT", 0.1)
+    client.send(run, "stop")
+    until(lambda: status(client, run) == "failed")
+    assert "did not stop within" in client.status(run)["message"]
+
+
+def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(client, caplog):
+    caplog.set_level("INFO", "align_core")
+    run = started(client, steps=200)
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    assert client.live() == [run]
+    until(lambda: status(client, run) == "finished")
+    until(lambda: client.current() is None)
+    assert client.status(run)["message"] == ""
+    second = started(client, steps=5)
+    assert forkserver._forkserver._forkserver_pid != server
+    until(lambda: status(client, second) == "finished")
+    until(lambda: client.current() is None)
+    end = {"status": "finished", "why": None}
+    assert [(record.getMessage(), record.fields) for record in caplog.records] == [
+        ("start", {"run": run}),
+        ("end", {"run": run, "step": 200, "exit_code": None} | end),
+        ("start", {"run": second}),
+        ("end", {"run": second, "step": 5, "exit_code": 0} | end),
+    ]
+
+
+def test_the_place_of_an_ended_run_is_not_awaited_under_the_lock(client):
+    """The process of an ended run that hangs keeps its place; asking for it answers at once."""
+    import fake_training
+
+    run = client.start(**SHORT | {"steps": 5}, seed=fake_training.LINGERS)
+    until(lambda: status(client, run) == "finished")
+    os.kill(client.pid(), signal.SIGSTOP)
+    waiting = threading.Thread(target=client.make_room)
+    waiting.start()
+    began = time.monotonic()
+    with pytest.raises(Busy):
+        client.start(**SHORT)
+    with pytest.raises(ConfigError):
+        client.start(method="dpo", task="opera")
+    assert time.monotonic() - began < 1 and waiting.is_alive()
+    os.kill(client.pid(), signal.SIGKILL)
+    waiting.join(10)
+    assert not waiting.is_alive()
