@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from itertools import count
@@ -21,12 +21,13 @@ from typing import Any, TypeGuard
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
-from align_core.config.messages import Message, from_event, plain, to_event
+from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import known_card, registered
 from align_core.runs import child_process, forkserver, presets
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed, time_needed
+from align_core.runs.end_log import log_end
 from align_core.runs.events import FINAL
 from align_core.runs.index import RunIndex
 
@@ -102,8 +103,8 @@ class Client:
         return name
 
     def make_room(self) -> None:
-        """End the process of an ended run, which may still be evaluating the saved model, if the
-        next run needs its place; waits EXIT_TIMEOUT seconds at most."""
+        """End the process of an ended run, such as one that evaluates, if the next needs its place;
+        waits EXIT_TIMEOUT seconds at most."""
         with self._lock:
             if not self.free() or len(self._alive()) < self.at_once:
                 return
@@ -262,13 +263,12 @@ class Client:
             for run, process in list(self._processes.items()):
                 if not process.alive():
                     del self._processes[run]
-                    directory = process.directory
-                    status = directory.status() or {}
+                    status = (directory := process.directory).status() or {}
                     if process.cancelled:
                         status = self._write_end(directory, directory.end("stopped"))
                     elif status.get("status") not in FINAL:
                         status = self._record_cut(directory, process.exit_reason())
-                    _log_end(run, status, process.exit_code)
+                    log_end(run, status, process.exit_code)
             return list(self._processes)
 
     def _ended(self, run: str) -> bool:
@@ -289,11 +289,9 @@ class Client:
     def _kill(self, process: _Process) -> None:
         with self._lock:
             if process is self._processes.get(process.run) and process.alive():
-                line = (
-                    f"The run did not stop within {STOP_TIMEOUT:.0f} seconds, so its process was "
-                    "ended"
-                )
-                process.kill(Message("unstopped", {"seconds": round(STOP_TIMEOUT)}, line))
+                seconds = round(STOP_TIMEOUT)
+                line = f"The run did not stop within {seconds} seconds, so its process was ended"
+                process.kill(Message("unstopped", {"seconds": seconds}, line))
 
     def _directory(self, run: str) -> RunDirectory:
         """The directory of a run. Raises ConfigError if there is no such run."""
@@ -332,22 +330,6 @@ class Client:
         finally:
             directory.close()
         return status
-
-
-def _log_end(run: str, status: Mapping[str, Any], exit_code: int | None) -> None:
-    failed = status.get("status") == "failed"
-    fields = {"run": run, "status": status.get("status"), "step": status.get("step")}
-    fields |= {"exit_code": exit_code, "why": _cause(status) if failed else None}
-    level = logging.WARNING if failed else logging.INFO
-    _LOG.log(level, "fault" if failed else "end", extra={"fields": fields})
-
-
-def _cause(status: Mapping[str, Any]) -> str | None:
-    """The code of the message that a failed run ended with; None if it has none."""
-    message = from_event(status)
-    if message.code == "cut_off":
-        message = from_event(message.values["cause"])
-    return message.code or None
 
 
 def _same_speed(first: RunConfig, second: RunConfig) -> bool:

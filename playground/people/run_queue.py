@@ -308,10 +308,7 @@ class RunQueue:
 
     def _waiting_times(self, entries: Sequence[_Entry]) -> list[tuple[float | None, bool]]:
         """For each of the `entries` the seconds until it starts, and True if they are estimated,
-        False if they are an upper bound.
-
-        Simulates the queue: the first entry takes the slot that becomes free first.
-        """
+        False if they are an upper bound. The first takes the slot that becomes free first."""
         then, waits = self._estimates
         now = time.monotonic()
         if now - then > ESTIMATE_SECONDS or len(waits) != len(entries):
