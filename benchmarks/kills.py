@@ -1,0 +1,302 @@
+"""kill -9 of the page's processes at random moments: what was answered, and is there afterwards.
+
+    python -m benchmarks.kills                 measure, write results and docs/benchmarks.md
+    python -m benchmarks.kills --moments 4     fewer moments for each process; writes nothing
+    python -m benchmarks.kills --render        write docs/benchmarks.md from the stored results
+
+Somebody votes all the time. At each moment a run is started; its worker, the forkserver, the helper
+or the server is killed at a random time of it, every second time while it saves its model. Then the
+page has to say how the run ended, and the next run and the next question have to be answered.
+`export` and `prepare` are commands that are killed and given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.common import DOCS, ROOT, machine, table, write_section
+from benchmarks.served import Served, new_visitor
+
+RESULTS = Path(__file__).with_name("kills.json")
+PAGE = DOCS / "benchmarks.md"
+MOMENTS = 40
+STEPS = 4  # of a run
+RUN = {"method": "ppo", "task": "reviews", "steps": STEPS, "eval_every": STEPS, "batch_size": 32}
+EVERY = 1.0  # seconds between two votes
+WAIT = 300.0  # seconds, at most, for a run to end
+PROCESSES = ("worker", "forkserver", "helper", "server")
+COMMANDS = ("export", "prepare")
+FINAL = ("finished", "stopped", "failed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render", action="store_true", help="only write the page")
+    parser.add_argument("--moments", type=int, default=MOMENTS, help="for each process")
+    parser.add_argument("--only", choices=(*PROCESSES, *COMMANDS), action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if not args.render:
+        results: dict[str, Any] = {"machine": machine(), "moments": args.moments}
+        for name in args.only or (*PROCESSES, *COMMANDS):
+            measure = kill_process if name in PROCESSES else kill_command
+            results[name] = measure(name, args.moments, random.Random(f"{name} {args.seed}"))
+            print(name, json.dumps(results[name]), flush=True)
+        if args.moments < MOMENTS or args.only:
+            return
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    text = render(json.loads(RESULTS.read_text()))
+    write_section(PAGE, "kills", text)
+    print(text)
+
+
+def kill_process(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
+    """Kill one of the server's processes at so many moments: what was answered, lost and unsaid."""
+    counts: Counter[str] = Counter()
+    ends: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder)) as server:
+        visitor = new_visitor()
+        voter = Voter(server)
+        undisturbed(server, visitor)  # waits for the forkserver
+        span = undisturbed(server, visitor)
+        models: set[str] = set()  # runs whose models the page has called finished
+        for moment in range(moments):
+            run = start(server, visitor)
+            counts["runs"] += 1
+            asked = ask(server, visitor) if name == "helper" else None
+            if moment % 2:  # while it saves its model
+                until(lambda run=run: steps(server, run) >= STEPS)
+                time.sleep(rng.uniform(0, 0.1 * span))
+            else:
+                time.sleep(rng.uniform(0, span))
+            counts["kills"] += server.kill(name)
+            if name == "server":
+                server.start()
+            if asked is not None:
+                counts["unsaid"] += not asked()
+            status, message = end_of(server, visitor, run)
+            ends[status] += 1
+            counts["unsaid"] += status == "failed" and not message
+            counts["lost_runs"] += status not in FINAL
+            if status in ("finished", "stopped"):
+                models.add(run)
+            counts["lost_models"] += sum(
+                not is_whole(server.runs / one / "model") for one in models
+            )
+        voter.stop()
+        counts["votes"], counts["lost_votes"] = len(voter.answered), len(voter.lost())
+        counts["unsaid"] += not ask(server, visitor)()
+    return {**counts, "ends": dict(ends)}
+
+
+def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
+    """Kill `align-core export` or `prepare` at so many moments, and give it again."""
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        run, out = Path(folder) / "run", Path(folder) / "out"
+        train = ("train", "dpo", "--task", "reviews", "--steps", "1", "--run-dir", str(run))
+        command(*train, folder=folder).wait()
+        arguments = ("export", str(run), str(out))
+        if name == "prepare":
+            arguments = ("prepare", "--task", "reviews", "--model", str(run))
+            arguments += ("--samples", "64", "--prompts", "2")
+        began = time.monotonic()
+        command(*arguments, folder=folder).wait()
+        span = time.monotonic() - began
+        for moment in range(moments):
+            again = Path(f"{out}-{moment}")
+            given = tuple(str(again) if one == str(out) else one for one in arguments)
+            given += ("--seed", str(moment + 1)) if name == "prepare" else ()
+            process = command(*given, folder=folder)
+            time.sleep(rng.uniform(0, span))
+            process.kill()
+            process.wait()
+            counts["kills"] += process.returncode == -9
+            if name == "export" and again.exists():
+                counts["lost_models"] += not is_whole(again)
+            if not (name == "export" and again.exists()):  # what is whole is there already
+                counts["unsaid"] += command(*given, folder=folder).wait() != 0
+            if name == "export":
+                counts["lost_models"] += not is_whole(again)
+    return dict(counts)
+
+
+def command(*arguments: str, folder: str) -> subprocess.Popen:
+    """The process of an `align_core` command whose cache is in `folder`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "align_core", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": folder},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def undisturbed(server: Served, visitor: str) -> float:
+    """The seconds that a run takes which nobody kills."""
+    began = time.monotonic()
+    run = start(server, visitor)
+    status, message = end_of(server, visitor, run)
+    if status != "finished":
+        raise RuntimeError(f"the first run {status}: {message}")
+    return time.monotonic() - began
+
+
+def start(server: Served, visitor: str) -> str:
+    """The name of a new run, once the page has answered with one."""
+    return until(lambda: server.press_run(visitor, **RUN))
+
+
+def steps(server: Served, run: str) -> int:
+    return max((event["step"] for event in server.events(run)), default=0)
+
+
+def end_of(server: Served, visitor: str, run: str) -> tuple[str, str]:
+    """The final status of a run and its message, as the visitor's page is told."""
+
+    def ended() -> tuple[str, str] | None:
+        cursor = {"run": run, "offset": None, "chosen": True}
+        told = server.call(visitor, "live", "new_events", cursor)
+        status = told.get("status") if told["run"] == run else None
+        if status and status["name"] in FINAL:
+            return status["name"], status["message"]
+        return None
+
+    return until(ended)
+
+
+def ask(server: Served, visitor: str) -> Callable[[], bool]:
+    """Ask a question in a thread; returns a function that waits for its answer, and tells whether
+    there was one, or a sentence why not."""
+    answers: list[dict[str, Any]] = []
+    query = {"task": "reviews", "models": ["sft-reviews"], "prompt": "The film was", "n": 16}
+    query |= {"temperature": 1, "seed": random.randrange(10**6)}
+
+    def wait() -> None:
+        answers.append(server.call(visitor, "try", "generate", query))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+
+    def answered() -> bool:
+        thread.join()
+        return bool(answers and (answers[0]["answers"] or answers[0]["errors"]))
+
+    return answered
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """The value of a condition once it is true; a server that restarts is asked again."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        try:
+            if value := condition():
+                return value
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise TimeoutError("this did not happen in time")
+
+
+def is_whole(model: Path) -> bool:
+    """Whether a folder has a model whose weights are all there."""
+    try:
+        json.loads((model / "config.json").read_text())
+        weights = (model / "model.safetensors").read_bytes()
+        length = int.from_bytes(weights[:8], "little")
+        header = json.loads(weights[8 : 8 + length])
+    except (OSError, ValueError):
+        return False
+    ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
+    return len(weights) == 8 + length + max(ends)
+
+
+class Voter:
+    """A rater of a session of their own, who votes all the time, and notes the answered votes."""
+
+    def __init__(self, server: Served) -> None:
+        self._server = server
+        self._over = threading.Event()
+        self.answered: list[int] = []  # pairs
+        self._ballot = server.post(new_visitor(), "/vote/join", {"task": "capitals"})
+        self._thread = threading.Thread(target=self._vote, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def lost(self) -> set[int]:
+        """The pairs whose votes were answered and are not in the session."""
+        from align_core.votes.sessions import Sessions
+
+        sessions = Sessions(self._server.sessions)
+        kept = {vote["pair"] for vote in sessions.open(self._ballot["session"]).votes()}
+        sessions.close()
+        return set(self.answered) - kept
+
+    def _vote(self) -> None:
+        headers = {"X-Session": self._ballot["session"], "X-Rater": self._ballot["token"]}
+        while not self._over.wait(EVERY):
+            try:
+                shown = self._server.post("", "/vote/pair", {}, **headers)["pair"]
+                if shown is None:
+                    return
+                vote = {"pair": shown["id"], "choice": "left"}
+                self._server.post("", "/vote/cast", vote, **headers)
+                self.answered.append(shown["id"])
+            except (httpx.HTTPError, ValueError):
+                continue
+
+
+def render(results: dict[str, Any]) -> str:
+    """A row for each process that was killed."""
+    names = ("kills", "votes", "lost_votes", "runs", "lost_runs", "lost_models", "unsaid")
+    rows = []
+    for name in (*PROCESSES, *COMMANDS):
+        result = results[name]
+        values = [result.get(one) for one in names]
+        bad = ("lost_votes", "lost_runs", "lost_models", "unsaid")
+        shown = [
+            "–" if value is None else f"**{value} ✗**" if one in bad and value else str(value)
+            for one, value in zip(names, values, strict=True)
+        ]
+        ends = ", ".join(f"{count} {status}" for status, count in result.get("ends", {}).items())
+        rows.append([name, *shown, ends or "–"])
+    intro = [
+        "Written by `python -m benchmarks.kills` from `benchmarks/kills.json`: kill -9 at",
+        f"{results['moments']} random moments each, half of them while a run saves its model. Lost",
+        "is what was answered and is not there afterwards; unsaid where the page does not say what",
+        "happened, or does not go on. A worker, helper or forkserver may have ended by itself.",
+        f"Machine: {results['machine']}.\n\n",
+    ]
+    head = [
+        "killed",
+        "kills",
+        "votes",
+        "lost",
+        "runs",
+        "lost",
+        "models lost",
+        "unsaid",
+        "runs ended",
+    ]
+    return "\n".join(intro) + table(head, rows)
+
+
+if __name__ == "__main__":
+    main()
