@@ -161,7 +161,7 @@ def real_app(tmp_path, visit, environment, arguments):
         process.wait(30)
 
 
-def wait_for(address, process, seconds=60):
+def wait_for(address, process, seconds=PATIENCE / 1000):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -182,6 +182,8 @@ def test_the_real_page_trains_a_real_model(visit, real_app):
     page = visit(address)
     the_readings_of_the_frontier_stay_within_its_card(page)
     run(page, steps=600, batch_size=8, preference_pairs=128)
+    status(page, "running")  # until then the recorded run is drawn
+    page.wait_for_function("window.playground.run.series['eval/kl']?.x.length > 1")
     drawn = points(page, 2)
     texts = policy(page)
     assert len(texts) == len(page.locator("#samples .side.reference").all())
