@@ -50,6 +50,7 @@ def ends():
         Message("time_limit", {}, "The time limit was reached."),
         Message("page_gone", {}, "the page that started this run has gone"),
         Message("unwatched", {}, "The run was stopped, since its visitor had gone"),
+        Message("reward_scale", {"nats": 1.25, "std": 2.0}, "A point is worth 1.25 nats"),
         Message("sampling", {"done": 3, "count": 9}, "Sampling preference pairs: 3 of 9"),
         *CAUSES,
     ]
