@@ -7,15 +7,20 @@ run: a run directory without its model, and with a machine.txt that names the ma
 
 from __future__ import annotations
 
-import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from align_core.config import model_index
+from align_core.config.errors import ConfigError, option_error
 from align_core.config.run_config import RunConfig, resolve
+from align_core.config.safe_files import read_bytes, read_object
 from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed
+
+_LOG = logging.getLogger(__name__)
+_TOLD: set[str] = set()  # presets that cannot be read, and that the log has named
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,45 @@ class Preset:
 
     @property
     def machine(self) -> str:
-        """The machine on which the recorded run was made."""
-        return (self.recording / "machine.txt").read_text(encoding="utf-8").strip()
+        """The machine on which the recorded run was made; "" if that is not known."""
+        try:
+            return read_bytes(self.recording / "machine.txt", 1000).decode().strip()
+        except (OSError, ValueError):
+            return ""
 
 
 def names() -> list[str]:
-    """The names of all presets, sorted."""
-    return sorted(path.stem for path in _folder().glob("*.json"))
+    """The names of all presets that can be read, sorted."""
+    return sorted(filter(_can_load, (path.stem for path in _folder().glob("*.json"))))
 
 
 def load(name: str) -> Preset:
-    """The preset of one of the `names`."""
-    content = json.loads((_folder() / f"{name}.json").read_text(encoding="utf-8"))
-    return Preset(name, content["settings"], content["promise"])
+    """The preset of one of the `names`.
+
+    Raises:
+        ConfigError: its file holds no settings, or none that a run can have.
+    """
+    try:
+        content = read_object(_folder() / f"{name}.json")
+        settings, promise = content["settings"], content["promise"]
+    except (OSError, ValueError, KeyError):
+        settings = promise = None
+    if not isinstance(settings, dict) or not isinstance(promise, dict):
+        raise ConfigError(option_error("the preset", name, "a file with settings and a promise"))
+    preset = Preset(name, settings, promise)
+    _ = preset.config
+    return preset
+
+
+def _can_load(name: str) -> bool:
+    try:
+        load(name)
+    except ConfigError as error:
+        if name not in _TOLD:
+            _TOLD.add(name)
+            _LOG.warning("The preset %s is skipped: %s", name, error.lines[0])
+        return False
+    return True
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:

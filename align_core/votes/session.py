@@ -167,13 +167,14 @@ class Session:
         """The number of raters."""
         return self._read("SELECT count(*) AS raters FROM raters")[0]["raters"]
 
-    def remove_raters(self, but: Collection[str]) -> int:
-        """Remove the raters without votes, except those of these tokens; returns how many."""
+    def remove_raters(self, but: Collection[str]) -> set[str]:
+        """Remove the raters without votes, except those of these tokens; returns their tokens."""
         idle = "SELECT id FROM raters WHERE id NOT IN (SELECT rater FROM votes)"
-        rows = [(row["id"],) for row in self._read(idle) if row["id"] not in but]
-        if rows:
+        removed = {row["id"] for row in self._read(idle)} - {*but}
+        if removed:
+            rows = [(token,) for token in removed]
             self._write(lambda db: db.executemany("DELETE FROM raters WHERE id = ?", rows))
-        return len(rows)
+        return removed
 
     def has_rater(self, rater: str) -> bool:
         """Whether `rater`, which may be any text, is the token of a rater of this session."""

@@ -6,10 +6,12 @@ times as fast.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from functools import cached_property
 from typing import Any
 
+from align_core.config.errors import ConfigError
 from align_core.runs import presets
 from align_core.runs.directory import RunDirectory
 from playground.content import charts
@@ -18,6 +20,7 @@ from playground.content.summaries import Summaries
 PREFIX = "recorded/"
 FIRST = f"{PREFIX}healthy-ppo"  # shown while there is no run yet
 SPEED = 4.0
+_LOG = logging.getLogger(__name__)
 
 
 def recorded() -> dict[str, Recording]:
@@ -82,7 +85,7 @@ class Recording:
     def __init__(self, preset: presets.Preset) -> None:
         self.preset = preset
         self._directory = RunDirectory(preset.recording)
-        self.exists = self._directory.events_path.is_file()
+        self.exists = self._directory.size() > 0 and self._can_read()
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -99,4 +102,12 @@ class Recording:
     @cached_property
     def start(self) -> float:
         """The second at which the reference was evaluated."""
-        return max(event["seconds"] for event in self.events if event["step"] == 0)
+        return max((event["seconds"] for event in self.events if event["step"] == 0), default=0.0)
+
+    def _can_read(self) -> bool:
+        try:
+            self._directory.check()
+        except ConfigError as error:
+            _LOG.warning("The recording of %s is skipped: %s", self.preset.name, error.lines[0])
+            return False
+        return True

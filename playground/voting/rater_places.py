@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection
 
 from align_core.votes.session import Session
@@ -18,35 +18,51 @@ class RaterPlaces:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._taken: dict[str, int] = {}
-        self._by_address: Counter[tuple[str, str]] = Counter()  # by session and address
+        self._taken: dict[str, int] = {}  # by session
+        # the tokens by session and address, of those who joined since the server began
+        self._tokens: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
-    def take(self, session: Session, active: Callable[[], Collection[str]]) -> None:
-        """Take a place for a new rater. In a full session, raters without votes who are not
-        `active` are removed.
+    def join(self, session: Session, active: Callable[[], Collection[str]]) -> str:
+        """The token of a new rater. Where there is no place, raters without votes who are not
+        `active` make way.
 
         Raises:
-            Refused: the session is full all the same, or too many have joined from this address.
+            Refused: there is no place all the same, in the session or for this address.
         """
         name, address = session.name, client_address()
         with self._lock:
-            taken = self._taken[name] if name in self._taken else session.rater_count()
-            if taken >= self._limits.raters:
-                taken -= session.remove_raters(but=active())
-            if taken >= self._limits.raters:
-                raise _full(f"{self._limits.raters} raters have joined, and no more can")
-            if address and self._by_address[name, address] >= self._limits.raters_by_address:
-                raise _full("many raters have joined from this address, and no more can")
-            self._taken[name] = taken + 1
-            self._by_address[name, address] += 1
+            self._taken.setdefault(name, session.rater_count())
+            problem = self._problem(name, address)
+            if problem is not None:
+                self._remove(session, active())
+                problem = self._problem(name, address)
+            if problem is not None:
+                raise Refused(503, "full", problem)
+            self._taken[name] += 1
+        token = session.join()  # several at once share a commit
+        with self._lock:
+            self._tokens[name, address].add(token)
+        return token
 
     def forget(self, session: str) -> None:
         """The session was deleted."""
         with self._lock:
             self._taken.pop(session, None)
-            for key in [key for key in self._by_address if key[0] == session]:
-                del self._by_address[key]
+            for key in [key for key in self._tokens if key[0] == session]:
+                del self._tokens[key]
 
+    def _problem(self, session: str, address: str) -> str | None:
+        """Why nobody may join; None if somebody may."""
+        if self._taken[session] >= self._limits.raters:
+            return f"{self._limits.raters} raters have joined, and no more can"
+        most = self._limits.raters_by_address
+        if address and len(self._tokens[session, address]) >= most:
+            return f"{most} raters have joined from this address, and no more can"
+        return None
 
-def _full(line: str) -> Refused:
-    return Refused(503, "full", line)
+    def _remove(self, session: Session, active: Collection[str]) -> None:
+        removed = session.remove_raters(but=active)
+        self._taken[session.name] -= len(removed)
+        for (name, _), tokens in self._tokens.items():
+            if name == session.name:
+                tokens -= removed

@@ -31,7 +31,7 @@ from playground.voting.rater_places import RaterPlaces
 
 ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least sure
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
-IDLE_SECONDS = 120.0  # after which a rater without votes makes way in a full session
+IDLE_SECONDS = 30.0  # after which a rater without votes makes way in a full session
 LEFT_DAYS = 1 / 24  # without a vote, after which a session makes way where there are many
 MAX_UNDO = 20  # votes that a rater can take back
 
@@ -277,15 +277,17 @@ class VotingService:
             raise Refused(503, "full", line)
 
     def _new_token(self, name: str) -> str:
-        session = self._sessions.open(name)
-        self._places.take(session, lambda: self._active(name))
-        return session.join()
+        return self._places.join(self._sessions.open(name), lambda: self._forget_idle(name))
 
-    def _active(self, session: str) -> set[str]:
-        """The raters of a session who have asked for something lately."""
-        since = time.monotonic() - IDLE_SECONDS
-        states = [*self._rater_states.items()]
-        return {r.token for r, state in states if r.session == session and state.seen > since}
+    def _forget_idle(self, session: str) -> set[str]:
+        """Forget the raters of a session who have been idle; returns the tokens of the others."""
+        since, active = time.monotonic() - IDLE_SECONDS, set()
+        for rater, state in [*self._rater_states.items()]:
+            if rater.session == session and state.seen > since:
+                active.add(rater.token)
+            elif rater.session == session:
+                self._rater_states.pop(rater, None)
+        return active
 
     def _find(self, rater: Rater) -> tuple[Session, _RaterState]:
         """The session and the state of a rater. Raises Refused if the rater is unknown."""

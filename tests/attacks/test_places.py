@@ -112,13 +112,16 @@ def test_a_full_room_lets_in_who_comes(sessions, come_from, monkeypatch):
     room.cast(voter, phones[0]["pair"]["id"], "left")
     come_from("10.0.0.2")
     room.join(Rater("", ""))
-    with pytest.raises(Refused, match="no more can"):
+    with pytest.raises(Refused, match="6 raters have joined"):
         room.join(Rater("", ""))
     monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # all have been idle for long
+    come_from("10.0.0.1")  # whose places are all taken, too
     come = room.join(Rater("", ""))
     assert room.ballot(Rater(come["session"], come["token"]))["open"]
     assert room.has_joined(voter), "who has voted is not removed"
-    assert not room.has_joined(Rater(host.session, phones[1]["token"]))
+    removed = Rater(host.session, phones[1]["token"])
+    with pytest.raises(Refused, match="join first"):
+        room.cast(removed, phones[1]["pair"]["id"], "left")
 
 
 def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypatch):
