@@ -33,6 +33,17 @@ def read_bytes(path: str | Path, most_bytes: int) -> bytes:
         os.close(descriptor)
 
 
+def readable_size(path: str | Path) -> int:
+    """The bytes of a regular file that may be read. Raises OSError as `open_file`."""
+    status = os.stat(path)
+    code = 0 if os.access(path, os.R_OK) else errno.EACCES
+    if not stat.S_ISREG(status.st_mode):
+        code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+    if code:
+        raise OSError(code, os.strerror(code), str(path))
+    return status.st_size
+
+
 def object_in(content: bytes) -> dict[str, Any]:
     """The object in the bytes of a JSON file. Raises ValueError if there is none, or if one of its
     texts has half of a surrogate pair."""

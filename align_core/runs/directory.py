@@ -21,7 +21,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.paths import user_path
 from align_core.config.run_config import RunConfig
-from align_core.config.safe_files import open_file
+from align_core.config.safe_files import open_file, readable_size
 from align_core.runs.event_schema import parse
 from align_core.runs.events import status
 from align_core.runs.files import write_atomically
@@ -175,9 +175,13 @@ class RunDirectory:
 
     def _read_config(self, option: str) -> RunConfig:
         path = f"{self.path}/config.json"
-        if not os.path.isfile(path):
-            raise ConfigError(option_error(option, str(self.path), "a run directory"))
-        return read_config(path, option)
+        try:
+            return read_config(path, option)
+        except ConfigError:
+            if not os.path.isfile(path):
+                line = option_error(option, str(self.path), "a run directory")
+                raise ConfigError(line) from None
+            raise
 
     # Writing
 
@@ -257,8 +261,8 @@ class RunDirectory:
 
     def _check_log(self) -> None:
         """Raises OSError if there is a log that cannot be read."""
-        with contextlib.suppress(FileNotFoundError), open_file(self.events_path) as file:
-            if file.seek(0, os.SEEK_END) > MOST_LOG:
+        with contextlib.suppress(FileNotFoundError):
+            if readable_size(self.events_path) > MOST_LOG:
                 raise OSError(errno.EFBIG, f"it has over {MOST_LOG} bytes")
 
     def size(self) -> int:

@@ -14,6 +14,7 @@ from align_core.config.messages import Message
 from align_core.runs.directory import RunDirectory
 
 RETRY_SECONDS = 1.0  # between two looks at folders that could not be read
+RELIST_SECONDS = 0.1  # between two lists of a folder that has just changed
 SETTLED = 2.0  # seconds after which a folder's time of change is sure to differ at the next change
 _LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
@@ -46,27 +47,28 @@ class RunIndex:
 
     def __contains__(self, run: object) -> bool:
         with self._lock:
-            self._refresh()
+            self._refresh(for_missing=run not in self._runs)
             return run in self._runs
 
     def directory(self, run: str) -> RunDirectory:
         """The directory of a run. Raises ConfigError if there is no such run."""
         with self._lock:
             if run not in self._runs:
-                self._refresh()
+                self._refresh(for_missing=True)
             if run in self._unreadable:
                 self._retry()
             if run not in self._runs:
                 raise ConfigError(unknown_run(run))
             return self._runs[run][1]
 
-    def _refresh(self) -> None:
+    def _refresh(self, for_missing: bool = False) -> None:
         try:
             changed_at = os.stat(self._root).st_mtime_ns
         except OSError:
             changed_at = -1
         settled = self._listed_at - changed_at / 1e9 > SETTLED
-        if changed_at != self._changed_at or not settled:
+        is_due = not settled and (for_missing or time.time() - self._listed_at > RELIST_SECONDS)
+        if changed_at != self._changed_at or is_due:
             self._changed_at = changed_at
             self._list()
         elif self._unreadable and time.monotonic() - self._retried_at > RETRY_SECONDS:
