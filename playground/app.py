@@ -20,7 +20,7 @@ from align_core.config.model_index import model_errors
 from align_core.inference.client import MAX_PENDING, InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
-from playground import log, text
+from playground import text
 from playground.content import charts, optimum, recordings, tasks
 from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
@@ -31,6 +31,7 @@ from playground.handlers.links import FIELDS
 from playground.handlers.run_files import run_files_route
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
+from playground.people import log
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.addresses import is_loopback
 from playground.people.bodies import Bodies

@@ -30,7 +30,7 @@ FLOORS = {
         {"api"},
     ),
     "playground": (
-        {"limits", "log"},
+        {"limits"},
         {"settings", "space", "text", "zero_gpu"},
         {"content"},
         {"people"},

@@ -10,8 +10,8 @@ from align_core.config.errors import ConfigError
 from align_core.config.methods import method_named
 from align_core.inference.client import Unanswered
 from align_core.runs.events import of_kind
-from playground import log
 from playground.content.run_list import MAX_LISTED, list_runs
+from playground.people import log
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.text import error_messages
 

@@ -14,12 +14,12 @@ from align_core.config.run_config import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at
-from playground import log
 from playground.content import charts
 from playground.content.recordings import FIRST, PREFIX, Recordings
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
+from playground.people import log
 from playground.people.no_place import NoPlace
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitor, Visitors

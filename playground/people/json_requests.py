@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from playground import log
+from playground.people import log
 from playground.people.addresses import is_private
 from playground.people.rate_limit import RateLimit
 from playground.text.paths import without_folders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playground import log
+from playground.people import log
 
 
 class NoPlace(RuntimeError):

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playground import log
+from playground.people import log
 from playground.people.addresses import is_loopback
 
 _OWN = ("same-origin", "none")  # "none": the visitor typed the address or opened a bookmark

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from playground import log
+from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0

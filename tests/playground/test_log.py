@@ -14,9 +14,10 @@ import pytest
 from align_core.config.errors import ConfigError, option_error
 from align_core.inference.client import Unanswered
 from align_core.runs import forkserver
-from playground import log, text
+from playground import text
 from playground.handlers.ask import answer
 from playground.handlers.train import TrainHandlers
+from playground.people import log
 from playground.people.json_requests import Refused
 from playground.people.presenters import Presenters
 from playground.people.run_queue import RunQueue

@@ -190,7 +190,8 @@ def test_no_group_at_all_is_reported_at_its_control(handlers):
 
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, client, monkeypatch):
-    monkeypatch.setattr(client, "live", lambda: [recorded(client)])
+    run = recorded(client)
+    monkeypatch.setattr(client, "live", lambda: [run])
     _, refused = started(handlers, form_values())
     assert refused == [["", WORDS["visitors"]["one_each"]]]
 

@@ -21,7 +21,7 @@ MOST_A_MINUTE = 20  # lines of one event and reason; those beyond are counted
 MOST_CHARACTERS = 300  # of a library's message
 _SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 _OWN = ("playground", "align_core")
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _LOG = logging.getLogger("playground")
 
 
