@@ -65,9 +65,10 @@ class FrozenTrunk:
         self, common: int, trunk_states: Tensor, attention_mask: Tensor, position_ids: Tensor
     ) -> Tensor:
         """`last_states` [B, L − C, H] without the first C columns, of texts that all begin with the
-        same C tokens, padded on the left. These tokens are computed once."""
+        same C tokens, padded on the left. These tokens are computed once, unless layers are to be
+        computed again in the backward pass, where they get no cache."""
         cache = self._cache()
-        if not common or not keeps_all(cache):
+        if not common or not keeps_all(cache) or self._upper.is_activation_checkpointing:
             inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
             return self.last_states(trunk_states, **inputs)[:, common:]
         begin = trunk_states.shape[1] - int(attention_mask[0].sum())

@@ -21,7 +21,7 @@ from align_core import PPOConfig, PPOTrainer
 from align_core.models.loading import ModelError, lora_config, save_model
 from align_core.models.reference import InitialWeights
 from tests import toy
-from tests.ports.ported import history, made, trained
+from tests.ports.ported import history, made, rows, trained
 
 LORA = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
 
@@ -70,6 +70,23 @@ def test_the_frozen_layers_below_a_trained_adapter_are_computed_once(tmp_path):
     assert trainer.model.frozen is not None
     first, second = history(trainer, "objective/kl")
     assert first < 1e-6 < second
+
+
+def test_a_common_start_changes_nothing_where_layers_are_computed_again(tmp_path):
+    """In the first update the policy is the one that was sampled, and both runs end alike."""
+    start = "the film was a plot never the film a "  # nine tokens, which are worth a pass
+    data = rows(prompt=[start + end for end in ("film", "plot", "the plot", "never a film")])
+    ends = []
+    for checkpointing in (False, True):
+        adapter = lora_config(toy.policy(), 4, "CAUSAL_LM", layers=1)
+        parts = {"peft_config": adapter, "activation_checkpointing": checkpointing}
+        torch.manual_seed(0)  # of the new adapter
+        trainer = trained(tmp_path, data=data, learning_rate=1e-2, **parts)
+        assert trainer.model.frozen is not None
+        assert history(trainer, "policy/approxkl_avg")[0] < 1e-10
+        ends.append([p.detach().clone() for p in trainer.model.parameters()])
+    for ours, theirs in zip(*ends, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
 def test_an_adapter_that_is_there_is_merged_before_another(tmp_path, base):
