@@ -86,12 +86,15 @@ def test_the_policy_is_uploaded_with_its_card_and_nothing_of_the_value_model(tmp
 
 
 def test_the_card_takes_the_arguments_of_trl_and_shows_no_path_or_key(tmp_path, monkeypatch):
-    words = ["/home/ann/ppo.py", "--output_dir", "/home/ann/out", "--hub_token", "hf_abc"]
-    monkeypatch.setattr(sys, "argv", words)
+    words = """/home/ann/ppo.py --output_dir /home/ann/out --hub_token abc123 --hub-token=abc123
+        --wandb_api_key abc123 --data=/home/ann/own.json --stop_token eos hf_abc123"""
+    monkeypatch.setattr(sys, "argv", words.split())
     trainer = made(tmp_path)
     trainer.create_model_card(model_name="<b>kept", dataset_name="/home/ann/own.json", tags="own")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "own" in ModelCard(text).data.tags and "Nothing was logged." in text
-    assert "python ppo.py --output_dir out --hub_token …" in text.replace("'", "")
-    for private in ("/home", "hf_abc", "<b>", str(tmp_path)):
+    shown = """python ppo.py --output_dir out --hub_token … --hub-token=…
+        --wandb_api_key … --data=own.json --stop_token eos …"""
+    assert " ".join(shown.split()) in text.replace("'", "")
+    for private in ("/home", "abc123", "<b>", str(tmp_path)):
         assert private not in text

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TAGS = ("ppo", "alignment-playground")
 
-_SECRET = re.compile(r"(hub[_-]token|api[_-]key|secret|password)$")
+_SECRET = re.compile(r"((?<!stop.)token|key|secret|password)$")  # names of flags
 _METRICS = {
     "objective/scores": "score of the samples",
     "objective/kl": "KL from the reference, nats",
@@ -106,10 +106,13 @@ def _results(log: list[dict[str, Any]]) -> str:
 
 def _command() -> str:
     """The command line of this process, with paths cut to their last part, and no keys."""
-    words, secret = ["python"], False
+    words, is_secret = ["python"], False
     for word in sys.argv:
-        words.append("…" if secret or word.startswith("hf_") else last_part(word))
-        secret = (
-            re.search(r"(hub_token|api_key|secret|password)$", word.replace("-", "_")) is not None
-        )
+        flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        if is_secret or value.startswith("hf_"):
+            value = "…"
+        is_secret = _SECRET.search(flag) is not None
+        if is_secret and equals:
+            value, is_secret = "…", False
+        words.append(flag + equals + last_part(value))
     return shlex.join(words).replace("`", "'")
