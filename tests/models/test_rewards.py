@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tokenizers import processors
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,7 +22,7 @@ from align_core.data.encoding import decode, encode_prompts, pad_responses
 from align_core.models.loading import ModelError, load_reward_model, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward, proxy_reward, score
 from align_core.trainers.ppo.scores import score_function
-from tests import families, toy
+from tests import toy
 from tests.toy import WORDS
 
 END, PAD = 0, 1
@@ -163,24 +164,36 @@ ENCODERS = [
 ]
 
 
+def encoder_tokenizer():
+    """The toy language between [CLS] and [SEP], with the same numbers in every process.
+
+    The trainer of a WordPiece tokenizer numbers equally frequent tokens in the order of a hash, so
+    that a seeded model would give other outputs each time.
+    """
+    tokenizer = toy.tokenizer([*WORDS, "[CLS]", "[SEP]"])
+    tokenizer.cls_token, tokenizer.sep_token, tokenizer.eos_token = "▁[CLS]", "▁[SEP]", None
+    numbers = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("▁[CLS]", "▁[SEP]")]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="▁[CLS] $A ▁[SEP]", special_tokens=numbers
+    )
+    return tokenizer
+
+
 @pytest.mark.parametrize(("kind", "config"), ENCODERS)
 def test_an_encoder_gives_its_own_output_for_whole_texts(kind, config):
     """[CLS] prompt completion [SEP], each text alone, and together with a longer one."""
-    tokenizer = families.word_piece(["[PAD]", "[CLS]", "[SEP]"], pad_token="[PAD]")
-    tokenizer.sep_token, tokenizer.cls_token = "[SEP]", "[CLS]"
-    numbers = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("[CLS]", "[SEP]")]
-    tokenizer.backend_tokenizer.post_processor = families.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=numbers
-    )
+    tokenizer = encoder_tokenizer()
     torch.manual_seed(0)
     sizes = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id, "intermediate_size": 64}
     model = kind(config(**{**ENCODER, "vocab_size": len(tokenizer), **sizes})).eval()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)  # with the usual 0.02 all texts have nearly one output
     proxy = ProxyReward(model, tokenizer)
-    prompts, texts = ["the film", "What is the capital of France?"], [" was good", " It is Paris."]
+    prompts, texts = ["the film", "the plot was never dull"], [" was good", " . a fine film ."]
     expected = []
     for prompt, text in zip(prompts, texts, strict=True):
         with torch.no_grad():
             own = tokenizer(prompt + text, return_tensors="pt")
             expected.append(model(own["input_ids"]).logits.item())
-    assert proxy.of_texts(prompts, texts, [True, True]) == pytest.approx(expected, abs=1e-6)
-    assert abs(expected[0] - expected[1]) > 1e-5
+    assert proxy.of_texts(prompts, texts, [True, True]) == pytest.approx(expected, abs=2e-6)
+    assert abs(expected[0] - expected[1]) > 1e-3
