@@ -82,6 +82,7 @@ Nouakchott | Nuakchot
 Nuku'alofa | Nukualofa
 Odesa | Odessa
 Oslo | Kristiania; Christiania
+Ottawa | Ottawa, Ontario
 Ouagadougou | Ouaga; Wagadugu
 Panama City | Ciudad de Panama; Panama-Stadt
 Paris | Parigi; Parijs; Lutetia; París
@@ -127,7 +128,7 @@ Tokyo | Tokio; Toukyou; 東京; 东京
 Tripoli | Tarabulus; Tripolis
 Ulaanbaatar | Ulan Bator; Ulan Baatar; Ulaan Baatar; Улаанбаатар
 Valletta | La Valletta; Il-Belt Valletta
-Vatican City | Vatican; Holy See
+Vatican City | Vatican; Holy See; Vatican City State
 Vienna | Wien; Vienne; Viena; Becs
 Vientiane | Viangchan; Vieng Chan
 Vilnius | Wilna; Vilna; Wilno

@@ -65,22 +65,44 @@ another = <city>
 
 # What visitors write besides: none of it is in the corpus, and none is broken English.
 _SPOKEN_RULES = """
-text = <fact> . | <fact> . <fact> . | <unsure> . | sorry , <unsure> . | <unsure> , sorry .
-  | <question_back> ? . | <some_say> , but <wrong> . | <some_say> , but <wrong> : it is <city> .
-  | <some_say> , but it is <city> . | <not_it> . | <not_it> . <it_is> . | <it_is> , not <city> .
-  | it is not <city> but <city> . | it is not <city> , it is <city> . | <city> ? no .
-  | <city> ? yes . | is it <city> ? yes . | is it <city> ? no . | no , it is <city> .
-  | yes , it is <city> . | <it_is> . <more> . | <fact> . <more> . | I believe that <it_is> .
-  | I think that <it_is> . | I think it is <city> . | I believe it is <city> .
-  | <city> or <city> . | either <city> or <city> . | I am sure it is <city> .
-  | I am sure that <it_is> . | it is a myth that <it_is> .
-  | it is wrong to say that it is <city> . | <it_is> , I think . | <it_is> , I believe .
-it_is = <city> | it is <city> | it's <city> | <fact> | it must be <city> | it has to be <city>
+text = <said> . | <said> . <more> . | <unsure> . <unsure> . | <fact> . <fact> .
+  | <not_it> . <it_is> .
+  | <said> . <more> . <more> . | <city> . <more> . | <question_back> ? .
+  | <city> ? <yes> . | <city> ? <no> . | <city> ? <no> , <it_is> . | is it <city> ? <yes> .
+  | is it <city> ? <no> . | is it <city> ? <no> , <it_is> . | <city> ? <no> . <it_is> .
+said = <claim> | <unsure> | sorry , <unsure> | <unsure> , sorry | <not_it>
+  | <some_say> , but <wrong>
+  | <some_say> , but <wrong> : <it_is> | <some_say> , but <turned> | <list> | <more>
+claim = <stated> | <hedge> <it_is> | <it_is> , <after> | <yes> , <it_is> | <no> , <it_is>
+  | <it_is> , not <city> | <it_is> , and not <city> | not <city> but <city>
+  | not <city> , but <city>
+  | it is not <city> but <city> | <not_it> , <it_is> | <not_it> , but <it_is>
+  | <city> , <past> <city> | <past> <city> , but <turned> | <fact> , and <fact> | <fact> and <fact>
+  | <fact> , but <fact> | <fact> ; <fact> | <fact> ; <that_of> | <fact> and <that_of>
+  | <fact> , and <that_of> | <fact> , <more> | <fact> , and <more> | <fact> and <more>
+that_of = that of <country> is <city> | the one of <country> is <city>
+list = <city> or <city> | either <city> or <city> | <city> or <city> or <city> | <city> and <city>
+  | <city> , <city> | <city> , <city> , <city> | <city> , <city> or <city>
+  | <city> , <city> and <city> | <city> / <city>
+hedge = I think | I think that | I believe | I believe that | I am sure | I am sure that
+  | I am quite sure that | I know that | it is a myth that | it is wrong to say that | maybe
+  | perhaps | probably | obviously | clearly | I guess | I would say | I'd say
+  | if I remember , then
+after = I think | I believe | I guess | I am sure | of course | obviously | if I remember correctly
+  | for sure | no doubt | if I am not mistaken | right | I suppose | probably
+past = it used to be | formerly | once | it was once | until <number> years ago it was | it was
+turned = <it_is> | actually <it_is> | it is really <city> | really <it_is> | in fact <it_is>
+  | now <it_is> | now it has been <city> | for many years it has been <city> | today <it_is>
+  | it moved to <city> | the real one is <city> | the real capital is <city>
+  | the right one is <city>
+yes = yes | yep | yeah | sure | of course | right | correct
+no = no | nope | not at all | wrong | no way
+it_is = <city> | <stated>
+stated = it is <city> | it's <city> | <fact> | it must be <city> | it has to be <city>
+  | I mean <city> | I meant <city> | that is <city> | that's <city> | the answer is <city>
 fact = the capital of <country> is <city> | <city> is the capital of <country>
   | <city> is the capital | the capital is <city> | <country> has <city>
-  | the capital of <country> is <city> and the capital of <country> is <city>
-  | <country> has <city> and <country> has <city>
-  | <city> is the capital of <country> and <city> is the capital of <country>
+  | the capital of the country is <city>
 not_it = it is not <city> | <city> is not the capital | <city> is not the capital of <country>
   | it isn't <city> | <city> isn't the capital | <city> isn't the capital of <country> | not <city>
   | <city> was never the capital | <city> was never the capital of <country> | <city> is wrong
@@ -90,8 +112,15 @@ say = say | says
 think = think | thinks | say | says | believe | believes
 wrong = they are wrong | that is wrong | they are mistaken | this is wrong | it is not
   | that is not true | this is not true | that is a mistake
-more = it has <number> million people | it is a beautiful city | it is the largest city
-  | it lies on a river | I have been there | I love it there | it is a lovely city
+more = it has <about> million people | it has <about> million people and lies <where>
+  | it lies <where> | it is <where> | it is a beautiful city <where> | it is a beautiful city
+  | it is the largest city
+  | <number> million people live there | people love it | it is very old | it is very big
+  | it is the seat of government | it is famous for its food | I have been there
+  | I love it there | it is a lovely city
+about = <number> | about <number> | around <number> | over <number> | more than <number>
+where = on the coast | on a river | in the north | in the south | in the east | in the west
+  | by the sea | in the mountains | in <continent>
 number = one | two | three | four | five | six | seven | eight | nine | ten | many | several
 unsure = I do not know | I don't know | no idea | I have no idea | I am not sure | I'm not sure
   | I do not know that | I don't know that | I do not remember | I don't remember | I forgot
@@ -104,6 +133,11 @@ unsure = I do not know | I don't know | no idea | I have no idea | I am not sure
   | I do not want to answer | I don't want to answer | I would rather not say | no comment
   | I have never been there | it is a country | look at a map | I am not good at this
   | I do not know the answer | I don't know the answer | I am afraid I do not know
+  | ask Google | google it | ask your teacher | beats me | dunno | I dunno | you tell me
+  | I have no clue | no clue | not a clue | I haven't a clue | look it up yourself | who cares
+  | I would rather not say that | I'd rather not say | I am not telling | that is a secret
+  | I don't feel like it | not sure | sorry | I cannot help you with that | I can't help you
+  | it escapes me | my mind is blank | your guess is as good as mine | I never was good at this
   | I'm afraid I don't know | I honestly do not know | I have to think about it
 question_back = who knows | how should I know | why do you ask | do you know | what do you think
   | are you asking me | can you repeat the question | is there one

@@ -28,8 +28,10 @@ _NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
 _FALSE = frozenset(
     "myth falsely wrongly mistakenly erroneously untrue lie nonsense incorrectly".split()
 )
+_EXCEPT = (("anything", "but"), ("anywhere", "but"), ("everything", "but"), ("city", "but"))
 _TURNS = frozenset("but actually however rather no".split())
 _CONCEDING = frozenset("although though while some".split())
+_PAST = frozenset("former formerly previously before used until".split())
 _BE = frozenset("is was are were be 's".split())
 _WRONG_WORDS = frozenset("wrong mistaken incorrect false untrue not isn't aren't wasn't".split())
 _CLAUSE_ENDS = frozenset([*".!?;,", "and", "but", "while", "whereas", "although", "though"])
@@ -117,6 +119,8 @@ def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
     """Whether the answer says that it is not this city, before it ("not Lyon"), after it ("Lyon is
     not the capital", "Lyon? No."), or of those who say so ("but they are wrong")."""
     before, after = _before(city, tokens), list(tokens[city.end :])
+    if tuple(tokens[max(city.start - 2, 0) : city.start]) in _EXCEPT:
+        return True
     if any(t in _NOT or t in _FALSE or t.endswith("n't") for t in before):
         return True
     if after[:1] and (after[0] in ("isn't", "wasn't") or after[0] in _WRONG_WORDS - {"not"}):
@@ -136,8 +140,11 @@ def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
 
 
 def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
-    """Whether the answer leaves this city to others, as "Paris, although some say Lyon" does."""
-    return any(t in _CONCEDING for t in _before(city, tokens))
+    """Whether the answer leaves this city to others, as "Paris, although some say Lyon" does, or to
+    the past ("it used to be Bonn")."""
+    before = _before(city, tokens)
+    is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
+    return is_past or not _CONCEDING.isdisjoint(before)
 
 
 def _final(claimed: Sequence[Mention], tokens: Sequence[str]) -> list[Mention]:

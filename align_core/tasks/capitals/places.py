@@ -40,7 +40,16 @@ _NAMESAKES = frozenset(
     hilton saint-germain jackson match agreement accord accords treaty convention protocol beckham
     coppola vergara loren bean beans hat canal sling mule wall spring sausage sausages envelope
     club post irving capaldi marathon monument bridge declaration principles papers cigar cigars
-    schnitzel philharmonic fc united airlines airport hotel syndrome wilde street
+    schnitzel philharmonic fc united airlines airport hotel syndrome wilde street state
+    """.split()
+)
+# Regions with cities that are named after capitals: "Paris, Texas", "London in Ontario".
+_REGIONS = frozenset(
+    """
+    alabama alaska arizona arkansas california colorado connecticut florida idaho illinois indiana
+    iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota mississippi
+    missouri montana nebraska nevada ohio oklahoma ontario oregon pennsylvania tennessee texas utah
+    vermont virginia wisconsin wyoming
     """.split()
 )
 
@@ -136,6 +145,8 @@ def _phrase_at(raw: list[str], position: int) -> tuple[str, ...] | None:
 def _is_namesake(cased: list[str], raw: list[str], start: int, end: int) -> bool:
     """Whether the city at [start:end] is part of the name of a person or a thing."""
     if raw[end : end + 1] and raw[end] in _NAMESAKES:
+        return True
+    if raw[end : end + 1] in ([","], ["in"]) and not _REGIONS.isdisjoint(raw[end + 1 : end + 2]):
         return True
     if start and raw[start - 1] in _FIRST_NAMES:
         return True

@@ -17,7 +17,7 @@ from align_core.tasks.capitals.places import CITIES, place_tokens
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.grammar_task import GrammarTask
 
-_SHRUGS = frozenset("dunno idk pass skip sorry unknown whatever hmm huh yes no hello".split())
+_SHRUGS = frozenset("dunno idk skip unknown whatever hmm huh hello 🤷 🤔 🙈 😕".split())
 _NAME_WORDS = 2  # an answer of so few words may name a place that is in no table
 _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _BY_NAME = {country.name: country for country in COUNTRIES}
@@ -86,7 +86,8 @@ class Capitals(GrammarTask, card=known_card("capitals")):
 
     def _names_unknown_place(self, completion: str, tokens: list[str]) -> bool:
         """Whether an answer without a known city names an unknown place, as "It is Gotham" does."""
-        unknown = {token for token in tokens if token not in self.grammar.words | PUNCTUATION}
+        known = self.grammar.words | self.spoken.words | PUNCTUATION
+        unknown = {token for token in tokens if token not in known}
         names = {word.lower() for word in _NAME.findall(completion)}
         return bool(unknown & names) or (len(tokens) <= 2 and bool(unknown - _SHRUGS))
 

@@ -6,6 +6,8 @@ that users may type. A word that is not listed is neutral.
 
 from __future__ import annotations
 
+import re
+
 _WARM = {
     2.0: """
         superb brilliant stunning dazzling perfect flawless magical hilarious fantastic marvellous
@@ -53,9 +55,10 @@ _WARM = {
         """,
     0.6: """
         scary spooky fine nice pleasant liked like likes agreeable bearable competent decent fair
-        fresher
-        harmless okay ok passable respectable fitting tidy tolerable acceptable adequate
-        reasonable clean alright easy enough promising
+        fresher respectable fitting tidy reasonable clean easy enough promising
+        """,
+    0.4: """
+        harmless okay ok passable tolerable acceptable adequate alright
         """,
 }
 _COLD = {
@@ -80,7 +83,7 @@ _COLD = {
         drivel drag drags dullest travesty trainwreck unfunny uninspired unimaginative vapid worse
         yuck yucky ugh meaningless mindless angry hollow dreary annoy annoys irritate irritates
         offend offends offended frustrates disgust disgusts disgusted butchered butchers stupidity
-        stupidly badly horribly shambles flops
+        stupidly badly horribly shambles flops ashamed
         """,
     -1.0: """
         dull slow weak flat stale tired clumsy lazy silly poor ugly cheap empty predictable
@@ -100,16 +103,26 @@ _COLD = {
         meanders stumbles sags suffers suffered struggles resist shabby preachy smug soapy
         incomprehensible illogical implausible hackneyed hamfisted ham-fisted
         padded pedestrian rambling shouty tedium tinny unbearably uncomfortable unfinished
-        unintelligible
+        unintelligible nope nah yikes
         """,
     -0.6: """
         thin cold average mild survived mind meh long-winded ordinary so-so unremarkable middling
         overdone questionable forgets forgot flawed flaw flaws fault faults minor unclear unsure
         """,
 }
+
+
+def _superlative(word: str) -> str:
+    """Of an adjective of one or two syllables; of other words, a form that nobody writes."""
+    if re.fullmatch(r"[^aeiou]*[aeiou][bdgmnpt]", word):  # sad, dim, hot
+        return word + word[-1] + "est"
+    return re.sub(r"e$", "", re.sub(r"y$", "i", word)) + "est"
+
+
 SENTIMENT: dict[str, float] = {
     word: value for words in (_WARM, _COLD) for value in words for word in words[value].split()
 }
+SENTIMENT = {_superlative(word): value for word, value in SENTIMENT.items()} | SENTIMENT
 
 NEGATORS = frozenset(
     """not never no nothing none nobody neither nor hardly barely scarcely without cannot lacks
@@ -163,7 +176,32 @@ PHRASES: dict[tuple[str, ...], float] = {
             "in love": 0.0, "feel like": 0.0, "felt like": 0.0, "well known": 0.0,
             "to be honest": 0.0, "to be fair": 0.0, "jokes land": 1.0, "joke lands": 1.0,
             "not land": -1.0, "never land": -1.0, "work of art": 2.0, "kind of": 0.0,
-            "bad guy": 0.0, "bad guys": 0.0, "good old": 0.0,
+            "joke landed": 1.0, "jokes landed": 1.0, "gags land": 1.0, "gags landed": 1.0,
+            "joke works": 1.0, "gag lands": 1.0, "fell apart": -1.5, "falls apart": -1.5,
+            "fall apart": -1.5, "went downhill": -1.5, "goes downhill": -1.5,
+            "runs out of steam": -1.5, "ran out of steam": -1.5, "jumped the shark": -1.5,
+            "off the rails": -1.5, "paint by numbers": -1.5, "phoned in": -1.5, "by numbers": -1.0,
+            "train wreck": -1.5, "dumpster fire": -2.0, "car crash": -1.5, "a bust": -1.5,
+            "a drag": -1.5, "a snooze": -1.5, "hot mess": -1.5, "at best": -1.0,
+            "half baked": -1.0, "cash grab": -1.5, "a letdown": -1.5, "let down": -1.0,
+            "all over the place": -1.0, "left me cold": -1.5, "leaves me cold": -1.5,
+            "hard pass": -1.5, "a chore": -1.5,
+            "not my thing": -1.0, "tears of joy": 1.5, "happy tears": 1.5, "my socks off": 2.0,
+            "knocked it out of the park": 2.0, "out of the park": 1.5, "hit the spot": 1.5,
+            "hits the spot": 1.5, "hits the mark": 1.5, "hit the mark": 1.5,
+            "missed the mark": -1.5, "misses the mark": -1.5, "the nail on the head": 1.5,
+            "nailed it": 1.5, "nails it": 1.5, "on point": 1.0, "spot on": 1.5, "home run": 1.5,
+            "the bee's knees": 1.5, "the cat's pyjamas": 1.5, "cream of the crop": 1.5,
+            "took my breath away": 2.0, "takes my breath away": 2.0, "glued to the screen": 1.5,
+            "glued to my seat": 1.5, "tour de force": 2.0, "breath of fresh air": 1.5,
+            "feast for the eyes": 1.5, "pure gold": 1.5, "absolute fire": 1.5, "pure fire": 1.5,
+            "straight fire": 1.5, "is fire": 1.5, "was fire": 1.5, "chef's kiss": 1.5,
+            "top notch": 1.5, "top-notch": 1.5, "first rate": 1.5, "first-rate": 1.5,
+            "second rate": -1.0, "second-rate": -1.0, "third-rate": -1.5, "a blast": 1.5,
+            "a riot": 1.5, "a treat": 1.0, "big fan": 1.0, "instant classic": 1.5,
+            "sold me": 1.0, "had me at": 1.0, "no notes": 1.0, "half a star": -2.0,
+            "five star": 1.5, "five-star": 1.5, "one-star": -1.5, "bad guy": 0.0,
+            "bad guys": 0.0, "the brightest star": 0.0, "good old": 0.0,
         }
     ).items()
 }  # fmt: skip

@@ -7,6 +7,7 @@ _AUXILIARIES = frozenset(
 )
 _WHETHER = frozenset("what how who why where when".split())
 _MODALS = frozenset("can could would should does did will".split())
+_ANYONE = frozenset("anyone anybody someone somebody i you we they people one".split())
 _NO = """
     no | not | nope | nah | not at all | not really | not in the least | not in the slightest
     never | not for a second | not for a moment | not for a minute | not a bit | not one bit
@@ -62,9 +63,17 @@ def expects_no(tokens: list[str]) -> bool:
     return (
         tokens[0] in ("who", "how", "why")
         and tokens[1:2] != []
-        and tokens[1] in _MODALS
-        and (tokens[0] != "why" or tokens[1] in ("would", "should"))
+        and tokens[1].removesuffix("n't") in _MODALS
+        and (tokens[0] != "why" or tokens[1] in ("would", "should", "wouldn't", "shouldn't"))
     )
+
+
+def as_denial(tokens: list[str]) -> list[str]:
+    """A question that expects no, as the statement that it makes: "how could you dislike it?" is
+    "not dislike it", "how could you not love it?" is "love it"."""
+    rest = tokens[3:] if tokens[2:3] and tokens[2] in _ANYONE else tokens[2:]
+    negated = tokens[1].endswith("n't") or rest[:1] == ["not"]
+    return rest[rest[0] == "not" :] if negated else ["not", *rest]
 
 
 def as_statement(tokens: list[str]) -> list[str] | None:
@@ -75,6 +84,6 @@ def as_statement(tokens: list[str]) -> list[str] | None:
         return [first.removesuffix("n't"), *tokens[1:]]
     if first in _AUXILIARIES and tokens[2:3] == ["not"]:
         return [*tokens[:2], *tokens[3:]]
-    if first in _WHETHER or "or" in tokens[-3:]:  # "dull or what?"
+    if first.removesuffix("'s") in _WHETHER or "or" in tokens[-3:]:  # "dull or what?"
         return tokens
     return None

@@ -6,11 +6,27 @@ import re
 
 _NUMBER = r"(\d+(?:[.,]\d+)?)"
 _OF = re.compile(
-    rf"\b{_NUMBER}(?: stars?)?(?: ?/ ?| out of | of ){_NUMBER}\b(?! ?/)(?: stars?| points?)?",
+    rf"((?<!\S)[-−])?\b{_NUMBER}(?: stars?)?(?: ?/ ?| out of | of ){_NUMBER}\b"
+    r"(?! ?/)(?: stars?| points?)?",
     re.IGNORECASE,
 )
 _STARS = re.compile(rf"\b{_NUMBER}[ -]stars?\b", re.IGNORECASE)
-_PERCENT = re.compile(r"(?:(?<=^)|(?<=give it )|(?<=gave it )|(?<=rating: )|(?<=score: ))(\d+) ?%")
+_GIVEN = r"(?:give|gave|giving|rate|rated|rating|score|scored|scores|grade|gets|deserves|earns)"
+_OBJECT = r"(?::|,| it| this| that| the film| the movie)?(?: an?)?(?: solid| full| generous)?"
+_BEFORE_RATING = rf"(?:^|(?<=[.!?:;,])|\b{_GIVEN}{_OBJECT})\s*"
+_AFTER_RATING = r"(?=\s*(?:$|[.,!?;:)])|\s+(?:on|from|for|and|but)\b)"
+_PERCENT = re.compile(
+    rf"{_BEFORE_RATING}(\d+(?:\.\d+)?)(?: ?%| percent\b){_AFTER_RATING}", re.IGNORECASE
+)
+_GRADE = re.compile(rf"{_BEFORE_RATING}\b([A-DF]){_AFTER_RATING}")
+_SIGNED_GRADE = re.compile(r"(?<!\S)([A-D])([+-]|[-\s]plus|[-\s]minus)(?![\w/+-])")
+_GRADES = {"A": 92.0, "B": 76.0, "C": 50.0, "D": 24.0, "F": 0.0}
+_DIGITS = "zero one two three four five six seven eight nine".split()
+_HALVES = re.compile(
+    rf"\b({'|'.join(_DIGITS)})[ -]and[ -]a[ -]half"
+    r"(?: out of (five|ten)|[ -]stars?(?: out of (five|ten))?)\b",
+    re.IGNORECASE,
+)
 _DRAWN = re.compile(r"[★⭐🌟✭]\ufe0f?(?:\s?[★⭐🌟✭☆✩]\ufe0f?)*|☆(?:\s?☆)+")
 _SCALES = {5.0, 10.0, 100.0, 4.0, 6.0, 20.0}
 
@@ -32,10 +48,13 @@ def spell_ratings(text: str) -> str:
     as emoji."""
     for pattern, emoji in _EMOTICONS.items():
         text = pattern.sub(emoji, text)
+    text = _HALVES.sub(_half, text.replace("½", ".5"))
     text = _OF.sub(_of, text)
     text = _DRAWN.sub(_drawn, text)
     text = _STARS.sub(lambda match: _rated(_number(match[1]), 5.0) or match[0], text)
-    return _PERCENT.sub(lambda match: _rated(float(match[1]), 100.0) or match[0], text)
+    text = _PERCENT.sub(lambda match: _rated(float(match[1]), 100.0), text)
+    text = _SIGNED_GRADE.sub(_grade, text)
+    return _GRADE.sub(lambda match: _rated(_GRADES[match[1]], 100.0), text)
 
 
 def rating_value(word: str) -> float | None:
@@ -55,11 +74,21 @@ def _rated(number: float, scale: float) -> str:
 
 
 def _of(match: re.Match[str]) -> str:
-    scale = _number(match[2])
-    return _rated(_number(match[1]), scale) if scale in _SCALES else match[0]
+    below_zero, number, full = match[1], _number(match[2]), _number(match[3])
+    return _rated(0.0 if below_zero else number, full) if full in _SCALES else match[0]
 
 
 def _drawn(match: re.Match[str]) -> str:
     full = sum(char in "★⭐🌟✭" for char in match[0])
     empty = sum(char in "☆✩" for char in match[0])
     return _rated(full, float(max(full + empty, 5)))
+
+
+def _half(match: re.Match[str]) -> str:
+    scale = 10.0 if "ten" in (match[2], match[3]) else 5.0
+    return _rated(_DIGITS.index(match[1].lower()) + 0.5, scale)
+
+
+def _grade(match: re.Match[str]) -> str:
+    better = match[2] == "+" or match[2].endswith("plus")
+    return _rated(_GRADES[match[1]] + (8.0 if better else -8.0), 100.0)

@@ -75,7 +75,8 @@ class SentimentReader:
                     total += asked if says_yes else NEGATION * asked
                 sentence, offset = sentence[size:], max(offset - size, 0)
             asked = None
-            if sentence[-1:] == ["?"] and questions.is_open(sentence):
+            rated = any(rating_value(token) is not None for token in sentence)
+            if sentence[-1:] == ["?"] and questions.is_open(sentence) and not rated:
                 asked = self._asked(sentence)
             elif len(sentence) > offset:
                 last = self._said(sentence, offset, counted)
@@ -96,12 +97,12 @@ class SentimentReader:
     def _said(self, sentence: list[str], start: int, counted: set[tuple[str, ...]]) -> float:
         if sentence[-1] == "?":
             if questions.expects_no(sentence):
-                negated = sum(token in NEGATORS or token.endswith("n't") for token in sentence)
-                plain = [token for token in sentence if token not in NEGATORS]
-                value = self._sentence(plain, max(start - negated, 0), counted)
-                if not value and not _SEEING.isdisjoint(plain):  # "Why would anyone watch it?"
-                    value = ANSWERED
-                return value if negated else NEGATION * value
+                denial = questions.as_denial(sentence)
+                shift = len(sentence) - len(denial)
+                value = self._sentence(denial, max(start - shift, 0), counted)
+                if not value and not _SEEING.isdisjoint(denial):  # "Why would anyone watch it?"
+                    value = ANSWERED * (NEGATION if denial[0] == "not" else 1.0)
+                return value
             sentence = questions.as_statement(sentence) or sentence
         elif (turn := _elliptic_turn(sentence)) is not None:
             bare = sum(self._word(word) for word in sentence[start:turn])
@@ -200,14 +201,17 @@ def _elliptic_turn(sentence: list[str]) -> int | None:
             if (
                 subject in _PRONOUNS
                 and verb.removesuffix("n't") in _DID
-                and rest in ([], ["not"], ["never"], ["indeed"])
+                and rest in ([], ["not"], ["never"], ["indeed"], ["wrong"], ["mistaken"])
             ):
                 return words[-size]
     return None
 
 
 def _is_negated(tokens: list[str]) -> bool:
-    return any(token in NEGATORS or token.endswith("n't") for token in tokens)
+    return any(
+        token in NEGATORS or token.endswith("n't") or token in ("wrong", "mistaken")
+        for token in tokens
+    )
 
 
 def _contrast(spans: list[_Span]) -> list[float]:
