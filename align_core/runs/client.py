@@ -42,8 +42,6 @@ _SPEED_FIELDS = (
     *("lora_layers", "precision", "device"),
     *("eval_prompts", "eval_samples"),
 )
-
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -106,11 +104,12 @@ class Client:
         """End the process of an ended run, such as one that evaluates, if the next needs its place;
         waits EXIT_TIMEOUT seconds at most."""
         with self._lock:
-            if not self.free() or len(self._alive()) < self.at_once:
+            alive = self._alive()
+            ended = [self._processes[run] for run in alive if self._ended(run)]
+            if self._closed or len(alive) < self.at_once or not ended:
                 return
-            ended = next(self._processes[run] for run in self._alive() if self._ended(run))
-            ended.send({"command": "stop"})
-        ended.wait(EXIT_TIMEOUT)
+            ended[0].send({"command": "stop"})
+        ended[0].wait(EXIT_TIMEOUT)
 
     def free(self) -> bool:
         """Whether another run can start now, or after `make_room`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Collection
 
@@ -11,20 +12,23 @@ HIDDEN_SECONDS = 180.0  # since the page said that its tab is hidden; it asks fo
 
 
 class Attendance:
-    """Until when each run counts as watched, on `clock` in seconds."""
+    """Until when each run counts as watched, on `clock` in seconds. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._until: dict[str, float] = {}
 
     def extend(self, run: str, seconds: float = SECONDS) -> None:
         """Count the run as watched for so long from now, if it is not for longer."""
-        self._until[run] = max(self._until.get(run, -math.inf), self._clock() + seconds)
+        with self._lock:
+            self._until[run] = max(self._until.get(run, -math.inf), self._clock() + seconds)
 
     def take_unwatched(self, runs: Collection[str]) -> list[str]:
         """Those of `runs` that nobody watches, each of them once; other runs are forgotten."""
-        now = self._clock()
-        self._until = {run: until for run, until in self._until.items() if run in runs}
-        unwatched = [run for run, until in self._until.items() if until <= now]
-        self._until |= dict.fromkeys(unwatched, math.inf)
-        return unwatched
+        with self._lock:
+            now = self._clock()
+            self._until = {run: until for run, until in self._until.items() if run in runs}
+            unwatched = [run for run, until in self._until.items() if until <= now]
+            self._until |= dict.fromkeys(unwatched, math.inf)
+            return unwatched

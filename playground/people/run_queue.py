@@ -267,10 +267,10 @@ class RunQueue:
     def _start_when_free(self) -> None:
         """Start entries as slots become free, until the queue is empty."""
         while True:
-            if self.visitors.public:
-                self._stop_unwatched()
             self._client.make_room()
             with self._lock:
+                if self.visitors.public:
+                    self._stop_unwatched()
                 with contextlib.suppress(Busy):
                     while self._entries and self.has_free_slot():
                         self._start_first()

@@ -149,6 +149,15 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client
     assert status(client, first) == "finished"
 
 
+def test_a_process_that_exits_while_room_is_made_for_the_next(client, monkeypatch):
+    run = client.start(**SHORT, seed=fake_training.LINGERS)
+    until(lambda: status(client, run) == "finished")
+    looks = iter([[run], [run]])  # what is alive at the first two looks; later nothing is
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "_alive", lambda: next(looks, []))
+        client.make_room()
+
+
 def test_a_new_run_does_not_wait_for_the_evaluation_after_a_stop(client):
     first = started(client, seed=fake_training.MEASURES)
     client.send(first, "stop")

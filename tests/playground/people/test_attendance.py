@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,24 @@ def test_a_run_is_watched_for_a_minute_and_from_a_hidden_tab_for_three(attendanc
     assert attendance.take_unwatched([]) == []
     clock.now += 60
     assert attendance.take_unwatched(["ended"]) == [], "forgotten, as it had ended"
+
+
+def test_a_run_that_begins_while_others_are_looked_through(attendance, clock):
+    begins = threading.Thread(target=attendance.extend, args=("new",))
+
+    class Live(list):
+        def __contains__(self, run):
+            if begins.ident is None:
+                begins.start()
+                begins.join(0.1)  # it waits until all were looked through
+            return super().__contains__(run)
+
+    for run in ("first", "second"):
+        attendance.extend(run)
+    assert attendance.take_unwatched(Live(["first", "second"])) == []
+    begins.join()
+    clock.now += 60
+    assert attendance.take_unwatched(["first", "new"]) == ["first", "new"]
 
 
 @pytest.fixture
