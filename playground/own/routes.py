@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from playground.own.scores import scores
 from playground.people.json_requests import Body, Refused, address, check_rate, parse
 from playground.people.own_tasks import Full, OwnTasks
 from playground.people.rate_limit import RateLimit
+from playground.people.threads import Threads
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.text import error_messages
@@ -33,6 +33,8 @@ EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
 # Rate limits by address: requests per second, and at once. A moving slider sends requests.
 LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
+# A save waits for the process that reads the files, one at a time; other requests take milliseconds.
+SAVE_THREADS, FORM_THREADS = 4, 4
 
 
 class _File(Body):
@@ -76,6 +78,8 @@ class OwnRoutes:
         self._catalogues = {words["language"]["tag"]: words for words in catalogues}
         self._requests = RateLimit(*LIMIT)
         self._saves = RateLimit(*SAVE_LIMIT)
+        self._save_threads = Threads("saves", SAVE_THREADS)
+        self._form_threads = Threads("forms", FORM_THREADS)
         # Of a request body: base64 takes four thirds of the files, and the form has texts of its
         # own.
         self._most_bytes = 2 * self._own.limits.bytes
@@ -113,40 +117,41 @@ class OwnRoutes:
 
     async def _state(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, 1000)
-        return await asyncio.to_thread(self._form, self._visitor(request))
+        return await self._form_threads.run(self._form, self._visitor(request))
 
     async def _save(self, request: Request) -> dict[str, Any]:
         """Save the form and its files as the visitor's task; returns its `state`, or `errors`."""
-        check_rate(self._saves, address(request, self._settings.proxied))  # before it is read
+        check_rate(self._saves, address(request, self._settings.proxied))
         body = await parse(request, _SaveBody, self._most_bytes)
         visitor = self._visitor(request)
         if visitor is None:
             raise Refused(
                 403, "cookies", "this browser keeps no cookies, so no task can be its own"
             )
-        errors = await asyncio.to_thread(self._keep, visitor, body)
+        errors = await self._save_threads.run(self._keep, visitor, body)
         if errors:
             say = self._translator(body.language)
             return {"errors": [{"field": field, "line": say(what)} for field, what in errors]}
-        return {"errors": [], **await asyncio.to_thread(self._form, visitor)}
+        return {"errors": [], **await self._form_threads.run(self._form, visitor)}
 
     async def _scores(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _ScoresBody, 100_000)
-        parts = await asyncio.to_thread(scores, body.reward, body.prompt, body.texts)
+        parts = await self._form_threads.run(scores, body.reward, body.prompt, body.texts)
         say = self._translator(body.language)
         return {"parts": [{**part, "errors": [*map(say, part["errors"])]} for part in parts]}
 
     async def _delete(self, request: Request) -> dict[str, Any]:
         await parse(request, Body, 1000)
         if visitor := self._visitor(request):
-            await asyncio.to_thread(self._own.delete, visitor)
-        return await asyncio.to_thread(self._form, visitor)
+            await self._form_threads.run(self._own.delete, visitor)
+        return await self._form_threads.run(self._form, visitor)
 
     async def _zip(self, request: Request) -> Response:
-        files = stored_files(self._own.folder(self._visitor(request)))
+        folder = self._own.folder(self._visitor(request))
+        files = await self._form_threads.run(stored_files, folder)
         if not files:
             raise Refused(404, "none", "this visitor has no task")
-        content = await asyncio.to_thread(archive.packed, files, "task")
+        content = await self._form_threads.run(archive.packed, files, "task")
         headers = {"Content-Disposition": 'attachment; filename="task.zip"'}
         return Response(content, media_type="application/zip", headers=headers)
 

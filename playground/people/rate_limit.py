@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +12,7 @@ MAX_KEYS = 10_000  # beyond that, the key that was used least recently is droppe
 
 
 class RateLimit:
-    """Allows each key `burst` requests at once and `rate` per second. Not thread-safe."""
+    """Allows each key `burst` requests at once and `rate` per second. Thread-safe."""
 
     def __init__(
         self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
@@ -19,15 +20,17 @@ class RateLimit:
         self._rate = rate
         self._burst = burst
         self._clock = clock
+        self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # (tokens, time)
 
     def wait(self, key: str) -> float:
         """Take a token and return 0, or take none and return the seconds until there is one."""
-        key, now = key[:MAX_KEY_LENGTH], self._clock()
-        tokens, then = self._buckets.pop(key, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - then) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > MAX_KEYS:
-            self._buckets.popitem(last=False)
+        with self._lock:
+            key, now = key[:MAX_KEY_LENGTH], self._clock()
+            tokens, then = self._buckets.pop(key, (self._burst, now))
+            tokens = min(self._burst, tokens + (now - then) * self._rate)
+            allowed = tokens >= 1
+            self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+            if len(self._buckets) > MAX_KEYS:
+                self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / self._rate

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import os
 import stat
+import threading
 import time
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from align_core.config import task_card
+from align_core.config.messages import problem, to_event
 from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground import text
@@ -299,6 +303,26 @@ def test_what_may_be_chosen_depends_on_what_was_fetched(browser, tmp_path, monke
     (tmp_path / "models" / "smollm2").mkdir(parents=True)
     state = browser.ask("state").json()
     assert state["fetched"] and state["models"][-1] == {"model": "smollm2", "name": "smollm2"}
+
+
+def test_slow_saves_hold_up_no_other_request(server, monkeypatch):
+    go_on = threading.Event()
+    nothing = {"errors": [to_event(problem("zip", "a"))], "card": None, "counts": None}
+    monkeypatch.setattr("playground.own.reader.read", lambda folder: go_on.wait(10) and nothing)
+    headers = {"Cookie": f"{COOKIE}={MINE}"}
+
+    async def ask():
+        transport = httpx.ASGITransport(server.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            save = {"json": {"draft": DRAFT}, "headers": headers}
+            saves = [asyncio.create_task(client.post("/own/save", **save)) for _ in range(40)]
+            try:
+                return await asyncio.wait_for(client.post("/own/state", json={}), 5)
+            finally:
+                go_on.set()
+                await asyncio.gather(*saves)
+
+    assert asyncio.run(ask()).json()["task"] is None
 
 
 def test_what_is_refused(browser, server, monkeypatch):
