@@ -86,7 +86,7 @@ class Page(gr.Blocks):
             frames=self.server.frames,
         )
         language = Middleware(ChosenLanguage, paths=text.languages())
-        addresses = Middleware(ClientAddress, proxied=self.server.proxied)
+        addresses = Middleware(ClientAddress, proxies=self.server.proxies)
         limits = self.server.limits
         bodies = Middleware(
             Bodies,

@@ -72,7 +72,7 @@ class Limits:
             default = declared.metadata["public"] if public else declared.default
             text = environment.get(variable, "").strip()
             values[declared.name] = default
-            if text.isdecimal() and 1 <= int(text[:10]) <= 10**9:
+            if text.isdecimal() and len(text) <= 10 and 1 <= int(text) <= 10**9:
                 values[declared.name] = int(text)
             elif text:
                 errors.append(option_error(variable, text, "a whole number from 1 to 1000000000"))

@@ -36,7 +36,7 @@ class Settings:
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
     hosts: frozenset[str]  # further names under which the server is reached, in lower case
     frames: str | None  # the sites that may frame the page, for CSP; None for all
-    proxied: bool  # behind a proxy, which appends the client's address to X-Forwarded-For
+    proxies: int | None  # in front of this server; None: a Space's, whose number is not known
     runs_at_once: int
     time_limit: float | None  # of a run, in seconds
     public: bool  # strangers use this server
@@ -55,21 +55,23 @@ class Settings:
         """
         errors: list[Message] = []
 
-        def number(name: str, default: float | None, takes: str, most: float) -> float | None:
+        def number(
+            name: str, default: float | None, takes: str, most: float, least: float = 1
+        ) -> float | None:
             text = environment.get(name, "").strip()
             try:
                 value = float(text) if text else default
             except ValueError:
                 value = -1
-            if value is not None and not 1 <= value <= most:
-                errors.append(option_error(name, text, f"{takes} from 1 to {most:g}"))
+            if value is not None and not least <= value <= most:
+                errors.append(option_error(name, text, f"{takes} from {least:g} to {most:g}"))
             return value
 
-        def integer(name: str, default: int, most: int) -> int:
-            value = number(name, default, "a whole number", most)
+        def integer(name: str, default: int, most: int, least: int = 1) -> int:
+            value = number(name, default, "a whole number", most, least)
             assert value is not None, "the default is a number"
             if value % 1:
-                accepted = f"a whole number from 1 to {most}"
+                accepted = f"a whole number from {least} to {most}"
                 errors.append(option_error(name, environment[name], accepted))
             return int(value)
 
@@ -110,7 +112,7 @@ class Settings:
             address=address.rstrip("/") or None,
             hosts=frozenset(name.lower() for name in (*names, urlsplit(address).netloc) if name),
             frames=None if on_space or "*" in frames else " ".join(frames),
-            proxied=on_space,
+            proxies=None if on_space else integer("PLAYGROUND_PROXIES", 0, 9, least=0),
             runs_at_once=integer("PLAYGROUND_RUNS_AT_ONCE", 1, 64),
             time_limit=number("PLAYGROUND_TIME_LIMIT", default_limit, "seconds", 86_400),
             public=public,

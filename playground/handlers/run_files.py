@@ -35,7 +35,7 @@ def run_files_route(client: Client, visitors: Visitors, settings: Settings) -> R
 
     def answer(request: Request) -> Response:
         try:
-            check_rate(limit, address(request, settings.proxied))
+            check_rate(limit, address(request, settings.proxies))
             visitor, run = visitors.sender(request), request.query_params.get("run", "")
             if not visitors.may_see(visitor, run):
                 raise Refused(404, "none", "this is no run of yours")

@@ -105,7 +105,7 @@ class OwnRoutes:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                check_rate(self._requests, address(request, self._settings.proxied))
+                check_rate(self._requests, address(request, self._settings.proxies))
                 answered = await answer(request)
             except Refused as error:
                 return error.response()
@@ -121,7 +121,7 @@ class OwnRoutes:
 
     async def _save(self, request: Request) -> dict[str, Any]:
         """Save the form and its files as the visitor's task; returns its `state`, or `errors`."""
-        check_rate(self._saves, address(request, self._settings.proxied))
+        check_rate(self._saves, address(request, self._settings.proxies))
         body = await parse(request, _SaveBody, self._most_bytes)
         visitor = self._visitor(request)
         if visitor is None:

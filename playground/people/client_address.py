@@ -20,11 +20,11 @@ def client_address() -> str:
 class ClientAddress:
     """Middleware that notes the address of each request (`json_requests.address`)."""
 
-    def __init__(self, app: ASGIApp, proxied: bool) -> None:
+    def __init__(self, app: ASGIApp, proxies: int | None) -> None:
         self._app = app
-        self._proxied = proxied
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _ADDRESS.set(address(Request(scope), self._proxied))
+            _ADDRESS.set(address(Request(scope), self._proxies))
         await self._app(scope, receive, send)

@@ -54,15 +54,20 @@ def check_rate(limit: RateLimit, key: str) -> None:
         raise RateLimited(seconds)
 
 
-def address(request: Request, proxied: bool) -> str:
-    """The client's address; behind proxies, the last one in X-Forwarded-For that is not private.
+def address(request: Request, proxies: int | None) -> str:
+    """The client's address, where so many `proxies` are in front of this server.
 
-    Private addresses are those of inner proxies, and what stands further left may be invented.
+    Each appends the address that it is asked from to X-Forwarded-For, so the client's is that many
+    from the end, and what stands further left may be invented. With None, any number of proxies
+    with private addresses, it is the last one that is not private.
     """
-    if proxied and (forwarded := request.headers.get("x-forwarded-for")):
-        chain = [entry.strip() for entry in reversed(forwarded.split(","))]
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    if proxies == 0 or not forwarded:
+        return request.client.host if request.client else ""
+    chain = [entry.strip() for entry in reversed(forwarded.split(","))]
+    if proxies is None:
         return next(itertools.filterfalse(is_private, chain), chain[0])
-    return request.client.host if request.client else ""
+    return chain[min(proxies, len(chain)) - 1]
 
 
 async def parse(request: Request, kind: type[Body], most_bytes: int) -> Any:

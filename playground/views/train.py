@@ -119,7 +119,7 @@ def _lay_out(
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
-        visitors, sender = queue.visitors, address(request, server.proxied)
+        visitors, sender = queue.visitors, address(request, server.proxies)
         await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
         return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 

@@ -276,7 +276,7 @@ class VoteRoutes:
         return self._visitors.may_open_room(self._visitor(request), self._address(request))
 
     def _address(self, request: Request) -> str:
-        return address(request, self._settings.proxied)
+        return address(request, self._settings.proxies)
 
     def _limited_rater(self, request: Request) -> Rater:
         """The rater of a request. Raises RateLimited if they send too many."""

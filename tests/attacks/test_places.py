@@ -148,7 +148,7 @@ def test_the_address_of_a_request_reaches_what_answers_it():
     def endpoint(request):
         return JSONResponse(client_address())
 
-    middleware = [Middleware(ClientAddress, proxied=True)]
+    middleware = [Middleware(ClientAddress, proxies=None)]
     app = Starlette(routes=[Route("/", endpoint)], middleware=middleware)
     answers = {
         TestClient(app).get("/", headers={"X-Forwarded-For": f"1.1.1.1, 9.9.9.{n}"}).json()

@@ -27,7 +27,7 @@ def test_a_public_machine_has_a_time_limit(name, value):
     assert Settings.read({name: value}).time_limit == PUBLIC_LIMIT
     assert Settings.read({name: value, "PLAYGROUND_TIME_LIMIT": "45"}).time_limit == 45
     assert (Settings.read({name: value}).host == "0.0.0.0") == (name == "SPACE_ID")
-    assert Settings.read({name: value}).proxied == (name == "SPACE_ID")
+    assert Settings.read({name: value}).proxies == (None if name == "SPACE_ID" else 0)
     host = {name: value, "SPACE_HOST": "who-what.hf.space"}
     assert Settings.read(host).address == "https://who-what.hf.space"
 
@@ -40,10 +40,11 @@ def test_settings_from_the_environment():
             "PLAYGROUND_PRESENTER_KEY": "correct horse",
             "GRADIO_SERVER_PORT": "80",
             "PLAYGROUND_ADDRESS": "https://talk.example/",
+            "PLAYGROUND_PROXIES": "2",
             "SPACE_HOST": "who-what.hf.space",
         }
     )
-    assert (settings.address, settings.proxied) == ("https://talk.example", False)
+    assert (settings.address, settings.proxies) == ("https://talk.example", 2)
     assert (settings.runs, settings.runs_at_once, settings.port) == (Path("/x/runs"), 3, 80)
     assert settings.presenter_key == "correct horse"
 
@@ -151,8 +152,17 @@ def test_limits_are_read_from_their_variables():
     assert (public.run_days, public.vote_days, public.batch_size) == (30, 7, 256)
     assert Settings.read({"PLAYGROUND_WAITING": "9"}).limits.waiting == 9
     with pytest.raises(ConfigError) as error:
-        Settings.read({"PLAYGROUND_RATERS": "many", "PLAYGROUND_RUN_DAYS": "0"})
+        Settings.read(
+            {
+                "PLAYGROUND_RATERS": "many",
+                "PLAYGROUND_RUN_DAYS": "0",
+                "PLAYGROUND_WAITING": "10000000001",
+                "PLAYGROUND_PROXIES": "-1",
+            }
+        )
     assert [line.text for line in error.value.lines] == [
+        "PLAYGROUND_PROXIES got '-1', expected a whole number from 0 to 9",
         "PLAYGROUND_RUN_DAYS got '0', expected a whole number from 1 to 1000000000",
+        "PLAYGROUND_WAITING got '10000000001', expected a whole number from 1 to 1000000000",
         "PLAYGROUND_RATERS got 'many', expected a whole number from 1 to 1000000000",
     ]

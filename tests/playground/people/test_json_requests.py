@@ -21,7 +21,27 @@ from playground.people.json_requests import address
     ],
 )
 def test_the_last_address_that_is_not_of_an_inner_proxy(forwarded, sender):
-    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
-    request = Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 5)})
-    assert address(request, proxied=True) == sender
-    assert address(request, proxied=False) == "127.0.0.1"
+    lines = [] if forwarded is None else [forwarded]
+    assert address(request(*lines), proxies=None) == sender
+    assert address(request(*lines), proxies=0) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "proxies, lines, sender",
+    [
+        (1, ["10.0.0.9"], "10.0.0.9"),  # a visitor in the network of the proxy
+        (1, ["8.8.8.8, 10.0.0.9"], "10.0.0.9"),  # one who invents an address
+        (1, ["8.8.8.8", "10.0.0.9"], "10.0.0.9"),  # the proxy adds a line
+        (2, ["8.8.8.8, 81.2.69.142, 10.0.0.1"], "81.2.69.142"),
+        (2, ["10.0.0.1"], "10.0.0.1"),  # from the inner proxy itself
+        (1, [], "127.0.0.1"),
+    ],
+)
+def test_the_address_that_the_outermost_proxy_was_asked_from(proxies, lines, sender):
+    assert address(request(*lines), proxies) == sender
+
+
+def request(*lines):
+    """A request with these lines of X-Forwarded-For."""
+    headers = [(b"x-forwarded-for", line.encode()) for line in lines]
+    return Request({"type": "http", "headers": headers, "client": ("127.0.0.1", 5)})
