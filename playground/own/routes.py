@@ -33,7 +33,7 @@ EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
 # Rate limits by address: requests per second, and at once. A moving slider sends requests.
 LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
-# A save waits for the process that reads the files, one at a time; other requests take milliseconds.
+# A save waits for the process that reads files, one at a time; other requests take milliseconds.
 SAVE_THREADS, FORM_THREADS = 4, 4
 
 
