@@ -168,12 +168,15 @@ class Session:
         return self._read("SELECT count(*) AS raters FROM raters")[0]["raters"]
 
     def remove_raters(self, but: Collection[str]) -> set[str]:
-        """Remove the raters without votes, except those of these tokens; returns their tokens."""
-        idle = "SELECT id FROM raters WHERE id NOT IN (SELECT rater FROM votes)"
-        removed = {row["id"] for row in self._read(idle)} - {*but}
+        """Remove the raters without votes, except the first, who made the session, and those of
+        these tokens; returns their tokens."""
+        idle = "id NOT IN (SELECT rater FROM votes)"
+        later = "rowid > (SELECT min(rowid) FROM raters)"
+        rows = self._read(f"SELECT id FROM raters WHERE {idle} AND {later}")
+        removed = {row["id"] for row in rows} - {*but}
         if removed:
-            rows = [(token,) for token in removed]
-            self._write(lambda db: db.executemany("DELETE FROM raters WHERE id = ?", rows))
+            tokens = [(token,) for token in removed]
+            self._write(lambda db: db.executemany("DELETE FROM raters WHERE id = ?", tokens))
         return removed
 
     def has_rater(self, rater: str) -> bool:

@@ -31,7 +31,8 @@ class RaterPlaces:
         """
         name, address = session.name, client_address()
         with self._lock:
-            self._taken.setdefault(name, session.rater_count())
+            if name not in self._taken:
+                self._taken[name] = session.rater_count()
             problem = self._problem(name, address)
             if problem is not None:
                 self._remove(session, active())
@@ -39,7 +40,12 @@ class RaterPlaces:
             if problem is not None:
                 raise Refused(503, "full", problem)
             self._taken[name] += 1
-        token = session.join()  # several at once share a commit
+        try:
+            token = session.join()  # several at once share a commit
+        except Exception:
+            with self._lock:
+                self._taken.pop(name, None)  # counted again when the next one joins
+            raise
         with self._lock:
             self._tokens[name, address].add(token)
         return token

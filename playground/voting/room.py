@@ -210,7 +210,7 @@ class VotingService:
         with self._lock:
             if self._room == rater.session:
                 self._room, self._open = None, False
-            self._forget(rater.session)
+        self._forget(rater.session)
 
     def prune(self, days: float, most: int | None = None) -> list[str]:
         """Delete the sessions to which nothing was added for `days`, oldest first, or `most` of
@@ -234,11 +234,11 @@ class VotingService:
 
     def _forget(self, session: str) -> None:
         """What was known of a session that was deleted."""
-        self._opened.discard(session)
-        self._places.forget(session)
-        self._active_shares.pop(session, None)
-        for rater in list(self._rater_states):
-            if rater.session == session:
+        self._places.forget(session)  # before the lock, which `_forget_idle` takes after theirs
+        with self._lock:
+            self._opened.discard(session)
+            self._active_shares.pop(session, None)
+            for rater in [rater for rater in self._rater_states if rater.session == session]:
                 del self._rater_states[rater]
 
     def _create(self, task: str, model: str | None) -> str:
@@ -268,6 +268,7 @@ class VotingService:
             with contextlib.suppress(ConfigError):  # no session, or deleted meanwhile
                 if name != self._room and not self._sessions.open(name).tally()["votes"]:
                     self._sessions.delete(name)
+                    self._forget(name)
                     return
         most = self._limits.sessions
         if self._limits.vote_days is not None and self.prune(LEFT_DAYS, most=1):
@@ -282,11 +283,12 @@ class VotingService:
     def _forget_idle(self, session: str) -> set[str]:
         """Forget the raters of a session who have been idle; returns the tokens of the others."""
         since, active = time.monotonic() - IDLE_SECONDS, set()
-        for rater, state in [*self._rater_states.items()]:
-            if rater.session == session and state.seen > since:
-                active.add(rater.token)
-            elif rater.session == session:
-                self._rater_states.pop(rater, None)
+        with self._lock:
+            for rater, state in [*self._rater_states.items()]:
+                if rater.session == session and state.seen > since:
+                    active.add(rater.token)
+                elif rater.session == session:
+                    del self._rater_states[rater]
         return active
 
     def _find(self, rater: Rater) -> tuple[Session, _RaterState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -29,6 +30,7 @@ from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.voting import room as voting
+from playground.voting.rater_places import RaterPlaces
 from playground.voting.room import Rater, VotingService
 from tests.playground.voting.test_routes import Stored
 
@@ -119,9 +121,31 @@ def test_a_full_room_lets_in_who_comes(sessions, come_from, monkeypatch):
     come = room.join(Rater("", ""))
     assert room.ballot(Rater(come["session"], come["token"]))["open"]
     assert room.has_joined(voter), "who has voted is not removed"
+    assert room.has_joined(host), "nor who made the session"
     removed = Rater(host.session, phones[1]["token"])
     with pytest.raises(Refused, match="join first"):
         room.cast(removed, phones[1]["pair"]["id"], "left")
+
+
+def test_a_rater_who_could_not_be_stored_takes_no_place():
+    stored = iter([False, True])
+
+    def join():
+        if not next(stored):
+            raise OSError("the disk is full")
+        return "token"
+
+    session = SimpleNamespace(name="one", rater_count=lambda: 0, join=join)
+    places = RaterPlaces(Limits(raters=1))
+    with pytest.raises(OSError):
+        places.join(session, set)
+    assert places.join(session, set) == "token"
+
+
+def test_nothing_is_kept_of_a_session_that_made_way(sessions):
+    room = VotingService(sessions, Stored(), seed=0, limits=Limits(sessions=1))
+    first, second = (room.join(Rater("", ""), "reviews")["session"] for _ in range(2))
+    assert first != second and {rater.session for rater in room._rater_states} == {second}
 
 
 def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypatch):
