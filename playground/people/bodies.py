@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_HELD = 100_000_000  # bytes of all bodies that are being received
 MOST_DEPTH = 100  # of brackets in JSON; Python's own limit is a traceback
+MOST_VALUES = 20_000  # in JSON: a route takes seconds to refuse a million unknown keys
 
 
 class Bodies:
@@ -78,8 +79,9 @@ class Bodies:
                         return _refused(503, "many large requests are under way: try again")
         except TimeoutError:
             return _refused(408, f"a request has to arrive within {self._seconds:g} seconds")
-        if not _is_shallow(body):
-            return _refused(400, f"expected JSON of at most {MOST_DEPTH} levels")
+        if not _is_simple(body):
+            line = f"expected JSON of at most {MOST_DEPTH} levels and {MOST_VALUES} values"
+            return _refused(400, line)
         return None
 
     def _replay(self, body: bytes, receive: Receive) -> Receive:
@@ -113,9 +115,16 @@ def _refused(status: int, line: str) -> JSONResponse:
     return JSONResponse({"why": "malformed", "line": line}, status, headers)
 
 
-def _is_shallow(body: bytearray) -> bool:
-    """Whether JSON, if it is that, has at most MOST_DEPTH levels."""
-    if body.count(b"[") + body.count(b"{") <= MOST_DEPTH:
+def _is_simple(body: bytearray) -> bool:
+    """Whether JSON, if it is that, has at most MOST_DEPTH levels and MOST_VALUES values."""
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # quotes are now those of strings
+    if plain.count(b'"') > 4 * MOST_VALUES:  # a value has at most a key
+        return False
+    outside = b"".join(plain.split(b'"')[::2])  # of all strings
+    brackets = outside.count(b"[") + outside.count(b"{")
+    if brackets + outside.count(b",") > MOST_VALUES:
+        return False
+    if brackets <= MOST_DEPTH:
         return True
     try:
         level = [json.loads(body)]

@@ -16,6 +16,7 @@ import pytest
 from playground.app import Page
 from playground.limits import Limits
 from playground.people import connections
+from playground.people.bodies import MOST_VALUES, _is_simple
 from playground.settings import Settings
 
 MOST_BYTES = 200_000
@@ -101,6 +102,8 @@ BODIES = {
     "deep": b'{"data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "deep enough": b'{"data": ' + b"[" * 500 + b"]" * 500 + b"}",
     "deep objects": b'{"data": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}",
+    "many keys": b"{" + b'"":1,' * 20_000 + b'"":1}',
+    "many lists": b"[" + b"[]," * 20_000 + b"[]]",
     "wrong types": json.dumps({"data": 5, "fn_index": "x", "session_hash": []}).encode(),
     "other types": json.dumps({"data": [{}], "fn_index": [], "session_hash": 7}).encode(),
     "beyond": json.dumps({"data": [], "fn_index": 10**9, "session_hash": "x"}).encode(),
@@ -116,6 +119,13 @@ def test_malformed_bodies_are_refused_without_a_traceback(server, path, caplog):
     statuses = {kind: post(server, path, body) for kind, body in BODIES.items()}
     assert all(400 <= code < 500 for code in statuses.values()), statuses
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_what_counts_as_a_value_stands_outside_of_texts():
+    rows = "\n".join(json.dumps({"prompt": '[,{"\\', "chosen": "\\"}) for _ in range(30_000))
+    body = json.dumps({"pairs": rows, "numbers": list(range(MOST_VALUES - 2))}).encode()
+    assert _is_simple(bytearray(body))
+    assert not _is_simple(bytearray(body.replace(b"[0, ", b"[0, 0, ")))
 
 
 def test_a_large_body_is_refused_before_it_is_read(server):
