@@ -42,6 +42,7 @@ def run_files_route(client: Client, visitors: Visitors, settings: Settings) -> R
             if run in client.live():
                 raise Refused(409, "live", "this run has not ended")
             config = VisibleRuns(client, visitors, visitor).config(run)
+            client.use(run)  # it is not pruned while it is sent
         except Refused as error:
             return error.response()
         except ConfigError:  # it was deleted meanwhile
@@ -62,13 +63,19 @@ def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
     target = _Pieces()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(f"{run.name}/config.json", without_folders(content))
-        with archive.open(f"{run.name}/events.jsonl", "w") as entry:
-            for line in (run / "events.jsonl").open(encoding="utf-8", errors="replace"):
+        with (
+            (run / "events.jsonl").open(encoding="utf-8", errors="replace") as lines,
+            archive.open(f"{run.name}/events.jsonl", "w") as entry,
+        ):
+            for line in lines:
                 is_message = '"kind": "status"' in line
                 entry.write((without_folders(line) if is_message else line).encode())
                 yield from target.take()
         for file in _model_files(run / "model"):
             name = file.relative_to(run.parent).as_posix()
+            if file.name == "adapter_config.json":  # names its base model, which may be a path
+                archive.writestr(name, without_folders(file.read_text(encoding="utf-8")))
+                continue
             stored = zipfile.ZipInfo(name)  # weights hardly become smaller
             with file.open("rb") as source, archive.open(stored, "w") as entry:
                 while piece := source.read(_PIECE):

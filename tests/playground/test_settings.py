@@ -115,8 +115,8 @@ def test_a_space_says_what_it_does_to_runs():
     assert visit.terms(words, zero_gpu) == [
         "On this machine a run ends after 180 s; its model is kept.",
         "Models are trained on this Space’s CPU; they use no GPU quota.",
-        "When this Space restarts, its runs and votes are deleted: save those that you want to "
-        "keep as files.",
+        "When this Space restarts, its runs and votes are deleted: save as files what you want "
+        "to keep.",
         "Runs are deleted 7 days after their end.",
         "When all runs take more than 2000 MB, the oldest are deleted.",
         "Votes are deleted 7 days after the last one.",

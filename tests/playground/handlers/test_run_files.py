@@ -34,6 +34,8 @@ def client(tmp_path, fake_assets):
     run.close()
     run.model_path.mkdir()
     (run.model_path / "model.safetensors").write_bytes(bytes(range(256)) * 4096)
+    adapter = {"base_model_name_or_path": "/srv/runs/first", "r": 8}
+    (run.model_path / "adapter_config.json").write_text(json.dumps(adapter))
     return client
 
 
@@ -55,12 +57,15 @@ def test_the_owner_gets_configuration_events_and_model_without_paths(client, ask
     assert answer.headers["content-disposition"] == f'attachment; filename="{RUN}.zip"'
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert archive.testzip() is None
-    files = ("config.json", "events.jsonl", "model/model.safetensors")
+    files = ("config.json", "events.jsonl", "model/adapter_config.json", "model/model.safetensors")
     assert archive.namelist() == [f"{RUN}/{name}" for name in files], "no owner.json"
     assert json.loads(archive.read(f"{RUN}/config.json")) == client.config(RUN)
     events = [json.loads(line) for line in archive.read(f"{RUN}/events.jsonl").splitlines()]
     assert events[0]["metrics"] == {"eval/kl": 0.0}
     assert events[1]["message"] == "The disk is full: model could not be written"
+    adapter = json.loads(archive.read(f"{RUN}/model/adapter_config.json"))
+    assert adapter == {"base_model_name_or_path": "first", "r": 8}
+    assert client.used(60) == [RUN], "it is not pruned meanwhile"
     weights = client.root / RUN / "model" / "model.safetensors"
     assert archive.read(f"{RUN}/model/model.safetensors") == weights.read_bytes()
 
