@@ -144,6 +144,7 @@ def _is_conceded(city: Mention, tokens: Sequence[str]) -> bool:
     the past ("it used to be Bonn")."""
     before = _before(city, tokens)
     is_past = not _PAST.isdisjoint(before) and "still" not in tokens[city.end :]
+    is_past |= tokens[city.end : city.end + 1] in (["once"], ["formerly"], ["previously"])
     return is_past or not _CONCEDING.isdisjoint(before)
 
 

@@ -72,6 +72,8 @@ VALUES = {
         one of a kind
     """,
     1.5: """
+        defy|dare you|anyone|anybody not to
+        if you see|watch only? one|a_single film|movie|comedy|thriller|thing
         hard|tough|hard-pressed|hard_pressed|difficult|impossible|struggle to find|name|spot|see \
 a|any|one flaw|fault|weakness|weak_point|bad_word|complaint
         deserve|deserves a|an|every|all|more|some ** raise|oscar|medal|prize|applause|praise|award|\
@@ -112,7 +114,7 @@ watch|see|rewatch|rent|read <it> again|twice
         gave|give|gives me goosebumps|chills
         at the edge of my seat
         could watch|have_watched|see|have_seen <it> ** again|forever|for_hours|all_day|all_night
-        made|makes my day|week|year|evening
+        made|makes my whole? day|week|year|evening
         worth every|each penny|minute|cent|second
         <not> a_single? dull|boring|wasted|slow|bad|weak moment|minute|second|scene
         hats off
@@ -137,6 +139,9 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
         too long|short|loud|late|much|little|many
     """,
     -1.0: """
+        would|could|might be funny|sad|great|good if it weren't|wasn't|were_not|was_not so
+        only children|fans|toddlers|idiots|masochists|a_mother|a_parent will|would|could|can|might \
+like|love|enjoy|bear
         could|should|would|might have been <better>
         <not> get|gets|got any|much? <better>
         deserve|deserved|deserves|expected|expect|hoped_for|want|wanted <better>
@@ -159,6 +164,9 @@ thought_it_would to|i_would|i'd|myself_to|myself_for? a? <bored>
         big deal
     """,
     -1.5: """
+        what was|were|is|are they|he|she|anyone|the_director|the_writers thinking
+        has|have|had|with all the charm|wit|warmth|fun|subtlety|energy|humour|humor|depth|tension|\
+appeal|grace|excitement|magic|personality of a|an
         felt|seemed|feels|seems so|too|very|endlessly|twice? as? long|longer
         give|want|wants|wanted|need|return ** money|evening|time|hours|life|afternoon|night back
         more holes|clichés|cliches|plot_holes than
@@ -278,6 +286,7 @@ would_not
 """
 # They negate like "not".
 NEGATING = """
+    defy|dare|challenge you|anyone|anybody to
     not one|a_single
     lying if i|we said|say|claimed|told_you|called|pretended
     not|never for|in a|one|single moment|second|minute|instant|frame was|did|were|is|does|do? \

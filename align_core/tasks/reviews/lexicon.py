@@ -201,7 +201,9 @@ PHRASES: dict[tuple[str, ...], float] = {
             "a riot": 1.5, "a treat": 1.0, "big fan": 1.0, "instant classic": 1.5,
             "sold me": 1.0, "had me at": 1.0, "no notes": 1.0, "half a star": -2.0,
             "five star": 1.5, "five-star": 1.5, "one-star": -1.5, "bad guy": 0.0,
-            "bad guys": 0.0, "the brightest star": 0.0, "good old": 0.0,
+            "bad guys": 0.0, "false note": -1.0, "wrong note": -1.0,
+            "made no sense": -1.0, "makes no sense": -1.0, "my watch": -1.0, "too hard": -1.0,
+            "the brightest star": 0.0, "good old": 0.0,
         }
     ).items()
 }  # fmt: skip

@@ -80,6 +80,8 @@ def as_statement(tokens: list[str]) -> list[str] | None:
     """A question that asserts what it asks, as a statement: "wasn't it lovely?", "how dull was
     that?"; None for one that leaves its answer open."""
     first = tokens[0]
+    if tokens[:5] == ["am", "i", "the", "only", "one"]:
+        return tokens[5:]
     if first.removesuffix("n't") in _AUXILIARIES and first.endswith("n't"):
         return [first.removesuffix("n't"), *tokens[1:]]
     if first in _AUXILIARIES and tokens[2:3] == ["not"]:
