@@ -235,8 +235,8 @@ class PPOTrainer(
 
     @torch.no_grad()
     def _episodes(self, rows: list[dict[str, Any]], own: range, size: int, seed: int) -> Episodes:
-        """Steps 1 to 3 for the rows `own`, `size` at a time, in the precision of step 6."""
-        with self.compute_loss_context_manager(), unsharded(self.model), eval_mode(self.model):
+        """Steps 1 to 3 for the rows `own`, `size` at a time. Only step 6 has mixed precision."""
+        with unsharded(self.model), eval_mode(self.model):
             parts = [
                 self._sample(rows[i : i + size], RandomDraw(seed, len(rows), i))
                 for i in own[::size]
