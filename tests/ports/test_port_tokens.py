@@ -8,6 +8,7 @@ from datasets import Dataset, IterableDataset
 
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models.logprobs import response_outputs
+from align_core.models.rewards import score
 from align_core.trainers.ppo.prompts import columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rows import RolloutBatches, StreamedRows
 from tests import families, toy
@@ -83,7 +84,10 @@ def test_what_a_collator_makes_is_read_whatever_the_columns(tmp_path):
         made(tmp_path, data_collator=lambda rows: {"ids": rows})
 
 
-def test_tools_and_arguments_reach_the_chat_template():
+CHAT = [{"role": "user", "content": "a film"}]
+
+
+def with_chat_template():
     tokenizer = toy.tokenizer()
     tokenizer.chat_template = (
         "{% if tools %}{{ tools[0].function.name }} {% endif %}"
@@ -91,13 +95,17 @@ def test_tools_and_arguments_reach_the_chat_template():
         "{% if enable_thinking %}dull {% endif %}"
         "{% if add_generation_prompt %}the{% endif %}"
     )
-    chat = [{"role": "user", "content": "a film"}]
-    plain = {"prompt": chat, "tools": None, "chat_template_kwargs": None}
+    return tokenizer
+
+
+def test_tools_and_arguments_reach_the_chat_template():
+    tokenizer = with_chat_template()
+    plain = {"prompt": CHAT, "tools": None, "chat_template_kwargs": None}
     tool = {"type": "function", "function": {"name": "plot"}}
-    given = {"prompt": chat, "tools": [tool], "chat_template_kwargs": {"enable_thinking": True}}
+    given = {"prompt": CHAT, "tools": [tool], "chat_template_kwargs": {"enable_thinking": True}}
     texts = []
     for row in (plain, given):
-        ids = encoded(tokenizer, [chat], [row]).real()
+        ids = encoded(tokenizer, [CHAT], [row]).real()
         texts += tokenizer.batch_decode(ids)
     assert [text.split() for text in texts] == [
         ["a", "film", "the"],
@@ -107,6 +115,19 @@ def test_tools_and_arguments_reach_the_chat_template():
         "tools": [[tool]],
         "chat_template_kwargs": [{"enable_thinking": True}],
     }, "reward functions get them, too"
+
+
+def test_a_reward_model_reads_the_prompts_that_the_policy_read(tmp_path):
+    """With what the arguments of the chat template add to them: "dull", token 10."""
+    model, thinking = toy.reward_model(), {"enable_thinking": True}
+    data = rows(prompt=[CHAT] * 4, chat_template_kwargs=[thinking] * 4)
+    parts = {"tokenizer": with_chat_template(), "data": data, "reward": model}
+    read = trained(tmp_path, total_episodes=4, **parts).latest.episodes
+    assert (read.prompt_ids == 10).any(1).all()
+    prompts = Prompts(read.prompt_ids, read.prompt_mask)
+    with torch.no_grad():
+        expected = score(model, prompts, read.tokens, read.mask)
+    torch.testing.assert_close(read.scores, expected, atol=1e-6, rtol=0)
 
 
 def stream() -> IterableDataset:
