@@ -42,12 +42,13 @@ def check_vocabulary(
 ) -> None:
     """Check that the model has an embedding for every token, also for those that were added.
 
-    Without `with_padding`, the padding token needs none: only code that masks it may do so.
+    Without `with_padding`, a token for padding alone needs none: only code that masks it may do so.
 
     Raises:
         ModelError: it has fewer.
     """
-    unread = None if with_padding else tokenizer.pad_token_id
+    ends_texts = tokenizer.pad_token_id == tokenizer.eos_token_id
+    unread = None if with_padding or ends_texts else tokenizer.pad_token_id
     rows = model.get_input_embeddings().num_embeddings
     needed = max(number for number in tokenizer.get_vocab().values() if number != unread) + 1
     if rows < needed:

@@ -90,6 +90,15 @@ def test_a_token_that_was_added_without_an_embedding_is_told_with_both_numbers()
             check(toy.policy(), tokenizer)
 
 
+def test_a_padding_token_needs_a_row_only_if_it_ends_texts():
+    tokenizer = toy.tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})  # token 14, and the policy has 14 rows
+    check_vocabulary(toy.policy(), tokenizer, with_padding=False)
+    tokenizer.eos_token = "[PAD]"
+    with pytest.raises(ModelError, match="at least 15 rows"):
+        check_vocabulary(toy.policy(), tokenizer, with_padding=False)
+
+
 def test_a_padded_vocabulary_is_taken_but_not_beside_another(tmp_path):
     policy, tokenizer = toy.policy(), toy.tokenizer()
     save_model(policy, tokenizer, tmp_path / "narrow")
