@@ -14,12 +14,7 @@ from align_core.data.encoding import Prompts
 from align_core.models.checkpointing import checkpoint_layers
 from align_core.models.frozen_trunk import frozen_trunk
 from align_core.models.loading import merge_adapter, scalar_head, trunk
-from align_core.models.logprobs import (
-    at_mask,
-    response_outputs,
-    response_states,
-    upper_states,
-)
+from align_core.models.logprobs import at_mask, response_outputs, response_states, upper_states
 from align_core.models.output_layer import token_outputs
 from align_core.objectives import entropy, token_logprobs
 

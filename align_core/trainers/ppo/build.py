@@ -37,9 +37,8 @@ def build(setup: Setup) -> PPOTrainer:
         setup.data,
         reward=reward,
         value_model=value_model,
-        lam=0.95
-        if value_model is None
-        else 1.0,  # a good value model needs no bias for low variance
+        # A good value model needs no bias for low variance.
+        lam=0.95 if value_model is None else 1.0,
         kl_coef=config.beta,
         num_mini_batches=ppo_minibatches(config.batch_size),
         response_length=setup.task.max_new_tokens,

@@ -90,9 +90,8 @@ class PPOCheckpoints(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None and self.is_deepspeed_enabled:
-            self._load_from_checkpoint(
-                checkpoint
-            )  # DeepSpeed has overwritten the weights, which Trainer does not restore
+            # DeepSpeed has overwritten the weights, which Trainer does not restore.
+            self._load_from_checkpoint(checkpoint)
 
     def _changing_weights(self) -> dict[str, Tensor]:
         """The trainable weights, and with `sync_ref_model` those of the reference."""

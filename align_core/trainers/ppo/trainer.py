@@ -72,12 +72,7 @@ from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics, rollout_metrics, step_metrics
 from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.prompts import check_lengths, columns_of, encoded, prompts_of
-from align_core.trainers.ppo.rollouts import (
-    Batch,
-    Episodes,
-    Rollout,
-    compare,
-)
+from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare
 from align_core.trainers.ppo.rows import RolloutBatches, numbered
 from align_core.trainers.ppo.samples import PPOSamples, SampleTables
 from align_core.trainers.ppo.scores import RewardModel, score_function
