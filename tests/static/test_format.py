@@ -34,7 +34,7 @@ def test_percentages_tell_small_probabilities_apart(text):
 def test_small_probabilities_are_shown_as_one_in_n(text):
     words = "1 in {n}"
     written = {0.5: "50%", 0.05: "5.0%", 0.01: "1.0%", 0.0099: "1 in 100", 1 / 3401: "1 in 3,400"}
-    written |= {2e-6: "1 in 500,000", 7.1e-11: "1 in 14B"}
+    written |= {2e-6: "1 in 500,000", 7.1e-11: "1 in 14B", 1e-15: "1 in 1000T", 6e-27: "1 in 10²⁶"}
     assert {share: text("oneIn", share, words) for share in written} == written
 
 

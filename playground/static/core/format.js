@@ -18,9 +18,17 @@ export function probability(share) {
   return percent(share, share < 0.1 ? 2 : 0);
 }
 
-// "1 in 3,400", by the words "1 in {n}", where a percentage would be below 1.
+const MOST_NAMED = 1e15; // 1000T, the largest number that the compact notation has a letter for
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+// "1 in 3,400", by the words "1 in {n}", where a percentage would be below 1; "1 in 10²⁶" where it
+// would be far below.
 export function oneIn(share, words) {
   if (share >= 0.01) return percent(share, share < 0.1 ? 1 : 0);
+  if (share > 0 && share < 1 / MOST_NAMED) {
+    const exponent = String(Math.round(-Math.log10(share)));
+    return fill(words, { n: `10${exponent.replace(/\d/g, (digit) => RAISED[digit])}` });
+  }
   const notation = share > 1e-6 ? "standard" : "compact"; // 3,400 and 14B
   return fill(words, { n: (1 / share).toLocaleString("en", { notation, maximumSignificantDigits: 2 }) });
 }

@@ -26,7 +26,7 @@ export function shadedText(words) {
 
   function addRewards(host, { gold_reward, proxy_reward, judged }) {
     addChip("gold", host, gold_reward);
-    if (judged === false) make("span", "chip gold", host, words.not_judged).dataset.tip = words.not_judged_help;
+    if (judged === false) make("span", "chip gold unjudged", host, words.not_judged).dataset.tip = words.not_judged_help;
     addChip("proxy", host, proxy_reward);
   }
 
