@@ -69,7 +69,7 @@ def pairs_alone(tmp_path):
 
 
 def test_a_held_out_prompt_needs_its_answer_too(folder):
-    with pytest.raises(ConfigError, match=r"heldout.txt, line 1: answer: expected a text"):
+    with pytest.raises(ConfigError, match=r"task.toml, line 8: expected a file with a column answer.*; got heldout.txt"):
         FolderTask(folder)
 
 
