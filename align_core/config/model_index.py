@@ -55,7 +55,7 @@ def is_hub_id(model: str) -> bool:
 
 
 def preference_pool(task: str) -> Path:
-    """The file of labelled pairs of samples of the task's embedded SFT model."""
+    """The file of labelled pairs of samples of the task's reference."""
     return ASSETS / "preferences" / f"{task}.parquet"
 
 

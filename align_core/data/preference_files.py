@@ -61,7 +61,7 @@ def covers_all(prompt: str) -> bool:
 
 
 def stored_pairs(task: str, count: int, seed: int, covers: Covers = covers_all) -> list[dict]:
-    """`count` of the stored pairs of samples of the embedded SFT model, drawn by `seed`.
+    """`count` of the stored pairs of samples of the task's reference, drawn by `seed`.
 
     Raises:
         ConfigError: fewer than `count` stored pairs are covered.

@@ -13,7 +13,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.config.messages import Message, to_event
 from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import BUILT_IN
+from align_core.config.task_card import BUILT_IN, NAMES
 from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.data.preference_files import Covers, read_preferences, stored_pairs
 from align_core.evaluation.prepared import stored_scale
@@ -171,7 +171,8 @@ def _own_pairs(
 ) -> list[dict[str, Any]]:
     """Pairs without a file: those of the task, else stored ones, else newly sampled ones.
 
-    Stored pairs exist for the embedded SFT models. New pairs are labelled by the task's rater.
+    Stored pairs exist for the references of this package's tasks. New pairs are labelled by the
+    task's rater.
     """
     source, count = config.pair_source or config.model, config.preference_pairs
     # Options of every method that learns from pairs.
@@ -179,11 +180,11 @@ def _own_pairs(
     covers = partial(task.covers, config.coverage)
     if config.pair_source is None and task.preferences is not None:
         return _covered(task.preferences, count, config.seed, covers)
-    if config.task in BUILT_IN and source == task.reference:
+    if config.task in NAMES and source == task.reference:
         try:
             return stored_pairs(config.task, count, config.seed, covers)
         except ConfigError:
-            if config.coverage == "all":
+            if config.coverage == "all" and config.task in BUILT_IN:
                 raise
 
     def progress(done: int) -> None:

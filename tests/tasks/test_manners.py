@@ -1,10 +1,13 @@
 """The everyday questions, and the reward of their answers, part by part."""
 
+import math
 import re
 
 import pytest
 
 from align_core.config import task_card
+from align_core.config.run_config import resolve
+from align_core.data.preference_files import stored_pairs
 from align_core.tasks import load_task
 from align_core.tasks.manners.judge import words
 
@@ -139,3 +142,19 @@ def test_the_wrong_reward_counts_words_and_nothing_else():
     # 2.5 for three keys; −3.0 off the topic, 0.3 for a word too few, 0.6 − 0.6, cut.
     expected = [2.5, -3.0 - 0.3 - 1.0]
     assert TASK.reward([EGG] * 2, answers, ended=[True, False]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_stored_pairs_have_the_rewards_that_their_texts_have_now():
+    pairs = stored_pairs("manners", resolve("dpo", "manners").preference_pairs, seed=0)
+    for side in ("chosen", "rejected"):
+        texts = [pair[side] for pair in pairs]
+        ended = [pair[f"{side}_ended"] for pair in pairs]
+        rewards = TASK.reward([pair["prompt"] for pair in pairs], texts, ended=ended)
+        assert rewards == pytest.approx([pair[f"{side}_reward"] for pair in pairs], abs=1e-9)
+    assert {pair["prompt"] for pair in pairs} <= set(TASK.prompts("train"))
+    # A rater prefers the better text with probability σ(Δr): on average over pairs, within four
+    # standard errors, which are at most 1 / √(4 n).
+    gaps = [pair["chosen_reward"] - pair["rejected_reward"] for pair in pairs]
+    better = sum((gap > 0) + 0.5 * (gap == 0) for gap in gaps) / len(gaps)
+    expected = sum(1 / (1 + math.exp(-abs(gap))) for gap in gaps) / len(gaps)
+    assert better == pytest.approx(expected, abs=2 / len(gaps) ** 0.5)

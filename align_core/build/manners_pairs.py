@@ -1,0 +1,33 @@
+"""Samples the stored pairs of `manners`, whose reference is fetched and not embedded.
+
+    python -m align_core.build.manners_pairs
+
+It takes minutes on two cores. Without these pairs each run would sample its own first.
+"""
+
+from __future__ import annotations
+
+import pyarrow
+import pyarrow.parquet
+
+from align_core.config import model_index
+from align_core.models.libraries import silence_libraries
+from align_core.models.loading import load_policy, load_tokenizer
+from align_core.models.sampled_pairs import sampled_pairs
+from align_core.tasks import load_task
+
+PAIRS = 640  # as many as the default reward model learns from
+SEED = 0
+
+
+def main() -> None:
+    silence_libraries()
+    task = load_task("manners")
+    policy, tokenizer = load_policy(task.reference), load_tokenizer(task.reference)
+    pairs = sampled_pairs(policy, tokenizer, task, PAIRS, SEED, progress=print)
+    pool = model_index.preference_pool(task.name)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(pairs), pool, compression="zstd")
+
+
+if __name__ == "__main__":
+    main()
