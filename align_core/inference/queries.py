@@ -189,11 +189,10 @@ def score(
 
 
 def _gold(reward: float, judged: bool) -> dict[str, Any]:
-    """The gold reward of a text: None where it is unknown or cannot judge the text, which
-    "judged": False says."""
-    if math.isnan(reward):
-        return {"gold_reward": None}
-    return {"gold_reward": reward} if judged else {"gold_reward": None, "judged": False}
+    """The gold reward of a text, None if it is unknown; with "judged": False where it means
+    nothing for the text."""
+    gold = {"gold_reward": None if math.isnan(reward) else reward}
+    return gold if judged else {**gold, "judged": False}
 
 
 def head_to_head(task: str, models: list[str], n: int, seed: int) -> dict[str, Any]:

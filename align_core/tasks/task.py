@@ -76,7 +76,7 @@ class Task(ABC):
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
         """Whether the gold reward means anything for a visitor's own prompt, and completion if
         given: not if it cannot read their language, say."""
-        return self.has_gold
+        return True
 
     def model_input(self, prompt: str, chat: bool) -> Text:
         """The input of a model for a prompt; `chat` says whether it has a chat template."""

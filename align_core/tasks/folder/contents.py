@@ -162,7 +162,7 @@ class _Reader:
             own = by_key[key] = {}
             answers = [] if name.endswith(".txt") else parts
             for part in parts if name.endswith(".txt") else ():
-                text = "expected a file with a column {column}, for a part of the reward; got {file}"
+                text = "expected a file with a column {column} for a part of the reward, got {file}"
                 what = problem("answer_without_column", text, column=part.column, file=name)
                 self._files.tell_key(("prompts", key), what)
             for number, row in self._files.rows(("prompts", key), name):

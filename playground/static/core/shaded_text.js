@@ -25,8 +25,8 @@ export function shadedText(words) {
   }
 
   function addRewards(host, { gold_reward, proxy_reward, judged }) {
-    addChip("gold", host, gold_reward);
     if (judged === false) make("span", "chip gold unjudged", host, words.not_judged).dataset.tip = words.not_judged_help;
+    else addChip("gold", host, gold_reward);
     addChip("proxy", host, proxy_reward);
   }
 
