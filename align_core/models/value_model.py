@@ -116,9 +116,6 @@ class PolicyWithValue(nn.Module):
     def is_gradient_checkpointing(self) -> bool:
         return self.policy.is_activation_checkpointing
 
-    def get_input_embeddings(self) -> nn.Module:
-        return self.policy.get_input_embeddings()
-
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """`generate` of the policy, for callbacks that print samples."""
         return self.policy.generate(*args, **kwargs)
