@@ -38,7 +38,11 @@ def proxy(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {"PLAYGROUND_PRESENTER_KEY": KEY, "PLAYGROUND_TIME_LIMIT": "3600"}
+    settings = {
+        "PLAYGROUND_PRESENTER_KEY": KEY,
+        "PLAYGROUND_TIME_LIMIT": "3600",
+        "PLAYGROUND_MOST_EVALUATIONS": "1000",  # of a run that does not end during a test
+    }
     process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
     proxy = simulated_space.Proxy(folder, port)
     try:

@@ -69,7 +69,9 @@ def pairs_alone(tmp_path):
 
 
 def test_a_held_out_prompt_needs_its_answer_too(folder):
-    expected = "line 8: expected a file with a column answer for a part of the reward, got heldout.txt"
+    expected = (
+        "line 8: expected a file with a column answer for a part of the reward, got heldout.txt"
+    )
     with pytest.raises(ConfigError, match=expected):
         FolderTask(folder)
 
