@@ -9,6 +9,7 @@ import pytest
 
 from align_core.config.errors import ConfigError, flag, option_error
 from align_core.config.messages import plain
+from align_core.config.methods import methods
 from align_core.config.run_config import (
     LiveConfig,
     _without_demonstrations,
@@ -38,17 +39,16 @@ def refused(act, *arguments, **options):
 
 
 class Silent:
-    """A helper process that never answers."""
-
-    connection = property(lambda self: self)
+    """A helper process that never starts."""
 
     def send(self, question):
         pass
 
-    def poll(self, seconds):
+    def wait_for_start(self, seconds):
         return False
 
-    wait = kill = alive = lambda self: None
+    def kill(self):
+        pass
 
 
 def silent(monkeypatch, client):
@@ -95,7 +95,9 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(resolve, "ppo", "reviews", reward_model="sft-reviews"),
         *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
         *refused(resolve, "ppo", "/poems.py:Poems"),
-        *_without_demonstrations("sft", TaskCard("poems", "Poems", "Short.", demonstrations=False)),
+        *_without_demonstrations(
+            methods()["sft"], TaskCard("poems", "Poems", "Short.", demonstrations=False)
+        ),
         *RunDirectory.errors(tmp_path / "full"),
         *refused(client.config, "<b>"),
         *refused(stored_pairs, "reviews", 10**6, 0),

@@ -101,7 +101,7 @@ def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_
 
 def test_ballots_ask_for_the_routes_that_there_are():
     code = "".join(file.read_text("utf-8") for file in (parts.STATIC / "rate").glob("*.js"))
-    requested = set(re.findall(r'\b(?:ask|send|request)\("(\w+)"', code))
+    requested = set(re.findall(r'\b(?:(?:ask|send|request)\("|download\("vote/)(\w+)"', code))
     settings = Settings.read({})
     routes = VoteRoutes(None, None, None, settings).routes()
     assert {f"/vote/{name}" for name in requested} == {route.path for route in routes} - {"/vote"}

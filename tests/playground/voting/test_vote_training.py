@@ -213,7 +213,7 @@ def test_the_controls_take_the_settings_of_a_run_on_votes(client, trained, sessi
 def test_a_run_without_votes_has_no_numbers_of_votes(client):
     plain = client.start(method="dpo", task="reviews", steps=1)
     assert shown(client, plain)[0] is None
-    wait_for(lambda: ended(client, plain))
+    wait_for(lambda: client.current() is None)
     ppo = client.start(method="ppo", task="reviews", steps=1)
     assert shown(client, ppo)[0] is None
 
@@ -245,6 +245,7 @@ def test_ppo_follows_its_reward_model(client, queue, trained, session):
     config = client.config(second)
     assert config["method"] == "ppo" and config["reward_model"] == str(client.root / first)
     wait_for(lambda: queue.visitors.owns(ann, second))
+    wait_for(lambda: any(event["kind"] == "samples" for event in client.events(second)[0]))
     client.send(second, "stop")
     wait_for(lambda: client.current() is None)
     votes = shown(client, first, ann)[0]
