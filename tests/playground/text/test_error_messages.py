@@ -23,6 +23,8 @@ from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import text
+from playground.limits import Limits
+from playground.people.carried import check_carried
 from playground.people.visitors import Visitors
 from playground.text import error_messages
 from playground.voting.vote_training import VoteTraining
@@ -99,6 +101,9 @@ def provoked(tmp_path, monkeypatch, sessions):
             methods()["sft"], TaskCard("poems", "Poems", "Short.", demonstrations=False)
         ),
         *RunDirectory.errors(tmp_path / "full"),
+        *refused(
+            check_carried, resolve("dpo", "reviews", eval_every=1), Limits(steps=9, evaluations=9)
+        ),
         *refused(client.config, "<b>"),
         *refused(stored_pairs, "reviews", 10**6, 0),
         *refused(_check_length, "--prompt", "a text", 600, 512.0),
