@@ -11,6 +11,7 @@ import pytest
 from benchmarks import strangers
 from benchmarks.strangers_clients import ATTACKS, Attackers
 from benchmarks.vote_load import Connection
+from tests import loops
 
 
 def measured():
@@ -55,7 +56,7 @@ def test_the_stub_answers_the_same_clients():
         return answers, [await ATTACKS[name][1](attackers) for name in attacks]
 
     with strangers.stub() as address:
-        answers, statuses = asyncio.run(ask(address))
+        answers, statuses = loops.run(ask(address))
     assert [status for status, _ in answers] == [200, 200]
     assert answers[0][1]["pair"] == {"id": 1} and statuses == ["200"] * 7
 

@@ -16,7 +16,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from tests import families, toy
+from tests import families, loops, toy
 from tests.ports.ported import made, trained
 
 TEXTS, IDS = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
@@ -106,7 +106,13 @@ def test_a_reward_may_be_a_coroutine(tmp_path):
     async def reward(prompts, completions, **_):
         return [float(len(text)) for text in completions]
 
-    assert made(tmp_path, reward=reward).score(["the"], [[8, 0]], {}) == [5.0]  # " good"
+    trainer = made(tmp_path, reward=reward)
+
+    async def within_a_loop():  # as in a notebook
+        return trainer.score(["the"], [[8, 0]], {})
+
+    assert trainer.score(["the"], [[8, 0]], {}) == [5.0]  # " good"
+    assert loops.run(within_a_loop()) == [5.0]
 
 
 REWARDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import torch
@@ -107,7 +108,8 @@ def _function(reward: Any) -> Callable:
 def _numbers(reward: Callable, returned: Any, count: int) -> list[float]:
     """The numbers that a reward function returned. Raises ValueError if they are none."""
     if inspect.isawaitable(returned):
-        returned = asyncio.run(_awaited(returned))
+        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop that runs
+            returned = thread.submit(asyncio.run, _awaited(returned)).result()
     values = returned.tolist() if hasattr(returned, "tolist") else returned
     expected = f"{count} numbers, one for each completion"
     name = getattr(reward, "__name__", type(reward).__name__)

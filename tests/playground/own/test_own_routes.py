@@ -29,6 +29,7 @@ from playground.people import own_tasks
 from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
+from tests import loops
 
 MINE, THEIRS = "a" * 64, "b" * 64  # tokens of two browsers
 PROMPTS = "".join(f"The {word} of this film\n" for word in ("plot", "cast", "end", "start", "set"))
@@ -322,7 +323,7 @@ def test_slow_saves_hold_up_no_other_request(server, monkeypatch):
                 go_on.set()
                 await asyncio.gather(*saves)
 
-    assert asyncio.run(ask()).json()["task"] is None
+    assert loops.run(ask()).json()["task"] is None
 
 
 def test_what_is_refused(browser, server, monkeypatch):

@@ -17,6 +17,7 @@ from playground.handlers.train import TrainHandlers
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
+from tests import loops
 
 RUN = {"method": "reward", "task": "reviews", "steps": 4}
 ASKED = {"task": "reviews", "models": ["sft-reviews"], "prompt": "the film", "n": 1} | {
@@ -92,7 +93,7 @@ def test_threads_of_one_kind_leave_the_others_alone():
         await asyncio.gather(*hanging)
         return answer
 
-    assert asyncio.run(ask()) == "news"
+    assert loops.run(ask()) == "news"
 
 
 @pytest.fixture
