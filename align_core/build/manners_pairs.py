@@ -23,6 +23,7 @@ SEED = 0
 def main() -> None:
     silence_libraries()
     task = load_task("manners")
+    assert task.reference is not None  # its card names one
     policy, tokenizer = load_policy(task.reference), load_tokenizer(task.reference)
     pairs = sampled_pairs(policy, tokenizer, task, PAIRS, SEED, progress=print)
     pool = model_index.preference_pool(task.name)
