@@ -9,8 +9,8 @@ a list in `LISTS`. Most are in Quirk et al., "A Comprehensive Grammar of the Eng
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from align_core.tasks.reviews import construction_table as table
 
@@ -32,7 +32,7 @@ class Constructions:
     """All constructions, by their first words."""
 
     def __init__(self) -> None:
-        self._by_first: dict[str, list[tuple[re.Pattern[str], float, float | None]]] = {}
+        self._by_first: dict[str, list[_Candidate]] = {}
         self.words: set[str] = set()
         for value, lines in table.VALUES.items():
             self._add(lines, value, None)
@@ -42,14 +42,19 @@ class Constructions:
 
     def longest(self, tokens: list[str], position: int) -> Construction | None:
         """The longest one that starts at `position`, or None."""
-        candidates = self._by_first.get(tokens[position])
+        second = tokens[position + 1] if position + 1 < len(tokens) else ""
+        candidates = [
+            candidate
+            for candidate in self._by_first.get(tokens[position], ())
+            if candidate.seconds is None or second in candidate.seconds
+        ]
         if not candidates:
             return None
         rest = " ".join(tokens[position:]) + " "
         matches = [
-            Construction(len(match[0].split()), value, factor)
-            for pattern, value, factor in candidates
-            if (match := pattern.match(rest))
+            Construction(len(match[0].split()), candidate.value, candidate.factor)
+            for candidate in candidates
+            if (match := candidate.pattern.match(rest))
         ]
         return max(matches, key=lambda match: match.length, default=None)
 
@@ -58,8 +63,18 @@ class Constructions:
             slots = line.split()
             self.words.update(w for slot in slots for words in _words(slot) for w in words.split())
             pattern = re.compile("".join(map(_slot, slots)))
-            for word in set(_first_words(slots)):
-                self._by_first.setdefault(word, []).append((pattern, value, factor))
+            for word, seconds in _starts(slots).items():
+                candidate = _Candidate(pattern, value, factor, seconds)
+                self._by_first.setdefault(word, []).append(candidate)
+
+
+class _Candidate(NamedTuple):
+    """A construction under its first word; `seconds` are the words that can follow, None if any."""
+
+    pattern: re.Pattern[str]
+    value: float
+    factor: float | None
+    seconds: frozenset[str] | None
 
 
 def _slot(slot: str) -> str:
@@ -77,8 +92,27 @@ def _words(slot: str) -> list[str]:
     return [word.replace("_", " ") for word in slot.removesuffix("?").split("|")]
 
 
-def _first_words(slots: list[str]) -> Iterator[str]:
-    for slot in slots:
-        yield from (word.split()[0] for word in _words(slot))
+def _starts(slots: list[str]) -> dict[str, frozenset[str] | None]:
+    """The words with which a construction can start, each with those that can follow it, None if
+    any can."""
+    starts: dict[str, frozenset[str] | None] = {}
+    for i, slot in enumerate(slots):
+        following = _first_words(slots[i + 1 :])
+        for first, *more in map(str.split, _words(slot)):
+            seconds = frozenset(more[:1]) if more else following
+            known = starts.get(first, frozenset())
+            starts[first] = None if seconds is None or known is None else seconds | known
         if not slot.endswith("?"):
-            return
+            break
+    return starts
+
+
+def _first_words(slots: list[str]) -> frozenset[str] | None:
+    """The words with which the rest of a construction can start; None if any word may stand there,
+    or none at all."""
+    words: set[str] = set()
+    for slot in slots:
+        words.update(word.split()[0] for word in _words(slot))
+        if not slot.endswith("?"):
+            return None if any("*" in word for word in words) else frozenset(words)
+    return None

@@ -59,6 +59,8 @@ def spell_ratings(text: str) -> str:
 
 def rating_value(word: str) -> float | None:
     """The value of a rating or an emoji, from -2 (nothing) to 2 (full marks); otherwise None."""
+    if word.isalpha():  # a word, as nearly all are
+        return None
     if rated := _RATED.fullmatch(word):
         return int(rated[1]) / 25 - 2.0
     return EMOJI.get(word)
