@@ -15,6 +15,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
+from tests.runs.test_client import until
 
 WORDS = text.load("en")
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}} <script>window.hacked=1</script>"
@@ -38,7 +39,10 @@ def helper(tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(visit, serve, helper):
-    return visit(serve(helper._client))
+    page = visit(serve(helper._client))
+    # A view takes the task of Train when that changes, as it does until the settings have come.
+    page.wait_for_selector("body[data-settled]", state="attached")
+    return page
 
 
 def open_view(page, name, task="Capitals"):
@@ -84,6 +88,7 @@ def score_it_shows_the_example_and_takes_an_answer(page, helper):
 
     os.kill(helper.pid(), signal.SIGSTOP)
     page.click("#score button")
+    until(helper._lock.locked)  # the question has come: another helper would answer a later one
     os.kill(helper.pid(), signal.SIGKILL)
     page.wait_for_selector("#score .errors:has-text('was killed')")
     page.click("#score button")
