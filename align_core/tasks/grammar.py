@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import accumulate, product
 
 _SYMBOL = re.compile(r"<\w+>|\w+(?:['-]\w+)*|[.,!?;:]")
@@ -74,7 +75,11 @@ class Grammar:
             for symbol in symbols
             if symbol[0] != "<" and symbol not in PUNCTUATION
         }
-        self.pairs = {
+
+    @cached_property
+    def pairs(self) -> set[tuple[str, str]]:
+        """All pairs of words that can be adjacent within an alternative of a rule."""
+        return {
             pair
             for alternatives in self._alternatives.values()
             for symbols in alternatives

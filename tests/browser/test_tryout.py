@@ -15,7 +15,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
-from tests.runs.test_client import until
+from tests.waiting import until
 
 WORDS = text.load("en")
 HOSTILE = "<img src=x onerror=window.hacked=1> ${1+1} {{value}} <script>window.hacked=1</script>"

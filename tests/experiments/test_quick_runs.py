@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from align_core.config.messages import from_event
 from align_core.experiments.quick_runs import QuickRuns
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 NAME = "overoptimisation"
@@ -33,14 +33,6 @@ def start(tmp_path, monkeypatch):
     for trials in begun:
         trials.stop(NAME)
         ended(trials)
-
-
-def until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "this did not happen in time"
-        time.sleep(0.01)
-    return value
 
 
 def ended(trials, name=NAME):

@@ -17,6 +17,7 @@ from align_core.config.run_config import resolve
 from align_core.runs import client as client_module
 from align_core.runs.client import Busy, Client
 from align_core.runs.directory import RunDirectory
+from tests.waiting import until
 
 LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
 SHORT = LONG | {"steps": 5}
@@ -27,15 +28,6 @@ def client(fake_assets, tmp_path):
     client = Client(tmp_path / "runs", training="fake_training")
     yield client
     client.close()
-
-
-def until(condition, seconds=60):
-    """Wait until `condition` is true, and return its value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "this did not happen in time"
-        time.sleep(0.005)
-    return value
 
 
 def status(client, run):

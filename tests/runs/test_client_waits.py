@@ -14,6 +14,8 @@ from align_core.config.errors import ConfigError
 from align_core.runs import client as client_module
 from align_core.runs import forkserver as forkserver_module
 from align_core.runs.client import Busy, Client
+from tests.runs.test_client import started, status
+from tests.waiting import until
 
 LONG = {"method": "dpo", "task": "reviews", "steps": 100_000}
 SHORT = LONG | {"steps": 200}  # of 2 ms each
@@ -24,24 +26,6 @@ def client(fake_assets, tmp_path):
     client = Client(tmp_path / "runs", training="fake_training")
     yield client
     client.close()
-
-
-def until(condition, seconds=200):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "this did not happen in time"
-        time.sleep(0.01)
-    return value
-
-
-def status(client, run):
-    return (client.status(run) or {"status": None})["status"]
-
-
-def started(client, **options):
-    run = client.start(**(LONG | options))
-    until(lambda: client.events(run)[0])
-    return run
 
 
 @pytest.fixture

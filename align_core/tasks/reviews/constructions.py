@@ -9,7 +9,6 @@ a list in `LISTS`. Most are in Quirk et al., "A Comprehensive Grammar of the Eng
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from align_core.tasks.reviews import construction_table as table
@@ -18,8 +17,7 @@ NEGATION = -0.75  # "not boring" is warm, but less so than "gripping"
 UNREAL = -0.6  # "should have been gripping" is cold
 
 
-@dataclass(frozen=True)
-class Construction:
+class Construction(NamedTuple):
     """Its meaning: a `value` of its own, or how it changes the next word of sentiment by `factor`
     (None: not at all, although it has a word of negation)."""
 

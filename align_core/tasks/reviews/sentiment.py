@@ -7,7 +7,7 @@ around them invert, raise or lower.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.reviews import questions
@@ -34,8 +34,7 @@ _DID = frozenset("did was were is are does do could would had has".split())
 _END = frozenset(".!?;")
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(NamedTuple):
     """Some tokens that are read together. `factor` applies to the next value, as in
     `Construction`; `covers` is whether words in it lose their own meaning."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 
 import pytest
 
@@ -18,6 +17,7 @@ from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.text import durations
 from tests.playground.scripted_trial import GO
+from tests.waiting import until
 
 KEY = "correct horse battery"
 NAME, OTHER = "overoptimisation", "shift"
@@ -46,14 +46,6 @@ def people(queue):
 @pytest.fixture
 def cards(queue):
     return QuickExperimentHandlers(queue, text.load("en"))
-
-
-def until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "this did not happen in time"
-        time.sleep(0.01)
-    return value
 
 
 def go(tmp_path):

@@ -19,6 +19,7 @@ from playground.people import run_queue as module
 from playground.people.no_place import AlreadyHasRun, QueueFull
 from playground.people.run_queue import Position, RunQueue
 from playground.people.visitors import Visitors
+from tests.waiting import until
 
 WORDS = text.load("en")
 KEY = "correct horse battery"
@@ -39,14 +40,6 @@ def queue(client, visitors):
 @pytest.fixture
 def people(visitors):
     return [visitors.from_token(digit * 64) for digit in "abcd"]
-
-
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "this did not happen in time"
-        time.sleep(0.01)
-    return value
 
 
 def begun(client, n):
