@@ -1,7 +1,11 @@
 """Start the page: the console script `alignment-playground`, and app.py in a checkout.
 
-A run's process imports the main script again, so this module imports nothing at the top level.
+A run's process imports the main script again, so this module imports nothing heavy at the top.
 """
+
+from __future__ import annotations
+
+from types import ModuleType
 
 NEEDS = ("gradio", "plotly", "segno")  # the packages of the extra `app`
 
@@ -22,9 +26,26 @@ def main() -> None:
         packages = ", ".join(missing)
         sys.exit(f"alignment-playground needs {packages}: pip install alignment-playground[app]")
     check()  # before Gradio is imported, because it reads some of the same variables
-    from playground.app import main as serve
+    import_page().main(tasks, models, log_json)
 
-    serve(tasks, models, log_json)
+
+def import_page() -> ModuleType:
+    """`playground.app`, imported without Gradio's stubs for editors, a third of the page's start.
+
+    Gradio compares and writes them for each component, whose source it finds by `inspect.getfile`;
+    where that raises OSError, it writes none.
+    """
+    import importlib
+    import inspect
+
+    def no_file(_: object) -> str:
+        raise OSError
+
+    getfile, inspect.getfile = inspect.getfile, no_file  # type: ignore[assignment]
+    try:
+        return importlib.import_module("playground.app")
+    finally:
+        inspect.getfile = getfile
 
 
 if __name__ == "__main__":
