@@ -29,7 +29,7 @@ _OF_OLD_TRL = {"AutoModelForCausalLMWithValueHead", "AutoModelForSeq2SeqLMWithVa
 
 def __getattr__(name: str) -> Any:
     if name in _OF_OLD_TRL:
-        line = f"{name} is of TRL 0.11: PPOTrainer takes plain models, and makes the value head"
+        line = f"{name} belongs to TRL 0.11: PPOTrainer takes plain models and adds the value head"
         raise ImportError(f'{line}; docs/ppo.md, "Coming from TRL", shows what to write')
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

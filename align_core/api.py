@@ -94,7 +94,7 @@ class Run:
 
     @property
     def metrics(self) -> DataFrame:
-        """The metrics of docs/metrics.md: a row for each step (the index), a column for each one.
+        """The metrics of docs/metrics.md: a row for each step (the index), one column each.
 
         NaN where a metric was not measured. Steps that a resume voided are left out.
         """
@@ -108,8 +108,10 @@ class Run:
         return table.rename_axis("step").sort_index()
 
     def samples(self, step: int | None = None) -> list[dict[str, Any]]:
-        """Samples of policy and reference for probe prompts at an evaluated step, by default the
-        last: {"prompt", "reference", "policy"}, both with `text` and rewards in nats.
+        """The samples of an evaluated step, by default the last: a dict for each probe prompt.
+
+        Its keys are "prompt", "reference" and "policy"; the last two hold a dict with the `text`
+        and its rewards in nats.
 
         Raises:
             ValueError: this step was not evaluated.
@@ -117,7 +119,7 @@ class Run:
         sampled = {event["step"]: event["samples"] for event in self._events("samples")}
         if step is None:
             step = max(sampled, default=None)
-        if step not in [*sampled]:  # any value can be compared, not all can be hashed
+        if step not in [*sampled]:  # a list, because `step` may not be hashable
             raise ValueError(f"expected one of the steps {sorted(sampled)}, got {step}")
         return sampled[step]
 

@@ -3,7 +3,7 @@
 A tokenizer and a pretrained model for both tasks; then, for each task, the SFT model, its samples
 on the probe and held-out prompts with their gold rewards, a labelled pool of preference pairs, and
 a reward model. Capitals has a second reward model trained on few pairs, which PPO over-optimises;
-reviews has one trained on pairs of the pretrained model. Builds on one machine are identical.
+reviews has one trained on pairs of the pretrained model. Every build on one machine is identical.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ ARCHITECTURE = {
 }
 
 DOCUMENTS = {"reviews": 72_000, "capitals": 48_000}  # the language of reviews is richer
-# Many small updates: with few large ones so small a model does not learn more than single words.
+# Many small updates: with few large ones, so small a model learns only single words.
 PRETRAINING = {
     "max_steps": 12_000,
     "learning_rate": 3e-3,
@@ -227,7 +227,7 @@ def fine_tune(task: GrammarTask) -> PreTrainedModel:
 
 
 def sharpen(model: PreTrainedModel) -> PreTrainedModel:
-    """Multiply the logits by SHARPNESS, by way of the gain of the last norm.
+    """Multiply the logits by SHARPNESS, by scaling the weight of the last norm; returns the model.
 
     A small model gives a little probability to every broken word, which at temperature 1 adds up to
     one broken text in ten. The sharpened model is the SFT model and the reference everywhere.

@@ -1,4 +1,4 @@
-"""Samples the stored pairs of `manners`, whose reference is fetched and not embedded.
+"""Samples and stores preference pairs of `manners`, whose reference is fetched, not embedded.
 
     python -m align_core.build.manners_pairs
 

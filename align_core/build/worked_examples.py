@@ -1,4 +1,4 @@
-"""A real worked example for each step from SFT to the optimum, with which the page calculates.
+"""Records a worked example for each step from SFT to the optimum, for the arithmetic of the page.
 
 A demonstration, a preference pair, a token of a PPO rollout, and texts of the reference for a
 prompt, with all numbers of their equations. They come from the embedded models and two short runs,
@@ -47,7 +47,7 @@ from align_core.training.example_token import example_token
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
 SEED = 0
-# The stored pairs to show: short ones, in which it is obvious which text is better.
+# The stored pairs to show: short texts, of which one is obviously better.
 PAIRS = {
     "reviews": ("This film never felt", " predictable! I went home singing.", " flat."),
     "capitals": (
@@ -154,7 +154,7 @@ def _pair(
 def _token(
     task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A token of the last rollout whose ratio is clipped, with its text before and after."""
+    """A token of the last rollout with a clipped ratio, and the text before and after it."""
     config = resolve("ppo", task.name)
     reward_model = load_reward_model(task.reward_model)
     settings = {
@@ -184,9 +184,8 @@ def _token(
 
 @torch.no_grad()
 def _clipped_token(trainer: PPOTrainer, rollout: Rollout) -> tuple[int, int]:
-    """The episode, and the place in its text, of the first token of the rollout that is a word, in
-    a short text, with a high advantage and a clipped ratio.
-    """
+    """The first token of the rollout that is a whole word of a short text, with a high advantage
+    and a clipped ratio: its episode and its position in the text."""
     episodes, advantages, *_ = rollout
     mask, tokenizer = episodes.mask, trainer.processing_class
     ids = [row[real].tolist() for row, real in zip(episodes.tokens, mask, strict=True)]
@@ -194,12 +193,12 @@ def _clipped_token(trainer: PPOTrainer, rollout: Rollout) -> tuple[int, int]:
     new_logp = pad_sequence(logprobs(trainer.policy.eval(), prompts, ids), batch_first=True)
     likelier = (new_logp - episodes.logp).exp() > 1 + CLIP
     moved = (episodes.logp - episodes.ref_logp).abs() > 0.1
-    for row, place in (mask & (advantages > 0.3) & likelier & moved).nonzero().tolist():
-        word = tokenizer.decode(ids[row][place])
+    for row, position in (mask & (advantages > 0.3) & likelier & moved).nonzero().tolist():
+        word = tokenizer.decode(ids[row][position])
         ended = ids[row][-1] == tokenizer.eos_token_id
         if ended and len(ids[row]) <= 16 and re.fullmatch(r" [A-Za-z]{4,}", word):
-            return row, place
-    raise LookupError("no such token in the last rollout")
+            return row, position
+    raise LookupError("expected a word with a clipped ratio in the last rollout, got none")
 
 
 def _optimum(
@@ -207,8 +206,8 @@ def _optimum(
 ) -> dict[str, Any]:
     """Some texts for a prompt, with their log-probabilities under the reference and gold rewards.
 
-    `rewards` counts the rewards among the stored samples of the prompt, whose mean of exp(r/β) is
-    Z.
+    `rewards` lists [reward, count] over the stored samples of the prompt; Z is the mean of
+    exp(r/β) over these samples.
     """
     prompt, texts = TEXTS[task.name]
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "probe")).select(

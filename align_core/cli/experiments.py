@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Execute an experiment or the rest of it; returns the exit code.
+    """Run an experiment, or resume one that was interrupted; returns the exit code.
 
     Raises:
         ConfigError: one message for every error.

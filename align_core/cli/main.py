@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     code = _executed(args, lines)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # as by `| head`; Python would complain of it at exit
+    except BrokenPipeError:  # as with `| head`; Python would report it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
@@ -123,7 +123,7 @@ def _train(args: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _train_silently(args: argparse.Namespace, lines: list[Message]) -> int:
-    """Train in a process other than the first, which alone writes the run and prints."""
+    """Train in a process of rank above 0; only rank 0 writes the run and prints."""
     raise_collected(lines)
     path = Path(args.run_dir if args.resume is None else args.resume)
     distributed.wait_for_file(path / "config.json")
@@ -146,7 +146,7 @@ def _new_run(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
 
 def _resumable(args: argparse.Namespace, lines: list[Message]) -> RunDirectory:
     if any(line.values.get("option") == "--task" for line in lines):
-        raise ConfigError(*lines)  # whether it is the task of the run cannot be checked
+        raise ConfigError(*lines)  # an invalid task cannot be compared with the run's
     for name in ("method", "config", "run_dir", *options.RUN_OPTIONS):
         is_task_code = name == "task" and is_code(args.task)
         if (value := getattr(args, name)) is not None and not is_task_code:
@@ -232,7 +232,11 @@ def _commands_listed() -> list[Message]:
 
 
 def _parsed(argv: list[str]) -> tuple[argparse.Namespace, list[Message]]:
-    """The arguments and the errors that parsing found; raises ConfigError if it cannot go on."""
+    """The parsed arguments and the errors of parsing.
+
+    Raises:
+        ConfigError: parsing cannot continue.
+    """
     args, unknown = _parser().parse_known_args(argv)
     if args.command is None:
         raise ConfigError(option_error("COMMAND", None, "one of these:"), *_commands_listed())

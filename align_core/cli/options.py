@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(plain(message))
 
-    def parse_known_args(  # type: ignore[override]  # argparse allows more ways to call it
+    def parse_known_args(  # type: ignore[override]  # a narrower signature
         self, argv: Sequence[str], namespace: Any = None
     ) -> Any:
         argv, invalid = _negative_values_joined(argv), []
@@ -54,14 +54,14 @@ class Parser(argparse.ArgumentParser):
                 if not places:
                     raise ConfigError(*invalid) from None
                 del argv[places[-1]]
-        args.invalid = [*invalid, *getattr(args, "invalid", [])]  # those of a subparser come last
+        args.invalid = [*invalid, *getattr(args, "invalid", [])]  # errors of the subparser follow
         return args, unknown
 
 
 def add_actions(
     parser: argparse.ArgumentParser, about: Mapping[str, str]
 ) -> dict[str, argparse.ArgumentParser]:
-    """Add the actions of a command, name -> what it does; returns the parser of each."""
+    """Add a subparser for each action, name -> description; returns name -> subparser."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     return {
         name: actions.add_parser(name, help=text, description=text) for name, text in about.items()
@@ -71,7 +71,7 @@ def add_actions(
 def check_action(
     args: argparse.Namespace, about: Mapping[str, str], lines: Sequence[Message]
 ) -> None:
-    """Raise ConfigError, which lists the actions after `lines`, if none was named."""
+    """Raise a ConfigError with `lines` and the list of actions if no action was given."""
     if args.action is None:
         width = max(map(len, about))
         actions = [plain(f"  {name:<{width}}  {text}") for name, text in about.items()]
@@ -99,7 +99,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def named(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """The values of these options, None for those that were not given."""
+    """Option -> its value, None if it was not given."""
     return {name: getattr(args, name) for name in names}
 
 
@@ -116,7 +116,7 @@ RUN_OPTIONS = [name for name in RunConfig.model_fields if name != "method"]
 
 
 def _negative_values_joined(argv: Sequence[str]) -> list[str]:
-    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse would take such a value for an option."""
+    """["--beta", "-1e-3"] -> ["--beta=-1e-3"]: argparse would mistake the value for an option."""
     joined: list[str] = []
     for token in argv:
         if joined and joined[-1].startswith("-") and token.startswith("-") and _is_number(token):

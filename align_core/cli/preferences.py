@@ -91,8 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed": None,
         "--output": "a new .jsonl or .parquet file, in place of --session",
     }
-    for option, what in options.items():
-        subs["simulate"].add_argument(option, help=what)
+    for option, about in options.items():
+        subs["simulate"].add_argument(option, help=about)
     subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
     subs["export"].add_argument(
         "--ties", help="omit ties, or count each as one vote for both texts"
@@ -251,7 +251,7 @@ def _delete(args: argparse.Namespace, lines: list[Message], sessions: Sessions) 
 
 
 def _existing(args: argparse.Namespace, lines: list[Message], sessions: Sessions) -> Session | None:
-    """The session that was named; None, with an error appended to `lines`, if there is none."""
+    """The session of --session; if it does not exist, None, and an error appended to `lines`."""
     with collect_errors(lines):
         return sessions.open(args.session)
 
@@ -259,7 +259,7 @@ def _existing(args: argparse.Namespace, lines: list[Message], sessions: Sessions
 def _session_for(
     args: argparse.Namespace, lines: list[Message], sessions: Sessions
 ) -> Session | None:
-    """The session that receives votes; None if it does not exist yet. Sets `args.task`."""
+    """The session of --session, whose task becomes `args.task`; None if it does not exist yet."""
     session = None
     with collect_errors(lines):
         check_name(args.session)

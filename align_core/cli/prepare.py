@@ -14,7 +14,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, describe_error, option_error, raise_collected
 from align_core.config.fields import Int, Seed
 from align_core.config.messages import Message
-from align_core.config.model_size import measured
+from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import TaskName, validated
 from align_core.config.task_card import EXPECTED, card, known_card
 from align_core.runs.directory import to_line
@@ -83,18 +83,18 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; the same command goes on from here", file=sys.stderr)
         return 1
-    _tell(facts, args.json)
+    _print_facts(facts, args.json)
     return 0
 
 
 def _prepared(chosen: _Options) -> dict[str, Any]:
-    """The stored optimum of the pair, which is sampled first if it is incomplete."""
+    """The facts of the stored optimum, after sampling if it is not complete."""
     from align_core.evaluation import prepared
 
-    usual = measured(chosen.model, get_task(chosen.task).max_new_tokens)
+    defaults = evaluation_size(chosen.model, get_task(chosen.task).max_new_tokens)
     settings = {
-        "samples": chosen.samples or usual.reference_samples,
-        "prompts": chosen.prompts or usual.prompts,
+        "samples": chosen.samples or defaults.reference_samples,
+        "prompts": chosen.prompts or defaults.prompts,
         "seed": chosen.seed,
     }
     try:
@@ -116,7 +116,7 @@ def _prepared(chosen: _Options) -> dict[str, Any]:
 
 
 class _Progress:
-    """The progress bar of the sampling, after an estimate of its time from the first batch."""
+    """A progress bar of the sampling, with an estimate of its time after the first new batch."""
 
     def __init__(self, texts: int) -> None:
         from tqdm import tqdm
@@ -127,7 +127,7 @@ class _Progress:
         self._clock: float | None = time.monotonic()
 
     def update(self, texts: int, new: bool) -> None:
-        """Advance the bar by this many texts."""
+        """Advance the bar by `texts`; unless `new`, they were sampled by an earlier command."""
         self._bar.update(texts)
         if not new:
             self._bar.initial += texts
@@ -147,7 +147,7 @@ def _duration(seconds: float) -> str:
     return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
 
 
-def _tell(facts: dict[str, Any], as_json: bool) -> None:
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(to_line(facts))
         return
@@ -160,7 +160,7 @@ def _tell(facts: dict[str, Any], as_json: bool) -> None:
     for text in facts["texts"]:
         line = " ".join(f"{text['prompt']} → {text['completion']}".split())
         print(f"{text['gold_reward']:+7.2f}  {line}")
-    _tell_size()
+    _print_size()
 
 
 def execute_cache(args: argparse.Namespace, lines: list[Message]) -> int:
@@ -179,13 +179,13 @@ def execute_cache(args: argparse.Namespace, lines: list[Message]) -> int:
         raise ConfigError(option_error("ALIGN_CACHE", None, str(error))) from None
     except OSError as error:
         raise ConfigError(describe_error(error, prepared.folder())) from None
-    _tell_size()
+    _print_size()
     return 0
 
 
-def _tell_size() -> None:
+def _print_size() -> None:
     from align_core.evaluation import prepared
 
-    found = prepared.entries()
-    size = sum(entry.size for entry in found)
-    print(f"{prepared.folder()} has {len(found)} prepared, {size / 1e6:.1f} MB")
+    entries = prepared.entries()
+    size = sum(entry.size for entry in entries)
+    print(f"{prepared.folder()} has {len(entries)} prepared, {size / 1e6:.1f} MB")

@@ -1,4 +1,4 @@
-"""Runs on the disk: python -m align_core runs {list,prune}."""
+"""The command `runs`: python -m align_core runs {list,prune}."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def execute(args: argparse.Namespace, lines: list[Message]) -> int:
 
 
 def _number(option: str, text: str | None, lines: list[Message]) -> float | None:
-    """The number of an option; an error is appended to `lines` unless it is one of 0 or more."""
+    """The option's number; an error is appended to `lines` unless it is finite and 0 or more."""
     if text is None:
         return None
     try:
@@ -82,7 +82,7 @@ def _list(runs: list[StoredRun], as_json: bool) -> None:
 
 
 def _prune(runs: list[StoredRun], confirmed: bool) -> int:
-    """Print the runs, and delete them if that is confirmed; returns the exit code."""
+    """Print the runs and, if `confirmed`, delete them; returns the exit code."""
     for run in runs:
         if confirmed:
             try:

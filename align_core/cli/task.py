@@ -1,4 +1,4 @@
-"""Tasks in folders: python -m align_core task {new,check} FOLDER."""
+"""The command `task`, for tasks in folders: python -m align_core task {new,check} FOLDER."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from align_core.config import model_index
 
 # The files that a model is loaded from: weights, configuration, tokenizer and chat template.
-_OF_A_MODEL = (".safetensors", ".bin", ".gguf", ".json", ".jinja", ".model", ".txt")
+_MODEL_SUFFIXES = (".safetensors", ".bin", ".gguf", ".json", ".jinja", ".model", ".txt")
 
 
 def combined(parts: Iterable[str]) -> str:
@@ -21,7 +21,7 @@ def combined(parts: Iterable[str]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file. A file that has not changed is read once in a process.
+    """The SHA-256 of a file, in hexadecimal. A process reads an unchanged file only once.
 
     Raises:
         OSError: it cannot be read.
@@ -31,7 +31,7 @@ def file_digest(path: Path) -> str:
 
 
 def model_digest(model: str) -> str:
-    """A hash of all that MODEL is loaded from, that of its base model included.
+    """A hash, in hexadecimal, of the files of MODEL and of its base model.
 
     Raises:
         ValueError: there is no such model; the message says why.
@@ -40,7 +40,7 @@ def model_digest(model: str) -> str:
     location = model_index.files_of(model)
     if location.is_file():
         return combined([file_digest(location)])
-    files = [path for path in sorted(location.iterdir()) if path.suffix in _OF_A_MODEL]
+    files = [path for path in sorted(location.iterdir()) if path.suffix in _MODEL_SUFFIXES]
     parts = [text for path in files for text in (path.name, file_digest(path))]
     adapter = location / "adapter_config.json"
     if adapter.is_file():
@@ -53,6 +53,6 @@ def model_digest(model: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _digest(path: str, size: int, changed: int) -> str:
-    """`size` and `changed`, nanoseconds, are keys of the cache."""
+    """`size` in bytes and `changed` in nanoseconds belong to the key of the cache."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,8 +15,8 @@ from typing import Any
 
 from align_core.config.messages import Message, plain, to_event
 
-# Exceptions of a user's task or method. A sys.exit() there is reported as a failure, too, and does
-# not end the process.
+# Exceptions of a user's task or method. Its sys.exit() is reported as a failure, too, and does not
+# end the process.
 CODE_ERRORS = (Exception, SystemExit)
 
 
@@ -50,8 +50,8 @@ def option_error(option: str, got: Any, expected: str, code: str = "", **values:
         option: the option, spelled as a user knows it: "--beta".
         got: the invalid value, cut to 80 characters; None is shown as "nothing".
         expected: what the option accepts; it may end in "; " and the reason for the refusal.
-        code: names what is expected, for a page that translates the message.
-        values: the numbers and names within `expected`, for the same.
+        code: identifies the message, so that the page can translate it.
+        values: the numbers and names within `expected`, for the translation.
     """
     line = f"{option} got {shown(got)}, expected {expected}"
     return Message(code, {"option": option, "got": shown(got), **values}, line)
@@ -61,7 +61,7 @@ def shown(value: Any) -> str:
     """A value in one line of at most 80 characters; None is "nothing"."""
     try:
         text = "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
-    except Exception:  # an integer of over 4,300 digits, or an object with a __str__ of its own
+    except Exception:  # an integer of over 4,300 digits, or an object whose __str__ fails
         text = f"a value of type {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:77] + "..."
@@ -82,8 +82,8 @@ def flag(field: str) -> str:
 def one_line(error: BaseException) -> str:
     """The error in one line: "ValueError: what it says (file.py, line 3)".
 
-    The place is the innermost one that is not in Python's import system; it is left out if there
-    is none.
+    The place is the innermost frame outside Python's import system; without such a frame it is
+    left out.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [(f.filename, f.lineno) for f in frames if "importlib" not in f.filename]

@@ -129,7 +129,7 @@ SETTINGS = {setting.name: setting for setting in _DECLARED}
 def declared(name: str, default: Any = ...) -> Any:
     """The pydantic FieldInfo of this setting, with the range that SETTINGS declares for it.
 
-    Like `Field`, of type Any: a class body assigns it to an attribute of the setting's own type.
+    Its type is Any, like that of `Field`, so that a class can assign it to a field of any type.
     """
     setting = SETTINGS[name]
     return Field(
@@ -157,11 +157,11 @@ Precision = Literal["float32", "bfloat16"]
 Device = Literal["cpu", "cuda"]
 
 
-def _of_an_adapter(layers: int | None, info: ValidationInfo) -> int | None:
+def _needs_adapter(layers: int | None, info: ValidationInfo) -> int | None:
     if layers is not None and info.data.get("lora_r") == 0:
-        raise ValueError("there is no adapter")
+        raise ValueError("expected --lora-r above 0, got 0")
     return layers
 
 
-LoraLayers = Annotated[Int | None, AfterValidator(_of_an_adapter)]
+LoraLayers = Annotated[Int | None, AfterValidator(_needs_adapter)]
 Temperature = Annotated[Float, Field(gt=0, le=10, description="a number above 0, at most 10")]

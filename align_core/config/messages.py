@@ -51,7 +51,7 @@ def plain(text: str) -> Message:
 
 
 def problem(code: str, text: str, **values: Any) -> Message:
-    """A message whose `text` is a template of the values: JSON values, and messages in it."""
+    """A message with the text `text.format(**values)`; the values are JSON values or messages."""
     plain_values = {
         name: to_event(value) if isinstance(value, Message) else value
         for name, value in values.items()
@@ -60,7 +60,7 @@ def problem(code: str, text: str, **values: Any) -> Message:
 
 
 class Invalid(ValueError):
-    """Data is not as it should be; `message` says what was expected, without the place."""
+    """Malformed data; `message` says what was expected, but not where."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)

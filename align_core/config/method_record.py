@@ -22,10 +22,10 @@ from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS, declared
 from align_core.config.messages import plain
 
-# A record that a package brings is checked against the types of its fields, with all its charts.
+# The record of another package is checked, charts included, and none of its values is converted.
 _CHECKED = ConfigDict(strict=True, revalidate_instances="always")
 _REQUIRED = {"model", "steps", "learning_rate", "batch_size", "eval_every"}
-# Options that need no record.
+# Options that every run has, so that no record lists them.
 _OF_EVERY_RUN = {"seed", "lora_r", "lora_layers", "precision", "device", "time_limit", "delay"}
 PAIRS = {
     "preferences": None,
@@ -33,7 +33,9 @@ PAIRS = {
     "coverage": "all",
     "pair_source": None,
 }
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]  # of runs and in links
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")
+]  # in names of runs and in links
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -83,7 +85,7 @@ class Method:
     """A training method.
 
     Args:
-        name: the METHOD on the command line.
+        name: METHOD on the command line.
         learns_from: its training data: demonstrations, pairs of a chosen and a rejected text, or
             its own rollouts, scored by a reward.
         makes: the kind of model that it trains.
@@ -96,7 +98,7 @@ class Method:
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
             rules on evaluations apply to every policy.
         free_beta: whether β = 0, no KL penalty at all, is allowed.
-        updates_per_step: batch size -> optimiser updates in one of the steps of `--steps`.
+        updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
         words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
             `playground/text/en.json`, which holds the words of the built-in methods.
     """
@@ -150,7 +152,7 @@ _TYPES = {
 
 
 def checked(record: Any, taken: Container[str]) -> Method:
-    """A copy of the record with values of exactly the types of its fields.
+    """A validated copy of the record.
 
     Raises:
         ConfigError: not a valid `Method`, or its name is one of `taken`; a line for each error.
@@ -182,7 +184,7 @@ def checked(record: Any, taken: Container[str]) -> Method:
 
 
 def _options(pairs: bool, free_beta: bool) -> type[BaseModel]:
-    """The options that a record may have, with the types and ranges of their defaults."""
+    """A pydantic model of a record's options, with the types and ranges of their defaults."""
     required = _REQUIRED | ({*PAIRS, "preference_pairs"} if pairs else set())
     fields: dict[str, Any] = {}  # name -> (type, default), as create_model takes them
     for name in SETTINGS.keys() - _OF_EVERY_RUN:

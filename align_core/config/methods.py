@@ -1,7 +1,7 @@
-"""The training methods: a record each, naming the builder of its trainer, which a run imports.
+"""The training methods, one record each. A run imports the builder that its method's record names.
 
 No other module compares a method's name: all behaviour depends on the fields of its record. An
-installed package adds a method by an entry point of the group `align_core.methods` that refers to a
+installed package adds a method by an entry point in the group `align_core.methods` that refers to a
 `Method`.
 """
 
@@ -178,9 +178,9 @@ def methods() -> dict[str, Method]:
     known = {method.name: method for method in _BUILT_IN}
     for entry in entry_points(group=GROUP):
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # standard output is the command's own
+            with contextlib.redirect_stdout(sys.stderr):  # standard output belongs to the command
                 method = checked(entry.load(), known)
-        # A broken package must not take the other methods with it.
+        # A broken package must not disable the other methods.
         except (*CODE_ERRORS, KeyboardInterrupt) as error:
             why = describe_error(error, Path(entry.value))
             _LOG.warning("%s of %s is skipped: %s", entry.value, GROUP, why)

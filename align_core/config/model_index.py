@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _PACKED = _PACKAGE / "assets"  # inside the package in a wheel, beside it in a checkout
 ASSETS = _PACKED if _PACKED.is_dir() else _PACKAGE.parent / "assets"
 
-SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` brings
+SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` downloads
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_LICENCE = "apache-2.0"
 
@@ -40,17 +40,17 @@ def embedded() -> list[str]:
 
 
 def named() -> list[str]:
-    """The names of models that are not paths: the embedded ones, and that of the fetched one."""
+    """The names of models that are not paths: the embedded models and SmolLM2."""
     return [*embedded(), SMOLLM2]
 
 
 def fetched_folder(name: str) -> Path:
-    """The folder of a fetched model, which exists once it was fetched."""
+    """The folder of a fetched model. It does not exist before the download."""
     return cache_folder() / "models" / name
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether `model` has the form of a hub id with an owner, as no absolute path has."""
+    """Whether `model` has the form OWNER/NAME of a hub id; an absolute path has not."""
     return "/" in model and _HUB_ID.fullmatch(model) is not None
 
 
@@ -70,7 +70,7 @@ def worked_example(task: str) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a run directory, of a finished run or not."""
+    """Whether `path` is the directory of a run, finished or not."""
     return "method" in _json(path / "config.json")
 
 
@@ -85,7 +85,7 @@ def locate(model: str) -> str:
         ValueError: there is no such model; its message is one line for users.
     """
     if not isinstance(model, str):
-        raise ValueError("this is no name")
+        raise ValueError("this is not a name")
     if model in embedded():
         return str(ASSETS / "models" / model)
     if model == SMOLLM2:
@@ -132,7 +132,7 @@ def files_of(model: str) -> Path:
     except (OSError, ValueError):
         revision = ""
     if not revision or not (hub / "snapshots" / revision).is_dir():
-        raise ValueError(f"model {model}: it was not downloaded yet")
+        raise ValueError(f"model {model}: it has not been downloaded yet")
     return hub / "snapshots" / revision
 
 
@@ -170,7 +170,7 @@ def is_reward_model(location: str) -> bool:
 
 
 def model_errors(option: str, name: str, reward_model: bool | None = None) -> list[Message]:
-    """Messages for a ConfigError: `name` is not a model, or not of the wanted kind.
+    """Messages for a ConfigError: `name` is not a model, or is of the other kind.
 
     `reward_model` is True for a reward model, False for a language model, None for either.
     """
@@ -223,7 +223,7 @@ def _cached(hub_id: str) -> bool:
 
 
 def _hub_folder(hub_id: str) -> Path:
-    """The folder of a hub id in the local cache, which need not exist."""
+    """The folder of a hub id in the local cache. It may not exist."""
     home = os.environ.get("HF_HOME") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "huggingface"
     )

@@ -1,4 +1,4 @@
-"""How many texts an evaluation of a model has, by the model's size and the token limit."""
+"""The size of an evaluation: fewer texts for larger models and longer completions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from align_core.config import model_index
 
 _WEIGHTS = (".safetensors", ".bin", ".gguf")
-_MOST_HEADER = 100 * 2**20  # bytes; the format's own limit
+_MOST_HEADER = 100 * 2**20  # bytes, the limit of the safetensors format
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The probe prompts and the samples a prompt of an evaluation, and the samples a prompt from
-    which the optimum is computed."""
+class EvaluationSize:
+    """The numbers of probe prompts, of samples for each prompt, and of stored reference samples
+    for each prompt, from which the optimum is computed."""
 
     prompts: int
     samples: int
@@ -26,30 +26,34 @@ class Measured:
 
     @property
     def texts(self) -> int:
-        """The texts of an evaluation."""
+        """The number of sampled texts."""
         return self.prompts * self.samples
 
 
-# The work of an evaluation is about its texts times its parameters times its tokens. WORK is that
-# of 24 texts of 40 tokens from a model of 140 M parameters: then the evaluations take less than a
-# quarter of a run of 40 DPO steps of 8 pairs.
+# The work of an evaluation is about texts × tokens × parameters. WORK is that of 24 texts of 40
+# tokens from a model of 140 M parameters: then the evaluations take less than a quarter of the time
+# of a run of 40 DPO steps of 8 pairs.
 WORK = 24 * 40 * 140e6
-MOST = Measured(64, 4, 1024)
-_SMALLER = (Measured(32, 2, 512), Measured(12, 2, 512), Measured(8, 2, 512))
+MOST = EvaluationSize(64, 4, 1024)
+_SMALLER = (
+    EvaluationSize(32, 2, 512),
+    EvaluationSize(12, 2, 512),
+    EvaluationSize(8, 2, 512),
+)
 
 
-def measured(model: Any, max_new_tokens: int) -> Measured:
+def evaluation_size(model: Any, max_new_tokens: int) -> EvaluationSize:
     """The largest evaluation of MODEL that WORK allows; the smallest if its size is unknown."""
-    size = parameters(model)
-    tokens = math.inf if size is None else size * max_new_tokens
-    fitting = (choice for choice in (MOST, *_SMALLER) if choice.texts * tokens <= WORK)
+    count = parameters(model)
+    text_work = math.inf if count is None else count * max_new_tokens
+    fitting = (size for size in (MOST, *_SMALLER) if size.texts * text_work <= WORK)
     return next(fitting, _SMALLER[-1])
 
 
 def parameters(model: Any) -> int | None:
-    """The number of parameters of MODEL, those of its adapter included; None if it is not here.
+    """The number of parameters of MODEL, including its adapter; None if its files are not here.
 
-    For weights that are not in safetensors, half the number of their bytes.
+    Weights in formats other than safetensors are taken as two bytes for each parameter.
     """
     try:
         location = model_index.files_of(model)
@@ -58,8 +62,8 @@ def parameters(model: Any) -> int | None:
         adapter = location / "adapter_config.json"
         if adapter.is_file():
             base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-            within = model_index.files_of(base) != location and parameters(base)
-            return count + within if within else None
+            of_base = model_index.files_of(base) != location and parameters(base)
+            return count + of_base if of_base else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return count

@@ -1,4 +1,4 @@
-"""Paths that a user named, and the folder of files that can be made again."""
+"""Paths that users name, and the cache folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def user_path(name: Any) -> Path:
-    """The path `name`, of a file or folder that need not exist, with ~ expanded.
+    """The path `name` with ~ expanded. The file or folder may not exist.
 
     Raises:
         ValueError: no file can have this name, or it cannot be reached; the message says why.
@@ -24,9 +24,9 @@ def user_path(name: Any) -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder of files that can be fetched or computed again, which need not exist yet.
+    """The folder of files that can be fetched or computed again. It may not exist yet.
 
-    `ALIGN_CACHE` where it is set; otherwise `align-core` in the user's cache folder, which is
+    `ALIGN_CACHE` if it is set; otherwise `align-core` in the user's cache folder, which is
     `XDG_CACHE_HOME` or `~/.cache` on every system, as it is for the Hugging Face libraries.
 
     Raises:

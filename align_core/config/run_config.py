@@ -29,7 +29,7 @@ from align_core.config.fields import (
 )
 from align_core.config.messages import Message, is_text
 from align_core.config.methods import FromTask, Method, method_named, methods, methods_with
-from align_core.config.model_size import MOST, measured
+from align_core.config.model_size import MOST, evaluation_size
 from align_core.config.paths import user_path
 from align_core.config.task_card import (
     BUILT_IN,
@@ -109,7 +109,7 @@ class RunConfig(BaseModel):
     batch_size: Int = declared("batch_size")
     seed: Seed = 0
     eval_every: Int = declared("eval_every")
-    # The defaults are those of older runs; `resolve` decides them by the model's size.
+    # The defaults hold for runs of older versions; `resolve` decides by the model's size.
     eval_prompts: Int = declared("eval_prompts", MOST.prompts)
     eval_samples: Int = declared("eval_samples", MOST.samples)
     lora_r: Int = declared("lora_r", 0)
@@ -122,7 +122,7 @@ class RunConfig(BaseModel):
     @field_validator("coverage", "whiten_advantages", mode="before")
     @classmethod
     def _default_of_older_runs(cls, value: Any, info: ValidationInfo) -> Any:
-        """The config.json of an older run lacks options that were added since: take the default."""
+        """The value; the method's default where the config.json of an older run has none."""
         known = method_named(info.data.get("method"))
         return known.options.get(str(info.field_name)) if value is None and known else value
 
@@ -136,7 +136,7 @@ class RunConfig(BaseModel):
 
 
 def expected(field: FieldInfo) -> str:
-    """What a field accepts, in words, with the names of the methods that its description needs."""
+    """The field's description of valid values, with the names of methods filled in."""
     return (field.description or "").format(
         methods=", ".join(methods()),
         free_beta=listed([name for name, method in methods().items() if method.free_beta]),
@@ -144,7 +144,7 @@ def expected(field: FieldInfo) -> str:
 
 
 Options = TypeVar("Options", bound=BaseModel)
-# Whether each option that names a model names a reward model.
+# Option that names a model -> whether it must be a reward model.
 _MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
 
 
@@ -174,10 +174,11 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
 
 
 def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
-    """The full configuration: `options` that are not None, over the defaults of method and task.
+    """The full configuration: the defaults of method and task, replaced by `options` that are not
+    None.
 
     Raises:
-        ConfigError: one message for every error in all of them.
+        ConfigError: one message for every error.
     """
     explicit = {
         option: value
@@ -193,7 +194,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     }
     fallback = _defaults_for_checks(method, task, explicit)
     fields = {"method": method, "task": task, **fallback, **own}
-    fields = _measured(fields, known_task) | fields
+    fields = _evaluation_options(fields, known_task) | fields
     config, errors = validated(RunConfig, fields)
     if fields["model"] is None and known_task:
         errors = [line for line in errors if line.code != "model"] + [no_model(known_task)]
@@ -204,7 +205,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
         lines.append(option_error("--task", task, EXPECTED, "task"))
     lines += _without_demonstrations(known_method, known_task)
     lines += _without_gold(fields, known_task)
-    # The default models of an unknown task are not errors of their own.
+    # An unknown task is one error; the models of the fallback task are not errors, too.
     lines += _wrong_models(fields if known_method and known_task else explicit)
     lines += _wrong_preferences(explicit)
     if config is None or lines:
@@ -214,12 +215,12 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     return config.model_copy(update=paths)
 
 
-def _measured(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
+def _evaluation_options(fields: dict[str, Any], task: TaskCard | None) -> dict[str, Any]:
     """eval_prompts and eval_samples, by the size of the model and the token limit."""
     if task is None:
         return {}
-    much = measured(fields["model"], task.max_new_tokens)
-    return {"eval_prompts": much.prompts, "eval_samples": much.samples}
+    size = evaluation_size(fields["model"], task.max_new_tokens)
+    return {"eval_prompts": size.prompts, "eval_samples": size.samples}
 
 
 def _without_demonstrations(method: Method | None, task: TaskCard | None) -> list[Message]:
@@ -277,7 +278,7 @@ def _wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
 
 
 def has(method: str, option: str) -> bool:
-    """Whether the method has this option, as one of its own or as one of every method."""
+    """Whether the method has this option, alone or with every other method."""
     return method in (methods_with(option) or methods())
 
 
@@ -318,16 +319,16 @@ def defaults(method: str, task: str) -> dict[str, Any]:
 def _defaults_for_checks(
     method: str | None, task: str | None, explicit: dict[str, Any]
 ) -> dict[str, Any]:
-    """The defaults of method and task; of any valid ones where these are not, so that the other
-    options can still be checked."""
+    """The defaults of method and task. If either is invalid, those of a valid method and task, so
+    that the other options can still be checked."""
     if method is None or task is None or not method_named(method) or not card(task):
         method, task = next(iter(methods())), BUILT_IN[0]
-    all_pairs = {"preference_pairs": None} if "preferences" in explicit else {}  # of the file
+    all_pairs = {"preference_pairs": None} if "preferences" in explicit else {}  # the whole file
     return {**defaults(method, task), **all_pairs}
 
 
 class LiveConfig(RunConfig):
-    """A configuration with what else may change during a run: the delay between its steps."""
+    """A configuration of a live run, which can also have a delay between its steps."""
 
     delay: Float = declared("delay", 0.0)
 

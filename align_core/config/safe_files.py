@@ -1,6 +1,6 @@
 """Files that another program, another version or a stranger may have written.
 
-Whatever such a file is, reading it here neither waits nor fails in a way that is not declared.
+Reading such a file here never waits, and fails only with the declared exceptions.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-MOST_BYTES = 4_000_000  # of a JSON file
-_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # each on its systems
+MOST_BYTES = 4_000_000  # the largest JSON file that is read
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # POSIX | Windows
 
 
 def open_file(path: str | Path) -> BinaryIO:
-    """A regular file, opened to be read. Raises OSError for anything else: a pipe would wait."""
+    """A regular file, opened for reading. Raises OSError for other kinds: a pipe would wait."""
     return os.fdopen(_opened(path), "rb")
 
 
 def read_bytes(path: str | Path, most_bytes: int) -> bytes:
-    """The content of a regular file. Raises OSError if it has more than `most_bytes`, or as
-    `open_file`."""
+    """The content of a regular file. Raises OSError if it is larger than `most_bytes`, or not a
+    regular file."""
     descriptor = _opened(path)
     try:
         if os.fstat(descriptor).st_size > most_bytes:
@@ -34,7 +34,7 @@ def read_bytes(path: str | Path, most_bytes: int) -> bytes:
 
 
 def readable_size(path: str | Path) -> int:
-    """The bytes of a regular file that may be read. Raises OSError as `open_file`."""
+    """The size in bytes of a readable regular file. Raises OSError for any other file."""
     status = os.stat(path)
     code = 0 if os.access(path, os.R_OK) else errno.EACCES
     if not stat.S_ISREG(status.st_mode):
@@ -45,8 +45,8 @@ def readable_size(path: str | Path) -> int:
 
 
 def object_in(content: bytes) -> dict[str, Any]:
-    """The object in the bytes of a JSON file. Raises ValueError if there is none, or if one of its
-    texts has half of a surrogate pair."""
+    """The object in the bytes of a JSON file. Raises ValueError if they hold no object, or if a
+    text in it has half of a surrogate pair."""
     try:
         value = json.loads(content)
         if b"\\u" in content:

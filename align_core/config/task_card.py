@@ -27,7 +27,7 @@ class TaskCard:
         title, explanation: for users, in English; the page translates those of built-in tasks.
         reference: the MODEL that policies start from and are compared with, or None.
         reward_model: the MODEL of its proxy reward, or None.
-        groups: the kinds of its prompts; a coverage is some of them.
+        groups: the kinds of its prompts, from which a coverage is chosen.
         options: method -> defaults on this task that differ from the method's.
         demonstrations: whether it has demonstrations.
         code: "file.py:Class" (an absolute path) or "package.module:Class"; None without code.
@@ -100,7 +100,7 @@ _CARDS = {
     ),
 }
 NAMES = tuple(_CARDS)
-# Those whose models, pairs and reference samples are in `assets`.
+# Tasks with models, pairs and reference samples in `assets`.
 BUILT_IN = tuple(name for name in NAMES if _CARDS[name].reward_model is not None)
 EXPECTED = f"one of {', '.join(NAMES)}, or file.py[:Class], or package.module:Class, or a folder"
 _registered: dict[str, TaskCard] = {}  # by full name
@@ -143,13 +143,13 @@ def register(new: TaskCard, listed: bool = True) -> None:
 
 
 def forget(full_name: str) -> None:
-    """The opposite of `register`."""
+    """Undo `register`."""
     _registered.pop(full_name, None)
     _unlisted.discard(full_name)
 
 
 def registered() -> dict[str, TaskCard]:
-    """Full name -> card of the listed registered tasks: those that a user named."""
+    """Full name -> card of the registered tasks that are listed."""
     return {name: known for name, known in _registered.items() if name not in _unlisted}
 
 
@@ -189,7 +189,7 @@ def no_model(task: TaskCard) -> Message:
 
 
 def unregistered_task(task: str) -> Message:
-    """A message for a ConfigError: no user named the code of this task."""
+    """A message for a ConfigError: the task's code was not named by the user, so it cannot run."""
     expected = (
         f"{task!r} to be named, because the code of a task runs only where a user names it: add "
         f"--task {shlex.quote(task)}, or in Python call load_task({task!r}) first"

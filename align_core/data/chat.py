@@ -16,9 +16,9 @@ _ASKED, _ANSWERED = "first-question", "first-answer"
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **arguments: Any) -> str:
-    """The conversation with the beginning of the answer, from which a model is sampled.
+    """The conversation as text, up to the point where the model writes the answer.
 
-    `arguments` are those of the template, as `tools`.
+    `arguments` are passed to the template, such as `tools`.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or it refuses the conversation.
@@ -29,8 +29,8 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **argument
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages) -> str:
     """The text that the template writes after `prompt_text`, up to the token that ends the turn.
 
-    A generation prompt may go on past the header of the turn, as one that opens `<think>`. Then the
-    answer starts with its content.
+    A generation prompt may be longer than the header of the turn, for example by `<think>`. Then
+    the returned text starts with the content of the answer.
 
     Raises:
         ConfigError: as from `prompt_text`; or the answer cannot be found in the conversation.

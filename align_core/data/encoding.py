@@ -1,8 +1,9 @@
 """Encoding of texts or conversations, in TRL's formats, as token ids.
 
-A prompt and its completion have the token ids of the whole text. A prompt of plain text begins with
-the token that the tokenizer puts before a text, if any; in a conversation the chat template writes
-it. The end token is appended only to texts that ended by themselves, not to those cut at the limit.
+A prompt and its completion are tokenised as one text, which is then split. A prompt of plain text
+begins with the token that the tokenizer puts before a text, if any; in a conversation the chat
+template writes it. The end token is appended only to texts that ended by themselves, not to those
+cut at the token limit.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def encode(
 ) -> tuple[list[int], list[int]]:
     """Token ids of a prompt and of its completion, with the end token if it ended.
 
-    A token that contains the end of the prompt and the start of the completion counts to the
+    A token that spans the end of the prompt and the start of the completion belongs to the
     completion.
     """
     (before,), (after,) = encode_all(tokenizer, [prompt], [completion], [ended])
@@ -95,7 +96,7 @@ def encode_all(
     completions: Sequence[Text],
     ended: Sequence[bool],
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """`encode` of each prompt and its completion: all prompts, and all completions."""
+    """`encode` for many rows: token ids of all prompts, and of all completions."""
     names = "prompt", "completion", "completion_ended"
     rows = [
         dict(zip(names, row, strict=True)) for row in zip(prompts, completions, ended, strict=True)
@@ -109,10 +110,10 @@ def decode(
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
 ) -> list[str]:
-    """The texts of the completions of these prompts, token ids both, without special tokens.
+    """The texts of the completions, without special tokens. All arguments are token ids.
 
-    Many tokenizers that mark spaces leave that of the first token out. So a completion is decoded
-    after the last token of its prompt.
+    Many tokenizers drop the space before the first token, so a completion is decoded after the last
+    token of its prompt.
     """
     last = [list(prompt[-1:]) for prompt in prompts]
     rows = [before + list(ids) for before, ids in zip(last, completions, strict=True)]
@@ -169,7 +170,7 @@ def _columns(
 ) -> list[list[list[int]]]:
     """Token ids of the prompts, then of each completion column, for all rows, as from `encode`.
 
-    The prompt of a row ends before the first token that is another one with any completion.
+    The prompt of a row ends before the first token that a completion changes.
     """
     prompts = [row["prompt"] for row in rows]
     texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
@@ -194,7 +195,7 @@ def _columns(
 def _end(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> int | None:
     """Id of the token that ends a completion of this prompt; None if there is none."""
     of_turn = None if isinstance(prompt, str) else turn_end(tokenizer)
-    ends = of_turn, tokenizer.eos_token_id, tokenizer.sep_token_id  # the last in encoders
+    ends = of_turn, tokenizer.eos_token_id, tokenizer.sep_token_id  # encoders have only the last
     return next((end for end in ends if end is not None), None)
 
 
@@ -206,7 +207,7 @@ def _with_end(ids: list[int], end: int | None, ended: bool) -> list[int]:
 def _ids(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prompts: Sequence[Text]
 ) -> list[list[int]]:
-    """Token ids of the texts, after the beginning token where the prompt is plain text."""
+    """Token ids of the texts; if the prompt is plain text, they start with the beginning token."""
     if not texts:
         return []
     begin = beginning(tokenizer)

@@ -1,9 +1,9 @@
-"""Rows in the formats of TRL's documentation (dataset_formats), standard or conversational.
+"""Rows in the formats that TRL documents (dataset_formats), standard or conversational.
 
-Language modelling, prompt-only, prompt-completion, preference (with an explicit or an implicit
-prompt), unpaired preference and stepwise supervision. A text is a string, or a list of messages
-{"role", "content"}; all values of a row are of one kind. A column such as `chosen_ended` says
-whether that text ended by itself. An invalid row raises Invalid, whose message says what was
+The formats are language modelling, prompt-only, prompt-completion, preference (with an explicit or
+an implicit prompt), unpaired preference and stepwise supervision. A text is a string, or a list of
+messages {"role", "content"}; all values of a row are of one kind. A column such as `chosen_ended`
+says whether that text ended by itself. An invalid row raises Invalid, whose message says what was
 expected.
 """
 
@@ -160,7 +160,7 @@ def _of_one_kind(columns: dict[str, Any]) -> dict[str, Text]:
 
 
 def _with_prompt(pair: dict[str, Text]) -> dict[str, Text]:
-    """The pair with the common beginning of its texts as the prompt, as by TRL's `extract_prompt`.
+    """The pair with the common beginning of its texts as the prompt, like TRL's `extract_prompt`.
 
     Texts are cut at the start of a word, so that "black" and "blue" are not cut after "bl".
     """

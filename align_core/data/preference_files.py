@@ -1,4 +1,4 @@
-"""Stored preference pairs: files in TRL's format (prompt, chosen, rejected), the embedded pool."""
+"""Preference pairs in files of TRL's format (prompt, chosen, rejected) and in the embedded pool."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Covers = Callable[[str], bool]  # prompt -> whether its pairs are wanted
 def read_preferences(path: str | Path, option: str = "--preferences") -> list[dict[str, Any]]:
     """The pairs of a JSONL or Parquet file: COLUMNS, and those of ENDED that are there.
 
-    The three values of a pair are texts, or lists of {"role", "content"} messages. Without a
-    prompt, it is the common beginning of chosen and rejected. Other columns are dropped.
+    The three values of a pair are texts, or lists of {"role", "content"} messages. A missing prompt
+    is the common beginning of chosen and rejected. Other columns are dropped.
 
     Raises:
         ConfigError: one message for each error, naming `option` and the line (JSONL) or row
@@ -61,7 +61,7 @@ def covers_all(prompt: str) -> bool:
 
 
 def stored_pairs(task: str, count: int, seed: int, covers: Covers = covers_all) -> list[dict]:
-    """`count` of the stored pairs of samples of the task's reference, drawn by `seed`.
+    """`count` of the stored pairs of the task's reference, drawn with `seed`.
 
     Raises:
         ConfigError: fewer than `count` stored pairs are covered.

@@ -1,6 +1,6 @@
 """Rows of JSONL, Parquet, CSV and text files, with their line or row numbers.
 
-Nothing that is read is executed. Where a file cannot be read, an error takes the place of the row.
+Nothing that is read is executed. In place of a row that cannot be read stands an `Unreadable`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from align_core.config.messages import Invalid, Message, problem
 
 Row = tuple[int, Any]  # line number, or row number in Parquet, and value
-PARQUET_BATCH = 64  # rows decoded at once, as a small file may decode to large rows
+PARQUET_BATCH = 64  # rows decoded at once: a small file may decode to large rows
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-MAX_LINE_BYTES = 2**20  # of JSON, as nested brackets take twenty times their size in memory
+MAX_LINE_BYTES = 2**20  # of JSON: nested brackets take twenty times their size in memory
 
 
 class Unreadable(Invalid):
@@ -27,12 +27,12 @@ class Unreadable(Invalid):
 
 
 def unit(path: Path) -> str:
-    """ "row" for a Parquet file, "line" for any other: what the numbers of its rows count."""
+    """The unit of a file's row numbers: "row" for Parquet, "line" for any other format."""
     return "row" if path.suffix == ".parquet" else "line"
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """The rows of a file by its suffix: .parquet, .csv, .txt, and JSONL for every other.
+    """The rows of a .parquet, .csv or .txt file; any other suffix is read as JSONL.
 
     Yields (number, value). The value is any JSON value for JSONL; a dict of column -> text, without
     empty cells, for CSV; {"prompt": line} for .txt; or an Unreadable. Blank lines are skipped.
@@ -159,7 +159,7 @@ def _nul() -> Message:
 
 
 def not_utf8(error: UnicodeDecodeError) -> Message:
-    """The message of an error of decoding."""
+    """The message for a text that is not UTF-8."""
     if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return problem("utf16", "expected UTF-8, got UTF-16: save it as UTF-8")
     byte = f"{error.object[error.start]:02x}"

@@ -1,8 +1,8 @@
 """The process of a preparation: python -m align_core.evaluation.prepare_process TASK MODEL FOLDER.
 
-It prepares the optimum of a task in a folder and a model, and prints a JSON line after each batch:
+It prepares the optimum of a visitor's task and a model, and prints a JSON line after each batch:
 {"done", "count"}, or {"message"} if it fails. It ends when its standard input is closed; the next
-one continues where it stopped.
+process continues where it stopped.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 from align_core.config.environment import set_library_environment
 from align_core.config.errors import describe_error
 from align_core.config.messages import to_event
-from align_core.config.model_size import measured
+from align_core.config.model_size import evaluation_size
 from align_core.runs.files import write_atomically
 from align_core.runs.progress import exit_with_stdin, print_line, report_progress
 
-MOST_SAMPLES = 512  # of a prompt: a person waits for them
+MOST_SAMPLES = 512  # for each prompt, because a person waits for them
 
 
 def main(task: str, model: str, folder: Path) -> int:
-    """Prepare them; returns the exit code."""
+    """Prepare the optimum; returns the exit code."""
     set_library_environment()
     threading.Thread(target=exit_with_stdin, daemon=True).start()
     try:
@@ -40,9 +40,9 @@ def _prepare(task: str, model: str) -> None:
     from align_core.models.libraries import silence_libraries
     from align_core.tasks import get_task
 
-    usual = measured(model, get_task(task).max_new_tokens)
-    samples = min(usual.reference_samples, MOST_SAMPLES)
-    settings = {"samples": samples, "prompts": usual.prompts, "seed": 0}
+    size = evaluation_size(model, get_task(task).max_new_tokens)
+    samples = min(size.reference_samples, MOST_SAMPLES)
+    settings = {"samples": samples, "prompts": size.prompts, "seed": 0}
     entry = prepared.entry(task, model, **settings)
     if entry.complete:
         return

@@ -1,7 +1,7 @@
 """Queries of the command line and of scripts, executed in this process once options are valid.
 
-`arguments` holds the options of a command, None for the others. Each function raises
-a ConfigError with the errors in `lines` and all further ones, before anything heavy is imported.
+`arguments` holds the options of a command, None if an option was not given. Each function raises
+a ConfigError with the errors in `lines` and all further errors, before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error, raise_collected
 from align_core.config.fields import Int, Seed, Temperature
 from align_core.config.messages import Message, is_text
-from align_core.config.model_size import measured
+from align_core.config.model_size import evaluation_size
 from align_core.config.run_config import (
     EXPECTED_COVERAGE,
     Coverage,
@@ -71,12 +71,12 @@ def evaluate(model: str, lines: list[Message], **arguments: Any) -> dict[str, An
     if isinstance(arguments.get("reference"), str):
         lines += model_index.model_errors("--reference", arguments["reference"], reward_model=False)
     raise_collected(lines)
-    usual = 2 * measured(model, get_task(options.task).max_new_tokens).prompts
+    default = 2 * evaluation_size(model, get_task(options.task).max_new_tokens).prompts
     return queries().evaluate(
         model,
         options.task,
         options.reference,
-        options.prompts or usual,
+        options.prompts or default,
         options.seed,
         options.coverage,
     )
@@ -87,7 +87,7 @@ def generate(
 ) -> list[dict[str, Any]]:
     """`queries.generate` with the task, n, temperature and seed in `arguments`.
 
-    `prompts` are one or several; without any, the first of the task's probe prompts are used.
+    `prompts` is one text or several; if None, the first of the task's probe prompts are used.
     """
     options = _checked(_Generate, model, arguments, lines, reward_model=False)
     texts = None if prompts is None else _texts("--prompt", prompts, lines)
@@ -105,9 +105,9 @@ def score(
     lines: list[Message],
     **arguments: Any,
 ) -> list[dict[str, Any]]:
-    """`queries.score` with the task in `arguments`, of one or several `completions`.
+    """`queries.score` with the task in `arguments`, for one or several `completions`.
 
-    Without a model, the scores of each part of the task's reward, before its weight and the scale.
+    Without a model: the scores of each part of the task's reward, before its weight and the scale.
     """
     if model is None:
         options, errors = validated(_Options, {k: v for k, v in arguments.items() if v is not None})

@@ -11,7 +11,7 @@ import torch
 
 from align_core.config import model_index
 from align_core.config.errors import ConfigError, option_error
-from align_core.config.model_size import measured
+from align_core.config.model_size import evaluation_size
 from align_core.config.task_card import known_card
 from align_core.data.encoding import encode_all, encode_prompts
 from align_core.data.formats import Text
@@ -75,7 +75,7 @@ def evaluate(
         max_new_tokens=the_task.max_new_tokens,
         seed=seed,
         subsets=subsets,
-        samples=measured(model, the_task.max_new_tokens).samples,
+        samples=evaluation_size(model, the_task.max_new_tokens).samples,
     )
     evaluation = evaluator(policy)
     metrics = evaluator.metrics(evaluation) | evaluator.intervals(evaluation)
@@ -189,8 +189,8 @@ def score(
 
 
 def _gold(reward: float, judged: bool) -> dict[str, Any]:
-    """The gold reward of a text, None if it is unknown; with "judged": False where it means
-    nothing for the text."""
+    """The gold reward of a text, None if it is unknown; and "judged": False if the task's reward
+    cannot judge the text."""
     gold = {"gold_reward": None if math.isnan(reward) else reward}
     return gold if judged else {**gold, "judged": False}
 
@@ -231,14 +231,16 @@ def candidates(task: str, model: str, count: int, seed: int) -> list[dict[str, A
 def score_pairs(pairs: list[dict[str, Any]], reward_model: str) -> list[dict[str, Any]]:
     """The pairs with `first_score` and `second_score`, the reward model's outputs in nats.
 
-    Prompts are its inputs as in the task that it was trained on.
+    Prompts become model inputs as in the task that the reward model was trained on.
     """
     tokenizer = load_tokenizer(reward_model)
     proxy = ProxyReward(load_reward_model(reward_model), tokenizer)
     prompts = [pair["prompt"] for pair in pairs]
     inputs: Sequence[Text] = prompts
     if task := model_index.task_of(reward_model):
-        with contextlib.suppress(ConfigError):  # its code is not loaded, or its folder is gone
+        with contextlib.suppress(
+            ConfigError
+        ):  # the task's code is not loaded, or its folder is gone
             inputs = model_inputs(tokenizer, get_task(task), prompts)
     return scored_pairs(pairs, inputs, proxy)
 

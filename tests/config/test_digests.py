@@ -10,7 +10,7 @@ from peft import get_peft_model
 
 from align_core.config import model_index, model_size
 from align_core.config.digests import model_digest
-from align_core.config.model_size import MOST, measured, parameters
+from align_core.config.model_size import MOST, evaluation_size, parameters
 from align_core.models.loading import load_policy, lora_config
 from tests import toy
 
@@ -81,12 +81,12 @@ def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkey
 def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
     for name in model_index.embedded():
         if "reward" not in name:
-            assert (measured(name, 40).prompts, measured(name, 40).samples) == (64, 4)
+            assert (evaluation_size(name, 40).prompts, evaluation_size(name, 40).samples) == (64, 4)
     sizes = {"real": 135e6, "middle": 30e6, "large": 1e9, "unknown": None}
     monkeypatch.setattr(model_size, "parameters", sizes.get)
     # 140 M · 24 texts · 40 tokens is the most.
-    assert (measured("real", 32).prompts, measured("real", 32).samples) == (12, 2)
-    assert (measured("middle", 32).prompts, measured("middle", 32).samples) == (32, 2)
-    assert measured("real", 64).texts == measured("large", 32).texts == 16
-    assert measured("unknown", 1) == measured("large", 1000)
-    assert measured("real", 1) == MOST
+    assert (evaluation_size("real", 32).prompts, evaluation_size("real", 32).samples) == (12, 2)
+    assert (evaluation_size("middle", 32).prompts, evaluation_size("middle", 32).samples) == (32, 2)
+    assert evaluation_size("real", 64).texts == evaluation_size("large", 32).texts == 16
+    assert evaluation_size("unknown", 1) == evaluation_size("large", 1000)
+    assert evaluation_size("real", 1) == MOST

@@ -220,7 +220,7 @@ def test_an_adapter_that_is_its_own_base_is_refused(tmp_path):
     "content, reason",
     [
         ('{"base_model_name_or_path": "moved-away"}', "needs the base model moved-away: there is"),
-        ('{"base_model_name_or_path": null}', "needs the base model None: this is no name"),
+        ('{"base_model_name_or_path": null}', "needs the base model None: this is not a name"),
         ("{}", "its adapter_config.json cannot be read: "),
         ("[]", "its adapter_config.json cannot be read: "),
         ("{", "its adapter_config.json cannot be read: "),

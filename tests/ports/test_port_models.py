@@ -147,7 +147,7 @@ def test_old_ways_say_where_the_new_ones_stand(tmp_path):
     old.v_head = torch.nn.Linear(2, 1)
     with pytest.raises(TypeError, match=r"v_head, as of TRL 0.11; docs/ppo.md, .Coming from TRL"):
         made(tmp_path, model=old)
-    with pytest.raises(TypeError, match=r"step is of TRL 0.11: .*train\(\); docs/ppo.md"):
+    with pytest.raises(TypeError, match=r"step belongs to TRL 0.11: .*train\(\); docs/ppo.md"):
         made(tmp_path).step([], [], [])
     with pytest.raises(ImportError, match="docs/ppo.md"):
         from align_core import AutoModelForCausalLMWithValueHead  # noqa: F401

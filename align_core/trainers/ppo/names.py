@@ -58,5 +58,5 @@ class TRLNames(Trainer):
 
     def step(self, *_: Any, **__: Any) -> NoReturn:
         """Raises TypeError: there is no loop around this trainer."""
-        line = "PPOTrainer.step is of TRL 0.11: expected a reward_model, and train()"
+        line = "PPOTrainer.step belongs to TRL 0.11: expected a reward_model, and train()"
         raise TypeError(f"{line}; {COMING_FROM}")
