@@ -13,8 +13,8 @@ from align_core.optimum import FloatArray, Frontier, ReferenceSamples
 class AgainstOptimum:
     """Compares policies with the frontier of their reference on some prompts.
 
-    Means are over those prompts whose samples are in `stored`. Arguments of its methods are the
-    mean gold rewards of policy and reference for each prompt, and the mean KL: three [P], in nats.
+    Means are over the prompts with samples in `stored`. The methods take the mean gold reward of
+    the policy, that of the reference, and the mean KL of each prompt: three arrays [P], in nats.
     """
 
     def __init__(self, prompts: Sequence[str], stored: ReferenceSamples | None) -> None:

@@ -72,8 +72,8 @@ def _whole_divergence(
 def same_weights(policy: PreTrainedModel, reference: PreTrainedModel | None) -> bool:
     """Whether the policy's weights equal the reference's, as before the first update.
 
-    Without a reference, which is then the policy without its adapter, whether the adapter still
-    changes nothing: the factors B of LoRA are zero at first.
+    If `reference` is None, the reference is the policy without its adapter. It equals the policy
+    while LoRA's factors B are zero, as they are at first.
     """
     if reference is None:
         factors = [p for name, p in policy.named_parameters() if "lora_B" in name]

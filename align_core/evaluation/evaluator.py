@@ -40,7 +40,7 @@ from align_core.optimum import ReferenceSamples
 class Texts:
     """B sampled texts with gold and proxy rewards [B] in nats; no proxy without a reward model.
 
-    `gold` is NaN if it is unknown; `parts` are the terms whose sum it is, by name.
+    `gold` is NaN if it is unknown; `parts` has the terms of its sum by name.
     """
 
     prompts: list[str]
@@ -76,8 +76,8 @@ class Evaluator:
         gold, proxy: rewards; the proxy is shifted so that the reference's samples have mean 0.
         parts: the terms of the gold reward, as from `Task.parts`.
         inputs: the inputs of the models for the prompts; by default the prompts themselves.
-        stored: samples of the same reference at the same token limit, for some of the prompts at
-            least, of which gain and efficiency then are; None if there are none.
+        stored: samples of the same reference at the same token limit, or None. Gain and efficiency
+            are computed over the prompts that have stored samples.
         subsets: name -> prompts; reward and KL are also reported for each of them.
         samples: texts for each prompt.
         interrupted: checked before every token; when true, the evaluation raises Interrupted.
@@ -123,7 +123,7 @@ class Evaluator:
     def __call__(self, policy: PreTrainedModel) -> Evaluation:
         """Sample the policy and compare it with the reference. Its training mode is restored."""
         if self._draw is None:
-            # The tokenizer's vocabulary may be smaller.
+            # The model's vocabulary may be larger than the tokenizer's.
             width = policy.get_output_embeddings().weight.shape[0]
             self._draw = FixedDraw(
                 self._seed, self._prompts, self._samples, self._max_new_tokens, width
@@ -302,7 +302,7 @@ class Evaluator:
 
 
 def _known(value: float | None) -> float | None:
-    """The value, None for NaN, which unknown gold rewards are."""
+    """The value; None for NaN, which stands for an unknown gold reward."""
     return None if value is None or math.isnan(value) else value
 
 

@@ -25,11 +25,11 @@ def pair_accuracy(
 ) -> tuple[Tensor, Tensor]:
     """Accuracy and margin of a reward model on held-out pairs of reference samples.
 
-    Returns two [P, pairs]: 1 where it orders a pair as the gold reward does, ½ for a tie, else 0;
-    and the score of the text with the higher gold reward minus that of the other, in nats. The
-    pairs are the first ones of a prompt with unequal gold rewards; P counts the prompts that have
-    enough of them. `inputs` are the inputs of the models for the prompts, by default the prompts
-    themselves.
+    Returns two tensors [P, pairs]. Accuracy is 1 where the model orders a pair as the gold reward
+    does, ½ for a tie, else 0. Margin is the score of the text with the higher gold reward minus
+    that of the other, in nats. The pairs are the first ones of a prompt with unequal gold rewards;
+    P counts the prompts that have enough of them. `inputs` are the inputs of the models for the
+    prompts, by default the prompts themselves.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):

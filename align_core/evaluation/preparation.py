@@ -1,7 +1,7 @@
-"""The samples from which the optimum of a task and a model is known: `align-core prepare`.
+"""Samples a model on a task, so that the optimum of both is known: `align-core prepare`.
 
-Each prompt's samples are a file of their own until all are there, so that a killed preparation
-continues where it stopped. Files are renamed when they are complete, so none is ever partial.
+Each prompt's samples are in a separate file until all prompts are done, so that a preparation that
+was killed continues where it stopped. Files are renamed once they are complete, so none is partial.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from align_core.tasks import Task, get_task
 
 SHOWN = 5  # texts
 KLS = (0.5, 1.0, 2.0, 3.0)  # nats of KL at which the effective sample size is reported
-_PARTS = "parts"  # the folder of the prompts that are done, of an entry that is not complete
+_PARTS = "parts"  # the folder of the finished prompts in an incomplete entry
 
 
 class Preparation:
-    """The sampling of MODEL on a task, into the `entry` of these settings.
+    """Samples MODEL on a task and stores the texts in `entry`.
 
     Args:
         samples: texts for each prompt.
-        prompts: prompts of each split at most, the first ones.
+        prompts: the number of prompts of each split, from its first one.
 
     Raises:
         ConfigError: a prompt is too long for the model, its tokenizer cannot be stored, or the
@@ -66,12 +66,12 @@ class Preparation:
 
     @property
     def texts(self) -> int:
-        """The number of all texts, those included that an earlier call has sampled."""
+        """The number of all texts, including those that an earlier call has sampled."""
         return self._samples * sum(map(len, self._prompts.values()))
 
     @property
     def most_bytes(self) -> int:
-        """The space of all texts before they are compressed."""
+        """The bytes of all texts before they are compressed."""
         return self.texts * (self._task.max_new_tokens * 4 + 16)
 
     def __call__(self, progress: Callable[[int, bool], None]) -> dict[str, Any]:
@@ -99,8 +99,10 @@ class Preparation:
         return facts
 
     def _in_nats(self) -> tuple[Task, float | None]:
-        """The task with its reward in nats, and the nats of a point of its original reward, None
-        if that is in nats."""
+        """The task with its reward in nats, and the nats of one point of its original reward.
+
+        The second is None if the original reward is in nats.
+        """
         if self._task.reward_std is None:
             return self._task, None
         file = self._entry.path / _PARTS / "scale.json"
@@ -141,7 +143,7 @@ class Preparation:
             raise ConfigError(plain(line))
         self._save_json(file.with_suffix(".json"), means)
         self._save(file, samples)
-        return ReferenceSamples.load(file), means  # as after a kill, with rewards in float32
+        return ReferenceSamples.load(file), means  # rewards in float32, as after an interruption
 
     def _facts(
         self,
@@ -171,11 +173,11 @@ class Preparation:
             "effective_samples": {f"{kl:g}": frontier.at(kl)[1] for kl in KLS},
             "gain_kl": frontier.gain_kl,
             "last_tokens": self._last_tokens(probe.prompts),
-            "texts": [self._text(probe, *place) for place in islice(np.ndindex(*shape), SHOWN)],
+            "texts": [self._text(probe, *index) for index in islice(np.ndindex(*shape), SHOWN)],
         }
 
     def _text(self, samples: ReferenceSamples, n: int, row: int) -> dict[str, Any]:
-        """Sample `n` for the prompt of this number, with its reward in nats."""
+        """Sample `n` of prompt `row`, with its reward in nats."""
         length = int(samples.lengths[row, n]) - bool(samples.ended[row, n])
         before, prompt = self._last_tokens([samples.prompts[row]]), samples.prompts[row]
         (text,) = decode(self._tokenizer, [before], [samples.tokens[row, n, :length].tolist()])
@@ -192,8 +194,8 @@ class Preparation:
 
     def _check_space(self) -> None:
         """Raise ConfigError if the texts may not fit on the disk of the cache."""
-        there = next(path for path in self._entry.path.parents if path.exists())
-        free = shutil.disk_usage(there).free
+        existing = next(path for path in self._entry.path.parents if path.exists())
+        free = shutil.disk_usage(existing).free
         if free < self.most_bytes:
             line = (
                 f"{self._entry.path}: expected {self.most_bytes / 1e6:.0f} MB of free space for "

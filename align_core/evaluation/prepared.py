@@ -1,8 +1,8 @@
-"""The cache of the samples that `align-core prepare` makes: the optimum of any task and model.
+"""The cache of `align-core prepare`: reference samples, which give the optimum of a task and model.
 
 `optimum/NAME-PAIR-SAMPLES-PROMPTS-SEED` in the cache folder holds the samples of one reference on
-one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`. Its
-reader needs neither torch nor the task's code.
+one task; PAIR is a hash of the content of both. It is complete once it has its `facts.json`. This
+module needs neither torch nor the task's code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from align_core.tasks.digest import task_digest
 
 FACTS, TOKENIZER = "facts.json", "tokenizer.json"
 SPLITS = ("probe", "heldout")
-FORMAT = "1"  # of the files; entries of another format are ignored
+FORMAT = "1"  # the version of the files; entries of other versions are ignored
 _LOG = logging.getLogger(__name__)
 
 
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def samples(self) -> tuple[int, int, int]:
-        """Samples a prompt, prompts of a split, and the seed; zeros for a foreign folder."""
+        """Samples per prompt, prompts per split, and the seed; zeros if the folder is no entry."""
         numbers = self.path.name.split("-")[-3:]
         if len(numbers) < 3 or not all(number.isdecimal() for number in numbers):
             return 0, 0, 0
@@ -57,7 +57,7 @@ class Entry:
         """The content of its facts.json. Raises OSError or ValueError if it cannot be read."""
         facts = json.loads((self.path / FACTS).read_text(encoding="utf-8"))
         if not isinstance(facts, dict):
-            raise ValueError(f"{self.path / FACTS}: expected an object")
+            raise ValueError(f"{self.path / FACTS}: expected an object, got {type(facts).__name__}")
         return facts
 
     def load(self, split: str) -> ReferenceSamples:
@@ -74,15 +74,15 @@ class Stored:
 
 
 def folder() -> Path:
-    """The folder of the entries, which need not exist. Raises ValueError as `cache_folder`."""
+    """The folder of the entries. It may not exist. Raises ValueError as `cache_folder` does."""
     return cache_folder() / "optimum"
 
 
 def entries() -> list[Entry]:
     """All entries, complete or not, by name."""
-    there = folder()
+    root = folder()
     return (
-        [Entry(path) for path in sorted(there.iterdir()) if path.is_dir()] if there.is_dir() else []
+        [Entry(path) for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
     )
 
 
@@ -96,7 +96,7 @@ def clear() -> int:
 
 
 def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry:
-    """The entry of these settings, which need not exist.
+    """The entry of these settings. Its folder may not exist.
 
     Raises:
         ValueError, OSError: the task or the model cannot be read.
@@ -108,8 +108,8 @@ def entry(task: str, model: str, samples: int, prompts: int, seed: int) -> Entry
 def stored(task: str, model: str, split: str) -> Stored | None:
     """The samples of MODEL on the task's "probe" or "heldout" prompts; None if there are none.
 
-    Those that were prepared come first, the most samples before others; then the embedded ones of
-    the reference of a built-in task. Unreadable ones are skipped, with a line in the log.
+    Prepared samples come first, the largest number before the others; then the embedded samples of
+    the reference of a built-in task. Unreadable files are skipped with a warning in the log.
     """
     for found in _of_pair(task, model):
         try:
@@ -126,10 +126,10 @@ def stored(task: str, model: str, split: str) -> Stored | None:
 def named(task: str, model: str) -> Iterator[Entry]:
     """The complete entries of a task and a model that were prepared under these names.
 
-    Nothing else is read for a pair of unknown names.
+    For unknown names, no file of the model or the task is read.
     """
     pairs = []
-    with suppress(OSError, ValueError):  # a cache that cannot be read has none
+    with suppress(OSError, ValueError):  # an unreadable cache has no entries
         for found in entries():
             with suppress(OSError, ValueError):
                 facts = found.facts()
@@ -164,7 +164,7 @@ def _of_pair(task: str, model: str) -> Iterator[Entry]:
         complete = [found for found in entries() if found.complete]
         pair = complete and _pair(task, model)
     except (OSError, ValueError) as error:
-        _LOG.warning("what was prepared for %s and %s is not used: %s", task, model, error)
+        _LOG.warning("prepared samples of %s and %s are not used: %s", task, model, error)
         return
     same = (found for found in complete if f"-{pair}-" in found.path.name)
     yield from sorted(same, key=lambda found: found.samples, reverse=True)

@@ -1,4 +1,4 @@
-"""What a MODEL was trained from and on, according to the directory of its run."""
+"""The reference, reward model and coverage of a MODEL, as recorded in the directory of its run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def coverage(config: RunConfig) -> str:
 
 
 def coverage_of(model: str) -> str:
-    """`coverage` of the run that a model comes from; "all" for a model of no run."""
+    """`coverage` of the run that a model comes from; "all" for a model without a run."""
     config = _config(model)
     return coverage(config) if config else "all"
 
 
 def reward_model_of(model: str) -> str | None:
-    """A reward model itself; for a policy the reward model of its run, None without one."""
+    """`model` itself if it is a reward model; otherwise the reward model of its run, or None."""
     if is_reward_model(locate(model)):
         return model
     config = _config(model)

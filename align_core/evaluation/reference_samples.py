@@ -55,8 +55,8 @@ def sample_prompt(
 ) -> tuple[ReferenceSamples, dict[str, float]]:
     """Sample `samples` texts of the policy for one prompt and compute their gold rewards.
 
-    Returns them, and the mean of each part of the reward. `progress` gets the number of texts of
-    each batch.
+    Returns the samples, and the mean of each part of the reward. `progress` gets the number of
+    texts of each batch.
     """
     vocabulary = max(policy.config.vocab_size, tokenizer.pad_token_id + 1)
     tokens = np.full(
@@ -119,10 +119,10 @@ def stored_scores(
     rows: list[tuple[int, int]],
     inputs: Sequence[Text] | None = None,
 ) -> Tensor:
-    """The rewards [len(rows)], in nats, of the stored texts at these (prompt, sample), which have
-    the token ids of the tokenizer `writer`.
+    """The rewards [len(rows)], in nats, of the stored texts at `rows`: (prompt, sample) numbers.
 
-    `inputs` are the inputs of the models for the prompts, by default the prompts themselves.
+    `writer` is the tokenizer of the stored token ids. `inputs` are the inputs of the models for the
+    prompts, by default the prompts themselves.
     """
     inputs = stored.prompts if inputs is None else inputs
     ids = [stored.tokens[row][: stored.lengths[row]].tolist() for row in rows]

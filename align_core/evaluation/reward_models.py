@@ -18,8 +18,10 @@ from align_core.tasks import Task
 def evaluate_reward_model(
     model: str, task: Task, prompts: list[str], subsets: dict[str, list[str]]
 ) -> dict[str, Any]:
-    """`accuracy` and `margin` of a reward model on pairs of stored samples of the reference for
-    these prompts, or for those of them that were prepared, and for each subset, with intervals.
+    """`accuracy` and `margin` of a reward model on pairs of stored samples of its reference.
+
+    For those of the prompts that have stored samples, and for each subset of them; each number has
+    the half-width of its 95% interval under its name + "_ci95".
 
     Raises:
         ConfigError: no samples are stored.

@@ -11,8 +11,10 @@ from align_core.evaluation.intervals import bootstrap_rows
 
 
 def wins(ours: Tensor, theirs: Tensor) -> Tensor:
-    """1 where `ours` is above `theirs`, ½ where they are equal, else 0, and NaN where either is;
-    shapes broadcast."""
+    """1 where `ours` is above `theirs`, ½ where they are equal, else 0; NaN where either is NaN.
+
+    Shapes broadcast.
+    """
     margin = ours - theirs
     return ((margin.sign() + 1) / 2).masked_fill(margin.isnan(), math.nan)
 

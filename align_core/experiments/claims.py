@@ -18,7 +18,7 @@ _BY_SIGN = {1: "holds", -1: "fails", 0: "unclear"}
 
 
 class Verdict(NamedTuple):
-    """A key of WORDS for a part of the claim.
+    """The verdict, a key of WORDS, on a part of the claim.
 
     The templates `part` and `part`_why say what is claimed and what was measured; they are filled
     with `values`, like those of a finding.

@@ -1,4 +1,4 @@
-"""Preferences that cover only some responses, and what DPO and PPO do with the others."""
+"""Preferences that cover only some responses, and the effect of DPO and PPO on the others."""
 
 from __future__ import annotations
 

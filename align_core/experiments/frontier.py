@@ -257,7 +257,7 @@ def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether DPO gains more at every KL, and whether it loses less by the temperature."""
+    """Whether DPO gains more at every KL, and whether temperature costs it fewer wins."""
     dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
     ahead = [sign(more) for more in result["dpo_over_ppo"].values()]
     ahead_of_gold = [sign(difference(dpo[budget], gold[budget])) for budget in dpo]

@@ -37,12 +37,11 @@ REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
 ROLLOUTS, EVERY = 40, 2
 BEST_OF, STORED = 128, 256
 BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with none
-# Thresholds of the verdicts: the share of its peak that a falling run loses; the accuracy up to
-# which a reward model is little better than chance, and the number of pairs below which the paper
-# says so; the largest change, as a share of the peak, by a penalty without effect.
-FALL = 0.25
-LITTLE, FEW = 0.6, 2000
-TOLERANCE = 0.1
+# Thresholds of the verdicts.
+FALL = 0.25  # a falling run loses more than this share of its peak
+LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
+FEW = 2000  # which, according to the paper, holds below this number of pairs
+TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
 SENTENCES = {
     "join": ", ",
     "fall": "With {cases}, the gold reward peaks and then falls while the proxy rises.",
@@ -202,7 +201,7 @@ def fitted(row: dict[str, Any]) -> list[list[float]]:
 
 
 def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The change of the highest gold reward within each KL by a penalty, paired by seed."""
+    """How much a penalty changes the highest gold reward within each KL, paired by seed."""
     unpenalised = groups["ppo", PENALTY_PAIRS, LAYERS, 0.0]
     rows = []
     for (method, pairs, layers, beta), runs in groups.items():
@@ -246,8 +245,8 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """It holds for numbers of pairs with which more than half of the runs fall, and fails for those
-    with which none does."""
+    """The verdict holds for the cases in which more than half of the runs fall, and fails for those
+    in which no run does."""
     by_sign: dict[int, dict[str, list[Finding]]] = {}
     for case, curves in _cases(rows):
         fell = sum(map(_falls_off, curves))
@@ -311,7 +310,7 @@ def _accuracies(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
 
 
 def _penalties(result: dict[str, Any]) -> list[Verdict]:
-    """Whether the changes by a penalty are clearly within ± the tolerance, or clearly beyond it."""
+    """Whether a penalty's changes are clearly within ± the tolerance, or clearly beyond it."""
     changes = [more for row in result["penalty"] for more in row["more"].values() if more]
     if not changes:
         return []

@@ -1,7 +1,7 @@
-"""Quick runs of the lab's experiments, each in processes of its own. Imports no torch.
+"""Quick runs of the lab's experiments, each in separate processes. Imports no torch.
 
-A quick run has a folder of its experiment's name: trial.json has its owner and status, result.json
-its result. The next quick run of the experiment replaces it.
+A quick run has a folder named after its experiment, with its owner and status in trial.json and its
+result in result.json. The next quick run of the experiment replaces it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class QuickRuns:
                 process.kill(plain(""))
 
     def prune(self, prefix: str, most: int) -> None:
-        """Delete the oldest ended runs whose names begin with `prefix`, so that `most` are left."""
+        """Delete the oldest ended runs with this `prefix` until at most `most` of them are left."""
         with self._lock:
             ended = [path for path in self._root.glob(f"{prefix}*") if path.name not in self.live()]
             oldest_first = sorted(ended, key=lambda path: path.stat().st_mtime)
@@ -87,7 +87,7 @@ class QuickRuns:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def live(self) -> list[str]:
-        """The names of the live ones, oldest first."""
+        """The names of the live runs, oldest first."""
         with self._lock:
             return list(self._processes)
 
@@ -141,5 +141,5 @@ class QuickRuns:
 
 
 def _public(name: str) -> str:
-    """The name of a quick run without that of its visitor."""
+    """The name of a quick run without its visitor's part."""
     return name.partition("-")[0]

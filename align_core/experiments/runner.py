@@ -1,4 +1,4 @@
-"""Executes an experiment: its runs in parallel, each stored when it is done, so that it resumes."""
+"""Executes the runs of an experiment in parallel and stores each, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run(
 ) -> dict[str, Any]:
     """The result of an experiment, which is also written to `folder`/result.json.
 
-    Runs that `folder` has with the same settings are not repeated. `lanes` of them run at a time,
-    each in a process with one thread. `on_part` gets the number of finished runs and of all runs.
+    Runs that `folder` has with the same settings are not repeated. `lanes` runs are executed at a
+    time, each in a process with one thread. `on_part` gets the number of finished and of all runs.
     """
     experiment = experiments.load(name)
     stages = experiment.stages(quick)
@@ -91,7 +91,7 @@ def _measure(
 
 
 class _Processes(ProcessPoolExecutor):
-    """A pool of processes with one thread each, which end at once when this one is interrupted."""
+    """A pool of processes with one thread each, terminated when this process is interrupted."""
 
     def __init__(self, lanes: int) -> None:
         # numpy and torch read these when they are imported, in the new processes.
@@ -107,9 +107,8 @@ class _Processes(ProcessPoolExecutor):
 
 
 def _begin() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is handled by the process that owns the pool
+    # The process that owns the pool handles Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_library_environment()
 
 

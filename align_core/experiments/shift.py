@@ -1,4 +1,4 @@
-"""Preferences on texts of another distribution than the reference: losses and remedies."""
+"""Preference pairs that the reference did not write: the losses of DPO and PPO, and remedies."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def measure(folder: Path, method: str, **settings: Any) -> dict[str, Any]:
 
 
 def summary(all_runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds for each source and method, and the loss of each method by the shift."""
+    """Means over seeds for each source and method, and what each method loses under the shift."""
 
     def key(run: dict[str, Any]) -> tuple[str, str]:
         return run["settings"]["source"], run["settings"]["method"]
@@ -126,7 +126,7 @@ def row(result: dict[str, Any], source: str, method: str) -> dict[str, Any]:
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether DPO loses by the shifts, and more than PPO; and what reduces the loss of DPO."""
+    """Whether the shifts cost DPO reward, and more than PPO; and what reduces DPO's loss."""
     lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))
     if not shifts:

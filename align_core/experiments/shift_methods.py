@@ -31,8 +31,8 @@ from align_core.tasks.rater import preference
 class Setting:
     """The settings of a run.
 
-    `shared` is the folder of files that runs share; `source` is a key of `shift.SOURCES`, and with
-    "half" only pairs of the groups `covered` are used.
+    `shared` is the folder of files that runs share. `source` is a key of `shift.SOURCES`; the
+    source "half" has only pairs of the groups `covered`.
     """
 
     shared: Path
@@ -62,8 +62,10 @@ class Setting:
 
 
 def pairs_of(setting: Setting) -> list[dict]:
-    """The setting's pairs, labelled by the task's rater, without those with a text cut at the
-    limit, which a preference file does not record."""
+    """The setting's pairs, labelled by the task's rater.
+
+    Pairs with a text cut at the token limit are left out: preference files do not record the cut.
+    """
     silence_libraries()
     source, task, count, seed = setting.source, setting.task, setting.pairs, setting.seed
     if source == "pretrained":
@@ -83,7 +85,8 @@ def pairs_of(setting: Setting) -> list[dict]:
 
 
 def reward(setting: Setting) -> dict[str, float]:
-    """Store the pairs and a reward model of them; returns its accuracy on the reference's texts."""
+    """Store the pairs and a reward model trained on them; returns its accuracy on the reference's
+    texts, and the number of pairs."""
     pairs = pairs_of(setting)
     _write(setting.pairs_file, pairs)
     steps = math.ceil(len(pairs) / resolve("reward", setting.task).batch_size)
@@ -116,8 +119,8 @@ def dpo(setting: Setting) -> dict[str, float]:
 
 
 def sft_dpo(setting: Setting) -> dict[str, float]:
-    """DPO from a model that is first fine-tuned on the chosen texts, and is then the reference of
-    DPO. It is evaluated against the original reference."""
+    """SFT on the chosen texts, then DPO with the fine-tuned model as its reference. The policy is
+    evaluated against the original reference."""
     pairs = read_preferences(setting.pairs_file)
     steps = max(1, len(pairs) // setting.batch)
     policy, _ = trained_models.train_on_likelihood(

@@ -45,15 +45,18 @@ def difference(first: Mean, second: Mean) -> Mean:
 
 
 def sign(value: Mean, threshold: float = 0.0) -> int:
-    """1 if the whole interval is above this number, −1 if below; 0 if it contains the number, or
-    for a single seed, which has no interval."""
+    """1 if the whole interval is above `threshold`, −1 if below, 0 if it contains it.
+
+    Also 0 for a single seed, which has no interval.
+    """
     if value["ci95"] is None or abs(value["mean"] - threshold) <= value["ci95"]:
         return 0
     return 1 if value["mean"] > threshold else -1
 
 
 def t_quantile(freedom: int) -> float:
-    """The 97.5% quantile of Student's t; from 10 degrees on Abramowitz & Stegun 26.7.5, to 0.2%."""
+    """The 97.5% quantile of Student's t; for 10 degrees of freedom and more by Abramowitz & Stegun
+    26.7.5, within 0.2%."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     z = statistics.NormalDist().inv_cdf(0.975)

@@ -50,8 +50,8 @@ class Outcome:
     """The result for one set of covered responses: matrices [8, 8].
 
     Policies are probabilities, each row summing to 1. `learned` is the reward model's output in
-    nats. Bradley-Terry leaves an offset for each prompt open: here the mean over the covered
-    responses (over all if none is covered) is that of the gold rewards.
+    nats. Bradley-Terry does not determine an offset for each prompt: here it is chosen so that the
+    mean over the covered responses (over all if none is covered) equals that of the gold rewards.
     """
 
     covered: BoolArray
@@ -120,7 +120,7 @@ class Preferences:
         return cls(share, pairs / max(pairs.sum() / 2, 1))
 
     def gradient(self, scores: FloatArray) -> FloatArray:
-        """Gradient by `scores` of the mean of −p log σ(s1 − s2) − (1 − p) log σ(s2 − s1)."""
+        """∂/∂`scores` of the mean of −p log σ(s1 − s2) − (1 − p) log σ(s2 − s1)."""
         error = sigmoid(scores[:, :, None] - scores[:, None, :]) - self.share
         return (error * self.weight).sum(2)
 
@@ -140,7 +140,7 @@ def dpo(
     """Log-probabilities of the policy after DPO (arXiv 2305.18290, Eq. 7)."""
 
     def gradient(logits: FloatArray) -> FloatArray:
-        # The loss has only differences of implicit rewards, in which the normaliser cancels.
+        # The loss depends only on differences of implicit rewards, in which the normaliser cancels.
         return beta * preferences.gradient(beta * (log_softmax(logits) - reference))
 
     return log_softmax(policy.trained(_PROMPTS, gradient, STEPS).outputs(_PROMPTS))
@@ -176,7 +176,7 @@ def ppo(
 
 
 def ppo_gradient(logp: FloatArray, old_logp: FloatArray, weights: FloatArray) -> FloatArray:
-    """Gradient of −Σ min(ρ·w, clip(ρ, 1 ± CLIP)·w) by the logits, with ρ = exp(logp − old_logp).
+    """∂/∂logits of −Σ min(ρ·w, clip(ρ, 1 ± CLIP)·w), with ρ = exp(logp − old_logp).
 
     `weights` are advantages times their share of the samples (arXiv 1707.06347, Eq. 7).
     """
@@ -206,7 +206,7 @@ class Network:
         return self._forward(self.weights, x)[1]
 
     def gradient(self, x: FloatArray, by_outputs: FloatArray) -> FloatArray:
-        """Gradient of a loss by the weights, given that by the outputs [N, outputs]."""
+        """∂loss/∂weights, given `by_outputs` = ∂loss/∂outputs [N, outputs]."""
         return self._backward(self.weights, x, self._forward(self.weights, x)[0], by_outputs)
 
     def trained(
@@ -214,7 +214,7 @@ class Network:
     ) -> Network:
         """The network after steps of Adam (arXiv 1412.6980), with a rate decreasing linearly to 0.
 
-        `gradient` maps outputs to the gradient of the loss by them.
+        `gradient` maps outputs to ∂loss/∂outputs.
         """
         weights = self.weights.copy()
         mean, square = np.zeros_like(weights), np.zeros_like(weights)

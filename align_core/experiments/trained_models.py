@@ -46,7 +46,7 @@ from align_core.training.callback import RunCallback
 from align_core.training.run import run as execute
 
 REFERENCE = known_reference(TASK)
-SAMPLES = 4  # of each probe prompt, in win rates as in evaluations
+SAMPLES = 4  # for each probe prompt, in win rates and evaluations
 
 Curve = list[dict[str, Any]]
 _METRICS = {
@@ -89,7 +89,7 @@ def train_reward_model(
     """Train a reward model on the first layers of the reference and save it to `path`.
 
     Returns its number of parameters, its accuracy on held-out pairs of reference samples, and the
-    curve of best-of-n by it.
+    curve of best-of-n with it.
     """
     silence_libraries()
     tokenizer = load_tokenizer(REFERENCE)
@@ -183,9 +183,8 @@ def train_on_likelihood(
                 deadline=math.inf,
             )
         )
-        with contextlib.suppress(
-            NonFinite
-        ):  # unlikelihood is unbounded: keep the policy as it was before
+        # Unlikelihood is unbounded: keep the policy of the last finite step.
+        with contextlib.suppress(NonFinite):
             trainer.train()
     return policy, curve(events)
 
@@ -221,10 +220,10 @@ def win_rates(policy: PreTrainedModel, temperatures: Sequence[float], seed: int)
 
 
 def best_of_n_curve(proxy: ProxyReward | None, samples: int, most: int) -> Curve:
-    """The curve of best-of-n by the reward model, or by the gold reward if None, for n = 1, 2, 4, …
+    """The curve of best-of-n with the reward model (the gold reward if None), for n = 1, 2, 4, …
 
-    Exact for a reference that has its first `samples` stored texts with equal probability; KL in
-    nats. `proxy` is shifted so that their mean is 0.
+    Exact for a reference that gives its first `samples` stored texts equal probability; KL in nats.
+    The proxy rewards are shifted to mean 0.
     """
     stored = ReferenceSamples.load(reference_samples(TASK, "probe"))
     gold = stored.rewards[:, :samples]

@@ -103,7 +103,7 @@ class InferenceClient:
         self._client = client
         self._child: Child | None = None
         self._lock = threading.Lock()  # one query at a time
-        self._joining = threading.Lock()
+        self._joining = threading.Lock()  # of `_under_way`
         self._under_way: dict[bytes, Future[Any]] = {}
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
@@ -176,7 +176,7 @@ class InferenceClient:
         return child.pid if child and child.alive() else None
 
     def close(self) -> None:
-        """Kill the server, which a query may wait for. The next query starts another."""
+        """Kill the server, even while it answers a query. The next query starts another server."""
         if child := self._child:
             child.end()
 
@@ -187,8 +187,8 @@ class InferenceClient:
     def _locate(
         self, option: str, name: str, task: str | None = None, writes: bool | None = None
     ) -> str:
-        """The MODEL of a name, of a run's name, or of the reference of `task`; any other path is
-        refused.
+        """The MODEL for the name of a model or a run, or for the reference of `task`. Any other
+        path is refused.
 
         `writes` is True for a language model, False for a reward model, None for either.
         """
@@ -211,7 +211,7 @@ class InferenceClient:
         return model
 
     def _query(self, query: str, arguments: dict[str, Any]) -> Any:
-        """The answer to a query; equal ones that come while it is computed share it."""
+        """The answer to a query. Equal queries that arrive while it is computed share it."""
         key = pickle.dumps((query, arguments))
         with self._joining:
             answer = self._under_way.get(key)
@@ -293,7 +293,7 @@ def _no_answer(seconds: float) -> Message:
 
 def _unanswered(code: int | None) -> Message:
     """The message for a query during which the server ended with this exit code."""
-    killed = code in (-9, None)  # None: so was the process that knows its exit code
+    killed = code in (-9, None)  # None: the process that knows the code was killed, too
     how = "was killed" if killed else f"ended unexpectedly (exit code {code})"
     line = f"The process that answers {how}. Ask again: another one is started."
     return Message("helper_killed" if killed else "helper_ended", {"code": code}, line)

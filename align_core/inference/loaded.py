@@ -76,7 +76,8 @@ class LoadedModels:
 def loaded_models(
     model: str, task: str, reference: str | None, only_alike: bool = False
 ) -> LoadedModels:
-    """The models of a query; with `only_alike` no reference if its tokens are not the policy's."""
+    """The models of a query. With `only_alike`, a reference of other tokens than the policy's is
+    left out; otherwise it raises OtherTokens."""
     location = Path(model_index.locate(model))
     saved = location.stat().st_mtime_ns if location.is_dir() else None
     try:
@@ -91,7 +92,7 @@ def loaded_models(
 def _load(
     model: str, task: str, reference: str | None, location: str, saved: int | None
 ) -> LoadedModels:
-    """Load a policy and its companions. `saved`, its modification time, is a key of the cache."""
+    """Load the models. `saved`, the modification time, belongs to the key of the cache."""
     tokenizer, default = load_tokenizer(model), known_card(task).reward_model
     if model_index.is_reward_model(location):
         return LoadedModels(tokenizer, None, None, proxy_reward(model, default, tokenizer))

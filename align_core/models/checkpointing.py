@@ -1,7 +1,7 @@
 """Activation checkpointing of a model in evaluation mode.
 
-transformers computes a layer again in the backward pass only if the layer is in training mode,
-where its dropout is on, too.
+transformers recomputes a layer in the backward pass only if the layer is in training mode, which
+would also turn on its dropout.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 def checkpoint_layers(model: nn.Module) -> None:
-    """Compute again those layers of a model in evaluation mode for which this was enabled."""
+    """Recompute the layers with enabled checkpointing, though the model is in evaluation mode."""
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer) and layer.gradient_checkpointing:
             checkpoint = layer._gradient_checkpointing_func
             if getattr(checkpoint, "func", None) is not _in_evaluation:
                 layer._gradient_checkpointing_func = partial(_in_evaluation, checkpoint)
-            layer.training = True  # of this module alone: those in it stay in evaluation mode
+            layer.training = True  # of the layer alone: its submodules stay in evaluation mode
 
 
 def _in_evaluation(checkpoint: Callable, run: partial, *args: Any) -> Any:
-    """Checkpoint `run`, the forward pass of a layer, which then has no dropout of its own."""
+    """Checkpoint `run`, the forward pass of a layer, with the dropout of the layer turned off."""
     layer = run.args[0]
 
     def forward(*inputs: Any) -> Any:

@@ -19,7 +19,7 @@ from align_core.models.loading import ModelError, eval_mode, name_of, positions
 from align_core.models.prompts import room_for
 from align_core.models.sampling import RandomDraw, end_ids, sample
 
-MOST_ERRORS = 20  # that are reported at once
+MOST_ERRORS = 20  # reported at once
 SAMPLED_ALIKE = 1e-2  # nats: rounding in float32 is below 1e-4, a lost state above 5e-2
 
 
@@ -27,7 +27,7 @@ def check_policy(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedToken
     """Check that the policy has the tokenizer's tokens and an end token, and can be sampled.
 
     Raises:
-        ModelError: for the first of these that it lacks.
+        ModelError: names the first of these that it lacks.
     """
     check_vocabulary(policy, tokenizer)
     end_ids(policy, tokenizer)
@@ -40,12 +40,12 @@ def check_vocabulary(
     *,
     with_padding: bool = True,
 ) -> None:
-    """Check that the model has an embedding for every token, also for those that were added.
+    """Check that the model has an embedding for every token, including added tokens.
 
-    Without `with_padding`, a token for padding alone needs none: only code that masks it may do so.
+    Without `with_padding`, a token used for padding alone needs none; the caller must mask it.
 
     Raises:
-        ModelError: it has fewer.
+        ModelError: it has fewer embeddings.
     """
     ends_texts = tokenizer.pad_token_id == tokenizer.eos_token_id
     unread = None if with_padding or ends_texts else tokenizer.pad_token_id
@@ -63,10 +63,10 @@ def check_vocabulary(
 def check_lengths(
     texts: Sequence[int], model: PreTrainedModel | PeftModel, source: str | None
 ) -> None:
-    """Check that texts of these numbers of tokens fit into the model's positions.
+    """Check that texts of these lengths, in tokens, fit into the model's positions.
 
     Raises:
-        ConfigError: one message for each that does not, with the number of its row in `source`.
+        ConfigError: one message for each text that does not, with its row number in `source`.
     """
     most, where = positions(model), source or "the training data"
     lines = [
@@ -105,14 +105,14 @@ def check_room(
 
 @torch.no_grad()
 def check_sampling(policy: PreTrainedModel | PeftModel) -> None:
-    """Sample one token after each of two prompts of unlike lengths, and compare the logits of the
-    next one with those of the whole text alone.
+    """Sample one token after each of two prompts of different lengths, and compare the next logits
+    with those of each whole text without padding and cache.
 
     They differ where a model keeps its state elsewhere than in the cache, reads padding, or reads
     later tokens.
 
     Raises:
-        ModelError: they differ, or the model cannot be called so.
+        ModelError: they differ, or the model cannot be called in this way.
     """
     name, rows = name_of(policy), policy.get_input_embeddings().num_embeddings
     if getattr(policy.config, "is_decoder", True) is False:

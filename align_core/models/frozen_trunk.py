@@ -65,8 +65,8 @@ class FrozenTrunk:
         self, common: int, trunk_states: Tensor, attention_mask: Tensor, position_ids: Tensor
     ) -> Tensor:
         """`last_states` [B, L − C, H] without the first C columns, of texts that all begin with the
-        same C tokens, padded on the left. These tokens are computed once, unless layers are to be
-        computed again in the backward pass, where they get no cache."""
+        same C tokens, padded on the left. These tokens are computed once, unless activation
+        checkpointing is on: layers that are recomputed get no cache."""
         cache = self._cache()
         if not common or not keeps_all(cache) or self._upper.is_activation_checkpointing:
             inputs = {"attention_mask": attention_mask, "position_ids": position_ids}
@@ -88,8 +88,8 @@ class FrozenTrunk:
         ).last_hidden_state
 
     def _cache(self) -> DynamicCache:
-        """A cache for the upper layers, which have the numbers that they have in the whole model;
-        its length is asked of layer 0."""
+        """A cache for the upper layers, which keep their layer numbers of the whole model. The
+        length of a cache is read from layer 0, so the frozen layers have an entry, too."""
         cache = DynamicCache(config=self._upper.config)
         cache.layers = [cache.layers[0]] * self.depth + cache.layers
         return cache
@@ -104,8 +104,8 @@ class FrozenTrunk:
 def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
     """The frozen trunk of a policy whose trained weights all belong to its last layers, else None.
 
-    None, too, for a sharded model, and if layers cannot be computed apart from those below them, as
-    in architectures that add embeddings of positions, or scale their inputs, before the first one.
+    Also None for a sharded model, and for an architecture whose upper layers need more than trunk
+    states, such as one that adds position embeddings, or scales inputs, before the first layer.
     """
     base = policy.get_base_model() if isinstance(policy, PeftModel) else policy
     decoder, head = base.base_model, base.get_output_embeddings()
@@ -123,7 +123,7 @@ def frozen_trunk(policy: PreTrainedModel | PeftModel) -> FrozenTrunk | None:
     try:
         trunk = FrozenTrunk(decoder, layers, depth, head)
         exact = _agrees(trunk, policy)
-    except Exception as error:  # code of an architecture, which may take other arguments
+    except Exception as error:  # an architecture may take other arguments
         _LOG.info("%s is computed whole: %r", type(base).__name__, error)
         return None
     if not exact:

@@ -17,7 +17,7 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
     """A config, a tokenizer or a model from a GGUF file: the result of `factory.from_pretrained`.
 
     The weights of a model are dequantised, so that it can be trained and saved. With
-    `output_loading_info` the model comes with this information, as from transformers.
+    `output_loading_info`, the result is the model and this information, as from transformers.
 
     Raises:
         ValueError: the file is damaged, or transformers does not know its architecture.
@@ -30,7 +30,7 @@ def load_gguf(factory: Any, file: Path, **options: Any) -> Any:
         )
         if isinstance(loaded, PreTrainedTokenizerBase):
             _split_digits(loaded, file)
-    except Exception as error:  # of many types: the readers trust what a file says
+    except Exception as error:  # of any type: the readers do not check the file
         raise ValueError(str(error).strip() or type(error).__name__) from error
     return loaded
 
