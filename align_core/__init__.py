@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from align_core.api import load_run, train
     from align_core.config.errors import ConfigError
+    from align_core.models.labels import one_label
     from align_core.tasks import load_task
     from align_core.trainers.ppo.trainer import PPOConfig, PPOTrainer
 
-__all__ = ["ConfigError", "PPOConfig", "PPOTrainer", "load_run", "load_task", "train"]
+__all__ = ["ConfigError", "PPOConfig", "PPOTrainer", "load_run", "load_task", "one_label", "train"]
 
 _HOMES = {
     "ConfigError": "align_core.config.errors",
@@ -22,6 +23,7 @@ _HOMES = {
     "PPOTrainer": "align_core.trainers.ppo.trainer",
     "load_run": "align_core.api",
     "load_task": "align_core.tasks",
+    "one_label": "align_core.models.labels",
     "train": "align_core.api",
 }
 _OF_OLD_TRL = {"AutoModelForCausalLMWithValueHead", "AutoModelForSeq2SeqLMWithValueHead"}

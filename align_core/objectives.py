@@ -142,11 +142,17 @@ def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) ->
 def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
     """PPO's rewards [B, T]: −β·KL at every token, plus the score [B] at the last one.
 
-    `kl` and `mask` are [B, T] (arXiv 1909.08593, section 2; per token as in its code).
+    Scores [B, T] are rewards at their own tokens. `kl` and `mask` are [B, T] (arXiv 1909.08593,
+    section 2; per token as in its code).
     """
-    rewards = -beta * kl * mask
+    of_tokens = scores if scores.dim() == 2 else at_last_token(scores, mask)
+    return -beta * kl * mask + of_tokens * mask
+
+
+def at_last_token(scores: Tensor, mask: Tensor) -> Tensor:
+    """The scores [B] at the last tokens of their texts, 0 elsewhere: [B, T]."""
     last = mask.sum(1, keepdim=True).long() - 1
-    return rewards.scatter_add(1, last, scores.unsqueeze(1).to(rewards.dtype))
+    return torch.zeros_like(mask, dtype=scores.dtype).scatter(1, last, scores[:, None])
 
 
 def gae(

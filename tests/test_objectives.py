@@ -236,6 +236,12 @@ def test_token_rewards_have_the_kl_term_everywhere_and_the_score_at_the_end():
     assert differs(rewards, token_rewards(t(2.0, -1.0), -kl, MASK, beta=0.5))
 
 
+def test_rewards_per_token_are_added_to_the_kl_term():
+    kl, scores = t([0.1, 0.2, 0.3], [0.4, 50.0, 50.0]), t([1.0, 0.0, -2.0], [3.0, 9.0, 9.0])
+    by_hand = t([1.0 - 0.05, 0.0 - 0.1, -2.0 - 0.15], [3.0 - 0.2, 0.0, 0.0])
+    torch.testing.assert_close(token_rewards(scores, kl, MASK, beta=0.5), by_hand, **EXACT)
+
+
 def test_gae_by_hand():
     rewards, values = t([1.0, 0.0, 2.0]), t([0.5, 1.0, -1.0])
     mask, gamma, lam = torch.ones(1, 3, dtype=torch.bool), 0.9, 0.8

@@ -53,7 +53,7 @@ def example_token(
     episodes, advantages, beta, update = trainer.latest
     args, mask = trainer.args, episodes.mask
     kl = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
-    scored = token_rewards(episodes.scores, kl, mask, 0.0)
+    scored = token_rewards(episodes.token_scores, kl, mask, 0.0)
     ahead, _ = gae(kl, torch.zeros_like(kl), mask, args.gamma, args.lam)
     earned, foreseen = gae(scored, episodes.values, mask, args.gamma, args.lam)
 

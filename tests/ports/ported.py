@@ -61,3 +61,8 @@ def trained(tmp_path, **changes):
 
 def history(trainer, name: str) -> list[float]:
     return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+def scored(trainer, prompts, ids, columns=None) -> list[float]:
+    """The trainer's scores of texts."""
+    return trainer.score(prompts, ids, columns or {}).tokens.sum(1).tolist()

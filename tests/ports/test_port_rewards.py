@@ -16,8 +16,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+from align_core import one_label
 from tests import families, loops, toy
-from tests.ports.ported import made, trained
+from tests.ports.ported import made, scored, trained
 
 TEXTS, IDS = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
 SMALL = {
@@ -50,7 +51,7 @@ def test_an_encoder_gives_its_own_output(tmp_path, kind, config):
     model = kind(config).eval()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.3)
-    scores = made(tmp_path, reward=model).score(TEXTS, IDS, {})
+    scores = scored(made(tmp_path, reward=model), TEXTS, IDS)
     expected = [alone(model, toy.tokenizer(), *row) for row in zip(TEXTS, IDS, strict=True)]
     assert scores == pytest.approx(expected, abs=1e-5) and abs(scores[0] - scores[1]) > 1e-3
 
@@ -62,9 +63,8 @@ def test_a_reward_model_of_other_tokens_needs_its_tokenizer(tmp_path):
     model = LlamaForSequenceClassification(toy.config(vocab_size=len(own), num_labels=1)).eval()
     with pytest.raises(ValueError, match="reads 3.. tokens, .* writes 14: .*reward_processing_cl"):
         made(tmp_path, reward=model)
-    (score,) = made(tmp_path, reward=model, reward_processing_classes=own).score(
-        ["the film"], [[6, 8, 0]], {}
-    )
+    trainer = made(tmp_path, reward=model, reward_processing_classes=own)
+    (score,) = scored(trainer, ["the film"], [[6, 8, 0]])
     ids = own("the film was good")["input_ids"]
     expected = alone(model, own, "", [*ids, own.eos_token_id])
     assert score == pytest.approx(expected, abs=1e-5)
@@ -92,7 +92,7 @@ class Scorer(torch.nn.Module):
 def test_a_module_with_a_trunk_and_a_head_is_reward_and_value_model(tmp_path):
     scorer = Scorer()
     trainer = trained(tmp_path, reward=scorer, value_model=Scorer())
-    scores = trainer.score(TEXTS, IDS, {})
+    scores = scored(trainer, TEXTS, IDS)
     scorer.eval()
     for prompt, ids, score in zip(TEXTS, IDS, scores, strict=True):
         text = torch.tensor([toy.tokenizer()(prompt)["input_ids"] + ids])
@@ -109,9 +109,9 @@ def test_a_reward_may_be_a_coroutine(tmp_path):
     trainer = made(tmp_path, reward=reward)
 
     async def within_a_loop():  # as in a notebook
-        return trainer.score(["the"], [[8, 0]], {})
+        return scored(trainer, ["the"], [[8, 0]])
 
-    assert trainer.score(["the"], [[8, 0]], {}) == [5.0]  # " good"
+    assert scored(trainer, ["the"], [[8, 0]]) == [5.0]  # " good"
     assert loops.run(within_a_loop()) == [5.0]
 
 
@@ -141,7 +141,6 @@ def test_what_cannot_score_is_refused_at_construction(tmp_path, kind):
     [
         ([0.0], "1$"),
         ({"a": 1}, "{'a': 1}"),
-        ([[1.0], [2.0]], r"\[\[1.0\]"),
         (1.0, "1.0"),
         (["a", "b"], r"\['a'"),
     ],
@@ -152,7 +151,58 @@ def test_a_function_returns_a_number_for_each_completion(tmp_path, returned, got
 
     trainer = made(tmp_path, reward=judge)
     with pytest.raises(ValueError, match=f"function judge: expected 2 numbers, .* got {got}"):
-        trainer.score(TEXTS, IDS, {})
+        scored(trainer, TEXTS, IDS)
+
+
+def test_rewards_per_token_are_as_many_as_the_tokens(tmp_path):
+    def judge(prompts, completion_ids, **_):
+        return [[1.0, 2.0], [1.0] * 5]
+
+    line = "function judge: expected 4 numbers for completion 1, one for each of its comp.*, got 5"
+    with pytest.raises(ValueError, match=line):
+        scored(made(tmp_path, reward=judge), TEXTS, IDS)
+
+
+def test_rewards_are_weighted_and_each_is_a_metric(tmp_path):
+    """A number is that of the last token; a list has one for each token."""
+
+    def end(prompts, **_):
+        return [3.0, None]
+
+    def each(completion_ids, **_):
+        return [[0.5] * len(ids) for ids in completion_ids]
+
+    parts = {"reward": [end, each], "reward_weights": [2.0, -1.0]}
+    scores = made(tmp_path, **parts).score(TEXTS, IDS, {})
+    assert scores.tokens.tolist() == [[-0.5, 5.5, 0.0, 0.0], [-0.5] * 4]
+    assert scores.by_reward.tolist() == [[3.0, 1.0], [0.0, 2.0]]
+    with pytest.raises(ValueError, match="reward_weights: expected 2 numbers, .* got 1"):
+        made(tmp_path, reward=[end, each], reward_weights=[1.0])
+    trainer = trained(tmp_path, reward=[toy.reward, each, each], total_episodes=4)
+    (entry,) = [entry for entry in trainer.state.log_history if "objective/scores" in entry]
+    means = [entry[f"rewards/{name}/mean"] for name in ("reward", "each", "each 2")]
+    assert sum(means) == pytest.approx(entry["objective/scores"], abs=1e-6)
+    assert means[1] == means[2] == 0.5 * trainer.latest.episodes.mask.sum().item() / 4
+
+
+@pytest.mark.parametrize("kind", [BertForSequenceClassification, RobertaForSequenceClassification])
+def test_one_of_several_labels_is_a_reward(tmp_path, kind):
+    torch.manual_seed(0)
+    labels = {"id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}
+    own = {name: value for name, value in SMALL.items() if name != "num_labels"}
+    config = BertConfig if kind is BertForSequenceClassification else RobertaConfig
+    model = kind(config(**own, **labels)).eval()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    ids = toy.tokenizer()(TEXTS[0])["input_ids"] + IDS[0]
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids])).logits[0]
+    for label, number in (("good", 1), (0, 0)):
+        (score,) = scored(made(tmp_path, reward=one_label(model, label)), TEXTS[:1], IDS[:1])
+        assert score == pytest.approx(logits[number].item(), abs=1e-5)
+    assert model.config.num_labels == 2, "a copy"
+    with pytest.raises(ValueError, match="expected one of bad, good, or their numbers, got 'fine'"):
+        one_label(model, "fine")
 
 
 def test_a_value_model_gives_a_value_at_every_token(tmp_path):

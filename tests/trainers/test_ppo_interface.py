@@ -16,6 +16,7 @@ from align_core.models.rewards import ProxyReward
 from align_core.trainers.ppo import trainer as ppo
 from align_core.trainers.ppo.prompts import prompts_of
 from tests import toy
+from tests.ports.ported import scored
 
 PROMPTS = ["the film", "a plot", "the plot was never", "never a film"]
 
@@ -151,7 +152,7 @@ def test_several_rewards_are_summed_and_none_counts_nothing(tmp_path):
     by_model = ProxyReward(model, tokenizer)(prompts, texts, completion_ids=ids)
     by_function = toy.reward(prompts, texts, ids)
     expected = [a + b for a, b in zip(by_model, by_function, strict=True)]
-    assert trainer.score(prompts, ids, {}) == pytest.approx(expected, abs=1e-6)
+    assert scored(trainer, prompts, ids) == pytest.approx(expected, abs=1e-6)
 
 
 def test_token_ids_as_prompts_score_as_their_text_does(tmp_path):
@@ -159,7 +160,7 @@ def test_token_ids_as_prompts_score_as_their_text_does(tmp_path):
     trainer = made(tmp_path, reward=[toy.reward_model(), toy.reward])
     ids = [[8, 0], [9, 9]]
     as_ids = tokenizer(["the film", "a plot"])["input_ids"]
-    assert trainer.score(as_ids, ids, {}) == trainer.score(["the film", "a plot"], ids, {})
+    assert scored(trainer, as_ids, ids) == scored(trainer, ["the film", "a plot"], ids)
 
 
 def test_conversations_go_through_the_chat_template(tmp_path):
@@ -204,7 +205,8 @@ def test_a_collator_may_prepare_the_prompts(tmp_path):
 
 
 def episodes(trainer, prompt: str = "the film", count: int = 64):
-    return trainer._episodes([{"prompt": prompt}] * count, range(count), count, seed=1)
+    rows = [{"prompt": prompt}] * count
+    return trainer._episodes(rows, range(count), count, seed=1, score=trainer.score)
 
 
 def test_texts_that_did_not_end_are_penalised(tmp_path):
@@ -372,9 +374,9 @@ def test_mixed_precision_is_that_of_the_updates_alone(tmp_path):
 def test_a_reward_model_needs_no_padding_token_of_its_own(tmp_path):
     prompts, ids = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
     model = toy.reward_model()
-    known = made(tmp_path, reward=model).score(prompts, ids, {})
+    known = scored(made(tmp_path, reward=model), prompts, ids)
     model.config.pad_token_id = None
-    assert made(tmp_path, reward=model).score(prompts, ids, {}) == known
+    assert scored(made(tmp_path, reward=model), prompts, ids) == known
 
 
 def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):

@@ -160,6 +160,7 @@ def test_the_metrics_of_a_rollout():
     episodes = SimpleNamespace(
         kl=torch.tensor([1.0, 2.0]), entropy=torch.tensor([3.0, 5.0]),
         scores=torch.tensor([0.5, 1.5]), ended=torch.tensor([True, False]),
+        by_reward=torch.zeros(2, 1),
     )  # fmt: skip
     estimate = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
     metrics = {

@@ -54,7 +54,7 @@ def model_card(
         "base model": escaped(last_part(base)),
         "adapter before": "merged into the weights" if trainer.was_merged else None,
         "data": escaped(last_part(dataset_name)) if dataset_name else None,
-        "reward": ", ".join(_reward_names(trainer.reward_model)),
+        "reward": ", ".join(map(escaped, trainer.reward_names)),
         "β": f"{trainer.beta:g}",
         "episodes": trainer.state.episode,
         "learning rate": f"{args.learning_rate:g}",
@@ -86,12 +86,6 @@ A language model trained by PPO in Alignment Playground.
 def _base(trainer: PPOTrainer) -> str:
     policy = trainer.policy
     return name_of(policy.get_base_model() if isinstance(policy, PeftModel) else policy)
-
-
-def _reward_names(rewards: Any) -> list[str]:
-    several = rewards if isinstance(rewards, list | tuple) else [rewards]
-    names = [getattr(reward, "__name__", None) or name_of(reward) for reward in several]
-    return [escaped(last_part(name)) for name in names]
 
 
 def _results(log: list[dict[str, Any]]) -> str:

@@ -40,7 +40,8 @@ class PPOCheckpoints(Trainer):
             if self.args.should_save:
                 self._write(Path(output_dir or self.args.output_dir))
                 if _internal_call and output_dir is not None:
-                    weights, facts = self._changing_weights(), {"beta": repr(self.beta)}
+                    weights = self._changing_weights()
+                    facts = {"beta": repr(self.beta), "episode": str(self.state.episode)}
                     save_file(weights, Path(output_dir) / CHECKPOINT, facts)
         if self.args.push_to_hub and not _internal_call:
             self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
@@ -86,6 +87,17 @@ class PPOCheckpoints(Trainer):
             self.beta = float(stored.metadata()["beta"])
             for name, weights in self._changing_weights().items():
                 local_shard(weights).copy_(to_shard(stored.get_tensor(name), weights))
+
+    def _init_training_state(
+        self, max_steps: int, steps: int, epochs: int, checkpoint: str | None, trial: Any
+    ) -> tuple[int, int]:
+        trained = super()._init_training_state(max_steps, steps, epochs, checkpoint, trial)
+        rollouts = self.state.global_step // self.args.updates_per_rollout
+        self.state.episode = rollouts * self.args.batch_size
+        if checkpoint is not None:
+            with safe_open(Path(checkpoint) / CHECKPOINT, "pt") as stored:
+                self.state.episode = int(stored.metadata().get("episode", self.state.episode))
+        return trained
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)

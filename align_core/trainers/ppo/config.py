@@ -71,6 +71,9 @@ class PPOConfig(TrainingArguments):
     temperature: float = _setting(
         1.0, "Of the policy, in sampling and in the loss, and of its reference."
     )
+    reward_weights: list[float] | None = _setting(
+        None, "The weight of each of several rewards; by default 1."
+    )
     kl_coef: float = _setting(0.05, "β, in nats of reward per nat of KL.")
     kl_target: float | None = _setting(
         None,
@@ -237,7 +240,8 @@ class PPOConfig(TrainingArguments):
         rollouts = self.num_total_batches
         if rollouts is None:
             if prompts is None:
-                raise ValueError("expected max_steps or total_episodes for a stream, got neither")
+                line = "expected max_steps or total_episodes for a stream, or a loop of your own"
+                raise ValueError(f"{line}, got neither")
             rollouts = math.ceil(math.ceil(self.num_train_epochs * prompts) / self.batch_size)
         counted.max_steps = rollouts * self.updates_per_rollout
         counted.total_episodes = rollouts * self.batch_size

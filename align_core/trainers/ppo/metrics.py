@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -72,10 +73,20 @@ class LogsFirst(TrainerCallback):
             self._trainer.log_step()
 
 
-def rollout_metrics(episodes: Episodes, estimate: Tensor, beta: float) -> dict[str, Tensor]:
-    """Metrics of a rollout; `estimate` [B, T] is the KL estimate within the reward, in nats."""
+def rollout_metrics(
+    episodes: Episodes, estimate: Tensor, beta: float, rewards: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Metrics of a rollout; `estimate` [B, T] is the KL estimate within the reward, in nats.
+
+    `rewards` are the names of several rewards, whose means are metrics, too.
+    """
     non_score = -beta * estimate.sum(1)
+    each = {}
+    if episodes.by_reward.shape[1] > 1:
+        means = zip(rewards, episodes.by_reward.mean(0), strict=True)
+        each = {f"rewards/{name}/mean": mean for name, mean in means}
     return {
+        **each,
         "objective/kl": episodes.kl.mean(),
         "objective/kl_estimate": estimate.sum(1).mean(),
         "objective/kl_coef": torch.tensor(beta),

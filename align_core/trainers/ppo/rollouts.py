@@ -18,16 +18,18 @@ from align_core.models.reference import InitialWeights, Reference, as_reference
 from align_core.models.sampling import Responses
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import entropy, exact_kl, token_logprobs
+from align_core.trainers.ppo.config import PPOConfig
 
 
 @dataclass(frozen=True)
 class Episodes:
     """B sampled episodes of P prompt and T response tokens.
 
-    `tokens`, `mask`, `logp`, `ref_logp` and `values` are [B, T], 0 where the mask is false (the
-    padding token in `tokens`); the mask is true at response tokens, the end token included.
-    `scores` and `ended` are [B]; `kl` and `entropy` [B] are sums over the tokens. `prompt_trunk`
-    [B, P, H] and `trunk` [B, T, H] are trunk states, None without a frozen trunk.
+    `tokens`, `mask`, `logp`, `ref_logp`, `values` and `token_scores` are [B, T], 0 where the mask
+    is false (the padding token in `tokens`); the mask is true at response tokens, the end token
+    included. `ended` is [B]; `kl` and `entropy` [B] are sums over the tokens, and so is `by_reward`
+    [B, R], the scores of each of R rewards. `prompt_trunk` [B, P, H] and `trunk` [B, T, H] are
+    trunk states, None without a frozen trunk.
     """
 
     prompt_ids: Tensor
@@ -37,12 +39,18 @@ class Episodes:
     logp: Tensor
     ref_logp: Tensor
     values: Tensor
-    scores: Tensor
+    token_scores: Tensor
+    by_reward: Tensor
     ended: Tensor
     kl: Tensor
     entropy: Tensor
     prompt_trunk: Tensor | None = None
     trunk: Tensor | None = None
+
+    @property
+    def scores(self) -> Tensor:
+        """The score [B] of each response, in nats."""
+        return self.token_scores.sum(1)
 
     @property
     def trunk_states(self) -> Tensor | None:
@@ -129,19 +137,32 @@ class Batch:
         return Batch(prompts=self.prompts[rows], **cut)
 
     def micro_batches(
-        self, minibatches: int, size: int, process: int, processes: int, generator: torch.Generator
+        self, minibatches: int, pieces: int, process: int, processes: int, seed: torch.Generator
     ) -> Iterator[Batch]:
-        """One epoch: this process's part of each minibatch, in micro-batches of `size` episodes.
+        """One epoch: this process's part of each minibatch, in `pieces` micro-batches.
 
-        The episodes are shuffled by `generator`; each micro-batch has its `weight`.
+        The episodes are shuffled by the generator `seed`; each micro-batch has its `weight`.
         """
-        order = torch.randperm(len(self.tokens), generator=generator)
+        order = torch.randperm(len(self.tokens), generator=seed)
         lengths = self.mask.sum(1).cpu()
-        for rows in order.chunk(minibatches):
-            own = rows.chunk(processes)[process].split(size)
-            for micro_batch in own:
+        for rows in order.tensor_split(minibatches):
+            for micro_batch in rows.tensor_split(processes)[process].tensor_split(pieces):
                 share = float(lengths[micro_batch].sum() / lengths[rows].sum())
-                yield replace(self[micro_batch], weight=share * len(own) * processes)
+                yield replace(self[micro_batch], weight=share * pieces * processes)
+
+
+def epochs(batch: Batch, args: PPOConfig, accelerator: Accelerator, seed: int) -> list[Batch]:
+    """This process's micro-batches of every minibatch of every epoch over a rollout."""
+    generator = torch.Generator().manual_seed(seed)
+    process, processes = accelerator.process_index, accelerator.num_processes
+    pieces = args.gradient_accumulation_steps
+    return [
+        micro_batch
+        for _ in range(args.num_ppo_epochs)
+        for micro_batch in batch.micro_batches(
+            args.num_mini_batches, pieces, process, processes, generator
+        )
+    ]
 
 
 class Comparison(NamedTuple):

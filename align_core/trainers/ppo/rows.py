@@ -7,10 +7,29 @@ from typing import Any
 
 import torch
 from datasets import IterableDataset
+from torch.utils.data import DataLoader
+
+from align_core.trainers.ppo.config import PPOConfig
+
+
+def rollout_loader(rows: int | None, args: PPOConfig, processes: int) -> DataLoader:
+    """Yields the row numbers of each rollout of a run, once for each of its micro-batches."""
+    size = args.local_episodes * processes
+    batches = RolloutBatches(
+        rows=rows,
+        size=size,
+        rollouts=args.num_total_batches or 0,
+        repeats=args.micro_batches_per_rollout,
+        seed=args.seed,
+    )
+    numbers = range(rows or len(batches) * size)
+    return DataLoader(numbers, batch_sampler=batches, collate_fn=list)
 
 
 def numbered(data: Any) -> tuple[Any, int | None]:
-    """A data set whose rows are read by number, and their number; None of a stream."""
+    """A data set whose rows are read by number, and their number; None of a stream, or of none."""
+    if data is None:
+        return None, None
     return (data, len(data)) if hasattr(data, "__len__") else (StreamedRows(data), None)
 
 

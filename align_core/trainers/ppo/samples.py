@@ -15,7 +15,7 @@ from align_core.trainers.ppo.rollouts import Episodes
 PRINTED = 5  # rows of a table
 
 
-class PPOSamples(Trainer):
+class Samples(Trainer):
     """A mixin of PPOTrainer that samples a response to each prompt, always with the same noise."""
 
     control: TrainerControl  # of transformers.Trainer
@@ -77,14 +77,16 @@ class PPOSamples(Trainer):
         return data
 
     def _samples(self, rows: list[dict[str, Any]]) -> Episodes:
+        if self.reward_model is None:
+            raise ValueError("reward_model: expected one for the scores of samples, got None")
         size = self.args.per_device_eval_batch_size
-        return self._episodes(rows, range(len(rows)), size, self.args.seed)
+        return self._episodes(rows, range(len(rows)), size, self.args.seed, self.score)
 
 
 class SampleTables(TrainerCallback):
     """Prints a table of samples in the first of every `rollouts` rollouts."""
 
-    def __init__(self, trainer: PPOSamples, rollouts: int) -> None:
+    def __init__(self, trainer: Samples, rollouts: int) -> None:
         self._trainer, self._rollouts = trainer, rollouts
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -93,7 +95,7 @@ class SampleTables(TrainerCallback):
             self._trainer.generate_completions(sampling=True)
 
 
-def _texts(trainer: PPOSamples, ids: Any, mask: Any) -> list[str]:
+def _texts(trainer: Samples, ids: Any, mask: Any) -> list[str]:
     rows = [row[real.bool()].tolist() for row, real in zip(ids, mask, strict=True)]
     return trainer.processing_class.batch_decode(rows, skip_special_tokens=True)
 

@@ -1,4 +1,8 @@
-"""The scores of responses: reward models and functions, checked before a run and summed."""
+"""The scores of responses: reward models and functions, checked before a run and summed.
+
+A reward is a number for each text, which is that of its last token, or a list of a number for each
+of its tokens.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,67 @@ import asyncio
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from peft import PeftModel
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from align_core.config.errors import shown
 from align_core.data.encoding import Inputs, are_token_ids, decode, encode_prompts
 from align_core.data.formats import Text
 from align_core.models.loading import load_tokenizer, name_of
+from align_core.models.model_card import last_part
 from align_core.models.rewards import ProxyReward
+from align_core.objectives import at_last_token
 
 # As TRL's GRPO calls them; None for a text that the function does not score.
-RewardFunction: TypeAlias = Callable[..., Sequence[float | None]]
+RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
 RewardModel: TypeAlias = nn.Module | RewardFunction
 PADDED_TO = 256  # at most so many rows of an embedding have no token
 
 _LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
+
+
+class Scores(NamedTuple):
+    """The rewards of B texts of at most T tokens, in nats.
+
+    `tokens` [B, T] is the weighted sum of all rewards at each token, 0 after the end. `by_reward`
+    [B, R] has each of R rewards, without its weight, summed over the tokens.
+    """
+
+    tokens: Tensor
+    by_reward: Tensor
+
+
+Score: TypeAlias = Callable[..., Scores]
+
+
+def unscored(
+    prompts: Inputs, ids: list[list[int]], columns: dict[str, list], prompt_ids: list[list[int]]
+) -> Scores:
+    """No reward, 0 at every token: the scores are for `learn`."""
+    return Scores(torch.zeros(len(ids), max(map(len, ids))), torch.zeros(len(ids), 1))
+
+
+def completion_texts(
+    writer: PreTrainedTokenizerBase,
+    prompt_ids: list[list[int]],
+    ids: list[list[int]],
+    ends: Collection[int],
+) -> list[str]:
+    """The texts of completions, without their end tokens."""
+    without_end = [row[:-1] if row and row[-1] in ends else row for row in ids]
+    return decode(writer, prompt_ids, without_end)
+
+
+def penalised(scores: Tensor, mask: Tensor, ended: Tensor, penalty: float | None) -> Tensor:
+    """The scores [B, T], less the penalty at the last tokens of texts that have not `ended`."""
+    if penalty is None:
+        return scores
+    return scores - at_last_token(penalty * (~ended).float(), mask)
 
 
 def score_function(
@@ -34,7 +80,8 @@ def score_function(
     ends: Collection[int] = (),
     tokenizers: PreTrainedTokenizerBase | Sequence[PreTrainedTokenizerBase | None] | None = None,
     rows: int | None = None,
-) -> Callable[..., list[float]]:
+    weights: Sequence[float] | None = None,
+) -> Score:
     """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
 
     It may get the token ids of the prompts, too, as `prompt_ids`, where the policy read other ones
@@ -44,10 +91,12 @@ def score_function(
     `tokenizers`, as GRPO's `reward_processing_classes`, else that of its folder, else the `writer`,
     the policy's. A function is called as TRL's GRPO calls its reward functions: with prompts and
     completions (texts without the end tokens `ends`, or messages if the prompts are messages),
-    completion_ids, trainer_state and every other column by its name. It may be a coroutine. A None
+    completion_ids, trainer_state and every other column by its name. It may be a coroutine. It
+    returns a number for each text, or a list of a number for each of its `completion_ids`. A None
     in its result counts as 0.
 
-    `rows` is the number of the policy's embeddings.
+    `rows` is the number of the policy's embeddings; `weights` are those of the rewards, 1 by
+    default.
 
     Raises:
         TypeError, ValueError: a reward that cannot score, or whose vocabulary is not known.
@@ -57,6 +106,10 @@ def score_function(
     if len(own) != len(several):
         line = f"expected {len(several)} tokenizers, one for each reward, got {len(own)}"
         raise ValueError(f"reward_processing_classes: {line}")
+    if weights is not None and len(weights) != len(several):
+        line = f"expected {len(several)} numbers, one for each reward, got {len(weights)}"
+        raise ValueError(f"reward_weights: {line}")
+    factors = torch.tensor(weights or [1.0] * len(several))
     parts = [
         _proxy(reward.to(device), tokenizer, writer, ends, rows)
         if isinstance(reward, nn.Module)
@@ -69,10 +122,9 @@ def score_function(
         ids: list[list[int]],
         columns: dict[str, list],
         prompt_ids: list[list[int]] | None = None,
-    ) -> list[float]:
+    ) -> Scores:
         before = prompt_ids or encode_prompts(writer, prompts).real()
-        without_end = [row[:-1] if row and row[-1] in ends else row for row in ids]
-        texts = decode(writer, before, without_end)
+        texts = completion_texts(writer, before, ids, ends)
         prompt_texts: Sequence[Text]
         if are_token_ids(prompts):
             prompt_texts = writer.batch_decode(prompts, skip_special_tokens=True)
@@ -82,15 +134,17 @@ def score_function(
         if not isinstance(prompt_texts[0], str):
             completions = [[{"role": "assistant", "content": text}] for text in texts]
         named = {"prompts": prompt_texts, "completions": completions, "completion_ids": ids}
-        total = [0.0] * len(ids)
+        of_parts = []
         for part in parts:
+            values: Any
             if isinstance(part, ProxyReward):
                 read = before if part.reads_ids else prompts
                 values = part(read, texts, completion_ids=ids)
             else:
-                values = _numbers(part, part(**named, **columns), len(ids))
-            total = [so_far + value for so_far, value in zip(total, values, strict=True)]
-        return total
+                values = _awaited(part(**named, **columns))
+            of_parts.append(token_scores(values, ids, f"reward function {name_of_reward(part)}"))
+        each = torch.stack(of_parts, -1)  # [B, T, R]
+        return Scores(each @ factors, each.sum(1))
 
     return summed
 
@@ -105,26 +159,60 @@ def _function(reward: Any) -> Callable:
     return reward
 
 
-def _numbers(reward: Callable, returned: Any, count: int) -> list[float]:
-    """The numbers that a reward function returned. Raises ValueError if they are none."""
-    if inspect.isawaitable(returned):
-        with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop that runs
-            returned = thread.submit(asyncio.run, _awaited(returned)).result()
+def _awaited(returned: Any) -> Any:
+    """What a reward function returned; of a coroutine, its result."""
+    if not inspect.isawaitable(returned):
+        return returned
+
+    async def result() -> Any:
+        return await returned
+
+    with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop that runs
+        return thread.submit(asyncio.run, result()).result()
+
+
+def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Tensor:
+    """Rewards [B, T] at the tokens `ids` of B texts, of one number for each text, its last token's,
+    or of lists of one for each of its tokens.
+
+    Raises:
+        ValueError: they are others; `source` says where they are from.
+    """
     values = returned.tolist() if hasattr(returned, "tolist") else returned
-    expected = f"{count} numbers, one for each completion"
-    name = getattr(reward, "__name__", type(reward).__name__)
-    if not isinstance(values, list | tuple) or len(values) != count:
+    expected = f"{source}: expected {len(ids)} numbers, one for each completion, or lists of one"
+    expected += " for each of its tokens"
+    if not isinstance(values, list | tuple) or len(values) != len(ids):
         got = f"{len(values)}" if isinstance(values, list | tuple) else shown(values)
-        raise ValueError(f"reward function {name}: expected {expected}, got {got}")
-    try:
-        return [0.0 if value is None else float(value) for value in values]
-    except (TypeError, ValueError):
-        line = f"reward function {name}: expected {expected}, got {shown(values)}"
-        raise ValueError(line) from None
+        raise ValueError(f"{expected}, got {got}")
+    rows = []
+    for number, (value, row) in enumerate(zip(values, ids, strict=True)):
+        value = value.tolist() if hasattr(value, "tolist") else value
+        of_tokens = value if isinstance(value, list | tuple) else [0.0] * (len(row) - 1) + [value]
+        if len(of_tokens) != len(row):
+            line = f"{source}: expected {len(row)} numbers for completion {number}, one for each "
+            raise ValueError(f"{line}of its completion_ids, got {len(of_tokens)}")
+        try:
+            rows.append(torch.tensor([0.0 if one is None else float(one) for one in of_tokens]))
+        except (TypeError, ValueError):
+            raise ValueError(f"{expected}, got {shown(values)}") from None
+    return pad_sequence(rows, batch_first=True)
 
 
-async def _awaited(returned: Any) -> Any:
-    return await returned
+def name_of_reward(reward: Any) -> str:
+    """The name of a function; of a model that of its folder."""
+    if isinstance(reward, ProxyReward):
+        reward = reward.model
+    return getattr(reward, "__name__", None) or name_of(reward)
+
+
+def reward_names(rewards: RewardModel | Sequence[RewardModel]) -> list[str]:
+    """The name of each reward; the second of the same name is "NAME 2"."""
+    names: list[str] = []
+    for reward in rewards if isinstance(rewards, list | tuple) else [rewards]:
+        name = last_part(name_of_reward(reward))
+        same = sum(other.partition(" ")[0] == name for other in names)
+        names.append(f"{name} {same + 1}" if same else name)
+    return names
 
 
 def _proxy(
@@ -167,4 +255,5 @@ def check_scalar(model: nn.Module, argument: str) -> None:
     elif base.get_output_embeddings() is not None or base.base_model is base:
         raise TypeError(f"{expected}, got {type(base).__name__}, which has no label")
     elif base.config.num_labels != 1:
-        raise ValueError(f"{expected}, got {base.config.num_labels} labels")
+        line = f"{expected}, got {base.config.num_labels} labels"
+        raise ValueError(f"{line}; align_core.one_label(model, 1) is one of them")

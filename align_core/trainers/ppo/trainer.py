@@ -10,11 +10,12 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     6. take clipped steps on policy and value, in several epochs of minibatches
     7. move β towards its KL target, and the reference towards the policy, if so configured
 
-Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch. In
-step 7, β moves with the rollout, whose KL is in no checkpoint; the reference moves after the last
-update on the rollout, when the policy has moved. Optimiser, gradient clipping, callbacks,
-checkpoints and processes are those of `transformers.Trainer`. Under FSDP the policy and its values
-are sharded, but unsharded during a rollout, as one process may sample more tokens than another.
+Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch;
+`rollout` and `learn` (`loop.py`) are the same steps for a loop of one's own. In step 7, β moves
+with the rollout, whose KL is in no checkpoint; the reference moves after the last update on the
+rollout, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
+processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
+unsharded during a rollout, as one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
 Left out: reference adapters by name (the reference is the policy as it is given).
@@ -69,17 +70,25 @@ from align_core.trainers.ppo.arguments import (
 )
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.loop import OwnLoop
 from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics, rollout_metrics, step_metrics
 from align_core.trainers.ppo.names import TRLNames
-from align_core.trainers.ppo.prompts import check_lengths, columns_of, encoded, prompts_of
-from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare
-from align_core.trainers.ppo.rows import RolloutBatches, numbered
-from align_core.trainers.ppo.samples import PPOSamples, SampleTables
-from align_core.trainers.ppo.scores import RewardModel, score_function
+from align_core.trainers.ppo.prompts import Row, check_lengths, columns_of, encoded, prompts_of
+from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
+from align_core.trainers.ppo.rows import numbered, rollout_loader
+from align_core.trainers.ppo.samples import Samples, SampleTables
+from align_core.trainers.ppo.scores import (
+    RewardModel,
+    Score,
+    penalised,
+    reward_names,
+    score_function,
+    unscored,
+)
 
 
 class PPOTrainer(
-    TRLNames, PPOSamples, PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer
+    TRLNames, OwnLoop, Samples, PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer
 ):
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
@@ -88,9 +97,9 @@ class PPOTrainer(
         model: the policy.
         ref_model: the reference; None for the policy as it is given.
         reward_model: a model with one label or a function of TRL's reward signature, or several,
-            which are summed. Scores are in nats.
+            which are summed. Scores are in nats. None for `learn`, if train_dataset is, too.
         train_dataset: a column `prompt`, text or conversational, or `input_ids`; its other columns
-            are passed to the reward functions.
+            are passed to the reward functions. None for `rollout` alone.
         value_model: a model with one label, trained along with the policy; a copy of the reward
             model is a good initialisation. None for a head on the policy's trunk.
         data_collator: makes `input_ids` and `attention_mask` of rows, if they need one.
@@ -108,8 +117,8 @@ class PPOTrainer(
         processing_class: PreTrainedTokenizerBase,
         model: PreTrainedModel | PeftModel,
         ref_model: PreTrainedModel | None,
-        reward_model: RewardModel | Sequence[RewardModel],
-        train_dataset: Dataset | IterableDataset,
+        reward_model: RewardModel | Sequence[RewardModel] | None = None,
+        train_dataset: Dataset | IterableDataset | None = None,
         value_model: nn.Module | None = None,
         data_collator: Callable | None = None,
         eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
@@ -126,16 +135,21 @@ class PPOTrainer(
         self.reference = reference_of(self.policy, ref_model, peft_config is not None, args)
         self.ends = ends_of(self.policy, processing_class, args)
         self.reward_model = reward_model
-        self.score = score_function(
-            reward_model,
-            processing_class,
-            args.device,
-            self.ends,
-            reward_processing_classes,
-            rows=self.policy.get_input_embeddings().num_embeddings,
-        )
         self.room = room_of(args, self.policy, self.ref_model, value_model)
-        check_prompts(train_dataset, processing_class, data_collator or list, self.room, args)
+        self.score: Score = unscored
+        self.reward_names: list[str] = []
+        if reward_model is not None or train_dataset is not None:
+            self.reward_names = reward_names(reward_model)
+            self.score = score_function(
+                reward_model,
+                processing_class,
+                args.device,
+                self.ends,
+                reward_processing_classes,
+                rows=self.policy.get_input_embeddings().num_embeddings,
+                weights=args.reward_weights,
+            )
+            check_prompts(train_dataset, processing_class, data_collator or list, self.room, args)
         self.beta = args.kl_coef
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
@@ -161,21 +175,11 @@ class PPOTrainer(
 
     def get_train_dataloader(self) -> DataLoader:
         """Yields the row numbers of one rollout, once for each of its micro-batches."""
-        args = self.args
         self._waiting.clear()
         self._metrics.clear()
-        size = args.local_episodes * self.accelerator.num_processes
         self._rows, count = numbered(self.train_dataset)
-        batches = RolloutBatches(
-            rows=count,
-            size=size,
-            rollouts=args.num_total_batches,
-            repeats=args.micro_batches_per_rollout,
-            seed=args.seed,
-        )
         # Row numbers only: `_prepare_inputs` reads the rows once, when it makes the rollout.
-        numbers = range(count or args.num_total_batches * size)
-        return DataLoader(numbers, batch_sampler=batches, collate_fn=list)
+        return rollout_loader(count, self.args, self.accelerator.num_processes)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
         # The loader repeats a rollout's rows for each of its micro-batches. The first time they
@@ -183,23 +187,28 @@ class PPOTrainer(
         if not self._waiting:
             if self.state.global_step:
                 self._move_reference()
-            self._waiting = self._micro_batches(self._rollout([self._rows[i] for i in rows]))
-            assert len(self._waiting) == self.args.micro_batches_per_rollout
+            rollout = self._rollout([self._rows[i] for i in rows])
+            self._waiting = epochs(rollout, self.args, self.accelerator, self._rollout_seed())
         return self._waiting.pop(0)
 
-    def _rollout(self, rows: list[dict[str, Any]]) -> Batch:
-        """Steps 1 to 5: each process samples a part of the rollout, then all gather all of it."""
-        args = self.args
-        process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        count = len(rows) // processes
+    def _rollout(self, rows: list[Row]) -> Batch:
+        """Steps 1 to 5."""
+        return self._estimated(self._gathered(rows, self._rollout_seed(), self.score))
+
+    def _gathered(self, rows: list[Row], seed: int, score: Score) -> Episodes:
+        """Steps 1 to 3: each process samples a part of the rollout, then all gather all of it."""
+        process, count = self.accelerator.process_index, len(rows) // self.accelerator.num_processes
         own = range(process * count, (process + 1) * count)
-        episodes = self._episodes(rows, own, args.sampling_batch_size, self._rollout_seed())
-        episodes = episodes.gathered(self.accelerator, self.pad_id)
-        mask = episodes.mask
+        episodes = self._episodes(rows, own, self.args.sampling_batch_size, seed, score)
+        return episodes.gathered(self.accelerator, self.pad_id)
+
+    def _estimated(self, episodes: Episodes) -> Batch:
+        """Steps 4 and 5, and the part of 7 that moves β."""
+        args, mask, count = self.args, episodes.mask, len(episodes.tokens)
 
         # 4. Give −β·KL as reward at every token, and the score at the last one.
         estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
-        rewards = token_rewards(episodes.scores, estimate, mask, self.beta)
+        rewards = token_rewards(episodes.token_scores, estimate, mask, self.beta)
         if args.whiten_rewards:
             rewards = masked_whiten(rewards, mask, shift_mean=False)
 
@@ -209,14 +218,13 @@ class PPOTrainer(
             advantages = masked_whiten(advantages, mask)
 
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
-        rollout = self.state.global_step // args.updates_per_rollout
-        self.state.episode = (rollout + 1) * len(rows)
-        self._record(rollout_metrics(episodes, estimate, self.beta))
+        self.state.episode += count
+        self._record(rollout_metrics(episodes, estimate, self.beta, self.reward_names))
 
         # 7. Move β towards its KL target, for the next rollout; see also `_move_reference`.
         if args.kl_target is not None:
             kl, horizon = episodes.kl.mean().item(), args.kl_horizon
-            self.beta = adapted_kl_coef(self.beta, kl, args.kl_target, len(rows) / horizon)
+            self.beta = adapted_kl_coef(self.beta, kl, args.kl_target, count / horizon)
         return Batch(
             prompts=Prompts(episodes.prompt_ids, episodes.prompt_mask),
             tokens=episodes.tokens,
@@ -229,16 +237,18 @@ class PPOTrainer(
         )
 
     @torch.no_grad()
-    def _episodes(self, rows: list[dict[str, Any]], own: range, size: int, seed: int) -> Episodes:
+    def _episodes(
+        self, rows: list[Row], own: range, size: int, seed: int, score: Score
+    ) -> Episodes:
         """Steps 1 to 3 for the rows `own`, `size` at a time. Only step 6 has mixed precision."""
         with unsharded(self.model), eval_mode(self.model):
             parts = [
-                self._sample(rows[i : i + size], RandomDraw(seed, len(rows), i))
-                for i in own[::size]
+                self._sample([rows[i] for i in part], RandomDraw(seed, len(rows), part[0]), score)
+                for part in (own[i : i + size] for i in range(0, len(own), size))
             ]
         return Episodes.joined(parts, self.pad_id)
 
-    def _sample(self, rows: list[dict[str, Any]], draw: RandomDraw) -> Episodes:
+    def _sample(self, rows: list[Row], draw: RandomDraw, score: Score) -> Episodes:
         args, tokenizer = self.args, self.processing_class
         prompts = prompts_of(rows, self.data_collator, tokenizer)
         ids = encoded(tokenizer, prompts, rows)
@@ -262,10 +272,8 @@ class PPOTrainer(
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
-        values = self.score(prompts, responses.ids(), columns, ids.real())
-        scores = torch.tensor(values).to(responses.logp.device)
-        if args.missing_eos_penalty is not None:
-            scores = scores - args.missing_eos_penalty * ~responses.ended
+        scores = score(prompts, responses.ids(), columns, ids.real())
+        of_tokens, of_rewards = (column.to(asked.ids.device) for column in scores)
 
         # 3. Compute log-probabilities of the reference and values of the value model.
         compared = compare(self.model, self.reference, asked, responses, args.temperature)
@@ -278,27 +286,16 @@ class PPOTrainer(
             logp=compared.logp,
             ref_logp=compared.ref_logp,
             values=compared.values,
-            scores=scores,
+            token_scores=penalised(
+                of_tokens, responses.mask, responses.ended, args.missing_eos_penalty
+            ),
+            by_reward=of_rewards,
             ended=responses.ended,
             kl=compared.kl.sum(1),
             entropy=compared.entropy.sum(1),
             prompt_trunk=None if trunk is None else trunk[:, :width],
             trunk=None if trunk is None else trunk[:, width:],
         )
-
-    def _micro_batches(self, rollout: Batch) -> list[Batch]:
-        """This process's micro-batches of every minibatch of every epoch."""
-        args, accelerator = self.args, self.accelerator
-        size = args.local_episodes // args.num_mini_batches // args.gradient_accumulation_steps
-        generator = torch.Generator().manual_seed(self._rollout_seed())
-        process, processes = accelerator.process_index, accelerator.num_processes
-        return [
-            micro_batch
-            for _ in range(args.num_ppo_epochs)
-            for micro_batch in rollout.micro_batches(
-                args.num_mini_batches, size, process, processes, generator
-            )
-        ]
 
     def compute_loss(
         self,
@@ -340,6 +337,9 @@ class PPOTrainer(
             with unsharded(self.model):
                 move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
 
-    def _rollout_seed(self) -> int:
-        """A seed for this rollout, a function of the step alone, so that a resumed run agrees."""
-        return self.args.seed * 1_000_003 + self.state.global_step
+    def _rollout_seed(self, turn: int = 0) -> int:
+        """A seed for this rollout, a function of the step alone, so that a resumed run agrees.
+
+        `turn` counts the rollouts before the next step of a loop of one's own.
+        """
+        return self.args.seed * 1_000_003 + self.state.global_step + 500_009 * turn

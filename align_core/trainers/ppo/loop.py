@@ -1,0 +1,212 @@
+"""A loop of one's own around the trainer: `rollout` and `learn` are the steps of `train`.
+
+    while not trainer.done:
+        rollout = trainer.rollout(prompts)
+        trainer.learn(rollout, scores_of(rollout.completions))
+
+The first call prepares the model, the optimiser and the callbacks as `train` does; the last one
+ends the run. What is logged and saved, and when, is what `train` logs and saves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from align_core.data.encoding import Inputs
+from align_core.trainers.ppo.prompts import Row
+from align_core.trainers.ppo.rollouts import Episodes, epochs
+from align_core.trainers.ppo.scores import completion_texts, penalised, token_scores, unscored
+
+if TYPE_CHECKING:  # a mixin calls what a Trainer has
+    from transformers import Trainer
+else:
+    Trainer = object
+
+
+@dataclass(frozen=True)
+class SampledRollout:
+    """B responses of the policy to `prompts`, of at most T tokens, for `PPOTrainer.learn`.
+
+    `completions` are their texts without end tokens, and `completion_ids` their tokens with them.
+    """
+
+    prompts: Sequence[Any]
+    completions: list[str]
+    completion_ids: list[list[int]]
+    episodes: Episodes
+
+    @property
+    def mask(self) -> Tensor:
+        """True at the response tokens [B, T], the end token included."""
+        return self.episodes.mask
+
+    @property
+    def logp(self) -> Tensor:
+        """Log-probabilities [B, T] of the tokens under the policy, in nats."""
+        return self.episodes.logp
+
+    @property
+    def ref_logp(self) -> Tensor:
+        """Log-probabilities [B, T] of the tokens under the reference, in nats."""
+        return self.episodes.ref_logp
+
+    @property
+    def values(self) -> Tensor:
+        """Values [B, T] before each token, in nats."""
+        return self.episodes.values
+
+    @property
+    def kl(self) -> Tensor:
+        """The exact KL [B] of each response, summed over its tokens, in nats."""
+        return self.episodes.kl
+
+    @property
+    def ended(self) -> Tensor:
+        """Whether each response [B] ended by itself."""
+        return self.episodes.ended
+
+
+class OwnLoop(Trainer):
+    """A mixin of PPOTrainer: its seven steps as two calls."""
+
+    _epoch: dict[str, Any] | None = None  # the arguments of Trainer's `_run_epoch`
+    _begins = False
+    _turns = 0  # rollouts since the last `learn`
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has all its steps, or a callback has stopped it."""
+        stopped = self._epoch is not None and self.control.should_training_stop
+        return stopped or self.state.global_step >= self.args.max_steps
+
+    def rollout(self, prompts: Inputs | Sequence[Row]) -> SampledRollout:
+        """Steps 1 and 3: a response to each prompt, with log-probabilities, values and KL.
+
+        The prompts are texts, messages, token ids, or rows of a data set with these. Several
+        processes each give all of them, and get all responses.
+
+        Raises:
+            ValueError: the run is done, there is no prompt, or one is empty or too long.
+        """
+        self._begin()
+        if self.done:
+            raise ValueError(f"expected a run that is not done, got step {self.state.global_step}")
+        processes = self.accelerator.num_processes
+        if not len(prompts) or len(prompts) % processes:
+            line = f"a multiple of {processes}, the processes," if processes > 1 else "one or more"
+            raise ValueError(f"prompts: expected {line}, got {len(prompts)}")
+        if self._turns == 0 and self.state.global_step:
+            self._move_reference()
+        rows = [_row(prompt) for prompt in prompts]
+        episodes = self._gathered(rows, self._rollout_seed(self._turns), unscored)
+        self._turns += 1
+        ids = [row[real].tolist() for row, real in zip(episodes.tokens, episodes.mask, strict=True)]
+        asked = [
+            row[real.bool()].tolist()
+            for row, real in zip(episodes.prompt_ids, episodes.prompt_mask, strict=True)
+        ]
+        texts = completion_texts(self.processing_class, asked, ids, self.ends)
+        return SampledRollout(prompts, texts, ids, episodes)
+
+    def learn(
+        self,
+        rollout: SampledRollout | Sequence[SampledRollout],
+        scores: Sequence[Any],
+    ) -> None:
+        """Steps 4 to 7 on a rollout, or on the turns of one: several, each with its scores.
+
+        A score is a number for a completion, or a list of a number for each of its tokens. A
+        rollout has `batch_size` episodes, or fewer.
+
+        Raises:
+            ValueError: there are more or fewer scores, or too many or few episodes.
+        """
+        turns, given = (rollout, scores) if isinstance(rollout, Sequence) else ([rollout], [scores])
+        if len(turns) != len(given):
+            raise ValueError(f"scores: expected those of {len(turns)} rollouts, got {len(given)}")
+        parts = [self._scored(*turn) for turn in zip(turns, given, strict=True)]
+        episodes = Episodes.joined(parts, self.pad_id)
+        args, count = self.args, len(episodes.tokens)
+        pieces = args.num_mini_batches * args.gradient_accumulation_steps
+        least = pieces * self.accelerator.num_processes
+        if not least <= count <= args.batch_size:
+            line = f"expected {least} to {args.batch_size} episodes, a minibatch's to batch_size"
+            raise ValueError(f"rollout: {line}, got {count}")
+        self._begin()
+        assert self._epoch is not None  # by `_begin`
+        self._turns = 0
+        self._waiting = epochs(
+            self._estimated(episodes), args, self.accelerator, self._rollout_seed()
+        )
+        arguments = {
+            # The share of the run, to which Trainer adds that of each step.
+            "epoch": self.state.global_step / args.max_steps,
+            "train_dataloader": [[]] * len(self._waiting),
+            "num_update_steps_per_epoch": args.updates_per_rollout,
+            "resume_from_checkpoint": None,
+        }
+        super()._run_epoch(**{**self._epoch, **arguments})
+        self._waiting.clear()
+        if self.done:
+            self._finalize_training(None, self.state.episode, self._epoch["start_time"])
+
+    def resume(self, checkpoint: str | Path | bool = True) -> None:
+        """Continue from a checkpoint, by default the last one in `output_dir`, before any rollout.
+
+        Raises:
+            ValueError: the loop has begun, or there is no such checkpoint.
+        """
+        if self._epoch is not None:
+            raise ValueError(
+                "expected resume() before the first rollout, got a loop that has begun"
+            )
+        self._begin(checkpoint)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trainer's loop. Raises ValueError without a data set."""
+        if self.train_dataset is None:
+            line = "expected a data set for train(), got None; rollout(prompts) and learn(rollout, "
+            raise ValueError(f"train_dataset: {line}scores) need none")
+        return super().train(*args, **kwargs)
+
+    def _begin(self, checkpoint: str | Path | bool | None = None) -> None:
+        """Do once what `train` does before its first step; a finished run has none."""
+        if self._epoch is None:
+            self._begins = True
+            with suppress(_Begun):
+                super().train(resume_from_checkpoint=checkpoint)
+            self._begins = False
+
+    def _run_epoch(self, **arguments: Any) -> None:
+        if not self._begins:
+            return super()._run_epoch(**arguments)
+        self._epoch = arguments
+        if arguments["resume_from_checkpoint"] is not None:
+            self._load_rng_state(arguments["resume_from_checkpoint"])
+        raise _Begun
+
+    def _scored(self, rollout: SampledRollout, scores: Sequence[Any]) -> Episodes:
+        episodes = rollout.episodes
+        values = token_scores(scores, rollout.completion_ids, "scores").to(episodes.logp.device)
+        penalty = self.args.missing_eos_penalty
+        return replace(
+            episodes, token_scores=penalised(values, episodes.mask, episodes.ended, penalty)
+        )
+
+
+class _Begun(Exception):
+    """Trainer's `train` has prepared all, and would begin its first step."""
+
+
+def _row(prompt: Any) -> Row:
+    """A prompt as a row of a data set."""
+    if isinstance(prompt, dict):
+        return prompt
+    is_ids = not isinstance(prompt, str) and bool(prompt) and isinstance(prompt[0], int)
+    return {"input_ids" if is_ids else "prompt": prompt}
