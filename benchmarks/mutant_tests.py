@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,11 @@ from benchmarks.common import ROOT
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
-# The tests of the changed packages, and whole runs on the toy language.
-SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
-    f"tests/{room}"
-    for room in ("config", "evaluation", "models", "runs", "trainers", "training", "votes")
-)
+NOT_ASKED = ("tests/benchmarks/", "tests/browser/", "tests/static/", "tests/test_package.py")
 KEPT = ROOT / ".pytest_cache" / "mutants"
-JOBS = os.cpu_count() or 1
-PATIENCE = 30.0  # seconds beyond ten times its traced duration, after which a test counts as hung
+JOBS = len(os.sched_getaffinity(0))
+PATIENCE = 60.0  # seconds beyond ten times its processor time, after which a test counts as hung
+HUNG = -signal.SIGALRM  # the exit code then
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 
@@ -95,25 +91,16 @@ def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
 
 
 class Selection:
-    """A pytest plugin that runs only the chosen tests and kills those that hang.
+    """A pytest plugin that runs the chosen tests in their order and kills those that hang."""
 
-    Files named after the broken module or its folder come first, then the fastest.
-    """
-
-    def __init__(self, chosen: set[str], seconds: dict[str, float], broken: str) -> None:
-        self.chosen, self.seconds = chosen, seconds
-        names = {Path(broken).stem, Path(broken).parent.name} - {"config", "common", "align_core"}
-        self.rank: dict[str, list[float]] = {}
-        for test in chosen:
-            stem = Path(file_of(test)).stem
-            far = not any(name in stem for name in names)
-            rank = self.rank.setdefault(file_of(test), [far, 0.0])
-            rank[1] += seconds[test]
+    def __init__(self, chosen: Sequence[str], seconds: dict[str, float]) -> None:
+        self.rank = {test: rank for rank, test in enumerate(chosen)}
+        self.seconds = seconds
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items[:] = [item for item in items if item.nodeid in self.chosen]
-        items.sort(key=lambda item: self.rank[file_of(item.nodeid)])
+        items[:] = [item for item in items if item.nodeid in self.rank]
+        items.sort(key=lambda item: self.rank[item.nodeid])
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
@@ -124,7 +111,7 @@ class Selection:
 
 
 class Tracer:
-    """A pytest plugin that records the lines that each test executes, and its duration."""
+    """A pytest plugin that records the lines that each test executes, and its processor time."""
 
     def __init__(self, folder: Path, broken: Sequence[str]) -> None:
         import coverage
@@ -133,7 +120,7 @@ class Tracer:
         include = [str(folder / file) for file in broken]
         self.coverage = coverage.Coverage(data_file=None, config_file=False, include=include)
         self.fixtures: dict[str, list[str]] = {}  # test -> its fixtures
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
 
     def pytest_sessionstart(self) -> None:
@@ -145,7 +132,9 @@ class Tracer:
         self.current = item.nodeid
         self.fixtures[item.nodeid] = list(item.fixturenames)
         self.coverage.switch_context(item.nodeid)
+        began = sum(os.times()[:4])  # of this process and its children
         yield
+        self.seconds[item.nodeid] = sum(os.times()[:4]) - began
         self.coverage.switch_context("")
 
     @pytest.hookimpl(hookwrapper=True)
@@ -157,7 +146,6 @@ class Tracer:
         self.coverage.switch_context(self.current)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self.seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(report.nodeid)
 
@@ -189,19 +177,18 @@ class Tracer:
 
 
 def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
-    """Durations and executed lines: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
+    """Processor times and lines: {"seconds": {test: s}, "lines": {file: {line: [test, …]}}}.
 
-    They are stored for each test file until it or the code changes. A test that fails on the
+    They are stored for each test file until it or a file to break changes. A test that fails on the
     unchanged code is printed and left out.
     """
     sources = {str(path.relative_to(folders[0])): path for path in folders[0].rglob("*.py")}
     tests = [
         file
         for file, path in sorted(sources.items())
-        if file.startswith(SELECTED) and path.name.startswith("test_")
+        if path.name.startswith("test_") and not file.startswith(NOT_ASKED)
     ]
-    code = [sources[file] for file in sorted(sources) if not file.startswith("benchmarks/")]
-    version = _hash(*(path.read_bytes() for path in code if "test_" not in path.name))
+    version = _hash(*(sources[file].read_bytes() for file in broken))
     kept = {
         file: KEPT / f"{_hash(version.encode(), file.encode(), sources[file].read_bytes())}.json"
         for file in tests

@@ -5,10 +5,11 @@
     python -m benchmarks.mutants --render                 write the page from the stored results
 
 The unit tests run once under coverage, which records the lines that each test executes; the record
-is kept until a file changes. Each mutant is written into a copy of the project. A process forked
-after the slow imports runs the tests there, up to the first failure: first the tests that execute
-the line, then the other tests in their files, which may share a fixture with them. If the line runs
-at import, or in no test, all tests of its package follow. A mutant that hangs counts as caught.
+of a test file is kept until it or the code to break changes. Each mutant is written into a copy of
+the project. A process forked after the slow imports runs the tests there, up to the first failure:
+first the tests that execute the line, then the other tests in their files, which may share a cache
+or a fixture with them. If the line runs at import, or in no test, all tests of its package follow.
+Tests beyond the first minute do not count as asked. A mutant that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They do not count.
@@ -23,13 +24,17 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
-from benchmarks.mutant_tests import Selection, copies, file_of, parallel, tested, traced
+from benchmarks.mutant_tests import HUNG, Selection, copies, file_of, parallel, tested, traced
 from benchmarks.mutations import Mutant, mutants
 
 RESULTS = Path(__file__).with_name("mutants.json")
@@ -40,6 +45,7 @@ BROKEN = (  # in align_core
     *("votes", "runs", "config"),
 )
 PLACES = 60
+BUDGET = 60.0  # seconds of processor time, as traced, that the tests of one mutant may take
 SLOW_IMPORTS = ("align_core.preload", "playground.app")  # they import torch and gradio
 LABELS = {
     "before": "before any test was improved",
@@ -130,19 +136,13 @@ def survive(folder: Path, drawn: Iterable[Mutant], trace: dict[str, Any]) -> lis
         path, began = folder / mutant.file, time.monotonic()
         source = path.read_bytes()
         path.write_bytes(mutant.broken(source))
-        caught = any(
-            tested(
-                folder,
-                sorted({*map(file_of, chosen)}),
-                Selection(chosen, trace["seconds"], mutant.file),
-            )
-            != 0
-            for chosen in stages(mutant, source.decode(), trace)
-        )
+        chosen = tests_of(mutant, source.decode(), trace)
+        files = dict.fromkeys(map(file_of, chosen))
+        code = tested(folder, files, Selection(chosen, trace["seconds"])) if files else 0
         path.write_bytes(source)
-        if not caught:
+        if survived := code in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
             survivors.append(asdict(mutant))
-        sign = "✓" if caught else "✗"
+        sign = "✗" if survived else "hung" if code == HUNG else "✓"
         print(
             f"{sign} {time.monotonic() - began:5.1f} s  {mutant.file}:{mutant.line}  "
             f"{mutant.before}  →  {mutant.after}",
@@ -151,20 +151,38 @@ def survive(folder: Path, drawn: Iterable[Mutant], trace: dict[str, Any]) -> lis
     return survivors
 
 
-def stages(mutant: Mutant, source: str, trace: dict[str, Any]) -> Iterator[set[str]]:
-    """Yields sets of tests to run, one after the other, for a mutant of the file with this source.
+def tests_of(mutant: Mutant, source: str, trace: dict[str, Any]) -> list[str]:
+    """The tests to run, in this order, for a mutant of the file with this source.
 
-    First the tests that execute the line, then the others in their files. If the line runs at
-    import or in no test, all other tests of the package follow.
+    First those that execute the line, then the others in their files. If the line runs at import
+    or in no test, all other tests of the package follow. Of each group the files named after the
+    module or its folder come first, then the fastest; of a file the fastest test.
     """
+    seconds = trace["seconds"]
     reaching = set(trace["lines"][mutant.file].get(str(mutant.line), []))
     reaching_files = {file_of(test) for test in reaching}
-    same_files = {test for test in trace["seconds"] if file_of(test) in reaching_files}
-    yield from filter(None, (reaching, same_files - reaching))
+    same_files = {test for test in seconds if file_of(test) in reaching_files}
+    groups = [reaching, same_files - reaching]
     if not reaching or not _in_function(source, mutant.line):
         package = Path(mutant.file).parts[1].removesuffix(".py")
         own = (f"tests/{package}/", f"tests/test_{package}.py")
-        yield {test for test in trace["seconds"].keys() - same_files if test.startswith(own)}
+        groups.append({test for test in seconds.keys() - same_files if test.startswith(own)})
+
+    names = {Path(mutant.file).stem, Path(mutant.file).parent.name} - {"config", "align_core"}
+    ordered: list[str] = []
+    for group in groups:
+        total = Counter[str]()
+        for test in group:
+            total[file_of(test)] += seconds[test]
+
+        def rank(test: str, total: Counter[str] = total) -> tuple[Any, ...]:
+            file = file_of(test)
+            far = not any(name in Path(file).stem for name in names)
+            return far, total[file], file, seconds[test], test
+
+        ordered += sorted(group, key=rank)
+    used = accumulate(seconds[test] for test in ordered)
+    return [test for test, sum_ in zip(ordered, used, strict=True) if sum_ <= BUDGET]
 
 
 def render(results: dict[str, Any]) -> str:
@@ -177,8 +195,8 @@ def render(results: dict[str, Any]) -> str:
             rows.append([what, ", ".join(seeds), str(places), str(caught), share])
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
-        "faults, put into the code one at a time at random places, that the quick tests of the",
-        "changed packages and of whole runs catch (`make unit` has more tests).",
+        "faults, put into the code one at a time at random places, that the tests of `make unit`",
+        "catch; those of the page's JavaScript and of the benchmarks are not asked.",
         f"{len(_unchanged())} equivalent mutants, which no test can catch, are listed with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",
     ]

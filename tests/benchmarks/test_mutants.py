@@ -68,23 +68,28 @@ def test_a_seed_draws_the_same_places_and_none_twice():
     assert len(mutants.draw(3, 10**6, files)) == len(mutations.mutants(files[0]))
 
 
-def test_the_tests_that_a_mutant_runs():
-    tests = ("tests/votes/test_a.py::one", "tests/votes/test_a.py::two", "tests/votes/test_b.py::x")
-    file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
-    trace = {
-        "seconds": dict.fromkeys((*tests, "tests/runs/test_c.py::another_room"), 1.0),
-        "lines": {file: {"2": [tests[0]]}},
+def test_the_tests_that_a_mutant_runs(monkeypatch):
+    seconds = {
+        "tests/votes/test_a.py::slow": 9.0,
+        "tests/votes/test_a.py::fast": 2.0,
+        "tests/votes/test_b.py::reaches": 3.0,
+        "tests/votes/test_code.py::reaches": 20.0,
+        "tests/votes/test_code.py::same_file": 1.0,
+        "tests/runs/test_c.py::another_package": 1.0,
     }
+    slow, fast, reaches, near, same_file, _ = seconds
+    file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
+    trace = {"seconds": seconds, "lines": {file: {"2": [slow, reaches]}}}
 
     def selected(line):
-        mutant = mutations.Mutant(file, line, 0, 0, "", "", "")
-        return list(mutants.stages(mutant, source, trace))
+        return mutants.tests_of(mutations.Mutant(file, line, 0, 0, "", "", ""), source, trace)
 
-    one, two, three = ({test} for test in tests)
-    assert selected(3) == [one | two | three], "no test reaches it"
-    assert selected(2) == [one, two, three], "an import executes the line of a def"
-    trace["lines"][file]["3"] = [tests[0]]
-    assert selected(3) == [one, two]
+    assert selected(3) == [same_file, near, reaches, fast, slow], "no test executes it"
+    assert selected(2) == [reaches, slow, fast, same_file, near], "an import executes it, too"
+    trace["lines"][file]["3"] = [slow, near]
+    assert selected(3) == [near, slow, same_file, fast]
+    monkeypatch.setattr(mutants, "BUDGET", 30.0)  # 20 + 9 + 1
+    assert selected(3) == [near, slow, same_file]
 
 
 def test_the_share_counts_all_seeds_of_a_row():

@@ -14,10 +14,28 @@ from align_core.config.errors import ConfigError
 from align_core.config.fields import SETTINGS
 from align_core.config.methods import PPO_EPOCHS, Chart, Curve, methods, ppo_minibatches
 from align_core.config.run_config import LiveConfig, RunConfig, defaults, resolve, revise
-from align_core.evaluation import intervals
+from align_core.config.task_card import NAMES, known_card
+from align_core.evaluation import intervals, prepare_process, reference_samples
 from align_core.evaluation.evaluator import Evaluator
-from align_core.runs import client, durations, preset_checks
-from align_core.votes import pair_selection, preference_files, statistics
+from align_core.runs import (
+    child_process,
+    client,
+    directory,
+    durations,
+    forkserver,
+    index,
+    preset_checks,
+    stored_config,
+)
+from align_core.trainers.ppo import prompts, samples, scores
+from align_core.votes import (
+    pair_selection,
+    preference_files,
+    session,
+    session_checks,
+    sqlite_writer,
+    statistics,
+)
 from align_core.votes.simulated_raters import CROWDS, LOUD_SHARE, RATERS, Rater
 
 DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and the method's own
@@ -29,6 +47,9 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("ppo", "capitals"): (64, 4e-4, 128, 16, {"beta": 0.5}),
     ("dpo", "reviews"): (250, 4e-4, 16, 63, {"beta": 0.5, "preference_pairs": 4000}),
     ("dpo", "capitals"): (96, 4e-4, 32, 16, {"beta": 0.5, "preference_pairs": 3200}),
+    ("reward", "manners"): (40, 1e-3, 16, 10, {"preference_pairs": 640, "lora_r": 16}),
+    ("ppo", "manners"): (40, 4e-4, 32, 10, {"beta": 0.5, "lora_r": 16}),
+    ("dpo", "manners"): (40, 2e-3, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
 }
 LINKS = {  # what a number in a link is clipped to
     "beta": (0.001, 1000),
@@ -54,6 +75,8 @@ def test_what_a_run_takes_where_nothing_is_given():
         options = defaults(method, task)
         assert {name: options[name] for name in expected} == expected, (method, task)
     assert {method for method, _ in DEFAULTS} == {*methods()}
+    tokens = {name: known_card(name).max_new_tokens for name in NAMES}
+    assert tokens == {"reviews": 36, "capitals": 48, "manners": 32}
 
 
 def test_a_rollout_is_learnt_from_twice_in_two_halves_or_in_one_piece_where_it_is_odd():
@@ -112,7 +135,9 @@ def test_a_number_is_taken_up_to_the_bounds_that_its_message_names():
         if accepts(name, int(value) if value == int(value) else value) != taken
     ]
     assert not wrong
-    assert accepts("eval_every", 1) and not accepts("eval_every", 0)
+    for name in ("eval_every", "eval_prompts"):  # larger numbers are not exact in a browser
+        assert accepts(name, 1) and not accepts(name, 0)
+        assert accepts(name, 2**53 - 1) and not accepts(name, 2**53)
 
 
 def test_the_charts_are_made_of_metrics_colours_and_dashes():
@@ -129,6 +154,10 @@ def test_the_charts_are_made_of_metrics_colours_and_dashes():
 
 def test_the_limits_of_processes_and_the_windows_of_measurements():
     assert (client.STOP_TIMEOUT, client.EXIT_TIMEOUT) == (10, 5)  # seconds
+    assert (child_process.EXIT_CODE_TIMEOUT, forkserver.START_TIMEOUT) == (5, 300)
+    assert (index.RETRY_SECONDS, index.RELIST_SECONDS, index.SETTLED) == (1, 0.1, 2)
+    assert (session.OPEN_TIMEOUT, sqlite_writer.BUSY_TIMEOUT) == (1, 30)
+    assert (child_process.MAX_UNSENT, client.MOST_USED) == (1000, 1000)  # messages, runs
     assert (durations.RECENT, durations.DELAY_STEPS, preset_checks.WIDTH) == (20, 3, 10)  # steps
     assert statistics.SHOWN == 5
     assert (pair_selection.LEAST_SURE, intervals.RESAMPLES) == (0.1, 1000)
@@ -136,6 +165,13 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
         {"reward model": 32, "policy": 16},
         {"reward model": 2, "policy": 8},
     )
+
+
+def test_the_sizes_of_files_texts_and_batches():
+    assert (directory.MOST_LOG, stored_config.MOST_BYTES) == (256_000_000, 100_000)  # bytes
+    assert (session_checks.MOST_BYTES, session_checks.MOST_CHARACTERS) == (200_000_000, 100_000)
+    assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
+    assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
 
 
 def test_the_frontier_is_known_between_these_bounds():

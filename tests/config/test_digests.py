@@ -10,7 +10,7 @@ from peft import get_peft_model
 
 from align_core.config import model_index, model_size
 from align_core.config.digests import model_digest
-from align_core.config.model_size import MOST, evaluation_size, parameters
+from align_core.config.model_size import MOST, EvaluationSize, evaluation_size, parameters
 from align_core.models.loading import load_policy, lora_config
 from tests import toy
 
@@ -65,6 +65,9 @@ def test_parameters_are_counted_without_loading_them(saved):
     assert parameters("no/such-model") is None
     (saved / "model.safetensors").write_bytes(b"\xff" * 64)
     assert parameters(str(saved)) is None
+    (saved / "model.safetensors").unlink()
+    (saved / "pytorch_model.bin").write_bytes(b"\xff" * 64)
+    assert parameters(str(saved)) == 32, "two bytes each"
 
 
 def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkeypatch):
@@ -81,12 +84,12 @@ def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkey
 def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
     for name in model_index.embedded():
         if "reward" not in name:
-            assert (evaluation_size(name, 40).prompts, evaluation_size(name, 40).samples) == (64, 4)
-    sizes = {"real": 135e6, "middle": 30e6, "large": 1e9, "unknown": None}
+            assert evaluation_size(name, 40) == MOST
+    sizes = {"real": 135e6, "middle": 30e6, "edge": 140e6, "over": 140e6 + 1, "unknown": None}
     monkeypatch.setattr(model_size, "parameters", sizes.get)
+    assert evaluation_size("real", 1) == MOST == EvaluationSize(64, 4, 1024)
+    assert evaluation_size("middle", 32) == EvaluationSize(32, 2, 512)
     # 140 M · 24 texts · 40 tokens is the most.
-    assert (evaluation_size("real", 32).prompts, evaluation_size("real", 32).samples) == (12, 2)
-    assert (evaluation_size("middle", 32).prompts, evaluation_size("middle", 32).samples) == (32, 2)
-    assert evaluation_size("real", 64).texts == evaluation_size("large", 32).texts == 16
-    assert evaluation_size("unknown", 1) == evaluation_size("large", 1000)
-    assert evaluation_size("real", 1) == MOST
+    assert evaluation_size("real", 32) == evaluation_size("edge", 40) == EvaluationSize(12, 2, 512)
+    assert evaluation_size("over", 40) == evaluation_size("unknown", 1) == EvaluationSize(8, 2, 512)
+    assert EvaluationSize(8, 2, 512).texts == 16

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from align_core.config.run_config import (
     resolve,
     revise,
 )
-from align_core.config.task_card import BUILT_IN, card
+from align_core.config.task_card import BUILT_IN, TaskCard, card, forget, register
 
 OWN = [
     option for option in RunConfig.model_fields if 0 < len(methods_with(option)) < len(methods())
@@ -184,6 +185,7 @@ def test_how_a_run_is_computed():
     )
     (line,) = lines("dpo", lora_r=4, lora_layers=0)
     assert line.startswith("--lora-layers got 0, expected a whole number of layers, 1 or more")
+    assert resolve("dpo", "reviews", lora_r=4, lora_layers=1).lora_layers == 1
     (line,) = lines("dpo", precision="float16")
     assert line == "--precision got 'float16', expected 'float32' or 'bfloat16'"
     (line,) = lines("dpo", device="mps")
@@ -225,12 +227,62 @@ def test_models_of_the_wrong_sort():
     assert line.startswith("--reward-model got 'sft-reviews', expected a reward model")
 
 
+@pytest.fixture
+def poems():
+    """A task without code, demonstrations and gold reward, and one that has no reference, too."""
+    poems = TaskCard("poems", "Poems", "In verse.", "sft-reviews", demonstrations=False,
+                     has_gold=False, folder="/tasks/poems")  # fmt: skip
+    odes = replace(poems, title="Odes", reference=None, folder="/tasks/odes")
+    for known in (poems, odes):
+        register(known)
+    yield poems.full_name, odes.full_name
+    for known in (poems, odes):
+        forget(known.full_name)
+
+
+def test_what_a_task_does_not_have(poems):
+    task, without_reference = poems
+    (line,) = lines("sft", task)
+    assert (
+        line == "METHOD got 'sft', expected a method that needs no demonstrations: Poems has none"
+    )
+    (line,) = lines("ppo", task)
+    assert line == (
+        "--reward-model got 'gold', expected a reward model: Poems has no reward of its own"
+    )
+    (line,) = lines("dpo", task, pair_source="pretrained")
+    assert line == (
+        "--pair-source got 'pretrained', expected no value: "
+        "Poems has no reward to label new pairs with"
+    )
+    with pytest.raises(ConfigError) as error:
+        resolve("dpo", without_reference)
+    (message,) = error.value.lines
+    assert message.text.startswith("--model got nothing, expected an embedded model, ")
+    assert message.text.endswith(": Odes has no reference to start from")
+    assert message.code == "model"
+    assert resolve("dpo", without_reference, model="pretrained").model == "pretrained"
+
+
+def test_a_task_that_nobody_has_named():
+    with pytest.raises(ConfigError) as error:
+        resolve("dpo", "/tasks/sonnets")
+    (message,) = error.value.lines
+    assert message.text.startswith("--task got '/tasks/sonnets', expected one of reviews, ")
+    assert message.code == "task"
+    with pytest.raises(ConfigError) as error:
+        resolve("dpo", "my.tasks:Odes")
+    (message,) = error.value.lines
+    assert message.text.startswith("--task got nothing, expected 'my.tasks:Odes' to be named, ")
+    assert (message.code, message.values["task"]) == ("unnamed_task", "my.tasks:Odes")
+
+
 def test_a_missing_preference_file():
     (line,) = lines("dpo", preferences="nowhere.jsonl")
     assert line.startswith("--preferences got 'nowhere.jsonl', expected")
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/", "m", ""])
 def test_invalid_model_names(name):
     (line,) = lines(model=name)
     assert line.startswith("--model got ")

@@ -1,11 +1,25 @@
 """The names of a task, its reference and its reward model."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from align_core.config.task_card import BUILT_IN, card, is_code
+from align_core.config.task_card import (
+    BUILT_IN,
+    NAMES,
+    TaskCard,
+    as_row,
+    card,
+    forget,
+    from_row,
+    is_code,
+    known_card,
+    known_reference,
+    register,
+    registered,
+)
 
 ROOT = Path(__file__).parents[2]
 # "sft-" or "reward-" followed by a placeholder for a task.
@@ -33,6 +47,33 @@ def test_the_models_of_the_built_in_tasks():
         ("sft-reviews", "reward-reviews"),
         ("sft-capitals", "reward-capitals"),
     ]
+
+
+def test_a_card_has_its_name_a_title_and_a_sentence():
+    for name in NAMES:
+        assert (known := known_card(name)).name == known.full_name == name
+        assert known.title[0].isupper() and not known.title.endswith(".")
+        assert known.explanation.endswith(".")
+
+
+def test_a_registered_task_is_known_by_its_code_or_folder():
+    code = TaskCard("poems", "Poems", "Of all kinds.", code="/a/poems.py:Poems", groups=("a", "b"))
+    folder = TaskCard("odes", "Odes", "Of all kinds.", folder="/a/odes", reference="pretrained")
+    for known in (code, folder):
+        assert from_row(json.loads(json.dumps(as_row(known)))) == known
+        name = known.code or known.folder
+        for listed in (False, True):
+            register(known, listed)
+            assert card(name) is known and (name in registered()) == listed
+        register(known, listed=False)
+        assert name not in registered()
+        if known is folder:
+            assert known_reference(name) == "pretrained"
+        forget(name)
+        assert card(name) is None and card(known.name) is None
+    for unknown in (known_card, known_reference):
+        with pytest.raises(KeyError):
+            unknown("/a/odes")
 
 
 @pytest.mark.parametrize(
