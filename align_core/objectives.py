@@ -83,8 +83,11 @@ def _exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
 def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k1") -> Tensor:
     """Estimate of KL(policy ‖ reference) from the sampled tokens' log-probabilities alone.
 
-    With log r = ref_logp − logp: k1 = −log r is unbiased and noisy, k3 = (r − 1) − log r is
-    unbiased and never negative (Schulman, "Approximating KL divergence").
+    With log r = ref_logp − logp: k1 = −log r is noisy, k3 = (r − 1) − log r is never negative
+    (Schulman, "Approximating KL divergence"). Over tokens that the policy sampled, both are
+    unbiased for KL(policy ‖ reference), and for no other divergence: KL(reference ‖ policy) needs
+    samples of the reference, and the arguments exchanged. As a term of the reward only k1 has the
+    gradient of the KL.
     """
     log_r = ref_logp - logp
     if kind == "k1":

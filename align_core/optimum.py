@@ -85,7 +85,7 @@ class Frontier:
     """The highest possible reward at every KL, on one set of prompts.
 
     Each row of `grid` [G, 3, P] is `by_prompt` at one β, by increasing KL. The first row is the
-    reference itself.
+    reference itself, the last one the limit β → 0.
     """
 
     grid: FloatArray
@@ -95,7 +95,7 @@ class Frontier:
         """The frontier of these rewards [P, N], over a logarithmic grid of β."""
         count = len(rewards)
         start = [rewards.mean(-1), np.zeros(count), np.full(count, rewards.shape[-1])]
-        betas = np.geomspace(HIGHEST_BETA, LOWEST_BETA, GRID)
+        betas = [*np.geomspace(HIGHEST_BETA, LOWEST_BETA, GRID), _NEAR_ZERO]
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
     def select(self, prompts: NDArray[np.intp]) -> Frontier:
@@ -191,9 +191,8 @@ class Trade:
         earned, kls, samples = frontier.curve
         known = (kls <= MAX_KL) & (samples >= MIN_EFFECTIVE_SAMPLES)
         curve = list(zip(kls[known].tolist(), (earned[known] - reference).tolist(), strict=True))
-        end = optimum(rewards, _NEAR_ZERO)
-        if end.known:  # the gain is at its maximum: more KL does not increase it
-            curve += [(kl, end.reward - reference) for kl in (end.kl, MAX_KL)]
+        if known[-1]:  # the gain is at its maximum: more KL does not increase it
+            curve.append((MAX_KL, float(earned[-1] - reference)))
         best_of = [(n, *best_of_n(rewards, n)) for n in BEST_OF]
         kl = frontier.gain_kl
         return cls(

@@ -177,6 +177,60 @@ def test_kl_estimates_are_unbiased(kind):
     assert differs(mean, (logp.exp() * kl_estimate(ref_logp, logp, kind)).sum(-1))
 
 
+def test_kl_estimates_are_of_one_direction_only():
+    """Over samples of the policy they are KL(policy ‖ reference), never the reverse."""
+    logp, ref_logp = noise(9).log_softmax(-1), noise(9, seed=1).log_softmax(-1)
+    other = (ref_logp.exp() * (ref_logp - logp)).sum()
+    for kind in ("k1", "k3"):
+        assert differs((logp.exp() * kl_estimate(logp, ref_logp, kind)).sum(), other)
+        swapped = (ref_logp.exp() * kl_estimate(ref_logp, logp, kind)).sum()
+        torch.testing.assert_close(swapped, other, **EXACT)
+
+
+def test_k3_in_the_reward_has_the_gradient_of_a_difference_of_two_kls():
+    """A policy gradient takes the reward as given. With k1 in it, it follows KL(π ‖ π_ref); with k3
+    it follows KL(π ‖ π_ref) − KL(π_ref ‖ π), as E[∇log π · (r − 1)] = Σ π_ref ∇log π."""
+    logits = noise(9).requires_grad_()
+    ref_logp = noise(9, seed=1).log_softmax(-1)
+
+    def gradient(loss):
+        logp = logits.log_softmax(-1)
+        return torch.autograd.grad(loss(logp), logits)[0]
+
+    def in_reward(kind):
+        def surrogate(logp):
+            return (logp.exp() * kl_estimate(logp.detach(), ref_logp, kind)).sum()
+
+        return gradient(surrogate)
+
+    forward = gradient(lambda logp: (logp.exp() * (logp - ref_logp)).sum())
+    backward = gradient(lambda logp: (ref_logp.exp() * (ref_logp - logp)).sum())
+    torch.testing.assert_close(in_reward("k1"), forward, **EXACT)
+    torch.testing.assert_close(in_reward("k3"), forward - backward, **EXACT)
+
+
+@pytest.mark.parametrize("beta, best", [(2.0, 0.112), (0.3, 1.355)])
+def test_k3_in_the_reward_holds_no_policy_at_any_beta(beta, best):
+    """Exact policy gradients on eight responses of rewards −3 to 0; the numbers of docs/ppo.md:
+    k1 ends at the KL of the optimum, k3 at log 8 = 2.08, where one response is left."""
+    rewards = torch.linspace(-3.0, 0.0, 8, dtype=torch.float64)
+    ref_logp = torch.full((8,), -math.log(8), dtype=torch.float64)
+    optimum = (rewards / beta).log_softmax(-1)
+    assert (optimum.exp() * (optimum - ref_logp)).sum().item() == pytest.approx(best, abs=1e-3)
+    ends = {}
+    for kind in ("k1", "k3"):
+        logits = torch.zeros(8, dtype=torch.float64)
+        for _ in range(4000):
+            logp = logits.log_softmax(-1)
+            if logp.min() < -100:  # nothing brings such a response back, and r = 1/p overflows
+                break
+            earned = rewards - beta * kl_estimate(logp, ref_logp, kind)
+            logits = logits + 0.25 * logp.exp() * (earned - (logp.exp() * earned).sum())
+        logp = logits.log_softmax(-1)
+        ends[kind] = (logp.exp() * (logp - ref_logp)).sum().item()
+    assert ends == pytest.approx({"k1": best, "k3": math.log(8)}, abs=5e-3)
+
+
 def test_kl_estimates_by_hand():
     logp, ref_logp = t(-1.0), t(-1.5)
     assert kl_estimate(logp, ref_logp, "k1").item() == 0.5

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from align_core.config.model_index import reference_samples
 from align_core.optimum import (
     Frontier,
     ReferenceSamples,
@@ -164,6 +165,24 @@ def test_where_samples_are_few_a_gain_is_one_at_the_largest_kl_that_they_allow()
     fewest = Frontier.of(samples[:, :99])
     assert fewest.gain_kl is None and fewest.gain(1.0, 0.0) is None
     assert Trade.of(samples).full_gain == pytest.approx(best - samples.mean(), abs=1e-12)
+
+
+def test_the_frontier_ends_where_only_the_best_texts_are_left():
+    """As β → 0 it arrives at the best reward 4 of a tenth of the samples: a KL of log 10."""
+    frontier = Frontier.of(np.tile(SAMPLES, 100))
+    assert frontier.curve[:2, -1] == pytest.approx([4.0, math.log(10)], abs=1e-9)
+    assert frontier.at(math.log(10))[0] == pytest.approx(4.0, abs=1e-9)
+    assert frontier.at(5.0)[0] == pytest.approx(4.0, abs=1e-9)  # more KL does not increase it
+    assert Trade.of(np.tile(SAMPLES, 100)).curve[-1] == pytest.approx((3.0, 4.0 - SAMPLES.mean()))
+
+
+@pytest.mark.parametrize("split", ["probe", "heldout"])
+def test_a_policy_that_only_writes_the_best_answers_gains_all_there_is(split):
+    """Of capitals r*(2) is 2.5: at 2 nats the optimum gives nothing but best answers."""
+    rewards = ReferenceSamples.load(reference_samples("capitals", split)).rewards
+    frontier = Frontier.of(rewards)
+    assert frontier.at(2.0)[0] == pytest.approx(rewards.max(1).mean(), abs=1e-6)
+    assert frontier.gain(rewards.max(1).mean(), rewards.mean()) == pytest.approx(1, abs=1e-6)
 
 
 def test_a_reward_that_never_varies_has_no_gain():

@@ -1,11 +1,13 @@
-"""How often a reward model prefers the text that the gold reward prefers."""
+"""How often a reward model prefers the text that the gold reward prefers, and how surely."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -15,6 +17,8 @@ from align_core.evaluation.win_rate import wins
 from align_core.models.rewards import Reward
 from align_core.optimum import ReferenceSamples
 
+_STEEPEST = 100.0  # the largest scale that is looked for
+
 
 def pair_accuracy(
     proxy: Reward,
@@ -22,14 +26,15 @@ def pair_accuracy(
     stored: ReferenceSamples,
     pairs: int = 8,
     inputs: Sequence[Text] | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Accuracy and margin of a reward model on held-out pairs of reference samples.
 
-    Returns two tensors [P, pairs]. Accuracy is 1 where the model orders a pair as the gold reward
+    Returns three tensors [P, pairs]. Accuracy is 1 where the model orders a pair as the gold reward
     does, ½ for a tie, else 0. Margin is the score of the text with the higher gold reward minus
-    that of the other, in nats. The pairs are the first ones of a prompt with unequal gold rewards;
-    P counts the prompts that have enough of them. `inputs` are the inputs of the models for the
-    prompts, by default the prompts themselves.
+    that of the other, and the third tensor the difference of their gold rewards, in nats. The pairs
+    are the first ones of a prompt with unequal gold rewards; P counts the prompts that have enough
+    of them. `inputs` are the inputs of the models for the prompts, by default the prompts
+    themselves.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):
@@ -41,8 +46,26 @@ def pair_accuracy(
         first = [(prompt, *pair) for pair in islice(unequal, pairs)]
         rows += first if len(first) == pairs else []
     if not rows:
-        return torch.zeros(0, pairs), torch.zeros(0, pairs)
+        return torch.zeros(0, pairs), torch.zeros(0, pairs), torch.zeros(0, pairs)
     better = stored_scores(proxy, writer, stored, [(p, i) for p, i, _ in rows], inputs)
     worse = stored_scores(proxy, writer, stored, [(p, j) for p, _, j in rows], inputs)
     margin = (better - worse).view(-1, pairs)
-    return wins(better, worse).view(-1, pairs), margin
+    gold = torch.tensor([stored.rewards[p, i] - stored.rewards[p, j] for p, i, j in rows])
+    return wins(better, worse).view(-1, pairs), margin, gold.view(-1, pairs)
+
+
+def rater_scale(margins: NDArray[np.float64], gold: NDArray[np.float64]) -> float | None:
+    """The a with which σ(a·margin) predicts best how often raters prefer the first text, σ(gold).
+
+    It minimises the cross-entropy; both arrays have an entry for each pair, in nats. 1: the scores
+    have the scale of the raters; below 1 they are too sure, by 1/a. None if no score differs.
+    """
+    if not margins.any():
+        return None
+    shares = 1 / (1 + np.exp(-gold))
+    low, high = -_STEEPEST, _STEEPEST
+    while high - low > 1e-6:  # the loss is convex in a: halve the interval by the sign of its slope
+        a = (low + high) / 2
+        slope = margins @ (0.5 * (1 + np.tanh(a * margins / 2)) - shares)
+        low, high = (a, high) if slope < 0 else (low, a)
+    return (low + high) / 2

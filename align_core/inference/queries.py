@@ -43,9 +43,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """The evaluation metrics of docs/metrics.md on held-out prompts, with 95% intervals.
 
-    For a reward model these are `accuracy` and `margin` on held-out pairs of reference samples.
-    Covered and uncovered prompts are also reported separately; `coverage` defaults to that of the
-    model's run.
+    For a reward model these are `accuracy`, `margin` and `scale` on held-out pairs of reference
+    samples. Covered and uncovered prompts are also reported separately; `coverage` defaults to that
+    of the model's run.
     """
     the_task = get_task(task)
     heldout = the_task.prompts("heldout")[:prompts]

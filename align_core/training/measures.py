@@ -119,7 +119,7 @@ class RewardModelMeasure:
                 proxy = ProxyReward(self.model, self._tokenizer, self._writer)
                 inputs = model_inputs(self._writer, self._task, samples.prompts)
                 measured = pair_accuracy(proxy, self._writer, samples, inputs=inputs)
-                for name, values in zip(("accuracy", "margin"), measured, strict=True):
+                for name, values in zip(("accuracy", "margin"), measured[:2], strict=True):
                     metrics[f"eval/{name}{part}"] = values.mean().item() if len(values) else None
                     if _is_last(self._trainer) and len(values):
                         width = ci95_of_mean(bootstrap_rows(len(values)), values.mean(1).numpy())

@@ -84,7 +84,7 @@ class PPOConfig(TrainingArguments):
         10_000, "Episodes in which the adaptive β can change by about a fifth."
     )
     kl_estimator: Literal["k1", "k3"] = _setting(
-        "k1", "'k1' is log π − log π_ref; 'k3' is never negative."
+        "k1", "'k1' is log π − log π_ref; 'k3' is never negative, but holds no policy as a reward."
     )
     gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
     lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")
