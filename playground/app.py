@@ -38,7 +38,7 @@ from playground.people.bodies import Bodies
 from playground.people.client_address import ClientAddress
 from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
-from playground.people.own_tasks import PUBLIC, Limits, OwnTasks
+from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
 from playground.people.unknown_functions import HANDLERS
@@ -113,14 +113,16 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     helper = InferenceClient(client)
     settings = Settings.read()
     tasks_folder = settings.tasks or client.root.with_name("tasks")
-    own = OwnTasks(tasks_folder, PUBLIC if settings.public else Limits())
+    own = OwnTasks(tasks_folder, PUBLIC if settings.public else TaskLimits(), settings.limits)
     own.load()
     visitors = Visitors(client, settings.presenter_key, settings.public, own, settings.limits)
     queue = RunQueue(client, visitors, settings.time_limit, limits=settings.limits)
     sessions = settings.sessions or client.root.with_name("sessions")
     page = Page(title=catalogues[""]["title"], fill_width=True)
     pairs = Pairs(helper)
-    page.voting = VotingService(Sessions(sessions), pairs, limits=settings.limits)
+    page.voting = VotingService(
+        Sessions(sessions), pairs, limits=settings.limits, configurations=queue.configurations
+    )
     page.housekeeping = Housekeeping(client, queue, page.voting, settings.limits)
     vote_training = VoteTraining(client, queue, helper, pairs, sessions / TRAINED_ON)
     page.server = settings
@@ -129,9 +131,9 @@ def build(client: Client, models: Sequence[str] = ()) -> Page:
     page.larger_bodies = {"/own/save": 2 * own.limits.bytes}
     page.beside = [
         *page.votes.routes(),
-        *OwnRoutes(visitors, offered, settings, [*catalogues.values()]).routes(),
+        *OwnRoutes(visitors, offered, [*catalogues.values()]).routes(),
         health_route(client, queue),
-        run_files_route(client, visitors, settings),
+        run_files_route(client, visitors),
     ]
     recorded = recordings.recorded()
     questions = Threads("questions", QUESTION_THREADS)

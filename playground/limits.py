@@ -31,11 +31,33 @@ class Limits:
     vote_days: int | None = _limit(
         "PLAYGROUND_VOTE_DAYS", "days that votes are kept after the last one", None, 7
     )
+    vote_megabytes: int | None = _limit(
+        "PLAYGROUND_VOTE_MEGABYTES", "megabytes of all sessions of votes", None, 1000
+    )
+    session_megabytes: int | None = _limit(
+        "PLAYGROUND_SESSION_MEGABYTES", "of those, of one session; it takes no votes then", None, 50
+    )
+    tasks: int = _limit("PLAYGROUND_MOST_TASKS", "visitors with tasks of their own", 300, 300)
+    tasks_by_address: int = _limit(
+        "PLAYGROUND_TASKS_BY_ADDRESS", "of those, at one address", 300, 100
+    )
+    task_megabytes: int | None = _limit(
+        "PLAYGROUND_TASK_MEGABYTES",
+        "megabytes of all their tasks, with what was prepared",
+        None,
+        1000,
+    )
+    task_megabytes_by_address: int | None = _limit(
+        "PLAYGROUND_TASK_MEGABYTES_BY_ADDRESS", "of those, of one address", None, 200
+    )
     waiting: int = _limit("PLAYGROUND_WAITING", "runs and trials that wait", 50, 50)
     waiting_by_address: int = _limit(
         "PLAYGROUND_WAITING_BY_ADDRESS", "of those, of one address", 50, 20
     )
     sessions: int = _limit("PLAYGROUND_VOTE_SESSIONS", "sessions of votes", 200, 200)
+    sessions_by_address: int = _limit(
+        "PLAYGROUND_VOTE_SESSIONS_BY_ADDRESS", "of those, made from one address", 200, 100
+    )
     raters: int = _limit("PLAYGROUND_RATERS", "raters of a session", 5000, 5000)
     raters_by_address: int = _limit(
         "PLAYGROUND_RATERS_BY_ADDRESS", "of those, of one address", 5000, 1000

@@ -77,6 +77,12 @@ def begin(path: Path, task: str) -> None:
         connection.execute("COMMIT")
 
 
+def has_votes(path: Path) -> bool:
+    """Whether the session in the file at `path`, which nobody has open, has votes."""
+    with closing(connect(path)) as connection:
+        return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM votes)").fetchone()[0])
+
+
 class Session:
     """Pairs of texts, raters, and their votes. Threads may share a session.
 

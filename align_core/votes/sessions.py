@@ -6,6 +6,7 @@ open to a room, and the preference files that runs were trained on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 from align_core.config.errors import ConfigError, option_error
-from align_core.votes.session import Session, begin
+from align_core.votes.session import Session, begin, has_votes
 
 ROOM = ".room"  # suffix of the marker file of a session that is open to a room
 TRAINED_ON = "trained-on"  # folder of the preference files of runs, with a folder for each session
@@ -118,18 +119,54 @@ class Sessions:
         Raises:
             ConfigError: there is no such session.
         """
-        path = self._path(name)
         with self._lock:
-            if not path.is_file():
-                raise ConfigError(option_error("--session", name, _one_of(self.names())))
-            if name in self._open:
-                self._open.pop(name).close()
-            suffixes = (ROOM, ".db-wal", ".db-shm", ".db")  # .db last, so that it can be retried
-            files = (path.with_suffix(suffix) for suffix in suffixes)
-            paths = [path for path in (self.root / TRAINED_ON / name, *files) if path.exists()]
-            for path in paths:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-            return [str(path.relative_to(self.root)) for path in paths]
+            self._close(name)
+            return self._remove(name)
+
+    def delete_if_without_votes(self, name: str) -> bool:
+        """Delete the session unless it has votes; returns whether it was deleted.
+
+        No vote is lost that was answered: one that comes meanwhile keeps the session, or fails.
+
+        Raises:
+            ConfigError: there is no such session.
+        """
+        if self.open(name).tally()["votes"]:
+            return False
+        with self._lock:
+            self._close(name)
+            if has_votes(self._path(name)):
+                return False
+            self._remove(name)
+            return True
+
+    def size(self, name: str) -> int:
+        """Bytes of all files that belong to the session."""
+        size = 0
+        for path in self._paths(name):
+            files = path.iterdir() if path.is_dir() else [path]
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                size += sum(file.stat().st_size for file in files)
+        return size
+
+    def _close(self, name: str) -> None:
+        """Finish the writes of a session. Raises ConfigError if there is none."""
+        if not self._path(name).is_file():
+            raise ConfigError(option_error("--session", name, _one_of(self.names())))
+        if name in self._open:
+            self._open.pop(name).close()
+
+    def _remove(self, name: str) -> list[str]:
+        paths = self._paths(name)
+        for path in paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return [str(path.relative_to(self.root)) for path in paths]
+
+    def _paths(self, name: str) -> list[Path]:
+        """What belongs to a session; the .db is last, so that a deletion can be tried again."""
+        path = self._path(name)
+        files = (path.with_suffix(suffix) for suffix in (ROOM, ".db-wal", ".db-shm", ".db"))
+        return [path for path in (self.root / TRAINED_ON / name, *files) if path.exists()]
 
     def close(self) -> None:
         """Finish pending writes and close every file."""

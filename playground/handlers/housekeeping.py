@@ -7,7 +7,6 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 
-from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from align_core.runs.pruning import delete, remove_remains, stored_runs, to_prune
 from playground.limits import Limits
@@ -79,12 +78,7 @@ class Housekeeping:
     def _in_use(self) -> Collection[str]:
         """The names of the runs that somebody needs."""
         live = self._client.live()
-        configs = [*self._queue.waiting_options()]
-        for run in live:
-            try:
-                configs.append(self._client.config(run))
-            except ConfigError:  # deleted by someone else
-                continue
+        configs = self._queue.configurations()
         models = {Path(config[name]) for config in configs for name in _MODELS if config.get(name)}
         root = self._client.root.resolve()
         names = {model.name for model in models if model.parent.resolve() == root}

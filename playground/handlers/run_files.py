@@ -18,10 +18,10 @@ from starlette.routing import Route
 from align_core.config.errors import ConfigError
 from align_core.runs.client import Client
 from playground.people.access import VisibleRuns
-from playground.people.json_requests import Refused, address, check_rate
+from playground.people.client_address import client_address
+from playground.people.json_requests import Refused, check_rate
 from playground.people.rate_limit import RateLimit
 from playground.people.visitors import Visitors
-from playground.settings import Settings
 from playground.text.paths import without_folders
 
 LIMIT = (0.2, 10)  # by address: requests per second, and at once
@@ -29,13 +29,13 @@ MOST_MODEL_BYTES = 200_000_000  # of a model that is among the files
 _PIECE = 1 << 18  # bytes
 
 
-def run_files_route(client: Client, visitors: Visitors, settings: Settings) -> Route:
+def run_files_route(client: Client, visitors: Visitors) -> Route:
     """The route. Others' runs are refused as runs that there are not, and live runs as such."""
     limit = RateLimit(*LIMIT)
 
     def answer(request: Request) -> Response:
         try:
-            check_rate(limit, address(request, settings.proxies))
+            check_rate(limit, client_address())
             visitor, run = visitors.sender(request), request.query_params.get("run", "")
             if not visitors.may_see(visitor, run):
                 raise Refused(404, "none", "this is no run of yours")

@@ -21,12 +21,12 @@ from playground.own.archive import BadFiles
 from playground.own.draft import Draft, Error, files_of, form_of, stored_files
 from playground.own.models import Models
 from playground.own.scores import scores
-from playground.people.json_requests import Body, Refused, address, check_rate, parse
+from playground.people.client_address import client_address
+from playground.people.json_requests import Body, Refused, check_rate, parse
 from playground.people.own_tasks import Full, OwnTasks
 from playground.people.rate_limit import RateLimit
 from playground.people.threads import Threads
 from playground.people.visitors import Visitors
-from playground.settings import Settings
 from playground.text import error_messages
 
 EXAMPLE_TEXTS = 3
@@ -67,13 +67,11 @@ class OwnRoutes:
         self,
         visitors: Visitors,
         models: Models,
-        settings: Settings,
         catalogues: Sequence[Mapping[str, Any]],
     ) -> None:
         self._visitors = visitors
         self._own: OwnTasks = visitors.own
         self._models = models
-        self._settings = settings
         self._english = catalogues[0]
         self._catalogues = {words["language"]["tag"]: words for words in catalogues}
         self._requests = RateLimit(*LIMIT)
@@ -105,7 +103,7 @@ class OwnRoutes:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                check_rate(self._requests, address(request, self._settings.proxies))
+                check_rate(self._requests, client_address())
                 answered = await answer(request)
             except Refused as error:
                 return error.response()
@@ -121,7 +119,7 @@ class OwnRoutes:
 
     async def _save(self, request: Request) -> dict[str, Any]:
         """Save the form and its files as the visitor's task; returns its `state`, or `errors`."""
-        check_rate(self._saves, address(request, self._settings.proxies))
+        check_rate(self._saves, client_address())
         body = await parse(request, _SaveBody, self._most_bytes)
         visitor = self._visitor(request)
         if visitor is None:

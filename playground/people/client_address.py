@@ -1,24 +1,33 @@
-"""The address of the client whose request is being answered, for limits by address."""
+"""The address of the client whose request is being answered, for limits by address.
+
+It is kept in memory only.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 from contextvars import ContextVar
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from playground.people.json_requests import address
+from playground.people.addresses import is_private
 
 _ADDRESS: ContextVar[str] = ContextVar("client_address", default="")
 
 
 def client_address() -> str:
-    """The address of the client that this thread or task answers; "" if it answers none."""
+    """The address of the client that this thread or task answers; "" if it answers none.
+
+    Of an IPv6 address it is the network, /64, of which a client has all addresses.
+    """
     return _ADDRESS.get()
 
 
 class ClientAddress:
-    """Middleware that notes the address of each request (`json_requests.address`)."""
+    """Middleware that notes the address of each request, where so many `proxies` are in front of
+    this server; None if their number is not known."""
 
     def __init__(self, app: ASGIApp, proxies: int | None) -> None:
         self._app = app
@@ -26,5 +35,33 @@ class ClientAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _ADDRESS.set(address(Request(scope), self._proxies))
+            _ADDRESS.set(_network(_address(Request(scope), self._proxies)))
         await self._app(scope, receive, send)
+
+
+def _address(request: Request, proxies: int | None) -> str:
+    """The client's address.
+
+    Each proxy appends the address that it is asked from to X-Forwarded-For, so the client's is that
+    many from the end, and what stands further left may be invented. With None, any number of
+    proxies with private addresses, it is the last one that is not private.
+    """
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    if proxies == 0 or not forwarded:
+        return request.client.host if request.client else ""
+    chain = [entry.strip() for entry in reversed(forwarded.split(","))]
+    if proxies is None:
+        return next(itertools.filterfalse(is_private, chain), chain[0])
+    return chain[min(proxies, len(chain)) - 1]
+
+
+def _network(address: str) -> str:
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if known.version == 4 or known.is_loopback:
+        return str(known)
+    if known.ipv4_mapped:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.IPv6Network((known.packed, 64), strict=False).network_address)

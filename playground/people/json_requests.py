@@ -1,12 +1,10 @@
 """Requests with JSON bodies to the routes beside Gradio's: limits, validation and refusals.
 
 A refused request changes nothing; the response is {"why", "line"} with a status of 4xx or 503.
-Clients' addresses are kept in memory only, for the rate limits.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -15,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from playground.people import log
-from playground.people.addresses import is_private
 from playground.people.rate_limit import RateLimit
 from playground.text.paths import without_folders
 
@@ -52,22 +49,6 @@ def check_rate(limit: RateLimit, key: str) -> None:
     """Raises RateLimited if there are too many requests with this key."""
     if seconds := limit.wait(key):
         raise RateLimited(seconds)
-
-
-def address(request: Request, proxies: int | None) -> str:
-    """The client's address, where so many `proxies` are in front of this server.
-
-    Each appends the address that it is asked from to X-Forwarded-For, so the client's is that many
-    from the end, and what stands further left may be invented. With None, any number of proxies
-    with private addresses, it is the last one that is not private.
-    """
-    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
-    if proxies == 0 or not forwarded:
-        return request.client.host if request.client else ""
-    chain = [entry.strip() for entry in reversed(forwarded.split(","))]
-    if proxies is None:
-        return next(itertools.filterfalse(is_private, chain), chain[0])
-    return chain[min(proxies, len(chain)) - 1]
 
 
 async def parse(request: Request, kind: type[Body], most_bytes: int) -> Any:

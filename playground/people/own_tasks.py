@@ -27,14 +27,16 @@ from align_core.config.task_card import TaskCard, as_row, forget, from_row, regi
 from align_core.evaluation import prepared
 from align_core.runs.files import write_atomically
 from playground.content.tasks import EARLIER, OTHERS, OWN
+from playground.limits import Limits
+from playground.people.client_address import client_address
 
 KEPT = 3  # folders of a visitor: the newest, and those that runs may be on
-MOST_TASKS = 300  # of all visitors
+LEFT_SECONDS = 3600.0  # without use, after which a task makes way where there is no room
 _CARD, _FOLDER = "card.json", "own"
 
 
 @dataclass(frozen=True)
-class Limits:
+class TaskLimits:
     """Limits of a task's size, and the days that it is kept after its last use (None: forever).
 
     `bytes` are those of an upload, `unpacked` those of all files of a task.
@@ -49,24 +51,34 @@ class Limits:
     unpacked: int = 20 * 1024**2
 
 
-PUBLIC = Limits(prompts=500, pairs=2000, tokens=64, characters=2000, days=7)
+PUBLIC = TaskLimits(prompts=500, pairs=2000, tokens=64, characters=2000, days=7)
 
 
 class Full(RuntimeError):
-    """No further task can be kept."""
+    """The task cannot be kept."""
 
     def __init__(self) -> None:
-        text = "the server holds {most} tasks, and has no room for more"
-        self.message = problem("full", text, most=MOST_TASKS)
+        self.message = problem("full", "this server has no room for another task now")
         super().__init__(self.message)
 
 
 class OwnTasks:
-    """The tasks in `root`. What was prepared for a task is deleted with it. Thread-safe."""
+    """The tasks in `root`. What was prepared for a task is deleted with it. Thread-safe.
 
-    def __init__(self, root: Path, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    `limits` are those of each task, `places` those of all of them. Where tasks are not kept
+    forever, those that were left for LEFT_SECONDS make way for new ones.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        limits: TaskLimits = TaskLimits(),  # noqa: B008 - frozen
+        places: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
         self.limits = limits
+        self._places = places
         self._root = root.resolve()
+        self._addresses: dict[str, str] = {}  # where they came from, since the server began
         self._lock = threading.Lock()
         self._cards: dict[str, TaskCard] = {}  # by the name of the visitor's folder
 
@@ -127,14 +139,14 @@ class OwnTasks:
         """Make the `staged` folder with these `files` the visitor's task, with this card.
 
         Raises:
-            Full: there are MOST_TASKS tasks.
+            Full: there is no room for it, in all or for this address.
             OSError: it could not be written.
         """
         with self._lock:
             self._drop_expired()
             home = self._root / _folder_of(visitor)
-            if home.name not in self._cards and len(self._cards) >= MOST_TASKS:
-                raise Full
+            address = client_address()
+            self._make_room(home.name, address, sum(map(len, files.values())))
             folder = home / _digest(files) / _FOLDER
             if not folder.is_dir():
                 folder.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +154,7 @@ class OwnTasks:
             card = replace(card, folder=str(folder), name=_FOLDER)
             write_atomically(home / _CARD, json.dumps(as_row(card)))
             folder.parent.touch()  # the newest
-            self._cards[home.name] = card
+            self._cards[home.name], self._addresses[home.name] = card, address
             register(card, listed=False)
             folders = [path for path in home.iterdir() if path.is_dir()]
             for old in sorted(folders, key=lambda path: path.stat().st_mtime)[:-KEPT]:
@@ -161,6 +173,7 @@ class OwnTasks:
 
     def _delete(self, name: str) -> None:
         self._cards.pop(name, None)
+        self._addresses.pop(name, None)
         for folder in (self._root / name).glob("*/"):
             self._remove(folder)
         shutil.rmtree(self._root / name, ignore_errors=True)
@@ -169,10 +182,8 @@ class OwnTasks:
         task = str(folder / _FOLDER)
         forget(task)
         shutil.rmtree(folder, ignore_errors=True)
-        for entry in prepared.entries():
-            with contextlib.suppress(OSError, ValueError):
-                if entry.facts().get("task") == task:
-                    shutil.rmtree(entry.path, ignore_errors=True)
+        for entry in _prepared(task):
+            shutil.rmtree(entry.path, ignore_errors=True)
 
     def _drop_expired(self) -> None:
         """Delete what was not used for `limits.days`, and what a crash has left."""
@@ -183,15 +194,67 @@ class OwnTasks:
         if self.limits.days is None:
             return
         for name in [*self._cards]:
-            try:
-                used = (self._root / name / _CARD).stat().st_mtime
-            except OSError:
-                used = 0.0
-            if time.time() - used > self.limits.days * 86_400:
+            if time.time() - self._used(name) > self.limits.days * 86_400:
                 self._delete(name)
+        for entry in prepared.entries():  # a preparation that was stopped has no facts
+            with contextlib.suppress(OSError):
+                is_old = time.time() - entry.path.stat().st_mtime > LEFT_SECONDS
+                if entry.path.name.startswith(f"{_FOLDER}-") and not entry.complete and is_old:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+    def _used(self, name: str) -> float:
+        """When a visitor last used their task, in seconds since 1970."""
+        try:
+            return (self._root / name / _CARD).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _make_room(self, name: str, address: str, size: int) -> None:
+        """Let tasks that were left make way, the one left longest first, for a task of `size` bytes
+        of the visitor of the folder `name`. Raises Full where that is not enough."""
+        sizes = {other: self._size(other) for other in {*self._cards, name}}
+        while (over := self._over(name, address, size, sizes)) is not None:
+            since = time.time() - LEFT_SECONDS
+            left = [other for other in over - {name} if self._used(other) < since]
+            if self.limits.days is None or not left:
+                raise Full
+            oldest = min(left, key=self._used)
+            self._delete(oldest)
+            del sizes[oldest]
+
+    def _over(
+        self, name: str, address: str, size: int, sizes: Mapping[str, int]
+    ) -> set[str] | None:
+        """The folders of those of whom there are too many, or who have too much; None if nobody."""
+        here = {other for other in sizes if self._addresses.get(other) == address} | {name}
+        places = self._places
+        limits = [(here, places.tasks_by_address, places.task_megabytes_by_address)]
+        limits = [({*sizes}, places.tasks, places.task_megabytes), *(limits if address else ())]
+        for those, most, megabytes in limits:
+            taken = size + sum(sizes[other] for other in those)
+            if len(those) > most or (megabytes is not None and taken > megabytes * 1e6):
+                return those
+        return None
+
+    def _size(self, name: str) -> int:
+        """Bytes of the tasks of a visitor, and of what was prepared for them."""
+        home = self._root / name
+        files = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+        tasks = [str(folder / _FOLDER) for folder in home.glob("*/")]
+        return files + sum(entry.size for entry in _prepared(*tasks))
 
     def _is_inside(self, task: Any) -> bool:
         return isinstance(task, str) and task.startswith(f"{self._root}/")
+
+
+def _prepared(*tasks: str) -> list[prepared.Entry]:
+    """What was prepared for these tasks."""
+    found = []
+    for entry in prepared.entries():
+        with contextlib.suppress(OSError, ValueError):
+            if entry.facts().get("task") in tasks:
+                found.append(entry)
+    return found
 
 
 def _folder_of(visitor: str) -> str:

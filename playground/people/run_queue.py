@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ from align_core.config.messages import Message, plain
 from align_core.config.run_config import resolve
 from align_core.experiments.quick_runs import QuickRuns
 from align_core.runs.client import Busy, Client
-from align_core.runs.durations import time_left
 from align_core.runs.events import FINAL
 from playground.limits import Limits
 from playground.people.attendance import HIDDEN_SECONDS, SECONDS, Attendance
@@ -25,10 +24,10 @@ from playground.people.carried import check_carried
 from playground.people.client_address import client_address
 from playground.people.no_place import AlreadyHasRun, NoPlace, QueueFull, refusal
 from playground.people.visitors import Visitor, Visitors
+from playground.people.waiting_times import Duration, WaitingTimes
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
-ESTIMATE_SECONDS = 1.0  # how long an estimate of the waiting times is reused
 
 # Called with the name of a run that finished; returns the options of the run that follows it, or
 # None if none does.
@@ -52,10 +51,20 @@ class Position:
 class _Entry:
     visitor: Visitor
     start: Callable[[], str]  # returns the name of the run or the experiment
-    duration: tuple[float, bool]  # seconds; True if estimated, False if a bound
+    duration: Duration
     options: Mapping[str, Any] = field(default_factory=dict)  # of a run
     trial: str | None = None  # the name of the experiment
     address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
+    context: Context = field(default_factory=copy_context)  # in which `start` is called
+
+    @property
+    def who(self) -> str:
+        return _who(self.visitor, self.address)
+
+
+def _who(visitor: Visitor, address: str) -> str:
+    """The visitor; programs without a token are one for each address."""
+    return visitor or f"a program at {address}"
 
 
 class RunQueue:
@@ -63,7 +72,8 @@ class RunQueue:
 
     First come, first served, but presenters go before others. A queued run starts in its turn
     whether or not its visitor's page is still open. A visitor has at most one run or trial that is
-    live or queued, and each experiment has at most one trial. The queue is lost when the server
+    live or queued, programs without a token one at each address, and each experiment has at most
+    one trial. The queue is lost when the server
     stops. In public, while somebody waits, a run that its owner does not watch is stopped.
     Thread-safe.
 
@@ -85,13 +95,12 @@ class RunQueue:
         self.trials = trials or QuickRuns(client.root / "trials")
         self._client = client
         self._attendance = attendance or Attendance()
-        self._trial_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
+        self._waiting_times = WaitingTimes(client, self.trials)
         self._lock = threading.Lock()
         self._entries: list[_Entry] = []
-        self._start_errors: dict[Visitor, list[Message]] = {}
+        self._live: dict[str, str] = {}  # run or trial -> who started it
+        self._start_errors: dict[str, list[Message]] = {}  # by who started
         self._thread_running = False
-        self._estimating = threading.Lock()
-        self._estimates: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
         """`options` of a run, with the queue's time limit if it has one."""
@@ -120,7 +129,8 @@ class RunQueue:
         self._client.make_room()
         start = partial(self._start, visitor, options, pace, then)
         bound = self.time_limit or math.inf
-        return self._enqueue(_Entry(visitor, start, self._duration(options, bound, pace), options))
+        duration = self._waiting_times.of_run(options, bound, pace)
+        return self._enqueue(_Entry(visitor, start, duration, options))
 
     def join_trial(
         self,
@@ -140,17 +150,21 @@ class RunQueue:
             OSError: there is no memory for a process, or no space on the disk.
         """
         bound = self.time_limit or math.inf
-        self._trial_seconds[name] = min(bound, seconds or math.inf)
+        duration = self._waiting_times.expect(name, min(bound, seconds or math.inf))
 
         def start() -> str:
             self.trials.start(name, visitor, self.time_limit, command)
             return name
 
-        self._enqueue(_Entry(visitor, start, self._trial_seconds_left(name), trial=name))
+        self._enqueue(_Entry(visitor, start, duration, trial=name))
 
-    def waiting_options(self) -> list[Mapping[str, Any]]:
-        """The options of the runs that wait."""
-        return [entry.options for entry in self._entries]
+    def configurations(self) -> list[Mapping[str, Any]]:
+        """The configurations of the live runs, and the options of those that wait."""
+        configurations = [entry.options for entry in self._entries]
+        for run in self._client.live():
+            with contextlib.suppress(ConfigError):  # deleted by someone else
+                configurations.append(self._client.config(run))
+        return configurations
 
     def saw(self, visitor: Visitor, hidden: bool) -> None:
         """A page of the visitor asked for news; its tab may be `hidden`."""
@@ -169,13 +183,15 @@ class RunQueue:
 
     def live_trial_owner(self, visitor: Visitor) -> str | None:
         """Whose trial is live: the visitor's "own" or an "other" visitor's; None if none is."""
-        owners = [(self.trials.state(name) or {}).get("owner") for name in self.trials.live()]
-        return "own" if visitor in owners else "other" if owners else None
+        owners = [self._live.get(name) for name in self.trials.live()]
+        is_own = _who(visitor, client_address()) in owners
+        return "own" if is_own else "other" if owners else None
 
     def may_stop_trial(self, visitor: Visitor, name: str) -> bool:
         """Whether the visitor may stop the trial of an experiment."""
         owner = (self.trials.state(name) or {}).get("owner")
-        return owner in (None, visitor) or visitor in self.visitors.presenters
+        is_own = not self.visitors.public if owner is None else owner == visitor
+        return is_own or visitor in self.visitors.presenters
 
     def is_trial_queued(self, name: str) -> bool:
         """Whether a trial of an experiment is queued."""
@@ -183,38 +199,40 @@ class RunQueue:
 
     def queued_trial(self, visitor: Visitor) -> str | None:
         """The experiment whose trial the visitor has queued; None if there is none."""
-        return next((entry.trial for entry in self._entries if entry.visitor == visitor), None)
+        who = _who(visitor, client_address())
+        return next((entry.trial for entry in self._entries if entry.who == who), None)
 
     def leave(self, visitor: Visitor) -> None:
         """Remove the visitor's run or trial from the queue, if there is one."""
+        who = _who(visitor, client_address())
         with self._lock:
-            self._entries = [entry for entry in self._entries if entry.visitor != visitor]
-            self._forget_estimates()
+            self._entries = [entry for entry in self._entries if entry.who != who]
+            self._waiting_times.forget()
 
     def position(self, visitor: Visitor) -> Position | None:
         """The position of the visitor's run or trial; None if none is queued."""
-        entries = list(self._entries)
+        entries, who = list(self._entries), _who(visitor, client_address())
         for i, entry in enumerate(entries):
-            if entry.visitor == visitor:
-                with self._estimating:  # it reads logs, so it does not hold up the queue itself
-                    return Position(i + 1, *self._waiting_times(entries)[i])
+            if entry.who == who:
+                waits = self._waiting_times.of([other.duration for other in entries])
+                return Position(i + 1, *waits[i])
         return None
 
     def start_errors(self, visitor: Visitor) -> list[Message]:
         """Why the visitor's queued run could not start; empty once they start or queue another."""
-        return self._start_errors.get(visitor, [])
+        return self._start_errors.get(_who(visitor, client_address()), [])
 
     def _enqueue(self, entry: _Entry) -> str | None:
         with self._lock:
-            if self._has_run(entry.visitor):
+            if self._has_run(entry):
                 raise refusal(AlreadyHasRun)
             trial = entry.trial
             if trial and (trial in self.trials.live() or self.is_trial_queued(trial)):
                 return None
-            self._start_errors.pop(entry.visitor, None)
+            self._start_errors.pop(entry.who, None)
             if not self._entries and self.has_free_slot():
                 with contextlib.suppress(Busy):  # the process of a run that ended still exits
-                    return entry.start()
+                    return self._begin(entry)
             place = len(self._entries)
             presents = entry.visitor in self.visitors.presenters
             if not presents and self._is_full_for(entry.address):
@@ -222,7 +240,7 @@ class RunQueue:
             if presents:
                 place = sum(other.visitor in self.visitors.presenters for other in self._entries)
             self._entries.insert(place, entry)
-            self._forget_estimates()
+            self._waiting_times.forget()
             if not self._thread_running:
                 self._thread_running = True
                 threading.Thread(target=self._start_when_free, daemon=True).start()
@@ -233,10 +251,16 @@ class RunQueue:
         too_many = bool(address) and same >= self._limits.waiting_by_address
         return too_many or len(self._entries) >= self._limits.waiting
 
-    def _has_run(self, visitor: Visitor) -> bool:
-        live = any(self.visitors.owns(visitor, run) for run in self._client.live())
-        queued = any(entry.visitor == visitor for entry in self._entries)
-        return live or queued or self.live_trial_owner(visitor) == "own"
+    def _has_run(self, new: _Entry) -> bool:
+        runs, trials = self._client.live(), self.trials.live()
+        self._live = {name: who for name, who in self._live.items() if name in (*runs, *trials)}
+        owned = any(self.visitors.owns(new.visitor, run) for run in runs)
+        return owned or new.who in (*self._live.values(), *(entry.who for entry in self._entries))
+
+    def _begin(self, entry: _Entry) -> str:
+        name = entry.context.copy().run(entry.start)
+        self._live[name] = entry.who
+        return name
 
     def _start(
         self, visitor: Visitor, options: dict[str, Any], pace: float, then: NextRun | None
@@ -249,20 +273,20 @@ class RunQueue:
             timer.daemon = True
             timer.start()
         if then is not None:
-            arguments = (run, visitor, pace, then)
-            threading.Thread(target=self._follow_up, args=arguments, daemon=True).start()
+            arguments = (self._follow_up, run, visitor, pace, then)
+            threading.Thread(target=copy_context().run, args=arguments, daemon=True).start()
         return run
 
     def _start_first(self) -> None:
         first = self._entries[0]
         try:
-            first.start()
+            self._begin(first)
         except ConfigError as error:
-            self._start_errors[first.visitor] = error.lines
+            self._start_errors[first.who] = error.lines
         except OSError as error:  # such as no memory for a process; the next entry is tried
-            self._start_errors[first.visitor] = [plain(str(error))]
+            self._start_errors[first.who] = [plain(str(error))]
         self._entries.pop(0)
-        self._forget_estimates()
+        self._waiting_times.forget()
 
     def _start_when_free(self) -> None:
         """Start entries as slots become free, until the queue is empty."""
@@ -298,52 +322,5 @@ class RunQueue:
             except NoPlace:  # the visitor started another one in between, or many wait
                 time.sleep(POLL_SECONDS)
             except ConfigError as error:  # such as a deleted folder of the first run
-                self._start_errors[visitor] = error.lines
+                self._start_errors[_who(visitor, client_address())] = error.lines
                 return
-
-    # Waiting times
-
-    def _forget_estimates(self) -> None:
-        self._estimates = (-math.inf, [])
-
-    def _waiting_times(self, entries: Sequence[_Entry]) -> list[tuple[float | None, bool]]:
-        """For each of the `entries` the seconds until it starts, and True if they are estimated,
-        False if they are an upper bound. The first takes the slot that becomes free first."""
-        then, waits = self._estimates
-        now = time.monotonic()
-        if now - then > ESTIMATE_SECONDS or len(waits) != len(entries):
-            slots = [self._run_seconds_left(run) for run in self._client.live()]
-            slots += [self._trial_seconds_left(name) for name in self.trials.live()]
-            slots += [(0.0, True)] * (self._client.at_once - len(slots))
-            heapq.heapify(slots)
-            waits = []
-            for entry in entries:
-                start, start_estimated = heapq.heappop(slots)
-                waits.append((start if math.isfinite(start) else None, start_estimated))
-                seconds, estimated = entry.duration
-                heapq.heappush(slots, (start + seconds, start_estimated and estimated))
-            self._estimates = (now, waits)
-        return waits
-
-    def _run_seconds_left(self, run: str) -> tuple[float, bool]:
-        config, (events, _) = self._client.config(run), self._client.events(run)
-        bound = config["time_limit"] or math.inf
-        if events:
-            bound = max(0.0, bound - events[-1]["seconds"])
-        if (self._client.status(run) or {}).get("status") == "paused":
-            return bound, False
-        left = time_left(config, events)
-        return self._duration(config, bound) if left is None else (left, True)
-
-    def _trial_seconds_left(self, name: str) -> tuple[float, bool]:
-        """As `_run_seconds_left`, of the trial of an experiment, live or queued."""
-        seconds = self._trial_seconds.get(name, math.inf)
-        if name in self.trials.live() and (state := self.trials.state(name)):
-            return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)
-        return seconds, math.isfinite(seconds)
-
-    def _duration(
-        self, options: dict[str, Any], bound: float, pace: float = 0.0
-    ) -> tuple[float, bool]:
-        seconds = self._client.estimate(delay=pace, **options)
-        return (bound, False) if seconds is None else (seconds, True)

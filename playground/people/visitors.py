@@ -80,7 +80,7 @@ class Visitors:
         own: OwnTasks | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
-        self.own = own or OwnTasks(client.root.with_name("tasks"))
+        self.own = own or OwnTasks(client.root.with_name("tasks"), places=limits)
         self._client = client
         self.presenters = Presenters(key)
         self.public = public

@@ -23,7 +23,7 @@ from playground.handlers.form import (
 )
 from playground.handlers.long_polling import LongPoll
 from playground.handlers.train import TrainHandlers
-from playground.people.json_requests import address
+from playground.people.client_address import client_address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
 from playground.people.threads import Threads
@@ -119,7 +119,7 @@ def _lay_out(
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
-        visitors, sender = queue.visitors, address(request, server.proxies)
+        visitors, sender = queue.visitors, client_address()
         await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
         return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 

@@ -48,6 +48,12 @@ def numbers(config: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def session_of(config: Mapping[str, Any]) -> str | None:
+    """The session whose votes a run is trained on; None if there is none."""
+    path = Path(config.get("preferences") or "")
+    return path.parent.name if path.parent.parent.name == TRAINED_ON else None
+
+
 def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The `numbers` of a run, or of the run that trained its reward model.
 

@@ -7,12 +7,12 @@ open a session as the room; then phones vote in it too. The votes are stored by
 
 from __future__ import annotations
 
-import contextlib
 import random
 import secrets
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,12 +27,13 @@ from align_core.votes.sessions import ROOM, Sessions
 from playground.limits import Limits
 from playground.people.json_requests import Refused
 from playground.voting.pairs import Pairs
+from playground.voting.provenance import session_of
 from playground.voting.rater_places import RaterPlaces
+from playground.voting.session_places import SessionPlaces
 
 ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least sure
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
-IDLE_SECONDS = 30.0  # after which a rater without votes makes way in a full session
-LEFT_DAYS = 1 / 24  # without a vote, after which a session makes way where there are many
+IDLE_SECONDS = 30.0  # after which a rater without votes makes way, and a session without raters
 MAX_UNDO = 20  # votes that a rater can take back
 
 
@@ -59,7 +60,8 @@ class Rater:
 class VotingService:
     """All sessions, and the room. Thread-safe.
 
-    `pairs` provides the pairs of new sessions and their scores. Methods for raters return a ballot:
+    `pairs` provides the pairs of new sessions and their scores, and `configurations` those of the
+    runs that are live or wait. Methods for raters return a ballot:
 
     open:   whether the rater may vote; False if the room is closed
     rated:  the number of their votes
@@ -76,10 +78,14 @@ class VotingService:
         active_share: float = ACTIVE_SHARE,
         seed: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        configurations: Callable[[], Iterable[Mapping[str, Any]]] = tuple,
     ) -> None:
         self._sessions = sessions
         self._pairs = pairs
-        self._limits = limits
+        self._configurations = configurations
+        self._session_places = SessionPlaces(
+            sessions, limits, self._needed, self._active, self._forget
+        )
         self._active_share = active_share
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
@@ -131,6 +137,7 @@ class VotingService:
         session, state = self._find(rater)
         with state.lock:
             ballot = self._check_current(rater, state, pair)
+            self._session_places.check_size(rater.session)
             try:
                 session.vote(rater.token, pair, choice)
             except InvalidVote as error:
@@ -186,6 +193,7 @@ class VotingService:
         """Let simulated raters of a crowd (`simulated_raters.CROWDS`) cast `count` votes; fewer if
         the session has too few pairs."""
         session, _ = self._find(rater)
+        self._session_places.check_size(rater.session)
         seed = session.tally()["votes"]  # so that a second call simulates other raters
         simulated_raters.fill(session, crowd, count, simulated_raters.RATERS, 0.0, seed)
 
@@ -212,28 +220,23 @@ class VotingService:
                 self._room, self._open = None, False
         self._forget(rater.session)
 
-    def prune(self, days: float, most: int | None = None) -> list[str]:
-        """Delete the sessions to which nothing was added for `days`, oldest first, or `most` of
-        them; returns their names. Never the room."""
-        pruned: list[str] = []
-        for name in self._sessions.older_than(days):
-            if len(pruned) == most:
-                break
-            with contextlib.suppress(ConfigError, OSError):  # deleted meanwhile
-                if name != self._room:
-                    self._sessions.delete(name)
-                    self._forget(name)
-                    pruned.append(name)
-        return pruned
+    def prune(self, days: float) -> list[str]:
+        """Delete old sessions (`SessionPlaces.prune`); returns their names. Never the room."""
+        return self._session_places.prune(days)
 
     def session(self, rater: Rater) -> Session:
         """The session of a rater who has joined it."""
         return self._find(rater)[0]
 
+    def check_size(self, rater: Rater) -> None:
+        """Raises Refused if nothing may be added to the files of the rater's session."""
+        self._session_places.check_size(rater.session)
+
     # Internals
 
     def _forget(self, session: str) -> None:
         """What was known of a session that was deleted."""
+        self._session_places.forget(session)
         self._places.forget(session)  # before the lock, which `_forget_idle` takes after theirs
         with self._lock:
             self._opened.discard(session)
@@ -242,13 +245,12 @@ class VotingService:
                 del self._rater_states[rater]
 
     def _create(self, task: str, model: str | None) -> str:
-        if len(self._sessions.names()) >= self._limits.sessions:
-            self._make_room()
         try:
             task_card = known_card(task)
             if (model := model or task_card.reference) is None:
                 raise ConfigError(option_error("model", None, "a run: this task has no reference"))
             pairs = self._pairs.of(task, model)
+            self._session_places.make_room()
             session = self._sessions.create(
                 f"{datetime.now():%Y-%m-%d-%H%M}-{task_card.name}-{secrets.token_hex(4)}", task
             )
@@ -256,26 +258,24 @@ class VotingService:
             raise Refused(422, "malformed", error.lines[0].text) from None
         except Unanswered as error:
             raise Refused(503, "busy", str(error)) from None
+        self._session_places.made(session.name)
         session.add_pairs(pairs)
         if task_card.reward_model is not None:
             self._pairs.score(session, task_card.reward_model)
         return session.name
 
-    def _make_room(self) -> None:
-        """Delete the oldest session without votes; where votes are pruned, else the one that was
-        left longest ago. Raises Refused if there is none."""
-        for name in reversed(self._sessions.names()):
-            with contextlib.suppress(ConfigError):  # no session, or deleted meanwhile
-                if name != self._room and not self._sessions.open(name).tally()["votes"]:
-                    self._sessions.delete(name)
-                    self._forget(name)
-                    return
-        most = self._limits.sessions
-        if self._limits.vote_days is not None and self.prune(LEFT_DAYS, most=1):
-            return
-        if len(self._sessions.names()) >= most:  # those that are no sessions do not count
-            line = f"there are {most} sessions here, and no room for more"
-            raise Refused(503, "full", line)
+    def _needed(self) -> set[str]:
+        """The sessions that must stay: the room, and those on whose votes a live or waiting run is
+        trained."""
+        trained_on = map(session_of, self._configurations())
+        return {name for name in (self._room, *trained_on) if name is not None}
+
+    def _active(self) -> set[str]:
+        """The sessions that a rater has asked for something within IDLE_SECONDS."""
+        since = time.monotonic() - IDLE_SECONDS
+        with self._lock:
+            states = [*self._rater_states.items()]
+        return {rater.session for rater, state in states if state.seen > since}
 
     def _new_token(self, name: str) -> str:
         return self._places.join(self._sessions.open(name), lambda: self._forget_idle(name))

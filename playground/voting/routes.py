@@ -21,7 +21,8 @@ from align_core.votes.session import CHOICES, Session
 from align_core.votes.simulated_raters import CROWDS
 from align_core.votes.sqlite_writer import Closed
 from playground.people.addresses import for_phones
-from playground.people.json_requests import Body, Refused, address, check_rate, parse
+from playground.people.client_address import client_address
+from playground.people.json_requests import Body, Refused, check_rate, parse
 from playground.people.no_place import NoPlace
 from playground.people.rate_limit import RateLimit
 from playground.people.threads import Threads
@@ -130,7 +131,7 @@ class VoteRoutes:
     def _guarded(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                check_rate(self._addresses, self._address(request))
+                check_rate(self._addresses, client_address())
                 answered = await answer(request)
             except Refused as error:
                 return error.response()
@@ -142,14 +143,14 @@ class VoteRoutes:
 
     async def _join(self, request: Request) -> dict[str, Any]:
         body = await parse(request, _JoinBody, MAX_BYTES)
-        check_rate(self._joins, self._address(request))
+        check_rate(self._joins, client_address())
         rater = _rater(request)
         task = self._visitors.own.named(self._visitor(request), body.task)
         if task is not None and card(task) is None:
             raise Refused(422, "malformed", "task: expected an existing task")
         if task is None or await self._votes.run(self._voting.has_joined, rater, task):
             return await self._votes.run(self._voting.join, rater, task)
-        check_rate(self._sessions, self._address(request))
+        check_rate(self._sessions, client_address())
         try:
             self._visitors.check_access(self._visitor(request), [body.model])
         except ConfigError as error:
@@ -226,6 +227,7 @@ class VoteRoutes:
         def train() -> str | None:
             try:
                 session = self._voting.session(rater)
+                self._voting.check_size(rater)
                 room = not self._voting.is_private(rater)
                 return self._vote_training.train(session, body.way, body.simulated, visitor, room)
             except ConfigError as error:
@@ -273,10 +275,7 @@ class VoteRoutes:
         return self._visitors.sender(request)
 
     def _may_open_room(self, request: Request) -> bool:
-        return self._visitors.may_open_room(self._visitor(request), self._address(request))
-
-    def _address(self, request: Request) -> str:
-        return address(request, self._settings.proxies)
+        return self._visitors.may_open_room(self._visitor(request), client_address())
 
     def _limited_rater(self, request: Request) -> Rater:
         """The rater of a request. Raises RateLimited if they send too many."""

@@ -25,11 +25,12 @@ from playground.people import client_address as module
 from playground.people.carried import check_carried
 from playground.people.client_address import ClientAddress, client_address
 from playground.people.json_requests import Refused
-from playground.people.no_place import QueueFull
+from playground.people.no_place import AlreadyHasRun, QueueFull
 from playground.people.run_queue import RunQueue
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.voting import room as voting
+from playground.voting import session_places
 from playground.voting.rater_places import RaterPlaces
 from playground.voting.room import Rater, VotingService
 from tests.playground.voting.test_routes import Stored
@@ -82,6 +83,40 @@ def test_one_address_does_not_fill_the_queue(client, come_from):
     visitors.presenters.sign_in(crowd[-2], "correct horse battery", "10.0.0.1")
     queue.join(crowd[-2], RUN)
     assert queue.position(crowd[-2]).number == 1, "a presenter always gets in"
+
+
+def test_programs_without_a_token_share_a_place_at_each_address_and_no_other(client, come_from):
+    queue = RunQueue(client, Visitors(client, public=True), limits=PUBLIC)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        come_from(address)
+        assert queue.join(None, RUN) is None
+        with pytest.raises(AlreadyHasRun):
+            queue.join_trial(None, "shift", 20.0)
+    assert queue.position(None).number == 2
+    come_from("10.0.0.3")
+    assert queue.position(None) is None
+    queue.leave(None)
+    come_from("10.0.0.1")
+    queue.leave(None)
+    assert queue.length() == 1 and queue.position(None) is None
+
+
+def test_a_live_run_of_a_program_is_known_by_its_address(client, come_from, monkeypatch):
+    visitors = Visitors(client, public=True)
+    queue = RunQueue(client, visitors, limits=PUBLIC)
+    run = "2026-01-02-030405-ppo-reviews"
+    monkeypatch.setattr(client, "free", lambda: True)
+    monkeypatch.setattr(visitors, "start", lambda *_: run)
+    monkeypatch.setattr(client, "send", lambda *_, **__: True)
+    come_from("10.0.0.1")
+    assert queue.join(None, RUN) == run
+    monkeypatch.setattr(client, "free", lambda: False)
+    monkeypatch.setattr(client, "live", lambda: [run])
+    monkeypatch.setattr(visitors, "owns", lambda *_: False)
+    with pytest.raises(AlreadyHasRun):
+        queue.join(None, RUN)
+    come_from("10.0.0.2")
+    assert queue.join(None, RUN) is None
 
 
 def test_one_address_does_not_take_all_places_of_questions(client, come_from):
@@ -161,7 +196,10 @@ def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypa
     raters = [voted() for _ in range(3)]
     with pytest.raises(Refused, match="no room for more"):
         voted()
-    monkeypatch.setattr(voting, "LEFT_DAYS", -1)  # all were left long ago
+    monkeypatch.setattr(session_places, "LEFT_DAYS", -1)  # nobody has voted for long
+    with pytest.raises(Refused, match="no room for more"):
+        voted()
+    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # and the raters are gone
     room.open_room(raters[0])
     voted()
     assert room.has_joined(raters[0]), "the room stays"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,8 +68,8 @@ def test_what_somebody_uses_is_kept(client, sessions, monkeypatch):
     monkeypatch.setattr(client, "live", lambda: [live, first])
     client.events(watched)
     housekeeping = keeper(client, sessions, run_days=7)
-    waiting = [{"reward_model": str(client.root / queued)}]
-    monkeypatch.setattr(housekeeping._queue, "waiting_options", lambda: waiting)
+    waiting = SimpleNamespace(options={"reward_model": str(client.root / queued)})
+    monkeypatch.setattr(housekeeping._queue, "_entries", [waiting])
     assert housekeeping.prune() == [old]
     monkeypatch.setattr("playground.handlers.housekeeping.WATCHED_SECONDS", 0.0)
     assert housekeeping.prune() == [watched]
@@ -81,13 +82,14 @@ def test_what_a_killed_server_was_deleting_is_deleted(client, sessions):
     assert not hidden.exists()
 
 
-def test_votes_are_deleted_and_the_open_room_is_not(client, sessions):
+def test_votes_are_deleted_and_the_open_room_is_not(client, sessions, monkeypatch):
     housekeeping = keeper(client, sessions, vote_days=7)
     room = housekeeping._voting
     joined = [room.join(Rater("", ""), "reviews") for _ in range(3)]
     raters = [Rater(ballot["session"], ballot["token"]) for ballot in joined]
     room.open_room(raters[0])
     then = time.time() - 8 * DAY
+    monkeypatch.setattr("playground.voting.room.IDLE_SECONDS", -1.0)
     for rater in raters[:2]:
         for file in sessions.root.glob(f"{rater.session}.db*"):
             os.utime(file, (then, then))

@@ -99,7 +99,7 @@ def test_it_waits_in_the_queue_where_another_is_live(queue):
 
 
 def test_few_ended_preparations_are_kept(queue, monkeypatch):
-    monkeypatch.setattr(preparation, "MOST_TASKS", 1)
+    monkeypatch.setattr(preparation, "MOST_ENDED", 1)
     for age, name in ((20, "prepare-old"), (10, "prepare-new"), (30, "frontier")):
         folder = queue.trials._root / name
         folder.mkdir(parents=True)

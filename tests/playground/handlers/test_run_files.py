@@ -17,7 +17,6 @@ from align_core.runs.directory import RunDirectory
 from playground.handlers import run_files
 from playground.handlers.run_files import run_files_route, zipped
 from playground.people.visitors import Visitors
-from playground.settings import Settings
 
 ANN, BOB = "a" * 64, "b" * 64
 RUN = "2026-01-02-030405-dpo-reviews"
@@ -43,7 +42,7 @@ def client(tmp_path, fake_assets):
 def ask(client):
     visitors = Visitors(client, public=True)
     visitors._set_owner(RUN, type(visitors._owner(RUN))(visitors.from_token(ANN)))
-    route = run_files_route(client, visitors, Settings.read({}))
+    route = run_files_route(client, visitors)
     page = TestClient(Starlette(routes=[route]))
 
     def ask(token, run=RUN):

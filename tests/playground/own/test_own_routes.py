@@ -23,12 +23,11 @@ from align_core.config.messages import problem, to_event
 from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground import text
+from playground.limits import Limits
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
-from playground.people import own_tasks
 from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
 from playground.people.visitors import COOKIE, Visitors
-from playground.settings import Settings
 from tests import loops
 
 MINE, THEIRS = "a" * 64, "b" * 64  # tokens of two browsers
@@ -92,7 +91,7 @@ def own(tmp_path, monkeypatch):
 def server(own, tmp_path):
     visitors = Visitors(Client(tmp_path / "runs"), own=own)
     catalogues = [*map(text.load, text.languages())]
-    routes = OwnRoutes(visitors, Models(), Settings.read({}), catalogues)
+    routes = OwnRoutes(visitors, Models(), catalogues)
     return TestClient(Starlette(routes=routes.routes()))
 
 
@@ -326,15 +325,15 @@ def test_slow_saves_hold_up_no_other_request(server, monkeypatch):
     assert loops.run(ask()).json()["task"] is None
 
 
-def test_what_is_refused(browser, server, monkeypatch):
+def test_what_is_refused(browser, server, own, monkeypatch):
     assert server.post("/own/save", content=json.dumps({"draft": DRAFT})).status_code == 403
     assert browser.ask("save", {"draft": {"code": 1}}).status_code == 422
     large = base64.b64encode(b"a" * (6 * 1024**2)).decode()
     answer = browser.ask("save", {"draft": DRAFT, "files": [{"name": "a.txt", "data": large}]})
     assert "at most 5242880 bytes" in answer.json()["errors"][0]["line"]
     assert server.get("/own/task.zip").status_code == 404
-    monkeypatch.setattr(own_tasks, "MOST_TASKS", 0)
-    assert "no room for more" in browser.save()["errors"][0]["line"]
+    monkeypatch.setattr(own, "_places", Limits(tasks=0))
+    assert "no room for another" in browser.save()["errors"][0]["line"]
 
 
 def test_what_was_prepared_goes_with_the_task(browser, own, visitor, tmp_path, monkeypatch):

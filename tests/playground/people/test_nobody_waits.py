@@ -73,7 +73,7 @@ def test_a_slow_estimate_holds_up_no_other_visitor(client, held, monkeypatch):
         go_on.wait(10)
         return 1.0, True
 
-    monkeypatch.setattr(queue, "_run_seconds_left", slow)
+    monkeypatch.setattr(queue._waiting_times, "_of_live_run", slow)
     asking = threading.Thread(target=queue.position, args=["bob"])
     asking.start()
     assert estimating.wait(10)

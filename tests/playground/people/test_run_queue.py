@@ -16,6 +16,7 @@ from playground import text
 from playground.handlers.train import TrainHandlers
 from playground.limits import Limits
 from playground.people import run_queue as module
+from playground.people import waiting_times
 from playground.people.no_place import AlreadyHasRun, QueueFull
 from playground.people.run_queue import Position, RunQueue
 from playground.people.visitors import Visitors
@@ -229,9 +230,8 @@ def test_the_waiting_time_depends_on_the_runs_ahead(client, visitors, people, mo
     monkeypatch.setattr(client, "live", lambda: ["one", "two"])
     monkeypatch.setattr(client, "estimate", lambda **options: 20.0)
     monkeypatch.setattr(queue, "_has_run", lambda visitor: False)
-    monkeypatch.setattr(
-        queue, "_run_seconds_left", lambda run: ({"one": 10.0, "two": 4.0}[run], True)
-    )
+    seconds = {"one": 10.0, "two": 4.0}
+    monkeypatch.setattr(queue._waiting_times, "_of_live_run", lambda run: (seconds[run], True))
     for person in people[1:]:
         queue.join(person, SHORT)
     assert [queue.position(person) for person in people[1:]] == [
@@ -246,7 +246,7 @@ def test_the_waiting_time_includes_slow_motion(client, visitors, people, monkeyp
     queue = RunQueue(client, visitors)
     queue.join(people[0], LONG)
     monkeypatch.setattr(client, "estimate", lambda delay, **options: 20.0 + 9 * delay)
-    monkeypatch.setattr(queue, "_run_seconds_left", lambda run: (10.0, True))
+    monkeypatch.setattr(queue._waiting_times, "_of_live_run", lambda run: (10.0, True))
     queue.join(people[1], SHORT, 2.0)
     queue.join(people[2], SHORT)
     assert queue.position(people[2]) == Position(2, 10.0 + 20.0 + 18.0, True)
@@ -268,7 +268,7 @@ def test_invented_visitors_do_not_fill_the_queue(client, visitors, people, monke
     visitors.presenters.sign_in(people[1], KEY, "here")
     assert queue.join(people[1], SHORT) is None
     assert len(estimates) == 1 + 2 + 3 + 1, "once for each who came"
-    monkeypatch.setattr(module, "ESTIMATE_SECONDS", -1)
+    monkeypatch.setattr(waiting_times, "ESTIMATE_SECONDS", -1)
     order = [people[1], *crowd[:2]]
     assert [queue.position(person).number for person in order] == [1, 2, 3]
     assert len(estimates) <= 7 + 3, "then of the live run alone"

@@ -8,12 +8,14 @@ import re
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from align_core.config.run_config import resolve
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
+from playground.people.client_address import ClientAddress
 from playground.people.no_place import AlreadyHasRun
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
@@ -95,8 +97,10 @@ def serve(sessions, key=KEY, environment=(), **chances):
     visitors = Visitors(Client(sessions.root / "runs"), key)
     visitors.presenters.sign_in(visitors.from_token(PRESENTER), key, "10.0.0.1")
     voting = VotingService(sessions, Stored(), **chances)
-    routes = VoteRoutes(voting, Trained(), visitors, Settings.read(dict(environment)))
-    return TestClient(Starlette(routes=routes.routes()))
+    settings = Settings.read(dict(environment))
+    routes = VoteRoutes(voting, Trained(), visitors, settings)
+    address = Middleware(ClientAddress, proxies=settings.proxies)
+    return TestClient(Starlette(routes=routes.routes(), middleware=[address]))
 
 
 @pytest.fixture

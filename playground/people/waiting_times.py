@@ -1,0 +1,82 @@
+"""How long runs and trials that wait in the queue have to wait, estimated from what is live."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from align_core.experiments.quick_runs import QuickRuns
+from align_core.runs.client import Client
+from align_core.runs.durations import time_left
+
+ESTIMATE_SECONDS = 1.0  # how long an estimate is reused
+
+Duration = tuple[float, bool]  # seconds; True if they are estimated, False if they are a bound
+
+
+class WaitingTimes:
+    """The waiting times behind the live runs of `client` and the live `trials`. Thread-safe."""
+
+    def __init__(self, client: Client, trials: QuickRuns) -> None:
+        self._client = client
+        self._trials = trials
+        self._trial_seconds: dict[str, float] = {}  # by experiment; infinite if unknown
+        self._lock = threading.Lock()
+        self._estimates: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
+
+    def forget(self) -> None:
+        """The queue has changed: estimate anew."""
+        self._estimates = (-math.inf, [])
+
+    def of(self, durations: Sequence[Duration]) -> list[tuple[float | None, bool]]:
+        """For each that waits, by how long they will take, the seconds until it starts.
+
+        They are an estimate if True, an upper bound if False, and None without a bound. The first
+        one takes the slot that becomes free first.
+        """
+        with self._lock:
+            then, waits = self._estimates
+            now = time.monotonic()
+            if now - then > ESTIMATE_SECONDS or len(waits) != len(durations):
+                slots = [self._of_live_run(run) for run in self._client.live()]
+                slots += [self.of_trial(name) for name in self._trials.live()]
+                slots += [(0.0, True)] * (self._client.at_once - len(slots))
+                heapq.heapify(slots)
+                waits = []
+                for seconds, estimated in durations:
+                    start, start_estimated = heapq.heappop(slots)
+                    waits.append((start if math.isfinite(start) else None, start_estimated))
+                    heapq.heappush(slots, (start + seconds, start_estimated and estimated))
+                self._estimates = (now, waits)
+            return waits
+
+    def of_run(self, options: dict[str, Any], bound: float, pace: float = 0.0) -> Duration:
+        """How long a run with these options takes."""
+        seconds = self._client.estimate(delay=pace, **options)
+        return (bound, False) if seconds is None else (seconds, True)
+
+    def expect(self, name: str, seconds: float) -> Duration:
+        """The trial of this experiment takes so many seconds, infinite if unknown."""
+        self._trial_seconds[name] = seconds
+        return self.of_trial(name)
+
+    def of_trial(self, name: str) -> Duration:
+        """How long the trial of an experiment takes from now on, live or queued."""
+        seconds = self._trial_seconds.get(name, math.inf)
+        if name in self._trials.live() and (state := self._trials.state(name)):
+            return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)
+        return seconds, math.isfinite(seconds)
+
+    def _of_live_run(self, run: str) -> Duration:
+        config, (events, _) = self._client.config(run), self._client.events(run)
+        bound = config["time_limit"] or math.inf
+        if events:
+            bound = max(0.0, bound - events[-1]["seconds"])
+        if (self._client.status(run) or {}).get("status") == "paused":
+            return bound, False
+        left = time_left(config, events)
+        return self.of_run(config, bound) if left is None else (left, True)

@@ -1,0 +1,117 @@
+"""How many sessions of votes there may be, in all and from one address, and what they may take."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Collection
+
+from align_core.config.errors import ConfigError
+from align_core.votes.sessions import Sessions
+from playground.limits import Limits
+from playground.people.client_address import client_address
+from playground.people.json_requests import Refused
+
+LEFT_DAYS = 1 / 24  # without a vote, after which a session makes way where there is no room
+
+
+class SessionPlaces:
+    """The places of `sessions`. Thread-safe.
+
+    A session that is `needed` is never deleted, and an `active` one, whose raters are there, only
+    if it has no votes and no idle one can go. `deleted` is called with the name of each that was.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        limits: Limits,
+        needed: Callable[[], Collection[str]],
+        active: Callable[[], Collection[str]],
+        deleted: Callable[[str], None],
+    ) -> None:
+        self._sessions = sessions
+        self._limits = limits
+        self._needed = needed
+        self._active = active
+        self._deleted = deleted
+        self._lock = threading.Lock()
+        self._addresses: dict[str, str] = {}  # who made them, since the server began
+
+    def make_room(self) -> None:
+        """Let sessions make way for a new one, where there are too many or they take too much.
+
+        The oldest without votes goes first; where votes are pruned, then the one that was left
+        longest. Raises Refused where none can.
+        """
+        with self._lock:
+            while (full := self._full()) is not None:
+                names, line = full
+                if not (self._delete_one_without_votes(names) or self._delete_one_left(names)):
+                    raise Refused(503, "full", line)
+
+    def made(self, name: str) -> None:
+        """A session was made for the client of this request."""
+        self._addresses[name] = client_address()
+
+    def forget(self, name: str) -> None:
+        """The session was deleted."""
+        self._addresses.pop(name, None)
+
+    def check_size(self, name: str) -> None:
+        """Raises Refused if the session takes no more votes."""
+        most = self._limits.session_megabytes
+        if most is not None and self._sessions.size(name) > most * 1e6:
+            raise Refused(503, "full", f"this session has {most} MB of votes, and takes no more")
+
+    def prune(self, days: float) -> list[str]:
+        """Delete the sessions to which nothing was added for `days`, and those that were left
+        longest as long as all take too much; returns their names."""
+        pruned = [name for name in self._sessions.older_than(days) if self._delete(name)]
+        while self._takes_too_much() and (name := self._delete_one_left(self._sessions.names())):
+            pruned.append(name)
+        return pruned
+
+    def _full(self) -> tuple[list[str], str] | None:
+        """The sessions of which there are too many, and the refusal; None if there is room."""
+        names, limits = self._sessions.names(), self._limits
+        if len(names) >= limits.sessions:
+            return names, f"there are {limits.sessions} sessions here, and no room for more"
+        if self._takes_too_much():
+            return names, "the sessions here take too much space: try again later"
+        address, most = client_address(), limits.sessions_by_address
+        same = [name for name in names if self._addresses.get(name) == address]
+        if address and len(same) >= most:
+            return same, f"{most} sessions were made from this address, and no more can be"
+        return None
+
+    def _takes_too_much(self) -> bool:
+        most = self._limits.vote_megabytes
+        names = self._sessions.names() if most is not None else []
+        return most is not None and sum(map(self._sessions.size, names)) > most * 1e6
+
+    def _delete_one_without_votes(self, names: Collection[str]) -> bool:
+        needed, active = self._needed(), self._active()
+        oldest_first = [*names][::-1]
+        for name in sorted(oldest_first, key=active.__contains__):
+            with contextlib.suppress(ConfigError):  # no session, or deleted meanwhile
+                if name not in needed and self._sessions.delete_if_without_votes(name):
+                    self._deleted(name)
+                    return True
+        return len(self._sessions.names()) < len(names)  # those that are no sessions do not count
+
+    def _delete_one_left(self, names: Collection[str]) -> str | None:
+        """The name of a session that was deleted, since it was left longest; None if none was."""
+        if self._limits.vote_days is None:
+            return None
+        left = (name for name in self._sessions.older_than(LEFT_DAYS) if name in names)
+        return next(filter(self._delete, left), None)
+
+    def _delete(self, name: str) -> bool:
+        if name in self._needed() or name in self._active():
+            return False
+        with contextlib.suppress(ConfigError, OSError):  # deleted meanwhile
+            self._sessions.delete(name)
+            self._deleted(name)
+            return True
+        return False

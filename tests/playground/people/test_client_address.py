@@ -1,0 +1,57 @@
+"""Whose address a request comes from."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from playground.people.client_address import ClientAddress, client_address
+
+
+@pytest.mark.parametrize(
+    "forwarded, expected",
+    [
+        (None, "127.0.0.1"),
+        ("81.2.69.142", "81.2.69.142"),
+        ("81.2.69.142, 10.108.3.7", "81.2.69.142"),
+        ("1.1.1.1, 81.2.69.142, 10.108.3.7, 192.168.0.2", "81.2.69.142"),
+        ("2a00:1450:4001:82a::200e, fd00::7", "2a00:1450:4001:82a::"),
+        ("2a00:1450:4001:82a:9:8:7:6", "2a00:1450:4001:82a::"),  # another one of that client
+        ("::ffff:81.2.69.142", "81.2.69.142"),
+        ("10.108.3.7", "10.108.3.7"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_the_last_address_that_is_not_of_an_inner_proxy(forwarded, expected):
+    lines = [] if forwarded is None else [forwarded]
+    assert sender(lines, proxies=None) == expected
+    assert sender(lines, proxies=0) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "proxies, lines, expected",
+    [
+        (1, ["10.0.0.9"], "10.0.0.9"),  # a visitor in the network of the proxy
+        (1, ["8.8.8.8, 10.0.0.9"], "10.0.0.9"),  # one who invents an address
+        (1, ["8.8.8.8", "10.0.0.9"], "10.0.0.9"),  # the proxy adds a line
+        (2, ["8.8.8.8, 81.2.69.142, 10.0.0.1"], "81.2.69.142"),
+        (2, ["10.0.0.1"], "10.0.0.1"),  # from the inner proxy itself
+        (1, [], "127.0.0.1"),
+    ],
+)
+def test_the_address_that_the_outermost_proxy_was_asked_from(proxies, lines, expected):
+    assert sender(lines, proxies) == expected
+
+
+def sender(lines, proxies):
+    """The address of a request with these lines of X-Forwarded-For."""
+    heard = []
+
+    async def app(scope, receive, send):
+        heard.append(client_address())
+
+    headers = [(b"x-forwarded-for", line.encode()) for line in lines]
+    scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 5)}
+    asyncio.run(ClientAddress(app, proxies)(scope, None, None))
+    return heard[0]
