@@ -18,12 +18,21 @@ _ASKED, _ANSWERED = "first-question", "first-answer"
 def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **arguments: Any) -> str:
     """The conversation as text, up to the point where the model writes the answer.
 
-    `arguments` are passed to the template, such as `tools`.
+    If the last message is the assistant's, the model continues it. `arguments` are passed to the
+    template, such as `tools`.
 
     Raises:
         ConfigError: the tokenizer has no chat template, or it refuses the conversation.
     """
+    if _begins_answer(prompt):
+        arguments["continue_final_message"] = True
+        return _written(tokenizer, prompt, add_generation_prompt=False, **arguments)
     return _written(tokenizer, prompt, add_generation_prompt=True, **arguments)
+
+
+def _begins_answer(prompt: Messages) -> bool:
+    """Whether the answer begins in the prompt, whose last message is the assistant's."""
+    return bool(prompt) and prompt[-1]["role"] == "assistant"
 
 
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages) -> str:
@@ -36,6 +45,9 @@ def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Me
         ConfigError: as from `prompt_text`; or the answer cannot be found in the conversation.
     """
     opening = prompt_text(tokenizer, prompt)
+    if _begins_answer(prompt):
+        content = prompt[-1]["content"] + answer[0]["content"]
+        prompt, answer = prompt[:-1], [{**answer[0], "content": content}, *answer[1:]]
     conversation = _written(tokenizer, prompt + answer, add_generation_prompt=False)
     if conversation.startswith(opening):
         text = conversation[len(opening) :]

@@ -188,11 +188,13 @@ def sample(
     keep_logits: bool = False,
     keep_states: bool = False,
     frozen: FrozenTrunk | None = None,
+    stops: Callable[[Tensor], Tensor] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Responses:
     """Sample one response for each prompt, ending at one of `end_ids` or after `max_new_tokens`.
 
-    At temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
+    `stops`, of the tokens [B, t] so far, says which of the B responses have ended otherwise. At
+    temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
     makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
     size B × max_new_tokens × V and × H; `frozen`, the model's frozen trunk, includes its states.
 
@@ -258,6 +260,8 @@ def sample(
                 remember("states", states)
 
             done = torch.isin(drawn, ends)
+            if stops is not None:
+                done = done | stops(tokens[alive, : t + 1])
             ended[alive[done]] = True
             if done.any():
                 keep = (~done).nonzero().squeeze(1)

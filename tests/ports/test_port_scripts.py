@@ -8,14 +8,14 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.data.encoding import Prompts
 from align_core.models.loading import save_model
 from tests import toy
 from tests.ports.ported import PROMPTS, history, rows
-from tests.ports.scripts import backend, runner, study, tldr, validation
+from tests.ports.scripts import backend, gpt2, runner, study, tldr, validation
 
 IDS = toy.tokenizer()(PROMPTS)["input_ids"]
 
@@ -99,6 +99,23 @@ def test_a_backend_keeps_a_whole_value_model_beside_an_adapter(tmp_path, capsys)
     assert "2 batches of 4" in capsys.readouterr().out
     kept = AutoModelForSequenceClassification.from_pretrained(tmp_path / "value")
     assert torch.equal(toy.outputs(kept), toy.outputs(trainer.value_model))
+
+
+def test_gpt2_with_a_module_as_reward(tmp_path, capsys):
+    size = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 64}
+    config = GPT2Config(vocab_size=14, eos_token_id=0, bos_token_id=0, pad_token_id=1, **size)
+    trainer = gpt2.main(config, toy.tokenizer(), rows(), str(tmp_path / "out"))
+    assert "8 updates, 4 episodes each" in capsys.readouterr().out
+    assert trainer.state.global_step == 8 and history(trainer, "objective/kl")[0] < 1e-6
+    read = trainer.latest.episodes
+    model, unended = trainer.reward_model.eval(), 1.0 * ~read.ended
+    for row, prompt in enumerate(Prompts(read.prompt_ids, read.prompt_mask).real()):
+        ids = torch.tensor([prompt + read.tokens[row][read.mask[row]].tolist()])
+        with torch.no_grad():
+            score = model.score(model.transformer(ids).last_hidden_state)[0, -1, 0]
+        assert read.scores[row].item() == pytest.approx((score - unended[row]).item(), abs=1e-5)
+    kept = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert torch.equal(toy.outputs(kept), toy.outputs(trainer.policy))
 
 
 # The tests of TRL 1.12's trainer, on the toy language.

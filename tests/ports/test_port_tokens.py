@@ -6,6 +6,7 @@ import pytest
 import torch
 from datasets import Dataset, IterableDataset
 
+from align_core.data.chat import answer_text
 from align_core.data.encoding import Prompts, encode_prompts
 from align_core.models.logprobs import response_outputs
 from align_core.models.rewards import score
@@ -115,6 +116,16 @@ def test_tools_and_arguments_reach_the_chat_template():
         "tools": [[tool]],
         "chat_template_kwargs": [{"enable_thinking": True}],
     }, "reward functions get them, too"
+
+
+def test_an_answer_may_begin_in_the_prompt():
+    tokenizer = with_chat_template()
+    begun = [*CHAT, {"role": "assistant", "content": "the plot was"}]
+    (ids,) = encoded(tokenizer, [begun], [{"prompt": begun}]).real()
+    assert tokenizer.decode(ids).split() == ["a", "film", "the", "plot", "was"]
+    assert answer_text(tokenizer, begun, [{"role": "assistant", "content": " dull"}]).split() == [
+        "dull"
+    ]
 
 
 def test_a_reward_model_reads_the_prompts_that_the_policy_read(tmp_path):

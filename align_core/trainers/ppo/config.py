@@ -65,11 +65,20 @@ class PPOConfig(TrainingArguments):
     stop_token_id: int | None = _setting(
         None, "Id of the token that ends a response instead, or a list of them."
     )
+    stop_strings: list[str] | None = _setting(
+        None, "Texts that end a response, too, and stay in it."
+    )
     missing_eos_penalty: float | None = _setting(
         None, "Subtracted from the score of a response that did not end by itself."
     )
     temperature: float = _setting(
         1.0, "Of the policy, in sampling and in the loss, and of its reference."
+    )
+    top_k: int | None = _setting(
+        None, "Sample from the k likeliest tokens alone; log-probabilities and KL are of all."
+    )
+    top_p: float | None = _setting(
+        None, "Sample from the likeliest tokens with this probability; as with top_k."
     )
     reward_weights: list[float] | None = _setting(
         None, "The weight of each of several rewards; by default 1."
@@ -137,6 +146,12 @@ class PPOConfig(TrainingArguments):
             raise ValueError(f"kl_estimator got {self.kl_estimator!r}, expected 'k1' or 'k3'")
         if self.temperature <= 0:
             raise ValueError(f"temperature got {self.temperature}, expected a number above 0")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k got {self.top_k}, expected a whole number above 0, or None")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p got {self.top_p}, expected a number in (0, 1], or None")
+        if self.stop_strings is not None and not all(self.stop_strings or [""]):
+            raise ValueError(f"stop_strings got {self.stop_strings}, expected texts, or None")
         if self.missing_eos_penalty is not None and self.missing_eos_penalty <= 0:
             got = self.missing_eos_penalty
             raise ValueError(f"missing_eos_penalty got {got}, expected a number above 0, or None")

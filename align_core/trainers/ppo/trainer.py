@@ -46,6 +46,7 @@ from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.sampling import RandomDraw, sample
 from align_core.models.sharding import unsharded
+from align_core.models.truncation import StopStrings, TruncatedDraw
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import (
     adapted_kl_coef,
@@ -134,6 +135,7 @@ class PPOTrainer(
         self.pad_id = valid_padding(self.policy, processing_class)
         self.reference = reference_of(self.policy, ref_model, peft_config is not None, args)
         self.ends = ends_of(self.policy, processing_class, args)
+        self.stops = args.stop_strings and StopStrings(processing_class, args.stop_strings)
         self.reward_model = reward_model
         self.room = room_of(args, self.policy, self.ref_model, value_model)
         self.score: Score = unscored
@@ -260,7 +262,7 @@ class PPOTrainer(
         responses = sample(
             self.policy,
             asked,
-            draw,
+            TruncatedDraw(draw, args.top_k, args.top_p),
             max_new_tokens=args.response_length,
             end_ids=self.ends,
             pad_id=self.pad_id,
@@ -268,6 +270,7 @@ class PPOTrainer(
             keep_logits=frozen is None,
             keep_states=frozen is None and self.model.value_model is None,
             frozen=frozen,
+            stops=self.stops,
         )
 
         # 2. Score the responses.
