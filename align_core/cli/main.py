@@ -16,7 +16,7 @@ from typing import Any
 
 from align_core.cli import experiments as experiment_command
 from align_core.cli import models as model_commands
-from align_core.cli import options, preferences, prepare, terminal
+from align_core.cli import options, preferences, prepare, terminal, track
 from align_core.cli import runs as run_commands
 from align_core.cli import task as task_command
 from align_core.config import model_index
@@ -110,8 +110,16 @@ def _train(args: argparse.Namespace, lines: list[Message]) -> int:
         distributed.relaunch_with_torchrun()
     if distributed.RANK > 0:
         return _train_silently(args, lines)
+    if args.report_to is not None:
+        track.check("--report-to", args.report_to, lines)
     directory = (_new_run if args.resume is None else _resumable)(args, lines)
-    make_display = (lambda steps: terminal.EventLines()) if args.json else terminal.Progress
+
+    def make_display(steps: int) -> foreground.Display:
+        display = terminal.EventLines() if args.json else terminal.Progress(steps)
+        if args.report_to is None:
+            return display
+        return track.Reporting(display, args.report_to, directory)
+
     failure = foreground.execute(directory, make_display, resume=args.resume is not None)
     if failure is not None:
         print(f"{directory.path}: {failure['message']}", file=sys.stderr)
@@ -219,6 +227,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, list[Message]], int], s
     ),
     "task": (task_command.execute, "a task in a folder without code: new, check"),
     "fetch": (model_commands.fetch, "fetch a pretrained model: smollm2"),
+    "track": (track.execute, "send a recorded run to a tracker: trackio, wandb, …"),
     "export": (model_commands.export, "write the model of a run to a folder, with its card"),
     "build-assets": (_build_assets, "rebuild the embedded models and data"),
 }
@@ -270,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", metavar="DIR", help="resume a run that was stopped or interrupted"
     )
     options.add_run_options(train)
+    track.add_report_to(train)
     options.add_json(train, "print the events instead of the progress bar")
 
     evaluate, generate, score = subs["evaluate"], subs["generate"], subs["score"]
@@ -299,4 +309,5 @@ def _parser() -> argparse.ArgumentParser:
     run_commands.add_arguments(subs["runs"])
     model_commands.add_fetch_arguments(subs["fetch"])
     model_commands.add_export_arguments(subs["export"])
+    track.add_arguments(subs["track"])
     return parser

@@ -434,7 +434,8 @@ def test_without_a_command_all_are_listed(refused):
     assert first == "COMMAND got nothing, expected one of these:"
     assert [line.split()[0] for line in others] == [
         *("tasks", "train", "evaluate", "generate", "score", "prepare", "cache", "runs"),
-        *("preferences", "experiment", "task", "fetch", "export", "build-assets"),
+        *("preferences", "experiment", "task", "fetch", "track", "export"),
+        "build-assets",
     ]
 
 
