@@ -138,3 +138,18 @@ def test_the_place_of_an_ended_run_is_not_awaited_under_the_lock(client):
     os.kill(client.pid(), signal.SIGKILL)
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def test_the_runs_that_were_used_lately(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(client_module, "MOST_USED", 2)
+    client = Client(tmp_path)
+    client.use("a")
+    now[0] = 107.0
+    client.use("b")
+    now[0] = 110.0
+    assert (client.used(3.5), client.used(10), client.used(10.5)) == (["b"], ["b"], ["a", "b"])
+    client.use("a")
+    client.use("c")  # of three the one that was used last
+    assert client.used(99) == ["a", "c"]

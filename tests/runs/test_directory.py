@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -68,6 +69,31 @@ def test_create_refuses_a_file_and_what_lies_under_one(tmp_path, config):
     for path in (file, file / "run", file / "a" / "run", tmp_path / ("x" * 300)):
         with pytest.raises(ConfigError, match="--run-dir got"):
             RunDirectory.create(path, config)
+
+
+def test_what_is_no_path_is_refused():
+    for path in ("", None, 3):
+        (line,) = RunDirectory.errors(path, "--out")
+        expected = "a new or empty folder that can be written; this is no path"
+        got = "nothing" if path is None else repr(path)
+        assert line.text == f"--out got {got}, expected {expected}"
+        assert line.values["problem"] == "this is no path"
+    with pytest.raises(ConfigError, match="--out got 'a.x00b', expected a run directory: "):
+        RunDirectory.open("a\0b", option="--out")
+
+
+def test_a_discarded_run_takes_its_folders_with_it_and_nothing_that_a_link_leads_to(
+    tmp_path, config
+):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    run = RunDirectory.create(tmp_path / "runs" / "new", config)
+    run.model_path.mkdir()
+    (run.model_path / "weights").touch()
+    (run.path / "link").symlink_to(tmp_path / "mine")
+    run.discard()
+    assert not (tmp_path / "runs").exists()
+    assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
 def test_create_refuses_where_it_cannot_write(tmp_path, config, monkeypatch):
@@ -150,6 +176,37 @@ def test_readers_skip_what_they_do_not_know(run):
     assert run.events()[0] == [RUNNING]
 
 
+def test_a_log_that_is_too_large_is_refused(run, monkeypatch):
+    run.append(RUNNING)
+    monkeypatch.setattr(directory, "MOST_LOG", run.size())
+    assert RunDirectory.open(run.path).events()[0] == [RUNNING]
+    monkeypatch.setattr(directory, "MOST_LOG", run.size() - 1)
+    with pytest.raises(ConfigError, match="events.jsonl cannot be read: it has over [0-9]+ bytes"):
+        RunDirectory.open(run.path)
+
+
+def test_changes_and_resumes_are_found_among_other_events(run):
+    change = {"kind": "change", "step": 4, "seconds": 4.0, "settings": {"beta": 0.3}}
+    resume = {"kind": "resume", "step": 4, "seconds": 5.0}
+    named = {**RUNNING, "message": '"change" and "resume"'}
+    for event in (change, RUNNING, named, METRICS, resume):
+        run.append(event)
+    assert run.changes() == [change, resume]
+
+
+def test_the_status_is_found_at_the_end_of_a_long_log(run, monkeypatch):
+    stopped = {**RUNNING, "step": 5, "status": "stopped"}
+    for event in (RUNNING, METRICS, stopped, METRICS, METRICS):
+        run.append(event)
+    size = run.size()
+    for step, tail in enumerate((1, 200, size - 1, size, size + 99), 5):
+        monkeypatch.setattr(directory, "_TAIL", tail)  # the status is in it, or is not
+        again = RunDirectory(run.path)
+        assert again.status() == stopped and again.end("failed")["step"] == step - 1
+        run.append(METRICS | {"step": step})
+        assert again.status() == stopped and again.end("failed")["step"] == step
+
+
 def test_open_refuses_a_run_that_cannot_be_read(run):
     run.events_path.mkdir()
     with pytest.raises(ConfigError, match="--run-dir got .*events.jsonl cannot be read: Is a dir"):
@@ -213,6 +270,26 @@ def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
     done = subprocess.run([sys.executable, "-c", script, run.path], cwd=os.getcwd())
     assert done.returncode == 7
     assert run.events_path.read_text() == to_line(RUNNING) + "\n"
+
+
+def test_a_line_that_is_written_in_parts_is_whole_or_absent(run, monkeypatch):
+    run.append(RUNNING)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda log, line: write(log, line[:7]))
+    run.append(METRICS)
+    assert run.events()[0] == [RUNNING, METRICS]
+    parts = iter([3, 0])
+
+    def fails(log, line):
+        if not (size := next(parts)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(log, line[:size])
+
+    size = run.size()
+    monkeypatch.setattr(os, "write", fails)
+    with pytest.raises(OSError, match="No space"):
+        run.append(METRICS)
+    assert run.size() == size
 
 
 def test_versions_leave_out_what_is_not_installed(monkeypatch):

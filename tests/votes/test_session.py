@@ -101,6 +101,16 @@ def test_tokens_are_128_random_bits(session):
     assert all(len(token) == 22 for token in tokens)  # ceil(128 / 6)
 
 
+def test_raters_without_votes_are_removed_but_the_first_and_those_who_are_named(session):
+    _first, voter, named, idle = (session.join() for _ in range(4))
+    session.vote(voter, 1, "left")
+    assert session.rater_count() == 4
+    assert session.remove_raters(but={named}) == {idle}
+    assert not session.has_rater(idle) and session.rater_count() == 3
+    assert session.remove_raters(but=()) == {named}
+    assert session.remove_raters(but=()) == set() and session.rater_count() == 2
+
+
 def test_a_rater_is_shown_each_pair_once(session):
     rater, rng, rated = session.join(), random.Random(0), []
     while ballot := session.ballot(rater, 0.5, rng):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 from align_core.config.errors import ConfigError
-from align_core.votes.sessions import Sessions
+from align_core.votes.sessions import Sessions, folder
 from align_core.votes.sqlite_writer import Closed
 from tests.votes.conftest import pairs
 
@@ -84,6 +88,28 @@ def test_sessions_deleted_by_another_process_are_gone(sessions, session, tmp_pat
     rater = others.create("talk", "capitals").join()
     assert sessions.open("talk").task == "capitals" and sessions.open("talk").has_rater(rater)
     others.close()
+
+
+def test_old_sessions_are_those_to_which_nothing_was_written_for_days(sessions, monkeypatch):
+    now = time.time()
+    for name, days in (("b", 3.0), ("a", 2.0), ("c", 1.0)):
+        sessions.create(name, "reviews")
+    sessions.close()
+    for name, days in (("b", 3.0), ("a", 2.0), ("c", 1.0)):
+        os.utime(sessions.root / f"{name}.db", (now - days * 86_400,) * 2)
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert sessions.older_than(1.5) == ["b", "a"], "oldest first"
+    assert sessions.older_than(2) == ["b"], "not over two days"
+    assert sessions.older_than(2 - 1e-6) == ["b", "a"]
+    (sessions.root / "b.db-wal").touch()  # a vote that is not in the database's file yet
+    assert sessions.older_than(1.5) == ["a"]
+
+
+def test_the_folder_of_the_sessions(monkeypatch):
+    monkeypatch.delenv("PLAYGROUND_SESSIONS", raising=False)
+    assert folder() == Path("sessions")
+    monkeypatch.setenv("PLAYGROUND_SESSIONS", "/data/votes")
+    assert folder() == Path("/data/votes")
 
 
 def test_files_of_a_killed_process_are_deleted_too(sessions, session):
