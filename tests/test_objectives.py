@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from align_core import objectives
 from align_core.objectives import (
+    adapted_kl_coef,
     bradley_terry_loss,
     dpo_loss,
     entropy,
@@ -101,11 +102,15 @@ def test_a_few_rows_at_a_time_give_what_all_of_them_give(monkeypatch):
     monkeypatch.setattr(
         torch.Tensor, "log_softmax", lambda z, d: (seen.append(len(z)), softmax(z, d))[1]
     )
-    monkeypatch.setattr(objectives, "_ROW_ENTRIES", 15)  # two rows of seven
-    parts = entropy(logits), exact_kl(logits, other), token_logprobs(logits, tokens)
-    assert max(seen) == 2
-    for one, two in zip(whole, parts, strict=True):
-        assert torch.equal(one, two)
+    assert objectives._ROW_ENTRIES == 131_072
+    for entries, rows in ((15, 2), (3, 1)):  # of seven each
+        seen.clear()
+        monkeypatch.setattr(objectives, "_ROW_ENTRIES", entries)
+        parts = entropy(logits), exact_kl(logits, other), token_logprobs(logits, tokens)
+        assert max(seen) == rows
+        for one, two in zip(whole, parts, strict=True):
+            assert torch.equal(one, two)
+    assert torch.equal(token_logprobs(logits.requires_grad_(), tokens), whole[2])
 
 
 def test_exact_kl_by_hand():
@@ -240,6 +245,14 @@ def test_kl_estimates_by_hand():
         kl_estimate(logp, ref_logp, "k2")
 
 
+def test_an_adaptive_beta_by_hand():
+    for kl, change in ((6.0, 0.0), (6.6, 0.1), (5.4, -0.1), (60.0, 0.2), (0.0, -0.2)):  # of 6
+        expected = 0.5 * (1 + change * 0.25)
+        assert adapted_kl_coef(0.5, kl, target=6.0, share=0.25) == pytest.approx(
+            expected, abs=1e-12
+        )
+
+
 def test_bradley_terry_by_hand():
     loss = bradley_terry_loss(t(2.0, 0.0, -1.0), t(0.5, 0.0, 3.0))
     by_hand = [math.log(1 + math.exp(-margin)) for margin in (1.5, 0.0, -4.0)]
@@ -306,6 +319,8 @@ def test_gae_by_hand():
     advantages, returns = gae(rewards, values, mask, gamma, lam)
     torch.testing.assert_close(advantages, t([first, second, third]), **EXACT)
     torch.testing.assert_close(returns, t([first + 0.5, second + 1.0, third - 1.0]), **EXACT)
+    advantages, returns = gae(t([2.0]), t([0.5]), mask[:, :1], gamma, lam)  # of one token
+    assert (advantages.item(), returns.item()) == (1.5, 2.0)
 
 
 def naive_gae(rewards, values, mask, gamma, lam, sign=1.0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from align_core.optimum import (
     Trade,
     at_quantile,
     best_of_n,
+    by_prompt,
     optimum,
     weights,
 )
@@ -94,6 +96,13 @@ def test_prompts_count_alike_and_share_one_beta():
     together = optimum(rewards, 0.9)
     assert together.reward == pytest.approx(np.mean([point.reward for point in alone]), abs=1e-9)
     assert together.kl == pytest.approx(np.mean([point.kl for point in alone]), abs=1e-9)
+
+
+def test_rounding_makes_no_kl_negative():
+    rewards = bell(50, 300)
+    plain = weights(rewards, 1e10) * np.log(300 * weights(rewards, 1e10))
+    assert plain.sum(1).min() < 0, "the test needs rounding"
+    assert (by_prompt(rewards, 1e10)[1] >= 0).all()
 
 
 def test_a_constant_added_to_the_reward_changes_no_weight():
@@ -185,6 +194,30 @@ def test_a_policy_that_only_writes_the_best_answers_gains_all_there_is(split):
     assert frontier.gain(rewards.max(1).mean(), rewards.mean()) == pytest.approx(1, abs=1e-6)
 
 
+def test_a_hundred_effective_samples_and_the_least_kl_are_enough():
+    """A frontier of two points, between which everything is linear."""
+    frontier = Frontier(np.array([[[0.0], [0.0], [100.0]], [[2.0], [2.0], [100.0]]]))
+    assert (frontier.efficiency(0.5, 0.0, 1.0), frontier.gain_kl) == (0.5, 2.0)
+    for samples in (199.0, 200.0):  # 100 of 200 at half of 0.1 nats
+        few = Frontier(np.array([[[0.0], [0.0], [samples]], [[2.0], [0.1], [0.0]]]))
+        assert few.gain_kl == (0.05 if samples == 200 else None)
+
+
+def test_the_trade_ends_where_more_kl_brings_nothing():
+    """Half of 200 samples have a reward of 1, the others of 0: the best is 1, at log 2 nats."""
+    trade = Trade.of(np.repeat([[0.0, 1.0]], 100, axis=1))
+    (first, *_, last, end), log2 = trade.curve, math.log(2)
+    assert first == (0.0, 0.0) and end == (3.0, 0.5)
+    assert last == pytest.approx((log2, 0.5), abs=1e-12)
+    assert [kl for kl, _ in trade.curve] == sorted(kl for kl, _ in trade.curve)
+    assert (trade.gain_kl, trade.full_gain) == (2.0, pytest.approx(0.5, abs=1e-6))
+    n, kl, gain = trade.best_of[0]  # of two it is 1 with a probability of 3/4
+    assert (n, gain) == (2, pytest.approx(0.25, abs=1e-12))
+    assert kl == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-12)
+    few = Trade.of(np.repeat([[0.0, 1.0]], 99, axis=1))  # 99 effective samples at the end
+    assert few.curve[-1][0] < log2 and few.full_gain == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_reward_that_never_varies_has_no_gain():
     constant = Frontier.of(np.ones((2, 500)))
     assert constant.gain(1.0, 1.0) is None
@@ -210,7 +243,7 @@ def test_efficiency_of_the_optimum_is_one_and_is_never_clipped():
 
 @pytest.mark.parametrize(
     ("kl", "known"),
-    [(0.0, False), (0.049, False), (0.05, True), (1.0, True), (2.99, True), (3.01, False)],
+    [(0.0, False), (0.049, False), (0.05, True), (1.0, True), (3.0, True), (3.01, False)],
 )
 def test_efficiency_is_null_outside_the_range_of_kl(kl, known):
     frontier = Frontier.of(bell(samples=200_000, prompts=1))
@@ -265,6 +298,7 @@ def test_best_of_n_averages_prompts_and_stays_under_its_bounds():
     assert (reward, kl) == pytest.approx(tuple(np.mean(alone, axis=0)), abs=1e-12)
     assert kl <= math.log(16) - 15 / 16 + 1e-9
     assert rewards.mean() < reward <= Frontier.of(rewards).at(kl)[0] + 1e-6
+    assert math.isfinite(best_of_n(rewards, 150)[1]), "0.0005¹⁵⁰ is 0 in float64"
 
 
 def stored() -> ReferenceSamples:
@@ -306,6 +340,45 @@ def test_a_pickle_is_refused(tmp_path):
         ReferenceSamples.load(tmp_path / "bad.npz")
 
 
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path):
+    samples, file = stored(), tmp_path / "reference.npz"
+    wrong = (
+        {"prompts": ["the film", "never"]},
+        {"prompts": [1, 2, 3]},
+        {"tokens": samples.tokens[:, :, 0]},
+        {"tokens": samples.tokens.astype(np.int64)},
+        {"tokens": samples.tokens[:, :4]},
+        {"tokens": samples.tokens[:, :, : samples.lengths.max() - 1]},
+        {"lengths": samples.lengths.astype(np.int8)},
+        {"lengths": samples.lengths[:2]},
+        {"ended": samples.ended[:, :4]},
+        {"rewards": samples.rewards[:, 0]},
+        {"rewards": samples.rewards[:, :4]},
+        {"rewards": np.full((3, 5), np.nan)},
+        {"tokens": samples.tokens[:, 0], "rewards": samples.rewards[:, 0]}
+        | {"lengths": samples.lengths[:, 0], "ended": samples.ended[:, 0]},
+    )
+    for changes in wrong:
+        replace(samples, **changes).save(file)
+        with pytest.raises(ValueError, match="expected arrays of samples that fit together"):
+            ReferenceSamples.load(file)
+    full = replace(samples, lengths=np.full((3, 5), 7, np.uint8))
+    full.save(file)
+    assert (ReferenceSamples.load(file).lengths == 7).all()
+
+
+def test_parts_are_joined_in_their_order():
+    samples = stored()
+    parts = [samples.select(["never"]), samples.select(["the film", "a plot – été"])]
+    joined, expected = (
+        ReferenceSamples.joined(parts),
+        samples.select([*parts[0].prompts, *parts[1].prompts]),
+    )
+    assert joined.prompts == expected.prompts
+    for name in ("tokens", "lengths", "ended", "rewards"):
+        assert np.array_equal(getattr(joined, name), getattr(expected, name))
+
+
 def test_only_keeps_the_requested_prompts_in_order():
     samples = stored()
     two = samples.select(["never", "the film"])
@@ -327,6 +400,9 @@ def test_a_quantile_of_the_optimum_follows_from_its_distribution():
     assert [reward(math.inf, q) for q in (0.49, 0.51, 0.74, 0.76, 0.91)] == [-1, 0.5, 0.5, 2, 4]
     assert [reward(1.0, q) for q in (0.02, 0.03, 0.08, 0.09, 0.23, 0.25)] == [-1, 0.5, 0.5, 2, 2, 4]
     assert reward(0, 0.01) == 4
+    four = np.arange(4.0)[None]  # with weights of exactly 1/4
+    assert [int(at_quantile(four, math.inf, q)[0]) for q in (0.25, 0.5, 0.51, 1.0)] == [0, 1, 2, 3]
+    assert at_quantile(four, math.inf, 1.0 + 1e-9) == 3, "rounding leaves the sum below a quantile"
 
 
 def test_the_same_quantile_never_has_less_reward_at_a_smaller_beta():

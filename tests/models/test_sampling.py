@@ -121,12 +121,22 @@ def test_fixed_noise_does_not_depend_on_batching():
     assert together != drawn_by(model, PROMPTS, FixedDraw(8, PROMPTS, 1, 12, 14)).ids()
 
 
+def test_fixed_noise_is_the_same_in_every_version():
+    """Recorded runs and stored samples were made with it."""
+    noise = FixedDraw(7, ["the film"], 1, 2, 3)._noise
+    expected = torch.tensor([[[2.4275, 1.1313, 3.0406], [1.1444, 0.7249, 0.0517]]])
+    torch.testing.assert_close(noise, expected, atol=1e-4, rtol=0)
+
+
 def test_noise_that_is_too_large_to_store_is_drawn_again_and_is_the_same(monkeypatch):
     stored = FixedDraw(7, PROMPTS, 2, 12, 14)
     texts = drawn_by(policy(), PROMPTS * 2, stored).ids()
-    monkeypatch.setattr(sampling, "_STORED_NOISE", 0)
+    assert sampling._STORED_NOISE == 67_108_864
+    monkeypatch.setattr(sampling, "_STORED_NOISE", 6 * 12 * 14)
+    assert torch.equal(FixedDraw(7, PROMPTS, 2, 12, 14)._noise, stored._noise)
+    monkeypatch.setattr(sampling, "_STORED_NOISE", 6 * 12 * 14 - 1)
     drawn = FixedDraw(7, PROMPTS, 2, 12, 14)
-    assert stored._noise is not None and drawn._noise is None
+    assert drawn._noise is None
     for _ in range(2):
         assert drawn_by(policy(), PROMPTS * 2, drawn).ids() == texts
 
@@ -180,6 +190,11 @@ def test_temperature_zero_takes_the_most_likely_token():
 def test_interruption_stops_between_tokens():
     with pytest.raises(Interrupted):
         drawn_by(policy(), PROMPTS, RandomDraw(0, len(PROMPTS)), interrupted=lambda: True)
+    for ends, steps in (([], 5), (range(14), 1)):  # no token ends a text, or each does
+        asked = []
+        options = {"end_ids": ends, "max_new_tokens": 5, "interrupted": lambda a=asked: a.append(1)}
+        drawn = drawn_by(policy(), ["the film"] * 2, RandomDraw(0, 2), **options)
+        assert len(asked) == drawn.tokens.shape[1] == steps
 
 
 def test_every_end_token_of_the_model_ends_a_text():
