@@ -24,7 +24,12 @@ from benchmarks.common import ROOT
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
-NOT_ASKED = ("tests/benchmarks/", "tests/browser/", "tests/static/", "tests/test_package.py")
+# Of the changed packages, of the command line, and of whole runs on the toy language.
+SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
+    f"tests/{package}/"
+    for package in ("cli", "config", "evaluation", "models")
+    + ("runs", "trainers", "training", "votes")
+)
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = len(os.sched_getaffinity(0))
 PATIENCE = 60.0  # seconds beyond ten times its processor time, after which a test counts as hung
@@ -186,7 +191,7 @@ def traced(folders: Sequence[Path], broken: Sequence[str]) -> dict[str, Any]:
     tests = [
         file
         for file, path in sorted(sources.items())
-        if path.name.startswith("test_") and not file.startswith(NOT_ASKED)
+        if file.startswith(SELECTED) and path.name.startswith("test_")
     ]
     version = _hash(*(sources[file].read_bytes() for file in broken))
     kept = {

@@ -195,8 +195,9 @@ def render(results: dict[str, Any]) -> str:
             rows.append([what, ", ".join(seeds), str(places), str(caught), share])
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
-        "faults, put into the code one at a time at random places, that the tests of `make unit`",
-        "catch; those of the page's JavaScript and of the benchmarks are not asked.",
+        "faults, put into the code one at a time at random places, that the quick tests of the",
+        "changed packages, of the command line and of whole runs catch: of these, for each fault,",
+        f"the nearest and fastest {BUDGET:.0f} seconds (`make unit` has more tests).",
         f"{len(_unchanged())} equivalent mutants, which no test can catch, are listed with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",
     ]
