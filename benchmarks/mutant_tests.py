@@ -24,10 +24,10 @@ from benchmarks.common import ROOT
 OWN = ("align_core", "benchmarks", "playground", "tests")
 UNIT = ("-m", "not slow")  # what `make unit` runs
 NOT_COPIED = {"assets", "runs", "sessions"}  # folders of the project without code
-# Of the changed packages, of the command line, and of whole runs on the toy language.
+# Of the changed packages, of the command line, and of whole runs and scripts.
 SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
     f"tests/{package}/"
-    for package in ("cli", "config", "evaluation", "models")
+    for package in ("cli", "config", "evaluation", "models", "ports")
     + ("runs", "trainers", "training", "votes")
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"

@@ -196,7 +196,7 @@ def render(results: dict[str, Any]) -> str:
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
         "faults, put into the code one at a time at random places, that the quick tests of the",
-        "changed packages, of the command line and of whole runs catch: of these, for each fault,",
+        "changed packages, of the command line, of whole runs and of scripts catch: for each fault",
         f"the nearest and fastest {BUDGET:.0f} seconds (`make unit` has more tests).",
         f"{len(_unchanged())} equivalent mutants, which no test can catch, are listed with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",

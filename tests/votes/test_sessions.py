@@ -92,10 +92,11 @@ def test_sessions_deleted_by_another_process_are_gone(sessions, session, tmp_pat
 
 def test_old_sessions_are_those_to_which_nothing_was_written_for_days(sessions, monkeypatch):
     now = time.time()
-    for name, days in (("b", 3.0), ("a", 2.0), ("c", 1.0)):
+    written = {"b": 3.0, "a": 2.0, "c": 1.0}  # days ago
+    for name in written:
         sessions.create(name, "reviews")
     sessions.close()
-    for name, days in (("b", 3.0), ("a", 2.0), ("c", 1.0)):
+    for name, days in written.items():
         os.utime(sessions.root / f"{name}.db", (now - days * 86_400,) * 2)
     monkeypatch.setattr(time, "time", lambda: now)
     assert sessions.older_than(1.5) == ["b", "a"], "oldest first"
