@@ -9,7 +9,7 @@ of a test file is kept until it or the code to break changes. Each mutant is wri
 the project. A process forked after the slow imports runs the tests there, up to the first failure:
 first the tests that execute the line, then the other tests in their files, which may share a cache
 or a fixture with them. If the line runs at import, or in no test, all tests of its package follow.
-Tests beyond the first 20 seconds are not asked. A mutant that hangs counts as caught.
+Tests beyond the first 10 seconds are not asked. A mutant that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
 original's, each with the reason. They do not count.
@@ -45,7 +45,7 @@ BROKEN = (  # in align_core
     *("votes", "runs", "config"),
 )
 PLACES = 60
-BUDGET = 20.0  # seconds of processor time, as traced, that the tests of one mutant may take
+BUDGET = 10.0  # seconds of processor time, as traced, that the tests of one mutant may take
 SLOW_IMPORTS = ("align_core.preload", "playground.app")  # they import torch and gradio
 LABELS = {
     "before": "before any test was improved",
@@ -196,7 +196,7 @@ def render(results: dict[str, Any]) -> str:
     intro = [
         "Written by `python -m benchmarks.mutants` from `benchmarks/mutants.json`: the share of",
         "faults, put into the code one at a time at random places, that the quick tests of the",
-        "changed packages, of the command line, of whole runs and of scripts catch: for each fault",
+        "changed packages, of the command line and of ported scripts catch: for each fault",
         f"the nearest and fastest {BUDGET:.0f} seconds (`make unit` has more tests).",
         f"{len(_unchanged())} equivalent mutants, which no test can catch, are listed with",
         "their reasons in `benchmarks/mutants_unchanged.json` and do not count.\n\n",

@@ -35,7 +35,8 @@ OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # its pattern in source,
     ast.NotIn: (r"not\s+in", ("in",)),
 }
 MASK = re.compile(r"mask|ended|covered|valid|keep", re.IGNORECASE)
-SYMMETRIC = {"min", "max", "minimum", "maximum", "samestat", "isclose"}  # swapping changes nothing
+# Calls that mean the same with their arguments swapped.
+SYMMETRIC = {"min", "max", "minimum", "maximum", "samestat", "isclose", "equal", "suppress"}
 NOT_TESTED = {"__repr__", "__str__", "_LOG", "warnings", "warn"}  # texts for debugging
 
 

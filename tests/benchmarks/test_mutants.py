@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 
 import pytest
 
@@ -60,15 +61,23 @@ def test_a_mutant_is_a_program_that_differs_in_its_line(changes):
         assert [row for row, (was, now) in enumerate(rows, 1) if was != now] == [one.line]
 
 
-def test_a_seed_draws_the_same_places_and_none_twice():
+def test_a_seed_draws_the_same_places_and_none_twice_and_no_equivalent_mutant(
+    tmp_path, monkeypatch
+):
     files = ["align_core/objectives.py"]
     drawn = mutants.draw(3, 20, files)
     assert drawn == mutants.draw(3, 20, files) != mutants.draw(4, 20, files)
     assert len({(one.start, one.end) for one in drawn}) > 17
-    assert len(mutants.draw(3, 10**6, files)) == len(mutations.mutants(files[0]))
+    monkeypatch.setattr(mutants, "UNCHANGED", tmp_path / "unchanged.json")
+    every = mutants.draw(3, 10**6, files)
+    assert len(every) == len(mutations.mutants(files[0]))
+    unchanged = [{name: getattr(every[0], name) for name in ("file", "before", "after")}]
+    (tmp_path / "unchanged.json").write_text(json.dumps(unchanged))
+    assert every[0] not in mutants.draw(3, 10**6, files)
 
 
 def test_the_tests_that_a_mutant_runs(monkeypatch):
+    monkeypatch.setattr(mutants, "BUDGET", 36.0)  # all of them
     seconds = {
         "tests/votes/test_a.py::slow": 9.0,
         "tests/votes/test_a.py::fast": 2.0,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from align_core.config.errors import ConfigError, flag
+from align_core.config.errors import ConfigError, flag, shown
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import (
     RunConfig,
@@ -285,7 +285,7 @@ def test_a_missing_preference_file():
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/", "m", ""])
 def test_invalid_model_names(name):
     (line,) = lines(model=name)
-    assert line.startswith("--model got ")
+    assert line.startswith(f"--model got {shown(name)}, expected an embedded model, ")
 
 
 def test_values_of_the_wrong_type():

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -239,13 +240,18 @@ def test_a_failure_is_at_the_last_step(run):
     }
 
 
-def test_one_writer_at_a_time(run):
+def test_one_writer_at_a_time(run, monkeypatch):
     assert not run.is_being_written()
     run.append(RUNNING)
+    assert run.events_path.stat().st_mode & 0o444 == 0o444, "another user may read it"
+    assert not run.events_path.stat().st_mode & 0o133, "and not write it"
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
     other = RunDirectory(run.path)
     assert other.is_being_written()
     with pytest.raises(BlockingIOError, match="Another process is writing this run"):
         other.append(METRICS)
+    assert waits == [0.01] * 10, "a reader and a writer look five times"
     run.close()
     assert not other.is_being_written()
     other.append(METRICS)

@@ -57,6 +57,11 @@ def test_the_pairs_that_are_sampled_first_count_one_by_one():
     assert (known.pair, known.start) == (pytest.approx(0.1), pytest.approx(4.0))
     config = CONFIG | {"preference_pairs": 1000}
     assert time_needed(config, known) == pytest.approx(4 + 1000 * 0.1 + 4 * 1.0 + 10 * 0.5)
+    assert time_needed(CONFIG, known) == pytest.approx(4 + 4 * 1.0 + 10 * 0.5), "without pairs"
+    two = speed([*log[:2], *log[3:]])  # 175 pairs in 17.5 s
+    assert (two.pair, two.start) == (pytest.approx(0.1), pytest.approx(4.0))
+    again = [log[0], log[2], sampled(33.0, 250), *log[4:]]  # nothing was sampled in between
+    assert speed(again) == Speed(start=34.0, evaluation=1.0, step=0.5)
     alone = [log[0], log[1], *log[4:]]  # one batch says nothing of a pair's time
     assert speed(alone) == Speed(start=34.0, evaluation=1.0, step=0.5)
 
@@ -74,6 +79,8 @@ def test_the_time_left():
 
 def test_at_full_pace_there_is_no_delay():
     assert time_left(CONFIG, LOG[:4]) == pytest.approx(8 * 0.55 + 3 * 1.0)
+    early = [*LOG[:3], stepped(2, 2.9, took=0.5)]  # of a clock that was put back by 0.2 s
+    assert time_left(CONFIG, early) == pytest.approx(8 * 0.55 + 3 * 1.0)
 
 
 def test_a_single_step_does_not_show_the_pace_and_neither_does_one_after_a_pause():
@@ -96,7 +103,8 @@ def test_a_changed_pace_counts_from_the_second_step_after():
 
 
 @pytest.mark.parametrize(
-    ("steps", "every", "to_come"), [(10, 4, 2), (8, 4, 1), (5, 5, 0), (6, 5, 1), (12, 3, 3)]
+    ("steps", "every", "to_come"),
+    [(10, 4, 2), (8, 4, 1), (5, 5, 0), (5, 4, 0), (6, 5, 1), (12, 3, 3)],
 )
 def test_one_evaluation_is_made_every_so_many_steps_and_one_at_the_end(steps, every, to_come):
     config = CONFIG | {"steps": steps, "eval_every": every}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -83,3 +84,21 @@ def test_a_folder_that_does_not_exist_yet_has_no_runs(tmp_path):
     assert runs.names() == []
     (tmp_path / "later").mkdir()
     assert runs.names() == []
+
+
+def test_a_run_that_cannot_be_read_is_named_once_with_its_errors(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(index, "RETRY_SECONDS", -1.0)
+    monkeypatch.setattr(index, "RELIST_SECONDS", -1.0)
+    run = tmp_path / "runs" / "2026-01-02-000000-ppo-reviews"
+    run.mkdir(parents=True)
+    runs = index.RunIndex(run.parent)
+    assert runs.names() == [] and caplog.messages == [], "its files are yet to come"
+    good = resolve("ppo", "reviews").model_dump()
+    (run / "config.json").write_text(json.dumps(good | {"steps": 0, "batch_size": 0, "seed": -1}))
+    for _ in range(3):
+        assert runs.names() == []
+    (line,) = caplog.messages
+    assert line.startswith(f"The run {run.name} is skipped: {run}/config.json: --steps got 0, ")
+    assert line.endswith(" (and 2 more)")
+    (run / "config.json").write_text(json.dumps(good))
+    assert runs.names() == [run.name] and len(caplog.messages) == 1

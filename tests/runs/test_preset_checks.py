@@ -107,6 +107,11 @@ def test_over_optimises_needs_all_three_changes(gain, proxy, name):
     assert check("over_optimises", events, gain=0.3, lost=0.3, rise=0.1)[1] == [name]
 
 
+def test_without_a_gain_everything_is_since_the_first_step():
+    values, _ = check("over_optimises", run(proxy=[1, 2, 4]), gain=0.3, lost=0.3, rise=0.1)
+    assert values["rise of the proxy since"] == 3
+
+
 def test_a_run_without_a_gain_has_lost_no_share():
     worse = run(gain=[0, -0.2, -0.4], proxy=[0, 1, 2])
     values, broken = check("over_optimises", worse, gain=0.3, lost=0.3, rise=0.1)

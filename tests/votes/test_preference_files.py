@@ -90,6 +90,7 @@ def test_votes_survive_a_round_trip(session, sessions, tmp_path):
     votes = other.votes()
     assert {(vote["kind"], vote["left"]) for vote in votes} == {("imported", None)}
     assert len({vote["rater"] for vote in votes}) == 2, "two votes on one pair are two raters'"
+    assert other.rater_count() == 2
 
 
 def test_a_file_of_messages_is_refused(tmp_path):
@@ -99,6 +100,10 @@ def test_a_file_of_messages_is_refused(tmp_path):
     path.write_text(json.dumps(chat))
     with pytest.raises(ConfigError, match="FILE got .* expected texts"):
         preference_files.read(path)
+    with pytest.raises(ConfigError, match="FILE got nothing, expected a JSONL or Parquet file"):
+        preference_files.read(None)
+    (line,) = preference_files.errors(None, "--output")
+    assert line.text.startswith("--output got nothing, expected a new file")
     with pytest.raises(ConfigError, match="FILE got .*no such file"):
         preference_files.read(tmp_path / "nowhere.jsonl")
 

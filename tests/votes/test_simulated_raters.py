@@ -45,6 +45,8 @@ def test_each_weakness_has_its_stated_effect():
     assert undecided.choose(1.1, 0.0, rng) in ("left", "right")
     assert undecided.choose(-1.1, -5.0, rng) == "bad"
     assert undecided.choose(-0.9, -5.0, rng) in ("left", "right")
+    assert undecided.choose(1.0, 0.0, rng) in ("left", "right"), "a nat apart, not within one"
+    assert undecided.choose(-1.0, -5.0, rng) in ("left", "right"), "at −1 nat, not below"
 
 
 def test_equal_texts_are_no_tie_for_a_rater_without_ties():
@@ -62,6 +64,7 @@ def test_position_bias_is_visible_in_the_votes_for_the_left():
     left = sum(vote.choice == vote.left for vote in votes) / 4000
     assert left == pytest.approx(SIGMA_1, abs=0.03)
     assert sum(vote.choice == "first" for vote in votes) / 4000 == pytest.approx(0.5, abs=0.03)
+    assert Counter(vote.rater for vote in votes)[0] == pytest.approx(2000, abs=130)  # 4 σ
 
 
 def test_no_rater_votes_twice_on_a_pair_and_all_pairs_are_all_there_is():
@@ -75,6 +78,9 @@ def test_the_loud_rater_casts_their_share():
     by_rater = Counter(vote.rater for vote in votes)
     assert by_rater[0] / 3000 == pytest.approx(LOUD_SHARE, abs=0.03)
     assert by_rater[4] / 3000 == pytest.approx((1 - LOUD_SHARE) / 4, abs=0.02)
+    two = simulate(pairs(900), CROWDS["loud"], 900, 2, 0.0, seed=0)
+    assert Counter(vote.rater for vote in two)[0] / 900 == pytest.approx(LOUD_SHARE, abs=0.06)
+    assert len(simulate(pairs(3), CROWDS["loud"], 3, 1, 0.0, seed=0)) == 3, "loud, and alone"
     for vote in votes[:200]:
         assert isinstance(vote, Vote)
     shorter = [vote.choice == "second" for vote in votes if vote.rater == 0]
@@ -85,11 +91,11 @@ def test_the_loud_rater_casts_their_share():
 
 def test_active_votes_are_on_the_least_certain_pairs():
     scored = [
-        {**pair, "first_score": float(row), "second_score": 0.0}
+        {**pair, "first_score": float(row), "second_score": 60.0}
         for row, pair in enumerate(pairs(100))
     ]
     votes = simulate(scored, CROWDS["task"], 10, 1, 1.0, seed=0)
-    assert max(vote.pair for vote in votes) < 20
+    assert all(50 <= vote.pair <= 70 for vote in votes)
     assert len({vote.pair for vote in votes}) == 10
 
 
