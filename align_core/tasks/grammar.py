@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import accumulate, product
@@ -92,7 +93,7 @@ class Grammar:
     ) -> str:
         """A random text of rule `start`; `fixed` maps some rules to the text that they produce."""
         replacements = {f"<{name}>": words.split(" ") for name, words in (fixed or {}).items()}
-        return join(self._expand(f"<{start}>", rng, replacements))
+        return join(self._expand(f"<{start}>", rng, replacements, []))
 
     def parses(self, tokens: list[str], start: str) -> bool:
         """Whether rule `start` can produce exactly these tokens (of `tokenize`)."""
@@ -137,23 +138,31 @@ class Grammar:
     def _ends_of(self, symbol: str, edges: dict[str, set[str]]) -> set[str]:
         return edges[symbol] if symbol[0] == "<" else {symbol.lower()}
 
-    def _index(self, name: str) -> dict[str, list[tuple[str, ...]]]:
-        """First word -> the alternatives of a rule that can start with it, for fast parsing."""
-        index: dict[str, list[tuple[str, ...]]] = {}
+    def _index(self, name: str) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+        """First word -> the alternatives of a rule that can start with it, for fast parsing: each
+        as (1, what follows the word), or (0, its symbols) where it starts with a rule."""
+        index: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
         for symbols in self._alternatives[name]:
             lowered = tuple(s if s[0] == "<" else s.lower() for s in symbols)
+            read = 0 if lowered[0][0] == "<" else 1
             for word in self._ends_of(symbols[0], self._first):
-                index.setdefault(word, []).append(lowered)
+                index.setdefault(word, []).append((read, lowered[read:]))
         return index
 
-    def _expand(self, name: str, rng: random.Random, fixed: dict[str, list[str]]) -> list[str]:
+    def _expand(
+        self, name: str, rng: random.Random, fixed: dict[str, list[str]], tokens: list[str]
+    ) -> list[str]:
+        """Appends a random text of a rule to `tokens`, and returns these."""
         if name in fixed:
-            return fixed[name]
-        alternatives = self._alternatives[name]
-        symbols = rng.choices(alternatives, cum_weights=self._weights[name])[0]
-        tokens: list[str] = []
-        for symbol in symbols:
-            tokens += self._expand(symbol, rng, fixed) if symbol[0] == "<" else [symbol]
+            tokens += fixed[name]
+            return tokens
+        weights = self._weights[name]  # the draw is that of `rng.choices`
+        place = bisect(weights, rng.random() * weights[-1], 0, len(weights) - 1)
+        for symbol in self._alternatives[name][place]:
+            if symbol[0] == "<":
+                self._expand(symbol, rng, fixed, tokens)
+            else:
+                tokens.append(symbol)
         return tokens
 
     def _reach(self, name: str, position: int, tokens: list[str], memo: dict) -> set[int]:
@@ -162,15 +171,17 @@ class Grammar:
         if known is not None:
             return known
         ends: set[int] = set()
-        for symbols in self._by_first[name].get(tokens[position], ()):
-            reached = {position}
+        for read, symbols in self._by_first[name].get(tokens[position], ()):
+            reached = {position + read}
             for symbol in symbols:
-                if symbol[0] == "<":
-                    reached = set().union(
-                        *(self._reach(symbol, start, tokens, memo) for start in reached)
-                    )
-                else:
+                if symbol[0] != "<":
                     reached = {start + 1 for start in reached if tokens[start] == symbol}
+                else:
+                    first, starts = self._by_first[symbol], reached
+                    reached = set()
+                    for start in starts:
+                        if tokens[start] in first:
+                            reached |= self._reach(symbol, start, tokens, memo)
                 if not reached:
                     break
             ends |= reached

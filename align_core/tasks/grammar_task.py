@@ -186,16 +186,15 @@ def repetition_charge(tokens: list[str], repeatable: frozenset[str] = frozenset(
     """The penalty for repeated content words and repeated runs of three words, in nats."""
     words = [token for token in tokens if token not in PUNCTUATION]
     content = [w for w in words if len(w) >= _CONTENT_LENGTH and w not in FUNCTION_WORDS]
-    again = sum(
-        max(times - (2 if word in repeatable else 1), 0) for word, times in Counter(content).items()
-    )
-    triples = [
-        triple
-        for triple in zip(words, words[1:], words[2:], strict=False)
-        if not repeatable.issuperset(triple)
-    ]
+    again = repeats = 0
+    if len(set(content)) < len(content):
+        again = sum(max(times - 1 - (w in repeatable), 0) for w, times in Counter(content).items())
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    if len(set(triples)) < len(triples):
+        triples = [triple for triple in triples if not repeatable.issuperset(triple)]
+        repeats = len(triples) - len(set(triples))
     charge = REPEATED_WORD * again
-    charge += REPEATED_TRIPLE * (len(triples) - len(set(triples)))
+    charge += REPEATED_TRIPLE * repeats
     return min(charge, REPETITION_LIMIT)
 
 

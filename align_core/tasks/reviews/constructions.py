@@ -9,6 +9,7 @@ a list in `LISTS`. Most are in Quirk et al., "A Comprehensive Grammar of the Eng
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from align_core.tasks.reviews import construction_table as table
@@ -40,19 +41,18 @@ class Constructions:
 
     def longest(self, tokens: list[str], position: int) -> Construction | None:
         """The longest one that starts at `position`, or None."""
+        candidates = self._by_first.get(tokens[position])
+        if candidates is None:
+            return None
         second = tokens[position + 1] if position + 1 < len(tokens) else ""
-        candidates = [
-            candidate
-            for candidate in self._by_first.get(tokens[position], ())
-            if candidate.seconds is None or second in candidate.seconds
-        ]
+        candidates = [c for c in candidates if c.seconds is None or second in c.seconds]
         if not candidates:
             return None
         rest = " ".join(tokens[position:]) + " "
         matches = [
             Construction(len(match[0].split()), candidate.value, candidate.factor)
             for candidate in candidates
-            if (match := candidate.pattern.match(rest))
+            if (match := _compile(candidate.pattern).match(rest))
         ]
         return max(matches, key=lambda match: match.length, default=None)
 
@@ -60,16 +60,19 @@ class Constructions:
         for line in lines.strip().splitlines():
             slots = line.split()
             self.words.update(w for slot in slots for words in _words(slot) for w in words.split())
-            pattern = re.compile("".join(map(_slot, slots)))
+            pattern = "".join(map(_slot, slots))
             for word, seconds in _starts(slots).items():
                 candidate = _Candidate(pattern, value, factor, seconds)
                 self._by_first.setdefault(word, []).append(candidate)
 
 
+_compile = cache(re.compile)  # when it is first needed: few texts need many of them
+
+
 class _Candidate(NamedTuple):
     """A construction under its first word; `seconds` are the words that can follow, None if any."""
 
-    pattern: re.Pattern[str]
+    pattern: str
     value: float
     factor: float | None
     seconds: frozenset[str] | None

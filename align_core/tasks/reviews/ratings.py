@@ -40,12 +40,16 @@ EMOJI: dict[str, float] = {
     **dict.fromkeys("👎🤮🤢💩😡🤬😠🗑💔☠💀🚮🥱😴💤😤😾", -1.5),
     **dict.fromkeys("😒🙄😞😔😟🙁☹😣😖😫😩😑😐😕🤦🥴😪😬🤨😓😢😿🤥🤡😵", -1.0),
 }
+# Every rating and emoticon has a character other than these, or a grade, a half or "xD".
+_MAYBE_RATED = re.compile(r"[^A-Za-z\s,.!?']|\b[A-DF]\b|xD|[Hh][Aa][Ll][Ff]")
 _RATED = re.compile(r"rated(\d+)percent")
 
 
 def spell_ratings(text: str) -> str:
     """`text` with each rating as one word, "rated80percent" for "8/10" or "★★★★☆", and emoticons
     as emoji."""
+    if not _MAYBE_RATED.search(text):
+        return text
     for pattern, emoji in _EMOTICONS.items():
         text = pattern.sub(emoji, text)
     text = _HALVES.sub(_half, text.replace("½", ".5"))

@@ -74,8 +74,7 @@ class SentimentReader:
                     total += asked if says_yes else NEGATION * asked
                 sentence, offset = sentence[size:], max(offset - size, 0)
             asked = None
-            rated = any(rating_value(token) is not None for token in sentence)
-            if sentence[-1:] == ["?"] and questions.is_open(sentence) and not rated:
+            if _asks(sentence):
                 asked = self._asked(sentence)
             elif len(sentence) > offset:
                 last = self._said(sentence, offset, counted)
@@ -183,6 +182,15 @@ def _sentences(tokens: list[str]) -> Iterator[tuple[int, list[str]]]:
         if token in _END or end == len(tokens):
             yield begin, tokens[begin:end]
             begin = end
+
+
+def _asks(sentence: list[str]) -> bool:
+    """Whether it is an open question without a rating."""
+    return (
+        sentence[-1:] == ["?"]
+        and questions.is_open(sentence)
+        and all(rating_value(token) is None for token in sentence)
+    )
 
 
 def _is_denial(sentence: list[str], answer: tuple[bool, int]) -> bool:

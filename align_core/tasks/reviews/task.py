@@ -99,7 +99,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
 
     def _has_mood(self, tokens: list[str]) -> bool:
         """Whether any beginning of it is warm or cold, even if praise and blame cancel later."""
-        return any(self._reader.read(tokens[:size]) for size in range(1, len(tokens) + 1))
+        return any(self._reader.read(tokens[:size]) for size in range(len(tokens), 0, -1))
 
     def _split_prompts(self) -> dict[str, list[str]]:
         rng = random.Random("reviews prompts")
