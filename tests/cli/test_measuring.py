@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -10,6 +11,7 @@ from align_core.cli.main import main
 from align_core.config import model_size
 from align_core.config.run_config import resolve
 from align_core.config.task_card import NAMES, known_card
+from align_core.runs.directory import RunDirectory
 from align_core.tasks import load_task
 
 FEW = ("--steps", "1", "--batch-size", "4", "--eval-every", "1")
@@ -56,14 +58,14 @@ def test_a_large_model_is_measured_less_and_a_run_keeps_its_numbers(tmp_path, mo
     assert numbers["length_ci95"] > 0
 
 
-def test_a_run_of_an_older_version_was_measured_on_64_prompts(tmp_path):
-    argv = ["train", "ppo", "--task", "reviews", *FEW, "--run-dir", str(tmp_path / "run")]
-    assert main([*argv, "--time-limit", "0.001", "--eval-prompts", "3"]) == 0
-    content = config(tmp_path / "run") | {"time_limit": None}
-    del content["eval_prompts"], content["eval_samples"]
+def test_a_run_of_an_older_version_was_measured_on_64_prompts(tmp_path, monkeypatch):
+    with closing(RunDirectory.create(tmp_path / "run", resolve("ppo", "reviews", eval_prompts=3))):
+        content = config(tmp_path / "run")
+    assert content.pop("eval_prompts") == 3 and content.pop("eval_samples") == 4
     (tmp_path / "run" / "config.json").write_text(json.dumps(content))
-    assert main(["train", "--resume", str(tmp_path / "run")]) == 0
-    assert measured(tmp_path / "run")[0] == (3, 4) and measured(tmp_path / "run")[-1] == (64, 4)
+    monkeypatch.setattr(model_size, "parameters", lambda model: 135_000_000)
+    stored = RunDirectory(tmp_path / "run").config
+    assert (stored.eval_prompts, stored.eval_samples) == (64, 4), "whatever its model's size"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -50,8 +50,8 @@ class InThisProcess:
         return done
 
 
-def run(folder, **changes):
-    return runner.run("sum", folder, **{"quick": False, "lanes": 2, **changes})
+def run(folder, name="sum", quick=False, **changes):
+    return runner.run(name, folder, quick=quick, lanes=2, **changes)
 
 
 def test_every_part_is_measured_and_summed_up(calls, tmp_path):
@@ -101,8 +101,9 @@ def test_a_wrong_command_is_reported_at_once(calls, capsys):
     ]
 
 
-def test_a_real_one_in_real_processes(tmp_path):
-    result = runner.run("coverage", tmp_path, quick=True, lanes=2)
+def test_the_smallest_coverage_has_every_setting_and_its_sentences(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_Processes", InThisProcess)
+    result = run(tmp_path, quick=True, name="coverage")
     assert result["seeds"] == result["runs"] == 2
     assert len(result["settings"]) == 7 * 3 * 2
     assert conclusions(experiments.load("coverage"), result)

@@ -42,13 +42,23 @@ def forget(monkeypatch):
     monkeypatch.setattr(task_card, "_registered", {})
 
 
-@pytest.fixture
-def named(tmp_path):
-    """The full name of a task with a reference, registered as at the start of the page."""
-    file = tmp_path / "poems.py"
+@pytest.fixture(scope="module")
+def poems(tmp_path_factory):
+    """The cards of a task with a reference, as another process answered with them."""
+    file = tmp_path_factory.mktemp("poems") / "poems.py"
     file.write_text(POEMS.format(reference="sft-reviews"))
-    tasks.register_tasks([str(file)])
-    return f"{file}:Poems"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task_card, "_registered", cards := {})
+        tasks.register_tasks([str(file)])
+    return cards
+
+
+@pytest.fixture
+def named(poems, monkeypatch):
+    """The full name of that task, registered as at the start of the page."""
+    monkeypatch.setattr(task_card, "_registered", dict(poems))
+    (name,) = poems
+    return name
 
 
 def test_another_process_imports_the_code(named):
