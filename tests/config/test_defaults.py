@@ -17,6 +17,7 @@ from align_core.config.run_config import LiveConfig, RunConfig, defaults, resolv
 from align_core.config.task_card import NAMES, known_card
 from align_core.evaluation import intervals, prepare_process, reference_samples
 from align_core.evaluation.evaluator import Evaluator
+from align_core.evaluation.pair_accuracy import pair_accuracy
 from align_core.runs import (
     child_process,
     client,
@@ -185,6 +186,7 @@ def test_an_evaluation_samples_four_texts_and_shows_eight_prompts():
     samples = inspect.signature(Evaluator).parameters["samples"]
     shown = inspect.signature(Evaluator.samples).parameters["prompts"]
     assert (samples.default, shown.default) == (4, 8)
+    assert inspect.signature(pair_accuracy).parameters["pairs"].default == 8
 
 
 def test_the_temperature_of_samples():

@@ -19,6 +19,8 @@ from align_core.config.messages import plain
         (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y cannot be used: Read-only"),
         (OSError(errno.EIO, "Input/output error"), "/runs/one cannot be used: Input/output"),
         (RuntimeError("write failed: No space left on device (os error 28)"), "The disk is full"),
+        (OSError("odd"), "/runs/one cannot be used: odd"),
+        (OSError(errno.ENOSPC, "none left", "/x/y"), "The disk is full: /runs/one could not"),
         (RuntimeError("CUDA out of memory. Tried"), "There is not enough memory"),
         (MemoryError(), "There is not enough memory"),
     ],
@@ -34,6 +36,7 @@ def test_a_value_is_shown_in_at_most_80_characters():
     assert shown("x" * 78) == f"'{'x' * 78}'"  # 80 with its quotes
     assert shown("x" * 79) == f"'{'x' * 76}..."  # 77 and three dots
     assert (shown(None), shown(3), shown("a\n b")) == ("nothing", "3", "'a\\n b'")
+    assert shown(10**5000) == "a value of type int"
 
 
 def test_an_option_of_one_letter_has_one_dash():
@@ -48,6 +51,13 @@ def test_an_error_of_the_code_is_told_with_its_place():
     except ValueError as error:
         message = describe_error(error, Path("/runs/one")).text
     assert re.fullmatch(r"ValueError: of two lines \(test_errors\.py, line \d+\)", message)
+
+
+def test_an_error_of_syntax_is_in_the_file_that_has_it():
+    with pytest.raises(SyntaxError) as error:
+        compile("\nx = (", "/tasks/poems.py", "exec")
+    message = describe_error(error.value, Path("/runs/one")).text
+    assert message == "SyntaxError: '(' was never closed (poems.py, line 2)"
 
 
 def test_names_are_listed_as_in_a_sentence():

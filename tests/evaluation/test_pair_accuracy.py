@@ -76,6 +76,12 @@ def test_the_scale_is_that_of_the_raters():
         assert rater_scale(factor * gold, gold) == pytest.approx(1 / factor, abs=1e-5)
     assert rater_scale(-2 * gold, gold) == pytest.approx(-0.5, abs=1e-5)
     assert rater_scale(np.zeros(3), gold[:3]) is None
+    assert rater_scale(gold / 1000, gold) == pytest.approx(100, abs=1e-5), "the most that is sought"
+
+
+def test_prompts_without_enough_unequal_rewards_give_no_number():
+    none = pair_accuracy(scores({}), toy.tokenizer(), stored([[1.0, 1.0, 0.0, 2.0]] * 3), pairs=2)
+    assert [tuple(values.shape) for values in none] == [(0, 2)] * 3
 
 
 def test_the_scale_minimises_the_cross_entropy_with_the_raters():

@@ -1,0 +1,47 @@
+"""Entries of the cache of prepared samples: their names, their size and their facts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from align_core.config.errors import ConfigError
+from align_core.evaluation import preparation
+from align_core.evaluation.prepared import Entry
+
+
+def test_the_numbers_of_an_entry_are_in_its_name():
+    numbers = {
+        "reviews-1a2b-120-2-7": (120, 2, 7),
+        "2-3-4": (2, 3, 4),
+        "3-4": (0, 0, 0),
+        "a-foreign-folder": (0, 0, 0),
+        "reviews-1a2b-x-2-7": (0, 0, 0),
+    }
+    assert {name: Entry(Path("optimum", name)).samples for name in numbers} == numbers
+
+
+def test_facts_are_an_object(tmp_path):
+    (tmp_path / "facts.json").write_text('{"seed": 3}')
+    assert Entry(tmp_path).complete and Entry(tmp_path).facts() == {"seed": 3}
+    (tmp_path / "facts.json").write_text("[]")
+    with pytest.raises(ValueError, match="facts.json: expected an object, got list"):
+        Entry(tmp_path).facts()
+
+
+def test_a_preparation_needs_space_for_all_its_texts(tmp_path, monkeypatch):
+    """Two probe prompts and one held-out one, 3 texts each, of 5 tokens: 9 · (5 · 4 + 16) bytes."""
+    made = object.__new__(preparation.Preparation)
+    made._samples, made._prompts = 3, {"probe": ["a", "b"], "heldout": ["c"]}
+    made._task, made._entry = SimpleNamespace(max_new_tokens=5), Entry(tmp_path / "new" / "entry")
+    assert (made.texts, made.most_bytes) == (9, 324)
+    for free in (324, 323):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, n=free: SimpleNamespace(free=n))
+        if free == 324:
+            made._check_space()
+        else:
+            with pytest.raises(ConfigError, match="MB of free space for 9 texts"):
+                made._check_space()
