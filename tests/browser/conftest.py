@@ -4,10 +4,12 @@ Wherever a browser test goes, no request may leave the machine and no script of 
 
 A page costs three seconds of processor time: a test walks through all that one page can show, and
 each behaviour is a function that says in its name what holds. What it waits for must not hold yet.
+What a test starts has ended after it, or it would take its time from the next.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -17,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from gradio import networking
 from playwright.sync_api import expect
@@ -41,6 +44,32 @@ def port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def below(known=frozenset()):
+    """The processes below this one, without `known` ones, what these started, and what all tests
+    share: the browser, and the server that forks runs."""
+    me = psutil.Process()
+    shared = ("chrom", "node", "multiprocessing.forkserver", "multiprocessing.resource_tracker")
+    found = set()
+    for process in me.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            command = f"{process.name()} {' '.join(process.cmdline())}"
+            is_shared = command.startswith(shared[:2]) or (
+                process.ppid() == me.pid and any(name in command for name in shared[2:])
+            )
+            if not is_shared and not known & {process, *process.parents()}:
+                found.add(process)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def ends():
+    """After a test, all processes that it started have ended."""
+    known = frozenset(below())
+    yield
+    _, alive = psutil.wait_procs(below(known), timeout=30)
+    assert not alive, "the test left processes that run"
 
 
 def forget(profile):
@@ -105,7 +134,14 @@ def languages():
 @pytest.fixture
 def serve(visit, port, languages, monkeypatch):
     """serve(client) is the address of a page on the runs of `client`."""
-    pages = []
+    pages, helpers = [], []
+    helper_of = app.InferenceClient
+
+    def new_helper(client):
+        helpers.append(helper_of(client))
+        return helpers[-1]
+
+    monkeypatch.setattr(app, "InferenceClient", new_helper)
     monkeypatch.setattr(text, "languages", lambda: languages)
     # It gives a server three seconds to answer, which a busy machine may need.
     monkeypatch.setattr(networking, "url_ok", lambda url: True)
@@ -118,8 +154,8 @@ def serve(visit, port, languages, monkeypatch):
 
     yield launch
     visit.leave()
-    for page in pages:
-        page.close()
+    for running in (*pages, *helpers):
+        running.close()
 
 
 @pytest.fixture
