@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from align_core.config.task_card import card
 from playground import text
+from tests.browser.test_page import LONG
 
 WORDS = text.load("en")
 CONTROLS = WORDS["controls"]
@@ -50,7 +51,7 @@ def no_group_is_reported_at_the_control(page, client):
 def pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
     click_groups(page, card("reviews").groups[:2])
     page.click(f"#field-pair_source label:has-text('{CONTROLS['source_pretrained']}')")
-    page.fill("#field-steps input", "400")
+    page.fill("#field-steps input", str(LONG))
     config = ran(page, client)
     assert (config["coverage"], config["pair_source"]) == ("film,people", "pretrained")
 

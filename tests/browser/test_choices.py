@@ -11,12 +11,12 @@ from playwright.sync_api import expect
 from align_core.config.run_config import resolve
 from playground import text
 from playground.handlers.train import TrainHandlers
-from tests.browser.test_page import choose
+from tests.browser.test_page import LONG, choose, status
 from tests.playground.recordings import record
+from tests.waiting import until
 
 WORDS = text.load("en")
-NAMES = {"dpo": WORDS["methods"]["dpo"]["name"], "capitals": WORDS["tasks"]["capitals"]["name"]}
-PRESET = {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": 400}
+PRESET = {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": LONG}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,24 @@ def preset(fake_assets):
 
 
 @pytest.fixture
-def answers(monkeypatch):
+def second(monkeypatch):
+    """Set by the second of two choices, capitals and DPO; the answer to the first waits for it."""
+    answer, second = TrainHandlers.choose, threading.Event()
+
+    def late(self, values, **named):
+        if values == {"task": "capitals", "method": "ppo"}:
+            second.wait(1)
+        controls = answer(self, values, **named)
+        if values == {"task": "capitals", "method": "dpo"}:
+            second.set()
+        return controls
+
+    monkeypatch.setattr(TrainHandlers, "choose", late)
+    return second
+
+
+@pytest.fixture
+def answers(second, monkeypatch):
     """While it is clear, the server answers neither a choice nor a preset nor a new page."""
     may_answer = threading.Event()
 
@@ -43,66 +60,21 @@ def answers(monkeypatch):
     may_answer.set()
 
 
-@pytest.fixture
-def page(answers, visit, address):
-    """A page whose next choices are not answered yet."""
-    page = visit(address)
-    page.wait_for_selector("body[data-settled]")
-    answers.clear()
-    return page
+def pick(page, kind, name):
+    choose(page, WORDS[kind][name]["name"])
 
 
-def run(page, client, answers):
-    """Press Run, let the server answer, and return the configuration of the run."""
-    page.click("#run")
-    page.wait_for_selector("#train[data-run=starting]")
-    page.wait_for_timeout(200)  # a press that does not wait has reached the server by then
-    assert client.runs() == []
+def it_takes_no_choice_until_it_has_its_settings(page, answers):
+    takes = "getComputedStyle(document.querySelector('#field-method label')).pointerEvents"
+    assert page.evaluate(takes) == "none"
     answers.set()
-    page.wait_for_selector("#train[data-run=running]")
-    return client.config(client.current())
-
-
-@pytest.mark.parametrize("names", [["dpo"], ["capitals"], ["capitals", "dpo"]])
-def test_run_waits_for_the_defaults_of_a_choice(names, page, client, answers):
-    for name in names:
-        choose(page, NAMES[name])
-    method, task = names[-1].replace("capitals", "ppo"), names[0].replace("dpo", "reviews")
-    assert run(page, client, answers) == resolve(method, task).model_dump()
-
-
-def test_run_waits_for_the_settings_of_a_preset(page, client, answers):
-    page.click("#presets button")
-    assert run(page, client, answers) == resolve(**PRESET).model_dump()
-
-
-def test_a_link_waits_for_the_defaults_of_a_choice(page, answers):
-    choose(page, NAMES["dpo"])
-    page.click("#masthead button")
-    page.wait_for_timeout(200)
-    answers.set()
-    page.wait_for_function("location.search.includes('steps=')")  # "Copied" stands for two seconds
-    link = parse_qs(urlsplit(page.url).query)
-    assert link["steps"] == [str(resolve("dpo", "reviews").steps)]
-
-
-def test_the_answer_to_an_earlier_choice_does_not_come_last(visit, serve, client, monkeypatch):
-    answer, second = TrainHandlers.choose, threading.Event()
-
-    def late(self, values, **named):
-        """Answers the change of the task after that of the method, if both are asked at once."""
-        if values == {"task": "capitals", "method": "ppo"}:
-            second.wait(1)
-        controls = answer(self, values, **named)
-        if values == {"task": "capitals", "method": "dpo"}:
-            second.set()
-        return controls
-
-    monkeypatch.setattr(TrainHandlers, "choose", late)
-    page = visit(serve(client))
     page.wait_for_selector("body[data-settled]")
-    for name in ("capitals", "dpo"):
-        choose(page, NAMES[name])
+    assert page.evaluate(takes) == "auto"
+
+
+def the_answer_to_an_earlier_choice_does_not_come_last(page, second):
+    pick(page, "tasks", "capitals")
+    pick(page, "methods", "dpo")
     assert second.wait(30)
     steps = page.locator("#field-steps input")
     expect(steps).to_have_value(str(resolve("dpo", "capitals").steps))
@@ -110,11 +82,55 @@ def test_the_answer_to_an_earlier_choice_does_not_come_last(visit, serve, client
     assert steps.input_value() == str(resolve("dpo", "capitals").steps)
 
 
-def test_a_page_takes_no_choice_until_it_has_its_settings(visit, address, answers):
+def run_waits(page, client, answers):
+    """Press Run, let the server answer, and return the configuration of the run, which is then
+    stopped."""
+    before = client.runs()
+    page.click("#run")
+    status(page, "starting")
+    page.wait_for_timeout(200)  # a press that does not wait has reached the server by then
+    assert client.runs() == before
+    answers.set()
+    (name,) = until(lambda: {*client.runs()} - {*before})
+    page.wait_for_function("name => window.playground.run?.name === name", arg=name)
+    client.send(name, "stop")
+    page.wait_for_selector("#train[data-run=stopped], #train[data-run=finished]")
+    answers.clear()
+    return client.config(name)
+
+
+def run_waits_for_the_defaults_of_choices(page, client, answers):
+    pick(page, "methods", "ppo")
+    assert run_waits(page, client, answers) == resolve("ppo", "capitals").model_dump()
+    pick(page, "tasks", "reviews")
+    assert run_waits(page, client, answers) == resolve("ppo", "reviews").model_dump()
+    pick(page, "tasks", "capitals")
+    pick(page, "methods", "dpo")
+    assert run_waits(page, client, answers) == resolve("dpo", "capitals").model_dump()
+
+
+def run_waits_for_the_settings_of_a_preset(page, client, answers):
+    page.click("#presets button")
+    assert run_waits(page, client, answers) == resolve(**PRESET).model_dump()
+
+
+def a_link_waits_for_the_defaults_of_a_choice(page, answers):
+    pick(page, "methods", "sft")
+    page.click("#masthead button")
+    page.wait_for_timeout(200)
+    assert "steps=" not in page.url
+    answers.set()
+    page.wait_for_function("location.search.includes('steps=')")  # "Copied" stands for two seconds
+    link = parse_qs(urlsplit(page.url).query)
+    assert (link["method"], link["steps"]) == (["sft"], [str(resolve("sft", "capitals").steps)])
+
+
+def test_choices_that_are_not_answered_yet(second, answers, visit, address, client):
     answers.clear()
     page = visit(address)
-    takes = "getComputedStyle(document.querySelector('#field-method label')).pointerEvents"
-    assert page.evaluate(takes) == "none"
-    answers.set()
-    page.wait_for_selector("body[data-settled]")
-    assert page.evaluate(takes) == "auto"
+    it_takes_no_choice_until_it_has_its_settings(page, answers)
+    the_answer_to_an_earlier_choice_does_not_come_last(page, second)
+    answers.clear()
+    run_waits_for_the_defaults_of_choices(page, client, answers)
+    run_waits_for_the_settings_of_a_preset(page, client, answers)
+    a_link_waits_for_the_defaults_of_a_choice(page, answers)

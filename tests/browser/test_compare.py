@@ -8,6 +8,7 @@ from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
 from playground import text
+from tests.browser.test_page import LONG
 from tests.playground.recordings import MACHINE, record
 from tests.playground.scripted import HOSTILE, PROMPTS, _evaluation, samples
 
@@ -137,7 +138,7 @@ def one_run_alone_is_too_few(page):
 
 
 def the_live_run_is_followed_beside_old_ones(page, client):
-    live = client.start(method="dpo", task="reviews", steps=400)
+    live = client.start(method="dpo", task="reviews", steps=LONG)
     page.get_by_role("tab", name=WORDS["views"]["train"]).click()
     page.get_by_role("tab", name=WORDS["views"]["compare"]).click()
     page.wait_for_selector(f"#compare [value='{live}']", state="attached")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from playground import text
 from tests.browser.test_page import LONG, MOVE, points
 
 WORDS = text.load("en")
-SCREENS = {"laptop": (1440, 900), "phone": (390, 844)}
+LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 # The topmost element at each point of a grid over the buttons.
 OVER = """() => {
   const { left, top, width, height } = document.querySelector("#buttons").getBoundingClientRect();
@@ -22,13 +20,6 @@ LABELS = """() => [...document.querySelectorAll(
   .map((one) => [one.textContent, one.getBoundingClientRect()])
   .map(([text, { left, right, top, bottom }]) => ({ text, left, right, top, bottom }))
   .filter(({ text }) => text)"""
-
-
-def visit_on(visit, address, screen):
-    width, height = SCREENS[screen]
-    page = visit(address, viewport={"width": width, "height": height})
-    page.wait_for_function("window.playground.target")
-    return page
 
 
 def cover(one, other):
@@ -55,8 +46,8 @@ def the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page):
     page.wait_for_function("window.playground.run.series['eval/kl'].y.join() === '0'")
     assert page.evaluate(lowest) == 0
     name = WORDS["charts"]["metrics"]["rewards/margins"]["name"]
-    for width, height in SCREENS.values():
-        page.set_viewport_size({"width": width, "height": height})
+    for screen in (LAPTOP, PHONE):
+        page.set_viewport_size(screen)
         page.reload()
         chart = page.locator("#own .chart", has=page.locator(".value", has_text=name))
         chart.locator(".value", has_text=name).wait_for()
@@ -65,16 +56,8 @@ def the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page):
             assert card["x"] <= box["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
 
 
-def test_buttons_and_values_keep_their_places(visit, address):
-    url = f"{address}?method=dpo&steps={LONG}&eval_every={LONG // 2}"
-    page = visit_on(visit, url, "laptop")
-    the_buttons_stay_above_the_controls_that_pass_under_them(page)
-    the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page)
-
-
-@pytest.mark.parametrize("screen", SCREENS)
-def test_the_labels_in_the_frontier_chart_do_not_overlap(visit, address, screen):
-    page = visit_on(visit, address, screen)
+def the_labels_in_the_frontier_chart_do_not_overlap(page):
+    page.wait_for_function("window.playground.target")
     picture = page.locator("#frontier .chart").bounding_box()
     unsure, note = False, WORDS["frontier"]["unsure"].split("{")[0]
     for beta in (5, 1, 0.5, 0.3, 0.2, 0.15, 0.1, 0.05):
@@ -96,3 +79,13 @@ def test_the_labels_in_the_frontier_chart_do_not_overlap(visit, address, screen)
                 picture["x"] <= label["left"] and label["right"] <= picture["x"] + picture["width"]
             )
     assert unsure, "the note was shown, too"
+
+
+def test_nothing_overlaps(visit, address):
+    """First on a phone, where a chart that did not follow the size of its card would show it."""
+    page = visit(f"{address}?method=dpo&steps={LONG}&eval_every={LONG // 2}", viewport=PHONE)
+    the_labels_in_the_frontier_chart_do_not_overlap(page)
+    page.set_viewport_size(LAPTOP)
+    the_labels_in_the_frontier_chart_do_not_overlap(page)
+    the_buttons_stay_above_the_controls_that_pass_under_them(page)
+    the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page)

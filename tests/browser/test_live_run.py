@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from tests.browser.test_page import LONG, MOVE, WORDS, fill, points, policy, run, status
-from tests.playground.scripted import HOSTILE, PROMPTS
+from tests.playground.scripted import HOSTILE, PROMPTS, WARM
 
 
-def they_are_marked_in_the_curves(page):
+def changes_are_marked_in_the_curves(page):
     page.focus("#field-learning_rate input")
     page.keyboard.press("Tab")  # unchanged
     page.evaluate(MOVE, 0.1)
@@ -43,32 +43,33 @@ def those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch
     assert betas == [0.2, 0.4], "the first change, and the last of those made while it was pending"
 
 
-def a_reload_finds_them_and_the_initial_values(page):
+def a_reload_finds_the_run_its_changes_and_the_initial_values(page, client):
+    drawn = points(page, 3)
     page.reload()
     page.wait_for_function("window.playground?.target?.beta === 0.4")
     assert page.input_value("#field-beta [type=number]") == "0.4"
-    page.wait_for_function("window.playground.run?.samples.length > 1")
-    for _ in range(30):
-        page.keyboard.press("ArrowLeft")
+    assert points(page, drawn) >= drawn
+    status(page, "running")
+    assert page.evaluate("window.playground.run.name") == client.current()
+    page.wait_for_function("document.querySelector('#field-seed input').value === '5'")
+    assert "seed 5" in page.inner_text("#live .settings")
+    page.press("#live .timeline input", "Home")
     page.wait_for_function("window.playground.viewedStep === 0")
     assert page.inner_text("#live .settings").startswith("β 0.5 "), "still the initial value"
 
 
-def test_live_changes_of_beta_and_learning_rate(visit, address, client, monkeypatch):
-    page = visit(address)
-    run(page, steps=LONG)
-    points(page, 1)
-    they_are_marked_in_the_curves(page)
-    those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch)
-    a_reload_finds_them_and_the_initial_values(page)
+def a_second_visitor_finds_it(second, client):
+    points(second, 1)
+    assert second.evaluate("window.playground.run.name") == client.current()
+    assert not second.is_visible("#run")
+    second.close()
 
 
 def every_step_can_be_shown_again(page):
     newest = policy(page)
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("window.playground.viewedStep !== null")
-    for _ in range(20):
-        page.keyboard.press("ArrowLeft")
+    page.press("#live .timeline input", "Home")
     page.wait_for_function("window.playground.viewedStep === 0")
     assert "looking at step 0" in page.inner_text("#live .progress")
     assert "at step 0" in page.inner_text("#samples .heads")
@@ -83,10 +84,8 @@ def every_step_can_be_shown_again(page):
 
 
 def curves_and_texts_move(page):
-    assert points(page, 1)
-    before = policy(page)
-    assert points(page, 4) >= 4
-    assert policy(page) != before
+    points(page, 4)
+    assert WARM in policy(page), "at step 0 there is none"
     tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
     assert tip == WORDS["samples"]["proxy_help"]
     assert "gold reward" in page.inner_text("#live .summary")
@@ -100,33 +99,12 @@ def texts_are_shown_as_texts(page):
     assert page.locator("#samples img, #samples script, #samples b[onmouseover]").count() == 0
 
 
-def test_a_run_is_watched_looked_back_at_and_stopped(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
-    curves_and_texts_move(page)
-    every_step_can_be_shown_again(page)
-    texts_are_shown_as_texts(page)
+def it_is_stopped(page, client):
     page.click("#stop")
     status(page, "stopped")
     assert page.evaluate("window.playground.run.step") < LONG
     assert page.is_visible("#run")
     assert client.current() is None
-
-
-def test_a_reload_and_a_second_visitor_find_the_run_and_all_of_it(visit, address, client):
-    page, second = visit(address), visit(address)
-    run(page, steps=LONG, seed=5)
-    drawn = points(page, 3)
-    live = client.current()
-    page.reload()
-    assert points(page, drawn) >= drawn
-    status(page, "running")
-    assert page.evaluate("window.playground.run.name") == live
-    page.wait_for_function("document.querySelector('#field-seed input').value === '5'")
-    assert "seed 5" in page.inner_text("#live .settings")
-    points(second, 1)
-    assert second.evaluate("window.playground.run.name") == live
-    assert not second.is_visible("#run")
 
 
 def pause_step_and_resume_by_keys_and_by_buttons(page, client):
@@ -136,8 +114,7 @@ def pause_step_and_resume_by_keys_and_by_buttons(page, client):
         status(page, name)
         assert client.status(client.current())["status"] == name
     page.click("#pause")
-    status(page, "paused")
-    page.wait_for_timeout(600)  # pending updates have arrived
+    status(page, "paused")  # the last event before the step
     before = page.evaluate("window.playground.run.step")
     page.click("#step")
     page.wait_for_function(f"window.playground.run.step === {before + 1}")
@@ -158,7 +135,6 @@ def the_evaluation_after_stopping_a_paused_run_is_drawn(page, client):
     every = client.config(client.current())["eval_every"]
     page.click("#pause")
     status(page, "paused")
-    page.wait_for_timeout(600)  # pending updates have arrived
     while (step := page.evaluate("window.playground.run.step")) % every == 0:
         page.click("#step")
         page.wait_for_function(f"window.playground.run.step > {step}")
@@ -173,9 +149,26 @@ def the_evaluation_after_stopping_a_paused_run_is_drawn(page, client):
     assert drawn == {"marks": before + 1, "points": before + 1}
 
 
-def test_a_run_is_paused_resumed_and_stopped_while_paused(visit, address, client):
-    page = visit(address)
-    run(page, steps=LONG)
+def another_run_begins(page):
+    before = page.evaluate("window.playground.run.name")
+    page.click("#run")
+    page.wait_for_function("before => window.playground.run.name !== before", arg=before)
     points(page, 2)
+
+
+def test_a_run_is_watched_changed_found_again_paused_and_stopped(
+    visit, address, client, monkeypatch
+):
+    page = visit(address)
+    run(page, steps=LONG, seed=5)
+    curves_and_texts_move(page)
+    every_step_can_be_shown_again(page)
+    texts_are_shown_as_texts(page)
+    changes_are_marked_in_the_curves(page)
+    those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch)
+    a_reload_finds_the_run_its_changes_and_the_initial_values(page, client)
+    a_second_visitor_finds_it(visit(address), client)
+    it_is_stopped(page, client)
+    another_run_begins(page)
     pause_step_and_resume_by_keys_and_by_buttons(page, client)
     the_evaluation_after_stopping_a_paused_run_is_drawn(page, client)

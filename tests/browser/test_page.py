@@ -11,7 +11,7 @@ from align_core.config.run_config import resolve
 from playground import text
 
 WORDS = text.load("en")
-LONG = 2000  # steps; such a run does not end during a test
+LONG = 20_000  # steps, twenty a second; such a run does not end during a test
 POINTS = "(document.querySelector('#charts .plot')?.data?.[0]?.x.length ?? 0)"
 
 
@@ -74,14 +74,6 @@ def settings_follow_task_and_method(page):
     assert (float(beta), int(steps)) == (expected.beta, expected.steps)
 
 
-def test_a_first_visit(visit, address, client, monkeypatch):
-    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
-    page = visit(address)
-    a_first_visit_explains_itself_and_offers_a_run(page)
-    the_run_button_shows_the_time_at_the_chosen_pace(page)
-    settings_follow_task_and_method(page)
-
-
 MOVE = """beta => {
   const slider = document.querySelector('#field-beta [type=range]');
   slider.value = Math.log(beta / 0.05) / Math.log(20 / 0.05);
@@ -96,6 +88,7 @@ def move_beta(page, beta):
 
 
 def bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client):
+    choose(page, WORDS["tasks"]["reviews"]["name"])
     run(page, beta=-1, steps="", learning_rate="1e9")
     page.wait_for_selector("#errors li")
     for line in page.locator("#errors li").all():
@@ -105,7 +98,7 @@ def bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client):
     assert page.locator("#controls .wrong").count() == 3
     assert page.is_visible("#run")
     assert client.runs() == []
-    fill(page, beta=0.1, steps=400, learning_rate=0.001)
+    fill(page, beta=0.1, steps=LONG, learning_rate=0.001)
     page.click("#run")
     status(page, "running")
     assert page.locator("#errors li").count() == 0
@@ -121,7 +114,7 @@ def a_hidden_curve_and_a_zoom_survive_updates(page):
     page.mouse.move(area["x"] + 0.5 * area["width"], middle, steps=5)
     page.mouse.up()
     figure = "document.querySelector('#charts .plot')"
-    page.wait_for_function(f"{figure}.layout.xaxis.range[1] < 250")
+    page.wait_for_function(f"{figure}.layout.xaxis.range[1] < {0.6 * LONG}")
     zoomed = page.evaluate(f"{figure}.layout.xaxis.range")
     points(page, drawn + 1)
     assert page.evaluate(f"{figure}.layout.xaxis.range") == zoomed
@@ -134,62 +127,41 @@ def a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, cli
     assert "killed from outside" in page.inner_text("#live .summary")
     page.click("#run")
     status(page, "running")
+    page.click("#stop")
+    status(page, "stopped")
 
 
-def test_a_run_after_bad_input_is_looked_at_closely_and_killed(visit, address, client):
-    page = visit(address)
-    bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client)
-    a_hidden_curve_and_a_zoom_survive_updates(page)
-    a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client)
-
-
-def test_short_runs(visit, address, client):
-    """One is evaluated five times, its bar is full at its end, and a reward model has curves of
-    its own."""
-    page = visit(address)
-    default = resolve("dpo", "reviews").eval_every
-    run(page, steps=37)
-    status(page, "finished")
-    bar = page.locator("#live .bar").bounding_box()
-    assert page.locator("#live .bar > div").bounding_box() == bar
-    (name,) = client.runs()
-    assert default > 37 / 5
-    assert client.config(name)["eval_every"] == 7
-    page.click("#advanced button")
-    expect(page.locator("#field-eval_every input")).to_have_value("7")
-
+def a_reward_model_has_curves_of_its_own(page):
     run(page, "reward", steps=30)
     page.wait_for_function("window.playground.run?.series['eval/accuracy']?.x.length > 1")
     points(page, 2)
     assert page.locator("#charts h3").all_text_contents() == ["Accuracy", "Margin"]
     assert page.locator("#own h3:visible").all_text_contents() == ["Loss"]
+    status(page, "finished")
 
 
-def the_readings_of_the_frontier_stay_within_its_card(page):
-    """Those of the recorded run, on screens that are wide enough for two columns."""
-    page.wait_for_selector("#frontier .value.policy:not([hidden])")
-    page.wait_for_function("/KL/.test(document.querySelector('#frontier .policy').textContent)")
-    right = "document.querySelector('#frontier {}').getBoundingClientRect().right"
-    for width in (1024, 1280):
-        page.set_viewport_size({"width": width, "height": 720})
-        for value in (".value.target", ".value.policy"):
-            assert page.evaluate(right.format(value)) <= page.evaluate(right.format(".values"))
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+def a_short_run_is_evaluated_five_times_and_its_bar_is_full_at_its_end(page, client):
+    assert resolve("dpo", "reviews").eval_every > 37 / 5
+    before = client.runs()
+    run(page, steps=37)
+    page.wait_for_function("window.playground.run.step === 37")
+    status(page, "finished")
+    bar = page.locator("#live .bar").bounding_box()
+    assert page.locator("#live .bar > div").bounding_box() == bar
+    (name,) = {*client.runs()} - {*before}
+    assert client.config(name)["eval_every"] == 7
+    page.click("#advanced button")
+    expect(page.locator("#field-eval_every input")).to_have_value("7")
 
 
-def test_the_real_page_trains_a_real_model(visit, real_app):
-    address, runs = real_app
+def test_a_visit(visit, address, client, monkeypatch):
+    monkeypatch.setattr(client, "estimate", lambda delay, **options: 50.0 + 9 * delay)
     page = visit(address)
-    the_readings_of_the_frontier_stay_within_its_card(page)
-    run(page, steps=600, batch_size=8, preference_pairs=128)
-    status(page, "running")  # until then the recorded run is drawn
-    page.wait_for_function("window.playground.run.series['eval/kl']?.x.length > 1")
-    drawn = points(page, 2)
-    texts = policy(page)
-    assert len(texts) == len(page.locator("#samples .side.reference").all())
-    page.reload()
-    assert points(page, drawn) >= drawn
-    page.click("#stop")
-    page.wait_for_selector("#train[data-run=stopped], #train[data-run=finished]")
-    (run_directory,) = runs.iterdir()
-    assert (run_directory / "model" / "config.json").is_file()
+    a_first_visit_explains_itself_and_offers_a_run(page)
+    the_run_button_shows_the_time_at_the_chosen_pace(page)
+    settings_follow_task_and_method(page)
+    bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client)
+    a_hidden_curve_and_a_zoom_survive_updates(page)
+    a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client)
+    a_reward_model_has_curves_of_its_own(page)
+    a_short_run_is_evaluated_five_times_and_its_bar_is_full_at_its_end(page, client)

@@ -7,13 +7,13 @@ from playwright.sync_api import expect
 
 from align_core.config.run_config import resolve
 from playground import text
-from tests.browser.test_page import MOVE
+from tests.browser.test_page import LONG, MOVE
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")["presets"]
 SETTINGS = {
-    "healthy-ppo": {"method": "ppo", "task": "reviews", "steps": 400},
-    "noisy-raters": {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": 400},
+    "healthy-ppo": {"method": "ppo", "task": "reviews", "steps": LONG},
+    "noisy-raters": {"method": "dpo", "task": "capitals", "label_noise": 0.3, "steps": LONG},
 }
 
 

@@ -13,6 +13,8 @@ from playground import app, text
 from playground.views.rate import ENOUGH
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import vote_counts
+from tests.browser.test_page import LONG
+from tests.waiting import until
 
 WORDS = text.load("en")
 NEEDED = ENOUGH["reviews"][0]
@@ -49,19 +51,18 @@ def rate(sessions, visit, address):
     return page
 
 
-@pytest.fixture
-def phone(rate, chromium, address):
-    """A phone in the opened room."""
+@contextlib.contextmanager
+def phone_in_the_room(rate, chromium, address):
+    """A phone, once the room is open."""
     rate.click("#rate .room .open")
     rate.wait_for_selector("#rate .hall:not([hidden])")
-    context = chromium.new_context(**PHONE)
-    phone = context.new_page()
-    broken = []
-    phone.on("pageerror", lambda error: broken.append(str(error)))
-    phone.goto(f"{address}vote")
-    phone.wait_for_selector("main:not([hidden])")
-    yield phone
-    context.close()
+    with contextlib.closing(chromium.new_context(**PHONE)) as context:
+        phone = context.new_page()
+        broken = []
+        phone.on("pageerror", lambda error: broken.append(str(error)))
+        phone.goto(f"{address}vote")
+        phone.wait_for_selector("main:not([hidden])")
+        yield phone
     assert not broken
 
 
@@ -112,8 +113,7 @@ def on_a_narrow_screen_nothing_leaves_its_card(rate):
     rate.set_viewport_size(usual)
 
 
-def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
-    on_a_narrow_screen_nothing_leaves_its_card(rate)
+def keys_and_clicks_vote_skip_and_undo(rate, sessions):
     prompt = "#rate .ballot .prompt"
     keys = {"ArrowLeft": "left", "ArrowUp": "tie", "ArrowDown": "bad"}
     for key in keys:
@@ -148,7 +148,9 @@ def test_keys_and_clicks_vote_skip_and_undo(rate, sessions):
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     wait_for_text(rate, "#rate .counts .votes strong", "3")
     counts(rate, session)
-    rate.on("dialog", lambda dialog: dialog.accept())
+
+
+def a_deleted_session_makes_room_for_a_fresh_one(rate, sessions):
     before = sessions.names()
     rate.click("#rate .room .delete")
     wait_for_text(rate, "#rate .counts .votes strong", "0")
@@ -167,7 +169,7 @@ def a_room_without_a_code_shows_its_counts_side_by_side(rate):
     assert min(box["width"] for box in boxes) > 100
 
 
-def test_a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
+def a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate):
     a_room_without_a_code_shows_its_counts_side_by_side(rate)
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert phone.evaluate("document.documentElement.scrollHeight <= innerHeight")
@@ -226,7 +228,7 @@ def the_report_shows_its_texts_before_and_after(rate, events):
     assert rate.locator("#rate .report :is(img, script)").count() == 0
 
 
-def test_a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate, client):
+def a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate, client):
     for _ in range(6):
         choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
     wait_for_text(rate, "#rate .counts .votes strong", "6")
@@ -250,19 +252,30 @@ def test_a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate,
     assert again["method"] == "dpo" and again["preferences"] is None
 
 
-def test_a_run_on_votes_waits_behind_anothers(rate, client):
-    live = client.start(method="dpo", task="reviews", steps=5000)
-    choose(rate, lambda: rate.keyboard.press("ArrowLeft"), "#rate .ballot .prompt")
-    for _ in range(3):
-        choose(rate, lambda: rate.keyboard.press("ArrowRight"), "#rate .ballot .prompt")
-    wait_for_text(rate, "#rate .counts .votes strong", "4")
+def a_run_on_votes_waits_behind_anothers(rate, client):
+    until(lambda: not client.live())
+    live = client.start(method="dpo", task="reviews", steps=LONG)
+    rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
+    before = client.runs()
     rate.click("#rate .train button")
     rate.wait_for_function("window.playground?.standing?.place === 1")
     assert rate.is_visible("#visit .line") and rate.is_visible("#leave")
-    assert client.runs() == [live]
+    assert client.runs() == before
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     rate.click("#rate .train button")
     wait_for_text(rate, "#rate .errors", WORDS["visitors"]["one_each"])
     client.send(live, "stop")
     rate.wait_for_function("window.playground.standing.place === null")  # the run has begun
     assert "trained-on" in client.config(client.runs()[0])["preferences"]
+
+
+def test_rating(rate, sessions, chromium, address, client):
+    rate.on("dialog", lambda dialog: dialog.accept())
+    on_a_narrow_screen_nothing_leaves_its_card(rate)
+    keys_and_clicks_vote_skip_and_undo(rate, sessions)
+    a_deleted_session_makes_room_for_a_fresh_one(rate, sessions)
+    with phone_in_the_room(rate, chromium, address) as phone:
+        a_phone_votes_by_thumb_and_the_presenter_sees_it(phone, rate)
+    a_deleted_session_makes_room_for_a_fresh_one(rate, sessions)
+    a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate, client)
+    a_run_on_votes_waits_behind_anothers(rate, client)

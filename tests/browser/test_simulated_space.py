@@ -19,6 +19,7 @@ from tests.browser.simulated_space import HUB, SIGNATURE, SPACE
 
 ENGLISH, CHINESE = text.load("en"), text.load("zh")
 KEY = "correct horse battery"
+TIME_LIMIT = 3600  # seconds; no run of a test reaches it
 FRAMED = {"ignore_https_errors": True, "viewport": VIEWPORT}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -40,7 +41,7 @@ def proxy(folder):
         port = free.getsockname()[1]
     settings = {
         "PLAYGROUND_PRESENTER_KEY": KEY,
-        "PLAYGROUND_TIME_LIMIT": "3600",
+        "PLAYGROUND_TIME_LIMIT": f"{TIME_LIMIT}",
         "PLAYGROUND_MOST_EVALUATIONS": "1000",  # of a run that does not end during a test
     }
     process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
@@ -86,6 +87,12 @@ def run(frame):
     frame.fill("#field-steps input[type=number]", "2000")
     frame.click("#run")
     frame.wait_for_selector("#train[data-run=running]")
+
+
+def newest_run(folder):
+    """The configuration of the run that was started last."""
+    paths = (folder / "tree").rglob("runs/*/config.json")
+    return json.loads(max(paths, key=lambda path: path.stat().st_mtime_ns).read_text())
 
 
 def cannot_stop(frame, words):
@@ -157,12 +164,15 @@ def test_without_third_party_cookies(browser, proxy, folder):
     assert report == {"declared": ["unused"], "early": [], "torch": False}
 
 
-def test_with_all_cookies_blocked_behind_two_proxies(browser, proxy):
+def test_with_all_cookies_blocked_behind_two_proxies(browser, proxy, folder):
     proxy.hops = 2
     hub = browser(all_cookies_blocked=True)
     frame = visit(hub.pages[0])
     assert frame.evaluate("document.cookie") == ""
+    limit = ENGLISH["visitors"]["terms"]["limit"].format(seconds=TIME_LIMIT)
+    assert limit in frame.inner_text("#visit .terms")
     run(frame)
+    assert newest_run(folder)["time_limit"] == TIME_LIMIT
     stranger = visit(hub.new_page())
     assert cannot_stop(stranger, ENGLISH)
     frame.evaluate("location.reload()")

@@ -30,8 +30,7 @@ def lab(page):
     page.wait_for_selector(f"{CARD}[data-status]")
 
 
-def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
-    page, other = visit(address), visit(address)
+def a_trial_is_followed_found_again_and_drawn(page, other, go):
     lab(page)
     page.click(f"{CARD} .attempt")
     one_of_three = TRIAL["running"].format(done=1, count=3)
@@ -49,7 +48,6 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
     page.get_by_role("tab", name=WORDS["views"]["train"], exact=True).click()
     expect(page.locator("#visit .line")).to_have_text(WORDS["visitors"]["trials"]["own"])
 
-    go = tmp_path / "runs" / "trials" / GO
     go.touch()
     for visitor in (page, other):
         lab(visitor)
@@ -63,11 +61,10 @@ def test_a_trial_is_followed_found_again_and_drawn(visit, address, tmp_path):
     go.touch()
     expect(state).to_contain_text(TRIAL["finished"].split("{")[0])
     page.wait_for_selector(f"{CARD} .outcome .js-plotly-plot")
+    go.unlink()
 
 
-def test_a_second_experiment_is_refused_until_the_first_is_stopped(visit, address):
-    page = visit(address)
-    lab(page)
+def a_second_experiment_is_refused_until_the_first_is_stopped(page):
     page.click(f"{CARD} .attempt")
     page.wait_for_selector(f"{CARD}[data-status=running]")
     page.click("#lab [data-experiment=shift] .trial .attempt")
@@ -77,3 +74,9 @@ def test_a_second_experiment_is_refused_until_the_first_is_stopped(visit, addres
     page.wait_for_selector(f"{CARD}[data-status=stopped]")
     expect(page.locator(f"{CARD} .stands")).to_have_text(f"{TRIAL['own']} {TRIAL['stopped']}")
     page.wait_for_selector(f"{CARD} .attempt")
+
+
+def test_trials(visit, address, tmp_path):
+    page, other = visit(address), visit(address)
+    a_trial_is_followed_found_again_and_drawn(page, other, tmp_path / "runs" / "trials" / GO)
+    a_second_experiment_is_refused_until_the_first_is_stopped(page)

@@ -31,8 +31,7 @@ def wait_for_numbers(page, **numbers):
         page.wait_for_function(f"{number_input}?.value === '{number}'")
 
 
-def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, address):
-    page = visit(f"{address}zh?present&hide=pace")
+def it_speaks_chinese_and_changes_language_with_its_settings(page):
     assert page.get_attribute("html", "lang") == "zh-CN"
     assert page.title() == CHINESE["title"]
     page.click(f"#controls label:has-text('{CHINESE['methods']['dpo']['name']}')")
@@ -49,11 +48,11 @@ def test_the_page_speaks_chinese_and_changes_language_with_its_settings(visit, a
     assert "lang=" not in page.url
 
 
-def test_a_link_sets_the_controls_and_is_copied_whole(visit, address):
+def a_link_sets_the_controls_and_is_copied_whole(page, address):
     settings = {"task": "capitals", "method": "dpo", "beta": "0.3", "steps": "40", "seed": "7"}
     hostile = "<img src=x onerror=window.hacked=1>"
     query = "&".join(f"{name}={value}" for name, value in settings.items())
-    page = visit(f"{address}?{query}&learning_rate={hostile}&lora_r=-3&hide={hostile}")
+    page.goto(f"{address}?{query}&learning_rate={hostile}&lora_r=-3&hide={hostile}")
     usual = defaults("dpo", "capitals")
     wait_for_numbers(page, beta="0.3", steps=40, seed=7, learning_rate=usual["learning_rate"])
     assert "capital of France" in page.inner_text("#controls")
@@ -77,10 +76,7 @@ REACH = """Math.max(...[...document.querySelectorAll('#train .chart, #samples')]
   .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().right))"""
 
 
-@pytest.mark.parametrize(("width", "height", "least"), [(1920, 1080, 24), (1280, 720, 16)])
-def test_a_projector_gets_large_type_and_few_controls(visit, address, width, height, least):
-    screen = {"width": width, "height": height}
-    page = visit(f"{address}?present&hide=seed,task,nonsense", viewport=screen)
+def a_projector_gets_large_type_and_few_controls(page, least):
     shown = [control for control in CONTROLS.split(", ") if page.is_visible(control)]
     assert shown == ["#field-method", "#field-beta", "#field-pace", "#run"]
     page.wait_for_selector("#frontier .xtick text")
@@ -91,3 +87,13 @@ def test_a_projector_gets_large_type_and_few_controls(visit, address, width, hei
     assert page.evaluate(REACH) <= page.evaluate(
         "document.querySelector('#stage').getBoundingClientRect().right"
     )
+
+
+def test_a_talk(visit, address):
+    page = visit(f"{address}zh?present&hide=pace")
+    it_speaks_chinese_and_changes_language_with_its_settings(page)
+    a_link_sets_the_controls_and_is_copied_whole(page, address)
+    for width, height, least in ((1280, 720, 16), (1920, 1080, 24)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(f"{address}?present&hide=seed,task,nonsense")
+        a_projector_gets_large_type_and_few_controls(page, least)

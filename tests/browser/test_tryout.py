@@ -15,6 +15,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
+from tests.browser.test_page import LONG
 from tests.waiting import until
 
 WORDS = text.load("en")
@@ -122,7 +123,7 @@ def try_it_shows_texts_side_by_side_and_train_continues(page):
     page.click("#controls label:has-text('DPO')")
     steps = resolve("dpo", "capitals").steps
     page.wait_for_function(f"document.querySelector('#field-steps input').value === '{steps}'")
-    page.fill("#field-steps input", "400")
+    page.fill("#field-steps input", str(LONG))
     page.click("#run")
     page.wait_for_selector("#train[data-run=running]")
     open_view(page, "try")
