@@ -172,15 +172,12 @@ def test_a_run_from_training_to_its_texts_needs_nothing_of_the_extra(inside, tmp
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES_THE_EXTRA)
     hidden = {"PYTHONPATH": str(tmp_path / "hidden")}
-    small = ("--steps", 3, "--batch-size", 16, "--eval-every", 3)
-    place = ("--run-dir", "runs/first")
-    output = inside("align-core", "train", "ppo", "--task", "reviews", *small, *place, **hidden)
-    assert output == "finished; the model is in runs/first/model\n"
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "hidden"}
     program = """if True:
         import importlib.util
         from align_core import PPOTrainer, load_run
         from align_core.cli.main import main
+        small = "--steps", "3", "--batch-size", "16", "--eval-every", "3"
+        main(["train", "ppo", "--task", "reviews", *small, "--run-dir", "runs/first"])
         print(PPOTrainer.__module__)
         try:
             importlib.util.find_spec("gradio")
@@ -191,7 +188,9 @@ def test_a_run_from_training_to_its_texts_needs_nothing_of_the_extra(inside, tmp
                 print(error)
         main(["generate", "runs/first", "-n", "1", "--json"])
     """
-    module, asks, rows = inside("python", "-c", program, **hidden).splitlines()
+    trained, module, asks, rows = inside("python", "-c", program, **hidden).splitlines()
+    assert trained == "finished; the model is in runs/first/model"
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "hidden"}
     assert module == "align_core.trainers.ppo.trainer"
     assert asks == "run.plot() needs plotly: pip install alignment-playground[app]"
     rows = json.loads(rows)

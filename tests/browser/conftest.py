@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +25,10 @@ import pytest
 from gradio import networking
 from playwright.sync_api import expect
 
+from align_core.config.messages import plain
+from align_core.inference.client import InferenceClient, Unanswered
 from playground import app, text
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
@@ -133,12 +137,12 @@ def languages():
 
 @pytest.fixture
 def serve(visit, port, languages, monkeypatch):
-    """serve(client) is the address of a page on the runs of `client`."""
+    """serve(client) is the address of a page on the runs of `client`; serve.helpers are the clients
+    of its processes that ask models."""
     pages, helpers = [], []
-    helper_of = app.InferenceClient
 
     def new_helper(client):
-        helpers.append(helper_of(client))
+        helpers.append(InferenceClient(client))
         return helpers[-1]
 
     monkeypatch.setattr(app, "InferenceClient", new_helper)
@@ -152,10 +156,23 @@ def serve(visit, port, languages, monkeypatch):
         _, address, _ = pages[-1].launch(**options, prevent_thread_lock=True)
         return address
 
+    launch.helpers = helpers
     yield launch
     visit.leave()
-    for running in (*pages, *helpers):
-        running.close()
+    for page in pages:
+        page.close()
+    for helper in helpers:
+        helper._started = refused  # or a question that waits starts another process
+        until(partial(has_ended, helper))
+
+
+def refused():
+    raise Unanswered(plain("the test has ended"))
+
+
+def has_ended(helper):
+    helper.close()
+    return not helper._under_way
 
 
 @pytest.fixture

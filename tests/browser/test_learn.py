@@ -12,12 +12,11 @@ from align_core.config import model_index
 from align_core.config.methods import methods
 from align_core.config.run_config import resolve
 from align_core.data.encoding import encode
-from align_core.inference.client import InferenceClient
 from align_core.models.loading import load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import app, text
+from playground import text
 
 WORDS = text.load("en")["learn"]
 HOSTILE = " <img src=x onerror=window.hacked=1>${1+1}{{value}}"
@@ -49,9 +48,10 @@ def token():
 
 
 @pytest.fixture
-def page(visit, serve, tmp_path, monkeypatch):
-    """The page with one run of each method; their models are copies of embedded ones."""
+def client(tmp_path):
+    """One run of each method; their models are copies of embedded ones."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    client.preload()
     for method in methods():
         run = RunDirectory.create(
             client.root / RUN.replace("dpo", method), resolve(method, "reviews")
@@ -65,14 +65,16 @@ def page(visit, serve, tmp_path, monkeypatch):
         run.close()
         if model := MODELS.get(method):
             run.model_path.symlink_to(model_index.ASSETS / "models" / model)
-    helper = InferenceClient(client)
-    monkeypatch.setattr(app, "InferenceClient", lambda client: helper)
-    page = visit(serve(client))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def page(visit, address):
+    page = visit(address)
     page.get_by_role("tab", name="Learn").click()
     page.wait_for_function("window.playground.beta !== null")
-    yield page
-    helper.close()
-    client.close()
+    return page
 
 
 def shown(page, name):

@@ -11,10 +11,9 @@ from playwright.sync_api import expect
 
 from align_core.config import model_index
 from align_core.config.run_config import resolve
-from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import app, text
+from playground import text
 from tests.browser.test_page import LONG
 from tests.waiting import until
 
@@ -24,23 +23,21 @@ RUN = "2026-01-02-030405-sft-capitals"
 
 
 @pytest.fixture
-def helper(tmp_path, monkeypatch):
-    """A helper, and one run whose model is a copy of the embedded pretrained one."""
+def client(tmp_path):
+    """One run whose model is a copy of the embedded pretrained one."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
+    client.preload()
     run = RunDirectory.create(client.root / RUN, resolve("sft", "capitals", model="sft-capitals"))
     run.append({"kind": "status", "step": 7, "seconds": 1, "status": "finished", "message": ""})
     run.close()
     run.model_path.symlink_to(model_index.ASSETS / "models" / "pretrained")
-    helper = InferenceClient(client)
-    monkeypatch.setattr(app, "InferenceClient", lambda client: helper)
-    yield helper
-    helper.close()
+    yield client
     client.close()
 
 
 @pytest.fixture
-def page(visit, serve, helper):
-    page = visit(serve(helper._client))
+def page(visit, address):
+    page = visit(address)
     # A view takes the task of Train when that changes, as it does until the settings have come.
     page.wait_for_selector("body[data-settled]", state="attached")
     return page
@@ -97,10 +94,9 @@ def score_it_shows_the_example_and_takes_an_answer(page, helper):
     assert page.locator("#score .scored .completion").first.text_content().strip() == HOSTILE
 
 
-def a_changed_run_is_listed_with_all_values_of_its_settings(page, helper):
+def a_changed_run_is_listed_with_all_values_of_its_settings(page, root):
     """Dragging leaves many values; the first and the last are shown. Unchanged settings are not."""
     name = "2026-01-02-030406-dpo-capitals"
-    root = helper._client.root
     run = RunDirectory.create(root / name, resolve("dpo", "capitals", beta=0.7, learning_rate=0.01))
     rates = [(step, {"learning_rate": 0.01 * step}) for step in (2, 3, 4)]
     for step, settings in [(1, {"beta": 0.2}), *rates]:
@@ -175,8 +171,8 @@ def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page
     expect(page.locator("#score [name=prompt]")).to_have_value(example["prompt"])
 
 
-def test_models_are_asked(page, helper):
-    score_it_shows_the_example_and_takes_an_answer(page, helper)
+def test_models_are_asked(page, serve, client):
+    score_it_shows_the_example_and_takes_an_answer(page, serve.helpers[0])
     a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page)
     try_it_shows_texts_side_by_side_and_train_continues(page)
-    a_changed_run_is_listed_with_all_values_of_its_settings(page, helper)
+    a_changed_run_is_listed_with_all_values_of_its_settings(page, client.root)
