@@ -7,6 +7,8 @@ PORT   ?= 7860
 RUN    := $(VENV)/bin/python
 # A process for each core; each takes the next test that waits, or the next file of quick ones.
 PYTEST := $(RUN) -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# Otherwise each process of the tests compiles all of them anew, which takes 5 s.
+unexport PYTHONDONTWRITEBYTECODE
 USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .PHONY: app test unit quality benchmark lab presets assets real-model space wheel-check

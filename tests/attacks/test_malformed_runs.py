@@ -48,8 +48,7 @@ def all_of(root: Path, kinds: dict) -> dict[str, str]:
     names = {}
     for number, (kind, spoil) in enumerate(kinds.items()):
         names[kind] = f"2026-02-03-{number:06d}-ppo-reviews"
-        path = created(root / names[kind])
-        spoil(path)
+        spoil(shutil.copytree(root / HEALTHY, root / names[kind]))
         if (aside := root / "aside").exists():
             shutil.rmtree(aside)
     return names

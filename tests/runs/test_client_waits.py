@@ -42,6 +42,19 @@ def cold(monkeypatch):
     imported.set()
 
 
+@pytest.fixture
+def own_forkserver(monkeypatch):
+    """A forkserver of this test's own, which imports torch alone; the one of all tests lives on."""
+    own = forkserver.ForkServer()
+    monkeypatch.setattr(forkserver, "_forkserver", own)
+    for name in ("ensure_running", "connect_to_new_process", "set_forkserver_preload"):
+        monkeypatch.setattr(forkserver, name, getattr(own, name))
+    monkeypatch.setattr(forkserver_module, "_PRELOADED", "torch")
+    forkserver_module.preload()
+    yield
+    own._stop()
+
+
 def test_nothing_waits_for_a_cold_start(client, cold):
     began = time.monotonic()
     run = client.start(**LONG)
@@ -97,7 +110,9 @@ def test_a_stopped_process_holds_nobody_up_and_is_killed(client, monkeypatch):
     assert "did not stop within" in client.status(run)["message"]
 
 
-def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(client, caplog):
+def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(
+    own_forkserver, client, caplog
+):
     caplog.set_level("INFO", "align_core")
     run = started(client, steps=200)
     server = forkserver._forkserver._forkserver_pid
