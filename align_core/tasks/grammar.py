@@ -64,10 +64,10 @@ class Grammar:
         for line in re.sub(r"\n[ \t]+", " ", rules).splitlines():
             if line.strip():
                 self._add(*line.split("=", 1))
+        checked: set[str] = set()
         for name in self._alternatives:
-            self._check(name, ())
-        self._first = {name: self._edge(name, 0) for name in self._alternatives}
-        self._last = {name: self._edge(name, -1) for name in self._alternatives}
+            self._check(name, (), checked)
+        self._first, self._last = self._edges(0), self._edges(-1)
         self._by_first = {name: self._index(name) for name in self._alternatives}
         self.words = {
             symbol.lower()
@@ -118,22 +118,33 @@ class Grammar:
         self._alternatives[f"<{name.strip()}>"] = alternatives
         self._weights[f"<{name.strip()}>"] = list(accumulate(weights))
 
-    def _check(self, name: str, above: tuple[str, ...]) -> None:
+    def _check(self, name: str, above: tuple[str, ...], checked: set[str]) -> None:
         if name not in self._alternatives:
             raise ValueError(f"expected a rule {name}, got none")
         if name in above:
             raise ValueError(f"expected no recursion, got the recursive rule {name}")
+        if name in checked:
+            return
         for symbol in {symbol for symbols in self._alternatives[name] for symbol in symbols}:
             if symbol[0] == "<":
-                self._check(symbol, (*above, name))
+                self._check(symbol, (*above, name), checked)
+        checked.add(name)
 
-    def _edge(self, name: str, end: int) -> set[str]:
-        """The words with which rule `name` can start (end = 0) or end (end = -1)."""
-        words: set[str] = set()
-        for symbols in self._alternatives[name]:
-            edge = symbols[end]
-            words |= self._edge(edge, end) if edge[0] == "<" else {edge.lower()}
-        return words
+    def _edges(self, end: int) -> dict[str, set[str]]:
+        """For each rule, the words with which it can start (end = 0) or end (end = -1)."""
+        edges: dict[str, set[str]] = {}
+
+        def words(symbol: str) -> set[str]:
+            if symbol[0] != "<":
+                return {symbol.lower()}
+            if symbol not in edges:
+                alternatives = self._alternatives[symbol]
+                edges[symbol] = set().union(*(words(symbols[end]) for symbols in alternatives))
+            return edges[symbol]
+
+        for name in self._alternatives:
+            words(name)
+        return edges
 
     def _ends_of(self, symbol: str, edges: dict[str, set[str]]) -> set[str]:
         return edges[symbol] if symbol[0] == "<" else {symbol.lower()}

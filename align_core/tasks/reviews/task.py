@@ -93,7 +93,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
             tokens = tokenize(prompt)
             if len(words) - size not in _COMPLETION_WORDS or any(t in ".!" for t in tokens):
                 continue
-            if self._has_mood(tokens) or _ends_in_mood(tokens):
+            if _ends_in_mood(tokens) or self._has_mood(tokens):
                 continue
             return prompt, " " + " ".join(words[size:])
 
