@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from align_core.config.errors import ConfigError, raise_collected
 from align_core.config.methods import methods
@@ -21,7 +21,7 @@ from align_core.inference.client import MAX_PENDING, InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
-from playground.content import charts, optimum, recordings, tasks
+from playground.content import optimum, recordings, tasks
 from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
@@ -40,12 +40,13 @@ from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
 from playground.people.run_queue import RunQueue
+from playground.people.streams import Streams
 from playground.people.threads import Threads
 from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
-from playground.views.parts import STATIC, part, preloads, static_route
+from playground.views.parts import STATIC, part, preloads, static_routes
 from playground.views.theme import Theme
 from playground.voting.pairs import Pairs
 from playground.voting.room import VotingService
@@ -59,8 +60,16 @@ _SETTINGS = """(...values) => ({
   time: performance.now(),
 })"""
 QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
-# Gradio's routes that write files which a visitor sends; the page has no component that needs them.
-UPLOADS = ("/gradio_api/upload", "/gradio_api/process_recording")
+# Gradio's routes that write what a visitor sends to files, name files or other sites, never end an
+# answer, or fail for unknown names. The page has no component that needs them.
+CLOSED = {
+    **{
+        f"/gradio_api/{path}": "POST"
+        for path in ("upload", "process_recording", "call/v2/{rest:path}")
+    },
+    **{f"/gradio_api/{path}={{rest:path}}": "GET" for path in ("file", "proxy")},
+    **{f"/gradio_api/{path}/{{rest:path}}": "GET" for path in ("file", "heartbeat", "stream")},
+}
 # Scripts of the head, which run before anything is drawn.
 _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
@@ -71,14 +80,14 @@ class Page(gr.Blocks):
     voting: VotingService
     votes: VoteRoutes
     housekeeping: Housekeeping
-    beside: Sequence[Route] = ()  # the routes beside Gradio's own
+    beside: Sequence[BaseRoute] = ()  # the routes beside Gradio's own
     larger_bodies: Mapping[str, int] = MappingProxyType({})  # path -> bytes
     server: Settings
 
     def launch(self, **options: Any) -> Any:
         """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
-        closed = [Route(path, _closed, methods=["POST"]) for path in UPLOADS]
-        routes = [*closed, *self.beside, static_route()]
+        closed = [Route(path, _closed, methods=[method]) for path, method in CLOSED.items()]
+        routes = [*closed, *self.beside, *static_routes()]
         sites = Middleware(
             OtherSites,
             hosts=self.server.hosts,
@@ -94,8 +103,16 @@ class Page(gr.Blocks):
             most_bytes=limits.body_bytes,
             seconds=limits.body_seconds,
         )
-        guard(ConnectionLimits(limits.connections, limits.head_seconds))
-        app_kwargs = {"routes": routes, "middleware": [sites, language, addresses, bodies]}
+        streams = Middleware(Streams)
+        most_by_address = limits.connections  # those of a proxy are of many visitors
+        if self.server.proxies == 0:
+            most_by_address = limits.connections_by_address
+        guard(
+            ConnectionLimits(
+                limits.connections, most_by_address, limits.head_seconds, limits.body_seconds
+            )
+        )
+        app_kwargs = {"routes": routes, "middleware": [sites, language, addresses, bodies, streams]}
         app_kwargs["exception_handlers"] = HANDLERS
         return super().launch(app_kwargs=app_kwargs, **options)
 
@@ -205,7 +222,7 @@ def _lay_out(
 
 
 async def _closed(request: Request) -> Response:
-    return JSONResponse({"why": "closed", "line": "this page takes no uploads"}, 403)
+    return JSONResponse({"why": "closed", "line": "this page has no such route"}, 403)
 
 
 def _in_script(value: Any) -> str:
@@ -226,7 +243,6 @@ def _records() -> dict[str, Any]:
 
 def launch_options() -> dict[str, Any]:
     """The arguments of `Blocks.launch`."""
-    gr.set_static_paths([charts.PLOTLY])
     settings = Settings.read()
     return {
         "server_name": settings.host,

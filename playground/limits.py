@@ -66,6 +66,12 @@ class Limits:
         "PLAYGROUND_QUESTIONS_BY_ADDRESS", "questions to models at once, of one address", 8, 4
     )
     connections: int = _limit("PLAYGROUND_CONNECTIONS", "connections", 2000, 2000)
+    connections_by_address: int = _limit(
+        "PLAYGROUND_CONNECTIONS_BY_ADDRESS",
+        "of those, of one address; not of proxies",
+        2000,
+        1000,
+    )
     head_seconds: int = _limit(
         "PLAYGROUND_HEAD_SECONDS", "seconds for the head of a request", 10, 10
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -183,10 +184,11 @@ class Client:
             events.append(self._unwritten[run])
         return events, offset
 
-    def has_new_events(self, run: str, offset: int) -> bool:
-        """Whether `events(run, offset)` would return any. Only asks for the size of the file."""
+    def newest(self, run: str) -> float:
+        """The offset before which `events` would return any; infinite where a final status could
+        not be written. Only asks for the size of the file."""
         self.current()
-        return self._directory(run).size() > offset or run in self._unwritten
+        return math.inf if run in self._unwritten else self._directory(run).size()
 
     def status(self, run: str) -> dict[str, Any] | None:
         """The last status event of a run; None before the first."""

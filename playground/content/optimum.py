@@ -7,7 +7,6 @@ is loaded.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -92,8 +91,8 @@ def target(query: Any) -> dict[str, Any] | None:
     β counts as the slider's largest."""
     if (found := _of_query(query)) is None:
         return None
-    beta = query.get("beta")
-    valid = isinstance(beta, int | float) and math.isfinite(beta) and beta >= 0
+    beta = query.get("beta") if isinstance(query, dict) else None
+    valid = isinstance(beta, int | float) and 0 <= beta <= 1e9  # such an int may be no float
     return found.at(float(beta) if valid else BETAS[1])
 
 

@@ -26,6 +26,7 @@ from align_core.config.task_card import (
     registered,
 )
 from align_core.runs import child_process
+from playground.content.page_names import page_name
 
 # Names on the page for the visitor's own task, its earlier versions, and other visitors' tasks
 # (people/own_tasks.py).
@@ -82,9 +83,11 @@ def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message
 
 
 def available() -> dict[str, dict[str, Any]]:
-    """The parts of each task's card that the page's scripts need (records.js), by its full name."""
+    """The parts of each task's card that the page's scripts need (records.js), by its page name."""
     names = (*BUILT_IN, *_fetched(), *registered())
-    offered = {name: {"reference": known_card(name).reference} for name in names}
+    offered = {
+        page_name(name): {"reference": page_name(known_card(name).reference)} for name in names
+    }
     return {**offered, OWN: {"reference": None}}
 
 
@@ -97,8 +100,8 @@ def _fetched() -> list[str]:
 def with_task_words(words: dict[str, Any]) -> dict[str, Any]:
     """The catalogue `words` with the texts of the visitor's own task and of registered ones that it
     lacks."""
-    for name, task in registered().items():
-        if name in words["tasks"]:
+    for full_name, task in registered().items():
+        if (name := page_name(full_name)) in words["tasks"]:
             continue
         words["tasks"][name] = {"name": task.title, "explanation": task.explanation}
         words["groups"][name] = {group: group for group in task.groups}

@@ -23,11 +23,11 @@ from playground.content.run_list import (
     matches,
 )
 from playground.handlers.ask import answer
-from playground.handlers.train import LARGEST
+from playground.handlers.train import LARGEST, shown_delta
 from playground.people.access import VisibleModels, VisibleRuns
-from playground.voting.provenance import without_session
 
 MAX_RUNS = 4  # compared at once
+MOST_SOUGHT = 100  # characters, each word of which is sought in each run
 ABOVE = "above the reference"
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"
@@ -73,7 +73,7 @@ class CompareHandlers:
         `query` is {"task", "sought"}; `sought` are the words to search for (`run_list.matches`).
         """
         query = query if isinstance(query, dict) else {}
-        task, search = query.get("task"), str(query.get("sought", ""))
+        task, search = query.get("task"), str(query.get("sought", ""))[:MOST_SOUGHT]
         own = islice(list_runs(self._client, task, search), MAX_LISTED)
         return [*own, *self._recordings(task, search)]
 
@@ -101,15 +101,15 @@ class CompareHandlers:
         Unknown runs, and those beyond MAX_RUNS, are left out.
         """
         cursors = cursors if isinstance(cursors, list) else []
-        cursors = [c for c in cursors if isinstance(c, dict) and self._is_known(_name(c))]
+        cursors = [cursor for cursor in cursors if isinstance(cursor, dict)][:MAX_RUNS]
         runs = []
-        for cursor in cursors[:MAX_RUNS]:
+        for cursor in (cursor for cursor in cursors if self._is_known(_name(cursor))):
             with contextlib.suppress(ConfigError):  # deleted meanwhile
                 runs.append(self._update(_name(cursor), cursor.get("offset")))
         logs = [self._log(run["run"]) for run in runs]
         histories = [history(run["config"], log) for run, log in zip(runs, logs, strict=True)]
         numbers = [
-            last_numbers(log, optimum.full_gain(run["config"]))
+            last_numbers(log, optimum.full_gain(self._config(run["run"])))
             for run, log in zip(runs, logs, strict=True)
         ]
         references = {run["config"]["model"] for run in runs}
@@ -139,9 +139,8 @@ class CompareHandlers:
         else:
             self._client.status(run)  # appends a final status if the run's process is gone
             config, model = self._client.config(run), has_model(self._client, run)
-            config = without_session(config)
             events, end = self._client.events(run, start)
-        delta = charts.delta(events)
+        delta = shown_delta(events, self._words)
         points = delta["points"]
         return {
             "run": run,
@@ -152,6 +151,12 @@ class CompareHandlers:
             "points": {name: points[name] for name in (*CURVES, charts.GAIN) if name in points},
             "samples": delta["samples"][-1:],
         }
+
+    def _config(self, run: str) -> Mapping[str, Any]:
+        """The configuration as it is stored."""
+        if run in self._recorded:
+            return self._recorded[run].config
+        return self._client.stored_config(run)
 
     def _log(self, run: str) -> tuple[dict[str, Any], ...]:
         if run in self._recorded:

@@ -13,6 +13,7 @@ from align_core.config import fields, model_index
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig, defaults, has
 from align_core.config.task_card import known_card, registered
+from playground.content.page_names import page_name
 
 # The first choices of the page; PPO needs no data but the prompts that every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
@@ -57,7 +58,9 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     updates = {name: {"value": values[name], "visible": has(method, name)} for name in SETTINGS}
     updates["coverage"]["visible"] &= bool(groups)
     updates["reward_model"]["choices"] = _rewards(task, words)
-    updates["coverage"]["choices"] = [(words["groups"][task][name], name) for name in groups]
+    updates["coverage"]["choices"] = [
+        (words["groups"][page_name(task)][name], name) for name in groups
+    ]
     if has(method, "beta"):
         updates["beta"]["zero"] = methods()[method].free_beta
     else:
@@ -74,7 +77,7 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
 
 def _explanation(task: str, words: Mapping[str, Any]) -> str:
     """The task's explanation in the catalogue, which has not those that visitors made."""
-    known = words["tasks"].get(task)
+    known = words["tasks"].get(page_name(task))
     return known["explanation"] if known else known_card(task).explanation
 
 

@@ -12,6 +12,7 @@ from align_core.config.fields import SETTINGS
 from align_core.config.methods import methods, methods_with
 from align_core.config.run_config import resolve
 from align_core.config.task_card import card
+from playground.content.page_names import from_page
 from playground.handlers import form
 
 # Parameters of the URL -> the methods that have them. links.js writes them.
@@ -29,7 +30,8 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     """
     if not FIELDS.keys() & query.keys():
         return None
-    task = query["task"] if card(query.get("task")) else form.first_task()
+    task = from_page(query.get("task"))
+    task = task if card(task) else form.first_task()
     method = form.offered_method(query.get("method"), task)
     values = {
         name: _value(task, method, name, query[name]) for name in form.SETTINGS if name in query

@@ -1,40 +1,73 @@
 """Long polling: a request for news is answered when there is news, or after a timeout.
 
-Requests that wait for the same news share one poll, so that fifty open pages cost the run they
-watch no more than one.
+All that wait are looked after together: whatever strangers wait for, each run is asked for its news
+once every POLL_SECONDS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
 
 from playground.people.threads import Threads
 
 TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait as long
 POLL_SECONDS = 0.1
 
+_Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> until when, and its end
+
 
 class LongPoll:
-    """Waits until `ready(known)` is true. `known` must be hashable; `ready` runs in `threads`."""
+    """Waits until `newest(run)`, called in `threads`, is beyond an offset."""
 
-    def __init__(self, ready: Callable[[Any], bool], threads: Threads) -> None:
-        self._ready = ready
+    def __init__(self, newest: Callable[[str], float], threads: Threads) -> None:
+        self._newest = newest
         self._threads = threads
-        self._polls: dict[Any, asyncio.Task[None]] = {}
+        self._waiting: defaultdict[str, _Waiting] = defaultdict(dict)  # by run
+        self._known: dict[str, float] = {}  # what `newest` last was, of the runs in `_waiting`
+        self._poll: asyncio.Task[None] | None = None
 
-    async def wait(self, known: Any) -> None:
-        """Return once `ready(known)` is true, or after TIMEOUT."""
-        if known not in self._polls:
-            self._polls[known] = asyncio.create_task(self._poll(known))
-        await asyncio.shield(self._polls[known])
+    async def wait(self, run: str, offset: int) -> None:
+        """Return once the run has news past `offset`, or after TIMEOUT."""
+        if self._known.get(run, 0) > offset:
+            return
+        waiting = self._waiting[run]
+        if offset not in waiting:
+            future = asyncio.get_running_loop().create_future()
+            waiting[offset] = (time.monotonic() + TIMEOUT, future)
+        if self._poll is None or self._poll.done():
+            self._poll = asyncio.create_task(self._look_after())
+        await asyncio.shield(waiting[offset][1])
 
-    async def _poll(self, known: Any) -> None:
-        try:
-            end = time.monotonic() + TIMEOUT
-            while not await self._threads.run(self._ready, known) and time.monotonic() < end:
+    async def _look_after(self) -> None:
+        """Answer those that wait, until nobody does. An error reaches those that wait now."""
+        while self._waiting:
+            runs = [*self._waiting]
+            try:
+                newest = await self._threads.run(self._newest_of, runs)
+            except Exception as error:
+                for waiting in self._waiting.values():
+                    for _, future in waiting.values():
+                        future.set_exception(error)
+                self._waiting.clear()
+                newest = []
+            self._known = dict(zip(runs, newest, strict=False))
+            for run, until in self._known.items():
+                self._answer(run, until)
+            if self._waiting:
                 await asyncio.sleep(POLL_SECONDS)
-        finally:
-            del self._polls[known]
+        self._known = {}
+
+    def _newest_of(self, runs: list[str]) -> list[float]:
+        return [self._newest(run) for run in runs]
+
+    def _answer(self, run: str, newest: float) -> None:
+        now, waiting = time.monotonic(), self._waiting[run]
+        for offset, (end, future) in [*waiting.items()]:
+            if newest > offset or now >= end:
+                del waiting[offset]
+                future.set_result(None)
+        if not waiting:
+            del self._waiting[run]

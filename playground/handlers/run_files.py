@@ -62,7 +62,7 @@ def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     target = _Pieces()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(f"{run.name}/config.json", without_folders(content))
+        archive.writestr(f"{run.name}/config.json", content)
         with (
             (run / "events.jsonl").open(encoding="utf-8", errors="replace") as lines,
             archive.open(f"{run.name}/events.jsonl", "w") as entry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from typing import Any
@@ -176,15 +177,15 @@ class TrainHandlers:
         if isinstance(values, dict):
             self._visitors.share(visitor, values.get("run"), values.get("on") is True)
 
-    def has_news(self, known: tuple[str, int]) -> bool:
-        """Whether `delta` may have news for a page that `known`, (run, byte offset), describes."""
-        run, offset = known
+    def newest(self, run: str) -> float:
+        """The byte offset up to which `delta` has news for pages that show this run; infinite where
+        it may have others."""
         if run in self.recordings or any(other != run for other in self._client.live()):
-            return True
+            return math.inf
         try:
-            return self._client.has_new_events(run, offset)
+            return self._client.newest(run)
         except ConfigError:  # the run was deleted
-            return True
+            return math.inf
 
     def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
         """The events of a run past `cursor`, {"run", "offset", "chosen"}: a new cursor,
@@ -214,8 +215,7 @@ class TrainHandlers:
         if run != cursor["run"] or offset is None:
             config, offset = self._client.config(run), 0
             votes = provenance.trained_on(self._client, config)
-            config = provenance.without_session(config)
-            config = {**config, "task": self._visitors.own.shown(visitor, config["task"])}
+            config = self._visitors.shown(visitor, config)
             self._client.status(run)  # appends a final status if the run's process is gone
         events, offset = self._client.events(run, offset)
         summary = self._summaries.of(run) if events else None
@@ -224,10 +224,7 @@ class TrainHandlers:
                 **summary,
                 "time_left": durations.duration(summary["time_left"], self._words),
             }
-        delta = charts.delta(events)
-        if status := delta["status"]:
-            status["message"] = messages.translate(status, self._words)
-            status.pop("cause", None)
+        delta = shown_delta(events, self._words)
         new_cursor = {"run": run, "offset": offset}
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
@@ -325,6 +322,15 @@ class TrainHandlers:
         fields = {flag(field): field for field in form.option_names()}
         option = message.values.get("option", "")
         return [fields.get(option, ""), error_messages.translate(message, self._words)]
+
+
+def shown_delta(events: list[dict[str, Any]], words: dict[str, Any]) -> dict[str, Any]:
+    """`charts.delta` of events, with the message of the status in the page's language."""
+    delta = charts.delta(events)
+    if status := delta["status"]:
+        status["message"] = messages.translate(status, words)
+        status.pop("cause", None)
+    return delta
 
 
 def valid_cursor(sent: Any) -> dict[str, Any]:

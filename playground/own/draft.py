@@ -172,7 +172,11 @@ def _as_csv(text: str) -> str:
     if "\t" not in first:
         return text
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(csv.reader(io.StringIO(text), "excel-tab"))
+    try:
+        rows = [*csv.reader(io.StringIO(text), "excel-tab")]
+    except csv.Error:  # such as a huge cell: it is refused as what it is, CSV
+        return text
+    csv.writer(written, lineterminator="\n").writerows(rows)
     return written.getvalue()
 
 

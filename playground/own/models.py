@@ -11,6 +11,7 @@ from align_core.config import model_index
 from align_core.config.messages import Message, problem
 from align_core.config.model_index import SMOLLM2
 from align_core.config.task_card import BUILT_IN, known_reference
+from playground.content.page_names import from_page, page_name
 
 
 class Models:
@@ -33,7 +34,7 @@ class Models:
         fetched = [SMOLLM2] if model_index.is_here(SMOLLM2) else []
         names = (*self._named, *references, *others, *fetched)
         return {
-            "models": [{"model": name, "name": Path(name).name} for name in names],
+            "models": [{"model": page_name(name), "name": Path(name).name} for name in names],
             "reward_models": scoring,
             "hub": self._any_hub_id,
             "fetched": fetched != [],
@@ -42,11 +43,8 @@ class Models:
     def checked(self, model: str) -> tuple[str, Message | None]:
         """The MODEL, the first choice where it is empty, and what is wrong with it, or None."""
         names = [choice["model"] for choice in self.choices()["models"]]
-        if not model:
-            return names[0], None
-        if model in names:
-            return model, None
-        return model, self._refusal(model)
+        chosen = page_name(model) or names[0]
+        return (from_page(chosen), None) if chosen in names else (model, self._refusal(model))
 
     def reward_model_problem(self, model: str) -> Message | None:
         """The error of a part's reward model; None for a model that may be used."""

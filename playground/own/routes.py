@@ -16,6 +16,7 @@ from starlette.routing import Route
 from align_core.config.messages import Message, from_event, problem
 from align_core.config.task_card import from_row
 from align_core.tasks.folder.files import TASK_FILE
+from playground.content.page_names import page_name
 from playground.own import archive, reader
 from playground.own.archive import BadFiles
 from playground.own.draft import Draft, Error, files_of, form_of, stored_files
@@ -227,8 +228,8 @@ class OwnRoutes:
         task = None
         if card is not None and folder is not None:
             shown = {
-                "model": card.reference,
-                "reference": card.reference,
+                "model": page_name(card.reference),
+                "reference": page_name(card.reference),
                 "prompt": card.prompt,
                 "prepares": card.has_gold,  # whether there is an optimum to prepare
             }

@@ -19,13 +19,13 @@ class VisibleRuns:
         self._visitor = visitor
         self.root: Path = client.root
         self._client = client
+        self.stored_config = client.config
         self.status = client.status
         self.events = client.events
 
     def config(self, run: str) -> dict[str, Any]:
-        """The configuration of a run, with its task as the visitor's page calls it."""
-        config = self._client.config(run)
-        return {**config, "task": self._visitors.own.shown(self._visitor, config["task"])}
+        """The configuration of a run, as the visitor's page gets it."""
+        return self._visitors.shown(self._visitor, self._client.config(run))
 
     def has(self, run: Any) -> bool:
         """Whether `run` is one of the `runs`."""

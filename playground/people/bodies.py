@@ -82,6 +82,8 @@ class Bodies:
         if not _is_simple(body):
             line = f"expected JSON of at most {MOST_DEPTH} levels and {MOST_VALUES} values"
             return _refused(400, line)
+        if _has_half_characters(body):
+            return _refused(400, "expected whole characters, got half of a surrogate pair")
         return None
 
     def _replay(self, body: bytes, receive: Receive) -> Receive:
@@ -135,6 +137,19 @@ def _is_simple(body: bytearray) -> bool:
     for _ in range(MOST_DEPTH):
         level = [child for value in level for child in _children(value)]
     return not level
+
+
+def _has_half_characters(body: bytearray) -> bool:
+    """Whether JSON has an escaped surrogate without the other of its pair, which is no text."""
+    if rb"\ud" not in body.lower():
+        return False
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except ValueError:  # the route refuses it
+        return False
+    return False
 
 
 def _children(value: Any) -> Iterable[Any]:

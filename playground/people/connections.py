@@ -1,7 +1,8 @@
-"""Connections: how many there may be, and how long a client may take to send a request.
+"""Connections: how many there may be, and how long a client may take to send a request, and to take
+its answer.
 
-uvicorn waits for the head of a request without a limit, so that half-sent ones would fill the
-server.
+uvicorn waits for the head of a request and for an answer to be read without a limit, so that
+clients who do neither would fill the server.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import uvicorn.config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole head
+MOST_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole request
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"
@@ -27,19 +28,25 @@ class ConnectionLimits:
 
     Args:
         most: connections in all.
+        most_by_address: those of one address.
         head_seconds: how long a client may take to send the head of a request.
+        answer_seconds: how long it may take to read what was written.
     """
 
     most: int
+    most_by_address: int
     head_seconds: float
-    open: int = 0
-    # those that owe the head of a request, oldest first
+    answer_seconds: float
+    open: Counter[str] = field(default_factory=Counter)  # by address
+    # those that owe a request or the rest of it, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
     by_address: Counter[str] = field(default_factory=Counter)  # of those
 
-    def await_head(self, connection: Guarded) -> None:
-        """The connection owes the head of a request; others of its address that have owed theirs
-        for longer, are closed if there are many."""
+    def await_request(self, connection: Guarded) -> None:
+        """The connection owes a request or the rest of it; others of its address that have owed
+        theirs for longer are closed if there are many."""
+        if connection in self.waiting:
+            return
         address = connection.address
         self.waiting[connection] = None
         self.by_address[address] += 1
@@ -47,8 +54,8 @@ class ConnectionLimits:
             oldest = next(other for other in self.waiting if other.address == address)
             oldest.give_up()
 
-    def head_arrived(self, connection: Guarded) -> None:
-        """The connection owes no head any more."""
+    def request_arrived(self, connection: Guarded) -> None:
+        """The connection owes nothing any more."""
         if connection in self.waiting:
             del self.waiting[connection]
             self.by_address[connection.address] -= 1
@@ -59,21 +66,25 @@ class ConnectionLimits:
 class Guarded(H11Protocol):
     """A connection within the `limits` of its server, which `guard` sets."""
 
-    limits = ConnectionLimits(2000, 10.0)
+    limits = ConnectionLimits(2000, 2000, 10.0, 30.0)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.limits = type(self).limits  # those of now: a later server may have others
         self.address = ""
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.limits.open += 1
+        transport.set_write_buffer_limits(high=0)  # so that all that is not read yet pauses
         self.address = self.client[0] if self.client else ""
-        if self.limits.open > self.limits.most and self.limits.waiting:
+        self.limits.open[self.address] += 1
+        too_many = self.limits.open.total() > self.limits.most
+        if too_many and self.limits.waiting:
             next(iter(self.limits.waiting)).give_up()
-        elif self.limits.open > self.limits.most:
+            too_many = False
+        if too_many or self.limits.open[self.address] > self.limits.most_by_address:
             transport.write(_BUSY)
             transport.close()
             return
@@ -83,33 +94,54 @@ class Guarded(H11Protocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._settle()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._stop_timer()
+            if cycle.more_body:
+                self.limits.await_request(self)
+            else:
+                self.limits.request_arrived(self)
         elif self._timer is None:
             self._await_head()  # of a further request on this connection
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.limits.open -= 1
+        self.limits.open[self.address] -= 1
+        if not self.limits.open[self.address]:
+            del self.limits.open[self.address]
         self._settle()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def _should_upgrade(self) -> bool:
         return False  # no page here uses a websocket
 
     def give_up(self) -> None:
-        """Close the connection, which owes the head of a request."""
+        """Close the connection, which owes a request or the rest of it."""
         self._settle()
         self.transport.abort()
 
     def _await_head(self) -> None:
         self._timer = self.loop.call_later(self.limits.head_seconds, self.give_up)
-        self.limits.await_head(self)
+        self.limits.await_request(self)
 
     def _settle(self) -> None:
+        self._stop_timer()
+        self.limits.request_arrived(self)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.limits.head_arrived(self)
 
 
 def guard(limits: ConnectionLimits) -> None:

@@ -26,6 +26,7 @@ from align_core.config.messages import problem
 from align_core.config.task_card import TaskCard, as_row, forget, from_row, register
 from align_core.evaluation import prepared
 from align_core.runs.files import write_atomically
+from playground.content.page_names import from_page, page_name
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.limits import Limits
 from playground.people.client_address import client_address
@@ -107,12 +108,12 @@ class OwnTasks:
         if task == OWN or self._is_inside(task):
             card = self.card(visitor)
             return card.full_name if card else OWN
-        return task
+        return from_page(task)
 
     def shown(self, visitor: str | None, task: Any) -> Any:
         """The name on the visitor's page of the task of this full name."""
         if not self._is_inside(task):
-            return task
+            return page_name(task)
         card = self.card(visitor)
         if card and task == card.full_name:
             return OWN

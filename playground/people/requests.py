@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.content.page_names import from_page
 from playground.people.threads import Threads
 from playground.people.visitors import Visitor, Visitors
 
@@ -51,12 +52,13 @@ def with_named_values(
 
 
 def with_named_task(visitors: Visitors, function: Callable[[Any], Any]) -> Callable[..., Any]:
-    """`function` of a query, with the query's task by its full name."""
+    """`function` of a query, with the query's task and model by their full names."""
 
     def wrapped(request: gr.Request, query: Any) -> Any:
         if isinstance(query, dict):
             visitor = visitors.sender(request)
-            query = {**query, "task": visitors.own.named(visitor, query.get("task"))}
+            task = visitors.own.named(visitor, query.get("task"))
+            query = {**query, "task": task, "model": from_page(query.get("model"))}
         return function(query)
 
     wrapped.__name__ = function.__name__

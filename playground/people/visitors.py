@@ -30,6 +30,7 @@ from align_core.inference.client import Unanswered
 from align_core.runs.client import Client
 from align_core.runs.files import write_atomically
 from align_core.runs.index import unknown_run
+from playground.content import page_names
 from playground.limits import Limits
 from playground.people.addresses import is_loopback
 from playground.people.client_address import client_address
@@ -156,6 +157,10 @@ class Visitors:
     def runs(self, visitor: Visitor) -> list[str]:
         """The names of all runs that the visitor may see and control, newest first."""
         return [run for run in self._client.runs() if self.may_control(visitor, run)]
+
+    def shown(self, visitor: Visitor, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A run's configuration as the visitor's page gets it: without paths of this server."""
+        return {**page_names.shown(config), "task": self.own.shown(visitor, config["task"])}
 
     def shared(self, visitor: Visitor, run: str) -> bool | None:
         """Whether the visitor shares the run; None for a run that is not theirs."""

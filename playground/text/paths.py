@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
-_FOLDERS = re.compile(r"""(?<![\w.:/])/(?:[^/\s'",;:()]+/)+""")
+_QUOTED = re.compile(r"""(?P<quote>['"])(?:file://)?/(?:[^'"\n]*/)?(?P<name>[^/'"\n]*)(?P=quote)""")
+_FOLDERS = re.compile(r"""(?:file://|(?<![\w.:/]))/(?:[^/\s'",;:()]+/)+""")
 
 
 def without_folders(text: str) -> str:
-    """The text with the last name of each absolute path in the place of the path."""
-    return _FOLDERS.sub("", text)
+    """The text with the last name of each absolute path in the place of the path.
+
+    Only in quotes may a path have spaces.
+    """
+    return _FOLDERS.sub("", _QUOTED.sub(r"\g<quote>\g<name>\g<quote>", text))

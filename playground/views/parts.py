@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from playground.content import charts
 
+_PLOTLY = f"playground/plotly-{version('plotly')}.js"
 # The `head` of a part that draws with Plotly.
-PLOTLY_HEAD = f'<script src="gradio_api/file={charts.PLOTLY}"></script>'
+PLOTLY_HEAD = f'<script src="{_PLOTLY}"></script>'
 STATIC = Path(__file__).parents[1] / "static"
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -65,13 +68,17 @@ def address(file: str) -> str:
     return f"{_ADDRESS}/{file}"
 
 
-def static_route() -> Mount:
-    """Serves `static`, for `Blocks.launch(app_kwargs={"routes": …})`.
+def static_routes() -> list[BaseRoute]:
+    """Serve `static` and Plotly, for `Blocks.launch(app_kwargs={"routes": …})`.
 
-    Gradio's own route for files tells a browser neither how long a file is good nor that it has not
-    changed.
+    The addresses of Gradio's own route for files have paths of the server, and it tells a browser
+    neither how long a file is good nor that it has not changed.
     """
-    return Mount(f"/{_ADDRESS}", _Forever(directory=STATIC))
+    return [Route(f"/{_PLOTLY}", _plotly), Mount(f"/{_ADDRESS}", _Forever(directory=STATIC))]
+
+
+def _plotly(request: Request) -> Response:
+    return FileResponse(charts.PLOTLY, headers={"Cache-Control": _FOREVER})
 
 
 def preloads() -> str:

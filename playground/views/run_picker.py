@@ -6,6 +6,7 @@ from typing import Any
 
 from align_core.config.methods import methods
 from playground.content import tasks
+from playground.content.page_names import page_name
 from playground.handlers.form import first_task
 
 
@@ -14,5 +15,5 @@ def props(words: dict[str, Any]) -> dict[str, Any]:
     return {
         "method_names": {method: words["methods"][method]["name"] for method in methods()},
         "task_names": {task: words["tasks"][task]["name"] for task in tasks.available()},
-        "first_task": first_task(),
+        "first_task": page_name(first_task()),
     }

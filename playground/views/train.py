@@ -12,6 +12,7 @@ import gradio as gr
 from align_core.config.methods import methods
 from align_core.runs.client import Client
 from playground.content import charts, optimum, tasks
+from playground.content.page_names import page_name
 from playground.handlers import links
 from playground.handlers.form import (
     ADVANCED,
@@ -22,7 +23,7 @@ from playground.handlers.form import (
     first_task,
 )
 from playground.handlers.long_polling import LongPoll
-from playground.handlers.train import TrainHandlers
+from playground.handlers.train import TrainHandlers, valid_cursor
 from playground.people.client_address import client_address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
@@ -113,7 +114,7 @@ def _lay_out(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
-    long_poll = LongPoll(handlers.has_news, updates)
+    long_poll = LongPoll(handlers.newest, updates)
     named = partial(with_named_task, queue.visitors)
     read_events = bind("new_events", handlers.new_events)
 
@@ -123,10 +124,10 @@ def _lay_out(
         await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
         return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 
-    async def new_events(request: gr.Request, cursor: dict[str, Any]) -> dict[str, Any]:
-        run, offset = cursor.get("run"), cursor.get("offset")
-        if isinstance(run, str) and isinstance(offset, int):
-            await long_poll.wait((run, offset))
+    async def new_events(request: gr.Request, sent: Any) -> dict[str, Any]:
+        cursor = valid_cursor(sent)
+        if cursor["run"] is not None and cursor["offset"] is not None:
+            await long_poll.wait(cursor["run"], cursor["offset"])
         return await updates.run(read_events, request, cursor)
 
     def curves(name: str, drawn: dict[str, Any], **props: Any) -> None:
@@ -178,7 +179,7 @@ def _lay_out(
                     "frontier",
                     _FRONTIER,
                     "train/frontier",
-                    value={"task": first_task(), "method": FIRST_METHOD},
+                    value={"task": page_name(first_task()), "method": FIRST_METHOD},
                     server_functions=[named(optimum.frontier), named(optimum.target)],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
@@ -292,7 +293,7 @@ def _settings(
     first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
     settings, explanations = {}, {}
     for field, names, value in (
-        ("task", tasks.available(), first_task()),
+        ("task", tasks.available(), page_name(first_task())),
         ("method", methods(), FIRST_METHOD),
     ):
         options = [(words[f"{field}s"][name]["name"], name) for name in names]

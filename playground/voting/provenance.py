@@ -76,10 +76,3 @@ def _of_reward_model(client: Client, config: Mapping[str, Any]) -> dict[str, Any
         return numbers(client.config(model.name))
     except ConfigError:  # the run was deleted
         return None
-
-
-def without_session(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` without the folder of a file of votes, whose name is that of the session."""
-    if numbers(config) is None:
-        return dict(config)
-    return {**config, "preferences": Path(config["preferences"]).name}

@@ -1,21 +1,29 @@
-"""Errors that a visitor sees name no folder of the server."""
+"""What a visitor gets names no folder of the server: errors, values, the answer of each route."""
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
+from align_core.config import task_card
 from align_core.config.run_config import resolve
 from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
-from playground import text
+from playground import app, text
+from playground.content.page_names import from_page, page_name
 from playground.handlers.ask import AskHandlers
 from playground.handlers.train import TrainHandlers
 from playground.people.json_requests import Refused
 from playground.people.run_queue import RunQueue
-from playground.people.visitors import Visitors
+from playground.people.visitors import COOKIE, Visitors
 
 RUN = "2026-01-02-030405-ppo-reviews"
 
@@ -78,3 +86,122 @@ def test_what_the_routes_refuse(tmp_path):
     refused = Refused(422, "malformed", f"--model got '{tmp_path}/runs/{RUN}', expected a model")
     assert str(tmp_path) not in refused.response().body.decode()
     assert refused.message == f"--model got '{RUN}', expected a model"
+
+
+def test_a_path_has_its_last_name_on_pages_and_is_found_by_it():
+    for path, name in {
+        "/srv/my models/mine": "mine",
+        "/other/mine": "mine (2)",
+        "/srv/pretrained": "pretrained (2)",  # not the embedded one
+        "/srv/reviews": "reviews (2)",
+        "/srv/task.py:Warm": "task.py:Warm",
+    }.items():
+        assert page_name(path) == page_name(path) == name and from_page(name) == path
+        assert from_page(path) == path
+    for value in ("pretrained", "org/model", None, 3, "/".join(("a", "b"))):
+        assert page_name(value) == from_page(value) == value
+
+
+# Every route
+
+
+NEVER_END = ("heartbeat", "queue/data", "reload", "vibe")
+ODD = {"run": [], "offset": 10**400, "task": {}, "model": [1], "beta": 10**400, "sought": None}
+NEED_MODELS = ("generate", "score", "head_to_head")  # `test_models_of_questions`
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Everything of the server lies here."""
+    return tmp_path / "srv of play"
+
+
+@pytest.fixture
+def served(place, fake_assets):
+    """A page with a task and a model in folders, and a run whose configuration has paths."""
+    folder, model = place / "given" / "warm", place / "models" / "mine"
+    for made in (folder, model):
+        made.mkdir(parents=True)
+    card = replace(task_card.card("reviews"), name="warm", folder=str(folder), reference=str(model))
+    task_card.register(card)
+    config = {"task": str(folder), "model": str(model), "reward_model": str(place / "runs" / "a")}
+    config["preferences"] = str(place / "votes" / "some.jsonl")
+    run = RunDirectory.create(
+        place / "runs" / RUN, resolve("ppo", "reviews").model_copy(update=config)
+    )
+    gone = f"OSError: '{place}/runs/a': gone"
+    run.append({"kind": "status", "step": 1, "seconds": 1.0, "status": "failed", "message": gone})
+    run.close()
+    client = Client(place / "runs", training="tests.playground.scripted")
+    page = app.build(client, [str(model)])
+    server, _, _ = page.launch(
+        **{**app.launch_options(), "server_port": None}, prevent_thread_lock=True
+    )
+    yield page, TestClient(server, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    page.close()
+    client.close()
+    task_card.forget(str(folder))
+
+
+def paths(routes, prefix=""):
+    """The path and the methods of each route."""
+    for route in routes:
+        if inner := getattr(route, "original_router", None):
+            yield from paths(inner.routes, prefix)
+        elif getattr(route, "methods", None):
+            yield prefix + route.path, route.methods
+
+
+def answers(page, browser):
+    """What a visitor asked, and the text of the answer and its headers."""
+    for path, methods in {path: methods for path, methods in paths(browser.app.routes)}.items():
+        if not any(name in path for name in NEVER_END):
+            for method in methods:
+                answer = browser.request(method, path, **({"json": {}} if method == "POST" else {}))
+                yield f"{method} {path}", answer
+    for route, body in {
+        "/vote/join": {"task": page_name("/nowhere/warm"), "model": str(Path.home())},
+        "/own/save": {"draft": {"title": "a", "model": "mine"}, "files": []},
+        "/own/state": {},
+    }.items():
+        yield route, browser.post(route, json=body)
+    seen = set()
+    cursor = {"run": RUN, "offset": None, "chosen": True}
+    for number, block in page.blocks.items():
+        for function in getattr(block, "server_fns", []):
+            name = function.__name__
+            if name in NEED_MODELS or name in seen:
+                continue
+            seen.add(name)
+            for data in (cursor, [cursor], {"task": "warm", "model": "mine"}, ODD, "/etc/passwd"):
+                query = {"data": data, "component_id": number, "fn_name": name}
+                query["session_hash"] = "a"
+                yield name, browser.post("/gradio_api/component_server", json=query)
+    assert {"new_events", "compare", "runs", "frontier", "share"} <= seen
+    for function in page.fns.values():
+        if function.api_name in ("start", "choose", "restore", "share"):
+            values = [getattr(block, "value", None) for block in function.inputs]
+            query = {"data": values, "fn_index": function._id, "session_hash": "a"}
+            yield function.api_name, browser.post("/gradio_api/run/predict", json=query)
+
+
+def test_no_route_answers_with_a_path(served, place):
+    page, browser = served
+    browser.headers["Cookie"] = f"{COOKIE}={'a' * 64}"
+    secrets = (str(place), str(Path(__file__).parents[2]), sys.prefix, str(Path.home()))
+    texts = {}
+    for asked, answer in answers(page, browser):
+        texts.setdefault(asked, []).append(f"{answer.text}\n{answer.headers}")
+        found = [secret for secret in secrets if secret in texts[asked][-1]]
+        assert not found and answer.status_code != 500, (asked, found, answer.status_code)
+    shown = json.loads(texts["new_events"][0].rpartition("\n")[0])["config"]
+    assert [shown[name] for name in ("task", "model", "preferences")] == [
+        "warm",
+        "mine",
+        "some.jsonl",
+    ]
+    assert '"mine"' in texts["POST /own/state"][0]
+    content = browser.get("/run.zip", params={"run": RUN}).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert not [secret for secret in secrets for text in files.values() if secret in text]

@@ -16,7 +16,7 @@ import pytest
 from playground.app import Page
 from playground.limits import Limits
 from playground.people import connections
-from playground.people.bodies import MOST_VALUES, _is_simple
+from playground.people.bodies import MOST_VALUES, _has_half_characters, _is_simple
 from playground.settings import Settings
 
 MOST_BYTES = 200_000
@@ -31,7 +31,11 @@ def server():
         gr.HTML("")
         page.load(lambda: "done", None, None)
     limits = Limits(
-        connections=200, head_seconds=SECONDS, body_seconds=SECONDS, body_bytes=MOST_BYTES
+        connections=200,
+        connections_by_address=200,
+        head_seconds=SECONDS,
+        body_seconds=SECONDS,
+        body_bytes=MOST_BYTES,
     )
     page.server = replace(Settings.read({}), limits=limits)
     page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port())
@@ -42,6 +46,17 @@ def server():
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def open_connections():
+    return connections.Guarded.limits.open.total()
+
+
+def wait_for_no_connections():
+    deadline = time.monotonic() + 15
+    while open_connections():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def connected(port):
@@ -172,13 +187,61 @@ def test_half_sent_requests_neither_stay_nor_block(server):
         for connection in held:
             connection.sendall(b"GET /config HTTP/1.1\r\nHost: 127.0.")
         assert is_well(server)
-        assert connections.Guarded.limits.open <= 110, "an address may hold a hundred"
+        assert open_connections() <= 110, "an address may hold a hundred"
         for connection in held:
             connection.settimeout(10)
             with suppress(ConnectionError):
                 assert connection.recv(1) == b""
     assert connections.Guarded.limits.waiting == {} and is_well(server)
     assert not connections.Guarded.limits.by_address
+
+
+def test_half_sent_bodies_neither_stay_nor_block(server):
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(connected(server))) for _ in range(150)]
+        for connection in held:
+            connection.sendall(head("/x", JSON.strip(), b"Content-Length: 100") + b"{")
+        assert is_well(server)
+        assert open_connections() <= 110, "an address may hold a hundred"
+    wait_for_no_connections()
+    assert not connections.Guarded.limits.waiting
+
+
+def test_an_answer_that_nobody_reads_is_given_up(server):
+    with closing(socket.socket()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server))
+        request = b"GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        connection.setblocking(False)
+        with suppress(BlockingIOError):
+            connection.send(request * 2000)
+        wait_for_no_connections()
+    assert is_well(server)
+
+
+def test_an_address_does_not_take_all_connections(server, monkeypatch):
+    wait_for_no_connections()
+    monkeypatch.setattr(connections.Guarded.limits, "most_by_address", 10)
+    with ExitStack() as stack:
+        for _ in range(10):
+            connection = stack.enter_context(closing(connected(server)))
+            connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert status(answered(connection)) == 404  # and is kept alive
+        with closing(connected(server)) as refused:
+            assert status(answered(refused)) == 503
+        elsewhere = ("127.0.0.2", 0)
+        with closing(
+            socket.create_connection(("127.0.0.1", server), 10, source_address=elsewhere)
+        ) as other:
+            other.sendall(b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert status(answered(other)) == 404
+    wait_for_no_connections()
+
+
+def test_half_of_a_character_is_refused(server):
+    assert post(server, "/gradio_api/component_server", rb'{"data": "\uD800"}') == 400
+    for text in (rb'"\ud83d\ude00"', rb'"\\ud800"', "😀".encode()):
+        assert not _has_half_characters(bytearray(text))
 
 
 def test_a_second_request_that_is_half_sent_is_given_up_too(server):
@@ -201,6 +264,6 @@ def test_clients_that_hang_up_leave_no_traceback(server, caplog):
                 )
         assert is_well(server)
         deadline = time.monotonic() + 10
-        while connections.Guarded.limits.open > 3 and time.monotonic() < deadline:
+        while open_connections() > 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert not caplog.records

@@ -14,6 +14,7 @@ from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
 from playground import text
 from playground.content import optimum, tasks
+from playground.content.page_names import page_name
 from playground.content.summaries import Summaries
 from playground.handlers import form, links
 from playground.handlers.train import TrainHandlers
@@ -66,7 +67,7 @@ def test_another_process_imports_the_code(named):
     assert (card.name, card.reference, card.prompt) == ("poems", "sft-reviews", "The sea of probe")
     assert card == task_card.from_row(json.loads(json.dumps(task_card.as_row(card))))
     assert "task_poems" not in sys.modules
-    assert tasks.available()[named] == {"reference": "sft-reviews"}
+    assert tasks.available()[page_name(named)] == {"reference": "sft-reviews"}
 
 
 AWKWARD = {
@@ -125,11 +126,12 @@ def test_the_page_opens_on_the_task_that_was_named(named, client):
     assert (opened["task"], opened["method"]["value"]) == (named, "ppo")
     assert handlers.delta({"run": None})["run"] is None, "the recorded run is of another task"
     assert links.read({"method": "dpo"})["task"] == named
+    assert links.read({"task": page_name(named)})["task"] == named
 
 
 def test_the_page_shows_a_tasks_own_texts(named):
     words = tasks.with_task_words(text.load("zh"))
-    assert words["tasks"][named]["name"] == "Short <b>words"
+    assert words["tasks"][page_name(named)]["name"] == "Short <b>words"
     controls = form.controls(form.default_config("ppo", named), words)
     shown = "The model goes on with a line, a&lt;b &amp; &lt;img src=x onerror=hacked()&gt;"
     assert controls["task_explanation"] == shown
@@ -195,7 +197,7 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     handlers = TrainHandlers(client, text.load())
     assert handlers.restore()["task"] == "reviews"
     delta = handlers.delta({"run": None})
-    assert delta["run"] == run and delta["config"]["task"] == name
+    assert delta["run"] == run and delta["config"]["task"] == "evil.py:Poems"
     assert delta["points"]["eval/kl"] == [[9, 0.2]]
     (tone, line), *_ = delta["summary"]["sentences"]
     assert (tone, line) == (

@@ -23,6 +23,8 @@ from playground.handlers.compare import (
     last_numbers,
     number_rows,
 )
+from playground.people.access import VisibleRuns
+from playground.people.visitors import Visitors
 from tests.playground.recordings import MACHINE, record
 
 WORDS = text.load("en")
@@ -100,7 +102,9 @@ def client(tmp_path, fake_assets):
 def handlers(client, helper, fake_assets):
     record(fake_assets, "noisy-raters", {"method": "dpo", "task": "reviews", "beta": 0.3})
     record(fake_assets, "healthy-ppo", {"method": "ppo", "task": "reviews", "beta": 0.5})
-    return CompareHandlers(client, helper, WORDS, recordings.recorded())
+    return CompareHandlers(
+        VisibleRuns(client, Visitors(client), None), helper, WORDS, recordings.recorded()
+    )
 
 
 def test_only_settings_that_differ_are_listed():

@@ -14,6 +14,8 @@ from playground import text
 from playground.handlers.ask import AskHandlers
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.train import TrainHandlers
+from playground.people.access import VisibleRuns
+from playground.people.visitors import Visitors
 from tests.playground.scripted import samples
 from tests.runs.test_event_schema import BAD, line
 
@@ -46,9 +48,16 @@ def created(client, name, *lines):
     return run
 
 
+def compared(client):
+    return CompareHandlers(VisibleRuns(client, Visitors(client), None), None, WORDS, {})
+
+
 def requested(client):
     """The answers to the requests that read runs."""
-    train, compare = TrainHandlers(client, WORDS), CompareHandlers(client, None, WORDS, {})
+    train, compare = (
+        TrainHandlers(client, WORDS),
+        compared(client),
+    )
     cursors = [{"run": GOOD}, {"run": BROKEN}]
     return {
         "listed": [run["run"] for run in compare.runs({"task": "reviews"})],
@@ -85,7 +94,10 @@ def test_any_declared_event_is_shown(client):
     for length in range(1, len(events) + 1):
         name = f"2026-01-02-{30500 + length:06d}-ppo-reviews"
         created(client, name, *map(json.dumps, events[:length]))
-        train, compare = TrainHandlers(client, WORDS), CompareHandlers(client, None, WORDS, {})
+        train, compare = (
+            TrainHandlers(client, WORDS),
+            compared(client),
+        )
         answers = [
             train.delta({"run": None}),
             train.restore(),

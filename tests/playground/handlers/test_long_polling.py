@@ -18,9 +18,9 @@ class Log:
     def __init__(self) -> None:
         self.length = self.glances = 0
 
-    def grown(self, known: int) -> bool:
+    def newest(self, run: str) -> int:
         self.glances += 1
-        return self.length > known
+        return self.length
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -53,10 +53,10 @@ class Here:
 
 async def waits(log: Log, known: list[int], grows_after: float | None = None) -> list[float]:
     """The seconds that simultaneous waits for these lengths take."""
-    waiting, loop = LongPoll(log.grown, Here()), asyncio.get_running_loop()
+    waiting, loop = LongPoll(log.newest, Here()), asyncio.get_running_loop()
 
     async def one(length: int) -> float:
-        await waiting.wait(length)
+        await waiting.wait("run", length)
         return loop.time()
 
     async def grow() -> None:
@@ -92,6 +92,12 @@ def test_many_waits_share_one_poll():
     assert log.glances == 4, "at 0, 0.1, 0.2 and 0.3 s"
 
 
+def test_what_strangers_wait_for_costs_one_glance_at_each_run():
+    log = Log()
+    seconds = played(waits, log, [*range(5, 2005)], 0.25)
+    assert min(seconds) == pytest.approx(2.0) and log.glances == 21
+
+
 def test_nobody_waits_for_ever(monkeypatch):
     monkeypatch.setattr(long_polling, "TIMEOUT", 0.3)
     (seconds,) = played(waits, Log(), [0])
@@ -99,13 +105,13 @@ def test_nobody_waits_for_ever(monkeypatch):
 
 
 def test_an_error_reaches_the_current_waits_only():
-    def fail(known):
+    def fail(run):
         raise OSError("the disk is gone")
 
     async def twice():
         waiting = LongPoll(fail, Here())
         for _ in range(2):
             with pytest.raises(OSError, match="disk"):
-                await waiting.wait(0)
+                await waiting.wait("run", 0)
 
     played(twice)

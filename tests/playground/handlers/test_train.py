@@ -264,8 +264,7 @@ def test_a_run_comes_with_its_summary(handlers, client):
 def test_news_is_what_the_page_has_not_read(handlers, client, monkeypatch):
     name = recorded(client)
     read = handlers.delta({"run": None})["offset"]
-    assert handlers.has_news((name, 0))
-    assert not handlers.has_news((name, read))
-    assert handlers.has_news(("2026-01-02-030405-dpo-reviews", 0))  # its folder was deleted
+    assert handlers.newest(name) == read > 0
+    assert handlers.newest("2026-01-02-030405-dpo-reviews") == math.inf  # its folder was deleted
     monkeypatch.setattr(client, "live", lambda: ["another"])
-    assert handlers.has_news((name, read))
+    assert handlers.newest(name) > read

@@ -14,6 +14,9 @@ from playground.text.paths import without_folders
         ("cannot be used: /srv/runs is a file", "cannot be used: runs is a file"),
         ("and/or, 1/2, /zh, https://a.org/b/c, model reviews/x", None),
         ("in (/opt/app/models/policy/)", "in ()"),
+        ("got '/srv/my runs/a (1)/b.json', expected", "got 'b.json', expected"),
+        ('see "file:///srv/my runs/b.json" or file:///srv/c', 'see "b.json" or c'),
+        ("it's a/b and it's /srv/c", "it's a/b and it's c"),
     ],
 )
 def test_paths_lose_their_folders(line, shown):

@@ -19,7 +19,7 @@ from playground.voting.routes import VoteRoutes
 @pytest.fixture
 def browser():
     """A client that requests the files, behind a path prefix."""
-    return TestClient(Starlette(routes=[parts.static_route()]), root_path="/prefix")
+    return TestClient(Starlette(routes=parts.static_routes()), root_path="/prefix")
 
 
 def test_a_part_imports_its_module_and_has_its_events():

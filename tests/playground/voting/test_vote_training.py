@@ -19,6 +19,7 @@ from playground.content import optimum
 from playground.handlers.compare import CompareHandlers
 from playground.handlers.form import SETTINGS
 from playground.handlers.train import TrainHandlers
+from playground.people.access import VisibleRuns
 from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
@@ -194,7 +195,11 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     known, answer = shown(client, run)
     assert known["votes"] == len(to_train), "the run keeps its numbers without the session"
     assert not [name for name in (*people, TRAINED_ON, f"/{session.name}") if name in answer]
-    compared = json.dumps(CompareHandlers(client, None, WORDS, {}).compare([{"run": run}] * 2))
+    compared = json.dumps(
+        CompareHandlers(VisibleRuns(client, Visitors(client), None), None, WORDS, {}).compare(
+            [{"run": run}] * 2
+        )
+    )
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
 

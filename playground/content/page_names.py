@@ -1,0 +1,56 @@
+"""Names on pages for the paths in configurations: a page never gets a path of the server.
+
+A page gets the last name of a path, and sends it back. Only paths that have got a name are found
+again by it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+
+from align_core.config import model_index
+from align_core.config.task_card import NAMES
+
+MOST_NAMES = 10_000  # beyond that, the name that was used least recently is dropped
+_RESERVED = {*NAMES, "gold", "own", "own-earlier", "own-of-others"}
+_lock = threading.Lock()
+_paths: OrderedDict[str, str] = OrderedDict()  # name -> path
+_names: dict[str, str] = {}  # path -> name
+
+
+def page_name(value: Any) -> Any:
+    """The name on pages of a value that may be an absolute path; any other value itself."""
+    if not isinstance(value, str) or not os.path.isabs(value):
+        return value
+    with _lock:
+        if value not in _names:
+            _names[value] = _free_name(PurePath(value).name)
+            _paths[_names[value]] = value
+            if len(_paths) > MOST_NAMES:
+                _, dropped = _paths.popitem(last=False)
+                del _names[dropped]
+        name = _names[value]
+        _paths.move_to_end(name)
+        return name
+
+
+def from_page(name: Any) -> Any:
+    """The path with this name on pages; any other value itself."""
+    return _paths.get(name, name) if isinstance(name, str) else name
+
+
+def shown(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the names of its paths."""
+    return {setting: page_name(value) for setting, value in config.items()}
+
+
+def _free_name(name: str) -> str:
+    taken = {*_paths, *_RESERVED, *model_index.named()}
+    numbered = (name if number == 1 else f"{name} ({number})" for number in count(1))
+    return next(other for other in numbered if other not in taken)
