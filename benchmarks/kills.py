@@ -7,7 +7,8 @@
 Somebody votes all the time. At each moment a run is started; its worker, the forkserver, the helper
 or the server is killed at a random time of it, every second time while it saves its model. Then the
 page has to say how the run ended, and the next run and the next question have to be answered.
-`export` and `prepare` are commands that are killed and given again.
+`export` and `prepare` are commands that are killed and given again. Two lanes of these measurements
+go side by side, which takes about ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from benchmarks.common import DOCS, ROOT, machine, table, write_section
+from align_core.runs import forkserver
+from benchmarks.common import DOCS, machine, table, write_section
 from benchmarks.served import Served, new_visitor
 
 RESULTS = Path(__file__).with_name("kills.json")
@@ -39,6 +42,7 @@ RUN = {"method": "ppo", "task": "reviews", "steps": STEPS, "eval_every": STEPS, 
 EVERY = 1.0  # seconds between two votes
 WAIT = 300.0  # seconds, at most, for a run to end
 PROCESSES = ("worker", "forkserver", "helper", "server")
+LANES = (("server", "worker", "export"), ("forkserver", "helper", "prepare"))  # of equal length
 COMMANDS = ("export", "prepare")
 FINAL = ("finished", "stopped", "failed")
 
@@ -52,10 +56,16 @@ def main() -> None:
     args = parser.parse_args()
     if not args.render:
         results: dict[str, Any] = {"machine": machine(), "moments": args.moments}
-        for name in args.only or (*PROCESSES, *COMMANDS):
-            measure = kill_process if name in PROCESSES else kill_command
-            results[name] = measure(name, args.moments, random.Random(f"{name} {args.seed}"))
-            print(name, json.dumps(results[name]), flush=True)
+
+        def measure(lane: Sequence[str]) -> None:
+            for name in lane:
+                if not args.only or name in args.only:
+                    kill = kill_process if name in PROCESSES else kill_command
+                    results[name] = kill(name, args.moments, random.Random(f"{name} {args.seed}"))
+                    print(name, json.dumps(results[name]), flush=True)
+
+        with ThreadPoolExecutor(len(LANES)) as lanes:
+            list(lanes.map(measure, LANES))
         if args.moments < MOMENTS or args.only:
             return
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
@@ -109,13 +119,13 @@ def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run, out = Path(folder) / "run", Path(folder) / "out"
         train = ("train", "dpo", "--task", "reviews", "--steps", "1", "--run-dir", str(run))
-        command(*train, folder=folder).wait()
+        command(*train, folder=folder).join()
         arguments = ("export", str(run), str(out))
         if name == "prepare":
             arguments = ("prepare", "--task", "reviews", "--model", str(run))
             arguments += ("--samples", "64", "--prompts", "2")
         began = time.monotonic()
-        command(*arguments, folder=folder).wait()
+        command(*arguments, folder=folder).join()
         span = time.monotonic() - began
         for moment in range(moments):
             again = Path(f"{out}-{moment}")
@@ -124,26 +134,37 @@ def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
             process = command(*given, folder=folder)
             time.sleep(rng.uniform(0, span))
             process.kill()
-            process.wait()
-            counts["kills"] += process.returncode == -9
+            process.join()
+            counts["kills"] += process.exitcode == -9
             if name == "export" and again.exists():
                 counts["lost_models"] += not is_whole(again)
             if not (name == "export" and again.exists()):  # what is whole is there already
-                counts["unsaid"] += command(*given, folder=folder).wait() != 0
+                process = command(*given, folder=folder)
+                process.join()
+                counts["unsaid"] += process.exitcode != 0
             if name == "export":
                 counts["lost_models"] += not is_whole(again)
     return dict(counts)
 
 
-def command(*arguments: str, folder: str) -> subprocess.Popen:
-    """The process of an `align_core` command whose cache is in `folder`."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "align_core", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": folder},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def command(*arguments: str, folder: str) -> BaseProcess:
+    """The process of an `align_core` command whose cache is in `folder`. It is forked from one that
+    has imported everything, so that it is killed at its work."""
+    forkserver.preload()
+    process = forkserver.Process(target=_command, args=(arguments, folder))
+    forkserver.start(process)
+    return process
+
+
+def _command(arguments: Sequence[str], folder: str) -> None:
+    from align_core.cli.main import main as align_core
+
+    os.chdir(folder)
+    os.environ["XDG_CACHE_HOME"] = folder
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        os.dup2(nowhere, output)
+    sys.exit(align_core([*arguments]))
 
 
 def undisturbed(server: Served, visitor: str) -> float:

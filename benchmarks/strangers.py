@@ -11,28 +11,28 @@ the run by themselves. All of it shares the cores with the page and the run.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
-import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from align_core.runs.events import FINAL
 from benchmarks.common import DOCS, child, machine, table, write_section
 from benchmarks.served import Served, new_visitor
 from benchmarks.strangers_clients import ATTACKS
+from benchmarks.stub_server import stub
 from benchmarks.vote_load import EVERY, WITHIN, open_room
 
 RESULTS = Path(__file__).with_name("strangers.json")
 PAGE = DOCS / "benchmarks.md"
 PHONES, WATCHERS = 500, 50
 HALL_SECONDS = 60.0  # of votes beside all attacks at once
-PHASE_SECONDS = 15.0  # of each attack alone, and of the quiet after it
-SOAK_MINUTES = 10.0  # of all of that, for the memory
+PHASE_SECONDS = 8.0  # of each attack alone, and of the quiet after it
+SOAK_MINUTES = 10.0  # of all of that, for the memory; the phases count
 SHORT_RUNS = 200
 PPO = {"method": "ppo", "task": "reviews", "steps": 100_000, "eval_every": 20}
 SHORT = {"method": "reward", "task": "reviews", "steps": 1, "preference_pairs": 32}
@@ -113,7 +113,8 @@ def hall(scale: float) -> dict[str, Any]:
         with stub() as address:
             (against_stub,) = _play(address, plan | {"phases": [everything]})["phases"]
         with_stub = progress.rate(against_stub["began"], against_stub["ended"])
-        soak = _phase("soak", SOAK_MINUTES * 60 * scale, list(ATTACKS), vote=True)
+        left = SOAK_MINUTES * 60 * scale - sum(phase["seconds"] for phase in phases)
+        soak = _phase("soak", max(1.0, left), list(ATTACKS), vote=True)
         _play(server.address, plan | {"phases": [soak]})
         memory.append(_memory(server))
         server.call(new_visitor(), "live", "new_events", {"run": None, "offset": None})
@@ -133,57 +134,18 @@ def short_runs(scale: float) -> dict[str, Any]:
     """Memory of the page's process in MB after the first short runs, and after all."""
     count = max(4, round(SHORT_RUNS * scale))
     memory = []
-    with tempfile.TemporaryDirectory() as folder, Served(Path(folder)) as server:
-        visitor = new_visitor()
-        for number in range(count):
-            _run_to_its_end(server, visitor)
-            if number in (1, count - 1):  # the first two load what stays
-                memory.append(_memory(server))
+    two = {"PLAYGROUND_RUNS_AT_ONCE": "2"}
+    with tempfile.TemporaryDirectory() as folder, Served(Path(folder), **two) as server:
+        visitors = [new_visitor() for _ in range(2)]
+        for part in (2, count - 2):  # the first two load what stays
+            with ThreadPoolExecutor(len(visitors)) as pressing:
+                shares = [part // 2, part - part // 2]
+                list(pressing.map(_run_to_their_ends, repeat(server), visitors, shares))
+            memory.append(_memory(server))
         return {"runs": count, "memory": memory, "disk": _size(Path(folder)) / 1e6}
 
 
 MEASURES = {"cold_start": cold_start, "hall": hall, "short_runs": short_runs}
-
-
-@contextlib.contextmanager
-def stub() -> Iterator[str]:
-    """The address of a server that answers every request at once, in a thread of its own."""
-    answer = {"run": None, "offset": 0, "session": "s", "token": "t", "pair": {"id": 1}}
-    body = json.dumps(answer).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    ready, addresses = threading.Event(), []
-    loop = asyncio.new_event_loop()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
-            while True:
-                request = (await reader.readuntil(b"\r\n\r\n")).decode(errors="replace")
-                length = re.search(r"content-length: (\d+)", request.lower())
-                await reader.readexactly(int(length[1]) if length else 0)
-                writer.write(head + body)
-                await writer.drain()
-        writer.close()
-
-    async def listen() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        addresses.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        ready.set()
-
-    def stop() -> None:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.call_soon(loop.stop)
-
-    def run() -> None:
-        loop.run_until_complete(listen())
-        loop.run_forever()
-
-    threading.Thread(target=run, daemon=True).start()
-    ready.wait()
-    try:
-        yield addresses[0]
-    finally:
-        loop.call_soon_threadsafe(stop)
 
 
 def _phase(
@@ -212,14 +174,20 @@ def _begun(server: Served) -> str:
     return run
 
 
-def _run_to_its_end(server: Served, visitor: str) -> None:
-    end = time.monotonic() + WAIT
-    known = len(_runs(server))
-    server.press_run(visitor, **SHORT)
-    while len(_runs(server)) == known or server.health()["live"]:
-        if time.monotonic() > end:
-            raise TimeoutError("a short run did not end")
-        time.sleep(0.05)
+def _run_to_their_ends(server: Served, visitor: str, count: int) -> None:
+    """Short runs of a visitor, one after the other."""
+    for _ in range(count):
+        end = time.monotonic() + WAIT
+        while (run := server.press_run(visitor, **SHORT)) is None:  # the last one still exits
+            _pause(end)
+        while not any(event.get("status") in FINAL for event in server.events(run)):
+            _pause(end)
+
+
+def _pause(end: float) -> None:
+    if time.monotonic() > end:
+        raise TimeoutError("a short run did not end")
+    time.sleep(0.05)
 
 
 class Progress:

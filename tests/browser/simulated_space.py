@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,6 +28,7 @@ _FRAME = (
     " allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox allow-same-origin"
     f' allow-scripts" src="{SPACE}/?{{query}}__theme=light&__sign={SIGNATURE}"></iframe>'
 )
+_USER = {"user": 1000, "group": 1000}
 _ZERO_GPU = """
 import json, pathlib, sys
 early = sorted({"gradio", "torch"} & sys.modules.keys())
@@ -58,7 +60,7 @@ def preferences(folder: Path, all_cookies_blocked: bool) -> Path:
 def start(tree: Path, folder: Path, port: int, **environment: str) -> subprocess.Popen[bytes]:
     """Start the exported `tree` as on a ZeroGPU Space, with `folder` for the stand-in.
 
-    As user 1000, as there, where this process may choose and that user may run Python.
+    As user 1000, as there, where that is possible (`why_not_as_user`).
     """
     (folder / "spaces.py").write_text(_ZERO_GPU)
     settings = {
@@ -70,7 +72,7 @@ def start(tree: Path, folder: Path, port: int, **environment: str) -> subprocess
         "SYSTEM": "spaces",
         "HOME": str(folder),
     }
-    user = _user()
+    user = {} if why_not_as_user() else _USER
     if user:
         for path in (tree, folder, *tree.rglob("*"), *folder.rglob("*")):
             os.chown(path, user["user"], user["group"])
@@ -78,22 +80,23 @@ def start(tree: Path, folder: Path, port: int, **environment: str) -> subprocess
     return subprocess.Popen(command, cwd=tree, env=os.environ | settings | environment, **user)
 
 
-def _user() -> dict[str, int]:
+@cache
+def why_not_as_user() -> str | None:
+    """Why no process can be started as user 1000; None if one can."""
     if os.getuid() != 0:
-        return {}
-    user = {"user": 1000, "group": 1000}
+        return "only root may start a process as user 1000"
     try:
-        subprocess.run([sys.executable, "-c", ""], check=True, **user)
-    except OSError:
-        return {}
-    return user
+        subprocess.run([sys.executable, "-c", "import segno"], check=True, cwd=ROOT, **_USER)
+    except (OSError, subprocess.CalledProcessError):
+        return f"user 1000 may not run {Path(sys.executable).resolve()} and its packages"
+    return None
 
 
 class Proxy:
     """The Hub's page and the Space's, over TLS at `port`; `hops` proxies before the Space."""
 
     def __init__(self, folder: Path, upstream: int) -> None:
-        self.hops = 1
+        self.hops, self.pid = 1, 0  # the process behind it
         self.referers: set[str | None] = set()  # what browsers said of the page they came from
         certificate = folder / "certificate.pem"
         command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-days", "1"]

@@ -8,6 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 import segno
 from playwright.sync_api import expect
@@ -46,6 +47,7 @@ def proxy(folder):
     }
     process = simulated_space.start(folder / "tree", folder / "stand_in", port, **settings)
     proxy = simulated_space.Proxy(folder, port)
+    proxy.pid = process.pid
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process, 120)
         yield proxy
@@ -53,6 +55,13 @@ def proxy(folder):
         proxy.close()
         process.terminate()
         process.wait(30)
+
+
+def test_the_space_runs_as_user_1000(request):
+    if reason := simulated_space.why_not_as_user():
+        pytest.skip(reason)
+    proxy = request.getfixturevalue("proxy")
+    assert psutil.Process(proxy.pid).uids().real == 1000
 
 
 @pytest.fixture
