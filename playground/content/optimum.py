@@ -92,8 +92,9 @@ def target(query: Any) -> dict[str, Any] | None:
     if (found := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
-    valid = isinstance(beta, int | float) and 0 <= beta <= 1e9  # such an int may be no float
-    return found.at(float(beta) if valid else BETAS[1])
+    if not isinstance(beta, int | float) or not 0 <= beta <= 1e9:  # a huge integer is no float
+        beta = BETAS[1]
+    return found.at(float(beta))
 
 
 def _of_query(query: Any) -> Optimum | None:

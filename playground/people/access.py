@@ -10,6 +10,8 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from playground.people.visitors import Visitor, Visitors
 
+MOST_MODELS = 4  # of a query; one with more is refused before it reaches the helper
+
 
 class VisibleRuns:
     """Read access to the runs of `client`; `runs` lists only those that the visitor may see."""
@@ -60,7 +62,7 @@ class VisibleModels:
 
     def _query(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         models = arguments.get("models")
-        models = models if isinstance(models, list) else []
+        models = models[:MOST_MODELS] if isinstance(models, list) else []
         models = [*models, arguments.get("model"), arguments.get("reference")]
         self._visitors.check_access(self._visitor, models)
         if "task" in arguments:

@@ -16,13 +16,15 @@ from starlette.testclient import TestClient
 
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
-from align_core.inference.client import Unanswered
+from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs import presets
 from align_core.runs.client import Client
 from playground import text
+from playground.handlers.compare import MAX_RUNS, CompareHandlers
 from playground.handlers.train import TrainHandlers
 from playground.limits import Limits
 from playground.people import client_address as module
+from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.carried import check_carried
 from playground.people.client_address import ClientAddress, client_address
 from playground.people.json_requests import Refused
@@ -137,6 +139,23 @@ def test_one_address_does_not_take_all_places_of_questions(client, come_from):
     come_from("10.0.0.1")
     with visitors.query_slot("another cookie"):
         pass
+
+
+def test_small_requests_of_many_names_cost_few_looks(client, monkeypatch):
+    asked = []
+    monkeypatch.setattr(client, "has", lambda run: asked.append(run) or False)
+    visitors = Visitors(client)
+    runs = VisibleRuns(client, visitors, "somebody")
+    names = [f"2026-01-02-{number:06d}-ppo-reviews" for number in range(10_000)]
+    compare = CompareHandlers(runs, None, WORDS, {})
+    assert compare.compare([{"run": name} for name in names])["runs"] == []
+    assert len(asked) <= MAX_RUNS
+    helper = InferenceClient(client)
+    with pytest.raises(ConfigError, match="one to four models"):
+        VisibleModels(helper, visitors, "somebody").generate(
+            task="reviews", models=names, prompt="The", n=1, temperature=1.0, seed=0
+        )
+    assert len(asked) <= 20
 
 
 def test_one_address_does_not_hold_all_open_streams(come_from):

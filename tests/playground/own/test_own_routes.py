@@ -24,6 +24,7 @@ from align_core.evaluation import prepared
 from align_core.runs.client import Client
 from playground import text
 from playground.limits import Limits
+from playground.own.draft import _as_csv
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
 from playground.people.own_tasks import EARLIER, OTHERS, OWN, PUBLIC, OwnTasks
@@ -294,6 +295,12 @@ def test_a_public_server_has_limits_and_an_end(server, browser, own, visitor):
     os.utime(path.parents[1] / "card.json", (week, week))
     assert Browser(server, THEIRS).save()["errors"] == []  # which sweeps
     assert not path.exists()
+
+
+def test_pairs_that_are_no_table_stay_as_they_are():
+    pasted = "prompt\tchosen\n" + "a" * 200_000 + "\tb"  # beyond the largest cell
+    assert _as_csv(pasted) == pasted
+    assert _as_csv("prompt\tchosen\na, b\tc\n") == 'prompt,chosen\n"a, b",c\n'
 
 
 def test_what_may_be_chosen_depends_on_what_was_fetched(browser, tmp_path, monkeypatch):
