@@ -35,7 +35,9 @@ class Served:
         own["OMP_NUM_THREADS"] = str(THREADS)
         self._environment = os.environ | own | environment
         self._process: subprocess.Popen | None = None
-        self._http = httpx.Client(verify=False, timeout=120)  # no certificates are read
+        # No certificates are read, and no connection is kept that the server may just be closing.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(verify=False, timeout=120, limits=once)
         self.starting = 0.0  # seconds that the last start took, to the first answer
 
     def __enter__(self) -> Served:
