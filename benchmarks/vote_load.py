@@ -181,7 +181,7 @@ class Connection:
     async def post(self, path: str, content: dict[str, Any]) -> tuple[int, Any]:
         """The status and the JSON body of the response."""
         body = json.dumps(content)
-        head = f"POST {path} HTTP/1.1\r\nHost: hall\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         self._writer.write(f"{head}{self.headers}\r\n{body}".encode())
         response = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(re.search(r"content-length: (\d+)", response)[1])
