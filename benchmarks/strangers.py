@@ -114,7 +114,7 @@ def hall(scale: float) -> dict[str, Any]:
             (against_stub,) = _play(address, plan | {"phases": [everything]})["phases"]
         with_stub = progress.rate(against_stub["began"], against_stub["ended"])
         left = SOAK_MINUTES * 60 * scale - sum(phase["seconds"] for phase in phases)
-        soak = _phase("soak", max(1.0, left), list(ATTACKS), vote=True)
+        soak = _phase("soak", max(HALL_SECONDS / 3, left), list(ATTACKS), vote=True)
         _play(server.address, plan | {"phases": [soak]})
         memory.append(_memory(server))
         server.call(new_visitor(), "live", "new_events", {"run": None, "offset": None})
