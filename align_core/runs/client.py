@@ -68,8 +68,7 @@ class Client:
         self._closed = False
         self._index = RunIndex(self.root)
         self._used: OrderedDict[str, float] = OrderedDict()  # run -> when
-        # run -> its final status, which could not be written
-        self._unwritten: dict[str, dict[str, Any]] = {}
+        self._unwritten: dict[str, dict[str, Any]] = {}  # run -> a final status no disk took
 
     def preload(self) -> None:
         """Start importing the heavy libraries in the forkserver. Returns at once."""
