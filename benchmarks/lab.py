@@ -18,7 +18,9 @@ from typing import Any
 
 from align_core import experiments
 from align_core.experiments import claims, frontier, runner, shift
+from align_core.experiments.kl_curves import EXPLAINED
 from align_core.experiments.sentences import render_findings
+from align_core.experiments.setups import SETUPS
 from align_core.experiments.statistics import Mean, format_mean
 from benchmarks import lab_figures
 from benchmarks.common import DOCS, ROOT, machine, table, write_section
@@ -82,13 +84,17 @@ def render(name: str) -> str:
         _filled(f"**{claims.WORDS[row['verdict']]} {row['claim']}** {row['why']}")
         for row in claims.render_verdicts(experiment.verdicts(result), experiment.SENTENCES)
     ]
+    tested = claims.TESTED.format(**claims.comparison_counts(experiment, result))
     findings = render_findings(experiment.findings(result), experiment.SENTENCES)
+    setup = table(["", "in the paper", "here"], [list(row) for row in SETUPS[name]])
     return "\n\n".join(
         [
             _filled(intro),
             _filled(f"**The paper** (arXiv {experiment.PAPER}): {experiment.CLAIM}"),
+            setup.rstrip(),
             "**Here:**",
             *verdicts,
+            _filled(tested),
             "\n".join(_filled(f"- {sentence}", indent="  ") for sentence in findings),
             f"![{experiment.TITLE}]({figure(name).name})",
             TABLES[name](result),
@@ -112,12 +118,22 @@ def _filled(text: str, indent: str = "") -> str:
 def coverage_table(result: dict[str, Any]) -> str:
     """A row for each setting: uncovered probability, its largest gain, and gold rewards."""
     head = ["raters", "β", "covered", *(f"uncovered: {name}" for name in ("reference", "PPO"))]
-    head += ["DPO", "optimum", "most gained: PPO", "DPO", "gold: PPO", "DPO", "optimum"]
+    head += [
+        "DPO",
+        "optimum",
+        "most gained: PPO",
+        "DPO",
+        "optimum",
+        "optimum of the learned reward",
+    ]
+    head += ["gold: PPO", "DPO", "optimum"]
     rows = []
-    settings = [row for row in result["settings"] if row["responses"] % 2 == 0]
+    settings = [
+        row for row in result["settings"] if row["responses"] % 2 == 0 and not row["best_covered"]
+    ]
     for row in sorted(settings, key=lambda row: (row["raters"], row["beta"])):
         columns = [(method, "uncovered") for method in ("reference", "ppo", "dpo", "optimum")]
-        columns += [(method, "rise") for method in ("ppo", "dpo")]
+        columns += [(method, "rise") for method in ("ppo", "dpo", "optimum", "learned_optimum")]
         columns += [(method, "gold") for method in ("ppo", "dpo", "optimum")]
         cells = [format_mean(row[method][number]) for method, number in columns]
         rows.append([row["raters"], f"{row['beta']:g}", str(row["responses"]), *cells])
@@ -132,7 +148,9 @@ def coverage_table(result: dict[str, Any]) -> str:
         for row in result["table_1"]
     ]
     intro = (
-        "Other numbers of responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
+        "The optimum raises an uncovered response where that is the best one, and then more than "
+        "PPO does; PPO is near the optimum of the reward that it was given. Other numbers of "
+        "responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
         "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
         "nearly leaves the preferred y1 for y3 as for the one that PPO finds; the KL of the former "
         "is infinite."
@@ -175,12 +193,14 @@ def _setting(strength: float | None) -> str:
 def overoptimisation_table(result: dict[str, Any]) -> str:
     """A row for each curve: its reward model, fit, peak and end."""
     head = ["", "pairs", "layers", "parameters", "β", "accuracy", "fitted α", "fitted β"]
-    head += ["error, nats", "gold at its peak", "√KL there", "gold at the end", "proxy there"]
+    head += ["error, nats", "R²", "gold at its peak", "√KL there", "gold at the end", "proxy there"]
     models = [row for row in result["rows"] if row["method"] == "best-of-n"]
     parameters = {(row["pairs"], row["layers"]): row["parameters"] for row in models}
 
     def fitted(row: dict[str, Any]) -> list[Mean | None]:
-        return [row["fit"] and row["fit"][name] for name in ("alpha", "beta", "error")]
+        fit = row["fit"] or {"holds": False}
+        shown = [fit[name] if fit["holds"] else None for name in ("alpha", "beta")]
+        return [*shown, fit.get("error"), fit.get("r2")]
 
     rows = [
         [
@@ -198,8 +218,11 @@ def overoptimisation_table(result: dict[str, Any]) -> str:
     note = (
         "Gold and proxy are nats above the reference's. Fitted for each seed by least squares: "
         "R = d(α − βd) for best-of-n, R = d(α − β log d) for PPO, d = √KL; the error is the root "
-        "of the mean squared residual. The figure has the curve of the mean α and β, with the "
-        "error as a band."
+        "of the mean squared residual, R² the share of the variance that the fit explains. No fit "
+        "is shown where the form fails: where it explains less than "
+        f"{EXPLAINED:.0%}, or turns where the curves still rise, as all of best-of-n do, because "
+        "this gold reward saturates. The figure has the curve of the mean α and β, with the error "
+        "as a band."
     )
     return "\n".join([table(head, rows), _filled(note) + "\n"])
 

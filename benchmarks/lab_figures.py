@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from align_core.experiments import frontier, overoptimisation, shift
+from align_core.experiments import frontier, overoptimisation_runs, shift
 
 # The colours of Okabe and Ito, which are distinguishable with any colour vision.
 COLOURS = {
@@ -17,6 +17,8 @@ COLOURS = {
     "dpo": "#d55e00",
     "unlikelihood": "#cc79a7",
     "preferred-ft": "#009e73",
+    "optimum": "#000000",
+    "learned_optimum": "#009e73",
     "reference": "#777777",
     "sft-dpo": "#009e73",
     "iterated": "#cc79a7",
@@ -57,15 +59,18 @@ def coverage(result: dict[str, Any]) -> plt.Figure:
         panel.set_xticks([])
         panel.set_yticks([])
     raters = ("certain", "graded")
+    labels = {"ppo": "PPO", "dpo": "DPO", "optimum": "optimum"}
+    labels |= {"learned_optimum": "optimum of the learned reward"}
     panel = None
     for place, kind in enumerate(raters):
         panel = figure.add_subplot(grids[1, 3 * place : 3 * place + 3], sharey=panel)
-        for method in ("ppo", "dpo"):
+        for method in ("ppo", "dpo", "optimum", "learned_optimum"):
             for beta, line in ((0.1, "-"), (1.0, "--")):
                 rows = [
                     row
                     for row in result["settings"]
-                    if (row["raters"], row["beta"]) == (kind, beta) and row[method]["rise"]
+                    if (row["raters"], row["beta"], row["best_covered"]) == (kind, beta, False)
+                    and row[method]["rise"]
                 ]
                 panel.errorbar(
                     [row["responses"] for row in rows],
@@ -74,7 +79,7 @@ def coverage(result: dict[str, Any]) -> plt.Figure:
                     fmt=f"o{line}",
                     markersize=3,
                     color=COLOURS[method],
-                    label=f"{method.upper()}, β = {beta:g}",
+                    label=f"{labels[method]}, β = {beta:g}",
                 )
         panel.axhline(0, color="black", linewidth=0.5)
         panel.set_xlabel(f"covered responses of a prompt ({kind} raters)")
@@ -121,15 +126,15 @@ def limit(result: dict[str, Any]) -> plt.Figure:
 
 def overoptimised(result: dict[str, Any]) -> plt.Figure:
     """Gold with its fit, and proxy, over √KL, for different pairs, sizes and penalties."""
-    full, rows = overoptimisation.LAYERS, result["rows"]
+    full, rows = overoptimisation_runs.LAYERS, result["rows"]
     unpenalised = [row for row in rows if row["beta"] == 0]
     by_pairs = [row for row in unpenalised if row["layers"] == full]
-    by_size = [row for row in unpenalised if row["pairs"] == overoptimisation.SIZED_BY]
+    by_size = [row for row in unpenalised if row["pairs"] == overoptimisation_runs.SIZED_BY]
     penalised = [
         row
         for row in rows
         if (row["method"], row["pairs"], row["layers"])
-        == ("ppo", overoptimisation.PENALTY_PAIRS, full)
+        == ("ppo", overoptimisation_runs.PENALTY_PAIRS, full)
     ]
 
     def curves_of(method: str, chosen: list[dict[str, Any]], key: str) -> list[tuple[str, Any]]:
@@ -140,7 +145,9 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
         "PPO, β = 0, by pairs": curves_of("ppo", by_pairs, "pairs"),
         "best-of-n, by layers": curves_of("best-of-n", by_size, "layers"),
         "PPO, β = 0, by layers": curves_of("ppo", by_size, "layers"),
-        f"PPO, {overoptimisation.PENALTY_PAIRS} pairs, by β": curves_of("ppo", penalised, "beta"),
+        f"PPO, {overoptimisation_runs.PENALTY_PAIRS} pairs, by β": curves_of(
+            "ppo", penalised, "beta"
+        ),
     }
     figure, places = plt.subplots(2, 3, figsize=(10, 6.4))
     key = places[1, 2]
@@ -156,7 +163,7 @@ def overoptimised(result: dict[str, Any]) -> plt.Figure:
                 name = label if seed == 0 else None
                 panel.plot(d, gold, color=shade, **GOLD, label=name)
                 panel.plot(d, proxy, color=shade, **PROXY)
-            if fit := overoptimisation.fitted(row):
+            if fit := overoptimisation_runs.fitted(row):
                 d, gold = np.array(fit).T
                 error = row["fit"]["error"]["mean"]
                 panel.plot(d, gold, color=shade, **FIT)

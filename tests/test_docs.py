@@ -154,7 +154,8 @@ def test_the_page_of_the_lab_is_what_its_results_give(name, tmp_path):
 def test_a_fit_is_drawn_with_its_error():
     fit = {name: {"mean": number} for name, number in (("alpha", 2), ("beta", 0.5), ("error", 0.2))}
     curve = [[0.0, 0.0, 0.0], [1.0, 1.4, 3.0], [4.0, 0.1, 9.0]]
-    row = {"pairs": 1000, "layers": 3, "beta": 0.0, "curves": [curve], "fit": fit}
+    row = {"pairs": 1000, "layers": 3, "beta": 0.0, "curves": [curve]}
+    row["fit"] = {**fit, "holds": True}
     rows = [{"method": method, **row} for method in ("best-of-n", "ppo")]
     figure = lab_figures.overoptimised({"rows": rows})
     for panel, end in ((figure.axes[0], 4 * (2 - 0.5 * 4)), (figure.axes[3], 4 * 2 - 2 * log(4))):
@@ -165,6 +166,9 @@ def test_a_fit_is_drawn_with_its_error():
         (band,) = panel.collections
         around = [y for x, y in band.get_paths()[0].vertices if x == 4.0]
         assert (min(around), max(around)) == (pytest.approx(end - 0.2), pytest.approx(end + 0.2))
+    row["fit"] = {**fit, "holds": False}
+    figure = lab_figures.overoptimised({"rows": [{"method": "ppo", **row}]})
+    assert len(figure.axes[3].lines) == 2  # gold and proxy: the form fails
 
 
 def test_a_recorded_experiment_is_whole_and_small():

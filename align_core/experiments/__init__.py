@@ -9,6 +9,7 @@ An experiment is a module of this package with
     measure(folder, …)      executes a run: settings -> measurements, both JSON values
     summary(runs)           the result, from the settings and measurements of all runs
     verdicts(result)        whether each part of the claim holds here, by rules on the result
+    comparisons(result)     the signs of all comparisons that these rules call clear or not
     findings(result)        what the result shows, with all numbers taken from it
     SENTENCES               English templates of the verdicts and findings
 

@@ -14,6 +14,12 @@ from typing import Any, NamedTuple
 from align_core.experiments.sentences import render_findings
 
 WORDS = {"holds": "Holds here:", "fails": "Does not hold here:", "unclear": "Not clear here:"}
+LEVEL = 0.05  # of a comparison that is clear: it lies outside of a 95% interval
+TESTED = (
+    "“Clearly” is the result of {tests} comparisons, each at the 5% level, without a correction "
+    "for their number. {clear} of them are clear; if nothing differed, about {chance} would be by "
+    "chance."
+)
 _BY_SIGN = {1: "holds", -1: "fails", 0: "unclear"}
 
 
@@ -40,6 +46,18 @@ def verdict(sign: int, part: str, **values: Any) -> Verdict:
 def majority(signs: Sequence[int]) -> int:
     """The sign of more than half of the cases; 0 if neither 1 nor −1 is."""
     return next((sign for sign in (1, -1) if 2 * signs.count(sign) > len(signs)), 0)
+
+
+def comparison_counts(experiment: ModuleType, result: dict[str, Any]) -> dict[str, str]:
+    """The values of TESTED: the comparisons behind an experiment's verdicts, how many are clear,
+    and how many would be if nothing differed."""
+    signs = [sign for of_part in experiment.comparisons(result).values() for sign in of_part]
+    clear = len(signs) - signs.count(0)
+    return {
+        "tests": str(len(signs)),
+        "clear": str(clear),
+        "chance": f"{LEVEL * len(signs):.1f}",
+    }
 
 
 def render_verdicts(

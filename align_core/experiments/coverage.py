@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,11 @@ CLAIM = (
     "penalty keeps the policy close to the reference. In the paper's toy example, DPO raises the "
     "probability of an uncovered response from 0.11 to 0.23."
 )
-SEEDS = 16
+SEEDS = 32
 
 RESPONSES = tuple(range(2, tabular.SIZE + 1))  # numbers of covered responses for each prompt
 BETAS = (0.1, 0.5, 1.0)
-METHODS = ("reference", "optimum", "ppo", "dpo")
+METHODS = ("reference", "optimum", "learned_optimum", "ppo", "dpo")
 
 
 class Example(NamedTuple):
@@ -61,7 +62,20 @@ SENTENCES = {
     "gained": (
         "With {raters} (β = {beta}, {responses} of {all} responses covered) an uncovered response "
         "gains at most {dpo_rise} under DPO and {ppo_rise} under PPO; all uncovered responses "
-        "together fall from {reference} to {dpo} and {ppo}. The exact optimum gives them {optimum}."
+        "together fall from {reference} to {dpo} and {ppo}. The exact optimum gives them "
+        "{optimum}, and one of them up to {optimum_rise} more: often the best response is among "
+        "them, and it is right to raise that one."
+    ),
+    "best_covered": (
+        "With {raters}, and the best response always covered (β = {beta}, {responses} of {all}), "
+        "the optimum lowers every uncovered response ({optimum_rise} at most); one still gains "
+        "{ppo_rise} under PPO and {dpo_rise} under DPO."
+    ),
+    "learned": (
+        "With {raters} (β = {beta}, {responses} of {all}) PPO does what its reward model asks for: "
+        "the exact optimum of the learned reward gives an uncovered response up to "
+        "{learned_optimum_rise} more. PPO is {to_learned} nats of KL from that optimum, and "
+        "{to_optimum} from the optimum of the gold reward."
     ),
     "counted_certain": COUNTED.format(raters="certain"),
     "counted_graded": COUNTED.format(raters="graded"),
@@ -79,27 +93,32 @@ def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
 
 
 def measure(folder: Path, seed: int) -> list[dict[str, Any]]:
-    """For each setting, the `numbers` of each policy."""
+    """For each setting, the `numbers` of each policy; last those with the best response covered."""
+    grid: list[dict[str, Any]] = [
+        {"responses": responses, "beta": beta, "raters": raters, "best_covered": False}
+        for responses, beta, raters in product(RESPONSES, BETAS, RATERS)
+    ]
+    grid += [{**REPORTED, "raters": raters, "best_covered": True} for raters in RATERS]
     rows = []
-    for responses in RESPONSES:
-        covered = tabular.random_coverage(responses, seed)
-        for beta in BETAS:
-            for raters, certain in RATERS.items():
-                outcome = tabular.train(covered, beta, seed, certain)
-                policies = {name: numbers(outcome, getattr(outcome, name)) for name in METHODS}
-                setting = {"responses": responses, "beta": beta, "raters": raters}
-                rows.append({**setting, **policies})
+    for setting in grid:
+        covered = tabular.random_coverage(setting["responses"], seed, setting["best_covered"])
+        outcome = tabular.train(covered, setting["beta"], seed, RATERS[setting["raters"]])
+        policies = {name: numbers(outcome, getattr(outcome, name)) for name in METHODS}
+        rows.append({**setting, **policies})
     return rows
 
 
 def numbers(outcome: tabular.Outcome, policy: tabular.FloatArray) -> dict[str, float | None]:
-    """Means over prompts of gold reward, KL (nats) and the probability of all uncovered responses;
-    and `rise`, the largest increase of the probability of an uncovered one (None without any)."""
+    """Means over prompts of gold reward, of the KL to the reference and to the optima of the
+    learned and the gold reward (nats), and of the probability of all uncovered responses; and
+    `rise`, the largest increase of the probability of an uncovered one (None without any)."""
     uncovered = ~outcome.covered
     rises = (policy - outcome.reference)[uncovered]
     return {
         "gold": float((policy * tabular.GOLD).sum(1).mean()),
         "kl": tabular.divergence(policy, outcome.reference),
+        "to_learned": tabular.divergence(policy, outcome.learned_optimum),
+        "to_optimum": tabular.divergence(policy, outcome.optimum),
         "uncovered": float((policy * uncovered).sum(1).mean()),
         "rise": float(rises.max()) if rises.size else None,
     }
@@ -115,7 +134,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         }
         # Differences within a seed, so that the random coverage adds no variance.
         more = {name: mean([_difference(row, name) for row in seeds]) for name in ("gold", "rise")}
-        named = {name: seeds[0][name] for name in ("responses", "beta", "raters")}
+        named = {name: seeds[0][name] for name in ("responses", "beta", "raters", "best_covered")}
         settings.append({**named, **means, "dpo_over_ppo": more})
     covered = tabular.random_coverage(EXAMPLE.responses, EXAMPLE.seed)
     outcome = tabular.train(covered, EXAMPLE.beta, EXAMPLE.seed)
@@ -147,19 +166,28 @@ def table_1(beta: float = 0.1) -> list[dict[str, Any]]:
 
 
 def setting(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """The means of a setting with these responses, β or raters."""
+    """The means of a setting with these responses, β or raters; unless it is wanted, not one in
+    which the best response is always covered."""
+    wanted = {"best_covered": False} | wanted
     return next(row for row in result["settings"] if wanted.items() <= row.items())
+
+
+def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
+    """The signs of all comparisons behind the verdicts and findings, over the settings."""
+    rows = _partial(result)
+    return {
+        "rises": [sign(row["dpo"]["rise"]) for row in rows],
+        "together": [
+            sign(difference(row["dpo"]["uncovered"], row["reference"]["uncovered"])) for row in rows
+        ],
+        "more": [sign(row["dpo_over_ppo"]["rise"]) for row in rows],
+    }
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Whether DPO raises uncovered responses, and whether more than PPO."""
-    partial = _partial(result)
-    rises = [sign(row["dpo"]["rise"]) for row in partial]
-    together = [
-        sign(difference(row["dpo"]["uncovered"], row["reference"]["uncovered"])) for row in partial
-    ]
-    more = [sign(row["dpo_over_ppo"]["rise"]) for row in partial]
-    counts = {"settings": len(partial), "gains": rises.count(1), "losses": together.count(-1)}
+    rises, together, more = comparisons(result).values()
+    counts = {"settings": len(rises), "gains": rises.count(1), "losses": together.count(-1)}
     return [
         verdict(max(rises), "gives", **counts),
         verdict(majority(more), "spreads", dpo=more.count(1), ppo=more.count(-1)),
@@ -171,7 +199,9 @@ def _partial(result: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
     return [
         row
         for row in result["settings"]
-        if row["responses"] < tabular.SIZE and wanted.items() <= row.items()
+        if row["responses"] < tabular.SIZE
+        and not row["best_covered"]
+        and wanted.items() <= row.items()
     ]
 
 
@@ -180,15 +210,9 @@ def findings(result: dict[str, Any]) -> list[Finding]:
     rows: list[Finding] = []
     for raters in ("certain", "graded"):
         means = setting(result, raters=raters, **REPORTED)
-        gained: dict[str, Any] = {
-            "raters": [(raters, {})],
-            "beta": f"{REPORTED['beta']:g}",
-            "responses": str(REPORTED["responses"]),
-            "all": str(tabular.SIZE),
-            **{f"{name}_rise": format_mean(means[name]["rise"]) for name in ("dpo", "ppo")},
-            **{name: format_mean(means[name]["uncovered"]) for name in METHODS},
-        }
-        rows.append(("gained", gained))
+        rows += [("gained", _texts(means)), ("learned", _texts(means))]
+        best = setting(result, raters=raters, **REPORTED, best_covered=True)
+        rows.append(("best_covered", _texts(best)))
     for raters in ("certain", "graded"):
         more = [sign(row["dpo_over_ppo"]["rise"]) for row in _partial(result, raters=raters)]
         counts = {"settings": len(more), "dpo": more.count(1), "ppo": more.count(-1)}
@@ -202,6 +226,19 @@ def findings(result: dict[str, Any]) -> list[Finding]:
         **{name: format_mean(full[name]["gold"]) for name in ("ppo", "dpo", "optimum")},
     }
     return [*rows, ("ends", ends)]
+
+
+def _texts(means: dict[str, Any]) -> dict[str, Any]:
+    """The values of a setting for the sentences about it."""
+    return {
+        "raters": [(means["raters"], {})],
+        "beta": f"{means['beta']:g}",
+        "responses": str(means["responses"]),
+        "all": str(tabular.SIZE),
+        **{f"{name}_rise": format_mean(means[name]["rise"]) for name in METHODS},
+        **{name: format_mean(means[name]["uncovered"]) for name in METHODS},
+        **{name: format_mean(means["ppo"][name]) for name in ("to_learned", "to_optimum")},
+    }
 
 
 def _difference(row: dict[str, Any], name: str) -> float | None:

@@ -63,8 +63,10 @@ SENTENCES = {
         "Of {budgets} budgets of KL it is clearly ahead of PPO on a reward model in {dpo} and "
         "behind in {ppo}; of PPO on the gold reward, ahead in {dpo_gold} and behind in {ppo_gold}."
     ),
-    "steadier": "DPO's win rate suffers less from the sampling temperature than PPO's.",
-    "steadier_why": "From the best to the worst temperature DPO loses {dpo}, PPO {ppo}.",
+    "steadier": "DPO's win rate suffers less from a high sampling temperature than PPO's.",
+    "steadier_why": (
+        "From T = {cold} to T = {hot}, DPO's win rate changes by {dpo}, PPO's by {ppo}."
+    ),
     "share": "{method} {share}",
     "within": (
         "Within {budget} nats of KL, of what the optimum gains there: {listed}; PPO on the gold "
@@ -83,6 +85,10 @@ SENTENCES = {
         "temperature 1."
     ),
     "base": "The reference itself wins {cold} at temperature 0.",
+    "chosen": (
+        "The claim is about high temperatures. What is low for DPO here is T = 0, its most likely "
+        "text; and β was chosen as the one that wins most at T = {hot}, which favours T = {hot}."
+    ),
 }
 LAYERS = 3  # of the reference, and of its reward model
 BEST_OF, STORED = 128, 256  # the largest n, and the stored texts of each prompt to choose from
@@ -258,25 +264,34 @@ def _win_rates(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Whether DPO gains more at every KL, and whether temperature costs it fewer wins."""
-    dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
-    ahead = [sign(more) for more in result["dpo_over_ppo"].values()]
-    ahead_of_gold = [sign(difference(dpo[budget], gold[budget])) for budget in dpo]
-    counts = {"budgets": len(dpo), "dpo": ahead.count(1), "ppo": ahead.count(-1)}
+    ahead, ahead_of_gold, (dpo, ppo, more) = comparisons(result).values()
+    counts = {"budgets": len(ahead), "dpo": ahead.count(1), "ppo": ahead.count(-1)}
     counts |= {"dpo_gold": ahead_of_gold.count(1), "ppo_gold": ahead_of_gold.count(-1)}
-    lost = {method: _lost_by_temperature(result, method) for method in ("dpo", "ppo")}
-    steadier = sign(difference(lost["ppo"], lost["dpo"]))
+    suffers = (ppo if more > 0 else dpo) < 0  # to gain less is not to suffer
+    texts = {method: format_mean(_gained(result, method)) for method in ("dpo", "ppo")}
+    cold, hot = (f"{result['win_rates']['dpo']['temperatures'][end]:g}" for end in (0, -1))
     return [
         verdict(min(ahead + ahead_of_gold), "dominates", **counts),
-        verdict(
-            steadier, "steadier", **{method: format_mean(loss) for method, loss in lost.items()}
-        ),
+        verdict(more * suffers, "steadier", cold=cold, hot=hot, **texts),
     ]
 
 
-def _lost_by_temperature(result: dict[str, Any], method: str) -> Mean:
-    """The loss of win rate from the best temperature to the worst."""
-    worst, *_, best = sorted(result["win_rates"][method]["rates"], key=lambda rate: rate["mean"])
-    return difference(best, worst)
+def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
+    """The signs of all comparisons behind the verdicts and findings. Of the temperature: the change
+    of DPO's win rate, of PPO's, and of the first less the second."""
+    dpo, gold = (result["shares"][method] for method in ("dpo", "ppo-gold"))
+    changes = [_gained(result, method) for method in ("dpo", "ppo")]
+    return {
+        "ahead": [sign(more) for more in result["dpo_over_ppo"].values()],
+        "ahead_of_gold": [sign(difference(dpo[budget], gold[budget])) for budget in dpo],
+        "temperature": [*map(sign, changes), sign(difference(*changes))],
+    }
+
+
+def _gained(result: dict[str, Any], method: str) -> Mean:
+    """The change of the win rate from the lowest temperature to the highest."""
+    rates = result["win_rates"][method]["rates"]
+    return difference(rates[-1], rates[0])
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:
@@ -308,7 +323,8 @@ def findings(result: dict[str, Any]) -> list[Finding]:
         beta = f"{wins['setting']:g}"
         rows.append(("wins", {"method": [(method, {})], "beta": beta, **rates}))
     base = result["win_rates"]["reference"]["rates"][0]
-    return [*rows, ("base", {"cold": format_mean(base)})]
+    hot = f"{result['win_rates']['reference']['temperatures'][-1]:g}"
+    return [*rows, ("base", {"cold": format_mean(base)}), ("chosen", {"hot": hot})]
 
 
 def _ahead(more: dict[str, Mean]) -> dict[str, list[Finding]]:

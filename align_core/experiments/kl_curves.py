@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from align_core.experiments.statistics import mean
 
 # f in R = d(α − β·f(d)): `identity` for best-of-n, `np.log` for RL.
 Bend = Callable[[NDArray], NDArray]
+Curve = Sequence[Sequence[float]]  # points (d, gold, proxy) along a run, with d = √KL
+EXPLAINED = 0.9  # the share of the variance that a fit explains, below which it is not shown
 
 
 def reward_within(points: Iterable[tuple[float, float]], budget: float) -> float:
@@ -43,23 +46,69 @@ def identity(d: NDArray) -> NDArray:
 
 
 def fit(points: Sequence[Sequence[float]], bend: Bend) -> dict[str, float] | None:
-    """The least-squares α and β of R = d(α − β·bend(d)) on points (d, R), and the root mean square
-    `error` in nats. None for fewer than three points with d > 0."""
+    """The least-squares α and β of R = d(α − β·bend(d)) on points (d, R), the root mean square
+    `error` in nats, and `r2`, the share of the variance of R that the fit explains. None for fewer
+    than three points with d > 0."""
     d, reward = np.array([point[:2] for point in points if point[0] > 0]).reshape(-1, 2).T
     if len(d) < 3:
         return None
     columns = np.stack([d, -d * bend(d)], axis=1)
     (alpha, beta), *_ = np.linalg.lstsq(columns, reward, rcond=None)
-    error = reward - columns @ (alpha, beta)
-    return {"alpha": float(alpha), "beta": float(beta), "error": float(np.sqrt((error**2).mean()))}
+    error = ((reward - columns @ (alpha, beta)) ** 2).mean()
+    return {
+        "alpha": float(alpha),
+        "beta": float(beta),
+        "error": float(np.sqrt(error)),
+        "r2": float(1 - error / reward.var()),
+    }
 
 
-def mean_fit(curves: Sequence[Sequence[Sequence[float]]], bend: Bend) -> dict[str, Any] | None:
-    """The means of the fits over seeds, one curve for each; None if no curve has a fit."""
+def mean_fit(curves: Sequence[Curve], bend: Bend) -> dict[str, Any] | None:
+    """The means of the fits over seeds, one curve for each; None if no curve has a fit.
+
+    `holds`: the form fits. It explains EXPLAINED of the variance, and its maximum is not within the
+    curves where most of them rise to their end.
+    """
     fits = [row for points in curves if (row := fit(points, bend)) is not None]
     if not fits:
         return None
-    return {name: mean([row[name] for row in fits]) for name in fits[0]}
+    means: dict[str, Any] = {name: mean([row[name] for row in fits]) for name in fits[0]}
+    end = max(map(furthest, curves))
+    turns = max(points_of(means, bend, end), key=_reward)[0] < end
+    rise = [max(points, key=_reward) == points[-1] for points in curves]
+    explained = means["r2"]["mean"] >= EXPLAINED
+    return {**means, "holds": explained and not (turns and 2 * sum(rise) > len(rise))}
+
+
+def _reward(point: Sequence[float]) -> float:
+    return point[1]
+
+
+def gold_at(points: Curve, d: float) -> float:
+    """The gold reward where a run first reaches this √KL, on the line between two points.
+
+    Raises:
+        ValueError: it never does.
+    """
+    for (before, low, *_), (after, high, *_) in pairwise(points):
+        if before < d <= after:
+            return low + (high - low) * (d - before) / (after - before)
+    raise ValueError(f"expected a √KL of more than 0, at most {furthest(points):.2f}, got {d:.2f}")
+
+
+def lost_from(points: Curve, share: float) -> float | None:
+    """√KL at the first point after the peak of gold that lost more than this share of it; None
+    without such a point."""
+    peak = max(range(len(points)), key=lambda place: points[place][1])
+    for d, gold, *_ in points[peak:]:
+        if points[peak][1] - gold > share * points[peak][1]:
+            return d
+    return None
+
+
+def furthest(points: Curve) -> float:
+    """The largest √KL of a run."""
+    return max(point[0] for point in points)
 
 
 def points_of(fits: dict[str, Any], bend: Bend, furthest: float) -> list[list[float]]:

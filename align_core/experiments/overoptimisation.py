@@ -1,20 +1,28 @@
-"""Over-optimisation of a learned reward: gold and proxy reward over √KL."""
+"""Over-optimisation of a learned reward: what the paper claims, and what holds here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from align_core.config.run_config import resolve
-from align_core.experiments import TASK
 from align_core.experiments.claims import Verdict, majority, verdict
-from align_core.experiments.kl_curves import identity, mean_fit, points_of, reward_within
+from align_core.experiments.kl_curves import Curve, furthest, gold_at, lost_from
+from align_core.experiments.overoptimisation_runs import (
+    LAYERS,
+    PENALTY_PAIRS,
+    SEEDS,
+    SIZED_BY,
+    measure,
+    row,
+    stages,
+    summary,
+)
 from align_core.experiments.sentences import Finding
-from align_core.experiments.statistics import format_mean, mean, sign
+from align_core.experiments.statistics import Mean, format_mean, mean, sign
+
+__all__ = ["SEEDS", "comparisons", "findings", "measure", "stages", "summary", "verdicts"]
 
 TITLE = "A reward model is not the reward"
 PAPER = "2210.10760"
@@ -25,23 +33,12 @@ CLAIM = (
     "little better than chance. A KL penalty acts as stopping early does: it does not move the "
     "frontier of gold reward over KL."
 )
-SEEDS = 3
-
-LAYERS = 3  # of the reference, and of a reward model by default
-PAIRS = (100, 300, 1000, 5000)
-SIZES = (1, 2, 3)  # the number of layers of the reference in a reward model
-SIZED_BY = 1000  # pairs of the reward models whose sizes are compared
-PENALTY_PAIRS = 300  # pairs of the reward model with which different β are compared
-BETAS = (0.1, 0.3, 1.0)
-REWARD_STEPS = 80  # of 64 pairs: one pass over 5,000 pairs, 51 passes over 100
-ROLLOUTS, EVERY = 40, 2
-BEST_OF, STORED = 128, 256
-BUDGETS = (0.5, 1.0, 2.0, 4.0)  # nats of KL at which a penalty is compared with none
 # Thresholds of the verdicts.
 FALL = 0.25  # a falling run loses more than this share of its peak
 LITTLE = 0.6  # a reward model up to this accuracy is little better than chance
 FEW = 2000  # which, according to the paper, holds below this number of pairs
 TOLERANCE = 0.1  # a penalty without effect changes the reward by at most this share of the peak
+METHODS = {"ppo": "ppo", "best-of-n": "best_of_n"}  # and their names in sentences
 SENTENCES = {
     "join": ", ",
     "fall": "With {cases}, the gold reward peaks and then falls while the proxy rises.",
@@ -49,10 +46,22 @@ SENTENCES = {
     "ppo": "PPO on {pairs} pairs",
     "best-of-n": "best-of-n up to √KL = {d}",
     "fell": "{fell} of {runs}",
+    "short": "With {cases}, the gold reward peaks and then falls while the proxy rises.",
+    "short_why": (
+        "They were not optimised so far: no run fell, and they end at a √KL of {listed}, where the "
+        "runs that fall have lost {share} of their peak at {needed} on average."
+    ),
+    "reach": "{d}",
     "fed": "A reward model of more pairs peaks higher.",
     "fed_why": (
         "From {least} to {most} pairs the peak rises by {ppo} nats under PPO, {best_of_n} under "
         "best-of-n."
+    ),
+    "further": "At equal √KL, a reward model of more pairs leaves more gold reward.",
+    "further_why": (
+        "From {least} to {most} pairs gold rises by {ppo} nats under PPO at √KL = {ppo_d}, the "
+        "furthest that all of these runs reach, and by {best_of_n} under best-of-n at "
+        "{best_of_n_d}."
     ),
     "grown": "A larger reward model peaks higher.",
     "grown_why": (
@@ -73,202 +82,89 @@ SENTENCES = {
         "{end}, where the proxy is up by {end_proxy}; best-of-n ends at {best_of_n_end}, its peak "
         "being {best_of_n_peak}."
     ),
+    "equal": (
+        "At equal √KL, that of the shortest of these runs: under PPO without a penalty at "
+        "{ppo_d}, gold is up by {ppo}; under best-of-n at {best_of_n_d}, by {best_of_n}."
+    ),
+    "on_pairs": "{gold} on {pairs} pairs",
     "more": "{more} within {kl} nats",
     "penalty": "Against no penalty, β = {beta} changes the most gold reward by {listed}.",
 }
 
 
-def stages(quick: bool) -> list[dict[str, dict[str, Any]]]:
-    """First the reward models and best-of-n by them, then PPO on them."""
-    models = list(dict.fromkeys([(p, LAYERS) for p in PAIRS] + [(SIZED_BY, n) for n in SIZES]))
-    runs = [(*model, 0.0) for model in models] + [(PENALTY_PAIRS, LAYERS, beta) for beta in BETAS]
-    steps, rollouts, every, best_of, stored = REWARD_STEPS, ROLLOUTS, EVERY, BEST_OF, STORED
-    seeds = range(SEEDS)
-    if quick:
-        models, runs = (
-            [(PENALTY_PAIRS, LAYERS)],
-            [(PENALTY_PAIRS, LAYERS, 0.0), (PENALTY_PAIRS, LAYERS, BETAS[0])],
-        )
-        steps, rollouts, every, best_of, stored = 1, 2, 1, 4, 4
-        seeds = range(1)
-    reward_models = {
-        f"{_reward_model_name(pairs, layers, seed)}": {
-            "method": "best-of-n",
-            "pairs": pairs,
-            "layers": layers,
-            "seed": seed,
-            "steps": steps,
-            "stored": stored,
-            "best_of": best_of,
-        }
-        for pairs, layers in models
-        for seed in seeds
-    }
-    policies = {
-        f"ppo-{beta:g}-{_reward_model_name(pairs, layers, seed)}": {
-            "method": "ppo",
-            "pairs": pairs,
-            "layers": layers,
-            "seed": seed,
-            "beta": beta,
-            "steps": rollouts,
-            "every": every,
-        }
-        for pairs, layers, beta in runs
-        for seed in seeds
-    }
-    return [reward_models, policies]
-
-
-def _reward_model_name(pairs: int, layers: int, seed: int) -> str:
-    return f"reward-{pairs}-{layers}-{seed}"
-
-
-def measure(
-    folder: Path, method: str, pairs: int, layers: int, seed: int, **settings: Any
-) -> dict[str, Any]:
-    """The curve of best-of-n over n, or of PPO over training."""
-    from align_core.experiments import trained_models  # imports torch, which the page does not
-
-    path = folder / "models" / _reward_model_name(pairs, layers, seed)
-    if method == "ppo":
-        config = resolve(
-            "ppo",
-            TASK,
-            reward_model=str(path),
-            beta=settings["beta"],
-            steps=settings["steps"],
-            eval_every=settings["every"],
-            seed=seed,
-        )
-        with trained_models.trained(config) as run:
-            return {"curve": trained_models.curve(run.events()[0])}
-    return trained_models.train_reward_model(path, pairs, layers, seed, **settings)
-
-
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Accuracy, curves, fits and peaks of each reward model, and the effects of the penalty."""
-
-    def key(run: dict[str, Any]) -> tuple:
-        settings = run["settings"]
-        return settings["method"], settings["pairs"], settings["layers"], settings.get("beta", 0.0)
-
-    groups = {group: list(members) for group, members in groupby(sorted(runs, key=key), key)}
-    rows = []
-    for (method, pairs, layers, beta), members in groups.items():
-        curves = [_curve(run["found"]["curve"]) for run in members]
-        peaks = [max(points, key=lambda point: point[1]) for points in curves]
-        rows.append(
-            {
-                "method": method,
-                "pairs": pairs,
-                "layers": layers,
-                "beta": beta,
-                "parameters": members[0]["found"].get("parameters"),
-                "accuracy": mean([run["found"].get("accuracy") for run in members]),
-                "curves": curves,
-                "fit": mean_fit(curves, np.log if method == "ppo" else identity),
-                "peak": mean([gold for _, gold, _ in peaks]),
-                "peak_d": mean([d for d, _, _ in peaks]),
-                "end": mean([points[-1][1] for points in curves]),
-                "end_proxy": mean([points[-1][2] for points in curves]),
-            }
-        )
-    return {
-        "seeds": len({run["settings"]["seed"] for run in runs}),
-        "rows": rows,
-        "penalty": _penalty(groups),
-    }
-
-
-def _curve(points: Sequence[dict[str, Any]]) -> list[list[float]]:
-    """Points [d = √KL, gold, proxy], rewards in nats above those of the reference."""
-    first = points[0]
-    return [
-        [p["kl"] ** 0.5, p["gold"] - first["gold"], p["proxy"] - first["proxy"]] for p in points
-    ]
-
-
-Curve = Sequence[Sequence[float]]  # points (d, gold, proxy) of a run
-
-
-def fitted(row: dict[str, Any]) -> list[list[float]]:
-    """Points [d, R] of a row's fit, up to the largest d of its seeds; empty without a fit."""
-    if row["fit"] is None:
-        return []
-    furthest = max(point[0] for points in row["curves"] for point in points)
-    return points_of(row["fit"], np.log if row["method"] == "ppo" else identity, furthest)
-
-
-def _penalty(groups: dict[tuple, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """How much a penalty changes the highest gold reward within each KL, paired by seed."""
-    unpenalised = groups["ppo", PENALTY_PAIRS, LAYERS, 0.0]
-    rows = []
-    for (method, pairs, layers, beta), runs in groups.items():
-        if (method, pairs, layers) != ("ppo", PENALTY_PAIRS, LAYERS) or beta == 0:
-            continue
-        furthest = [max(point["kl"] for point in run["found"]["curve"]) for run in runs]
-        more = {}
-        for budget in BUDGETS:
-            known = [
-                _reached(run, budget) - _reached(without, budget)
-                for run, without, far in zip(runs, unpenalised, furthest, strict=True)
-                if far >= budget
-            ]
-            more[f"{budget:g}"] = mean(known)
-        rows.append({"beta": beta, "kl": mean(furthest), "more": more})
-    return rows
-
-
-def _reached(run: dict[str, Any], budget: float) -> float:
-    curve = run["found"]["curve"]
-    return reward_within([(0.0, curve[0]["gold"]), *((p["kl"], p["gold"]) for p in curve)], budget)
-
-
-def row(result: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    """The row with this method, pairs, layers and β."""
-    return next(row for row in result["rows"] if wanted.items() <= row.items())
-
-
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """Whether gold falls, what raises its peak, the accuracy on few pairs, and the penalty."""
-    unpenalised = [row for row in result["rows"] if row["beta"] == 0]
-    full_size = [row for row in unpenalised if row["layers"] == LAYERS]
-    same_pairs = [row for row in unpenalised if row["pairs"] == SIZED_BY]
+    """Whether gold falls, what raises its peak, and gold at equal √KL, the accuracy on few pairs,
+    and the penalty."""
+    full_size, same_pairs = _full_size(result), _same_pairs(result)
     return [
-        *_falls(unpenalised),
+        *_falls(_unpenalised(result)),
         *_peaks(full_size, "pairs", "fed"),
+        *_further(full_size),
         *_peaks(same_pairs, "layers", "grown"),
         *_accuracies(full_size),
         *_penalties(result),
     ]
 
 
+def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
+    """The signs of all comparisons behind the verdicts."""
+    full_size, same_pairs = _full_size(result), _same_pairs(result)
+    further = [row["more"] for row in _at_equal_distance(full_size).values()]
+    return {
+        "fed": list(map(sign, _rises(full_size, "pairs").values())),
+        "further": list(map(sign, further)),
+        "grown": list(map(sign, _rises(same_pairs, "layers").values())),
+        "few_pairs": [sign(row["accuracy"], LITTLE) for row in _few(full_size)],
+        "penalised": _penalty_signs(result),
+    }
+
+
+def _unpenalised(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in result["rows"] if row["beta"] == 0]
+
+
+def _full_size(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in _unpenalised(result) if row["layers"] == LAYERS]
+
+
+def _same_pairs(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in _unpenalised(result) if row["pairs"] == SIZED_BY]
+
+
 def _falls(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """The verdict holds for the cases in which more than half of the runs fall, and fails for those
-    in which no run does."""
-    by_sign: dict[int, dict[str, list[Finding]]] = {}
-    for case, curves in _cases(rows):
+    """It holds for numbers of pairs with which more than half of the runs fall. It fails for those
+    with which none does, though all go as far as those that fall, on average, had to go for it."""
+    groups: dict[tuple[int, str], dict[str, list[Finding]]] = {}
+    cases = _cases(rows)
+    fallen = [curve for _, curves in cases for curve in curves if _falls_off(curve)]
+    known = [d for curve in fallen if (d := lost_from(curve, FALL)) is not None]
+    needed = sum(known) / len(known) if known else 0.0
+    for case, curves in cases:
         fell = sum(map(_falls_off, curves))
-        value = int(2 * fell > len(curves)) if fell else -1
-        cases = by_sign.setdefault(value, {"cases": [], "listed": []})
-        cases["cases"].append(case)
-        cases["listed"].append(("fell", {"fell": str(fell), "runs": str(len(curves))}))
-    share = f"{FALL:.0%}"
-    return [verdict(v, "fall", share=share, **by_sign[v]) for v in (1, -1, 0) if v in by_sign]
+        ends = [furthest(points) for points in curves]
+        part = "fall" if fell or min(ends) >= needed else "short"
+        value = int(2 * fell > len(curves)) if fell else -int(part == "fall")
+        group = groups.setdefault((value, part), {"cases": [], "listed": []})
+        group["cases"].append(case)
+        reach: Finding = ("reach", {"d": f"{max(ends):.2f}"})
+        count: Finding = ("fell", {"fell": str(fell), "runs": str(len(curves))})
+        group["listed"].append(count if part == "fall" else reach)
+    texts = {"share": f"{FALL:.0%}", "needed": f"{needed:.2f}"}
+    order = [(1, "fall"), (-1, "fall"), (0, "fall"), (0, "short")]
+    return [verdict(key[0], key[1], **texts, **groups[key]) for key in order if key in groups]
 
 
 def _cases(rows: Sequence[dict[str, Any]]) -> list[tuple[Finding, list[Curve]]]:
     """PPO on each number of pairs, and best-of-n, with the curves of all seeds and sizes."""
     by_pairs: dict[int, list[Curve]] = {}
-    for row in sorted(rows, key=lambda row: row["pairs"]):
-        if row["method"] == "ppo":
-            by_pairs.setdefault(row["pairs"], []).extend(row["curves"])
+    for run in sorted(rows, key=lambda run: run["pairs"]):
+        if run["method"] == "ppo":
+            by_pairs.setdefault(run["pairs"], []).extend(run["curves"])
     best_of_n = [curve for row in rows if row["method"] == "best-of-n" for curve in row["curves"]]
-    furthest = max(d for curve in best_of_n for d, _, _ in curve)
+    end = max(map(furthest, best_of_n))
     return [
         *((("ppo", {"pairs": f"{pairs:,}"}), curves) for pairs, curves in by_pairs.items()),
-        (("best-of-n", {"d": f"{furthest:.2f}"}), best_of_n),
+        (("best-of-n", {"d": f"{end:.2f}"}), best_of_n),
     ]
 
 
@@ -279,46 +175,112 @@ def _falls_off(points: Curve) -> bool:
     return peak - end > FALL * peak and end_proxy > proxy
 
 
-def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
-    """Whether the peak is higher for the largest than for the smallest `by`, paired by seed."""
-    sizes = sorted({row[by] for row in rows})
-    if len(sizes) < 2:
-        return []
-    least, most = sizes[0], sizes[-1]
+def _ends(rows: Sequence[dict[str, Any]], by: str) -> tuple[int, int]:
+    """The smallest and the largest `by`; two zeros without rows."""
+    sizes = [row[by] for row in rows] or [0]
+    return min(sizes), max(sizes)
+
+
+def _rises(rows: Sequence[dict[str, Any]], by: str) -> dict[str, Mean]:
+    """By how much the peak is higher for the largest than for the smallest `by`, paired by seed;
+    empty for one size."""
+    least, most = _ends(rows, by)
+    if least == most:
+        return {}
     rises = {}
-    for method in ("ppo", "best-of-n"):
+    for method in METHODS:
         by_size = {row[by]: row for row in rows if row["method"] == method}
         low, high = (
             [max(gold for _, gold, _ in points) for points in by_size[size]["curves"]]
             for size in (least, most)
         )
-        rises[method.replace("-", "_")] = mean(np.subtract(high, low).tolist())
-    texts = {name: format_mean(rise) for name, rise in rises.items()}
-    higher = majority([sign(rise) for rise in rises.values() if rise is not None])
+        rises[method] = mean(np.subtract(high, low).tolist())
+    return {method: rise for method, rise in rises.items() if rise is not None}
+
+
+def _peaks(rows: Sequence[dict[str, Any]], by: str, part: str) -> list[Verdict]:
+    """Whether the peak is higher for the largest than for the smallest `by`."""
+    rises = _rises(rows, by)
+    if not rises:
+        return []
+    least, most = _ends(rows, by)
+    texts = {METHODS[method]: format_mean(rise) for method, rise in rises.items()}
+    higher = majority(list(map(sign, rises.values())))
     return [verdict(higher, part, least=f"{least:,}", most=f"{most:,}", **texts)]
+
+
+def _at_equal_distance(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """For each method the largest √KL, `d`, that its runs on all numbers of pairs reach; gold there
+    `by_pairs`; and how much `more` it is for the most pairs than for the fewest, paired by seed.
+    Empty for one number of pairs."""
+    least, most = _ends(rows, "pairs")
+    if least == most:
+        return {}
+    compared = {}
+    for method in METHODS:
+        curves = {row["pairs"]: row["curves"] for row in rows if row["method"] == method}
+        d = min(furthest(points) for of_pairs in curves.values() for points in of_pairs)
+        gold = {
+            pairs: [gold_at(points, d) for points in of_pairs] for pairs, of_pairs in curves.items()
+        }
+        more = mean(np.subtract(gold[most], gold[least]).tolist())
+        by_pairs = {pairs: mean(values) for pairs, values in sorted(gold.items())}
+        compared[method] = {"d": d, "by_pairs": by_pairs, "more": more}
+    return compared
+
+
+def _further(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
+    """Whether gold is higher for the most pairs than for the fewest, at equal √KL."""
+    compared = _at_equal_distance(rows)
+    if not compared:
+        return []
+    least, most = _ends(rows, "pairs")
+    texts = {"least": f"{least:,}", "most": f"{most:,}"}
+    for method, name in METHODS.items():
+        texts |= {name: format_mean(compared[method]["more"])}
+        texts |= {f"{name}_d": f"{compared[method]['d']:.2f}"}
+    higher = majority([sign(row["more"]) for row in compared.values()])
+    return [verdict(higher, "further", **texts)]
+
+
+def _few(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reward models of fewer than FEW pairs, by their number."""
+    few = [row for row in rows if row["method"] == "best-of-n" and row["pairs"] < FEW]
+    return sorted(few, key=lambda row: row["pairs"])
 
 
 def _accuracies(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     """Whether the accuracies of reward models on few pairs are little better than chance."""
-    few = [row for row in rows if row["method"] == "best-of-n" and row["pairs"] < FEW]
     listed = [
         ("right", {"accuracy": format_mean(row["accuracy"]), "pairs": f"{row['pairs']:,}"})
-        for row in sorted(few, key=lambda row: row["pairs"])
+        for row in _few(rows)
     ]
-    below = majority([-sign(row["accuracy"], LITTLE) for row in few])
+    below = majority([-sign(row["accuracy"], LITTLE) for row in _few(rows)])
     return [verdict(below, "few_pairs", pairs=f"{FEW:,}", listed=listed)]
 
 
-def _penalties(result: dict[str, Any]) -> list[Verdict]:
-    """Whether a penalty's changes are clearly within ± the tolerance, or clearly beyond it."""
+def _bound(result: dict[str, Any]) -> float:
+    """The largest change of gold, in nats, by a penalty without effect."""
+    unpenalised = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
+    return TOLERANCE * unpenalised["peak"]["mean"]
+
+
+def _penalty_signs(result: dict[str, Any]) -> list[int]:
+    """For each change by a penalty 1 if it is clearly within ± the bound, −1 if clearly beyond."""
     changes = [more for row in result["penalty"] for more in row["more"].values() if more]
     if not changes:
         return []
-    unpenalised = row(result, method="ppo", pairs=PENALTY_PAIRS, layers=LAYERS, beta=0.0)
-    bound = TOLERANCE * unpenalised["peak"]["mean"]
-    signs = [min(-sign(change, bound), sign(change, -bound)) for change in changes]
+    bound = _bound(result)
+    return [min(-sign(change, bound), sign(change, -bound)) for change in changes]
+
+
+def _penalties(result: dict[str, Any]) -> list[Verdict]:
+    """Whether the changes by a penalty are clearly within the bound, or clearly beyond it."""
+    signs = _penalty_signs(result)
+    if not signs:
+        return []
     counts = {"cases": len(signs), "small": signs.count(1), "large": signs.count(-1)}
-    texts = {"tolerance": f"{bound:.2f}", "share": f"{TOLERANCE:.0%}"}
+    texts = {"tolerance": f"{_bound(result):.2f}", "share": f"{TOLERANCE:.0%}"}
     return [verdict(majority(signs), "penalised", **texts, **counts)]
 
 
@@ -337,6 +299,16 @@ def findings(result: dict[str, Any]) -> list[Finding]:
             **{f"best_of_n_{name}": format_mean(model[name]) for name in ("end", "peak")},
         }
         rows.append(("curve", curve))
+    compared = _at_equal_distance(_full_size(result))
+    if compared:
+        equal: dict[str, Any] = {}
+        for method, name in METHODS.items():
+            equal[f"{name}_d"] = f"{compared[method]['d']:.2f}"
+            equal[name] = [
+                ("on_pairs", {"gold": format_mean(gold), "pairs": f"{pairs:,}"})
+                for pairs, gold in compared[method]["by_pairs"].items()
+            ]
+        rows.append(("equal", equal))
     for penalty in result["penalty"]:
         changes = {kl: more for kl, more in penalty["more"].items() if more}
         listed = [("more", {"more": format_mean(more), "kl": kl}) for kl, more in changes.items()]

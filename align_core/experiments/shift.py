@@ -127,28 +127,41 @@ def row(result: dict[str, Any], source: str, method: str) -> dict[str, Any]:
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
     """Whether the shifts cost DPO reward, and more than PPO; and what reduces DPO's loss."""
+    signs = comparisons(result)
+    if not signs:
+        return []
+    dpo, ppo, less = signs["dpo"], signs["ppo"], signs["ppo_less"]
+    counts = {"shifts": len(dpo), "dpo": dpo.count(1), "ppo": ppo.count(1), "less": less.count(1)}
+    rows = [verdict(min(majority(dpo), majority(less)), "lose", **counts)]
+    for method in ("sft-dpo", "iterated"):
+        mended = signs[method]
+        counts = {"lost": len(mended), "less": mended.count(1), "more": mended.count(-1)}
+        rows.append(verdict(majority(mended), "mends", method=[(method, {})], **counts))
+    return rows
+
+
+def comparisons(result: dict[str, Any]) -> dict[str, list[int]]:
+    """The signs of all comparisons behind the verdicts and findings; empty without a shift.
+
+    Of the losses of DPO and of PPO by each shift, and of DPO's loss less PPO's; then, for the
+    shifts by which DPO clearly loses, of its loss less that of each method that is to mend it.
+    """
     lost = {(row["source"], row["method"]): row["lost"] for row in result["rows"] if "lost" in row}
     shifts = list(dict.fromkeys(source for source, _ in lost))
     if not shifts:
-        return []
-
-    def loses(method: str) -> list[int]:
-        return [sign(lost[source, method]) for source in shifts]
+        return {}
 
     def less(method: str, sources: list[str]) -> list[int]:
-        """Signs of DPO's loss minus that of the method."""
         return [sign(difference(lost[s, "dpo"], lost[s, method])) for s in sources]
 
-    dpo, ppo_less = loses("dpo"), less("ppo", shifts)
-    counts = {"shifts": len(shifts), "dpo": dpo.count(1), "ppo": loses("ppo").count(1)}
-    suffers = min(majority(dpo), majority(ppo_less))
-    rows = [verdict(suffers, "lose", **counts, less=ppo_less.count(1))]
+    dpo = [sign(lost[source, "dpo"]) for source in shifts]
     to_mend = [source for source, loss in zip(shifts, dpo, strict=True) if loss > 0]
-    for method in ("sft-dpo", "iterated"):
-        mended = less(method, to_mend)
-        counts = {"lost": len(to_mend), "less": mended.count(1), "more": mended.count(-1)}
-        rows.append(verdict(majority(mended), "mends", method=[(method, {})], **counts))
-    return rows
+    return {
+        "dpo": dpo,
+        "ppo": [sign(lost[source, "ppo"]) for source in shifts],
+        "ppo_less": less("ppo", shifts),
+        **{method: less(method, to_mend) for method in ("sft-dpo", "iterated")},
+    }
 
 
 def findings(result: dict[str, Any]) -> list[Finding]:

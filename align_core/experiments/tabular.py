@@ -52,6 +52,7 @@ class Outcome:
     Policies are probabilities, each row summing to 1. `learned` is the reward model's output in
     nats. Bradley-Terry does not determine an offset for each prompt: here it is chosen so that the
     mean over the covered responses (over all if none is covered) equals that of the gold rewards.
+    `learned_optimum` is the exact optimum of `learned`, `optimum` that of the gold reward.
     """
 
     covered: BoolArray
@@ -59,12 +60,19 @@ class Outcome:
     learned: FloatArray
     ppo: FloatArray
     dpo: FloatArray
+    learned_optimum: FloatArray
     optimum: FloatArray
 
 
-def random_coverage(responses: int, seed: int) -> BoolArray:
-    """[8, 8]: a random set of this many covered responses, 0 to 8, for each prompt."""
+def random_coverage(responses: int, seed: int, best: bool = False) -> BoolArray:
+    """[8, 8]: a random set of this many covered responses, 0 to 8, for each prompt.
+
+    With `best`, the best response to a prompt is always among them (of 1 or more).
+    """
     order = np.random.default_rng(seed).permuted(np.tile(np.arange(SIZE), (SIZE, 1)), axis=1)
+    if best:  # exchange it with the response that would be covered first
+        first, right = order == 0, np.eye(SIZE, dtype=bool)
+        order[first], order[right] = order[right], 0
     return order < responses
 
 
@@ -85,13 +93,14 @@ def train(covered: BoolArray, beta: float, seed: int, certain: bool = False) -> 
         learned=_aligned(learned, covered),
         ppo=np.exp(ppo(policy, reference, learned, beta, rng)),
         dpo=np.exp(dpo(policy, reference, preferences, beta)),
-        optimum=optimum(np.exp(reference), beta),
+        learned_optimum=optimum(np.exp(reference), beta, learned),
+        optimum=optimum(np.exp(reference), beta, GOLD),
     )
 
 
-def optimum(reference: FloatArray, beta: float) -> FloatArray:
-    """π_ref · exp(r/β) / Z on the gold reward (arXiv 2305.18290, Eq. 4)."""
-    return np.exp(log_softmax(np.log(reference) + GOLD / beta))
+def optimum(reference: FloatArray, beta: float, rewards: FloatArray) -> FloatArray:
+    """π_ref · exp(r/β) / Z (arXiv 2305.18290, Eq. 4); an offset of a prompt's rewards cancels."""
+    return np.exp(log_softmax(np.log(reference) + rewards / beta))
 
 
 def divergence(policy: FloatArray, reference: FloatArray) -> float:

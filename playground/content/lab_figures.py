@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from align_core.experiments.overoptimisation import fitted
+from align_core.experiments.overoptimisation_runs import fitted
 from align_core.experiments.statistics import format_mean
 
 Words = dict[str, Any]
@@ -32,7 +32,8 @@ def coverage(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
         rows = [
             row
             for row in result["settings"]
-            if (row["raters"], row["beta"]) == (raters, beta) and row[method]["rise"]
+            if (row["raters"], row["beta"], row["best_covered"]) == (raters, beta, False)
+            and row[method]["rise"]
         ]
         return {
             "name": f"{words['names'][method]}, β = {beta:g}",
@@ -43,7 +44,8 @@ def coverage(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
             **_means([row[method]["rise"] for row in rows]),
         }
 
-    lines = [(method, *line) for method in ("ppo", "dpo") for line in ((0.1, ""), (1.0, "dash"))]
+    methods = ("ppo", "dpo", "optimum", "learned_optimum")
+    lines = [(method, *line) for method in methods for line in ((0.1, ""), (1.0, "dash"))]
     axes = {"x": words["covered_responses"], "y": words["most_gained"]}
     return [
         {"title": words["raters"][kind], **axes, "curves": [curve(kind, *line) for line in lines]}
@@ -134,7 +136,8 @@ def _seeds(row: dict[str, Any], label: str, colour: str, words: Words) -> list[d
         proxy_label = words["proxy_of"].format(label=label)
         curves.append({"name": proxy_label, "y": proxy, "quiet": True, "dash": "dot", **common})
     if fit := fitted(row):
-        parameters = {name: format_mean(number) for name, number in row["fit"].items()}
+        numbers = ("alpha", "beta", "error", "r2")
+        parameters = {name: format_mean(row["fit"][name]) for name in numbers}
         fit_label = words["fit_of"].format(label=label, **parameters)
         style = {"colour": colour, "mode": "lines", "quiet": True, "dash": "dash"}
         curves.append({"name": fit_label, **style, **_points(fit)})

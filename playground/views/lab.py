@@ -11,7 +11,7 @@ from typing import Any
 
 from align_core import experiments
 from align_core.experiments import tabular
-from align_core.experiments.claims import render_verdicts
+from align_core.experiments.claims import comparison_counts, render_verdicts
 from align_core.experiments.sentences import render_findings
 from playground.content import coverage, lab_figures
 from playground.handlers.links import FIELDS
@@ -98,6 +98,7 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
     experiment, sentences = experiments.load(name), words["said"][name]
     measured = {
         "verdicts": render_verdicts(experiment.verdicts(result), sentences),
+        "tested": words["tested"].format(**comparison_counts(experiment, result)),
         "findings": render_findings(experiment.findings(result), sentences),
         "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),

@@ -10,7 +10,9 @@ import pytest
 from align_core import experiments
 from align_core.experiments import coverage, frontier, overoptimisation, shift
 from align_core.experiments.claims import (
+    TESTED,
     WORDS,
+    comparison_counts,
     conclusions,
     majority,
     render_verdicts,
@@ -63,7 +65,7 @@ def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.
             "ppo-gold": dict.fromkeys(budgets, mean(0.4)),
         },
         "win_rates": {
-            "dpo": {"rates": [mean(rate, 0.03) for rate in dpo]},
+            "dpo": {"rates": [mean(rate, 0.03) for rate in dpo], "temperatures": [0.0, 1.0]},
             "ppo": {"rates": [mean(rate, 0.04) for rate in ppo]},
         },
     }
@@ -98,21 +100,33 @@ def test_the_budgets_at_which_each_method_is_ahead_are_counted():
     "dpo, ppo, expected",
     [
         # The losses have half-widths of 0.03·√2 and 0.04·√2; their difference has 0.05·√2 = 0.0707.
-        ((0.9, 0.5, 0.8), (0.7, 0.9, 0.9), "fails"),  # 0.4 against 0.2
-        ((0.9, 0.8, 0.7), (0.5, 0.9, 0.7), "holds"),  # 0.2 against 0.4
+        ((0.9, 0.8, 0.5), (0.9, 0.9, 0.7), "fails"),  # 0.4 against 0.2
+        ((0.9, 0.5, 0.7), (0.9, 0.9, 0.5), "holds"),  # 0.2 against 0.4
         ((0.9, 0.70), (0.90, 0.63), "unclear"),  # 0.20 against 0.27
         ((0.9, 0.70), (0.90, 0.62), "holds"),  # 0.20 against 0.28
+        ((0.5, 0.8), (0.8, 0.8), "unclear"),  # DPO gains 0.3, but PPO loses nothing
+        ((0.5, 0.8), (0.8, 0.7), "holds"),
     ],
 )
-def test_a_method_suffers_from_temperature_if_it_loses_more(dpo, ppo, expected):
+def test_a_method_suffers_from_a_high_temperature_if_it_loses_more(dpo, ppo, expected):
     result = frontier_result([mean(0.0)] * 2, dpo=dpo, ppo=ppo)
     assert verdict_of(frontier, result, "steadier")[0] == expected
 
 
-def test_the_losses_by_temperature_are_reported():
+def test_the_changes_by_temperature_are_reported():
     result = frontier_result([mean(0.0)] * 2, dpo=(0.5, 0.9, 0.8))
     why = verdict_of(frontier, result, "steadier")[1]
-    assert why == "From the best to the worst temperature DPO loses 0.40 ± 0.04, PPO 0.00 ± 0.06."
+    expected = "From T = 0 to T = 1, DPO's win rate changes by 0.30 ± 0.04, PPO's by 0.00 ± 0.06."
+    assert why == expected
+
+
+def test_comparisons_are_counted():
+    """Two budgets, each against PPO and PPO on gold, and three of the temperature: 7, of which that
+    of 0.2 ± 0.1, both of 0.4 ± 0.14, and the loss of 0.2 ± 0.04 and its difference are clear."""
+    result = frontier_result([mean(0.2), mean(0.05)], (0.4, 0.4), dpo=(0.9, 0.7))
+    counts = comparison_counts(frontier, result)
+    assert counts == {"tests": "7", "clear": "5", "chance": "0.4"}
+    assert TESTED.format(**counts).startswith("“Clearly” is the result of 7 comparisons")
 
 
 # Gold and proxy over √KL: (d, gold, proxy).
@@ -144,7 +158,7 @@ def over_result(*rows, penalty=()):
 
 def falls(result):
     """Verdict -> (claim, why)."""
-    verdicts = [v for v in overoptimisation.verdicts(result) if v.part == "fall"]
+    verdicts = [v for v in overoptimisation.verdicts(result) if v.part in ("fall", "short")]
     sentences = render_verdicts(verdicts, overoptimisation.SENTENCES)
     return {sentence["verdict"]: (sentence["claim"], sentence["why"]) for sentence in sentences}
 
@@ -164,6 +178,44 @@ def test_the_fall_is_judged_for_each_number_of_pairs():
     claim, why = verdicts["fails"]
     assert claim.startswith("With PPO on 300 pairs, best-of-n up to √KL = 2.00, the")
     assert "in 0 of 3, 0 of 12 runs." in why  # four models, three seeds
+
+
+def test_without_a_fall_at_less_distance_than_it_takes_nothing_is_said():
+    """The runs on 1,000 pairs lose a quarter of their peak at √KL = 2 and 4, on average 3."""
+    late = [(0, 0, 0), (1, 2.0, 2.0), (4, 1.4, 4.0)]
+    far = [(0, 0, 0), (3.5, 2.5, 4.0)]
+    result = over_result(
+        over_row("ppo", 100, [RISES, RISES]),
+        over_row("ppo", 300, [far, far]),
+        over_row("ppo", 1000, [FALLS, late]),
+    )
+    verdicts = falls(result)
+    assert verdicts["fails"][0].startswith("With PPO on 300 pairs, the gold")
+    claim, why = verdicts["unclear"]
+    assert claim.startswith("With PPO on 100 pairs, best-of-n up to √KL = 2.00, the gold")
+    assert "end at a √KL of 2.00, 2.00, where the runs that fall" in why
+    assert "lost 25% of their peak at 3.00 on average" in why
+
+
+@pytest.mark.parametrize(
+    "ppo, best_of_n, expected",
+    [
+        ((1.5, 2.5, 3.6), (1.5, 2.5, 3.6), "holds"),
+        ((0.5, 1.5, 2.6), (0.5, 1.5, 2.6), "fails"),
+        ((1.5, 2.5, 3.6), (1.0, 2.0, 3.0), "unclear"),
+    ],
+)
+def test_pairs_are_compared_at_equal_distance(ppo, best_of_n, expected):
+    """Runs on 1,000 pairs go on to √KL = 2 and lose all; at 1, where the others end, they are 0.5
+    above or below them, seed by seed."""
+    rows = []
+    for method, golds in (("ppo", ppo), ("best-of-n", best_of_n)):
+        rows += [over_row(method, 300, peaking(1, 2, 3))]
+        longer = [[*points, (2, -9.0, 2)] for points in peaking(*golds)]
+        rows += [over_row(method, 1000, longer)]
+    verdict, why = verdict_of(overoptimisation, over_result(*rows), "further")
+    assert verdict == expected
+    assert "under PPO at √KL = 1.00" in why
 
 
 @pytest.mark.parametrize("curve", [RISES, DIPS, BOTH_FALL])
@@ -261,12 +313,16 @@ def coverage_result(settings):
             "reference": {"uncovered": mean(0.5)},
             "dpo": {"rise": rise, "uncovered": mean(0.3)},
             "dpo_over_ppo": {"rise": more},
+            "best_covered": False,
         }
         for rise, more in settings
     ]
     nothing = {"rise": None, "uncovered": mean(0.0)}
-    full = {"responses": 8, "raters": "graded", "beta": 0.1, "reference": nothing, "dpo": nothing}
-    return {"settings": [*rows, {**full, "dpo_over_ppo": {"rise": None}}]}
+    common = {"raters": "graded", "beta": 0.1, "best_covered": False}
+    full = {**common, "responses": 8, "reference": nothing, "dpo": nothing}
+    # Settings in which the best response is always covered are no part of the claim.
+    best = {**(rows[0] if rows else full), "best_covered": True}
+    return {"settings": [*rows, {**full, "dpo_over_ppo": {"rise": None}}, best]}
 
 
 @pytest.mark.parametrize(

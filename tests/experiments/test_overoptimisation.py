@@ -5,6 +5,7 @@ import math
 import pytest
 
 from align_core.experiments import overoptimisation as over
+from align_core.experiments import overoptimisation_runs
 from align_core.experiments.claims import conclusions
 
 
@@ -23,16 +24,16 @@ def test_a_fitted_curve_is_the_mean_of_the_seeds_fits_up_to_their_kl():
         run(method, 300, 3, seed, points, beta=0.0 if method == "ppo" else None)
         for method, bend in bends.items()
         for seed, (alpha, beta) in enumerate(zip(alphas, betas, strict=True))
-        for ds in [(0.5, 1.0, 1.5, 2.0 + seed)]
+        for ds in [(0.5, 1.5, 2.5, 3.0 + seed)]
         for points in [[(0, 0, 0), *((d**2, d * (alpha - beta * bend(d)), 0) for d in ds)]]
     ]
     result = over.summary(curve)
     for method, bend in bends.items():
-        start, *rest = over.fitted(over.row(result, method=method))
-        assert start == [0.0, 0.0] and rest[-1][0] == 3.0
+        start, *rest = overoptimisation_runs.fitted(over.row(result, method=method))
+        assert start == [0.0, 0.0] and rest[-1][0] == 4.0
         for d, reward in rest:
             assert reward == pytest.approx(d * (2.0 - 0.4 * bend(d)), abs=1e-9)
-    assert over.fitted({"fit": None}) == []
+    assert overoptimisation_runs.fitted({"fit": None}) == []
 
 
 def test_a_summary_is_relative_to_the_reference():

@@ -141,7 +141,7 @@ def test_with_full_coverage_both_methods_reach_the_optimum():
 
 def test_the_optimum_is_the_closed_form():
     reference = np.full((8, 8), 1 / 8)
-    optimum = tabular.optimum(reference, 0.5)
+    optimum = tabular.optimum(reference, 0.5, tabular.GOLD)
     expected = np.exp(tabular.GOLD[3] / 0.5)
     np.testing.assert_allclose(optimum[3], expected / expected.sum(), atol=1e-12)
 
@@ -158,6 +158,24 @@ def test_coverage_has_the_requested_size_and_depends_on_the_seed():
     for responses in range(9):
         assert (tabular.random_coverage(responses, 1).sum(1) == responses).all()
     assert (tabular.random_coverage(4, 1) != tabular.random_coverage(4, 2)).any()
+
+
+def test_coverage_can_always_have_the_best_response():
+    for responses in range(1, 9):
+        covered = tabular.random_coverage(responses, 1, best=True)
+        assert covered.diagonal().all() and (covered.sum(1) == responses).all()
+    assert not tabular.random_coverage(4, 1).diagonal().all()
+
+
+def test_ppo_is_near_the_optimum_of_the_reward_that_it_learnt():
+    """With graded raters; from the optimum of the gold reward, which it never saw, it is far."""
+    outcome = tabular.train(tabular.random_coverage(4, 0), 0.1, seed=0)
+    assert tabular.divergence(outcome.ppo, outcome.learned_optimum) < 0.5
+    assert tabular.divergence(outcome.ppo, outcome.optimum) > 3
+    rewards = outcome.learned / 0.1
+    weights = outcome.reference * np.exp(rewards - rewards.max(1, keepdims=True))
+    expected = weights / weights.sum(1, keepdims=True)
+    np.testing.assert_allclose(outcome.learned_optimum, expected, atol=1e-9)
 
 
 def test_an_outcome_follows_from_its_arguments():

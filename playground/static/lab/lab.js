@@ -20,6 +20,7 @@ export function mount({ element, props, server }) {
     make("p", "paper", box, text.paper);
     make("h3", "", box, words.claims);
     make("p", "", box, text.claim);
+    addSetup(box, text.setup);
     if (name === "coverage") addCoverage(box);
     make("h3", "", box, words.measured);
     if (measured) addResult(box, measured);
@@ -28,7 +29,21 @@ export function mount({ element, props, server }) {
     if (props.quick_runs[name]) addQuickRun(box, name);
   }
 
-  function addResult(box, { verdicts, findings, panels, ...made }) {
+  // What is different in the paper and here, part by part.
+  function addSetup(box, rows) {
+    const table = make("table", "setup", make("div", "wide", box));
+    make("caption", "", table, words.setup.title);
+    const head = make("tr", "", make("thead", "", table));
+    for (const title of ["", words.setup.paper, words.setup.here]) make("th", "", head, title);
+    const body = make("tbody", "", table);
+    for (const [part, ...sides] of rows) {
+      const line = make("tr", "", body);
+      make("th", "", line, part);
+      for (const side of sides) make("td", "", line, side);
+    }
+  }
+
+  function addResult(box, { verdicts, tested, findings, panels, ...made }) {
     const claims = make("div", "verdicts", box);
     for (const { verdict, claim, why } of verdicts) {
       const line = make("p", verdict, claims);
@@ -38,6 +53,7 @@ export function mount({ element, props, server }) {
       line.append(" ");
       make("span", "why", line, why);
     }
+    make("p", "tested", box, tested);
     pictures.add(box, panels);
     const fold = make("details", "", box);
     make("summary", "", fold, words.in_numbers);

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from align_core import experiments
+from align_core.config.model_index import reference_samples
 from align_core.config.run_config import resolve
-from align_core.experiments import frontier, overoptimisation, shift
-from align_core.experiments.claims import conclusions
+from align_core.data.preference_files import stored_pairs
+from align_core.experiments import frontier, overoptimisation_runs, shift
+from align_core.experiments.claims import TESTED, conclusions
+from align_core.experiments.setups import SETUPS
+from align_core.optimum import ReferenceSamples
 from align_core.runs import presets
 from playground import text
 from playground.content import lab_figures
@@ -58,7 +63,8 @@ def test_the_frontier_ends_at_the_edge_of_the_chart():
 def test_overoptimisation_has_gold_and_proxy_of_every_seed():
     def row(method, pairs, layers, beta):
         curves = [[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0 + seed]] for seed in range(2)]
-        fit = {"alpha": mean(2.0), "beta": mean(0.5), "error": mean(0.2)} if beta == 0 else None
+        fit = {"alpha": mean(2.0), "beta": mean(0.5), "error": mean(0.2), "r2": mean(0.95, 0.01)}
+        fit["holds"] = beta == 0  # elsewhere the form fails, and no fit is drawn
         named = {"method": method, "pairs": pairs, "layers": layers, "beta": beta}
         return {**named, "curves": curves, "fit": fit}
 
@@ -77,7 +83,7 @@ def test_overoptimisation_has_gold_and_proxy_of_every_seed():
     assert [curve["quiet"] for curve in curve_of(by_pairs, "300")] == [False, True]
     assert curve_of(by_pairs, "300, proxy")[1]["y"] == [0.0, 4.0]
     assert {curve["name"] for curve in by_beta["curves"] if not curve["quiet"]} == {"0", "0.1"}
-    fit = "300, fit: α = 2.00 ± 0.10, β = 0.50 ± 0.10, error 0.20 ± 0.10 nats"
+    fit = "300, fit: α = 2.00 ± 0.10, β = 0.50 ± 0.10, error 0.20 ± 0.10 nats, R² = 0.95 ± 0.01"
     (bent,), (logged,) = curve_of(panels[0], fit), curve_of(by_pairs, fit)
     assert (bent["x"][-1], bent["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 1.0))
     assert (logged["x"][-1], logged["y"][-1]) == (1.0, pytest.approx(2.0 - 0.5 * 0.0))
@@ -103,7 +109,7 @@ def test_everything_drawn_has_its_texts():
     names = WORDS["figures"]["names"]
     assert names.keys() >= frontier.NAMES.keys() | shift.METHODS.keys() | {"best-of-n", "ppo"}
     assert WORDS["figures"]["sources"].keys() == shift.NAMES.keys()
-    assert overoptimisation.LAYERS <= lab_figures.SHADES >= len(overoptimisation.PAIRS)
+    assert overoptimisation_runs.LAYERS <= lab_figures.SHADES >= len(overoptimisation_runs.PAIRS)
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
@@ -113,16 +119,49 @@ def test_a_card_claims_what_the_experiment_is_about(name):
     assert texts["claim"].replace("’", "'") == experiment.CLAIM
     assert experiment.PAPER.split(",")[0] in texts["paper"]
     assert WORDS["said"][name] == experiment.SENTENCES
+    assert WORDS["tested"] == TESTED
+
+
+@pytest.mark.parametrize("language", text.languages())
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_a_card_has_the_set_up_of_the_paper_beside_its_own(name, language):
+    shown = text.load(language)["lab"]["cards"][name]["setup"]
+    assert language != "en" or shown == [list(row) for row in SETUPS[name]]
+    numbers = [[re.findall(r"\d[\d,.]*\d|\d", cell) for cell in row[1:]] for row in shown]
+    if language == "en":
+        return
+    for row, ours in zip(SETUPS[name], numbers, strict=True):
+        for cell, found in zip(row[1:], ours, strict=True):
+            assert set(re.findall(r"\d[\d,.]*\d|\d", cell)) <= set(found) | {"6"}
+
+
+def test_the_set_ups_are_those_of_the_experiments():
+    """The numbers that no constant holds: labels against the gold reward, and its range."""
+    here = {row.part: row.here for row in SETUPS["frontier"]}
+    pairs = stored_pairs("reviews", 16_000, 0)
+    against = np.mean([pair["chosen_reward"] < pair["rejected_reward"] for pair in pairs])
+    assert f" {against:.0%} go against" in here["labels"]
+    rewards = ReferenceSamples.load(reference_samples("reviews", "probe")).rewards
+    low, high = round(rewards.min()), round(rewards.max())
+    assert here["gold reward"] == f"{low} to {high} nats".replace("-", "−")
+    settings = experiments.result("coverage")["settings"]
+    assert f" {sum(not row['best_covered'] for row in settings)} settings" in str(
+        SETUPS["coverage"]
+    )
+    models = {row["parameters"] for row in experiments.result("overoptimisation")["rows"]} - {None}
+    sizes = {row.part: row.here for row in SETUPS["overoptimisation"]}["reward models"]
+    assert sizes == f"{min(models) / 1e6:.2f} M to {max(models) / 1e6:.2f} M parameters"
 
 
 @pytest.mark.parametrize("language", text.languages())
 def test_results_are_rendered_in_every_language(language):
     words = text.load(language)["lab"]
     measured = lab.card("coverage", words)["measured"]
-    assert len(measured["findings"]) == 5
-    assert "0.14 ± 0.13" in measured["findings"][1] and "0.80 ± 0.15" in measured["findings"][1]
+    assert len(measured["findings"]) == 9
+    assert "0.15 ± 0.10" in measured["findings"][3] and "0.77 ± 0.10" in measured["findings"][3]
+    assert "108" in measured["tested"] and "{" not in measured["tested"]
     english = conclusions(experiments.load("coverage"), experiments.result("coverage"))
-    assert (measured["findings"] == english[-5:]) == (language == "en")
+    assert (measured["findings"] == english[-9:]) == (language == "en")
     assert [claim["verdict"] for claim in measured["verdicts"]] == ["holds", "fails"]
     assert measured["verdicts"][0]["claim"] in english[0] or language != "en"
 
@@ -150,9 +189,9 @@ def test_the_smaller_runs_list_their_reduced_sizes(name, language):
     few = lab.LIVE["overoptimisation"]
     numbers = {
         "frontier": [ppo.steps, frontier.LENGTHS["ppo"][0], dpo.steps, dpo.preference_pairs],
-        "overoptimisation": [few["few"]["steps"], overoptimisation.ROLLOUTS, FEW]
+        "overoptimisation": [few["few"]["steps"], overoptimisation_runs.ROLLOUTS, FEW]
         + [few["few"]["beta"], few["penalised"]["beta"]]
-        + [min(overoptimisation.PAIRS), max(overoptimisation.PAIRS)],
+        + [min(overoptimisation_runs.PAIRS), max(overoptimisation_runs.PAIRS)],
         "shift": [ppo.steps, shift.FULL["rollouts"], dpo.preference_pairs, shift.FULL["pairs"]]
         + [ppo.beta, dpo.beta, dpo.steps],
     }[name]
