@@ -31,6 +31,7 @@ from benchmarks import (
     ppo_switches,
     ppo_throughput,
     real_model,
+    sharpened,
     strangers,
     vote_load,
     vote_to_outputs,
@@ -71,6 +72,16 @@ def test_a_section_is_what_its_results_give(benchmark, name):
     if benchmark.RESULTS.exists():
         shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
     assert section(benchmark.PAGE, name) == shown
+
+
+def test_the_effect_of_sharpening_is_that_of_the_lessons():
+    effects = sharpened.effects()
+    assert section(sharpened.PAGE, "sharpened") == sharpened.render(effects)
+    metrics = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    far = [f"{effect['kl']:.2f}" for effect in effects.values()]
+    assert (
+        f"T = 0.8 alone is {far[0]} nats from T = 1 on `reviews`, {far[1]} on `capitals`" in metrics
+    )
 
 
 def test_the_gain_of_few_votes_is_compared_with_that_of_many():

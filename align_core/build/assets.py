@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-import torch
 import transformers
 from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -36,6 +35,7 @@ from transformers import (
 )
 
 from align_core.build import worked_examples
+from align_core.build.sharpness import sharpen
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.config.task_card import BUILT_IN, known_card
@@ -95,7 +95,6 @@ SCHEDULE = {
     "logging_steps": 100,
 }
 
-SHARPNESS = 1.25
 REFERENCE_SAMPLES = 1536
 POOL = 16_000
 # The fewest pairs with which PPO over-optimises for every seed (benchmarks/few_pairs.json).
@@ -218,23 +217,12 @@ class Pretrainer(LengthBatches, FiniteTraining, Trainer):
 
 
 def fine_tune(task: GrammarTask) -> PreTrainedModel:
-    """Train the task's SFT model, which learns to answer and to end its texts."""
+    """Train the task's reference: SFT, which learns to answer and to end its texts, sharpened."""
     tokenizer = load_tokenizer("pretrained")
     count = FINE_TUNING_STEPS * FINE_TUNING_BATCH
     demonstrations = encode_demonstrations(tokenizer, task.demonstrations(count, SEED))
     model = load_policy("pretrained")
     return sharpen(_train(sft.build, model, tokenizer, demonstrations, FINE_TUNING))
-
-
-def sharpen(model: PreTrainedModel) -> PreTrainedModel:
-    """Multiply the logits by SHARPNESS, by scaling the weight of the last norm; returns the model.
-
-    A small model gives a little probability to every broken word, which at temperature 1 adds up to
-    one broken text in ten. The sharpened model is the SFT model and the reference everywhere.
-    """
-    with torch.no_grad():
-        model.base_model.norm.weight.mul_(SHARPNESS)
-    return model
 
 
 def train_reward_model(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

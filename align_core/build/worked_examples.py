@@ -20,6 +20,7 @@ from datasets import Dataset
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from align_core.build.sharpness import effect, unsharpened
 from align_core.config import model_index
 from align_core.config.run_config import resolve
 from align_core.data.encoding import Prompts, encode, encode_pairs, encode_prompts
@@ -74,7 +75,7 @@ def record(name: str) -> dict[str, Any]:
     tokenizer = load_tokenizer(task.reference)
     reference = load_policy(task.reference).requires_grad_(False)
     return {
-        "demonstration": _demonstration(task, reference, tokenizer),
+        "demonstration": demonstration(task, reference, tokenizer),
         "pair": _pair(task, reference, tokenizer),
         "token": _token(task, reference, tokenizer),
         "optimum": _optimum(task, reference, tokenizer),
@@ -88,10 +89,20 @@ def save(name: str) -> None:
     path.write_text(json.dumps(_rounded(record(name)), ensure_ascii=False) + "\n")
 
 
-def _demonstration(
-    task: GrammarTask, sft: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+def save_demonstration(name: str) -> None:
+    """Record a task's demonstration anew, and leave the other examples, which train for it."""
+    task, path = grammar_task(name), model_index.worked_example(name)
+    reference, tokenizer = load_policy(task.reference), load_tokenizer(task.reference)
+    examples = json.loads(path.read_text(encoding="utf-8"))
+    examples |= _rounded({"demonstration": demonstration(task, reference, tokenizer)})
+    path.write_text(json.dumps(examples, ensure_ascii=False) + "\n")
+
+
+def demonstration(
+    task: GrammarTask, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
-    """A demonstration, with its log-probabilities before and after SFT."""
+    """A demonstration, with its log-probabilities before and after SFT and under the reference,
+    which is SFT's model sharpened; and the effect of that."""
     chosen = next(
         demonstration
         for demonstration in task.demonstrations(64, SEED)
@@ -100,11 +111,14 @@ def _demonstration(
     )
     prompt, ids = chosen["prompt"], encode(tokenizer, **chosen)[1]
     before = _logps(load_policy("pretrained"), tokenizer, prompt, [ids])[0]
-    after = _logps(sft, tokenizer, prompt, [ids])[0]
-    tokens = zip(_texts(tokenizer, ids), before, after, strict=True)
+    after = _logps(unsharpened(task), tokenizer, prompt, [ids])[0]
+    sharp = _logps(reference, tokenizer, prompt, [ids])[0]
+    names = "text", "before", "logp", "sharpened"
+    columns = zip(_texts(tokenizer, ids), before, after, sharp, strict=True)
     return {
         "prompt": prompt,
-        "tokens": [{"text": text, "before": old, "logp": new} for text, old, new in tokens],
+        "tokens": [dict(zip(names, token, strict=True)) for token in columns],
+        "effect": effect(task, tokenizer),
     }
 
 

@@ -22,6 +22,9 @@ SMOLLM2 = "smollm2"  # the MODEL that `align-core fetch` downloads
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_LICENCE = "apache-2.0"
 
+# The logits of the embedded references, the sft-… models, are those that SFT learnt times this.
+SHARPNESS = 1.25
+
 EXPECTED = (
     f"an embedded model, {SMOLLM2}, a run directory, a folder in the transformers format, a GGUF "
     "file, or a hub id"

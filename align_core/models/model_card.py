@@ -20,7 +20,7 @@ from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import single_line
 from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
-from align_core.config.task_card import NAMES, known_card
+from align_core.config.task_card import BUILT_IN, NAMES, known_card
 from align_core.runs.directory import RunDirectory
 from align_core.runs.events import series, settings_at
 
@@ -139,7 +139,9 @@ def _base(model: str) -> tuple[str | None, str, str | None]:
         origin = model_index.SMOLLM2_HUB_ID
         return origin, f"{origin}, {_fetched_weights()}", model_index.SMOLLM2_LICENCE
     if model in model_index.embedded():
-        return None, f"{model} of Alignment Playground", OWN_LICENCE
+        sharpened = model in {known_card(task).reference for task in BUILT_IN}
+        note = f" (SFT's logits times {model_index.SHARPNESS:g})" if sharpened else ""
+        return None, f"{model} of Alignment Playground{note}", OWN_LICENCE
     if model_index.is_hub_id(model) and not Path(model).exists():
         return model, model, None
     return None, _model(model), None

@@ -98,6 +98,14 @@ def every_station_opens_with_its_numbers(page):
         assert page.locator("#learn .equations math").count() >= 1
         numbers = page.locator("#learn [data-number]").all_text_contents()
         assert numbers and not [number for number in numbers if number in ("", "NaN", "undefined")]
+    page.click("#learn [data-station=sft]")
+    demonstration = worked_example("reviews")["demonstration"]
+    learnt, sharp = (
+        -sum(token[column] for token in demonstration["tokens"]) for column in ("logp", "sharpened")
+    )
+    assert shown(page, "after") == pytest.approx(learnt, abs=0.006)
+    note = page.locator("#learn .note").text_content()
+    assert f"costs {sharp:.2f}." in note and "{" not in note
     page.focus("#learn [data-station=sft]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -214,12 +222,12 @@ def a_token_of_an_own_ppo_run_goes_into_its_equations(page):
 
 
 def own_sft_and_reward_models_score_the_lessons_texts(page):
-    """The SFT run has the embedded model, so its lesson is unchanged; the reward model differs."""
+    """The SFT run has the reference's model, which is sharpened; the reward model differs."""
     known = worked_example("reviews")
     own(page, "sft")
     expect_note(page, WORDS["own"]["sft"].format(run=RUN.replace("dpo", "sft")))
     tokens = known["demonstration"]["tokens"]
-    for name, column in (("before", "before"), ("after", "logp")):
+    for name, column in (("before", "before"), ("after", "sharpened")):
         cost = -sum(token[column] for token in tokens)
         assert shown(page, name) == pytest.approx(cost, abs=0.006)
     own(page, "reward")

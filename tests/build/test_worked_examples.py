@@ -8,13 +8,15 @@ import math
 import pytest
 import torch
 
-from align_core.build import worked_examples
+from align_core.build import sharpness, worked_examples
+from align_core.build.sharpness import unsharpened
 from align_core.config import model_index
 from align_core.config.task_card import BUILT_IN
 from align_core.models.loading import load_policy, load_reward_model, load_tokenizer
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import masked_whiten
 from align_core.tasks import load_task
+from align_core.tasks.loader import grammar_task
 from align_core.training import example_token
 
 SLACK = 1e-3  # differences between machines
@@ -63,9 +65,43 @@ def test_whitening_at_any_beta(beta):
 def test_the_demonstration(name, lesson, tokenizer):
     shown = lesson["demonstration"]
     text = "".join(token["text"] for token in shown["tokens"])
-    for model, column in (("pretrained", "before"), (f"sft-{name}", "logp")):
+    for model, column in (("pretrained", "before"), (f"sft-{name}", "sharpened")):
         (logprob,) = logps(model, tokenizer, shown["prompt"], [text])
         assert [token[column] for token in shown["tokens"]] == pytest.approx(logprob, abs=SLACK)
+    ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
+    learnt = unsharpened(grammar_task(name))
+    (logprob,) = worked_examples._logps(learnt, tokenizer, shown["prompt"], ids)
+    assert [token["logp"] for token in shown["tokens"]] == pytest.approx(logprob, abs=SLACK)
+
+
+@torch.no_grad()
+def test_the_reference_is_what_sft_learnt_with_larger_logits(name, tokenizer):
+    ids = torch.tensor([tokenizer("The plot was far from boring.")["input_ids"]])
+    reference, learnt = load_policy(f"sft-{name}"), unsharpened(grammar_task(name))
+    torch.testing.assert_close(
+        reference(ids).logits, 1.25 * learnt(ids).logits, atol=1e-3, rtol=1e-4
+    )
+
+
+def test_sharpening_costs_what_sft_saved(lesson):
+    """SFT lowers the cost of a new demonstration; the reference takes back a third, or all."""
+    effect = lesson["demonstration"]["effect"]
+    before, learnt, sharp = (effect[model]["cost"] for model in ("pretrained", "sft", "reference"))
+    assert learnt < before - 0.1 and sharp > learnt + (before - learnt) / 3
+    assert effect["reference"]["entropy"] < effect["sft"]["entropy"] - 0.5
+    assert effect["reference"]["whole"] > effect["sft"]["whole"] + 0.02
+
+
+def test_the_effect_of_sharpening_is_that_of_the_command():
+    task = grammar_task("capitals")
+    stored = json.loads(model_index.worked_example("capitals").read_text(encoding="utf-8"))
+    again = sharpness.effect(task, load_tokenizer(task.reference))
+    recorded = stored["demonstration"]["effect"]
+    assert again["kl"] == pytest.approx(recorded["kl"], abs=0.01)
+    for model in ("sft", "reference"):
+        assert again[model] == pytest.approx(recorded[model], abs=0.05)
+    # Most of the reference's gold reward is sharpening's.
+    assert recorded["reference"]["gold"] > 2 * recorded["sft"]["gold"]
 
 
 def test_the_pair(name, lesson, tokenizer):

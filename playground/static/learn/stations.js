@@ -28,6 +28,7 @@ export function stationsOf(words, addChip) {
       numbers: ({ demonstration }) => (
         { ...arithmetic.sft(demonstration), count: String(demonstration.tokens.length) }
       ),
+      note: ({ demonstration }) => sharpening(demonstration),
     },
     preferences: {
       equations: () => [row("P ( y_w ≻ y_l | x ) = σ ( r ( x , y_w ) − r ( x , y_l ) )")],
@@ -93,6 +94,21 @@ export function stationsOf(words, addChip) {
       verdict: ({ below }) => (below ? "below_bar" : null),
       note: ({ optimum }) => optimum,
     },
+  };
+}
+
+// What is different in the reference, which is the model of SFT sharpened: the cost of this
+// demonstration, and means over held-out prompts (align_core/build/sharpness.py).
+function sharpening({ tokens, effect }) {
+  const { sft, reference, kl } = effect;
+  return {
+    cost: number(-tokens.reduce((sum, { sharpened }) => sum + sharpened, 0)),
+    spoilt: String(Math.round(100 * (1 - sft.whole))),
+    gold: number(sft.gold),
+    reference_gold: number(reference.gold),
+    entropy: number(sft.entropy),
+    reference_entropy: number(reference.entropy),
+    kl: number(kl),
   };
 }
 

@@ -1,0 +1,102 @@
+"""How the embedded references are sharpened, and what that changes.
+
+A small model gives a little probability to every broken word, which at temperature 1 adds up to
+many broken texts. So the logits of each fine-tuned model are multiplied by SHARPNESS: at
+temperature 1 it writes as SFT's own model would at 1 / SHARPNESS = 0.8. The sharpened model is the
+reference everywhere, and it is not what SFT learnt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from align_core.config.model_index import SHARPNESS
+from align_core.data.encoding import encode_all, encode_prompts
+from align_core.evaluation.evaluator import Evaluation, Evaluator
+from align_core.models.loading import load_policy
+from align_core.models.logprobs import logprobs
+from align_core.models.rewards import of_samples
+from align_core.models.sampling import end_ids
+from align_core.tasks.grammar_task import GrammarTask
+
+DEMONSTRATIONS = 512  # new ones, of which no training has seen any
+NEW = 1  # their seed; training has 0
+
+
+def sharpen(model: PreTrainedModel, by: float = SHARPNESS) -> PreTrainedModel:
+    """Multiply the logits, by scaling the weight of the last norm; returns the model."""
+    with torch.no_grad():
+        model.base_model.norm.weight.mul_(by)
+    return model
+
+
+def unsharpened(task: GrammarTask) -> PreTrainedModel:
+    """What SFT learnt: the task's reference with its logits divided by SHARPNESS."""
+    return sharpen(load_policy(task.reference), 1 / SHARPNESS)
+
+
+def effect(task: GrammarTask, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What sharpening changes, on the held-out prompts with 4 texts each.
+
+    Of the "sft" model and of the "reference": the mean `gold` reward, the `entropy` of a text and
+    the `cost` of a new demonstration, all in nats, and the share of `whole` texts, which end and
+    parse. Of the "pretrained" model the cost. And `kl`, KL(reference ‖ SFT).
+    """
+    sft, reference = unsharpened(task), load_policy(task.reference)
+    evaluator = Evaluator(
+        task.prompts("heldout"),
+        tokenizer,
+        sft,
+        gold=of_samples(task.reward, end_ids(sft, tokenizer)),
+        proxy=None,
+        stored=None,
+        max_new_tokens=task.max_new_tokens,
+        seed=0,
+    )
+    models = {"sft": sft, "reference": reference}
+    found = {name: evaluator(model) for name, model in models.items()}
+    costs = {
+        name: _cost(task, model, tokenizer)
+        for name, model in {"pretrained": load_policy("pretrained"), **models}.items()
+    }
+    return {
+        "pretrained": {"cost": costs["pretrained"]},
+        **{
+            name: {
+                "gold": evaluation.policy.gold.mean().item(),
+                "entropy": evaluation.entropy.mean().item(),
+                "whole": _whole(task, evaluation, tokenizer),
+                "cost": costs[name],
+            }
+            for name, evaluation in found.items()
+        },
+        "kl": found["reference"].kl.mean().item(),
+    }
+
+
+def _whole(task: GrammarTask, evaluation: Evaluation, tokenizer: PreTrainedTokenizerBase) -> float:
+    """The share of the policy's texts that end by themselves and parse."""
+    texts = evaluation.policy
+    columns = zip(texts.prompts, texts.completions, texts.completion_ids, strict=True)
+    return float(
+        np.mean(
+            [
+                ids[-1] == tokenizer.eos_token_id and task.parses(prompt, completion)
+                for prompt, completion, ids in columns
+            ]
+        )
+    )
+
+
+@torch.no_grad()
+def _cost(task: GrammarTask, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
+    """The mean of −log π of the completions of new demonstrations, in nats."""
+    shown = task.demonstrations(DEMONSTRATIONS, NEW)
+    prompts, completions = [row["prompt"] for row in shown], [row["completion"] for row in shown]
+    ids = encode_all(tokenizer, prompts, completions, [True] * len(shown))[1]
+    logps = logprobs(model, encode_prompts(tokenizer, prompts), ids)
+    return -float(np.mean([logp.sum().item() for logp in logps]))
