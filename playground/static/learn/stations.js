@@ -100,9 +100,12 @@ export function stationsOf(words, addChip) {
 // What is different in the reference, which is the model of SFT sharpened: the cost of this
 // demonstration, and means over held-out prompts (align_core/build/sharpness.py).
 function sharpening({ tokens, effect }) {
-  const { sft, reference, kl } = effect;
+  const { pretrained, sft, reference, kl } = effect;
   return {
     cost: number(-tokens.reduce((sum, { sharpened }) => sum + sharpened, 0)),
+    before_cost: number(pretrained.cost),
+    sft_cost: number(sft.cost),
+    reference_cost: number(reference.cost),
     spoilt: String(Math.round(100 * (1 - sft.whole))),
     gold: number(sft.gold),
     reference_gold: number(reference.gold),

@@ -72,11 +72,11 @@ def test_overoptimisation_has_gold_and_proxy_of_every_seed():
     rows += [row(m, 1000, 1, 0.0) for m in ("best-of-n", "ppo")] + [row("ppo", 300, 3, 0.1)]
     panels = lab_figures.panels("overoptimisation", {"rows": rows}, WORDS["figures"])
     assert [panel["title"] for panel in panels] == [
-        "best-of-n, by pairs (proxy dotted, fit dashed)",
-        "PPO, by pairs (proxy dotted, fit dashed)",
-        "best-of-n, by layers (proxy dotted, fit dashed)",
-        "PPO, by layers (proxy dotted, fit dashed)",
-        "PPO on 300 pairs, by β (proxy dotted, fit dashed)",
+        "best-of-n, by pairs (proxy dotted; fit dashed, where the form fits)",
+        "PPO, by pairs (proxy dotted; fit dashed, where the form fits)",
+        "best-of-n, by layers (proxy dotted; fit dashed, where the form fits)",
+        "PPO, by layers (proxy dotted; fit dashed, where the form fits)",
+        "PPO on 300 pairs, by β (proxy dotted; fit dashed, where the form fits)",
     ]
     by_pairs, by_beta = panels[1], panels[4]
     assert [len(curve_of(by_pairs, name)) for name in ("300", "1,000")] == [2, 2]
