@@ -98,14 +98,6 @@ def every_station_opens_with_its_numbers(page):
         assert page.locator("#learn .equations math").count() >= 1
         numbers = page.locator("#learn [data-number]").all_text_contents()
         assert numbers and not [number for number in numbers if number in ("", "NaN", "undefined")]
-    page.click("#learn [data-station=sft]")
-    demonstration = worked_example("reviews")["demonstration"]
-    learnt, sharp = (
-        -sum(token[column] for token in demonstration["tokens"]) for column in ("logp", "sharpened")
-    )
-    assert shown(page, "after") == pytest.approx(learnt, abs=0.006)
-    note = page.locator("#learn .note").text_content()
-    assert f"costs {sharp:.2f}." in note and "{" not in note
     page.focus("#learn [data-station=sft]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -221,6 +213,17 @@ def a_token_of_an_own_ppo_run_goes_into_its_equations(page):
     )
 
 
+def what_sft_learnt_stands_beside_the_sharpened_reference(page):
+    page.click("#learn [data-station=sft]")
+    demonstration = worked_example("reviews")["demonstration"]
+    learnt, sharp = (
+        -sum(token[column] for token in demonstration["tokens"]) for column in ("logp", "sharpened")
+    )
+    assert shown(page, "after") == pytest.approx(learnt, abs=0.006)
+    note = page.locator("#learn .note").text_content()
+    assert f"costs {sharp:.2f}, and a new one " in note and "{" not in note
+
+
 def own_sft_and_reward_models_score_the_lessons_texts(page):
     """The SFT run has the reference's model, which is sharpened; the reward model differs."""
     known = worked_example("reviews")
@@ -264,6 +267,7 @@ def test_the_lessons(page):
     beta_moves_the_numbers_and_the_slider_of_train(page)
     a_less_likely_text_of_positive_reward_is_explained(page)
     dpo_before_training_and_in_an_own_run(page)
+    what_sft_learnt_stands_beside_the_sharpened_reference(page)
     own_sft_and_reward_models_score_the_lessons_texts(page)
     a_token_of_an_own_ppo_run_goes_into_its_equations(page)
     every_station_opens_with_its_numbers(page)
