@@ -170,6 +170,7 @@ def test_the_limits_of_processes_and_the_windows_of_measurements():
 
 def test_the_sizes_of_files_texts_and_batches():
     assert (directory.MOST_LOG, stored_config.MOST_BYTES) == (256_000_000, 100_000)  # bytes
+    assert directory._TAIL == 64_000
     assert (session_checks.MOST_BYTES, session_checks.MOST_CHARACTERS) == (200_000_000, 100_000)
     assert (reference_samples.AT_ONCE, prepare_process.MOST_SAMPLES) == (2e10, 512)
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)

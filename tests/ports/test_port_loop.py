@@ -123,10 +123,14 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path):
         own.learn(rollout, [1.0])
     with pytest.raises(ValueError, match="expected 4 to 8 episodes, .*, got 3"):
         own.learn(rollout, [1.0] * 3)
+    with pytest.raises(ValueError, match="expected 4 to 8 episodes, .*, got 9"):
+        own.learn(own.rollout([*PROMPTS, *PROMPTS, *PROMPTS[:1]]), [1.0] * 9)
     with pytest.raises(ValueError, match=r"rollout\(prompts\) and learn\(rollout, scores\) need"):
         own.train()
     with pytest.raises(ValueError, match="reward_model: expected one for the scores of samples"):
         own.evaluate(rows())
+    own.learn(own.rollout(PROMPTS), [1.0] * 4)  # as many as there are minibatches
+    assert own.state.episode == 4
 
 
 def plain(rewards, values, gamma: float, lam: float) -> list[float]:

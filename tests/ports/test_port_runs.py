@@ -122,6 +122,11 @@ def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_p
     table = trainer.generate_completions()
     assert [row["query"].split() for row in table] == [["the", "film"], ["a", "plot"]]
     assert set(table[0]) == {"query", "model response", "score"}
+    sampled = trainer._samples(list(data))  # always with the same noise
+    ids = [row[real].tolist() for row, real in zip(sampled.tokens, sampled.mask, strict=True)]
+    texts = trainer.processing_class.batch_decode(ids, skip_special_tokens=True)
+    assert [row["model response"] for row in table] == texts != ["", ""]
+    assert [row["score"] for row in table] == [round(score, 3) for score in sampled.scores.tolist()]
     assert made(tmp_path).generate_completions() == []
 
 
