@@ -8,7 +8,8 @@ The unit tests run once under coverage, which records the lines that each test e
 of a test file is kept until it or the code to break changes. Each mutant is written into a copy of
 the project. A process forked after the slow imports runs the tests there, up to the first failure:
 first the tests that execute the line, then the other tests in their files, which may share a cache
-or a fixture with them. If the line runs at import, or in no test, all tests of its package follow.
+or a fixture with them. If the line runs at import, or in no test, those of its package and of the
+configuration, which has the tests of constants.
 Tests beyond the first 10 seconds are not asked. A mutant that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
@@ -155,18 +156,21 @@ def tests_of(mutant: Mutant, source: str, trace: dict[str, Any]) -> list[str]:
     """The tests to run, in this order, for a mutant of the file with this source.
 
     First those that execute the line, then the others in their files. If the line runs at import
-    or in no test, all other tests of the package follow. Of each group the files named after the
-    module or its folder come first, then the fastest; of a file the fastest test.
+    or in no test, those of the package, and of the configuration, which has the tests of constants.
+    Of each group the files named after the module or its folder come first, then the fastest; of a
+    file the fastest test.
     """
     seconds = trace["seconds"]
-    reaching = set(trace["lines"][mutant.file].get(str(mutant.line), []))
+    reaching = set()
+    if _in_function(source, mutant.line):
+        reaching = set(trace["lines"][mutant.file].get(str(mutant.line), []))
     reaching_files = {file_of(test) for test in reaching}
     same_files = {test for test in seconds if file_of(test) in reaching_files}
     groups = [reaching, same_files - reaching]
-    if not reaching or not _in_function(source, mutant.line):
+    if not reaching:
         package = Path(mutant.file).parts[1].removesuffix(".py")
-        own = (f"tests/{package}/", f"tests/test_{package}.py")
-        groups.append({test for test in seconds.keys() - same_files if test.startswith(own)})
+        own = (f"tests/{package}/", f"tests/test_{package}.py", "tests/config/")
+        groups = [{test for test in seconds if test.startswith(own)}]
 
     names = {Path(mutant.file).stem, Path(mutant.file).parent.name} - {"config", "align_core"}
     ordered: list[str] = []

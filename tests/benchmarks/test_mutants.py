@@ -84,17 +84,19 @@ def test_the_tests_that_a_mutant_runs(monkeypatch):
         "tests/votes/test_b.py::reaches": 3.0,
         "tests/votes/test_code.py::reaches": 20.0,
         "tests/votes/test_code.py::same_file": 1.0,
-        "tests/runs/test_c.py::another_package": 1.0,
+        "tests/config/test_c.py::constants": 0.5,
+        "tests/runs/test_d.py::another_package": 1.0,
     }
-    slow, fast, reaches, near, same_file, _ = seconds
+    slow, fast, reaches, near, same_file, constants, _ = seconds
     file, source = "align_core/votes/code.py", "LIMIT = 1\ndef f():\n    return 2\n"
     trace = {"seconds": seconds, "lines": {file: {"2": [slow, reaches]}}}
 
     def selected(line):
         return mutants.tests_of(mutations.Mutant(file, line, 0, 0, "", "", ""), source, trace)
 
-    assert selected(3) == [same_file, near, reaches, fast, slow], "no test executes it"
-    assert selected(2) == [reaches, slow, fast, same_file, near], "an import executes it, too"
+    package = [same_file, near, constants, reaches, fast, slow]
+    assert selected(3) == package, "no test executes it"
+    assert selected(2) == package, "an import executes it, too"
     trace["lines"][file]["3"] = [slow, near]
     assert selected(3) == [near, slow, same_file, fast]
     monkeypatch.setattr(mutants, "BUDGET", 30.0)  # 20 + 9 + 1
