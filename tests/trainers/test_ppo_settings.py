@@ -38,8 +38,13 @@ def test_the_defaults_are_those_of_trl_and_the_papers():
     assert {name: defaults[name] for name in TRL | OWN} == TRL | OWN
     ours = defaults.keys() - {field.name for field in fields(TrainingArguments)}
     others = {name: defaults[name] for name in ours - TRL.keys() - OWN.keys()}
-    assert not any(isinstance(value, int | float) and value not in (True, False)
-                   for value in others.values())  # fmt: skip
+    assert {name: value for name, value in others.items() if isinstance(value, int | float)} == {
+        "whiten_rewards": False,
+        "whiten_advantages": True,
+        "sync_ref_model": False,
+        "num_sample_generations": 0,
+        "ds3_gather_for_generation": True,
+    }
 
 
 def config(tmp_path, **changes) -> PPOConfig:
