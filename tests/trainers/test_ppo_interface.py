@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorWithPa
 
 from align_core import PPOConfig, PPOTrainer
 from align_core.models.rewards import ProxyReward
-from align_core.trainers.ppo import trainer as ppo
+from align_core.trainers.ppo import generation
 from align_core.trainers.ppo.prompts import prompts_of
 from tests import toy
 from tests.ports.ported import scored
@@ -403,13 +403,13 @@ def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):
 
 
 def test_no_more_texts_are_sampled_at_a_time_than_fit_the_device_batch(tmp_path, monkeypatch):
-    sizes, sample = [], ppo.sample
+    sizes, sample = [], generation.sample
 
     def noting(policy, prompts, *args, **kwargs):
         sizes.append(len(prompts.ids))
         return sample(policy, prompts, *args, **kwargs)
 
-    monkeypatch.setattr(ppo, "sample", noting)
+    monkeypatch.setattr(generation, "sample", noting)
     settings = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
     made(tmp_path, **settings, num_mini_batches=1, total_episodes=8).train()
     assert sizes == [2, 2, 2, 2]

@@ -30,7 +30,12 @@ TRL = {  # PPOConfig of TRL 1.12, where it has the setting
     "vf_coef": 0.1,
     "logging_steps": 1,  # its default is 10, but it logs each rollout
 }
-OWN = {"kl_horizon": 10_000, "ref_model_mixup_alpha": 0.05, "ref_model_sync_steps": 1}
+OWN = {
+    "kl_horizon": 10_000,
+    "vllm_gpu_memory_utilization": 0.3,
+    "ref_model_mixup_alpha": 0.05,
+    "ref_model_sync_steps": 1,
+}
 
 
 def test_the_defaults_are_those_of_trl_and_the_papers():

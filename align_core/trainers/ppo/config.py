@@ -80,6 +80,12 @@ class PPOConfig(TrainingArguments):
     top_p: float | None = _setting(
         None, "Sample from the likeliest tokens with this probability; as with top_k."
     )
+    generator: Literal["transformers", "vllm"] = _setting(
+        "transformers", "What samples the responses: this process, or vLLM on its GPU."
+    )
+    vllm_gpu_memory_utilization: float = _setting(
+        0.3, "With 'vllm', the share of the GPU's memory for its weights and cache."
+    )
     reward_weights: list[float] | None = _setting(
         None, "The weight of each of several rewards; by default 1."
     )
@@ -146,6 +152,8 @@ class PPOConfig(TrainingArguments):
             raise ValueError(f"kl_estimator got {self.kl_estimator!r}, expected 'k1' or 'k3'")
         if self.temperature <= 0:
             raise ValueError(f"temperature got {self.temperature}, expected a number above 0")
+        if self.generator not in ("transformers", "vllm"):
+            raise ValueError(f"generator got {self.generator!r}, expected 'transformers' or 'vllm'")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k got {self.top_k}, expected a whole number above 0, or None")
         if self.top_p is not None and not 0 < self.top_p <= 1:

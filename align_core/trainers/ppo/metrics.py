@@ -98,6 +98,16 @@ def rollout_metrics(
     }
 
 
+def mismatch_metrics(differences: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Of |log-probability by another generator − ours| at each of its tokens, in nats; empty
+    where this process has sampled. The names are those of TRL's GRPO."""
+    if not differences:
+        return {}
+    every = torch.cat([*differences])
+    name = "sampling/sampling_logp_difference"
+    return {f"{name}/mean": every.mean(), f"{name}/max": every.max()}
+
+
 @torch.no_grad()
 def step_metrics(
     batch: Batch,

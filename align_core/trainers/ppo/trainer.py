@@ -44,9 +44,9 @@ from align_core.data.encoding import Prompts
 from align_core.models.loading import add_padding_token, eval_mode
 from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
-from align_core.models.sampling import RandomDraw, sample
+from align_core.models.sampling import RandomDraw
 from align_core.models.sharding import unsharded
-from align_core.models.truncation import StopStrings, TruncatedDraw
+from align_core.models.truncation import StopStrings
 from align_core.models.value_model import PolicyWithValue
 from align_core.objectives import (
     adapted_kl_coef,
@@ -71,8 +71,15 @@ from align_core.trainers.ppo.arguments import (
 )
 from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.generation import check_generator, respond, vllm_generator
 from align_core.trainers.ppo.loop import OwnLoop
-from align_core.trainers.ppo.metrics import LogsFirst, PPOMetrics, rollout_metrics, step_metrics
+from align_core.trainers.ppo.metrics import (
+    LogsFirst,
+    PPOMetrics,
+    mismatch_metrics,
+    rollout_metrics,
+    step_metrics,
+)
 from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.prompts import Row, check_lengths, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
@@ -135,7 +142,9 @@ class PPOTrainer(
         self.pad_id = valid_padding(self.policy, processing_class)
         self.reference = reference_of(self.policy, ref_model, peft_config is not None, args)
         self.ends = ends_of(self.policy, processing_class, args)
-        self.stops = args.stop_strings and StopStrings(processing_class, args.stop_strings)
+        check_generator(args, getattr(self.policy, "name_or_path", ""))
+        texts = args.stop_strings
+        self.stops = StopStrings(processing_class, texts) if texts else None
         self.reward_model = reward_model
         self.room = room_of(args, self.policy, self.ref_model, value_model)
         self.score: Score = unscored
@@ -169,6 +178,8 @@ class PPOTrainer(
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False
+        self.generator = vllm_generator(self)
+        self.logp_differences: list[Tensor] = []  # |theirs − ours| at tokens of another generator
         self.state.episode = 0
         self.callback_handler.callbacks.insert(1, LogsFirst(self))  # after Trainer's own flow
         if eval_dataset is not None and args.num_sample_generations > 0:
@@ -222,6 +233,7 @@ class PPOTrainer(
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
         self.state.episode += count
         self._record(rollout_metrics(episodes, estimate, self.beta, self.reward_names))
+        self._record(mismatch_metrics(self.logp_differences))
 
         # 7. Move β towards its KL target, for the next rollout; see also `_move_reference`.
         if args.kl_target is not None:
@@ -243,6 +255,9 @@ class PPOTrainer(
         self, rows: list[Row], own: range, size: int, seed: int, score: Score
     ) -> Episodes:
         """Steps 1 to 3 for the rows `own`, `size` at a time. Only step 6 has mixed precision."""
+        if self.generator is not None:
+            self.logp_differences.clear()
+            self.generator.sync_weights()
         with unsharded(self.model), eval_mode(self.model):
             parts = [
                 self._sample([rows[i] for i in part], RandomDraw(seed, len(rows), part[0]), score)
@@ -258,20 +273,7 @@ class PPOTrainer(
         asked = ids.to(self.policy.device)
 
         # 1. Sample a response to each prompt, and keep the states of a frozen trunk.
-        frozen = self.model.frozen if self.ref_model is None else None
-        responses = sample(
-            self.policy,
-            asked,
-            TruncatedDraw(draw, args.top_k, args.top_p),
-            max_new_tokens=args.response_length,
-            end_ids=self.ends,
-            pad_id=self.pad_id,
-            temperature=args.temperature,
-            keep_logits=frozen is None,
-            keep_states=frozen is None and self.model.value_model is None,
-            frozen=frozen,
-            stops=self.stops,
-        )
+        responses = respond(self, asked, draw)
 
         # 2. Score the responses.
         columns = {**columns_of(rows), "trainer_state": self.state}
