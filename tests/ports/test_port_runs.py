@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -128,6 +130,19 @@ def test_samples_of_the_evaluation_data_are_printed_during_and_after_a_run(tmp_p
     assert [row["model response"] for row in table] == texts != ["", ""]
     assert [row["score"] for row in table] == [round(score, 3) for score in sampled.scores.tolist()]
     assert made(tmp_path).generate_completions() == []
+
+
+def test_trackers_get_the_table_of_samples(tmp_path, monkeypatch):
+    calls = []
+    library = SimpleNamespace(log=calls.append, Table=lambda dataframe: dataframe)
+    monkeypatch.setitem(sys.modules, "trackio", library)
+    trainer = made(tmp_path, eval_dataset=rows(prompt=PROMPTS[:2]))
+    trainer.generate_completions()
+    assert calls == []
+    trainer.args.report_to = ["tensorboard", "trackio"]
+    table = trainer.generate_completions()
+    (call,) = calls
+    assert call["completions"].to_dict("records") == [{"step": 0, **row} for row in table]
 
 
 def test_evaluation_sets_by_name_and_the_callback_of_trl(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import pandas
 from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +48,7 @@ class Samples(Trainer):
     def generate_completions(self, sampling: bool = False) -> list[dict[str, Any]]:
         """Sample a response to each prompt of the `eval_dataset`, and print a table of the first.
 
+        Where the run is reported to trackio or wandb, they get the table, too, as `completions`.
         With `sampling`, only to the first `per_device_eval_batch_size` prompts. Returns a row for
         each: query, model response and score. Without an `eval_dataset` it does nothing.
         """
@@ -66,6 +69,7 @@ class Samples(Trainer):
         ]
         if self.is_world_process_zero():
             _print(table[:PRINTED])
+            _report(table, self.args.report_to, self.state.global_step)
         return table
 
     def _eval_data(self, given: Any) -> Any:
@@ -98,6 +102,13 @@ class SampleTables(TrainerCallback):
 def _texts(trainer: Samples, ids: Any, mask: Any) -> list[str]:
     rows = [row[real.bool()].tolist() for row, real in zip(ids, mask, strict=True)]
     return trainer.processing_class.batch_decode(rows, skip_special_tokens=True)
+
+
+def _report(rows: list[dict[str, Any]], report_to: Collection[str], step: int) -> None:
+    for name in sorted({"trackio", "wandb"}.intersection(report_to)):
+        library = importlib.import_module(name)
+        table = pandas.DataFrame([{"step": step, **row} for row in rows])
+        library.log({"completions": library.Table(dataframe=table)})
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
