@@ -65,7 +65,7 @@ def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
 def _by_rows(function: Callable[..., Tensor], logits: Tensor, *others: Tensor) -> Tensor:
     """`function` of logits and other tensors [..., V], a few rows at a time: [...].
 
-    They stay in the processor's cache, and what the function needs besides them is small.
+    A few rows fit into the processor's cache, together with what the function allocates.
     """
     columns = [column.reshape(-1, column.shape[-1]) for column in (logits, *others)]
     size = max(1, _ROW_ENTRIES // logits.shape[-1])
@@ -109,8 +109,8 @@ def adapted_kl_coef(beta: float, kl: float, target: float, share: float) -> floa
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     """−log σ(r(x, y_w) − r(x, y_l)) for each pair of rewards (arXiv 2305.18290, Eq. 2).
 
-    TRL's RewardTrainer trains reward models; tests compare it, and the page's arithmetic, with
-    this.
+    Runs train reward models with TRL's RewardTrainer; tests compare it, and the arithmetic of the
+    page, with this function.
     """
     return -F.logsigmoid(chosen - rejected)
 
@@ -125,7 +125,8 @@ def dpo_loss(
     """−log σ(r̂_w − r̂_l) with r̂ = β log(π/π_ref) for each pair (arXiv 2305.18290, Eq. 7).
 
     The inputs are log-probabilities of whole completions, in nats. With π = π_ref it is log 2.
-    TRL's DPOTrainer trains policies; tests compare it, and the page's arithmetic, with this.
+    Runs train policies with TRL's DPOTrainer; tests compare it, and the arithmetic of the page,
+    with this function.
     """
     chosen = beta * (chosen_logp - ref_chosen_logp)
     rejected = beta * (rejected_logp - ref_rejected_logp)
@@ -195,7 +196,7 @@ def ppo_value_loss(
 ) -> tuple[Tensor, Tensor]:
     """Half the squared error of the value, per token, and where its clip was active.
 
-    All [B, T]. Of two errors it takes the larger: that of the new value, and that of the new value
+    All [B, T]. It is the larger of two errors: that of the new value, and that of the new value
     clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).
     """
     clipped_values = values.clamp(old_values - cliprange, old_values + cliprange)

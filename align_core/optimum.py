@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 LOWEST_BETA, HIGHEST_BETA, GRID = 0.05, 200.0, 120
 MIN_KL, MAX_KL = 0.05, 3.0
 MIN_EFFECTIVE_SAMPLES = 100.0
-BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1, where samples allow it
+BUDGET = 2.0  # nats of KL at which the optimum's `eval/gain` is 1, if there are enough samples
 BEST_OF = (2, 4, 8, 16, 32)
 _NEAR_ZERO = 1e-3  # a β at which π* has only the best samples
 
@@ -70,7 +70,7 @@ def optimum(rewards: FloatArray, beta: float) -> Point:
 def at_quantile(rewards: FloatArray, beta: float, quantile: float) -> NDArray[np.intp]:
     """For each prompt, the number [P] of the sample at this quantile of the rewards under π*.
 
-    As β decreases, the reward at a quantile never does. At β = 0 it is a sample of highest reward.
+    The lower β is, the higher is the reward at a quantile. At β = 0 it is the highest reward.
     """
     order = np.argsort(rewards, axis=-1, kind="stable")
     if beta == 0:
@@ -99,7 +99,7 @@ class Frontier:
         return cls(np.array([start, *(by_prompt(rewards, beta) for beta in betas)]))
 
     def select(self, prompts: NDArray[np.intp]) -> Frontier:
-        """The frontier of the prompts of these numbers, which may repeat."""
+        """The frontier of the prompts with these numbers; a number may occur repeatedly."""
         return Frontier(self.grid[:, :, prompts])
 
     @cached_property
@@ -114,8 +114,8 @@ class Frontier:
 
     @cached_property
     def gain_kl(self) -> float | None:
-        """The KL at which a gain is 1: BUDGET, or the largest KL at which the effective sample size
-        is sufficient; None if that is below MIN_KL."""
+        """The KL at which the optimum's gain is 1: BUDGET or, if its effective sample size is too
+        small, the largest KL at which it is sufficient. None if that is below MIN_KL."""
         if self.at(BUDGET)[1] >= MIN_EFFECTIVE_SAMPLES:
             return BUDGET
         _, kls, samples = self.curve
@@ -235,7 +235,7 @@ class ReferenceSamples:
         return samples
 
     def _check(self, path: str | Path) -> None:
-        """Raise ValueError unless the arrays fit together."""
+        """Raise ValueError unless shapes, types and ranges of the arrays agree."""
         shape = self.rewards.shape
         fits = (
             all(isinstance(prompt, str) for prompt in self.prompts)
@@ -248,11 +248,13 @@ class ReferenceSamples:
             and np.isfinite(self.rewards).all()
         )
         if not fits:
-            raise ValueError(f"{path}: expected arrays of samples that fit together")
+            raise ValueError(
+                f"{path}: expected arrays [prompts, samples] of one shape, got {shape}"
+            )
 
     @classmethod
     def joined(cls, parts: Sequence[ReferenceSamples]) -> ReferenceSamples:
-        """The samples of all prompts of the `parts`, which are of one shape, in this order."""
+        """The samples of all `parts`, in this order. Parts have the same N and T."""
         return cls(
             [prompt for part in parts for prompt in part.prompts],
             *(

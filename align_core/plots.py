@@ -40,7 +40,7 @@ RUNS = (
 TITLES = {"trade": "Reward for divergence", "reward": "Reward", "kl": "KL to the reference"}
 WIDEST, NARROWEST = 8.0, 2.6  # nats of KL: the limits of the x axis of the reward–KL chart
 SPAN = 0.02  # minimum height of a y axis, so that rounding noise is not magnified
-MANY = 60  # points, above which a curve has no markers
+MANY = 60  # points; a curve of more points has no markers
 HEIGHT = 260  # pixels of a chart; the reward–KL chart is at least twice as high
 _HOVER = "KL %{x:.2f}, gold reward %{y:+.2f}"
 

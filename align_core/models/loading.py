@@ -52,7 +52,7 @@ class ModelError(ConfigError):
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of MODEL, padding on the left, by default with its end token."""
+    """The tokenizer of MODEL, which pads on the left; its end token pads if no token does."""
     tokenizer = _load(AutoTokenizer, name)
     if tokenizer.eos_token_id is None and (end := _end_of_model(name)) is not None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
@@ -62,7 +62,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def add_padding_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Make another special token the padding token, if there is none.
+    """Use another special token as the padding token if there is none.
 
     Raises:
         ModelError: there is no special token at all.
@@ -78,7 +78,7 @@ def add_padding_token(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _end_of_model(name: str) -> int | None:
-    """Id of the end token that the model's configurations name, the first of several."""
+    """Id of the end token in the model's configurations; the first one if they name several."""
     for kind in (GenerationConfig, AutoConfig):
         with suppress(ModelError):
             end = getattr(_load(kind, name), "eos_token_id", None)
@@ -126,7 +126,7 @@ def scalar_head(model: PreTrainedModel) -> nn.Linear:
 
 
 def is_decoder(reward_model: PreTrainedModel | PeftModel) -> bool:
-    """Whether a reward model scores a text at its last token, as one made of a language model."""
+    """Whether a reward model scores a text at its last token, as a decoder does."""
     return hasattr(reward_model, "score")
 
 
@@ -174,7 +174,7 @@ def lora_config(
 ) -> LoraConfig | None:
     """LoRA on the linear modules of the last `layers` layers (arXiv 2106.09685); None at rank 0.
 
-    By default that is all layers, and LARGE_MODEL_LORA_LAYERS of a model over LARGE_MODEL.
+    By default on all layers, or on LARGE_MODEL_LORA_LAYERS of a model larger than LARGE_MODEL.
 
     Raises:
         ConfigError: the model has fewer layers.
@@ -214,7 +214,7 @@ def linear_names(model: PreTrainedModel) -> set[str]:
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode, and restore its mode after."""
+    """Put the model into evaluation mode, and restore its mode afterwards."""
     training = model.training
     model.eval()
     try:
@@ -231,17 +231,17 @@ def save_model(
 ) -> None:
     """Save the model as safetensors, with its tokenizer and model card, if any.
 
-    A failure leaves the old folder intact, and so does a kill, where folders can be exchanged.
+    A failure leaves the old folder intact. So does a kill, if the system can exchange folders.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as staging:
         new = Path(staging) / "new"
-        # An adapter is on linear layers alone; peft would look for embeddings of other size on the
-        # hub.
+        # Adapters are on linear layers alone; by default peft would ask the hub for the size of the
+        # base model's embeddings.
         of_adapter = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
         model.save_pretrained(new, state_dict=full_state_dict(model), **of_adapter)
         tokenizer.save_pretrained(new)
-        (new / "README.md").unlink(missing_ok=True)  # of peft
+        (new / "README.md").unlink(missing_ok=True)  # peft's model card
         if model_card is not None:
             (new / "README.md").write_text(model_card, encoding="utf-8")
         replace_folder(new, folder)
@@ -250,7 +250,7 @@ def save_model(
 def _load_with_adapter(
     factory: Any, name: str, complete: bool = True, **options: Any
 ) -> PreTrainedModel | PeftModel:
-    """The model, with its adapter if it has one. An adapter may bring the head of its base."""
+    """The model with its adapter, if any. An adapter may contain the head that its base lacks."""
     if not _has_adapter(name):
         return _load(factory, name, complete=complete, **options).eval()
     folder = Path(locate(name))
@@ -282,14 +282,14 @@ def _has_adapter(name: str) -> bool:
 
 
 def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> Any:
-    """Load by the class `factory`; with `complete`, a model whose files have all of its weights."""
+    """Load MODEL with the class `factory`; `complete` refuses files without some of its weights."""
     path, loads_model = locate(name), factory in _MODELS
     if loads_model:
         options["dtype"] = torch.float32
     if complete:
         options["output_loading_info"] = True
     try:
-        # Code that a model's folder brings is never executed, nor asked about on standard input.
+        # Code in a model's folder is never executed, and the user is not asked to allow it.
         if Path(path).is_file():
             loaded = load_gguf(factory, Path(path), **options)
         else:
@@ -308,7 +308,7 @@ def _load(factory: Any, name: str, complete: bool = False, **options: Any) -> An
             expected = f"expected {_MODELS[factory]}, got a model without {', '.join(missing[:3])}"
             raise ModelError(plain(f"model {name}: {expected}"))
     if isinstance(loaded, PreTrainedModel):
-        loaded.name_or_path = name  # the base that an adapter's config names: MODEL, not its path
+        loaded.name_or_path = name  # an adapter's config then names MODEL as its base, not a path
     return loaded
 
 

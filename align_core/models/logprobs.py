@@ -100,7 +100,7 @@ def final_states(trunk: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask:
 
 
 def _last_states(trunk: nn.Module, inputs: dict) -> Tensor:
-    """Last hidden states [B, L, H]; those of a module that has no such output are its last ones."""
+    """Last hidden states [B, L, H]; without such an output, the last of all hidden states."""
     output = trunk(**inputs, output_hidden_states=not isinstance(trunk, PreTrainedModel))
     states = getattr(output, "last_hidden_state", None)
     return output.hidden_states[-1] if states is None else states
@@ -125,7 +125,7 @@ def _aligned(prompts: Prompts, tokens: Tensor, mask: Tensor) -> tuple[dict, int,
 
     Returns the model's arguments; `kept`, the number of those last columns; `before` [B, T], the
     place among them of the token that predicts each response token; and [B, L], the column of
-    (prompts, tokens) that each column of the texts is.
+    (prompts, tokens) from which each column of the texts was taken.
     """
     prompts = prompts.to(tokens.device)
     attention = torch.cat([prompts.mask, mask.long()], 1)

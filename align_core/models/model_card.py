@@ -27,7 +27,7 @@ from align_core.runs.events import series, settings_at
 OWN_LICENCE = "apache-2.0"  # of the embedded models, and of the data of the built-in tasks
 
 _MOST_CHARACTERS = 100
-_MOST_ANCESTORS = 8  # runs from whose models this one descends
+_MOST_ANCESTORS = 8  # runs that are followed back to the base model
 _METRICS = {
     "gold_reward": "gold reward, nats",
     "gold_reward_reference": "gold reward of the reference, nats",
@@ -126,7 +126,7 @@ def _results(config: RunConfig, points: dict[str, list[tuple[int, float]]]) -> s
 
 
 def _base(model: str) -> tuple[str | None, str, str | None]:
-    """Of the model from which a run descends: its hub id, how it is named here, and its licence."""
+    """Hub id, name on the card, and licence of the base model of a run; None if not known."""
     for _ in range(_MOST_ANCESTORS):
         path = Path(model)
         if not model_index.is_run(path):
@@ -148,7 +148,7 @@ def _base(model: str) -> tuple[str | None, str, str | None]:
 
 
 def _fetched_weights() -> str:
-    """The source of the weights of SmolLM2 that were fetched to this machine."""
+    """A description of the fetched weights of SmolLM2."""
     try:
         file = model_index.fetched_folder(model_index.SMOLLM2) / "origin.json"
         return escaped(json.loads(file.read_text(encoding="utf-8"))["weights"])
@@ -171,7 +171,7 @@ def _title(task: str) -> str:
 def _task(task: str) -> str:
     if task in NAMES:
         return f"{_title(task)}: prompts and reward of Alignment Playground, licence {OWN_LICENCE}"
-    return f"{_title(task)}: a task of its own, licence not known"
+    return f"{_title(task)}: not a task of Alignment Playground, licence not known"
 
 
 def _preferences(config: RunConfig) -> str | None:
@@ -205,12 +205,12 @@ def last_part(path: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """The text in one line, without characters that change how others are shown."""
+    """The text in one line, without control characters."""
     return "".join(filter(str.isprintable, single_line(text)))
 
 
 def escaped(text: str) -> str:
-    """Untrusted text as it can stand in Markdown: one short line without markup or HTML."""
+    """Untrusted text, escaped for Markdown: one short line without markup or HTML."""
     line = _visible(text)
     line = line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
     return re.sub(r"""([!"#$%()*+.:=?@\[\\\]^_`{|}~])""", r"\\\1", html.escape(line, quote=False))

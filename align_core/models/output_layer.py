@@ -24,7 +24,7 @@ _ENTRIES = 2**22  # of the logits that exist at a time: 16 MB, which a processor
 
 
 class TokenOutputs(NamedTuple):
-    """Of the tokens that hidden states predict, each [N]; gradients flow through `logp` alone.
+    """Values [N] of the N predicted tokens; gradients flow through `logp` alone.
 
     `logp` and `entropy` of the distribution are in nats; `mean_logit` is the mean over the
     vocabulary, `most_likely` whether no other token has a larger logit.
@@ -39,7 +39,7 @@ class TokenOutputs(NamedTuple):
 def token_outputs(
     head: nn.Linear, states: Tensor, tokens: Tensor, temperature: float = 1.0
 ) -> TokenOutputs:
-    """The outputs of a frozen output layer for hidden states [N, H] and the tokens [N] after."""
+    """The outputs of a frozen output layer for hidden states [N, H] and the next tokens [N]."""
     return TokenOutputs(*_TokenOutputs.apply(states, tokens, head, temperature))
 
 
@@ -82,7 +82,7 @@ class _TokenOutputs(Function):
 
 
 class Divergence(NamedTuple):
-    """Of policy and reference at N tokens, each [N] and in nats.
+    """Policy against reference at N tokens; every field is [N], in nats.
 
     Log-probabilities of the tokens under both, the exact KL, and the entropy of the policy.
     """
@@ -129,7 +129,7 @@ def trunk_divergence(
     from trunk states [B, P + T, H] of the texts.
 
     `batch` is prompts, tokens [B, T] and mask [B, T]. Both are computed in the same way, so that
-    rounding, in bfloat16 too, makes no KL. Returns columns [B, T], 0 outside the mask, and the
+    rounding, in bfloat16 too, adds no KL. Returns columns [B, T], 0 outside the mask, and the
     policy's last hidden states [B, T, H].
     """
     _, tokens, mask = batch
@@ -146,9 +146,9 @@ def _logits(head: nn.Linear, states: Tensor, temperature: float) -> Tensor:
 
 
 def _exponentials(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of logits z [N, V]: max z [N], exp(z − max z) [N, V], and their sums [N].
+    """The parts of a softmax of logits z [N, V]: max z [N], exp(z − max z) [N, V], their sums [N].
 
-    What is needed of the softmax, in few passes over memory.
+    Computed in few passes over memory.
     """
     largest = logits.amax(1)
     exponentials = (logits - largest[:, None]).exp_()

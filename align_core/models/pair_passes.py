@@ -30,7 +30,7 @@ _TOLERANCE = 1e-3  # nats
 
 @dataclass(frozen=True)
 class _Packed:
-    """Pairs in one row each: token ids [B, L], mask [B, L], and where TRL's rows are in them.
+    """Pairs in one row each: token ids and mask [B, L], and TRL's rows.
 
     `place` [2B, S] is the column of each token of the 2B rows, first all chosen, then all rejected;
     `positions` [B, L] and `attention` [B, 1, L, L], added to the scores, are those of the model.
@@ -79,7 +79,7 @@ class PairPasses:
 
     @torch.no_grad()
     def reference_logps(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The reference's log-probabilities [B] of chosen and rejected texts, in nats, kept too."""
+        """The reference's log-probabilities [B] of chosen and rejected texts, in nats; kept too."""
         labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
         batch = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
         keys = _keys(**batch, labels=labels)
@@ -115,8 +115,8 @@ class PairPasses:
 def pair_passes(policy: PeftModel, frozen: FrozenTrunk, longest: int) -> PairPasses | None:
     """The passes of a policy over pairs whose longest text, prompt included, has `longest` tokens.
 
-    None for an architecture whose attention they do not express: with a window that is shorter, or
-    with biases by distance.
+    None for an architecture whose attention they cannot express: one with a shorter window, or with
+    biases by distance.
     """
     window = getattr(policy.config, "sliding_window", None)
     if window is not None and window < longest:
@@ -139,7 +139,7 @@ def _agrees(passes: PairPasses, policy: PeftModel) -> bool:
         ours = PairPasses(policy, passes._frozen)(
             input_ids=ids, attention_mask=mask, labels=labels
         ).log_probs
-    except Exception:  # code of an architecture, which may take no such mask
+    except Exception:  # an architecture may not take such a mask
         return False
     logits = policy(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
     predicted = labels[:, 1:] != -100

@@ -1,10 +1,9 @@
-"""What several prompts have in common is computed once: all of it, or how they begin.
+"""Prefill of a cache that computes equal prompts, and the common start of different ones, once.
 
-Texts of one prompt share all of it, and prompts of a task often begin in the same way, with a
-system prompt. The layout stays that of the prompts, padded on the left, so that all later passes
-are the same.
+Texts are often sampled from one prompt, and prompts of a task often begin with the same system
+prompt. The layout stays that of the prompts, padded on the left, so that later passes are the same.
 
-Shapes: B prompts, U different ones, P tokens with padding, of which the C first are computed once.
+Shapes: B prompts, U of them distinct, P tokens with padding, of which C are the common start.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from transformers.cache_utils import DynamicLayer
 
 from align_core.data.encoding import Prompts
 
-SHORTEST = 8  # tokens that are worth a pass of their own
+SHORTEST = 8  # tokens; a shorter start is not worth a separate pass
 
 # From token ids, attention mask and positions: logits and perhaps hidden states at the last token.
 Forward = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
@@ -28,10 +27,10 @@ Forward = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 @dataclass(frozen=True)
 class SharedPrompts:
-    """Prompts, by what they have in common.
+    """Prompts without repetitions, and their common start.
 
-    `different` has each prompt once, `rows` [B] the number there of each of the B prompts, and
-    `start` [C] the token ids with which all of them begin, empty where it is not worth a pass.
+    `different` has each distinct prompt once; `rows` [B] is the row in it of each of the B prompts;
+    `start` [C] has the token ids with which all prompts begin, none if they are too few.
     """
 
     different: Prompts
@@ -40,7 +39,7 @@ class SharedPrompts:
 
     @classmethod
     def of(cls, prompts: Prompts, cache: DynamicCache) -> SharedPrompts:
-        """What these prompts share: nothing if a layer of `cache` does not keep all of a text."""
+        """The shared prompts; nothing is shared if a layer of `cache` does not keep all tokens."""
         if not keeps_all(cache):
             each = torch.arange(len(prompts.ids), device=prompts.ids.device)
             return cls(prompts, each, prompts.ids.new_zeros(0))
@@ -82,7 +81,7 @@ class SharedPrompts:
 
 
 def common_start(prompts: Prompts) -> int:
-    """With how many equal tokens all prompts begin; 0 if that is not worth a pass of its own.
+    """The number of equal tokens with which all prompts begin; 0 if they are too few for a pass.
 
     The last token of each prompt is left for the pass that predicts the next one.
     """
@@ -97,12 +96,12 @@ def keeps_all(cache: DynamicCache) -> bool:
 
 
 def spread_cache(cache: DynamicCache, mask: Tensor) -> None:
-    """Give what is in a cache, the first tokens of all texts, to each of the texts.
+    """Copy the cached keys and values of the common first tokens to every text.
 
-    `mask` [U, L] is theirs, padded on the left.
+    `mask` [U, L] is that of the texts, padded on the left.
     """
     for layer in {id(layer): layer for layer in cache.layers}.values():
-        if layer.is_initialized:  # a layer that reads those of another one is not
+        if layer.is_initialized:  # false for a layer that reads those of another one
             layer.keys, layer.values = _spread(layer.keys, mask), _spread(layer.values, mask)
 
 

@@ -15,15 +15,15 @@ from align_core.data.formats import Text
 from align_core.models.loading import positions
 from align_core.tasks import Task
 
-MOST_ERRORS = 20  # that are reported at once
-BATCH = 1024  # prompts that are encoded at once
+MOST_ERRORS = 20  # reported at once
+BATCH = 1024  # prompts encoded at once
 _COMPLETIONS = ("completion", "chosen", "rejected")
 
 
 def model_inputs(
     tokenizer: PreTrainedTokenizerBase, task: Task, prompts: Sequence[str]
 ) -> list[Text]:
-    """The inputs of the model of this tokenizer for the prompts."""
+    """The prompts as inputs of the model that has this tokenizer."""
     chat = tokenizer.chat_template is not None
     return [task.model_input(prompt, chat) for prompt in prompts]
 
@@ -52,7 +52,7 @@ def room_for(max_new_tokens: int, *models: PreTrainedModel) -> float:
     """The number of tokens that a prompt may have before a completion of `max_new_tokens`.
 
     Raises:
-        ConfigError: it is below 1.
+        ConfigError: the number is below 1.
     """
     tightest = min(models, key=positions)
     room = positions(tightest) - max_new_tokens

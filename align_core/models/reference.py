@@ -25,12 +25,12 @@ def load_reference(
     """The reference MODEL of a policy with this tokenizer.
 
     Raises:
-        OtherTokens: its tokens are others than the policy's, in number or in order.
+        OtherTokens: its tokens differ from the policy's, in number or in order.
     """
     own, reference = load_tokenizer(name), load_policy(name)
     problem = None
     if own.get_vocab() != tokenizer.get_vocab():
-        problem = f"it has {len(own)} others, the policy {len(tokenizer)}"
+        problem = f"its {len(own)} tokens are not the policy's {len(tokenizer)}"
     ours, theirs = (model.get_output_embeddings().weight.shape[0] for model in (policy, reference))
     if ours != theirs:
         problem = f"it has {theirs} rows of logits, the policy {ours}"
@@ -41,9 +41,9 @@ def load_reference(
 
 
 class InitialWeights:
-    """The trainable weights of a policy as they are now, as its reference: no copy of the others.
+    """A copy of a policy's trainable weights, as its reference. Frozen weights are not copied.
 
-    Of a policy with an adapter that was trained before, these are the adapter's.
+    For a policy with an adapter that was trained before, these are the adapter's weights.
     """
 
     def __init__(self, policy: nn.Module) -> None:

@@ -64,13 +64,13 @@ def of_samples(reward: Callable, ends: Sequence[int]) -> Callable:
 class ProxyReward:
     """The raw output of a reward model.
 
-    By Bradley-Terry (arXiv 2305.18290, Eq. 2) it is in nats, the unit of the gold reward that the
-    rater prefers by, up to an offset for each prompt.
+    By Bradley-Terry (arXiv 2305.18290, Eq. 2) it is in nats, up to an offset for each prompt, like
+    the gold reward by which the rater labelled the pairs.
 
     Args:
         tokenizer: the reward model's own.
-        writer: the tokenizer of the policy that writes the texts, if it is another one. If its
-            vocabulary is another one, too, the texts are encoded anew.
+        writer: the tokenizer of the policy that writes the texts, if it differs. If its vocabulary
+            differs, too, the texts are encoded again.
         ends: the policy's end tokens; by default those of its tokenizer.
     """
 
@@ -198,7 +198,7 @@ def _tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 def score(model: PreTrainedModel, prompts: Prompts, tokens: Tensor, mask: Tensor) -> Tensor:
-    """The reward model's output [B] for each text: of a decoder that at the last token.
+    """The reward model's output [B] for each text; for a decoder, its output at the last token.
 
     The last token is found by the mask, not by its id: if the padding token is also the end token,
     the id would miss the end of a text that ended.

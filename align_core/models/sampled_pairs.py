@@ -73,7 +73,7 @@ def unlabelled_pairs(
 def scored_pairs(pairs: Sequence[dict], inputs: Sequence[Text], proxy: ProxyReward) -> list[dict]:
     """The pairs with `first_score` and `second_score`, a reward model's outputs in nats.
 
-    `inputs` are those of the reward model for their prompts.
+    `inputs` are the inputs of the reward model for the prompts.
     """
     scores = [
         proxy.of_texts(inputs, [p[side] for p in pairs], [p[f"{side}_ended"] for p in pairs])

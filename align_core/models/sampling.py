@@ -25,7 +25,7 @@ from align_core.models.loading import ModelError, name_of
 from align_core.models.prefill import SharedPrompts
 from align_core.objectives import token_logprobs
 
-_STORED_NOISE = 2**26  # numbers: 256 MB; more of it is drawn again at every use
+_STORED_NOISE = 2**26  # numbers, 256 MB; a larger amount is drawn again at every use
 
 
 class Interrupted(Exception):
@@ -99,8 +99,7 @@ def end_ids(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list
 class Draw(Protocol):
     """Draws a token for each of these rows of the batch from logits [len(rows), V].
 
-    Random numbers come from the CPU whatever the model's device, so that a seed gives the same text
-    on every device.
+    Random numbers always come from the CPU, so that a seed gives the same text on every device.
     """
 
     def __call__(self, logits: Tensor, rows: Tensor, position: int) -> Tensor: ...
@@ -156,7 +155,7 @@ class FixedDraw:
         return (logits + self._at(rows.tolist(), position).to(logits.device)).argmax(-1)
 
     def _at(self, rows: list[int], position: int) -> Tensor:
-        """The noise [len(rows), V] of these rows; a row's positions are asked in order, from 0."""
+        """The noise [len(rows), V] of these rows. Positions must be asked for in order, from 0."""
         if self._noise is not None:
             return self._noise[rows, position]
         if position == 0:
@@ -269,7 +268,7 @@ def sample(
                     break
                 alive, drawn, attention = alive[keep], drawn[keep], attention[keep]
                 positions = positions[keep]
-                cache.reorder_cache(keep)  # unlike batch_select_indices, of linear layers, too
+                cache.reorder_cache(keep)  # unlike batch_select_indices, also for linear attention
             if t + 1 < max_new_tokens:
                 attention = torch.cat([attention, attention.new_ones(len(alive), 1)], 1)
                 positions = positions + 1

@@ -36,9 +36,8 @@ def apply_accelerate_config(accelerator: Accelerator) -> None:
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
         if state.mixed_precision != "no":
             state.fsdp_plugin.set_mixed_precision(state.mixed_precision)
-    warnings.filterwarnings(
-        "ignore", "FSDP2-wrapped module"
-    )  # about writing into outputs, which we do not
+    # This warning is about writing into outputs, which this project does not do.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     if state.distributed_type == DistributedType.FSDP and state.fsdp_plugin.fsdp_version != 2:
         raise ValueError(f"fsdp_version got {state.fsdp_plugin.fsdp_version}, expected 2")
     deepspeed = state.deepspeed_plugin
@@ -57,7 +56,7 @@ def unsharded(*models: nn.Module | None) -> Iterator[None]:
     roots = [model for model in models if isinstance(model, FSDPModule)]
     parts = [part for root in roots for part in root.modules() if isinstance(part, FSDPModule)]
     for root in roots:
-        root._get_fsdp_state()._lazy_init()  # else the first layer called would become the root
+        root._get_fsdp_state()._lazy_init()  # or else the first layer called would become the root
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
         part.unshard()
@@ -80,7 +79,7 @@ def full_state_dict(model: nn.Module) -> dict[str, Tensor]:
 
 
 def local_shard(weights: Tensor) -> Tensor:
-    """This process's shard of a tensor, which may be empty; an unsharded tensor itself."""
+    """This process's shard of a tensor, possibly empty; the whole of an unsharded tensor."""
     return weights.to_local() if isinstance(weights, DTensor) else weights
 
 

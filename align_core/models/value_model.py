@@ -44,7 +44,7 @@ class ValueHead(nn.Module):
 
 
 class PolicyOutputs(NamedTuple):
-    """At response tokens [B, T]: log-probability and entropy, in nats, and the value before each.
+    """Log-probability and entropy, in nats, of response tokens [B, T], and the value before each.
 
     Gradients flow through `logp` and `values`.
     """
@@ -91,7 +91,7 @@ class PolicyWithValue(nn.Module):
     def train(self, mode: bool = True) -> PolicyWithValue:
         """Stay in evaluation mode: dropout would make the ratio of new to old policy noisy.
 
-        Only layers that are to be computed again in the backward pass learn of the mode.
+        Only layers with activation checkpointing are put into training mode.
         """
         super().train(False)
         self.training = mode
@@ -102,7 +102,7 @@ class PolicyWithValue(nn.Module):
     def activation_checkpointing_enable(
         self, activation_checkpointing_kwargs: dict | None = None, **layers: Any
     ) -> None:
-        """Compute the layers of policy and value model again in the backward pass."""
+        """Recompute the layers of policy and value model in the backward pass."""
         for model in filter(None, (self.policy, self.value_model)):
             model.activation_checkpointing_enable(
                 activation_checkpointing_kwargs=activation_checkpointing_kwargs, **layers

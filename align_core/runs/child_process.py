@@ -1,9 +1,9 @@
-"""Child processes: how they are started and ended, and the reason why one ended.
+"""Child processes: starting and ending them, and the reasons why they ended.
 
 A `Child` is forked from a server that has already imported the heavy libraries. It is ready in
 milliseconds, and the page's own process never loads those libraries. Each child imports the main
 script again, so that script must import little. Without a forkserver (Windows) children are
-spawned. A `ProcessGroup` is a Python process that may start processes of its own.
+spawned. A `ProcessGroup` is a Python process and all processes that it starts.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from align_core.config.messages import Message, from_event
 from align_core.runs import forkserver
 from align_core.runs.python_path import python_path
 
-_lifeline: Connection | None = None  # in a child: the end that it holds
+_lifeline: Connection | None = None  # in a child: its end of the pipe
 
-MAX_UNSENT = 1000  # messages that wait for a child that does not read
-_UNKNOWN_CODE = 255  # from multiprocessing, where the forkserver was killed
+MAX_UNSENT = 1000  # messages that wait while a child does not read
+_UNKNOWN_CODE = 255  # of multiprocessing, after the forkserver was killed
 EXIT_CODE_TIMEOUT = 5.0  # seconds for the forkserver to report the exit code of an ended child
 
 
 class Child:
     """A process that runs `main(connection, *arguments)` of `module`; `connection` is our end.
 
-    Neither starting it nor sending to it waits: the forkserver may still be importing, and a
-    process that hangs does not empty its pipe. `main` must return when the connection closes, so
-    that the child ends with this process. `on_end` is called in a thread when it has ended.
-    Thread-safe.
+    Starting it and sending to it do not block, even while the forkserver imports or the process
+    hangs. `main` must return when the connection closes, so that the child ends with this process.
+    `on_end` is called in a thread when the child has ended. Thread-safe.
     """
 
     def __init__(
@@ -46,14 +45,14 @@ class Child:
     ) -> None:
         self._on_end = on_end
         self.connection, theirs = forkserver.CONTEXT.Pipe()
-        # The child alone has the other end. A killed forkserver closes the sentinels of children
-        # that live on; this pipe closes when the child ends.
+        # Only the child has the other end, so this pipe closes when the child ends. A sentinel of
+        # multiprocessing closes too early if the forkserver is killed.
         self._lifeline, held = forkserver.CONTEXT.Pipe(duplex=False)
         # A daemon: when this process exits, multiprocessing sends it SIGTERM.
         self._process = forkserver.Process(target=_enter, args=(module, theirs, held, *arguments))
         self._process.daemon = True
         self._unsent: queue.Queue[Any] = queue.Queue(MAX_UNSENT)
-        self._lock = threading.Lock()  # over what follows
+        self._lock = threading.Lock()  # of the attributes below
         self._started, self._ended = threading.Event(), threading.Event()
         self.cancelled = False  # ended by `cancel`
         self.killed_for: Message | None = None  # why `kill` was called
@@ -68,16 +67,16 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, minus the signal number if a signal ended it; None while it runs, and
-        where the forkserver, which alone knows it, has ended, too."""
+        """The exit code, or minus the signal number if a signal ended it; None while it runs, and
+        if the forkserver, which alone knows the code, was killed, too."""
         return self._exit_code
 
     def alive(self) -> bool:
-        """Whether it starts or runs."""
+        """Whether it has not ended."""
         return not self._ended.is_set()
 
     def wait_for_start(self, timeout: float) -> bool:
-        """Wait until it has started, or has ended before; False after `timeout` seconds."""
+        """Wait until it has started or ended; False if neither happened in `timeout` seconds."""
         return self._started.wait(timeout)
 
     def wait(self, timeout: float | None = None) -> None:
@@ -85,8 +84,8 @@ class Child:
         self._ended.wait(timeout)
 
     def send(self, message: Any) -> bool:
-        """Send a message once the process takes it; False if it has ended, or if MAX_UNSENT
-        messages wait already."""
+        """Queue a message for the process; False if it has ended, or if MAX_UNSENT messages wait
+        already."""
         try:
             self._unsent.put_nowait(message)
         except queue.Full:
@@ -103,7 +102,8 @@ class Child:
                 forkserver.kill(self._process)
 
     def cancel(self) -> bool:
-        """End a process that has not started, which is killed when it does; False if it has."""
+        """Cancel a process that has not started: it is killed as soon as it starts. False if it has
+        started already."""
         with self._lock:
             if self._started.is_set():
                 return False
@@ -155,7 +155,7 @@ class Child:
     def _end(self) -> None:
         self._ended.set()
         self._started.set()
-        with contextlib.suppress(queue.Full):  # then `_send` is woken by a closed pipe
+        with contextlib.suppress(queue.Full):  # if full, the closed pipe wakes `_send`
             self._unsent.put_nowait(None)
 
     def _send(self) -> None:
@@ -167,10 +167,10 @@ class Child:
 
 
 class ProcessGroup:
-    """`python -m module *arguments` and the processes that it starts, in a session of their own.
+    """`python -m module *arguments` and the processes that it starts, in a separate session.
 
     `module` must end all of them when its standard input closes, so that they end with this
-    process. It prints JSON lines: a failure as in `messages.to_event`, any other is its progress.
+    process. It prints JSON lines: a failure as in `messages.to_event`, or its progress.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -196,7 +196,7 @@ class ProcessGroup:
             kill_group(self._process)
 
     def wait(self) -> int:
-        """Wait for its first process and kill those that it left; returns the exit code."""
+        """Wait for its first process and kill the others; returns the exit code of the first."""
         code = self._process.wait()
         kill_group(self._process)
         self._reader.join()
@@ -238,7 +238,7 @@ def module_process(
 
 
 def kill_group(process: subprocess.Popen) -> None:
-    """Kill a process that leads a session, and all that it started there, ended or not."""
+    """Kill all processes of the session that this process leads, even if it has ended itself."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -272,5 +272,5 @@ def _exit_message(code: int | None) -> Message:
 def _enter(module: str, connection: Connection, lifeline: Connection, *arguments: Any) -> None:
     """The entry point of a child: `module` is imported there, not in the page's process."""
     global _lifeline
-    _lifeline = lifeline  # stays open until the process has ended
+    _lifeline = lifeline  # open until the process ends
     importlib.import_module(module).main(connection, *arguments)

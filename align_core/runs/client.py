@@ -34,7 +34,7 @@ from align_core.runs.index import RunIndex
 
 COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
-MOST_USED = 1000  # runs of which it is remembered when they were last used
+MOST_USED = 1000  # runs whose time of last use is kept
 EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has ended
 # Two runs that agree in these fields take about as long for a step.
 _SPEED_FIELDS = (
@@ -67,8 +67,8 @@ class Client:
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
         self._index = RunIndex(self.root)
-        self._used: OrderedDict[str, float] = OrderedDict()  # run -> when
-        self._unwritten: dict[str, dict[str, Any]] = {}  # run -> a final status no disk took
+        self._used: OrderedDict[str, float] = OrderedDict()  # run -> time of its last use
+        self._unwritten: dict[str, dict[str, Any]] = {}  # run -> final status, if no disk took it
 
     def preload(self) -> None:
         """Start importing the heavy libraries in the forkserver. Returns at once."""
@@ -79,8 +79,8 @@ class Client:
 
         Raises:
             ConfigError: bad options, or a root that cannot be written.
-            Busy: as many processes of this client are alive as runs may be live (`make_room`), or
-                it is closed.
+            Busy: `at_once` processes of this client are alive already (see `make_room`), or the
+                client is closed.
         """
         config = resolve(**{"method": None, "task": None, **options})
         with self._lock:
@@ -101,8 +101,8 @@ class Client:
         return name
 
     def make_room(self) -> None:
-        """End the process of an ended run, such as one that evaluates, if the next needs its place;
-        waits EXIT_TIMEOUT seconds at most."""
+        """End the process of an ended run, which may still be evaluating, if the next run needs its
+        place. Waits at most EXIT_TIMEOUT seconds."""
         with self._lock:
             alive = self._alive()
             ended = [self._processes[run] for run in alive if self._ended(run)]
@@ -211,7 +211,7 @@ class Client:
         return self._index.names()
 
     def use(self, run: str) -> None:
-        """Somebody follows the run, or uses its model."""
+        """Note that somebody follows the run, or uses its model."""
         with self._lock:
             self._used[run] = time.monotonic()
             self._used.move_to_end(run)
@@ -244,7 +244,7 @@ class Client:
             return self._processes[run].pid if run else None
 
     def close(self) -> None:
-        """Stop the live runs, keeping their models, and wait for them. No run can start after."""
+        """Stop the live runs, keep their models, and wait. No run can start afterwards."""
         with self._lock:
             self._closed = True
             processes = {run: self._processes[run] for run in self._alive()}
@@ -276,7 +276,7 @@ class Client:
 
     def _newest_speed(self, config: RunConfig) -> Speed | None:
         for run in self.runs():
-            with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
+            with contextlib.suppress(ConfigError):  # deleted or damaged since it was listed
                 comparable = _same_speed(config, self._directory(run).config)
                 if comparable and (measured := speed(self._directory(run).events()[0])):
                     return measured
@@ -299,7 +299,7 @@ class Client:
         return process.directory if process else self._index.directory(run)
 
     def _new_name(self, method: str, task: str) -> str:
-        """The name of a new run, whose folder is created, so that no other process takes it."""
+        """The name of a new run. Creates its folder, so that no other process takes the name."""
         name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{method}-{known_card(task).name}"
         for number in count(1):
             unique = name if number == 1 else f"{name}-{number}"

@@ -1,7 +1,7 @@
 """The run directory: config.json, events.jsonl, model/.
 
-The event log is all that a reader of a run needs: the live view, a reload, the comparison of old
-runs and recorded runs are the same code on the same file.
+A reader of a run needs only its event log: the live view, a reload, comparisons and recorded runs
+use the same code on the same file.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from align_core.runs.stored_config import read_config, read_scale
 try:
     import fcntl
 except ImportError:
-    # Windows: no lock shows whether another process is writing a run.
+    # Windows has no such locks, so another process that writes a run is not noticed.
     fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 MOST_LOG = 256_000_000  # bytes
-_TAIL = 64_000  # bytes at the end of a log, which mostly hold its newest status
+_TAIL = 64_000  # bytes at the end of a log, which usually contain its newest status
 
 
 def to_line(value: Any) -> str:
@@ -120,7 +120,7 @@ class RunDirectory:
         return run
 
     def discard(self) -> None:
-        """Delete all files of a run that `create` made, and those of its folders that are new."""
+        """Delete all files of a run, and the folders that `create` made."""
         with contextlib.suppress(OSError):
             for path in self.path.iterdir():
                 if path.is_dir() and not path.is_symlink():
@@ -128,7 +128,7 @@ class RunDirectory:
                 else:
                     path.unlink()
         for folder in self._created:
-            with contextlib.suppress(OSError):  # another run may be in it by now
+            with contextlib.suppress(OSError):  # it may contain another run by now
                 folder.rmdir()
 
     @classmethod
@@ -237,13 +237,13 @@ class RunDirectory:
         """The events from byte `offset` on, and the offset of the next call.
 
         An incomplete last line is left for the next call; lines that `event_schema` does not
-        declare are skipped. There are none in a log that was deleted or damaged after `open`.
+        declare are skipped. A log that was deleted or damaged after `open` has no events.
         """
         lines = self._lines(offset)
         return list(filter(None, map(parse, lines.splitlines()))), offset + len(lines)
 
     def changes(self) -> list[dict[str, Any]]:
-        """The change and resume events. Reads no other line as JSON, so it is quick."""
+        """The change and resume events. Fast, because no other line is parsed."""
         lines = self._lines(0).splitlines()
         likely = (line for line in lines if b'"change"' in line or b'"resume"' in line)
         events = filter(None, map(parse, likely))
@@ -273,7 +273,8 @@ class RunDirectory:
             return 0
 
     def status(self) -> dict[str, Any] | None:
-        """The last status event; None before the first. Reads only what was appended since."""
+        """The last status event; None before the first. Reads only lines that are new since the
+        last call."""
         events = self._tail() if self._offset == 0 else []
         if not events:
             events, self._offset = self.events(self._offset)
@@ -283,8 +284,8 @@ class RunDirectory:
         return self._status
 
     def _tail(self) -> list[dict[str, Any]]:
-        """The events at the end of the log from the newest status on, to which `_offset` is moved;
-        none if that is not in its last bytes."""
+        """The events from the newest status to the end of the log, and moves `_offset` to the end.
+        Empty if the last _TAIL bytes have no status."""
         size = self.size()
         lines = self._lines(max(0, size - _TAIL))
         events: list[dict[str, Any]] = []
@@ -316,7 +317,7 @@ def _lock(descriptor: int, exclusive: bool) -> bool:
     if fcntl is None:
         return True
     mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    for _ in range(5):  # `is_being_written` of another process holds it for microseconds
+    for _ in range(5):  # `is_being_written` in another process holds the lock for microseconds
         try:
             fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
             return True

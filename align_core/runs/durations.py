@@ -14,16 +14,16 @@ from typing import Any
 
 from align_core.runs.events import FINAL, replay
 
-RECENT = 20  # steps; the length of texts changes in training, and so does the load of a machine
-DELAY_STEPS = 3  # the newest steps, whose delay is taken for the present one
+RECENT = 20  # steps; older ones had texts of other lengths, and another load of the machine
+DELAY_STEPS = 3  # the present delay is the median of this many newest ones
 
 
 @dataclass(frozen=True)
 class Speed:
     """Seconds before the first evaluation, for an evaluation, and for a step without its delay.
 
-    Where preference pairs are sampled first, `start` does not include it; it takes `pair` seconds
-    for each of them.
+    If preference pairs are sampled first, that takes `pair` seconds for each pair, which `start`
+    does not include.
     """
 
     start: float
@@ -61,8 +61,8 @@ def time_needed(config: Mapping[str, Any], speed: Speed, delay: float = 0.0) -> 
 def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> float | None:
     """Seconds from the last event of a run to its end, at its present speed and delay.
 
-    `events` is its complete log. None until two steps have followed each other without a pause:
-    before, its delay is unknown.
+    `events` is its complete log. None until two steps have followed each other without a pause,
+    because until then the delay is unknown.
     """
     valid = replay(events)
     statuses = [event["status"] for event in valid if event["kind"] == "status"]
@@ -78,8 +78,8 @@ def time_left(config: Mapping[str, Any], events: Iterable[dict[str, Any]]) -> fl
 
 
 def _sampling(events: Iterable[dict[str, Any]]) -> tuple[float, int]:
-    """Seconds for each of the preference pairs that a run sampled, and their number; 0 and 0 if it
-    sampled none, or if too few to tell."""
+    """Seconds for each preference pair that a run sampled, and their number; 0 and 0 if it sampled
+    none, or too few to measure."""
     counts = [
         (event["seconds"], event["cause"]["values"]["done"])
         for event in events

@@ -1,4 +1,4 @@
-"""The line of the log on the end of a run."""
+"""The log line about the end of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def log_end(run: str, status: Mapping[str, Any], exit_code: int | None) -> None:
-    """Log the end of a run with this final status; one that failed is a fault."""
+    """Log the end of a run with this final status; a failed run is logged as a fault."""
     failed = status.get("status") == "failed"
     fields = {"run": run, "status": status.get("status"), "step": status.get("step")}
     fields |= {"exit_code": exit_code, "why": _cause(status) if failed else None}

@@ -1,8 +1,8 @@
-"""The events of a run as they are declared, and the check of each line of a log against that.
+"""The schema of the events of a run, against which each line of a log is checked.
 
 A log may come from another version or another program, and a disk may have damaged it. A line is
-checked here, where it is read; all else relies on what is declared. A key that is not declared is
-left out.
+checked here, when it is read, and all other code relies on the schema. Keys that it does not
+declare are left out.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _TokenEvent(_Event):
 
 
 class _Settings(_Declared):
-    """The settings that may change during a run; those that did are given."""
+    """The settings that may change during a run; those that did not are absent."""
 
     beta: float = declared("beta", None)
     learning_rate: float = declared("learning_rate", None)

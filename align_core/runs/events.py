@@ -40,7 +40,7 @@ def series(events: Iterable[Event]) -> dict[str, list[tuple[int, float]]]:
 
 
 def settings_at(config: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Any]:
-    """The settings after these events: `config` with the changes of β and learning rate since."""
+    """The settings after these events: `config` with the changes of β and learning rate."""
     settings = dict(config)
     for event in of_kind(events, "change"):
         settings |= event["settings"]

@@ -12,10 +12,10 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file by way of a temporary one, so that no reader sees a part of it.
+    """Write a temporary file and rename it, so that no reader sees a part of it.
 
     Raises:
-        OSError: it could not be written; `path` is unchanged and the temporary file is gone.
+        OSError: it could not be written; `path` is unchanged and the temporary file is deleted.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -28,9 +28,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Put the folder `new` into the place of `folder`, and delete what was there.
+    """Rename the folder `new` to `folder`, and delete the old `folder`.
 
-    Where the system can exchange two folders (Linux), there is a whole one at each moment.
+    If the system can exchange two folders (Linux), `folder` is complete at every moment.
     """
     if not folder.exists():
         new.rename(folder)
@@ -44,7 +44,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 def _exchanged(first: Path, second: Path) -> bool:
-    """Exchange two folders in one step; False where that is impossible."""
+    """Exchange two folders in one step; False if the system cannot."""
     try:
         rename = ctypes.CDLL(None).renameat2
     except (AttributeError, OSError, TypeError):  # not Linux

@@ -1,6 +1,6 @@
-"""The server that has imported the heavy libraries, and forks child processes in milliseconds.
+"""The forkserver: it has imported the heavy libraries, and forks child processes in milliseconds.
 
-Where there is none (Windows), processes are spawned.
+Systems without one (Windows) spawn processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if HAS_FORKSERVER else "spawn")
 START_TIMEOUT = 300.0  # seconds after which a forkserver that starts no child is replaced
 _PRELOADED = "align_core.preload"
-_lock = threading.Lock()  # over the environment variables, too
+_lock = threading.Lock()  # of the environment variables, too
 
 
 def preload(*modules: str) -> None:
@@ -35,7 +35,8 @@ if HAS_FORKSERVER:
     from multiprocessing import popen_forkserver
 
     class _Popen(popen_forkserver.Popen):
-        """With a lock: each start of a process polls the others, but one poll alone gets a code."""
+        """Polls under a lock: each start of a process polls all others, but only the first poll of
+        an ended process gets its exit code."""
 
         def __init__(self, process: Any) -> None:
             self._polling = threading.Lock()
@@ -71,8 +72,8 @@ def start(process: Any) -> None:
 
 
 def kill(process: Any) -> None:
-    """kill -9 of a started process, also where its forkserver has ended: multiprocessing kills none
-    whose exit code it cannot read."""
+    """Send SIGKILL to a started process, even if its forkserver has ended; multiprocessing does not
+    kill a process whose exit code it cannot read."""
     if HAS_FORKSERVER:
         _send_kill(process.pid)
     else:
@@ -87,7 +88,7 @@ def _ensure() -> None:
 
 
 def _replace() -> None:
-    """Kill a forkserver that hangs; its children live on, and the next start brings another."""
+    """Kill a forkserver that hangs. Its children live on, and the next start creates another."""
     if HAS_FORKSERVER:
         from multiprocessing import forkserver
 
@@ -101,7 +102,7 @@ def _send_kill(pid: int) -> None:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Set the environment variables with which the forkserver has to start, and restore them.
+    """A context with the environment variables that the forkserver needs when it starts.
 
     It imports the libraries before it receives this process's sys.path, hence PYTHONPATH. They must
     not start threads there, which do not survive a fork; numpy's BLAS and Arrow's memory pool do.

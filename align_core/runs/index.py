@@ -1,4 +1,4 @@
-"""The runs in a folder that can be read: each is checked once, and from then on only listed."""
+"""The readable runs in a folder: each is checked once, and after that only listed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import Message
 from align_core.runs.directory import RunDirectory
 
-RETRY_SECONDS = 1.0  # between two looks at folders that could not be read
-RELIST_SECONDS = 0.1  # between two lists of a folder that has just changed
-SETTLED = 2.0  # seconds after which a folder's time of change is sure to differ at the next change
+RETRY_SECONDS = 1.0  # between two checks of unreadable runs
+RELIST_SECONDS = 0.1  # between two listings of a folder that has just changed
+SETTLED = 2.0  # seconds; file systems may give two changes within less the same time
 _LOG = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}-[a-z][a-z0-9-]*-[a-z][a-z0-9_]*(-\d+)?", re.ASCII)
 
@@ -25,8 +25,8 @@ _Stamp = tuple[int, ...]
 class RunIndex:
     """The runs in `root`, which other processes may add and delete. Thread-safe.
 
-    A run is checked when it is first seen. Unreadable ones are skipped, with a line in the log, and
-    checked again when their files have changed.
+    A run is checked when it is first seen. Unreadable runs are skipped with a warning in the log,
+    and checked again when their files have changed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,7 +37,7 @@ class RunIndex:
         self._names: list[str] = []  # newest first
         self._runs: dict[str, tuple[int, RunDirectory]] = {}  # with the inode
         self._unreadable: dict[str, tuple[int, _Stamp]] = {}
-        self._told: set[str] = set()  # unreadable runs that the log has named
+        self._logged: set[str] = set()  # unreadable runs that the log has named
 
     def names(self) -> list[str]:
         """The names of the runs, newest first."""
@@ -108,14 +108,14 @@ class RunIndex:
             self._runs[name] = (inode, directory)
         except ConfigError as error:
             self._unreadable[name] = (inode, stamp)
-            is_new = not stamp and directory.path.is_dir()  # its files are yet to come
-            if not is_new and name not in self._told:
-                self._told.add(name)
+            is_new = not stamp and directory.path.is_dir()  # its files are not written yet
+            if not is_new and name not in self._logged:
+                self._logged.add(name)
                 more = f" (and {n} more)" if (n := len(error.lines) - 1) else ""
                 _LOG.warning("The run %s is skipped: %s%s", name, error.lines[0], more)
 
     def _stamp(self, name: str) -> _Stamp:
-        """Changes whenever a file of the run that could not be read changes; empty without any."""
+        """Inodes, sizes and times of the run's files, which differ after any change; () without."""
         stamp: list[int] = []
         for file in ("config.json", "events.jsonl"):
             try:

@@ -20,7 +20,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.runs.durations import Speed, speed
 
 _LOG = logging.getLogger(__name__)
-_TOLD: set[str] = set()  # presets that cannot be read, and that the log has named
+_LOGGED: set[str] = set()  # unreadable presets that the log has named
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Preset:
 
     @property
     def recording(self) -> Path:
-        """The folder of its recorded run, which need not exist."""
+        """The folder of its recorded run. It may not exist."""
         return _folder() / self.name
 
     @property
@@ -59,7 +59,7 @@ def load(name: str) -> Preset:
     """The preset of one of the `names`.
 
     Raises:
-        ConfigError: its file holds no settings, or none that a run can have.
+        ConfigError: its file has no settings, or invalid ones.
     """
     try:
         content = read_object(_folder() / f"{name}.json")
@@ -77,8 +77,8 @@ def _can_load(name: str) -> bool:
     try:
         load(name)
     except ConfigError as error:
-        if name not in _TOLD:
-            _TOLD.add(name)
+        if name not in _LOGGED:
+            _LOGGED.add(name)
             _LOG.warning("The preset %s is skipped: %s", name, error.lines[0])
         return False
     return True

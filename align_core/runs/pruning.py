@@ -1,4 +1,4 @@
-"""The runs in a folder: what they take on the disk, and which of them to delete."""
+"""The runs in a folder: their size on disk, and the choice of runs to delete."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def to_prune(
 ) -> list[StoredRun]:
     """The runs to delete, oldest first: those that ended over `days` ago, then the oldest ones.
 
-    Of the latter as many as are needed for all others to take `most_bytes` at most. A live run is
-    never among them, nor is one whose name is `kept`, nor a link, whose folder lies elsewhere.
+    Of the latter just so many that all other runs take `most_bytes` at most. Live runs, runs whose
+    name is in `kept`, and symlinks are never deleted.
     """
     now = time.time() if now is None else now
     total = sum(run.size for run in runs)
@@ -78,7 +78,7 @@ def to_prune(
 def delete(run: StoredRun) -> None:
     """Delete the run's folder. Raises OSError if that is impossible.
 
-    It is renamed first, so that no list shows a run of which half is gone.
+    The folder is renamed first, so that no list shows a half-deleted run.
     """
     hidden = run.path.with_name(f"{_DELETED}{run.path.name}")
     run.path.rename(hidden)
@@ -86,7 +86,7 @@ def delete(run: StoredRun) -> None:
 
 
 def remove_remains(root: Path) -> None:
-    """Delete what a process that was killed while it deleted runs has left in `root`."""
+    """Delete the renamed folders in `root` that a killed process did not finish deleting."""
     for hidden in root.glob(f"{_DELETED}*"):
         shutil.rmtree(hidden, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Where processes that this one starts find this package."""
+"""The PYTHONPATH of the processes that this one starts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def python_path() -> str:
-    """A PYTHONPATH with which a process imports the same align_core as this one."""
+    """A PYTHONPATH with which a child process imports the same align_core as this process."""
     root = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))

@@ -31,7 +31,7 @@ def read_options(path: str | Path, option: str) -> dict[str, Any]:
 
 def read_config(path: str | Path, option: str) -> RunConfig:
     """The configuration in a config.json. Raises ConfigError as `read_options`, or with a message
-    for each value that no run can have."""
+    for each invalid value."""
     try:
         config, lines = _checked(read_bytes(path, MOST_BYTES))
     except (OSError, ValueError):

@@ -35,7 +35,7 @@ FILES = {
 @pytest.fixture
 def assets(fake_assets):
     record(fake_assets, "healthy-ppo", SETTINGS)
-    presets._TOLD.clear()
+    presets._LOGGED.clear()
     return fake_assets / "presets"
 
 

@@ -107,7 +107,7 @@ def test_a_padded_vocabulary_is_taken_but_not_beside_another(tmp_path):
     with pytest.raises(ConfigError, match="it has 14 rows of logits, the policy 64"):
         load_reference(str(tmp_path / "narrow"), policy, tokenizer)
     policy.resize_token_embeddings(14)
-    with pytest.raises(ConfigError, match="it has 14 others, the policy"):
+    with pytest.raises(ConfigError, match="its 14 tokens are not the policy's"):
         load_reference(str(tmp_path / "narrow"), policy, families.gpt())
 
 
