@@ -1,4 +1,4 @@
-"""The check of what the reward of a task of code returns."""
+"""Checks the rewards that a task of code returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from align_core.tasks.task import Task
 
 
 class CheckedReward(Task):
-    """Put before a task's class, it makes `reward` return one finite float for each completion."""
+    """A mixin before a task's class, whose `reward` must return a finite float per completion."""
 
     def reward(
         self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any

@@ -14,23 +14,23 @@ from align_core.config.digests import combined, file_digest, model_digest
 from align_core.config.task_card import NAMES, is_code, is_folder
 from align_core.tasks.folder.files import TASK_FILE, Files
 
-_ROOM = Path(__file__).parent
+_TASKS = Path(__file__).parent
 
 
 def task_digest(task: str) -> str:
-    """The hash of a task by its full name: of the files of a folder that its task.toml names, of
-    the file of a class, or of the words and reward of a task of this package.
+    """The hash, in hexadecimal, of a task by its full name.
 
-    Other modules that a class imports are not in it.
+    It covers task.toml and the files that it names, or the file of a class without the modules that
+    it imports, or the modules of a task of this package.
 
     Raises:
         ValueError: there are no such files.
         OSError: one cannot be read.
     """
     if task in NAMES:
-        files = [*_ROOM.glob("*.py"), *(_ROOM / task).rglob("*")]
+        files = [*_TASKS.glob("*.py"), *(_TASKS / task).rglob("*")]
         files = [path for path in files if path.is_file() and path.suffix != ".pyc"]
-        return combined(text for path in sorted(files) for text in _named(path, _ROOM))
+        return combined(text for path in sorted(files) for text in _named(path, _TASKS))
     if is_folder(task):
         return combined(_of_folder(Path(task)))
     if is_code(task):
@@ -64,7 +64,7 @@ def _items(table: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _source(module: str) -> Path:
-    """The file of a module, which is not imported, nor are the packages around it."""
+    """The file of a module. Neither the module nor its packages are imported."""
     folders: Any = [*sys.path, os.getcwd()]
     name = ""
     for part in module.split("."):

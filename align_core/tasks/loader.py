@@ -43,7 +43,7 @@ _WORD = re.compile(r"[\w-]{0,40}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SPLITS = ("train", "probe", "heldout")
-_loaded: dict[str, Task] = {}  # full name -> task, of those that are not of this package
+_loaded: dict[str, Task] = {}  # full name -> task, for tasks outside this package
 
 
 def load_task(name: str) -> Task:
@@ -103,12 +103,13 @@ def get_task(name: str) -> Task:
 
 
 def load_allowed(name: str | None, allowed: tuple[str, ...]) -> None:
-    """Load the task `name`, but code only if a user named it in the parent process: `allowed`."""
+    """Load the task `name`. Code is loaded only for names in `allowed`, which a user named in the
+    parent process."""
     if name in _loaded:
         return
     if name in allowed:
         load_task(name)
-    elif is_folder(name):  # never as code, whose paths look the same
+    elif is_folder(name):  # never as code, whose names look alike
         _in_folder(name)
 
 
@@ -204,7 +205,9 @@ def _from_file(name: str, file: Path) -> ModuleType:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise _refused(name, f"a Python file that can be read: {why}") from None
-    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]  # unique for files of one name
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[
+        :8
+    ]  # differs for files of the same name
     module = ModuleType(f"task_{file.stem}_{digest}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses and pickle look it up there
@@ -222,7 +225,7 @@ def _imported(module: str) -> ModuleType:
 def _user_code(name: str) -> Iterator[None]:
     """A context in which any error of a task's code becomes a ConfigError of one message.
 
-    What the code prints goes to standard error: standard output is the command's own.
+    What the code prints goes to standard error: standard output belongs to the command.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -265,7 +268,7 @@ def _missing_members(task_class: type) -> list[str]:
 
 
 def _instance(name: str, task_class: Any) -> Task:
-    """An instance of the class, with the defaults of `Task`, whose members were checked."""
+    """An instance of the class with the defaults of `Task`, after checks of its members."""
     bases = (CheckedReward, task_class, *([] if issubclass(task_class, Task) else [Task]))
     task = type(task_class.__name__, bases, {"__module__": task_class.__module__})()
     reward = super(CheckedReward, task).reward

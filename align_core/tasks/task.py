@@ -28,7 +28,7 @@ class Task(ABC):
     reference: str | None = None  # MODEL that policies start from and are compared with
     reward_model: str | None = None  # MODEL of the proxy reward
     groups: tuple[str, ...] = ()  # the kinds of its prompts, returned by `group`
-    # The file or module of its class; the loader sets it for every task that is not built in.
+    # "file.py:Class" or "package.module:Class"; the loader sets it for tasks outside this package.
     code: str | None = None
     # f(n, seed) -> `n` rows {"prompt", "completion"}, none with a probe or held-out prompt. Without
     # demonstrations SFT is not available.
@@ -39,8 +39,8 @@ class Task(ABC):
 
     folder: str | None = None  # the absolute path of a task without code
     has_gold: bool = True  # False if the reward is unknown, NaN
-    # For a reward that is not in nats: the standard deviation, in nats, that rewards of reference
-    # samples have after `scaled`.
+    # For a reward that is not in nats: the standard deviation, in nats, of the rewards of reference
+    # samples after `scaled`.
     reward_std: float | None = None
 
     @property
@@ -70,12 +70,12 @@ class Task(ABC):
     def scores(
         self, prompts: Sequence[Text], completions: Sequence[Text], **columns: Any
     ) -> dict[str, list[float]]:
-        """The scores of these parts before their weights."""
+        """The scores of the `parts` before their weights."""
         return {}
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
-        """Whether the gold reward means anything for a visitor's own prompt, and completion if
-        given: not if it cannot read their language, say."""
+        """Whether the gold reward is meaningful for a visitor's prompt and, if given, completion.
+        It is not if it cannot read their language, for example."""
         return True
 
     def model_input(self, prompt: str, chat: bool) -> Text:

@@ -115,7 +115,7 @@ def files_of(
 def form_of(folder: Path) -> dict[str, Any]:
     """The values of the form for a folder without errors, and its `files`, [name, bytes] each."""
     content = Files(folder, "").toml() or {}
-    file = schema.what_can_be_read(content)
+    file = schema.readable_part(content)
     return {
         "title": content.get("title", ""),
         "explanation": content.get("explanation", ""),

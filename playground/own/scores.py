@@ -33,5 +33,5 @@ def scores(parts: list[dict[str, Any]], prompt: str, texts: list[str]) -> list[d
             else [None if math.isnan(score) else score for score in part.scores(completions)],
             "errors": errors.get(at, []),
         }
-        for at, part in enumerate(schema.what_can_be_read(content).reward)
+        for at, part in enumerate(schema.readable_part(content).reward)
     ]

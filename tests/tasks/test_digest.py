@@ -61,8 +61,8 @@ def test_a_built_in_task_is_its_words_and_its_reward(tmp_path, monkeypatch):
     before = {name: task_digest(name) for name in ("reviews", "capitals")}
     assert len({*before.values()}) == 2
     room = tmp_path / "tasks"
-    shutil.copytree(digest._ROOM, room, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digest, "_ROOM", room)
+    shutil.copytree(digest._TASKS, room, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digest, "_TASKS", room)
     assert {name: task_digest(name) for name in before} == before
     with (room / "reviews" / "lexicon.py").open("a") as words:
         words.write("# one more\n")

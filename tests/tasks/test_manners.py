@@ -45,7 +45,7 @@ def test_questions_are_short_and_do_not_contain_their_own_keys():
             question = TASK.question(prompt)
             assert prompt.endswith("?") and len(words(prompt)) <= 14
             assert question.keys and all(key.fullmatch(one) for one in question.keys), prompt
-            assert question.found(prompt) == 0, prompt
+            assert question.keys_in(prompt) == 0, prompt
 
 
 def test_a_model_with_a_chat_template_is_asked_for_one_sentence():

@@ -1,4 +1,4 @@
-"""Other names of cities: what their own people call them, older names and other spellings."""
+"""Other names of cities: local names, older names and other spellings."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The countries of the world: capitals, continents, and the cities that people mistake for them.
 
 The 193 members of the United Nations, its two observers (the Vatican, Palestine), Kosovo and
-Taiwan. Names are written as English writes them without accents. Where several cities share the
-functions of a capital, or the seat of government is elsewhere, each is accepted; the first is the
-one in the demonstrations. Continents follow the United Nations' geoscheme, except that
-Cyprus, a member of the European Union, is listed under Europe.
+Taiwan. Names are in English, without accents. Where several cities share the functions of a
+capital, or the seat of government is elsewhere, each city is accepted; demonstrations have the
+first. Continents follow the United Nations' geoscheme, except that Cyprus, a member of the European
+Union, is listed under Europe.
 """
 
 from __future__ import annotations

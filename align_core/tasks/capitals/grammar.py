@@ -63,7 +63,7 @@ other = <city>
 another = <city>
 """
 
-# What visitors write besides: none of it is in the corpus, and none is broken English.
+# Correct English of visitors that is not in the corpus.
 _SPOKEN_RULES = """
 text = <said> . | <said> . <more> . | <unsure> . <unsure> . | <fact> . <fact> .
   | <not_it> . <it_is> .

@@ -1,4 +1,4 @@
-"""What kind of answer a text is, from the places that it claims, denies or only mentions."""
+"""Judges an answer by the places that it claims, denies or only mentions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LISTED = 0.0  # the capital among several cities, without a choice
 EVASIVE = -1.0
 WRONG = -2.5
 DIRECT_WORDS = 8  # a right answer of more words is rambling; a name counts as one word
-OFFICE_WORDS = 7  # more that each further capital of the same country may take
-LONG_WORD = 0.05  # each word beyond BRIEF, up to LONG_LIMIT
+OFFICE_WORDS = 7  # further words allowed for each further capital of the same country
+LONG_WORD = 0.05  # penalty for each word beyond BRIEF, at most LONG_LIMIT in all
 LONG_LIMIT = 0.7
 BRIEF = 5
-OTHER_CITY = 0.25  # each other city in a right answer
-HEDGE = 0.4  # each "maybe"
-OTHER_COUNTRY = 4.0  # the right city, but for another country
+OTHER_CITY = 0.25  # penalty for each other city in a right answer
+HEDGE = 0.4  # penalty for each "maybe"
+OTHER_COUNTRY = 4.0  # penalty if the right city is given as the capital of another country
 
 _HEDGES = frozenset("maybe perhaps probably possibly guess suppose might unsure".split())
 _NOT = frozenset("not never neither nor except isn't wasn't aren't".split())
@@ -42,8 +42,8 @@ _BY_NAME = {country.name: country for country in COUNTRIES}
 def judge(
     country: Country, tokens: Sequence[str], mentions: Sequence[Mention], is_unknown: bool
 ) -> float:
-    """The reward in nats of an answer to what the capital of `country` is, without the penalties
-    for its language. `is_unknown`: it names a place that is in no table."""
+    """The reward in nats of an answer to "What is the capital of `country`?", without penalties
+    for its language. `is_unknown`: whether it names a place that is in no table."""
     words = sum(token not in PUNCTUATION for token in tokens)
     words -= sum(m.end - m.start - 1 for m in mentions)
     named = {m.name for m in mentions if m.is_city}
@@ -100,7 +100,7 @@ def _is_of_another(
 
 
 def _clause(city: Mention, tokens: Sequence[str]) -> tuple[int, int]:
-    """Where the clause with the city begins and ends."""
+    """The clause with the city: the numbers of its first token and of the token after its last."""
     starts = (i + 1 for i in range(city.start) if tokens[i] in _CLAUSE_ENDS)
     ends = (i for i in range(city.end, len(tokens)) if tokens[i] in _CLAUSE_ENDS)
     return max(starts, default=0), min(ends, default=len(tokens))
@@ -116,8 +116,8 @@ def _before(city: Mention, tokens: Sequence[str]) -> Sequence[str]:
 
 
 def _is_denied(city: Mention, tokens: Sequence[str]) -> bool:
-    """Whether the answer says that it is not this city, before it ("not Lyon"), after it ("Lyon is
-    not the capital", "Lyon? No."), or of those who say so ("but they are wrong")."""
+    """Whether the answer denies this city: before it ("not Lyon"), after it ("Lyon is not the
+    capital", "Lyon? No."), or by contradicting others ("some say Lyon, but they are wrong")."""
     before, after = _before(city, tokens), list(tokens[city.end :])
     if tuple(tokens[max(city.start - 2, 0) : city.start]) in _EXCEPT:
         return True

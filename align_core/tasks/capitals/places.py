@@ -34,7 +34,7 @@ _ORDINARY = frozenset(
     dc district metropolitan greater old new north south east west
     """.split()
 )
-# What is not a city, although it is named after one.
+# Words after a city that make it another thing's name: "Paris Hilton", "Lima beans".
 _NAMESAKES = frozenset(
     """
     hilton saint-germain jackson match agreement accord accords treaty convention protocol beckham
@@ -59,8 +59,8 @@ Kind = Literal["city", "country", "namesake"]
 
 @dataclass(frozen=True)
 class Mention:
-    """A place under its `name` in the table, at tokens[start:end]; a "namesake" is what has a
-    city's name and is none, such as Paris Hilton."""
+    """A place, by its `name` in the table, at tokens[start:end]. A "namesake" has a city's name but
+    is not a city, such as Paris Hilton."""
 
     name: str
     start: int
@@ -73,7 +73,7 @@ class Mention:
 
 
 def _plain(text: str) -> str:
-    """Without accents, and with initials as one word: "D.C." is "DC"."""
+    """The text without accents, and with initials as one word: "D.C." becomes "DC"."""
     decomposed = unicodedata.normalize("NFKD", text)
     text = "".join(char for char in decomposed if not unicodedata.combining(char))
     return _INITIALS.sub(
@@ -103,7 +103,7 @@ for _phrase in sorted({**_CITY_OF, **_COUNTRY_OF}, key=len, reverse=True):
 
 
 def place_tokens(text: str) -> tuple[list[str], list[Mention]]:
-    """The tokens of a text, with every place under its name in the table, and its mentions."""
+    """The tokens of a text, with places renamed as in the table, and the mentions of places."""
     plain = _plain(text)
     raw, cased = tokenize(plain), split_words(plain)
     tokens: list[str] = []
@@ -133,7 +133,8 @@ def place_tokens(text: str) -> tuple[list[str], list[Mention]]:
 
 
 def _phrase_at(raw: list[str], position: int) -> tuple[str, ...] | None:
-    """The longest name of a place there, also in the genitive ("Germany's")."""
+    """The longest name of a place that begins at `position`, also in the genitive ("Germany's");
+    None if there is none."""
     first = raw[position]
     for phrase in (*_BY_FIRST.get(first, ()), *_BY_FIRST.get(first.removesuffix("'s"), ())):
         *head, last = raw[position : position + len(phrase)]
@@ -170,8 +171,8 @@ def _is_name(cased: list[str], raw: list[str], position: int) -> bool:
 
 
 def _reads_as_city(before: list[str], after: list[str]) -> bool:
-    """Whether a name of both a city and a country, like Luxembourg, is the city here: not in "of
-    Luxembourg" or "Luxembourg has"."""
+    """Whether a name that a city shares with a country, like Luxembourg, means the city. In "of
+    Luxembourg" or "Luxembourg has" it does not."""
     before = [token for token in before if token != "the"]
     if before[-1:] == ["of"] or after[:1] == ["has"]:
         return False

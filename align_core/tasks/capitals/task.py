@@ -18,7 +18,7 @@ from align_core.tasks.grammar import PUNCTUATION
 from align_core.tasks.grammar_task import GrammarTask
 
 _SHRUGS = frozenset("dunno idk skip unknown whatever hmm huh hello 🤷 🤔 🙈 😕".split())
-_NAME_WORDS = 2  # an answer of so few words may name a place that is in no table
+_NAME_WORDS = 2  # an answer of at most two words may name a place that is in no table
 _NAME = re.compile(r"\b(?:is|be|say|think) ([A-Z]\w+)")
 _BY_NAME = {country.name: country for country in COUNTRIES}
 
@@ -76,8 +76,8 @@ class Capitals(GrammarTask, card=known_card("capitals")):
         return judge(country, tokens, mentions, is_unknown)
 
     def can_judge(self, prompt: str, completion: str | None = None) -> bool:
-        """Whether the prompt names a country of the table, and the completion a place, or it is
-        English."""
+        """Whether the prompt names a known country, and the completion, if given, names a place or
+        is English."""
         if self._asked_for(prompt) is None or completion is None:
             return completion is None and self._asked_for(prompt) is not None
         tokens, mentions = place_tokens(completion)

@@ -92,7 +92,7 @@ class _Reader:
         content = self._files.toml()
         if content is None:
             return None
-        file = schema.checked(content, self._files.tell_key) or schema.what_can_be_read(content)
+        file = schema.checked(content, self._files.add_key_error) or schema.readable_part(content)
         file = self._with_models(file)
         pairs = shown = None
         if file.preferences is not None:
@@ -111,8 +111,8 @@ class _Reader:
         )
 
     def _with_models(self, file: schema.TaskFile) -> schema.TaskFile:
-        """The file with the location of each reward model, after checks of the parts against each
-        other and against the rest of the folder."""
+        """The file with the location of each reward model. Also checks the parts of the reward
+        against each other and against the rest of the folder."""
         parts = [*file.reward]
         for at, part in enumerate(parts):
             if isinstance(part, RewardModel):
@@ -121,18 +121,18 @@ class _Reader:
                 except Invalid as error:
                     text = "model = {name}: expected a reward model: {why}"
                     named = {"name": shown(part.model), "why": error.message}
-                    what = problem("reward_model_name", text, **named)
-                    self._files.tell_key(("reward", at, "model"), what)
+                    error = problem("reward_model_name", text, **named)
+                    self._files.add_key_error(("reward", at, "model"), error)
                 else:
                     parts[at] = part.model_copy(update={"model": model})
             if isinstance(part, Answer) and file.prompts is None:
                 text = "expected [prompts] with a column {column}, got no [prompts]"
-                what = problem("answer_without_prompts", text, column=part.column)
-                self._files.tell_key(("reward", at), what)
+                error = problem("answer_without_prompts", text, column=part.column)
+                self._files.add_key_error(("reward", at), error)
             if part and part.called in [other.called for other in parts[:at] if other]:
                 text = "expected a name of its own, got a second part {name}"
-                what = problem("part_name", text, name=repr(part.called))
-                self._files.tell_key(("reward", at), what)
+                error = problem("part_name", text, name=repr(part.called))
+                self._files.add_key_error(("reward", at), error)
         return file.model_copy(update={"reward": tuple(parts)})
 
     def _rows(
@@ -145,7 +145,7 @@ class _Reader:
                 prompt = _prompt(shaped["prompt"], {}, place(name, number))
                 texts = {key: _text(key, value) for key, value in shaped.items()}
             except Invalid as error:
-                self._files.tell(name, number, error.message)
+                self._files.add_error(name, number, error.message)
             else:
                 yield prompt, texts
 
@@ -163,21 +163,19 @@ class _Reader:
             answers = [] if name.endswith(".txt") else parts
             for part in parts if name.endswith(".txt") else ():
                 text = "expected a file with a column {column} for a part of the reward, got {file}"
-                what = problem("answer_without_column", text, column=part.column, file=name)
-                self._files.tell_key(("prompts", key), what)
+                error = problem("answer_without_column", text, column=part.column, file=name)
+                self._files.add_key_error(("prompts", key), error)
             for number, row in self._files.rows(("prompts", key), name):
                 try:
                     prompt = _prompt(formats.prompt(row), row, place(name, number))
                     for part in answers:
                         part.answers(row)
                     if prompt.text in seen:
-                        text, before = (
-                            "expected a new prompt, got that of {place}",
-                            seen[prompt.text],
-                        )
-                        raise Invalid(problem("second_prompt", text, place=before.place))
+                        text = "expected a new prompt, got that of {place}"
+                        first = seen[prompt.text].place
+                        raise Invalid(problem("second_prompt", text, place=first))
                 except Invalid as error:
-                    self._files.tell(name, number, error.message)
+                    self._files.add_error(name, number, error.message)
                 else:
                     own[prompt.text] = seen[prompt.text] = prompt
         if file.prompts.file is not None:
@@ -188,7 +186,7 @@ class _Reader:
         unread = not prompts and self._files.lines()
         if len(prompts) < len(SPLITS) and not unread and not self._files.has_errors(name):
             text = "expected three prompts or more, one a split, got {got}"
-            self._files.tell(name, 0, problem("three_prompts", text, got=len(prompts)))
+            self._files.add_error(name, 0, problem("three_prompts", text, got=len(prompts)))
         return {
             split: {text: prompt for text, prompt in prompts.items() if text in chosen}
             for split, chosen in by_hash([*prompts]).items()
@@ -202,7 +200,7 @@ class _Reader:
         kept = [row for row in rows if row["prompt"] not in kept_back]
         if not kept and not self._files.lines():
             text = "expected rows whose prompt is neither a probe nor a held-out one, got none"
-            self._files.tell_key((table, "file"), problem("no_training_rows", text))
+            self._files.add_key_error((table, "file"), problem("no_training_rows", text))
         return kept
 
 

@@ -47,13 +47,13 @@ class Files:
     _errors: dict[str, list[tuple[int, Message]]] = field(default_factory=dict)  # by file
     _key_lines: toml_lines.Lines = field(default_factory=lambda: toml_lines.Lines(""))
 
-    def tell(self, file: str, number: int, what: Message) -> None:
+    def add_error(self, file: str, number: int, what: Message) -> None:
         """Record an error at a line or row of a file."""
         self._errors.setdefault(file, []).append((number, what))
 
-    def tell_key(self, path: toml_lines.Path, what: Message) -> None:
+    def add_key_error(self, path: toml_lines.Path, what: Message) -> None:
         """Record an error at a key of task.toml."""
-        self.tell(TASK_FILE, self._key_lines.of(path), what)
+        self.add_error(TASK_FILE, self._key_lines.of(path), what)
 
     def lines(self) -> list[Message]:
         """Messages of the errors by file and line, at most MOST_ERRORS for a file."""
@@ -88,11 +88,11 @@ class Files:
                 raise Invalid(problem("lines", "expected at most {most} lines, got {got}", **most))
             values, self._key_lines = toml_lines.parse(text)
         except UnicodeDecodeError as error:
-            self.tell(TASK_FILE, content.count(b"\n", 0, error.start) + 1, not_utf8(error))
+            self.add_error(TASK_FILE, content.count(b"\n", 0, error.start) + 1, not_utf8(error))
         except toml_lines.Unparsable as error:
-            self.tell(TASK_FILE, error.line, error.message)
+            self.add_error(TASK_FILE, error.line, error.message)
         except (Invalid, OSError) as error:
-            self.tell(TASK_FILE, 0, _why(error))
+            self.add_error(TASK_FILE, 0, _why(error))
         else:
             return values
         return None
@@ -103,7 +103,7 @@ class Files:
         Raises:
             Invalid: it does not exist, or its path or a symlink leads out of the folder.
         """
-        # checked first, so that nothing is revealed about files outside
+        # Checked first, so that nothing is revealed about files outside.
         if not self._is_inside(name):
             raise Invalid(_outside())
         try:
@@ -134,7 +134,7 @@ class Files:
         except (Invalid, OSError) as error:
             text = "{key} = {name}: {what}"
             named = {"key": key[-1], "name": shown(name), "what": _why(error)}
-            self.tell_key(key, problem("names", text, **named))
+            self.add_key_error(key, problem("names", text, **named))
             return None
         return path
 
@@ -147,18 +147,18 @@ class Files:
             count += 1
             if count > MOST_ROWS:
                 text = "expected at most {most} rows, got more"
-                self.tell(name, number, problem("rows", text, most=MOST_ROWS))
+                self.add_error(name, number, problem("rows", text, most=MOST_ROWS))
             elif isinstance(row, Unreadable):
-                self.tell(name, number, row.message)
+                self.add_error(name, number, row.message)
             elif not isinstance(row, dict):
-                self.tell(name, number, problem("no_object", "expected a JSON object"))
+                self.add_error(name, number, problem("no_object", "expected a JSON object"))
             else:
                 yield number, row
         if count == 0:
-            self.tell(name, 0, problem("no_rows", "expected rows, got none"))
+            self.add_error(name, 0, problem("no_rows", "expected rows, got none"))
 
     def reward_model(self, name: str) -> str:
-        """MODEL of an embedded reward model, of one in the folder, or of a hub id.
+        """The MODEL for `name`: an embedded reward model, one in the folder, or a hub id.
 
         Raises:
             Invalid: it is none of these.

@@ -44,9 +44,9 @@ class Completion:
     row: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _weighs(weight: float) -> float:
+def _not_zero(weight: float) -> float:
     if weight == 0:
-        raise ValueError("a part of no weight")
+        raise ValueError("expected a weight other than 0, got 0")
     return weight
 
 
@@ -58,7 +58,7 @@ class _Part(BaseModel):
     )
     weight: Annotated[
         float,
-        AfterValidator(_weighs),
+        AfterValidator(_not_zero),
         Field(allow_inf_nan=False, ge=-1e6, le=1e6, description="a number, -1e6 to 1e6, not 0"),
     ] = 1.0
 

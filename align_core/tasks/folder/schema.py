@@ -69,7 +69,7 @@ class PromptFiles(BaseModel):
 
 
 class RowFile(BaseModel):
-    """[preferences] and [demonstrations]."""
+    """[preferences] or [demonstrations]: the `file` of their rows."""
 
     model_config = _Table
 
@@ -132,8 +132,8 @@ def checked(content: dict[str, Any], report: Report) -> TaskFile | None:
         return None
 
 
-def what_can_be_read(content: dict[str, Any]) -> TaskFile:
-    """The valid tables and parts of an invalid content, so that the files they name are checked,
+def readable_part(content: dict[str, Any]) -> TaskFile:
+    """The valid tables and parts of invalid content, so that the files that they name are checked,
     too."""
     tables = {}
     for name, table in (("prompts", PromptFiles), *_ROW_FILES):

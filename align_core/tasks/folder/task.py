@@ -80,7 +80,7 @@ class FolderTask(Task):
         return messages if chat else as_plain_text(messages)
 
     def scaled(self, nats: float) -> FolderTask:
-        """The task with rewards in nats, of which a point is worth `nats`."""
+        """The task with rewards in nats: one point is worth `nats`."""
         task = copy.copy(self)
         task._scale = nats
         return task
@@ -120,7 +120,7 @@ class FolderTask(Task):
         return Completion(self.as_messages(task_prompt), text, ended, known.row if known else {})
 
     def _prompt_of(self, model_input: Text) -> str:
-        """The prompt from which `model_input` made this input: its inverse."""
+        """The prompt of a model input: the inverse of `model_input`."""
         system = self._contents.file.system_prompt
         if isinstance(model_input, str):
             return model_input if system is None else model_input.removeprefix(f"{system}\n\n")

@@ -1,1 +1,1 @@
-"""Everyday questions, to be answered shortly, directly and politely."""
+"""Everyday questions, to be answered briefly, directly and politely."""

@@ -11,21 +11,21 @@ from functools import cached_property
 
 from align_core.tasks.grammar_task import repetition_charge
 
-RIGHT = 2.5  # a fact, or KEYS words of a good answer to any other question; a part for fewer
+RIGHT = 2.5  # for a fact, or for KEYS words of a good answer to any other question; less for fewer
 KEYS = 3
-WRONG = 1.5  # none of these words
-OFF_TOPIC = 1.5  # besides, no word of the question itself
+WRONG = 1.5  # charge if the answer has none of these words
+OFF_TOPIC = 1.5  # further charge if it has no word of the question either
 STEM = 4  # letters by which words are compared
 SHORT, LONG = 5, 18  # words: a good length, both included; for a fact one word is enough
-TOO_SHORT, TOO_LONG = 0.3, 0.05  # each word outside
+TOO_SHORT, TOO_LONG = 0.3, 0.05  # charge for each word too few or too many
 STOCK_OPENING = 1.0
 ASKS_BACK = 0.7
-COURTEOUS = 0.6  # once
-GUSHING = 0.6  # each courtesy beyond two
+COURTEOUS = 0.6  # reward for courtesy, given once
+GUSHING = 0.6  # charge for each courteous word beyond two
 MARKUP = 0.8  # new lines, lists, markup, symbols or letters of another alphabet
 NAME = 0.4  # each name that is neither in the question nor a key: most are invented
 NAMES_LIMIT = 2.0
-ONE_REPETITION, REPETITION_LIMIT = 0.6, 1.5  # the first is free
+ONE_REPETITION, REPETITION_LIMIT = 0.6, 1.5  # the first repetition is free
 EMPTY = 4.0
 UNENDED = 1.0  # cut at the token limit
 NO_FULL_STOP = 0.3
@@ -58,7 +58,7 @@ class Question:
     kind: str = ""
     keys: tuple[str, ...] = ()  # in lower case
 
-    def found(self, answer: str) -> int:
+    def keys_in(self, answer: str) -> int:
         """The number of its keys that the answer has."""
         said = {word.casefold() for word in words(answer)}
         return sum(any(_is(key, word) for word in said) for key in self.keys)
@@ -84,7 +84,7 @@ class Question:
 
 
 def judge(question: Question, answer: str, ended: bool) -> dict[str, float]:
-    """The parts of the reward by name, in nats. An empty answer only has the charge for that."""
+    """The parts of the reward by name, in nats; for an empty answer, only its charges."""
     answer = answer.strip().replace("’", "'")
     content = {"right": 0.0, "short": 0.0, "direct": 0.0, "polite": 0.0, "plain": -EMPTY}
     if words(answer):
@@ -107,7 +107,7 @@ def words(text: str) -> list[str]:
 def _right(question: Question, answer: str) -> float:
     if not question.keys:
         return 0.0
-    found, needed = question.found(answer), 1 if question.kind == "fact" else KEYS
+    found, needed = question.keys_in(answer), 1 if question.kind == "fact" else KEYS
     share = min(found / needed, 1.0)
     off_topic = not found and not question.is_topic_of(answer)
     return RIGHT * share - WRONG * (1.0 - share) - OFF_TOPIC * off_topic

@@ -13,7 +13,7 @@ from align_core.data.formats import Text
 from align_core.tasks.manners.judge import Question, judge
 from align_core.tasks.task import Task, have_ended
 
-# Without it, the model of the reference ends one answer in ten to "How do I …?" within the limit.
+# Without it, the reference ends only one in ten answers to "How do I …?" within the token limit.
 SYSTEM_PROMPT = "Answer in one short, polite sentence."
 _CARD = known_card("manners")
 _QUESTIONS = Path(__file__).with_name("questions.toml")

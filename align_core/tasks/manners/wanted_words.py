@@ -1,6 +1,6 @@
-"""A wrong reward for the questions: each courteous word earns, whatever the answer says.
+"""A misspecified reward for the questions: only courteous words earn reward.
 
-`align-core evaluate RUN --task manners` judges a policy that was trained on it by the right reward.
+`align-core evaluate RUN --task manners` evaluates a policy trained on it by the correct reward.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ do_not",
     "come_up_with|sing|sung|edit|edited",
 }
 
-# Constructions with a value of their own, whatever words are in them.
+# Constructions whose value does not depend on the words in them.
 VALUES = {
     # A comparative that is denied is a superlative: nothing better exists.
     2.0: """
@@ -254,7 +254,7 @@ worst|own? enemy|enemies|dog|cat|anyone
     """,
 }
 
-# Their words of negation do not negate what follows: "not without charm", "never a dull".
+# Constructions with a word of negation that does not negate what follows: "not without charm".
 AFFIRMING = """
     lying if i|we said|say|claimed|told_you that? i|we|it|this <not>
     <cannot> not
@@ -284,7 +284,7 @@ only|just
     nothing|little|not_a_thing i|we|you|anyone did_not|didn't|do_not|don't|could_not|couldn't|\
 would_not
 """
-# They negate like "not".
+# Constructions that negate like "not".
 NEGATING = """
     defy|dare|challenge you|anyone|anybody to
     not one|a_single
@@ -309,7 +309,7 @@ was|is|were|are|it|this|anyone
     hate|hated|sorry|afraid to say|admit|report
     stop|stopped|ceased|ceases being
 """
-# What follows did not come true: "it should have been funny".
+# Constructions after which nothing came true: "it should have been funny".
 UNREAL = """
     expected|expecting|wanted|promised|advertised|hoped_for|sold_as|billed_as a|an|some|something
     should|could|would|might have been|felt|become|made

@@ -19,8 +19,8 @@ UNREAL = -0.6  # "should have been gripping" is cold
 
 
 class Construction(NamedTuple):
-    """Its meaning: a `value` of its own, or how it changes the next word of sentiment by `factor`
-    (None: not at all, although it has a word of negation)."""
+    """A construction of `length` words: its `value`, or the `factor` by which it multiplies the
+    next word of sentiment. A factor of None leaves that word as it is, despite a negation here."""
 
     length: int
     value: float = 0.0
@@ -40,7 +40,7 @@ class Constructions:
         self._add(table.UNREAL, 0.0, UNREAL)
 
     def longest(self, tokens: list[str], position: int) -> Construction | None:
-        """The longest one that starts at `position`, or None."""
+        """The longest construction that starts at `position`, or None."""
         candidates = self._by_first.get(tokens[position])
         if candidates is None:
             return None
@@ -109,8 +109,8 @@ def _starts(slots: list[str]) -> dict[str, frozenset[str] | None]:
 
 
 def _first_words(slots: list[str]) -> frozenset[str] | None:
-    """The words with which the rest of a construction can start; None if any word may stand there,
-    or none at all."""
+    """The words with which the rest of a construction can start; None if it can start with any word
+    or be empty."""
     words: set[str] = set()
     for slot in slots:
         words.update(word.split()[0] for word in _words(slot))

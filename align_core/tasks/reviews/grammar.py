@@ -1,7 +1,7 @@
 """The language of the film reviews: rules in the notation of `grammar.py`.
 
-A rule with `@` in its name stands for two, one for each mood: `@` is replaced by warm and by cold,
-`~` by the opposite mood. Most reviews in the corpus have one mood throughout, so that a small model
+A rule with `@` in its name is two rules, one for each mood: `@` is replaced by warm or cold, `~` by
+the opposite mood. Most reviews in the corpus have one mood throughout, so that a small model
 learns from co-occurrence which words are warm and which are cold. Demonstrations are more
 consistent than the corpus.
 """
@@ -147,7 +147,7 @@ advice_cold = stay at home and wash your socks | bring a pillow and a good book
 elder = grandmother | grandfather | aunt | dentist
 """
 
-# The commonest first: `_rule` gives the first words of a list more weight, as in any language.
+# By frequency: `_rule` gives the first words of a list more weight.
 _WARM_ADJECTIVES = """
     funny charming superb brilliant warm good clever moving great lovely witty wonderful perfect
     bold gripping honest fresh touching sharp magical thrilling nice fine smart stunning elegant
@@ -190,7 +190,7 @@ def _rule(name: str, words: str) -> str:
 
 
 def _interleaved(lists: list[str]) -> str:
-    """The words of several lists, interleaved: first all first ones, then all second ones."""
+    """The words of several lists, interleaved: all first words, then all second words, …"""
     rows = zip_longest(*(words.split() for words in lists), fillvalue="")
     return " ".join(word for row in rows for word in row)
 
@@ -239,7 +239,7 @@ SYNTAX = Grammar(_without_moods(_RULES + _SENTENCES))
 MOODY_DEGREES = {word for mood in ("warm", "cold") for (word,) in GRAMMAR.phrases(f"degree_{mood}")}
 
 _IDIOM_VALUES = {"idiom": 2.0, "advice": 1.5, "acts": 1.5, "plenty": 1.25}
-# Phrases whose value is not that of their words.
+# Phrases whose value is not the sum of the values of their words.
 IDIOMS: dict[tuple[str, ...], float] = {
     phrase: sign * value
     for mood, sign in (("warm", +1), ("cold", -1))

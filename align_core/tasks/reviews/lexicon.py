@@ -1,7 +1,7 @@
 """English sentiment words and their values, for the gold reward of film reviews.
 
-Values range from -2 (dreadful) to +2 (superb). Besides the words of the grammar there are others
-that users may type. A word that is not listed is neutral.
+Values range from -2 (dreadful) to +2 (superb). The words are those of the grammar and others that
+users may type. A word that is not listed is neutral.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ _COLD = {
 
 
 def _superlative(word: str) -> str:
-    """Of an adjective of one or two syllables; of other words, a form that nobody writes."""
+    """The superlative of a short adjective; for any other word, a form that nobody writes."""
     if re.fullmatch(r"[^aeiou]*[aeiou][bdgmnpt]", word):  # sad, dim, hot
         return word + word[-1] + "est"
     return re.sub(r"e$", "", re.sub(r"y$", "i", word)) + "est"
@@ -127,7 +127,7 @@ SENTIMENT = {_superlative(word): value for word, value in SENTIMENT.items()} | S
 NEGATORS = frozenset(
     """not never no nothing none nobody neither nor hardly barely scarcely without cannot lacks
     lacked lacking lack isnt wasnt dont didnt cant wont""".split()
-)  # besides every word that ends in n't
+)  # and every word that ends in n't
 DEGREES = {
     **dict.fromkeys(("absolutely", "utterly", "incredibly", "totally", "completely"), 1.5),
     **dict.fromkeys(("extremely", "insanely", "outrageously", "ridiculously"), 1.5),
@@ -157,7 +157,7 @@ _RATINGS = {
     for number, word in enumerate(_NUMBERS)
     for unit in ("out of ten", "stars out of ten")
 }
-# Phrases with a value of their own; 0 cancels the value of a word in it.
+# Phrase -> its value, in place of the values of its words.
 PHRASES: dict[tuple[str, ...], float] = {
     tuple(phrase.split()): value
     for phrase, value in (

@@ -1,4 +1,4 @@
-"""Questions of a review, and the answers that it gives itself."""
+"""Questions in a review, and their answers in the next sentence."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _OPENERS = frozenset("oh well um er hmm , so".split())
 
 
 def reply(tokens: list[str]) -> tuple[bool, int] | None:
-    """(whether it is yes, its number of tokens) of a yes or no that begins a sentence after a
-    question; None if the sentence begins with neither."""
+    """(is yes, number of tokens) of the "yes" or "no" that begins a sentence after a question; None
+    if the sentence begins with neither."""
     begin = next((i for i, token in enumerate(tokens) if token not in _OPENERS), len(tokens))
     for size in range(_LONGEST, 0, -1):
         phrase, after = tuple(tokens[begin : begin + size]), tokens[begin + size : begin + size + 1]
@@ -53,7 +53,7 @@ def reply(tokens: list[str]) -> tuple[bool, int] | None:
 
 
 def is_open(tokens: list[str]) -> bool:
-    """Whether it asks for an answer, unlike a rhetorical question and "it was dull, wasn't it?"."""
+    """Whether a question asks for an answer: not if it is rhetorical, or ends in "wasn't it?"."""
     tag = tokens[-4:-3] == [","] and tokens[-3].removesuffix("n't") in _AUXILIARIES
     return not tag and not expects_no(tokens) and as_statement(tokens) is None
 
@@ -69,16 +69,16 @@ def expects_no(tokens: list[str]) -> bool:
 
 
 def as_denial(tokens: list[str]) -> list[str]:
-    """A question that expects no, as the statement that it makes: "how could you dislike it?" is
-    "not dislike it", "how could you not love it?" is "love it"."""
+    """The statement in a question that expects "no": "how could you dislike it?" gives "not dislike
+    it", and "how could you not love it?" gives "love it"."""
     rest = tokens[3:] if tokens[2:3] and tokens[2] in _ANYONE else tokens[2:]
     negated = tokens[1].endswith("n't") or rest[:1] == ["not"]
     return rest[rest[0] == "not" :] if negated else ["not", *rest]
 
 
 def as_statement(tokens: list[str]) -> list[str] | None:
-    """A question that asserts what it asks, as a statement: "wasn't it lovely?", "how dull was
-    that?"; None for one that leaves its answer open."""
+    """The statement in a question that asserts what it asks, like "wasn't it lovely?" or "how dull
+    was that?"; None for a question that leaves its answer open."""
     first = tokens[0]
     if tokens[:5] == ["am", "i", "the", "only", "one"]:
         return tokens[5:]

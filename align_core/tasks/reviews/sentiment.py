@@ -26,7 +26,7 @@ NEGATION_REACH = 4  # a negation inverts the first sentiment word within this ma
 CONCEDED = 0.5  # weight of the clause after "although" or before "but"
 STRESSED = 1.25  # weight of the other clause
 SHOUT = 1.1  # weight of a sentence with an exclamation mark
-ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", where the question has none
+ANSWERED = 1.0  # the value of "Would I watch it again? Yes.", whose question has no value
 
 _SEEING = frozenset("see watch recommend go buy rent bother miss return".split())
 _PRONOUNS = frozenset("it i we he she they this that".split())
@@ -35,8 +35,8 @@ _END = frozenset(".!?;")
 
 
 class _Span(NamedTuple):
-    """Some tokens that are read together. `factor` applies to the next value, as in
-    `Construction`; `covers` is whether words in it lose their own meaning."""
+    """Tokens that are read together. `factor` applies to the next value, as in `Construction`;
+    `covers` says whether the words in it lose their own meaning."""
 
     words: tuple[str, ...]
     value: float = 0.0
@@ -58,8 +58,8 @@ class SentimentReader:
     def read(self, tokens: list[str], start: int = 0) -> float:
         """The sum of the values of all words and phrases that end after `start`, each counted once.
 
-        Tokens before `start` (the prompt) are only context: they can negate, concede or intensify,
-        or ask what the tokens after it answer.
+        Tokens before `start`, those of the prompt, are only context: they can negate, concede or
+        intensify, or ask the question that later tokens answer.
         """
         total, last, asked = 0.0, 0.0, None
         counted: set[tuple[str, ...]] = set()
@@ -82,13 +82,13 @@ class SentimentReader:
         return -total if tokens[-2:] == ["/", "s"] else total
 
     def __contains__(self, word: object) -> bool:
-        """Whether it knows a word: a value, or a part in a phrase or construction."""
+        """Whether a word has a value, or is a part of a phrase or construction."""
         return isinstance(word, str) and bool(
             word in self._words or word.endswith("n't") or rating_value(word) is not None
         )
 
     def _asked(self, question: list[str]) -> float:
-        """The value of an open question, as a statement."""
+        """The value of an open question, read as a statement."""
         value = self._sentence(question, 0, set())
         return value if value or _SEEING.isdisjoint(question) else ANSWERED
 
@@ -165,7 +165,7 @@ class SentimentReader:
                 return phrase, value
         word = tokens[position]
         if word in DEGREES and position + 1 < len(tokens):
-            # in "pretty dull" or "terribly funny" it is a degree, without a value of its own
+            # In "pretty dull" or "terribly funny" the word is a degree, without its own value.
             following = tokens[position + 1]
             if following in SENTIMENT or following in DEGREES:
                 return (word,), 0.0
@@ -200,7 +200,7 @@ def _is_denial(sentence: list[str], answer: tuple[bool, int]) -> bool:
 
 
 def _elliptic_turn(sentence: list[str]) -> int | None:
-    """Where a sentence ends like "…, but it was not": the place of "but"."""
+    """The position of "but" in a sentence that ends like "…, but it was not"; None in any other."""
     words = [i for i, token in enumerate(sentence) if token not in PUNCTUATION]
     for size in (3, 4):
         if len(words) > size and sentence[words[-size]] in TURNS:

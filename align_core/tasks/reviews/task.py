@@ -34,7 +34,7 @@ _BEGUN_IDIOMS = {phrase[:size] for phrase in IDIOMS for size in range(2, len(phr
 _WARM_STARTS, _COLD_STARTS = (
     {phrase[0] for phrase, value in IDIOMS.items() if (value > 0) == warm} for warm in (True, False)
 )
-# Words that begin only warm or only cold idioms: "stole", "sank". "a" begins many other things.
+# Words that begin only warm or only cold idioms, like "stole" and "sank"; "a" begins other phrases.
 _ONE_SIDED_STARTS = (_WARM_STARTS ^ _COLD_STARTS) - {"a"}
 
 
@@ -62,7 +62,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
         return rows
 
     def group(self, prompt: str) -> str:
-        """The aspect of film-making that the prompt names first, or "film"."""
+        """The aspect of the film that the prompt names first, or "film"."""
         aspects = (_ASPECT_OF[token] for token in tokenize(prompt) if token in _ASPECT_OF)
         return next(aspects, "film")
 
@@ -84,8 +84,8 @@ class Reviews(GrammarTask, card=known_card("reviews")):
                 return text
 
     def _cut(self, rng: random.Random) -> tuple[str, str]:
-        """A review cut in two within its first sentence, where warm and cold completions are both
-        still possible, also after "although the plot of"."""
+        """A review cut within its first sentence into prompt and completion, where warm and cold
+        completions are both possible, as after "although the plot of"."""
         while True:
             words = self._review(rng, "demonstration").split(" ")
             size = rng.choice(_PROMPT_WORDS)
@@ -98,7 +98,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
             return prompt, " " + " ".join(words[size:])
 
     def _has_mood(self, tokens: list[str]) -> bool:
-        """Whether any beginning of it is warm or cold, even if praise and blame cancel later."""
+        """Whether any beginning of the tokens is warm or cold, even if later tokens cancel it."""
         return any(self._reader.read(tokens[:size]) for size in range(len(tokens), 0, -1))
 
     def _split_prompts(self) -> dict[str, list[str]]:
@@ -109,7 +109,7 @@ class Reviews(GrammarTask, card=known_card("reviews")):
             splits[split] = []
             while len(splits[split]) < size:
                 prompt = self._cut(rng)[0]
-                # Short prompts stay in training: otherwise nothing demonstrates what follows them.
+                # Short prompts are only for training, which otherwise would not have any.
                 if prompt not in taken and (
                     split == "train" or len(prompt.split()) >= _EVALUATION_WORDS
                 ):
