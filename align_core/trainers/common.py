@@ -27,7 +27,7 @@ from align_core.models.sharding import (
 )
 from align_core.tasks import Task
 
-if TYPE_CHECKING:  # a mixin calls what a Trainer has
+if TYPE_CHECKING:  # the mixins use members of Trainer
     from transformers import Trainer
 else:
     Trainer = object
@@ -36,21 +36,21 @@ _GRADIENT = Message("gradient", {}, "a gradient is not finite")
 
 
 class NonFinite(FloatingPointError):
-    """The loss or a gradient is NaN or infinite; `message` says which. The weights are still those
-    of the last good step."""
+    """The loss or a gradient is NaN or infinite; `message` says which. The weights are those of the
+    last finite step."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)
         self.message = message
 
 
-WARMUP = 8  # warm up for 1/8 of the steps: the KL of large first steps stays to the end
+WARMUP = 8  # warm up for 1/8 of the steps: KL from large first steps would remain
 
 # TRL and transformers turn on bf16, gradient checkpointing, progress bars and reports by default,
 # and leave NaN losses out of the log.
 QUIET = {
     "bf16": False,
-    # MPS has no float64, which the exact KL needs; several processes on CPUs need it set, too.
+    # MPS has no float64, which the exact KL needs; several processes on CPUs also need the setting.
     "use_cpu": not torch.cuda.is_available(),
     "activation_checkpointing": False,
     "logging_nan_inf_filter": False,

@@ -1,4 +1,4 @@
-"""Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling while it trains.
+"""Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling during training.
 
 The loss compares log-probabilities of the chosen and rejected texts under policy and reference. It
 contains no divergence between output distributions.
@@ -31,8 +31,8 @@ from align_core.trainers.common import (
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
     """TRL's DPOTrainer on pairs of token ids, which may have the reference's log-probabilities.
 
-    With an adapter on the policy's last layers, the layers below are computed once for each pair,
-    for policy and reference, when a batch first has it.
+    With an adapter on the policy's last layers, the layers below are computed only once for each
+    pair, for policy and reference together.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

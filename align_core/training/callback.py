@@ -14,7 +14,7 @@ from align_core.models import distributed
 from align_core.models.sampling import Interrupted
 from align_core.runs.control import Control
 
-# Keys that Trainer adds to every log and that are of no use in a short run.
+# Keys that Trainer adds to every log and that are useless in a short run.
 _DROPPED = {"epoch", "total_flos", "num_tokens", "num_input_tokens_seen"}
 
 Write = Callable[..., None]  # write(kind, step, **payload)
@@ -26,7 +26,7 @@ class RunCallback(TrainerCallback):
 
     Args:
         write: write(kind, step, **payload) writes an event.
-        evaluate: returns the payload of each event kind; raises Interrupted on a stop.
+        evaluate: returns event kind -> payload; raises Interrupted on a stop.
         updates_per_step: optimiser updates in a step of the run; in PPO a step is a rollout.
         deadline: seconds on the clock of `time.monotonic`; infinity for no time limit.
     """

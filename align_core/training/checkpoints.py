@@ -13,7 +13,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.models import distributed
 from align_core.runs.directory import RunDirectory
 
-KEPT = 2  # the newest; a process that is killed while it writes one leaves the other whole
+KEPT = 2  # the newest; if a process is killed while it writes one, the other is complete
 
 
 def folder(directory: RunDirectory) -> Path:
@@ -25,9 +25,9 @@ def last(directory: RunDirectory) -> Path | None:
     """The newest complete checkpoint: one with a readable trainer state, which is written last.
 
     Raises:
-        ConfigError: it was written with another of FSDP, DeepSpeed or neither than this launch
-            uses. A file that only the first process reads would be missing, and the others would
-            wait for it.
+        ConfigError: the checkpoint was written with other sharding (FSDP, DeepSpeed or none) than
+            this launch uses. A file that only the first process reads would be missing, and the
+            others would wait for it.
     """
     complete = []
     for checkpoint in folder(directory).glob("checkpoint-*"):

@@ -20,10 +20,10 @@ from align_core.trainers.ppo.trainer import PPOTrainer
 def whitening(earned: Tensor, kl_ahead: Tensor, mask: Tensor) -> dict[str, float]:
     """The moments that give mean and variance of a rollout's advantages at any β.
 
-    An advantage is A = e − βk: e (`earned`) is the advantage without a KL term, k (`kl_ahead`) the
-    estimated KL from this token on, discounted as advantages are. With γ = λ = 1, e is the text's
-    score minus the value before the token, and k a plain sum. Over all tokens, mean A = mean e −
-    β mean k and var A = var e − 2β cov(e, k) + β² var k. All arguments are [B, T].
+    An advantage is A = e − βk: e (`earned`) is the advantage without a KL term, and k (`kl_ahead`)
+    is the estimated KL from this token on, discounted like advantages. With γ = λ = 1, e is the
+    text's score minus the value before the token, and k is a sum. Over all tokens, mean A =
+    mean e − β mean k and var A = var e − 2β cov(e, k) + β² var k. All arguments are [B, T].
     """
     e, k = masked_mean(earned, mask), masked_mean(kl_ahead, mask)
     return {
@@ -46,7 +46,7 @@ def example_token(
 
     `position` is its episode and place in the text. By default it is the token whose probability
     the updates changed most, in the first text that ended by itself. All processes of a run choose
-    the same one; each needs all weights (`sharding.unsharded`).
+    the same token; each needs all weights (`sharding.unsharded`).
     """
     if trainer.latest is None:
         return None

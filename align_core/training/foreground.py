@@ -62,8 +62,8 @@ def execute(
 ) -> dict[str, Any] | None:
     """Execute a run and display its events. Ctrl-C stops it; a second Ctrl-C aborts at once.
 
-    `make_display` gets the number of steps. A display whose pipe is closed, as by `| head`, is
-    ignored. A new run that fails before its first event is deleted.
+    `make_display` gets the number of steps. Errors of a display whose pipe is closed, as with
+    `| head`, are ignored. A new run that fails before its first event is deleted.
 
     Returns and raises what `worker.execute` does.
     """

@@ -65,15 +65,15 @@ class PolicyMeasure:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The policy, which TRL may have inputs an adapter, without PPO's value function."""
+        """The policy, with the adapter that TRL may have added, without PPO's value function."""
         return getattr(self._trainer, "policy", self._trainer.model)
 
     def unsharded(self) -> AbstractContextManager:
-        """The context in which each process holds all weights, so that it needs no other."""
+        """A context in which each process holds all weights."""
         return unsharded(self._trainer.model, self._setup.reference)
 
     def __call__(self) -> dict[str, Any]:
-        """The payload of each event kind. Raises Interrupted if a stop is requested meanwhile."""
+        """Event kind -> payload. Raises Interrupted if a stop is requested meanwhile."""
         with self.unsharded():
             evaluation = self._evaluator(self.model)
             token = example_token(self._trainer) if isinstance(self._trainer, PPOTrainer) else None
@@ -105,11 +105,11 @@ class RewardModelMeasure:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The reward model, which TRL may have inputs an adapter."""
+        """The reward model, with the adapter that TRL may have added."""
         return self._trainer.model
 
     def unsharded(self) -> AbstractContextManager:
-        """The context in which each process holds all weights, so that it needs no other."""
+        """A context in which each process holds all weights."""
         return unsharded(self.model)
 
     def __call__(self) -> dict[str, Any]:

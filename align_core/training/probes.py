@@ -1,4 +1,4 @@
-"""The prompts that the evaluations of a run are made on."""
+"""The prompts of a run's evaluations."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Probes:
 
 
 def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase) -> Probes:
-    """`eval_prompts` of the task's probe prompts; for a run on a preference file without prompts of
-    the task, of the prompts of the file, in the order of their hashes.
+    """The first `eval_prompts` of the task's probe prompts.
 
-    Their messages go through the chat template, as in training.
+    If a run's preference file has no prompts of the task, they are prompts of the file instead,
+    ordered by their hashes. Messages go through the chat template, as in training.
     """
     most = config.eval_prompts
     if config.preferences is not None:

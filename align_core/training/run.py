@@ -38,11 +38,11 @@ def run(
     """Execute a run, writing its events and its model to `directory`.
 
     Returns "finished", "stopped" or "failed" (the loss or a gradient was not finite, or the trainer
-    did not log its last step). The model is saved in each case, for a failed run as it was after
-    the last good step.
+    did not log its last step). The model is always saved; for a failed run it is that of the last
+    finite step.
 
     Raises:
-        ConfigError: invalid input that shows only when a file is read.
+        ConfigError: invalid content of a file.
     """
     silence_libraries()
     method, started = methods()[config.method], time.monotonic()

@@ -39,7 +39,7 @@ from align_core.training import checkpoints
 from align_core.training.callback import Write
 from align_core.training.probes import probes_of
 
-DEMONSTRATIONS = 2048  # at most; a longer run repeats them
+DEMONSTRATIONS = 2048  # the largest number; a longer run repeats them
 
 
 def prepare(config: RunConfig, directory: RunDirectory, control: Control, write: Write) -> Setup:
@@ -48,7 +48,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
     While pairs are sampled, `write` writes status events, and a stop ends the sampling.
 
     Raises:
-        ConfigError: invalid input that shows only when a file is read.
+        ConfigError: invalid content of a file.
     """
     _check_device(config)
     task, method = get_task(config.task), methods()[config.method]
@@ -97,7 +97,7 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
 
 
 def _lengths(data: Dataset) -> list[int]:
-    """The number of tokens of each text of demonstrations, and of the longer text of each pair."""
+    """The number of tokens of each demonstration, or of the longer text of each pair."""
     columns = [data[name] for name in data.column_names if name.endswith("_ids")]
     prompts = data["prompt_ids"] if "prompt_ids" in data.column_names else None
     if prompts is None:
@@ -114,7 +114,7 @@ def _check_device(config: RunConfig) -> None:
 
 
 def _in_nats(task: Task, config: RunConfig, directory: RunDirectory, write: Write) -> Task:
-    """The task with its reward in nats; a scale that was measured is stored with the run."""
+    """The task with its reward in nats; the scale is stored with the run."""
     if task.reward_std is None:
         return task
     scale = directory.reward_scale
@@ -155,7 +155,7 @@ def _data(
 
 
 def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
-    """Pairs from the file of the run or of sampled texts, with its share of labels flipped."""
+    """The pairs of the run's file, or of sampled texts, with the share `label_noise` flipped."""
     if config.preferences is not None:
         pairs = read_preferences(config.preferences)
         if config.preference_pairs is not None:
@@ -169,7 +169,7 @@ def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> lis
 def _own_pairs(
     config: RunConfig, task: Task, control: Control, write: Write
 ) -> list[dict[str, Any]]:
-    """Pairs without a file: those of the task, else stored ones, else newly sampled ones.
+    """Pairs for a run without a file: those of the task, or stored ones, or newly sampled ones.
 
     Stored pairs exist for the references of this package's tasks. New pairs are labelled by the
     task's rater.
@@ -208,7 +208,7 @@ def _own_pairs(
 
 
 def _covered(preferences: Rows, count: int, seed: int, covers: Covers) -> list[dict[str, Any]]:
-    """`count` of these pairs, whose prompts are covered, out of up to 64 times as many."""
+    """`count` pairs whose prompts are covered, from up to 64 times as many."""
     for times in (1, 4, 16, 64):
         drawn = preferences(times * count, seed)
         pairs = [pair for pair in drawn if covers(pair["prompt"])][:count]
@@ -219,7 +219,7 @@ def _covered(preferences: Rows, count: int, seed: int, covers: Covers) -> list[d
 
 
 def _per_process(batch_size: int) -> int:
-    """The batch size of each process. Raises ConfigError if it is not a whole number."""
+    """The batch size of each process. Raises ConfigError if the processes do not divide it."""
     if batch_size % distributed.WORLD_SIZE:
         expected = f"a multiple of the {distributed.WORLD_SIZE} processes"
         raise ConfigError(option_error("--batch-size", batch_size, expected))

@@ -64,12 +64,12 @@ def execute(
     """Execute the run in `directory`.
 
     Returns:
-        None, or the "failed" status event of a failed run. The event is in the log too, if that can
-        be written; the traceback of an unexpected error is in error.log beside it.
+        None, or the "failed" status event of a failed run. The event is also in the log, if that
+        can be written; error.log beside it has the traceback of an unexpected error.
 
     Raises:
-        ConfigError: invalid input that shows only now, such as a model that cannot be loaded; once
-            there are metrics, it is a failure of the run.
+        ConfigError: invalid input that was not noticed before, such as a model that cannot be
+            loaded. After the first metrics it is a failure of the run instead.
     """
     size = directory.size()
     try:

@@ -2,7 +2,7 @@
 
 A reward model that scores a pair d nats apart expects a share σ(d) of the votes for the better
 text. A vote then has Fisher information σ(d)(1 − σ(d)) about d, which is largest at d = 0: the
-reward model learns most from the pairs of which it is least sure.
+reward model learns most from the pairs about which it is least certain.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def information(margin: float) -> float:
 
 
 def draw(margins: Mapping[int, float | None], active_share: float, rng: random.Random) -> int:
-    """The key of one of the candidates.
+    """The key of one of the candidates, the keys of `margins`.
 
     `margins` are score differences of the reward model in nats, None for unscored pairs. With
     probability `active_share` the pair is drawn from the `LEAST_SURE` tenth of the scored ones,

@@ -1,8 +1,8 @@
 """Votes to and from files in TRL's preference format, as used by `train --preferences`.
 
 A decided vote is a row of prompt, chosen, rejected, and whether each of the two texts ended by
-itself. A tie is left out, or counts as one vote each way, which pulls the two scores together. A
-vote "both bad" is always left out.
+itself. A tie is omitted, or counts as one vote for each text, which pulls the two scores together.
+A vote "both bad" is always omitted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from align_core.votes.session import Session
 
 TIES = ("omit", "both")
 IMPORTED = "imported"  # the kind of raters whose votes are from a file
-# For runs on few votes, by what they make: the batch size, and the passes over the votes. With 100
+# The batch size of runs on few votes, and the passes over the votes, by the kind of model. With 100
 # votes, more passes do not improve a reward model on held-out pairs, and fewer move DPO too little.
 BATCH = {"reward model": 32, "policy": 16}
 PASSES = {"reward model": 2, "policy": 8}
@@ -90,10 +90,10 @@ def read(path: str | Path | None, option: str = "FILE") -> list[dict[str, Any]]:
 
 
 def import_votes(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Record the rows of a file, from `read`, as votes; returns how many they are.
+    """Record the rows of a file, from `read`, as votes; returns their number.
 
-    Each row is a vote for `chosen`. Rows on the same two texts are votes of different raters on one
-    pair. Its texts are in alphabetical order, so that their order reveals nothing.
+    Each row is a vote for `chosen`. Rows with the same two texts are votes of different raters on
+    one pair, whose texts are in alphabetical order, so that their order reveals nothing.
     """
     keys = [(row["prompt"], *sorted((row["chosen"], row["rejected"]))) for row in rows]
     pairs = {key: _pair(row) for key, row in zip(keys, rows, strict=True)}
@@ -121,7 +121,7 @@ def write_mixed(
     """Write the votes and `simulated` votes of a crowd on the task's stored pairs, shuffled.
 
     Returns the numbers of rows from `votes` and `simulated`, the `simulated_share` of all rows, and
-    the number of votes `left_out` as they prefer neither text. Raises ConfigError as `write` does.
+    `left_out`, the number of votes that prefer neither text. Raises ConfigError as `write` does.
     """
     votes = list(votes)
     own = preferences(votes)
@@ -142,7 +142,7 @@ def write_mixed(
 
 
 def settings(method: str, task: str, rows: int) -> dict[str, int]:
-    """`steps` and `batch_size` of a run on this many rows, at most the pairs of a default run.
+    """`steps` and `batch_size` of a run on `rows` rows, with at most the pairs of a default run.
 
     docs/benchmarks.md, "What 200 votes are worth", has results with 200 rows.
     """

@@ -1,7 +1,7 @@
 """A session of votes: pairs of texts, raters, and the raters' choices, in a SQLite file.
 
-A vote that was acknowledged is on the disk, and survives a crash. A rater is identified by a random
-token, and nothing else is known about them.
+An acknowledged vote is on the disk and survives a crash. A rater is identified by a random token;
+nothing else is known about them.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ _PAIR = ("model", "prompt", "first", "second", "first_ended", "second_ended") + 
 
 
 class InvalidVote(ValueError):
-    """A vote that is not counted; the message tells users why."""
+    """A vote that is not counted; the message says why."""
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """A pair as a rater sees it, who is asked which of the two completions is better."""
+    """A pair as a rater sees it: which of the two completions is better?"""
 
     pair: int
     prompt: str
@@ -174,8 +174,8 @@ class Session:
         return self._read("SELECT count(*) AS raters FROM raters")[0]["raters"]
 
     def remove_raters(self, but: Collection[str]) -> set[str]:
-        """Remove the raters without votes, except the first, who made the session, and those of
-        these tokens; returns their tokens."""
+        """Remove the raters without votes, except the maker of the session, who is the first, and
+        the raters in `but`; returns the removed tokens."""
         idle = "id NOT IN (SELECT rater FROM votes)"
         later = "rowid > (SELECT min(rowid) FROM raters)"
         rows = self._read(f"SELECT id FROM raters WHERE {idle} AND {later}")
@@ -191,8 +191,8 @@ class Session:
         return bool(rows)
 
     def ballot(self, rater: str, active_share: float, rng: random.Random) -> Ballot | None:
-        """A pair that the rater has not voted on, chosen by `pair_selection.draw`; None if none is
-        left."""
+        """A pair on which the rater has not voted, chosen by `pair_selection.draw`; None if there
+        is no such pair."""
         unrated = self._read(
             "SELECT id, first_score - second_score AS margin FROM pairs "
             "WHERE id NOT IN (SELECT pair FROM votes WHERE rater = ?)",
@@ -241,8 +241,8 @@ class Session:
         return self._write(lambda db: db.execute(delete, (rater, pair)).rowcount) > 0
 
     def votes(self) -> list[dict[str, Any]]:
-        """Every vote in order: id, rater, kind of rater, pair, choice, left and time (UTC), with
-        all columns of its pair."""
+        """All votes in order: id, rater, kind of rater, pair, choice, left and time (UTC), with all
+        columns of the pair."""
         rows = self._read(
             f"SELECT votes.*, raters.kind, {', '.join(_PAIR)} FROM votes "
             "JOIN pairs ON pairs.id = votes.pair JOIN raters ON raters.id = votes.rater "
@@ -280,9 +280,9 @@ def _no_session(path: Path, error: Exception) -> ConfigError:
 
 
 def left_of(rater: str, pair: int) -> str:
-    """Which text of a pair a rater sees on the left, "first" or "second" with probability 1/2.
+    """The text that a rater sees on the left, "first" or "second" with probability 1/2.
 
-    It is a hash of rater and pair, so that a reload shows the same, and no client is trusted.
+    It is a hash of rater and pair, so that a reload shows the same side, and no client is trusted.
     """
     digest = hashlib.sha256(f"{rater} {pair}".encode()).digest()
     return ("first", "second")[digest[0] & 1]

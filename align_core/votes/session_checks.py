@@ -1,11 +1,11 @@
-"""The check of a session's file, which any program may have written, before it is used."""
+"""Checks a session's file, which any program may have written, before it is used."""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
 
-MOST_BYTES = 200_000_000  # of a file; a full session has about ten
+MOST_BYTES = 200_000_000  # of a file; a full session has about ten million
 MOST_CHARACTERS = 100_000  # of a text
 _TEXT = f"typeof({{0}}) = 'text' AND length({{0}}) <= {MOST_CHARACTERS}"
 _SIDE = "{0} IS NULL OR {0} IN ('first', 'second')"
@@ -14,8 +14,8 @@ _NUMBER = "{0} IS NULL OR (typeof({0}) IN ('real', 'integer') AND abs({0}) <= 1e
 _MODEL = f"{{0}} IS NULL OR ({_TEXT})"
 _FLAG = "{0} IN (0, 1)"
 _ID = "typeof({0}) = 'integer' AND {0} > 0"
-# What holds in every row, by table and column.
-_HOLDS = {
+# Table -> column -> the condition that every row meets.
+_CONDITIONS = {
     "session": {"task": _TEXT, "created": _TEXT},
     "pairs": {
         **{"id": _ID, "model": _MODEL, "first_ended": _FLAG, "second_ended": _FLAG},
@@ -41,15 +41,15 @@ def check_content(connection: sqlite3.Connection) -> None:
     foreign = "type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'"
     if connection.execute(f"SELECT 1 FROM sqlite_master WHERE {foreign}").fetchone():
         raise ValueError("expected tables only")
-    for table, columns in _HOLDS.items():
+    for table, columns in _CONDITIONS.items():
         rule = " AND ".join(f"({text.format(name)})" for name, text in columns.items())
         if connection.execute(f"SELECT 1 FROM {table} WHERE ({rule}) IS NOT 1").fetchone():
-            raise ValueError(f"the table {table} has a row that no session has")
-        for _ in connection.execute(f"SELECT * FROM {table}"):  # raises where text is no UTF-8
+            raise ValueError(f"expected valid rows in the table {table}")
+        for _ in connection.execute(f"SELECT * FROM {table}"):  # raises if a text is not UTF-8
             pass
     (count,) = connection.execute("SELECT count(*) FROM session").fetchone()
     if count != 1:
-        raise ValueError("expected one row in the table session")
+        raise ValueError(f"expected one row in the table session, got {count}")
     strays = "pair NOT IN (SELECT id FROM pairs) OR rater NOT IN (SELECT id FROM raters)"
     if connection.execute(f"SELECT 1 FROM votes WHERE {strays}").fetchone():
-        raise ValueError("expected the pair and the rater of every vote")
+        raise ValueError("expected a pair and a rater for every vote")

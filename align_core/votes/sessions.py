@@ -19,7 +19,7 @@ from align_core.config.errors import ConfigError, option_error
 from align_core.votes.session import Session, begin, has_votes
 
 ROOM = ".room"  # suffix of the marker file of a session that is open to a room
-TRAINED_ON = "trained-on"  # folder of the preference files of runs, with a folder for each session
+TRAINED_ON = "trained-on"  # folder of preference files of runs; it has a folder for each session
 NAME = "a name of 1 to 40 small letters, digits and hyphens, a letter or digit first"
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
@@ -42,20 +42,20 @@ class Sessions:
     def names(self) -> list[str]:
         """The names of all sessions in reverse order: if they start with a date, newest first.
 
-        Files that were found to be no sessions are left out.
+        Files that turned out not to be sessions are left out.
         """
         stems = (path.stem for path in self.root.glob("*.db") if path.is_file())
         names = (name for name in filter(_NAME.fullmatch, stems) if not self._is_skipped(name))
         return sorted(names, reverse=True)
 
     def older_than(self, days: float) -> list[str]:
-        """The names of the sessions to which nothing was written for `days`, oldest first."""
+        """The names of the sessions that were not written to for `days`, oldest first."""
         since = time.time() - days * 86_400
         written = {name: self._written(name) for name in self.names()}
         return sorted((name for name in written if written[name] < since), key=written.__getitem__)
 
     def _written(self, name: str) -> float:
-        """When something was last written, in seconds since 1970."""
+        """The time of the last write, in seconds since 1970."""
         path = self._path(name)
         files = (path, path.with_suffix(".db-wal"))
         return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
@@ -87,7 +87,7 @@ class Sessions:
             ConfigError: there is no such session.
         """
         path = self._path(name)
-        # Votes of a session that is open do not wait while another one is opened or deleted.
+        # Without the lock: votes in an open session must not wait for another one to open or close.
         if (session := self._open.get(name)) and session.file_exists():
             return session
         with self._lock:
@@ -100,7 +100,7 @@ class Sessions:
             return self._open[name]
 
     def _opened(self, name: str, path: Path) -> Session:
-        """The session in the file. Raises ConfigError, with one line in the log, if it has none."""
+        """The session in a file. If it is not one, logs that once and raises ConfigError."""
         try:
             return Session(path)
         except ConfigError as error:
@@ -110,7 +110,7 @@ class Sessions:
             raise
 
     def _is_skipped(self, name: str) -> bool:
-        """Whether the file was found to be no session, and has not changed since."""
+        """Whether the file turned out not to be a session, and has not changed since."""
         return name in self._unreadable and _stamp(self._path(name)) == self._unreadable[name]
 
     def delete(self, name: str) -> list[str]:

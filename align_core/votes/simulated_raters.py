@@ -16,7 +16,7 @@ from align_core.tasks.rater import preference
 from align_core.votes import pair_selection
 from align_core.votes.session import Session
 
-RATERS = 8  # in a crowd by default
+RATERS = 8  # the default number in a crowd
 LOUD_SHARE = 2 / 3  # share of all votes that the loud rater casts
 
 
@@ -90,7 +90,7 @@ def simulate(
     active_share: float,
     seed: int,
 ) -> list[Vote]:
-    """`votes` votes of `raters` raters, at most one by a rater on a pair; fewer if none is left.
+    """`votes` votes of `raters` raters, at most one for each rater and pair, so possibly fewer.
 
     A pair has first, second, their gold rewards, and for active draws their scores. The loud rater
     of a crowd is number 0.

@@ -1,8 +1,8 @@
 """Durable writes to one SQLite file from many threads, which share commits.
 
 A commit that survives a power cut waits for the disk (`synchronous=FULL`), which takes milliseconds
-at best. So one thread writes: all jobs that arrive during a commit go into the next one, and each
-caller returns when its own job is on the disk.
+at best. So one thread writes: all jobs that arrive during a commit go into the next commit, and
+each caller returns when its own job is on the disk.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Writer:
 
         Raises:
             Closed: the file is closed; nothing was written.
-            Exception: that of the job, or of a failed commit; nothing of the job was written.
+            Exception: the job or its commit failed; nothing of the job was written.
         """
         future: Future[Result] = Future()
         with self._changed:
@@ -106,7 +106,7 @@ class Writer:
                 future.set_exception(failure)
 
     def _attempt(self, job: Job[Result]) -> tuple[Result | None, Exception | None]:
-        """(result, None) of a job, or (None, error) after its part of the transaction is undone."""
+        """(result, None), or (None, error) after the job's part of the transaction was undone."""
         self._connection.execute("SAVEPOINT job")
         try:
             result = job(self._connection)

@@ -23,7 +23,7 @@ _OTHER = {"first": "second", "second": "first"}
 
 
 def held_out(votes: Votes, share: float) -> tuple[list, list]:
-    """Split votes into those to train on and those to evaluate on, about this share of prompts.
+    """Split votes into a training part and an evaluation part with about `share` of the prompts.
 
     The split is a hash of the prompt, so that it does not change when votes are added.
     """
@@ -37,11 +37,11 @@ def held_out(votes: Votes, share: float) -> tuple[list, list]:
 def stats(votes: Votes) -> dict[str, Any]:
     """Counts of votes and raters; agreement of raters with each other and with the gold reward.
 
-    `agreement`: share of equal ones among the `compared` pairs of decided votes on one comparison.
+    `agreement`: share of equal votes among the `compared` pairs of decided votes on the same texts.
     `gold_agreement`: share of decided votes for the text of higher gold reward, and
     `gold_agreement_expected`: the same for the task's rater, σ(Δr), on these pairs.
     `left_share`: share of decided votes for the text on the left, with its `left_share_ci95`.
-    `loudest_share`: share of all votes that one rater cast. Each is None without such votes.
+    `loudest_share`: share of all votes of the busiest rater. Each is None without such votes.
     """
     decided = [vote for vote in votes if vote["choice"] in DECIDED]
     counts = Counter(vote["choice"] for vote in votes)
@@ -117,7 +117,7 @@ def reward_model_metrics(votes: Votes) -> dict[str, Any]:
 
 
 def _agreement(decided: Votes) -> tuple[int, int]:
-    """The number of equal pairs of decided votes on the same comparison, and that of all pairs."""
+    """The numbers of equal pairs, and of all pairs, of decided votes on the same texts."""
     same = compared = 0
     for pair in _by_pair(decided):
         counts = _counts(pair)

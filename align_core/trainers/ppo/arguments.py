@@ -1,4 +1,4 @@
-"""What PPOTrainer is given, checked before a run: nothing of it fails in or after training."""
+"""Checks of the arguments of PPOTrainer before training, so that none fails during or after it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def policy_of(
     peft_config: PeftConfig | None,
     args: PPOConfig,
 ) -> PreTrainedModel | PeftModel:
-    """The policy to train: the model, with an adapter by `peft_config`.
+    """The policy to train: the model, with a new adapter if there is a `peft_config`.
 
-    An adapter that the model has already is merged into its weights before.
+    An adapter that the model has already is merged into its weights first.
 
     Raises:
-        TypeError, ValueError: it is no causal language model, or has no weights to train.
+        TypeError, ValueError: it is not a causal language model, or has no weights to train.
     """
     if ref_model is model:
         raise ValueError("ref_model is model itself, expected None or another model")
@@ -86,10 +86,10 @@ def reference_of(
     has_new_adapter: bool,
     args: PPOConfig,
 ) -> Reference:
-    """The reference: `ref_model`, else the policy as it is now.
+    """The reference: `ref_model`, or without one the policy as it is now.
 
-    That is a copy, its initial weights if it came with an adapter, and None, for the policy with
-    its adapter disabled, if that is new.
+    That is None, for the policy with its adapter disabled, if the adapter is new; the initial
+    weights if the policy came with an adapter; otherwise a copy of the policy.
     """
     if ref_model is None and has_new_adapter:
         return None
@@ -110,7 +110,7 @@ def check_models(
     """Check that the policy can be sampled, and that both models have the tokenizer's tokens.
 
     Raises:
-        TypeError, ValueError: they cannot, or have not.
+        TypeError, ValueError: a check failed.
     """
     check_vocabulary(policy, tokenizer, with_padding=False)
     check_sampling(policy)
@@ -132,7 +132,7 @@ def ends_of(
 
 
 def valid_padding(policy: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The id of the padding token; of another one if the policy has no row for it."""
+    """The id of the padding token; 0 if the policy has no embedding for that token."""
     pad = tokenizer.pad_token_id
     return pad if pad < policy.get_input_embeddings().num_embeddings else 0
 
@@ -141,7 +141,7 @@ def room_of(args: PPOConfig, *models: nn.Module | None) -> float:
     """The number of tokens that a prompt may have before a response.
 
     Raises:
-        ValueError: it is below 1.
+        ValueError: the number is below 1.
     """
     most = min(positions(model) for model in models if model is not None)
     if most <= args.response_length:
@@ -157,10 +157,10 @@ def check_prompts(
     room: float,
     args: PPOConfig,
 ) -> None:
-    """Check the prompts of the first rows of a data set; of a stream, those of a rollout.
+    """Check the prompts of the first rows of a data set; for a stream, those of one rollout.
 
     Raises:
-        ValueError: there is none, or one is empty or too long.
+        ValueError: there is no prompt, or one is empty or too long.
     """
     check_columns("train_dataset", data, collator is not list)
     for rows in first_rows(data, args.local_episodes):
@@ -174,10 +174,10 @@ def check_prompts(
 def add_value_weights(
     optimizers: tuple[Optimizer | None, LRScheduler | None], model: PolicyWithValue
 ) -> None:
-    """Give an optimiser, if any, that knows the policy's weights alone those of its values, too.
+    """Add the weights of the values to a given optimiser that has only the policy's weights.
 
     Raises:
-        ValueError: there is a learning rate schedule, which cannot take them any more.
+        ValueError: there is a learning rate schedule, to which no weights can be added.
     """
     optimizer, schedule = optimizers
     if optimizer is None:

@@ -1,6 +1,6 @@
-"""The model card of a policy that a script has trained: what it was trained on, how, and how far.
+"""The model card of a policy that a script has trained: its data, settings and last metrics.
 
-Texts of a script are shown escaped, and of a path only its last part.
+Texts of the script are escaped, and of a path only the last part is shown.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _base(trainer: PPOTrainer) -> str:
 
 
 def _results(log: list[dict[str, Any]]) -> str:
-    """The last value of each metric that was logged; a mean over several is in the log."""
+    """The last logged value of each metric, as a table."""
     last = {name: entry[name] for entry in log for name in _METRICS if name in entry}
     if not last:
         return "## Results\n\nNothing was logged."
@@ -99,7 +99,7 @@ def _results(log: list[dict[str, Any]]) -> str:
 
 
 def _command() -> str:
-    """The command line of this process, with paths cut to their last part, and no keys."""
+    """The command line of this process, with paths cut to their last part, and without secrets."""
     words, is_secret = ["python"], False
     for word in sys.argv:
         flag, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)

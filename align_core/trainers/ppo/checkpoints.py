@@ -16,7 +16,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from align_core.models.sharding import full_state_dict, local_shard, to_shard, unsharded
 from align_core.trainers.ppo.card import model_card
 
-if TYPE_CHECKING:  # a mixin calls what a Trainer has
+if TYPE_CHECKING:  # the mixin uses members of Trainer
     from transformers import Trainer
 else:
     Trainer = object
@@ -25,9 +25,9 @@ CHECKPOINT = "ppo.safetensors"
 
 
 class PPOCheckpoints(Trainer):
-    """A mixin of PPOTrainer. Trainer itself saves optimiser, scheduler and random states.
+    """A mixin of PPOTrainer that saves its weights and β; Trainer saves the other states.
 
-    Checkpoints are made at ends of rollouts, as `save_steps` counts rollouts. The prompts and
+    Checkpoints are made at ends of rollouts, because `save_steps` counts rollouts. The prompts and
     samples of a rollout are functions of seed and step, so that no rollout needs to be saved.
     """
 
@@ -50,7 +50,7 @@ class PPOCheckpoints(Trainer):
         rows = self.policy.get_input_embeddings().num_embeddings
         generation = getattr(self.policy, "generation_config", None)
         for config in filter(None, (self.policy.config, generation)):
-            # Trainer sets that of the tokenizer; a model with one beyond its rows does not load.
+            # Trainer sets the tokenizer's padding token; beyond the embeddings it prevents loading.
             if config.pad_token_id is not None and config.pad_token_id >= rows:
                 config.pad_token_id = None
         if self.was_merged:

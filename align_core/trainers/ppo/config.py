@@ -1,4 +1,4 @@
-"""The settings of PPO, named as in TRL's last PPO (1.12), and what replaces those of older ones."""
+"""The settings of PPO, named as in TRL's last PPO (1.12); names of older PPOs raise an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from transformers import TrainingArguments
 
-# Settings of older PPOs of TRL that do not exist here, and what replaces them.
+# Setting of older PPOs of TRL that does not exist here -> its replacement.
 ELSEWHERE = {
     "exp_name": "run_name",
     "world_size": "accelerate launch --num_processes",
@@ -28,7 +28,7 @@ ELSEWHERE = {
     "model_name": "the argument model of PPOTrainer",
     "log_with": "report_to",
 }
-# Those of 1.12 that can only have their default, and what replaces another value.
+# Setting of TRL 1.12 that can only be None -> the replacement for other values.
 _ONLY_NONE = {
     "model_adapter_name": "peft_config, or a PeftModel whose active adapter is trained",
     "ref_adapter_name": "ref_model=None: the reference is the policy as it is given",
@@ -42,13 +42,13 @@ def _setting(default: Any, meaning: str) -> Any:
 
 @dataclass
 class PPOConfig(TrainingArguments):
-    """`TrainingArguments` and PPO's own settings, each with its `help`, as a parser prints it.
+    """`TrainingArguments` and PPO's own settings, each with a `help` text for argument parsers.
 
     A rollout has per_device_train_batch_size × gradient_accumulation_steps episodes on each
     process. Each of its `num_ppo_epochs` epochs is `num_mini_batches` optimiser steps. A run has
     `total_episodes` (by default `num_train_epochs` over the prompts), or `max_steps` optimiser
     steps, in whole rollouts. `logging_steps`, `save_steps`, `eval_steps` and `warmup_steps` count
-    rollouts, and what acts at epochs acts at the end of the rollout nearest to each.
+    rollouts, and strategies by epoch act at the end of the nearest rollout.
     """
 
     learning_rate: float = _setting(3e-6, "The highest learning rate of AdamW.")
@@ -182,7 +182,7 @@ class PPOConfig(TrainingArguments):
 
     @property
     def local_batch_size(self) -> int:
-        """TRL's name of `local_episodes`."""
+        """TRL's name for `local_episodes`."""
         return self.local_episodes
 
     @property
@@ -228,7 +228,7 @@ class PPOConfig(TrainingArguments):
         return self.stop_token == "eos" and self.stop_token_id is None
 
     def end_ids(self, of_model: list[int]) -> list[int]:
-        """Ids of the tokens that end a response; none if only `response_length` ends it.
+        """Ids of the tokens that end a response; empty if only `response_length` ends it.
 
         `of_model` are the end tokens of policy and tokenizer.
         """
@@ -242,10 +242,10 @@ class PPOConfig(TrainingArguments):
 
         A minibatch larger than `per_device_train_batch_size` is split into equal micro-batches,
         whose gradients are accumulated. `sampling_batch_size` is the number of texts sampled at a
-        time. `prompts` is the number of rows in an epoch of `num_train_epochs`, None of a stream.
+        time. `prompts` is the number of rows of the data set, None for a stream.
 
         Raises:
-            ValueError: neither the settings nor the prompts say how long the run is.
+            ValueError: a stream without `max_steps` or `total_episodes`.
         """
         counted, minibatch = copy.copy(self), self.local_mini_batch_size
         counted.gradient_accumulation_steps = next(
@@ -279,7 +279,7 @@ class PPOConfig(TrainingArguments):
         return counted
 
     def _in_updates(self, steps: float | None, rollouts: int) -> float | None:
-        """A number of rollouts, or below 1 a share of them, in optimiser steps."""
+        """A number of rollouts, or below 1 a share of all rollouts, in optimiser steps."""
         if not steps:
             return steps
         count = int(steps) if steps >= 1 else math.ceil(steps * rollouts)

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl
 from align_core.objectives import masked_mean
 from align_core.trainers.ppo.rollouts import Batch, Episodes
 
-if TYPE_CHECKING:  # a mixin calls what a Trainer has
+if TYPE_CHECKING:  # the mixin uses members of Trainer
     from transformers import Trainer
 else:
     Trainer = object
@@ -45,7 +45,7 @@ class PPOMetrics(Trainer):
         return self.step_facts["grad_norm"]
 
     def log_step(self) -> None:
-        """Log a step that is to be logged, before evaluation, saving and other callbacks."""
+        """Log the current step, before evaluation, saving and other callbacks."""
         control = self.control
         later = control.should_evaluate, control.should_save
         control.should_evaluate = control.should_save = False

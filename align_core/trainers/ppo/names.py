@@ -1,4 +1,4 @@
-"""What scripts for other versions of TRL's PPO read and call."""
+"""TRL's names for attributes, and errors for the arguments and methods of older trainers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from align_core.trainers.ppo.arguments import COMING_FROM
 
-if TYPE_CHECKING:  # a mixin calls what a Trainer has
+if TYPE_CHECKING:  # the mixin uses members of Trainer
     from transformers import Trainer
 else:
     Trainer = object
@@ -28,7 +28,7 @@ _RENAMED = {
 
 
 class TRLNames(Trainer):
-    """A mixin of PPOTrainer with TRL's names of what it has."""
+    """A mixin of PPOTrainer with TRL's names for its attributes."""
 
     def __new__(cls, *_: Any, **given: Any) -> TRLNames:
         """Raises TypeError for arguments of older trainers, naming what replaces each."""
@@ -48,7 +48,8 @@ class TRLNames(Trainer):
 
     @property
     def ref_model(self) -> PreTrainedModel | None:
-        """The reference; None if it is the policy with other weights, or without its adapter."""
+        """The reference model; None if the reference is the policy with its initial weights, or
+        with its adapter disabled."""
         return self.reference if isinstance(self.reference, nn.Module) else None
 
     @property
@@ -57,6 +58,6 @@ class TRLNames(Trainer):
         return next(iter(self.ends), None)
 
     def step(self, *_: Any, **__: Any) -> NoReturn:
-        """Raises TypeError: there is no loop around this trainer."""
+        """Raises TypeError: `train` has the loop."""
         line = "PPOTrainer.step belongs to TRL 0.11: expected a reward_model, and train()"
         raise TypeError(f"{line}; {COMING_FROM}")

@@ -15,7 +15,7 @@ from align_core.data.encoding import Inputs, Prompts, are_token_ids, encode_prom
 
 Row = dict[str, Any]
 
-CHECKED = 10_000  # rows of a data set that are read before a run; all others in their rollout
+CHECKED = 10_000  # rows that are checked before a run; others are checked in their rollout
 
 # Columns of TRL's formats that are arguments of the chat template.
 _OF_TEMPLATE = ("tools", "chat_template_kwargs")
@@ -37,9 +37,9 @@ def prompts_of(
 ) -> Inputs:
     """The prompts of rows of a data set: texts, messages, or token ids without padding.
 
-    `collator` is `list`, or makes `input_ids` and perhaps `attention_mask` of rows. What it makes
-    is read, then the column `input_ids`, then `prompt`. Without a mask, padding tokens at both ends
-    of a row are no part of its prompt.
+    `collator` is `list`, or returns `input_ids` and perhaps an `attention_mask` for rows. Its
+    result takes precedence over the column `input_ids`, and that over `prompt`. Without a mask,
+    padding tokens at both ends of a row are removed.
     """
     if collator is not list:
         batch = collator(rows)
@@ -62,7 +62,7 @@ def _without_padding(row: Row, pad: int) -> list[int]:
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[Row]) -> Prompts:
-    """The token ids of the prompts of these rows, whose tools and arguments the template gets."""
+    """The token ids of the prompts of these rows; the template gets their tools and arguments."""
     if are_token_ids(prompts) or isinstance(prompts[0], str):
         return encode_prompts(tokenizer, prompts)
     if not any(row.get(name) for row in rows for name in _OF_TEMPLATE):
@@ -76,7 +76,7 @@ def encoded(tokenizer: PreTrainedTokenizerBase, prompts: Inputs, rows: Sequence[
 
 
 def _template_arguments(row: Row) -> dict[str, Any]:
-    """Without None, which Arrow writes where another row has a value."""
+    """The row's arguments for the chat template, without the None that Arrow writes for missing."""
     given = {"tools": row.get("tools"), **(row.get("chat_template_kwargs") or {})}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -90,7 +90,7 @@ def check_columns(name: str, data: Dataset | IterableDataset, has_collator: bool
     """Check that a data set has rows, and a column with prompts.
 
     Raises:
-        ValueError: it has not; `name` is that of the argument.
+        ValueError: it has not; the message begins with the argument's `name`.
     """
     if data is None:
         raise ValueError(f"{name}: expected a data set with a column prompt or input_ids, got None")
@@ -107,7 +107,7 @@ def check_lengths(prompts: Inputs, ids: Prompts, room: float, response_length: i
     """Check that each prompt has a token, and room for its response in the positions of the models.
 
     Raises:
-        ValueError: one is empty, or longer than `room` tokens; the message shows it.
+        ValueError: a prompt is empty, or longer than `room` tokens; the message quotes it.
     """
     lengths = map(int, ids.mask.sum(1))
     for prompt, length in zip(prompts, lengths, strict=True):

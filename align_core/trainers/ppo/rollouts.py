@@ -113,7 +113,7 @@ class Batch:
     and the trunk states [B, P + T, H] of a policy with a frozen trunk.
 
     A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
-    `weight` times the mean over this batch's tokens is its part of the mean over the minibatch.
+    The mean over a minibatch's tokens is the sum of `weight` times the mean over each micro-batch.
     """
 
     prompts: Prompts
@@ -166,9 +166,9 @@ def epochs(batch: Batch, args: PPOConfig, accelerator: Accelerator, seed: int) -
 
 
 class Comparison(NamedTuple):
-    """Of policy and reference at each token [B, T], 0 outside the mask.
+    """Policy against reference at each token: every field is [B, T], 0 outside the mask.
 
-    Log-probabilities of the token under both, values, exact KL and entropy.
+    Log-probabilities of the token under both, values, exact KL and entropy, in nats.
     """
 
     logp: Tensor
@@ -185,9 +185,8 @@ def compare(
     responses: Responses,
     temperature: float,
 ) -> Comparison:
-    """Compare policy and reference on the responses, from their trunk states if they have them.
-
-    Without them, the responses have the policy's own logits.
+    """Compare policy and reference on the responses, from their trunk states or, without these,
+    from their logits.
     """
     results = Comparison(*(torch.zeros_like(responses.logp) for _ in Comparison._fields))
     for rows in length_batches(prompts, responses.mask):

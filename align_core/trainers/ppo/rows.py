@@ -1,4 +1,4 @@
-"""Which rows of a data set each rollout takes."""
+"""The rows of a data set for each rollout."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ def rollout_loader(rows: int | None, args: PPOConfig, processes: int) -> DataLoa
 
 
 def numbered(data: Any) -> tuple[Any, int | None]:
-    """A data set whose rows are read by number, and their number; None of a stream, or of none."""
+    """The data with rows that can be read by number, and the number of rows, None for a stream.
+
+    Without data, both are None.
+    """
     if data is None:
         return None, None
     return (data, len(data)) if hasattr(data, "__len__") else (StreamedRows(data), None)
 
 
 class RolloutBatches:
-    """The row numbers of one rollout (of all processes) at a time, repeated for its micro-batches.
+    """Yields the row numbers of one rollout of all processes, repeated for each micro-batch.
 
     The order is a function of the seed alone, so that a resumed run gets the same prompts. `rows`
-    is their number, None for a stream, whose rows are taken in order.
+    is the number of rows, None for a stream, whose rows are taken in order.
     """
 
     def __init__(self, rows: int | None, size: int, rollouts: int, repeats: int, seed: int) -> None:
@@ -61,9 +64,9 @@ class RolloutBatches:
 
 
 class StreamedRows:
-    """The rows of a stream by number. It is read forwards, and again from its start after its end.
+    """The rows of a stream by number. The stream is read forwards, and after its end once more.
 
-    A resumed run, whose first number is not 0, skips the rows before.
+    A resumed run begins with a number above 0 and skips the earlier rows.
     """
 
     def __init__(self, stream: IterableDataset) -> None:
@@ -72,7 +75,7 @@ class StreamedRows:
         self._next = 0
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """Raises LookupError for a row that was read before."""
+        """The row `number`. Raises LookupError if it was read before."""
         if number < self._next:
             raise LookupError(f"expected row {self._next} of the stream or later, got {number}")
         while True:

@@ -1,4 +1,4 @@
-"""Responses to prompts that are not trained on: their metrics, and a table of them."""
+"""Responses to evaluation prompts: their metrics, and a table of samples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Samples(Trainer):
         metric_key_prefix: str = "eval",
         **_: Any,
     ) -> dict[str, float]:
-        """Mean score and KL; of several data sets by name, those of each."""
+        """Mean score and KL of an evaluation data set, or of each of several by name."""
         data = self._eval_data(eval_dataset)
         if isinstance(data, Mapping):
             metrics: dict[str, float] = {}
@@ -40,17 +40,17 @@ class Samples(Trainer):
             f"{metric_key_prefix}_objective/scores": episodes.scores.mean().item(),
             f"{metric_key_prefix}_objective/kl": episodes.kl.mean().item(),
         }
-        Trainer.log(self, metrics)  # without the metrics of the rollout that is not logged yet
+        Trainer.log(self, metrics)  # not the metrics of the current rollout
         handler = self.callback_handler
         self.control = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def generate_completions(self, sampling: bool = False) -> list[dict[str, Any]]:
-        """Sample a response to each prompt of the `eval_dataset`, and print a table of the first.
+        """Sample a response to each prompt of the `eval_dataset`, and print the first as a table.
 
-        Where the run is reported to trackio or wandb, they get the table, too, as `completions`.
-        With `sampling`, only to the first `per_device_eval_batch_size` prompts. Returns a row for
-        each: query, model response and score. Without an `eval_dataset` it does nothing.
+        A run that reports to trackio or wandb sends them the table as `completions`. With
+        `sampling`, only the first `per_device_eval_batch_size` prompts are used. Returns a dict for
+        each prompt: query, model response and score; [] without an `eval_dataset`.
         """
         if self.eval_dataset is None:
             return []

@@ -26,10 +26,10 @@ from align_core.models.model_card import last_part
 from align_core.models.rewards import ProxyReward
 from align_core.objectives import at_last_token
 
-# As TRL's GRPO calls them; None for a text that the function does not score.
+# A reward function as in TRL's GRPO; it may return None for a text that it does not score.
 RewardFunction: TypeAlias = Callable[..., Sequence[float | None] | Sequence[Sequence[float]]]
 RewardModel: TypeAlias = nn.Module | RewardFunction
-PADDED_TO = 256  # at most so many rows of an embedding have no token
+PADDED_TO = 256  # embeddings may have fewer than this many rows without a token
 
 _LOADED = "AutoModelForSequenceClassification.from_pretrained(…, num_labels=1)"
 
@@ -84,12 +84,12 @@ def score_function(
 ) -> Score:
     """A reward, or the sum of several, as a function of prompts, completion ids and data columns.
 
-    It may get the token ids of the prompts, too, as `prompt_ids`, where the policy read other ones
-    than those that the tokenizer makes of the prompts alone.
+    Its argument `prompt_ids` has the token ids that the policy read, if they differ from the
+    tokenizer's encoding of the prompts alone.
 
-    A model with one label scores the texts, on `device`, with its own tokenizer: that of
-    `tokenizers`, as GRPO's `reward_processing_classes`, else that of its folder, else the `writer`,
-    the policy's. A function is called as TRL's GRPO calls its reward functions: with prompts and
+    A model with one label scores the texts, on `device`, with its own tokenizer: the one in
+    `tokenizers` (GRPO's `reward_processing_classes`) or in its folder, otherwise `writer`, the
+    policy's. A function is called as TRL's GRPO calls its reward functions: with prompts and
     completions (texts without the end tokens `ends`, or messages if the prompts are messages),
     completion_ids, trainer_state and every other column by its name. It may be a coroutine. It
     returns a number for each text, or a list of a number for each of its `completion_ids`. A None
@@ -150,7 +150,7 @@ def score_function(
 
 
 def _function(reward: Any) -> Callable:
-    """Raises TypeError for what is not a function."""
+    """The reward, if it is a function; raises TypeError for any other value."""
     if not callable(reward):
         line = f"reward_model: expected a model with one label or a function, got {shown(reward)}"
         if isinstance(reward, str):
@@ -160,23 +160,25 @@ def _function(reward: Any) -> Callable:
 
 
 def _awaited(returned: Any) -> Any:
-    """What a reward function returned; of a coroutine, its result."""
+    """The value that a reward function returned, or the result of its coroutine."""
     if not inspect.isawaitable(returned):
         return returned
 
     async def result() -> Any:
         return await returned
 
-    with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has a loop that runs
+    with ThreadPoolExecutor(1) as thread:  # the thread of a notebook has a running loop already
         return thread.submit(asyncio.run, result()).result()
 
 
 def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Tensor:
-    """Rewards [B, T] at the tokens `ids` of B texts, of one number for each text, its last token's,
-    or of lists of one for each of its tokens.
+    """Rewards [B, T] at the tokens `ids` of B texts.
+
+    `returned` has a number for each text, which is the reward of its last token, or a list for each
+    text, with a number for each token.
 
     Raises:
-        ValueError: they are others; `source` says where they are from.
+        ValueError: for any other value; the message names its `source`.
     """
     values = returned.tolist() if hasattr(returned, "tolist") else returned
     expected = f"{source}: expected {len(ids)} numbers, one for each completion, or lists of one"
@@ -243,7 +245,7 @@ def check_scalar(model: nn.Module, argument: str) -> None:
     """Check that a model has one output for a text, as reward models and value models have.
 
     Raises:
-        TypeError, ValueError: it has not; `argument` is what a caller passes it as.
+        TypeError, ValueError: it has not; `argument` is its name in the message.
     """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     expected = f"{argument}: expected a model with one label, as of {_LOADED}"

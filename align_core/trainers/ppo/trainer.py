@@ -11,11 +11,11 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     7. move β towards its KL target, and the reference towards the policy, if so configured
 
 Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch;
-`rollout` and `learn` (`loop.py`) are the same steps for a loop of one's own. In step 7, β moves
-with the rollout, whose KL is in no checkpoint; the reference moves after the last update on the
-rollout, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
-processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
-unsharded during a rollout, as one process may sample more tokens than another.
+`rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β moves with the
+rollout, whose KL is in no checkpoint; the reference moves after the last update on the rollout,
+when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and processes are
+those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but not during a
+rollout, because one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
 Left out: reference adapters by name (the reference is the policy as it is given).
@@ -110,11 +110,11 @@ class PPOTrainer(
             are passed to the reward functions. None for `rollout` alone.
         value_model: a model with one label, trained along with the policy; a copy of the reward
             model is a good initialisation. None for a head on the policy's trunk.
-        data_collator: makes `input_ids` and `attention_mask` of rows, if they need one.
+        data_collator: returns `input_ids` and `attention_mask` for rows, if they need it.
         eval_dataset: prompts for `evaluate`, or several sets of them by name.
         peft_config: a new adapter for the policy; the value model is trained whole.
-        reward_processing_classes: the tokenizers of the reward models; of each that in its folder,
-            else the policy's.
+        reward_processing_classes: the tokenizers of the reward models; by default the one in each
+            model's folder, or the policy's.
     """
 
     control: TrainerControl  # of transformers.Trainer
@@ -209,7 +209,7 @@ class PPOTrainer(
         return self._estimated(self._gathered(rows, self._rollout_seed(), self.score))
 
     def _gathered(self, rows: list[Row], seed: int, score: Score) -> Episodes:
-        """Steps 1 to 3: each process samples a part of the rollout, then all gather all of it."""
+        """Steps 1 to 3: each process samples a part of the rollout, then all gather the whole."""
         process, count = self.accelerator.process_index, len(rows) // self.accelerator.num_processes
         own = range(process * count, (process + 1) * count)
         episodes = self._episodes(rows, own, self.args.sampling_batch_size, seed, score)
