@@ -121,18 +121,18 @@ class _Reader:
                 except Invalid as error:
                     text = "model = {name}: expected a reward model: {why}"
                     named = {"name": shown(part.model), "why": error.message}
-                    error = problem("reward_model_name", text, **named)
-                    self._files.add_key_error(("reward", at, "model"), error)
+                    message = problem("reward_model_name", text, **named)
+                    self._files.add_key_error(("reward", at, "model"), message)
                 else:
                     parts[at] = part.model_copy(update={"model": model})
             if isinstance(part, Answer) and file.prompts is None:
                 text = "expected [prompts] with a column {column}, got no [prompts]"
-                error = problem("answer_without_prompts", text, column=part.column)
-                self._files.add_key_error(("reward", at), error)
+                message = problem("answer_without_prompts", text, column=part.column)
+                self._files.add_key_error(("reward", at), message)
             if part and part.called in [other.called for other in parts[:at] if other]:
                 text = "expected a name of its own, got a second part {name}"
-                error = problem("part_name", text, name=repr(part.called))
-                self._files.add_key_error(("reward", at), error)
+                message = problem("part_name", text, name=repr(part.called))
+                self._files.add_key_error(("reward", at), message)
         return file.model_copy(update={"reward": tuple(parts)})
 
     def _rows(
@@ -163,8 +163,8 @@ class _Reader:
             answers = [] if name.endswith(".txt") else parts
             for part in parts if name.endswith(".txt") else ():
                 text = "expected a file with a column {column} for a part of the reward, got {file}"
-                error = problem("answer_without_column", text, column=part.column, file=name)
-                self._files.add_key_error(("prompts", key), error)
+                message = problem("answer_without_column", text, column=part.column, file=name)
+                self._files.add_key_error(("prompts", key), message)
             for number, row in self._files.rows(("prompts", key), name):
                 try:
                     prompt = _prompt(formats.prompt(row), row, place(name, number))
