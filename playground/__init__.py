@@ -5,8 +5,8 @@ import os
 from align_core.config.environment import set_library_environment
 
 set_library_environment()
-# Gradio reads these when it is imported: no analytics, and no rebuilding of a data frame of ten
-# thousand events at every click.
+# Gradio reads these when it is imported. They turn off analytics, and the rebuilding of a data
+# frame of ten thousand events at every click.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "200")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-NEEDS = ("gradio", "plotly", "segno")  # the packages of the extra `app`
+NEEDED = ("gradio", "plotly", "segno")  # the packages of the extra `app`
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         from playground import zero_gpu  # noqa: F401
 
     tasks, models, log_json = parse()
-    if missing := [name for name in NEEDS if find_spec(name) is None]:
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
         packages = ", ".join(missing)
         sys.exit(f"alignment-playground needs {packages}: pip install alignment-playground[app]")
     check()  # before Gradio is imported, because it reads some of the same variables

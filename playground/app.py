@@ -1,4 +1,4 @@
-"""The Gradio app: the views, what they share, and how it is served."""
+"""The Gradio app: it lays out the views, connects what they share, and is served."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ from playground.voting.room import VotingService
 from playground.voting.routes import VoteRoutes
 from playground.voting.vote_training import VoteTraining
 
-# Gradio alone knows the values of all controls, folded away or not. The time makes each answer
-# another value, which the masthead watches for.
+# Only Gradio knows the values of all controls, including hidden ones. The time makes every answer a
+# new value, because the masthead waits for a change.
 _SETTINGS = """(...values) => ({
   settings: Object.fromEntries(%s.map((name, i) => [name, values[i]])),
   time: performance.now(),
@@ -120,8 +120,8 @@ class Page(gr.Blocks):
 def build(client: Client, models: Sequence[str] = ()) -> Page:
     """The page in every language, each at its own path (`text.languages`).
 
-    All views start and read runs through `client`. `models` are offered for visitors' own tasks,
-    beside the embedded ones.
+    All views start and read runs through `client`. `models` are offered for visitors' own tasks, in
+    addition to the embedded ones.
     """
     languages = text.languages()
     catalogues = {
@@ -172,7 +172,7 @@ def _lay_out(
     others: dict[str, dict[str, str]],
     questions: Threads,
 ) -> None:
-    """Lay out the page in one language; `others`, language -> tag and name, are the others."""
+    """Lay out the page in one language; `others` has the tag and name of each other language."""
     masthead = part(
         "masthead",
         "<header><h1></h1><p></p><nav><input readonly hidden><button type='button'></button></nav>"
@@ -226,12 +226,12 @@ async def _closed(request: Request) -> Response:
 
 
 def _in_script(value: Any) -> str:
-    """JSON that cannot end a <script>: file names may contain any text."""
+    """The value as JSON that cannot end a <script>: file names may contain any text."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def _records() -> dict[str, Any]:
-    """What the page's modules need of each task and of each method (records.js)."""
+    """The facts about tasks and methods that the page's modules need (records.js)."""
     return {
         "tasks": tasks.available(),
         "methods": {
@@ -271,7 +271,7 @@ def main(
 ) -> None:
     """Serve the page until Ctrl-C, which stops a live run and keeps its model.
 
-    `task_names` are further tasks, as `--task` takes them, and `models` those of `--model`.
+    `task_names` and `models` are the values of `--task` and `--model`.
     """
     settings = Settings.read()
     log.set_up(log_json or settings.log_json)

@@ -1,6 +1,6 @@
-"""What all visitors together, and those at one address, may take of a server: one table.
+"""The table of limits on what all visitors together, or those at one address, may use of a server.
 
-docs/deploy.md has the same table, for people.
+docs/deploy.md shows the same table.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from align_core.config.errors import option_error
 from align_core.config.messages import Message
 
 
-def _limit(variable: str, what: str, own: float | None, public: float) -> Any:
-    """A field of `Limits`: `own` holds on one's own server, `public` where strangers use it."""
-    return field(default=own, metadata={"variable": variable, "what": what, "public": public})
+def _limit(variable: str, meaning: str, private: float | None, public: float) -> Any:
+    """A field of `Limits`, with its values on a private and on a public server."""
+    metadata = {"variable": variable, "meaning": meaning, "public": public}
+    return field(default=private, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a server; None is no limit. The defaults are those of a server of one's own."""
+    """The limits of a server; None is no limit. The defaults are those of a private server."""
 
     run_days: int | None = _limit(
         "PLAYGROUND_RUN_DAYS", "days that a run is kept after its end", None, 7

@@ -26,7 +26,7 @@ _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the page is served, and what its visitors may do."""
+    """The settings of the server and the rights of its visitors."""
 
     runs: Path  # the folder of the runs
     sessions: Path | None  # the folder of the votes; None for one beside the runs
@@ -34,24 +34,24 @@ class Settings:
     host: str
     port: int
     address: str | None  # the URL for phones; None for that of `addresses.for_phones`
-    hosts: frozenset[str]  # further names under which the server is reached, in lower case
-    frames: str | None  # the sites that may frame the page, for CSP; None for all
+    hosts: frozenset[str]  # further names of the server, in lower case
+    frames: str | None  # the sites that may frame the page, in the syntax of CSP; None for all
     proxies: int | None  # in front of this server; None: a Space's, whose number is not known
     runs_at_once: int
     time_limit: float | None  # of a run, in seconds
-    public: bool  # strangers use this server
-    on_space: bool  # a Hugging Face Space, whose disk is lost at every restart
-    zero_gpu: bool  # one that lends a GPU for single calls, which the page does not use
+    public: bool  # whether strangers use this server
+    on_space: bool  # whether it is a Hugging Face Space, whose disk is lost at every restart
+    zero_gpu: bool  # whether that lends a GPU for single calls, which the page does not use
     presenter_key: str | None
     limits: Limits
-    log_json: bool  # a line of the log is a JSON object
+    log_json: bool  # whether a line of the log is a JSON object
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """The settings in `environment`; README.md lists the variables.
 
         Raises:
-            ConfigError: with one message for each invalid variable.
+            ConfigError: one message for each invalid variable.
         """
         errors: list[Message] = []
 
@@ -128,8 +128,8 @@ class Settings:
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str], bool]:
-    """The values of `--task`, of `--model` and of `--log-json` on the page's command line. Exits if
-    the arguments are invalid."""
+    """The values of `--task`, `--model` and `--log-json` on the page's command line. Exits if an
+    argument is invalid."""
     parser = argparse.ArgumentParser(
         prog="alignment-playground", description="Serve the page until Ctrl-C.", allow_abbrev=False
     )

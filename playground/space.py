@@ -3,7 +3,7 @@
     python -m playground.space [--zerogpu | --cpu | --docker] [--name ME/NAME] OUT
 
 OUT, a new or empty folder, gets the tracked files that the page needs, with the front matter and
-the `.gitattributes` of a Space. The commands that create the Space and fill it are printed.
+the `.gitattributes` of a Space. It prints the commands that create the Space and upload the files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of Space: the hardware it is created with, and what its front matter adds."""
+    """A kind of Space: its SDK, its hardware, and additions to its front matter."""
 
     sdk: str
     hardware: str
@@ -54,8 +54,8 @@ def export(variant: str, out: Path) -> int:
     """Write the files of the Space to `out`; returns their size in bytes.
 
     Raises:
-        ExportError: this is no checkout, `out` is not an empty folder, or a check failed; nothing
-            is written then.
+        ExportError: this is not a checkout, `out` is not an empty folder, or a check failed;
+            nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"OUT takes a new or an empty folder, got {out}")
@@ -90,7 +90,7 @@ def commands(variant: str, name: str, out: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export the Space and print what to do next; returns the exit code."""
+    """Export the Space and print the next commands; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m playground.space", allow_abbrev=False)
     kinds = parser.add_mutually_exclusive_group()
     for variant, help_text in (

@@ -1,7 +1,7 @@
-"""What a ZeroGPU Space asks for; import it there, before Gradio and torch.
+"""Declares a GPU function, without which a ZeroGPU Space does not start.
 
-Such a Space does not start unless a function is declared that would use its GPU. The page's runs
-are too small to gain by one, and a GPU is lent for single calls: they train on the Space's CPU.
+Import it there before Gradio and torch. A GPU is lent only for single calls, and the page's runs
+are too small to gain from one, so they train on the Space's CPU.
 """
 
 from __future__ import annotations

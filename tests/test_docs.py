@@ -318,7 +318,7 @@ def test_the_limits_are_those_of_the_settings():
     rows = section(ROOT / "docs" / "deploy.md", "limits").splitlines()[2:]
     expected = []
     for limit in fields(Limits):
-        about, variable, public = (limit.metadata[n] for n in ("what", "variable", "public"))
+        about, variable, public = (limit.metadata[n] for n in ("meaning", "variable", "public"))
         own = "–" if limit.default is None else limit.default
         expected.append(f"| {about} | {own} | {public} | `{variable}` |")
     assert rows == expected

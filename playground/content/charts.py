@@ -15,7 +15,7 @@ from align_core.config.messages import from_event, to_event
 from align_core.config.methods import methods
 from align_core.runs import events as log
 
-# The plotly.js in the Python package, found without importing it, which takes half a second.
+# The plotly.js in the Python package; importing the package would take half a second.
 PLOTLY = Path(str(distribution("plotly").locate_file("plotly/package_data/plotly.min.js")))
 
 
@@ -30,7 +30,7 @@ def _charts(below: bool) -> dict[str, list[dict[str, Any]]]:
 # The charts beside the frontier, and those below the sample texts.
 BESIDE, BELOW = _charts(below=False), _charts(below=True)
 
-# Not curves of their own: a line in the reward chart, the height of a run in the frontier chart,
+# Metrics without a curve: a line in the reward chart, the height of a run in the frontier chart,
 # and the efficiency that the readings need.
 REFERENCE, GAIN, EFFICIENCY = (
     "eval/gold_reward_reference",
@@ -54,7 +54,7 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
                  drawn and of PARTs
     samples:     completions of the probe prompts to append, [{"step", "rows"}, …]
     changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
-    void_after:  the run was resumed, and all earlier points after this step are void; or None
+    void_after:  if the run was resumed, the step after which all earlier points are void; or None
     status:      the newest status event, or None
     step, seconds: of the newest event, or None
     """

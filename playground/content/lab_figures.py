@@ -25,8 +25,8 @@ def panels(name: str, result: dict[str, Any], words: Words) -> list[dict[str, An
 
 
 def coverage(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
-    """The largest gain of an uncovered response over the number of covered ones; a panel for each
-    kind of raters."""
+    """The largest gain of an uncovered response against the number of covered responses; a panel
+    for each kind of raters."""
 
     def curve(raters: str, method: str, beta: float, dash: str) -> dict[str, Any]:
         rows = [
@@ -86,8 +86,8 @@ def frontier(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
 
 
 def overoptimisation(result: dict[str, Any], words: Words) -> list[dict[str, Any]]:
-    """Gold reward (solid), its fit (dashed) and proxy reward (dotted) over √KL, a line per seed: by
-    number of pairs, by layers, and by KL penalty."""
+    """Gold reward (solid), its fit (dashed) and proxy reward (dotted) over √KL, a line per seed.
+    The panels compare numbers of pairs, numbers of layers, and KL penalties."""
     rows = result["rows"]
     unpenalised = [row for row in rows if row["beta"] == 0]
     penalised = [row for row in rows if row["beta"] > 0]
@@ -127,7 +127,7 @@ def overoptimisation(result: dict[str, Any], words: Words) -> list[dict[str, Any
 def _seeds(row: dict[str, Any], label: str, colour: str, words: Words) -> list[dict[str, Any]]:
     """For each seed the curves of the gold and the proxy reward, then the fit over all seeds.
 
-    The first gold curve stands in the legend; the name of the fit shows its parameters."""
+    Only the first gold curve is in the legend; the name of the fit has its parameters."""
     curves = []
     for seed, points in enumerate(row["curves"]):
         root_kl, gold, proxy = (list(column) for column in zip(*points, strict=True))

@@ -44,10 +44,10 @@ def of_task(task: str) -> Optimum:
 
 
 def of_pair(task: Any, model: Any) -> Optimum | None:
-    """The optimum of a task for a model: prepared before embedded, as in runs; None if it is not
-    known or its samples are too few for any KL.
+    """The optimum of a task for a model, from prepared samples or, without them, embedded ones.
 
-    Visitors may ask for any pair. Only what was prepared under these names is looked for.
+    None if there are none, or too few for any KL. Visitors may ask for any pair, so only samples
+    that were prepared under these names are looked for.
     """
     for entry in prepared.named(task, model):
         try:
@@ -62,7 +62,7 @@ def of_pair(task: Any, model: Any) -> Optimum | None:
 
 @lru_cache(maxsize=16)
 def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None:
-    """The optimum of an entry, None if it cannot be read. `changed` is a key of the cache."""
+    """The optimum of an entry; None if it cannot be read. `changed` belongs to the cache key."""
     try:
         before = entry.facts().get("last_tokens")
         return Optimum(model, entry.load("probe"), entry.path / prepared.TOKENIZER, before)
@@ -73,8 +73,8 @@ def _prepared(entry: prepared.Entry, model: str, changed: int) -> Optimum | None
 
 
 def frontier(query: Any) -> dict[str, Any] | None:
-    """`Optimum.frontier` of `query`, {"task", "model"}; that of the task's reference if nothing is
-    known of this model, None if nothing is known of that either."""
+    """`Optimum.frontier` for `query`, {"task", "model"}; if it is not known for the model, that for
+    the task's reference, or None."""
     found = _of_query(query)
     return None if found is None else found.frontier
 
@@ -87,8 +87,8 @@ def full_gain(config: Mapping[str, Any]) -> float | None:
 
 
 def target(query: Any) -> dict[str, Any] | None:
-    """`Optimum.at` of `query`, {"task", "model", "beta"}, the optimum as in `frontier`; an invalid
-    β counts as the slider's largest."""
+    """`Optimum.at` for `query`, {"task", "model", "beta"}, of the same optimum as `frontier`. An
+    invalid β is replaced by the largest β of the slider."""
     if (found := _of_query(query)) is None:
         return None
     beta = query.get("beta") if isinstance(query, dict) else None
@@ -109,7 +109,7 @@ def _of_query(query: Any) -> Optimum | None:
 
 
 def warm() -> None:
-    """Compute all frontiers ahead, so that no visitor waits for one."""
+    """Compute all frontiers in advance, so that no visitor waits for one."""
     for task in BUILT_IN:
         of_task(task).frontier  # noqa: B018 - a cached property
 
@@ -157,7 +157,7 @@ class Optimum:
 
         kl, gain:  in nats; None at β = 0, whose texts are the best stored ones
         known:     False if the effective sample size, `samples`, is too small
-        texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, where the
+        texts:     as `_texts`, with `log_ratio`, log(π*/π_ref) of the whole text in nats, if the
                    effective sample size for its prompt is large enough
         """
         chosen = at_quantile(self._samples.rewards, beta, QUANTILE)

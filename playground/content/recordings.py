@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def recorded() -> dict[str, Recording]:
-    """The recorded runs of the presets, by name. Their files are read when needed."""
+    """Name -> recorded run of each preset that has one. The files are read when needed."""
     recordings = {PREFIX + name: Recording(presets.load(name)) for name in presets.names()}
     return {name: recording for name, recording in recordings.items() if recording.exists}
 

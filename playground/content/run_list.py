@@ -1,4 +1,4 @@
-"""The lists of runs to choose from: what identifies a run, and the search among runs."""
+"""The lists of runs to choose from: the settings that identify a run, and the search."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_runs(
     model:   whether it has saved a model
     """
     for name in client.runs():
-        with contextlib.suppress(ConfigError):  # deleted or damaged meanwhile
+        with contextlib.suppress(ConfigError):  # deleted or damaged since it was listed
             if client.config(name)["task"] != task:
                 continue
             if with_model and not has_model(client, name):

@@ -1,7 +1,7 @@
 """The summary of a run so far: sentences on its curves, and the time left.
 
-Every page that watches a run asks for the same summary, so a log is read once, and from then on
-only its new events.
+Every page that watches a run asks for the same summary, so a log is read once, and after that only
+its new events.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from playground.content.readings import readings, sentence
 from playground.content.readings.measures import Frontier, Target
 from playground.text.paths import without_folders
 
-UNUSED_KINDS = {"samples", "token"}  # kinds of events that no rule reads, and that are large
+UNUSED_KINDS = {"samples", "token"}  # large events that no rule reads
 MAX_CACHED = 16  # runs; a page watches one run, and few pages look at old ones
 
 
@@ -50,7 +50,7 @@ class Summaries:
             return summary.content
 
     def summarise(self, config: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-        """The summary of all events of a run so far, as `of`; UNUSED_KINDS may be left out."""
+        """The summary of a run with these events, as from `of`; UNUSED_KINDS may be missing."""
         newest = log.status(events)
         status = newest and {"name": newest["status"], "message": newest["message"]}
         changes = log.of_kind(events, "change")
@@ -69,7 +69,7 @@ class Summaries:
 
 
 def _target(config: Mapping[str, Any]) -> Target | None:
-    """The optimum at the β of a configuration, for its model or else the task's reference."""
+    """The optimum at the configuration's β, for its model or, if unknown, the task's reference."""
     task = card(config["task"])
     known = optimum.of_pair(config["task"], config["model"])
     if known is None and task is not None:
@@ -79,7 +79,7 @@ def _target(config: Mapping[str, Any]) -> Target | None:
     return _at(known, config["beta"])
 
 
-@lru_cache(maxsize=64)  # needed at each step of a run, and β hardly ever changes
+@lru_cache(maxsize=64)  # needed at each step of a run, while β hardly ever changes
 def _at(known: optimum.Optimum, beta: float) -> Target | None:
     point = known.point(beta)
     return Target(point["gain"], point["kl"]) if point["known"] else None
@@ -93,7 +93,7 @@ def _frontier(config: Mapping[str, Any]) -> Frontier | None:
 
 
 class _Summary:
-    """The events of a log up to `offset` that the rules need, and the summary of them."""
+    """The events of a log up to `offset` that the rules need, and their summary."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

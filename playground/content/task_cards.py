@@ -1,4 +1,4 @@
-"""The process in which the page has the code of tasks executed: it writes their cards into a file.
+"""A process that executes the code of tasks for the page, and writes their cards to a file.
 
 python -m playground.content.task_cards FILE TASK…
 """
@@ -19,7 +19,7 @@ from align_core.tasks.loader import resolve_task
 
 
 def main(file: str, *tasks: str) -> None:
-    """Write {"errors", "cards"}: what `align-core tasks --task …` reports, one of them empty."""
+    """Write {"errors", "cards"} as `align-core tasks --task …` reports them; one is empty."""
     set_library_environment()
     lines: list[Message] = []
     names = [resolve_task({"task": task}, lines)["task"] for task in tasks]
@@ -33,4 +33,4 @@ def main(file: str, *tasks: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-    os._exit(0)  # the threads and exit functions of the tasks' code are not waited for
+    os._exit(0)  # without waiting for threads and exit functions of the tasks' code

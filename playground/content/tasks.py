@@ -39,9 +39,9 @@ def register_tasks(names: Sequence[str]) -> None:
     """Register the tasks that `--task` names, so that configurations may name them.
 
     Raises:
-        ConfigError: with the error lines of `align-core tasks --task …`, which imports their code,
-            and one for each task without a reference, or whose reference is not there: the page
-            has no control for a run's model.
+        ConfigError: the error lines of `align-core tasks --task …`, and one for each task without a
+            reference, or whose reference cannot be found: the page has no control for a run's
+            model.
     """
     if not names:
         return
@@ -70,7 +70,7 @@ def register_tasks(names: Sequence[str]) -> None:
 
 
 def _with_missing_references(cards: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """A line for each task whose reference cannot be found, which says why."""
+    """A message for each task whose reference cannot be found, with the reason."""
     lines = []
     for row in cards:
         try:

@@ -20,7 +20,7 @@ _SCORE = ("task", "model", "reference", "prompt", "completions")
 
 
 class AskHandlers:
-    """Handlers of these views. The helper process validates what a visitor sends.
+    """Handlers of these views. The helper process validates the queries of visitors.
 
     An answer is {"answers", "errors"}, one of which is empty.
     """
@@ -69,7 +69,7 @@ class AskHandlers:
 def answer(
     method: Callable[..., Any], query: Any, names: tuple[str, ...], words: dict[str, Any]
 ) -> dict[str, Any]:
-    """The result of `method` with those arguments `names` that a visitor's `query` holds.
+    """The result of `method` with the arguments `names`, taken from a visitor's `query`.
 
     Returns {"answers", "errors"}; the errors are in the language of the catalogue `words`.
     """

@@ -1,7 +1,6 @@
-"""`?lang=zh`: the page in the language that a visitor chooses, and that their browser remembers.
+"""`?lang=zh`: a visitor chooses the language of the page, and the browser stores the choice.
 
-Only query strings reach a page that stands in another site's frame, so there its path cannot be
-chosen from outside.
+A page inside another site's frame receives only the query string of the outer address, not a path.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ _SECONDS = 31_536_000  # a year
 class ChosenLanguage:
     """Middleware that redirects a request for a page to its path in the chosen language.
 
-    The address chooses the language, and a cookie stores it. The stored one redirects only from the
-    root, as any other path names its language. `paths` are those of the pages, by language.
+    The query chooses the language, and a cookie stores it. The stored language redirects only from
+    the root, because any other path names a language. `paths` is language -> path of its page.
     """
 
     def __init__(self, app: ASGIApp, paths: Mapping[str, str]) -> None:
@@ -52,9 +51,11 @@ class ChosenLanguage:
         return None
 
     def _to(self, language: str, query: str) -> RedirectResponse:
-        """A redirection to the page of a language, with the query less `lang`."""
+        """A redirection to the page of a language, with the query without `lang`."""
         parts = [part for part in query.split("&") if part.partition("=")[0] != "lang"]
-        target = self._paths[language] or "."  # relative, as the page may stand below a path
+        target = (
+            self._paths[language] or "."
+        )  # relative, because the page may be served below a path
         response = RedirectResponse("?".join(filter(None, [target, "&".join(parts)])), 307)
         response.headers["Cache-Control"] = "no-store"
         return response

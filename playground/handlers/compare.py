@@ -1,4 +1,4 @@
-"""Requests of the Compare view: several runs side by side, and how they differ."""
+"""Requests of the Compare view: several runs side by side, and their differences."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MOST_SOUGHT = 100  # characters, each word of which is sought in each run
 ABOVE = "above the reference"
 _GOLD, _REFERENCE, _KL = "eval/gold_reward", "eval/gold_reward_reference", "eval/kl"
 _GAIN = "eval/gain"
-# The numbers compared, of each run's last evaluation. Larger is better for all but KL, which is a
-# cost: it is low where nothing was gained.
+# The numbers of each run's last evaluation that are compared. Larger is better for all but KL,
+# which is a cost, and is low if nothing was gained.
 NUMBERS = (
     _GOLD,
     ABOVE,
@@ -43,13 +43,13 @@ NUMBERS = (
     "eval/accuracy",
     "eval/margin",
 )
-# Those relative to a run's own reference, which cannot be ranked across different references.
+# Numbers relative to a run's reference: runs with different references cannot be ranked by them.
 _RELATIVE = {ABOVE, _KL, _GAIN, "eval/frontier_efficiency", "eval/win_rate"}
-CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")  # a chart each
+CURVES = (_GOLD, "eval/proxy_reward", _KL, "eval/accuracy", "eval/margin")  # one chart for each
 
 
 class CompareHandlers:
-    """Handlers of the Compare view. They, or the helper process, validate what a visitor sends.
+    """Handlers of the Compare view. They, or the helper process, validate the queries of visitors.
 
     The runs are those of `client` and the `recorded` ones, by name.
     """
@@ -78,7 +78,7 @@ class CompareHandlers:
         return [*own, *self._recordings(task, search)]
 
     def _recordings(self, task: Any, search: str) -> Iterator[dict[str, Any]]:
-        """As `list_runs`, in the order of the presets; `recorded` is the name of the preset."""
+        """Rows as from `list_runs`, in the order of presets; `recorded` is the preset's name."""
         for preset, card in self._presets["cards"].items():
             name = f"{PREFIX}{preset}"
             if name not in self._recorded or self._recorded[name].config["task"] != task:
@@ -90,7 +90,7 @@ class CompareHandlers:
                 yield {"run": name, **settings, "recorded": card["name"], "machine": machine}
 
     def compare(self, cursors: Any) -> dict[str, Any]:
-        """The events of runs past `cursors`, [{"run", "offset"}, …], and how the runs differ.
+        """The events of runs after `cursors`, [{"run", "offset"}, …], and the runs' differences.
 
         runs:      for each run a new cursor, its `config`, its `run_list.identifying_settings`,
                    whether it has a `model`, and `charts.delta` limited to the CURVES and the last
@@ -167,7 +167,8 @@ class CompareHandlers:
 
 @lru_cache(maxsize=32)
 def _read(path: str, size: int) -> tuple[dict[str, Any], ...]:
-    """The changes and evaluations of a log. `size` is the log's, so that a longer log is read."""
+    """The changes and evaluations of a log. `size` is that of the log, so that a longer log is read
+    again."""
     return _changes_and_evaluations(RunDirectory(path).events()[0])
 
 
@@ -192,7 +193,7 @@ def differences(histories: Sequence[Mapping[str, History]]) -> list[dict[str, An
 def last_numbers(
     events: Iterable[Mapping[str, Any]], full_gain: float | None = None
 ) -> dict[str, float]:
-    """The NUMBERS of a run's last evaluation; those it does not have are left out.
+    """The NUMBERS of a run's last evaluation; missing ones are left out.
 
     With `full_gain` (`optimum.full_gain`), ABOVE is computed from the gain, as the frontier chart
     shows it.
@@ -212,7 +213,7 @@ def last_numbers(
 def number_rows(
     numbers: Sequence[Mapping[str, float]], one_reference: bool
 ) -> list[dict[str, Any]]:
-    """The numbers of runs as rows: {"number", "values", "best"}, with a value or None per run.
+    """The numbers of runs as rows {"number", "values", "best"}, with a value or None for each run.
 
     `best` lists the indices of the best value. It is empty for KL, for a number that is the same in
     all runs or that only one run has, and, unless all runs have `one_reference`, for a number that

@@ -15,16 +15,16 @@ from align_core.config.run_config import RunConfig, defaults, has
 from align_core.config.task_card import known_card, registered
 from playground.content.page_names import page_name
 
-# The first choices of the page; PPO needs no data but the prompts that every task has.
+# The page's first choices; PPO needs only prompts, which every task has.
 FIRST_TASK, FIRST_METHOD = "reviews", "ppo"
-# The settings that have a control, which are those that a link may set.
+# The settings that have a control: those that a link may set.
 SETTINGS = tuple(
     name for name, setting in fields.SETTINGS.items() if setting.link or setting.link_range
 )
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r")
-# The choices of the settings that name a model, beside each setting's default: name -> MODEL.
+# Choices of the settings that name a model, besides the default: name -> MODEL.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
 MODELS = {"reward_model": REWARDS, "pair_source": SOURCES}
@@ -43,15 +43,17 @@ def model_of(setting: str, name: Any, task: str) -> str | None:
 
 
 def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
-    """The updates that make the controls show a configuration, by the names of the controls.
+    """Control -> the update that makes it show the configuration.
 
-    They include the explanations of its task and method, the methods that the task has data for,
-    and `picture`, {"task", "method"}.
+    Also the explanations of task and method, the methods for which the task has data, and
+    `picture`, {"task", "method"}.
     """
     task, method = config["task"], config["method"]
     groups = known_card(task).groups
     values = {**config, **{setting: _name_of(setting, config) for setting in MODELS}}
-    if config["preference_pairs"] is None:  # a file was used whole; Run takes the default number
+    if (
+        config["preference_pairs"] is None
+    ):  # a whole file was used; the Run button takes the default number
         values["preference_pairs"] = defaults(method, task).get("preference_pairs")
     covers_all = config["coverage"] in (None, "all")
     values["coverage"] = [*groups] if covers_all else config["coverage"].split(",")
@@ -82,7 +84,7 @@ def _explanation(task: str, words: Mapping[str, Any]) -> str:
 
 
 def methods_for(task: str) -> list[str]:
-    """The methods that the task has data for."""
+    """The methods for which the task has data."""
     known = known_card(task)
     lacking = {
         "demonstrations": not known.demonstrations,
@@ -92,13 +94,13 @@ def methods_for(task: str) -> list[str]:
 
 
 def offered_method(method: Any, task: str) -> str:
-    """The method, or another one if the task has no data for it."""
+    """The method or, if the task has no data for it, another one."""
     offered = methods_for(task)
     return next(name for name in (method, FIRST_METHOD, *offered) if name in offered)
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `run_config.resolve` for the values of the controls, by their names."""
+    """The arguments of `run_config.resolve` for `values`, control -> value."""
     task, method = values["task"], values["method"]
     chosen = {name: values[name] for name in SETTINGS if name in values and has(method, name)}
     for setting in MODELS.keys() & chosen.keys():
@@ -112,7 +114,7 @@ def options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_config(method: str, task: str) -> dict[str, Any]:
-    """The configuration of the defaults, not validated: a run may need more than they hold."""
+    """The default configuration. Not validated, because the defaults may not suffice for a run."""
     chosen = {"method": method, "task": task, **defaults(method, task)}
     return RunConfig.model_construct(**chosen).model_dump(warnings=False)
 

@@ -1,4 +1,4 @@
-"""`GET /health`, for a proxy or a watchdog: whether runs can be stored, and how many there are."""
+"""`GET /health`, for a proxy or a watchdog: free disk space, and the numbers of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Route
 from align_core.runs.client import Client
 from playground.people.run_queue import RunQueue
 
-LEAST_BYTES = 100_000_000  # free disk space that is required: room for some small runs
+LEAST_BYTES = 100_000_000  # required free disk space: enough for some small runs
 
 
 def health_route(client: Client, queue: RunQueue) -> Route:
@@ -36,5 +36,5 @@ def health_route(client: Client, queue: RunQueue) -> Route:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """The folder or, if it does not exist, its nearest parent that does."""
     return next(path for path in (folder, *folder.parents) if path.is_dir())

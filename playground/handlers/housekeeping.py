@@ -14,16 +14,16 @@ from playground.people.run_queue import RunQueue
 from playground.voting.room import VotingService
 
 EVERY_SECONDS = 600.0
-WATCHED_SECONDS = 900.0  # after a page last followed a run, or asked its model
-_MODELS = ("model", "reward_model", "pair_source")  # the settings that name one
+WATCHED_SECONDS = 900.0  # how long a run counts as in use after a page followed it or its model
+_MODELS = ("model", "reward_model", "pair_source")  # the settings that name a model
 _LOG = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Prunes the runs of `client` and the sessions of `voting`, from time to time.
+    """Prunes the runs of `client` and the sessions of `voting` at intervals.
 
-    Never a run that is live, that a page follows, or whose model a live or queued run or a question
-    uses; never the open room.
+    It never deletes a run that is live, that a page follows, or whose model is used by a live or
+    queued run or a question; nor the open room.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Housekeeping:
             threading.Thread(target=self._repeat, daemon=True, name="housekeeping").start()
 
     def close(self) -> None:
-        """Prune no more."""
+        """Stop pruning."""
         self._ended.set()
 
     def prune(self) -> list[str]:
@@ -53,7 +53,7 @@ class Housekeeping:
         remove_remains(root)
         for run in to_prune(stored_runs(root), limits.run_days, most_bytes, kept=self._in_use()):
             name = run.path.name
-            if name in self._in_use():  # since the list was made
+            if name in self._in_use():  # put to use since the list was made
                 continue
             try:
                 delete(run)

@@ -15,7 +15,7 @@ from align_core.config.task_card import card
 from playground.content.page_names import from_page
 from playground.handlers import form
 
-# Parameters of the URL -> the methods that have them. links.js writes them.
+# Parameter of the URL -> the methods that have it. links.js writes the parameters.
 FIELDS = {
     name: methods_with(name) or tuple(methods()) for name in ("task", "method", *form.SETTINGS)
 }
@@ -24,9 +24,9 @@ FIELDS = {
 def read(query: Mapping[str, str]) -> dict[str, Any] | None:
     """The configuration in the parameters of a URL; None if it has none of the FIELDS.
 
-    The parameters override the defaults of task and method, whichever run the page shows, so that a
-    link means the same to everyone. A number out of range becomes the nearest one in range; values
-    that are not numbers, or that a run would refuse, are ignored.
+    The parameters override the defaults of task and method, not the settings of the run that the
+    page shows, so that a link means the same to everyone. A number out of range becomes the nearest
+    one in range; values that are not numbers, or that a run would refuse, are ignored.
     """
     if not FIELDS.keys() & query.keys():
         return None
@@ -43,7 +43,7 @@ def read(query: Mapping[str, str]) -> dict[str, Any] | None:
             accepted[name] = value
     with contextlib.suppress(ConfigError):
         return resolve(method, task, **accepted).model_dump()
-    return form.default_config(method, task)  # on a task without any reward, which cannot run
+    return form.default_config(method, task)  # for a task without any reward, which cannot run
 
 
 def _value(task: str, method: str, name: str, text: str) -> Any:

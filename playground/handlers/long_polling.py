@@ -1,4 +1,4 @@
-"""Long polling: a request for news is answered when there is news, or after a timeout.
+"""Long polling: a request for new events is answered when there are some, or after a timeout.
 
 All that wait are looked after together: whatever strangers wait for, each run is asked for its news
 once every POLL_SECONDS.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from playground.people.threads import Threads
 
-TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait as long
+TIMEOUT = 2.0  # seconds; a server that shuts down may have to wait for this long
 POLL_SECONDS = 0.1
 
 _Waiting = dict[int, tuple[float, asyncio.Future[None]]]  # offset -> until when, and its end

@@ -1,4 +1,4 @@
-"""Requests to prepare the optimum of a visitor's own task: its place in the queue, its progress."""
+"""Requests to prepare the optimum of a visitor's own task, and for the progress of that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODULE = "align_core.evaluation.prepare_process"
 
 
 class PreparationHandlers:
-    """Handlers of the button Prepare. A visitor prepares their own task only, and one at a time.
+    """Handlers of the button Prepare. A visitor can prepare only their own task, one at a time.
 
     Gradio passes each of them one value, which is not used.
     """
@@ -53,7 +53,7 @@ class PreparationHandlers:
     def preparation(self, _: Any = None, visitor: Visitor = None) -> dict[str, Any]:
         """The state of the visitor's newest preparation.
 
-        status:   None if there is none, "waiting" in the queue, or as `QuickRuns.state`
+        status:   None if there is none, "waiting" in the queue, or as in `QuickRuns.state`
         sentence: the state in words
         done:     the share that is done
         """

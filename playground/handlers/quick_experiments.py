@@ -14,7 +14,7 @@ from playground.people.visitors import Visitor
 from playground.text import durations, messages
 from playground.text.paths import without_folders
 
-NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # coverage trains at once
+NAMES = tuple(name for name in experiments.NAMES if name != "coverage")  # that needs no process
 _MEASURED = model_index.ASSETS / "lab_quick.json"  # written by benchmarks.lab_quick
 
 
@@ -27,7 +27,7 @@ def seconds(name: str) -> float | None:
 
 
 class QuickExperimentHandlers:
-    """Handlers of the cards. They validate what a visitor sends."""
+    """Handlers of the cards. They validate the requests of visitors."""
 
     def __init__(self, queue: RunQueue, words: dict[str, Any]) -> None:
         self._queue = queue
@@ -50,9 +50,9 @@ class QuickExperimentHandlers:
         own:     whether the trial is the visitor's
         steers:  whether the visitor may stop it
         sentence: the state in words
-        done:    the share that is done, of a live trial
-        stamp:   when a finished trial began; identifies its result
-        result:  of a finished trial, the `panels` of its figure and a line on its `size`; None if
+        done:    for a live trial, the share that is done
+        stamp:   the time when a finished trial began, which identifies its result
+        result:  for a finished trial, the `panels` of its figure and a line on its `size`; None if
                  `stamps`, {experiment: stamp}, has this stamp
         """
         stamps = stamps if isinstance(stamps, dict) else {}

@@ -1,6 +1,6 @@
 """`GET /run.zip?run=NAME`: a run as a zip file, for the visitors who may see it.
 
-The file is made while it is sent, so that it takes neither memory nor space on the disk.
+The file is compressed while it is sent, so that it takes neither memory nor disk space.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from playground.people.rate_limit import RateLimit
 from playground.people.visitors import Visitors
 from playground.text.paths import without_folders
 
-LIMIT = (0.2, 10)  # by address: requests per second, and at once
-MOST_MODEL_BYTES = 200_000_000  # of a model that is among the files
+LIMIT = (0.2, 10)  # by address: requests per second, and requests at once
+MOST_MODEL_BYTES = 200_000_000  # a larger model is left out
 _PIECE = 1 << 18  # bytes
 
 
 def run_files_route(client: Client, visitors: Visitors) -> Route:
-    """The route. Others' runs are refused as runs that there are not, and live runs as such."""
+    """The route. Runs of others are refused like unknown runs; live runs are refused, too."""
     limit = RateLimit(*LIMIT)
 
     def answer(request: Request) -> Response:
@@ -42,10 +42,10 @@ def run_files_route(client: Client, visitors: Visitors) -> Route:
             if run in client.live():
                 raise Refused(409, "live", "this run has not ended")
             config = VisibleRuns(client, visitors, visitor).config(run)
-            client.use(run)  # it is not pruned while it is sent
+            client.use(run)  # so that it is not pruned while it is sent
         except Refused as error:
             return error.response()
-        except ConfigError:  # it was deleted meanwhile
+        except ConfigError:  # deleted since
             return Refused(404, "none", "this is no run of yours").response()
         headers = {"Content-Disposition": f'attachment; filename="{run}.zip"'}
         pieces = zipped(client.root / run, config)
@@ -55,9 +55,9 @@ def run_files_route(client: Client, visitors: Visitors) -> Route:
 
 
 def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
-    """A zip file of a run in pieces: `config`, its events, and its model if that is not large.
+    """Yields the pieces of a zip file of a run: `config`, its events, and a model of modest size.
 
-    Paths of the server lose their folders.
+    Folders are removed from paths of the server.
     """
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     target = _Pieces()
@@ -76,7 +76,7 @@ def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
             if file.name == "adapter_config.json":  # names its base model, which may be a path
                 archive.writestr(name, without_folders(file.read_text(encoding="utf-8")))
                 continue
-            stored = zipfile.ZipInfo(name)  # weights hardly become smaller
+            stored = zipfile.ZipInfo(name)  # weights can hardly be compressed
             with file.open("rb") as source, archive.open(stored, "w") as entry:
                 while piece := source.read(_PIECE):
                     entry.write(piece)
@@ -85,13 +85,13 @@ def zipped(run: Path, config: dict[str, object]) -> Iterator[bytes]:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """The files of the model; none if they are too large, or if there is none."""
+    """The files of the model; empty without a model, or if they are too large."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return files if sum(file.stat().st_size for file in files) <= MOST_MODEL_BYTES else []
 
 
 class _Pieces(io.RawIOBase):
-    """What is written and not yet taken."""
+    """A writable file whose content is taken piece by piece."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -28,13 +28,13 @@ from playground.text import durations, error_messages, messages
 from playground.voting import provenance
 
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
-MAX_WATCHED = 1000  # visitors whose last watched run is remembered
+MAX_WATCHED = 1000  # visitors whose last watched run is stored
 
-LARGEST = 2**53  # of a number that a page sends: JavaScript's largest exact one
+LARGEST = 2**53  # beyond it, integers are not exact in JavaScript
 
 
 class TrainHandlers:
-    """Handlers of the Train view. They, or the client, validate what a visitor sends.
+    """Handlers of the Train view. They, or the client, validate the requests of visitors.
 
     All pages of a server share one `queue`. `visitor` is None for a browser without a token.
     """
@@ -53,7 +53,7 @@ class TrainHandlers:
     def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen. Returns the `form.controls` of its defaults.
 
-        A method that the task has no data for is replaced by the first one.
+        A method for which the task has no data is replaced by the first one.
         """
         task, method = values["task"], values["method"]
         if card(task) is None:  # the visitor has not made a task of their own yet
@@ -75,19 +75,19 @@ class TrainHandlers:
         """A page was opened, or a queued run of its visitor began. Returns the task, the method and
         the `form.controls` of a configuration.
 
-        It is the `linked` one, from the page's URL, or that of the run which the page will show,
-        with the values last set. `watched` is the run that the page shows now.
+        It is the `linked` configuration, from the page's URL, or that of the run that the page will
+        show, with its latest values. `watched` is the run that the page shows now.
         """
         run = self._run_to_show(visitor, watched, chosen=True)
         if linked is not None:
             config = linked
         elif run is not None and run in self.recordings:
             config = self.recordings.config(run)
-        elif run is None or not self._client.has(run):  # deleted meanwhile
+        elif run is None or not self._client.has(run):  # deleted since
             config = form.default_config(form.FIRST_METHOD, form.first_task())
         else:
             config = settings_at(self._client.config(run), self._client.events(run)[0])
-            # not a task that this server was not started with, or that another visitor made
+            # The task may be unknown to this server, or another visitor's.
             shown = self._visitors.own.shown(visitor, config["task"])
             if card(config["task"]) is None or shown in (EARLIER, OTHERS):
                 config = form.default_config(config["method"], form.first_task())
@@ -121,7 +121,7 @@ class TrainHandlers:
         return {"live": {"run": run, "pressed": time.time()}, "errors": refused}
 
     def run_label(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
-        """The label of the Run button, with how long the run will take if that can be estimated."""
+        """The label of the Run button, with the estimated duration of the run, if there is one."""
         label = self._words["controls"]["run"]
         if card(values["task"]) is None:
             return {"run": gr.update(value=label)}
@@ -141,16 +141,16 @@ class TrainHandlers:
         self._queue.leave(visitor)
 
     def command(self, name: str, shown: Any = None, visitor: Visitor = None) -> None:
-        """Send pause, resume, step or stop to the run that the visitor controls: the one `shown`,
-        if they may control it, else their own live run."""
+        """Send pause, resume, step or stop to the run that the visitor controls: the run `shown`
+        if they may control it, otherwise their own live run."""
         if run := self._controlled_run(visitor, shown):
             self._client.send(run, name)
 
     def set_live(
         self, field: str, values: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
-        """β or the learning rate was changed. Sets it in the controlled run, if that is of this
-        task and method, and returns the errors.
+        """β or the learning rate was changed. Sets it in the controlled run, if that has this task
+        and method, and returns the errors.
 
         `values` has task, method, the field, and as `live` the run that the page shows.
         """
@@ -188,14 +188,14 @@ class TrainHandlers:
             return math.inf
 
     def delta(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """The events of a run past `cursor`, {"run", "offset", "chosen"}: a new cursor,
+        """The events of a run after `cursor`, {"run", "offset", "chosen"}: a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
-        `run` is None if there is nothing to show. A page shows the visitor's live run, else another
-        live run; if none is live, the run that it shows already. While another visitor's run is
-        live it keeps showing the visitor's own run, or a run that was `chosen`. Before the first
-        run it shows a recorded one. A run that is new to the page comes from its beginning, with
-        `config` and `trained_on` (`provenance.trained_on`).
+        `run` is None if there is nothing to show. A page shows the visitor's live run, or else
+        another live run; if no run is live, the run that it shows already. While another visitor's
+        run is live it keeps showing the visitor's own run, or a run that was `chosen`. Before the
+        first run it shows a recorded one. A run that is new to the page is sent from its beginning,
+        with `config` and `trained_on` (`provenance.trained_on`).
         """
         cursor = valid_cursor(cursor)
         run = self._run_to_show(visitor, cursor["run"], cursor.get("chosen") is True)
@@ -205,7 +205,7 @@ class TrainHandlers:
             return self.recordings.delta(run, cursor)
         try:
             return self._stored_delta(run, cursor, visitor)
-        except ConfigError:  # it was deleted meanwhile
+        except ConfigError:  # deleted since
             return {"run": None}
 
     def _stored_delta(self, run: str, cursor: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
@@ -229,24 +229,24 @@ class TrainHandlers:
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
     def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, and as `standing` the `visitor_state`. A `hidden` tab says so in its cursor."""
+        """`delta`, with the `visitor_state` as `standing`. A hidden tab sends `hidden`, too."""
         delta = self.delta(cursor, visitor)
         self._queue.saw(visitor, valid_cursor(cursor).get("hidden") is True)
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
 
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
-        """The visitor's rights to the `run` that their page shows, and their queue position.
+        """The visitor's rights to the `run` that their page shows, and their position in the queue.
 
         own:      the visitor's live run, or None
         steers:   whether they may control `run`
         shared:   whether they share `run`; None if it is not theirs
-        files:    whether they may have the files of `run`, which has ended
+        files:    whether they may download the files of `run`, which has ended
         other:    another live run, which they may watch, or None
         free:     whether a run would start at once
-        trial:    whose trial of a lab experiment is live: "own", "other" or None
+        trial:    the owner of the live trial of a lab experiment: "own", "other" or None
         place:    their position in the queue, or None
-        wait:     how long they wait in it, as text
-        refused:  why their queued run could not start
+        wait:     the time until their turn, as text
+        refused:  the reasons why their queued run could not start
         presents: whether they are a presenter
         several:  whether the server has had several visitors
         """
@@ -303,7 +303,7 @@ class TrainHandlers:
         return None
 
     def _remember_watched(self, visitor: Visitor, run: str) -> None:
-        """So that a visitor may see the end of another visitor's run that they watched live."""
+        """Store the run, so that a visitor who watched it live may see its end."""
         self._watched[visitor] = run
         self._watched.move_to_end(visitor)
         if len(self._watched) > MAX_WATCHED:
@@ -334,7 +334,7 @@ def shown_delta(events: list[dict[str, Any]], words: dict[str, Any]) -> dict[str
 
 
 def valid_cursor(sent: Any) -> dict[str, Any]:
-    """The cursor that a page sent, without values that no page sends."""
+    """The cursor that a page sent, with None for invalid values."""
     sent = sent if isinstance(sent, dict) else {}
     run, offset, elapsed = (sent.get(name) for name in ("run", "offset", "elapsed"))
     return {

@@ -1,1 +1,1 @@
-"""A visitor's own task: the files that they send, the check of these, and scores by its reward."""
+"""A visitor's own task: receiving and checking its files, and scoring texts by its reward."""

@@ -1,4 +1,4 @@
-"""Reading and writing of zip files, as untrusted data in memory. Nothing is extracted to the disk.
+"""Reads and writes zip files, as untrusted data in memory. Nothing is extracted to the disk.
 
 Names, kinds, sizes and numbers of files are checked before any content is decompressed.
 """
@@ -36,7 +36,7 @@ class BadFiles(ConfigError):
 
 
 def unpacked(name: str, content: bytes, most_bytes: int) -> dict[str, bytes]:
-    """The files of a zip file, path -> content, without a folder that all of them are in.
+    """The files of a zip file, path -> content, without a folder that contains all of them.
 
     Raises:
         BadFiles: it is not a zip file, or has files that a task cannot have.
@@ -65,7 +65,7 @@ def packed(files: Mapping[str, bytes], folder: str) -> bytes:
 
 
 def of_file(name: str, what: Message, inside: str = "") -> Message:
-    """The error of a file that was dropped, or of a file inside it."""
+    """The error of a dropped file, or of a file inside it."""
     named = {"file": _shown(name), "what": what}
     if inside:
         return problem("inside", "{file}, {inside}: {what}", **named, inside=_shown(inside))
@@ -73,13 +73,13 @@ def of_file(name: str, what: Message, inside: str = "") -> Message:
 
 
 def second_file() -> Message:
-    """What is wrong with a file whose name another one has."""
+    """The error of a file whose name another file has."""
     text = "expected a name of its own, got a second file of this name"
     return problem("second_file", text)
 
 
 def name_problem(name: str) -> Message | None:
-    """Why no file of a task can have this path; None if one can."""
+    """The error of a path that no file of a task can have; None for a valid path."""
     parts = name.split("/")
     if "\\" in name or ":" in name or not name.isprintable():
         text = "expected a name of printable characters without \\ and :"
@@ -99,7 +99,7 @@ def _is_unused(entry: zipfile.ZipInfo) -> bool:
 
 
 def _check(name: str, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
-    """Raises BadFiles if any of the entries cannot be taken. Reads none of them."""
+    """Raises BadFiles if any of the entries is invalid. Reads no content."""
     if len(entries) > MOST_FILES:
         text = "expected at most {most} files, got {got}"
         many = problem("files", text, most=MOST_FILES, got=len(entries))

@@ -1,6 +1,6 @@
-"""The form of a task, and the files of a folder: each made from the other.
+"""Conversion between the form of a task and the files of its folder.
 
-What the form does not show, such as the rows of a Parquet file, stays as it is in the folder.
+Files that the form does not show, such as Parquet files, stay unchanged in the folder.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from playground.own.archive import BadFiles, name_problem, of_file, unpacked
 
 PROMPTS, PAIRS = "prompts.txt", "preferences"  # the files that the form writes
 MOST_SHOWN = 100_000  # characters of prompts or pairs that the form shows
-Error = tuple[str, Message]  # the field of the form, "" for none, and what is wrong
+Error = tuple[str, Message]  # the field of the form, or "", and the error
 
 _Text = Annotated[str, Field(max_length=5_000_000)]
 
 
 class Draft(BaseModel):
-    """The form as the page sends it. `prompts` and `pairs` are None where the files stay."""
+    """The form as the page sends it. `prompts` and `pairs` are None if the files stay unchanged."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,22 +48,22 @@ _VALID = {
     "max_new_tokens": 1,
     "reward": [{"kind": "json"}],
 }
-_UNSAID = {"no_prompts": "prompts", "no_reward": "reward"}  # the fields of what is not there
+_MISSING = {"no_prompts": "prompts", "no_reward": "reward"}  # code of an error -> field of the form
 Dropped = dict[str, bytes]  # name -> content of the files that a visitor dropped
 
 
 def files_of(
     draft: Draft, dropped: Dropped, stored: Mapping[str, bytes], most_bytes: int
 ) -> tuple[dict[str, bytes], list[Error]]:
-    """The files of the folder that the form asks for, and what is wrong with the form.
+    """The files of the folder that the form describes, and the errors of the form.
 
-    Where anything is, task.toml is a valid one, so that the other files can be checked, too.
+    If there are errors, task.toml is a valid one, so that the other files can be checked, too.
 
-    A dropped zip file or task.toml is a whole folder, and the form is of no account. Any other file
-    takes the place of the prompts, the pairs or the demonstrations, by its columns.
+    A dropped zip file or task.toml is a whole folder, and the form is ignored. Any other file
+    replaces the prompts, the pairs or the demonstrations, depending on its columns.
 
     Raises:
-        BadFiles: what was dropped cannot be taken.
+        BadFiles: the dropped files are invalid.
     """
     if whole := _whole(dropped, most_bytes):
         return whole, []
@@ -105,7 +105,7 @@ def files_of(
 
     def report(path: schema.KeyPath, what: Message) -> None:
         if path[:1] != ("explanation",) or draft.explanation.strip():
-            errors.append((_UNSAID.get(what.code) or _field(path), what))
+            errors.append((_MISSING.get(what.code) or _field(path), what))
 
     schema.checked(form, report)
     files[TASK_FILE] = _toml({**_VALID, **tables} if errors else form).encode()
@@ -113,7 +113,7 @@ def files_of(
 
 
 def form_of(folder: Path) -> dict[str, Any]:
-    """The values of the form for a folder without errors, and its `files`, [name, bytes] each."""
+    """The values of the form for a folder without errors, and its `files`: [name, bytes], …"""
     content = Files(folder, "").toml() or {}
     file = schema.readable_part(content)
     return {
@@ -143,7 +143,7 @@ def stored_files(folder: Path | None) -> dict[str, bytes]:
 
 
 def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
-    """The files of a dropped zip file or task.toml; None if there is neither."""
+    """The files of a dropped zip file, or those dropped with a task.toml; None without either."""
     archives = [name for name in dropped if name.lower().endswith(".zip")]
     if archives and len(dropped) > 1:
         text = "expected a zip file alone, got {got} files"
@@ -162,12 +162,12 @@ def _whole(dropped: Dropped, most_bytes: int) -> dict[str, bytes] | None:
 
 
 def _stored_toml(stored: Mapping[str, bytes]) -> dict[str, Any]:
-    """The content of the stored task.toml, which was checked; {} without one."""
+    """The content of the stored task.toml, which is valid; {} without one."""
     return tomllib.loads(stored[TASK_FILE].decode("utf-8-sig")) if TASK_FILE in stored else {}
 
 
 def _as_csv(text: str) -> str:
-    """Pairs with commas or, as pasted from a spreadsheet, tabs between the cells, as CSV."""
+    """Pairs as CSV, from cells with commas or, as pasted from a spreadsheet, tabs between them."""
     first = text.partition("\n")[0]
     if "\t" not in first:
         return text
@@ -181,7 +181,7 @@ def _as_csv(text: str) -> str:
 
 
 def _table_of(name: str, content: bytes) -> Literal["prompts", "preferences", "demonstrations"]:
-    """The table that a file of rows is for, by its columns; for a Parquet file by its name."""
+    """The table for a file of rows, by its columns; for a Parquet file by its name."""
     columns = _columns(name, content)
     if "chosen" in columns or "rejected" in columns or "label" in columns:
         return "preferences"
@@ -208,7 +208,7 @@ def _columns(name: str, content: bytes) -> set[str]:
 
 
 def _shown(folder: Path, name: str | None, own: tuple[str, ...]) -> str | None:
-    """The content of a file that the form wrote; "" without one, None for any other file."""
+    """The content of a file that the form wrote; "" without a file, None for any other file."""
     if name is None:
         return ""
     if name not in own or (folder / name).stat().st_size > MOST_SHOWN:
@@ -233,7 +233,7 @@ def _toml(content: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A text, number or list of these in TOML, whose strings are JSON's but for one character."""
+    """A text, number or list of these in TOML. Its strings differ from JSON's in one character."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     text = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Examples in the form of an own task: three tasks, and three answers to score."""
+"""Examples for the form of a visitor's own task: three tasks, and three answers to score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that a visitor's own task may start from, and the reward models that it may use."""
+"""The models from which a visitor's own task may start, and the reward models that it may use."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Models:
         self._any_hub_id = any_hub_id and os.environ.get("HF_HUB_OFFLINE") == "0"
 
     def choices(self) -> dict[str, Any]:
-        """`models` and `reward_models` to choose from, {"model", "name"} each; whether another one
-        may be given as a `hub` id; and whether SmolLM2 was `fetched`."""
+        """`models`, [{"model", "name"}, …], and `reward_models` to choose from; whether another
+        model may be given as a `hub` id; and whether SmolLM2 was `fetched`."""
         embedded = model_index.embedded()
         scoring = [name for name in embedded if _scores(name)]
         references = [known_reference(task) for task in BUILT_IN]
@@ -41,7 +41,7 @@ class Models:
         }
 
     def checked(self, model: str) -> tuple[str, Message | None]:
-        """The MODEL, the first choice where it is empty, and what is wrong with it, or None."""
+        """The MODEL, or the first choice if it is empty, and its error, or None."""
         names = [choice["model"] for choice in self.choices()["models"]]
         chosen = page_name(model) or names[0]
         return (from_page(chosen), None) if chosen in names else (model, self._refusal(model))
@@ -61,7 +61,7 @@ class Models:
 
 
 def _problem(model: str) -> str | None:
-    """Why the model cannot be found; None if it can."""
+    """The reason why the model cannot be found; None if it can."""
     try:
         model_index.locate(model)
     except (ValueError, OSError) as error:

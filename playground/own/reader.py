@@ -1,4 +1,4 @@
-"""The process that reads a visitor's folder, with limits on its memory and its time.
+"""A process that reads a visitor's folder, with limits on memory and time.
 
 python -m playground.own.reader FOLDER writes JSON to standard output: {"errors", "card", "counts"}.
 Errors are messages (`to_event`); if there are any, the other two are None.
@@ -18,12 +18,12 @@ from align_core.config.errors import ConfigError
 from align_core.config.messages import problem, to_event
 from align_core.runs import child_process
 
-SECONDS, MEMORY = 20, 3 * 1024**3  # Arrow's allocator reserves more addresses than it uses
+SECONDS, MEMORY = 20, 3 * 1024**3  # bytes; Arrow's allocator reserves more than it uses
 _ONE_AT_A_TIME = threading.Semaphore(1)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The answer of `main` about the folder; an error if its process ends without one."""
+    """The answer of `main` about the folder; an error if its process ends without an answer."""
     command = ("playground.own.reader", str(folder))
     with _ONE_AT_A_TIME, child_process.module_process(*command, stdout=subprocess.PIPE) as process:
         try:

@@ -1,4 +1,4 @@
-"""The HTTP routes of a visitor's own task. They bypass Gradio, which takes no files here."""
+"""The HTTP routes of a visitor's own task. They bypass Gradio, whose uploads are closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from playground.text import error_messages
 
 EXAMPLE_TEXTS = 3
 MOST_FILES = archive.MOST_FILES
-# Rate limits by address: requests per second, and at once. A moving slider sends requests.
+# Rate limits by address: requests per second, and requests at once. A moving slider sends requests.
 LIMIT, SAVE_LIMIT = (20.0, 100), (0.2, 10)
 # A save waits for the process that reads files, one at a time; other requests take milliseconds.
 SAVE_THREADS, FORM_THREADS = 4, 4
@@ -79,8 +79,8 @@ class OwnRoutes:
         self._saves = RateLimit(*SAVE_LIMIT)
         self._save_threads = Threads("saves", SAVE_THREADS)
         self._form_threads = Threads("forms", FORM_THREADS)
-        # Of a request body: base64 takes four thirds of the files, and the form has texts of its
-        # own.
+        # Of a request body: base64 takes four thirds of the files' bytes, and the form has texts,
+        # too.
         self._most_bytes = 2 * self._own.limits.bytes
 
     def routes(self) -> list[Route]:
@@ -223,7 +223,7 @@ class OwnRoutes:
         return lambda message: error_messages.translate(message, words)
 
     def _form(self, visitor: str | None) -> dict[str, Any]:
-        """The visitor's task as the form shows it, or None, and the choices that it offers."""
+        """The visitor's task as the form shows it, or None, and the choices of the form."""
         card, folder = self._own.card(visitor), self._own.folder(visitor)
         task = None
         if card is not None and folder is not None:
@@ -242,7 +242,7 @@ class OwnRoutes:
 
 
 def _decoded(files: list[_File], most_bytes: int) -> dict[str, bytes]:
-    """Name -> content. Raises BadFiles if there is too much of it."""
+    """Name -> content. Raises BadFiles if the files are too large, or two have the same name."""
     contents: dict[str, bytes] = {}
     try:
         for file in files:
@@ -261,8 +261,8 @@ def _too_large(most: int, got: int) -> Message:
 
 
 def _in_form(error: Message, files: Mapping[str, bytes]) -> Error:
-    """The field of the form for an error in a file, and the error for that field, which names no
-    file if the form wrote it."""
+    """The field of the form for an error in a file, and the error without the name of a file that
+    the form wrote."""
     if error.code not in ("at", "more_errors"):
         return "", error
     where = from_event(error.values["place"]).values

@@ -1,4 +1,4 @@
-"""Runs and models restricted to those that one visitor may see."""
+"""Access to the runs and models that one visitor may see."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class VisibleRuns:
 class VisibleModels:
     """The queries of `helper`, restricted to embedded models and runs that the visitor may see.
 
-    Each method takes the keyword arguments of the `InferenceClient` method of the same name and
-    returns what that returns. It raises ConfigError for a run that the visitor may not see, and
-    Unanswered where the visitor has too many queries in progress.
+    The methods have the arguments and results of the `InferenceClient` methods of the same name.
+    They raise ConfigError for a run that the visitor may not see, and Unanswered if the visitor has
+    too many queries in progress.
     """
 
     def __init__(self, helper: InferenceClient, visitors: Visitors, visitor: Visitor) -> None:

@@ -1,4 +1,4 @@
-"""Network addresses: where phones reach the page, and which clients are on this machine."""
+"""Network addresses: the URL for phones, and checks for loopback and private addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(address: str) -> bool:
-    """Whether this is an address within a network, such as that of a proxy in a cluster."""
+    """Whether this is an address in a private network, such as that of a proxy in a cluster."""
     try:
         return ipaddress.ip_address(address).is_private
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bodies of requests: they are received whole, within limits, before anything reads them."""
+"""Bodies of requests, which are received completely and within limits before the app reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_HELD = 100_000_000  # bytes of all bodies that are being received
-MOST_DEPTH = 100  # of brackets in JSON; Python's own limit is a traceback
+MOST_DEPTH = 100  # of brackets in JSON; beyond Python's own limit there is a traceback
 MOST_VALUES = 20_000  # in JSON: a route takes seconds to refuse a million unknown keys
 
 
@@ -20,9 +20,9 @@ class Bodies:
     """Middleware that receives the body for the app, or answers 413, 408, 400 or 503 in its place.
 
     Args:
-        larger: the paths that take more bytes than others, path -> bytes.
-        most_bytes: of a body.
-        seconds: how long a client may take to send it, or to take any part of an answer.
+        larger: path -> the largest number of bytes, for paths that accept more than `most_bytes`.
+        most_bytes: the largest number of bytes of a body.
+        seconds: how long a client may take to send the body, or to receive a part of an answer.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Bodies:
     async def _receive(
         self, scope: Scope, receive: Receive, body: bytearray
     ) -> JSONResponse | None:
-        """Receive the body; returns the answer if it is refused."""
+        """Receive the body; returns None, or the response if it is refused."""
         most = self._larger.get(scope["path"], self._most_bytes)
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > most:
@@ -87,7 +87,7 @@ class Bodies:
         return None
 
     def _replay(self, body: bytes, receive: Receive) -> Receive:
-        """The `receive` that the app gets: the whole body, then what else comes."""
+        """The `receive` for the app: first the whole body, then the messages of `receive`."""
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -96,7 +96,7 @@ class Bodies:
         return replay
 
     def _in_time(self, send: Send) -> Send:
-        """`send`, given up after `seconds` if the client takes nothing."""
+        """`send` that raises _Gone if the client does not receive the message in `seconds`."""
 
         async def send_in_time(message: Message) -> None:
             try:
@@ -109,7 +109,7 @@ class Bodies:
 
 
 class _Gone(Exception):
-    """The client has hung up, or takes no answer."""
+    """The client has disconnected, or does not receive the answer."""
 
 
 def _refused(status: int, line: str) -> JSONResponse:
@@ -118,11 +118,11 @@ def _refused(status: int, line: str) -> JSONResponse:
 
 
 def _is_simple(body: bytearray) -> bool:
-    """Whether JSON, if it is that, has at most MOST_DEPTH levels and MOST_VALUES values."""
-    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # quotes are now those of strings
+    """Whether the body has at most MOST_DEPTH levels and MOST_VALUES values, if it is JSON."""
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")  # all remaining quotes delimit strings
     if plain.count(b'"') > 4 * MOST_VALUES:  # a value has at most a key
         return False
-    outside = b"".join(plain.split(b'"')[::2])  # of all strings
+    outside = b"".join(plain.split(b'"')[::2])  # everything outside strings
     brackets = outside.count(b"[") + outside.count(b"{")
     if brackets + outside.count(b",") > MOST_VALUES:
         return False
@@ -132,7 +132,7 @@ def _is_simple(body: bytearray) -> bool:
         level = [json.loads(body)]
     except RecursionError:
         return False
-    except ValueError:  # the route refuses it
+    except ValueError:  # not JSON: the route refuses it
         return True
     for _ in range(MOST_DEPTH):
         level = [child for value in level for child in _children(value)]

@@ -1,4 +1,4 @@
-"""What a run may ask for on this server, beyond what any run may have."""
+"""This server's limits on the settings of a run, which are narrower than those of any run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NUMBERS = ("steps", "batch_size", "preference_pairs", "lora_r")
 
 
 def check_carried(config: RunConfig, limits: Limits) -> None:
-    """Raises ConfigError, with a message for each setting that is over its limit."""
+    """Raises ConfigError with a message for each setting that exceeds its limit."""
     lines = []
     for name in _NUMBERS:
         value, most = getattr(config, name), getattr(limits, name)

@@ -18,16 +18,16 @@ _ADDRESS: ContextVar[str] = ContextVar("client_address", default="")
 
 
 def client_address() -> str:
-    """The address of the client that this thread or task answers; "" if it answers none.
+    """The address of the client whose request this thread or task answers; "" if there is none.
 
-    Of an IPv6 address it is the network, /64, of which a client has all addresses.
+    For IPv6 it is the network, /64, because a client has all of its addresses.
     """
     return _ADDRESS.get()
 
 
 class ClientAddress:
-    """Middleware that notes the address of each request, where so many `proxies` are in front of
-    this server; None if their number is not known."""
+    """Middleware that stores the address of each request behind this number of `proxies`; None if
+    their number is unknown."""
 
     def __init__(self, app: ASGIApp, proxies: int | None) -> None:
         self._app = app

@@ -40,7 +40,7 @@ class ConnectionLimits:
     open: Counter[str] = field(default_factory=Counter)  # by address
     # those that owe a request or the rest of it, oldest first
     waiting: OrderedDict[Guarded, None] = field(default_factory=OrderedDict)
-    by_address: Counter[str] = field(default_factory=Counter)  # of those
+    by_address: Counter[str] = field(default_factory=Counter)  # numbers of `waiting`
 
     def await_request(self, connection: Guarded) -> None:
         """The connection owes a request or the rest of it; others of its address that have owed
@@ -70,7 +70,7 @@ class Guarded(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.limits = type(self).limits  # those of now: a later server may have others
+        self.limits = type(self).limits  # the current ones: a later server may have others
         self.address = ""
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -102,7 +102,7 @@ class Guarded(H11Protocol):
             else:
                 self.limits.request_arrived(self)
         elif self._timer is None:
-            self._await_head()  # of a further request on this connection
+            self._await_head()  # of the next request on this connection
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.limits.open[self.address] -= 1
@@ -145,7 +145,7 @@ class Guarded(H11Protocol):
 
 
 def guard(limits: ConnectionLimits) -> None:
-    """Let each server that Gradio starts from now on keep to these limits.
+    """Apply these limits to every server that Gradio starts from now on.
 
     Gradio passes no options to uvicorn, so uvicorn's own choice of a protocol is replaced.
     """

@@ -22,8 +22,8 @@ class Body(BaseModel):
 
 
 class Refused(Exception):
-    """A request that changed nothing: the HTTP status, the key of the reason, and a message, whose
-    paths lose their folders."""
+    """A request that changed nothing: the HTTP status, the key of the reason, and a message, from
+    whose paths folders are removed."""
 
     def __init__(self, status: int, why: str, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 class RateLimited(Refused):
     def __init__(self, seconds: float) -> None:
-        super().__init__(429, "often", f"too many requests: go on in {seconds:.1f} s")
+        super().__init__(429, "often", f"too many requests: try again in {seconds:.1f} s")
         self.seconds = seconds
 
     def response(self) -> JSONResponse:

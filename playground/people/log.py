@@ -1,7 +1,7 @@
 """The log on standard error: one line for each start, end, refusal and fault, as text or as JSON.
 
-No line says anything of a visitor: no address, no token, and no text of theirs. What libraries log
-or print is said in the same form, cut to its first line.
+No line reveals anything about a visitor: no address, no token, and none of their texts. Messages of
+libraries have the same form, cut to their first line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-MOST_A_MINUTE = 20  # lines of one event and reason; those beyond are counted
+MOST_A_MINUTE = 20  # lines with the same event and reason; further ones are only counted
 MOST_CHARACTERS = 300  # of a library's message
 _SERVER = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 _OWN = ("playground", "align_core")
@@ -26,12 +26,12 @@ _LOG = logging.getLogger("playground")
 
 
 def refused(what: str, why: str) -> None:
-    """Log that a request was refused, by the key of the reason."""
+    """Log the refusal of a `what` ("run", "request", …); `why` is the key of the reason."""
     _LOG.warning("refusal", extra={"fields": {"what": what, "why": why}})
 
 
 def set_up(as_json: bool) -> None:
-    """Send all lines of this process to standard error, and Gradio's tracebacks, too."""
+    """Send all log lines of this process, and Gradio's tracebacks, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines(as_json))
     handler.addFilter(Floods())
@@ -41,7 +41,7 @@ def set_up(as_json: bool) -> None:
     for name in _OWN:
         logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
-    # Gradio prints what its functions raise, and threads what they do.
+    # Gradio and threads print the tracebacks of exceptions.
     traceback.print_exc = lambda *_, **__: _LOG.error("fault", exc_info=True)
     threading.excepthook = lambda error: _LOG.error(
         "fault", exc_info=(error.exc_type, error.exc_value or error.exc_type(), error.exc_traceback)
@@ -49,7 +49,7 @@ def set_up(as_json: bool) -> None:
 
 
 def take_over_server() -> None:
-    """Send uvicorn's lines here, which has handlers of its own once it has started."""
+    """Send uvicorn's lines here. Call it once uvicorn has set its own handlers."""
     for name in _SERVER:
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -75,7 +75,7 @@ class Lines(logging.Formatter):
 
 
 class Floods(logging.Filter):
-    """Lets MOST_A_MINUTE equal lines a minute pass; the next one says how many were left out."""
+    """Lets MOST_A_MINUTE equal lines a minute pass; the next line counts those left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,8 @@ def _content(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _where(error: BaseException) -> str | None:
-    """The last line of this project's code on the way to an error; its text may be a visitor's."""
+    """The last line of this project's code in the traceback. The error's text is not logged: it may
+    contain a visitor's."""
     frames = traceback.extract_tb(error.__traceback__)
     folders = [_ROOT / name for name in _OWN]
     for frame in reversed(frames):

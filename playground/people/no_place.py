@@ -1,4 +1,4 @@
-"""Why a run or a trial of a visitor has no place in the queue."""
+"""Refusals of a visitor's run or trial by the queue."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class AlreadyHasRun(NoPlace):
 
 
 class QueueFull(NoPlace):
-    """As many runs and trials wait as may, in all or of one address. Presenters are let in all the
-    same."""
+    """Too many runs and trials wait, in all or from one address. Presenters are never refused for
+    this reason."""
 
     reason = "queue_full"
 
 
 def refusal(kind: type[NoPlace]) -> NoPlace:
-    """An exception to raise, which is logged."""
+    """Log the refusal; returns the exception to raise."""
     log.refused("run", kind.reason)
     return kind()

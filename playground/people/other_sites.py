@@ -1,7 +1,7 @@
-"""Other web sites: what they may not ask of this server, and whose frames the page may stand in.
+"""Protection against other web sites: their requests, and frames with this page.
 
 A page of another site can make a visitor's browser send requests here, and by DNS rebinding it can
-give this machine's own address a name of its own. Browsers mark such requests.
+reach this machine's address under the site's name. Browsers mark such requests.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playground.people import log
 from playground.people.addresses import is_loopback
 
-_OWN = ("same-origin", "none")  # "none": the visitor typed the address or opened a bookmark
+_OWN = ("same-origin", "none")  # "none": the visitor typed the address or used a bookmark
 _REFUSED = "this request comes from a page of another site"
 _FOREIGN = "expected a request to this machine by its own name, got {host}; the variable "
 
 
 class OtherSites:
-    """Middleware that refuses what another site's page sends, and limits who may frame the page.
+    """Middleware that refuses requests from other sites' pages, and limits who may frame this page.
 
-    Links and frames may open the page from anywhere. A request in which the browser says nothing of
-    its page passes, such as one of `gradio_client` or curl. `hosts` are the names under which the
-    server may be asked; over the loopback interface (`local`: it listens nowhere else) any other
-    than that of the machine itself is refused. `frames` is a list of sources of CSP's
-    frame-ancestors; None allows every frame.
+    Links and frames may open the page from anywhere. A request without the browser's headers about
+    its origin passes, such as one from `gradio_client` or curl. `hosts` are further names of the
+    server; over the loopback interface (`local`: it listens only there) all names but these and the
+    machine's own are refused. `frames` is a list of sources for CSP's frame-ancestors; None allows
+    every frame.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class OtherSites:
         await app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> str | None:
-        """Why a request is refused; None if it is not."""
+        """The reason for which a request is refused; None if it is not."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         client = scope.get("client")

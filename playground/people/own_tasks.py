@@ -1,11 +1,11 @@
-"""The tasks that visitors made on the page: whose they are, and how long they are kept.
+"""The tasks that visitors made on the page: their owners, and how long they are kept.
 
-A task is a folder without code (`align_core.tasks.folder`), ROOT/VISITOR/DIGEST/own, whose digest
-is that of its files: a changed task is another folder, and the runs on the earlier one stay what
-they were. ROOT/VISITOR/card.json is the card of the newest.
+A task is a folder without code (`align_core.tasks.folder`), ROOT/VISITOR/DIGEST/own, with the
+digest of its files: a changed task is another folder, so runs on the earlier one are not affected.
+ROOT/VISITOR/card.json is the card of the newest task.
 
-Pages know no paths. To its maker a task is OWN, or EARLIER where it was changed since; to everyone
-else it is OTHERS.
+Pages never see paths. They call a visitor's own task OWN, its earlier versions EARLIER, and tasks
+of other visitors OTHERS.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.limits import Limits
 from playground.people.client_address import client_address
 
-KEPT = 3  # folders of a visitor: the newest, and those that runs may be on
-LEFT_SECONDS = 3600.0  # without use, after which a task makes way where there is no room
+KEPT = 3  # folders of a visitor: the newest, and two earlier ones, which runs may use
+LEFT_SECONDS = 3600.0  # without use, after which a task may be deleted to make room
 _CARD, _FOLDER = "card.json", "own"
 
 
@@ -64,7 +64,7 @@ class Full(RuntimeError):
 
 
 class OwnTasks:
-    """The tasks in `root`. What was prepared for a task is deleted with it. Thread-safe.
+    """The tasks in `root`. A task is deleted together with its prepared optimum. Thread-safe.
 
     `limits` are those of each task, `places` those of all of them. Where tasks are not kept
     forever, those that were left for LEFT_SECONDS make way for new ones.
@@ -91,7 +91,7 @@ class OwnTasks:
                 if not Path(card.full_name).is_dir() or not self._is_inside(card.full_name):
                     continue
             except (OSError, ValueError, LookupError, TypeError, RecursionError):
-                continue  # it is written anew when its visitor makes a task
+                continue  # the card is replaced when the visitor saves a task
             self._cards[file.parent.name] = card
             register(card, listed=False)
         self._drop_expired()
@@ -103,7 +103,7 @@ class OwnTasks:
     def named(self, visitor: str | None, task: Any) -> Any:
         """The full name of the task that a visitor's page calls `task`.
 
-        OWN where they have none; so is a path of another's task, which no page may name.
+        A path counts as OWN, because no page may name one. OWN stays OWN if the visitor has none.
         """
         if task == OWN or self._is_inside(task):
             card = self.card(visitor)
@@ -111,7 +111,7 @@ class OwnTasks:
         return from_page(task)
 
     def shown(self, visitor: str | None, task: Any) -> Any:
-        """The name on the visitor's page of the task of this full name."""
+        """The name on the visitor's page for the task with this full name."""
         if not self._is_inside(task):
             return page_name(task)
         card = self.card(visitor)
@@ -127,7 +127,7 @@ class OwnTasks:
 
     @contextlib.contextmanager
     def staged(self, files: Mapping[str, bytes]) -> Iterator[Path]:
-        """A folder with these files, relative path -> content, which is gone at the end."""
+        """A context with a temporary folder of these files, relative path -> content."""
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self._root) as temporary:
             folder = Path(temporary, _FOLDER)
@@ -162,7 +162,7 @@ class OwnTasks:
                 self._remove(old)
 
     def touch(self, visitor: str | None) -> None:
-        """The task was used: it is kept for `limits.days` from now on."""
+        """Note that the task was used: it is kept for `limits.days` from now on."""
         if visitor and _folder_of(visitor) in self._cards:
             with contextlib.suppress(OSError):
                 (self._root / _folder_of(visitor) / _CARD).touch()
@@ -187,7 +187,7 @@ class OwnTasks:
             shutil.rmtree(entry.path, ignore_errors=True)
 
     def _drop_expired(self) -> None:
-        """Delete what was not used for `limits.days`, and what a crash has left."""
+        """Delete tasks that were not used for `limits.days`, and remains of a crash."""
         for folder in self._root.glob(".new-*"):
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > 3600:

@@ -1,4 +1,4 @@
-"""Presenters: visitors who entered the presenter's key, and what a wrong key costs."""
+"""Presenters, who are visitors with the presenter's key, and delays after wrong keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from playground.people import log
 
 MAX_WRONG_KEYS = 5  # of one visitor, within WRONG_KEY_SECONDS
 WRONG_KEY_SECONDS = 60.0
-# Each attempt waits, before the key is read, for each wrong key of the last WRONG_KEY_SECONDS.
+# Before its key is read, an attempt waits this long for each wrong key of the last
+# WRONG_KEY_SECONDS from its address, and for each one in all, but at most MOST_SECONDS.
 SECONDS_BY_ADDRESS, SECONDS_IN_ALL, MOST_SECONDS = 0.2, 0.05, 3.0
 MAX_KEY_LENGTH = 1000  # characters; a longer one is wrong, and costs no time to read
 MAX_REMEMBERED = 1000  # visitors who entered a wrong key, and wrong keys
@@ -23,9 +24,9 @@ MAX_REMEMBERED = 1000  # visitors who entered a wrong key, and wrong keys
 class Presenters:
     """The visitors who entered `key`; without a key there are none. Thread-safe.
 
-    After MAX_WRONG_KEYS wrong keys a visitor is refused for a while. Addresses are shared, by a
-    hall or by everyone behind a proxy, so wrong keys from an address, or in all, only make each
-    attempt wait: a visitor who entered no wrong key and has the right one always gets in.
+    After MAX_WRONG_KEYS wrong keys a visitor is refused for a while. Addresses are shared, in a
+    hall or behind a proxy, so wrong keys of others only make an attempt wait: a visitor who enters
+    the right key at once always gets in.
     """
 
     def __init__(self, key: str | None) -> None:
@@ -52,9 +53,9 @@ class Presenters:
         return min(seconds, MOST_SECONDS)
 
     def sign_in(self, visitor: str | None, key: Any, address: str) -> bool:
-        """Make the visitor a presenter if `key` is right; returns whether they are one.
+        """Make the visitor a presenter if `key` is right; returns whether it is.
 
-        `key` is as typed, or as in an address, where characters may be encoded.
+        `key` is as typed, or as in a URL, where characters may be encoded.
         """
         if self._key is None or visitor is None or not isinstance(key, str):
             return False

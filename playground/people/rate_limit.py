@@ -1,4 +1,4 @@
-"""Rate limits as token buckets. They are kept in memory, so no address outlives the process."""
+"""Rate limits as token buckets, in memory only, so that no address is stored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-MAX_KEY_LENGTH = 64  # characters; the rest of a header that somebody made up is not kept
-MAX_KEYS = 10_000  # beyond that, the key that was used least recently is dropped
+MAX_KEY_LENGTH = 64  # characters; longer keys, such as forged headers, are cut
+MAX_KEYS = 10_000  # beyond this number, the least recently used key is dropped
 
 
 class RateLimit:

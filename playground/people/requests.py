@@ -1,7 +1,7 @@
-"""Functions for Gradio that find out which visitor sent a request and call a handler.
+"""Functions for Gradio that identify the visitor who sent a request and call a handler.
 
-Gradio calls functions by their `__name__`, and sets attributes on those that it serves. A bound
-method allows no attributes, so each handler is wrapped in a function.
+Gradio addresses functions by their `__name__`, and sets attributes on them. A bound method allows
+no attributes, so each handler is wrapped in a function.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def with_named_values(
     """`handler` as a function called `name` that takes and returns values by component.
 
     The handler itself takes a dict of values by the names of `controls`, and `visitor`; it returns
-    the new values by name. The function returns None if no value changes. To the handler a task is
-    its full name, to the page what `OwnTasks.shown` says.
+    the new values by name. The function returns None if no value changes. The handler gets a task's
+    full name, the page its name from `OwnTasks.shown`.
     """
     names = {component: name for name, component in controls.items()}
 
@@ -79,8 +79,8 @@ def as_shown(visitors: Visitors, visitor: Visitor, values: dict[str, Any]) -> di
 def server_functions(
     handlers_of: HandlersOf, *methods: Callable[..., Any], threads: Threads | None = None
 ) -> list[Callable[..., Any]]:
-    """`methods` of one argument as functions, each called on the `handlers_of` the request, in
-    `threads` or else in Gradio's."""
+    """Functions that call each of the `methods`, which have one argument, on the handlers of the
+    request's visitor, in `threads` or, by default, in Gradio's threads."""
 
     def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(request: gr.Request, argument: Any) -> Any:

@@ -29,17 +29,16 @@ from playground.people.waiting_times import Duration, WaitingTimes
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
 
-# Called with the name of a run that finished; returns the options of the run that follows it, or
-# None if none does.
+# Name of a finished run -> options of the run that follows it, or None.
 NextRun = Callable[[str], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the queue: `number` counts from 1, which is next.
+    """A place in the queue; `number` 1 is next.
 
-    `seconds` until the run begins are an estimate if `estimated`, else an upper bound; None if
-    there is no bound.
+    `seconds` until the run begins are an estimate if `estimated`, otherwise an upper bound, or None
+    without a bound.
     """
 
     number: int
@@ -70,11 +69,11 @@ def _who(visitor: Visitor, address: str) -> str:
 class RunQueue:
     """Runs, and `trials` of the lab's experiments, that wait for a slot of `client`.
 
-    First come, first served, but presenters go before others. A queued run starts in its turn
-    whether or not its visitor's page is still open. A visitor has at most one run or trial that is
-    live or queued, programs without a token one at each address, and each experiment has at most
-    one trial. The queue is lost when the server
-    stops. In public, while somebody waits, a run that its owner does not watch is stopped.
+    First come, first served, but presenters go first. A queued run starts in its turn even if its
+    visitor's page is closed. A visitor has at most one live or queued run or trial; programs
+    without a token have one at each address, and each experiment has at most one trial. The queue is lost
+    when the server stops. On a public server, while somebody waits, a run that its owner does not
+    watch is stopped.
     Thread-safe.
 
     `time_limit` in seconds applies to every run and trial; None means no limit.
@@ -124,7 +123,7 @@ class RunQueue:
             NoPlace: the visitor has another run or trial, or too many wait.
         """
         options = self.with_time_limit(options)
-        # so that bad options are reported now, not when their turn comes
+        # So that invalid options are reported now, not when their turn comes.
         check_carried(resolve(**options), self._limits)
         self._client.make_room()
         start = partial(self._start, visitor, options, pace, then)
@@ -167,7 +166,7 @@ class RunQueue:
         return configurations
 
     def saw(self, visitor: Visitor, hidden: bool) -> None:
-        """A page of the visitor asked for news; its tab may be `hidden`."""
+        """Note a request of the visitor's page for news; its tab may be `hidden`."""
         for run in self._client.live():
             if self.visitors.owns(visitor, run):
                 self._attendance.extend(run, HIDDEN_SECONDS if hidden else SECONDS)
@@ -177,12 +176,12 @@ class RunQueue:
         return len(self._entries)
 
     def has_free_slot(self) -> bool:
-        """Whether a run could start now, the queue aside."""
+        """Whether a run could start now if the queue were empty."""
         taken = len(self._client.live()) + len(self.trials.live())
         return self._client.free() and taken < self._client.at_once
 
     def live_trial_owner(self, visitor: Visitor) -> str | None:
-        """Whose trial is live: the visitor's "own" or an "other" visitor's; None if none is."""
+        """The owner of the live trial: "own" for the visitor, or "other"; None without a trial."""
         owners = [self._live.get(name) for name in self.trials.live()]
         is_own = _who(visitor, client_address()) in owners
         return "own" if is_own else "other" if owners else None
@@ -219,7 +218,8 @@ class RunQueue:
         return None
 
     def start_errors(self, visitor: Visitor) -> list[Message]:
-        """Why the visitor's queued run could not start; empty once they start or queue another."""
+        """The reasons why the visitor's queued run could not start; empty after their next run was
+        started or queued."""
         return self._start_errors.get(_who(visitor, client_address()), [])
 
     def _enqueue(self, entry: _Entry) -> str | None:
@@ -231,7 +231,7 @@ class RunQueue:
                 return None
             self._start_errors.pop(entry.who, None)
             if not self._entries and self.has_free_slot():
-                with contextlib.suppress(Busy):  # the process of a run that ended still exits
+                with contextlib.suppress(Busy):  # the process of an ended run is still exiting
                     return self._begin(entry)
             place = len(self._entries)
             presents = entry.visitor in self.visitors.presenters
@@ -283,7 +283,7 @@ class RunQueue:
             self._begin(first)
         except ConfigError as error:
             self._start_errors[first.who] = error.lines
-        except OSError as error:  # such as no memory for a process; the next entry is tried
+        except OSError as error:  # such as no memory for a process; try the next entry
             self._start_errors[first.who] = [plain(str(error))]
         self._entries.pop(0)
         self._waiting_times.forget()
@@ -319,7 +319,7 @@ class RunQueue:
             try:
                 self.join(visitor, options, pace)
                 return
-            except NoPlace:  # the visitor started another one in between, or many wait
+            except NoPlace:  # the visitor has started another run, or the queue is full
                 time.sleep(POLL_SECONDS)
             except ConfigError as error:  # such as a deleted folder of the first run
                 self._start_errors[_who(visitor, client_address())] = error.lines

@@ -1,4 +1,4 @@
-"""Threads for one kind of request each, so that no visitor waits for what another one asks."""
+"""Separate threads for each kind of request, so that slow requests do not delay other kinds."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import gradio as gr
 
 
 class Threads:
-    """`count` threads for the requests of one `kind`; further requests wait for one of them."""
+    """`count` threads for the requests of one `kind`; further requests wait for a free thread."""
 
     def __init__(self, kind: str, count: int) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=kind)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What `function` returns, called in one of the threads."""
+        """The result of `function`, called in one of the threads."""
         call = partial(copy_context().run, function, *arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def serve(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function` of a request and an argument as a coroutine function, for Gradio, whose own
-        threads serve everything else."""
+        """`function`, of a request and an argument, as a coroutine function for Gradio, so that it
+        does not run in Gradio's own threads."""
 
         async def served(request: gr.Request, argument: Any) -> Any:
             return await self.run(function, request, argument)

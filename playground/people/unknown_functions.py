@@ -1,4 +1,4 @@
-"""Requests to functions that the page does not have: Gradio has a traceback for each."""
+"""Requests for functions that the page does not have. Gradio would log a traceback for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gradio.route_utils import FnIndexInferError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-_LOOKUP = "get_fn"  # of gradio.route_utils: a KeyError there means that the index is unknown
+_LOOKUP = "get_fn"  # of gradio.route_utils; a KeyError there means an unknown index
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

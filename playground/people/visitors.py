@@ -1,12 +1,12 @@
-"""Visitors: who owns which run, and what they may see and control.
+"""Visitors: the owners of runs, and the access to runs.
 
-A visitor is identified by a random token, which their browser keeps in a cookie; where cookies are
-blocked, their tab sends it in a header (visitor.js). Beside a run lies a hash of its owner's token,
-so the owner stays the same after a restart and no file holds a token.
+A visitor is identified by a random token, which their browser keeps in a cookie; if cookies are
+blocked, their tab sends it in a header (visitor.js). A file beside a run has a hash of its owner's
+token, so that the owner is known after a restart while no file has a token.
 
 A run belongs to the visitor who started it. A run that was not started here, such as one from the
-command line, belongs to everyone. A program may send no token: where strangers use the server, its
-run is nobody's, and only a presenter may stop it.
+command line, belongs to everyone. A program may send no token: on a public server its run belongs
+to nobody, and only a presenter may stop it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from playground.people.own_tasks import OwnTasks
 from playground.people.presenters import Presenters
 
 COOKIE, HEADER = "playground_visitor", "x-visitor"
-MAX_QUERIES = 2  # at a time for each visitor; the helper process takes eight
+MAX_QUERIES = 2  # at a time for each visitor; the helper process accepts eight in all
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
 NEW_SECONDS = 5.0  # a run younger than this may still lack its owner's file
@@ -66,10 +66,10 @@ class _Owner:
 
 
 class Visitors:
-    """Who may see and control which run of `client`. Thread-safe.
+    """The owners of the runs of `client`, and the access of visitors to them. Thread-safe.
 
-    A visitor who enters `key` becomes one of its `presenters`, who may see and control all runs;
-    without a key nobody can. `public` means that strangers use this machine. `own` are the tasks
+    A visitor who enters `key` becomes one of the `presenters`, who may see and control all runs;
+    without a key there are none. `public` means that strangers use this server. `own` are the tasks
     that visitors made.
     """
 
@@ -111,8 +111,8 @@ class Visitors:
         return len(self._seen) > 1
 
     def may_open_room(self, visitor: Visitor, address: str) -> bool:
-        """Whether the visitor may open a voting room: a presenter may. So may a visitor at this
-        machine, where no key is set and the server is not public."""
+        """Whether the visitor may open a voting room. A presenter may; if there is no key and the
+        server is not public, a visitor on this machine may, too."""
         unguarded = not self.presenters.exist and not self.public
         return visitor in self.presenters or (unguarded and is_loopback(address))
 
@@ -126,12 +126,12 @@ class Visitors:
         return run
 
     def owner(self, run: str) -> Visitor:
-        """Who started the run; None if it belongs to everyone."""
+        """The visitor who started the run; None if it belongs to everyone."""
         return self._owner(run).visitor
 
     def owns(self, visitor: Visitor, run: str) -> bool:
-        """Whether the visitor started the run. Programs without a token are one visitor, but in
-        public, where they may be strangers to each other, none."""
+        """Whether the visitor started the run. Programs without a token count as one visitor; on a
+        public server they own nothing, because they may be strangers to each other."""
         owner = self.owner(run)
         if visitor is None:
             return owner in (None, _NO_TOKEN) and not self.public
@@ -139,7 +139,7 @@ class Visitors:
 
     def may_control(self, visitor: Visitor, run: str) -> bool:
         """Whether the visitor may list, pause, change and stop the run. Anyone may watch a live
-        one."""
+        run."""
         owner = self._owner(run)
         is_free = owner.shared or owner.visitor is None
         return is_free or self.owns(visitor, run) or visitor in self.presenters
@@ -203,10 +203,10 @@ class Visitors:
 
     @contextlib.contextmanager
     def query_slot(self, visitor: Visitor) -> Iterator[None]:
-        """Holds one of the places of the visitor, MAX_QUERIES, and one of their address, so that
-        nobody takes all of the helper's.
+        """A context that counts as a query of the visitor and of their address, so that nobody
+        takes all of the helper process.
 
-        Raises Unanswered if none of them is free.
+        Raises Unanswered if either has too many queries in progress.
         """
         address = client_address()
         with self._lock:

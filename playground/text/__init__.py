@@ -39,8 +39,7 @@ def catalogue(language: str) -> dict[str, Any]:
 def load(language: str = ENGLISH) -> dict[str, Any]:
     """The texts of the page in `language`, including those in the methods' records.
 
-    Texts that are missing or do not fit are in English. Raises FileNotFoundError as `catalogue`
-    does.
+    Missing and invalid texts are in English. Raises FileNotFoundError as `catalogue` does.
     """
     unnamed = {"language": {"tag": language, "name": language}}
     words = _translated(catalogue(ENGLISH) | unnamed, catalogue(language))
@@ -51,7 +50,7 @@ def load(language: str = ENGLISH) -> dict[str, Any]:
 
 @cache
 def _is_catalogue(path: Path) -> bool:
-    """Whether a file is the catalogue of a language; if not, the log says so once."""
+    """Whether a file is the catalogue of a language; if not, that is logged once."""
     problem: Exception | str | None = None
     try:
         if not _TAG.fullmatch(path.stem):
@@ -66,9 +65,9 @@ def _is_catalogue(path: Path) -> bool:
 
 
 def _translated(text: Any, translation: Any) -> Any:
-    """`translation` where it has the form of the English `text`, which stands everywhere else.
+    """`translation`, with the English `text` in place of parts that have another form.
 
-    That is the same keys, lists of the same length, and no placeholders but those of the text.
+    The same form means the same keys, lists of the same length, and no other placeholders.
     """
     match text, translation:
         case dict(), dict():
@@ -81,7 +80,7 @@ def _translated(text: Any, translation: Any) -> Any:
 
 
 def _placeholders(text: str) -> set[str]:
-    """The {placeholders} of a text; a text with a brace that is not closed has another one."""
+    """The {placeholders} of a text; for a text with an unclosed brace, the text itself."""
     try:
         return {field for _, field, *_ in Formatter().parse(text) if field is not None}
     except ValueError:
@@ -89,7 +88,7 @@ def _placeholders(text: str) -> set[str]:
 
 
 def _words(method: Method, language: str) -> dict[str, Any]:
-    """The texts in a method's record; missing names are the identifiers themselves."""
+    """The texts in a method's record, with identifiers in place of missing names."""
     own = _merged(method.words.get(ENGLISH, {}), method.words.get(language, {}))
     metrics = [curve.metric for chart in method.charts for curve in chart.curves]
     charts = {

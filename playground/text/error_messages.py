@@ -15,7 +15,7 @@ def translate(message: Message, words: Mapping[str, Any]) -> str:
     """An error message in the language of the catalogue `words`.
 
     A message with an unknown code keeps its text; only the name of its option is translated.
-    Paths lose their folders.
+    Folders are removed from paths.
     """
     return without_folders(_translate(message, words))
 
@@ -42,7 +42,7 @@ def _translate(message: Message, words: Mapping[str, Any]) -> str:
 def _of_files(message: Message, words: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """The text of a message about a task's files, which may be composed of other messages.
 
-    `labels` are the page's names of the keys of task.toml, which stand in a file as they are.
+    `labels` are the page's names for the keys of task.toml; messages about files use the keys.
     """
     templates = words["errors"]
     values = {
@@ -59,7 +59,7 @@ def _of_files(message: Message, words: Mapping[str, Any], labels: Mapping[str, s
 
 
 def _option_names(words: Mapping[str, Any]) -> dict[str, str]:
-    """The page's names of the command line's options: {"--beta": "β", …}."""
+    """The page's names for the command line's options: {"--beta": "β", …}."""
     labels = words["controls"]
     settings = {flag(name): labels[name] for name in RunConfig.model_fields if name in labels}
     return {**settings, **words["try"]["options"]}

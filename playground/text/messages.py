@@ -13,8 +13,8 @@ from playground.text.paths import without_folders
 def translate(event: Mapping[str, Any], words: Mapping[str, Any]) -> str:
     """The message of a status event in the language of the catalogue `words`.
 
-    A message with an unknown code keeps its text: an exception's, or one of an older version.
-    Paths lose their folders.
+    A message with an unknown code, of an exception or an older version, keeps its text. Folders are
+    removed from paths.
     """
     message = from_event(event)
     try:

@@ -1,4 +1,4 @@
-"""Paths of the server in messages: a visitor sees the names of files, and not where they are."""
+"""Removes folders from paths in messages, so that a visitor sees only the names of files."""
 
 from __future__ import annotations
 

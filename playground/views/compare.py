@@ -1,4 +1,4 @@
-"""The Compare view: several runs in the same charts, and how they differ."""
+"""The Compare view: several runs in the same charts, and their differences."""
 
 from __future__ import annotations
 

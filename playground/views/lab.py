@@ -1,4 +1,4 @@
-"""The Lab view: experiments of the papers with the results recorded here.
+"""The Lab view: experiments of papers, with recorded results.
 
 The coverage experiment trains again whenever its controls move. The others can be tried in a
 shorter version with fewer seeds.
@@ -20,7 +20,7 @@ from playground.people.requests import with_visitor
 from playground.people.run_queue import RunQueue
 from playground.views.parts import PLOTLY_HEAD, part
 
-# Links to the Train view, whose runs show the same effect: {experiment: {link: settings}}.
+# Links to runs in the Train view that show the same effect: {experiment: {link: settings}}.
 LIVE: dict[str, dict[str, dict[str, Any]]] = {
     "frontier": {
         "ppo": {"task": "reviews", "method": "ppo"},
@@ -50,7 +50,7 @@ LIVE: dict[str, dict[str, dict[str, Any]]] = {
 }
 ORDER = ("coverage", *(name for name in experiments.NAMES if name != "coverage"))
 _LAB = '<div class="lab"></div>'
-_FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # those of the recorded example
+_FIRST = {"responses": 4, "beta": 0.5, "seed": 0}  # the settings of the recorded example
 
 
 def build(words: dict[str, Any], queue: RunQueue) -> None:

@@ -35,8 +35,8 @@ _LEARN = """
 
 
 def build(handlers_of: HandlersOf, words: dict[str, Any], questions: Threads) -> None:
-    """Lay out the view. It queries the server, in `questions`, only for the numbers of a visitor's
-    own run."""
+    """Lay out the view. Only the numbers of a visitor's own run are queried from the server, in the
+    threads `questions`."""
     part(
         "learn",
         _LEARN,

@@ -58,7 +58,7 @@ _OWN = """
 
 
 def build(words: dict[str, Any], queue: RunQueue) -> gr.HTML:
-    """The part, whose event `renewed` says that the task was made, changed or deleted."""
+    """The part. Its event `renewed` means that the task was made, changed or deleted."""
     handlers = PreparationHandlers(queue, words)
     bind = partial(with_visitor, queue.visitors)
     return part(

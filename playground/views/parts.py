@@ -1,4 +1,4 @@
-"""Parts of the page that their own modules draw, from data and never from templates."""
+"""Parts of the page: a fixed template, and a module that draws data into it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def part(
 ) -> gr.HTML:
     """The part `name`: a fixed template, and the module of `static` whose `mount` draws into it.
 
-    `mount` is called with {element, props, server, watch, events}, as Gradio's `js_on_load` has
-    them; `events.NAME()` triggers the event NAME, which the part has in Python by the same name.
+    `mount` is called with Gradio's {element, props, server, watch}, and with `events`, where
+    `events.NAME()` triggers the event of the part that has the same name in Python.
     """
-    # Gradio has the events whose names stand here in quotes.
+    # Gradio finds the events by their quoted names in this script.
     triggers = ", ".join(f'{event}: () => trigger("{event}")' for event in events)
     script = f"""import(new URL("{address(f"{module}.js")}", document.baseURI))
   .then(({{ mount }}) => mount({{ element, props, server, watch, events: {{ {triggers} }} }}));"""
@@ -44,7 +44,7 @@ def part(
 
 
 class _Forever(StaticFiles):
-    """Files that a browser keeps: a file that changes has another address."""
+    """Files that browsers may cache forever, because a changed file has another address."""
 
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
@@ -59,7 +59,7 @@ def _version() -> str:
     return content.hexdigest()[:12]
 
 
-# In the path, where the imports between modules, which are relative, keep it.
+# The version is in the path, so that relative imports between modules keep it.
 _ADDRESS = f"playground/{_version()}"
 
 
@@ -82,7 +82,8 @@ def _plotly(request: Request) -> Response:
 
 
 def preloads() -> str:
-    """Links for the head: modules load side by side, not each after the one that imports it."""
+    """Links for the head, so that modules load in parallel, not after the modules that import
+    them."""
     files = (
         file for file in sorted(STATIC.rglob("*.js")) if "\nexport " in file.read_text("utf-8")
     )

@@ -14,9 +14,8 @@ from playground.views.parts import part
 from playground.voting.routes import SIMULATED_VOTES
 from playground.voting.vote_training import PIPELINES
 
-# For each task the number of votes that is enough to train on (`few_votes.enough`), and the
-# accuracies in % of reward models trained on that many and on 2,000 votes
-# (benchmarks/few_votes.json).
+# Task -> the number of votes that is enough to train on (`few_votes.enough`), and the accuracies in
+# % of reward models trained on that number and on 2,000 votes (benchmarks/few_votes.json).
 ENOUGH = {"reviews": (25, 79, 84), "capitals": (400, 64, 67)}
 _RATE = """
 <form class="asking" autocomplete="off">
@@ -80,7 +79,7 @@ _RATE = """
 def build(handlers_of: HandlersOf, words: dict[str, Any]) -> gr.HTML:
     """Lay out the view. Votes bypass Gradio; they are sent to the routes of `voting.routes`.
 
-    Returns the part, whose event `trained` says that a run on the votes was requested.
+    Returns the part. Its event `trained` means that a run on the votes was requested.
     """
     refused = {
         **words["ballot"]["refused"],

@@ -1,4 +1,4 @@
-"""The choice of a task and of its runs, which all views but Train share."""
+"""The choice of a task and of its runs, shared by all views except Train."""
 
 from __future__ import annotations
 

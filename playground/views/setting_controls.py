@@ -13,7 +13,7 @@ First = dict[str, dict[str, Any]]  # the initial update of each control (`form.c
 
 
 def coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:
-    """The kinds of prompts that the preferences are about."""
+    """The kinds of prompts that have preferences."""
     return gr.CheckboxGroup(first["coverage"]["choices"], **_properties("coverage", first, words))
 
 

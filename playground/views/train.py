@@ -33,12 +33,12 @@ from playground.settings import Settings
 from playground.views import own_task, presets, setting_controls, visit
 from playground.views.parts import PLOTLY_HEAD, part
 
-UPDATE_THREADS = 8  # of all pages in one language
+UPDATE_THREADS = 8  # for all pages in one language
 Bind = Callable[..., Callable[..., Any]]  # `requests.with_visitor` with its visitors
-# Passes the run that the page shows as the last value.
+# Replaces the last value by the run that the page shows.
 _WITH_SHOWN = "(...values) => [...values.slice(0, -1), window.playground.run?.name ?? null]"
 # Lowers `eval_every` so that a short run has five evaluations. The browser computes it, because Run
-# may be pressed right afterwards.
+# may be pressed immediately afterwards.
 _EVAL_EVERY = """(steps, every) =>
   steps >= 1 && every > steps / 5 ? Math.max(1, Math.floor(steps / 5)) : every"""
 # Functions of static/core/settings.js.
@@ -235,7 +235,7 @@ def _connect(
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    # While a call is in progress, Gradio drops further events; with this, it runs the last of them.
+    # While a call is in progress, Gradio drops further events. With this, it runs the last one.
     to_last = {**at_once, "trigger_mode": "always_last"}
     run, live, pace, votes = (controls[name] for name in ("run", "live", "pace", "votes"))
     shown = subset(*settings, "task_explanation", "method_explanation", "picture")
@@ -243,7 +243,7 @@ def _connect(
 
     choices, preset = [settings["task"], settings["method"]], controls["preset"]
     loaded = page.load(restore, None, shown, **at_once)
-    # One listener for both: with two, the answer to the earlier event could arrive last.
+    # One listener for both, because with two the answer to the earlier event could arrive last.
     choose, changed = by_name("choose", handlers.choose), [choice.input for choice in choices]
     chosen_now = {"inputs": {*choices}, "outputs": shown - subset("task"), "js": _ASK % "choose"}
     chosen = gr.on(changed, choose, **chosen_now, **to_last)
@@ -272,7 +272,7 @@ def _connect(
     for name in ("pause", "resume", "step", "stop"):
         command = bind(name, partial(handlers.command, name))
         controls[name].click(command, live, **at_once, js=_WITH_SHOWN)
-        if name in ("pause", "resume"):  # by a key, too
+        if name in ("pause", "resume"):  # also triggered by a key
             getattr(live, name)(command, live, **at_once, js=_WITH_SHOWN)
     rate = settings["learning_rate"]
     for field, changed in (

@@ -33,7 +33,7 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
         words=words,
         terms=terms(words["terms"], server),
         has_key=server.presenter_key is not None,
-        offers_files=server.public,  # elsewhere they are on the visitor's own disk
+        offers_files=server.public,  # otherwise they are on the visitor's own disk
     )
 
 

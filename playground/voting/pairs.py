@@ -16,13 +16,13 @@ from align_core.inference.client import InferenceClient, Unanswered
 from align_core.votes.session import Session
 from align_core.votes.sqlite_writer import Closed
 
-# Pairs of a session. A rater sees each at most once, so there must be enough for one rater to reach
-# the number of votes that training needs (`views.rate.ENOUGH`), with a quarter held out and a fifth
-# of ties.
+# The number of pairs of a session. A rater sees each pair at most once, so there must be enough for
+# one rater to cast the votes that training needs (`views.rate.ENOUGH`), with a quarter held out and
+# a fifth of ties.
 PAIRS = {"reviews": 240, "capitals": 640}
-DEFAULT_PAIRS = 240  # for a task on which the necessary number was not measured
-FEW_PAIRS = 60  # of a model that is not embedded, within `inference.client.ANSWER_TIMEOUT`
-SCORED_AT_ONCE = 40  # so that other queries of the helper do not wait long
+DEFAULT_PAIRS = 240  # for a task whose necessary number was not measured
+FEW_PAIRS = 60  # as many as a model that is not embedded samples in `client.ANSWER_TIMEOUT`
+SCORED_AT_ONCE = 40  # so that other queries to the helper do not wait long
 SEED = 0
 
 
@@ -35,7 +35,8 @@ class Pairs:
         self.of = lru_cache(maxsize=32)(self._of)  # all sessions on a model rate the same pairs
 
     def _of(self, task: str, model: str) -> list[dict[str, Any]]:
-        """Raises ConfigError for an unknown model, Unanswered if the helper is busy."""
+        """The pairs for a session. Raises ConfigError for an unknown model, Unanswered if the
+        helper is busy."""
         if task in BUILT_IN and model == known_card(task).reference:
             rng = random.Random(SEED)
             return [_unlabelled(pair, model, rng) for pair in stored_pairs(task, PAIRS[task], SEED)]
@@ -46,7 +47,7 @@ class Pairs:
     def score(self, session: Session, reward_model: str) -> None:
         """Score a session's pairs in the background, with an embedded or a trained reward model.
 
-        With scores, the pairs that the model is least sure of can be drawn first. Until they are
+        With scores, pairs about which the model is least certain can be drawn first. Until they are
         ready, pairs are drawn by the earlier scores; in a new session, at random.
         """
         self._scoring.submit(self._score, session, reward_model)
@@ -58,11 +59,13 @@ class Pairs:
             for start in range(0, len(pairs), SCORED_AT_ONCE):
                 batch = pairs[start : start + SCORED_AT_ONCE]
                 scored += self._helper.score_pairs(batch, reward_model)
-            session.set_scores(scored, reward_model)  # all together: margins of two models differ
+            session.set_scores(
+                scored, reward_model
+            )  # together, because margins of two models are not comparable
 
 
 def _unlabelled(pair: dict[str, Any], model: str, rng: random.Random) -> dict[str, Any]:
-    """The pair with its two texts in random order, which hides which one was chosen."""
+    """The pair with its two texts in random order, which hides the label."""
     unlabelled = {"prompt": pair["prompt"], "model": model}
     sides = rng.sample(("chosen", "rejected"), 2)
     for name, side in zip(("first", "second"), sides, strict=True):

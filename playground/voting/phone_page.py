@@ -15,7 +15,7 @@ _BALLOT = _HERE.parent / "static" / "rate" / "ballot.js"
 
 
 def page() -> tuple[str, str]:
-    """The HTML of the page, and a Content-Security-Policy that allows its script only."""
+    """The HTML of the page, and a Content-Security-Policy that allows only its script."""
     words = {}
     for language in text.languages():
         catalogue = text.load(language)

@@ -1,7 +1,7 @@
-"""The numbers of votes of each kind that a run was trained on; nothing about who voted.
+"""The numbers of votes of each kind on which a run was trained, without anything about the voters.
 
-The numbers stand in the name of the run's preference file. The run keeps that name in its
-configuration, so they remain when the session and the file are deleted.
+The name of the run's preference file contains the numbers. The run keeps that name in its
+configuration, so they remain after the session and the file are deleted.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _NAME = re.compile(
 
 
 def file_name(votes: int, cast: int, simulated: int, room: bool) -> str:
-    """A new file name that holds the numbers.
+    """A new file name that contains the numbers.
 
     Args:
         votes: votes of the session.
-        cast: those among `votes` that simulated raters cast in the session.
+        cast: the number among `votes` that simulated raters cast in the session.
         simulated: further simulated votes, generated for this run.
         room: whether the session was opened to a room.
     """
@@ -57,7 +57,7 @@ def session_of(config: Mapping[str, Any]) -> str | None:
 def trained_on(client: Client, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The `numbers` of a run, or of the run that trained its reward model.
 
-    `through` is true for the latter; `elsewhere` tells whether the run started from the model of
+    `through` is true for the reward model; `elsewhere` is true if the run started from the model of
     another run. None if neither was trained on votes.
     """
     own = numbers(config)

@@ -1,4 +1,4 @@
-"""How many raters a session may have, in all and from one address."""
+"""Limits on the number of raters of a session, in all and from one address."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from playground.people.json_requests import Refused
 
 
 class RaterPlaces:
-    """The places that are taken in each session. Thread-safe."""
+    """The numbers of raters in each session. Thread-safe."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}  # by session
-        # the tokens by session and address, of those who joined since the server began
+        # The tokens of raters who joined since the server started, by session and address.
         self._tokens: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def join(self, session: Session, active: Callable[[], Collection[str]]) -> str:
-        """The token of a new rater. Where there is no place, raters without votes who are not
-        `active` make way.
+        """The token of a new rater. If the session is full, raters without votes who are not
+        `active` are removed first.
 
         Raises:
-            Refused: there is no place all the same, in the session or for this address.
+            Refused: the session has too many raters, in all or from this address.
         """
         name, address = session.name, client_address()
         with self._lock:
@@ -44,21 +44,21 @@ class RaterPlaces:
             token = session.join()  # several at once share a commit
         except Exception:
             with self._lock:
-                self._taken.pop(name, None)  # counted again when the next one joins
+                self._taken.pop(name, None)  # counted again when the next rater joins
             raise
         with self._lock:
             self._tokens[name, address].add(token)
         return token
 
     def forget(self, session: str) -> None:
-        """The session was deleted."""
+        """Forget a session that was deleted."""
         with self._lock:
             self._taken.pop(session, None)
             for key in [key for key in self._tokens if key[0] == session]:
                 del self._tokens[key]
 
     def _problem(self, session: str, address: str) -> str | None:
-        """Why nobody may join; None if somebody may."""
+        """The reason for which no rater can join; None if one can."""
         if self._taken[session] >= self._limits.raters:
             return f"{self._limits.raters} raters have joined, and no more can"
         most = self._limits.raters_by_address

@@ -1,8 +1,7 @@
-"""Voting sessions: their raters, the pair that each rater is shown, and the room.
+"""Voting sessions: their raters, the current pair of each rater, and the room.
 
-A session belongs to the rater who created it, and its name is known to them only. The presenter can
-open a session as the room; then phones vote in it too. The votes are stored by
-`align_core.votes.session`.
+A session belongs to the rater who created it, and only they know its name. The presenter can open a
+session as the room, in which phones vote, too. `align_core.votes.session` stores the votes.
 """
 
 from __future__ import annotations
@@ -31,27 +30,28 @@ from playground.voting.provenance import session_of
 from playground.voting.rater_places import RaterPlaces
 from playground.voting.session_places import SessionPlaces
 
-ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least sure
+ACTIVE_SHARE = 0.2  # share of the pairs that are drawn where the reward model is least certain
 MAX_RATER_STATES = 20_000  # kept in memory; a rater whose state is dropped is shown another pair
-IDLE_SECONDS = 30.0  # after which a rater without votes makes way, and a session without raters
+# after which a rater without votes, or a session without raters, may be removed to make room
+IDLE_SECONDS = 30.0
 MAX_UNDO = 20  # votes that a rater can take back
 
 
 @dataclass
 class _RaterState:
-    """The pair that a rater is shown, and what they did before."""
+    """The current pair of a rater, and their earlier votes and skipped pairs."""
 
     current: Ballot | None = None
     rated: int = 0
     undoable: deque[Ballot] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
     skipped: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
-    seen: float = 0.0  # when they last asked for something
+    seen: float = 0.0  # the time of their last request
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
 class Rater:
-    """A rater as a request names them; not checked."""
+    """A rater as named in a request, not checked."""
 
     session: str
     token: str
@@ -66,9 +66,9 @@ class VotingService:
     open:   whether the rater may vote; False if the room is closed
     rated:  the number of their votes
     undo:   whether they can take a vote back
-    pair:   {"id", "prompt", "left", "right"}, or None if there is none left or the room is closed
+    pair:   {"id", "prompt", "left", "right"}; None if no pair is left or the room is closed
 
-    All methods that take a rater raise Refused if that rater is unknown.
+    All methods with a rater raise Refused if the rater is unknown.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class VotingService:
     # Raters
 
     def join(self, rater: Rater, task: str | None = None, model: str | None = None) -> dict:
-        """A ballot, with the `session` and `token` that the rater is to send from now on.
+        """A ballot, with the `session` and `token` for the rater's later requests.
 
         Joins the rater's own session on `task`, which is created with the texts of `model` if
         necessary; without a task, the room. A rater who has joined that session keeps their token.
@@ -127,7 +127,7 @@ class VotingService:
         return task in (None, session.task) and session.has_rater(rater.token)
 
     def ballot(self, rater: Rater) -> dict:
-        """The rater's ballot; the same one until they vote on its pair or skip it."""
+        """The rater's ballot, which stays the same until they vote on its pair or skip it."""
         session, state = self._find(rater)
         with state.lock:
             return self._ballot(rater, session, state)
@@ -184,8 +184,8 @@ class VotingService:
         return rater.session not in self._opened
 
     def set_active_share(self, rater: Rater, share: float) -> None:
-        """Draw this share of the session's pairs where the reward model is least sure, the rest at
-        random."""
+        """Draw this share of the session's pairs where the reward model is least certain, and the
+        rest at random."""
         self._find(rater)
         self._active_shares[rater.session] = share
 
@@ -206,7 +206,7 @@ class VotingService:
             (self._sessions.root / f"{rater.session}{ROOM}").touch()
 
     def close_room(self) -> None:
-        """Accept no more votes in the room; those already cast stay."""
+        """Accept no more votes in the room. Earlier votes are kept."""
         with self._lock:
             self._open = False
 
@@ -221,7 +221,7 @@ class VotingService:
         self._forget(rater.session)
 
     def prune(self, days: float) -> list[str]:
-        """Delete old sessions (`SessionPlaces.prune`); returns their names. Never the room."""
+        """Delete old sessions (`SessionPlaces.prune`), but never the room; returns their names."""
         return self._session_places.prune(days)
 
     def session(self, rater: Rater) -> Session:
@@ -235,7 +235,7 @@ class VotingService:
     # Internals
 
     def _forget(self, session: str) -> None:
-        """What was known of a session that was deleted."""
+        """Forget a session that was deleted."""
         self._session_places.forget(session)
         self._places.forget(session)  # before the lock, which `_forget_idle` takes after theirs
         with self._lock:
@@ -265,13 +265,12 @@ class VotingService:
         return session.name
 
     def _needed(self) -> set[str]:
-        """The sessions that must stay: the room, and those on whose votes a live or waiting run is
-        trained."""
+        """The sessions that must stay: the room, and those with a live or queued run."""
         trained_on = map(session_of, self._configurations())
         return {name for name in (self._room, *trained_on) if name is not None}
 
     def _active(self) -> set[str]:
-        """The sessions that a rater has asked for something within IDLE_SECONDS."""
+        """The sessions with a request of a rater within IDLE_SECONDS."""
         since = time.monotonic() - IDLE_SECONDS
         with self._lock:
             states = [*self._rater_states.items()]
@@ -336,7 +335,7 @@ class VotingService:
 
     def _draw(self, rater: Rater, session: Session, state: _RaterState) -> Ballot | None:
         share = self._active_shares.get(rater.session, self._active_share)
-        for _ in range(MAX_UNDO):  # a skipped pair is shown again when few others are left
+        for _ in range(MAX_UNDO):  # a skipped pair is shown again if few others are left
             ballot = session.ballot(rater.token, share, self._rng)
             if ballot is None or ballot.pair not in state.skipped:
                 break

@@ -34,14 +34,15 @@ from playground.voting.vote_training import PIPELINES, VoteTraining, vote_counts
 
 SIMULATED_VOTES = 200  # cast by one "simulate" request
 MAX_BYTES = 1000  # of a request body; a vote takes 40
-# They mostly wait for the disk. One commit writes the votes of all threads that wait for it.
+# Vote threads mostly wait for the disk. One commit writes the votes of all waiting threads.
 VOTE_THREADS = 64
-# A new session may wait for samples of its model; equal sessions wait for the same.
+# A new session may wait for samples of its model; equal sessions share them.
 SESSION_THREADS = 16
 REPORT_THREADS = 4
-# Rate limits: requests per second, and at once. A rater votes, and polls the tally every second.
+# Rate limits: requests per second, and requests at once. A rater votes, and polls the tally every
+# second.
 RATER_LIMIT = (4.0, 20)
-# A lecture hall behind one address: 500 phones that join, then vote every 3 seconds.
+# For a lecture hall behind one address: 500 phones that join, then vote every 3 seconds.
 ADDRESS_LIMIT = (400.0, 2000)
 JOIN_LIMIT = (50.0, 1000)
 SESSION_LIMIT = (0.1, 10)
@@ -135,7 +136,11 @@ class VoteRoutes:
                 answered = await answer(request)
             except Refused as error:
                 return error.response()
-            except (Closed, sqlite3.Error, OSError):  # it was just deleted, or the disk is full
+            except (
+                Closed,
+                sqlite3.Error,
+                OSError,
+            ):  # the session was just deleted, or the disk is full
                 return JSONResponse({"why": "lost", "line": "nothing was saved: try again"}, 503)
             return answered if isinstance(answered, Response) else JSONResponse(answered)
 
@@ -182,7 +187,7 @@ class VoteRoutes:
         return await self._reports.run(lambda: _tally(self._voting.session(rater)))
 
     async def _room(self, request: Request) -> dict[str, Any]:
-        """Open, close or set up the room. Returns its status and the invitation.
+        """Open, close, set up or look at the room; returns its status and the invitation.
 
         Only a presenter may open and close it. The creator of a private session may set its share.
         """
@@ -294,7 +299,7 @@ def _rater(request: Request) -> Rater:
 
 
 def _tally(session: Session) -> dict[str, Any]:
-    """The counts of the votes so far, and the pair that raters `disputed` most.
+    """Counts of the votes so far, and the most `disputed` pair.
 
     `asks` names the reward model whose least certain pairs are drawn: the "embedded" one, one
     trained on the "votes", or "none" if the pairs are not scored yet.

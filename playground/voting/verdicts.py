@@ -1,7 +1,7 @@
 """One-sentence verdicts on runs that were trained on votes: rules on a run's numbers.
 
-The sentences stand in the catalogue. Rewards and KL are in nats, from the last evaluation on all
-probe prompts, since the few texts that the page shows are too few to judge by. The thresholds are
+The sentences are in the catalogue. Rewards and KL are in nats, from the last evaluation on all
+probe prompts, because a verdict on the few texts of the page would be noise. The thresholds are
 those of `readings.evaluations`.
 """
 
@@ -29,7 +29,7 @@ def of_policy(
         metrics: its last evaluation, metric -> value.
         beta: the last value of β.
         agreement: the share of the `votes` that prefer the text of higher gold reward.
-        votes: how many votes prefer a text.
+        votes: the number of votes that prefer a text.
         full_gain: the gain at an `eval/gain` of 1 (`optimum.full_gain`), if known.
     """
     names = ("eval/gold_reward", "eval/gold_reward_reference", "eval/kl")

@@ -1,7 +1,8 @@
 """Training on a session's votes, and reports on the runs.
 
-The preference files of a session's runs lie in a folder of that session, so its runs can be found
-by their configurations, also after a restart. Deleting the session deletes its files, not its runs.
+The preference files of a session's runs are in a folder of the session, so that its runs can be
+found by their configurations, even after a restart. Deleting the session deletes its files, not its
+runs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from playground.voting import verdicts
 from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, trained_on
 
-# (method trained on the votes, method trained next with that reward model)
+# Pipeline -> the method trained on the votes, and the next method, with that reward model, or None.
 PIPELINES = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
 HELD_OUT = 0.25  # share of the prompts whose votes are kept to evaluate the reward model
 EVALUATIONS = 6  # during a run
@@ -95,7 +96,7 @@ class VoteTraining:
             raise ConfigError(Message("no_votes", {}, text))
         folder = self._folder / session.name
         folder.mkdir(parents=True, exist_ok=True)
-        has_stored_pairs = session.task in BUILT_IN  # which simulated raters need
+        has_stored_pairs = session.task in BUILT_IN  # simulated raters need stored pairs
         more = round(len(decided) * simulated / (1 - simulated)) if has_stored_pairs else 0
         method, next_method = PIPELINES[pipeline]
         makes_rewards = methods()[method].makes == "reward model"
@@ -122,7 +123,7 @@ class VoteTraining:
             raise
 
     def report(self, session: Session) -> dict[str, Any]:
-        """The runs on a session's votes, and how far its raters agree with the gold reward.
+        """The runs on a session's votes, and the agreement of its raters with the gold reward.
 
         runs:            newest first, as below
         gold_agreement:  the share of votes that prefer the text of higher gold reward
@@ -131,11 +132,11 @@ class VoteTraining:
         Each run is a dict:
 
         run, method, status
-        votes, simulated:  how many it was trained on; None for a policy trained by a reward model
+        votes, simulated:  the numbers of its votes; None for a policy trained by a reward model
         mixed:             whether simulated votes were among them
-        held_out:          of a reward model, its `statistics.reward_model_metrics` on the held-out
+        held_out:          for a reward model, its `statistics.reward_model_metrics` on the held-out
                            votes, or None
-        texts:             of a policy, [{"prompt", "before", "after"}, …]
+        texts:             for a policy, [{"prompt", "before", "after"}, …]
         verdict:           as in `verdicts`, or None
         """
         votes = session.votes()
@@ -176,7 +177,7 @@ class VoteTraining:
     ) -> dict[str, Any]:
         """A reward model's `statistics.reward_model_metrics` on the held-out votes.
 
-        `last` and `count`, of these votes, are only keys of the cache.
+        `last` and `count`, of these votes, only belong to the key of the cache.
         """
         _, held_out = statistics.held_out(session.votes(), HELD_OUT)
         rated = {vote["pair"] for vote in held_out}
@@ -207,7 +208,7 @@ class VoteTraining:
         }
 
     def _runs(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
-        """The runs on this session's votes, and the runs that use the reward models among them."""
+        """The runs on this session's votes, and the runs with a reward model among these."""
         files = {str(file.resolve()) for file in (self._folder / session.name).glob("*.jsonl")}
         configs = {}
         for run in self._client.runs():
@@ -222,6 +223,6 @@ class VoteTraining:
         ]
 
     def _model(self, name: str | None) -> str | None:
-        """The MODEL of the name in a session's pairs: a run directory, or an embedded model."""
+        """The MODEL for a name in a session's pairs: a run directory, or an embedded model."""
         run = name and self._client.root / name
         return str(run) if run and run.is_dir() else name

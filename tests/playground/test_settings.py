@@ -10,7 +10,7 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from playground import text
-from playground.__main__ import NEEDS, main
+from playground.__main__ import NEEDED, main
 from playground.limits import Limits
 from playground.settings import PUBLIC_LIMIT, Settings, check, parse
 from playground.views import visit
@@ -92,7 +92,7 @@ def test_a_package_that_is_not_there_is_one_line(monkeypatch):
     )
     project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["app"]
-    assert [re.match(r"\w+", line)[0] for line in extra] == [*NEEDS]
+    assert [re.match(r"\w+", line)[0] for line in extra] == [*NEEDED]
 
 
 def test_a_port_that_is_taken_is_reported_in_one_line(monkeypatch):

@@ -1,7 +1,7 @@
 """Readings: sentences on the state of a run, chosen by rules on its curves.
 
 The rules come in groups. The rules of a group are tried in order, and the first that applies gives
-the group's reading; its sentence stands in the catalogue.
+the group's reading. Its sentence is in the catalogue.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _AT_THE_END = ((evaluations.short_of_target,),)
 _OF_TEXTS = ((evaluations.near,), (evaluations.alike,), (evaluations.length,))
 
 RuleGroups = tuple[tuple[Rule, ...], ...]
-# For a policy with two evaluations or more, by what its method learns from.
+# For a policy with two evaluations or more: `learns_from` of its method -> the groups of rules.
 EVALUATIONS: dict[str, RuleGroups] = {
     "rollouts": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
     "pairs": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
     "demonstrations": ((evaluations.imitated_reward,),),
 }
-# On the training curves. The record of a method names the rules that apply to it.
+# Rules on the training curves. The record of a method names those that apply to it.
 CURVES: RuleGroups = (
     (curves.leapt, curves.clipped),
     (curves.value_unstable,),

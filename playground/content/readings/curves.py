@@ -1,4 +1,4 @@
-"""Rules on the training curves: whether a policy moves too fast, and what a model learns from data.
+"""Rules on the training curves: policies that move too fast, and learning from data.
 
 The thresholds lie between measured good and bad runs. A mean of noisy steps is compared with the
 standard error of those steps.
@@ -26,7 +26,7 @@ MEMORISED = 15  # percentage points of training above held-out accuracy: 5 stand
 RANKS_WELL = 80  # %; the requirement on the default reward model (docs/benchmarks.md)
 GUESSING = 55  # %; 2 standard errors above chance on 512 held-out pairs
 
-# Whether the policy moves too fast.
+# Policies that move too fast.
 
 
 def leapt(run: Run) -> Reading | None:

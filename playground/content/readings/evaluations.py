@@ -1,9 +1,9 @@
 """Rules on the evaluations: changes of the reward, of the KL and of the texts.
 
-The thresholds are above what chance alone does. Its standard deviation was measured with ten seeds
-on finished runs: ±0.05 nats for the difference in gold or proxy reward between two trained
-policies, ±0.04 (β = 50) to ±0.18 (the default β) between a policy and its reference, and ±5% (PPO)
-or ±12% (DPO) for a KL.
+The thresholds are above the differences that chance alone makes. Their standard deviation was
+measured with ten seeds on finished runs: ±0.05 nats for the difference in gold or proxy reward
+between two trained policies, ±0.04 (β = 50) to ±0.18 (the default β) between a policy and its
+reference, and ±5% (PPO) or ±12% (DPO) for a KL.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from statistics import fmean
 
 from playground.content.readings.measures import SURE, WINDOW, Reading, Run, rise
 
-# Differences in reward, in nats, and how many of those standard deviations they are.
+# Differences in reward, in nats; the comments give them in these standard deviations.
 RISE = 0.2  # 4 between two steps, and 5 for a policy near its reference
 PROXY_RISE = 0.25  # 5
 FALL = 0.3  # 6; 3 for a difference that includes β·KL, at β = 0.5 and a KL of 1
@@ -22,7 +22,7 @@ BELOW = 0.5  # 3, between a trained policy and its reference
 UNTOUCHED = 0.3  # 2, between an SFT model and the pretrained one
 
 # KL, in nats.
-FAR = 3.0  # beyond, the optimum is not known (docs/metrics.md)
+FAR = 3.0  # above it, the optimum is not known (docs/metrics.md)
 NEAR = 0.25  # about half the smallest final KL of a default run (0.41, docs/benchmarks.md)
 # For a large β the optimum has a KL of about Var(r) / 2β² (π_ref·exp(r/β) to second order), and the
 # gold rewards have a standard deviation of about 2 nats. Above this β, even the optimum's KL is
@@ -76,7 +76,7 @@ def overpaid(run: Run) -> Reading | None:
     best, beta = max(points, key=run.objective, default=run.last), run.config["beta"]
     cost = beta * (run.last.kl - best.kl)
     loss = run.objective(best) - run.objective(run.last)
-    if run.last.kl < NEAR or min(cost, loss) < FALL:  # `near` is about policies below NEAR
+    if run.last.kl < NEAR or min(cost, loss) < FALL:  # below NEAR, the rule `near` applies
         return None
     values = {"step": best.step, "kl_then": best.kl, "kl_now": run.last.kl}
     values |= {"then": best.gold, "now": run.last.gold, "beta": beta}
@@ -109,14 +109,14 @@ def efficiency(run: Run) -> Reading | None:
     gain = run.gain(run.last)
     values = {"gain": gain, "kl": run.last.kl}
     if share >= EFFICIENT:
-        # By chance it can be above the frontier, which a sentence should not claim.
+        # By chance the share can exceed 1, which a sentence should not claim.
         share = round(100 * min(share, 1.0))
         return Reading("near_limit", "good", {"share": share, "kl": run.last.kl})
     if 0 < share < WASTEFUL and run.last.kl >= NEAR:
         frontier = run.drawn_frontier
         possible = gain / share if frontier is None else frontier.at(run.last.kl)
         return Reading("wasteful", "note", values | {"possible": possible})
-    if near(run):  # whose reading explains the small gain
+    if near(run):  # its reading explains the small gain
         return None
     return Reading("improved", "good", values)
 

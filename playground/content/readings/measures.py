@@ -94,15 +94,15 @@ class Run:
 
     @property
     def past_halfway(self) -> bool:
-        """Whether half of the steps are done: what has not changed by then will hardly change."""
+        """Whether half of the steps are done, after which a run hardly changes its course."""
         return self.last.step >= self.config["steps"] / 2
 
     def values(self, metric: str) -> list[float]:
         return [value for _, value in self.series.get(metric, ())]
 
     def last_windows(self, metric: str) -> tuple[list[float], list[float]]:
-        """Two windows of a curve, in order: its last quarter, at least WINDOW steps, comes second;
-        the first has as many steps before it."""
+        """Two windows of a curve, in order. The second is its last quarter, at least WINDOW steps;
+        the first has the same number of steps before it."""
         values = self.values(metric)
         width = max(WINDOW, len(values) // 4)
         return values[-2 * width : -width], values[-width:]
@@ -113,11 +113,11 @@ class Run:
 
     @property
     def drawn_frontier(self) -> Frontier | None:
-        """The frontier of the chart that the run is drawn in; None if it is drawn in none."""
+        """The frontier of the chart in which the run is drawn; None if it is drawn in none."""
         return self.frontier if "eval/gain" in self.series else None
 
     def gain(self, point: Point) -> float:
-        """Gold reward above the reference's, in nats; for a run on the frontier chart, as drawn."""
+        """Gold reward above the reference's, in nats; the same number as on the frontier chart."""
         if self.drawn_frontier is not None:
             return self.at("eval/gain", point) * self.drawn_frontier.full_gain
         return point.gold - self.first.gold
