@@ -55,7 +55,7 @@ export function mount({ element, props, server }) {
     addRewards(make("div", "chips", row), rewards);
     const sum = make("div", "ratio", row);
     if (!writes) return;
-    sum.dataset.name = words.ratio; // shown where there is no room for a head
+    sum.dataset.name = words.ratio; // shown on narrow screens, which have no head
     writeTokens(text, tokens);
     text.firstChild.remove(); // the space between prompt and completion
     make("strong", "", sum, signed(logp - ref_logp));

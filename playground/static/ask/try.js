@@ -85,7 +85,7 @@ export function mount({ element, props, server }) {
   question.whenOpened(openTask, offerRuns);
 }
 
-// Of a reward over samples; null where one has none.
+// The mean of a reward over samples; null if a sample lacks it.
 function mean(samples, reward) {
   if (samples.some((sample) => sample[reward] === null)) return null;
   return samples.reduce((sum, sample) => sum + sample[reward], 0) / samples.length;

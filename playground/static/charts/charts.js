@@ -1,5 +1,4 @@
-// The live curves: one card a chart, each with its values at the step that is looked at, which are
-// the legend too.
+// The live curves: a card for each chart. Its legend also shows the values at the viewed step.
 import { changeDetector } from "../core/changes.js";
 import { make, within } from "../core/dom.js";
 import { fill, number, percent, signed } from "../core/format.js";
@@ -19,19 +18,19 @@ const linesOf = (charts) => Object.fromEntries(
 );
 
 export function mount({ element, props }) {
-  const { words, charts, part = null } = props; // how the metrics of a reward's parts begin
+  const { words, charts, part = null } = props; // the prefix of the metrics of a reward's parts
   const host = within(element).find(".charts");
   const hidden = new Set(); // the metrics whose curves the reader has hidden
-  const isOther = changeDetector(); // whether the method or the parts are
+  const isOther = changeDetector(); // of the method and the parts
   let cards = [];
 
-  // Metric -> the CSS variable of its colour, and its dash: told apart without colour as well.
+  // Metric -> the CSS variable of its colour, and its dash, for readers who see no colours.
   const lines = linesOf(Object.values(charts).flat());
   const isPart = (metric) => part !== null && metric.startsWith(part);
   // The name, unit and definition of a metric; a part of a reward has its own name.
   const wordsOf = (metric) => (isPart(metric) ? { ...words.part, name: metric.slice(part.length) } : words.metrics[metric]);
 
-  // The charts of a method, after one of the parts of the run's reward if it has any.
+  // The charts of a method; the first is of the parts of the run's reward, if it has any.
   function chartsOf(method, parts) {
     if (!parts.length) return charts[method];
     const curves = parts.map((metric, i) => (
@@ -80,7 +79,7 @@ export function mount({ element, props }) {
     return isReward || isPart(metric) ? signed(value, digits) : number(value, digits);
   }
 
-  // Draws the cards of which anything has changed; `all` of them where the look has.
+  // Draws the cards that have changed, or `all` of them, because the look has.
   function draw(state, all = false) {
     const run = runOnStage(state);
     const wanted = run?.config.method ?? state.method;
@@ -152,7 +151,7 @@ export function mount({ element, props }) {
     return card.id === "reward" ? run?.series["eval/gold_reward_reference"]?.y[0] : undefined;
   }
 
-  // Lines at the reference's reward, at changes of settings, and at the step that is looked at.
+  // Lines at the reference's reward, at changes of settings, and at the viewed step.
   function marks(reference, changes, step, { colour }) {
     const ink = colour("--muted");
     const upright = { type: "line", xref: "x", yref: "paper", y0: 0, y1: 1 };

@@ -1,13 +1,13 @@
 // The geometry of the charts: axes and trails, from the numbers of runs and frontiers.
 
-export const WIDEST = 8; // nats of KL; a run that goes further leaves the picture, and a note says so
+export const WIDEST = 8; // nats of KL; a note names runs that leave the picture
 export const NARROWEST = 2.6; // nats of KL that every picture of the trade-off shows
-const FLAT = 0.02; // the least height of an axis: rounding noise is not a curve
+const FLAT = 0.02; // half the least height of an axis, so that rounding noise looks flat
 
-// [KL, gain] at every measured step of a run that started at the reference of this frontier. The
-// gain is the run's share of what the optimum gains for `gain_kl` nats (`eval/gain`), of the `whole` that
-// this is known to be: chance in the reference's few samples would move the plain difference three
-// times as much, and the limit not at all.
+// {steps, x: KL, y: gain} of a run from the reference of this frontier, at every measured step. The
+// gain is the run's share of the optimum's gain for `gain_kl` nats (`eval/gain`), times that gain,
+// `whole`, which is known. The plain difference of rewards would depend on the reference's few
+// samples: their chance would move it three times as much, and would not move the limit.
 export function trail(run, { whole, reference }) {
   if (!run || !whole || run.config.model !== reference) return { steps: [], x: [], y: [] };
   const { x: steps = [], y: kl = [] } = run.series["eval/kl"] ?? {};
@@ -20,8 +20,8 @@ export function trail(run, { whole, reference }) {
   };
 }
 
-// The axes of the trade-off, [least, most] each, around a frontier and the trails inside of WIDEST;
-// `wide` where they are wider than a frontier alone needs.
+// The axes of the trade-off, [least, most] each, around a frontier and the trails below WIDEST;
+// `wide` says whether they are wider than for the frontier alone.
 export function tradeOffAxes(frontier, trails) {
   const inside = trails.flatMap(({ x, y }) => x.map((kl, i) => [kl, y[i]])).filter(([kl]) => kl <= WIDEST);
   const right = Math.max(NARROWEST, ...inside.map(([kl]) => 1.1 * kl));
@@ -33,8 +33,8 @@ export function tradeOffAxes(frontier, trails) {
 // The axis of a run's steps, with room for the marks at its ends.
 export const stepRange = (steps) => [-0.02 * steps, 1.02 * steps];
 
-// An axis around curves that hardly differ from a line, FLAT to both sides; null where they do
-// differ. It does not go below 0 unless the values may.
+// An axis that extends by FLAT to both sides of almost constant curves; null for other curves. It
+// goes below 0 only if the values may.
 export function flatRange(values, mayBeNegative) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (!values.length || high - low >= FLAT) return null;

@@ -1,5 +1,5 @@
-// Matrices as maps of cells, light to dark; in light and dark alike, only lightness tells. A cell
-// that is pointed at or focused is marked in all maps, and each shows its own number.
+// Matrices as maps of cells, whose lightness shows the values, on a light and on a dark page. A cell
+// under the pointer or the focus is marked in all maps, and each map shows its value there.
 import { make } from "../core/dom.js";
 import { fill, number as format } from "../core/format.js";
 
@@ -90,7 +90,7 @@ function valueOf(kind, value, words) {
   return format(value, 2);
 }
 
-// One of the buttons is in the tab order, and the arrow keys go from there.
+// One of the buttons is in the tab order; the arrow keys move the focus from it to the others.
 function walk({ grid, cells }, size) {
   const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
   grid.onkeydown = (event) => {

@@ -1,11 +1,10 @@
-// Common to all charts: colours, fonts, sizes, light and dark.
+// Shared by all charts: colours, fonts, sizes, and drawing only what is in sight.
 import { explain, make } from "../core/dom.js";
 import { stepRange } from "./geometry.js";
 
 const OPTIONS = { displayModeBar: false, displaylogo: false, responsive: false };
 
-// The look of an element's pictures: light and dark differ in CSS variables, which Plotly cannot
-// read.
+// The colours and the font of an element's pictures, from CSS variables, which Plotly cannot read.
 export function lookOf(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name);
@@ -29,11 +28,11 @@ export function baseLayout({ colour, font, size }) {
   };
 }
 
-// Plotly need not look whether numbers beside an axis leave the picture, which would take a sixth
-// of the time of drawing it: its margins have room for them.
+// The margins have room for the numbers beside an axis, so Plotly need not check it, which would take
+// a sixth of the drawing time.
 export const FIXED_MARGINS = { ticklabeloverflow: "allow" };
 
-// The axes of a curve: of what was measured, and of the `steps` of a run.
+// The axes of a curve: the measured values, and the `steps` of a run.
 export function valueAxis({ colour, size }) {
   const line = colour("--hairline");
   return { ...FIXED_MARGINS, gridcolor: line, linecolor: line, zeroline: false, nticks: Math.round(84 / size) };
@@ -44,10 +43,10 @@ export function stepAxis(look, steps, name) {
   return { ...valueAxis(look), title, range: stepRange(steps), nticks: 5, hoverformat: "d" };
 }
 
-// As large as the figures beside it: Plotly would make it larger, and it would lie over them.
+// A title in the size of the axis's numbers. Plotly's own is larger, and would cover them.
 export const axisTitle = ({ size }, text, standoff) => ({ text, standoff, font: { size } });
 
-// Room for the figures of both axes and the name of the lower.
+// Room for the numbers of both axes and the name of the lower.
 export const curveMargin = ({ size }) => ({ l: 3.1 * size, r: 14, t: 8, b: 2.7 * size });
 
 const sizes = new ResizeObserver((entries) => {
@@ -57,7 +56,7 @@ const sizes = new ResizeObserver((entries) => {
 });
 
 const hidden = new WeakSet(); // plots that are out of sight
-const pending = new WeakMap(); // plot -> what draws it once it is in sight
+const pending = new WeakMap(); // plot -> a function that draws it once it is in sight
 const sights = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) hidden.add(target);
@@ -88,7 +87,7 @@ export function discard(plot) {
   Plotly.purge(plot);
 }
 
-// A card for a picture: its title and unit, what it means, and room for the values it holds.
+// A card for a picture: its title, unit and explanation, and room for its values.
 export function newCard(host, title, unit, help) {
   const box = make("section", "chart", host);
   const head = make("header", "", box);

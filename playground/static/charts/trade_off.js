@@ -1,10 +1,10 @@
-// The picture of the trade-off, whoever is drawn into it: gold reward over KL, both counted from
-// the reference, and the limit that no policy passes.
+// The picture of the trade-off, in Train and in Compare: gold reward over KL, both measured from the
+// reference, and the limit that no policy passes.
 import { fill } from "../core/format.js";
 import { tradeOffAxes } from "./geometry.js";
 import { FIXED_MARGINS, axisTitle, baseLayout } from "./plots.js";
 
-// The traces of the limit, and of the best of some reference samples.
+// The traces of the limit, and of best-of-n among the reference's samples.
 export function limitTraces(frontier, words, { colour }) {
   return [
     {
@@ -28,8 +28,8 @@ export function limitTraces(frontier, words, { colour }) {
   ];
 }
 
-// Plotly's layout around these trails; a zoom of the reader's lasts as long as `subject` is the
-// same. The limit and the crosses are named above, where no curve and no target is.
+// Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit and
+// the crosses are named above the curves and the target.
 export function tradeOffLayout(frontier, trails, subject, words, look) {
   const { colour, size } = look;
   const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };

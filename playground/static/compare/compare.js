@@ -1,4 +1,4 @@
-// Compare: which runs, and what sets them apart.
+// Compare: the choice of runs, and their differences.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -26,7 +26,7 @@ export function mount({ element, props, server }) {
   const offerHeadToHead = headToHead({ element, props, server }, picker, shownRuns);
 
   const frontiers = {}; // pair (view.js) -> its frontier, null if the server has none
-  let pair = null; // that of the first of the compared runs
+  let pair = null; // the pair of the first run
   const logs = new Map(); // name -> the run (run_log.js), and whether it has a `model`
   const seats = LOOKS.map(() => null); // the name of the run that has each look
   let offered = new Map(); // name -> the run as the server lists it
@@ -37,8 +37,8 @@ export function mount({ element, props, server }) {
   let timer = null;
   let lost = false;
 
-  // Lists the newest runs, or those that match the search; what is chosen stays. A newer query
-  // makes the answer to an older one void.
+  // Lists the chosen runs, and the newest ones or those that match the search. Answers to older
+  // queries are dropped.
   async function offerRuns() {
     const query = ++queries;
     const [task, sought] = [chosenTask(), find(".sought").value];
@@ -117,7 +117,7 @@ export function mount({ element, props, server }) {
 
   function draw() {
     const runs = shownRuns();
-    if (runs.length < compared.names.length) return; // others are chosen, and their answer is on its way
+    if (runs.length < compared.names.length) return; // the answer is about an older choice
     const few = runs.length < 2;
     find(".few").hidden = !few;
     find(".found").hidden = few;
@@ -182,7 +182,7 @@ export function mount({ element, props, server }) {
   search.setAttribute("aria-label", words.sought);
   search.oninput = offerRuns;
   search.onkeydown = (event) => {
-    if (event.key === "Enter") event.preventDefault(); // it would start a head-to-head
+    if (event.key === "Enter") event.preventDefault(); // Enter would start a head-to-head
   };
   form.onchange = ({ target }) => {
     if (target.name === "task") offerRuns();

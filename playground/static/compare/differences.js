@@ -1,4 +1,4 @@
-// The table of what sets runs apart: settings that differ, and the last numbers.
+// The table of the settings in which runs differ, and of their last numbers.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { label, metricText } from "./labels.js";
@@ -53,7 +53,7 @@ export function differences({ element, props }) {
     if (value === null) return "–";
     if (typeof value === "boolean") return value ? words.yes : words.no;
     if (setting === "method") return method_names[value];
-    return String(value).startsWith("/") ? value.split("/").at(-1) : String(value); // a file by its name
+    return String(value).startsWith("/") ? value.split("/").at(-1) : String(value); // a path, shown as the name of its file
   }
 
   return draw;

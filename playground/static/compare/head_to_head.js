@@ -1,4 +1,4 @@
-// Win rates of runs against each other, when they are asked for.
+// Win rates of runs against each other, measured on request.
 import { make, within } from "../core/dom.js";
 import { fill, number, percent } from "../core/format.js";
 import { makesPolicy } from "../core/records.js";

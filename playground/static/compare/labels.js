@@ -2,7 +2,7 @@
 import { make } from "../core/dom.js";
 import { number, percent, signed } from "../core/format.js";
 
-// A run's letter, the CSS variable of its colour, its dash and its mark: told apart without colour.
+// A run's letter, the CSS variable of its colour, and its dash and mark, for readers who see no colours.
 export const LOOKS = [
   { letter: "A", colour: "--run-a", dash: "solid", strokes: "", symbol: "circle" },
   { letter: "B", colour: "--run-b", dash: "dash", strokes: "7 4", symbol: "square" },

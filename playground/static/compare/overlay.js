@@ -1,5 +1,5 @@
-// Runs drawn over each other: the frontier with their trails, and a chart for each curve. A run
-// here is {run, letter, colour, dash, symbol}, the first as run_log.js keeps it.
+// Runs drawn over each other: the frontier with their trails, and a chart for each curve. A run here
+// is {run, letter, colour, dash, symbol}, and its `run` is as in run_log.js.
 import { explain, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { WIDEST, trail } from "../charts/geometry.js";

@@ -3,5 +3,5 @@
 export const placeOf = (beta, [lowest, highest]) =>
   Math.min(1, Math.max(0, Math.log(beta / lowest) / Math.log(highest / lowest)));
 
-// To two significant digits, as a hand can set them.
+// Rounded to two significant digits: a hand cannot set more.
 export const betaAt = (place, [lowest, highest]) => Number((lowest * (highest / lowest) ** place).toPrecision(2));

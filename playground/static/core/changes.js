@@ -1,4 +1,4 @@
-// A function that says whether any of its arguments differs from that of its last call.
+// A function that returns whether any of its arguments differs from its last call's.
 export function changeDetector() {
   let last = null;
   return (...values) => {

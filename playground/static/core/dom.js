@@ -17,7 +17,7 @@ export function option(host, type, name, value, label, details = "") {
   return input;
 }
 
-// `find` and `put` for the elements of one part.
+// {find, put} for the elements of one part.
 export function within(element) {
   const find = (selector) => element.querySelector(selector);
   // Unchanged text is left alone, so that a selection stays and no screen reader repeats it.
@@ -28,7 +28,7 @@ export function within(element) {
   return { find, put };
 }
 
-// A list of error messages; none empties it.
+// Shows these error messages in place of the former ones.
 export function listErrors(list, errors) {
   list.replaceChildren();
   for (const error of errors) make("li", "", list, error);

@@ -1,5 +1,5 @@
-// A file of the server, kept by the browser: a plain link would not say who asks where cookies are
-// blocked (visitor.js). Null, or why the server refused.
+// Saves a file of the server. A plain link would not identify the visitor if cookies are blocked
+// (visitor.js). Returns the server's reason to refuse, or null.
 export async function download(address, name, options) {
   try {
     const answer = await fetch(address, options);

@@ -1,6 +1,6 @@
 // Numbers and sentences as the page writes them.
 
-// A real minus sign, and none before a rounded zero.
+// A number with a true minus sign; a rounded zero has none.
 export function number(value, digits = 2) {
   return value.toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
 }
@@ -12,17 +12,16 @@ export function signed(value, digits = 2) {
 
 export const percent = (share, digits = 0) => number(100 * share, digits) + "%";
 
-// A percentage in which small probabilities still differ.
+// A percentage with enough digits to tell small probabilities apart.
 export function probability(share) {
   if (share < 1e-4) return "<" + percent(1e-4, 2);
   return percent(share, share < 0.1 ? 2 : 0);
 }
 
-const MOST_NAMED = 1e15; // 1000T, the largest number that the compact notation has a letter for
+const MOST_NAMED = 1e15; // 1000T, the end of the compact notation's letters
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-// "1 in 3,400", by the words "1 in {n}", where a percentage would be below 1; "1 in 10²⁶" where it
-// would be far below.
+// A share below 1 %, from the words "1 in {n}": "1 in 3,400", or "1 in 10²⁶" for a tiny one.
 export function oneIn(share, words) {
   if (share >= 0.01) return percent(share, share < 0.1 ? 1 : 0);
   if (share > 0 && share < 1 / MOST_NAMED) {
@@ -37,14 +36,13 @@ export function fill(template, values) {
   return template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-// The values of a setting, [[step, value], …] (histories.py), as briefly as a name needs: "0.7 →
-// 0.2".
+// The values of a setting, [[step, value], …] (histories.py), as in a run's name: "0.7 → 0.2".
 export function settingValues(history) {
   const values = history.map(([, value]) => value);
   return (values.length > 3 ? [values[0], "…", values.at(-1)] : values).join(" → ");
 }
 
-// A sentence on a run in which {beta} and {learning_rate} stand for all the values they had.
+// A sentence on a run, whose {beta} and {learning_rate} become all values of these settings.
 export function fillRun(template, run) {
   const [beta, learning_rate] = [run.beta, run.learning_rate].map(settingValues);
   return fill(template, { ...run, beta, learning_rate });

@@ -1,6 +1,6 @@
 // Puts Gradio's own style sheets into the lowest cascade layer (theme.py): outside of all layers
-// they would win over the page's. Its `css_paths` would weigh more, but has no nested rules and no
-// layers.
+// they would win over the page's. Gradio's `css_paths` would win over them, but allows no nested
+// rules and no layers.
 {
   const lower = (sheet) => {
     if (!sheet.href?.includes("/assets/") || sheet.cssRules[0] instanceof CSSLayerBlockRule) return;
@@ -9,6 +9,6 @@
     sheet.insertRule(`@layer gradio { ${rules} }`);
   };
   for (const sheet of document.styleSheets) lower(sheet);
-  // Gradio loads the sheet of a component with it, and draws the component after this event.
+  // Gradio loads a component with its sheet, and draws the component after this event.
   document.addEventListener("load", ({ target }) => target.sheet && lower(target.sheet), true);
 }

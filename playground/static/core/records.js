@@ -1,5 +1,5 @@
 // Records of the offered tasks and of the methods, from the page's head (app.py).
 export const { tasks, methods } = JSON.parse(document.getElementById("records").textContent);
 
-// Whether a method makes a policy, which writes; else it makes a reward model, which scores.
+// Whether a method makes a policy, which writes; other methods make a reward model, which scores.
 export const makesPolicy = (method) => methods[method].makes === "policy";

@@ -1,5 +1,5 @@
 // A run as the page keeps it: its event log, folded into series. A run is never changed: each delta
-// of the log (charts.py) makes another, in which what gained nothing is the same object as before.
+// of the log (charts.py) makes a new run, which shares its unchanged parts with the old one.
 
 export function startRun({ run, config, trained_on = null }) {
   const status = { name: "starting", message: "" };
@@ -7,13 +7,13 @@ export function startRun({ run, config, trained_on = null }) {
   return { name: run, config, trainedOn: trained_on, offset: 0, ...empty };
 }
 
-// The run with what a delta adds to it; events after `void_after` are dropped first.
+// The run with a delta added to it; events after `void_after` are dropped first.
 export function fold(run, delta) {
   if (delta.step === null) return run; // the log has no new event
   const { series, samples, changes } = delta.void_after === null ? run : upTo(run, delta.void_after);
   return {
     ...run,
-    offset: delta.offset, // how far the log is known
+    offset: delta.offset, // the known part of the log ends here
     series: extend(series, delta.points),
     samples: joined(samples, delta.samples),
     changes: joined(changes, delta.changes),
@@ -34,7 +34,7 @@ function upTo({ series, samples, changes }, last) {
   return { series: Object.fromEntries(shortened), samples: kept(samples), changes: kept(changes) };
 }
 
-// `points` has [step, value] pairs of the metrics that gained any.
+// `points` has the new [step, value] pairs of metrics.
 function extend(series, points) {
   const extended = { ...series };
   for (const [metric, pairs] of Object.entries(points)) {
@@ -47,7 +47,7 @@ function extend(series, points) {
 
 const joined = (list, more) => (more.length ? [...list, ...more] : list);
 
-// A run at a step; null is the newest.
+// A run at a step; null stands for the newest step.
 
 export function valueAt(series, step) {
   if (step === null) return series?.y.at(-1);
@@ -66,7 +66,7 @@ export function settingsAt(run, step) {
 
 // Its status
 
-// Whether it still gains something; a recorded run does while it is played.
+// Whether the run still gets new events; a recorded run does while it is played.
 export const isMoving = (run) => ["starting", "running", "paused"].includes(run?.status.name);
 
 export const isRecorded = (run) => run?.name.startsWith("recorded/") ?? false;

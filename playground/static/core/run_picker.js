@@ -1,4 +1,4 @@
-// The choice of a task and of its runs, as the views beside Train offer it.
+// The choice of a task and of its runs, in Try it, Score it and Compare.
 import { listErrors, make, option, whenShown, within } from "./dom.js";
 import { fill, fillRun } from "./format.js";
 import { tasks } from "./records.js";
@@ -9,16 +9,16 @@ export function runPicker({ element, props, server }) {
   const { find, put } = within(element);
   const form = find("form");
   const chosenTask = () => form.elements.task.value;
-  // null: the task has none
+  // The task's reference model; null if it has none.
   const reference = () => tasks[chosenTask()].reference ?? (isOwn() ? get().own.reference : null);
   const isOwn = () => chosenTask() === "own" && get().own !== null;
-  // The prompt to begin with: one of the visitor's own task, else the page's.
+  // The first prompt: for the visitor's own task its prompt, for others the page's.
   const firstPrompt = (otherwise) => (isOwn() ? get().own.prompt : otherwise);
 
-  // A run's name: what it was recorded as, or its method and settings.
+  // A run's name: the name of its recording, or its method and settings.
   const runName = (run) => run.recorded ?? settingsName(run);
 
-  // The method and β of a run, and its learning rate if that was changed.
+  // The method and β of a run, and its learning rate if it was changed.
   function settingsName(run) {
     const parts = [method_names[run.method]];
     if (run.beta[0][1] !== null) parts.push(fillRun(words.run_beta, run));
@@ -50,8 +50,8 @@ export function runPicker({ element, props, server }) {
   const boxes = () => [...element.querySelectorAll("[name=models]")];
   const checkedRuns = () => boxes().filter((box) => box.checked).map((box) => box.value);
 
-  // Checkboxes of runs, of which at most `most` can be checked. Those checked before stay checked; if
-  // there are none, the first `few` are checked.
+  // Checkboxes of runs, of which at most `most` can be checked. Checked ones stay checked; if none
+  // were, the first `few` are.
   function offerSeveral(runs, most, few, details = runDetails) {
     const before = checkedRuns();
     const host = find(".models");
@@ -69,8 +69,8 @@ export function runPicker({ element, props, server }) {
     for (const box of boxes()) box.disabled = full && !box.checked;
   }
 
-  // Radio buttons of models, [value, label, details] each. The one chosen before stays chosen, else
-  // the first is.
+  // Radio buttons of models, [value, label, details] each. The chosen model stays chosen; if it is
+  // gone, the first one is.
   function offerOne(name, models) {
     const before = form.elements[name]?.value;
     const host = find(".models");
@@ -82,8 +82,8 @@ export function runPicker({ element, props, server }) {
 
   const runOption = (run) => [run.run, runName(run), runDetails(run)];
 
-  // Calls `openTask` when the view first comes on the screen, and when Train's task has changed since
-  // the last time, after taking that task. Calls `again` whenever it comes back otherwise.
+  // Takes Train's task and calls `openTask` when the view first comes on the screen, and when it comes
+  // back after Train's task has changed. Calls `again` when it comes back with the same task.
   function whenOpened(openTask, again) {
     let trained = props.first_task;
     const open = (otherwise) => {

@@ -1,8 +1,8 @@
-// Whether the controls show the settings that were asked for last. Until they do, some of them may
-// belong to another method: Run and links wait. Gradio's own snippets (`js=`) say what they ask for
-// and when it has come.
+// Whether the controls show the last requested settings. Until then some of them may belong to
+// another method, so Run and links wait. Gradio's own snippets (`js=`) report each request and its
+// answer.
 {
-  const awaited = new Set(["restore"]); // the handlers (handlers/train.py) whose answer is due
+  const awaited = new Set(["restore"]); // the handlers (handlers/train.py) that have not answered yet
   window.settings = {
     ask(handler, values) {
       awaited.add(handler);
@@ -11,7 +11,7 @@
     have(handler) {
       awaited.delete(handler);
     },
-    // A choice made while an answer was due is sent right after it, before any timer.
+    // A choice made during a request is sent right after its answer, before any timer.
     async complete() {
       while (awaited.size) await new Promise((resume) => setTimeout(resume, 20));
     },

@@ -5,7 +5,7 @@ import { fill, probability, signed } from "./format.js";
 const FULL_TOKEN = 2; // nats, from which a token is shaded in full
 const FULL_REWARD = 4;
 
-// Sets the variables from which parts.css mixes the background.
+// Sets the CSS variables from which parts.css mixes the background.
 export function shade(element, value, full, least = 0) {
   const share = Math.min(1, Math.abs(value) / full);
   element.style.setProperty("--tone", value < 0 ? "var(--negative)" : "var(--positive)");
@@ -42,7 +42,7 @@ export function shadedText(words) {
   }
 
   // Tokens {text, logp, ref_logp}, shaded by log(π/π_ref); the numbers show on hover and focus. One
-  // of them is in the tab order, and the arrow keys go from there.
+  // token is in the tab order; the arrow keys move the focus from it to the others.
   function writeTokens(host, tokens) {
     host.replaceChildren();
     host.classList.add("tokens");

@@ -1,17 +1,16 @@
-// The state that parts of the page share. `set` is its only writer: a state is frozen, and a change
-// makes another.
+// The state that parts of the page share. It is frozen; only `set` changes it, by a new state.
 let state = Object.freeze({
   run: null, // the run that is followed (run_log.js)
   standing: null, // the visitor's rights to it and their place in the queue (handlers/train.py)
   wantedRun: null, // the name of a requested run whose events have not arrived yet
-  task: null, // task, method and β as the controls say
+  task: null, // task, method and β of the controls
   method: null,
   beta: null,
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   viewedStep: null, // the step shown; null for the newest
   own: null, // the visitor's own task (own/routes.py)
-  target: null, // {pair, task, beta, …}: what the optimum at a β is, and what it writes
+  target: null, // {pair, task, beta, …}: the optimum at a β, and its texts
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none
 });
 const subscriptions = new Set();
@@ -30,7 +29,7 @@ export function set(changes) {
     try {
       subscription.draw(state);
     } catch (error) {
-      reportError(error); // the other parts are drawn all the same
+      reportError(error); // the other parts are still drawn
     }
   }
 }
@@ -50,6 +49,6 @@ export function subscribe(element, keys, draw) {
   subscriptions.add(subscription);
 }
 
-// Gradio's own snippets (`js=`) are not modules and import nothing: they, and the browser's tests,
+// Gradio's own snippets (`js=`) are not modules and cannot import: they, and the tests in a browser,
 // read the state here.
 Object.defineProperty(window, "playground", { get });

@@ -2,8 +2,7 @@
 import { tasks } from "./records.js";
 import { isLive, valueAt } from "./run_log.js";
 
-// The run that is shown: a live run always; an ended one if its task is chosen or is not offered
-// here.
+// The shown run: a live run always; an ended one if its task is chosen or is not offered here.
 export function runOnStage({ run, task }) {
   const shown = isLive(run) || run?.config.task === task || !(run?.config.task in tasks);
   return shown ? run : null;
@@ -11,7 +10,7 @@ export function runOnStage({ run, task }) {
 
 export const taskOnStage = (state) => runOnStage(state)?.config.task ?? state.task;
 
-// The task and the model whose optimum is shown: those of the run, else the task's reference.
+// {task, model} of the shown optimum: those of the run, or without one the task and its reference.
 export function pairOnStage(state) {
   const reference = tasks[state.task]?.reference ?? (state.task === "own" ? state.own?.model : undefined);
   const { task, model } = runOnStage(state)?.config ?? { task: state.task, model: reference };
@@ -24,11 +23,11 @@ export const pairKey = ({ task, model }) => `${task} ${model}`;
 // Whether the run is another visitor's, and live.
 export const isWatching = ({ run, standing }) => isLive(run) && run.name !== standing.own;
 
-// β that the target is for.
+// The β of the target.
 export const betaOnStage = (state) => (runOnStage(state) && state.watchedBeta) ?? state.beta;
 
-// The run's gain in gold reward over its reference at a step, in nats; for a run in the frontier
-// chart, as drawn there.
+// The run's gain in gold reward over its reference at a step, in nats. If the frontier chart shows
+// the run, the gain is the one drawn there.
 export function gainAt({ config, series }, step, frontiers) {
   const share = valueAt(series["eval/gain"], step);
   const { reference, whole } = frontiers[pairKey(config)] ?? {};
@@ -36,8 +35,8 @@ export function gainAt({ config, series }, step, frontiers) {
   return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
 }
 
-// The sentences on a run: the first for the status line, the others for below the pictures. Those
-// on its curves are about the newest step.
+// The sentences on a run: the first for the status line, the others below the pictures. Those on its
+// curves are about the newest step.
 export function sentencesOn(run, step) {
   const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
   const first = run?.status.message || others.shift();

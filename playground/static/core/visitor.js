@@ -1,6 +1,6 @@
-// Who looks at this page: a random token that this browser keeps, and the server files as a hash.
-// It stands in a cookie. Where cookies are blocked, as in some frames, this tab keeps it, and every
-// request to the server has it in a header.
+// The visitor is identified by a random token that this browser keeps in a cookie; the server stores
+// its hash. If cookies are blocked, as in some frames, this tab keeps the token, and every request
+// has it in a header.
 // A presenter's key is taken out of the address before anyone can read it there.
 {
   const name = "playground_visitor=";
@@ -8,7 +8,7 @@
   const random = () => [...crypto.getRandomValues(new Uint8Array(32))].map((byte) => byte.toString(16).padStart(2, "0"));
   const inCookie = () => document.cookie.split("; ").find((cookie) => cookie.startsWith(name))?.slice(name.length);
 
-  // Who blocks cookies altogether blocks storage, too: the name of a tab or a frame is left then.
+  // A browser that blocks all cookies blocks storage, too; the name of the tab or frame remains.
   const tab = {
     get token() {
       try {

@@ -1,5 +1,5 @@
-// Lab: a card for each experiment: what the paper claims, what was measured here, and how to see it
-// live.
+// Lab: a card for each experiment, with the paper's claim, the measurements here, and a way to see
+// the experiment live.
 import { make, within } from "../core/dom.js";
 import { fill, number } from "../core/format.js";
 import { figures } from "./figures.js";
@@ -86,7 +86,7 @@ export function mount({ element, props, server }) {
     }
   }
 
-  // A link opens this very page with the settings of the run filled in; Run starts it.
+  // A link opens this page with the settings of the run filled in; Run starts it.
   function addLinks(box, live, text) {
     make("h3", "", box, words.smaller);
     make("p", "", box, text.smaller);

@@ -1,5 +1,4 @@
-// The tabular example that trains while a slider moves: which responses are covered by preferences,
-// and what PPO and DPO make of it.
+// The tabular example, which trains PPO and DPO while a slider moves or covered responses change.
 import { listErrors, make } from "../core/dom.js";
 import { fill, number } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
@@ -7,7 +6,7 @@ import { heatMaps } from "../charts/heatmaps.js";
 
 const MAPS = ["coverage", "reference", "learned", "ppo", "dpo", "optimum"];
 
-// Returns what trains it.
+// Returns a function that trains it.
 export function liveGrid(host, { size, bounds, first, words: { live: words } }, server) {
   const settings = { ...first };
   const dials = make("div", "dials", host);

@@ -1,11 +1,12 @@
-// An experiment at its quick size, run live from its card: its turn, its progress, its figure.
+// An experiment at its quick size, run live from its card, which shows its place in the queue, its
+// progress and its figure.
 import { make } from "../core/dom.js";
 import { latestOnly } from "../core/latest_only.js";
 
 const BUSY_MS = 700;
 const IDLE_MS = 4000; // another visitor may start one
 
-// Returns what adds a quick run to the card of an experiment; `pictures` draw its result.
+// Returns a function that adds a quick run to the card of an experiment; `pictures` draw its result.
 export function quickRuns({ element, props, server }, pictures) {
   const { words } = props;
   const hosts = {}; // experiment -> its part of the card
@@ -32,7 +33,7 @@ export function quickRuns({ element, props, server }, pictures) {
     return made;
   }
 
-  // `reply` is the promise of an error message, empty where there is none.
+  // `reply` is the promise of an error message, empty if there is no error.
   async function act(host, reply) {
     const error = host.querySelector(".error");
     error.textContent = "";

@@ -1,7 +1,7 @@
 // The arithmetic of Learn's equations at a β: pure functions of a recorded lesson
 // (align_core/build/worked_examples.py). Log-probabilities and rewards are in nats.
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-// −log σ(x), however far x is from 0.
+// −log σ(x), without overflow for any x.
 const logisticLoss = (x) => Math.max(0, -x) + Math.log1p(Math.exp(-Math.abs(x)));
 const total = (values) => values.reduce((sum, value) => sum + value, 0);
 
@@ -16,10 +16,10 @@ export function pair({ chosen, rejected }, reward) {
   return { difference, share: sigmoid(difference), loss: logisticLoss(difference) };
 }
 
-// One token of PPO: its reward, its advantage (whitened over the rollout), and its part of
-// the clipped objective (arXiv 1707.06347, Eq. 7). A lesson has γ = λ = 1: all KL to come counts
-// in full. A run's token brings its own sum (align_core/training/example_token.py). `against`: its
-// probability moved against the sign of A, where nothing is clipped, however far it moved.
+// One token of PPO: its reward, its advantage (whitened over the rollout), and its term of the
+// clipped objective (arXiv 1707.06347, Eq. 7). In a lesson γ = λ = 1, so the KL of all later tokens
+// counts in full; a run's token brings its own sum (align_core/training/example_token.py).
+// `against`: its probability moved against the sign of A, and such moves are never clipped.
 export function ppo({ tokens, place, score, value, whitening, clip, ahead: counted }, beta) {
   const divergences = tokens.map(({ logp, ref_logp }) => logp - ref_logp);
   const ahead = counted ?? total(divergences.slice(place));
@@ -46,8 +46,8 @@ export function dpo({ chosen, rejected }, beta) {
 
 // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the
 // reference's samples. Both are divided by exp(best/β), so that neither overflows; at β = 0 only
-// the best samples remain. `bar` is
-// β log Z, which r must pass for a text to become likelier: log(π*/π_ref) = (r − β log Z)/β.
+// the best samples remain. A text becomes likelier if r is above `bar` = β log Z, because
+// log(π*/π_ref) = (r − β log Z)/β.
 export function optimum({ samples, texts, rewards }, beta) {
   const best = Math.max(...rewards.map(([reward]) => reward));
   const relative = (reward) => (beta === 0 ? Number(reward === best) : Math.exp((reward - best) / beta));

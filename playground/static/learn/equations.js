@@ -1,6 +1,6 @@
-// Equations in MathML, from a notation for fixed text: its parts stand apart by spaces, `y_t` has
-// an index, and {beta}, {(beta)} and {*beta} are places for a number: as it is, in brackets where
-// it is negative, and as the result of its line. Numbers come later, as text (`fillIn`).
+// Equations in MathML, from a notation for fixed text. Its parts are separated by spaces, and `y_t`
+// has an index. {beta} is a place for a number; {(beta)} puts a negative number in brackets, and
+// {*beta} marks the result of the line. `fillIn` writes the numbers later, as text.
 import { number } from "../core/format.js";
 
 const MATH = "http://www.w3.org/1998/Math/MathML";
@@ -21,7 +21,7 @@ function term(token) {
   const [base, index] = token.split("_");
   if (index !== undefined) {
     const above = node("mpadded", term(base));
-    above.setAttribute("depth", 0);  // else an index hangs from the tail of a y
+    above.setAttribute("depth", 0);  // otherwise an index hangs from the tail of a y
     return node("msub", above, index.length > 1 ? node("mtext", index) : term(index));
   }
   if (/^\p{L}\*$/u.test(token)) return node("msup", term(token[0]), node("mo", "*"));
@@ -35,7 +35,7 @@ function space() {
   return made;
 }
 
-// Texts in the notation and nodes that stand for themselves, in one row.
+// A row of nodes and of texts in the notation.
 export function row(...parts) {
   const tokens = parts.flatMap((part) => (part instanceof Node ? [part] : part.split(" ")));
   const terms = tokens.flatMap((token) => {

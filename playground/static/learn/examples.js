@@ -8,7 +8,7 @@ export function drawPrompt(host, prompt) {
   return make("span", "prompt", make("p", "text", host), prompt).parentNode;
 }
 
-// A pair's two texts, with one of their rewards where it counts: `addChip(host, text)` adds it.
+// A pair's two texts; `addChip(host, text)` may add a reward to each.
 export function drawPair(host, { prompt, ...texts }, words, addChip = () => {}) {
   for (const side of ["chosen", "rejected"]) {
     const box = make("div", `side ${side}`, host);
@@ -18,7 +18,7 @@ export function drawPair(host, { prompt, ...texts }, words, addChip = () => {}) 
   }
 }
 
-// The cost of each token, before and after SFT.
+// The cost of each token, −log p, before and after SFT.
 export function drawCosts(host, { tokens }, words) {
   const table = make("div", "costs", host);
   const most = Math.max(...tokens.map(({ before, logp }) => -Math.min(before, logp)));

@@ -1,5 +1,5 @@
-// Learn: a station of the path, its equation, and the equation with real numbers put in. Moving β
-// changes the numbers at once, without the server; only a visitor's own run is requested from it.
+// Learn: a station of the path, its equation, and the equation with real numbers. The numbers follow
+// β without the server, which is asked only for a visitor's own run.
 import { betaAt, placeOf } from "../core/beta.js";
 import { make, option, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
@@ -24,7 +24,7 @@ export function mount({ element, props, server }) {
   const stations = stationsOf(words, shadedText(props.shading).addChip);
   const narrow = matchMedia("(max-width: 820px)");
   const slider = find(".beta input");
-  const sources = {}; // station -> the source that was chosen for it
+  const sources = {}; // station -> its chosen source
   const own = {}; // station -> the ownLesson of the task
   let task = props.first_task;
   let open = "sft";
@@ -67,7 +67,7 @@ export function mount({ element, props, server }) {
     find(`[data-whose=${name}]`).focus();
   }
 
-  // Lays the open station out; `calculate` puts the numbers in.
+  // Lays out the open station; `calculate` fills in the numbers.
   function show() {
     const text = words.stations[open];
     const station = stations[open];

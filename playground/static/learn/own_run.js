@@ -1,9 +1,8 @@
-// The numbers of a station from the visitor's newest run of its method, in place of the recorded
-// ones.
+// The numbers of a station, from the visitor's newest run of its method instead of a recorded run.
 import { fill, fillRun } from "../core/format.js";
 
-// {lesson, note}: the parts of a lesson that the run replaces, and a sentence; or a sentence that
-// says why there are none.
+// {lesson, note}: the parts of a lesson that the run replaces, and a sentence on them; without such
+// parts, only the sentence, which gives the reason.
 export async function ownLesson(task, station, lesson, { words, method_names }, server) {
   try {
     const newest = await server.newest_run({ task, method: station });
@@ -30,7 +29,7 @@ function textsOf(station, { demonstration, pair }) {
   return [demonstration.prompt, [demonstration.tokens.map(({ text }) => text).join("")]];
 }
 
-// The example with what the run makes of its texts.
+// The example with the run's numbers for its texts.
 function scored(station, { demonstration, pair }, [first, second]) {
   if (station !== "sft") {
     return { pair: { ...pair, chosen: { ...pair.chosen, ...first }, rejected: { ...pair.rejected, ...second } } };

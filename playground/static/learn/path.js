@@ -1,4 +1,4 @@
-// The path from SFT to the optimum as a picture: stations to click, or to walk with the arrow keys.
+// The path from SFT to the optimum as a picture: its stations open by a click or the arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
 // The centres of the stations' boxes: in a row, and in a column on a phone.
 const LYING = {
@@ -40,8 +40,8 @@ function curve({ box, at }, from, to, upright) {
   return `M${a} C${p} ${q} ${b}`;
 }
 
-// Draws the path into `host`; `names` has {name, short} of each station, `open(station)` is called
-// for a choice.
+// Draws the path into `host`; `names` has {name, short} of each station. A choice calls
+// `open(station)`.
 export function drawPath(host, names, label, upright, open) {
   const plan = upright ? UPRIGHT : LYING;
   const [width, height] = plan.size;

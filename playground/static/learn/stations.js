@@ -1,5 +1,5 @@
-// The stations of the Learn view: of each its equations, the lines that put numbers in, how its
-// example is drawn, and the numbers at a β with what there is to say about them.
+// The stations of the Learn view: each has its equations, the lines with numbers, the drawing of its
+// example, and the numbers at a β with sentences about them.
 import { number, probability } from "../core/format.js";
 import * as arithmetic from "./arithmetic.js";
 import { fraction, row } from "./equations.js";
@@ -13,7 +13,7 @@ function rewards({ chosen, rejected }, reward) {
   return { chosen: chosen[reward], rejected: rejected[reward], ...arithmetic.pair({ chosen, rejected }, reward) };
 }
 
-// `addChip` is that of shaded_text.js.
+// `addChip` is from shaded_text.js.
 export function stationsOf(words, addChip) {
   const goldChip = (host, { gold_reward }) => addChip("gold", host, gold_reward);
   const proxyChip = (host, { proxy_reward }) => addChip("proxy", host, proxy_reward);

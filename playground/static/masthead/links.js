@@ -2,16 +2,16 @@
 // settings. links.py reads the address that is written here.
 import { make, within } from "../core/dom.js";
 
-// What a page around this one, on a Space, puts into its address: its colours, and a signature.
+// On a Space, the surrounding page adds these to the address: its signature and its colours.
 const OF_THE_FRAME = ["__sign", "__theme"];
 
 export function mount({ element, props, watch, events }) {
   const { words, others, fields } = props;
   const { find, put } = within(element);
   const link = find("input");
-  let linked = null; // [url, what to do with its address], once the settings are known
+  let linked = null; // [url, a function for its address], called once the settings are known
 
-  // This page's address, with all that stands in it but the language: its path says that.
+  // This page's address, without the query's language, because the path has it.
   function address() {
     const url = new URL(location.href);
     url.searchParams.delete("lang");
@@ -26,8 +26,8 @@ export function mount({ element, props, watch, events }) {
     return url;
   }
 
-  // Calls `next` with the address that has the settings in it: the answer to this event is what the
-  // controls say.
+  // Calls `next` with the address that has the settings in it: the answer to this event has the
+  // controls' values.
   function withSettings(url, next) {
     linked = [url, next];
     events.submit();
@@ -71,8 +71,8 @@ export function mount({ element, props, watch, events }) {
   }
 }
 
-// Copies the text; returns whether that worked. In a frame, or without https, as for phones in the
-// same room, browsers may offer no clipboard API; then the selected text of `field` is copied.
+// Copies the text; returns whether that worked. Browsers may offer no clipboard API in a frame or
+// without https, as on phones in the same room; then the selected text of `field` is copied.
 async function copyText(text, field) {
   try {
     await navigator.clipboard.writeText(text);

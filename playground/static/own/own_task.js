@@ -33,7 +33,7 @@ export function mount({ element, props, server, events }) {
     if (!known) return;
     const { task } = known;
     form.hidden = !open && task !== null;
-    // Isolated, so that a title cannot turn the direction of what follows.
+    // Isolated, so that a title cannot change the direction of the text after it.
     put(".summary", task ? fill(words.summary, { title: `\u2068${task.title}\u2069`, model: nameOf(task.model) }) : words.intro);
     for (const name of [".change", ".delete", ".zip"]) find(name).hidden = !task;
     const pair = task && pairKey({ task: OWN, model: task.model });
@@ -50,7 +50,7 @@ export function mount({ element, props, server, events }) {
     const { limits, models, hub, fetched } = state;
     const values = { ...limits, mb: limits.bytes / MB };
     put(".drop span", fill(words.drop, values));
-    // On a public machine, where tasks expire, a visitor has no command line to fetch a model with.
+    // On a public machine, where tasks expire, visitors have no command line to fetch a model with.
     put(".limits", limits.days === null ? (fetched ? "" : words.fetch) : fill(words.limits, values));
     field("model").replaceChildren();
     for (const { model, name } of models) make("option", "", field("model"), name).value = model;
@@ -105,7 +105,7 @@ export function mount({ element, props, server, events }) {
     renewed();
   }
 
-  // Reports that the task changed, so that the controls take its defaults.
+  // Announces that the task changed, so that the controls take its defaults.
   function renewed() {
     forgetOptimum();
     events.renewed();

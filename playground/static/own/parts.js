@@ -40,7 +40,7 @@ export function partsEditor({ host, words, models, texts, prompt, changed }) {
   const adder = make("select", "", sum);
   adder.setAttribute("aria-label", words.add);
   const sums = examples.map(() => make("strong", "", sum));
-  const missing = make("p", "missing", host); // of the sums
+  const missing = make("p", "missing", host); // the error of the sums
 
   // The browser applies the weights itself, so that a slider shows its effect without a request.
   const score = latestOnly(async () => {

@@ -1,7 +1,7 @@
-// The preparation of a visitor's own task: its place in the queue, its progress, its end.
+// The preparation of a visitor's own task: its place in the queue, its progress and its end.
 const BUSY_MS = 700;
 
-// `finished` is called when a preparation that this page showed has finished.
+// `finished` is called at the end of a preparation that this page showed.
 export function preparation({ find, put, server, words, finished }) {
   let live = false;
   let timer = null;

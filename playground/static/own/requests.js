@@ -1,6 +1,7 @@
 // Requests to the routes of a visitor's own task (own/routes.py).
 
-// The server's answer; where it refused or is lost, {errors: [{field, line}]} in the page's words.
+// The server's answer. If it refused, or there was none, {errors: [{field, line}]} in the page's
+// words.
 export async function ask(path, content, words) {
   try {
     const headers = { "Content-Type": "application/json" };
@@ -12,7 +13,7 @@ export async function ask(path, content, words) {
   }
 }
 
-// A file as the server takes it: its name, and its content in base64.
+// A file for the server: its name, and its content in base64.
 export function encoded(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();

@@ -1,10 +1,10 @@
 // A rater's ballot, on the page for phones and in the Rate view: the pair to rate, and the votes.
 // Every answer of the server is the whole ballot: {open, rated, undo, pair} (voting/routes.py).
-const AGAIN_MS = 3000; // between two looks whether a closed room, or a lost server, is back
-const SETTLE_MS = 350; // a second tap that lands this soon was meant for the pair before
+const AGAIN_MS = 3000; // between two requests to a closed room or a lost server
+const SETTLE_MS = 350; // a second tap within this time was meant for the former pair
 
-// `storageKey` is where the browser keeps who it is to the server, `about` the task and the model
-// that are asked for; `show` gets each ballot, `lost` a reason why there is none.
+// The browser stores its token for the server under `storageKey`. `about` has the requested task and
+// model. `show` gets each ballot, `lost` a reason why there is none.
 export function newBallot({ storageKey, about = {}, show, lost }) {
   let rater = { session: "", token: "" };
   let ballot = null;
@@ -15,7 +15,7 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
   try {
     rater = JSON.parse(localStorage.getItem(storageKey)) ?? rater;
   } catch {
-    // Storage is blocked: a reload makes another rater.
+    // Storage is blocked, so a reload makes another rater.
   }
 
   function request(content) {
@@ -44,7 +44,7 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
     }
   }
 
-  // Asks one thing at a time. Whatever was refused, the server then says how the ballot stands.
+  // Sends one request at a time. After a refusal, the server's answer still has the ballot.
   async function ask(path, content = {}) {
     if (asking || left) return;
     asking = true;
@@ -91,7 +91,7 @@ export function newBallot({ storageKey, about = {}, show, lost }) {
 const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "tie", ArrowDown: "bad" };
 Object.assign(CHOICES, { 1: "left", 2: "right", 3: "tie", 4: "bad" });
 
-// Keys for `ballot()`, while `isShown()`.
+// Votes on `ballot()` by keys, while `isShown()`.
 export function listenForKeys(ballot, isShown) {
   document.addEventListener("keydown", (event) => {
     const elsewhere = event.target.closest("input, select, textarea, [role=tab]");

@@ -48,9 +48,9 @@ export function mount({ element, props, server, events }) {
     ballot.join().then(room.look);
   }
 
-  // The server's answer for this session; null if it refused, which is shown as an error, or if
-  // another session was started meanwhile. A room without a session (401) is not an error: the ballot
-  // joins again.
+  // The server's answer for this session. Null if it refused, which is shown as an error, or if
+  // another session was started meanwhile. A room without a session (401) is no error, because the
+  // ballot joins again.
   async function request(action, content = {}) {
     const asking = ballot;
     const answer = await asking?.send(action, content).catch(() => null);
@@ -86,7 +86,7 @@ export function mount({ element, props, server, events }) {
   }
 
   function open() {
-    // While a clicked tab has the focus, the arrow keys would not vote.
+    // The arrow keys vote only if the clicked tab loses the focus.
     const focused = document.activeElement;
     if (focused?.matches("[role=tab]:not(:focus-visible)")) focused.blur();
     offerModels();
@@ -106,7 +106,7 @@ export function mount({ element, props, server, events }) {
   find(".undo").onclick = () => ballot.undo();
   listenForKeys(() => ballot, () => ballot && element.offsetParent);
   form.onchange = ({ target }) => {
-    // The arrow keys would move on to the next choice, in place of voting.
+    // With the focus here, the arrow keys would select the next choice instead of voting.
     if (!target.matches(":focus-visible")) target.blur();
     if (target.name === "task") offerModels();
     if (target.name === "models") begin();

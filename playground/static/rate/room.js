@@ -1,6 +1,5 @@
-// Rate: the room that one's own session can be opened to: its link, its share of disputed pairs,
-// and its tally; and simulated raters, with the failings that people have, who vote in place of an
-// audience.
+// Rate: the visitor's session as a room for an audience, with its link, its share of disputed pairs
+// and its tally. Simulated raters, who err as people do, can vote instead of an audience.
 import { make, within } from "../core/dom.js";
 import { fill, percent } from "../core/format.js";
 import { drawVotes } from "./vote_training.js";
@@ -24,7 +23,7 @@ export function votingRoom({ element, props }, session, counted) {
 
   const look = () => act("look").then(count);
 
-  // Takes the session off the disk; who then joins has begun another.
+  // Deletes the session; a rater who joins afterwards starts another.
   async function remove() {
     if (!confirm(words.sure)) return;
     const ballot = session.ballot();
@@ -33,7 +32,7 @@ export function votingRoom({ element, props }, session, counted) {
     look();
   }
 
-  // {open, share, hosts, link, code}, as the server sends it.
+  // Draws {open, share, hosts, link, code}, the server's state of the room.
   function draw({ open, share, hosts, link, code }) {
     element.closest("#rate").dataset.room = open ? "open" : "closed";
     find(".hall").hidden = !open;

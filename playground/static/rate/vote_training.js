@@ -5,7 +5,7 @@ import { shadedText } from "../core/shaded_text.js";
 
 const REPORT_MS = 3000;
 
-// `session` is {ballot(), request(action, content), showErrors(errors)}, as rate.js has it.
+// `session` is {ballot(), request(action, content), showErrors(errors)}, from rate.js.
 export function voteTraining({ element, props, events }, session) {
   const { words, method_names } = props;
   const { find, put } = within(element);
@@ -21,7 +21,7 @@ export function voteTraining({ element, props, events }, session) {
 
   const simulatedShare = () => find(".mixed input").value / 100;
 
-  // The votes that a run would train on: people's own, simulated ones, and those left out.
+  // The numbers of votes that a run would train on, by people and simulated, and of those left out.
   function drawMix() {
     const { votes, to_train: own, held_out: held } = counts;
     const made = Math.round((own * simulatedShare()) / (1 - simulatedShare()));

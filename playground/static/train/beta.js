@@ -1,5 +1,5 @@
-// β on a logarithmic slider, as a number, and as a switch for none at all. The target follows each
-// move; a live run of the chosen task and method takes the value when the hand lets go.
+// β on a logarithmic slider, as a number, and as a switch for β = 0. The target follows each move; a
+// live run of the chosen task and method takes the value on release.
 import { within } from "../core/dom.js";
 import { betaAt, placeOf } from "../core/beta.js";
 import { set, subscribe } from "../core/store.js";
@@ -24,14 +24,14 @@ export function mount({ element, props, watch, events }) {
 
   const isUsable = (beta) => beta !== null && beta >= 0;
 
-  // A hand moved β here.
+  // The visitor moved β here.
   function move(beta) {
     props.value = beta;
     draw();
     set({ betaHeld: true, watchedBeta: null, ...(isUsable(beta) && { beta }) });
   }
 
-  // The server set β, or whether it may be 0.
+  // Takes the server's β, and its word whether β may be 0.
   function adopt() {
     draw();
     if (isUsable(props.value)) set({ beta: props.value });
@@ -53,7 +53,7 @@ export function mount({ element, props, watch, events }) {
   adopt();
   subscribe(element, ["beta"], ({ beta }) => {
     if (beta === props.value) return;
-    props.value = beta; // it was moved in another view
+    props.value = beta; // β was moved in another view
     draw();
   });
   subscribe(element, ["betaHeld"], ({ betaHeld }) => betaHeld || events.release());

@@ -1,5 +1,5 @@
-// The list of errors below the settings; the fields with an error, which are Gradio's components, are
-// marked.
+// The list of errors below the settings. It also marks the fields with an error, which are Gradio's
+// components.
 import { listErrors, within } from "../core/dom.js";
 
 export function mount({ element, props, watch }) {

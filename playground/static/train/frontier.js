@@ -1,5 +1,5 @@
-// The picture of the trade-off in Train: the diamond is what β asks for, and the run a trail that
-// grows towards it.
+// The picture of the trade-off in Train: the diamond is the optimum at β, the target, and the run is
+// a trail that grows towards it.
 import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
@@ -26,14 +26,14 @@ export function mount({ element, props, server, watch }) {
     const [{ task, model }, beta] = [pairOnStage(get()), betaOnStage(get())];
     const { frontiers } = get();
     const pair = pairKey({ task, model });
-    const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is none
+    const frontier = pair in frontiers ? frontiers[pair] : await server.frontier({ task, model }); // null: there is no frontier
     const target = { ...(await server.target({ task, model, beta })), pair, task, beta };
     set({ target, frontiers: { ...get().frontiers, [pair]: frontier } });
   });
 
   function update(state) {
     const { run } = state;
-    // Another visitor's run takes the target along when it begins and when its β is changed.
+    // The target takes the β of another visitor's run when the run begins, and at each change.
     if (isTurned(run?.name, run?.changes)) {
       set({ watchedBeta: isWatching(state) ? settingsAt(run, null).beta : null });
     }
@@ -45,7 +45,7 @@ export function mount({ element, props, server, watch }) {
     const pair = pairKey(pairOnStage(state));
     const frontier = state.frontiers[pair];
     const { viewedStep } = state;
-    // Charts and texts take the room where no samples of the reference are stored.
+    // Without stored samples of the reference there is no picture; charts and texts use its room.
     document.documentElement.classList.toggle("no-optimum", frontier === null);
     if (!frontier) return;
     const shown = runOnStage(state);

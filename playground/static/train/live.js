@@ -1,5 +1,5 @@
-// Follows one run: asks the server what its event log has gained, folds it into the state, and
-// shows where the run stands.
+// Follows one run: asks the server for the new events of its log, folds them into the state, and
+// shows the run's status.
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { methods } from "../core/records.js";
@@ -18,13 +18,13 @@ export function mount({ element, props, server, watch, events }) {
   const summary = find(".summary");
   let phase = "idle"; // "lost", "recorded", "idle", or the status of the run
   let pressed = false; // whether Run was pressed and the server has not answered yet
-  let chosen = null; // the run that was asked for last: the page stays with it
-  let began = 0; // when the run was new to this page; a recorded one is played from then on
+  let chosen = null; // the last requested run, which the page keeps showing
+  let began = 0; // the time at which the run came to this page; a recorded run plays from then on
   let timer = null;
   let polls = 0;
 
-  // The server answers when there is news, or after a while (long_polling.py). A newer poll makes
-  // the answer to an older one void.
+  // The server answers when there is news, or after a while (long_polling.py). Answers to older polls
+  // are dropped.
   async function poll() {
     clearTimeout(timer);
     if (!element.isConnected) return;
@@ -84,7 +84,7 @@ export function mount({ element, props, server, watch, events }) {
     element.dataset.past = step !== null;
   }
 
-  // The summary has a fixed height, so that no sentence moves the pictures; a long one is written
+  // The summary has a fixed height, so that no sentence moves the pictures; a long sentence is
   // smaller (stage.css).
   function showSummary(sentence) {
     if (sentence === summary.textContent) return;
@@ -109,7 +109,7 @@ export function mount({ element, props, server, watch, events }) {
     return fill(words.status[methods[config.method].beta ? "settings" : "settings_without_beta"], config);
   }
 
-  // Looks at the measured step nearest to `step`, or `by` places from it.
+  // Shows the measured step nearest to `step`, or the one `by` places from it.
   function scrub({ by = 0, step = get().viewedStep ?? get().run?.step }) {
     const measured = runOnStage(get())?.samples.map((samples) => samples.step) ?? [];
     if (measured.length) set({ viewedStep: nearestStep(measured, step, by) });
@@ -131,8 +131,8 @@ export function mount({ element, props, server, watch, events }) {
   put(".newest", words.status.newest);
   find(".newest").onclick = () => scrub({ step: Infinity });
   document.addEventListener("keydown", onKey);
-  // The answer to Run arrives as this part's value; until then the press itself is shown. The
-  // button is Gradio's own.
+  // The answer to Run arrives as this part's value; until then the page shows the press. The button
+  // is Gradio's own.
   document.addEventListener("click", (event) => {
     if (!element.isConnected || !event.target.closest("#run")) return;
     pressed = true;
@@ -148,8 +148,8 @@ export function mount({ element, props, server, watch, events }) {
   subscribe(element, ["task", "viewedStep"], () => draw());
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
   new ResizeObserver(fit).observe(summary);
-  // A tab that is hidden says so once: its run is watched for some minutes more (attendance.py). One
-  // that is closed is hidden, too, and runs no timer after that.
+  // A hidden tab says so once, and counts as watching for some minutes more (attendance.py). A closed
+  // tab is hidden, too, and runs no timer after that.
   document.addEventListener("visibilitychange", () => setTimeout(poll));
   poll();
 }

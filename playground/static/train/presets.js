@@ -1,6 +1,6 @@
-// A row of presets. The one that is chosen fills the settings and plays its recorded run. While
-// the stage shows a run with exactly these settings, a line below says what to watch, and at the end
-// what the run shows.
+// A row of presets. A chosen preset fills the settings and plays its recorded run. While the stage
+// shows a run with exactly these settings, a line below says what to watch, and at the end what the
+// run shows.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { isLive, isRecorded } from "../core/run_log.js";
@@ -29,8 +29,7 @@ export function mount({ element, props, events }) {
     };
   }
 
-  // The preset whose settings, the seed included, are those of the run; undefined for a run whose
-  // settings were changed.
+  // The preset with the run's settings and seed; undefined for a run whose settings were changed.
   function presetOf(run) {
     if (!run || run.changes.length) return undefined;
     const hasSettings = (settings) => Object.keys(settings).every((key) => settings[key] === run.config[key]);
@@ -50,7 +49,7 @@ export function mount({ element, props, events }) {
     const recorded = name && isRecorded(run);
     const origin = recorded ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "";
     put(".origin", origin);
-    find(".origin").title = origin; // in full, as the line may be too short
+    find(".origin").title = origin; // in full, because the line may cut it
   }
 
   put(".title", words.title);

@@ -27,7 +27,7 @@ export function progressText(run, step, timeLeft, names, words) {
   return timeLeft ? progress + fill(words.left, { time: timeLeft }) : progress;
 }
 
-// The measured step nearest to `step`, or that `by` places from it; null where that is the newest.
+// The measured step nearest to `step`, or the one `by` places from it; null if it is the newest.
 export function nearestStep(measured, step, by = 0) {
   const distances = measured.map((other) => Math.abs(other - step));
   const place = distances.lastIndexOf(Math.min(...distances)) + by;

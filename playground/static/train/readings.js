@@ -1,4 +1,4 @@
-// The other sentences on a run's curves, below the charts, so that they never move a chart.
+// The sentences on a run's curves after the first, below the charts, so that they never move a chart.
 import { make, within } from "../core/dom.js";
 import { subscribe } from "../core/store.js";
 import { runOnStage, sentencesOn } from "../core/view.js";

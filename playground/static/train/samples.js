@@ -54,8 +54,8 @@ export function mount({ element, props }) {
     if (log_ratio !== undefined) addRatio(chips, rewards.gold_reward, log_ratio, beta);
   }
 
-  // The log-ratio of the optimum to the reference for a text, r/β − log Z, with this text's numbers;
-  // and the reason if a text of positive reward becomes less likely.
+  // Adds log(π*/π_ref) = r/β − log Z with the numbers of this text, and, for a text of positive
+  // reward that becomes less likely, the reason.
   function addRatio(host, reward, ratio, beta) {
     const bar = reward - beta * ratio;
     const [log_z, log_ratio] = [number(bar / beta), signed(ratio)];
@@ -65,7 +65,7 @@ export function mount({ element, props }) {
     if (reward > 0 && ratio < 0) make("span", "below", host, fill(words.below_bar, values));
   }
 
-  // A text's divergence from the reference, in nats: the policy's KL, or the optimum's log-ratio.
+  // Adds a text's divergence from the reference, in nats: the policy's KL or the optimum's log-ratio.
   function addDivergence(kind, host, value) {
     const chip = make("span", `chip ${kind}`, host);
     chip.dataset.tip = words[`${kind}_help`];
@@ -111,8 +111,8 @@ export function mount({ element, props }) {
   draw(get());
 }
 
-// A row for each prompt. Before any run the reference speaks from its `stored` samples, as the
-// optimum always does.
+// A row for each prompt. Before any run the reference's texts are from its `stored` samples; the
+// optimum's always are.
 function answersOf(samples, stored, target) {
   const optima = new Map(target?.texts?.map((text) => [text.prompt, text]));
   if (samples) return samples.rows.map((row) => ({ ...row, optimum: optima.get(row.prompt) }));

@@ -1,6 +1,6 @@
-// A line on the votes that the run on the stage was trained on, and a note that Run would not use
-// them. Such a run is started in Rate, and may wait in the queue: when it starts, the controls take
-// its settings.
+// A line on the votes that the shown run was trained on, and a note that Run would not use them. Such
+// a run is started in Rate, and may wait in the queue; when it starts, the controls take its
+// settings.
 import { changeDetector } from "../core/changes.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
@@ -29,7 +29,7 @@ export function mount({ element, props, events }) {
     ].filter(Boolean).join(" "));
   }
 
-  let opened = get().standing !== null; // the controls of a page that has just been opened are set already
+  let opened = get().standing !== null; // on a page just opened, the controls are set already
   isAnotherRun(get().run?.name);
   subscribe(element, ["run", "task"], draw);
   subscribe(element, ["standing"], ({ run, standing }) => {

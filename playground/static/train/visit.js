@@ -1,5 +1,5 @@
-// Many visitors on one page: whose run is on the stage, who may steer it, and the queue for the
-// next.
+// Many visitors on one page: the owner of the shown run, the rights to steer it, and the queue for
+// the next.
 import { download } from "../core/download.js";
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
@@ -10,7 +10,7 @@ export function mount({ element, props, server }) {
   const { words } = props;
   const { find, put } = within(element);
   const train = element.closest("#train");
-  let presenting = null; // whether the presenter's key was right, once the server has said so
+  let presenting = null; // whether the presenter's key is right; null until the server has answered
   let wish = null; // {run, on}: the choice to share a run, until the server confirms it
 
   function draw(state) {
