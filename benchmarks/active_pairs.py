@@ -1,12 +1,12 @@
-"""Whether votes on the pairs that the reward model is least sure of are worth more.
+"""The accuracy of reward models on votes on the pairs that they are least sure of.
 
     python -m benchmarks.active_pairs            execute missing runs, write results and the page
     python -m benchmarks.active_pairs --render   write docs/benchmarks.md from the stored results
 
 After each round of votes of the task's own rater, a reward model is trained on all votes, with the
-settings of `align_core.votes.preference_files`, and the pairs of the next round are drawn with its
-scores (`align_core.votes.pair_selection`). All shares have as many votes and the same first round.
-Nothing is timed: one run on each core.
+settings of `align_core.votes.preference_files`. Its scores select the pairs of the next round
+(`align_core.votes.pair_selection`). All shares have the same number of votes and the same first
+round. Nothing is timed, so each core executes a run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).with_name("active_pairs.json")
 PAGE = DOCS / "benchmarks.md"
 TASKS = ("reviews", "capitals")
 SEEDS = (0, 1, 2)
-SHARES = (0.0, 0.5, 1.0)  # of the pairs of a round that are drawn actively
+SHARES = (0.0, 0.5, 1.0)  # of actively drawn pairs in a round
 CANDIDATES = 1000
 ROUND, ROUNDS = 50, 4
 
@@ -124,9 +124,9 @@ def render(results: dict[str, Any]) -> str:
         "accuracy on held-out pairs of a reward model trained anew after each round of",
         f"{ROUND} votes of the task's own rater, on {CANDIDATES:,} stored pairs to choose from.",
         "Active: the share of pairs drawn from the tenth that the last reward model is least",
-        f"sure of, the rest by chance. Medians of {len(SEEDS)} seeds, lowest to highest in",
-        f"brackets. Gained: points of accuracy at {votes[-1]} votes over chance alone with the",
-        "same seed.\n\n",
+        "sure of; the others are drawn at random.",
+        f"Medians of {len(SEEDS)} seeds, lowest to highest in brackets. Gained: points of accuracy",
+        f"at {votes[-1]} votes over random pairs alone with the same seed.\n\n",
     ]
     head = ["task", "active", *(f"{count} votes" for count in votes), "gained"]
     return "\n".join(intro) + table(head, rows)

@@ -1,4 +1,4 @@
-"""Speed that users notice, before and after a change: two checkouts, measured in pairs.
+"""The speed that users notice before and after a change: two checkouts, measured in pairs.
 
     python -m benchmarks.before_after OTHER                 print a table for seven pairs
     python -m benchmarks.before_after OTHER --pairs 11      more pairs

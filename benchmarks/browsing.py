@@ -1,4 +1,4 @@
-"""The page for benchmarks: `app.py` in a process of its own, opened in Chromium."""
+"""The page for benchmarks: `app.py` in its own process, opened in Chromium."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 
 @contextmanager
 def serving() -> Iterator[tuple[str, Path]]:
-    """Run app.py in a process of its own; yields its address and the folder of its runs, beside
-    which are its sessions."""
+    """Run app.py in its own process; yields its address and the folder of its runs.
+
+    Its sessions are in the same parent folder.
+    """
     with tempfile.TemporaryDirectory() as folder:
         port, runs = free_port(), Path(folder) / "runs"
         own = {"GRADIO_SERVER_PORT": str(port), "PLAYGROUND_RUNS": str(runs)}
@@ -58,7 +60,7 @@ def browsing(viewport: dict[str, int] = SCREEN) -> Iterator[Any]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

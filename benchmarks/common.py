@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-THREADS = 2  # of every timed run
+THREADS = 2  # in every timed run
 
 
 def child(module: str, *options: str, **environment: str) -> Any:

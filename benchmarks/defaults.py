@@ -33,7 +33,7 @@ RESULTS = Path(__file__).with_name("defaults.json")
 PAGE = DOCS / "benchmarks.md"
 TASKS = ("reviews", "capitals")
 
-NEAR = 0.25  # nats, where a rater chooses the better text with probability σ(0.25) = 0.56 at most
+NEAR = 0.25  # nats; closer texts are almost a coin toss to a rater: σ(0.25) = 0.56
 
 # name: (method, extra options, limits of wall time, efficiency and gain)
 RUNS = {
@@ -96,7 +96,7 @@ _METRICS = ("gold_reward", "proxy_reward", "kl", "gain", "frontier_efficiency", 
 
 
 def _run(client: Client, **options) -> tuple[str, float, float, float]:
-    """Execute a run: its name, seconds to its end and first evaluation, and peak memory in GB."""
+    """Execute a run; returns its name, seconds to its end and first evaluation, and peak GB."""
     begin = time.monotonic()
     peak = _Peak()
     name = client.start(**options)
@@ -208,12 +208,12 @@ def _near_ties() -> str:
         return " and ".join(f"{share:.2f}" for share in shares)
 
     return (
-        f"Accuracy, on {' and '.join(TASKS)}: the gold reward itself has 1, for pairs of equal\n"
-        "gold reward are left out; its raters, who choose with probability σ(Δr), have\n"
+        f"Accuracy, on {' and '.join(TASKS)}: the gold reward itself has 1, because pairs of\n"
+        "equal gold reward are left out; its raters, who choose with probability σ(Δr), have\n"
         f"{both(raters)}. {both(near)} of the pairs are less than {NEAR} nats apart, nearly a\n"
-        f"coin toss to a rater: to know all others and toss a coin on these gives {both(coin)}.\n"
-        "What the default run on capitals lacks beyond that is which city is the capital\n"
-        "(`docs/notes.md`).\n"
+        "coin toss to a rater: a coin toss on these, and the right choice on all others, gives\n"
+        f"{both(coin)}. The default run on capitals stays below that because it does not know\n"
+        "which city is the capital (`docs/notes.md`).\n"
     )
 
 

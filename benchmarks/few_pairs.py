@@ -1,10 +1,10 @@
-"""How many preference pairs a reward model needs for PPO to gain before it over-optimises.
+"""The number of preference pairs with which a reward model lets PPO gain before it over-optimises.
 
     python -m benchmarks.few_pairs            execute missing runs, write results and the page
     python -m benchmarks.few_pairs --render   write docs/benchmarks.md from the stored results
 
 Reward models are trained by `align_core.build.assets.train_variant`, PPO with the settings of the
-preset reward-hacking. Nothing is timed: one run on each core.
+preset reward-hacking. Nothing is timed, so each core executes a run.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def render(results: dict) -> str:
     intro = [
         "Written by `python -m benchmarks.few_pairs` from `benchmarks/few_pairs.json`. PPO on",
         f"`{BASE.task}` (β = {BASE.beta:g}, {BASE.steps} rollouts) on reward models that",
-        f"differ only in how many pairs they have seen; medians of {len(SEEDS)} seeds, lowest to",
+        f"differ only in the number of their pairs; medians of {len(SEEDS)} seeds, lowest to",
         "highest in brackets, on the probe prompts. Kept: the best gain is at least",
         f"{promise['gain']:g}, {promise['lost']:.0%} of it is lost by the end, and the proxy has",
         f"risen by {promise['rise']:g} nats since. {summary} at which every seed does so.",

@@ -4,9 +4,9 @@
     python -m benchmarks.few_votes --reward   only the reward models, which take seconds each
     python -m benchmarks.few_votes --render   write docs/benchmarks.md from the stored results
 
-The votes are those of the task's own rater, one on each stored pair. As with people's votes, they
-are written to a file for `--preferences`, with the settings of `align_core.votes.preference_files`.
-Nothing is timed: one run on each core.
+The task's own rater casts the votes, one on each stored pair. Like people's votes, they are written
+to a file for `--preferences`, with the settings of `align_core.votes.preference_files`. Nothing is
+timed, so each core executes a run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEAST = 0.5  # the required share of the gain with MANY votes
 CURVE = (25, 50, 100, 200, 400, 800, MANY)  # numbers of votes for reward models
 VOTES = {"dpo": (FEW, MANY), "reward": CURVE}
 MEASURED = {"dpo": ("gold_reward", "gold_reward_reference", "kl", "gain"), "reward": ("accuracy",)}
-MOST = 0.75  # the share of the gain of MANY votes over a coin that counts as enough
+MOST = 0.75  # enough votes have this share of the lead of MANY votes over a coin
 
 
 def main() -> None:
@@ -69,8 +69,10 @@ def measure(lanes: int, methods: tuple[str, ...]) -> None:
 
 
 def one_run(method: str, task: str, votes: int, seed: int) -> dict[str, float]:
-    """Metrics on held-out prompts of a run on this many votes; `accuracy` of a reward model is on
-    pairs of texts of the reference."""
+    """Metrics on held-out prompts of a run on this many votes.
+
+    The `accuracy` of a reward model is on pairs of the reference's texts.
+    """
     from align_core.config.run_config import resolve
     from align_core.inference import queries
     from align_core.runs.control import Control
@@ -111,7 +113,7 @@ def accuracy(results: dict[str, Any], task: str, votes: int) -> float:
 
 
 def enough(results: dict[str, Any], task: str) -> int:
-    """The smallest number in CURVE whose lead over a coin is at least MOST of that of MANY."""
+    """The smallest number in CURVE whose lead over a coin is at least MOST of the lead of MANY."""
     gains = {votes: accuracy(results, task, votes) - 0.5 for votes in CURVE}
     return next(votes for votes, gain in gains.items() if gain >= MOST * gains[MANY])
 
@@ -140,9 +142,9 @@ def _render_gain(results: dict[str, Any]) -> str:
             rows.append([task, f"{votes:,}", str(runs[0]["steps"]), *columns, cell])
     intro = [
         "Written by `python -m benchmarks.few_votes` from `benchmarks/few_votes.json`. DPO on",
-        "votes of the task's own rater, one a pair, given as a file; gold reward on held-out",
+        "votes of the task's own rater, one for each pair, from a file; gold reward on held-out",
         f"prompts, medians of {len(SEEDS)} seeds, lowest to highest in brackets. Share: the gain",
-        f"in gold reward divided by that of {MANY:,} votes; **✗** where it is below",
+        f"in gold reward divided by the gain with {MANY:,} votes; **✗**: below",
         f"{LEAST:g}.\n\n",
     ]
     head = ["task", "votes", "steps", "reference", "gold reward", "KL", "gain", "share"]
@@ -161,9 +163,9 @@ def _render_curve(results: dict[str, Any]) -> str:
     intro = [
         "The accuracy of reward models by their number of votes: how often they order two",
         "held-out texts as the gold reward does. A coin has 0.5. Enough: the smallest number whose",
-        f"lead over a coin is at least {MOST:g} of that of {MANY:,} votes. Each vote counted",
-        "prefers one text and is trained on, as in the count of the page, which excludes ties,",
-        "both-bad votes and held-out ones.\n\n",
+        f"lead over a coin is at least {MOST:g} of the lead with {MANY:,} votes. As on the page,",
+        "only votes that prefer a text and are trained on count, without ties, both-bad votes and",
+        "held-out ones.\n\n",
     ]
     return "\n".join(intro) + table(["task", "enough", *(f"{votes:,}" for votes in CURVE)], rows)
 

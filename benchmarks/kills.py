@@ -1,4 +1,4 @@
-"""kill -9 of the page's processes at random moments: what was answered, and is there afterwards.
+"""kill -9 of the page's processes at random moments: whether answered work is there afterwards.
 
     python -m benchmarks.kills                 measure, write results and docs/benchmarks.md
     python -m benchmarks.kills --moments 4     fewer moments for each process; writes nothing
@@ -37,7 +37,7 @@ from benchmarks.served import Served, new_visitor
 RESULTS = Path(__file__).with_name("kills.json")
 PAGE = DOCS / "benchmarks.md"
 MOMENTS = 40
-STEPS = 4  # of a run
+STEPS = 4  # rollouts of a run
 RUN = {"method": "ppo", "task": "reviews", "steps": STEPS, "eval_every": STEPS, "batch_size": 32}
 EVERY = 1.0  # seconds between two votes
 WAIT = 300.0  # seconds, at most, for a run to end
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def kill_process(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
-    """Kill one of the server's processes at so many moments: what was answered, lost and unsaid."""
+    """Kill one of the server's processes `moments` times; returns counts of runs and losses."""
     counts: Counter[str] = Counter()
     ends: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder)) as server:
@@ -114,7 +114,7 @@ def kill_process(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
 
 
 def kill_command(name: str, moments: int, rng: random.Random) -> dict[str, Any]:
-    """Kill `align-core export` or `prepare` at so many moments, and give it again."""
+    """Kill `align-core export` or `prepare` `moments` times, and repeat it; returns counts."""
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         run, out = Path(folder) / "run", Path(folder) / "out"
@@ -168,7 +168,7 @@ def _command(arguments: Sequence[str], folder: str) -> None:
 
 
 def undisturbed(server: Served, visitor: str) -> float:
-    """The seconds that a run takes which nobody kills."""
+    """The seconds of a run that is not killed."""
     began = time.monotonic()
     run = start(server, visitor)
     status, message = end_of(server, visitor, run)
@@ -178,7 +178,7 @@ def undisturbed(server: Served, visitor: str) -> float:
 
 
 def start(server: Served, visitor: str) -> str:
-    """The name of a new run, once the page has answered with one."""
+    """Start a run; returns its name from the page's answer."""
     return until(lambda: server.press_run(visitor, **RUN))
 
 
@@ -187,7 +187,7 @@ def steps(server: Served, run: str) -> int:
 
 
 def end_of(server: Served, visitor: str, run: str) -> tuple[str, str]:
-    """The final status of a run and its message, as the visitor's page is told."""
+    """The final status of a run and its message on the visitor's page."""
 
     def ended() -> tuple[str, str] | None:
         cursor = {"run": run, "offset": None, "chosen": True}
@@ -201,8 +201,10 @@ def end_of(server: Served, visitor: str, run: str) -> tuple[str, str]:
 
 
 def ask(server: Served, visitor: str) -> Callable[[], bool]:
-    """Ask a question in a thread; returns a function that waits for its answer, and tells whether
-    there was one, or a sentence why not."""
+    """Ask a question in a thread.
+
+    Returns a function that waits for it, and returns whether an answer or an error came.
+    """
     answers: list[dict[str, Any]] = []
     query = {"task": "reviews", "models": ["sft-reviews"], "prompt": "The film was", "n": 16}
     query |= {"temperature": 1, "seed": random.randrange(10**6)}
@@ -221,7 +223,7 @@ def ask(server: Served, visitor: str) -> Callable[[], bool]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """The value of a condition once it is true; a server that restarts is asked again."""
+    """The value of a condition once it is true; it is retried while the server restarts."""
     end = time.monotonic() + WAIT
     while time.monotonic() < end:
         try:
@@ -230,11 +232,11 @@ def until(condition: Callable[[], Any]) -> Any:
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise TimeoutError("this did not happen in time")
+    raise TimeoutError(f"expected the condition within {WAIT:g} s")
 
 
 def is_whole(model: Path) -> bool:
-    """Whether a folder has a model whose weights are all there."""
+    """Whether a folder has a model with all of its weights."""
     try:
         json.loads((model / "config.json").read_text())
         weights = (model / "model.safetensors").read_bytes()
@@ -247,7 +249,7 @@ def is_whole(model: Path) -> bool:
 
 
 class Voter:
-    """A rater of a session of their own, who votes all the time, and notes the answered votes."""
+    """A rater who votes all the time in their own session, and notes the answered votes."""
 
     def __init__(self, server: Served) -> None:
         self._server = server
@@ -262,7 +264,7 @@ class Voter:
         self._thread.join()
 
     def lost(self) -> set[int]:
-        """The pairs whose votes were answered and are not in the session."""
+        """The pairs whose votes were answered, but are not in the session."""
         from align_core.votes.sessions import Sessions
 
         sessions = Sessions(self._server.sessions)
@@ -285,7 +287,7 @@ class Voter:
 
 
 def render(results: dict[str, Any]) -> str:
-    """A row for each process that was killed."""
+    """A row for each killed process."""
     names = ("kills", "votes", "lost_votes", "runs", "lost_runs", "lost_models", "unsaid")
     rows = []
     for name in (*PROCESSES, *COMMANDS):
@@ -300,9 +302,9 @@ def render(results: dict[str, Any]) -> str:
         rows.append([name, *shown, ends or "–"])
     intro = [
         "Written by `python -m benchmarks.kills` from `benchmarks/kills.json`: kill -9 at",
-        f"{results['moments']} random moments each, half of them while a run saves its model. Lost",
-        "is what was answered and is not there afterwards; unsaid where the page does not say what",
-        "happened, or does not go on. A worker, helper or forkserver may have ended by itself.",
+        f"{results['moments']} random moments each, half of them while a run saves its model.",
+        "Lost: answered, but not there afterwards. Unsaid: the page does not say what happened, or",
+        "does not go on. A worker, helper or forkserver may have ended by itself.",
         f"Machine: {results['machine']}.\n\n",
     ]
     head = [

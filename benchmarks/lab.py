@@ -44,9 +44,9 @@ def main() -> None:
 
 
 def record(name: str, lanes: int) -> None:
-    """Execute an experiment, or the rest of it, and store the result in the assets.
+    """Execute the missing runs of an experiment, and store the result in the assets.
 
-    The wall time is stored if the experiment was executed as a whole.
+    The wall time is stored if no run was there before.
     """
     folder = ROOT / "runs" / "lab" / name
     progress: list[int] = []
@@ -65,7 +65,7 @@ def record(name: str, lanes: int) -> None:
 
 
 def figure(name: str) -> Path:
-    """The file of the figure of an experiment."""
+    """The file of an experiment's figure."""
     return DOCS / f"lab-{name}.svg"
 
 
@@ -152,8 +152,7 @@ def coverage_table(result: dict[str, Any]) -> str:
         "PPO does; PPO is near the optimum of the reward that it was given. Other numbers of "
         "responses are in the file. Table 1 of the paper, computed (β = 0.1): y1 "
         "is always preferred to y2, and y3 is in no pair. DPO's loss is as small for a policy that "
-        "nearly leaves the preferred y1 for y3 as for the one that PPO finds; the KL of the former "
-        "is infinite."
+        "nearly leaves the preferred y1 for y3, and has an infinite KL, as for PPO's policy."
     )
     return "\n".join(
         [first, _filled(intro) + "\n", table(["", "y1, y2, y3", "DPO's loss", "KL"], rows)]
@@ -228,7 +227,7 @@ def overoptimisation_table(result: dict[str, Any]) -> str:
 
 
 def shift_table(result: dict[str, Any]) -> str:
-    """A row a source and method; the reward model's accuracy with the first."""
+    """A row for each source and method; the first of a source has the reward model's accuracy."""
     head = ["pairs", "method", "gold above the reference", "lost by the shift", "KL", "gain"]
     head += ["covered continents", "others"]
     rows = []

@@ -1,4 +1,4 @@
-"""Time of the quick runs of the lab's experiments: `experiment NAME --quick`.
+"""The time of each of the lab's experiments at its quick size: `experiment NAME --quick`.
 
 python -m benchmarks.lab_quick            run each by its command, write docs/results.md
 python -m benchmarks.lab_quick --render   write docs/results.md from the stored results
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure(name: str, lanes: int) -> float:
-    """Seconds of the command, in a new folder."""
+    """The wall seconds of the command, in a new folder."""
     command = [sys.executable, "-m", "align_core", "experiment", name, "--quick"]
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A folder of many runs: what the first list costs, and a poll of a page, in processor time.
+"""A folder of many runs: the processor time of the first list of runs, and of a page's poll.
 
 python -m benchmarks.many_runs            measure, write results and the page
 python -m benchmarks.many_runs --render   write docs/benchmarks.md from the stored results

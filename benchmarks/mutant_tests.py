@@ -1,4 +1,4 @@
-"""Runs unit tests for `benchmarks.mutants` in copies of the project: all, traced, then some."""
+"""Runs unit tests for `benchmarks.mutants` in copies of the project: all, traced, then selected."""
 
 from __future__ import annotations
 
@@ -70,8 +70,10 @@ def parallel(folders: Sequence[Path], work: Callable[[Path, int], Any]) -> list[
 
 
 def tested(folder: Path, paths: Iterable[str], *plugins: Any) -> int:
-    """The exit code of pytest on these paths in a copy, or the negative number of the signal that
-    killed it."""
+    """The exit code of pytest on these paths in a copy.
+
+    If a signal killed pytest, the signal's negative number.
+    """
     if not (process := os.fork()):
         os.setsid()
         os.chdir(folder)

@@ -13,7 +13,7 @@ configuration, which has the tests of constants.
 Tests beyond the first 10 seconds are not asked. A mutant that hangs counts as caught.
 
 `mutants_unchanged.json` lists equivalent mutants, whose behaviour no test can distinguish from the
-original's, each with the reason. They do not count.
+original's, each with the reason. They are not counted.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from typing import Any
 
 from benchmarks.common import ROOT
 
-OPERATORS: dict[type, tuple[str, tuple[str, ...]]] = {  # its pattern in source, replacements
+OPERATORS: dict[
+    type, tuple[str, tuple[str, ...]]
+] = {  # its pattern in the source, its replacements
     ast.Add: (r"\+", ("-",)),
     ast.Sub: ("-", ("+",)),
     ast.Mult: (r"\*", ("/",)),

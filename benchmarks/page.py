@@ -4,9 +4,9 @@
     python -m benchmarks.page --only target    only this part; the others keep their results
     python -m benchmarks.page --render         write docs/benchmarks.md from the stored results
 
-The page is `app.py` in a process of its own, with the real worker; for updates a scripted worker
-(tests/playground/scripted.py) writes twenty steps a second. Chromium shares the cores with
-everything else.
+The page is `app.py` in its own process, with the real worker; for updates a scripted worker
+(tests/playground/scripted.py) writes twenty steps a second. All processes, Chromium included, share
+the cores.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESULTS = Path(__file__).with_name("page.json")
 PAGE = DOCS / "benchmarks.md"
 REPEATS = 3
 BETAS = tuple(0.1 * 1.2**i for i in range(20))
-UPDATES = 1000  # at least, from the second run to the last
+UPDATES = 1000  # the least number, from the second run to the last
 UPDATED_STEPS = 400  # of each run: 20 s, some fifty updates
 WATCHERS, WATCHED_SECONDS = 50, 30
 USABLE = "#run"
@@ -208,8 +208,11 @@ def watchers() -> dict[str, Any]:
 
 
 async def watch(address: str, log: str) -> dict[str, Any]:
-    """Follow a run with WATCHERS pages: the sorted delays of events in seconds, from writing to
-    arrival, and the rollouts a second meanwhile."""
+    """Follow a run with WATCHERS pages.
+
+    Returns the `rate` in rollouts a second, and the sorted `ages` of events in seconds, from
+    writing to arrival.
+    """
     path, host = Path(log), urlsplit(address)
     live = await asyncio.to_thread(_live_component, address)
     sizes: list[tuple[float, int]] = [(time.monotonic(), path.stat().st_size)]
@@ -268,7 +271,7 @@ def _note_updates(route: Any) -> None:
 
 
 def _live_component(address: str) -> int:
-    """Gradio's number of the component that follows a run."""
+    """The id of the Gradio component that follows a run."""
     with urllib.request.urlopen(f"{address}/config") as answer:
         parts = json.load(answer)["components"]
     return next(one["id"] for one in parts if one["props"].get("elem_id") == "live")
@@ -319,8 +322,9 @@ def render(results: dict) -> str:
     intro = [
         "Written by `python -m benchmarks.page` from `benchmarks/page.json`. Chromium and, for the",
         "last two rows, the program that plays the pages run on the same two cores. Medians of",
-        f"{REPEATS} unless said. {updated['updates']:,} updates in {runs} runs one after",
-        "the other in one open page; heap and nodes are counted after a garbage collection.",
+        f"{REPEATS} measurements, unless the row says otherwise.",
+        f"{updated['updates']:,} updates in {runs} successive runs in one open page;",
+        "heap and nodes are counted after a garbage collection.",
         "**Bold ✗**: beyond the limit.",
         f"Machine: {results['machine']}.\n\n",
     ]

@@ -1,4 +1,4 @@
-"""The pictures of the README, taken from the page while it replays a recorded run.
+"""The README's pictures of the page while it replays a recorded run.
 
     python -m benchmarks.pictures    write docs/page.png, docs/projector.png, … and docs/page.gif
 
@@ -27,7 +27,7 @@ STILLS: dict[str, tuple[str, dict[str, Any]]] = {
 FRAME = 0.6  # seconds between two frames
 WIDTH = 960  # of the animation, in pixels
 COLOURS = 64
-LAST = 3.0  # seconds that the last frame is shown
+LAST = 3.0  # seconds of the last frame
 MAX_BYTES = 3_000_000
 
 

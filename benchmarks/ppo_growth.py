@@ -4,7 +4,7 @@
     python -m benchmarks.ppo_growth --render   write page and figure from the stored results
 
 Random Llamas with a vocabulary of 1,024 and a value head on the policy's trunk; all responses have
-full length. Each point is the median of the rollouts after the first, in a process of its own.
+full length. Each point is the median of the rollouts after the first, in its own process.
 """
 
 from __future__ import annotations

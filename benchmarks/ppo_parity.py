@@ -1,10 +1,11 @@
-"""Compares the formulas of this PPO with those of TRL 1.12, on a rollout of TRL.
+"""Compares the formulas of this PPO with those of TRL 1.12, on a rollout that TRL made.
 
     python -m benchmarks.ppo_parity            run TRL, compare, write results and docs/ppo.md
     python -m benchmarks.ppo_parity --render   write docs/ppo.md from the stored results
 
-TRL trains on one rollout of full-length responses, where both give the score at the same token. The
-arguments and results of its functions are recorded, and `objectives` is applied to the arguments.
+TRL trains on one rollout of full-length responses, for which both put the score at the same token.
+The arguments and results of its functions are recorded, and `objectives` is applied to the same
+arguments.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _max_difference(ours, theirs) -> float:
 
 
 def _order(rows, again) -> list[int]:
-    """The index in `rows` of each row of `again`."""
+    """For each row of `again`, its index in `rows`."""
     place = {tuple(row): i for i, row in enumerate(rows.tolist())}
     return [place[tuple(row)] for row in again.tolist()]
 
@@ -136,7 +137,9 @@ def _run_trl() -> dict[str, list[Any]]:
 
     def note_whitened(args, result) -> None:
         recorded["masked_whiten"] += [args[0].clone(), result.clone()]
-        recorded["masked_mean"].clear()  # drop its own means: those of the updates follow
+        recorded[
+            "masked_mean"
+        ].clear()  # drop the means of the whitening; those of the updates follow
 
     record("forward", note_forward)
     record("get_reward", note_reward)

@@ -6,8 +6,8 @@
 Seconds of training, without evaluations, until held-out prompts show a gain of 0.8 at an efficiency
 of 0.85. All start from the same model with the same number of episodes; RLOO and GRPO sample four
 texts for each prompt. All of their settings below are tried with the first seed; the best one is
-used for all seeds. PPO's settings were chosen on this task before. PPO's value model starts as the
-embedded reward model, which the others do not use; with a value head PPO starts as they do.
+used for all seeds. PPO's settings had been chosen on this task. PPO's value model starts as the
+embedded reward model, which RLOO and GRPO do not use; with a value head PPO uses none, either.
 """
 
 from __future__ import annotations
@@ -254,11 +254,11 @@ def render(results: dict) -> str:
     intro = [
         "Written by `python -m benchmarks.ppo_peers` from `benchmarks/ppo_peers.json`: seconds of",
         f"training until held-out prompts of `reviews` show a gain of {GAIN} at an efficiency",
-        f"of {EFFICIENCY} on the gold reward, within {ROLLOUTS * EPISODES:,} episodes, looked at",
-        f"every {LOOKS} rollouts of {EPISODES}. RLOO and GRPO sample 4 texts a prompt and were",
-        f"given {len(SIDES['RLOO'])} settings each, of which the best stands here; PPO has those",
-        "of the built-in run, chosen on this task with more care. PPO's value model starts as the",
-        "embedded reward model; with a value head it starts from what the others start from.",
+        f"of {EFFICIENCY} on the gold reward, within {ROLLOUTS * EPISODES:,} episodes, evaluated",
+        f"every {LOOKS} rollouts of {EPISODES}. RLOO and GRPO sample 4 texts for each prompt,",
+        f"with the best of {len(SIDES['RLOO'])} settings each; PPO has the built-in run's, which",
+        "were chosen on this task with more care. PPO's value model starts as the embedded reward",
+        "model; with a value head PPO starts from the same models as the others.",
         f"Medians of {len(SEEDS)} seeds, lowest to highest in brackets; a run ends where it",
         f"arrives. Machine: {results['machine']}.\n\n",
     ]

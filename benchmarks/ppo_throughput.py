@@ -3,10 +3,10 @@
     python -m benchmarks.ppo_throughput            install TRL 1.12, run all, write and print
     python -m benchmarks.ppo_throughput --render   write docs/benchmarks.md from the results
 
-Models, prompts, settings and the number of optimiser steps are the same; runs alternate, each in a
-process of its own, with the embedded models and with random ones of 25 M parameters in all four
-roles. TRL 1.12 is installed in a folder beside the project, without its dependencies, and uses the
-installed transformers.
+Models, prompts, settings and the number of optimiser steps are the same. Runs alternate, each in
+its own process, with the embedded models and with random ones of 25 M parameters in all four roles.
+TRL 1.12 is installed in the folder `.peers`, without its dependencies, and uses the installed
+transformers.
 """
 
 from __future__ import annotations
@@ -270,11 +270,11 @@ def render(results: dict) -> str:
         [
             "Written by `python -m benchmarks.ppo_throughput` from",
             f"`benchmarks/ppo_throughput.json`: {EPISODES} episodes of at most {TOKENS} tokens a",
-            f"rollout, {EPOCHS} epochs of {MINIBATCHES} minibatches, as many optimiser steps on",
-            "each side, runs in turn; medians, lowest to highest in brackets. Gold reward, KL and",
-            "efficiency are those on held-out prompts of `reviews` after all episodes, sampled to",
-            "the task's own limit of 36 tokens. TRL 1.12 runs on this project's transformers, with",
-            "as large a batch wherever it takes one.",
+            f"rollout, {EPOCHS} epochs of {MINIBATCHES} minibatches, the same number of optimiser",
+            "steps on each side, runs in turn; medians, lowest to highest in brackets. Gold",
+            "reward, KL and efficiency are on held-out prompts of `reviews` after all episodes,",
+            "sampled to the task's own limit of 36 tokens. TRL 1.12 runs on this project's",
+            "transformers, with the same batch size wherever it has such an argument.",
             f"Machine: {results['machine']}.\n\n",
         ]
     )

@@ -1,11 +1,11 @@
 """Runs the presets, checks their promises, and records the runs if requested.
 
     python -m benchmarks.presets                      run all and check their promises
-    python -m benchmarks.presets --record             and store the runs that keep them
+    python -m benchmarks.presets --record             also store the runs that keep them
     python -m benchmarks.presets --record --missing   only those not recorded with their settings
 
-Runs are started as by the page, in a process of the forkserver, one after the other. A recording is
-the run's directory without its model, and the name of the machine.
+Runs are started one after the other, as the page starts them, in a process of the forkserver. A
+recording is the run's directory without its model, and the name of the machine.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def check(client: Client, preset: Preset, record: bool) -> bool:
-    """Run a preset; returns whether the run keeps the promise, within the time allowed."""
+    """Run a preset; returns whether the run keeps the promise within LONGEST seconds."""
     run = _run(client, **preset.settings)
     results = all_checks(preset, run)
     kept = all(result.holds for result in results)

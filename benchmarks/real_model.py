@@ -1,16 +1,16 @@
-"""A real model on CPUs: this PPO against that of TRL 1.12, this DPO against that of TRL 1.16.
+"""A real model on CPUs: this PPO against TRL 1.12's, this DPO against TRL 1.16's.
 
     python -m benchmarks.real_model            run all, in turn, and write docs/benchmarks.md
     python -m benchmarks.real_model --render   write docs/benchmarks.md from the stored results
 
 Model, adapter (rank and layers), prompts, pairs, batches and optimiser steps are the same. TRL's
 PPO needs a value model, which gets an adapter on the same layers; the reward costs nothing. TRL's
-DPO has the same batches of similar lengths, and precomputes the reference. TRL runs in float32, and
-with the model's weights in bfloat16; the faster counts.
+DPO has the same batches of similar lengths, and precomputes the reference's log-probabilities. TRL
+runs in float32 and with the model's weights in bfloat16; the faster counts.
 
-One thread, and seconds of processor time, so that other programs on the machine change little.
-Before each run the machine's rate of matrix products is measured; the share of it that a stage
-reaches is its floating-point operations (torch's counter, in a run of its own) over its seconds.
+The runs have one thread and are measured in processor time, so that other programs on the machine
+change little. Before each run the machine's rate of matrix products is measured. A stage's share of
+it is from the stage's floating-point operations (torch's counter, in a separate run) and seconds.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def one_run(method: str, side: str, args: argparse.Namespace) -> dict:
 
 
 def total(run: dict, epochs: int = 2) -> float:
-    """Seconds of a run; of DPO with its reference, after one epoch or two."""
+    """Seconds of a run of PPO, or of DPO's reference and first one or two epochs."""
     seconds = run["seconds"]
     if "epoch 1" not in seconds:
         return seconds["all"]
@@ -199,7 +199,7 @@ def render(results: dict) -> str:
 
 
 def _stages(values: dict[str, float]) -> dict[str, float]:
-    """Values by stage; what no stage has is the update."""
+    """Values by stage; PPO's update has the rest of "all"."""
     stages = {name: value for name, value in values.items() if name != "all"}
     if "epoch 1" not in stages:
         stages["update"] = values["all"] - sum(stages.values())

@@ -71,8 +71,11 @@ class Clock:
 
 
 def _counter() -> Any:
-    """A context that counts floating-point operations. torch's own counter also tracks modules, and
-    fails here, where two models call the same layers."""
+    """A context that counts floating-point operations.
+
+    torch's own counter also tracks modules, which fails here because two models call the same
+    layers.
+    """
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
@@ -89,7 +92,7 @@ def _counter() -> Any:
 
 
 def matrix_rate(dtype: Any) -> float:
-    """Floating-point operations a second of products as large as those of the model's layers."""
+    """Floating-point operations a second of matrix products in the sizes of the model's layers."""
     import torch
 
     x, weight = torch.randn(1024, 576).to(dtype), torch.randn(1536, 576).to(dtype)
@@ -126,7 +129,7 @@ def build(method: str, side: str, out: str, args: argparse.Namespace, clock: Clo
 
 
 def loaded(side: str) -> tuple[Any, Any]:
-    """The model, its weights in bfloat16 for TRL's side of that name, and its tokenizer."""
+    """The model and its tokenizer; a `side` with bfloat16 in its name has such weights."""
     import torch
 
     from align_core.models.loading import load_tokenizer, load_trainable

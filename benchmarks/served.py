@@ -1,4 +1,4 @@
-"""The page's server for benchmarks: `app.py` in a process that is asked, killed and restarted."""
+"""The page's server for benchmarks: `app.py` in a process that can be killed and restarted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ FORKSERVER = "multiprocessing.forkserver"
 
 
 class Served:
-    """The server, with its runs and votes in `folder`. A context; `environment` is added to its
-    own."""
+    """The server, a context, with its runs and votes in `folder`.
+
+    `environment` is added to the variables of this process.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.runs, self.sessions = folder / "runs", folder / "sessions"
@@ -53,7 +55,7 @@ class Served:
                 self._process.kill()
 
     def start(self) -> None:
-        """Start it, and wait for its first answer."""
+        """Start the server, and wait for its first answer."""
         began = time.monotonic()
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
@@ -82,14 +84,14 @@ class Served:
         return psutil.Process(self._process.pid)
 
     def health(self) -> dict[str, Any] | None:
-        """The answer of `/health`; None without one."""
+        """The answer of `/health`, or None if none comes."""
         try:
             return self._http.get(f"{self.address}/health", timeout=10).json()
         except (httpx.HTTPError, ValueError):
             return None
 
     def part(self, name: str) -> int:
-        """What Gradio calls a part of the page."""
+        """The id of the Gradio component of a part of the page."""
         return self._parts[name]
 
     def call(self, visitor: str, part: str, function: str, data: Any) -> Any:
@@ -115,7 +117,7 @@ class Served:
         return answer.raise_for_status().json()
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The live ones of "server", "forkserver", "worker" and "helper"."""
+        """The live processes by name: "server", "forkserver", "worker" and "helper"."""
         found = {"server": self.process}
         for child in self.process.children(recursive=True):
             try:
@@ -132,7 +134,7 @@ class Served:
         return found
 
     def kill(self, name: str) -> bool:
-        """kill -9 of one of the `processes`; False if there is none."""
+        """kill -9 one of the `processes`; returns whether it was there."""
         process = self.processes().get(name)
         if process is None:
             return False
@@ -149,5 +151,5 @@ class Served:
 
 
 def new_visitor() -> str:
-    """The token of a visitor who was not here before."""
+    """The token of a new visitor."""
     return secrets.token_hex(32)

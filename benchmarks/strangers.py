@@ -1,11 +1,11 @@
-"""The page among strangers: a hall that votes, watchers, and attacks, beside a PPO run.
+"""The page among strangers: a voting hall, watchers and attackers during a PPO run.
 
     python -m benchmarks.strangers                 measure, write results and docs/benchmarks.md
-    python -m benchmarks.strangers --scale 0.1     a tenth of everything; writes nothing
+    python -m benchmarks.strangers --scale 0.1     a tenth of the load and time; writes nothing
     python -m benchmarks.strangers --render        write docs/benchmarks.md from the stored results
 
-The same clients are then played against a stub server, beside the same run, to know what they cost
-the run by themselves. All of it shares the cores with the page and the run.
+The same clients then visit a stub server during the same run, which shows how much the clients
+alone slow the run down. All processes share the cores.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def main() -> None:
 
 
 def cold_start(scale: float) -> dict[str, float]:
-    """Seconds from the start of app.py to its first answer, and of the longest answer to a poll
-    while the first run waits for the forkserver to import."""
+    """Seconds from the start of app.py to its first answer, and of the slowest answer to a poll
+    while the first run waits for the forkserver's imports."""
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder)) as server:
         owner, other = new_visitor(), new_visitor()
         pressing = threading.Thread(target=server.press_run, args=[owner], kwargs=PPO)
@@ -88,7 +88,7 @@ def cold_start(scale: float) -> dict[str, float]:
 
 
 def hall(scale: float) -> dict[str, Any]:
-    """The phases against the page, then against a stub, beside one PPO run; memory and disk."""
+    """The phases against the page, then against a stub, during one PPO run; memory and disk."""
     phones, watchers = max(5, round(PHONES * scale)), max(3, round(WATCHERS * scale))
     hall_seconds, quiet = max(10.0, HALL_SECONDS * scale), max(2.0, PHASE_SECONDS * scale)
     phases = [_phase("before", quiet)]
@@ -163,7 +163,7 @@ def _runs(server: Served) -> list[str]:
 
 
 def _begun(server: Served) -> str:
-    """A PPO run that trains."""
+    """Start a PPO run; returns its name once it trains."""
     run = server.press_run(new_visitor(), **PPO)
     assert run is not None, "a new server has a free slot"
     end = time.monotonic() + WAIT
@@ -191,7 +191,7 @@ def _pause(end: float) -> None:
 
 
 class Progress:
-    """Notes the last step of a log twice a second, in a thread of its own."""
+    """Notes the last step of a log twice a second, in its own thread."""
 
     def __init__(self, log: Path) -> None:
         self._log, self._steps = log, [(time.time(), _last_step(log))]
@@ -241,7 +241,7 @@ def _size(folder: Path) -> int:
 
 
 def render(results: dict[str, Any]) -> str:
-    """The figures beside what they may be at most, and the ages of updates around each attack."""
+    """The figures and their limits, and the ages of updates around each attack."""
     hall, cold, short = results["hall"], results["cold_start"], results["short_runs"]
     phases = {phase["name"]: phase for phase in hall["phases"]}
     votes = phases["all"]["votes"]
@@ -252,8 +252,8 @@ def render(results: dict[str, Any]) -> str:
         ("of which lost", max(0, votes["answered"] - hall["kept"]), 0, ""),
         ("refused", sum(votes["refused"].values()), 0, ""),
         ("answer to a vote, 95th percentile", votes["cast"]["p95"], WITHIN, "ms"),
-        ("speed that the run loses beyond the same clients of a stub", lost, MOST["lost"], "%"),
-        ("or the page's own process", hall["cores"], MOST["cores"], "cores"),
+        ("slowdown of the run, compared with the same clients on a stub", lost, MOST["lost"], "%"),
+        ("or cores used by the page's own process", hall["cores"], MOST["cores"], "cores"),
         (f"memory gained in {hall['soak_minutes']:g} minutes", grown, MOST["memory"], "MB"),
         (
             f"memory gained in {short['runs']} short runs",
@@ -269,8 +269,8 @@ def render(results: dict[str, Any]) -> str:
     intro = [
         "Written by `python -m benchmarks.strangers` from `benchmarks/strangers.json`:",
         f"{hall['phones']} phones, each with a vote every {EVERY:g} s, for {hall['seconds']:g} s,",
-        f"beside a PPO run, {hall['watchers']} watchers and all attacks at once. **Bold ✗**:",
-        "beyond what it may be; of the run's speed and the page's cores one suffices.",
+        f"during a PPO run, with {hall['watchers']} watchers and all attacks at once. **Bold ✗**:",
+        "beyond the limit; either the run's slowdown or the page's cores must be within theirs.",
         f"Machine: {results['machine']}.\n\n",
     ]
     after = (

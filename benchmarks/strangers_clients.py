@@ -1,7 +1,7 @@
 """The visitors of `benchmarks.strangers`, in one process: watchers, phones and attackers.
 
-Each attack has a rate and comes from an address of its own (127.0.0.2), so that what is counted by
-address is not the hall's.
+Each attack has a rate. Attacks come from another address than the hall (127.0.0.2), whose requests
+the server counts separately.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from benchmarks.vote_load import Connection, quantiles, vote
 
 PAUSE = 0.4  # seconds between two polls of a page
-PATIENCE = 20.0  # seconds after which an attacker gives a request up
+PATIENCE = 20.0  # seconds after which an attacker gives up a request
 ELSEWHERE = "127.0.0.2"
 
 
@@ -40,11 +40,11 @@ async def play(
     phones: int,
     phases: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Watch a run while the phases pass: for each the age of updates in ms, the attacks' answers,
-    the votes, and when it began and ended.
+    """Watch a run during the phases.
 
-    A phase has a `name`, `seconds`, the names of `attacks`, and whether the phones `vote`. `parts`
-    are what Gradio calls the parts of the page.
+    Returns for each phase the age of updates in ms, the answers to the attacks, the votes, and the
+    times of its beginning and end. A phase has a `name`, `seconds`, the names of `attacks`, and
+    whether the phones `vote`. `parts` has the ids of the Gradio components of the page's parts.
     """
     attackers = Attackers(address, parts)
     hall = Watchers(address, parts["live"], Path(log))
@@ -76,7 +76,7 @@ async def play(
 
 
 class Watchers:
-    """Pages that follow the run of a log, and the ages in ms of what they are told."""
+    """Pages that follow the run of a log, and the ages of their updates in ms."""
 
     def __init__(self, address: str, part: int, log: Path) -> None:
         self._host, self._part, self._log = urlsplit(address), part, log
@@ -123,14 +123,14 @@ def _size(path: Path) -> int:
 
 
 class Attackers:
-    """Those who send what no page sends; `answers` counts what they get, by attack and status."""
+    """Senders of requests that no page sends; `answers` counts the answers by attack and status."""
 
     def __init__(self, address: str, parts: dict[str, int]) -> None:
         self._host, self._parts = urlsplit(address), parts
         self.answers: Counter[str] = Counter()
 
     async def attack(self, name: str, seconds: float) -> None:
-        """Make this attack at its rate for so long, and wait for what is under way."""
+        """Make this attack at its rate for these seconds, then wait for the pending requests."""
         rate, attempt = ATTACKS[name]
         end, under_way = time.monotonic() + seconds, set()
         while time.monotonic() < end:
@@ -169,7 +169,7 @@ class Attackers:
         )
 
     async def _call(self, part: str, function: str, data: Any) -> str:
-        """A server function, called by a visitor who was never here before."""
+        """The status of a server function, called by a new visitor."""
         query = {"data": data, "component_id": self._parts[part], "fn_name": function}
         body = json.dumps(query | {"session_hash": secrets.token_hex(4)}).encode()
         cookie = f"Cookie: playground_visitor={secrets.token_hex(32)}"
@@ -230,7 +230,7 @@ class Attackers:
 
 
 Attack = Callable[[Attackers], Awaitable[str]]
-# By name: how many a second, and what each does.
+# Attack -> its requests a second, and its function.
 ATTACKS: dict[str, tuple[float, Attack]] = {
     "visitors": (20, Attackers.visitors),
     "keys": (10, Attackers.keys),

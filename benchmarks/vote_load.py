@@ -1,4 +1,4 @@
-"""Load of a lecture hall that votes while PPO runs: lost votes, response times, memory growth.
+"""The load of a voting lecture hall during a PPO run: lost votes, response times, memory growth.
 
     python -m benchmarks.vote_load            measure, write results and the page
     python -m benchmarks.vote_load --render   write docs/benchmarks.md from the stored results
@@ -94,7 +94,7 @@ def measure(phones: int, seconds: float, with_ppo: bool) -> dict[str, Any]:
 
 
 def open_room(address: str) -> Any:
-    """As a presenter, create a session and open it to the room."""
+    """As a presenter, create a session and open its room."""
     import httpx
 
     from playground.voting.room import Rater
@@ -107,7 +107,7 @@ def open_room(address: str) -> Any:
 
 
 class Monitor:
-    """Reads a value once a second in a thread of its own."""
+    """Reads a value once a second in its own thread."""
 
     def __init__(self, read: Any) -> None:
         self._values: list[float] = []
@@ -173,7 +173,7 @@ async def vote(address: str, phones: int, seconds: float) -> dict[str, Any]:
 class Connection:
     """The connection of a phone. With 500 of them, httpx would take longer than the server."""
 
-    headers = ""  # that identify the rater
+    headers = ""  # they identify the rater
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -221,9 +221,9 @@ def render(results: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.vote_load` from `benchmarks/vote_load.json`:",
         f"{results['phones']} phones, each with a vote every {EVERY:g} s, for "
         f"{results['seconds']:g} s, from the page's own",
-        "machine. A vote is lost where it was answered and is not in the session; answers are in",
-        f"ms, 95% of them to be within {WITHIN}. Memory of the page's process, in MB, from a third",
-        "of the time to its end.",
+        "machine. A vote is lost if it was answered, but is not in the session. Answer times are",
+        f"in ms; the limit of the 95th percentile is {WITHIN}. Memory of the page's process, in",
+        "MB, after a third of the time and at the end.",
         f"Machine: {results['machine']}.\n\n",
     ]
     head = ["", "votes", "lost", "refused", "median", "95%", "99%", "join, 95%", "memory"]

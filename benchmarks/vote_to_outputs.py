@@ -1,10 +1,10 @@
-"""Time from the last of 200 votes to changed outputs on the screen.
+"""The time from the last of 200 votes to changed outputs on the screen.
 
     python -m benchmarks.vote_to_outputs            measure, write results and docs/benchmarks.md
     python -m benchmarks.vote_to_outputs --try      one session on one task; writes nothing
     python -m benchmarks.vote_to_outputs --render   write docs/benchmarks.md from stored results
 
-The page is `app.py` in a process of its own, with the real worker and the embedded models. In each
+The page is `app.py` in its own process, with the real worker and the embedded models. In each
 session simulated raters cast all votes but the last, which is a click in Chromium, on the same
 cores. "Train on these votes" is pressed as soon as that vote is saved.
 """
@@ -28,7 +28,7 @@ METHODS = {"dpo": "DPO", "reward": "reward model"}
 REPEATS = 3
 VOTES = 200
 WITHIN = 30  # seconds
-TIMEOUT = 180  # seconds; long, so that slow responses are measured, too
+TIMEOUT = 180  # seconds; long, because slow responses are measured, too
 SETTLED = 0.5  # seconds after which a ballot accepts a vote (SETTLE_MS of ballot.js)
 
 # Changed outputs on the screen: first texts of the live policy that differ from the reference, and
@@ -183,10 +183,10 @@ def render(results: dict[str, Any]) -> str:
         'shows what they have changed: "Train on these votes" is pressed when that vote is saved;',
         "those on a quarter of the prompts are held out. Live: the first text of the policy that",
         "differs from the reference's, beside the curves. Outputs: the report has the texts of the",
-        "trained policy beside those before, or how the trained reward model scores the votes held",
-        "out. Training: of these seconds, those of the run, its loading and its measurements",
-        f"included. Medians of {REPEATS} sessions, lowest to highest in brackets; **✗** where one",
-        f"takes more than {WITHIN} s or no text that is shown has changed.",
+        "trained policy beside the former ones, or the trained reward model's scores of the",
+        "held-out votes. Training: the part of these seconds that the run took, with loading and",
+        f"measurements. Medians of {REPEATS} sessions, lowest to highest in brackets; **✗**: one",
+        f"takes more than {WITHIN} s, or no shown text has changed.",
         f"Machine: {results['machine']}.\n\n",
     ]
     head = [
