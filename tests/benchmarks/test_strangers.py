@@ -32,7 +32,7 @@ def measured():
     }
 
 
-def test_what_is_beyond_its_limit_is_marked():
+def test_values_beyond_their_limits_are_marked():
     results = measured()
     assert "✗**" not in strangers.render(results).partition("|")[2]
     results["hall"]["kept"] = 98
@@ -41,7 +41,7 @@ def test_what_is_beyond_its_limit_is_marked():
     results["hall"]["phases"][2]["age"] = None
     text = strangers.render(results)
     assert "| of which lost | **2 ✗** | 0 |" in text
-    assert "beyond the same clients of a stub | **20 % ✗** | 15 % |" in text
+    assert "compared with the same clients on a stub | **20 % ✗** | 15 % |" in text
     assert "| visitors | 20 | 250 | **1500 ✗** | – |" in text
     assert "| keys | 10 | – | 250 | 250 |" in text
 
@@ -61,7 +61,7 @@ def test_the_stub_answers_the_same_clients():
     assert answers[0][1]["pair"] == {"id": 1} and statuses == ["200"] * 7
 
 
-def test_the_rate_of_a_run_is_taken_between_two_times(tmp_path):
+def test_the_rate_of_a_run_is_measured_between_two_times(tmp_path):
     log = tmp_path / "events.jsonl"
     log.write_text('{"step": 0}\n{"step": 4}\n{"step": 6')
     progress = strangers.Progress(log)
