@@ -31,8 +31,8 @@ set_library_environment()
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """What takes long comes first. Of several processes that share the tests one takes a whole
-    file, for what the file makes once; a browser test needs nothing that another has made."""
+    """Slow tests come first. Each process gets whole files, because of their shared fixtures;
+    browser tests share none, and are distributed one by one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.path.parent.name != "browser":
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def fake_assets(tmp_path, monkeypatch):
-    """Embedded models by name only, no weights; what the page has on record is real."""
+    """Embedded models without weights, only names; the page's recordings are real."""
     models = tmp_path / "assets" / "models"
     for name in (
         "pretrained",
@@ -65,7 +65,7 @@ def fake_assets(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(tmp_path, fake_assets):
-    """Runs of the scripted worker."""
+    """A client whose runs are scripted."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
     client.preload()
     yield client
@@ -74,7 +74,7 @@ def client(tmp_path, fake_assets):
 
 @pytest.fixture
 def sessions(tmp_path):
-    """Votes, in a folder of their own."""
+    """Sessions of votes in their own folder."""
     sessions = Sessions(tmp_path / "sessions")
     yield sessions
     sessions.close()
@@ -82,7 +82,7 @@ def sessions(tmp_path):
 
 @pytest.fixture(scope="session")
 def browse():
-    """browse(folder, *flags, **options) is a context of Chromium with its profile in a folder."""
+    """browse(folder, *flags, **options) yields a Chromium context with its profile in `folder`."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, NAMES)), None)
@@ -100,9 +100,9 @@ def browse():
 
 @pytest.fixture(scope="session")
 def profile(browse, tmp_path_factory):
-    """A browser's context that keeps what it has fetched and compiled.
+    """A Chromium context that keeps fetched and compiled files.
 
-    A page at an address that it knows loads in a third of the time.
+    A page at a known address loads in a third of the time.
     """
     context = browse(tmp_path_factory.mktemp("profile"), *ONE_PROCESS)
     yield context

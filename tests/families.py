@@ -18,7 +18,7 @@ CHAT_ML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# The generation prompt opens the thoughts; a conversation is written without them.
+# The generation prompt opens the thoughts, which a rendered conversation does not have.
 THINKS = CHAT_ML.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
 
 
@@ -67,17 +67,17 @@ def _trained(core, trainer, specials, size, bos="", initial_alphabet=(), **setti
 
 
 def gpt() -> PreTrainedTokenizerFast:
-    """One token for beginning, end and padding, as of GPT-2."""
+    """One token for beginning, end and padding, as in GPT-2."""
     return byte_level(["<|end|>"], eos_token="<|end|>", pad_token="<|end|>")
 
 
 def llama2() -> PreTrainedTokenizerFast:
-    """A beginning before each text, spaces that are marked, and no padding token."""
+    """A beginning token before each text, marked spaces, and no padding token."""
     return metaspace(["<s>", "</s>"], bos="<s>", eos_token="</s>")
 
 
 def llama3() -> PreTrainedTokenizerFast:
-    """A beginning before each text, byte-level."""
+    """Byte-level, with a beginning token before each text."""
     return byte_level(["<s>", "</s>"], bos="<s>", eos_token="</s>")
 
 
@@ -87,7 +87,7 @@ def bert() -> PreTrainedTokenizerFast:
 
 
 def qwen() -> PreTrainedTokenizerFast:
-    """A chat template whose turn ends with another token than a text."""
+    """A chat template with another end token for a turn than for a text."""
     specials = ["<|end|>", "<|pad|>", "<|im_start|>", "<|im_end|>"]
     return byte_level(
         specials,

@@ -1,4 +1,4 @@
-"""Commands in a process of their own, forked from one that has imported the heavy libraries."""
+"""Commands in processes forked from one that has imported the heavy libraries."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def start(*argv: Any) -> child_process.Child:
 
 
 def run(*argv: Any) -> None:
-    """Run a command to its end, which must be a good one."""
+    """Run a command, which must succeed."""
     child = start(*argv)
     child.wait(120)
     assert not child.alive() and child.exit_code == 0
 
 
 def main(connection: Connection, *argv: str) -> None:
-    """What the process runs."""
+    """The main function of the process."""
     sys.exit(cli.main([*argv]))

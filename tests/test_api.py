@@ -116,7 +116,7 @@ def test_one_row_per_step_without_those_voided_by_a_resume(written):
     assert written().metrics.empty
 
 
-def test_settings_turned_at_one_step_are_all_known(written):
+def test_all_changes_at_one_step_are_kept(written):
     def change(step, **settings):
         return {"kind": "change", "step": step, "seconds": 1.0, "settings": settings}
 
@@ -124,7 +124,7 @@ def test_settings_turned_at_one_step_are_all_known(written):
     assert run._changes() == {2: {"beta": 0.3, "learning_rate": 0.1}, 4: {"beta": 0.2}}
 
 
-def test_a_run_whose_process_has_ended_is_not_said_to_be_running(written):
+def test_a_run_without_a_process_is_not_running(written):
     running = {"kind": "status", "step": 3, "seconds": 1.0, "status": "running", "message": ""}
     run = written(running)
     assert repr(run).endswith("dpo on reviews, running when its process ended)")
@@ -136,7 +136,7 @@ def test_a_run_whose_process_has_ended_is_not_said_to_be_running(written):
     assert repr(run).endswith("dpo on reviews, stopped)")
 
 
-def test_samples_of_a_step_that_was_measured(written):
+def test_samples_are_those_of_a_measured_step(written):
     texts = {"reference": {"text": "x"}, "policy": {"text": "y", "tokens": []}}
     one, two = [{"prompt": "a", **texts}], [{"prompt": "b", **texts}]
     sampled = {"kind": "samples", "seconds": 0.0}
@@ -169,14 +169,14 @@ def test_queries_of_a_runs_model_pass_their_arguments(tmp_path):
         run.evaluate()
 
 
-def test_names_are_listed_before_they_are_imported():
+def test_dir_lists_names_before_their_import():
     import align_core
 
     assert {"train", "load_run", "PPOTrainer"} <= set(dir(align_core))
     assert Path(align_core.__file__).parent.name == "align_core"
 
 
-def test_what_is_of_the_wrong_type_is_one_error(tmp_path, written):
+def test_a_value_of_the_wrong_type_is_one_error(tmp_path, written):
     run = written()
     model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (run.path / "model" / "config.json").write_text(json.dumps(model))

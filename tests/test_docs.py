@@ -69,7 +69,7 @@ ROOT = Path(__file__).parent.parent
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_section_is_what_its_results_give(benchmark, name):
+def test_a_section_equals_its_rendered_results(benchmark, name):
     shown = ""  # if the benchmark was not run yet
     if benchmark.RESULTS.exists():
         shown = benchmark.render(json.loads(benchmark.RESULTS.read_text()))
@@ -150,14 +150,14 @@ def test_a_median_beyond_its_limit_is_marked():
     assert defaults._with_limit([None], 2) == ("–", "–")
 
 
-def test_the_figure_is_what_its_results_give(tmp_path):
+def test_the_figure_equals_its_drawn_results(tmp_path):
     results = json.loads(ppo_growth.RESULTS.read_text())
     ppo_growth.draw(results, tmp_path / "growth.svg")
     assert (tmp_path / "growth.svg").read_bytes() == ppo_growth.FIGURE.read_bytes()
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
-def test_the_page_of_the_lab_is_what_its_results_give(name, tmp_path):
+def test_the_page_of_the_lab_equals_its_rendered_results(name, tmp_path):
     assert section(lab.PAGE, name) == lab.render(name)
     if experiments.recorded(name).exists():
         lab_figures.draw(name, experiments.result(name), tmp_path / "figure.svg")
@@ -216,7 +216,7 @@ def test_wall_clock_time_is_recorded_only_without_stored_parts(
     assert content.get("lanes", 2) == 2 and content.get("wall_seconds", 0) < 5
 
 
-def test_an_experiment_that_takes_too_long_to_see_is_marked():
+def test_a_too_slow_experiment_is_marked():
     rendered = lab_quick.render({"machine": "", "lanes": 2, "seconds": {"a": 29.6, "b": 30.2}})
     assert rendered.endswith("| `a` | 30 |\n| `b` | **30 ✗** |\n")
 
@@ -238,7 +238,7 @@ def test_every_metric_that_the_page_draws_is_defined():
     assert not missing
 
 
-def test_the_readme_names_what_a_link_can_hide():
+def test_the_readme_names_the_controls_that_a_link_can_hide():
     (sentence,) = re.findall(r"`hide` takes\s(.+?)\.", (ROOT / "README.md").read_text(), re.DOTALL)
     style = (ROOT / "playground" / "static" / "talk" / "present.css").read_text()
     assert re.findall(r"`(\w+)`", sentence) == re.findall(r'\[data-hide~="(\w+)"\]', style)

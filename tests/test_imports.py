@@ -142,7 +142,7 @@ def test_a_room_imports_only_its_allowed_external_packages(name):
 
 
 @pytest.mark.parametrize("package", sorted(FLOORS))
-def test_the_folders_are_the_rooms_and_few_files_are_beside_them(package):
+def test_every_folder_is_a_room_and_few_files_are_rooms(package):
     floors = set().union(*FLOORS[package])
     folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     assert folders <= floors
@@ -193,7 +193,7 @@ def test_nothing_compares_a_methods_name():
         "TABLE = {'sft': 1, 'reward': 2, 'ppo': 3, 'dpo': 4}",
     ],
 )
-def test_a_comparison_of_a_methods_name_is_seen(code):
+def test_a_comparison_of_a_methods_name_is_found(code):
     assert asked_by_name(ast.parse(code))
 
 
@@ -251,7 +251,7 @@ def test_what_is_preloaded_for_a_run_can_be_imported_and_needs_no_gradio():
     assert "gradio" not in modules
 
 
-def test_the_package_gives_its_names_and_no_others():
+def test_the_package_has_its_public_names_and_no_others():
     import align_core
 
     for name in align_core.__all__:

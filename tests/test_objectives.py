@@ -93,7 +93,7 @@ def test_entropy_by_hand():
     assert entropy(logits).tolist() == pytest.approx([math.log(4), 1.5 * math.log(2)], abs=1e-12)
 
 
-def test_a_few_rows_at_a_time_give_what_all_of_them_give(monkeypatch):
+def test_a_few_rows_at_a_time_give_the_same_result(monkeypatch):
     torch.manual_seed(0)
     logits, other, tokens = torch.randn(3, 5, 7), torch.randn(3, 5, 7), torch.randint(7, (3, 5))
     whole = entropy(logits), exact_kl(logits, other), token_logprobs(logits, tokens)
@@ -283,7 +283,7 @@ def test_dpo_starts_at_log_two_whatever_beta():
         assert loss.tolist() == pytest.approx([math.log(2)] * 8, abs=1e-12)
 
 
-def test_dpo_gradient_is_that_of_the_paper():
+def test_dpo_gradient_equals_the_papers():
     """−β σ(r̂_l − r̂_w) (∇ log π(y_w) − ∇ log π(y_l)): section 4 of arXiv 2305.18290."""
     beta, (ref_chosen, ref_rejected) = 0.7, noise(2, 8, seed=1)
     chosen, rejected = (row.clone().requires_grad_() for row in noise(2, 8))
@@ -336,7 +336,7 @@ def naive_gae(rewards, values, mask, gamma, lam, sign=1.0):
 
 
 @pytest.mark.parametrize(("gamma", "lam"), [(1.0, 0.95), (0.9, 0.5), (1.0, 0.0), (1.0, 1.0)])
-def test_gae_equals_its_naive_twin(gamma, lam):
+def test_gae_equals_a_naive_sum(gamma, lam):
     mask = ragged()
     rewards, values = noise(6, 7), noise(6, 7, seed=1)
     advantages, returns = gae(rewards, values, mask, gamma, lam)

@@ -72,7 +72,7 @@ def test_a_run_is_read(copied, name):
     assert run.status()["status"] == RUNS[name]["status"]
 
 
-def test_the_page_lists_them(copied):
+def test_the_page_lists_old_runs(copied):
     with closing(Client(copied("runs"))) as client:
         assert client.runs() == sorted(RUNS, reverse=True)
         for name in RUNS:
@@ -83,7 +83,7 @@ def test_the_page_lists_them(copied):
 
 
 @pytest.mark.parametrize("name", WITH_A_MODEL)
-def test_a_model_scores_as_it_did(copied, ask, name):
+def test_an_old_model_gives_the_same_scores(copied, ask, name):
     (expected,) = RUNS[name]["score"]
     arguments = "--prompt", expected["prompt"], "--completion", expected["completion"]
     (row,) = ask("score", copied("runs", name), *arguments)
@@ -123,7 +123,7 @@ def test_an_interrupted_run_resumes_to_its_end(copied, ask):
     assert ask("evaluate", path, "--prompts", 4)["kl"] > 0
 
 
-def test_a_session_of_votes_opens_and_accepts_votes(copied):
+def test_an_old_session_opens_and_accepts_votes(copied):
     expected = EXPECTED["session"]
     with closing(Sessions(copied("sessions"))) as sessions:
         assert sessions.names() == ["talk"]
@@ -139,7 +139,7 @@ def test_a_session_of_votes_opens_and_accepts_votes(copied):
         assert (tally["votes"], tally["raters"], tally["tie"]) == (votes + 1, raters + 1, 1)
 
 
-def test_votes_are_exported_as_they_were(copied, ask, tmp_path):
+def test_old_votes_are_exported_unchanged(copied, ask, tmp_path):
     file = tmp_path / "again.jsonl"
     where = "--session", "talk", "--sessions", copied("sessions")
     ask("preferences", "export", *where, "--output", file)
@@ -155,12 +155,12 @@ def test_a_file_of_preferences_is_trained_on(copied, tmp_path):
 
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link["query"] or "nothing")
-def test_a_link_asks_for_the_same_configuration(link):
+def test_an_old_link_gives_the_same_configuration(link):
     query = dict(parse_qsl(link["query"], keep_blank_values=True))
     config, expected = links.read(query), link["config"]
     assert config == (expected and config | expected), "settings may be added"
 
 
-def test_the_links_name_all_that_a_link_can():
+def test_the_old_links_have_every_setting():
     named = {name for link in LINKS for name, _ in parse_qsl(link["query"])}
     assert links.FIELDS.keys() <= named

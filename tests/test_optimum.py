@@ -90,7 +90,7 @@ def test_effective_samples_run_from_all_to_one():
     assert optimum(SAMPLES, 1.0).effective_samples == pytest.approx(kish, abs=1e-9)
 
 
-def test_prompts_count_alike_and_share_one_beta():
+def test_prompts_have_equal_weight_and_share_one_beta():
     rewards = bell()
     alone = [optimum(row[None], 0.9) for row in rewards]
     together = optimum(rewards, 0.9)
@@ -161,7 +161,7 @@ def test_gain_is_one_at_two_nats_and_nothing_at_the_reference():
     assert frontier.gain(2 * base - best, base) == pytest.approx(-1, abs=1e-12)
 
 
-def test_where_samples_are_few_a_gain_is_one_at_the_largest_kl_that_they_allow():
+def test_with_few_samples_a_gain_is_one_at_the_largest_kl_that_they_allow():
     """Of normal rewards with deviation σ the optimum at β has KL σ²/2β² and N·exp(−σ²/β²) effective
     samples, so N·exp(−2·KL) = 100 at KL = log(N/100)/2."""
     samples = np.random.default_rng(1).normal(size=(64, 300))
@@ -250,7 +250,7 @@ def test_efficiency_is_null_outside_the_range_of_kl(kl, known):
     assert (frontier.efficiency(1.0, 0.0, kl) is not None) is known
 
 
-def test_efficiency_is_null_where_few_samples_carry_the_optimum():
+def test_efficiency_is_null_if_few_samples_have_the_weight_of_the_optimum():
     few, many = Frontier.of(bell(samples=300)), Frontier.of(bell(samples=3000))
     assert few.at(1.0)[1] < 100 < many.at(1.0)[1]
     assert few.efficiency(2.0, 1.5, 1.0) is None

@@ -103,7 +103,7 @@ def test_a_space_installs_what_the_library_and_its_page_need():
     assert [line for line in lines if not line.startswith("#")] == sorted(wanted)
 
 
-def test_the_wheel_holds_both_packages_and_the_assets_and_no_more(wheel):
+def test_the_wheel_has_only_both_packages_and_the_assets(wheel):
     assert wheel.stat().st_size <= 40e6, "bytes"
     assert wheel.name == f"alignment_playground-{PROJECT['version']}-py3-none-any.whl"
     names = zipfile.ZipFile(wheel).namelist()
@@ -118,7 +118,7 @@ def test_the_wheel_holds_both_packages_and_the_assets_and_no_more(wheel):
     assert {f"{record}/licenses/LICENSE", f"{record}/entry_points.txt"} <= set(names)
 
 
-def test_assets_are_built_in_a_checkout_alone(environment, tmp_path):
+def test_assets_are_built_only_in_a_checkout(environment, tmp_path):
     command = [environment / "bin/align-core", "build-assets"]
     done = subprocess.run(command, cwd=tmp_path, env=surroundings(), capture_output=True, text=True)
     assert done.returncode == 2
@@ -168,7 +168,7 @@ def test_a_run_imports_the_script_of_the_page_and_no_gradio(inside, environment)
     assert inside("python", "-c", program) == "set()\n"
 
 
-def test_a_run_from_training_to_its_texts_needs_nothing_of_the_extra(inside, tmp_path):
+def test_training_and_generating_need_no_package_of_the_extra(inside, tmp_path):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES_THE_EXTRA)
     hidden = {"PYTHONPATH": str(tmp_path / "hidden")}

@@ -67,7 +67,7 @@ def test_the_frontier_figure_equals_the_pages(ppo):
     assert trail.line.color == plots.COLOURS["policy"] and trail.marker.size[-1] == 14
 
 
-def test_the_curves_are_the_method_s(ppo):
+def test_the_curves_belong_to_the_method(ppo):
     figure = ppo.plot()
     shown = traces(figure)
     gold, proxy, kl = (shown[f"eval/{name}"] for name in ("gold_reward", "proxy_reward", "kl"))
@@ -82,7 +82,7 @@ def test_the_curves_are_the_method_s(ppo):
     assert [shape.y0 for shape in figure.layout.shapes] == [start]
 
 
-def test_runs_are_laid_over_each_other(ppo, dpo):
+def test_several_runs_are_drawn_in_one_figure(ppo, dpo):
     figure = ppo.plot(dpo)
     for run, (colour, dash, symbol) in zip((ppo, dpo), plots.RUNS, strict=False):
         own = [trace for trace in figure.data if trace.name == run.path.name]
@@ -126,7 +126,7 @@ def test_a_reward_model_has_no_frontier_chart():
     assert figure.layout.yaxis.tickformat == "~%" and figure.layout.yaxis.rangemode == "nonnegative"
 
 
-def test_a_run_that_has_measured_nothing_shows_the_limit():
+def test_a_run_without_measurements_shows_the_limit():
     assert traces(plots.figure([drawn()])).keys() == {
         "the limit: no policy gets more", "best of n", "the optimum at β = 0.7", "run"
     }  # fmt: skip

@@ -71,9 +71,9 @@ class RunQueue:
 
     First come, first served, but presenters go first. A queued run starts in its turn even if its
     visitor's page is closed. A visitor has at most one live or queued run or trial; programs
-    without a token have one at each address, and each experiment has at most one trial. The queue is lost
-    when the server stops. On a public server, while somebody waits, a run that its owner does not
-    watch is stopped.
+    without a token have one at each address, and each experiment has at most one trial. The queue
+    is lost when the server stops. On a public server, while somebody waits, a run that its owner
+    does not watch is stopped.
     Thread-safe.
 
     `time_limit` in seconds applies to every run and trial; None means no limit.

@@ -1,4 +1,4 @@
-"""Run folders of every kind that no program of this package writes."""
+"""Malformed run folders of every kind, which this package never writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 AT = {"step": 3, "seconds": 4.0}
-# Both are in the log of every run below, before what is wrong with it.
+# Both are in the log of every run below, before its malformed lines.
 GOOD = (
     {"kind": "status", "step": 0, "seconds": 1.0, "status": "running", "message": ""},
     {"kind": "metrics", "step": 0, "seconds": 2.0, "metrics": {"eval/kl": 0.0}},
@@ -51,7 +51,7 @@ def torn(run: Path) -> None:
 
 
 def replaced(name: str, make: Callable[[Path], Any]) -> Callable[[Path], None]:
-    """The file `name` gives way to what `make` creates."""
+    """Replaces the file `name` by what `make` creates."""
 
     def change(run: Path) -> None:
         (run / name).unlink(missing_ok=True)
@@ -73,7 +73,7 @@ def model(**files: bytes | str) -> Callable[[Path], None]:
 
 
 def replaced_run(make: Callable[[Path], Any]) -> Callable[[Path], None]:
-    """The run's folder gives way to what `make` creates."""
+    """Replaces the run's folder by what `make` creates."""
 
     def change(run: Path) -> None:
         os.rename(run, run.with_name("aside"))
@@ -98,7 +98,7 @@ def _ignored(_: Any) -> None:
 DEEP = "[" * 100_000
 LLAMA = json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})
 
-# Configurations that no run has; each of these runs is passed over.
+# Invalid configurations; each of these runs is skipped.
 REFUSED: dict[str, Callable[[Path], None]] = {
     "empty": configured(""),
     "blank": configured(" \n"),
@@ -153,7 +153,7 @@ REFUSED: dict[str, Callable[[Path], None]] = {
     "the log is huge": replaced("events.jsonl", sparse),
 }
 
-# What is wrong with these can be left out; each is shown without it.
+# These runs have malformed parts that can be left out; each is shown without them.
 SHOWN: dict[str, Callable[[Path], None]] = {
     "no log": lambda run: (run / "events.jsonl").unlink(),
     "an empty log": replaced("events.jsonl", Path.touch),
@@ -210,5 +210,5 @@ SHOWN: dict[str, Callable[[Path], None]] = {
     "preferences with zeros": config(preferences="a\0b"),
 }
 
-# Names of folders that no run has; none of them is listed.
+# Folder names that no run can have; none of these folders is listed.
 NAMES = ("..x", " ", "a\nb", "é", "2026-01-02-030405-ppo-reviews<b>", "x" * 200, "2026-1-2-ppo")

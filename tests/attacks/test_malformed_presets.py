@@ -1,4 +1,4 @@
-"""Presets that cannot be read are passed over; what is wrong with a recording hides it alone."""
+"""Unreadable presets are skipped; a malformed recording hides no other one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def assets(fake_assets):
     return fake_assets / "presets"
 
 
-def test_presets_that_cannot_be_read_are_passed_over_with_one_line(assets, tmp_path, caplog):
+def test_unreadable_presets_are_skipped_with_one_line(assets, tmp_path, caplog):
     for name, content in FILES.items():
         (assets / f"{name}.json").write_text(content)
     os.mkfifo(assets / "pipe.json")
@@ -54,7 +54,7 @@ def test_presets_that_cannot_be_read_are_passed_over_with_one_line(assets, tmp_p
 
 
 @pytest.mark.parametrize("spoil", ["config", "log", "pipe", "steps", "machine"])
-def test_a_recording_that_cannot_be_read_is_not_offered(assets, tmp_path, spoil):
+def test_an_unreadable_recording_is_not_offered(assets, tmp_path, spoil):
     run = assets / "healthy-ppo"
     events = run / "events.jsonl"
     if spoil == "config":

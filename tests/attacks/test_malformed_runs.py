@@ -1,4 +1,4 @@
-"""Malformed runs break no view: they are passed over, or shown without what is wrong with them."""
+"""Malformed runs break no view: they are skipped, or shown without their malformed parts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def created(path: Path) -> Path:
 
 
 def all_of(root: Path, kinds: dict) -> dict[str, str]:
-    """One run of each kind in the folder: its name by its kind."""
+    """Creates one run of each kind in the folder; returns {kind: name}."""
     names = {}
     for number, (kind, spoil) in enumerate(kinds.items()):
         names[kind] = f"2026-02-03-{number:06d}-ppo-reviews"
@@ -55,7 +55,7 @@ def all_of(root: Path, kinds: dict) -> dict[str, str]:
 
 
 class Reader:
-    """Every request that reads runs, by a visitor of a newly started server."""
+    """A visitor of a newly started server, with every request that reads runs."""
 
     def __init__(self, root: Path, session) -> None:
         self.client = Client(root)
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_passed_over_with_one_line(root, reader, caplog):
     assert not any("\n" in line for line in lines)
 
 
-def test_what_can_be_left_out_is_left_out(root, reader, caplog):
+def test_errors_that_can_be_left_out_are_left_out(root, reader, caplog):
     names = all_of(root, SHOWN)
     for _ in range(2):
         lists = reader.lists()
@@ -144,7 +144,7 @@ def test_what_can_be_left_out_is_left_out(root, reader, caplog):
 
 
 def test_models_that_cannot_be_loaded_are_refused_in_one_line(root, reader):
-    """What the page's process reads of them; the helper process reads the rest."""
+    """The checks in the page's process; the helper process has the others."""
     for kind, name in all_of(root, SHOWN).items():
         try:
             reader.helper._locate("--model", name)
@@ -152,7 +152,7 @@ def test_models_that_cannot_be_loaded_are_refused_in_one_line(root, reader):
             assert len(str(error).splitlines()) == 1, kind
 
 
-def test_names_that_no_run_has_are_not_listed(root, reader):
+def test_folders_without_the_name_of_a_run_are_not_listed(root, reader):
     for name in NAMES:
         (root / name).mkdir()
         shutil.copyfile(root / HEALTHY / "config.json", root / name / "config.json")
@@ -161,7 +161,7 @@ def test_names_that_no_run_has_are_not_listed(root, reader):
         is_json(reader.answers(run))
 
 
-def test_the_command_lists_and_prunes_beside_them(root, capsys):
+def test_the_command_lists_and_prunes_the_other_runs(root, capsys):
     all_of(root, {**REFUSED, **SHOWN})
     assert main(["runs", "list", "--runs-dir", str(root), "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -170,7 +170,7 @@ def test_the_command_lists_and_prunes_beside_them(root, capsys):
     assert len(stored_runs(root)) == len(SHOWN) + 1
 
 
-def test_a_run_whose_files_are_mended_is_listed(root, reader):
+def test_a_repaired_run_is_listed(root, reader):
     run = root / "2026-02-03-000000-ppo-reviews"
     run.mkdir()
     assert reader.client.runs() == [HEALTHY]
@@ -179,7 +179,7 @@ def test_a_run_whose_files_are_mended_is_listed(root, reader):
     assert reader.client.runs() == [run.name, HEALTHY]
 
 
-def test_a_run_that_goes_away_while_it_is_watched(root, reader):
+def test_a_watched_run_may_disappear(root, reader):
     name = created(root / "2026-02-03-000000-ppo-reviews").name
     shown = reader.answers(name)["shown"]
     assert shown["run"] == name
@@ -196,7 +196,7 @@ def test_two_servers_share_a_folder(root, sessions):
     session = sessions.create("talk", "reviews")
     first, second = Reader(root, session), Reader(root, session)
     names = {client._new_name("ppo", "reviews") for client in (first.client, second.client) * 4}
-    assert len(names) == 8, "each claims a name of its own"
+    assert len(names) == 8, "each claims its own name"
     assert first.client.runs() == second.client.runs() == [HEALTHY]
     name = created(root / "2026-02-03-000000-ppo-reviews").name
     assert first.client.runs() == second.client.runs() == [name, HEALTHY]

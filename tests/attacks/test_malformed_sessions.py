@@ -1,4 +1,4 @@
-"""Malformed files of votes: each is passed over with one line, and breaks no other session."""
+"""Malformed files of votes: each is skipped with one logged line, and breaks no other session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.playground.voting.test_routes import HOSTILE, PAIRS, Stored
 
 
 def table(statement: str, *values) -> Callable[[Path], None]:
-    """A session on whose file this was executed."""
+    """A session after this SQL was executed on its file."""
 
     def change(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
@@ -64,7 +64,7 @@ def sparse(path: Path) -> None:
 
 
 def rebuilt(*statements: str) -> Callable[[Path], None]:
-    """A database that these statements make."""
+    """A database made by these statements."""
 
     def change(path: Path) -> None:
         path.unlink()
@@ -115,7 +115,7 @@ REFUSED: dict[str, Callable[[Path], None]] = {
     "an endless view": rebuilt(SESSION, ENDLESS),
     "a trigger": table("CREATE TRIGGER t AFTER INSERT ON votes BEGIN DELETE FROM votes; END"),
 }
-# Nothing in the folder says that these are sessions.
+# These files do not have the format of sessions.
 HIDDEN: dict[str, Callable[[Path], object]] = {
     "a folder": replaced(Path.mkdir),
     "a pipe": replaced(os.mkfifo),
@@ -137,7 +137,7 @@ READ: dict[str, Callable[[Path], None]] = {
 
 
 def kinds(root: Path, spoiled: dict) -> dict[str, str]:
-    """A session of each kind, with votes: its name by its kind."""
+    """A session of each kind, with votes, as {kind: name}."""
     with closing(Sessions(root)) as sessions:
         session = sessions.create("whole", "reviews")
         session.add_pairs(PAIRS)
@@ -160,7 +160,7 @@ def voting(sessions):
 
 
 def refused(action) -> str:
-    """The error, a declared one, of one line."""
+    """The error, which must be a declared one and have one line."""
     with pytest.raises(Exception) as error:
         action()
     assert type(error.value).__name__ in ("ConfigError", "Refused"), repr(error.value)
@@ -171,7 +171,7 @@ def test_there_are_enough_kinds():
     assert len(REFUSED) + len(HIDDEN) + len(READ) >= 30
 
 
-def test_what_is_no_session_is_passed_over_with_one_line(sessions, voting, caplog):
+def test_files_that_are_no_sessions_are_skipped_with_one_line(sessions, voting, caplog):
     names = kinds(sessions.root, {**REFUSED, **HIDDEN})
     for kind, name in names.items():
         for _ in range(3):
@@ -204,7 +204,7 @@ def test_a_session_with_foreign_values_is_read(sessions, tmp_path):
         assert len(votes) == (0 if kind == "no pairs at all" else 4), kind
 
 
-def test_the_full_list_of_sessions_drains_beside_broken_ones(sessions):
+def test_a_full_list_of_sessions_is_pruned_despite_broken_ones(sessions):
     voting = VotingService(sessions, Stored(), seed=0, limits=Limits(sessions=3))
     kinds(sessions.root, {kind: REFUSED[kind] for kind in ("empty", "text", "no votes")})
     for _ in range(5):
@@ -219,7 +219,7 @@ def test_the_command_refuses_them_in_one_line(sessions, capsys):
         assert len(capsys.readouterr().err.splitlines()) == 1, kind
 
 
-def test_a_session_that_was_mended_is_read(sessions):
+def test_a_repaired_session_is_read(sessions):
     with closing(Sessions(sessions.root)) as others:
         others.create("talk", "reviews")
     whole = (sessions.root / "talk.db").read_bytes()
@@ -231,7 +231,7 @@ def test_a_session_that_was_mended_is_read(sessions):
     assert sessions.names() == ["talk"] and sessions.open("talk").task == "reviews"
 
 
-def test_a_locked_file_holds_nobody_for_long(sessions, monkeypatch):
+def test_a_locked_file_delays_others_only_briefly(sessions, monkeypatch):
     monkeypatch.setattr("align_core.votes.session.OPEN_TIMEOUT", 0.05)
     with closing(Sessions(sessions.root)) as others:
         others.create("talk", "reviews")

@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, fake_assets, words):
     assert str(tmp_path) not in line and "\n" not in line
 
 
-def test_models_of_questions(client, words, tmp_path):
+def test_an_error_about_the_model_of_a_question_has_no_path(client, words, tmp_path):
     ask = AskHandlers(client, InferenceClient(client), words)
     query = {"task": "reviews", "prompt": "The", "n": 1, "temperature": 1.0, "seed": 0}
     for model in (RUN, str(client.root / RUN), str(tmp_path), "../..", "/etc"):
@@ -65,7 +65,7 @@ def test_models_of_questions(client, words, tmp_path):
         assert str(tmp_path) not in json.dumps(answer)
 
 
-def test_the_status_of_a_run_that_failed(client, words):
+def test_the_status_of_a_failed_run_has_no_path(client, words):
     failed = {"kind": "status", "step": 2, "seconds": 2.0, "status": "failed"}
     where = client.root / RUN / "model"
     causes = {
@@ -82,7 +82,7 @@ def test_the_status_of_a_run_that_failed(client, words):
         assert str(client.root) not in shown and "model" in shown
 
 
-def test_what_the_routes_refuse(tmp_path):
+def test_refusals_of_routes_have_no_path(tmp_path):
     refused = Refused(422, "malformed", f"--model got '{tmp_path}/runs/{RUN}', expected a model")
     assert str(tmp_path) not in refused.response().body.decode()
     assert refused.message == f"--model got '{RUN}', expected a model"

@@ -1,4 +1,4 @@
-"""Places that strangers take: the queue, rooms, questions, and what a run may ask for."""
+"""Limits for strangers: places in the queue, in rooms and for questions, and settings of runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def come_from(monkeypatch):
 
 @pytest.fixture
 def client(tmp_path, fake_assets, monkeypatch):
-    """No run can start, so each that comes waits."""
+    """A client that cannot start a run, so that each new one waits."""
     client = Client(tmp_path / "runs")
     monkeypatch.setattr(client, "free", lambda: False)
     monkeypatch.setattr(client, "estimate", lambda **_: 20.0)
@@ -200,12 +200,12 @@ def test_a_full_room_lets_in_who_comes(sessions, come_from, monkeypatch):
     room.join(Rater("", ""))
     with pytest.raises(Refused, match="6 raters have joined"):
         room.join(Rater("", ""))
-    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # all have been idle for long
-    come_from("10.0.0.1")  # whose places are all taken, too
+    monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # all have been idle for a long time
+    come_from("10.0.0.1")  # an address whose places are all taken, too
     come = room.join(Rater("", ""))
     assert room.ballot(Rater(come["session"], come["token"]))["open"]
-    assert room.has_joined(voter), "who has voted is not removed"
-    assert room.has_joined(host), "nor who made the session"
+    assert room.has_joined(voter), "a rater with a vote is not removed"
+    assert room.has_joined(host), "the creator of the session is not removed, either"
     removed = Rater(host.session, phones[1]["token"])
     with pytest.raises(Refused, match="join first"):
         room.cast(removed, phones[1]["pair"]["id"], "left")
@@ -226,13 +226,13 @@ def test_a_rater_who_could_not_be_stored_takes_no_place():
     assert places.join(session, set) == "token"
 
 
-def test_nothing_is_kept_of_a_session_that_made_way(sessions):
+def test_nothing_of_a_removed_session_is_kept(sessions):
     room = VotingService(sessions, Stored(), seed=0, limits=Limits(sessions=1))
     first, second = (room.join(Rater("", ""), "reviews")["session"] for _ in range(2))
     assert first != second and {rater.session for rater in room._rater_states} == {second}
 
 
-def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypatch):
+def test_sessions_with_a_vote_are_removed_if_votes_are_pruned(sessions, monkeypatch):
     limits = Limits(sessions=3, vote_days=7)
     room = VotingService(sessions, Stored(), seed=0, limits=limits)
 
@@ -245,7 +245,7 @@ def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypa
     raters = [voted() for _ in range(3)]
     with pytest.raises(Refused, match="no room for more"):
         voted()
-    monkeypatch.setattr(session_places, "LEFT_DAYS", -1)  # nobody has voted for long
+    monkeypatch.setattr(session_places, "LEFT_DAYS", -1)  # nobody has voted for a long time
     with pytest.raises(Refused, match="no room for more"):
         voted()
     monkeypatch.setattr(voting, "IDLE_SECONDS", -1)  # and the raters are gone
@@ -255,7 +255,7 @@ def test_sessions_with_a_vote_make_way_where_votes_are_pruned(sessions, monkeypa
     assert sum(room.has_joined(rater) for rater in raters) == 2
 
 
-def test_the_address_of_a_request_reaches_what_answers_it():
+def test_handlers_get_the_address_of_a_request():
     def endpoint(request):
         return JSONResponse(client_address())
 
@@ -282,7 +282,7 @@ def test_the_address_of_a_request_reaches_what_answers_it():
         ("eval_every", 1, "at least 2 for 60 steps on this server"),
     ],
 )
-def test_settings_that_a_public_server_cannot_carry_are_refused(client, setting, value, line):
+def test_settings_too_large_for_a_public_server_are_refused(client, setting, value, line):
     method = "reward" if setting == "preference_pairs" else "ppo"
     options = {"method": method, "task": "reviews", setting: value}
     if setting == "steps":

@@ -26,7 +26,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 @pytest.fixture(scope="module")
 def server():
-    """Gradio's server with one event, and no route of the page's own."""
+    """Gradio's server with one event and none of the page's own routes."""
     with Page() as page:
         gr.HTML("")
         page.load(lambda: "done", None, None)
@@ -68,7 +68,7 @@ def head(path, *lines):
 
 
 def answered(connection) -> bytes:
-    """All that the server sends until it closes the connection, or an answer is complete."""
+    """The bytes that the server sends until it closes the connection or an answer is complete."""
     data = b""
     while chunk := connection.recv(65_536):
         data += chunk
@@ -136,7 +136,7 @@ def test_malformed_bodies_are_refused_without_a_traceback(server, path, caplog):
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_what_counts_as_a_value_stands_outside_of_texts():
+def test_only_values_outside_of_texts_count():
     rows = "\n".join(json.dumps({"prompt": '[,{"\\', "chosen": "\\"}) for _ in range(30_000))
     body = json.dumps({"pairs": rows, "numbers": list(range(MOST_VALUES - 2))}).encode()
     assert _is_simple(bytearray(body))
@@ -171,7 +171,7 @@ def test_long_heads_are_refused(server):
         assert status(answered(connection)) in (400, 431)
 
 
-def test_a_slow_body_is_given_up(server):
+def test_a_slow_body_times_out(server):
     with closing(connected(server)) as connection:
         connection.sendall(
             head("/gradio_api/queue/join", JSON.strip(), b"Content-Length: 100") + b"{"
@@ -181,7 +181,7 @@ def test_a_slow_body_is_given_up(server):
         assert time.monotonic() - began < SECONDS + 5
 
 
-def test_half_sent_requests_neither_stay_nor_block(server):
+def test_half_sent_requests_time_out_and_block_nothing(server):
     with ExitStack() as stack:
         held = [stack.enter_context(closing(connected(server))) for _ in range(150)]
         for connection in held:

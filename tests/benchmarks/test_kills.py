@@ -25,7 +25,7 @@ def test_a_model_is_whole_with_all_its_weights(tmp_path):
         assert not kills.is_whole(model)
 
 
-def test_what_was_lost_is_marked():
+def test_losses_are_marked():
     good = {"kills": 40, "votes": 300, "lost_votes": 0, "runs": 40, "lost_runs": 0}
     good |= {"lost_models": 0, "unsaid": 0, "ends": {"failed": 30, "finished": 10}}
     bad = good | {"lost_votes": 2, "unsaid": 1}

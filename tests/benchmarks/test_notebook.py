@@ -27,7 +27,7 @@ def test_the_notebook_is_executed_and_small():
 
 
 @pytest.mark.slow
-def test_its_cells_run_and_show_what_it_holds(monkeypatch):
+def test_the_cells_give_the_stored_outputs(monkeypatch):
     monkeypatch.setattr(notebook, "picture", lambda figure: "")
     fewer = []
     for source in notebook.sources():
@@ -42,7 +42,7 @@ def test_its_cells_run_and_show_what_it_holds(monkeypatch):
     assert outputs[-2] == refused, "the lines are the same with other measurements"
 
 
-def test_a_cell_shows_what_it_prints_and_its_last_expression():
+def test_a_cell_shows_its_printed_text_and_its_last_expression():
     (first, second, third) = notebook.executed(["a = 3", "print(a)\na + 1", "None"])
     assert first == [] and third == []
     printed, value = second
@@ -50,6 +50,6 @@ def test_a_cell_shows_what_it_prints_and_its_last_expression():
     assert value["data"] == {"text/plain": ["4"]}
 
 
-def test_a_cell_that_fails_fails():
+def test_an_error_in_a_cell_is_raised():
     with pytest.raises(ZeroDivisionError):
         list(notebook.executed(["1 / 0"]))

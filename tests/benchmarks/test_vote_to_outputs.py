@@ -8,7 +8,7 @@ from benchmarks import vote_to_outputs as benchmark
 
 
 def results(**slow):
-    """Three sessions of each method and task; `slow` replaces the times of one of them."""
+    """Results of three sessions for each method and task; one of them has the times `slow`."""
     dpo = {"saved": 0.1, "live": 4.0, "shown": 12.0, "training": 9.0, "learnt": 150, "changed": 1.0}
     reward = {"saved": 0.1, "shown": 6.0, "training": 4.0, "learnt": 150}
     results_by_name = {f"{name} {task}": [dict(dpo if name == "dpo" else reward) for _ in range(3)]

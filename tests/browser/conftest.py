@@ -1,6 +1,6 @@
 """The page in real Chromium: on a scripted worker or, started as a visitor would, on the real one.
 
-Wherever a browser test goes, no request may leave the machine and no script of the page may fail.
+In every browser test, no request may leave the machine and no script of the page may fail.
 
 A page costs three seconds of processor time: a test walks through all that one page can show, and
 each behaviour is a function that says in its name what holds. What it waits for must not hold yet.
@@ -31,7 +31,7 @@ from playground import app, text
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120_000  # milliseconds; the page shares two cores with whatever else is tested
+PATIENCE = 120_000  # milliseconds; the page shares two cores with other tests
 VIEWPORT = {"width": 1280, "height": 720}
 expect.set_options(timeout=PATIENCE)
 
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def port():
-    """Of every page on the scripted worker: one after the other has the same address."""
+    """The port of every page on the scripted worker; successive pages have the same address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
@@ -77,7 +77,7 @@ def ends():
 
 
 def forget(profile):
-    """Close the visitor's pages; cookies, storage and permissions go, what was fetched stays."""
+    """Close the visitor's pages; delete cookies, storage and permissions; keep fetched files."""
     blank = profile.new_page()
     for page in profile.pages:
         if page is not blank:
@@ -90,7 +90,7 @@ def forget(profile):
 
 @pytest.fixture
 def visit(chromium, profile):
-    """visit(url) opens the page as one more visitor, with settings of its own if given."""
+    """visit(url, **settings) opens the page as another visitor."""
     contexts, outside, broken = [], [], []
 
     def watch(request):
@@ -99,7 +99,7 @@ def visit(chromium, profile):
             outside.append(request.url)
 
     def visitor(viewport=None, **settings):
-        """A page in a context of its own."""
+        """A page in its own context."""
         if contexts or settings:
             contexts.append(chromium.new_context(viewport=viewport or VIEWPORT, **settings))
             return contexts[-1].new_page()
@@ -122,7 +122,7 @@ def visit(chromium, profile):
             context = contexts.pop()
             forget(profile) if context is profile else context.close()
 
-    open_page.leave = leave  # before the server does, or a page asks one that is gone
+    open_page.leave = leave  # before the server, so that no page calls a server that is gone
     yield open_page
     leave()
     assert not outside, "requests left the machine"
@@ -131,7 +131,7 @@ def visit(chromium, profile):
 
 @pytest.fixture
 def languages():
-    """Of the page, with their paths: every further one takes a third of a second to lay out."""
+    """The page's languages and their paths; each takes a third of a second to lay out."""
     return {text.ENGLISH: ""}
 
 
@@ -147,7 +147,7 @@ def serve(visit, port, languages, monkeypatch):
 
     monkeypatch.setattr(app, "InferenceClient", new_helper)
     monkeypatch.setattr(text, "languages", lambda: languages)
-    # It gives a server three seconds to answer, which a busy machine may need.
+    # A server has three seconds to answer, which a busy machine may need.
     monkeypatch.setattr(networking, "url_ok", lambda url: True)
 
     def launch(client):
@@ -183,19 +183,19 @@ def address(client, serve):
 
 @pytest.fixture
 def environment():
-    """Of the real app, beside this process's own; a test adds to it."""
+    """Variables of the real app, added to this process's; a test may add to them."""
     return {}
 
 
 @pytest.fixture
 def arguments():
-    """Of the real app; a test adds to them."""
+    """The arguments of the real app; a test may add to them."""
     return []
 
 
 @pytest.fixture
 def real_app(tmp_path, visit, environment, arguments):
-    """The whole playground as a visitor gets it: app.py, the embedded models, the real worker."""
+    """The whole playground for a visitor: app.py, the embedded models and the real worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,7 +1,7 @@
 """A Hugging Face Space as its visitors reach it, on this machine.
 
-A TLS proxy stands before the exported page, adds what the Hub's proxies add, and serves the Hub's
-own page, which frames it. ZeroGPU is a module `spaces` that writes down its start-up report.
+A TLS proxy before the exported page adds the headers of the Hub's proxies, and serves the Hub's own
+page, which frames it. ZeroGPU is a module `spaces` that stores its start-up report.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HUB, SPACE = "https://hub.test", "https://ada-align.hf.test"
-SIGNATURE = "eyJhbGciOi"  # of the visitor, for a private Space
+SIGNATURE = "eyJhbGciOi"  # the visitor's, for a private Space
 VISITOR, INNER_PROXY = "81.2.69.142", "10.108.3.7"
-# As on the Hub, but for the clipboard: another site's frame need not lend it.
+# As on the Hub, without the clipboard, which another site's frame need not allow.
 _FRAME = (
     '<!doctype html><title>ada/align</title><body style="margin:0">'
     '<iframe style="border:0;width:100vw;height:100vh" allow="fullscreen" sandbox="allow-downloads'
@@ -48,7 +48,7 @@ gradio.Blocks.launch = launch_and_report
 
 
 def preferences(folder: Path, all_cookies_blocked: bool) -> Path:
-    """The profile of a browser that takes no third-party cookies, or none at all."""
+    """The profile of a browser that blocks third-party cookies, or all cookies."""
     settings: dict[str, object] = {"block_third_party_cookies": True, "cookie_controls_mode": 1}
     if all_cookies_blocked:
         settings["default_content_setting_values"] = {"cookies": 2}
@@ -58,7 +58,7 @@ def preferences(folder: Path, all_cookies_blocked: bool) -> Path:
 
 
 def start(tree: Path, folder: Path, port: int, **environment: str) -> subprocess.Popen[bytes]:
-    """Start the exported `tree` as on a ZeroGPU Space, with `folder` for the stand-in.
+    """Start the exported `tree` as on a ZeroGPU Space; `folder` is for the module `spaces`.
 
     As user 1000, as there, where that is possible (`why_not_as_user`).
     """
@@ -93,7 +93,7 @@ def why_not_as_user() -> str | None:
 
 
 class Proxy:
-    """The Hub's page and the Space's, over TLS at `port`; `hops` proxies before the Space."""
+    """Serves the Hub's page and the Space's over TLS at `port`; the Space has `hops` proxies."""
 
     def __init__(self, folder: Path, upstream: int) -> None:
         self.hops, self.pid = 1, 0  # the process behind it

@@ -1,4 +1,4 @@
-"""Settings under Advanced: each reaches the run and the link, and is restored from them."""
+"""Settings under Advanced: each reaches the run and the link, which restore it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that are on their way from the server: Run, links and further choices wait for them."""
+"""Requested settings: Run, links and further choices wait until the server has sent them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def the_answer_to_an_earlier_choice_does_not_come_last(page, second):
     assert second.wait(30)
     steps = page.locator("#field-steps input")
     expect(steps).to_have_value(str(resolve("dpo", "capitals").steps))
-    page.wait_for_timeout(200)  # an answer that comes last has arrived by then
+    page.wait_for_timeout(200)  # the last answer has arrived by then
     assert steps.input_value() == str(resolve("dpo", "capitals").steps)
 
 

@@ -1,4 +1,4 @@
-"""Every control is changed, and its value is then in the config.json of the run."""
+"""Every control is changed, and the run's config.json has its new value."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def show_controls(page, method):
     expect(page.get_by_text(WORDS["tasks"][TASK]["explanation"])).to_be_visible()
     expect(page.locator("#field-steps input")).to_have_value(str(resolve(method, TASK).steps))
     page.evaluate("window.settings.complete()")
-    if "coverage" in TURNED[method]:  # it is rendered when first needed
+    if "coverage" in TURNED[method]:  # it is rendered at its first use
         expect(page.locator("#field-coverage")).to_be_visible()
 
 

@@ -60,7 +60,7 @@ def the_maps_follow_sliders_and_cells(lab):
     lab.keyboard.press("ArrowRight")
     lab.keyboard.press("Enter")
     lab.wait_for_selector(f"{PAIRS}:text('211 pairs')")  # 6 fewer
-    assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # of the focused cell
+    assert re.fullmatch(r"0\.\d\d", lab.inner_text("#lab .map.dpo output"))  # the focused cell's
 
 
 def a_bad_seed_is_reported(lab):

@@ -38,8 +38,8 @@ def the_buttons_stay_above_the_controls_that_pass_under_them(page):
     page.set_viewport_size(usual)
 
 
-def the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page):
-    """Where nothing can be below zero: the KL, of which the first value is 0."""
+def the_values_of_a_chart_are_in_its_card_and_no_axis_goes_below_zero(page):
+    """The KL cannot be below zero, and its first value is 0."""
     page.click("#run")
     points(page, 1)
     lowest = "document.querySelectorAll('#charts .plot')[1]._fullLayout.yaxis.range[0]"

@@ -1,4 +1,4 @@
-"""The Learn view: its arithmetic agrees with the library's, and its lessons in the browser."""
+"""The Learn view: its lessons in the browser, and the agreement of its arithmetic with Python."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS = {"dpo": "pretrained", "sft": "sft-reviews", "reward": "reward-reviews-o
 
 
 def token():
-    """A token of the visitor's own run with λ = 0.95: another one of the lesson's text."""
+    """A token of the visitor's own run with λ = 0.95, from another place in the lesson's text."""
     known = worked_example("reviews")["token"]
     known["tokens"][0]["text"] = HOSTILE
     return {
@@ -246,7 +246,7 @@ def own_sft_and_reward_models_score_the_lessons_texts(page):
 
 
 def results_of_rounded_numbers_are_marked_as_approximate(page):
-    """A line with rounded operands has a ≈, and the rounded operands nearly give its result."""
+    """A line with rounded operands has a ≈, and its result nearly follows from them."""
     for station in WORDS["stations"]:
         page.click(f"#learn [data-station={station}]")
         move(page, 0.7)
@@ -262,7 +262,7 @@ def results_of_rounded_numbers_are_marked_as_approximate(page):
 
 
 def test_the_lessons(page):
-    """On one page; the last two are on capitals, of which there is no run."""
+    """All lessons, on one page; the last two are on capitals, which has no run."""
     results_of_rounded_numbers_are_marked_as_approximate(page)
     beta_moves_the_numbers_and_the_slider_of_train(page)
     a_less_likely_text_of_positive_reward_is_explained(page)

@@ -1,4 +1,4 @@
-"""A live run: changed, watched, looked back at, found again, paused and stopped."""
+"""A live run: changed, watched, viewed at earlier steps, reloaded, paused and stopped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def those_made_while_a_request_is_pending_are_not_lost(page, client, monkeypatch
     may_go.set()
     page.wait_for_function("window.playground.run.changes.length === 4")
     betas = page.evaluate("window.playground.run.changes.map(one => one.settings.beta)")[2:]
-    assert betas == [0.2, 0.4], "the first change, and the last of those made while it was pending"
+    assert betas == [0.2, 0.4], "the first change, and the last of the changes during its request"
 
 
 def a_reload_finds_the_run_its_changes_and_the_initial_values(page, client):
@@ -108,7 +108,7 @@ def it_is_stopped(page, client):
 
 
 def pause_step_and_resume_by_keys_and_by_buttons(page, client):
-    page.focus("#live .timeline input")  # as after looking at an earlier step
+    page.focus("#live .timeline input")  # as after viewing an earlier step
     for name in ("paused", "running"):
         page.keyboard.press("Space")
         status(page, name)

@@ -1,4 +1,4 @@
-"""The optimum on the page before any training: its point, and its texts."""
+"""The optimum's point and texts on the page before any training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def it_answers_before_any_training(page, client):
 
 
 def here(beta, text):
-    """The page's line on r/β − log Z of one of the optimum's texts."""
+    """The page's line on r/β − log Z for a text of the optimum."""
     reward, ratio = text["gold_reward"], text["log_ratio"]
     bar = reward - beta * ratio
     values = {"beta": beta, "reward": f"{reward:.2f}", "bar": f"{bar:.2f}"}

@@ -1,4 +1,4 @@
-"""The page in a browser: what visitors do and see."""
+"""A visitor's actions on the page, and their effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train on a phone: the charts come before the controls, most of which are folded away."""
+"""Train on a phone: the charts come before the controls, most of which are hidden at first."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def run_replaces_the_recording_by_a_live_run_of_its_settings(page, client):
     page.wait_for_selector("#train[data-run=stopped]")
     assert chip(page, "healthy-ppo").is_enabled()
     about = page.inner_text("#presets .about")
-    assert WORDS["cards"]["noisy-raters"]["shows"] not in about, "it was cut off"
+    assert WORDS["cards"]["noisy-raters"]["shows"] not in about, "the summary was cut off"
 
 
 def a_changed_run_is_no_preset_any_more(page):

@@ -1,4 +1,4 @@
-"""Every view on a projector: its texts can be read from the last row."""
+"""Every view on a projector has texts that can be read from the last row."""
 
 from __future__ import annotations
 

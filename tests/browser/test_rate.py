@@ -1,4 +1,4 @@
-"""The Rate view, alone and in a room: the presenter's page and the one on phones."""
+"""The Rate view for one visitor and for a room, with the presenter's page and the phones' page."""
 
 from __future__ import annotations
 

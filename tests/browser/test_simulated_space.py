@@ -1,4 +1,4 @@
-"""The page on a simulated Space: in a frame of another site, behind proxies, without cookies."""
+"""The page on a simulated Space: in another site's frame, behind proxies, without cookies."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def browser(browse, proxy, folder):
 
 
 def visit(page, query=""):
-    """Open the Hub's page; returns the frame in it once the page there is drawn."""
+    """Open the Hub's page; returns its frame once the framed page is drawn."""
     page.set_default_timeout(PATIENCE)
     page.goto(f"{HUB}/{query}")
     frame = page.frames[1]
@@ -105,7 +105,7 @@ def newest_run(folder):
 
 
 def cannot_stop(frame, words):
-    """Whether the page shows the live run as another visitor's, which its Stop leaves alone."""
+    """Expects another visitor's live run, which the page's Stop does not stop."""
     expect(frame.locator("#live .whose")).to_have_text(words["visitors"]["whose"])
     frame.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     step = frame.evaluate("window.playground.run.step")

@@ -1,4 +1,4 @@
-"""The sentences on a run change; the charts keep their place."""
+"""The charts keep their places while the sentences on a run change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def languages():
 
 @pytest.fixture
 def sayings(monkeypatch):
-    """The sentences that each run gets in turn: short, long and many."""
+    """Successive sentences for each run: short, long and many."""
     sentences = sorted(text.load("en")["readings"].values(), key=len)
     chinese = sorted(text.load("zh")["readings"].values(), key=len)
     states = [sentences[:1], sentences[-3:], sentences[-1:], chinese[-3:], chinese[:1]]

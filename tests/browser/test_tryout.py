@@ -49,7 +49,7 @@ def open_view(page, name, task="Capitals"):
 
 
 def share(text):
-    """The number that "14%", "1 in 3,400" or "1 in 14B" stands for."""
+    """The number in "14%", "1 in 3,400" or "1 in 14B"."""
     if text.endswith("%"):
         return float(text[:-1]) / 100
     number = text.removeprefix("1 in ").replace(",", "")
@@ -86,7 +86,7 @@ def score_it_shows_the_example_and_takes_an_answer(page, helper):
 
     os.kill(helper.pid(), signal.SIGSTOP)
     page.click("#score button")
-    until(helper._lock.locked)  # the question has come: another helper would answer a later one
+    until(helper._lock.locked)  # the question has arrived; another helper would answer a later one
     os.kill(helper.pid(), signal.SIGKILL)
     page.wait_for_selector("#score .errors:has-text('was killed')")
     page.click("#score button")
@@ -152,7 +152,7 @@ def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page
 
     checked = page.locator("#score .tasks input:checked")
     open_view("score")
-    expect(checked).to_have_value("capitals")  # of the run that Train shows
+    expect(checked).to_have_value("capitals")  # the task of the run in Train
     choose("score", "reviews")
     open_view("train")
     open_view("score")

@@ -1,4 +1,4 @@
-"""Several visitors: who waits, who watches, and who may stop which run."""
+"""Several visitors: waiting, watching, and the rights to stop runs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def task(request):
 
 
 def fresh_samples(task, times: int):
-    """Held-out prompts, sampled texts and whether they ended; with a seed used for no asset."""
+    """Held-out prompts, their sampled texts and whether each ended; no asset has this seed."""
     tokenizer = load_tokenizer(f"sft-{task.name}")
     prompts = task.prompts("heldout")
     drawn = sample(
@@ -166,7 +166,7 @@ def test_the_pool_has_the_sft_models_log_probabilities(task):
         }
 
 
-def test_the_reward_model_is_better_than_chance(task):
+def test_the_reward_model_beats_chance(task):
     """Its exact accuracy is measured by benchmarks/defaults.py (docs/benchmarks.md)."""
     tokenizer = load_tokenizer("pretrained")
     stored = ReferenceSamples.load(model_index.reference_samples(task.name, "heldout"))

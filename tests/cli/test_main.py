@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def main(fake_assets, monkeypatch, capsys):
-    """`main(*arguments) -> (exit code, standard output, standard error)`, without real training."""
+    """`main(*arguments)` returns (exit code, output, error output); nothing is trained."""
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
 
@@ -52,7 +52,7 @@ def refused(main):
 
 @pytest.fixture
 def reports(monkeypatch):
-    """Reports that return their arguments."""
+    """Replaces the reports by functions that return their arguments."""
     calls = SimpleNamespace(
         evaluate=lambda *arguments: {
             "arguments": arguments,
@@ -158,7 +158,7 @@ def test_bad_input_found_late_leaves_no_run(refused, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_only_what_a_refused_run_made_is_deleted(main, tmp_path, monkeypatch):
+def test_only_the_files_of_a_refused_run_are_deleted(main, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refusal = ("train", "dpo", "--task", "reviews", "--seed", fake_training.BAD_MODEL, "--json")
     (tmp_path / "empty").mkdir()
@@ -174,7 +174,7 @@ def test_only_what_a_refused_run_made_is_deleted(main, tmp_path, monkeypatch):
         assert sorted(tmp_path.rglob("*")) == before, run_dir
 
 
-def test_a_run_that_has_begun_stays_whatever_it_fails_of(main, tmp_path):
+def test_a_begun_run_stays_after_any_failure(main, tmp_path):
     run = tmp_path / "run"
     seed = ("--seed", fake_training.BAD_INPUT)
     code, _, err = main("train", "dpo", "--task", "reviews", *seed, "--run-dir", run, "--json")
@@ -214,7 +214,7 @@ def test_odd_names_are_one_error_each(main, refused, tmp_path):
     assert len(line) < 200, "a long value is cut"
 
 
-def test_a_run_that_never_began_leaves_nothing(main, tmp_path, monkeypatch):
+def test_a_run_that_did_not_begin_leaves_nothing(main, tmp_path, monkeypatch):
     arguments = ("train", "dpo", "--task", "reviews", "--run-dir", tmp_path / "run")
 
     def lacks_tqdm(steps):
@@ -270,7 +270,7 @@ def test_resume(main, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_printed_may_be_read_in_part(tmp_path):
+def test_a_reader_may_close_the_output_early(tmp_path):
     code = (
         "import sys; sys.path += ['tests/fakes', 'tests']; import fake_training\n"
         "sys.modules['align_core.training.run'] = fake_training\n"
@@ -405,7 +405,7 @@ def test_other_failures_are_one_line(main, reports, monkeypatch):
         assert err.startswith(f"{says} (test_main.py, line") and err.count("\n") == 1
 
 
-def test_what_cannot_be_parsed_hides_no_other_error(refused):
+def test_an_unparsable_value_hides_no_other_error(refused):
     (line,) = refused("dance")
     assert "invalid choice: 'dance'" in line
     cases = {

@@ -1,4 +1,4 @@
-"""How much a run measures: decided once, before step 0, from the model's size and token limit."""
+"""The size of a run's evaluations, set before step 0 by the model's size and the token limit."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ def test_embedded_models_keep_64_prompts_and_4_samples():
         assert (chosen.eval_prompts, chosen.eval_samples) == (64, 4)
 
 
-def test_a_large_model_is_measured_less_and_a_run_keeps_its_numbers(tmp_path, monkeypatch, capsys):
+def test_a_large_model_is_measured_on_fewer_texts_and_a_run_keeps_its_numbers(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(model_size, "parameters", lambda model: 135_000_000)
     chosen = resolve("dpo", "reviews")
     assert (chosen.eval_prompts, chosen.eval_samples) == (12, 2)
     argv = ["train", "ppo", "--task", "reviews", *FEW, "--run-dir", str(tmp_path / "first")]
     assert main([*argv, "--time-limit", "0.001"]) == 0
-    monkeypatch.undo()  # a run keeps what it was started with
+    monkeypatch.undo()  # a run keeps its first numbers
     again = ["train", "--config", str(tmp_path / "first" / "config.json")]
     assert main([*again, "--time-limit", "100", "--run-dir", str(tmp_path / "second")]) == 0
     content = config(tmp_path / "first") | {"time_limit": None, "steps": 2}

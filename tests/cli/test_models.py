@@ -1,4 +1,4 @@
-"""The commands that bring models from elsewhere."""
+"""The commands that fetch models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(fake_assets, tmp_path, monkeypatch, capsys):
     return main
 
 
-def test_fetch_says_where_the_model_is_its_licence_and_its_weights(main, tmp_path, monkeypatch):
+def test_fetch_reports_the_folder_the_licence_and_the_weights(main, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "fetch_smollm2", lambda tell: tell("Fetching") or "4-bit weights")
     where = tmp_path / "cache" / "models" / "smollm2"
     line = f"smollm2 is in {where}: {SMOLLM2_HUB_ID}, licence apache-2.0; 4-bit weights\n"
@@ -47,7 +47,7 @@ def test_nothing_else_is_fetched(main, name):
     assert err.startswith("NAME got ") and err.endswith(", expected smollm2\n")
 
 
-def test_a_run_on_a_model_that_was_not_fetched_says_how_to_get_it(main, tmp_path):
+def test_a_run_on_an_unfetched_model_names_the_command_for_it(main, tmp_path):
     command = ("train", "dpo", "--task", "reviews", "--model", "smollm2")
     code, out, err = main(*command, "--run-dir", tmp_path / "run")
     assert (code, out) == (2, "")

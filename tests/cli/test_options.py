@@ -15,7 +15,7 @@ def parsed(*argv):
     return parser.parse_known_args(argv)
 
 
-def test_every_field_of_a_configuration_is_an_option_and_none_is_given_by_itself():
+def test_every_field_of_a_configuration_is_an_option_without_a_default():
     arguments, _ = parsed()
     assert named(arguments, *RUN_OPTIONS) == dict.fromkeys(RUN_OPTIONS)
     assert {"method", *RUN_OPTIONS} == set(RunConfig.model_fields)

@@ -16,7 +16,7 @@ from align_core.votes.simulated_raters import CROWDS
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """`run(*arguments) -> (exit code, standard output, standard error)`, in its own folder."""
+    """`run(*arguments)` returns (exit code, output, error output); it has its own folder."""
     monkeypatch.setenv("PLAYGROUND_SESSIONS", str(tmp_path / "sessions"))
 
     def run(*arguments):
@@ -55,7 +55,7 @@ def test_votes_of_every_crowd_go_into_a_session_and_out_again(run, tmp_path):
     assert (code, out) == (0, f"votes {decided}, session other\n")
 
 
-def test_votes_straight_into_a_file(run, tmp_path):
+def test_votes_can_be_written_directly_to_a_file(run, tmp_path):
     file = tmp_path / "pairs.parquet"
     simulate = "simulate", "--task", "capitals", "--votes", 30, "--raters", 1, "--seed", 3
     code, out, _ = run(*simulate, "--output", file)

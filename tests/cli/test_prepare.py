@@ -1,4 +1,4 @@
-"""`prepare` and `cache`: sampling once, going on after a kill, and what a pair gains by it."""
+"""`prepare` and `cache`: sampling, continuing after a kill, and the metrics of a prepared pair."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def refused(capsys, *argv) -> list[str]:
     return [line for line in told.err.splitlines() if "\r" not in line and line]
 
 
-def test_it_stores_scored_texts_and_says_what_the_model_says_today(capsys, folder, cache):
+def test_it_stores_scored_texts_of_the_present_model(capsys, folder, cache):
     told = prepare(capsys, folder)
     (entry,) = prepared.entries()
     assert entry.complete and entry.facts() == told
@@ -101,7 +101,7 @@ def test_it_stores_scored_texts_and_says_what_the_model_says_today(capsys, folde
             assert told["texts"][0]["completion"] == texts[0]
 
 
-def test_a_killed_preparation_goes_on_and_ends_as_if_it_had_not_been(
+def test_a_killed_preparation_continues_and_ends_like_an_unbroken_one(
     capsys, folder, cache, monkeypatch, tmp_path
 ):
     whole = prepare(capsys, folder)
@@ -139,7 +139,7 @@ def test_a_killed_preparation_goes_on_and_ends_as_if_it_had_not_been(
     assert len(sampled) == sum(len(samples.prompts) for samples in texts.values())
 
 
-def test_nothing_half_written_is_left_where_the_disk_is_full(capsys, folder, cache, monkeypatch):
+def test_a_full_disk_leaves_no_half_written_files(capsys, folder, cache, monkeypatch):
     def full(self, path):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -189,7 +189,7 @@ def test_a_pair_is_its_content(capsys, folder, cache, tmp_path):
     assert stored_samples("reviews", "pretrained", "probe") is None
 
 
-def test_what_cannot_be_read_is_passed_over(capsys, folder, cache, caplog):
+def test_unreadable_entries_are_skipped(capsys, folder, cache, caplog):
     prepare(capsys, folder)
     (more,) = prepared.entries()
     prepare(capsys, folder, "--samples", "130")
@@ -202,7 +202,7 @@ def test_what_cannot_be_read_is_passed_over(capsys, folder, cache, caplog):
     assert stored_samples(str(folder), "sft-reviews", "heldout").rewards.shape[1] == 130
 
 
-def test_the_cache_says_its_size_and_can_be_cleared(capsys, folder, cache):
+def test_the_cache_reports_its_size_and_can_be_cleared(capsys, folder, cache):
     prepare(capsys, folder)
     assert main(["cache"]) == 0
     told = capsys.readouterr().out
@@ -214,7 +214,7 @@ def test_the_cache_says_its_size_and_can_be_cleared(capsys, folder, cache):
     assert main(["cache"]) == 0 and " has 0 prepared" in capsys.readouterr().out
 
 
-def test_gain_efficiency_and_scale_of_a_pair_that_was_prepared(
+def test_a_prepared_pair_has_gain_efficiency_and_scale(
     capsys, folder, cache, tmp_path, monkeypatch
 ):
     few = ("--model", "sft-reviews", "--steps", "1", "--batch-size", "4", "--eval-every", "1")
@@ -267,7 +267,7 @@ def test_a_reward_model_is_evaluated_on_the_texts_of_its_reference(capsys, folde
 def test_a_run_keeps_the_scale_in_its_config_when_it_is_resumed(
     capsys, folder, cache, tmp_path, monkeypatch
 ):
-    """A run that was stopped before its first step, whose scale is then changed by hand."""
+    """The run is stopped before its first step, and its scale is then changed by hand."""
     few = ("--model", "sft-reviews", "--steps", "2", "--batch-size", "4", "--eval-every", "1")
     run = tmp_path / "run"
     argv = ["train", "ppo", "--task", str(folder), *few, "--run-dir", str(run)]

@@ -1,4 +1,4 @@
-"""A task in a folder, through every command."""
+"""Every command with a task in a folder."""
 
 import json
 import shutil
@@ -25,14 +25,14 @@ def as_in_a_new_process(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    """A function that forgets every task that was read; called before each test."""
+    """A function that drops all cached tasks; it is called before each test."""
     as_in_a_new_process(monkeypatch)
     return lambda: as_in_a_new_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A task as `task new` writes it, and a run of PPO on it."""
+    """A task from `task new`, and a run of PPO on it."""
     there = tmp_path_factory.mktemp("folders")
     folder, run = there / "mine", there / "run"
     few = ("--model", "sft-reviews", "--steps", "1", "--batch-size", "4", "--eval-every", "1")
@@ -59,7 +59,7 @@ def events(run) -> list[dict]:
     return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
 
 
-def test_a_run_has_a_metric_a_part_and_its_scale(made):
+def test_a_run_has_a_metric_for_each_part_and_its_scale(made):
     folder, run = made
     config = json.loads((run / "config.json").read_text())
     assert (config["task"], config["reward_model"]) == (str(folder), "gold")
@@ -73,7 +73,7 @@ def test_a_run_has_a_metric_a_part_and_its_scale(made):
         assert parts == pytest.approx(metrics["eval/gold_reward"], abs=1e-9)
 
 
-def test_the_run_alone_says_what_texts_are_worth_on_its_scale(made, forget, capsys):
+def test_texts_are_scored_on_the_scale_of_the_run(made, forget, capsys):
     folder, run = made
     scale = json.loads((run / "config.json").read_text())["reward_scale"]
     arguments = ("--prompt", "The plot of this film", "--completion", *TEXTS)
@@ -100,7 +100,7 @@ def test_the_run_alone_says_what_texts_are_worth_on_its_scale(made, forget, caps
     assert len(texts) == 6 and all(isinstance(text["gold_reward"], float) for text in texts)
 
 
-def test_a_scale_on_disk_is_what_counts_and_else_it_is_measured_again(made, tmp_path, capsys):
+def test_a_scale_is_read_from_the_disk_or_measured_again(made, tmp_path, capsys):
     folder, run = made
     shutil.copytree(run, copy := tmp_path / "copy")
     config = json.loads((copy / "config.json").read_text())
@@ -142,7 +142,7 @@ def test_prompts_go_through_the_chat_template_of_a_model(made, tmp_path, capsys)
     assert row["logp"] == pytest.approx(expected.sum().item(), abs=1e-4)
 
 
-def test_what_cannot_be_trained_leaves_nothing(made, tmp_path, capsys):
+def test_a_run_that_cannot_be_trained_leaves_nothing(made, tmp_path, capsys):
     folder = tmp_path / "task"
     shutil.copytree(made[0], folder)
     run = tmp_path / "run"

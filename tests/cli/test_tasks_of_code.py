@@ -1,4 +1,4 @@
-"""A task in one file with every command; a run that merely names a file never executes it."""
+"""Every command with a task in one file, which a run that names it never executes."""
 
 import json
 import shutil
@@ -151,7 +151,7 @@ def test_a_missing_part_of_a_task_is_reported_in_one_line(poems, tmp_path, capsy
     assert not (tmp_path / "run").exists()
 
 
-def test_errors_beside_a_tasks_are_reported_too(tmp_path, capsys):
+def test_other_errors_are_reported_with_those_of_a_task(tmp_path, capsys):
     run = ("--run-dir", tmp_path / "run")
     lines = refused(capsys, "train", "ppo", "--task", tmp_path / "no.py", "--beta", "-1", *run)
     assert [line.split()[0] for line in lines] == ["--task", "--beta"]
@@ -161,7 +161,7 @@ def test_errors_beside_a_tasks_are_reported_too(tmp_path, capsys):
 
 @pytest.fixture
 def trap(tmp_path):
-    """A run that names a file, and the mark that the file would leave if it were imported."""
+    """A run that names a file, and the path that importing the file would create."""
     mark, file, run = tmp_path / "mark", tmp_path / "evil.py", tmp_path / "evil-run"
     file.write_text(f"open({str(mark)!r}, 'w').close()\n{POEMS}")
     shutil.copytree(OLD / "2026-11-28-103000-ppo-capitals", run)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from align_core.cli.terminal import Progress
 
 
-def test_evaluations_are_drawn_apart_from_rollouts(capsys):
+def test_evaluations_and_rollouts_are_drawn_separately(capsys):
     bar = Progress(10)
     bar.event({"kind": "metrics", "step": 2, "metrics": {"eval/gold_reward": 1.0, "eval/kl": 0.5}})
     rollout = {"objective/scores": 2.0, "objective/kl": 0.75, "eval/gain": None, "loss": -0.25}
@@ -27,7 +27,7 @@ def test_the_time_before_the_first_number_is_explained(capsys):
     bar.close()
 
 
-def test_a_run_that_is_stopped_reports_it(capsys):
+def test_a_stopped_run_is_reported(capsys):
     bar = Progress(10)
     bar.stopping()
     assert capsys.readouterr().err.split("\r")[-1].startswith("stopping: ")

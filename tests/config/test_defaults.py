@@ -1,4 +1,4 @@
-"""The numbers that a run takes where nothing is given, and the ranges of those that are."""
+"""The default numbers of a run, and the ranges of given ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ABOVE = re.compile(r"above (\d+)(?:, at most (\d+))?")
 pytestmark = pytest.mark.usefixtures("fake_assets")
 
 
-def test_what_a_run_takes_where_nothing_is_given():
+def test_the_defaults_of_a_run():
     names = ("steps", "learning_rate", "batch_size", "eval_every")
     for (method, task), (*common, own) in DEFAULTS.items():
         expected = dict(zip(names, common, strict=True)) | own
@@ -80,7 +80,7 @@ def test_what_a_run_takes_where_nothing_is_given():
     assert tokens == {"reviews": 36, "capitals": 48, "manners": 32}
 
 
-def test_a_rollout_is_learnt_from_twice_in_two_halves_or_in_one_piece_where_it_is_odd():
+def test_ppo_makes_two_epochs_of_two_minibatches_or_of_one_if_the_rollout_is_odd():
     assert (PPO_EPOCHS, ppo_minibatches(8), ppo_minibatches(7)) == (2, 2, 1)
     updates = {name: method.updates_per_step(8) for name, method in methods().items()}
     assert updates == {"sft": 1, "reward": 1, "ppo": 4, "dpo": 1}
@@ -105,8 +105,8 @@ def accepts(name, value) -> bool:
     return True
 
 
-def test_a_number_is_taken_up_to_the_bounds_that_its_message_names():
-    """The words of a setting say its range: what they include is taken, what lies beyond is not."""
+def test_a_number_may_reach_the_bounds_in_its_message():
+    """A setting accepts the bounds of the range in its message, and no number beyond them."""
     cases = {}
     for name, setting in SETTINGS.items():
         field = (LiveConfig if name == "delay" else RunConfig).model_fields.get(name)
@@ -176,7 +176,7 @@ def test_the_sizes_of_files_texts_and_batches():
     assert (prompts.CHECKED, samples.PRINTED, scores.PADDED_TO) == (10_000, 5, 256)
 
 
-def test_the_frontier_is_known_between_these_bounds():
+def test_the_bounds_of_the_frontier():
     assert (optimum.MIN_KL, optimum.MAX_KL, optimum.BUDGET) == (0.05, 3.0, 2.0)  # nats
     assert (optimum.LOWEST_BETA, optimum.HIGHEST_BETA, optimum.GRID) == (0.05, 200, 120)
     assert optimum.MIN_EFFECTIVE_SAMPLES == 100

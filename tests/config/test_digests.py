@@ -1,4 +1,4 @@
-"""The hash of a model's content, and its number of parameters, from its files."""
+"""The content hash and the number of parameters of a model, read from its files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_copy_of_a_model_is_the_same_model(saved, tmp_path):
     assert model_digest(str(tmp_path / "copy")) == model_digest(str(saved))
 
 
-def test_other_weights_another_tokenizer_or_template_are_another_model(saved):
+def test_other_weights_or_another_tokenizer_or_template_make_another_model(saved):
     hashes = [model_digest(str(saved))]
     (saved / "chat_template.jinja").write_text("{{ messages }}")
     hashes.append(model_digest(str(saved)))
@@ -41,7 +41,7 @@ def test_other_weights_another_tokenizer_or_template_are_another_model(saved):
     assert len({*hashes}) == 4
 
 
-def test_an_adapter_is_nothing_without_its_base(saved, tmp_path):
+def test_the_hash_of_an_adapter_depends_on_its_base(saved, tmp_path):
     adapter = tmp_path / "adapter"
     base = load_policy(str(saved))
     size = base.num_parameters()
@@ -81,7 +81,7 @@ def test_a_model_of_the_hub_is_the_snapshot_in_the_cache(saved, tmp_path, monkey
     assert model_digest("some/model") == model_digest(str(saved))
 
 
-def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
+def test_the_size_of_evaluations_depends_on_parameters_and_token_limit(monkeypatch):
     for name in model_index.embedded():
         if "reward" not in name:
             assert evaluation_size(name, 40) == MOST
@@ -89,7 +89,7 @@ def test_how_much_is_measured_is_decided_by_size_and_token_limit(monkeypatch):
     monkeypatch.setattr(model_size, "parameters", sizes.get)
     assert evaluation_size("real", 1) == MOST == EvaluationSize(64, 4, 1024)
     assert evaluation_size("middle", 32) == EvaluationSize(32, 2, 512)
-    # 140 M · 24 texts · 40 tokens is the most.
+    # The limit is 140 M · 24 texts · 40 tokens.
     assert evaluation_size("real", 32) == evaluation_size("edge", 40) == EvaluationSize(12, 2, 512)
     assert evaluation_size("over", 40) == evaluation_size("unknown", 1) == EvaluationSize(8, 2, 512)
     assert EvaluationSize(8, 2, 512).texts == 16

@@ -1,4 +1,4 @@
-"""What the libraries are told before they are imported."""
+"""The environment variables that libraries read at their import."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from align_core.config.environment import THREADS, set_library_environment
 
 
-def test_the_libraries_are_told_unless_the_user_says_otherwise(monkeypatch):
+def test_the_variables_for_libraries_yield_to_the_users(monkeypatch):
     monkeypatch.setattr(os, "environ", {"HF_HUB_OFFLINE": "0"})
     set_library_environment()
     assert os.environ == {
@@ -18,5 +18,5 @@ def test_the_libraries_are_told_unless_the_user_says_otherwise(monkeypatch):
     }
 
 
-def test_a_run_takes_two_threads_at_most():
+def test_a_run_uses_two_threads_at_most():
     assert min(2, os.cpu_count() or 1) == THREADS

@@ -45,7 +45,7 @@ def test_an_option_of_one_letter_has_one_dash():
     ]
 
 
-def test_an_error_of_the_code_is_told_with_its_place():
+def test_an_error_in_the_code_has_its_place():
     try:
         raise ValueError("of\n two lines")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Methods of other packages: what is taken, and what is skipped with a line in the log."""
+"""Methods of other packages: valid ones are registered, others skipped with a logged line."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ HINGE = hinge_method.HINGE
 
 
 class Odd(str):
-    """A text that fails wherever it is compared."""
+    """A text whose comparisons raise an error."""
 
     def __eq__(self, other):
         raise ValueError("odd")
@@ -40,7 +40,7 @@ def prints():
 
 @pytest.fixture
 def installed(monkeypatch, caplog):
-    """`installed(load) -> (names of methods, lines in the log)` with one entry point."""
+    """`installed(load)` with one entry point returns (names of methods, lines in the log)."""
 
     def installed(load):
         entry = SimpleNamespace(value="package:METHOD", load=load)

@@ -59,7 +59,7 @@ def test_a_folder_without_a_model_is_reported(fake_assets, name, tmp_path, monke
     assert "\n" not in str(error.value)
 
 
-def test_files_and_other_folders_are_no_models(fake_assets, tmp_path):
+def test_files_and_other_folders_are_not_models(fake_assets, tmp_path):
     file = tmp_path / "weights.bin"
     file.touch()
     with pytest.raises(ValueError, match="file"):
@@ -68,7 +68,7 @@ def test_files_and_other_folders_are_no_models(fake_assets, tmp_path):
         model_index.locate(str(fake_assets))
 
 
-def test_a_hub_id_counts_when_cached_or_when_the_network_is_allowed(
+def test_a_hub_id_is_a_model_if_it_is_cached_or_the_network_is_allowed(
     fake_assets, tmp_path, monkeypatch
 ):
     (tmp_path / "hub" / "models--some--model").mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_a_hub_id_counts_when_cached_or_when_the_network_is_allowed(
     assert model_index.locate("some/other") == "some/other"
 
 
-def test_which_models_are_reward_models(fake_assets):
+def test_reward_models_are_recognised(fake_assets):
     assert model_index.is_reward_model(model_index.locate("reward-reviews"))
     assert not model_index.is_reward_model(model_index.locate("sft-reviews"))
 

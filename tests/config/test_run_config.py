@@ -85,7 +85,7 @@ def test_a_coverage_has_one_spelling(text, resolved):
 
 
 @pytest.mark.parametrize("text", ["Atlantis", "Europe,Atlantis", "europe", "all,Europe", "", ","])
-def test_an_unknown_group_is_refused_with_those_there_are(text):
+def test_an_unknown_group_is_refused_with_the_known_ones(text):
     (line,) = lines("dpo", "capitals", coverage=text)
     assert line.startswith(f"--coverage got {text!r}, expected 'all', or groups of prompts")
     assert ", ".join(card("capitals").groups) in line
@@ -107,7 +107,7 @@ def test_pairs_of_another_model(fake_assets):
     assert line.startswith("--pair-source got 'reward-reviews', expected a language model")
 
 
-def test_a_file_of_pairs_is_taken_as_it_is(tmp_path):
+def test_a_file_of_pairs_is_used_unchanged(tmp_path):
     (tmp_path / "pairs.jsonl").touch()
     file = str(tmp_path / "pairs.jsonl")
     assert resolve("dpo", "reviews", preferences=file, coverage="all").coverage == "all"
@@ -137,7 +137,7 @@ def test_text_from_a_command_line_is_read_as_numbers():
     assert (config.beta, config.steps, config.learning_rate, config.seed) == (0.0, 12, 1e-4, 0)
 
 
-def test_a_file_of_pairs_is_used_whole_unless_a_number_is_named(tmp_path):
+def test_a_file_of_pairs_is_used_whole_unless_a_number_is_given(tmp_path):
     (tmp_path / "pairs.jsonl").touch()
     config = resolve("dpo", "reviews", preferences=str(tmp_path / "pairs.jsonl"))
     assert config.preference_pairs is None
@@ -206,7 +206,7 @@ def test_all_errors_are_reported_together():
     assert "reviews, capitals" in messages[1]
 
 
-def test_nothing_given_at_all():
+def test_a_configuration_without_any_setting_is_refused():
     messages = lines(None, None)
     assert messages[0].startswith("METHOD got nothing, expected one of sft")
     assert messages[1].startswith("--task got nothing, expected one of reviews")
@@ -220,7 +220,7 @@ def test_an_option_of_another_method_is_refused(option):
     assert any(line.startswith(flag(option)) and "no such option" in line for line in messages)
 
 
-def test_models_of_the_wrong_sort():
+def test_models_of_the_wrong_kind():
     (line,) = lines(model="reward-reviews")
     assert line.startswith("--model got 'reward-reviews', expected a language model")
     (line,) = lines(reward_model="sft-reviews")
@@ -309,7 +309,7 @@ def test_configurations_are_frozen_and_refuse_unknown_keys():
         RunConfig(**config.model_dump(), wings=2)
 
 
-def test_revise_checks_what_changes():
+def test_revise_checks_the_changed_settings():
     config = resolve("dpo", "reviews")
     assert revise(config, beta="0.3").beta == 0.3
     with pytest.raises(ConfigError, match="--beta got 0") as error:
@@ -317,7 +317,7 @@ def test_revise_checks_what_changes():
     assert len(error.value.lines) == 2
 
 
-def test_a_run_changes_only_what_its_method_has():
+def test_only_settings_of_the_method_can_change():
     with pytest.raises(ConfigError, match="--beta got 0.3; sft has no such option, only ppo and"):
         revise(resolve("sft", "reviews"), beta=0.3)
 

@@ -89,5 +89,5 @@ def test_a_registered_task_is_known_by_its_code_or_folder():
         (3, False),
     ],
 )
-def test_which_names_are_those_of_code(name, code):
+def test_names_of_code_are_recognised(name, code):
     assert is_code(name) == code

@@ -1,4 +1,4 @@
-"""Texts to token ids: the place of padding and end token, and the labels."""
+"""Token ids of texts: the places of padding and end token, and the labels."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_prompts_repeat_and_slice_in_step():
         assert part.mask.tolist() == [[1, 1], [0, 1]]
 
 
-def test_responses_are_padded_on_the_right_and_an_end_is_no_padding():
+def test_responses_are_padded_on_the_right_and_keep_their_end_token():
     tokens, mask = pad_responses([[5, END], [END], [5, 6, 7]], pad=END)
     assert tokens.tolist() == [[5, END, END], [END, END, END], [5, 6, 7]]
     assert mask.dtype == torch.bool
@@ -69,7 +69,7 @@ def test_only_ended_texts_have_an_end_token(ended):
     assert completion == ids("was good .") + [END] * ended
 
 
-def test_an_end_that_is_written_already_is_not_doubled():
+def test_an_existing_end_token_is_not_doubled():
     assert encode(tokenizer(), "the", " film<end>")[1] == [*ids("film"), END]
 
 
@@ -86,7 +86,7 @@ def test_a_conversation_goes_through_the_chat_template():
     assert after == [*ids("dull"), END]
 
 
-def test_text_prompts_do_not_meet_the_chat_template():
+def test_text_prompts_do_not_go_through_the_chat_template():
     assert encode_prompts(chatty(), ["the film"]).ids.tolist() == [ids("the film")]
 
 

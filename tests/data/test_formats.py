@@ -106,13 +106,13 @@ def test_whether_a_text_ended_is_read_from_every_kind_of_boolean(value, expected
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
-def test_a_missing_value_says_nothing(missing):
+def test_a_missing_value_does_not_tell_whether_a_text_ended(missing):
     pair = {"prompt": "x", "chosen": " a", "rejected": " b"}
     assert formats.pair(pair | {"rejected_ended": missing}) == pair
 
 
 @pytest.mark.parametrize("value", ["yes", "", 2, 0.5, [], "truth"])
-def test_what_is_no_boolean_is_refused(value):
+def test_a_value_that_is_not_a_boolean_is_refused(value):
     pair = {"prompt": "x", "chosen": " a", "rejected": " b", "chosen_ended": value}
     with pytest.raises(ValueError, match="expected a chosen_ended that is true or false, got"):
         formats.pair(pair)

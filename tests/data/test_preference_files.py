@@ -43,7 +43,7 @@ def test_other_columns_are_left_out(jsonl):
     assert read_preferences(jsonl({**PAIR, "annotator": 3})) == [PAIR]
 
 
-def test_a_text_that_was_cut_stays_cut(jsonl):
+def test_a_truncated_text_stays_truncated(jsonl):
     row = {**PAIR, "chosen_ended": False, "rejected_ended": True}
     assert read_preferences(jsonl(row, {**row, "chosen_ended": "False"}, PAIR)) == [row, row, PAIR]
     (line,) = lines(jsonl(row, {**PAIR, "chosen_ended": "no"}))

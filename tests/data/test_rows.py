@@ -1,4 +1,4 @@
-"""Rows of files in four formats, with the place of each row and of each error."""
+"""Rows of files in four formats, with the line of each row and error."""
 
 import json
 
@@ -14,7 +14,7 @@ def read(path, content: bytes) -> list:
     return [(n, str(row) if isinstance(row, Unreadable) else row) for n, row in rows(path)]
 
 
-def test_jsonl_has_a_value_a_line(tmp_path):
+def test_jsonl_has_a_value_in_each_line(tmp_path):
     content = b'\xef\xbb\xbf{"prompt": "a"}\n\n{"prompt": "\\ud83d\\ude00"}\r\n3\n'
     expected = [(1, {"prompt": "a"}), (3, {"prompt": "😀"}), (4, 3)]
     assert read(tmp_path / "a.jsonl", content) == expected
@@ -30,16 +30,16 @@ def test_jsonl_has_a_value_a_line(tmp_path):
         (b'{"prompt": "a\\u0000b"}', "expected text, got a NUL byte"),
         (b'{"prompt"', "this is not a complete JSON object"),
         (
-            b"1" * MAX_LINE_BYTES,  # and its newline
+            b"1" * MAX_LINE_BYTES,  # too long with its newline
             f"expected at most {MAX_LINE_BYTES} bytes in a line, got {MAX_LINE_BYTES + 1}",
         ),
     ],
 )
-def test_a_line_that_cannot_be_read_is_a_problem_at_its_place(tmp_path, line, problem):
+def test_an_unreadable_line_is_a_problem_at_its_place(tmp_path, line, problem):
     assert read(tmp_path / "a.jsonl", b"1\n" + line + b"\n2") == [(1, 1), (2, problem), (3, 2)]
 
 
-def test_csv_has_texts_by_column_and_the_line_where_a_row_begins(tmp_path):
+def test_csv_rows_have_texts_by_column_and_their_first_line(tmp_path):
     content = 'prompt,answer\n"two\nlines",1\n"a, b",\n\nc,d,e\nf,g\n'.encode("utf-8-sig")
     assert read(tmp_path / "a.csv", content) == [
         (2, {"prompt": "two\nlines", "answer": "1"}),
@@ -49,7 +49,7 @@ def test_csv_has_texts_by_column_and_the_line_where_a_row_begins(tmp_path):
     ]
 
 
-def test_csv_in_another_encoding_is_read_up_to_there(tmp_path):
+def test_csv_is_read_up_to_the_first_byte_of_another_encoding(tmp_path):
     content = "prompt\na\ncafé\nb\n".encode("latin-1")
     expected = [(2, {"prompt": "a"}), (3, "expected UTF-8, got the byte 0xe9")]
     assert read(tmp_path / "a.csv", content) == expected
@@ -65,7 +65,7 @@ def test_a_backslash_before_u0000_is_no_nul(tmp_path):
     assert row == (1, {"prompt": r"\u0000"})
 
 
-def test_the_columns_of_csv_have_names_of_their_own_without_spaces(tmp_path):
+def test_the_columns_of_csv_have_distinct_names_without_spaces(tmp_path):
     assert read(tmp_path / "a.csv", b"prompt, chosen\na, b\n") == [
         (2, {"prompt": "a", "chosen": " b"})
     ]
@@ -92,7 +92,7 @@ def test_parquet_has_rows_and_is_read_in_batches(tmp_path):
     assert read(path, json.dumps(table).encode()) == [(1, "this Parquet file is damaged")]
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     for name in ("a.jsonl", "a.parquet", "a.csv", "a.txt"):
         with pytest.raises(FileNotFoundError):
             list(rows(tmp_path / name))

@@ -45,7 +45,7 @@ def test_prompt_and_completion_have_the_tokens_of_the_whole_text(make, prompt, c
     assert before == tokenizer(prompt)["input_ids"][: len(before)]
 
 
-def test_a_space_at_the_border_is_neither_added_nor_lost():
+def test_no_space_between_prompt_and_completion_is_added_or_lost():
     tokenizer = families.llama2()
     with_space, without = (encode(tokenizer, "A:", text)[1] for text in (" Paris", "Paris"))
     assert with_space != without
@@ -54,7 +54,7 @@ def test_a_space_at_the_border_is_neither_added_nor_lost():
 
 @pytest.mark.parametrize("make", PLAIN)
 def test_the_texts_of_a_pair_share_a_prompt(make):
-    """ "B" is a token, "B:" may be another one: the prompt ends before the first that differs."""
+    """ "B" and "B:" may be different tokens: the prompt ends before the first difference."""
     tokenizer, end = make(), [make().eos_token_id]
     pair = {"prompt": "A: Paris. B", "chosen": ": Rome.", "rejected": "erlin"}
     (row,) = encode_pairs(tokenizer, [pair])
@@ -64,7 +64,7 @@ def test_the_texts_of_a_pair_share_a_prompt(make):
 
 
 @pytest.mark.parametrize("make", [families.llama2, families.llama3])
-def test_the_beginning_stands_once_before_plain_text_and_no_end_does(make):
+def test_plain_text_has_one_beginning_token_and_no_end_token(make):
     tokenizer = make()
     bos, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     assert beginning(tokenizer) == [bos]
@@ -99,7 +99,7 @@ def test_no_beginning_is_added_to_a_rendered_conversation():
 
 @pytest.mark.parametrize("make", [families.gpt, families.llama2, families.llama3])
 @pytest.mark.parametrize("completion", [" Paris.", "Paris.", "  Paris", ": Paris", ""])
-def test_a_completion_is_decoded_as_it_was_written(make, completion):
+def test_a_decoded_completion_equals_the_written_one(make, completion):
     tokenizer = make()
     before, after = encode(tokenizer, "the film", completion)
     assert decode(tokenizer, [before], [after]) == [completion]
@@ -119,14 +119,14 @@ def test_an_answer_ends_with_the_end_of_its_turn():
 
 
 @pytest.mark.parametrize("make", [families.gpt, families.qwen])
-def test_a_template_without_an_end_of_turn_ends_with_the_end_of_a_text(make):
+def test_a_template_without_an_end_of_turn_gets_the_end_token_of_texts(make):
     tokenizer = make()
     tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     assert turn_end(tokenizer) is None
     assert encode(tokenizer, question(), answer())[1][-1] == tokenizer.eos_token_id
 
 
-def test_a_generation_prompt_that_opens_thoughts_precedes_the_answer_alone():
+def test_a_generation_prompt_that_opens_thoughts_precedes_only_the_answer():
     tokenizer = families.thinking()
     row = {"prompt": question(), "chosen": answer(), "rejected": answer("It is Rome.")}
     (pair,) = encode_pairs(tokenizer, [row])
@@ -156,7 +156,7 @@ def test_a_template_that_writes_an_answer_elsewhere_is_named():
         ("{{ messages[0]['tool_calls'][3].x }}", "refuses a conversation of user"),
     ],
 )
-def test_a_conversation_that_cannot_be_written_is_one_line(template, problem):
+def test_a_conversation_that_the_template_refuses_is_one_line(template, problem):
     tokenizer = families.gpt()
     tokenizer.chat_template = template
     for told in (

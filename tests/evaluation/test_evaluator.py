@@ -26,7 +26,7 @@ PROMPTS = ["the film", "a", "the plot was never dull . the film"]
 
 
 def proxy(prompts, completions, completion_ids) -> list[float]:
-    """A score from the length of a text and its prompt."""
+    """A reward that depends on the lengths of a text and its prompt."""
     return [
         10.0 + len(ids) + len(prompt) for prompt, ids in zip(prompts, completion_ids, strict=True)
     ]
@@ -57,7 +57,7 @@ def stored(prompts=PROMPTS) -> ReferenceSamples:
 
 
 def logits_of(model, evaluation) -> list[torch.Tensor]:
-    """For each text the logits [T, V] from which its tokens were sampled, one text at a time."""
+    """The logits [T, V] from which each text was sampled, from one forward pass for each text."""
     rows = []
     for prompt, ids in zip(
         evaluation.policy.prompts, evaluation.policy.completion_ids, strict=True
@@ -117,7 +117,7 @@ def test_kl_and_entropy_equal_plain_sums_over_the_vocabulary():
     assert evaluation.kl.min() > 0.01
 
 
-def test_logprobs_belong_to_the_texts():
+def test_log_probabilities_are_those_of_the_texts():
     policy, reference = toy.policy(0), toy.policy(1)
     evaluation = evaluator(reference)(policy)
     for model, kept in ((policy, evaluation.logp), (reference, evaluation.ref_logp)):
@@ -288,8 +288,8 @@ def test_each_side_of_the_prompts_has_its_own_means():
     assert plain.metrics(plain(toy.policy(0))).items() < metrics.items()
 
 
-def test_intervals_are_those_of_means_over_redrawn_prompts():
-    """Every metric of every resampled set of prompts, computed from its texts one by one."""
+def test_intervals_are_of_means_over_resampled_prompts():
+    """Compares with each metric computed from the texts of each resampled set of prompts."""
     known, subsets = Frontier.of(stored().rewards), {"covered": PROMPTS[:2], "none": []}
     evaluate = evaluator(toy.policy(1), stored=stored(), subsets=subsets)
     evaluation = evaluate(toy.policy(0))
@@ -325,7 +325,7 @@ def wins_minus_losses(evaluation) -> float:
     return (evaluation.policy.gold - evaluation.reference.gold).sign().mean().item()
 
 
-def test_gain_and_efficiency_are_those_of_the_prompts_whose_optimum_is_known():
+def test_gain_and_efficiency_use_only_prompts_with_a_known_optimum():
     known = stored([PROMPTS[2], "another prompt", PROMPTS[0]])
     evaluate = evaluator(toy.policy(1), stored=known)
     evaluation = evaluate(toy.policy(0))
@@ -459,7 +459,7 @@ def test_the_end_token_is_a_piece_without_text():
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_a_character_that_was_cut_still_joins_to_the_text(ended):
+def test_a_truncated_character_still_joins_to_the_text(ended):
     """A sample may end within a character, or contain bytes that form none."""
     tokenizer = byte_level()
     whole = tokenizer("a日b")["input_ids"]

@@ -23,13 +23,13 @@ def test_values_equal_in_all_prompts_have_no_interval():
     assert ci95_of_mean(bootstrap_rows(7), np.full(7, 3.0)) == 0.0
 
 
-def test_the_same_prompts_are_redrawn_for_every_number():
+def test_every_number_uses_the_same_resampled_prompts():
     draws = bootstrap_rows(5)
     assert draws.shape == (RESAMPLES, 5) and np.array_equal(draws, bootstrap_rows(5))
     assert set(draws.ravel()) == set(range(5))
 
 
-def test_half_of_the_middle_95_percent():
+def test_an_interval_is_half_of_the_middle_95_percent():
     # 0 … 200: the middle 95% range from 5 to 195.
     assert ci95([float(value) for value in range(201)]) == 95.0
 

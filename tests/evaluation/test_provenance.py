@@ -41,14 +41,14 @@ def test_ppo_covers_what_the_preferences_of_its_reward_model_covered(run):
     assert coverage_of(run("ppo")) == coverage_of("sft-capitals") == "all"
 
 
-def test_a_run_brings_its_reward_model(run):
+def test_a_run_names_its_reward_model(run):
     assert reward_model_of(run("ppo", reward_model="gold")) == "gold"
     assert reward_model_of(run("dpo")) is None
     assert reward_model_of("reward-capitals") == "reward-capitals"
     assert reward_model_of("sft-capitals") is None
 
 
-def test_a_run_that_names_itself_as_its_reward_model_has_its_own_coverage(run):
+def test_a_run_with_itself_as_its_reward_model_has_its_own_coverage(run):
     path = run("ppo")
     file = Path(path) / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"reward_model": path}))

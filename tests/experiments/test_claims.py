@@ -1,4 +1,4 @@
-"""Verdicts on the papers' claims follow from a result's numbers."""
+"""Verdicts on the papers' claims, from a result's numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mean(value, half=0.1):
 
 
 def verdict_of(experiment, result, part):
-    """(verdict, why) of the one part with this name."""
+    """(verdict, why) of the only part with this name."""
     verdicts = [row for row in experiment.verdicts(result) if row.part == part]
     (sentence,) = render_verdicts(verdicts, experiment.SENTENCES)
     return sentence["verdict"], sentence["why"]
@@ -108,7 +108,7 @@ def test_the_budgets_at_which_each_method_is_ahead_are_counted():
         ((0.5, 0.8), (0.8, 0.7), "holds"),
     ],
 )
-def test_a_method_suffers_from_a_high_temperature_if_it_loses_more(dpo, ppo, expected):
+def test_a_method_that_loses_more_suffers_from_temperature(dpo, ppo, expected):
     result = frontier_result([mean(0.0)] * 2, dpo=dpo, ppo=ppo)
     assert verdict_of(frontier, result, "steadier")[0] == expected
 
@@ -144,7 +144,7 @@ def over_row(method, pairs, curves, layers=3, accuracy=0.8, beta=0.0):
 
 
 def over_result(*rows, penalty=()):
-    """A result with these rows; missing ones of PPO and best-of-n rise without a fall."""
+    """A result with these rows; other curves of PPO and best-of-n rise without a fall."""
     seeds = len(rows[0]["curves"]) if rows else 3
     known = {(row["method"], row["pairs"], row["layers"]) for row in rows}
     models = {(pairs, layers) for _, pairs, layers in known} | {(300, 3), (1000, 3)}
@@ -219,7 +219,7 @@ def test_pairs_are_compared_at_equal_distance(ppo, best_of_n, expected):
 
 
 @pytest.mark.parametrize("curve", [RISES, DIPS, BOTH_FALL])
-def test_it_is_no_fall_without_a_quarter_less_gold_and_more_proxy(curve):
+def test_a_fall_needs_a_quarter_less_gold_and_more_proxy(curve):
     result = over_result(over_row("ppo", 300, [curve]), over_row("ppo", 1000, [FALLS]))
     verdicts = falls(result)
     assert "PPO on 300 pairs" in verdicts["fails"][0]
@@ -241,7 +241,7 @@ def peaking(*peaks):
     ],
 )
 @pytest.mark.parametrize("by, part", [("pairs", "fed"), ("layers", "grown")])
-def test_a_peak_is_higher_if_it_is_under_both_methods(ppo, best_of_n, expected, by, part):
+def test_a_peak_is_higher_if_both_methods_say_so(ppo, best_of_n, expected, by, part):
     low = {"pairs": 1000, "layers": 3} | {by: 1}
     rows = []
     for method, peaks in (("ppo", ppo), ("best-of-n", best_of_n)):
@@ -267,7 +267,7 @@ def test_the_rise_of_a_peak_is_reported():
         ((0.45, 0.8), "unclear"),
     ],
 )
-def test_little_better_than_chance_is_at_most_six_in_ten(accuracies, expected):
+def test_an_accuracy_up_to_six_in_ten_is_little_better_than_chance(accuracies, expected):
     rows = [
         over_row("best-of-n", pairs, [RISES], accuracy=accuracy)
         for pairs, accuracy in zip((300, 1000), accuracies, strict=True)
@@ -304,7 +304,7 @@ def test_a_penalty_without_runs_at_that_kl_is_not_judged():
 
 
 def coverage_result(settings):
-    """A result from (DPO's rise, DPO's minus PPO's) of each setting; means fall from 0.5 to 0.3."""
+    """A result from {setting: (DPO's rise, DPO's minus PPO's)}; mean gold falls from 0.5 to 0.3."""
     rows = [
         {
             "responses": 4,
@@ -330,7 +330,7 @@ def coverage_result(settings):
     [((0.2, 0.0), "holds"), ((0.05, 0.0), "unclear"), ((-0.2, 0.0), "unclear")]
     + [((-0.2, -0.3), "fails")],
 )
-def test_it_is_possible_if_dpo_clearly_does_it_once(rises, expected):
+def test_a_rise_is_possible_if_dpo_clearly_has_one(rises, expected):
     result = coverage_result([(mean(rise), mean(0.0)) for rise in rises])
     assert verdict_of(coverage, result, "gives")[0] == expected
 
@@ -344,7 +344,7 @@ def test_it_is_possible_if_dpo_clearly_does_it_once(rises, expected):
         ((0.2, -0.2), "unclear"),
     ],
 )
-def test_a_method_spreads_if_it_clearly_does_in_most_settings(differences, expected):
+def test_a_method_spreads_if_most_settings_clearly_show_it(differences, expected):
     result = coverage_result([(mean(0.0), mean(difference)) for difference in differences])
     assert verdict_of(coverage, result, "spreads")[0] == expected
 
@@ -409,7 +409,7 @@ def mends(result):
         ((0.0, 0.0), (-0.5, -0.5), "unclear"),
     ],
 )
-def test_a_mend_clearly_loses_less_where_dpo_loses(dpo, sft, expected):
+def test_a_remedy_clearly_loses_less_than_dpo(dpo, sft, expected):
     first, second = mends(shift_result(dpo=dpo, ppo=(0.0, 0.0), sft=sft))
     assert first["claim"].startswith("DPO after SFT on the chosen texts mends")
     assert first["verdict"] == expected

@@ -8,7 +8,7 @@ from align_core.optimum import Frontier, ReferenceSamples
 
 
 def runs_of(method, sweep, points, seeds=(0, 1, 2)):
-    """One run for each setting of the sweep, ending at (KL, gold reward above the reference)."""
+    """A run for each setting of the sweep, which ends at (KL, gold reward above the reference)."""
     runs = []
     for seed in seeds:
         for strength, (kl, more) in zip(sweep, points, strict=True):
@@ -49,7 +49,7 @@ def test_a_share_is_relative_to_the_optimums_gain(result):
     assert result["shares"]["best-of-n-gold"]["1"]["mean"] > 0.9
 
 
-def test_the_win_rate_is_that_of_the_setting_that_wins_most(result):
+def test_the_win_rate_is_of_the_best_setting(result):
     rates = result["win_rates"]["dpo"]
     assert rates["setting"] == frontier.BETAS[1]
     assert [rate["mean"] for rate in rates["rates"]] == pytest.approx([0.9, 0.7])

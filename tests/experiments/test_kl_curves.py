@@ -17,7 +17,7 @@ from align_core.experiments.kl_curves import (
 )
 
 
-def test_policies_may_be_mixed():
+def test_the_hull_covers_mixtures_of_policies():
     points = [(0.0, 0.0), (1.0, 1.0), (2.0, 3.0), (3.0, 2.0), (4.0, 3.5), (0.5, -1.0)]
     # The hull is 0 → (2, 3) → (4, 3.5); the points (1, 1), (3, 2) and (0.5, −1) are below it.
     assert reward_within(points, 1.0) == pytest.approx(1.5)
@@ -27,7 +27,7 @@ def test_policies_may_be_mixed():
     assert reward_within([(0.0, 0.5)], 1.0) == 0.5
 
 
-def test_the_better_of_two_runs_at_the_same_kl_counts():
+def test_of_two_runs_with_the_same_kl_the_better_one_counts():
     assert reward_within([(0.0, 0.0), (1.0, 1.0), (1.0, 2.0)], 0.5) == pytest.approx(1.0)
 
 
@@ -41,7 +41,7 @@ def test_a_fit_recovers_the_curve():
     assert fitted == pytest.approx({"alpha": 1.5, "beta": 0.7, "error": 0.0, "r2": 1.0}, abs=1e-9)
 
 
-def test_the_error_of_a_fit_is_that_of_the_residuals():
+def test_the_error_of_a_fit_is_from_its_residuals():
     # d(α − βd) at d = 1, 1, 2 with R = 1.1, 0.9, 2: α = 1, β = 0, and two residuals of 0.1.
     fitted = fit([(1.0, 1.1), (1.0, 0.9), (2.0, 2.0)], identity)
     assert fitted["error"] == pytest.approx(math.sqrt(0.02 / 3))

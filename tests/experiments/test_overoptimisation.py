@@ -10,7 +10,7 @@ from align_core.experiments.claims import conclusions
 
 
 def run(method, pairs, layers, seed, points, beta=None):
-    """(KL, gold, proxy) along a run, as `measure` returns them."""
+    """(KL, gold, proxy) along a run, in the format of `measure`."""
     curve = [{"kl": kl, "gold": gold, "proxy": proxy} for kl, gold, proxy in points]
     own = {"accuracy": 0.8, "parameters": 1} if method == "best-of-n" else {}
     settings = {"method": method, "pairs": pairs, "layers": layers, "seed": seed}
@@ -56,7 +56,7 @@ def test_a_summary_is_relative_to_the_reference():
     assert conclusions(over, result)
 
 
-def test_the_size_is_that_on_the_page():
+def test_the_size_equals_the_one_on_the_page():
     models, policies = over.stages(quick=False)
     assert len(models) == 6 * over.SEEDS and len(policies) == (6 + 3) * over.SEEDS
     for settings in policies.values():

@@ -1,4 +1,4 @@
-"""Trials of the lab's experiments: their processes, and how they end."""
+"""Trials of the lab's experiments: their processes and their ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "overoptimisation"
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """start(how) returns the trials of a folder, with one that has reported its first part."""
+    """start(how) starts a trial, and returns the trials of its folder after its first part."""
     begun = []
 
     def act(how, **options):
@@ -104,12 +104,12 @@ def test_the_cause_of_a_failure_is_reported(start, how, kind):
     assert (state["status"], from_event(state).code) == ("failed", kind)
 
 
-def test_a_time_limit_ends_it(start):
+def test_a_time_limit_ends_a_trial(start):
     state = ended(start("waits", time_limit=0.5))
     assert (state["status"], from_event(state).code) == ("stopped", "time_limit")
 
 
-def test_it_ends_with_the_page(tmp_path):
+def test_a_trial_ends_with_the_page(tmp_path):
     code = (
         "import pathlib, sys, time; from align_core.experiments.quick_runs import QuickRuns\n"
         "trials = QuickRuns(pathlib.Path(sys.argv[1]), 'tests.playground.scripted_trial')\n"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def drawn(result, folder):
-    """Everything that is made of a result: its sentences, its tables and its figure."""
+    """The sentences, tables and figure of a result."""
     name = result["experiment"]
     experiment = experiments.load(name)
     assert result["quick"] and result["seeds"] == 1
@@ -36,18 +36,20 @@ def drawn(result, folder):
 
 @pytest.fixture
 def few_texts(monkeypatch):
-    """Evaluations and win rates of one text a prompt, in place of four."""
+    """Evaluations and win rates sample one text for each prompt instead of four."""
     monkeypatch.setitem(Evaluator.__init__.__kwdefaults__, "samples", 1)
     monkeypatch.setattr(trained_models, "SAMPLES", 1)
 
 
 @pytest.mark.parametrize("name", ["frontier", "shift"])
-def test_it_runs_from_its_command_to_its_sentences(name, few_texts, tmp_path, monkeypatch):
+def test_an_experiment_runs_from_its_command_to_its_sentences(
+    name, few_texts, tmp_path, monkeypatch
+):
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
     drawn(runner.run(name, tmp_path, quick=True, lanes=2), tmp_path)
 
 
-def test_the_cheapest_one_runs_from_the_page_in_processes_of_its_own(tmp_path):
+def test_the_cheapest_experiment_runs_from_the_page_in_its_own_processes(tmp_path):
     assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
     runs = QuickRuns(tmp_path)
     runs.start("overoptimisation")
@@ -59,7 +61,7 @@ def test_the_cheapest_one_runs_from_the_page_in_processes_of_its_own(tmp_path):
     assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
 
 
-def test_at_temperature_1_the_win_rate_is_that_of_the_evaluation(tmp_path):
+def test_the_win_rate_at_temperature_1_equals_the_evaluations(tmp_path):
     frontier = experiments.load("frontier")
     settings = frontier.stages(quick=True)[1]["unlikelihood-0.05-0"]
     measured = frontier.measure(tmp_path, **settings)

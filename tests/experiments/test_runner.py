@@ -1,4 +1,4 @@
-"""An experiment runs its parts, stores them, and continues from the stored ones."""
+"""An experiment measures its parts, stores them, and continues from stored ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(folder, name="sum", quick=False, **changes):
     return runner.run(name, folder, quick=quick, lanes=2, **changes)
 
 
-def test_every_part_is_measured_and_summed_up(calls, tmp_path):
+def test_every_part_is_measured_and_summarised(calls, tmp_path):
     progress = []
     result = run(tmp_path, on_part=lambda done, count: progress.append((done, count)))
     assert sorted(calls) == [1, 2, 3] and calls[-1] == 3  # the second stage is last
@@ -72,7 +72,7 @@ def test_it_continues_from_the_stored_parts(calls, tmp_path):
     assert calls == [2] and progress == [2, 3]
 
 
-def test_a_part_of_other_settings_is_measured_anew(calls, tmp_path):
+def test_a_part_with_other_settings_is_measured_again(calls, tmp_path):
     run(tmp_path)
     part = tmp_path / "parts" / "c.json"
     part.write_text(part.read_text().replace('"x": 3', '"x": 4'))

@@ -20,7 +20,7 @@ def run(source, method, seed, more):
 
 @pytest.fixture
 def result():
-    """A result in which DPO loses a nat on another model's texts, and PPO nothing beyond chance."""
+    """A result in which DPO loses a nat on another model's texts, and PPO's loss is only noise."""
     runs = []
     for source in ("own", "pretrained"):
         for seed in range(3):
@@ -92,7 +92,7 @@ def test_a_reward_model_labels_like_raters_with_its_reward():
     assert labelled[0]["rejected"] == " was bad."
 
 
-def test_a_rater_without_a_preference_tosses_a_coin():
+def test_a_rater_without_a_preference_chooses_by_chance():
     pairs = [{"prompt": "The plot", "chosen": " was bad.", "rejected": " was fine."}] * 400
     nothing = lambda prompts, completions, **_: [0.0] * len(prompts)  # noqa: E731
     labelled = shift_methods.labelled(nothing, load_tokenizer("sft-reviews"), pairs, seed=0)

@@ -29,7 +29,7 @@ def test_a_mean_is_shown_with_its_interval():
     assert format_mean(None) == "–"
 
 
-def test_an_interval_lies_on_a_side_of_a_number():
+def test_an_interval_is_above_or_below_a_number_or_contains_it():
     above = {"mean": 0.5, "ci95": 0.2, "n": 3}
     assert (sign(above), sign(above, 0.8), sign(above, 0.4)) == (1, -1, 0)
     assert sign({**above, "mean": -0.5}) == -1

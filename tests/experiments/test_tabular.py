@@ -28,7 +28,7 @@ def by_autograd(loss, values):
     return tensor.grad.numpy()
 
 
-def test_the_gradient_of_a_network_is_that_of_autograd():
+def test_the_gradient_of_a_network_equals_autograds():
     network = tabular.Network.random(16, 3, 0.7, np.random.default_rng(0))
     x, by_outputs = random(5, 16), random(5, 3, seed=1)
     inputs, hidden, outputs = 16, tabular.HIDDEN, 3
@@ -48,7 +48,7 @@ def test_the_gradient_of_a_network_is_that_of_autograd():
 
 
 @pytest.mark.parametrize("certain", [False, True])
-def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
+def test_the_gradient_of_preferences_is_of_the_mean_over_pairs(certain):
     covered = tabular.random_coverage(3, seed=4)
     covered[0] = False
     pairs = [
@@ -75,7 +75,7 @@ def test_the_gradient_of_preferences_is_that_of_the_mean_over_pairs(certain):
     np.testing.assert_allclose(gradient, by_autograd(loss, scores), atol=1e-12)
 
 
-def test_the_gradient_of_dpo_by_logits_is_that_of_its_loss():
+def test_the_gradient_of_dpo_by_logits_equals_that_of_its_loss():
     """With one pair and a certain rater, the gradient equals that of objectives.dpo_loss."""
     covered = np.zeros((8, 8), dtype=bool)
     covered[2, [2, 5]] = True
@@ -90,7 +90,7 @@ def test_the_gradient_of_dpo_by_logits_is_that_of_its_loss():
     np.testing.assert_allclose(gradient, by_autograd(loss, logits), atol=1e-12)
 
 
-def test_the_gradient_of_ppo_is_that_of_the_clipped_surrogate():
+def test_the_gradient_of_ppo_equals_that_of_the_clipped_surrogate():
     old, logits = tabular.log_softmax(random(8, 8)), random(8, 8, seed=1)
     shares = np.random.default_rng(2).multinomial(16, np.full(8, 1 / 8), size=8) / 128
     advantages = random(8, 8, seed=3)
@@ -104,7 +104,7 @@ def test_the_gradient_of_ppo_is_that_of_the_clipped_surrogate():
     np.testing.assert_allclose(gradient, by_autograd(loss, logits), atol=1e-12)
 
 
-def test_adam_is_that_of_torch():
+def test_adam_equals_torchs():
     network = tabular.Network.random(8, 8, 0.5, np.random.default_rng(0))
     x, aim, steps = np.eye(8), random(8, 8), 20
     ours = network.trained(x, lambda outputs: outputs - aim, steps)
@@ -187,7 +187,7 @@ def test_an_outcome_follows_from_its_arguments():
         np.testing.assert_allclose(policy.sum(1), 1, atol=1e-12)
 
 
-def test_it_follows_a_slider():
+def test_training_is_fast_enough_to_follow_a_slider():
     """It takes 45 ms on an idle core. CPU time is measured, so a busy machine does not matter."""
     began = time.process_time()
     for seed in range(5):

@@ -1,4 +1,4 @@
-"""A method as another package adds it: a record, a builder and its texts.
+"""A method of another package: a record, a builder and its texts.
 
 DPO with the hinge loss of SLiC (arXiv 2305.10425), which pushes pairs apart up to a margin only.
 """

@@ -1,6 +1,6 @@
 """All methods on the toy language, each interrupted half-way and resumed, in sharded processes.
 
-PPO leaves what ppo_process.py says. For each other method, `end.json` has the difference between
+PPO writes the files of ppo_process.py. For each other method, `end.json` has the difference between
 the final weights of the resumed run and those of an uninterrupted one, and the shares of the
 weights and of the optimiser's moments that this process holds.
 """

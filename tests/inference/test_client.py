@@ -75,7 +75,7 @@ def shared(client):
     helper.close()
 
 
-def test_generate_brings_texts_rewards_and_tokens(shared):
+def test_generate_returns_texts_rewards_and_tokens(shared):
     (answer,) = shared.generate(**ASKED)
     assert answer["model"] == RUN
     assert len(answer["samples"]) == 3
@@ -291,7 +291,7 @@ def test_an_idle_helper_exits_and_another_is_started(helper, monkeypatch):
     assert helper.generate(**ASKED) == before
 
 
-def test_more_questions_than_can_wait_are_sent_away(helper, monkeypatch):
+def test_questions_beyond_the_waiting_places_are_refused(helper, monkeypatch):
     monkeypatch.setattr(helper, "_places", threading.BoundedSemaphore(1))
     helper._places.acquire()
     with pytest.raises(Unanswered, match="Many are asking"):

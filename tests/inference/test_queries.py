@@ -54,7 +54,7 @@ def test_score_gives_each_token_under_policy_and_reference(named):
     assert short["gold_reward"] < 0
 
 
-def test_samples_against_a_reference_bring_the_same_tokens_as_their_score(named):
+def test_samples_against_a_reference_have_the_same_tokens_as_their_score(named):
     model, reference = named["policy"], named["reference"]
     samples = queries.generate(model, "reviews", [PROMPT], 40, 0.7, 3, reference)
     # Padding tokens may be sampled but are not in the text; an empty text is scored as a space.
@@ -87,7 +87,7 @@ def test_a_text_too_long_for_the_model_is_refused(named):
         queries.generate(model, "reviews", [""], 1, 1.0, 0)
 
 
-def test_a_model_that_is_saved_anew_is_loaded_anew(named, tmp_path):
+def test_a_model_that_was_saved_again_is_loaded_again(named, tmp_path):
     ask = (named["policy"], "reviews", PROMPT, ["good"], named["reference"])
     before = queries.score(*ask)[0]["logp"]
     assert queries.score(*ask)[0]["logp"] == before
@@ -103,7 +103,7 @@ def silence(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_policy_scores_texts_and_says_how_likely_they_are(silence):
+def test_a_policy_scores_texts_and_gives_their_likelihood(silence):
     rows = queries.score("sft-reviews", "reviews", "The plot was", TEXTS)
     assert [row["completion"] for row in rows] == TEXTS
     assert rows[0]["gold_reward"] > rows[1]["gold_reward"]
@@ -153,7 +153,7 @@ def test_covered_and_uncovered_prompts_are_evaluated_separately():
     assert "gold_reward_covered" not in whole
 
 
-def test_a_reward_model_is_measured_on_either_side():
+def test_a_reward_model_is_measured_on_covered_and_uncovered_prompts():
     report = queries.evaluate("reward-capitals", "capitals", None, 40, 0, "Africa")
     assert 0.5 < report["accuracy_covered"] < 1 and report["accuracy_uncovered_ci95"] > 0
 

@@ -67,7 +67,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("kind", "config"), SAMPLED)
-def test_models_with_their_state_in_the_cache_are_taken(kind, config):
+def test_models_with_their_state_in_the_cache_are_accepted(kind, config):
     check_policy(seeded(kind, config), toy.tokenizer())
 
 
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_sampled_is_refused_in_one_line(kind, config, pro
     assert line.text.startswith("model hub/odd: expected") and "\n" not in line.text
 
 
-def test_a_token_that_was_added_without_an_embedding_is_told_with_both_numbers():
+def test_an_added_token_without_an_embedding_is_reported_with_both_numbers():
     tokenizer = toy.tokenizer()
     check_vocabulary(toy.policy(), tokenizer)
     tokenizer.add_special_tokens({"pad_token": "<padding>"})
@@ -99,7 +99,7 @@ def test_a_padding_token_needs_a_row_only_if_it_ends_texts():
         check_vocabulary(toy.policy(), tokenizer, with_padding=False)
 
 
-def test_a_padded_vocabulary_is_taken_but_not_beside_another(tmp_path):
+def test_a_padded_vocabulary_is_accepted_unless_the_reward_model_has_another(tmp_path):
     policy, tokenizer = toy.policy(), toy.tokenizer()
     save_model(policy, tokenizer, tmp_path / "narrow")
     policy.resize_token_embeddings(64)
@@ -111,7 +111,7 @@ def test_a_padded_vocabulary_is_taken_but_not_beside_another(tmp_path):
         load_reference(str(tmp_path / "narrow"), policy, families.gpt())
 
 
-def test_rows_beyond_the_positions_are_told_with_both_numbers_and_the_row():
+def test_rows_beyond_the_positions_are_reported_with_both_numbers_and_the_row():
     model = toy.policy()
     assert positions(model) == 64
     check_lengths([3, 64], model, None)
@@ -122,7 +122,7 @@ def test_rows_beyond_the_positions_are_told_with_both_numbers_and_the_row():
     assert "row 4" in second and "got 70" in second
 
 
-def test_the_length_of_a_row_is_that_of_its_longer_text():
+def test_a_row_is_as_long_as_its_longer_text():
     tokenizer = toy.tokenizer()
     row = {"prompt": "the film", "chosen": " was good .", "rejected": " was"}
     assert _lengths(encode_pairs(tokenizer, [row])) == [6]
@@ -137,14 +137,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("kind", "config"), WRONG)
-def test_a_model_that_is_no_language_model_is_named_as_one(kind, config, tmp_path):
+def test_a_model_that_is_not_a_language_model_is_refused_by_name(kind, config, tmp_path):
     seeded(kind, config).save_pretrained(tmp_path / "model")
     name = type(config).__name__
     with pytest.raises(ModelError, match=f"expected a causal language model, got one of {name}"):
         load_policy(str(tmp_path / "model"))
 
 
-def test_a_trunk_without_a_head_is_no_language_model(tmp_path):
+def test_a_trunk_without_a_head_is_not_a_language_model(tmp_path):
     config = LlamaConfig(**SMALL, **HEADS, tie_word_embeddings=False)
     seeded(LlamaModel, config).save_pretrained(tmp_path / "trunk")
     with pytest.raises(ModelError, match="got a model without lm_head.weight"):
@@ -156,7 +156,7 @@ def saved_policy(folder) -> str:
     return str(folder)
 
 
-def test_weights_of_another_shape_are_one_line(tmp_path):
+def test_weights_of_another_shape_are_reported_in_one_line(tmp_path):
     folder = saved_policy(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "vocab_size": 99}))
@@ -165,7 +165,7 @@ def test_weights_of_another_shape_are_one_line(tmp_path):
     assert len(refused.value.lines) == 1 and "\n" not in str(refused.value)
 
 
-def test_an_end_token_of_the_model_is_the_tokenizers(tmp_path):
+def test_the_tokenizer_takes_the_end_token_of_the_model(tmp_path):
     policy, tokenizer = toy.policy(), toy.tokenizer()
     policy.generation_config.eos_token_id = [5, 3]
     tokenizer.eos_token = tokenizer.pad_token = None
@@ -174,7 +174,7 @@ def test_an_end_token_of_the_model_is_the_tokenizers(tmp_path):
     assert (loaded.eos_token_id, loaded.pad_token_id) == (5, 5)
 
 
-def test_neither_end_nor_padding_is_refused(tmp_path):
+def test_a_tokenizer_without_end_and_padding_is_refused(tmp_path):
     policy, tokenizer = toy.policy(), toy.tokenizer()
     policy.generation_config.eos_token_id = policy.config.eos_token_id = None
     tokenizer.eos_token = tokenizer.pad_token = None
@@ -183,7 +183,7 @@ def test_neither_end_nor_padding_is_refused(tmp_path):
         load_tokenizer(str(tmp_path / "model"))
 
 
-def test_a_model_without_room_for_a_completion_is_one_line():
+def test_a_model_without_room_for_a_completion_is_reported_in_one_line():
     task = load_task("reviews")
     model = type(toy.policy())(toy.config(max_position_embeddings=16))
     with pytest.raises(ConfigError, match="expected more than 36 positions.*got 16") as refused:

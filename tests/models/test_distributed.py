@@ -77,7 +77,7 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, alone):
     ("launcher", "sharded"),
     [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
 )
-def test_two_processes_with_half_each_are_resumed_and_end_like_one(
+def test_two_processes_with_half_of_each_model_are_resumed_and_end_like_one(
     tmp_path, alone, launcher, sharded
 ):
     """FSDP has half of each model, ZeRO 2 of DeepSpeed half of the moments; both are configured by
@@ -163,7 +163,7 @@ def test_a_lone_process_of_accelerate_is_refused_or_replaced(monkeypatch, capsys
     assert not distributed.launched_alone()
 
 
-def test_a_script_that_accelerate_starts_alone_of_several_is_warned(tmp_path, monkeypatch):
+def test_a_script_in_only_one_of_several_processes_is_warned(tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     rows = encode_demonstrations(toy.tokenizer(), [{"prompt": "the film", "completion": " fine"}])

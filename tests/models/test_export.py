@@ -64,7 +64,7 @@ def test_an_adapter_is_merged(base, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_all_weights(base, tmp_path):
+def test_a_model_with_all_weights_is_exported(base, tmp_path):
     model = toy.policy(3)
     a_run(tmp_path / "run", model, model=base)
     (tmp_path / "out").mkdir()
@@ -157,7 +157,7 @@ def test_the_base_is_that_of_the_first_of_a_chain_of_runs(base, tmp_path):
 HOSTILE = '/home/ann/secret/<script>alert("x")</script>`|[a](b)*\n# x{}\u202e.jsonl'
 
 
-def test_what_a_run_holds_is_not_trusted(base, tmp_path):
+def test_the_content_of_a_run_is_not_trusted(base, tmp_path):
     directory = a_run(tmp_path / "run", toy.policy(), model=base)
     file = directory.path / "config.json"
     content = json.loads(file.read_text()) | {
@@ -183,7 +183,7 @@ def refusal(capsys, *arguments):
     return capsys.readouterr().err.splitlines()
 
 
-def test_all_errors_are_told_at_once(base, tmp_path, capsys):
+def test_all_errors_are_reported_at_once(base, tmp_path, capsys):
     run, out = tmp_path / "none", tmp_path / "home"
     of_run, of_out = refusal(capsys, run, out)
     assert of_run == f"RUN got {str(run)!r}, expected a run directory"
@@ -201,7 +201,7 @@ def test_a_run_without_a_model_is_refused(base, tmp_path, capsys):
     assert "has not saved a model" in line and not (tmp_path / "out").exists()
 
 
-def test_a_run_that_is_running_is_refused(base, tmp_path, capsys):
+def test_a_live_run_is_refused(base, tmp_path, capsys):
     directory = a_run(tmp_path / "run", toy.policy(), model=base)
     directory.append(
         {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}

@@ -103,7 +103,7 @@ def metrics(directory: RunDirectory, step: int) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_the_whole_path_runs_on_the_task(family, tmp_path):
+def test_all_methods_run_on_the_task(family, tmp_path):
     sft = run(tmp_path / "sft", "sft", model=str(family), learning_rate=1e-2)
     reward = run(tmp_path / "reward", "reward", model=str(sft.path))
     ppo = run(tmp_path / "ppo", "ppo", model=str(sft.path), reward_model=str(reward.path))
@@ -121,7 +121,7 @@ def test_the_whole_path_runs_on_the_task(family, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("lora_r", [4])
 @pytest.mark.parametrize("family", ["llama2"], indirect=True)
-def test_an_adapter_trains_on_it(family, tmp_path, lora_r):
+def test_an_adapter_trains_on_a_model_of_the_family(family, tmp_path, lora_r):
     ppo = run(tmp_path / "ppo", "ppo", model=str(family), reward_model="gold", lora_r=lora_r)
     assert (ppo.model_path / "adapter_model.safetensors").is_file()
     assert metrics(ppo, 1)["objective/kl"] < 1e-5

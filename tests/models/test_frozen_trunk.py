@@ -113,7 +113,7 @@ def test_gradients_of_the_adapter_are_those_of_a_whole_pass():
         torch.testing.assert_close(upper[name], gradient, atol=1e-5, rtol=1e-4)
 
 
-def test_sampling_leaves_the_trunk_states_of_its_texts():
+def test_sampling_keeps_the_trunk_states_of_its_texts():
     """Texts end at different times; the last token of each was never given to the model."""
     policy = policy_of("llama")
     frozen = frozen_trunk(policy)
@@ -157,7 +157,7 @@ def mamba():
 
 
 @pytest.mark.parametrize("family", [gpt2, mamba])
-def test_what_cannot_be_split_is_computed_whole(family):
+def test_a_model_that_cannot_be_split_makes_whole_passes(family):
     """GPT-2 adds positions to its inputs. A state-space model may be split if it agrees."""
     policy = adapted(family())
     frozen = frozen_trunk(policy)
@@ -168,7 +168,7 @@ def test_what_cannot_be_split_is_computed_whole(family):
         torch.testing.assert_close(ours[MASK], states[MASK], atol=2e-5, rtol=0)
 
 
-def test_no_trunk_is_frozen_where_lower_weights_are_trained():
+def test_no_trunk_is_frozen_if_lower_weights_are_trained():
     torch.manual_seed(0)
     assert frozen_trunk(FAMILIES["llama"]()) is None
     assert frozen_trunk(adapted(FAMILIES["llama"](), layers=range(4))) is None

@@ -33,14 +33,14 @@ def name(model, tmp_path_factory):
     return str(tiny_gguf.write(model, tmp_path_factory.mktemp("gguf") / "model.gguf"))
 
 
-def test_its_model_is_the_one_that_was_written(name, model):
+def test_the_loaded_model_is_the_written_one(name, model):
     loaded = load_policy(name)
     assert loaded.dtype == torch.float32 and not loaded.training
     torch.testing.assert_close(toy.outputs(loaded), toy.outputs(model), atol=1e-6, rtol=0)
     assert loaded.config.eos_token_id == loaded.generation_config.eos_token_id == 0
 
 
-def test_it_can_be_trained_and_saved(name, tmp_path):
+def test_a_gguf_model_can_be_trained_and_saved(name, tmp_path):
     policy = load_trainable(name)
     assert all(weight.requires_grad for weight in policy.parameters())
     save_model(policy, load_tokenizer(name), tmp_path / "saved")
@@ -51,7 +51,7 @@ def test_it_can_be_trained_and_saved(name, tmp_path):
     ]
 
 
-def test_an_adapter_on_it_names_the_file_as_its_base(name, tmp_path):
+def test_an_adapter_on_a_gguf_model_names_the_file_as_its_base(name, tmp_path):
     adapted = toy.adapted(load_policy(name))
     save_model(adapted, load_tokenizer(name), tmp_path / "adapter")
     again = load_policy(str(tmp_path / "adapter"))
@@ -69,7 +69,7 @@ def test_its_tokenizer_has_the_template_the_end_and_the_split_of_digits(name):
     assert tokens == ["bc", "<end>", "ĊĊ", "1", "2"]
 
 
-def test_a_reward_model_can_start_from_it_and_it_is_none(name, model):
+def test_a_reward_model_can_start_from_a_gguf_model_which_is_none(name, model):
     trunk = new_reward_model(name, seed=0).model.state_dict()
     for key, weight in model.model.state_dict().items():
         torch.testing.assert_close(trunk[key], weight, atol=1e-7, rtol=0)
@@ -103,13 +103,13 @@ def test_a_torn_file_is_refused(name, tmp_path, share):
     assert "its files cannot be loaded" in refusal(str(torn))
 
 
-def test_a_file_that_is_no_gguf_is_no_model(tmp_path):
+def test_a_file_of_another_format_is_not_a_model(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match="^this is a file, and not in the GGUF format$"):
         model_index.locate(str(tmp_path / "model.gguf"))
 
 
-def test_without_the_package_it_says_what_to_install(name, monkeypatch):
+def test_without_the_gguf_package_the_error_names_it(name, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="needs the package gguf: python -m pip install gguf$"):
         model_index.locate(name)

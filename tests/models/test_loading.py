@@ -30,7 +30,7 @@ def saved(model, folder):
     return str(folder)
 
 
-def test_a_policy_comes_back(tmp_path):
+def test_a_saved_policy_is_loaded_unchanged(tmp_path):
     model = toy.policy()
     again = load_policy(saved(model, tmp_path / "model"))
     assert torch.equal(toy.outputs(again), toy.outputs(model))
@@ -56,7 +56,7 @@ def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path):
     assert load_tokenizer(str(tmp_path / "plain")).padding_side == "left"
 
 
-def test_an_adapter_comes_back_over_its_base(tmp_path):
+def test_a_saved_adapter_is_loaded_on_its_base(tmp_path):
     base = load_policy(saved(toy.policy(), tmp_path / "base"))
     plain = toy.outputs(base)
     model = toy.adapted(base)
@@ -71,7 +71,7 @@ def test_an_adapter_comes_back_over_its_base(tmp_path):
         torch.testing.assert_close(toy.outputs(again), plain, atol=1e-6, rtol=0)
 
 
-def test_an_adapter_on_a_reward_model_comes_back_with_its_head(tmp_path):
+def test_a_saved_adapter_on_a_reward_model_is_loaded_with_its_head(tmp_path):
     model = toy.adapted(
         new_reward_model(saved(toy.policy(), tmp_path / "base"), seed=0), task_type="SEQ_CLS"
     )
@@ -79,13 +79,13 @@ def test_an_adapter_on_a_reward_model_comes_back_with_its_head(tmp_path):
     torch.testing.assert_close(toy.outputs(again), toy.outputs(model), atol=1e-6, rtol=0)
 
 
-def test_a_reward_model_comes_back(tmp_path):
+def test_a_saved_reward_model_is_loaded_unchanged(tmp_path):
     model = toy.reward_model()
     again = load_reward_model(saved(model, tmp_path / "model"))
     assert torch.equal(toy.outputs(again), toy.outputs(model))
 
 
-def test_a_classifier_of_two_labels_is_no_reward_model(tmp_path):
+def test_a_classifier_with_two_labels_is_not_a_reward_model(tmp_path):
     classifier = LlamaForSequenceClassification(toy.config(num_labels=2))
     with pytest.raises(ModelError, match="label"):
         load_reward_model(saved(classifier, tmp_path / "model"))
@@ -150,7 +150,7 @@ def test_a_second_save_replaces_the_first(tmp_path):
 
 
 @pytest.mark.parametrize("breaks", ["model", "tokenizer"])
-def test_a_save_that_fails_leaves_the_old_model(tmp_path, monkeypatch, breaks):
+def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch, breaks):
     name = saved(toy.policy(0), tmp_path / "run" / "model")
     model, tokenizer = toy.policy(1), toy.tokenizer()
 

@@ -22,7 +22,7 @@ def layer(request, monkeypatch):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
-def test_token_outputs_are_those_of_the_logits(layer, temperature):
+def test_token_outputs_equal_those_from_the_logits(layer, temperature):
     head, states, tokens = layer
     logits = head(states) / temperature
     outputs = token_outputs(head, states, tokens, temperature)
@@ -33,7 +33,7 @@ def test_token_outputs_are_those_of_the_logits(layer, temperature):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
-def test_gradients_are_those_of_the_logits(layer, temperature):
+def test_gradients_equal_those_from_the_logits(layer, temperature):
     head, states, tokens = layer
     weights = torch.randn(N)
     gradients = []
@@ -47,7 +47,7 @@ def test_gradients_are_those_of_the_logits(layer, temperature):
     torch.testing.assert_close(*gradients)
 
 
-def test_the_divergence_is_that_of_the_logits(layer):
+def test_the_divergence_equals_the_one_from_the_logits(layer):
     head, states, tokens = layer
     ref_states = states + 0.3 * torch.randn(N, H)
     logits, ref_logits = head(states) / 0.6, head(ref_states) / 0.6

@@ -18,7 +18,7 @@ def adapted():
     return get_peft_model(model, lora_config(model, 4, "CAUSAL_LM", 1)).eval()
 
 
-def test_a_linear_module_rounds_what_it_multiplies_and_what_it_returns():
+def test_a_linear_module_rounds_its_operands_and_its_result():
     linear = torch.nn.Linear(64, 8).requires_grad_(False)
     x, weight, bias = torch.randn(5, 64), linear.weight.clone(), linear.bias.clone()
     use_bfloat16(linear)
@@ -41,7 +41,7 @@ def test_frozen_weights_are_stored_in_bfloat16_and_trained_ones_in_float32():
     assert {dtypes[name] for name in others} == {torch.float32}
 
 
-def test_outputs_are_close_and_without_its_adapter_a_policy_is_its_reference():
+def test_outputs_are_close_and_a_policy_without_its_adapter_is_its_reference():
     before, model = toy.outputs(adapted()), adapted()
     use_bfloat16(model)
     with model.disable_adapter():
@@ -50,7 +50,7 @@ def test_outputs_are_close_and_without_its_adapter_a_policy_is_its_reference():
     assert 1e-5 < (reference - before).abs().max() < 0.02 * before.abs().max()
 
 
-def test_gradients_reach_the_weights_that_are_trained():
+def test_gradients_reach_the_trained_weights():
     model = adapted()
     use_bfloat16(model)
     model(input_ids=torch.tensor([[2, 3, 6]])).logits.square().sum().backward()
@@ -74,7 +74,7 @@ def test_a_scalar_head_stays_in_float32():
         ({"amx_bf16": True}, 10**8, "float32"),
     ],
 )
-def test_bfloat16_is_for_large_models_on_processors_that_have_it(
+def test_bfloat16_is_used_for_large_models_on_processors_that_support_it(
     monkeypatch, capabilities, largest, expected
 ):
     monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: capabilities)

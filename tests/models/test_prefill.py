@@ -42,7 +42,7 @@ RANDOM = {
 
 
 @pytest.mark.parametrize("family", RANDOM)
-def test_samples_are_those_of_whole_passes(family):
+def test_samples_equal_those_of_whole_passes(family):
     """Logits and states at each token equal those of one pass without a cache."""
     torch.manual_seed(0)
     policy = RANDOM[family]().eval()
@@ -131,5 +131,5 @@ def test_each_common_token_is_computed_once():
 
 
 @torch.no_grad()
-def test_a_cache_that_forgets_shares_nothing():
+def test_no_start_is_shared_in_a_cache_that_forgets():
     assert passes(PROMPTS, sliding=True) == [(len(ROWS), WIDTH)]

@@ -20,7 +20,7 @@ PROMPT = (
 )
 
 
-def test_it_answers_through_its_template_and_ends():
+def test_the_real_model_answers_through_its_template_and_ends():
     policy, tokenizer = load_policy(SMOLLM2), load_tokenizer(SMOLLM2)
     prompts = encode_prompts(
         tokenizer, [[{"role": "user", "content": "What is the capital of France?"}]]

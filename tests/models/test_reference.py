@@ -10,7 +10,7 @@ from align_core.models.reference import as_reference, move_towards
 from tests import toy
 
 
-def test_a_model_moves_its_share_of_the_way():
+def test_the_reference_moves_its_share_towards_the_policy():
     model, target = toy.policy(0), toy.policy(1)
     before = {name: p.clone() for name, p in model.named_parameters()}
     move_towards(model, target, 0.25)
@@ -20,7 +20,7 @@ def test_a_model_moves_its_share_of_the_way():
         torch.testing.assert_close(now, expected, atol=1e-6, rtol=0)
 
 
-def test_a_separate_reference_is_used_as_it_is():
+def test_a_separate_reference_is_used_unchanged():
     policy, reference = toy.policy(0), toy.policy(1)
     model, mode = as_reference(policy, reference)
     with mode:

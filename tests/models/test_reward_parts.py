@@ -47,7 +47,7 @@ def renumbered(tmp_path_factory):
     return str(folder)
 
 
-def test_it_is_the_raw_output_for_the_text(renumbered):
+def test_the_part_is_the_raw_output_for_the_text(renumbered):
     tokenizer = load_tokenizer(NAME)
     ids = [
         encode(tokenizer, "The plot of this film", text, ended or not text)[1]
@@ -64,7 +64,7 @@ def test_another_numbering_of_the_tokens_changes_nothing(renumbered):
     assert scorer(renumbered)(completions()) == pytest.approx(scorer(NAME)(completions()), abs=1e-5)
 
 
-def test_it_has_its_own_chat_template(renumbered, tmp_path):
+def test_the_part_uses_its_own_chat_template(renumbered, tmp_path):
     shutil.copytree(renumbered, tmp_path / "chat")
     config = json.loads((tmp_path / "chat" / "tokenizer_config.json").read_text())
     config["chat_template"] = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
@@ -79,13 +79,13 @@ def test_it_has_its_own_chat_template(renumbered, tmp_path):
     )
 
 
-def test_a_text_beyond_its_positions_is_told():
+def test_a_text_beyond_the_positions_is_reported():
     long = Completion([{"role": "user", "content": "x"}], " very" * 200, True)
     with pytest.raises(ConfigError, match="reward-reviews: expected at most 128 tokens, got"):
         scorer(NAME)([long])
 
 
-def test_its_accuracy_on_stored_texts_is_that_of_its_twin(renumbered):
+def test_the_accuracy_on_stored_texts_equals_that_of_the_renumbered_twin(renumbered):
     """The stored texts are token ids of the reference's tokenizer."""
     own, twin = (queries.evaluate(model, "reviews", None, 8, 0) for model in (NAME, renumbered))
     assert own["accuracy"] > 0.8

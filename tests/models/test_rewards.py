@@ -58,7 +58,7 @@ def scored(model, pad: int) -> list[float]:
 
 
 @pytest.mark.parametrize("pad", [PAD, END])
-def test_the_score_is_that_of_the_text_alone(model, pad):
+def test_a_score_in_a_batch_equals_that_of_the_text_alone(model, pad):
     """Padded on both sides; if the end token is the padding token, a text keeps its own."""
     model.config.pad_token_id = pad
     expected = [alone(model, ids) for ids in whole_texts()]
@@ -72,7 +72,7 @@ def test_the_score_sees_the_end_token(model):
     assert all(abs(a - b) > 1e-2 for a, b in zip(expected, earlier, strict=True))
 
 
-def test_the_score_is_what_transformers_gives_where_padding_has_a_token_of_its_own(model):
+def test_the_score_equals_that_of_transformers_if_padding_has_its_own_token(model):
     for ids, ours in zip(whole_texts(), scored(model, PAD), strict=True):
         with torch.no_grad():
             assert model(input_ids=torch.tensor([ids])).logits.item() == pytest.approx(
@@ -80,7 +80,7 @@ def test_the_score_is_what_transformers_gives_where_padding_has_a_token_of_its_o
             )
 
 
-def test_the_proxy_reward_takes_texts_as_a_reward_function_does(model):
+def test_the_proxy_reward_has_the_arguments_of_a_reward_function(model):
     proxy = ProxyReward(model, toy.tokenizer())
     texts = toy.tokenizer().batch_decode(IDS, skip_special_tokens=True)
     scores = proxy(PROMPTS, texts, completion_ids=IDS)
@@ -113,7 +113,7 @@ def renumbered():
     return made, [[moved.index(WORDS[i]) for i in row] for row in IDS]
 
 
-def test_texts_of_another_tokenizer_are_decoded_with_it_and_encoded_anew(model):
+def test_texts_of_another_tokenizer_are_decoded_with_it_and_encoded_again(model):
     """The score of each text is that of its own ids; those of the writer would give another."""
     writer, ids = renumbered()
     proxy = ProxyReward(model, toy.tokenizer(), writer)

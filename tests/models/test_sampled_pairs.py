@@ -67,7 +67,7 @@ def test_sampled_pairs_are_two_different_texts_to_a_train_prompt():
         assert pair["chosen"].strip() and pair["rejected"].strip()
 
 
-def test_sampled_pairs_know_which_text_was_cut_and_what_each_is_worth():
+def test_sampled_pairs_have_rewards_and_whether_each_text_ended():
     pairs = drawn()
     assert {ended for pair in pairs for _, ended, _ in sides(pair)} == {True, False}
     for pair in pairs:
@@ -107,7 +107,7 @@ def by_hand(prompt: str, text: str, ended: bool) -> float:
     return sum(logp[at - 1, (before + after)[at]].item() for at in steps)
 
 
-def test_stored_pairs_know_the_references_log_probabilities():
+def test_stored_pairs_have_the_references_log_probabilities():
     pairs = drawn(40)
     known = with_reference_logps(pairs, toy.policy(), toy.tokenizer())
     for pair, more in zip(pairs, known, strict=True):
@@ -121,7 +121,7 @@ def test_stored_pairs_know_the_references_log_probabilities():
         }
 
 
-def test_pairs_come_from_the_prompts_that_are_covered():
+def test_pairs_are_on_covered_prompts():
     assert {pair["prompt"] for pair in drawn(40, covers="a plot".__eq__)} == {"a plot"}
 
 
@@ -150,7 +150,7 @@ def test_stored_pairs_are_chosen_by_the_seed(pool):
     assert sorted(map(str, stored_pairs("reviews", 60, seed=1))) == sorted(map(str, pool))
 
 
-def test_stored_pairs_are_those_of_covered_prompts(pool):
+def test_stored_pairs_are_on_covered_prompts(pool):
     uncovered = [pair for pair in pool if pair["prompt"] == "never"]
     assert 0 < len(uncovered) < 60
     some = stored_pairs("reviews", len(uncovered), seed=1, covers="never".__eq__)
@@ -181,7 +181,7 @@ def swapped(pair: dict) -> dict:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
-def test_label_noise_flips_its_share_with_all_that_belongs_to_a_text(share):
+def test_label_noise_swaps_a_share_of_the_texts_with_all_their_columns(share):
     pairs = with_reference_logps(drawn(40), toy.policy(), toy.tokenizer())
     noisy = with_label_noise(pairs, share, seed=0)
     flipped = [a != b for a, b in zip(pairs, noisy, strict=True)]
@@ -190,7 +190,7 @@ def test_label_noise_flips_its_share_with_all_that_belongs_to_a_text(share):
         assert after in (before, swapped(before))
 
 
-def test_label_noise_takes_pairs_of_a_file():
+def test_label_noise_can_flip_pairs_of_a_file():
     pair = {"prompt": "the film", "chosen": "good", "rejected": "bad"}
     noisy = with_label_noise([pair] * 2, 0.5, seed=0)
     assert sorted(p["chosen"] for p in noisy) == ["bad", "good"]
@@ -203,7 +203,7 @@ def test_the_seed_decides_the_flips():
     assert with_label_noise(pairs, 0.5, 1) != with_label_noise(pairs, 0.5, 2)
 
 
-def test_pairs_to_label_are_those_that_the_rater_labels():
+def test_pairs_to_label_equal_the_labelled_ones():
     labelled = drawn(40)
     pairs = unlabelled_pairs(toy.policy(), toy.tokenizer(), Rated(), 40, 0)
     parts = ("", "_ended", "_reward")

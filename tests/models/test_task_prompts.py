@@ -44,7 +44,7 @@ class Flat(Films):
         return {"json": [0.0] * len(completions), "ends": [1.0] * len(completions)}
 
 
-def test_a_chat_template_decides_between_messages_and_texts():
+def test_prompts_are_messages_if_the_tokenizer_has_a_chat_template():
     plain, chat = toy.tokenizer(), toy.tokenizer()
     chat.chat_template = TEMPLATE
     message = [{"role": "user", "content": "film"}]
@@ -62,7 +62,7 @@ def test_a_chat_template_decides_between_messages_and_texts():
     ]
 
 
-def test_prompts_that_are_too_long_are_told_at_once():
+def test_all_too_long_prompts_are_reported_at_once():
     policy, tokenizer = toy.policy(), toy.tokenizer()
     check_prompts(Films(), policy, tokenizer)
     policy.config.max_position_embeddings = 7  # less 6 of the completion: one token

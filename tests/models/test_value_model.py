@@ -59,7 +59,7 @@ def test_dropout_stays_off_while_ppo_trains():
 
 
 @pytest.mark.parametrize("adapter", [False, True])
-def test_a_value_model_is_a_copy_of_the_reward_model_that_trains(adapter):
+def test_a_value_model_is_a_trainable_copy_of_the_reward_model(adapter):
     reward_model = toy.reward_model()
     if adapter:
         reward_model = toy.adapted(reward_model, task_type="SEQ_CLS")

@@ -52,7 +52,7 @@ def contrast(one, other):
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_black_on_white_has_the_most_that_there_is():
+def test_black_on_white_has_the_largest_contrast():
     assert contrast([0, 0, 0], [1, 1, 1]) == pytest.approx(21)
 
 

@@ -75,7 +75,7 @@ def test_runs_that_cannot_start_are_logged(client, lines, monkeypatch):
     ]
 
 
-def test_a_refused_run_is_logged_by_its_settings(client, lines):
+def test_a_refused_run_is_logged_with_its_settings(client, lines):
     read = lines()
     queue = RunQueue(client, Visitors(client))
     handlers = TrainHandlers(client, text.load("en"), queue)
@@ -89,7 +89,7 @@ def test_a_refused_run_is_logged_by_its_settings(client, lines):
     )
 
 
-def test_refusals_say_why_and_not_what_was_sent(lines):
+def test_logged_refusals_have_the_reason_and_no_content(lines):
     read = lines()
     Presenters("correct horse battery").sign_in("ann", SECRET, "192.0.2.7")
     Refused(422, "malformed", SECRET).response()
@@ -106,7 +106,7 @@ def test_refusals_say_why_and_not_what_was_sent(lines):
     assert "secret" not in str(read()) and "192.0.2.7" not in str(read())
 
 
-def test_an_error_is_one_line_that_says_where(lines):
+def test_a_logged_error_is_one_line_with_its_place(lines):
     read = lines()
 
     def broken(**_):
@@ -127,7 +127,7 @@ def test_an_error_is_one_line_that_says_where(lines):
     )
 
 
-def test_what_libraries_say_has_the_same_form(lines):
+def test_lines_of_libraries_have_the_same_form(lines):
     read = lines()
     server = logging.getLogger("uvicorn.error")
     server.addHandler(logging.StreamHandler(io.StringIO()))

@@ -71,7 +71,7 @@ def test_every_invalid_variable_gets_a_line():
     ]
 
 
-def test_tasks_are_named_on_the_command_line_alone():
+def test_tasks_are_named_only_on_the_command_line():
     assert parse([]) == ([], [], False)
     assert parse(["--task", "a.py", "--task=b:C", "--model", "m", "--log-json"]) == (
         *(["a.py", "b:C"], ["m"], True),
@@ -81,7 +81,7 @@ def test_tasks_are_named_on_the_command_line_alone():
     assert left.value.code == 2
 
 
-def test_a_package_that_is_not_there_is_one_line(monkeypatch):
+def test_a_missing_package_is_reported_in_one_line(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["alignment-playground"])
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setitem(sys.modules, "plotly", None)
@@ -95,7 +95,7 @@ def test_a_package_that_is_not_there_is_one_line(monkeypatch):
     assert [re.match(r"\w+", line)[0] for line in extra] == [*NEEDED]
 
 
-def test_a_port_that_is_taken_is_reported_in_one_line(monkeypatch):
+def test_a_port_in_use_is_reported_in_one_line(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setenv("GRADIO_SERVER_PORT", str(port))
@@ -108,7 +108,7 @@ def test_a_port_that_is_taken_is_reported_in_one_line(monkeypatch):
     check()
 
 
-def test_a_space_says_what_it_does_to_runs():
+def test_the_limits_of_a_space_for_runs_are_reported():
     words = text.load("en")["visitors"]["terms"]
     assert visit.terms(words, Settings.read({})) == []
     zero_gpu = Settings.read({"SPACE_ID": "ada/align", "SPACES_ZERO_GPU": "true"})

@@ -77,7 +77,7 @@ def test_the_tree_has_the_page_and_no_tests_benchmarks_or_pictures(exported):
         assert set(tracked) <= files
 
 
-def test_what_is_binary_is_tracked_by_git_lfs(exported):
+def test_binary_files_are_tracked_by_git_lfs(exported):
     folder = exported["zerogpu"]
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
     subprocess.run(["git", "init", "-q"], cwd=folder, env=environment, check=True)

@@ -66,7 +66,7 @@ def test_the_sheets_are_short():
 
 
 @pytest.mark.parametrize("name", SHEETS)
-def test_everything_styled_exists(name):
+def test_every_styled_element_exists(name):
     """Each class, id and data attribute is in the page's own code, or is Gradio's."""
     files = [
         path for path in PLAYGROUND.rglob("*") if path.suffix in (".js", ".py", ".html", ".json")

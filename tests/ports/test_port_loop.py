@@ -53,7 +53,7 @@ def alone(tmp_path, **changes):
     return PPOTrainer(PPOConfig(**settings), toy.tokenizer(), toy.policy(), ref_model=None)
 
 
-def test_the_loop_gives_the_weights_and_the_log_of_train(tmp_path):
+def test_the_loop_has_the_weights_and_the_log_of_train(tmp_path):
     whole = trained(tmp_path, **SETTINGS)
     own = alone(tmp_path, **SETTINGS)
     assert not own.done
@@ -85,7 +85,7 @@ def test_the_loop_is_resumed(tmp_path):
     assert finished.done
 
 
-def test_what_a_rollout_shows(tmp_path):
+def test_the_fields_of_a_rollout(tmp_path):
     own = alone(tmp_path, total_episodes=8)
     rollout = own.rollout(PROMPTS)
     assert len(rollout.completions) == len(rollout.completion_ids) == 4
@@ -105,7 +105,7 @@ def test_what_a_rollout_shows(tmp_path):
     assert rollout.logp[0][rollout.mask[0]].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_turns_have_noise_of_their_own_and_are_learned_together(tmp_path):
+def test_turns_have_separate_noise_and_are_learned_together(tmp_path):
     own = alone(tmp_path, total_episodes=16, num_ppo_epochs=1)
     first, second = own.rollout(PROMPTS), own.rollout(PROMPTS)
     assert first.completion_ids != second.completion_ids
@@ -114,7 +114,7 @@ def test_turns_have_noise_of_their_own_and_are_learned_together(tmp_path):
     assert own.latest.episodes.scores.tolist() == [1.0] * 4 + [0.0] * 4
 
 
-def test_what_cannot_be_learned_from_is_refused(tmp_path):
+def test_invalid_arguments_of_learn_are_refused(tmp_path):
     own = alone(tmp_path, total_episodes=16, num_mini_batches=4)
     with pytest.raises(ValueError, match="prompts: expected one or more, got 0"):
         own.rollout([])

@@ -42,7 +42,7 @@ def given(base: str) -> PeftModel:
     return toy.adapted(AutoModelForCausalLM.from_pretrained(base))
 
 
-def test_the_reference_of_a_trained_adapter_is_the_policy_as_it_is_given(tmp_path, base):
+def test_the_reference_of_a_trained_adapter_is_the_given_policy(tmp_path, base):
     model = given(base)
     before = copy.deepcopy(model)
     trainer = trained(tmp_path, model=model)
@@ -72,7 +72,7 @@ def test_the_frozen_layers_below_a_trained_adapter_are_computed_once(tmp_path):
     assert first < 1e-6 < second
 
 
-def test_a_common_start_changes_nothing_where_layers_are_computed_again(tmp_path):
+def test_a_common_start_changes_nothing_if_layers_are_computed_again(tmp_path):
     """In the first update the policy is the one that was sampled, and both runs end alike."""
     start = "the film was a plot never the film a "  # nine tokens, which are worth a pass
     data = rows(prompt=[start + end for end in ("film", "plot", "the plot", "never a film")])
@@ -89,7 +89,7 @@ def test_a_common_start_changes_nothing_where_layers_are_computed_again(tmp_path
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
-def test_an_adapter_that_is_there_is_merged_before_another(tmp_path, base):
+def test_an_existing_adapter_is_merged_before_a_new_one_is_added(tmp_path, base):
     """The reference is the policy as it was given, and what is saved loads whole."""
     model = given(base)
     before = copy.deepcopy(model)
@@ -103,7 +103,7 @@ def test_an_adapter_that_is_there_is_merged_before_another(tmp_path, base):
     assert not (tmp_path / "kept" / "adapter_config.json").exists()
 
 
-def test_initial_weights_are_put_back_for_a_while():
+def test_initial_weights_are_restored_temporarily():
     layer = torch.nn.Linear(2, 1)
     layer.bias.requires_grad_(False)
     weight, first = layer.weight, layer.weight.detach().clone()
@@ -142,7 +142,7 @@ def test_a_policy_that_cannot_be_trained_is_refused(tmp_path, kind):
         made(tmp_path, model=policy())
 
 
-def test_old_ways_say_where_the_new_ones_stand(tmp_path):
+def test_removed_names_are_refused_with_their_replacements(tmp_path):
     old = torch.nn.Module()
     old.v_head = torch.nn.Linear(2, 1)
     with pytest.raises(TypeError, match=r"v_head, as of TRL 0.11; docs/ppo.md, .Coming from TRL"):
@@ -158,7 +158,7 @@ def test_arguments_of_older_trainers_are_refused_with_their_new_names(tmp_path):
         PPOTrainer(PPOConfig(output_dir=str(tmp_path)), policy=1, ref_policy=2)
 
 
-def test_weights_in_16_bits_are_warned_of(tmp_path):
+def test_weights_in_16_bits_give_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="weights are bfloat16, .*dtype=torch.float32.*bf16=True"):
         made(tmp_path, model=toy.policy().bfloat16())
 
@@ -196,7 +196,7 @@ HYBRIDS = [
 
 
 @pytest.mark.parametrize(("kind", "config"), HYBRIDS)
-def test_hybrid_models_are_sampled_rightly_while_texts_leave_the_batch(tmp_path, kind, config):
+def test_hybrid_models_sample_correctly_while_texts_leave_the_batch(tmp_path, kind, config):
     torch.manual_seed(0)
     model = kind(config).eval()
     settings = {"response_length": 6, "per_device_train_batch_size": 16, "total_episodes": 16}

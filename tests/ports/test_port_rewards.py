@@ -129,7 +129,7 @@ REWARDS = {
 
 
 @pytest.mark.parametrize("kind", REWARDS)
-def test_what_cannot_score_is_refused_at_construction(tmp_path, kind):
+def test_an_invalid_reward_is_refused_at_construction(tmp_path, kind):
     reward, error, message = REWARDS[kind]
     with pytest.raises(error, match=message) as refused:
         made(tmp_path, reward=reward() if callable(reward) else reward)
@@ -154,7 +154,7 @@ def test_a_function_returns_a_number_for_each_completion(tmp_path, returned, got
         scored(trainer, TEXTS, IDS)
 
 
-def test_rewards_per_token_are_as_many_as_the_tokens(tmp_path):
+def test_rewards_per_token_have_one_number_for_each_token(tmp_path):
     def judge(prompts, completion_ids, **_):
         return [[1.0, 2.0], [1.0] * 5]
 

@@ -37,7 +37,7 @@ def test_half_a_run_between_logs_and_an_epoch_between_checkpoints(tmp_path):
     assert saved == {f"checkpoint-{rollout}" for rollout in (1, 2, 3, 4)}, "4 prompts a rollout"
 
 
-def test_a_run_resumes_by_any_path(tmp_path):
+def test_a_run_resumes_from_any_form_of_the_path(tmp_path):
     settings = {"num_ppo_epochs": 2, "save_strategy": "steps", "save_steps": 1}
     whole = trained(tmp_path, max_steps=3, **settings)
     out = tmp_path / "out"
@@ -73,7 +73,7 @@ def test_checkpointed_layers_give_the_same_weights_for_less_memory(tmp_path):
     assert passes[1] == 2 * passes[0] > 0
 
 
-def test_the_names_that_scripts_read(tmp_path):
+def test_the_attributes_that_scripts_read(tmp_path):
     args = PPOConfig(
         output_dir=str(tmp_path / "out"),
         use_cpu=True,

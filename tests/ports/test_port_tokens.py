@@ -53,7 +53,7 @@ def test_plain_prompts_begin_with_the_token_that_begins_a_text(tmp_path):
     assert ids[0] == tokenizer.bos_token_id != ids[1]
 
 
-def test_padding_without_a_mask_is_no_part_of_a_prompt():
+def test_padding_without_a_mask_does_not_belong_to_the_prompt():
     tokenizer = toy.tokenizer()
     for side in ("left", "right"):
         tokenizer.padding_side = side
@@ -62,7 +62,7 @@ def test_padding_without_a_mask_is_no_part_of_a_prompt():
         assert prompts_of(padded, list, tokenizer) == IDS
 
 
-def test_what_a_collator_makes_is_read_whatever_the_columns(tmp_path):
+def test_the_output_of_a_collator_is_read_whatever_the_columns(tmp_path):
     """Its `input_ids` alone, padded; the column `prompt` is for a reward function."""
     tokenizer = toy.tokenizer()
 
@@ -128,7 +128,7 @@ def test_an_answer_may_begin_in_the_prompt():
     ]
 
 
-def test_a_reward_model_reads_the_prompts_that_the_policy_read(tmp_path):
+def test_a_reward_model_reads_the_same_prompts_as_the_policy(tmp_path):
     """With what the arguments of the chat template add to them: "dull", token 10."""
     model, thinking = toy.reward_model(), {"enable_thinking": True}
     data = rows(prompt=[CHAT] * 4, chat_template_kwargs=[thinking] * 4)
@@ -145,7 +145,7 @@ def stream() -> IterableDataset:
     return IterableDataset.from_generator(lambda: ({"prompt": prompt} for prompt in PROMPTS[:3]))
 
 
-def test_a_stream_is_read_in_order_and_again_from_its_start(tmp_path):
+def test_a_stream_is_read_in_order_and_then_again_from_its_start(tmp_path):
     numbered = StreamedRows(stream())
     assert [numbered[i]["prompt"] for i in (0, 1, 5)] == [PROMPTS[0], PROMPTS[1], PROMPTS[2]]
     with pytest.raises(LookupError, match="row 6 of the stream or later, got 2"):

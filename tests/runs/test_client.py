@@ -131,7 +131,7 @@ def test_one_run_at_a_time(client):
     assert client.runs() == [run]
 
 
-def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client):
+def test_a_run_can_start_while_the_process_of_a_finished_one_still_exits(client):
     first = client.start(**SHORT, seed=fake_training.LINGERS)
     until(lambda: status(client, first) == "finished")
     assert client.current() == first, "its process is still there"
@@ -141,7 +141,7 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_leaves(client
     assert status(client, first) == "finished"
 
 
-def test_a_process_that_exits_while_room_is_made_for_the_next(client, monkeypatch):
+def test_a_process_may_exit_just_before_the_next_run_starts(client, monkeypatch):
     run = client.start(**SHORT, seed=fake_training.LINGERS)
     until(lambda: status(client, run) == "finished")
     looks = iter([[run], [run]])  # what is alive at the first two looks; later nothing is
@@ -162,7 +162,7 @@ def test_a_new_run_does_not_wait_for_the_evaluation_after_a_stop(client):
     assert status(client, first) == "stopped"
 
 
-def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
+def test_an_estimate_has_the_speed_of_the_newest_similar_run(client):
     def ran(step: float, **options) -> None:
         run = client.start(**(SHORT | options))
         until(lambda: client.current() is None)
@@ -187,9 +187,7 @@ def test_an_estimate_is_as_fast_as_the_newest_run_like_it(client):
         client.estimate(**arguments | {"steps": 0})
 
 
-def test_without_a_comparable_run_an_estimate_takes_the_speed_of_a_recorded_one(
-    client, fake_assets
-):
+def test_without_a_similar_run_an_estimate_has_the_speed_of_a_recorded_one(client, fake_assets):
     """2 s to load, 1 s per evaluation, 0.5 s per step; the reward model is another one."""
     folder = fake_assets / "presets" / "kind"
     folder.mkdir(parents=True)
@@ -237,7 +235,7 @@ def test_sigterm_is_a_stop(client):
     assert RunDirectory(client.root / run).model_path.is_dir(), "the model is kept"
 
 
-def test_a_run_that_does_not_stop_is_ended(client, monkeypatch):
+def test_a_run_that_does_not_stop_is_killed(client, monkeypatch):
     monkeypatch.setattr(client_module, "STOP_TIMEOUT", 0.2)
     run = started(client, seed=fake_training.DEAF)
     client.send(run, "stop")
@@ -276,7 +274,7 @@ def test_a_full_disk_is_reported_even_if_nothing_can_be_written(client, monkeypa
     assert client.events(run)[0][-1] == client.status(run)
 
 
-def test_a_root_that_cannot_be_written(fake_assets, tmp_path):
+def test_an_unwritable_root_is_reported(fake_assets, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="--run-dir got"):
         Client(tmp_path / "file", training="fake_training").start(**SHORT)
@@ -291,7 +289,7 @@ def test_a_reload_finds_the_runs(client):
     assert not other.send(run, "stop")
 
 
-def test_a_run_whose_page_and_process_are_gone(client):
+def test_a_run_without_page_and_process_is_reported_as_failed(client):
     run = client.start(**SHORT)
     until(lambda: client.current() is None)
     log = client.root / run / "events.jsonl"
@@ -311,7 +309,7 @@ def test_names_from_outside_are_checked(client, name):
 @pytest.mark.parametrize(
     "name", ["<img src=x onerror=window.hacked=1>", "2026-01-01-000000-ppo-<b>reviews"]
 )
-def test_a_folder_with_another_name_is_no_run(client, name):
+def test_a_folder_with_another_name_is_not_a_run(client, name):
     RunDirectory.create(client.root / name, resolve("ppo", "reviews"))
     assert client.runs() == []
     with pytest.raises(ConfigError, match="is no run here"):
@@ -355,7 +353,7 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["exit", "kill"])
-def test_when_the_page_goes_the_run_stops_and_keeps_its_model(fake_assets, tmp_path, how):
+def test_a_run_stops_with_its_page_and_keeps_its_model(fake_assets, tmp_path, how):
     script = tmp_path / "page.py"
     script.write_text(PAGE)
     root = Path(__file__).parents[2]

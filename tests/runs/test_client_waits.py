@@ -96,7 +96,7 @@ def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
         assert says in client.status(run)["message"]
 
 
-def test_a_stopped_process_holds_nobody_up_and_is_killed(client, monkeypatch):
+def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):
     run = started(client)
     os.kill(client.pid(), signal.SIGSTOP)  # it empties its pipe no more
     began = time.monotonic()
@@ -135,7 +135,7 @@ def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(
     ]
 
 
-def test_the_place_of_an_ended_run_is_not_awaited_under_the_lock(client):
+def test_waiting_for_the_place_of_an_ended_run_does_not_hold_the_lock(client):
     """The process of an ended run that hangs keeps its place; asking for it answers at once."""
     import fake_training
 

@@ -16,7 +16,7 @@ def test_commands_arrive_in_order_and_once():
     assert control.pending() == []
 
 
-def test_stop_shows_before_it_is_taken_from_the_queue():
+def test_a_stop_is_visible_before_it_is_read_from_the_queue():
     control = Control()
     control.put({"command": "pause"})
     assert not control.stop_requested
@@ -27,13 +27,13 @@ def test_stop_shows_before_it_is_taken_from_the_queue():
     assert not control.stop_requested, "until the next command"
 
 
-def test_wait_returns_what_another_thread_puts():
+def test_wait_returns_the_command_of_another_thread():
     control = Control()
     threading.Timer(0.02, control.put, [{"command": "step"}]).start()
     assert control.wait() == {"command": "step"}
 
 
-def test_wait_gives_up_in_time():
+def test_wait_times_out():
     control = Control()
     start = time.monotonic()
     assert control.wait(0.05) is None

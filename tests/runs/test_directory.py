@@ -64,7 +64,7 @@ def test_create_refuses_a_folder_in_use_and_leaves_it_alone(tmp_path, config):
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
 
 
-def test_create_refuses_a_file_and_what_lies_under_one(tmp_path, config):
+def test_create_refuses_a_file_and_a_path_below_one(tmp_path, config):
     file = tmp_path / "file"
     file.write_text("")
     for path in (file, file / "run", file / "a" / "run", tmp_path / ("x" * 300)):
@@ -106,7 +106,7 @@ def test_create_refuses_where_it_cannot_write(tmp_path, config, monkeypatch):
     assert not (tmp_path / "locked").exists()
 
 
-def test_open_refuses_a_folder_that_is_no_run(tmp_path):
+def test_open_refuses_a_folder_without_a_run(tmp_path):
     for content in (None, "{", "[]"):
         if content is not None:
             (tmp_path / "config.json").write_text(content)
@@ -114,7 +114,7 @@ def test_open_refuses_a_folder_that_is_no_run(tmp_path):
             RunDirectory.open(tmp_path, option="--resume")
 
 
-def test_events_come_back_and_are_read_on_from_an_offset(run):
+def test_events_are_read_from_an_offset_on(run):
     assert run.events() == ([], 0)
     run.append(RUNNING)
     first, offset = run.events()
@@ -169,7 +169,7 @@ def test_a_writer_replaces_a_torn_last_line(run):
     ]
 
 
-def test_readers_skip_what_they_do_not_know(run):
+def test_readers_skip_unknown_events(run):
     run.append({"kind": "weather", "step": 1})
     run.append({**RUNNING, "mood": "sunny"})
     with run.events_path.open("a") as file:
@@ -217,7 +217,7 @@ def test_open_refuses_a_run_that_cannot_be_read(run):
         RunDirectory.open(run.path)
 
 
-def test_status_is_the_last_one_and_a_resumed_run_runs(run):
+def test_the_last_status_counts_and_a_resumed_run_is_running(run):
     assert run.status() is None
     run.append(RUNNING)
     run.append(METRICS)
@@ -228,7 +228,7 @@ def test_status_is_the_last_one_and_a_resumed_run_runs(run):
     assert RunDirectory(run.path).status()["status"] == "running"
 
 
-def test_a_failure_is_at_the_last_step(run):
+def test_a_failure_has_the_last_step(run):
     run.append(RUNNING)
     run.append(METRICS)
     assert RunDirectory(run.path).end("failed", plain("broke")) == {
@@ -303,7 +303,7 @@ def test_versions_leave_out_what_is_not_installed(monkeypatch):
     assert list(directory._versions()) == ["pydantic"]
 
 
-def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (line,) = RunDirectory.errors(tmp_path / "r\udcff")
     assert "--run-dir got" in line.text and "surrogates not allowed" in line.text
     assert [*tmp_path.iterdir()] == []

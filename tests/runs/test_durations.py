@@ -38,7 +38,7 @@ LOG = [
 ]
 
 
-def test_the_speed_is_of_steps_and_evaluations_apart_from_pauses_and_delays():
+def test_the_speed_leaves_out_pauses_and_delays():
     assert speed(LOG) == Speed(start=1.0, evaluation=1.05, step=0.5)
 
 
@@ -47,7 +47,7 @@ def sampled(at, done):
     return status(0, at, "running") | {"message": "Sampling", "cause": cause}
 
 
-def test_the_pairs_that_are_sampled_first_count_one_by_one():
+def test_the_time_of_sampling_pairs_is_per_pair():
     """4 s to load, 0.1 s a pair, 1 s per evaluation, 0.5 s per step."""
     log = [
         *(status(0, 0.1, "running"), sampled(16.5, 125), sampled(29.0, 250), sampled(34.0, 300)),
@@ -83,7 +83,7 @@ def test_at_full_pace_there_is_no_delay():
     assert time_left(CONFIG, early) == pytest.approx(8 * 0.55 + 3 * 1.0)
 
 
-def test_a_single_step_does_not_show_the_pace_and_neither_does_one_after_a_pause():
+def test_single_steps_and_steps_after_a_pause_do_not_count_for_the_pace():
     assert time_left(CONFIG, LOG[:3]) is None
     assert time_left(CONFIG, [*LOG[:3], *LOG[4:8]]) is None
 
@@ -106,7 +106,7 @@ def test_a_changed_pace_counts_from_the_second_step_after():
     ("steps", "every", "to_come"),
     [(10, 4, 2), (8, 4, 1), (5, 5, 0), (5, 4, 0), (6, 5, 1), (12, 3, 3)],
 )
-def test_one_evaluation_is_made_every_so_many_steps_and_one_at_the_end(steps, every, to_come):
+def test_evaluations_are_every_few_steps_and_at_the_end(steps, every, to_come):
     config = CONFIG | {"steps": steps, "eval_every": every}
     assert time_left(config, LOG) == pytest.approx((steps - 5) * 10.5 + to_come * 1.05)
 
@@ -129,12 +129,12 @@ def test_an_ended_run_has_no_time_left(name):
     assert time_left(CONFIG, [*over, evaluated(5, 87.0, took=1.0)]) == 0
 
 
-def test_the_time_limit_is_a_limit():
+def test_the_time_left_is_at_most_the_time_limit():
     assert time_left(CONFIG | {"time_limit": 90.0}, LOG) == pytest.approx(90.0 - 85.55)
     assert time_left(CONFIG | {"time_limit": 80.0}, LOG) == 0
 
 
-def test_the_time_that_a_run_will_need():
+def test_the_estimated_time_of_a_run():
     known = Speed(start=1.0, evaluation=2.0, step=0.5)
     # evaluations before the first step and after steps 4, 8 and 10
     assert time_needed(CONFIG, known) == 1.0 + 4 * 2.0 + 10 * 0.5

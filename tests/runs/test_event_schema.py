@@ -84,12 +84,12 @@ def run(tmp_path, fake_assets):
     return run
 
 
-def test_an_event_of_each_kind_is_read_as_it_was_written():
+def test_an_event_of_each_kind_is_read_unchanged():
     for event in GOOD:
         assert parse(line(event).encode()) == event
 
 
-def test_what_is_not_declared_is_skipped():
+def test_undeclared_lines_are_skipped():
     assert [event for event in BAD if parse(line(event).encode()) is not None] == []
     assert parse(b"\xff\xfe") is None
     evil = {**CHANGE, "settings": {"beta": 0.5, "method": "evil"}, "mood": [10**30]}

@@ -18,7 +18,7 @@ def resume(step):
     return {"kind": "resume", "step": step, "seconds": 9.0}
 
 
-def test_a_resume_voids_what_was_after_its_step():
+def test_a_resume_voids_the_events_after_its_step():
     events = [{"kind": "metrics", "step": step, "run": 1} for step in (1, 2, 3, 4)]
     events.append(resume(2))
     events += [{"kind": "metrics", "step": 3, "run": 2}]

@@ -59,7 +59,7 @@ def test_each_run_is_read_once_and_listed_once(root, calls):
     assert calls == {}
 
 
-def test_a_poll_of_a_page_reads_the_run_that_it_shows_and_no_other(root, calls):
+def test_a_poll_of_a_page_reads_only_the_shown_run(root, calls):
     train = TrainHandlers(Client(root), text.load())
     newest = f"2026-01-02-{COUNT - 1:06d}-ppo-reviews"
     cursor = train.delta({"run": newest, "chosen": True})
@@ -70,7 +70,7 @@ def test_a_poll_of_a_page_reads_the_run_that_it_shows_and_no_other(root, calls):
     assert calls["open"] <= 5 and calls["scandir"] == 0
 
 
-def test_runs_that_come_and_go_are_seen(root):
+def test_new_and_deleted_runs_are_noticed(root):
     client = Client(root)
     first, *_ = client.runs()
     shutil.rmtree(root / first)

@@ -54,7 +54,7 @@ def test_a_finding_shows_its_bounds():
     assert str(Check("KL", None, most=1)) == "KL not measured (at most 1) ✗"
 
 
-def test_aligns_needs_gain_and_efficiency_at_the_end():
+def test_aligns_needs_a_gain_and_an_efficiency_at_the_end():
     healthy = run(gain=[0, 0.7, 0.81], efficiency=[None, 0.95, 0.92])
     values, broken = check("aligns", healthy, gain=0.7, efficiency=0.85)
     assert values == {"gain": 0.81, "efficiency": 0.92}

@@ -48,7 +48,7 @@ def test_the_oldest_are_pruned_until_the_others_fit():
         assert names(to_prune(RUNS, most_bytes=most, now=NOW)) == expected, most
 
 
-def test_what_age_has_pruned_takes_no_space():
+def test_runs_pruned_by_age_do_not_count_for_the_size():
     assert names(to_prune(RUNS, days=10, most_bytes=100, now=NOW)) == ["oldest"]
 
 
@@ -74,7 +74,7 @@ def root(tmp_path, fake_assets):
     return tmp_path / "runs"
 
 
-def test_folders_that_are_no_runs_are_neither_listed_nor_deleted(root):
+def test_folders_without_a_run_are_neither_listed_nor_deleted(root):
     second, link = stored_runs(root)
     assert names([second, link]) == ["second", "link"]
     assert (second.status, second.step, second.live) == ("finished", 3, False)
@@ -82,7 +82,7 @@ def test_folders_that_are_no_runs_are_neither_listed_nor_deleted(root):
     assert names(to_prune([second, link], days=0.5)) == ["second"]
 
 
-def test_a_run_that_is_written_is_live(root):
+def test_a_run_with_an_open_log_is_live(root):
     directory = RunDirectory.open(root / "second")
     directory.append(
         {"kind": "status", "step": 4, "seconds": 1.0, "status": "running", "message": ""}
@@ -101,7 +101,7 @@ def test_a_deleted_run_is_gone_at_once(root, monkeypatch):
     assert "second" not in names(stored_runs(root))
 
 
-def test_the_command_deletes_only_when_told_so(root, capsys):
+def test_the_command_deletes_only_on_request(root, capsys):
     place = ("--runs-dir", str(root))
     assert main(["runs", "list", *place, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

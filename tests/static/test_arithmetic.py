@@ -76,7 +76,7 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
     assert after == pytest.approx(weights(rewards[None], beta)[0].tolist(), rel=1e-9)
 
 
-def test_a_token_is_held_back_only_where_it_moved_the_way_that_a_points(calculate):
+def test_a_token_is_clipped_only_if_it_moved_in_the_direction_of_a(calculate):
     """The sign of A, given as return minus value, and ρ: within 20%, and beyond, on both sides."""
     verdicts = {}
     for advantage in (1.0, -1.0):
@@ -110,7 +110,7 @@ def test_a_token_is_held_back_only_where_it_moved_the_way_that_a_points(calculat
     }
 
 
-def test_the_arithmetic_in_figures(calculate):
+def test_the_arithmetic_of_a_hand_made_lesson(calculate):
     """At β = 0.5, log-ratios of 2 and −2 have a margin of 2; PPO clips a ratio of 1.5 to 1.2."""
     pair = {"chosen": {"logp": -3, "ref_logp": -5}, "rejected": {"logp": -9, "ref_logp": -7}}
     assert calculate("dpo", pair, 0.5) == {

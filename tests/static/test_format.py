@@ -12,14 +12,14 @@ def text(call):
     return functools.partial(call, "core/format.js")
 
 
-def test_a_number_has_a_real_minus_sign_and_none_before_a_rounded_zero(text):
+def test_a_number_has_a_true_minus_sign_and_a_rounded_zero_has_none(text):
     written = {-1.234: "−1.23", -0.004: "0.00", 0.005: "0.01", 2: "2.00"}
     assert {value: text("number", value) for value in written} == written
     assert text("number", 12.5, 0) == "13"
     assert text("number", -0.06, 1) == "−0.1"
 
 
-def test_a_signed_number_says_plus_but_zero_has_no_sign(text):
+def test_a_signed_number_has_a_plus_but_zero_has_no_sign(text):
     written = {0.4: "+0.40", -0.4: "−0.40", 0.001: "0.00", -0.001: "0.00", 0: "0.00"}
     assert {value: text("signed", value) for value in written} == written
 

@@ -43,7 +43,7 @@ def test_a_run_from_another_reference_has_no_trail(geometry):
     assert geometry("trail", {"config": {"model": "sft"}, "series": {}}, FRONTIER) == nowhere
 
 
-def test_the_axes_hold_the_frontier(geometry):
+def test_the_axes_contain_the_frontier(geometry):
     """They range to a KL of 2.6 nats, and from −8% to 120% of the curve's maximum."""
     axes = geometry("tradeOffAxes", FRONTIER, [{"x": [], "y": []}, {"x": [1], "y": [2]}])
     assert axes["x"] == pytest.approx([-0.052, 2.6])

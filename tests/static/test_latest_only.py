@@ -26,6 +26,6 @@ REQUESTS = """async ({ latestOnly }, failing) => {
 
 
 @pytest.mark.parametrize("failing, outcome", [(None, "fulfilled"), (0, "rejected")])
-def test_the_last_request_is_made_once_the_first_is_answered(script, failing, outcome):
+def test_the_last_request_is_sent_after_the_first_answer(script, failing, outcome):
     log = script("core/latest_only.js", REQUESTS, failing)
     assert log == [[0, [0, True], 3, [3, False]], outcome]

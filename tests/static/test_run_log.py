@@ -70,7 +70,7 @@ def test_points_samples_and_changes_are_appended(folded):
     assert (run["offset"], run["step"], run["seconds"]) == (500, 5, 2.5)
 
 
-def test_a_resumed_run_forgets_what_came_after_its_checkpoint(folded):
+def test_a_resumed_run_drops_events_after_its_checkpoint(folded):
     known = delta(
         6,
         points={"kl": [[2, 0.2], [4, 0.4], [6, 0.6]], "loss": [[6, 1]]},
@@ -87,7 +87,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(folded):
     assert [change["step"] for change in run["changes"]] == [3]
 
 
-def test_steps_that_are_not_in_order_are_forgotten_one_by_one(folded):
+def test_a_resume_drops_each_later_step_in_any_order(folded):
     """As align_core.runs.events.replay does."""
     points = [[7, 0.7], [0, 0.1], [2, 0.2], [1, 0.3]]
     run = folded(delta(7, points={"kl": points}), delta(1, void_after=1, points={"kl": [[2, 9]]}))
@@ -130,7 +130,7 @@ def test_unchanged_parts_are_the_same_object_and_the_old_run_is_unchanged(script
     }
 
 
-def test_a_value_at_a_step_is_the_last_that_was_measured_until_then(log):
+def test_a_value_at_a_step_is_the_last_one_up_to_it(log):
     series = {"x": [0, 5, 10], "y": [1, 2, 3]}
     steps = (None, 0, 4, 5, 9, 10, 99)
     assert [log("valueAt", series, step) for step in steps] == [3, 1, 1, 2, 2, 3, 3]

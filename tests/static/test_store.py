@@ -36,7 +36,7 @@ def test_a_part_is_drawn_when_one_of_its_keys_changes(run):
     assert outcome == {"drawn": [["reviews", None], ["capitals", 0.5]], "errors": []}
 
 
-def test_a_state_is_frozen_and_a_change_makes_another(run):
+def test_a_state_is_frozen_and_a_change_makes_a_new_one(run):
     outcome = run("""
       const before = get();
       set({ beta: 0.5 });
@@ -75,7 +75,7 @@ def test_a_removed_part_is_not_drawn_any_more(run):
     assert outcome["drawn"] == [1]
 
 
-def test_a_change_inside_of_a_change_ends_with_the_newest_state(run):
+def test_nested_changes_end_with_the_newest_state(run):
     outcome = run("""
       subscribe(part, ["task"], () => set({ watchedBeta: 0.2 }));
       const draw = ({ task, watchedBeta }) => drawn.push([task, watchedBeta]);

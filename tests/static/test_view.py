@@ -72,7 +72,7 @@ def test_another_visitor_s_live_run_is_watched(view):
     assert not watching(run(status="finished", name="theirs"))
 
 
-def test_the_target_takes_the_beta_of_a_run_that_is_watched(view):
+def test_the_target_takes_the_beta_of_a_watched_run(view):
     theirs = run(status="running", name="theirs")
     assert view("betaOnStage", {**STATE, "run": theirs, "watchedBeta": 0}) == 0
     assert view("betaOnStage", {**STATE, "run": theirs}) == 0.7
@@ -84,7 +84,7 @@ def series(**metrics):
     return {f"eval/{name}": {"x": [0, 10], "y": list(values)} for name, values in metrics.items()}
 
 
-def test_the_gain_is_that_of_the_frontier_chart_where_there_is_one(view):
+def test_the_gain_equals_the_one_in_the_frontier_chart_if_the_run_is_in_it(view):
     """0.4 of 2.5 nats; 1.5 − 0.25 for a run that started from another model."""
     measured = series(gain=[0, 0.4], gold_reward=[0.25, 1.5], gold_reward_reference=[0.25, 0.25])
     own = run(series=measured)

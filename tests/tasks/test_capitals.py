@@ -35,7 +35,7 @@ def test_right_and_direct_then_rambling_then_evasive_then_wrong():
     ["paris", "Paris", "PARIS!", "It's Paris", "it's paris.", "Paris is the capital of France"]
     + ["I think it's Paris.", "It isn't Lyon, it's Paris.", "Paris, although some say Lyon."],
 )
-def test_a_visitors_right_answer_is_right(completion):
+def test_a_right_answer_in_a_visitors_words_is_right(completion):
     assert reward(completion) > 1.5
 
 
@@ -152,7 +152,7 @@ def test_every_place_is_found_under_its_own_name():
     assert countries == {name: [(name, False)] for name in BY_NAME}
 
 
-def test_every_country_is_in_train_and_kept_phrasings_are_not():
+def test_every_country_is_in_train_but_held_out_phrasings_are_not():
     in_train = Counter(prompt.rstrip("?.").split(" of ", 1)[1] for prompt in TASK.prompts("train"))
     assert set(in_train) == set(BY_NAME)
     assert set(in_train.values()) == {5, 6}

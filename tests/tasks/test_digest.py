@@ -18,7 +18,7 @@ def folder(tmp_path):
     return tmp_path / "mine"
 
 
-def test_a_folder_is_its_task_toml_and_the_files_that_this_names(folder, tmp_path):
+def test_the_hash_of_a_folder_covers_its_task_toml_and_the_files_named_there(folder, tmp_path):
     before = task_digest(str(folder))
     shutil.copytree(folder, tmp_path / "moved")
     assert task_digest(str(tmp_path / "moved")) == before
@@ -33,7 +33,7 @@ def test_a_folder_is_its_task_toml_and_the_files_that_this_names(folder, tmp_pat
 
 
 @pytest.mark.parametrize("content", ["title = ", "reward = 3", "[prompts]\nfile = '../x'", "[pro"])
-def test_a_folder_that_cannot_be_read_has_none(folder, content):
+def test_an_unreadable_folder_has_no_hash(folder, content):
     (folder / "task.toml").write_text(content)
     if content == "reward = 3":
         assert task_digest(str(folder))
@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_read_has_none(folder, content):
             task_digest(str(folder))
 
 
-def test_a_class_is_its_file_and_its_name(tmp_path, monkeypatch):
+def test_the_hash_of_a_class_covers_its_file_and_its_name(tmp_path, monkeypatch):
     package = tmp_path / "some_package"
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('this was executed')")
@@ -57,7 +57,7 @@ def test_a_class_is_its_file_and_its_name(tmp_path, monkeypatch):
             task_digest(missing)
 
 
-def test_a_built_in_task_is_its_words_and_its_reward(tmp_path, monkeypatch):
+def test_the_hash_of_a_built_in_task_covers_its_words_and_its_reward(tmp_path, monkeypatch):
     before = {name: task_digest(name) for name in ("reviews", "capitals")}
     assert len({*before.values()}) == 2
     room = tmp_path / "tasks"

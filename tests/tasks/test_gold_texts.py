@@ -61,7 +61,7 @@ def test_an_answer_is_judged_as_a_reader_judges_it():
     ]
 
 
-def test_the_fullest_right_answer_is_as_good_as_the_shortest():
+def test_the_longest_right_answer_is_as_good_as_the_shortest():
     def reward(text):
         return CAPITALS.content_reward(question("South Africa"), text)
 
@@ -93,7 +93,7 @@ def test_an_answer_in_another_language_is_judged_by_the_place_that_it_names(text
 
 
 @pytest.mark.parametrize("task", [REVIEWS, CAPITALS], ids=lambda task: task.name)
-def test_texts_of_the_reference_have_the_rewards_that_were_stored(task):
+def test_texts_of_the_reference_still_have_their_stored_rewards(task):
     """What is read for visitors changes nothing for models, so that recorded runs stay true."""
     with np.load(model_index.ASSETS / "reference" / f"{task.name}-probe.npz") as stored:
         arrays = {name: stored[name] for name in stored}

@@ -29,7 +29,7 @@ def parses(text):
         "I left!",
     ],
 )
-def test_recognises_what_it_can_write(text):
+def test_a_grammar_recognises_its_own_texts(text):
     assert parses(text)
 
 
@@ -47,7 +47,7 @@ def test_recognises_what_it_can_write(text):
         "The plot was superb.",
     ],
 )
-def test_recognises_nothing_else(text):
+def test_a_grammar_recognises_no_other_texts(text):
     assert not parses(text)
 
 

@@ -57,7 +57,7 @@ def test_a_custom_class_needs_only_the_required_members(file):
     assert task.reward(["a"], ["two words"]) == [-0.2]
 
 
-def test_a_loaded_task_keeps_the_name_it_was_loaded_by(file, tmp_path, monkeypatch):
+def test_a_loaded_task_keeps_the_name_in_the_call(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     task = load_task("poems.py")
     assert get_task(task.full_name) is task
@@ -157,12 +157,12 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name):
     assert line(name) == f"--task got {name!r}, expected {task_card.EXPECTED}"
 
 
-def test_a_file_that_is_not_there_and_a_folder_without_a_task(tmp_path):
+def test_a_missing_file_and_a_folder_without_a_task(tmp_path):
     assert "a Python file that can be read: No such file" in line(tmp_path / "none.py")
     assert line(tmp_path) == f"--task got {tmp_path}/task.toml: there is no such file"
 
 
-def test_whether_a_text_has_ended():
+def test_columns_tell_whether_a_text_has_ended():
     texts = ["a", "b"]
     assert have_ended(texts) == [True, True]
     assert have_ended(texts, ended=[0, 1]) == [False, True]
@@ -192,7 +192,7 @@ def test_a_class_may_refuse_new_attributes(file):
         assert load_task(str(file)).full_name == f"{file}:Poems"
 
 
-def test_what_is_no_name_is_refused():
+def test_an_invalid_name_is_refused():
     names = (None, 5, ["reviews"], "", "x\0.py", "~nosuchuser/x", "~nosuchuser/x.py:C", "x" * 5000)
     messages = [line_of(name) for name in names]
     assert all(message.startswith("--task got ") for message in messages)
@@ -206,7 +206,7 @@ def line_of(name) -> str:
     return only.text
 
 
-def test_what_a_task_prints_goes_to_standard_error(file, capsys):
+def test_the_output_of_a_task_goes_to_standard_error(file, capsys):
     file.write_text(f"print('imported')\n{POEMS.replace('return [f', 'print(split); return [f')}")
     load_task(str(file))
     out, err = capsys.readouterr()

@@ -144,7 +144,7 @@ def test_the_wrong_reward_counts_words_and_nothing_else():
     assert TASK.reward([EGG] * 2, answers, ended=[True, False]) == pytest.approx(expected, abs=1e-9)
 
 
-def test_stored_pairs_have_the_rewards_that_their_texts_have_now():
+def test_stored_pairs_have_the_present_rewards_of_their_texts():
     pairs = stored_pairs("manners", resolve("dpo", "manners").preference_pairs, seed=0)
     for side in ("chosen", "rejected"):
         texts = [pair[side] for pair in pairs]

@@ -16,6 +16,6 @@ def test_a_margin_in_nats_is_the_logarithm_of_the_odds(margin, share):
     assert preference(margin) == pytest.approx(share, abs=1e-15)
 
 
-def test_two_ways_round_they_are_all_raters():
+def test_the_probabilities_of_both_orders_sum_to_one():
     for margin in (0.1, 1.0, 7.5, 800.0):
         assert preference(margin) + preference(-margin) == pytest.approx(1.0, abs=1e-15)

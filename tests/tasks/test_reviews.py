@@ -148,7 +148,7 @@ def test_prompts_stop_before_they_take_a_side():
         assert not words & SENTIMENT.keys(), prompt
 
 
-def test_prompts_end_where_both_moods_can_follow():
+def test_both_moods_can_follow_every_prompt():
     """After each last word of a prompt there are positive and negative demonstrations."""
     warm, cold = collections.Counter(), collections.Counter()
     for demonstration in TASK.demonstrations(6000, seed=4):

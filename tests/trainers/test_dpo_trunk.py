@@ -110,7 +110,7 @@ def test_a_packed_pass_agrees_with_two_rows(family):
         assert (ours[row, real - 1 :] == 0).all()
 
 
-def test_no_packed_passes_where_attention_has_a_short_window():
+def test_no_packed_passes_if_attention_has_a_short_window():
     policy = policy_of("llama")
     policy.config.sliding_window = 5
     assert pair_passes(policy, frozen_trunk(policy), longest=6) is None

@@ -116,7 +116,7 @@ def test_all_foreign_settings_are_reported_together(tmp_path):
         ({"per_device_train_batch_size": 8, "num_mini_batches": 3}, "a divisor of the 8"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(tmp_path, settings, message):
+def test_invalid_settings_of_ppo_are_refused(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         PPOConfig(output_dir=str(tmp_path), use_cpu=True, **settings)
 
@@ -143,7 +143,7 @@ def test_a_reward_function_sees_texts_ids_and_columns(tmp_path):
         assert toy.tokenizer().decode(ids, skip_special_tokens=True) == text
 
 
-def test_several_rewards_are_summed_and_none_counts_nothing(tmp_path):
+def test_several_rewards_are_summed_and_none_counts_as_zero(tmp_path):
     model = toy.reward_model()
     tokenizer = toy.tokenizer()
     trainer = made(tmp_path, reward=[model, toy.reward, lambda prompts, **_: [None] * len(prompts)])
@@ -293,7 +293,7 @@ def test_the_reference_follows_the_policy_if_requested(tmp_path):
         )
 
 
-def test_an_adapter_trains_alone_and_only_it_is_kept(tmp_path):
+def test_only_the_adapter_is_trained_and_saved(tmp_path):
     adapter = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = made(tmp_path, peft_config=adapter, value_model=toy.reward_model())
     assert trainer.reference is None
@@ -306,7 +306,7 @@ def test_an_adapter_trains_alone_and_only_it_is_kept(tmp_path):
     assert not (tmp_path / "kept" / "model.safetensors").exists()
 
 
-def test_nothing_follows_an_adapter(tmp_path):
+def test_a_moving_reference_is_refused_with_an_adapter(tmp_path):
     adapter = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
     with pytest.raises(ValueError, match="expected False for a policy with an adapter"):
         made(tmp_path, peft_config=adapter, sync_ref_model=True)
@@ -338,7 +338,7 @@ def test_logging_over_several_rollouts_counts_all_episodes(tmp_path):
     assert history(trainer, "episode") == [16, 32]
 
 
-def test_a_share_of_the_run_between_saves_is_whole_rollouts(tmp_path):
+def test_a_share_of_the_run_between_saves_is_a_number_of_whole_rollouts(tmp_path):
     trainer = made(tmp_path, save_steps=0.3, total_episodes=40)
     assert trainer.args.max_steps == 5 * 4 and trainer.args.save_steps == 2 * 4
 
@@ -358,7 +358,7 @@ def test_a_policy_in_bfloat16_starts_at_its_reference_and_ratio_one(tmp_path, va
     assert abs(history(trainer, "objective/kl_estimate")[0]) < 0.2
 
 
-def test_mixed_precision_is_that_of_the_updates_alone(tmp_path):
+def test_mixed_precision_applies_only_to_updates(tmp_path):
     """The ratio of the first update is then 1 up to the rounding of bfloat16, and not exactly."""
     trainer = made(tmp_path, bf16=True, **ONE_UPDATE)
     seen = set()
@@ -402,7 +402,7 @@ def test_a_resumed_run_keeps_an_adaptive_beta_and_a_moving_reference(tmp_path):
         assert torch.equal(ours, theirs)
 
 
-def test_no_more_texts_are_sampled_at_a_time_than_fit_the_device_batch(tmp_path, monkeypatch):
+def test_texts_are_sampled_in_parts_of_the_device_batch(tmp_path, monkeypatch):
     sizes, sample = [], generation.sample
 
     def noting(policy, prompts, *args, **kwargs):

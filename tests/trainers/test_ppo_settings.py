@@ -57,7 +57,7 @@ def config(tmp_path, **changes) -> PPOConfig:
 
 
 @pytest.mark.parametrize("name", ["temperature", "missing_eos_penalty"])
-def test_zero_is_not_above_zero(tmp_path, name):
+def test_zero_is_refused_for_settings_above_zero(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} got 0"):
         config(tmp_path, **{name: 0})
     assert getattr(config(tmp_path, **{name: 0.1}), name) == 0.1
@@ -99,7 +99,7 @@ def test_the_episodes_of_a_run_in_optimiser_steps(tmp_path, monkeypatch):
     assert config(tmp_path, total_episodes=17, **options).counted_in_updates(20).max_steps == 2 * 6
 
 
-def test_the_token_that_ends_a_response(tmp_path):
+def test_the_end_token_of_a_response(tmp_path):
     assert config(tmp_path).end_ids([7, 9]) == [7, 9]
     assert config(tmp_path, stop_token=None).end_ids([7, 9]) == []
     assert config(tmp_path, stop_token_id=3).end_ids([7, 9]) == [3]
@@ -113,7 +113,7 @@ def test_the_token_that_ends_a_response(tmp_path):
         ("gold", 0, 0.95, False),
     ],
 )
-def test_what_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
+def test_the_arguments_that_a_run_gives_its_trainer(monkeypatch, reward_model, lora_r, lam, valued):
     monkeypatch.setattr(build, "make_trainer", lambda *models, **options: (models, options))
     gold, proxy = object(), SimpleNamespace(model=toy.reward_model(), gives_values=True)
     setup = SimpleNamespace(
@@ -228,7 +228,7 @@ class Finite(FiniteTraining, Step):
         self.accelerator = SimpleNamespace(num_processes=1, device="cpu", reduce=lambda x, _: x)
 
 
-def test_a_step_that_deepspeed_has_skipped_was_not_finite():
+def test_a_step_that_deepspeed_skipped_counts_as_not_finite():
     model = torch.nn.Linear(1, 1)
     for deepspeed, skipped in ((False, False), (False, True), (True, False)):
         assert Finite(deepspeed, skipped).training_step(model, {}) == 1.0

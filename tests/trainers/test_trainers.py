@@ -96,7 +96,7 @@ def test_sft_lowers_the_loss_on_the_completion(tmp_path):
     assert loss[0] > 1.0 and loss[-1] < 0.5
 
 
-def test_the_loss_of_sft_is_that_of_the_completion_alone(tmp_path):
+def test_the_loss_of_sft_is_on_the_completion_only(tmp_path):
     model = toy.policy()
     ids = demonstrations()[0]["input_ids"]
     with torch.no_grad():
@@ -150,7 +150,7 @@ def dpo_trainer(tmp_path, rows: Dataset, reference=None, **changes):
     )
 
 
-def test_dpo_starts_at_log_two_and_prefers_what_was_chosen(tmp_path):
+def test_dpo_starts_at_log_two_and_prefers_the_chosen_texts(tmp_path):
     trainer = dpo_trainer(tmp_path, pairs(), learning_rate=1e-3)
     trainer.train()
     loss, margins = history(trainer, "loss"), history(trainer, "rewards/margins")
@@ -336,7 +336,7 @@ def test_training_prints_nothing(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_batches_hold_rows_of_similar_lengths_in_an_order_of_their_own():
+def test_batches_have_rows_of_similar_lengths_in_random_order():
     lengths = [length % 17 for length in range(50)]
     sampler = LengthSampler(lengths, batch_size=8, seed=0)
     order = list(sampler)

@@ -83,7 +83,7 @@ def seconds(call) -> float:
     return time.monotonic() - start
 
 
-def test_a_step_is_written_before_it_is_evaluated_and_the_run_obeys_after_that():
+def test_a_step_is_logged_then_evaluated_and_then_commands_are_obeyed():
     trainer = Counter(eval_every=1)
     trainer.put("pause")
     trainer.put("resume", after=0.05)
@@ -92,7 +92,7 @@ def test_a_step_is_written_before_it_is_evaluated_and_the_run_obeys_after_that()
     assert [step for _, step, _ in trainer.events] == [0, 1, 1, 1, 1]
 
 
-def test_a_pause_is_measured_once_and_so_is_a_single_step():
+def test_a_pause_and_a_single_step_are_each_evaluated_once():
     trainer = Counter()
     trainer.put("pause")
     trainer.put("step", after=0.05)
@@ -107,7 +107,7 @@ def test_a_pause_is_measured_once_and_so_is_a_single_step():
     assert trainer.summary() == ["step"]
 
 
-def test_two_presses_of_one_step_are_two_steps():
+def test_two_step_commands_make_two_steps():
     trainer = Counter()
     trainer.put("pause")
     trainer.put("step")
@@ -144,7 +144,7 @@ def test_after_a_stop_the_policy_is_evaluated_once_unless_stopped_again():
     assert not trainer.callback.measure()
 
 
-def test_the_trainers_summary_is_no_step():
+def test_the_trainers_summary_is_not_a_step():
     trainer = Counter()
     trainer.step()
     before = trainer.summary()
@@ -175,7 +175,7 @@ def test_the_time_of_a_step_is_its_own():
 # Settings changed during a run
 
 
-def test_a_change_tells_what_was_and_what_is():
+def test_a_change_has_the_old_and_the_new_value():
     trainer = Counter()
     trainer.put("set", beta=2.0, learning_rate=0.3, delay=0.0)
     trainer.step()
@@ -244,7 +244,7 @@ def test_a_command_ends_the_delay(command):
     assert ("paused" in trainer.summary()) == (command == "pause")
 
 
-def test_another_delay_counts_from_the_step_and_other_settings_leave_it():
+def test_a_new_delay_counts_from_the_step_and_other_settings_do_not_change_it():
     trainer = slow(10)
     trainer.put("set", after=0.1, delay=0.3)
     trainer.put("set", after=0.15, beta=1.0)

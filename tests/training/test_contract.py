@@ -41,7 +41,7 @@ EVALUATION = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_same_seed_gives_the_same_events_and_they_are_heard_as_they_are_written(
+def test_the_same_seed_gives_the_same_events_and_listeners_get_them_as_written(
     tmp_path, plain, method
 ):
     heard: list[dict] = []

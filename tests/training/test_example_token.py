@@ -70,7 +70,7 @@ def test_the_advantage_follows_from_the_other_numbers(tmp_path, lam, whiten):
         assert token["score"] == pytest.approx(toy.reward([""], [text], ids)[0], abs=1e-5)
 
 
-def test_its_log_probabilities_are_those_of_the_three_models(tmp_path):
+def test_the_log_probabilities_are_from_the_three_models(tmp_path):
     trainer = trained(tmp_path)
     token = example_token(trainer)
     tokenizer = toy.tokenizer()
@@ -98,7 +98,7 @@ class Looking(TrainerCallback):
         assert example_token(self.trainer)["updates"] == (state.global_step - 1) % 4 + 1
 
 
-def test_looking_changes_nothing(tmp_path):
+def test_recording_the_example_token_changes_nothing(tmp_path):
     def end(*callbacks):
         trainer = trained(tmp_path, *callbacks)
         return [p.detach() for p in trainer.policy.parameters()], torch.get_rng_state()

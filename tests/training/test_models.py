@@ -15,7 +15,7 @@ from tests import toy
 from tests.training.films import finished
 
 
-def test_a_frozen_trunk_is_still_that_of_its_model(tmp_path):
+def test_a_frozen_trunk_stays_unchanged(tmp_path):
     run = finished(tmp_path / "run", "reward", freeze_trunk=True, steps=2)
     trained, base = load_reward_model(str(run.path)), load_policy("sft-reviews")
     for name, weight in base.model.state_dict().items():
@@ -32,7 +32,7 @@ def test_lora_runs_keep_an_adapter_over_the_named_base(tmp_path, method):
     assert load_policy(str(moved)).get_base_model() is not None
 
 
-def test_a_lora_reward_model_comes_back(tmp_path):
+def test_a_lora_reward_model_is_saved_and_loaded(tmp_path):
     run = finished(tmp_path / "run", "reward", lora_r=4, steps=2)
     assert load_reward_model(str(run.path)).num_parameters() > 0
 
@@ -63,7 +63,7 @@ def test_ppo_takes_any_number_of_episodes(tmp_path, batch_size):
     assert run.metric("episode") == {1: batch_size, 2: 2 * batch_size}
 
 
-def test_ppo_can_leave_advantages_as_they_are(tmp_path):
+def test_ppo_can_train_without_whitened_advantages(tmp_path):
     usual, plain = (
         finished(tmp_path / str(whiten), "ppo", whiten_advantages=whiten, steps=1)
         for whiten in (True, False)

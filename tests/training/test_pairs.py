@@ -14,7 +14,7 @@ from tests import toy
 from tests.training.films import Films, Run, finished
 
 
-def test_another_model_samples_its_own_pairs_first(tmp_path):
+def test_a_run_from_another_model_samples_its_pairs_first(tmp_path):
     save_model(toy.policy(5), toy.tokenizer(), tmp_path / "own")
     run = finished(
         tmp_path / "run", "dpo", model=str(tmp_path / "own"), preference_pairs=200, steps=2
@@ -43,7 +43,7 @@ def trained_on(monkeypatch, path, method: str, **changes) -> tuple[Run, list[dic
 
 
 @pytest.mark.parametrize("method", ["reward", "dpo"])
-def test_preferences_come_from_the_groups_that_are_covered(tmp_path, monkeypatch, plain, method):
+def test_preferences_are_on_covered_groups(tmp_path, monkeypatch, plain, method):
     run, pairs = trained_on(
         monkeypatch, tmp_path / "run", method, coverage="story", preference_pairs=16
     )
@@ -69,7 +69,7 @@ def test_missing_pairs_of_a_group_are_sampled(tmp_path, monkeypatch):
     assert len(pairs) == 150 and "the film" not in {pair["prompt"] for pair in pairs}
 
 
-def test_pairs_can_be_another_models_while_the_reference_stays(tmp_path, monkeypatch, plain):
+def test_pairs_can_be_from_another_model_than_the_reference(tmp_path, monkeypatch, plain):
     run, pairs = trained_on(monkeypatch, tmp_path / "run", "dpo", pair_source="pretrained")
     expected = sampled_pairs(toy.policy(1), toy.tokenizer(), Films(), 64, seed=0)
     assert pairs == expected

@@ -37,7 +37,7 @@ def build(monkeypatch):
     return build
 
 
-def test_every_step_is_drawn_and_the_last_one_measured(tmp_path, build, capsys):
+def test_every_step_is_logged_and_the_last_one_is_evaluated(tmp_path, build, capsys):
     build()
     run = finished(tmp_path / "run", "dpo")  # 4 steps, evaluated every 2
     assert list(run.metric("loss")) == [1, 2, 3, 4]
@@ -45,14 +45,14 @@ def test_every_step_is_drawn_and_the_last_one_measured(tmp_path, build, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_metric_logged_by_itself_belongs_to_the_step(tmp_path, build):
+def test_a_separately_logged_metric_belongs_to_the_step(tmp_path, build):
     build()
     run = finished(tmp_path / "run", "dpo")
     losses, twice = run.metric("loss"), run.metric("plain/twice")
     assert twice == pytest.approx({step: 2 * loss for step, loss in losses.items()}, rel=1e-6)
 
 
-def test_a_run_whose_last_step_was_not_measured_failed(tmp_path, build):
+def test_a_run_without_metrics_of_its_last_step_has_failed(tmp_path, build):
     build(logging_steps=500)  # Trainer's default
     run = Run(tmp_path / "run", configured("dpo")).execute()
     assert run.status == "failed"

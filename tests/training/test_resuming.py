@@ -93,9 +93,7 @@ def poison(monkeypatch, after: int) -> None:
     monkeypatch.setattr(Films, "reward", poisoned)
 
 
-def test_a_run_that_meets_nan_fails_in_plain_words_and_keeps_its_last_good_model(
-    tmp_path, monkeypatch
-):
+def test_a_run_with_nan_fails_in_plain_words_and_keeps_its_last_good_model(tmp_path, monkeypatch):
     two = Run(tmp_path / "two", configured("ppo", reward_model="gold"))
 
     def stop(event: dict) -> None:

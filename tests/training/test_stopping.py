@@ -73,7 +73,7 @@ def test_a_second_stop_skips_the_evaluation(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, Killed])
-def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
+def test_the_model_is_saved_before_it_is_evaluated(tmp_path, monkeypatch, error):
     """A second Ctrl-C skips the evaluation, and a run killed during it has ended properly."""
 
     def interrupt(run: Run, event: dict) -> None:
@@ -91,7 +91,7 @@ def test_the_model_is_kept_before_it_is_measured(tmp_path, monkeypatch, error):
     assert load_policy(str(tmp_path / "run"))
 
 
-def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, monkeypatch):
+def test_a_stop_during_a_rollout_logs_nothing_of_its_step(tmp_path, monkeypatch):
     """The stop comes during the third rollout; a rollout has four updates."""
     run, rollouts = Run(tmp_path / "run", configured("ppo", reward_model="gold")), []
     reward = Films.reward
@@ -113,7 +113,7 @@ def test_a_stop_in_the_middle_of_a_rollout_writes_nothing_of_its_step(tmp_path, 
     assert (run.events[-1]["status"], run.events[-1]["step"]) == ("stopped", 2)
 
 
-def test_stop_takes_effect_while_pairs_are_sampled(tmp_path):
+def test_a_stop_takes_effect_while_pairs_are_sampled(tmp_path):
     save_model(toy.policy(5), toy.tokenizer(), tmp_path / "own")
     config = configured("dpo", model=str(tmp_path / "own"), preference_pairs=2000)
     run, messages = Run(tmp_path / "run", config), []

@@ -22,7 +22,7 @@ def execute(fake_assets, tmp_path):
     return execute
 
 
-def test_a_run_that_ends_well(execute):
+def test_a_successful_run(execute):
     failure, directory, events = execute(steps=4)
     assert failure is None
     assert directory.events()[0] == events
@@ -39,7 +39,7 @@ def test_a_crash_is_one_plain_line_and_a_traceback_in_a_file(execute):
     assert "Traceback" in (directory.path / "error.log").read_text()
 
 
-def test_bad_input_that_shows_after_training_has_begun_is_a_failure(execute):
+def test_bad_input_found_during_training_is_a_failure(execute):
     failure, directory, _ = execute(steps=9, seed=fake_training.BAD_INPUT)
     assert directory.status() == failure
     assert failure["message"] == "--model got 'x', expected a model that loads"

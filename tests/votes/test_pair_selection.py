@@ -10,7 +10,7 @@ import pytest
 from align_core.votes.pair_selection import LEAST_SURE, draw, information
 
 
-def test_information_is_p_times_one_minus_p():
+def test_the_information_of_a_pair_is_p_times_one_minus_p():
     assert information(0.0) == 0.25
     assert information(2.0) == pytest.approx(0.880797 * 0.119203, abs=1e-6)  # σ(2) = 0.880797
     assert information(-2.0) == information(2.0)
@@ -24,7 +24,7 @@ def test_active_draws_come_from_the_least_sure_tenth():
     assert set(draws) == {45, 46, 47, 48, 49, 50, 51, 52, 53, 54}  # -5 comes before 5
 
 
-def test_the_share_is_that_of_active_draws():
+def test_the_share_is_of_active_draws():
     margins = {key: 0.0 if key < 10 else 5.0 for key in range(100)}
     rng = random.Random(0)
     unsure = sum(draw(margins, 0.7, rng) < 10 for _ in range(4000)) / 4000

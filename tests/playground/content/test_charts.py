@@ -23,7 +23,7 @@ def samples(step, text):
     return {"kind": "samples", "step": step, "seconds": step / 2, "samples": [row]}
 
 
-def test_nothing_new_adds_nothing():
+def test_a_delta_without_news_changes_nothing():
     assert charts.delta([]) == {
         "points": {},
         "samples": [],
@@ -50,13 +50,13 @@ def test_deltas_of_parts_append_to_the_delta_of_the_whole():
     assert joined == charts.delta(events)["points"]
 
 
-def test_the_newest_status_step_and_seconds_win():
+def test_a_delta_has_the_newest_status_step_and_seconds():
     delta = charts.delta([status(0, "running"), metrics(4), status(6, "failed", "disk full")])
     assert delta["status"] == {"name": "failed", "message": "disk full"}
     assert (delta["step"], delta["seconds"]) == (6, 3.0)
 
 
-def test_all_samples_are_kept_so_that_a_page_can_go_back():
+def test_samples_of_all_steps_are_kept():
     batches = charts.delta([samples(0, "a"), samples(4, "b")])["samples"]
     assert [(batch["step"], batch["rows"][0]["policy"]["text"]) for batch in batches] == [
         (0, "a"),
@@ -64,7 +64,7 @@ def test_all_samples_are_kept_so_that_a_page_can_go_back():
     ]
 
 
-def test_tokens_travel_with_their_log_probabilities():
+def test_tokens_have_their_log_probabilities():
     ((row,),) = [batch["rows"] for batch in charts.delta([samples(0, "a")])["samples"]]
     side = {"text": "a", "gold_reward": 1.0, "proxy_reward": None}
     assert row["policy"] == {**side, "tokens": [{"text": "a", "logp": -1.0, "ref_logp": -2.0}]}
@@ -76,7 +76,7 @@ def test_changes_have_their_step():
     assert charts.delta([change])["changes"] == [{"step": 3, "settings": {"beta": 0.1}}]
 
 
-def test_a_resume_voids_later_points_here_and_on_the_page():
+def test_a_resume_voids_later_points_in_the_delta_and_on_the_page():
     resume = {"kind": "resume", "step": 8, "seconds": 9.0}
     events = [metrics(8, loss=1.0), metrics(9, loss=2.0), status(9, "stopped"), resume]
     delta = charts.delta([*events, metrics(9, loss=3.0)])
@@ -99,7 +99,7 @@ def test_every_method_has_two_charts_beside_the_frontier_and_its_own(method):
     assert charts.BELOW[method]
 
 
-def test_plotly_is_where_the_page_looks_for_it():
+def test_the_page_finds_plotly():
     assert charts.PLOTLY.is_file()
 
 

@@ -48,7 +48,7 @@ def test_the_optimum_has_the_best_objective_but_not_the_best_gold_reward():
     assert "gold − β·KL" in WORDS["legend"]
 
 
-def test_without_a_pair_dpo_stays_where_it_is():
+def test_without_a_pair_dpo_stays_at_the_reference():
     one_each = np.eye(8, dtype=bool).tolist()
     outcome = coverage.train(ASKED | {"covered": one_each}, WORDS)["outcome"]
     assert outcome["pairs"] == 0

@@ -40,7 +40,7 @@ def test_changes_voided_by_a_resume_are_dropped():
     assert history(config, [*events, change(3, beta=0.2)])["beta"] == [[0, 0.7], [3, 0.2]]
 
 
-def test_the_log_of_a_run_is_read_as_far_as_it_has_grown(tmp_path):
+def test_only_new_lines_of_a_log_are_read(tmp_path):
     client = Client(tmp_path)
     run = RunDirectory.create(tmp_path / RUN, resolve("ppo", "reviews", beta=0.7))
     assert histories.of_run(client, RUN)["beta"] == [[0, 0.7]]

@@ -113,7 +113,7 @@ def test_everything_drawn_has_its_texts():
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
-def test_a_card_claims_what_the_experiment_is_about(name):
+def test_a_card_has_the_claim_of_its_experiment(name):
     texts, experiment = WORDS["cards"][name], experiments.load(name)
     assert texts["title"].replace("’", "'") == experiment.TITLE
     assert texts["claim"].replace("’", "'") == experiment.CLAIM
@@ -173,7 +173,7 @@ def test_unrecorded_results_are_not_shown(name, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(lab.LIVE))
-def test_the_smaller_runs_are_settings_that_train_takes(name):
+def test_train_accepts_the_settings_of_the_smaller_runs(name):
     assert lab.LIVE[name].keys() == WORDS["cards"][name]["runs"].keys()
     for settings in lab.LIVE[name].values():
         read = links.read({field: str(value) for field, value in settings.items()})

@@ -39,13 +39,13 @@ def test_the_target_lies_on_the_frontier(task):
         assert target["gain"] == pytest.approx(limit, abs=0.01)
 
 
-def test_the_full_gain_is_that_at_a_kl_of_two(task):
+def test_the_full_gain_is_the_gain_at_a_kl_of_two(task):
     frontier = optimum.of_task(task).frontier
     curve = np.array(frontier["curve"])
     assert np.interp(2.0, curve[:, 0], curve[:, 1]) == pytest.approx(frontier["whole"], abs=0.001)
 
 
-def test_the_target_is_known_as_far_as_the_frontier_is_drawn(task):
+def test_the_target_is_known_wherever_the_frontier_is_drawn(task):
     end, _ = optimum.of_task(task).frontier["curve"][-1]
     targets = [optimum.of_task(task).at(beta) for beta in (0.05, 0.08, 0.12, 1, 20)]
     assert [target["known"] for target in targets] == [
@@ -75,7 +75,7 @@ def test_best_of_n_stays_below_the_limit(task):
             assert gain <= np.interp(kl, curve[:, 0], curve[:, 1]) + 0.01
 
 
-def test_the_texts_are_those_of_the_samples_with_the_rewards_that_the_task_gives(task):
+def test_the_texts_are_samples_with_the_tasks_own_rewards(task):
     for texts in (
         optimum.of_task(task).frontier["texts"],
         optimum.of_task(task).at(0.3)["texts"],
@@ -123,7 +123,7 @@ def test_without_a_kl_penalty_there_is_no_target(task):
 
 
 @pytest.mark.parametrize("named", ["../reviews", "<b>", {"a": 1}, None])
-def test_an_unknown_task_is_the_first(named):
+def test_an_unknown_task_counts_as_the_first(named):
     first, second = (optimum.of_task(name) for name in BUILT_IN)
     query = {"task": named, "model": named}
     assert optimum.frontier(query) == optimum.frontier(named) == first.frontier != second.frontier

@@ -35,7 +35,7 @@ def pair(tmp_path_factory):
         yield {"task": str(folder), "model": "sft-reviews"}
 
 
-def test_a_pair_that_was_prepared_has_frontier_and_target(pair):
+def test_a_prepared_pair_has_frontier_and_target(pair):
     samples = prepared.stored_samples(**pair, split="probe")
     frontier = optimum.frontier(pair)
     json.dumps(frontier, allow_nan=False)
@@ -61,7 +61,7 @@ def test_a_pair_that_was_prepared_has_frontier_and_target(pair):
         assert str(hollow["samples"]) in sentence.format(**hollow)
 
 
-def test_its_texts_are_those_that_were_scored(pair):
+def test_the_texts_of_a_prepared_pair_are_the_scored_ones(pair):
     samples = prepared.stored_samples(**pair, split="probe")
     tokenizer = load_tokenizer("sft-reviews")
     for said, prompt, rewards in zip(
@@ -77,7 +77,7 @@ def test_its_texts_are_those_that_were_scored(pair):
         assert said["text"] in texts
 
 
-def test_only_what_was_prepared_is_looked_for(pair, monkeypatch, tmp_path):
+def test_only_prepared_pairs_are_searched(pair, monkeypatch, tmp_path):
     def hashed(*_):
         raise AssertionError("a visitor's path was read")
 
@@ -93,7 +93,7 @@ def test_only_what_was_prepared_is_looked_for(pair, monkeypatch, tmp_path):
     assert optimum.frontier({"task": str(tmp_path), "model": "sft-reviews"}) is None
 
 
-def test_an_entry_that_cannot_be_read_is_skipped(pair, caplog, tmp_path, monkeypatch):
+def test_an_unreadable_entry_is_skipped(pair, caplog, tmp_path, monkeypatch):
     (entry,) = prepared.entries()
     copy = prepared.folder() / entry.path.name.replace("-300-", "-400-")
     copy.mkdir()

@@ -58,7 +58,7 @@ def test_a_replay_starts_at_the_first_evaluation_at_four_times_the_speed(handler
     assert (end["seconds"], end["config"], end["summary"]["time_left"]) == (10.5, None, None)
 
 
-def test_a_page_that_was_asleep_misses_nothing(handlers):
+def test_a_page_that_slept_gets_all_events(handlers):
     _, woken, after = follow(handlers, 0, 60, 61)
     assert points(woken) == [[1, 0.5], [2, 1.0]]
     assert points(after) == []
@@ -78,7 +78,7 @@ def test_an_invalid_time_brings_no_new_events(handlers, elapsed):
 
 
 @pytest.mark.parametrize("run", ["recorded/none", "recorded/../other", ["recorded/other"], {}, 7])
-def test_an_unknown_run_is_the_first_one(handlers, run):
+def test_an_unknown_run_counts_as_the_first(handlers, run):
     assert handlers.delta({"run": run, "offset": 0})["run"] == FIRST
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_preset_changes_nothing(handlers, preset):
     assert handlers.delta({"run": shown["live"]["run"]})["run"] == FIRST
 
 
-def test_an_own_run_comes_before_a_recorded_one(handlers, monkeypatch):
+def test_the_visitors_own_run_precedes_a_recorded_one(handlers, monkeypatch):
     client = handlers._client
     name = "2026-01-02-030405-dpo-capitals"
     RunDirectory.create(client.root / name, resolve("dpo", "capitals"))
@@ -111,7 +111,7 @@ def test_an_own_run_comes_before_a_recorded_one(handlers, monkeypatch):
 
 
 @pytest.mark.parametrize("task", BUILT_IN)
-def test_every_reward_that_a_task_has_reaches_the_configuration(handlers, monkeypatch, task):
+def test_every_reward_of_a_task_reaches_the_configuration(handlers, monkeypatch, task):
     client, sent = handlers._client, {}
     monkeypatch.setattr(client, "start", lambda **options: sent.update(options) or "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: None)

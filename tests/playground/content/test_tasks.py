@@ -120,7 +120,7 @@ def test_a_task_that_cannot_be_loaded_is_reported_in_one_line(tmp_path):
         tasks.register_tasks([str(tmp_path / "no.py")])
 
 
-def test_the_page_opens_on_the_task_that_was_named(named, client):
+def test_the_page_opens_on_the_named_task(named, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
     opened = handlers.restore()
     assert (opened["task"], opened["method"]["value"]) == (named, "ppo")
@@ -142,7 +142,7 @@ def test_the_page_shows_a_tasks_own_texts(named):
 
 
 @pytest.mark.parametrize("method", ["ppo", "dpo", "reward"])
-def test_the_values_of_the_controls_can_be_run(named, method, fake_assets):
+def test_a_run_can_have_the_initial_values_of_the_controls(named, method, fake_assets):
     words = tasks.with_task_words(text.load())
     controls = form.controls(form.default_config(method, named), words)
     values = {name: controls[name].get("value") for name in form.SETTINGS}
@@ -164,7 +164,7 @@ def test_a_task_without_an_optimum(named):
     assert optimum.full_gain({"task": named, "model": "sft-reviews"}) is None
 
 
-def test_methods_that_a_task_has_no_data_for_are_not_offered(named, client):
+def test_methods_without_data_of_the_task_are_not_offered(named, client):
     handlers = TrainHandlers(client, tasks.with_task_words(text.load()))
     for task, offered in ((named, False), ("reviews", True)):
         controls = handlers.choose({"task": task, "method": "sft"})
@@ -178,7 +178,7 @@ def test_methods_that_a_task_has_no_data_for_are_not_offered(named, client):
     assert handlers.start(values)["errors"]
 
 
-def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, client):
+def test_a_run_of_an_unnamed_task_is_shown_from_its_events(tmp_path, client):
     mark, file = tmp_path / "mark", tmp_path / "evil.py"
     file.write_text(f"open({str(mark)!r}, 'w').close()\n" + POEMS.format(reference=None))
     run, name = "2026-01-02-030405-ppo-poems", f"{file}:Poems"
@@ -210,7 +210,7 @@ def test_a_run_of_a_task_that_nobody_named_is_shown_from_its_events(tmp_path, cl
     shutil.rmtree(directory.path)
 
 
-def test_a_task_whose_model_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
+def test_a_task_without_its_fetched_model_names_the_command_for_it(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
     with pytest.raises(ConfigError) as raised:
         tasks.register_tasks(["manners"])
@@ -221,7 +221,7 @@ def test_a_task_whose_model_was_not_fetched_says_how_to_get_it(tmp_path, monkeyp
     assert not task_card.registered()
 
 
-def test_a_task_of_the_package_is_offered_where_its_model_was_fetched(tmp_path, monkeypatch):
+def test_a_task_of_the_package_is_offered_once_its_model_was_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
     assert [*tasks.available()] == ["reviews", "capitals", "own"]
     model_index.fetched_folder("smollm2").mkdir(parents=True)

@@ -181,6 +181,6 @@ def test_bad_input_is_reported_with_the_pages_names(questions, helper):
     }
 
 
-def test_a_helper_that_has_died_is_reported(questions, helper):
+def test_a_dead_helper_is_reported(questions, helper):
     helper.error = Unanswered(plain("It was killed. Ask again."))
     assert questions.score({}) == {"answers": [], "errors": ["It was killed. Ask again."]}

@@ -46,9 +46,7 @@ def ask(server, path, kept=None, **headers):
         ("/config?lang=zh", "zh", None),
     ],
 )
-def test_the_language_of_the_address_then_that_of_the_path_then_the_kept_one(
-    server, path, kept, target
-):
+def test_the_languages_order_is_query_then_path_then_cookie(server, path, kept, target):
     answer = ask(server, path, kept)
     assert answer.status_code == (200 if target is None else 307)
     assert answer.headers.get("location") == target

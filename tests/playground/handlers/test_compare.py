@@ -126,7 +126,7 @@ def test_only_settings_that_differ_are_listed():
     assert beta["values"] == [[[0, 0.7]], [[0, 0.7], [4, 0.3]]]
 
 
-def test_the_last_evaluation_counts_and_not_what_training_measures_after_it():
+def test_the_last_evaluation_counts_and_later_training_metrics_do_not():
     events = [evaluation(0, -0.5, 0.0), evaluation(8, 1.25, 0.75), metrics(9, loss=3.0)]
     assert last_numbers(events) == {GOLD: 1.25, ABOVE: 1.75, KL: 0.75, GAIN: 0.4375}
     assert last_numbers(events, full_gain=2.0)[ABOVE] == 0.4375 * 2.0
@@ -155,7 +155,7 @@ def test_numbers_relative_to_different_references_are_not_ranked():
     assert best == [[1], [], []]
 
 
-def test_failed_runs_are_listed_too(handlers):
+def test_failed_runs_are_also_listed(handlers):
     dpo, ppo, *_ = handlers.runs({"task": "reviews"})
     assert (dpo["run"], dpo["status"], dpo["model"]) == (DPO, "failed", False)
     assert (ppo["run"], ppo["status"], ppo["model"]) == (PPO, "finished", True)
@@ -241,7 +241,7 @@ def test_runs_are_followed_with_their_last_texts_and_drawn_metrics(handlers, cli
     assert again["numbers"][1]["values"] == [above], "the numbers do not depend on the cursor"
 
 
-def test_numbers_follow_a_log_that_grows_and_forget_what_a_resume_voids(handlers, client):
+def test_numbers_follow_a_growing_log_and_forget_values_voided_by_a_resume(handlers, client):
     run = RunDirectory(client.root / PPO)
     run.append({"kind": "resume", "step": 0, "seconds": 3.0})
     assert handlers.compare([{"run": PPO, "offset": 0}])["numbers"][0]["values"] == [-0.5]

@@ -69,7 +69,7 @@ def requested(client):
     }
 
 
-def test_lines_that_are_no_events_are_skipped(client):
+def test_lines_that_are_not_events_are_skipped(client):
     created(client, BROKEN, *map(line, BAD))
     answers = requested(client)
     assert answers["listed"] == [BROKEN, GOOD]
@@ -79,7 +79,7 @@ def test_lines_that_are_no_events_are_skipped(client):
     assert answers["needed"] > 10.0
 
 
-def test_any_declared_event_is_shown(client):
+def test_every_declared_event_is_shown(client):
     """The largest and smallest numbers, nulls, zeros, and steps in any order."""
     values = (1e100, -1e100, 1e-300, 0.0, None)
     steps, times = (9, 0, 2**53 - 1, 3, 3), (1e100, 0.0, -1e100)
@@ -109,7 +109,7 @@ def test_any_declared_event_is_shown(client):
     assert len(compare.runs({"task": "reviews"})) == 12
 
 
-def test_a_run_that_cannot_be_read_is_skipped_and_the_log_says_so_once(client, caplog):
+def test_an_unreadable_run_is_skipped_and_logged_once(client, caplog):
     config = json.loads((client.root / GOOD / "config.json").read_text())
     contents = ["", "[]", "{}", "[" * 100_000, "\0", json.dumps({**config, "beta": "x"})]
     contents += [json.dumps({**config, "wings": 2}), json.dumps({**config, "task": 7})]

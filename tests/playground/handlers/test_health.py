@@ -14,7 +14,7 @@ def ask(root, monkeypatch, disk_left, live=(), queued=0):
     return TestClient(Starlette(routes=[health.health_route(client, queue)])).get("/health")
 
 
-def test_it_says_how_busy_the_server_is(tmp_path, monkeypatch):
+def test_health_reports_the_load_of_the_server(tmp_path, monkeypatch):
     answer = ask(tmp_path / "runs", monkeypatch, 200_000_000, live=["first"], queued=2)
     state = {"ready": True, "live": 1, "queued": 2, "disk_left": 200_000_000}
     assert (answer.status_code, answer.json()) == (200, state)

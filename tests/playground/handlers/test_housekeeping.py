@@ -62,7 +62,7 @@ def test_without_limits_nothing_is_deleted(client, sessions):
     assert keeper(client, sessions).prune() == []
 
 
-def test_what_somebody_uses_is_kept(client, sessions, monkeypatch):
+def test_runs_and_sessions_in_use_are_kept(client, sessions, monkeypatch):
     live, watched, model, queued, old = (stored(client, number, days=99) for number in range(5))
     first = stored(client, 6, days=99, model=str(client.root / model))
     monkeypatch.setattr(client, "live", lambda: [live, first])
@@ -75,7 +75,7 @@ def test_what_somebody_uses_is_kept(client, sessions, monkeypatch):
     assert housekeeping.prune() == [watched]
 
 
-def test_what_a_killed_server_was_deleting_is_deleted(client, sessions):
+def test_an_interrupted_deletion_is_completed(client, sessions):
     hidden = client.root / ".deleted-2026-01-02-000009-ppo-reviews"
     (hidden / "model").mkdir(parents=True)
     keeper(client, sessions, run_days=7).prune()
@@ -97,7 +97,7 @@ def test_votes_are_deleted_and_the_open_room_is_not(client, sessions, monkeypatc
     assert [room.has_joined(rater) for rater in raters] == [True, False, True]
 
 
-def test_it_prunes_by_itself_at_the_start(client, sessions, monkeypatch):
+def test_the_server_prunes_at_its_start(client, sessions, monkeypatch):
     stored(client, 1, days=9)
     housekeeping = keeper(client, sessions, run_days=7)
     housekeeping.start()

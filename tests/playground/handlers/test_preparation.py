@@ -86,7 +86,7 @@ def test_a_preparation_is_stopped(queue):
     assert wait_for(handlers, "stopped")["done"] == 1.0
 
 
-def test_it_waits_in_the_queue_where_another_is_live(queue):
+def test_a_preparation_waits_in_the_queue_while_another_is_live(queue):
     queue.trials.start("other", THEIRS, command=("slow_preparation", "a", "b"))
     handlers = PreparationHandlers(queue, WORDS)
     assert handlers.prepare(None, MINE) == ""

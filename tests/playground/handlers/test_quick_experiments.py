@@ -103,7 +103,7 @@ def test_a_visitor_has_one_run_or_trial(queue, people):
         queue.join(people[1], SHORT)
 
 
-def test_an_experiment_is_tried_once_at_a_time(queue, people):
+def test_an_experiment_has_one_trial_at_a_time(queue, people):
     queue.join_trial(people[0], NAME, 16.0)
     queue.join_trial(people[1], NAME, 16.0)
     assert queue.queued_trial(people[1]) is None
@@ -112,7 +112,7 @@ def test_an_experiment_is_tried_once_at_a_time(queue, people):
     assert queue.queued_trial(people[2]) is None
 
 
-def test_a_time_limit_is_that_of_trials_too(client, people, tmp_path, monkeypatch):
+def test_the_time_limit_also_applies_to_trials(client, people, tmp_path, monkeypatch):
     monkeypatch.setenv("SCRIPTED_TRIAL", "waits")
     trials = QuickRuns(tmp_path / "trials", module="tests.playground.scripted_trial")
     queue = RunQueue(client, Visitors(client), time_limit=0.5, trials=trials)
@@ -198,7 +198,7 @@ def test_a_killed_trial_is_reported_in_both_languages(cards, queue, people, tmp_
 
 
 @pytest.mark.parametrize("name", ["coverage", "../../etc", None, ["shift"], {}, 7])
-def test_only_an_experiment_is_tried(cards, queue, people, name):
+def test_only_experiments_have_trials(cards, queue, people, name):
     assert cards.start(name, people[0]) == ""
     cards.stop(name, people[0])
     assert not queue.trials.live()

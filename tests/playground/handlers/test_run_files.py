@@ -69,18 +69,18 @@ def test_the_owner_gets_configuration_events_and_model_without_paths(client, ask
     assert archive.read(f"{RUN}/model/model.safetensors") == weights.read_bytes()
 
 
-def test_others_get_nothing_and_a_live_run_has_not_ended(client, ask, monkeypatch):
+def test_no_one_else_and_no_live_run_gets_a_file(client, ask, monkeypatch):
     for answer in (ask(BOB), ask("no token"), ask(ANN, "../x"), ask(ANN, "")):
         assert (answer.status_code, answer.json()["why"]) == (404, "none")
     monkeypatch.setattr(client, "live", lambda: [RUN])
     assert (ask(ANN).status_code, ask(BOB).status_code) == (409, 404)
 
 
-def test_it_is_limited_by_address(ask):
+def test_downloads_are_limited_by_address(ask):
     assert [ask(BOB).status_code for _ in range(11)] == [404] * 10 + [429]
 
 
-def test_it_takes_no_memory_and_a_large_model_stays_out(client, monkeypatch):
+def test_a_download_takes_no_memory_and_leaves_a_large_model_out(client, monkeypatch):
     large = client.root / RUN / "model" / "model.safetensors"
     with large.open("wb") as file:
         file.truncate(50_000_000)

@@ -68,7 +68,7 @@ def test_a_choice_brings_its_explanations_and_defaults(handlers):
 
 
 @pytest.mark.parametrize("method", methods())
-def test_a_setting_is_shown_where_the_method_has_it(handlers, method):
+def test_a_setting_is_shown_if_the_method_has_it(handlers, method):
     controls = handlers.choose({"task": "reviews", "method": method})
     shown = {name for name in SETTINGS if controls[name]["visible"] is True}
     assert shown == {name for name in SETTINGS if has(method, name)}
@@ -103,7 +103,7 @@ def test_a_reload_restores_the_last_settings(handlers, client):
     assert handlers.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
 
 
-def test_a_run_new_to_the_page_is_sent_completely_and_then_by_deltas(handlers, client):
+def test_a_page_gets_a_new_run_completely_and_then_by_deltas(handlers, client):
     name = recorded(client)
     first = handlers.delta({"run": None, "offset": 0})
     assert (first["run"], first["config"]["task"]) == (name, "capitals")
@@ -173,7 +173,7 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
     assert {name for changes in changes_by_method.values() for name in changes} == set(SETTINGS)
 
 
-def test_groups_are_ticked_as_the_run_covers_them(handlers, client):
+def test_the_groups_that_a_run_covers_are_ticked(handlers, client):
     ticked = handlers.choose({"task": "capitals", "method": "dpo"})["coverage"]
     assert ticked["value"] == [name for _, name in ticked["choices"]] == [*card("capitals").groups]
     recorded(client, coverage="Asia,Europe", pair_source="pretrained")
@@ -182,7 +182,7 @@ def test_groups_are_ticked_as_the_run_covers_them(handlers, client):
     assert restored["pair_source"]["value"] == "pretrained"
 
 
-def test_no_group_at_all_is_reported_at_its_control(handlers):
+def test_an_empty_choice_of_groups_is_reported_at_its_control(handlers):
     run, ((field, line),) = started(handlers, form_values(coverage=[]))
     assert (run, field) == (None, "coverage")
     takes = WORDS["errors"]["takes"]["coverage"]
@@ -196,7 +196,7 @@ def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, cl
     assert refused == [["", WORDS["visitors"]["one_each"]]]
 
 
-def test_commands_go_to_the_live_run_and_to_none_if_there_is_none(handlers, client, monkeypatch):
+def test_commands_reach_only_a_live_run(handlers, client, monkeypatch):
     sent = []
     monkeypatch.setattr(client, "send", lambda *command: sent.append(command))
     handlers.command("stop")
@@ -228,7 +228,7 @@ def test_a_beta_out_of_range_is_reported_and_not_sent(handlers, client, monkeypa
     assert line.startswith("β (beta) got -1.0; it takes a number above 0")
 
 
-def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, client, monkeypatch):
+def test_the_pace_is_sent_to_a_new_run_and_to_a_live_one(handlers, client, monkeypatch):
     sent = []
     monkeypatch.setattr(client, "start", lambda **options: "a-run")
     monkeypatch.setattr(client, "send", lambda *command, **change: sent.append((command, change)))
@@ -239,7 +239,7 @@ def test_the_pace_goes_to_a_run_that_starts_and_to_one_that_is_live(handlers, cl
     assert sent == [(("a-run", "set"), {"delay": 0.5}), (("a-run", "set"), {"delay": 2.0})]
 
 
-def test_the_run_button_shows_an_estimate_where_there_is_one(handlers, client, monkeypatch):
+def test_the_run_button_shows_an_estimate_if_one_is_known(handlers, client, monkeypatch):
     label = WORDS["controls"]["run"]
     assert (
         handlers.run_label(form_values())["run"]["value"] == label
@@ -261,7 +261,7 @@ def test_a_run_comes_with_its_summary(handlers, client):
     assert summary["time_left"] == "0 s"
 
 
-def test_news_is_what_the_page_has_not_read(handlers, client, monkeypatch):
+def test_a_page_has_news_if_it_has_not_read_the_whole_log(handlers, client, monkeypatch):
     name = recorded(client)
     read = handlers.delta({"run": None})["offset"]
     assert handlers.newest(name) == read > 0

@@ -110,7 +110,7 @@ def lines(answer):
     return [(error["field"], error["line"]) for error in answer["errors"]]
 
 
-def test_a_task_is_kept_and_is_the_visitors_own(browser, server, own, visitor):
+def test_a_task_is_stored_for_its_visitor_only(browser, server, own, visitor):
     saved = browser.save()
     assert saved["errors"] == []
     assert saved["task"]["reward"] == [SHORT]
@@ -125,7 +125,7 @@ def test_a_task_is_kept_and_is_the_visitors_own(browser, server, own, visitor):
     assert Browser(server, THEIRS).ask("state").json()["task"] is None
 
 
-def test_a_restart_finds_it_again_and_one_press_deletes_it(browser, own, visitor):
+def test_a_task_survives_a_restart_and_can_be_deleted(browser, own, visitor):
     browser.save()
     path = own.named(visitor, OWN)
     task_card.forget(path)
@@ -138,7 +138,7 @@ def test_a_restart_finds_it_again_and_one_press_deletes_it(browser, own, visitor
     assert not [*own._root.rglob("*.*")]
 
 
-def test_a_changed_task_is_another_and_few_are_kept(browser, own, visitor):
+def test_a_changed_task_gets_another_name_and_few_are_kept(browser, own, visitor):
     paths = []
     for weight in (1.0, 2.0, 3.0, 4.0):
         browser.save(reward=[SHORT | {"weight": weight}])
@@ -207,7 +207,7 @@ def test_a_bad_zip_file_is_a_line_and_leaves_nothing(browser, own, content, line
     assert not [*own._root.rglob("*.*")]
 
 
-def test_all_errors_are_told_at_once_beside_their_fields(browser):
+def test_all_errors_are_reported_at_once_beside_their_fields(browser):
     answer = browser.save(
         title="",
         max_new_tokens=0,
@@ -226,7 +226,7 @@ def test_all_errors_are_told_at_once_beside_their_fields(browser):
     assert browser.ask("state").json()["task"] is None
 
 
-def test_what_is_wrong_with_rows_is_told_with_file_and_line_and_without_a_path(browser, own):
+def test_errors_in_rows_have_file_and_line_and_no_path(browser, own):
     latin = "prompt\nÜber\nzwei\ndrei\n".encode("latin-1")
     answer = browser.save(files={"p.csv": latin})
     assert lines(answer) == [("files", "p.csv, line 2: expected UTF-8, got the byte 0xdc")]
@@ -253,7 +253,7 @@ def test_errors_are_in_the_language_of_the_page(browser):
     assert part["errors"] == ["“目标词数”应为不小于 1 的整数词数；收到的是 0"]
 
 
-def test_two_files_of_a_kind_are_refused_and_not_one_of_them_dropped(browser):
+def test_two_files_of_a_kind_are_refused(browser):
     answer = browser.save(files={"p.txt": b"a\nb\nc\n", "q.txt": b"d\ne\nf\n"})
     assert lines(answer) == [("files", "q.txt: expected one file of prompts, got p.txt as well")]
     twice = [{"name": "p.txt", "data": ""}] * 2
@@ -261,7 +261,7 @@ def test_two_files_of_a_kind_are_refused_and_not_one_of_them_dropped(browser):
     assert "a second file of this name" in lines(answer)[0][1]
 
 
-def test_a_part_that_cannot_be_is_told_beside_it(browser):
+def test_an_invalid_part_has_its_error_beside_it(browser):
     scored = {"kind": "reward_model", "model": "nobody/x"}
     answer = browser.save(reward=[SHORT, scored])
     line = "“model”: expected one of the models to choose from, got 'nobody/x'"
@@ -280,7 +280,7 @@ def test_each_part_scores_the_examples_by_the_code_of_training(browser):
     assert third == {"scores": [None] * 3, "errors": []}
 
 
-def test_a_public_server_has_limits_and_an_end(server, browser, own, visitor):
+def test_a_public_server_limits_tasks_and_deletes_old_ones(server, browser, own, visitor):
     own.limits = PUBLIC
     answer = browser.save(
         max_new_tokens=65, prompts="".join(f"{i}\n" for i in range(501)), reward=[SHORT]
@@ -312,7 +312,7 @@ def test_what_may_be_chosen_depends_on_what_was_fetched(browser, tmp_path, monke
     assert state["fetched"] and state["models"][-1] == {"model": "smollm2", "name": "smollm2"}
 
 
-def test_slow_saves_hold_up_no_other_request(server, monkeypatch):
+def test_slow_saves_delay_no_other_request(server, monkeypatch):
     go_on = threading.Event()
     nothing = {"errors": [to_event(problem("zip", "a"))], "card": None, "counts": None}
     monkeypatch.setattr("playground.own.reader.read", lambda folder: go_on.wait(10) and nothing)
@@ -332,7 +332,7 @@ def test_slow_saves_hold_up_no_other_request(server, monkeypatch):
     assert loops.run(ask()).json()["task"] is None
 
 
-def test_what_is_refused(browser, server, own, monkeypatch):
+def test_invalid_requests_are_refused(browser, server, own, monkeypatch):
     assert server.post("/own/save", content=json.dumps({"draft": DRAFT})).status_code == 403
     assert browser.ask("save", {"draft": {"code": 1}}).status_code == 422
     large = base64.b64encode(b"a" * (6 * 1024**2)).decode()
@@ -343,7 +343,7 @@ def test_what_is_refused(browser, server, own, monkeypatch):
     assert "no room for another" in browser.save()["errors"][0]["line"]
 
 
-def test_what_was_prepared_goes_with_the_task(browser, own, visitor, tmp_path, monkeypatch):
+def test_a_deleted_task_loses_its_prepared_samples(browser, own, visitor, tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path / "cache"))
     browser.save()
     mine, other = (prepared.Entry(prepared.folder() / f"own-{i}-2-1-0") for i in "ab")

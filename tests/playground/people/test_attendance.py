@@ -25,7 +25,7 @@ def attendance(clock):
     return Attendance(lambda: clock.now)
 
 
-def test_a_run_is_watched_for_a_minute_and_from_a_hidden_tab_for_three(attendance, clock):
+def test_a_run_counts_as_watched_for_one_minute_and_by_a_hidden_tab_for_three(attendance, clock):
     attendance.extend("polled")
     attendance.extend("hidden", 180)
     attendance.extend("hidden")  # another tab of the same visitor, which was closed
@@ -38,7 +38,7 @@ def test_a_run_is_watched_for_a_minute_and_from_a_hidden_tab_for_three(attendanc
     assert attendance.take_unwatched(["ended"]) == [], "forgotten, as it had ended"
 
 
-def test_a_run_that_begins_while_others_are_looked_through(attendance, clock):
+def test_a_run_may_begin_while_others_are_checked(attendance, clock):
     begins = threading.Thread(target=attendance.extend, args=("new",))
 
     class Live(list):
@@ -66,7 +66,7 @@ def people(queue):
     return [queue.visitors.from_token(digit * 64) for digit in "abc"]
 
 
-def test_a_run_whose_owner_left_makes_way_and_its_owner_is_told(client, queue, people, clock):
+def test_a_run_whose_owner_left_is_stopped_and_its_owner_is_informed(client, queue, people, clock):
     words = text.load("en")
     pages = TrainHandlers(client, words, queue)
     first = queue.join(people[0], LONG)
@@ -88,7 +88,7 @@ def test_a_run_whose_owner_left_makes_way_and_its_owner_is_told(client, queue, p
     assert client.status(second)["cause"]["kind"] == "unwatched"
 
 
-def test_only_the_owners_page_counts_and_a_hidden_tab_longer(attendance, clock):
+def test_only_the_owners_page_counts_and_its_hidden_tab_counts_longer(attendance, clock):
     sent = []
     client = SimpleNamespace(live=lambda: ["hers"], send=lambda *stop, **_: sent.append(stop))
     visitors = SimpleNamespace(owns=lambda visitor, run: visitor == "ann")
@@ -103,7 +103,7 @@ def test_only_the_owners_page_counts_and_a_hidden_tab_longer(attendance, clock):
     assert sent == [("hers", "stop")]
 
 
-def test_on_a_private_server_a_run_goes_on(client, attendance, clock):
+def test_on_a_private_server_a_run_continues(client, attendance, clock):
     queue = RunQueue(client, Visitors(client), attendance=attendance)
     ann, bob = (queue.visitors.from_token(digit * 64) for digit in "ab")
     run = queue.join(ann, LONG)

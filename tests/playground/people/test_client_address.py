@@ -23,7 +23,7 @@ from playground.people.client_address import ClientAddress, client_address
         ("nonsense", "nonsense"),
     ],
 )
-def test_the_last_address_that_is_not_of_an_inner_proxy(forwarded, expected):
+def test_the_visitors_address_is_the_last_outside_of_the_inner_proxies(forwarded, expected):
     lines = [] if forwarded is None else [forwarded]
     assert sender(lines, proxies=None) == expected
     assert sender(lines, proxies=0) == "127.0.0.1"
@@ -40,7 +40,7 @@ def test_the_last_address_that_is_not_of_an_inner_proxy(forwarded, expected):
         (1, [], "127.0.0.1"),
     ],
 )
-def test_the_address_that_the_outermost_proxy_was_asked_from(proxies, lines, expected):
+def test_the_visitors_address_is_the_one_that_the_outermost_proxy_saw(proxies, lines, expected):
     assert sender(lines, proxies) == expected
 
 

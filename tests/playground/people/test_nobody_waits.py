@@ -47,7 +47,7 @@ def at_once(function, *arguments, **options):
     return result
 
 
-def test_a_cold_start_holds_up_nobody_else(client, held):
+def test_a_cold_start_delays_no_other_visitor(client, held):
     visitors = Visitors(client)
     queue = RunQueue(client, visitors)
     ann, bob, eve = (visitors.from_token(digit * 64) for digit in "abc")
@@ -62,7 +62,7 @@ def test_a_cold_start_holds_up_nobody_else(client, held):
     held.set()
 
 
-def test_a_slow_estimate_holds_up_no_other_visitor(client, held, monkeypatch):
+def test_a_slow_estimate_delays_no_other_visitor(client, held, monkeypatch):
     queue = RunQueue(client, Visitors(client))
     queue.join("ann", RUN)
     queue.join("bob", RUN)
@@ -127,7 +127,7 @@ def ask_all(helper, queries):
     return threads, answers
 
 
-def test_equal_questions_under_way_are_one(helper, monkeypatch):
+def test_equal_pending_questions_are_joined(helper, monkeypatch):
     joined = threading.Semaphore(0)
 
     class Joined(Future):
@@ -146,7 +146,7 @@ def test_equal_questions_under_way_are_one(helper, monkeypatch):
     assert helper.exchanges == ["generate"] * 2 and not helper._under_way
 
 
-def test_a_joined_question_fails_for_all_and_the_next_is_asked_anew(helper, monkeypatch):
+def test_a_joined_question_fails_for_all_and_the_next_is_asked_again(helper, monkeypatch):
     monkeypatch.setattr(helper, "_places", threading.BoundedSemaphore(1))
     helper._places.acquire()
     threads, answers = ask_all(helper, [{"seed": 7}] * 3)
@@ -160,7 +160,7 @@ def test_a_joined_question_fails_for_all_and_the_next_is_asked_anew(helper, monk
     assert answers == [" 7"]
 
 
-def test_a_question_waits_for_a_hanging_start_only_so_long(client, held, monkeypatch):
+def test_a_question_waits_only_briefly_for_a_hanging_start(client, held, monkeypatch):
     monkeypatch.setattr(inference_client, "START_TIMEOUT", 0.1)
     helper = InferenceClient(client)
     with pytest.raises(Unanswered):

@@ -20,7 +20,7 @@ def site(client=("192.0.2.7", 50000), hosts=(), local=False, frames=""):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_browsers_say_of_the_page_that_asks(method):
+def test_the_headers_of_browsers_identify_the_requesting_page(method):
     cases = [  # headers, allowed
         ({}, True),
         ({"Sec-Fetch-Site": "same-origin"}, True),
@@ -47,7 +47,7 @@ def test_what_browsers_say_of_the_page_that_asks(method):
     assert not wrong
 
 
-def test_links_and_frames_of_other_sites_open_the_page_but_their_forms_send_nothing():
+def test_other_sites_may_link_to_the_page_and_frame_it_but_not_post_to_it():
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert site().get("/", headers=headers).status_code == 200
     assert site().get("/", headers=headers | {"Sec-Fetch-Dest": "iframe"}).status_code == 200
@@ -56,7 +56,7 @@ def test_links_and_frames_of_other_sites_open_the_page_but_their_forms_send_noth
     assert (answer.status_code, answer.json()) == (403, {"why": "site", "line": line})
 
 
-def test_over_the_loopback_a_foreign_name_is_refused():
+def test_a_foreign_host_name_on_the_loopback_is_refused():
     hosts = [  # host, allowed
         ("localhost:7860", True),
         ("127.0.0.1:7860", True),
@@ -90,7 +90,7 @@ def test_over_the_loopback_a_foreign_name_is_refused():
     assert site().get("/", headers={"Host": "any.example"}).status_code == 200
 
 
-def test_the_page_sends_no_referrer_and_stands_in_the_frames_that_are_named():
+def test_the_page_sends_no_referrer_and_allows_only_the_named_frames():
     headers = site(frames="https://school.example").get("/").headers
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -57,12 +57,12 @@ def request(token):
     return SimpleNamespace(headers={}, cookies={COOKIE: token})
 
 
-def test_it_is_not_offered_to_everyone(path):
+def test_an_own_task_is_not_offered_to_everyone(path):
     assert task_card.card(path).reference == "sft-reviews"
     assert path not in task_card.registered() and path not in tasks.available()
 
 
-def test_handlers_get_its_full_name_and_pages_do_not(visitors, path):
+def test_only_handlers_get_the_full_name_of_an_own_task(visitors, path):
     seen = []
 
     def handler(values, visitor):
@@ -80,7 +80,7 @@ def test_handlers_get_its_full_name_and_pages_do_not(visitors, path):
     assert seen == [path, path, "own", "own", "reviews"]
 
 
-def test_lists_and_queries_of_others_know_no_path(visitors, path, run):
+def test_lists_and_queries_of_others_have_no_path(visitors, path, run):
     client = Client(visitors._client.root)
     me, other = (visitors.from_token(token) for token in (MINE, THEIRS))
     names = [VisibleRuns(client, visitors, who).config(run)["task"] for who in (me, other)]
@@ -92,7 +92,7 @@ def test_lists_and_queries_of_others_know_no_path(visitors, path, run):
     assert [function(request(token), {"task": "own"}) for token in (MINE, THEIRS)] == [path, "own"]
 
 
-def test_nothing_is_known_of_the_optimum_of_a_name_that_is_no_task(path):
+def test_a_name_without_a_task_has_no_optimum(path):
     for task in (tasks.OWN, tasks.EARLIER, tasks.OTHERS, path):
         assert optimum.frontier({"task": task}) is None
 
@@ -107,7 +107,7 @@ def test_a_visitor_without_a_task_is_asked_to_make_one(visitors):
     assert started["live"]["run"] is None
 
 
-def test_its_run_opens_for_its_maker_alone(visitors, path, run):
+def test_a_run_on_an_own_task_opens_only_for_its_maker(visitors, path, run):
     visitors._set_owner(run, type(visitors._owner(run))(visitors.from_token(MINE), shared=True))
     handlers = TrainHandlers(visitors._client, WORDS, RunQueue(visitors._client, visitors))
     me, other = (visitors.from_token(token) for token in (MINE, THEIRS))

@@ -55,7 +55,7 @@ def owner(visitors, people, run):
     return next(person for person in people if visitors.owns(person, run))
 
 
-def test_runs_are_started_in_order_and_nobody_has_two(client, visitors, queue, people):
+def test_runs_start_in_order_and_each_visitor_has_at_most_one(client, visitors, queue, people):
     first = queue.join(people[0], LONG)
     assert client.live() == [first]
     for person in people[1:]:
@@ -96,7 +96,7 @@ def test_concurrent_requests_start_one_run(client, visitors, queue, people):
     assert waiting == [1, 2, 3]
 
 
-def test_a_killed_run_lets_the_next_begin(client, visitors, queue, people):
+def test_the_next_run_begins_after_a_killed_one(client, visitors, queue, people):
     begun_first = queue.join(people[0], LONG)
     begun(client, 1)
     queue.join(people[1], LONG)
@@ -166,7 +166,7 @@ def test_everyone_watches_a_live_run_and_only_its_owner_finds_it_later(client, q
     assert handlers.delta({"run": run, "offset": 0}, people[2])["run"] != run
 
 
-def test_a_page_stays_with_its_own_run_while_anothers_is_live(client, queue, people):
+def test_a_page_keeps_showing_its_visitors_run_while_another_is_live(client, queue, people):
     handlers = TrainHandlers(client, WORDS, queue)
     mine, yours = people[:2]
     own = queue.join(mine, SHORT)
@@ -187,7 +187,7 @@ def test_bad_settings_are_reported_before_they_are_queued(client, queue, people)
     assert queue.position(people[1]) is None
 
 
-def test_a_queued_run_that_cannot_start_is_reported_and_delays_nobody(
+def test_a_queued_run_that_cannot_start_is_reported_and_skipped(
     client, visitors, queue, people, monkeypatch
 ):
     start = client.start
@@ -205,13 +205,13 @@ def test_a_queued_run_that_cannot_start_is_reported_and_delays_nobody(
     assert queue.start_errors(people[1]) == [plain("no memory")]
 
 
-def test_every_run_has_the_time_limit(client, visitors, people):
+def test_the_time_limit_applies_to_every_run(client, visitors, people):
     queue = RunQueue(client, visitors, time_limit=30.0)
     run = queue.join(people[0], LONG)
     assert client.config(run)["time_limit"] == 30.0
 
 
-def test_a_run_that_ignores_its_time_limit_is_stopped(client, visitors, people, monkeypatch):
+def test_a_run_that_exceeds_its_time_limit_is_stopped(client, visitors, people, monkeypatch):
     monkeypatch.setattr(module, "GRACE", 0.5)
     queue = RunQueue(client, visitors, time_limit=1.0)
     run = queue.join(people[0], LONG)  # scripted runs ignore their time limit

@@ -66,7 +66,7 @@ def test_only_the_owner_shares_a_run_and_then_everyone_controls_it(client, visit
     assert visitors.runs(bob) == [OLD] and not visitors.may_control(bob, HERS)
 
 
-def test_a_run_of_a_program_without_a_token_is_nobodys_in_public(client, visitors):
+def test_a_run_by_a_program_without_a_token_belongs_to_nobody_in_public(client, visitors):
     bob, presenter = visitors.from_token(BOB), visitors.from_token(ANN)
     visitors.start(None, {"method": "ppo", "task": "reviews"})
     assert visitors.owns(None, HERS) and not visitors.may_control(bob, HERS)
@@ -77,7 +77,7 @@ def test_a_run_of_a_program_without_a_token_is_nobodys_in_public(client, visitor
     assert allowed == [False, False, True]
 
 
-def test_a_tab_without_cookies_is_known_by_its_header(visitors):
+def test_a_tab_without_cookies_is_identified_by_its_header(visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
 
     def sender(headers, **cookies):
@@ -89,7 +89,7 @@ def test_a_tab_without_cookies_is_known_by_its_header(visitors):
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "A" * 64, "a" * 63, "a" * 64 + "\n", "../" * 20])
-def test_an_invalid_token_is_nobody(visitors, token):
+def test_an_invalid_token_identifies_nobody(visitors, token):
     assert visitors.from_token(token) is None
 
 
@@ -122,7 +122,7 @@ def test_the_key_makes_a_presenter_who_sees_and_controls_all(visitors):
         (KEY, False, "127.0.0.1", False),
     ],
 )
-def test_who_may_open_the_room(client, key, public, address, may):
+def test_the_visitors_who_may_open_the_room(client, key, public, address, may):
     visitors = Visitors(client, key, public)
     ann = visitors.from_token(ANN)
     assert visitors.may_open_room(ann, address) is may
@@ -154,7 +154,7 @@ def test_models_of_invisible_runs_are_not_queried(client, visitors):
     assert VisibleRuns(client, visitors, bob).runs() == [OLD]
 
 
-def test_nobody_takes_all_the_places_of_the_helper(visitors):
+def test_no_visitor_takes_all_places_of_the_helper(visitors):
     ann, bob = visitors.from_token(ANN), visitors.from_token(BOB)
     with (
         visitors.query_slot(ann),

@@ -153,7 +153,7 @@ def test_an_option_has_the_name_of_its_control(language):
     assert error_messages.translate(line, words) == sentence
 
 
-def test_an_error_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option():
+def test_an_unknown_error_keeps_its_text_but_has_the_name_of_its_control():
     line = option_error("--seed", "x", "a lucky number", "unheard-of")
     words = text.load("zh")
     assert error_messages.translate(line, words) == (
@@ -162,7 +162,7 @@ def test_an_error_of_no_known_kind_stays_as_it_is_but_for_the_name_of_its_option
     assert error_messages.translate(plain("plain words"), words) == "plain words"
 
 
-def test_a_message_is_the_command_lines_and_survives_pickling():
+def test_a_message_has_the_text_of_the_command_line_and_survives_pickling():
     line = option_error(flag("seed"), "x", "a number", "seed", most=7)
     assert str(line) == line.text == "--seed got 'x', expected a number"
     assert pickle.loads(pickle.dumps(line)) == line

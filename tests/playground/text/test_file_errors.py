@@ -40,7 +40,7 @@ def problems():
 
 
 @pytest.mark.parametrize("language", text.languages())
-def test_every_problem_of_a_file_has_words_and_no_other_values(language):
+def test_every_problem_of_a_file_has_a_text_with_its_values_only(language):
     codes, errors = problems(), text.catalogue(language)["errors"]
     assert codes.keys() == errors["files"].keys()
     assert not codes.keys() & {*errors["takes"], *errors["says"]}
@@ -79,7 +79,7 @@ kind = "answer"
 ROWS = "prompt,answer\na,1\na,2\n,\nb,\n"
 
 
-def test_a_folder_is_said_in_chinese_with_file_and_line(tmp_path):
+def test_errors_of_a_folder_are_chinese_with_file_and_line(tmp_path):
     lines = errors_of(tmp_path, "zh", task__toml=BAD, prompts__csv=ROWS)
     assert lines == [
         "task.toml 第 1 行：“title”应为 1 到 100 个字符的一行文本；收到的是 空值",

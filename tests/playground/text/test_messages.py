@@ -104,7 +104,7 @@ def test_unknown_messages_keep_their_text(event):
     assert messages.translate(event, text.load("zh")) == event["message"]
 
 
-def test_a_kind_is_made_somewhere():
+def test_every_kind_of_message_is_used():
     files = (file for name in ("align_core", "playground") for file in (ROOT / name).rglob("*.py"))
     code = "".join(file.read_text() for file in files)
     for kind in set(text.load("en")["messages"]) - PARTS | {"refused", "loss", "gradient"}:

@@ -19,7 +19,7 @@ from playground.text.paths import without_folders
         ("it's a/b and it's /srv/c", "it's a/b and it's c"),
     ],
 )
-def test_paths_lose_their_folders(line, shown):
+def test_paths_are_reduced_to_their_last_part(line, shown):
     assert without_folders(line) == (line if shown is None else shown)
 
 

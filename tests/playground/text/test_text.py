@@ -92,7 +92,7 @@ def test_missing_texts_are_in_english(few_words):
     assert words == english
 
 
-def test_files_that_are_no_catalogues_are_skipped_and_the_log_says_so_once(few_words, caplog):
+def test_files_that_are_not_catalogues_are_skipped_and_logged_once(few_words, caplog):
     contents = ["", "not JSON", "[]", "null", "[" * 100_000, "\0"]
     for letter, content in zip("abcdef", contents, strict=True):
         (text.FOLDER / f"x{letter}.json").write_text(content)
@@ -169,7 +169,7 @@ HINGE = Method(
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "Hinge"), ("zh", "铰链")])
-def test_a_method_of_another_package_brings_its_words(language, name, monkeypatch):
+def test_a_method_of_another_package_has_its_own_words(language, name, monkeypatch):
     before = text.load(language)
     monkeypatch.setattr(text, "methods", lambda: {**methods(), "hinge": HINGE})
     words = text.load(language)
@@ -181,7 +181,7 @@ def test_a_method_of_another_package_brings_its_words(language, name, monkeypatc
     assert words == before, "it cannot override the page's texts"
 
 
-def test_a_method_without_words_goes_by_its_name(monkeypatch):
+def test_a_method_without_words_is_shown_by_its_name(monkeypatch):
     bare = replace(HINGE, words={})
     monkeypatch.setattr(text, "methods", lambda: {"hinge": bare})
     words = text.load("zh")

@@ -34,9 +34,7 @@ def test_a_part_imports_its_module_and_has_its_events():
     assert 'events: { release: () => trigger("release") }' in dial.js_on_load
 
 
-def test_a_browser_keeps_a_module_and_is_sent_to_another_when_any_changes(
-    browser, tmp_path, monkeypatch
-):
+def test_a_browser_caches_modules_until_any_of_them_changes(browser, tmp_path, monkeypatch):
     answer = browser.get("/prefix/" + parts.address("core/dom.js"))
     assert answer.text == (parts.STATIC / "core/dom.js").read_text(encoding="utf-8")
     kind = answer.headers["Content-Type"].split(";")[0]
@@ -99,7 +97,7 @@ def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_
     client.close()
 
 
-def test_ballots_ask_for_the_routes_that_there_are():
+def test_ballots_request_only_existing_routes():
     code = "".join(file.read_text("utf-8") for file in (parts.STATIC / "rate").glob("*.js"))
     requested = set(re.findall(r'\b(?:(?:ask|send|request)\("|download\("vote/)(\w+)"', code))
     settings = Settings.read({})

@@ -38,7 +38,7 @@ class Scorer:
         ]
 
 
-def test_pairs_have_the_scores_of_one_reward_model_or_of_none(tmp_path):
+def test_all_pairs_have_scores_of_one_reward_model_or_none(tmp_path):
     sessions, scorer = Sessions(tmp_path), Scorer()
     session = sessions.create("one", "reviews")
     pair = {"prompt": "p", "first": "long", "second": "s"}

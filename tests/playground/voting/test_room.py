@@ -23,7 +23,7 @@ class Stored:
         pass
 
 
-def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
+def test_a_bucket_allows_a_burst_and_fills_with_time(monkeypatch):
     now = [0.0]
     limit = RateLimit(rate=2.0, burst=3, clock=lambda: now[0])
     assert [limit.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
@@ -53,7 +53,7 @@ def test_a_bucket_holds_a_burst_and_fills_by_the_clock(monkeypatch):
         ("fe80::1", "http://[fe80::1]:7860"),
     ],
 )
-def test_where_a_phone_finds_the_page(listens_on, address, monkeypatch):
+def test_the_address_of_the_page_for_phones(listens_on, address, monkeypatch):
     monkeypatch.setattr(addresses, "_network_address", lambda: "10.1.2.3")
     assert addresses.for_phones(listens_on, 7860) == address
 
@@ -77,7 +77,7 @@ def test_concurrent_raters_lose_no_vote(sessions):
     assert len(votes) == len({(vote["rater"], vote["pair"]) for vote in votes}) == 240
 
 
-def test_one_vote_sent_many_times_at_once_counts_once(sessions):
+def test_simultaneous_copies_of_a_vote_count_once(sessions):
     room = VotingService(sessions, Stored(), seed=0)
     ballot = room.join(Rater("", ""), "reviews", "sft-reviews")
     rater = Rater(ballot["session"], ballot["token"])

@@ -200,7 +200,7 @@ def test_invalid_requests_are_refused_and_change_nothing(phone, presenter, path,
     assert presenter.tally().json()["votes"] == 0
 
 
-def test_a_vote_that_is_replayed_or_out_of_order_is_refused(phone, presenter):
+def test_a_repeated_or_late_vote_is_refused(phone, presenter):
     first = phone.join()["pair"]["id"]
     second = phone.cast(first).json()["pair"]["id"]
     for pair in (first, (set(range(1, 7)) - {first, second}).pop()):
@@ -277,7 +277,7 @@ def test_a_session_is_deleted_by_its_creator_only(client, sessions):
     assert other.ask("pair").json()["pair"]
 
 
-def test_a_private_session_is_trained_on_by_its_creator_and_a_room_by_the_presenter(
+def test_the_creator_trains_on_a_private_session_and_the_presenter_on_a_room(
     phone, presenter, client
 ):
     own = Phone(client, task="capitals")
@@ -297,7 +297,7 @@ def test_a_private_session_is_trained_on_by_its_creator_and_a_room_by_the_presen
         assert phone.ask(path, content).status_code == 200
 
 
-def test_the_votes_of_a_session_are_a_file_for_its_owner(phone, presenter, client, tmp_path):
+def test_the_owner_of_a_session_can_download_its_votes(phone, presenter, client, tmp_path):
     own = Phone(client, task="capitals")
     first = own.join()["pair"]
     assert own.ask("export").json()["why"] == "no_votes"
@@ -314,7 +314,7 @@ def test_the_votes_of_a_session_are_a_file_for_its_owner(phone, presenter, clien
     assert presenter.ask("export").text.count("\n") == 1
 
 
-def test_simulated_raters_vote_without_an_audience(phone, presenter, monkeypatch):
+def test_simulated_raters_can_vote_instead_of_an_audience(phone, presenter, monkeypatch):
     monkeypatch.setattr(routes, "SIMULATED_VOTES", 30)
     own = Phone(phone.client, task="capitals")
     own.join()
@@ -339,7 +339,7 @@ def test_texts_of_invisible_runs_cannot_be_rated(client, sessions):
     assert Phone(client, PRESENTER).ask("join", request).status_code == 200
 
 
-def test_a_run_on_votes_belongs_to_the_visitor_of_the_cookie(client, monkeypatch):
+def test_a_run_on_votes_belongs_to_the_visitor_with_the_cookie(client, monkeypatch):
     seen = []
     monkeypatch.setattr(Trained, "train", lambda self, *arguments: seen.append(arguments[-2:]))
     own = Phone(client, task="capitals")

@@ -40,7 +40,7 @@ def test_the_verdict_on_a_policy_depends_on_its_reward_kl_and_beta(gain, kl, bet
     assert (verdict["values"]["prompts"], verdict["values"]["texts"]) == (64, 4)
 
 
-def test_a_gain_is_reported_as_the_frontier_chart_shows_it():
+def test_a_reported_gain_equals_that_in_the_frontier_chart():
     verdict = of_policy(measured(0.69, 1.0) | {"eval/gain": 0.3}, 0.5, None, 0, full_gain=2.0)
     assert verdict["values"]["gain"] == pytest.approx(0.6)
 

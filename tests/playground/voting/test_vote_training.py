@@ -86,7 +86,7 @@ def ended(client, run):
     return status and status["status"] == "finished"
 
 
-def test_a_run_takes_the_votes_that_are_not_held_out(client, trained, session, sessions):
+def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, session, sessions):
     run = trained.train(session, "reward", simulated=0.0)
     config = client.config(run)
     rows = [json.loads(line) for line in Path(config["preferences"]).read_text().splitlines()]
@@ -203,7 +203,7 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     assert "room.jsonl" in compared and TRAINED_ON not in compared
 
 
-def test_the_controls_take_the_settings_of_a_run_on_votes(client, trained, session):
+def test_the_controls_show_the_settings_of_a_run_on_votes(client, trained, session):
     run = trained.train(session, "dpo", simulated=0.0)
     config = client.config(run)
     shown = TrainHandlers(client, WORDS).restore(watched=run)
@@ -237,7 +237,7 @@ def test_simulated_votes_are_added_in_the_requested_share(client, trained, sessi
     assert made == [3 * len(to_train)]  # 3 simulated votes for each of the session's
 
 
-def test_ppo_follows_its_reward_model(client, queue, trained, session):
+def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session):
     ann = queue.visitors.from_token("a" * 64)
     first = trained.train(session, "reward_ppo", 0.0, ann)
     assert client.config(first)["method"] == "reward"
@@ -261,7 +261,7 @@ def test_ppo_follows_its_reward_model(client, queue, trained, session):
     assert reports["ppo"]["votes"] is None and len(reports["ppo"]["texts"]) == 4
 
 
-def test_nothing_follows_a_run_that_was_stopped(client, trained, session, monkeypatch):
+def test_no_run_follows_a_stopped_one(client, trained, session, monkeypatch):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
     run = trained.train(session, "reward_ppo", simulated=0.0)
     wait_for(lambda: client.status(run))

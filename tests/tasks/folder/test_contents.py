@@ -50,7 +50,7 @@ def texts(contents) -> dict[str, list[str]]:
     return {split: [*prompts] for split, prompts in contents.splits.items()}
 
 
-def test_the_three_splits_share_none_whatever_the_order_of_the_file(folder):
+def test_the_three_splits_are_disjoint_in_any_order_of_the_file(folder):
     prompts = [f"prompt {number}" for number in range(100)]
     write = lambda rows: folder(HEAD + PROMPTS + ENDS, prompts__txt="\n".join(rows))  # noqa: E731
     splits = texts(read(write(prompts)))
@@ -131,7 +131,7 @@ def test_preferences_and_demonstrations_become_texts(folder):
     ]
 
 
-def test_preferences_alone_bring_their_prompts(folder):
+def test_a_task_of_preferences_alone_has_their_prompts(folder):
     rows = [{"prompt": f"p{n}", "chosen": " a", "rejected": " b"} for n in range(10) for _ in "ab"]
     contents = read(folder(HEAD + '[preferences]\nfile = "p.jsonl"', p__jsonl=rows))
     assert [len(of) for of in contents.splits.values()] == [7, 1, 2]
@@ -302,7 +302,7 @@ def test_no_symlink_leads_outside(folder, tmp_path, monkeypatch):
     assert wrong(there) == ["task.toml: there is no such file"]
 
 
-def test_a_model_beside_the_reading_process_is_outside(folder, tmp_path, monkeypatch):
+def test_a_model_in_the_working_directory_is_outside_of_the_folder(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     toml = HEAD + PROMPTS + '[[reward]]\nkind = "reward_model"\nmodel = "mine"\n'
@@ -310,7 +310,7 @@ def test_a_model_beside_the_reading_process_is_outside(folder, tmp_path, monkeyp
     assert line.endswith("it leads outside of the folder")
 
 
-def test_files_that_are_too_large_are_not_read(folder, monkeypatch):
+def test_too_large_files_are_not_read(folder, monkeypatch):
     monkeypatch.setattr(files, "MOST_BYTES", 8)
     there = folder(HEAD + PROMPTS + ENDS)
     assert wrong(there) == [
@@ -323,7 +323,7 @@ def test_files_that_are_too_large_are_not_read(folder, monkeypatch):
     assert wrong(there)[0].startswith("task.toml: expected a file of at most 8 bytes, got ")
 
 
-def test_of_many_errors_in_a_file_the_first_are_reported(folder):
+def test_only_the_first_of_many_errors_in_a_file_are_reported(folder):
     lines = wrong(folder(HEAD + '[prompts]\nfile = "p.jsonl"\n' + ENDS, p__jsonl="{\n" * 50))
     assert len(lines) == files.MOST_ERRORS + 1
     assert lines[-1] == "p.jsonl: 30 more errors"

@@ -125,7 +125,7 @@ def test_agreement_with_an_answer(text, answer, equals, contains):
     )
 
 
-def test_an_answer_that_is_not_known():
+def test_an_unknown_answer():
     assert math.isnan(score("answer", "Paris"))
     for row in ({}, {"answer": None}, {"answer": []}, {"answer": {}}, {"answer": " . "}):
         with pytest.raises(ValueError, match="^answer: expected"):

@@ -68,7 +68,7 @@ def pairs_alone(tmp_path):
     return folder
 
 
-def test_a_held_out_prompt_needs_its_answer_too(folder):
+def test_held_out_prompts_need_answers_too(folder):
     expected = (
         "line 8: expected a file with a column answer for a part of the reward, got heldout.txt"
     )
@@ -84,7 +84,7 @@ def task(folder) -> FolderTask:
     return FolderTask(folder)
 
 
-def test_what_a_task_has(task, folder):
+def test_the_members_of_a_task(task, folder):
     assert isinstance(task, Task)
     assert (task.name, task.full_name, task.code) == ("who_is_it_2", str(folder), None)
     assert (task.title, task.max_new_tokens, task.reward_std) == ("Who is it?", 8, 2.0)
@@ -93,7 +93,7 @@ def test_what_a_task_has(task, folder):
     assert (task.demonstrations, task.preferences, task.has_gold) == (None, None, True)
 
 
-def test_the_input_of_a_model_is_messages_or_a_text(task):
+def test_the_input_of_a_model_is_a_list_of_messages_or_a_text(task):
     first, second = task.prompts("train")
     assert task.model_input(first, chat=True) == [SYSTEM, USER]
     assert task.model_input(first, chat=False) == "Be short.\n\nWho?"
@@ -173,7 +173,7 @@ def test_preferences_alone_leave_the_gold_reward_unknown(pairs_alone):
         resolve("sft", named, model="sft-reviews")
 
 
-def test_a_relative_name_loads_the_same_task(pairs_alone, tmp_path, monkeypatch):
+def test_a_relative_path_loads_the_same_task(pairs_alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     task = load_task("pairs")
     assert task.full_name == str(pairs_alone)
@@ -188,7 +188,7 @@ def test_a_relative_name_loads_the_same_task(pairs_alone, tmp_path, monkeypatch)
     assert task_card.from_row(json.loads(json.dumps(task_card.as_row(card)))) == card
 
 
-def test_a_folder_is_data_which_a_configuration_may_name(pairs_alone):
+def test_a_configuration_may_name_a_folder_because_it_has_no_code(pairs_alone):
     named = str(pairs_alone)
     with pytest.raises(ConfigError, match="--task got"):
         resolve("dpo", named, model="sft-reviews")  # as from a visitor of the page: not read

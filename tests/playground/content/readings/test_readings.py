@@ -111,7 +111,7 @@ def test_only_an_ended_run_is_compared_with_the_target():
     assert [r.key for r in readings(PPO, series, FINISHED, TARGET, 0, FRONTIER)] == ["rising"]
 
 
-def test_a_gain_is_reported_as_the_frontier_chart_shows_it():
+def test_a_reported_gain_equals_that_in_the_frontier_chart():
     """A gain of 0.3 · 2 = 0.6, where the curve has 1 + 0.5 · 0.8 = 1.4 at KL 1."""
     shares = {"frontier_efficiency": [0.0, 0.6, 0.5], "gain": [0.0, 0.3, 0.3]}
     series = evaluated([0.0, 0.69, 0.69], [0.0, 1.0, 1.0], **shares)
@@ -120,7 +120,7 @@ def test_a_gain_is_reported_as_the_frontier_chart_shows_it():
     assert reading.values == pytest.approx({"gain": 0.6, "kl": 1.0, "possible": 1.4}, abs=1e-12)
 
 
-def test_a_changed_beta_is_not_applied_to_earlier_kl():
+def test_a_new_beta_does_not_apply_to_earlier_kl():
     """At β = 4 the KL of the first ten steps costs 4 · 0.95 nats for 1.5 of reward; the KL has not
     risen since."""
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
