@@ -154,7 +154,7 @@ def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tens
 
 
 def at_last_token(scores: Tensor, mask: Tensor) -> Tensor:
-    """The scores [B] at the last tokens of their texts, 0 elsewhere: [B, T]."""
+    """[B, T] with the scores [B] at the last tokens of their texts, and 0 elsewhere."""
     last = mask.sum(1, keepdim=True).long() - 1
     return torch.zeros_like(mask, dtype=scores.dtype).scatter(1, last, scores[:, None])
 

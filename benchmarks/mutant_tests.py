@@ -31,8 +31,8 @@ SELECTED = ("tests/test_objectives.py", "tests/test_optimum.py") + tuple(
 )
 KEPT = ROOT / ".pytest_cache" / "mutants"
 JOBS = len(os.sched_getaffinity(0))
-PATIENCE = 60.0  # seconds beyond ten times its processor time, after which a test counts as hung
-HUNG = -signal.SIGALRM  # the exit code then
+PATIENCE = 60.0  # a test hangs if it takes these seconds and ten times its processor time
+HUNG = -signal.SIGALRM  # the exit code of a hanging test
 MEMORY = 8 << 30  # bytes that a mutant may allocate
 
 

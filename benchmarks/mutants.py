@@ -46,7 +46,7 @@ BROKEN = (  # in align_core
     *("votes", "runs", "config"),
 )
 PLACES = 60
-BUDGET = 10.0  # seconds of processor time, as traced, that the tests of one mutant may take
+BUDGET = 10.0  # seconds of traced processor time for the tests of one mutant
 SLOW_IMPORTS = ("align_core.preload", "playground.app")  # they import torch and gradio
 LABELS = {
     "before": "before any test was improved",

@@ -1,4 +1,4 @@
-"""Coroutines in tests: Playwright leaves a loop running in the thread of a browser test."""
+"""Runs coroutines in a thread, because Playwright's loop runs in the thread of a browser test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from typing import Any
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What `coroutine` returns, run in a thread of its own."""
+    """The result of `coroutine`, run in another thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()

@@ -20,7 +20,7 @@ from align_core.runs.directory import RunDirectory
 
 @pytest.fixture(autouse=True)
 def no_model(fake_assets, monkeypatch):
-    """Replaces training, and makes queries return their arguments."""
+    """Replaces training, and queries by functions that return their arguments."""
     monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
     monkeypatch.setattr(training, "run", fake_training, raising=False)
     answers = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""The documents agree with the code: tables with their result files, names with the code."""
+"""Tables in documents agree with their result files, and names with the code."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_enough_votes_reach_most_of_the_gain_of_many():
     assert rows[-1].startswith("| capitals | 100 | 0.70 (0.60–0.71) | 0.74")
 
 
-def test_the_page_shows_the_measured_number_of_votes_that_is_enough():
+def test_the_page_shows_the_measured_sufficient_number_of_votes():
     results = json.loads(few_votes.RESULTS.read_text())
     for task in few_votes.TASKS:
         votes = few_votes.enough(results, task)

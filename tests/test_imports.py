@@ -1,4 +1,4 @@
-"""The direction of imports: the rooms of each package and the floors that they stand on.
+"""The direction of imports: the rooms of each package and their floors.
 
 A room is a folder of a package, or a module beside the folders. It may import only from the floors
 below its own.
@@ -86,12 +86,12 @@ def rooms(names: set[str], package: str) -> set[str]:
 
 
 def outside(names: set[str]) -> set[str]:
-    """The top-level packages among `names`, the standard library and the project's own aside."""
+    """The top-level packages among `names`, without the standard library and the project."""
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {*FLOORS}
 
 
 def files(*patterns: str) -> list[Path]:
-    """The files of these patterns, of which there are some."""
+    """The files of these patterns, at least one."""
     paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
     assert len(paths) >= len(patterns)
     return paths
@@ -155,7 +155,7 @@ def test_a_module_has_at_most_350_lines():
 
 
 def asked_by_name(tree: ast.AST) -> set[str]:
-    """The method names that a syntax tree compares, matches, or uses as keys of a table."""
+    """The names of methods that a syntax tree compares, matches, or uses as keys."""
     names, compared = set(methods()), set()
 
     def constants(*nodes: ast.AST) -> set[str]:
@@ -243,8 +243,8 @@ def test_the_page_holds_no_torch_and_gradio_writes_no_stubs():
 
 
 @pytest.mark.slow
-def test_what_is_preloaded_for_a_run_can_be_imported_and_needs_no_gradio():
-    """The forkserver ignores a module that fails to import, and then every run has to import it."""
+def test_preloaded_modules_can_be_imported_and_need_no_gradio():
+    """The forkserver ignores a module that it cannot import; every run would then import it."""
     counted = "assert loader._of_package.cache_info().currsize == 2"
     modules = loaded(f"import align_core.preload; from align_core.tasks import loader; {counted}")
     assert modules >= {"align_core.training.run", "align_core.inference.server"}

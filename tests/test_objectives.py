@@ -38,7 +38,7 @@ def t(*values) -> torch.Tensor:
 
 
 def ragged(batch: int = 6, length: int = 7, seed: int = 0) -> torch.Tensor:
-    """A mask with a text of each length from 1 on."""
+    """A mask of texts with the lengths 1, 2, 3, …"""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
     lengths[0], lengths[1] = 1, length
@@ -51,7 +51,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def differs(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether two results are far apart, as they must be after a flipped sign."""
+    """Whether two results are far apart, as after a flipped sign."""
     return bool((a - b).abs().max() > 1e-3)
 
 
@@ -140,7 +140,7 @@ def tiny_language(seed: int) -> dict[tuple[int, ...], torch.Tensor]:
 
 
 def all_texts() -> list[tuple[int, ...]]:
-    """Every text: it ends with token 0 or is truncated after three tokens."""
+    """Every text that ends with token 0 or is truncated after three tokens."""
     texts = []
     for n in range(3):
         for start in itertools.product((1, 2), repeat=n):
@@ -447,7 +447,7 @@ def columns():
 
 
 @pytest.mark.parametrize("name", ["loss", "rewards/chosen", "rewards/rejected", "rewards/margins"])
-def test_dpo_is_what_trl_computes(tmp_path, name):
+def test_dpo_equals_trls(tmp_path, name):
     model, reference = toy.policy(0), toy.policy(1)
     sides = [
         [text_logp(network, prompt, text) for prompt, *texts in columns() for text in texts]
@@ -470,7 +470,7 @@ def test_dpo_is_what_trl_computes(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["loss", "margin"])
-def test_bradley_terry_is_what_trl_computes(tmp_path, name):
+def test_bradley_terry_equals_trls(tmp_path, name):
     model = toy.reward_model()
     torch.nn.init.normal_(model.score.weight)
     chosen, rejected = (

@@ -33,7 +33,7 @@ NATS = 5e-4  # the largest difference between processors on one text
 
 @pytest.fixture
 def copied(tmp_path):
-    """copied(name) returns a copy of a run, of the sessions or of the preferences."""
+    """copied(name) returns a copy of a run, the sessions or the preferences."""
 
     def copied(*place):
         return Path(shutil.copytree(OLD.joinpath(*place), tmp_path.joinpath(*place)))
@@ -43,7 +43,7 @@ def copied(tmp_path):
 
 @pytest.fixture
 def ask(capsys):
-    """The output of a command, which must succeed."""
+    """Runs a command, which must succeed; returns its output."""
 
     def ask(*arguments):
         capsys.readouterr()

@@ -176,7 +176,7 @@ def test_with_few_samples_a_gain_is_one_at_the_largest_kl_that_they_allow():
     assert Trade.of(samples).full_gain == pytest.approx(best - samples.mean(), abs=1e-12)
 
 
-def test_the_frontier_ends_where_only_the_best_texts_are_left():
+def test_the_frontier_ends_with_only_the_best_texts():
     """As β → 0 it arrives at the best reward 4 of a tenth of the samples: a KL of log 10."""
     frontier = Frontier.of(np.tile(SAMPLES, 100))
     assert frontier.curve[:2, -1] == pytest.approx([4.0, math.log(10)], abs=1e-9)
@@ -224,7 +224,7 @@ def test_a_reward_that_never_varies_has_no_gain():
 
 
 def test_the_reference_with_the_same_noise_has_gain_and_efficiency_0():
-    """The mean of four samples per prompt differs from that of 2,000 for both models alike."""
+    """For both models alike, the mean of four samples per prompt differs from the mean of 2,000."""
     frontier = Frontier.of(bell())
     lucky = bell().mean() + 0.4
     assert frontier.gain(lucky, lucky) == frontier.efficiency(lucky, lucky, kl=1.0) == 0
@@ -360,7 +360,7 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path):
     )
     for changes in wrong:
         replace(samples, **changes).save(file)
-        with pytest.raises(ValueError, match="expected arrays of samples that fit together"):
+        with pytest.raises(ValueError, match="expected arrays .prompts, samples. of one shape"):
             ReferenceSamples.load(file)
     full = replace(samples, lengths=np.full((3, 5), 7, np.uint8))
     full.save(file)
@@ -379,7 +379,7 @@ def test_parts_are_joined_in_their_order():
         assert np.array_equal(getattr(joined, name), getattr(expected, name))
 
 
-def test_only_keeps_the_requested_prompts_in_order():
+def test_selecting_prompts_keeps_the_requested_order():
     samples = stored()
     two = samples.select(["never", "the film"])
     assert two.prompts == ["never", "the film"]

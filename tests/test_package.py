@@ -1,7 +1,7 @@
-"""The wheel: built, installed outside the checkout, and used there.
+"""The wheel is built, installed outside the checkout, and used there.
 
-Its environment sees the packages of the one that runs the tests. With WHEEL_CHECK=full, as
-`make wheel-check` sets it, it has its own packages from the network.
+Its environment sees the packages of the test environment. With WHEEL_CHECK=full, which
+`make wheel-check` sets, it has its own packages from the network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """A virtual environment with only the wheel installed, which sees the packages of this one."""
+    """A virtual environment with only the wheel, which also sees the packages of this one."""
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, symlinks=True)
     if os.environ.get("WHEEL_CHECK") == "full":
@@ -84,7 +84,7 @@ def pip(*arguments):
 
 
 def surroundings():
-    """The environment variables without those that lead back to the checkout."""
+    """The environment variables without those that refer to the checkout."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 

@@ -1,4 +1,4 @@
-"""A GGUF file of the toy language's model, written as llama.cpp's converter would."""
+"""A GGUF file of the toy language's model in the format of llama.cpp's converter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(
 ) -> Path:
     """Write the model to `file`, with a byte-level tokenizer that splits digits; returns `file`.
 
-    `without` is the name of a tensor of each layer that is left out.
+    `without` names a tensor that is left out in each layer.
     """
     config, weights = model.config, model.state_dict()
     writer = GGUFWriter(file, architecture)
@@ -71,5 +71,5 @@ def write(
 
 
 def interleaved(weight: Tensor, head: int) -> Tensor:
-    """The rows of each head in llama.cpp's order: the two halves that rotate together alternate."""
+    """The rows of each head in llama.cpp's order, which alternates the two rotated halves."""
     return weight.view(-1, 2, head // 2, weight.shape[1]).transpose(1, 2).reshape(weight.shape)

@@ -1,4 +1,4 @@
-"""A language of a dozen words, and models for it that are small enough to create in each test."""
+"""A language of a dozen words, and models so small that each test can create them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a reward model prefers the text that the gold reward prefers, and how surely."""
+"""The agreement of a reward model with the gold reward on pairs, and the scale of its scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from align_core.evaluation.win_rate import wins
 from align_core.models.rewards import Reward
 from align_core.optimum import ReferenceSamples
 
-_STEEPEST = 100.0  # the largest scale that is looked for
+_STEEPEST = 100.0  # the largest scale that can be found
 
 
 def pair_accuracy(
@@ -29,12 +29,12 @@ def pair_accuracy(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Accuracy and margin of a reward model on held-out pairs of reference samples.
 
-    Returns three tensors [P, pairs]. Accuracy is 1 where the model orders a pair as the gold reward
-    does, ½ for a tie, else 0. Margin is the score of the text with the higher gold reward minus
-    that of the other, and the third tensor the difference of their gold rewards, in nats. The pairs
-    are the first ones of a prompt with unequal gold rewards; P counts the prompts that have enough
-    of them. `inputs` are the inputs of the models for the prompts, by default the prompts
-    themselves.
+    Returns three tensors [P, pairs]: accuracy, margin and gold difference. Accuracy is 1 if the
+    model prefers the text with the higher gold reward, ½ for a tie, and 0 otherwise. Margin is the
+    score of this text minus that of the other; the gold difference is the same for gold rewards, in
+    nats. The pairs are the first ones of a prompt with unequal gold rewards; P counts the prompts
+    with enough of them. `inputs` are the inputs of the models for the prompts, by default the
+    prompts themselves.
     """
     rows = []
     for prompt, rewards in enumerate(stored.rewards):
@@ -55,10 +55,10 @@ def pair_accuracy(
 
 
 def rater_scale(margins: NDArray[np.float64], gold: NDArray[np.float64]) -> float | None:
-    """The a with which σ(a·margin) predicts best how often raters prefer the first text, σ(gold).
+    """The factor a for which σ(a·margin) best predicts the raters' preferences, σ(gold).
 
-    It minimises the cross-entropy; both arrays have an entry for each pair, in nats. 1: the scores
-    have the scale of the raters; below 1 they are too sure, by 1/a. None if no score differs.
+    It minimises the cross-entropy; both arrays have an entry for each pair, in nats. With a = 1 the
+    scores have the raters' scale; below 1 they are 1/a times too large. None if all margins are 0.
     """
     if not margins.any():
         return None

@@ -14,9 +14,9 @@ def one_label(model: PreTrainedModel, label: str | int) -> PreTrainedModel:
     """A copy of a classifier whose only output is the logit of this label, by name or number.
 
     Raises:
-        ValueError: it has no such label, or its last layer is not linear.
+        ValueError: the classifier has no such label, or its last layer is not linear.
     """
-    names = model.config.id2label
+    names = model.config.id2label  # number -> name
     number = {name: key for key, name in names.items()}.get(label, label)
     if number not in names:
         known = ", ".join(map(str, names.values()))

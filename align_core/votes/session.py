@@ -78,7 +78,7 @@ def begin(path: Path, task: str) -> None:
 
 
 def has_votes(path: Path) -> bool:
-    """Whether the session in the file at `path`, which nobody has open, has votes."""
+    """Whether the session in the file at `path` has votes; nobody may have it open."""
     with closing(connect(path)) as connection:
         return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM votes)").fetchone()[0])
 

@@ -126,7 +126,7 @@ class Sessions:
     def delete_if_without_votes(self, name: str) -> bool:
         """Delete the session unless it has votes; returns whether it was deleted.
 
-        No vote is lost that was answered: one that comes meanwhile keeps the session, or fails.
+        No answered vote is lost: a vote during the call keeps the session, or is refused.
 
         Raises:
             ConfigError: there is no such session.
@@ -150,7 +150,7 @@ class Sessions:
         return size
 
     def _close(self, name: str) -> None:
-        """Finish the writes of a session. Raises ConfigError if there is none."""
+        """Close a session, with all votes written. Raises ConfigError if it does not exist."""
         if not self._path(name).is_file():
             raise ConfigError(option_error("--session", name, _one_of(self.names())))
         if name in self._open:
@@ -163,7 +163,7 @@ class Sessions:
         return [str(path.relative_to(self.root)) for path in paths]
 
     def _paths(self, name: str) -> list[Path]:
-        """What belongs to a session; the .db is last, so that a deletion can be tried again."""
+        """The files of a session; the .db is last, so that a failed deletion can be repeated."""
         path = self._path(name)
         files = (path.with_suffix(suffix) for suffix in (ROOM, ".db-wal", ".db-shm", ".db"))
         return [path for path in (self.root / TRAINED_ON / name, *files) if path.exists()]

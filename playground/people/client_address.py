@@ -40,11 +40,11 @@ class ClientAddress:
 
 
 def _address(request: Request, proxies: int | None) -> str:
-    """The client's address.
+    """The client's address, if this number of `proxies` is in front of the server.
 
-    Each proxy appends the address that it is asked from to X-Forwarded-For, so the client's is that
-    many from the end, and what stands further left may be invented. With None, any number of
-    proxies with private addresses, it is the last one that is not private.
+    Each proxy appends the address of its client to X-Forwarded-For, so the address of the visitor
+    is entry number `proxies` from the end; entries before it may be forged. None stands for any
+    number of proxies with private addresses: then it is the last entry that is not private.
     """
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     if proxies == 0 or not forwarded:

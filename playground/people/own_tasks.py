@@ -66,8 +66,8 @@ class Full(RuntimeError):
 class OwnTasks:
     """The tasks in `root`. A task is deleted together with its prepared optimum. Thread-safe.
 
-    `limits` are those of each task, `places` those of all of them. Where tasks are not kept
-    forever, those that were left for LEFT_SECONDS make way for new ones.
+    `limits` apply to each task, `places` to all of them. If tasks are not kept forever, those that
+    are unused for LEFT_SECONDS may be deleted to make room.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class OwnTasks:
         self.limits = limits
         self._places = places
         self._root = root.resolve()
-        self._addresses: dict[str, str] = {}  # where they came from, since the server began
+        self._addresses: dict[str, str] = {}  # folder -> its visitor's, since the server began
         self._lock = threading.Lock()
         self._cards: dict[str, TaskCard] = {}  # by the name of the visitor's folder
 
@@ -140,7 +140,7 @@ class OwnTasks:
         """Make the `staged` folder with these `files` the visitor's task, with this card.
 
         Raises:
-            Full: there is no room for it, in all or for this address.
+            Full: there is no room, in total or for this address.
             OSError: it could not be written.
         """
         with self._lock:
@@ -204,15 +204,15 @@ class OwnTasks:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
     def _used(self, name: str) -> float:
-        """When a visitor last used their task, in seconds since 1970."""
+        """The time of a visitor's last use of their task, in seconds since 1970."""
         try:
             return (self._root / name / _CARD).stat().st_mtime
         except OSError:
             return 0.0
 
     def _make_room(self, name: str, address: str, size: int) -> None:
-        """Let tasks that were left make way, the one left longest first, for a task of `size` bytes
-        of the visitor of the folder `name`. Raises Full where that is not enough."""
+        """Delete unused tasks, longest unused first, until a task of `size` bytes fits into the
+        visitor's folder `name`. Raises Full if that is not enough."""
         sizes = {other: self._size(other) for other in {*self._cards, name}}
         while (over := self._over(name, address, size, sizes)) is not None:
             since = time.time() - LEFT_SECONDS
@@ -226,7 +226,7 @@ class OwnTasks:
     def _over(
         self, name: str, address: str, size: int, sizes: Mapping[str, int]
     ) -> set[str] | None:
-        """The folders of those of whom there are too many, or who have too much; None if nobody."""
+        """The folders of the visitors whose number or size is above a limit; None if none is."""
         here = {other for other in sizes if self._addresses.get(other) == address} | {name}
         places = self._places
         limits = [(here, places.tasks_by_address, places.task_megabytes_by_address)]
@@ -238,7 +238,7 @@ class OwnTasks:
         return None
 
     def _size(self, name: str) -> int:
-        """Bytes of the tasks of a visitor, and of what was prepared for them."""
+        """Bytes of a visitor's tasks and of their prepared samples."""
         home = self._root / name
         files = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
         tasks = [str(folder / _FOLDER) for folder in home.glob("*/")]
@@ -249,7 +249,7 @@ class OwnTasks:
 
 
 def _prepared(*tasks: str) -> list[prepared.Entry]:
-    """What was prepared for these tasks."""
+    """The prepared entries for these tasks."""
     found = []
     for entry in prepared.entries():
         with contextlib.suppress(OSError, ValueError):

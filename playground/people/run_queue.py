@@ -54,7 +54,7 @@ class _Entry:
     options: Mapping[str, Any] = field(default_factory=dict)  # of a run
     trial: str | None = None  # the name of the experiment
     address: str = field(default_factory=client_address)  # of the visitor; "" if unknown
-    context: Context = field(default_factory=copy_context)  # in which `start` is called
+    context: Context = field(default_factory=copy_context)  # `start` is called in it
 
     @property
     def who(self) -> str:
@@ -97,8 +97,8 @@ class RunQueue:
         self._waiting_times = WaitingTimes(client, self.trials)
         self._lock = threading.Lock()
         self._entries: list[_Entry] = []
-        self._live: dict[str, str] = {}  # run or trial -> who started it
-        self._start_errors: dict[str, list[Message]] = {}  # by who started
+        self._live: dict[str, str] = {}  # run or trial -> its owner (`_who`)
+        self._start_errors: dict[str, list[Message]] = {}  # owner (`_who`) -> errors
         self._thread_running = False
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class RunQueue:
         self._enqueue(_Entry(visitor, start, duration, trial=name))
 
     def configurations(self) -> list[Mapping[str, Any]]:
-        """The configurations of the live runs, and the options of those that wait."""
+        """The configurations of live runs, and the options of queued ones."""
         configurations = [entry.options for entry in self._entries]
         for run in self._client.live():
             with contextlib.suppress(ConfigError):  # deleted by someone else

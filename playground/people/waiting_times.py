@@ -1,4 +1,4 @@
-"""How long runs and trials that wait in the queue have to wait, estimated from what is live."""
+"""The waiting times of queued runs and trials, estimated from the live ones."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class WaitingTimes:
         self._estimates: tuple[float, list[tuple[float | None, bool]]] = (-math.inf, [])
 
     def forget(self) -> None:
-        """The queue has changed: estimate anew."""
+        """Forget the estimates, because the queue has changed."""
         self._estimates = (-math.inf, [])
 
     def of(self, durations: Sequence[Duration]) -> list[tuple[float | None, bool]]:
-        """For each that waits, by how long they will take, the seconds until it starts.
+        """The seconds until each queued run or trial starts, from the `durations` of all of them.
 
-        They are an estimate if True, an upper bound if False, and None without a bound. The first
-        one takes the slot that becomes free first.
+        True marks an estimate, and False an upper bound, which is None if there is none. The first
+        in the queue takes the first slot that becomes free.
         """
         with self._lock:
             then, waits = self._estimates
@@ -55,17 +55,17 @@ class WaitingTimes:
             return waits
 
     def of_run(self, options: dict[str, Any], bound: float, pace: float = 0.0) -> Duration:
-        """How long a run with these options takes."""
+        """The duration of a run with these options."""
         seconds = self._client.estimate(delay=pace, **options)
         return (bound, False) if seconds is None else (seconds, True)
 
     def expect(self, name: str, seconds: float) -> Duration:
-        """The trial of this experiment takes so many seconds, infinite if unknown."""
+        """Store the seconds of an experiment's trial, infinite if unknown; returns `of_trial`."""
         self._trial_seconds[name] = seconds
         return self.of_trial(name)
 
     def of_trial(self, name: str) -> Duration:
-        """How long the trial of an experiment takes from now on, live or queued."""
+        """The remaining duration of the live or queued trial of an experiment."""
         seconds = self._trial_seconds.get(name, math.inf)
         if name in self._trials.live() and (state := self._trials.state(name)):
             return max(0.0, seconds - (time.time() - state["began"])), math.isfinite(seconds)

@@ -1,4 +1,4 @@
-"""How many sessions of votes there may be, in all and from one address, and what they may take."""
+"""Limits on the number and size of sessions of votes, in total and from one address."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from playground.limits import Limits
 from playground.people.client_address import client_address
 from playground.people.json_requests import Refused
 
-LEFT_DAYS = 1 / 24  # without a vote, after which a session makes way where there is no room
+LEFT_DAYS = 1 / 24  # without a vote, after which a session may be deleted to make room
 
 
 class SessionPlaces:
     """The places of `sessions`. Thread-safe.
 
-    A session that is `needed` is never deleted, and an `active` one, whose raters are there, only
-    if it has no votes and no idle one can go. `deleted` is called with the name of each that was.
+    A `needed` session is never deleted. An `active` one, with raters, is deleted only if it has no
+    votes and no idle session without votes is left. `deleted` gets the name of each deleted one.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class SessionPlaces:
         self._active = active
         self._deleted = deleted
         self._lock = threading.Lock()
-        self._addresses: dict[str, str] = {}  # who made them, since the server began
+        self._addresses: dict[str, str] = {}  # session -> its creator's, since the server began
 
     def make_room(self) -> None:
-        """Let sessions make way for a new one, where there are too many or they take too much.
+        """Delete sessions if there is no room for a new one, by number or by size.
 
-        The oldest without votes goes first; where votes are pruned, then the one that was left
-        longest. Raises Refused where none can.
+        The oldest without votes is deleted first. On servers that prune votes, the session that was
+        unchanged for longest comes next. Raises Refused if nothing can be deleted.
         """
         with self._lock:
             while (full := self._full()) is not None:
@@ -51,11 +51,11 @@ class SessionPlaces:
                     raise Refused(503, "full", line)
 
     def made(self, name: str) -> None:
-        """A session was made for the client of this request."""
+        """Note that the client of this request has made a session."""
         self._addresses[name] = client_address()
 
     def forget(self, name: str) -> None:
-        """The session was deleted."""
+        """Forget a deleted session."""
         self._addresses.pop(name, None)
 
     def check_size(self, name: str) -> None:
@@ -65,15 +65,15 @@ class SessionPlaces:
             raise Refused(503, "full", f"this session has {most} MB of votes, and takes no more")
 
     def prune(self, days: float) -> list[str]:
-        """Delete the sessions to which nothing was added for `days`, and those that were left
-        longest as long as all take too much; returns their names."""
+        """Delete sessions that are unchanged for `days`, and while all are too large, the one that
+        was unchanged for longest; returns their names."""
         pruned = [name for name in self._sessions.older_than(days) if self._delete(name)]
         while self._takes_too_much() and (name := self._delete_one_left(self._sessions.names())):
             pruned.append(name)
         return pruned
 
     def _full(self) -> tuple[list[str], str] | None:
-        """The sessions of which there are too many, and the refusal; None if there is room."""
+        """The sessions of which one must be deleted, and the refusal; None if there is room."""
         names, limits = self._sessions.names(), self._limits
         if len(names) >= limits.sessions:
             return names, f"there are {limits.sessions} sessions here, and no room for more"
@@ -98,10 +98,10 @@ class SessionPlaces:
                 if name not in needed and self._sessions.delete_if_without_votes(name):
                     self._deleted(name)
                     return True
-        return len(self._sessions.names()) < len(names)  # those that are no sessions do not count
+        return len(self._sessions.names()) < len(names)  # broken files are not counted any more
 
     def _delete_one_left(self, names: Collection[str]) -> str | None:
-        """The name of a session that was deleted, since it was left longest; None if none was."""
+        """Delete the session that was unchanged for longest; returns its name, or None."""
         if self._limits.vote_days is None:
             return None
         left = (name for name in self._sessions.older_than(LEFT_DAYS) if name in names)

@@ -64,7 +64,7 @@ def names(own):
     return {path.name for path in own._root.iterdir()}
 
 
-def test_tasks_that_were_left_make_way_and_others_do_not(server):
+def test_only_unused_tasks_are_deleted_for_room(server):
     own = server()
     for visitor in "abc":
         save(own, visitor)
@@ -112,7 +112,7 @@ def test_an_address_fills_only_its_own_places(server, come_from):
     assert names(own) == {"a", "c", "d"} and client_address() == "10.0.0.1"
 
 
-def test_a_preparation_that_was_stopped_is_deleted(server):
+def test_a_stopped_preparation_is_deleted(server):
     own = server()
     new, old, other = (prepared.folder() / f"{name}-2-1-0" for name in ("own-a", "own-b", "my-c"))
     for folder in (new, old, other):
@@ -194,7 +194,7 @@ def test_sessions_of_an_address_make_way_for_its_own(room, come_from):
     assert [*map(service.has_joined, (other, first, second, third))] == [True, True, False, True]
 
 
-def test_what_somebody_needs_makes_no_way(sessions, monkeypatch):
+def test_runs_and_sessions_in_use_are_not_deleted_for_room(sessions, monkeypatch):
     waiting = []
     service = VotingService(
         sessions, Stored(), limits=Limits(sessions=2), configurations=lambda: waiting

@@ -109,7 +109,7 @@ def test_there_are_enough_kinds():
     assert len(REFUSED) + len(SHOWN) >= 60
 
 
-def test_what_cannot_be_read_is_passed_over_with_one_line(root, reader, caplog):
+def test_unreadable_runs_are_skipped_with_one_line(root, reader, caplog):
     names = all_of(root, REFUSED)
     for _ in range(3):
         lists = reader.lists()

@@ -60,7 +60,7 @@ def test_a_large_model_is_measured_on_fewer_texts_and_a_run_keeps_its_numbers(
     assert numbers["length_ci95"] > 0
 
 
-def test_a_run_of_an_older_version_was_measured_on_64_prompts(tmp_path, monkeypatch):
+def test_a_run_of_an_older_version_keeps_64_prompts(tmp_path, monkeypatch):
     with closing(RunDirectory.create(tmp_path / "run", resolve("ppo", "reviews", eval_prompts=3))):
         content = config(tmp_path / "run")
     assert content.pop("eval_prompts") == 3 and content.pop("eval_samples") == 4

@@ -33,7 +33,7 @@ def test_a_value_is_text_and_a_switch_is_true_or_false():
     assert unknown == ["--bet"], "and nothing is abbreviated"
 
 
-def test_a_value_that_is_missing_is_bad_input():
+def test_a_missing_value_is_bad_input():
     args, unknown = parsed("--steps", "--beta", "2", "--freeze-trunk=3", "--seed")
     assert [line.text for line in args.invalid] == [
         "argument --steps: expected one argument",

@@ -135,7 +135,7 @@ def test_every_bad_option_gets_its_line_and_nothing_is_written(run, tmp_path):
     assert not (tmp_path / "sessions").exists()
 
 
-def test_a_missing_argument_is_reported_with_what_is_accepted(run, tmp_path):
+def test_a_missing_argument_is_reported_with_the_accepted_values(run, tmp_path):
     assert refused(run)[0] == "ACTION got nothing, expected one of these:"
     assert refused(run, "simulate", "--task", "reviews", "--votes", 1) == [
         "expected either --session or --output, got both or neither"

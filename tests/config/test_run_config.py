@@ -240,7 +240,7 @@ def poems():
         forget(known.full_name)
 
 
-def test_what_a_task_does_not_have(poems):
+def test_missing_members_of_a_task(poems):
     task, without_reference = poems
     (line,) = lines("sft", task)
     assert (

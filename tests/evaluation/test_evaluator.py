@@ -82,7 +82,7 @@ def test_a_policy_does_not_diverge_from_itself():
     assert metrics["eval/proxy_reward"] == pytest.approx(0, abs=1e-9)
 
 
-def test_the_same_weights_are_sampled_once_and_others_anew():
+def test_equal_weights_are_sampled_once_and_others_again():
     calls = []
 
     def gold(prompts, completions, completion_ids):

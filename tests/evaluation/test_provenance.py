@@ -35,7 +35,7 @@ def test_a_policy_is_compared_with_the_model_its_run_started_from(run):
     assert reference_of("pretrained", "capitals") == "sft-capitals"
 
 
-def test_ppo_covers_what_the_preferences_of_its_reward_model_covered(run):
+def test_ppo_covers_the_same_prompts_as_its_reward_model(run):
     reward = run("reward", coverage="Africa")
     assert coverage_of(reward) == coverage_of(run("ppo", reward_model=reward)) == "Africa"
     assert coverage_of(run("ppo")) == coverage_of("sft-capitals") == "all"

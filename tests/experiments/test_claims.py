@@ -84,7 +84,7 @@ def frontier_result(over_ppo, over_gold=(0.5, 0.5), dpo=(0.9, 0.9), ppo=(0.9, 0.
         ([mean(0.2), mean(0.2, None)], (0.5, 0.15), "unclear"),  # a single seed
     ],
 )
-def test_dpo_dominates_where_it_is_clearly_ahead_everywhere(over_ppo, over_gold, expected):
+def test_dpo_dominates_if_it_is_clearly_ahead_everywhere(over_ppo, over_gold, expected):
     result = frontier_result(over_ppo, over_gold)
     assert verdict_of(frontier, result, "dominates")[0] == expected
 

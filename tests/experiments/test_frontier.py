@@ -55,7 +55,7 @@ def test_the_win_rate_is_of_the_best_setting(result):
     assert [rate["mean"] for rate in rates["rates"]] == pytest.approx([0.9, 0.7])
 
 
-def test_the_verdict_names_the_method_that_is_ahead(result):
+def test_the_verdict_names_the_better_method(result):
     text = " ".join(conclusions(frontier, result))
     assert "DPO is clearly ahead within 0.25, 0.5, 1, 2 nats, PPO within none" in text
 

@@ -40,7 +40,7 @@ HOSTILE = "<img src=x onerror=alert(1)> ${1+1} {{value}} \x00 ; rm -rf / ðŸ™‚ ï·
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    """A client with three runs: PPO and a reward model of toy models, and one without a model."""
+    """A client with three runs: PPO and a reward model on toy models, and a run without a model."""
     folder = tmp_path_factory.mktemp("client")
     reward, reference = folder / "reward", folder / "reference"
     loading.save_model(toy.reward_model(), toy.tokenizer(), reward)
@@ -61,7 +61,7 @@ def client(tmp_path_factory):
 
 @pytest.fixture
 def helper(client):
-    """A helper that a test starts, and may end."""
+    """A helper for one test, which may end it."""
     helper = InferenceClient(client)
     yield helper
     helper.close()
@@ -69,7 +69,7 @@ def helper(client):
 
 @pytest.fixture(scope="module")
 def shared(client):
-    """The helper of the tests that only ask."""
+    """The helper shared by tests that do not end it."""
     helper = InferenceClient(client)
     yield helper
     helper.close()
@@ -196,7 +196,7 @@ def test_a_model_is_an_embedded_name_or_a_run_with_a_model(helper, name):
     assert helper.pid() is None
 
 
-def test_the_reference_of_a_task_answers_questions_about_that_task_alone(helper, monkeypatch):
+def test_the_reference_of_a_task_answers_questions_only_about_it(helper, monkeypatch):
     reference = str(helper._client.root.with_name("reference"))
     theirs = replace(task_card.known_card("reviews"), folder="/a/task", reference=reference)
     monkeypatch.setitem(task_card._registered, theirs.full_name, theirs)
@@ -235,7 +235,7 @@ def test_hostile_text_is_text(shared):
 
 def test_a_killed_helper_is_reported_and_the_next_query_is_answered(helper):
     before = helper.generate(**ASKED)
-    os.kill(helper.pid(), signal.SIGSTOP)  # so that a query is in progress when it dies
+    os.kill(helper.pid(), signal.SIGSTOP)  # so that it dies during a query
     threading.Timer(0.3, os.kill, [helper.pid(), signal.SIGKILL]).start()
     with pytest.raises(Unanswered, match="was killed. Ask again"):
         helper.generate(**ASKED)

@@ -1,4 +1,4 @@
-"""Queries of models outside a run: the arithmetic of scores, and the limits on texts."""
+"""Queries of models without a run: the arithmetic of scores, and the limits on texts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def named(tmp_path):
 
 
 def plain_logp(seed: int, text: str) -> list[float]:
-    """log π of each token of `text` and of its end token, after PROMPT; one pass per token."""
+    """log π of each token of `text` and of its end token after PROMPT, from one pass per token."""
     ids = toy.tokenizer()(f"{PROMPT}{text}")["input_ids"] + [0]
     model = toy.policy(seed)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_a_model_that_was_saved_again_is_loaded_again(named, tmp_path):
 
 @pytest.fixture
 def silence(capfd):
-    """Expects that no library writes to the output beside the report."""
+    """Expects that the output has only the report, and nothing by a library."""
     silence_libraries()
     yield
     assert capfd.readouterr().err == ""
@@ -109,7 +109,7 @@ def test_a_policy_scores_texts_and_gives_their_likelihood(silence):
     assert rows[0]["gold_reward"] > rows[1]["gold_reward"]
     for row in rows:
         assert row["proxy_reward"] is not None
-        assert row["logp"] == row["ref_logp"] < 0, "the SFT model is its own reference"
+        assert row["logp"] == row["ref_logp"] < 0, "the SFT model is the reference"
         assert "".join(piece["text"] for piece in row["tokens"]) == row["completion"]
         assert sum(piece["logp"] for piece in row["tokens"]) == pytest.approx(row["logp"])
 

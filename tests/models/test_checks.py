@@ -1,4 +1,4 @@
-"""A model that would fail in the middle of a run, or silently, is refused at the start."""
+"""A model that would fail silently, or during a run, is refused at the start."""
 
 from __future__ import annotations
 

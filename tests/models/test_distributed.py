@@ -80,8 +80,8 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path, alone):
 def test_two_processes_with_half_of_each_model_are_resumed_and_end_like_one(
     tmp_path, alone, launcher, sharded
 ):
-    """FSDP has half of each model, ZeRO 2 of DeepSpeed half of the moments; both are configured by
-    accelerate's files. All methods of tests/fakes/sharded_resume.py are resumed half-way."""
+    """With FSDP each process has half of each model, with DeepSpeed's ZeRO 2 half of the moments;
+    accelerate's files configure both. tests/fakes/sharded_resume.py resumes all methods."""
     started(launcher, "tests.fakes.sharded_resume", str(tmp_path), "8")
     weights, metrics = end(tmp_path)
     assert_same_end((weights, metrics), alone)
@@ -97,7 +97,7 @@ def test_two_processes_with_half_of_each_model_are_resumed_and_end_like_one(
 
 
 def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monkeypatch):
-    """Trainer leaves optimizer.pt, FSDP optimizer.bin or a folder, DeepSpeed global_step4."""
+    """Trainer writes optimizer.pt, FSDP optimizer.bin or a folder, DeepSpeed global_step4."""
     run, checkpoint = RunDirectory(tmp_path), tmp_path / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
@@ -117,7 +117,7 @@ def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monk
 
 
 def trained(task: Path, folder: Path, count: int) -> list[dict]:
-    """The metrics of a run from the command line, in one process or in accelerate's."""
+    """The metrics of a run from the command line, in one process or by accelerate in several."""
     train = ["train", "ppo", "--task", str(task), "--run-dir", str(folder)]
     train += ["--model", "sft-reviews", "--reward-model", "reward-reviews"]
     train += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
@@ -135,7 +135,7 @@ def trained(task: Path, folder: Path, count: int) -> list[dict]:
 
 @pytest.mark.slow
 def test_the_command_line_runs_in_two_processes(tmp_path):
-    """On a task in a folder, whose few prompts are evaluated quickly."""
+    """The task is in a folder, because its few prompts are evaluated quickly."""
     assert cli.main(["task", "new", str(tmp_path / "task")]) == 0
     one, two = (trained(tmp_path / "task", tmp_path / str(n), n) for n in (1, 2))
     assert len(one) == len(two)
@@ -152,7 +152,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
 
 
 def test_a_lone_process_of_accelerate_is_refused_or_replaced(monkeypatch, capsys):
-    """With --cpu, accelerate starts one process with the address of the group but not its size."""
+    """With --cpu, accelerate starts one process with the address, but not the size, of a group."""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     assert not distributed.launched_alone()
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")

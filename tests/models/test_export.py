@@ -1,4 +1,4 @@
-"""An exported run is a model that transformers alone loads, with a card that the Hub can read."""
+"""An exported run is a model for transformers alone, with a card that the Hub can read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def base(tmp_path):
 
 
 def a_run(path, trained, method="dpo", metrics=(), **options):
-    """A run on the film reviews that has ended with the model `trained`."""
+    """A finished run on the film reviews, with the model `trained`."""
     directory = RunDirectory.create(path, resolve(method, "reviews", **options))
     save_model(trained, toy.tokenizer(), directory.model_path)
     for step, values in metrics:

@@ -55,7 +55,7 @@ def padded(words: int):
     return qwen3(64 * (words // 64 + 1))
 
 
-# Each with a tokenizer of its own: one token for beginning, end and padding; spaces that are
+# Each has its own tokenizer: one token for beginning, end and padding; spaces that are
 # marked, a beginning and no padding token; words and their endings; a turn that ends with another
 # token than a text; a generation prompt that opens thoughts; rows that no token has.
 FAMILIES = {

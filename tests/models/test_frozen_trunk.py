@@ -1,4 +1,4 @@
-"""The upper layers alone give what whole passes give, in every family, or whole passes are made."""
+"""In every family, the upper layers give the results of whole passes, or whole passes are made."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def adapted(model, layers=(2, 3)):
     torch.manual_seed(1)
     adapter = LoraConfig(
         r=4,
-        target_modules=linear_names(model) - {"out_proj"},  # PEFT refuses Mamba's
+        target_modules=linear_names(model) - {"out_proj"},  # PEFT refuses this module of Mamba
         layers_to_transform=list(layers),
         task_type="CAUSAL_LM",
     )
@@ -114,7 +114,7 @@ def test_gradients_of_the_adapter_are_those_of_a_whole_pass():
 
 
 def test_sampling_keeps_the_trunk_states_of_its_texts():
-    """Texts end at different times; the last token of each was never given to the model."""
+    """Texts end at different times; the model never read the last token of a text."""
     policy = policy_of("llama")
     frozen = frozen_trunk(policy)
     drawn = sample(policy, PROMPTS.repeat(20), RandomDraw(3, 60), max_new_tokens=6,
@@ -125,7 +125,7 @@ def test_sampling_keeps_the_trunk_states_of_its_texts():
     _, states = response_outputs(policy, *batch, hidden=True)
     ours = upper_states(frozen, kept, *batch)
     torch.testing.assert_close(ours[drawn.mask], states[drawn.mask], atol=2e-5, rtol=0)
-    few = torch.tensor([0, 2])  # prompts are cut to the longest of them
+    few = torch.tensor([0, 2])  # the prompts are cut to their longest
     ours = upper_states(frozen, kept[few], batch[0][few], drawn.tokens[few], drawn.mask[few])
     torch.testing.assert_close(ours[drawn.mask[few]], states[few][drawn.mask[few]], atol=2e-5,
                                rtol=0)  # fmt: skip

@@ -1,4 +1,4 @@
-"""A GGUF file is a MODEL: it is loaded, trained and saved like any other."""
+"""A GGUF file is loaded, trained and saved like any other MODEL."""
 
 from __future__ import annotations
 

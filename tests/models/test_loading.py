@@ -206,7 +206,7 @@ def test_code_in_a_folder_is_neither_executed_nor_asked_about(tmp_path, monkeypa
     assert questions == [] and not mark.exists()
 
 
-def test_an_adapter_that_is_its_own_base_is_refused(tmp_path):
+def test_an_adapter_with_itself_as_its_base_is_refused(tmp_path):
     folder = tmp_path / "adapter"
     folder.mkdir()
     (folder / "adapter_config.json").write_text(

@@ -50,7 +50,7 @@ def test_log_probabilities_are_those_of_each_text_alone(temperature):
 
 
 @pytest.mark.parametrize("wider", [0, 20])
-def test_texts_read_in_a_batch_are_read_as_if_alone(wider):
+def test_texts_in_a_batch_do_not_affect_each_other(wider):
     """Prompts and responses of very different lengths, with extra padding (`wider`)."""
     model, prompts = policy(), ["a", "the film", "the plot was never dull . the film was fine ."]
     rows = [[6, 0], [7, 8, 9, 10, 11, 12, 13, 5, 4, 3], [0]]

@@ -1,4 +1,4 @@
-"""What prompts have in common is computed once, and nothing else about their texts changes."""
+"""The common start of prompts is computed once, without any other effect."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from align_core.models.sampling import RandomDraw, sample
 from tests.models.test_frozen_trunk import FAMILIES, SIZES, WORDS, adapted
 
 START = list(range(20, 20 + SHORTEST + 1))
-# The first two and the last two are the same. The longest is padded by none, the shortest by more
-# columns than there are common tokens, the others by fewer.
+# The first two tokens and the last two are common. The longest prompt has no padding, the shortest
+# has more columns of padding than common tokens, and the others have fewer.
 SHORT, LONG, MIDDLE = [*START, 7], [*START, 8, *range(4, 16)], [*START, 9, *range(4, 12)]
 ROWS = [SHORT, SHORT, LONG, MIDDLE, MIDDLE]
 WIDTH = max(map(len, ROWS))
@@ -99,7 +99,7 @@ def test_upper_layers_give_the_states_and_gradients_of_whole_passes(family):
 
 
 def passes(prompts: Prompts, sliding: bool = False) -> list[tuple[int, ...]]:
-    """The shapes of the token ids of the passes that fill the cache."""
+    """The shapes of the token ids in passes that fill the cache."""
     config = MistralConfig(sliding_window=6 if sliding else None, num_key_value_heads=1, **SIZES)
     model, cache, shapes = MistralForCausalLM(config).eval(), DynamicCache(config=config), []
 
@@ -119,12 +119,12 @@ def passes(prompts: Prompts, sliding: bool = False) -> list[tuple[int, ...]]:
 def test_each_common_token_is_computed_once():
     common = len(START)
     assert passes(PROMPTS) == [(1, common), (3, WIDTH - common)]
-    # One prompt has nothing in common with others; two tokens are not worth a pass.
+    # A single prompt has no common start; two tokens are not worth a pass.
     assert passes(PROMPTS[:2]) == [(1, common + 1)]
     short = PROMPTS.ids.clone()
     short[2, 2] += 1  # the third token of the longest
     assert passes(Prompts(short, PROMPTS.mask)) == [(3, WIDTH)]
-    # The last token of a prompt that others continue is left for the pass with its outputs.
+    # The last token of a prompt that others continue stays for the pass with its outputs.
     ids = torch.tensor([[1, *START], [*START, 7]])
     mask = torch.tensor([[0] + [1] * common, [1] * (common + 1)])
     assert passes(Prompts(ids, mask)) == [(1, common - 1), (2, 2)]

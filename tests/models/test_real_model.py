@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct as `align-core fetch smollm2` brings it."""
+"""SmolLM2-135M-Instruct from `align-core fetch smollm2`."""
 
 from __future__ import annotations
 

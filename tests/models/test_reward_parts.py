@@ -27,8 +27,8 @@ def completions(*before: dict[str, str]) -> list[Completion]:
 
 @pytest.fixture(scope="module")
 def renumbered(tmp_path_factory):
-    """The embedded reward model with every ordinary token's id moved by one, and its embedding
-    moved along: every text keeps its score."""
+    """The embedded reward model with each ordinary token's id and embedding moved by one, so that
+    every text keeps its score."""
     folder = tmp_path_factory.mktemp("renumbered") / "model"
     shutil.copytree(model_index.ASSETS / "models" / NAME, folder)
     tokenizer = json.loads((folder / "tokenizer.json").read_text())

@@ -66,7 +66,7 @@ def test_a_score_in_a_batch_equals_that_of_the_text_alone(model, pad):
 
 
 def test_the_score_sees_the_end_token(model):
-    """So that the test above can fail: one token earlier, the score differs."""
+    """Shows that the test above can fail: one token earlier, the score differs."""
     expected = [alone(model, ids) for ids in whole_texts()]
     earlier = [alone(model, ids[:-1]) for ids in whole_texts()]
     assert all(abs(a - b) > 1e-2 for a, b in zip(expected, earlier, strict=True))
@@ -106,7 +106,7 @@ def test_the_reward_model_of_a_task_reads_any_policy(tmp_path, monkeypatch):
 
 
 def renumbered():
-    """The toy's tokenizer with every ordinary token's id moved by one, and the ids of IDS in it."""
+    """The toy's tokenizer with each ordinary token's id moved by one, and IDS in its ids."""
     ordinary = WORDS[2:]
     moved = [*WORDS[:2], ordinary[-1], *ordinary[:-1]]
     made = toy.tokenizer(moved)
@@ -114,7 +114,7 @@ def renumbered():
 
 
 def test_texts_of_another_tokenizer_are_decoded_with_it_and_encoded_again(model):
-    """The score of each text is that of its own ids; those of the writer would give another."""
+    """Each text is scored by the reward model's ids; the writer's ids would give another score."""
     writer, ids = renumbered()
     proxy = ProxyReward(model, toy.tokenizer(), writer)
     prompts = encode_prompts(writer, PROMPTS).ids.tolist()
@@ -143,8 +143,8 @@ def test_a_reward_model_of_fewer_rows_than_its_tokenizer_is_refused():
         ProxyReward(model, toy.tokenizer())
 
 
-def test_a_sample_that_is_too_long_in_other_tokens_is_cut_at_the_positions(tmp_path):
-    """A prompt of two tokens, and the first six of the completion."""
+def test_a_sample_with_more_tokens_than_positions_is_truncated(tmp_path):
+    """The prompt has two tokens; six tokens of the completion remain."""
     model = type(toy.reward_model())(toy.config(num_labels=1, max_position_embeddings=8)).eval()
     writer, _ = renumbered()
     proxy = ProxyReward(model, toy.tokenizer(), writer)
@@ -187,7 +187,9 @@ def test_an_encoder_gives_its_own_output_for_whole_texts(kind, config):
     sizes = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id, "intermediate_size": 64}
     model = kind(config(**{**ENCODER, "vocab_size": len(tokenizer), **sizes})).eval()
     for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)  # with the usual 0.02 all texts have nearly one output
+        torch.nn.init.normal_(
+            p, std=0.3
+        )  # with the usual 0.02 all texts have nearly the same output
     proxy = ProxyReward(model, tokenizer)
     prompts, texts = ["the film", "the plot was never dull"], [" was good", " . a fine film ."]
     expected = []

@@ -28,7 +28,7 @@ TOKENS = toy.tokenizer()
 
 
 class Rated(Task):
-    """The parts of a task that pairs need; its rater always prefers the higher reward."""
+    """A task with the members that pairs need; its rater always prefers the higher reward."""
 
     name = "reviews"
     max_new_tokens = 6
@@ -159,7 +159,7 @@ def test_stored_pairs_are_on_covered_prompts(pool):
         stored_pairs("reviews", len(uncovered) + 1, seed=1, covers="never".__eq__)
 
 
-def test_a_pool_that_is_too_small_is_reported(pool):
+def test_a_too_small_pool_is_reported(pool):
     with pytest.raises(ConfigError) as error:
         stored_pairs("reviews", 61, seed=0)
     (line,) = error.value.lines
@@ -207,7 +207,7 @@ def test_pairs_to_label_equal_the_labelled_ones():
     labelled = drawn(40)
     pairs = unlabelled_pairs(toy.policy(), toy.tokenizer(), Rated(), 40, 0)
     parts = ("", "_ended", "_reward")
-    for pair, known in zip(pairs[:5], labelled[:5], strict=True):  # before the random labels differ
+    for pair, known in zip(pairs[:5], labelled[:5], strict=True):  # the random labels differ later
         ours = [tuple(pair[side + part] for part in parts) for side in ("first", "second")]
         assert sorted(map(str, ours)) == sorted(map(str, sides(known)))
         assert pair["prompt"] == known["prompt"]

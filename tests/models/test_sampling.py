@@ -82,7 +82,7 @@ def embedded_model():
 
 @pytest.mark.parametrize("made", [toy_model, embedded_model])
 def test_the_cache_does_not_change_the_tokens(made):
-    """Each token depends on all before it; a model that ignored its cache would see one token."""
+    """Each token depends on all earlier ones; a model that ignored its cache would see one."""
     model, words, prompts = made()
     width, most = model.get_output_embeddings().weight.shape[0], 16
     drawn = sample(
@@ -128,7 +128,7 @@ def test_fixed_noise_is_the_same_in_every_version():
     torch.testing.assert_close(noise, expected, atol=1e-4, rtol=0)
 
 
-def test_noise_that_is_too_large_to_store_is_drawn_again_and_is_the_same(monkeypatch):
+def test_noise_too_large_to_store_is_drawn_again_unchanged(monkeypatch):
     stored = FixedDraw(7, PROMPTS, 2, 12, 14)
     texts = drawn_by(policy(), PROMPTS * 2, stored).ids()
     assert sampling._STORED_NOISE == 67_108_864
@@ -155,7 +155,7 @@ def test_random_numbers_belong_to_a_text_and_not_to_its_batch():
 
 
 def test_the_largest_random_number_draws_a_possible_token(monkeypatch):
-    """In float32, cumulative sums end above or below 1; torch.rand is at most 1 − 2⁻²⁴."""
+    """In float32, cumulative sums may end above or below 1; torch.rand is at most 1 − 2⁻²⁴."""
     largest = 1 - 2**-24
     monkeypatch.setattr(torch, "rand", lambda *shape, **_: torch.full(shape, largest))
     logits = torch.randn(500, 1024, generator=torch.Generator().manual_seed(0))

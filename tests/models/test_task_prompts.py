@@ -1,4 +1,4 @@
-"""What models are given of a task's prompts, and the scale of a task's reward."""
+"""The inputs of models for a task's prompts, and the scale of a task's reward."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_the_scale_gives_reference_samples_their_standard_deviation():
     scale = reward_scale(task, policy, tokenizer)
     assert scale == reward_scale(task, policy, tokenizer)
     points = []
-    for batch in range(TEXTS // BATCH):  # prompts in turn: the film, a plot, the, the film, …
+    for batch in range(TEXTS // BATCH):  # the prompts alternate: the film, a plot, the, the film, …
         prompts = [task.prompts("train")[i % 3] for i in range(batch * BATCH, (batch + 1) * BATCH)]
         encoded = encode_prompts(tokenizer, prompts)
         how = {"max_new_tokens": 6, "end_ids": [tokenizer.eos_token_id]}

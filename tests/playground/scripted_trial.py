@@ -17,7 +17,7 @@ from align_core import experiments
 from align_core.config.messages import Message, to_event
 from align_core.experiments.quick_process import exit_with_stdin, print_line, report_progress
 
-GO = "go"  # the file beside the trials' folders for which "awaits" waits
+GO = "go"  # "awaits" waits for this file, beside the trials' folders
 
 
 def main(name: str, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Start app.py of the working directory, an exported tree, with runs and pairs that need no model.
+"""Start app.py of the exported tree in the working directory, with runs that need no model.
 
 python -m tests.playground.start_space
 """

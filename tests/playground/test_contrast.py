@@ -1,4 +1,4 @@
-"""Text has a contrast of 4.5:1 with its background (WCAG 2.2, level AA), in light and dark."""
+"""Text has a contrast of 4.5:1 to its background (WCAG 2.2, level AA), in light and dark."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ SHEETS = {
 }
 TEXT = ("ink", "muted", "accent", "wrong", "policy", "gold", "proxy", "kl", "loss")
 TEXT += ("run-a", "run-b", "run-c", "run-d")
-DEEPEST = (
-    0.75  # the largest share of a tone in a shaded background; the rest is the card's (shading.js)
-)
+DEEPEST = 0.75  # the largest share of a tone in a shaded background; the card's colour has the rest
 
 
 def variables(sheet, selector):

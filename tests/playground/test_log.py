@@ -1,4 +1,4 @@
-"""The log: one line for each start, end, refusal and fault, and nothing of a visitor in it."""
+"""The log: a line for each start, end, refusal and fault, without visitors' data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET = "the visitor's secret <b>"
 
 @pytest.fixture
 def lines(monkeypatch):
-    """lines(as_json) sets the log up, and returns a function that returns the lines so far."""
+    """lines(as_json) sets up the log, and returns a function that returns its lines so far."""
     root, levels = logging.getLogger(), {}
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in ("playground", "align_core")}

@@ -1,4 +1,4 @@
-"""The export of a Space: its files, its front matter by the Hub's rules, and its commands."""
+"""The export of a Space: its files, its front matter for the Hub, and its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The style sheets: their layers, their size, and that everything they style exists."""
+"""The style sheets: their layers, their size, and the existence of their elements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trainer as a script makes it, with all arguments by name, on the toy language."""
+"""Makes a trainer like a script, with all arguments by name, on the toy language."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(**columns) -> Dataset:
 def made(
     tmp_path, *, cls=PPOTrainer, model=None, reward=toy.reward, tokenizer=None, data=None, **changes
 ):
-    """Two rollouts of four texts of at most four tokens, an update each."""
+    """A trainer with two rollouts of four texts of at most four tokens, and an update for each."""
     parts = {name: changes.pop(name) for name in OF_TRAINER if name in changes}
     settings = {
         "output_dir": str(tmp_path / "out"),

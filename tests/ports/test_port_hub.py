@@ -1,4 +1,4 @@
-"""What a script uploads to the Hub, against a stand-in on the loopback; and the model card."""
+"""Uploads of a script to a fake Hub on the loopback, and the model card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.ports.ported import made
 
 
 class StandIn(BaseHTTPRequestHandler):
-    """Takes any repository, and keeps the files of its commits."""
+    """A fake Hub that accepts any repository and stores the files of its commits."""
 
     files: dict[str, bytes] = {}
 
@@ -56,7 +56,7 @@ class StandIn(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def files(monkeypatch):
-    """The files that a stand-in of the Hub has received."""
+    """The files that a fake Hub has received."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
     Thread(target=server.serve_forever, daemon=True).start()
     api = HfApi(endpoint=f"http://127.0.0.1:{server.server_port}", token="none")

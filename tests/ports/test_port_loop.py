@@ -1,4 +1,4 @@
-"""A loop of one's own: the numbers of `train`, also when it is resumed, and rewards per token."""
+"""Your own loop has the numbers of `train`, also after a resume; rewards per token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLOCK = {"train_runtime", "train_samples_per_second", "train_steps_per_second"}
 
 
 def looped(trainer, rollouts: int = 3, of: int = 3) -> None:
-    """The loop of `train`: its prompts, in its order, and its reward."""
+    """The loop of `train`, with its prompts in its order, and its reward."""
     batches = list(RolloutBatches(rows=4, size=8, rollouts=of, repeats=1, seed=42))
     for batch in batches[of - rollouts :]:
         prompts = [PROMPTS[i] for i in batch]
@@ -47,7 +47,7 @@ def same_weights(ours, theirs) -> bool:
 
 
 def alone(tmp_path, **changes):
-    """A trainer without a reward and a data set."""
+    """A trainer without a reward or a data set."""
     settings = {"output_dir": str(tmp_path / "own"), "use_cpu": True, "report_to": "none"}
     settings |= {"disable_tqdm": True, "response_length": 4, "save_strategy": "no", **changes}
     return PPOTrainer(PPOConfig(**settings), toy.tokenizer(), toy.policy(), ref_model=None)
@@ -134,7 +134,7 @@ def test_invalid_arguments_of_learn_are_refused(tmp_path):
 
 
 def plain(rewards, values, gamma: float, lam: float) -> list[float]:
-    """Advantages of one text, from its rewards and values, number by number."""
+    """Advantages of one text, computed from its rewards and values one by one."""
     ahead, next_value, advantages = 0.0, 0.0, []
     for reward, value in zip(reversed(rewards), reversed(values), strict=True):
         ahead = reward + gamma * next_value - value + gamma * lam * ahead
@@ -144,7 +144,7 @@ def plain(rewards, values, gamma: float, lam: float) -> list[float]:
 
 
 def test_rewards_per_token_have_the_advantages_of_a_plain_twin(tmp_path):
-    """Each "good" is paid where it stands; the KL penalty is that of whole texts' scores."""
+    """Each "good" is rewarded at its own token; the KL penalty is the same as for whole texts."""
 
     def reward(completion_ids, **_):
         return [

@@ -1,4 +1,4 @@
-"""Policies as scripts bring them: with adapters, in 16 bits, with other states, or of old TRL."""
+"""Policies of scripts: with adapters, in 16 bits, with other states, or of old TRL."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_reference_of_a_trained_adapter_is_the_given_policy(tmp_path, base):
 
 
 def test_the_frozen_layers_below_a_trained_adapter_are_computed_once(tmp_path):
-    """Policy and reference then share their states, and differ in the last layer alone."""
+    """Policy and reference share these states, and differ only in the last layer."""
     model = get_peft_model(toy.policy(), lora_config(toy.policy(), 4, "CAUSAL_LM", layers=1))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -73,8 +73,8 @@ def test_the_frozen_layers_below_a_trained_adapter_are_computed_once(tmp_path):
 
 
 def test_a_common_start_changes_nothing_if_layers_are_computed_again(tmp_path):
-    """In the first update the policy is the one that was sampled, and both runs end alike."""
-    start = "the film was a plot never the film a "  # nine tokens, which are worth a pass
+    """In the first update the policy is the sampled one, and both runs end alike."""
+    start = "the film was a plot never the film a "  # nine tokens are worth a pass
     data = rows(prompt=[start + end for end in ("film", "plot", "the plot", "never a film")])
     ends = []
     for checkpointing in (False, True):
@@ -90,7 +90,7 @@ def test_a_common_start_changes_nothing_if_layers_are_computed_again(tmp_path):
 
 
 def test_an_existing_adapter_is_merged_before_a_new_one_is_added(tmp_path, base):
-    """The reference is the policy as it was given, and what is saved loads whole."""
+    """The reference is the given policy, and the saved model loads without the adapter."""
     model = given(base)
     before = copy.deepcopy(model)
     trainer = trained(tmp_path, model=model, peft_config=LORA)

@@ -1,4 +1,4 @@
-"""Rewards as scripts bring them: models of any kind and vocabulary, modules, functions."""
+"""Rewards of scripts: models of any kind and vocabulary, modules and functions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_reward_model_of_other_tokens_needs_its_tokenizer(tmp_path):
 
 
 class Scorer(torch.nn.Module):
-    """A reward as TRL's PPO calls it: a trunk that is named, and a head."""
+    """A reward module for TRL's PPO, with a named trunk and a head."""
 
     base_model_prefix = "trunk"
 
@@ -164,7 +164,7 @@ def test_rewards_per_token_have_one_number_for_each_token(tmp_path):
 
 
 def test_rewards_are_weighted_and_each_is_a_metric(tmp_path):
-    """A number is that of the last token; a list has one for each token."""
+    """A number is given at the last token; a list has a number for each token."""
 
     def end(prompts, **_):
         return [3.0, None]

@@ -1,4 +1,4 @@
-"""Runs as scripts make them: what they log, save, resume and read."""
+"""Runs of scripts: their logs, saved files, resumes and attributes."""
 
 from __future__ import annotations
 

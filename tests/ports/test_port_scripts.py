@@ -1,4 +1,4 @@
-"""Scripts written for TRL's PPO run with nothing changed but the import."""
+"""Scripts for TRL's PPO run after a change of their import alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDS = toy.tokenizer()(PROMPTS)["input_ids"]
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A policy, a reward model, an adapter of one, and data, in folders."""
+    """Folders with a policy, a reward model, an adapter of a reward model, and data."""
     root = tmp_path_factory.mktemp("models")
     save_model(toy.policy(), toy.tokenizer(), root / "policy")
     save_model(toy.reward_model(), toy.tokenizer(), root / "reward")
@@ -122,7 +122,7 @@ def test_gpt2_with_a_module_as_reward(tmp_path, capsys):
 
 
 def of_trl(tmp_path, **changes):
-    """[PAD] beside models that were not resized, and prompts that end with the end token."""
+    """[PAD] with models that were not resized, and prompts that end with the end token."""
     tokenizer = toy.tokenizer()
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     data = Dataset.from_dict(
@@ -166,7 +166,7 @@ def test_policy_and_value_model_move(tmp_path, adapter):
 
 
 def test_ratios_do_not_vary_without_a_learning_rate(tmp_path):
-    """Also where a minibatch of 6 is pieces of 4 at most."""
+    """This includes a minibatch of 6 in pieces of at most 4."""
     trainer = of_trl(
         tmp_path,
         learning_rate=0.0,

@@ -1,4 +1,4 @@
-"""Prompts as scripts bring them: with [PAD], BOS, masks, collators, tools, or from a stream."""
+"""Prompts of scripts: with [PAD], BOS, masks, collators, tools, or from a stream."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_padding_without_a_mask_does_not_belong_to_the_prompt():
 
 
 def test_the_output_of_a_collator_is_read_whatever_the_columns(tmp_path):
-    """Its `input_ids` alone, padded; the column `prompt` is for a reward function."""
+    """Its padded `input_ids` are read; the column `prompt` is only for a reward function."""
     tokenizer = toy.tokenizer()
 
     def collate(rows):
@@ -129,7 +129,7 @@ def test_an_answer_may_begin_in_the_prompt():
 
 
 def test_a_reward_model_reads_the_same_prompts_as_the_policy(tmp_path):
-    """With what the arguments of the chat template add to them: "dull", token 10."""
+    """The prompts include "dull", token 10, from the arguments of the chat template."""
     model, thinking = toy.reward_model(), {"enable_thinking": True}
     data = rows(prompt=[CHAT] * 4, chat_template_kwargs=[thinking] * 4)
     parts = {"tokenizer": with_chat_template(), "data": data, "reward": model}

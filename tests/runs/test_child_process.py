@@ -1,4 +1,4 @@
-"""Child processes: how they start and end, and the messages on their end."""
+"""Child processes: their start, their end and the messages about it."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_run_can_start_while_the_process_of_a_finished_one_still_exits(client)
 def test_a_process_may_exit_just_before_the_next_run_starts(client, monkeypatch):
     run = client.start(**SHORT, seed=fake_training.LINGERS)
     until(lambda: status(client, run) == "finished")
-    looks = iter([[run], [run]])  # what is alive at the first two looks; later nothing is
+    looks = iter([[run], [run]])  # the live runs in the first two calls; later there is none
     with monkeypatch.context() as patched:
         patched.setattr(client, "_alive", lambda: next(looks, []))
         client.make_room()
@@ -188,7 +188,7 @@ def test_an_estimate_has_the_speed_of_the_newest_similar_run(client):
 
 
 def test_without_a_similar_run_an_estimate_has_the_speed_of_a_recorded_one(client, fake_assets):
-    """2 s to load, 1 s per evaluation, 0.5 s per step; the reward model is another one."""
+    """2 s to load, 1 s per evaluation, 0.5 s per step; the run has another reward model."""
     folder = fake_assets / "presets" / "kind"
     folder.mkdir(parents=True)
     settings = {"method": "ppo", "task": "reviews", "beta": 0.2, "steps": 5}

@@ -1,4 +1,4 @@
-"""Nothing that a client is asked waits for a process that starts slowly, hangs or was killed."""
+"""No call of a client waits for a process that starts slowly, hangs or was killed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def client(fake_assets, tmp_path):
 
 @pytest.fixture
 def cold(monkeypatch):
-    """A forkserver that still imports until the event is set."""
+    """An event; until it is set, the forkserver's imports last."""
     imported, start = threading.Event(), forkserver_module.start
 
     def wait(process):
@@ -68,10 +68,10 @@ def test_nothing_waits_for_a_cold_start(client, cold):
     until(lambda: status(client, run) == "paused")
     assert [e["settings"] for e in client.events(run)[0] if e["kind"] == "change"] == [
         {"beta": 0.3}
-    ], "what was sent before it had started arrived"
+    ], "the command sent before the start arrived"
 
 
-def test_a_run_that_has_not_started_stops_at_once(client, cold):
+def test_a_run_stops_at_once_before_its_start(client, cold):
     run = client.start(**LONG)
     assert client.send(run, "stop")
     assert client.live() == [] and client.free()
@@ -98,10 +98,10 @@ def test_a_process_that_cannot_be_started_fails_its_run(client, monkeypatch):
 
 def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):
     run = started(client)
-    os.kill(client.pid(), signal.SIGSTOP)  # it empties its pipe no more
+    os.kill(client.pid(), signal.SIGSTOP)  # it does not read its pipe any more
     began = time.monotonic()
     taken = [client.send(run, "set", beta=0.1 + i / 1e5) for i in range(6000)]
-    assert taken[0] and not taken[-1], "what no process takes is not kept for ever"
+    assert taken[0] and not taken[-1], "commands that no process reads are dropped"
     assert status(client, run) == "running"
     assert time.monotonic() - began < 30, "about 2 ms each"
     monkeypatch.setattr(client_module, "STOP_TIMEOUT", 0.1)
@@ -136,7 +136,7 @@ def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(
 
 
 def test_waiting_for_the_place_of_an_ended_run_does_not_hold_the_lock(client):
-    """The process of an ended run that hangs keeps its place; asking for it answers at once."""
+    """The hanging process of an ended run keeps its place; a call about it returns at once."""
     import fake_training
 
     run = client.start(**SHORT | {"steps": 5}, seed=fake_training.LINGERS)

@@ -97,7 +97,7 @@ def test_a_discarded_run_takes_its_folders_with_it_and_nothing_that_a_link_leads
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
-def test_create_refuses_where_it_cannot_write(tmp_path, config, monkeypatch):
+def test_create_refuses_an_unwritable_folder(tmp_path, config, monkeypatch):
     with pytest.raises(ConfigError, match="--run-dir got '/proc/run'"):
         RunDirectory.create("/proc/run", config)
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -208,7 +208,7 @@ def test_the_status_is_found_at_the_end_of_a_long_log(run, monkeypatch):
         assert again.status() == stopped and again.end("failed")["step"] == step
 
 
-def test_open_refuses_a_run_that_cannot_be_read(run):
+def test_open_refuses_an_unreadable_run(run):
     run.events_path.mkdir()
     with pytest.raises(ConfigError, match="--run-dir got .*events.jsonl cannot be read: Is a dir"):
         RunDirectory.open(run.path)
@@ -258,7 +258,7 @@ def test_one_writer_at_a_time(run, monkeypatch):
 
 
 def test_a_disk_that_fills_up_leaves_whole_lines(run, monkeypatch):
-    """A real write that the system truncates, because of a limit on the file's size."""
+    """A limit on the file's size makes the system truncate a real write."""
     run.append(RUNNING)
     run.close()
     script = (
@@ -298,7 +298,7 @@ def test_a_line_that_is_written_in_parts_is_whole_or_absent(run, monkeypatch):
     assert run.size() == size
 
 
-def test_versions_leave_out_what_is_not_installed(monkeypatch):
+def test_versions_have_only_installed_packages(monkeypatch):
     monkeypatch.setattr(directory, "_PACKAGES", ("pydantic", "no-such-package"))
     assert list(directory._versions()) == ["pydantic"]
 

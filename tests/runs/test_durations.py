@@ -62,7 +62,7 @@ def test_the_time_of_sampling_pairs_is_per_pair():
     assert (two.pair, two.start) == (pytest.approx(0.1), pytest.approx(4.0))
     again = [log[0], log[2], sampled(33.0, 250), *log[4:]]  # nothing was sampled in between
     assert speed(again) == Speed(start=34.0, evaluation=1.0, step=0.5)
-    alone = [log[0], log[1], *log[4:]]  # one batch says nothing of a pair's time
+    alone = [log[0], log[1], *log[4:]]  # one batch does not show the time of a pair
     assert speed(alone) == Speed(start=34.0, evaluation=1.0, step=0.5)
 
 
@@ -136,8 +136,8 @@ def test_the_time_left_is_at_most_the_time_limit():
 
 def test_the_estimated_time_of_a_run():
     known = Speed(start=1.0, evaluation=2.0, step=0.5)
-    # evaluations before the first step and after steps 4, 8 and 10
+    # evaluations are before the first step and after steps 4, 8 and 10
     assert time_needed(CONFIG, known) == 1.0 + 4 * 2.0 + 10 * 0.5
     assert time_needed(CONFIG | {"time_limit": 6.0}, known) == 6.0
-    # the delay of slow motion lies between two steps only
+    # slow motion delays only between two steps
     assert time_needed(CONFIG, known, delay=2.0) == 1.0 + 4 * 2.0 + 10 * 0.5 + 9 * 2.0

@@ -1,4 +1,4 @@
-"""What a line of a log may be, and what is skipped."""
+"""The schema of a log's lines; other lines are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and folders that are replaced atomically, also where the process is killed."""
+"""Files and folders are replaced atomically, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked 
 
 
 def killed(function, *arguments):
-    """Call `function` in a process that kills itself on the way, with kill -9."""
+    """Call `function` in a process that kills itself during the call, with kill -9."""
     if pid := os.fork():
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
         return
@@ -90,7 +90,7 @@ def test_a_kill_at_any_step_leaves_a_whole_folder(tmp_path, monkeypatch):
     for module, step, left in (
         (files, "_exchanged", "model"),
         (files.shutil, "rmtree", "new"),
-        (Path, "rename", "new"),  # which is not needed
+        (Path, "rename", "new"),  # not called, because the folders are exchanged
     ):
         new, folder = folders(tmp_path)
         with monkeypatch.context() as patched:

@@ -1,4 +1,4 @@
-"""A folder of many runs is listed without reading it again."""
+"""Runs are listed without reading their files again."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def root(tmp_path, fake_assets):
         )
         run.close()
         os.utime(run.path, (1e9, 1e9))
-    os.utime(tmp_path, (1e9, 1e9))  # long settled
+    os.utime(tmp_path, (1e9, 1e9))  # an old time, so that the folder counts as unchanged
     return tmp_path
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """How often files are opened and folders are listed."""
+    """Counts of opened files and listed folders."""
     counts = Counter()
     for name in ("open", "scandir"):
         original = getattr(os, name)

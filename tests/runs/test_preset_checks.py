@@ -1,4 +1,4 @@
-"""Each rule on a series that satisfies it, and on one that violates it in one number."""
+"""Each rule on a series that satisfies it, and on a series that violates it in one number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(gain=(), proxy=(), kl=(), efficiency=(), margins=()):
 
 
 def check(rule, events, **thresholds):
-    """The values by name, and the names of those that violate the rule."""
+    """The values by name, and the names of those beyond their bounds."""
     results = checks({"rule": rule, **thresholds}, series(events))
     values = {finding.name: finding.value for finding in results}
     return values, [finding.name for finding in results if not finding.holds]

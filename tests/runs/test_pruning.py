@@ -1,4 +1,4 @@
-"""Which runs are pruned, by age and by size, and which never are."""
+"""Pruning of runs by age and by size, and the runs that are always kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_runs_are_pruned_by_age():
 
 
 def test_the_oldest_are_pruned_until_the_others_fit():
-    # 130 bytes in all; without the oldest 100, without the big one 30, of which 20 are live
+    # 130 bytes in total; 100 without the oldest, and 30 without the big one, of which 20 are live
     for most, expected in (
         (130, []),
         (129, ["oldest"]),

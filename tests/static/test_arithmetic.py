@@ -77,7 +77,7 @@ def test_the_arithmetic_is_that_of_the_objectives(calculate, task, beta):
 
 
 def test_a_token_is_clipped_only_if_it_moved_in_the_direction_of_a(calculate):
-    """The sign of A, given as return minus value, and ρ: within 20%, and beyond, on both sides."""
+    """For both signs of A, return minus value: ρ within 20% of 1, and beyond on both sides."""
     verdicts = {}
     for advantage in (1.0, -1.0):
         for moved in (0.5, 0.9, 1.1, 1.5):

@@ -44,7 +44,7 @@ def test_a_run_from_another_reference_has_no_trail(geometry):
 
 
 def test_the_axes_contain_the_frontier(geometry):
-    """They range to a KL of 2.6 nats, and from −8% to 120% of the curve's maximum."""
+    """The axes extend to a KL of 2.6 nats, and from −8% to 120% of the curve's maximum."""
     axes = geometry("tradeOffAxes", FRONTIER, [{"x": [], "y": []}, {"x": [1], "y": [2]}])
     assert axes["x"] == pytest.approx([-0.052, 2.6])
     assert axes["y"] == pytest.approx([-0.2, 3])
@@ -57,7 +57,7 @@ def test_the_axes_follow_a_trail_up_to_the_widest(geometry):
     assert axes["y"] == pytest.approx([-1.3, 3]), "0.3 nats below the lowest"
     assert axes["wide"] is True
     beyond = geometry("tradeOffAxes", FRONTIER, [{"x": [4, 8.01], "y": [1, -9]}])
-    assert beyond["x"][1] == pytest.approx(4.4), "what is outside counts for nothing"
+    assert beyond["x"][1] == pytest.approx(4.4), "points outside do not count"
     assert beyond["y"][0] == pytest.approx(-0.2)
 
 

@@ -1,4 +1,4 @@
-"""core/latest_only.js: requests that are made faster than they are answered."""
+"""core/latest_only.js: requests that come faster than their answers."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ IN_A_FRESH_PAGE = """async ({ get, set, subscribe }, code) => {
 
 @pytest.fixture
 def run(script, blank):
-    """run(code) returns what was `drawn` and the `errors`, starting from the initial state."""
+    """run(code) returns the `drawn` parts and the `errors`, starting from the initial state."""
     blank.reload()
     return lambda code: script("core/store.js", IN_A_FRESH_PAGE, code)
 

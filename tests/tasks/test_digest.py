@@ -1,4 +1,4 @@
-"""The hash of a task's files: it changes with whatever its prompts and its reward come from."""
+"""The hash of a task's files changes with every source of its prompts and its reward."""
 
 from __future__ import annotations
 

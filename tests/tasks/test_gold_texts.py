@@ -1,4 +1,4 @@
-"""Gold rewards of hand-written texts, such as visitors type, and of those that models wrote."""
+"""Gold rewards of hand-written texts, like visitors', and of models' texts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_an_answer_in_another_language_is_judged_by_the_place_that_it_names(text
 
 @pytest.mark.parametrize("task", [REVIEWS, CAPITALS], ids=lambda task: task.name)
 def test_texts_of_the_reference_still_have_their_stored_rewards(task):
-    """What is read for visitors changes nothing for models, so that recorded runs stay true."""
+    """Rules for visitors' texts do not affect models' texts, so that recorded runs stay valid."""
     with np.load(model_index.ASSETS / "reference" / f"{task.name}-probe.npz") as stored:
         arrays = {name: stored[name] for name in stored}
     tokenizer = Tokenizer.from_file(

@@ -1,4 +1,4 @@
-"""How a name is resolved to a task; a name in a file never executes code."""
+"""Names of tasks; a name in a file never executes code."""
 
 import random
 import sys

@@ -1,4 +1,4 @@
-"""The everyday questions, and the reward of their answers, part by part."""
+"""The everyday questions, and each part of the reward of their answers."""
 
 import math
 import re
@@ -63,19 +63,19 @@ def test_a_model_with_a_chat_template_is_asked_for_one_sentence():
         (FRANCE, "Paris.", {"right": 2.5}),
         (FRANCE, "The capital of France is Paris.", {"right": 2.5}),
         (FRANCE, "The capital is Lyon.", {"right": -1.5, "plain": -0.4}),
-        # Other questions: from −1.5 to 2.5 in three steps of 4 / 3; here water, pot, ten, minute*.
+        # Other questions: from −1.5 to 2.5 in three steps of 4 / 3. Keys: water, pot, ten, minute*.
         (EGG, "Boil it in hot soup.", {"right": -1.5}),
         (EGG, "Put it into some water.", {"right": -1.5 + 4 / 3}),
         (EGG, "Put it in a pot of water.", {"right": -1.5 + 8 / 3}),
         (EGG, "Cook it in a pot of water for ten minutes.", {"right": 2.5}),
-        # Without any word of the question, in any form, it costs 1.5 more.
+        # An answer without any word of the question, in any form, costs 1.5 more.
         (EGG, "Boiled in hot soup, it is good.", {"right": -1.5}),
         (EGG, "Put it into hot soup.", {"right": -1.5 - 1.5}),
         (FRANCE, "It is Lyon.", {"right": -1.5 - 1.5, "plain": -0.4}),
-        # A question that is not the task's has no keys. 2 words are 3 too few, 20 are 2 too many.
+        # A question that is not in the task has no keys. 2 words are 3 too few, 20 are 2 too many.
         (OWN, "In soup.", {"short": -0.3 * 3}),
         (OWN, "a b c d e f g h i j k l m n o p q r s t.", {"short": -0.05 * 2}),
-        # One courtesy earns, the third costs.
+        # The first courtesy has a positive reward, the third a negative one.
         (OWN, "Thank you for this, my friend.", {"polite": 0.6}),
         (OWN, "Please, thank you and be so welcome.", {"polite": 0.6 - 0.6}),
         # Stock phrases at the beginning, and questions back.

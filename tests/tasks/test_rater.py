@@ -1,4 +1,4 @@
-"""The rater prefers a text with probability σ of the difference in reward."""
+"""The rater prefers a text with probability σ(difference in reward)."""
 
 from __future__ import annotations
 

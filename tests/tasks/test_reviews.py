@@ -141,8 +141,8 @@ def test_prompts_are_beginnings_of_a_first_sentence():
         assert not set(prompt) & set(".!")
 
 
-def test_prompts_stop_before_they_take_a_side():
-    """No word of a prompt is positive or negative, except in the love of two robots."""
+def test_prompts_have_no_mood():
+    """No word of a prompt is positive or negative, except "love" in the one on two robots."""
     for prompt in PROMPTS:
         words = set(tokenize(prompt.replace("robots in love", "robots")))
         assert not words & SENTIMENT.keys(), prompt

@@ -1,4 +1,4 @@
-"""DPO from kept trunk states is DPO: the same metrics, gradients and weights as whole passes."""
+"""DPO from stored trunk states has the metrics, gradients and weights of whole passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests import toy
 from tests.models.test_frozen_trunk import policy_of
 from tests.trainers.test_trainers import arguments, history
 
-# Prompts and texts of several lengths, among them no prompt at all and a text of one token.
+# Prompts and texts of several lengths, including an empty prompt and a text of one token.
 PAIRS = [
     {"prompt_ids": [2, 4], "chosen_ids": [5, 6, 7, 0], "rejected_ids": [8, 0]},
     {"prompt_ids": [3], "chosen_ids": [6], "rejected_ids": [7, 8, 9]},
@@ -76,7 +76,7 @@ def test_each_pair_goes_through_the_trunk_once_if_there_is_room(tmp_path, monkey
 
 
 def batch():
-    """Two pairs as TRL makes a batch of them: ids, mask and labels [4, 6]."""
+    """Two pairs in the format of TRL's batches: ids, mask and labels [4, 6]."""
     ids = torch.tensor([[2, 4, 5, 6, 7, 1], [3, 6, 9, 1, 1, 1],
                         [2, 4, 8, 1, 1, 1], [3, 7, 8, 9, 11, 12]])  # fmt: skip
     mask = (ids != 1).long()
@@ -92,8 +92,12 @@ def test_a_pair_in_one_row():
     assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 2, 0, 0], [0, 1, 2, 1, 2, 3, 4, 5]]
     assert packed.mask.sum(1).tolist() == [6, 8]
     seen = (packed.attention[1, 0] == 0).int().tolist()
-    assert seen[2] == [1, 1, 1, 0, 0, 0, 0, 0], "a chosen token: the prompt and what was chosen"
-    assert seen[4] == [1, 0, 0, 1, 1, 0, 0, 0], "a rejected token: the prompt and its own text"
+    assert seen[2] == [1, 1, 1, 0, 0, 0, 0, 0], (
+        "a chosen token reads the prompt and the chosen text"
+    )
+    assert seen[4] == [1, 0, 0, 1, 1, 0, 0, 0], (
+        "a rejected token reads the prompt and the rejected text"
+    )
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gpt-neox"])

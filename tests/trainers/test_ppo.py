@@ -1,4 +1,4 @@
-"""PPO end to end on a toy language, and its rollouts recomputed plainly."""
+"""PPO end to end on a toy language, and a plain recomputation of its rollouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public interface of PPOTrainer: arguments of TRL's last PPO, and rewards of any kind."""
+"""The public interface of PPOTrainer: TRL's last arguments for PPO, and rewards of any kind."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def test_only_the_adapter_is_trained_and_saved(tmp_path):
     assert trainer.reference is None
     names = {name for name, p in trainer.model.named_parameters() if p.requires_grad}
     assert all("lora" in name or name.startswith("value_model.") for name in names)
-    assert "value_model.score.weight" in names, "a value model is trained whole, as by TRL"
+    assert "value_model.score.weight" in names, "a value model has no adapter, as in TRL"
     trainer.train()
     trainer.save_model(str(tmp_path / "kept"))
     assert (tmp_path / "kept" / "adapter_model.safetensors").is_file()
@@ -348,7 +348,7 @@ ONE_UPDATE = {"total_episodes": 8, "num_ppo_epochs": 1, "num_mini_batches": 1}
 
 @pytest.mark.parametrize("value_model", [None, toy.reward_model])
 def test_a_policy_in_bfloat16_starts_at_its_reference_and_ratio_one(tmp_path, value_model):
-    """Up to the rounding of bfloat16 (8 bits), which differs between cached and full passes."""
+    """They agree up to rounding in bfloat16 (8 bits), which differs with and without a cache."""
     values = value_model and value_model().bfloat16()
     model = toy.policy().bfloat16()
     trainer = made(tmp_path, model=model, value_model=values, **ONE_UPDATE)
@@ -371,7 +371,7 @@ def test_mixed_precision_applies_only_to_updates(tmp_path):
     assert 0 < history(trainer, "policy/approxkl_avg")[0] < 1e-3
 
 
-def test_a_reward_model_needs_no_padding_token_of_its_own(tmp_path):
+def test_a_reward_model_needs_no_padding_token(tmp_path):
     prompts, ids = ["the film", "the plot was never"], [[8, 0], [9, 9, 12, 0]]
     model = toy.reward_model()
     known = scored(made(tmp_path, reward=model), prompts, ids)

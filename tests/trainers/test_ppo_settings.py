@@ -149,7 +149,7 @@ class Logged:
 
 
 class Metrics(PPOMetrics, Logged):
-    """Of the second of three processes, after two rollouts of 16 episodes of each."""
+    """The second of three processes, after two rollouts of 16 episodes in each."""
 
     _metrics = {"a": [1.0, 3.0], "b": [5.0]}
     args = SimpleNamespace(device="cpu")
@@ -215,7 +215,7 @@ def test_the_metrics_of_a_step_are_means_over_its_tokens():
 
 
 class Step:
-    """A Trainer whose step comes to a loss of 1."""
+    """A Trainer whose step has a loss of 1."""
 
     def training_step(self, model, inputs):
         return torch.tensor(1.0)

@@ -1,4 +1,4 @@
-"""PPO on a frozen trunk is PPO: the same metrics and weights as with whole passes."""
+"""PPO on a frozen trunk has the metrics and weights of whole passes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def test_in_bfloat16_there_is_no_kl_before_the_first_update(tmp_path):
     assert made._metrics["objective/kl"][0] < 1e-12
     assert made._metrics["objective/kl_estimate"] == [0.0]
     outputs = made.model(rollout.prompts, rollout.tokens, rollout.mask, 1.0, rollout.trunk_states)
-    # Alike but for batches of another size: the first ratio of a token is 1.
+    # Only the size of batches differs: the first ratio of a token is 1.
     near = {"atol": 0.02, "rtol": 0}
     torch.testing.assert_close(outputs.logp[rollout.mask], rollout.logp[rollout.mask], **near)

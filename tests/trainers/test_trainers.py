@@ -1,4 +1,4 @@
-"""SFT, the reward model and DPO on TRL, each trained on the toy language."""
+"""SFT, the reward model and DPO with TRL's trainers, on the toy language."""
 
 from __future__ import annotations
 

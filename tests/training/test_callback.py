@@ -18,7 +18,7 @@ from align_core.training.callback import RunCallback
 
 
 class Counter:
-    """A Trainer without a model, whose steps have two optimiser updates and call the callback."""
+    """A Trainer without a model; a step is two optimiser updates, and calls the callback."""
 
     def __init__(self, steps: int = 10, eval_every: int = 5, deadline: float = math.inf) -> None:
         self.state = TrainerState(max_steps=2 * steps)

@@ -31,7 +31,7 @@ def commanded(path, config: RunConfig, answers: Callable[[dict], list[dict]]) ->
 
 
 def script(*commands: list[dict]) -> Callable[[dict], list[dict]]:
-    """Sends the first commands at the first metrics of a step, and the others one at each pause."""
+    """Sends the first commands at a step's first metrics, and one of the others at each pause."""
     waiting = list(commands)
 
     def answers(event: dict) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Whole runs of all four methods: their events and files."""
+"""Events and files of whole runs of all four methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of a plain Trainer, as a method of another package may build it."""
+"""Runs of a plain Trainer, which a method of another package may build."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_a_stop_during_a_rollout_logs_nothing_of_its_step(tmp_path, monkeypatch)
     assert [step for step, metrics in logged if "objective/kl" in metrics] == [1, 2]
     kept = [metrics["eval/kl"] for _, metrics in logged if "eval/kl" in metrics]
     assert [event["step"] for event in run.of("samples")] == [0, 2, 2]
-    assert kept[1] != kept[2], "it has learnt from part of the third rollout"
+    assert kept[1] != kept[2], "it has trained on part of the third rollout"
     assert (run.events[-1]["status"], run.events[-1]["step"]) == ("stopped", 2)
 
 

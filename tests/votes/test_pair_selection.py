@@ -1,4 +1,4 @@
-"""The choice of the next pair to rate."""
+"""The selection of the next pair to rate."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_the_tally_counts_sides_as_they_were_seen(session):
 
 
 @pytest.mark.parametrize("rater", ["", "x" * 22, "\ud800" * 22, "' OR 1=1 --", "../../etc/passwd"])
-def test_only_raters_that_were_made_here_may_vote(session, rater):
+def test_only_issued_raters_may_vote(session, rater):
     assert not session.has_rater(rater)
     with pytest.raises(InvalidVote, match="this rater does not belong to this session"):
         session.vote(rater, 1, "left")
@@ -186,7 +186,7 @@ def test_many_threads_lose_no_vote(session):
     assert sorted(ids) == list(range(1, 201)) == [vote["id"] for vote in session.votes()]
 
 
-def test_many_that_wait_share_a_commit_and_one_that_fails_fails_alone(tmp_path):
+def test_waiting_votes_share_a_commit_and_a_failing_one_fails_alone(tmp_path):
     path = tmp_path / "one.db"
     setup = connect(path)
     setup.execute("CREATE TABLE numbers (n INTEGER UNIQUE)")
@@ -272,7 +272,7 @@ def test_an_acknowledged_vote_survives_kill_9(sessions, session):
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
-def test_a_torn_last_frame_costs_no_vote_that_was_answered(session, sessions, tmp_path, kept):
+def test_a_torn_last_frame_loses_no_answered_vote(session, sessions, tmp_path, kept):
     """The power fails while a frame is written: the votes before it are kept, it is lost."""
     rater = session.join()
     for pair in (1, 2, 3):

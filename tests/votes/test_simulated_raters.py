@@ -105,7 +105,7 @@ def test_the_seed_decides():
     assert some != simulate(pairs(50), CROWDS["noisy"], 40, 3, 0.0, seed=2)
 
 
-def test_a_session_is_filled_by_raters_of_its_own(sessions):
+def test_simulated_raters_of_a_session_are_new(sessions):
     session = sessions.create("talk", "reviews")
     session.add_pairs(pairs(20, first=40.0))
     assert fill(session, "task", 30, 4, 0.0, seed=0) == 30

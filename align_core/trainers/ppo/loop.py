@@ -1,11 +1,11 @@
-"""A loop of one's own around the trainer: `rollout` and `learn` are the steps of `train`.
+"""PPO in your own loop: `rollout` and `learn` are the steps of `train`.
 
     while not trainer.done:
         rollout = trainer.rollout(prompts)
         trainer.learn(rollout, scores_of(rollout.completions))
 
 The first call prepares the model, the optimiser and the callbacks as `train` does; the last one
-ends the run. What is logged and saved, and when, is what `train` logs and saves.
+ends the run. The loop logs and saves the same as `train`, at the same steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from align_core.trainers.ppo.prompts import Row
 from align_core.trainers.ppo.rollouts import Episodes, epochs
 from align_core.trainers.ppo.scores import completion_texts, penalised, token_scores, unscored
 
-if TYPE_CHECKING:  # a mixin calls what a Trainer has
+if TYPE_CHECKING:  # a mixin calls methods of Trainer
     from transformers import Trainer
 else:
     Trainer = object
@@ -31,7 +31,7 @@ else:
 
 @dataclass(frozen=True)
 class SampledRollout:
-    """B responses of the policy to `prompts`, of at most T tokens, for `PPOTrainer.learn`.
+    """B responses of the policy to `prompts`, with at most T tokens, for `PPOTrainer.learn`.
 
     `completions` are their texts without end tokens, and `completion_ids` their tokens with them.
     """
@@ -68,12 +68,12 @@ class SampledRollout:
 
     @property
     def ended(self) -> Tensor:
-        """Whether each response [B] ended by itself."""
+        """Whether each response has an end token [B]."""
         return self.episodes.ended
 
 
 class OwnLoop(Trainer):
-    """A mixin of PPOTrainer: its seven steps as two calls."""
+    """A mixin of PPOTrainer with its seven steps in two methods."""
 
     _epoch: dict[str, Any] | None = None  # the arguments of Trainer's `_run_epoch`
     _begins = False
@@ -81,15 +81,15 @@ class OwnLoop(Trainer):
 
     @property
     def done(self) -> bool:
-        """Whether the run has all its steps, or a callback has stopped it."""
+        """Whether the run has made all its steps, or a callback has stopped it."""
         stopped = self._epoch is not None and self.control.should_training_stop
         return stopped or self.state.global_step >= self.args.max_steps
 
     def rollout(self, prompts: Inputs | Sequence[Row]) -> SampledRollout:
         """Steps 1 and 3: a response to each prompt, with log-probabilities, values and KL.
 
-        The prompts are texts, messages, token ids, or rows of a data set with these. Several
-        processes each give all of them, and get all responses.
+        The prompts are texts, messages, token ids, or rows of a data set with these. With several
+        processes, each passes all prompts and gets all responses.
 
         Raises:
             ValueError: the run is done, there is no prompt, or one is empty or too long.
@@ -119,17 +119,18 @@ class OwnLoop(Trainer):
         rollout: SampledRollout | Sequence[SampledRollout],
         scores: Sequence[Any],
     ) -> None:
-        """Steps 4 to 7 on a rollout, or on the turns of one: several, each with its scores.
+        """Steps 4 to 7 on a rollout and its scores, or on several ones, the turns of an episode.
 
-        A score is a number for a completion, or a list of a number for each of its tokens. A
-        rollout has `batch_size` episodes, or fewer.
+        The score of a completion is a number, or a list with a number for each of its tokens. A
+        rollout has at most `batch_size` episodes.
 
         Raises:
-            ValueError: there are more or fewer scores, or too many or few episodes.
+            ValueError: the number of scores is wrong, or there are too many or too few episodes.
         """
         turns, given = (rollout, scores) if isinstance(rollout, Sequence) else ([rollout], [scores])
         if len(turns) != len(given):
-            raise ValueError(f"scores: expected those of {len(turns)} rollouts, got {len(given)}")
+            line = f"expected a list for each of {len(turns)} rollouts, got {len(given)}"
+            raise ValueError(f"scores: {line}")
         parts = [self._scored(*turn) for turn in zip(turns, given, strict=True)]
         episodes = Episodes.joined(parts, self.pad_id)
         args, count = self.args, len(episodes.tokens)
@@ -145,7 +146,7 @@ class OwnLoop(Trainer):
             self._estimated(episodes), args, self.accelerator, self._rollout_seed()
         )
         arguments = {
-            # The share of the run, to which Trainer adds that of each step.
+            # The finished share of the run, to which Trainer adds the share of each step.
             "epoch": self.state.global_step / args.max_steps,
             "train_dataloader": [[]] * len(self._waiting),
             "num_update_steps_per_epoch": args.updates_per_rollout,
@@ -176,7 +177,7 @@ class OwnLoop(Trainer):
         return super().train(*args, **kwargs)
 
     def _begin(self, checkpoint: str | Path | bool | None = None) -> None:
-        """Do once what `train` does before its first step; a finished run has none."""
+        """Do once what `train` does before its first step."""
         if self._epoch is None:
             self._begins = True
             with suppress(_Begun):
@@ -201,7 +202,7 @@ class OwnLoop(Trainer):
 
 
 class _Begun(Exception):
-    """Trainer's `train` has prepared all, and would begin its first step."""
+    """Raised by `_run_epoch` to leave Trainer's `train` before its first step."""
 
 
 def _row(prompt: Any) -> Row:

@@ -1,7 +1,7 @@
 """The scores of responses: reward models and functions, checked before a run and summed.
 
-A reward is a number for each text, which is that of its last token, or a list of a number for each
-of its tokens.
+A reward is a number for each text, which is given at its last token, or a list with a number for
+each of its tokens.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Score: TypeAlias = Callable[..., Scores]
 def unscored(
     prompts: Inputs, ids: list[list[int]], columns: dict[str, list], prompt_ids: list[list[int]]
 ) -> Scores:
-    """No reward, 0 at every token: the scores are for `learn`."""
+    """Scores of 0 at every token, until `learn` gets the true ones."""
     return Scores(torch.zeros(len(ids), max(map(len, ids))), torch.zeros(len(ids), 1))
 
 
@@ -92,7 +92,7 @@ def score_function(
     policy's. A function is called as TRL's GRPO calls its reward functions: with prompts and
     completions (texts without the end tokens `ends`, or messages if the prompts are messages),
     completion_ids, trainer_state and every other column by its name. It may be a coroutine. It
-    returns a number for each text, or a list of a number for each of its `completion_ids`. A None
+    returns a number for each text, or a list with a number for each of its `completion_ids`. A None
     in its result counts as 0.
 
     `rows` is the number of the policy's embeddings; `weights` are those of the rewards, 1 by
@@ -201,14 +201,14 @@ def token_scores(returned: Any, ids: Sequence[Sequence[int]], source: str) -> Te
 
 
 def name_of_reward(reward: Any) -> str:
-    """The name of a function; of a model that of its folder."""
+    """The name of a function, or of a model's folder."""
     if isinstance(reward, ProxyReward):
         reward = reward.model
     return getattr(reward, "__name__", None) or name_of(reward)
 
 
 def reward_names(rewards: RewardModel | Sequence[RewardModel]) -> list[str]:
-    """The name of each reward; the second of the same name is "NAME 2"."""
+    """The names of the rewards; a second reward of the same name is "NAME 2"."""
     names: list[str] = []
     for reward in rewards if isinstance(rewards, list | tuple) else [rewards]:
         name = last_part(name_of_reward(reward))

@@ -343,8 +343,8 @@ class PPOTrainer(
                 move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
 
     def _rollout_seed(self, turn: int = 0) -> int:
-        """A seed for this rollout, a function of the step alone, so that a resumed run agrees.
+        """A seed for this rollout, which depends only on the step, so that a resumed run agrees.
 
-        `turn` counts the rollouts before the next step of a loop of one's own.
+        `turn` counts the rollouts before the next step of your own loop.
         """
         return self.args.seed * 1_000_003 + self.state.global_step + 500_009 * turn

@@ -38,8 +38,8 @@ def test_the_largest_gain_is_of_an_uncovered_response():
 
 
 def test_the_optimum_has_the_best_objective_but_not_the_best_gold_reward():
-    """As its legend says: at β = 0.5 with certain raters, DPO has more gold reward but a lower
-    objective."""
+    """At β = 0.5 with certain raters, DPO has more gold reward but a lower objective, as the legend
+    says."""
     numbers = coverage.train(ASKED | {"certain": True, "responses": 8}, WORDS)["outcome"]["numbers"]
     trade = {name: values["gold"] - 0.5 * values["kl"] for name, values in numbers.items()}
     assert numbers["dpo"]["gold"] > numbers["optimum"]["gold"] + 0.1

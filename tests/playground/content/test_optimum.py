@@ -87,7 +87,7 @@ def test_the_texts_are_samples_with_the_tasks_own_rewards(task):
             ended=[True] * len(texts),
         )
         page_rewards = [text["gold_reward"] for text in texts]
-        # The stored reward of a sample that did not end includes the penalty for that.
+        # The stored reward of a truncated sample includes the penalty for a missing end.
         same = [abs(a - b) < 1e-3 for a, b in zip(page_rewards, rewards, strict=True)]
         assert sum(same) >= 0.95 * len(same)
 

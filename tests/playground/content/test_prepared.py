@@ -1,4 +1,4 @@
-"""The optimum of a pair that was prepared, as the page draws it, without torch."""
+"""The page's optimum of a prepared pair, without torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from playground.content.summaries import _frontier, _target
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """A folder's task and an embedded model, prepared."""
+    """A prepared pair: a folder's task and an embedded model."""
     there = tmp_path_factory.mktemp("prepared")
     folder = there / "mine"
     example.write_new(folder, "FOLDER")

@@ -27,7 +27,7 @@ def handlers(tmp_path, fake_assets):
 
 
 def follow(handlers, *moments, run=None):
-    """The deltas of a page that polls at these times, in seconds since it began to show the run."""
+    """The deltas of a page that polls at these times, in seconds since it first showed the run."""
     cursor, deltas = {"run": run}, []
     for elapsed in moments:
         deltas.append(handlers.delta({**cursor, "elapsed": elapsed}))
@@ -104,7 +104,7 @@ def test_the_visitors_own_run_precedes_a_recorded_one(handlers, monkeypatch):
     assert handlers.delta({"run": None})["run"] == name
     assert (
         handlers.delta({"run": "recorded/other"})["run"] == "recorded/other"
-    )  # it was chosen by the visitor by the visitor
+    )  # the visitor chose it
     monkeypatch.setattr(client, "live", lambda: [name])
     assert handlers.delta({"run": "recorded/other"})["run"] == name  # a live run takes precedence
     assert handlers.play({"preset": "other"})["task"] == "capitals"

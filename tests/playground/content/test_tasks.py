@@ -1,4 +1,4 @@
-"""Tasks of code on the page: their code is not imported, and controls that they lack are hidden."""
+"""Tasks of code on the page: their code is not imported, and controls without data are hidden."""
 
 import json
 import re
@@ -98,7 +98,7 @@ def test_whatever_its_code_does_a_task_is_registered(tmp_path):
     names = awkward(tmp_path, AWKWARD)
     began = time.monotonic()
     tasks.register_tasks(names)
-    assert time.monotonic() - began < 100, "it waits for no thread and no process"
+    assert time.monotonic() - began < 100, "registering waits for no thread and no process"
     assert [f"{name}:Awkward" in task_card.registered() for name in names] == [True] * len(names)
     assert task_card.card(f"{names[0]}:Awkward").title == "[{ and }]"
 

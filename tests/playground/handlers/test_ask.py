@@ -17,7 +17,7 @@ WORDS = text.load("en")
 
 
 class Helper:
-    """Returns the arguments it is called with, or raises its `error`."""
+    """A helper that returns its arguments, or raises its `error`."""
 
     error: Exception | None = None
 
@@ -102,7 +102,7 @@ def test_no_more_than_twelve_are_offered(questions, client):
 
 
 def example(place):
-    """A token as training.example_token returns it."""
+    """A token in the format of training.example_token."""
     words = [{"text": "a", "logp": -1.0, "ref_logp": -2.0, "new_logp": -0.5}] * 4
     numbers = ("score", "ahead", "value", "advantage", "clip", "lam", "beta")
     moments = ("mean_earned", "mean_kl", "var_earned", "cov", "var_kl")

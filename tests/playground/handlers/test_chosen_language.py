@@ -1,4 +1,4 @@
-"""Which path a request for the page is led to."""
+"""The path to which a request for the page is redirected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged runs: the page reads what can be read of them, and lists all other runs."""
+"""Damaged runs: the page reads their intact parts, and lists all other runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(tmp_path, fake_assets):
 
 
 def created(client, name, *lines):
-    """A finished run; `lines` are in its log, too."""
+    """A finished run, with additional `lines` in its log."""
     run = RunDirectory.create(client.root / name, resolve("ppo", "reviews"))
     status = {"kind": "status", "step": 0, "seconds": 1.0, "status": "running", "message": ""}
     run.append(status)

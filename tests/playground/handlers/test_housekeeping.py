@@ -1,4 +1,4 @@
-"""What is deleted where strangers use the server, and what never is."""
+"""The files that a public server deletes and those that it keeps."""
 
 from __future__ import annotations
 

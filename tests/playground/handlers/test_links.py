@@ -1,4 +1,4 @@
-"""The settings that a link may and may not set."""
+"""The settings that a link can set."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Log:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop whose time is that of the next timer, so that nothing takes any."""
+    """An event loop whose clock jumps to the next timer, so that no test waits."""
 
     now = 0.0
 
@@ -39,13 +39,13 @@ class Loop(asyncio.SelectorEventLoop):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """The loop's time is the only one."""
+    """The loop's clock replaces all others."""
     clock = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
     monkeypatch.setattr(long_polling, "time", clock)
 
 
 class Here:
-    """Stands in for `Threads`: a log is read in the loop's thread."""
+    """Replaces `Threads`, and reads a log in the loop's thread."""
 
     async def run(self, function, *arguments):
         return function(*arguments)

@@ -1,4 +1,4 @@
-"""The button Prepare: whose task is prepared, one at a time, and how it stands."""
+"""The button Prepare: it prepares the visitor's task, one at a time, and shows the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as a zip file: what is in it, and for whom."""
+"""A run as a zip file: its content, and the visitors who get it."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def recorded(client, name="2026-01-02-030405-dpo-capitals", **options):
 
 
 def form_values(method="dpo", task="reviews", pace=0.0, **changes):
-    """The values of the controls: those of a default DPO run on reviews, with `changes`."""
+    """The controls' values for a default DPO run on reviews, with `changes`."""
     values = {
         **resolve(method, task).model_dump(),
         "coverage": [*card(task).groups],
@@ -50,7 +50,7 @@ def form_values(method="dpo", task="reviews", pace=0.0, **changes):
 
 
 def started(handlers, values):
-    """The run that began, and the errors."""
+    """The new run, and the errors."""
     answer = handlers.start(values)
     assert answer.keys() == {"live", "errors"}
     return answer["live"]["run"], answer["errors"]
@@ -100,7 +100,7 @@ def test_a_reload_restores_the_last_settings(handlers, client):
     assert (controls["beta"]["value"], controls["learning_rate"]["value"]) == (0.25, 2e-4)
     run.append({"kind": "resume", "step": 5, "seconds": 0.0})
     run.close()
-    assert handlers.restore()["beta"]["value"] == 0.5, "what came after step 5 is void"
+    assert handlers.restore()["beta"]["value"] == 0.5, "events after step 5 are void"
 
 
 def test_a_page_gets_a_new_run_completely_and_then_by_deltas(handlers, client):

@@ -1,4 +1,4 @@
-"""A visitor's own task over HTTP: what is kept, whose it is, and what is refused."""
+"""A visitor's own task over HTTP: its storage, its owner and refusals."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_changed_task_gets_another_name_and_few_are_kept(browser, own, visitor
     assert own.shown(visitor, paths[2]) == EARLIER
 
 
-def test_a_zip_file_comes_back_as_it_was_and_keeps_what_the_form_does_not_show(browser, server):
+def test_a_zip_file_is_returned_unchanged_with_files_that_the_form_does_not_show(browser, server):
     saved = browser.save(files={"mine.zip": zipped(**FOLDER)})
     assert saved["errors"] == []
     assert saved["task"]["title"] == "From a folder"

@@ -1,4 +1,4 @@
-"""When a run's owner counts as gone, and what happens then; the clock is the test's own."""
+"""The time after which a run's owner counts as gone, and the effects, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_run_counts_as_watched_for_one_minute_and_by_a_hidden_tab_for_three(at
     attendance.extend("ended")
     assert attendance.take_unwatched([]) == []
     clock.now += 60
-    assert attendance.take_unwatched(["ended"]) == [], "forgotten, as it had ended"
+    assert attendance.take_unwatched(["ended"]) == [], "forgotten, because it had ended"
 
 
 def test_a_run_may_begin_while_others_are_checked(attendance, clock):
@@ -45,7 +45,7 @@ def test_a_run_may_begin_while_others_are_checked(attendance, clock):
         def __contains__(self, run):
             if begins.ident is None:
                 begins.start()
-                begins.join(0.1)  # it waits until all were looked through
+                begins.join(0.1)  # it waits until all were checked
             return super().__contains__(run)
 
     for run in ("first", "second"):

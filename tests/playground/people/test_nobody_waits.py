@@ -1,4 +1,4 @@
-"""What one visitor asks never waits behind what another one asks."""
+"""A request of one visitor never waits for another visitor's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ASKED = {"task": "reviews", "models": ["sft-reviews"], "prompt": "the film", "n"
 
 @pytest.fixture
 def held(monkeypatch):
-    """No process starts until the event is set."""
+    """An event; no process starts until it is set."""
     go_on, start = threading.Event(), forkserver.start
 
     def wait(process):
@@ -98,7 +98,7 @@ def test_threads_of_one_kind_leave_the_others_alone():
 
 @pytest.fixture
 def helper(client, monkeypatch):
-    """A helper whose exchanges take until the event `go_on` is set; `exchanges` counts them."""
+    """A helper whose exchanges wait for the event `go_on`; `exchanges` counts them."""
     helper = InferenceClient(client)
     helper.exchanges, helper.go_on = [], threading.Event()
 

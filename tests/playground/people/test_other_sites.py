@@ -1,4 +1,4 @@
-"""What other sites may ask, by the headers that browsers send; and who may frame the page."""
+"""The requests that other sites may send, by browsers' headers, and the sites that may frame it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a visitor's own task is to the handlers, the queries and the pages of others."""
+"""The owner of an own task, to handlers, to queries and on the pages of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who becomes a presenter, and what wrong keys cost a visitor, an address and everyone."""
+"""Presenters, and the delays after wrong keys of a visitor, of an address and of everyone."""
 
 from __future__ import annotations
 

@@ -267,7 +267,7 @@ def test_invented_visitors_do_not_fill_the_queue(client, visitors, people, monke
             queue.join_trial(person, "shift", 20.0)
     visitors.presenters.sign_in(people[1], KEY, "here")
     assert queue.join(people[1], SHORT) is None
-    assert len(estimates) == 1 + 2 + 3 + 1, "once for each who came"
+    assert len(estimates) == 1 + 2 + 3 + 1, "once for each visitor who came"
     monkeypatch.setattr(waiting_times, "ESTIMATE_SECONDS", -1)
     order = [people[1], *crowd[:2]]
     assert [queue.position(person).number for person in order] == [1, 2, 3]

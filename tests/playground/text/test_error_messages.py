@@ -1,4 +1,4 @@
-"""Every error message of align_core that can reach the page, provoked, in every language."""
+"""Every error message of align_core that can reach the page, in every language."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def eager(client):
 
 @pytest.fixture
 def provoked(tmp_path, monkeypatch, sessions):
-    """At least one message of every kind."""
+    """Provoked errors: at least one message of every kind."""
     from align_core.inference.queries import _check_length
 
     client = Client(tmp_path / "runs")
@@ -117,7 +117,7 @@ def provoked(tmp_path, monkeypatch, sessions):
 
 
 def digits(line):
-    return sorted(re.findall(r"\b\d+(?:\.\d+)?", line))  # not the digits of names
+    return sorted(re.findall(r"\b\d+(?:\.\d+)?", line))  # without digits in names
 
 
 @pytest.mark.parametrize("language", text.languages())

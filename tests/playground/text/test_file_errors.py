@@ -1,4 +1,4 @@
-"""What is wrong with the files of a task is said in every language of the page."""
+"""Errors in the files of a task have a text in every language of the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDERS = ("align_core", "playground")
 
 
 def problems():
-    """Code -> the names of its values, None where they are a dictionary, of each call of it."""
+    """Code -> the names of its values in each call, or None if they are a dictionary."""
     calls = [
         node
         for folder in FOLDERS

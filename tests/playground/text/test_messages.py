@@ -1,4 +1,4 @@
-"""The messages with which runs end, in every language."""
+"""The final messages of runs, in every language."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CAUSES = [
 
 
 def ends():
-    """Messages of every kind, as in the events of a run."""
+    """Messages of every kind, in the format of a run's events."""
     from align_core.trainers.common import NonFinite
     from align_core.training.run import _advice
 

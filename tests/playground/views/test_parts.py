@@ -1,4 +1,4 @@
-"""How a part of the page loads its module, and how a browser caches it."""
+"""The modules of the page's parts: loading and caching."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_browser_caches_modules_until_any_of_them_changes(browser, tmp_path, m
     answer = browser.get("/prefix/" + parts.address("core/dom.js"))
     assert answer.text == (parts.STATIC / "core/dom.js").read_text(encoding="utf-8")
     kind = answer.headers["Content-Type"].split(";")[0]
-    assert kind in ("text/javascript", "application/javascript")  # else it is no module
+    assert kind in ("text/javascript", "application/javascript")  # other types are no modules
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert browser.get("/prefix/" + parts.address("no.js")).status_code == 404
     assert browser.get("/prefix/" + parts.address("../views/parts.py")).status_code == 404
@@ -63,7 +63,7 @@ def test_every_module_is_preloaded_and_no_import_leaves_the_folder():
 
 
 def imported(module):
-    """A module's file and those of all that it imports."""
+    """The files of a module and of all its imports."""
     files, new = set(), {module}
     while new:
         files |= new
@@ -73,13 +73,13 @@ def imported(module):
 
 
 def called(module, name):
-    """What `module` and its imports call of `server` or of `events`."""
+    """The names in `server` or `events` that `module` and its imports call."""
     code = "".join(file.read_text(encoding="utf-8") for file in imported(module))
     return set(re.findall(rf"\b{name}\.(\w+)", code))
 
 
 def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_path, fake_assets):
-    """A name stands once in Python, with its part; whatever a module calls is one of them."""
+    """Every called name is among those of the part in Python."""
     client = Client(tmp_path / "runs", training="tests.playground.scripted")
     page = app.build(client)
     checked = set()

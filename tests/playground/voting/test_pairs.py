@@ -23,7 +23,7 @@ def test_one_rater_alone_can_cast_enough_votes(task):
 
 
 class Scorer:
-    """A reward model that scores a text by its length, and fails while it is `lost`."""
+    """A reward model that scores a text by its length, and raises an error while it is `lost`."""
 
     lost = False
 

@@ -1,4 +1,4 @@
-"""The HTTP routes of voting: what each browser may request, and what is refused."""
+"""The HTTP routes of voting: the requests that a browser may send, and refusals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RUN = "2026-01-02-030405-dpo-reviews"
 
 
 class Stored:
-    """Stands in for `playground.voting.pairs.Pairs`; it loads no model."""
+    """Replaces `playground.voting.pairs.Pairs`, and loads no model."""
 
     def of(self, task, model):
         return PAIRS
@@ -51,7 +51,7 @@ class Stored:
 
 
 class Trained:
-    """Stands in for `playground.voting.vote_training.VoteTraining`."""
+    """Replaces `playground.voting.vote_training.VoteTraining`."""
 
     def train(self, session, way, simulated, visitor, room):
         if simulated:
@@ -411,7 +411,7 @@ def test_after_a_restart_the_room_still_belongs_to_the_presenter(phone, presente
 
 
 def test_another_site_cannot_act_for_the_presenter(presenter, client):
-    """It can make the presenter's browser send a POST request, but cannot set its headers."""
+    """The site can make the presenter's browser send a POST request, but cannot set its headers."""
     assert Phone(client, PRESENTER).room("close").status_code == 401
     assert presenter.room("look").json()["open"]
 

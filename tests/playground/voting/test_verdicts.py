@@ -56,7 +56,7 @@ def test_a_reported_gain_equals_that_in_the_frontier_chart():
         (None, 0, "fell"),
     ],
 )
-def test_a_fallen_reward_is_explained_by_the_votes_where_possible(agreement, votes, key):
+def test_a_fallen_reward_is_explained_by_the_votes_if_possible(agreement, votes, key):
     assert of_policy(measured(-1.0, 1.0), 0.5, agreement, votes)["key"] == key
 
 

@@ -172,8 +172,8 @@ def shown(client, run, visitor=None):
 def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     client, trained, session, sessions, monkeypatch
 ):
-    """Half of the session's votes are simulated, half are people's; the run adds as many simulated
-    votes as the session has."""
+    """Half of the session's votes are simulated, half are people's; the run adds the same number of
+    simulated votes as the session has."""
 
     def write_mixed(path, votes, task, simulated):
         path.write_text("")

@@ -1,4 +1,4 @@
-"""A backend that is driven by a configuration, and keeps policy and value model."""
+"""A backend with a configuration, which keeps policy and value model."""
 
 from pathlib import Path
 

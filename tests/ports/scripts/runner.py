@@ -1,4 +1,4 @@
-"""A job of a runner: no padding token of its own, and a collator that pads `input_ids` alone."""
+"""A job of a runner, without a padding token, whose collator pads `input_ids` alone."""
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer

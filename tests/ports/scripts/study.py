@@ -1,4 +1,4 @@
-"""A study: a subclass that notes its rollouts, and a callback that reads the log of each."""
+"""A study: a subclass that stores its rollouts, and a callback that reads the log of each."""
 
 from transformers import TrainerCallback
 

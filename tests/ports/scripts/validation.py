@@ -1,4 +1,4 @@
-"""A run that checks a set-up: LoRA on the policy, a reward model with an adapter, bf16."""
+"""A validation run: LoRA on the policy, a reward model with an adapter, and bf16."""
 
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer

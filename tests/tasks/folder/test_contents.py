@@ -1,4 +1,4 @@
-"""A folder of a stranger: what is read of it, and everything that is wrong with it at once."""
+"""A stranger's folder: its content, and all of its errors at once."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CHAT = [{"role": "user", "content": "Who?"}]
 
 @pytest.fixture
 def folder(tmp_path):
-    """A function that writes files into a folder, which has prompts already."""
+    """A function that writes files into a folder with prompts."""
     folder = tmp_path / "task"
     folder.mkdir()
 

@@ -1,4 +1,4 @@
-"""What each part of a reward makes of a text, with the arithmetic."""
+"""The score of each part of a reward for a text, with the arithmetic."""
 
 import math
 import time
@@ -57,7 +57,7 @@ def test_wanted_and_unwanted_words():
 
 
 def test_the_lexicon_of_sentiment():
-    # VADER's compound is s / √(s² + 15), s the valence of its words: that of "superb" is 3.1.
+    # VADER's compound is s / √(s² + 15) with the valence s of the words; "superb" has 3.1.
     assert score("words", "superb", lexicon="vader") == pytest.approx(
         3.1 / math.sqrt(3.1**2 + 15), abs=1e-4
     )
@@ -80,7 +80,7 @@ def test_pattern():
     "pattern", [r"(a+)+$", r"(a|aa)+$", r"(.*a){20}b$", r"^(([a-z])+.)+[A-Z]$"]
 )
 def test_no_pattern_backtracks(pattern):
-    # Python's re takes 2ⁿ steps for the first: years for these.
+    # Python's re takes 2ⁿ steps for the first pattern, which is years here.
     began = time.perf_counter()
     score("pattern", "a" * 5000 + "!", pattern=pattern)
     assert time.perf_counter() - began < 1.0
@@ -97,7 +97,7 @@ def test_ends():
 
 def test_repetition():
     assert score("repetition", "a b c d") == 0
-    # Runs of three: abc bca cab abc, of which one was there before.
+    # Sequences of three: abc bca cab abc; one of them occurred before.
     assert score("repetition", "a b c a b c") == 3 / 4 - 1
     assert score("repetition", "a a a a", n=1) == 1 / 4 - 1
     assert score("repetition", "a b") == score("repetition", "") == 0

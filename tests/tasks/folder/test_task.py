@@ -111,7 +111,7 @@ def test_the_input_of_a_model_is_a_list_of_messages_or_a_text(task):
 
 def test_the_reward_is_the_weighted_sum_of_its_parts(task):
     prompts, texts = ["Who?", "Who?"], ["Me!", "He is far away."]
-    # Length: 1 word of 4 is -3/4, 4 words are 0; the answer is right, and wrong.
+    # Length: 1 word of 4 gives -3/4, 4 words give 0. The first answer is right, the second wrong.
     assert task.scores(prompts, texts) == {"length": [-0.75, 0], "right": [1, 0]}
     assert task.parts(prompts, texts) == {"length": [-2.25, 0], "right": [0.5, 0]}
     assert task.reward(prompts, texts) == [-1.75, 0]
@@ -131,7 +131,7 @@ def test_the_reward_finds_the_prompt_of_a_model_input(task):
     assert math.isnan(unknown)
 
 
-def test_columns_say_whether_a_text_ended(tmp_path):
+def test_columns_of_a_folder_tell_whether_a_text_ended(tmp_path):
     folder = tmp_path / "ends"
     folder.mkdir()
     head = 'title = "E"\nexplanation = "E."\nmax_new_tokens = 8\n'
@@ -191,7 +191,9 @@ def test_a_relative_path_loads_the_same_task(pairs_alone, tmp_path, monkeypatch)
 def test_a_configuration_may_name_a_folder_because_it_has_no_code(pairs_alone):
     named = str(pairs_alone)
     with pytest.raises(ConfigError, match="--task got"):
-        resolve("dpo", named, model="sft-reviews")  # as from a visitor of the page: not read
+        resolve(
+            "dpo", named, model="sft-reviews"
+        )  # as for a visitor of the page, without reading it
     assert task_card.card(named) is None
     loader.load_allowed(named, ())
     assert task_card.card(named) is not None

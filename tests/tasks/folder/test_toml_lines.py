@@ -1,4 +1,4 @@
-"""The line of each key, found by the standard library's parser."""
+"""The line of each key, found with the standard library's parser."""
 
 import tomllib
 

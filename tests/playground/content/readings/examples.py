@@ -1,4 +1,4 @@
-"""An example run for each reading, just above the threshold of its rule."""
+"""An example run for each reading, whose numbers are just above the threshold of its rule."""
 
 from __future__ import annotations
 

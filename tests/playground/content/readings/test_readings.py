@@ -121,8 +121,8 @@ def test_a_reported_gain_equals_that_in_the_frontier_chart():
 
 
 def test_a_new_beta_does_not_apply_to_earlier_kl():
-    """At β = 4 the KL of the first ten steps costs 4 · 0.95 nats for 1.5 of reward; the KL has not
-    risen since."""
+    """At β = 4, the KL of the first ten steps would cost 4 · 0.95 nats for 1.5 of reward; it has
+    not risen since."""
     series = evaluated([0.0, 1.5, 1.6], [0.0, 0.95, 0.9])
     config = PPO | {"beta": 4.0}
     assert [r.key for r in readings(config, series, RUNNING)] == ["overpaid"]
