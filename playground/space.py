@@ -3,7 +3,7 @@
     python -m playground.space [--zerogpu | --cpu | --docker] [--name ME/NAME] OUT
 
 OUT, a new or empty folder, gets the tracked files that the page needs, with the front matter and
-the `.gitattributes` of a Space. It prints the commands that create the Space and upload the files.
+the `.gitattributes` of a Space. The printed commands create the Space and upload the files.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _tracked() -> list[str]:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError:
-        raise ExportError("expected git, which says what files are tracked; got none") from None
+        raise ExportError("expected git, for the list of tracked files; got none") from None
     names = [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
     if missing := [top for top in EXPORTED if not any(n.split("/")[0] == top for n in names)]:
         raise ExportError(f"expected a checkout of the project; {', '.join(missing)} not tracked")

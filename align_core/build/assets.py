@@ -72,7 +72,7 @@ ARCHITECTURE = {
 }
 
 DOCUMENTS = {"reviews": 72_000, "capitals": 48_000}  # the language of reviews is richer
-# Many small updates: with few large ones, so small a model learns only single words.
+# Many small updates: with few large ones, a model of this size learns only single words.
 PRETRAINING = {
     "max_steps": 12_000,
     "learning_rate": 3e-3,

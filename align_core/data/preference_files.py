@@ -22,7 +22,7 @@ Covers = Callable[[str], bool]  # prompt -> whether its pairs are wanted
 
 
 def read_preferences(path: str | Path, option: str = "--preferences") -> list[dict[str, Any]]:
-    """The pairs of a JSONL or Parquet file: COLUMNS, and those of ENDED that are there.
+    """The pairs of a JSONL or Parquet file, with COLUMNS, and with ENDED if the file has them.
 
     The three values of a pair are texts, or lists of {"role", "content"} messages. A missing prompt
     is the common beginning of chosen and rejected. Other columns are dropped.

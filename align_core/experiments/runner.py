@@ -68,7 +68,7 @@ class RunStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, name: str, settings: Settings) -> dict[str, Any] | None:
-        """The run of this name; None if there is none, or one with other settings."""
+        """The run of this name; None if it does not exist or has other settings."""
         try:
             run = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:

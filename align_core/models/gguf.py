@@ -8,8 +8,8 @@ from typing import Any
 from tokenizers import pre_tokenizers
 from transformers import GgufConfig, PreTrainedTokenizerBase
 
-# Pre-tokenizers of llama.cpp that split digits before GPT-2's pattern, which transformers 5.24
-# takes for GPT-2's alone: "\n\n1" would have two tokens for its line breaks.
+# Pre-tokenizers of llama.cpp that split digits and then apply GPT-2's pattern. transformers 5.24
+# applies only GPT-2's pattern, which gives "\n\n1" two tokens for its line breaks.
 _SPLIT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
 
 

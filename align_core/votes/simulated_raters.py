@@ -65,7 +65,7 @@ CROWDS = {
         "call a tie within 1 nat, and both bad below -1 nat", Rater(same=1.0, bad=-1.0)
     ),
     "loud": Crowd(
-        "prefer as the task's do, but for one who casts 2 votes in 3 and likes short texts alone",
+        "prefer as the task's do; but one of them casts 2 votes in 3 and likes only short texts",
         Rater(),
         loud=Rater(gold=0.0, per_word=-0.5),
     ),

@@ -22,8 +22,10 @@ class Body(BaseModel):
 
 
 class Refused(Exception):
-    """A request that changed nothing: the HTTP status, the key of the reason, and a message, from
-    whose paths folders are removed."""
+    """A refused request: the HTTP status, the key of the reason, and a message.
+
+    Paths in the message are reduced to their last part.
+    """
 
     def __init__(self, status: int, why: str, message: str) -> None:
         super().__init__(message)

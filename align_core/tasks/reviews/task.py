@@ -84,8 +84,10 @@ class Reviews(GrammarTask, card=known_card("reviews")):
                 return text
 
     def _cut(self, rng: random.Random) -> tuple[str, str]:
-        """A review cut within its first sentence into prompt and completion, where warm and cold
-        completions are both possible, as after "although the plot of"."""
+        """The prompt and the completion of a review that is cut within its first sentence.
+
+        Warm and cold completions of the prompt are possible, as after "although the plot of".
+        """
         while True:
             words = self._review(rng, "demonstration").split(" ")
             size = rng.choice(_PROMPT_WORDS)

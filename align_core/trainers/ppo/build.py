@@ -22,8 +22,8 @@ SETTINGS = {"num_ppo_epochs": PPO_EPOCHS, "cliprange_value": 5.0}
 def build(setup: Setup) -> PPOTrainer:
     """The PPO trainer of a run, on its reward model or the gold reward.
 
-    The value model is a copy of the reward model. It is a value head instead with LoRA, to save
-    memory, and if the reward model's tokens differ from the policy's or it is an encoder.
+    The value model is a copy of the reward model. In three cases it is a value head instead: with
+    LoRA, to save memory; for a reward model with other tokens than the policy; and for an encoder.
     """
     config, proxy, value_model = setup.config, setup.proxy, None
     if proxy is not None and proxy.gives_values and not config.lora_r:
