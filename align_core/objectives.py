@@ -194,7 +194,7 @@ def ppo_policy_loss(
 def ppo_value_loss(
     values: Tensor, old_values: Tensor, returns: Tensor, cliprange: float
 ) -> tuple[Tensor, Tensor]:
-    """Half the squared error of the value, per token, and where its clip was active.
+    """Half the squared error of the value, per token, and whether its clip was active.
 
     All [B, T]. It is the larger of two errors: that of the new value, and that of the new value
     clipped to the rollout's value ± cliprange (the code of arXiv 1909.08593).

@@ -1,4 +1,4 @@
-"""The Gradio app: it lays out the views, connects what they share, and is served."""
+"""The Gradio app: it lays out the views, connects their shared parts, and is served."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ from align_core.training.example_token import example_token
 DPO_STEPS, PPO_ROLLOUTS = 40, 4
 CLIP = 0.2
 SEED = 0
-# The stored pairs to show: short texts, of which one is obviously better.
+# The stored pairs to show: two short texts, one of them obviously better.
 PAIRS = {
     "reviews": ("This film never felt", " predictable! I went home singing.", " flat."),
     "capitals": (

@@ -254,5 +254,5 @@ def _check_length(option: str, text: str, tokens: int, room: float) -> None:
 
 
 def _with_leading_space(completion: str) -> str:
-    """The completion with a leading space, as in the tasks' texts, where it follows the prompt."""
+    """The completion, with a leading space if it follows a prompt, as in the tasks' texts."""
     return completion if completion[:1].isspace() else " " + completion

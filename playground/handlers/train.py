@@ -56,7 +56,7 @@ class TrainHandlers:
         A method for which the task has no data is replaced by the first one.
         """
         task, method = values["task"], values["method"]
-        if card(task) is None:  # the visitor has not made a task of their own yet
+        if card(task) is None:  # the visitor has not made their own task yet
             controls = self.choose({"task": form.FIRST_TASK, "method": method})
             controls["task_explanation"] = self._words["own"]["explanation"]
             return {**controls, "picture": {**controls["picture"], "task": OWN}}

@@ -88,7 +88,7 @@ class _Reader:
         self._files = files
 
     def read(self) -> Contents | None:
-        """The contents, incomplete where there are errors; None if task.toml cannot be parsed."""
+        """The contents without invalid parts; None if task.toml cannot be parsed."""
         content = self._files.toml()
         if content is None:
             return None

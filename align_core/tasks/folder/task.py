@@ -53,7 +53,7 @@ class FolderTask(Task):
 
     @property
     def pairs(self) -> int:
-        """The number of its own pairs for training."""
+        """The number of the task's pairs for training."""
         return len(self._contents.preferences or ())
 
     def prompts(self, split: str) -> list[str]:

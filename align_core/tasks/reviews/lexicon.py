@@ -157,7 +157,7 @@ _RATINGS = {
     for number, word in enumerate(_NUMBERS)
     for unit in ("out of ten", "stars out of ten")
 }
-# Phrase -> its value, in place of the values of its words.
+# Phrase -> its value, which replaces the values of its words.
 PHRASES: dict[tuple[str, ...], float] = {
     tuple(phrase.split()): value
     for phrase, value in (
