@@ -31,7 +31,7 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, prompt: Messages, **argument
 
 
 def _begins_answer(prompt: Messages) -> bool:
-    """Whether the answer begins in the prompt, whose last message is the assistant's."""
+    """Whether the prompt has the beginning of the answer: its last message is the assistant's."""
     return bool(prompt) and prompt[-1]["role"] == "assistant"
 
 

@@ -192,7 +192,7 @@ def sample(
 ) -> Responses:
     """Sample one response for each prompt, ending at one of `end_ids` or after `max_new_tokens`.
 
-    `stops`, of the tokens [B, t] so far, says which of the B responses have ended otherwise. At
+    `stops` gets the tokens [B, t] so far, and returns which responses end without an end token. At
     temperature 0 the most likely token is taken. Texts that have ended leave the batch, which
     makes its later tokens cheaper. `keep_logits` and `keep_states` include these in the result, of
     size B × max_new_tokens × V and × H; `frozen`, the model's frozen trunk, includes its states.

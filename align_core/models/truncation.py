@@ -1,4 +1,4 @@
-"""What ends a sample besides end tokens, and what leaves unlikely tokens out of it."""
+"""Stop strings of samples, and sampling from only the likeliest tokens."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from align_core.models.sampling import Draw
 
 
 class StopStrings:
-    """Whether responses, tokens [B, t], end in a text that has one of these strings at its end.
+    """Whether the texts of responses, tokens [B, t], end with one of these strings.
 
-    Only their last tokens are decoded: a string has at most one for each of its bytes.
+    Only their last tokens are decoded, because a string has at most one token for each byte.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, strings: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ class StopStrings:
         self._longest = max(len(string.encode()) for string in strings)
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """A boolean [B]; the string may end within the last token."""
+        """Returns booleans [B]; a string may also end within the last token."""
         before = self._tokenizer.batch_decode(tokens[:, -self._longest - 1 : -1].tolist())
         texts = self._tokenizer.batch_decode(tokens[:, -self._longest - 1 :].tolist())
         found = [
@@ -33,8 +33,8 @@ class StopStrings:
 
 
 class TruncatedDraw:
-    """Draws from the `top_k` likeliest tokens, and of these from the likeliest with a probability
-    of `top_p` together. Log-probabilities stay those of all tokens."""
+    """Draws from the `top_k` likeliest tokens, and only from the likeliest of them that together
+    have the probability `top_p`. Log-probabilities are still computed over all tokens."""
 
     def __init__(self, draw: Draw, top_k: int | None, top_p: float | None) -> None:
         self._draw = draw

@@ -63,22 +63,22 @@ class PPOConfig(TrainingArguments):
         "eos", "'eos' ends a response at each end token of the model, None at response_length."
     )
     stop_token_id: int | None = _setting(
-        None, "Id of the token that ends a response instead, or a list of them."
+        None, "Id of the token, or a list of ids, that ends a response instead of stop_token."
     )
     stop_strings: list[str] | None = _setting(
-        None, "Texts that end a response, too, and stay in it."
+        None, "Texts that also end a response, and remain in it."
     )
     missing_eos_penalty: float | None = _setting(
         None, "Subtracted from the score of a response that did not end by itself."
     )
     temperature: float = _setting(
-        1.0, "Of the policy, in sampling and in the loss, and of its reference."
+        1.0, "The temperature of policy and reference, in sampling and in the loss."
     )
     top_k: int | None = _setting(
-        None, "Sample from the k likeliest tokens alone; log-probabilities and KL are of all."
+        None, "Sample only from the k likeliest tokens; log-probabilities and KL are over all."
     )
     top_p: float | None = _setting(
-        None, "Sample from the likeliest tokens with this probability; as with top_k."
+        None, "Sample only from the likeliest tokens that together have this probability."
     )
     generator: Literal["transformers", "vllm"] = _setting(
         "transformers", "What samples the responses: this process, or vLLM on its GPU."
@@ -92,14 +92,15 @@ class PPOConfig(TrainingArguments):
     kl_coef: float = _setting(0.05, "β, in nats of reward per nat of KL.")
     kl_target: float | None = _setting(
         None,
-        "The sequence KL, in nats, that an adaptive β aims at (arXiv 1909.08593, 2.2); None keeps "
+        "The target of an adaptive β: a sequence KL, in nats (arXiv 1909.08593, 2.2). None keeps "
         "β fixed.",
     )
     kl_horizon: int = _setting(
         10_000, "Episodes in which the adaptive β can change by about a fifth."
     )
     kl_estimator: Literal["k1", "k3"] = _setting(
-        "k1", "'k1' is log π − log π_ref; 'k3' is never negative, but holds no policy as a reward."
+        "k1",
+        "'k1' is log π − log π_ref; 'k3' is never negative, but cannot hold the policy.",
     )
     gamma: float = _setting(1.0, "Discount of advantage estimation (arXiv 1506.02438).")
     lam: float = _setting(0.95, "λ of advantage estimation (arXiv 1506.02438).")
@@ -115,9 +116,9 @@ class PPOConfig(TrainingArguments):
         "current reference.",
     )
     ref_model_mixup_alpha: float = _setting(
-        0.05, "α of that movement of the weights, π_ref ← α·π + (1 − α)·π_ref."
+        0.05, "α of this movement of the weights, π_ref ← α·π + (1 − α)·π_ref."
     )
-    ref_model_sync_steps: int = _setting(1, "Rollouts between two such movements.")
+    ref_model_sync_steps: int = _setting(1, "Rollouts between two movements of the reference.")
     cliprange: float = _setting(0.2, "Clip range of the ratio.")
     cliprange_value: float = _setting(0.2, "Clip range of the value.")
     vf_coef: float = _setting(0.1, "Weight of the value loss.")
