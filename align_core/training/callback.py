@@ -22,7 +22,7 @@ Evaluate = Callable[[], dict[str, Any]]  # -> event kind -> payload: "metrics", 
 
 
 class RunCallback(TrainerCallback):
-    """Makes a Trainer a run that can be followed, paused, changed, slowed down and stopped.
+    """Turns the training of a Trainer into a run: logged, evaluated and controlled by commands.
 
     Args:
         write: write(kind, step, **payload) writes an event.

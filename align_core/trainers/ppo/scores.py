@@ -245,7 +245,7 @@ def check_scalar(model: nn.Module, argument: str) -> None:
     """Check that a model has one output for a text, as reward models and value models have.
 
     Raises:
-        TypeError, ValueError: it has not; `argument` is its name in the message.
+        TypeError, ValueError: for any other model; `argument` is its name in the message.
     """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     expected = f"{argument}: expected a model with one label, as of {_LOADED}"
