@@ -88,4 +88,4 @@ def test_nothing_overlaps(visit, address):
     page.set_viewport_size(LAPTOP)
     the_labels_in_the_frontier_chart_do_not_overlap(page)
     the_buttons_stay_above_the_controls_that_pass_under_them(page)
-    the_values_of_a_chart_stand_in_its_card_and_no_axis_goes_below_zero(page)
+    the_values_of_a_chart_are_in_its_card_and_no_axis_goes_below_zero(page)

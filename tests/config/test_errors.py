@@ -60,5 +60,5 @@ def test_an_error_of_syntax_is_in_the_file_that_has_it():
     assert message == "SyntaxError: '(' was never closed (poems.py, line 2)"
 
 
-def test_names_are_listed_as_in_a_sentence():
+def test_a_list_of_names_reads_like_a_sentence():
     assert [listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
