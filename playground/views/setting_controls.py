@@ -1,4 +1,4 @@
-"""The Train view's controls for settings with a choice of values."""
+"""The Train view's controls: task, method, settings, buttons and pace."""
 
 from __future__ import annotations
 
@@ -6,25 +6,108 @@ from typing import Any
 
 import gradio as gr
 
-from playground.handlers.form import SOURCES
-from playground.handlers.train import PACES
+from align_core.config.methods import methods
+from playground.content import optimum, tasks
+from playground.content.page_names import page_name
+from playground.handlers.form import (
+    ADVANCED,
+    FIRST_METHOD,
+    NUMBERS,
+    PREFERENCES,
+    SOURCES,
+    first_task,
+)
+from playground.handlers.train import PACES, TrainHandlers
+from playground.views.parts import part
+
+_BETA = """
+<label class="label"></label>
+<div class="scale">
+  <input type="range" min="0" max="1" step="any"><input type="number" step="any">
+</div>
+<label class="zero"><input type="checkbox"> <span></span></label>
+<p class="info"></p>
+"""
 
 First = dict[str, dict[str, Any]]  # the initial update of each control (`form.controls`)
 
 
-def coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:
+def settings(
+    handlers: TrainHandlers, words: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
+    """The controls of task, method and settings by name, and the explanations of the first two."""
+    labels = words["controls"]
+    first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
+    controls, explanations = {}, {}
+    for field, names, value in (
+        ("task", tasks.available(), page_name(first_task())),
+        ("method", methods(), FIRST_METHOD),
+    ):
+        options = [(words[f"{field}s"][name]["name"], name) for name in names]
+        controls[field] = gr.Radio(
+            options, value=value, label=labels[field], elem_id=f"field-{field}"
+        )
+        explanation = f"{field}_explanation"
+        explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
+    controls["beta"] = part(
+        "field-beta",
+        _BETA,
+        "train/beta",
+        events=("release",),
+        value=first["beta"]["value"],
+        zero=first["beta"]["zero"],
+        range=optimum.BETAS,
+        words=labels,
+    )
+
+    def number(field: str) -> gr.Number:
+        return gr.Number(
+            first[field]["value"],
+            visible=first[field]["visible"],
+            label=labels[field],
+            min_width=60,
+            elem_id=f"field-{field}",
+        )
+
+    with gr.Row(elem_id="numbers", elem_classes="numbers"):
+        controls |= {field: number(field) for field in NUMBERS}
+    with gr.Row(elem_id="preferences", elem_classes="numbers"):
+        controls |= {field: number(field) for field in PREFERENCES}
+        controls["coverage"] = _coverage(first, words)
+    with (
+        gr.Accordion(labels["advanced"], open=False, elem_id="advanced"),
+        gr.Row(elem_classes="numbers"),
+    ):
+        controls |= {field: number(field) for field in ADVANCED}
+        controls["reward_model"] = _reward_model(first, words)
+        controls["pair_source"] = _pair_source(first, words)
+        controls["whiten_advantages"] = _whiten_advantages(first, words)
+    return controls, explanations
+
+
+def buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
+    """All buttons. controls.css shows and hides them by the run's status."""
+    return {
+        name: gr.Button(
+            labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"
+        )
+        for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
+    }
+
+
+def _coverage(first: First, words: dict[str, Any]) -> gr.CheckboxGroup:
     """The kinds of prompts that have preferences."""
     return gr.CheckboxGroup(first["coverage"]["choices"], **_properties("coverage", first, words))
 
 
-def pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
+def _pair_source(first: First, words: dict[str, Any]) -> gr.Radio:
     """The model that wrote the texts of the pairs."""
     labels = words["controls"]
     sources = [(labels[f"source_{name}"], name) for name in ("reference", *SOURCES)]
     return gr.Radio(sources, **_properties("pair_source", first, words))
 
 
-def reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
+def _reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
     """The reward that PPO optimises."""
     return gr.Radio(
         first["reward_model"]["choices"],
@@ -35,7 +118,7 @@ def reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
     )
 
 
-def whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
+def _whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
     """Whether PPO normalises its advantages."""
     return gr.Checkbox(**_properties("whiten_advantages", first, words))
 

@@ -9,19 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.config.methods import methods
 from align_core.runs.client import Client
-from playground.content import charts, optimum, tasks
+from playground.content import charts, optimum
 from playground.content.page_names import page_name
 from playground.handlers import links
-from playground.handlers.form import (
-    ADVANCED,
-    FIRST_METHOD,
-    NUMBERS,
-    PREFERENCES,
-    SETTINGS,
-    first_task,
-)
+from playground.handlers.form import ADVANCED, FIRST_METHOD, PREFERENCES, SETTINGS, first_task
 from playground.handlers.long_polling import LongPoll
 from playground.handlers.train import TrainHandlers, valid_cursor
 from playground.people.client_address import client_address
@@ -45,23 +37,14 @@ _EVAL_EVERY = """(steps, every) =>
 _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
 WHEN_COMPLETE = "() => window.settings.complete()"
-_BETA = """
-<label class="label"></label>
-<div class="scale">
-  <input type="range" min="0" max="1" step="any"><input type="number" step="any">
-</div>
-<label class="zero"><input type="checkbox"> <span></span></label>
-<p class="info"></p>
-"""
 _LIVE = """
 <p class="line"><span class="state" role="status"></span> <span class="whose"></span>
 <span class="progress"></span>
 <span class="settings"></span> <button type="button" class="newest"></button></p>
 <div class="timeline"><div class="bar"><div></div></div>
   <input type="range" min="0" step="1" disabled></div>
-<p class="summary"></p>
 """
-_READINGS = "<ul class='readings'></ul>"
+_READINGS = "<p class='summary'></p><ul class='readings'></ul>"
 _TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
 _FOLD = "<button type='button' aria-expanded='false'></button>"
 _FRONTIER = """
@@ -73,6 +56,16 @@ _FRONTIER = """
   </div>
   <div class="plot" role="img"></div>
   <p class="remarks"></p>
+</section>
+"""
+_EXAMPLE = """
+<section class="samples">
+  <header><h2></h2>
+    <span class="place"><button type="button" class="previous">‹</button> <output></output>
+      <button type="button" class="next">›</button></span></header>
+  <p class="prompt"></p>
+  <p class="none"></p>
+  <div class="row"></div>
 </section>
 """
 _CHARTS = "<div class='charts'></div>"
@@ -141,20 +134,20 @@ def _lay_out(
             **props,
         )
 
+    texts = {"words": words["samples"], "shading": words["shading"] | words["samples"]}
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="controls", scale=0, min_width=300):
-            settings, explanations = _settings(handlers, words)
+            settings, explanations = setting_controls.settings(handlers, words)
             with gr.Row(elem_id="buttons"):
                 errors = part(
                     "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
                 )
-                buttons = _buttons(words["controls"] | words["visitors"]["buttons"])
+                buttons = setting_controls.buttons(words["controls"] | words["visitors"]["buttons"])
             visit.build([bind("share", handlers.share), sign_in], words["visitors"], server)
             part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = setting_controls.pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):
             own = own_task.build(words, queue)
-            preset = presets.strip(handlers.recordings, words["presets"])
             live = part(
                 "live",
                 _LIVE,
@@ -184,15 +177,11 @@ def _lay_out(
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
+                part("example", _EXAMPLE, "train/example", **texts)
+                part("readings", _READINGS, "train/readings", words=words["status"])
+                preset = presets.strip(handlers.recordings, words["presets"])
                 curves("charts", charts.BESIDE)
-            part("readings", _READINGS, "train/readings")
-            part(
-                "samples",
-                _SAMPLES,
-                "train/samples",
-                words=words["samples"],
-                shading=words["shading"] | words["samples"],
-            )
+            part("samples", _SAMPLES, "train/samples", **texts)
             curves("own", charts.BELOW, part=charts.PART)
     shown = {"pace": pace, "own": own, "preset": preset, "live": live}
     shown |= {"votes": votes, "picture": picture}
@@ -283,66 +272,3 @@ def _connect(
         set_live = by_name("set_live", partial(handlers.set_live, field))
         inputs_of_field = subset("task", "method", field, "live")
         changed(set_live, inputs_of_field, controls["errors"], **to_last, js=_WITH_SHOWN)
-
-
-def _settings(
-    handlers: TrainHandlers, words: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, gr.HTML]]:
-    """The controls of task, method and settings by name, and the explanations of the first two."""
-    labels = words["controls"]
-    first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
-    settings, explanations = {}, {}
-    for field, names, value in (
-        ("task", tasks.available(), page_name(first_task())),
-        ("method", methods(), FIRST_METHOD),
-    ):
-        options = [(words[f"{field}s"][name]["name"], name) for name in names]
-        settings[field] = gr.Radio(
-            options, value=value, label=labels[field], elem_id=f"field-{field}"
-        )
-        explanation = f"{field}_explanation"
-        explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
-    settings["beta"] = part(
-        "field-beta",
-        _BETA,
-        "train/beta",
-        events=("release",),
-        value=first["beta"]["value"],
-        zero=first["beta"]["zero"],
-        range=optimum.BETAS,
-        words=labels,
-    )
-
-    def number(field: str) -> gr.Number:
-        return gr.Number(
-            first[field]["value"],
-            visible=first[field]["visible"],
-            label=labels[field],
-            min_width=60,
-            elem_id=f"field-{field}",
-        )
-
-    with gr.Row(elem_id="numbers", elem_classes="numbers"):
-        settings |= {field: number(field) for field in NUMBERS}
-    with gr.Row(elem_id="preferences", elem_classes="numbers"):
-        settings |= {field: number(field) for field in PREFERENCES}
-        settings["coverage"] = setting_controls.coverage(first, words)
-    with (
-        gr.Accordion(labels["advanced"], open=False, elem_id="advanced"),
-        gr.Row(elem_classes="numbers"),
-    ):
-        settings |= {field: number(field) for field in ADVANCED}
-        settings["reward_model"] = setting_controls.reward_model(first, words)
-        settings["pair_source"] = setting_controls.pair_source(first, words)
-        settings["whiten_advantages"] = setting_controls.whiten_advantages(first, words)
-    return settings, explanations
-
-
-def _buttons(labels: dict[str, Any]) -> dict[str, gr.Button]:
-    """All buttons. controls.css shows and hides them by the run's status."""
-    return {
-        name: gr.Button(
-            labels[name], elem_id=name, variant="primary" if name == "run" else "secondary"
-        )
-        for name in ("run", "queue", "leave", "pause", "resume", "step", "stop")
-    }

@@ -14,6 +14,22 @@ OVER = """() => {
   return Array.from({ length: 19 * 19 }, (_, n) => at(1 + n % 19, 1 + Math.floor(n / 19)))
     .filter((one) => !one.closest("#buttons")).map((one) => one.textContent);
 }"""
+FIRST_SCREENS = {
+    "": ((1440, 900), (1280, 720), (1024, 600), (390, 844)),
+    "?present": ((1920, 1080),),
+}
+# What a visitor sees before any scrolling: where the picture begins, where it and each text ends.
+FIRST_SCREEN = """() => {
+  const bottom = (one) => one.getBoundingClientRect().bottom;
+  const sides = [...document.querySelectorAll("#example .side")];
+  return {
+    above: document.querySelector("#frontier .chart").getBoundingClientRect().top,
+    picture: bottom(document.querySelector("#frontier .plot")),
+    texts: sides.map((side) => bottom(side.querySelector(".completion"))),
+    cut: bottom(document.querySelector("#example .row")),
+    said: sides.map((side) => side.querySelector(".completion").textContent.trim()),
+  };
+}"""
 # The texts in a chart, each with its box.
 LABELS = """() => [...document.querySelectorAll(
     "#frontier .annotation-text, #frontier .textpoint text, #frontier .remarks")]
@@ -54,6 +70,39 @@ def the_values_of_a_chart_are_in_its_card_and_no_axis_goes_below_zero(page):
         card = chart.bounding_box()
         for box in (value.bounding_box() for value in chart.locator(".value:visible").all()):
             assert card["x"] <= box["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
+
+
+def the_picture_and_three_texts_need_no_scrolling(page, width, height):
+    """Below at most a fifth of the height."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("document.querySelector('#frontier .main-svg')")
+    seen = page.evaluate(FIRST_SCREEN)
+    where = (width, height, seen)
+    assert seen["above"] <= height / 5, where
+    assert seen["picture"] <= height, where
+    assert len(seen["texts"]) == 3 and max(seen["texts"]) <= min(height, seen["cut"]), where
+    assert all(said for said in seen["said"]), where
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where
+
+
+def the_policys_text_changes_as_the_run_goes_on(page):
+    page.click("#run")
+    says = "document.querySelector('#example .policy .completion').textContent"
+    page.wait_for_function("window.playground.run?.samples.length > 0")
+    first = page.evaluate(says)
+    page.wait_for_function(f"{says} !== '{first}'")
+    page.click("#example .next")
+    assert page.inner_text("#example .place output").startswith("2 ")
+
+
+def test_the_first_screen_shows_the_picture_and_one_prompts_three_texts(visit, address):
+    page = visit(address)
+    for query, screens in FIRST_SCREENS.items():
+        page.goto(f"{address}{query}")
+        page.wait_for_function("window.playground?.target?.texts")
+        for width, height in screens:
+            the_picture_and_three_texts_need_no_scrolling(page, width, height)
+    the_policys_text_changes_as_the_run_goes_on(page)
 
 
 def the_labels_in_the_frontier_chart_do_not_overlap(page):

@@ -88,7 +88,7 @@ def curves_and_texts_move(page):
     assert WARM in policy(page), "at step 0 there is none"
     tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
     assert tip == WORDS["samples"]["proxy_help"]
-    assert "gold reward" in page.inner_text("#live .summary")
+    assert "gold reward" in page.inner_text("#readings .summary")
 
 
 def texts_are_shown_as_texts(page):

@@ -124,7 +124,7 @@ def a_hidden_curve_and_a_zoom_survive_updates(page):
 def a_killed_process_is_reported_in_plain_words_and_the_page_continues(page, client):
     os.kill(client.pid(), signal.SIGKILL)
     status(page, "failed")
-    assert "killed from outside" in page.inner_text("#live .summary")
+    assert "killed from outside" in page.inner_text("#readings .summary")
     page.click("#run")
     status(page, "running")
     page.click("#stop")

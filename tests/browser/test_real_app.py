@@ -200,7 +200,7 @@ def it_is_drawn_described_and_compared(page, events):
     drawn = "document.querySelectorAll('#own .js-plotly-plot')[0].data?.[0]"
     page.wait_for_function(f"{drawn}?.x.length === {len(losses)}")
     assert page.evaluate(f"{drawn}.line.dash") == "dot"
-    expect(page.locator("#live .summary")).not_to_be_empty()
+    expect(page.locator("#readings .summary")).not_to_be_empty()
     assert "Hinge" in page.locator("#live").inner_text()
     open_view(page, "compare")
     expect(page.locator("#compare .legend .run span").first).to_contain_text("Hinge · β 0.5")

@@ -14,7 +14,7 @@ LAPTOP, HALL = {"width": 1440, "height": 900}, {"width": 1920, "height": 1080}
 PAGES = {"": [LAPTOP, HALL], "?present": [HALL], "zh": [LAPTOP]}
 # Records each sentence, the position of the charts at that moment, and whether it is cut off.
 WATCH = """() => {
-  const summary = document.querySelector("#live .summary");
+  const summary = document.querySelector("#readings .summary");
   window.seen = [];
   new MutationObserver(() => window.seen.push({
     summary: summary.textContent,

@@ -65,7 +65,7 @@ const sights = new IntersectionObserver((entries) => {
       pending.get(target)?.();
     }
   }
-});
+}, { rootMargin: "600px" }); // a little ahead of the eye
 
 export const fitToBox = (plot) => sizes.observe(plot);
 

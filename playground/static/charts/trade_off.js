@@ -28,25 +28,27 @@ export function limitTraces(frontier, words, { colour }) {
   ];
 }
 
-// Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit and
-// the crosses are named above the curves and the target.
+// Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit is
+// named above the curves and the target, and the crosses are named beside the second of them.
 export function tradeOffLayout(frontier, trails, subject, words, look) {
   const { colour, size } = look;
   const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
   const axis = { ...FIXED_MARGINS, ...lines };
   const axes = tradeOffAxes(frontier, trails);
+  const [, kl, gain] = frontier.best_of[1];
+  const beside = { x: kl, y: gain, xanchor: "left", xshift: 6, yanchor: "top", showarrow: false };
   const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
   return {
     ...baseLayout(look),
     uirevision: `${subject} ${axes.wide}`,
-    margin: { l: 3.3 * size, r: 14, t: 1.7 * size, b: 3.1 * size },
+    margin: { l: 3.3 * size, r: 14, t: 2.9 * size, b: 3.1 * size },
     hovermode: "closest",
     xaxis: { ...axis, title: axisTitle(look, words.x, 6), range: axes.x },
     yaxis: { ...axis, range: axes.y },
     annotations: [
-      { ...above, x: 1, xanchor: "right", xshift: 8, text: words.limit },
-      { ...above, x: 0, xanchor: "left", xshift: -size, text: words.crosses },
-      { x: 0, y: 0, xanchor: "left", yanchor: "top", showarrow: false, text: words.reference },
+      { ...above, x: 1, xanchor: "right", xshift: 8, yshift: 1.2 * size, text: words.limit },
+      { ...beside, text: words.crosses },
+      { x: 0, y: 0, xanchor: "left", yanchor: "top", yshift: -6, showarrow: false, text: words.reference },
     ],
   };
 }

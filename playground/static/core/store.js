@@ -2,6 +2,7 @@
 let state = Object.freeze({
   run: null, // the run that is followed (run_log.js)
   standing: null, // the visitor's rights to it and their place in the queue (handlers/train.py)
+  phase: "idle", // "lost", "recorded", "idle", "starting", or the status of the run
   wantedRun: null, // the name of a requested run whose events have not arrived yet
   task: null, // task, method and β of the controls
   method: null,

@@ -35,8 +35,13 @@ export function gainAt({ config, series }, step, frontiers) {
   return valueAt(series["eval/gold_reward"], step) - valueAt(series["eval/gold_reward_reference"], step);
 }
 
-// The sentences on a run: the first for the status line, the others below the pictures. Those on its
-// curves are about the newest step.
+// The phase that is shown: "idle" while the followed run is not on the stage.
+export function phaseOnStage(state) {
+  const { phase } = state;
+  return runOnStage(state) || phase === "starting" || phase === "lost" ? phase : "idle";
+}
+
+// The sentences on a run: the first is its headline. Those on its curves are about the newest step.
 export function sentencesOn(run, step) {
   const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
   const first = run?.status.message || others.shift();

@@ -4,6 +4,7 @@ import { changeDetector } from "../core/changes.js";
 import { explain, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { latestOnly } from "../core/latest_only.js";
+import { methods } from "../core/records.js";
 import { settingsAt } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
 import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage } from "../core/view.js";
@@ -45,10 +46,13 @@ export function mount({ element, props, server, watch }) {
     const pair = pairKey(pairOnStage(state));
     const frontier = state.frontiers[pair];
     const { viewedStep } = state;
-    // Without stored samples of the reference there is no picture; charts and texts use its room.
-    document.documentElement.classList.toggle("no-optimum", frontier === null);
-    if (!frontier) return;
     const shown = runOnStage(state);
+    // Without β, or without stored samples of the reference, there is no picture; charts and texts
+    // use its room.
+    const method = shown?.config.method ?? state.method;
+    const isWithoutBeta = method !== null && !methods[method].beta;
+    document.documentElement.classList.toggle("no-optimum", frontier === null || isWithoutBeta);
+    if (!frontier || isWithoutBeta) return;
     const target = state.target?.pair === pair ? state.target : null;
     const measured = [shown?.series["eval/kl"], shown?.series["eval/gain"]];
     if (!isChanged(frontier, target, viewedStep, shown?.name, ...measured) && !anyway) return;
@@ -60,6 +64,8 @@ export function mount({ element, props, server, watch }) {
     showPoint(".target", aim);
     showPoint(".policy", here);
     const remarks = [];
+    const trained = here && settingsAt(shown, viewedStep).beta;
+    if (here && target && trained !== target.beta) remarks.push(fill(words.other_beta, { trained, beta: target.beta }));
     if (here && here.x > WIDEST) remarks.push(fill(words.outside, pointTexts(here)));
     if (aim && !target.known) remarks.push(fill(words.unsure, target));
     if (here && frontier.gain_kl < 2) remarks.push(fill(words.gain_kl, { kl: number(frontier.gain_kl) }));
@@ -137,7 +143,7 @@ export function mount({ element, props, server, watch }) {
   explain(find(".help"), words.help);
   fitToBox(plot);
   drawInSight(plot);
-  subscribe(element, ["run", "task", "beta", "watchedBeta", "viewedStep", "target", "frontiers"], update);
+  subscribe(element, ["run", "task", "method", "beta", "watchedBeta", "viewedStep", "target", "frontiers"], update);
   whenRecoloured(() => element.isConnected && draw(get(), true));
   const choose = () => set(props.value); // {task, method}, as the controls say
   watch("value", choose);

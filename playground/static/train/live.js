@@ -1,12 +1,12 @@
 // Follows one run: asks the server for the new events of its log, folds them into the state, and
-// shows the run's status.
+// shows the run's progress.
 import { within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { methods } from "../core/records.js";
 import { fold, isLive, isMoving, isRecorded, settingsAt, startRun } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
-import { isWatching, runOnStage, sentencesOn } from "../core/view.js";
-import { nearestStep, progressText, readingAt } from "./reading.js";
+import { isWatching, phaseOnStage, runOnStage } from "../core/view.js";
+import { nearestStep, progressText } from "./reading.js";
 
 const BUSY_MS = 400;
 const IDLE_MS = 1500;
@@ -15,8 +15,6 @@ export function mount({ element, props, server, watch, events }) {
   const { words } = props;
   const { find, put } = within(element);
   const timeline = find(".timeline input");
-  const summary = find(".summary");
-  let phase = "idle"; // "lost", "recorded", "idle", or the status of the run
   let pressed = false; // whether Run was pressed and the server has not answered yet
   let chosen = null; // the last requested run, which the page keeps showing
   let began = 0; // the time at which the run came to this page; a recorded run plays from then on
@@ -43,7 +41,7 @@ export function mount({ element, props, server, watch, events }) {
       take(answer);
     } catch {
       if (number !== polls) return;
-      draw("lost");
+      set({ phase: "lost" });
     }
     const soon = isMoving(get().run) || pressed || get().standing?.place;
     if (!document.hidden) timer = setTimeout(poll, soon ? BUSY_MS : IDLE_MS);
@@ -56,22 +54,18 @@ export function mount({ element, props, server, watch, events }) {
       if (delta.config) changes.viewedStep = null;
     }
     if (delta.config) began = performance.now();
-    phase = pressed ? "starting" : delta.run === null ? "idle" : phaseOf(changes.run);
+    changes.phase = pressed ? "starting" : delta.run === null ? "idle" : phaseOf(changes.run);
     set(changes);
-    draw();
   }
 
   const phaseOf = (run) => (isRecorded(run) ? "recorded" : (run?.status.name ?? "idle"));
 
-  function draw(next = phase) {
-    phase = next;
-    element.closest("#train").dataset.run = phase; // controls.css shows the buttons that fit
-    const state = get();
+  function draw(state) {
+    element.closest("#train").dataset.run = state.phase; // controls.css shows the buttons that fit
     const run = runOnStage(state);
     const step = state.viewedStep;
-    const shown = run || phase === "starting" || phase === "lost" ? phase : "idle";
+    const shown = phaseOnStage(state);
     put(".state", shown === "recorded" ? words.presets.state : words.status.names[shown]);
-    showSummary(words.status[shown] ?? (run && (sentencesOn(run, step).first ?? reading(run, state))) ?? "");
     put(".whose", run && isWatching(state) ? words.visitors.whose : "");
     put(".progress", run ? progress(run, step) : "");
     put(".settings", run ? settings(settingsAt(run, step)) : "");
@@ -83,21 +77,6 @@ export function mount({ element, props, server, watch, events }) {
     timeline.setAttribute("aria-valuetext", fill(words.status.at_step, { step: timeline.value }));
     element.dataset.past = step !== null;
   }
-
-  // The summary has a fixed height, so that no sentence moves the pictures; a long sentence is
-  // smaller (stage.css).
-  function showSummary(sentence) {
-    if (sentence === summary.textContent) return;
-    summary.textContent = sentence;
-    fit();
-  }
-
-  function fit() {
-    summary.classList.remove("long");
-    summary.classList.toggle("long", summary.scrollHeight > summary.clientHeight);
-  }
-
-  const reading = (run, { viewedStep, frontiers }) => readingAt(run, viewedStep, frontiers, words.status);
 
   function progress(run, step) {
     const { task, method } = run.config;
@@ -120,8 +99,8 @@ export function mount({ element, props, server, watch, events }) {
     if (event.target !== timeline && event.target.closest("input, textarea, button, [role=tab]")) return;
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) scrub({ by });
-    else if (event.key === " " && phase === "running") events.pause();
-    else if (event.key === " " && phase === "paused") events.resume();
+    else if (event.key === " " && get().phase === "running") events.pause();
+    else if (event.key === " " && get().phase === "paused") events.resume();
     else return;
     event.preventDefault();
   }
@@ -136,20 +115,20 @@ export function mount({ element, props, server, watch, events }) {
   document.addEventListener("click", (event) => {
     if (!element.isConnected || !event.target.closest("#run")) return;
     pressed = true;
-    draw("starting");
+    set({ phase: "starting" });
   });
   watch("value", () => {
     pressed = false;
     const { run } = props.value;
-    if (!run) draw(phaseOf(get().run));
+    if (!run) set({ phase: phaseOf(get().run) });
     if (run?.startsWith("recorded/")) set({ wantedRun: run });
     else poll();
   });
-  subscribe(element, ["task", "viewedStep"], () => draw());
+  subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
-  new ResizeObserver(fit).observe(summary);
   // A hidden tab says so once, and counts as watching for some minutes more (attendance.py). A closed
   // tab is hidden, too, and runs no timer after that.
   document.addEventListener("visibilitychange", () => setTimeout(poll));
+  draw(get());
   poll();
 }

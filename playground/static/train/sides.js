@@ -1,0 +1,78 @@
+// The texts of reference, policy and optimum: their data, and the box of each text.
+import { make } from "../core/dom.js";
+import { fill, number, signed } from "../core/format.js";
+import { methods } from "../core/records.js";
+import { samplesAt } from "../core/run_log.js";
+import { shadedText } from "../core/shaded_text.js";
+import { pairKey, pairOnStage, runOnStage } from "../core/view.js";
+
+export const SIDES = ["reference", "policy", "optimum"];
+const STORED = 12; // prompts of the stored samples that are shown before any run
+
+// The answers {reference, policy, optimum} to each prompt, with the prompt, in ascending order of the
+// reference's reward. Before any run the reference's texts are from its stored samples; the optimum's
+// always are.
+export function answersOn(state) {
+  const run = runOnStage(state);
+  const samples = samplesAt(run, state.viewedStep);
+  const target = run === null || methods[run.config.method].beta ? state.target : null;
+  const optima = new Map(target?.texts?.map((text) => [text.prompt, text]));
+  if (samples) return samples.rows.map((row) => ({ ...row, optimum: optima.get(row.prompt) }));
+  const stored = state.frontiers[pairKey(pairOnStage(state))]?.texts ?? [];
+  return stored
+    .toSorted((a, b) => a.gold_reward - b.gold_reward)
+    .slice(0, STORED)
+    .map((text) => ({ prompt: text.prompt, reference: text, optimum: optima.get(text.prompt) }));
+}
+
+// Functions that build a side of a row and fill it with an answer, with the page's words.
+export function sidesWith(words, shading) {
+  const { addRewards, writeTokens } = shadedText(shading);
+
+  function buildSide(side, row) {
+    const box = make("div", `side ${side}`, row);
+    const who = make("span", "who", box, words[side]);
+    const text = make("p", "", box);
+    const prompt = make("span", "prompt", text);
+    const completion = make("span", "completion", text);
+    return { box, who, prompt, completion, chips: make("div", "chips", box) };
+  }
+
+  function fillSide({ box, prompt, completion, chips }, promptText, answer, beta) {
+    box.dataset.silent = !answer;
+    prompt.textContent = promptText;
+    const { text, tokens, kl, log_ratio, ...rewards } = answer ?? { text: words.silent };
+    if (completion.textContent !== text) {
+      const changed = completion.textContent !== "";
+      completion.textContent = text;
+      if (changed) box.animate({ backgroundColor: ["var(--flash)", "transparent"] }, 900);
+    }
+    if (tokens) writeTokens(completion, tokens);
+    chips.replaceChildren();
+    addRewards(chips, rewards);
+    if (kl !== undefined) addDivergence("kl", chips, number(kl, 1));
+    if (log_ratio !== undefined) addRatio(chips, rewards.gold_reward, log_ratio, beta);
+  }
+
+  // Adds log(π*/π_ref) = r/β − log Z with the numbers of this text, and, for a text of positive
+  // reward that becomes less likely, the reason.
+  function addRatio(host, reward, ratio, beta) {
+    const bar = reward - beta * ratio;
+    const [log_z, log_ratio] = [number(bar / beta), signed(ratio)];
+    const values = { beta, reward: number(reward), bar: number(bar), log_z, log_ratio };
+    const chip = addDivergence("log_ratio", host, signed(ratio, 1));
+    chip.dataset.tip += ` ${fill(words.log_ratio_here, values)}`;
+    if (reward > 0 && ratio < 0) make("span", "below", host, fill(words.below_bar, values));
+  }
+
+  // Adds a text's divergence from the reference, in nats: the policy's KL or the optimum's log-ratio.
+  function addDivergence(kind, host, value) {
+    const chip = make("span", `chip ${kind}`, host);
+    chip.dataset.tip = words[`${kind}_help`];
+    make("span", "name", chip, words[kind]);
+    make("strong", "", chip, value);
+    return chip;
+  }
+
+  return { buildSide, fillSide };
+}
