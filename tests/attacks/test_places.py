@@ -185,7 +185,7 @@ def test_one_address_does_not_hold_all_open_streams(come_from):
     assert statuses == [503, None]
 
 
-def test_a_full_room_lets_in_who_comes(sessions, come_from, monkeypatch):
+def test_a_full_room_makes_place_for_a_new_rater(sessions, come_from, monkeypatch):
     room = VotingService(sessions, Stored(), seed=0, limits=Limits(raters=6, raters_by_address=4))
     owner = room.join(Rater("", ""), "reviews")
     host = Rater(owner["session"], owner["token"])

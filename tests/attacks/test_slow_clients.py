@@ -244,7 +244,7 @@ def test_half_of_a_character_is_refused(server):
         assert not _has_half_characters(bytearray(text))
 
 
-def test_a_second_request_that_is_half_sent_is_given_up_too(server):
+def test_a_half_sent_second_request_times_out_too(server):
     with closing(connected(server)) as connection:
         connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert status(answered(connection)) == 404

@@ -110,7 +110,7 @@ def test_a_suspended_process_delays_nobody_and_is_killed(client, monkeypatch):
     assert "did not stop within" in client.status(run)["message"]
 
 
-def test_a_run_outlives_the_forkserver_and_the_next_one_starts_another(
+def test_a_run_survives_its_forkserver_and_the_next_run_starts_another(
     own_forkserver, client, caplog
 ):
     caplog.set_level("INFO", "align_core")

@@ -98,13 +98,13 @@ def test_what_strangers_wait_for_costs_one_glance_at_each_run():
     assert min(seconds) == pytest.approx(2.0) and log.glances == 21
 
 
-def test_nobody_waits_for_ever(monkeypatch):
+def test_every_wait_times_out(monkeypatch):
     monkeypatch.setattr(long_polling, "TIMEOUT", 0.3)
     (seconds,) = played(waits, Log(), [0])
     assert seconds == pytest.approx(0.3, abs=long_polling.POLL_SECONDS + 1e-9)
 
 
-def test_an_error_reaches_the_current_waits_only():
+def test_an_error_reaches_only_the_current_waits():
     def fail(run):
         raise OSError("the disk is gone")
 

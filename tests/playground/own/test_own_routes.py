@@ -303,7 +303,7 @@ def test_pairs_that_are_no_table_stay_as_they_are():
     assert _as_csv("prompt\tchosen\na, b\tc\n") == 'prompt,chosen\n"a, b",c\n'
 
 
-def test_what_may_be_chosen_depends_on_what_was_fetched(browser, tmp_path, monkeypatch):
+def test_the_offered_models_depend_on_the_fetched_ones(browser, tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
     state = browser.ask("state").json()
     assert not state["fetched"] and "smollm2" not in [model["model"] for model in state["models"]]
