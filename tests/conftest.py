@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from align_core.config import model_index
+from align_core.config import model_index, task_card
 from align_core.config.environment import set_library_environment
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name != "browser":
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.fixture(autouse=True)
+def registered_tasks(monkeypatch):
+    """No test sees a task that another test has registered."""
+    monkeypatch.setattr(task_card, "_registered", dict(task_card._registered))
 
 
 @pytest.fixture
