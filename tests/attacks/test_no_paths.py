@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import zipfile
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
 from playground import app, text
+from playground.content import page_names
 from playground.content.page_names import from_page, page_name
 from playground.handlers.ask import AskHandlers
 from playground.handlers.train import TrainHandlers
@@ -121,8 +123,10 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def served(place, fake_assets):
+def served(place, fake_assets, monkeypatch):
     """A page with a task and a model in folders, and a run whose configuration has paths."""
+    monkeypatch.setattr(page_names, "_paths", OrderedDict())
+    monkeypatch.setattr(page_names, "_names", {})
     folder, model = place / "given" / "warm", place / "models" / "mine"
     for made in (folder, model):
         made.mkdir(parents=True)

@@ -107,7 +107,9 @@ def bad_input_is_reported_beside_the_controls_and_starts_nothing(page, client):
 def a_hidden_curve_and_a_zoom_survive_updates(page):
     drawn = points(page, 2)
     page.locator("#charts .value").first.click()
-    area = page.locator("#charts .nsewdrag").first.bounding_box()
+    plot = page.locator("#charts .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    area = plot.bounding_box()
     middle = area["y"] + area["height"] / 2
     page.mouse.move(area["x"] + 0.1 * area["width"], middle)
     page.mouse.down()

@@ -250,7 +250,7 @@ def a_run_on_votes_is_shown_in_train_reported_and_not_repeated_by_run(rate, clie
 
 
 def a_run_on_votes_waits_behind_anothers(rate, client):
-    until(lambda: not client.live())
+    until(lambda: client.current() is None)
     live = client.start(method="dpo", task="reviews", steps=LONG)
     rate.get_by_role("tab", name=WORDS["views"]["rate"], exact=True).click()
     before = client.runs()

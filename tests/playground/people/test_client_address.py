@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from playground.people.client_address import ClientAddress, client_address
+from tests import loops
 
 
 @pytest.mark.parametrize(
@@ -53,5 +52,5 @@ def sender(lines, proxies):
 
     headers = [(b"x-forwarded-for", line.encode()) for line in lines]
     scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 5)}
-    asyncio.run(ClientAddress(app, proxies)(scope, None, None))
+    loops.run(ClientAddress(app, proxies)(scope, None, None))
     return heard[0]
