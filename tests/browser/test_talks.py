@@ -96,4 +96,5 @@ def test_a_talk(visit, address):
     for width, height, least in ((1280, 720, 16), (1920, 1080, 24)):
         page.set_viewport_size({"width": width, "height": height})
         page.goto(f"{address}?present&hide=seed,task,nonsense")
+        page.wait_for_selector("body[data-settled]")
         a_projector_gets_large_type_and_few_controls(page, least)

@@ -121,7 +121,7 @@ export function mount({ element, props, server, watch, events }) {
     pressed = false;
     const { run } = props.value;
     if (!run) set({ phase: phaseOf(get().run) });
-    if (run?.startsWith("recorded/")) set({ wantedRun: run });
+    if (run) set({ wantedRun: run }); // by name, as a short run may have ended already
     else poll();
   });
   subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
