@@ -29,13 +29,13 @@ export function limitTraces(frontier, words, { colour }) {
 }
 
 // Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit is
-// named above the curves and the target, and the crosses are named beside the second of them.
+// named above the curves and the target, and the crosses are named beside the third of them.
 export function tradeOffLayout(frontier, trails, subject, words, look) {
   const { colour, size } = look;
   const lines = { gridcolor: colour("--hairline"), zerolinecolor: colour("--muted"), zerolinewidth: 1 };
   const axis = { ...FIXED_MARGINS, ...lines };
   const axes = tradeOffAxes(frontier, trails);
-  const [, kl, gain] = frontier.best_of[1];
+  const [, kl, gain] = frontier.best_of[2];
   const beside = { x: kl, y: gain, xanchor: "left", xshift: 6, yanchor: "top", showarrow: false };
   const above = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", showarrow: false };
   return {
