@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import fake_training
 import pytest
 
-from align_core import build, inference, training
+from align_core import build, inference
 from align_core.cli import main as cli
 from align_core.config.methods import methods
 from align_core.config.run_config import resolve
@@ -21,21 +21,6 @@ from align_core.models import libraries
 from align_core.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def main(fake_assets, monkeypatch, capsys):
-    """`main(*arguments)` returns (exit code, output, error output); nothing is trained."""
-    monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
-    monkeypatch.setattr(training, "run", fake_training, raising=False)
-
-    def main(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return main
 
 
 @pytest.fixture

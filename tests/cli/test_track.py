@@ -7,25 +7,11 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
-import fake_training
 import pytest
 
-from align_core import training
 from align_core.cli import main as cli
 from align_core.config.run_config import resolve
 from align_core.runs.directory import RunDirectory
-
-
-@pytest.fixture
-def main(fake_assets, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "align_core.training.run", fake_training)
-    monkeypatch.setattr(training, "run", fake_training, raising=False)
-
-    def main(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return main
 
 
 def stand_in(monkeypatch, name: str, **members) -> list:

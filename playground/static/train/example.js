@@ -27,8 +27,8 @@ export function mount({ element, props }) {
     const answer = answers[place];
     element.dataset.empty = !answer;
     put(".none", silent ? words.none_reward : "");
+    put(".prompt", answer?.prompt ?? "");
     if (!answer) return;
-    put(".prompt", answer.prompt);
     put(".place output", fill(words.place, { place: place + 1, n: answers.length }));
     sides.policy.who.textContent = samples ? fill(words.policy_at, samples) : words.sides.policy;
     for (const side of SIDES) {
