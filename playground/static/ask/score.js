@@ -19,7 +19,9 @@ export function mount({ element, props, server }) {
   let texts = [];
 
   async function offerModels() {
-    runs = await listRuns();
+    const listed = await listRuns();
+    if (!listed) return;
+    runs = listed;
     const base = reference()?.startsWith("sft-") ? [[BASE, words.base, words.base_details]] : [];
     offerOne("model", [...runs.map(runOption), ...base]);
   }

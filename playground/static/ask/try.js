@@ -17,7 +17,9 @@ export function mount({ element, props, server }) {
   let seed = 0;
 
   async function offerRuns() {
-    runs = (await question.listRuns()).filter((run) => makesPolicy(run.method));
+    const listed = await question.listRuns();
+    if (!listed) return;
+    runs = listed.filter((run) => makesPolicy(run.method));
     question.offerSeveral(runs, MOST, 1);
   }
 

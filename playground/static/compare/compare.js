@@ -31,19 +31,16 @@ export function mount({ element, props, server }) {
   const seats = LOOKS.map(() => null); // the name of the run that has each look
   let offered = new Map(); // name -> the run as the server lists it
   let offeredTask = null;
-  let queries = 0;
   let compared = { names: [], settings: [], numbers: [] }; // the server's latest answer
   let drawnTexts = "";
   let timer = null;
   let lost = false;
 
-  // Lists the chosen runs, and the newest ones or those that match the search. Answers to older
-  // queries are dropped.
+  // Lists the chosen runs, and the newest ones or those that match the search.
   async function offerRuns() {
-    const query = ++queries;
     const [task, sought] = [chosenTask(), find(".sought").value];
     const listed = await picker.listRuns({ task, sought });
-    if (query !== queries) return;
+    if (!listed) return;
     const chosen = task === offeredTask ? checkedRuns().map((name) => offered.get(name)) : [];
     const names = new Set(listed.map(({ run }) => run));
     const runs = [...chosen.filter(({ run }) => !names.has(run)), ...listed];

@@ -35,14 +35,16 @@ export function runPicker({ element, props, server }) {
 
   const runDetails = (run) => fill(words.run_details, { steps: run.steps, time: runTime(run) });
 
-  // The runs that the server lists for a query: a task, or a search in Compare.
+  let queries = 0;
+
+  // The runs that the server lists for a query: a task, or a search in Compare. Null if a later query
+  // was sent meanwhile: answers may come in another order.
   async function listRuns(query = chosenTask()) {
-    try {
-      return await server.runs(query);
-    } catch {
-      showErrors([words.lost]);
-      return [];
-    }
+    const number = ++queries;
+    const runs = await server.runs(query).catch(() => null);
+    if (number !== queries) return null;
+    if (!runs) showErrors([words.lost]);
+    return runs ?? [];
   }
 
   const showErrors = (errors) => listErrors(find(".errors"), errors);

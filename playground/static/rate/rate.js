@@ -21,7 +21,9 @@ export function mount({ element, props, server, events }) {
   let storageKey = null;
 
   async function offerModels() {
-    const runs = (await picker.listRuns()).filter((run) => makesPolicy(run.method));
+    const listed = await picker.listRuns();
+    if (!listed) return;
+    const runs = listed.filter((run) => makesPolicy(run.method));
     const base = reference() ? [[reference(), words.reference]] : [];
     picker.offerOne("models", [...base, ...runs.map(picker.runOption)]);
     begin();
