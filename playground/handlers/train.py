@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections import OrderedDict
 from typing import Any
 
 import gradio as gr
@@ -16,10 +16,11 @@ from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at
 from playground.content import charts
-from playground.content.recordings import FIRST, PREFIX, Recordings
+from playground.content.recordings import PREFIX, Recordings
 from playground.content.summaries import Summaries
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.handlers import form
+from playground.handlers.run_to_show import RunToShow
 from playground.people import log
 from playground.people.no_place import NoPlace
 from playground.people.run_queue import RunQueue
@@ -28,8 +29,6 @@ from playground.text import durations, error_messages, messages
 from playground.voting import provenance
 
 PACES = (0.0, 0.5, 2.0)  # seconds between two steps
-MAX_WATCHED = 1000  # visitors whose last watched run is stored
-
 LARGEST = 2**53  # beyond it, integers are not exact in JavaScript
 
 
@@ -45,10 +44,10 @@ class TrainHandlers:
         self._client = client
         self._queue = queue or RunQueue(client, Visitors(client))
         self._visitors = self._queue.visitors
-        self._watched: OrderedDict[Visitor, str] = OrderedDict()
         self._words = words
         self._summaries = Summaries(client, words)
         self.recordings = Recordings(self._summaries)
+        self._run_to_show = RunToShow(client, self._visitors, self.recordings)
 
     def choose(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """A `task` or `method` was chosen. Returns the `form.controls` of its defaults.
@@ -191,11 +190,9 @@ class TrainHandlers:
         """The events of a run after `cursor`, {"run", "offset", "chosen"}: a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
-        `run` is None if there is nothing to show. A page shows the visitor's live run, or else
-        another live run; if no run is live, the run that it shows already. While another visitor's
-        run is live it keeps showing the visitor's own run, or a run that was `chosen`. Before the
-        first run it shows a recorded one. A run that is new to the page is sent from its beginning,
-        with `config` and `trained_on` (`provenance.trained_on`).
+        `run` is None if there is nothing to show; `RunToShow` has the rules. A run that is new to
+        the page is sent from its beginning, with `config` and `trained_on`
+        (`provenance.trained_on`).
         """
         cursor = valid_cursor(cursor)
         run = self._run_to_show(visitor, cursor["run"], cursor.get("chosen") is True)
@@ -210,7 +207,7 @@ class TrainHandlers:
 
     def _stored_delta(self, run: str, cursor: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
         """`delta` of a run on the disk. Raises ConfigError if there is no such run."""
-        self._remember_watched(visitor, run)
+        self._run_to_show.remember(visitor, run)
         config, votes, offset = None, None, cursor["offset"]
         if run != cursor["run"] or offset is None:
             config, offset = self._client.config(run), 0
@@ -229,9 +226,13 @@ class TrainHandlers:
         return {**new_cursor, "config": config, "trained_on": votes, "summary": summary, **delta}
 
     def new_events(self, cursor: Any, visitor: Visitor = None) -> dict[str, Any]:
-        """`delta`, with the `visitor_state` as `standing`. A hidden tab sends `hidden`, too."""
+        """`delta`, with the `visitor_state` as `standing`. A hidden tab sends `hidden`, too, and a
+        page on a projector `presents`."""
         delta = self.delta(cursor, visitor)
-        self._queue.saw(visitor, valid_cursor(cursor).get("hidden") is True)
+        sent = valid_cursor(cursor)
+        self._queue.saw(visitor, sent.get("hidden") is True)
+        if sent.get("presents") is True:
+            self._visitors.present(visitor)
         return {**delta, "standing": self.visitor_state(delta["run"], visitor)}
 
     def visitor_state(self, run: str | None, visitor: Visitor = None) -> dict[str, Any]:
@@ -241,7 +242,7 @@ class TrainHandlers:
         steers:   whether they may control `run`
         shared:   whether they share `run`; None if it is not theirs
         files:    whether they may download the files of `run`, which has ended
-        other:    another live run, which they may watch, or None
+        other:    another live run, which they may watch, as {run, method, task}, or None
         free:     whether a run would start at once
         trial:    the owner of the live trial of a lab experiment: "own", "other" or None
         place:    their position in the queue, or None
@@ -258,13 +259,13 @@ class TrainHandlers:
             wait = durations.wait(position.seconds, position.estimated, self._words)
         errors = self._queue.start_errors(visitor)
         return {
-            "own": self._own_live_run(visitor),
+            "own": self._run_to_show.own_live(visitor),
             "steers": run in live and self._visitors.may_control(visitor, run),
             "shared": None if stored is None else self._visitors.shared(visitor, stored),
             "files": stored is not None
             and stored not in live
             and self._visitors.may_control(visitor, stored),
-            "other": next((other for other in reversed(live) if other != run), None),
+            "other": self._another(live, run, visitor),
             "free": self._queue.has_free_slot(),
             "trial": self._queue.live_trial_owner(visitor),
             "place": position and position.number,
@@ -274,48 +275,19 @@ class TrainHandlers:
             "several": self._visitors.has_several,
         }
 
-    def _run_to_show(
-        self, visitor: Visitor, watched: Any = None, chosen: bool = False
-    ) -> str | None:
-        """The rules of `delta`: the run that a page shows next; None if there is none."""
-        if own := self._own_live_run(visitor):
-            return own
-        live = self._client.live()
-        if watched in live:
-            return watched
-        known = watched in self.recordings or self._visitors.may_see(visitor, watched)
-        if live:
-            kept = self._newest_own(visitor) if watched is None else watched
-            is_own = visitor and self._client.has(kept) and self._visitors.owns(visitor, kept)
-            return kept if is_own or (chosen and known) else live[-1]
-        if known or (self._client.has(watched) and self._watched.get(visitor) == watched):
-            return watched
-        # A new page does not open with a run that another visitor shares.
-        recorded = FIRST in self.recordings and form.first_task() == form.FIRST_TASK
-        return self._newest_own(visitor, or_everyones=True) or (FIRST if recorded else None)
-
-    def _newest_own(self, visitor: Visitor, or_everyones: bool = False) -> str | None:
-        """The newest run of the visitor, or one that belongs to everyone; None if there is none."""
-        people = self._visitors
-        for run in self._client.runs():
-            if people.owns(visitor, run) or (or_everyones and people.owner(run) is None):
-                return run
+    def _another(self, live: list[str], run: str | None, visitor: Visitor) -> dict[str, Any] | None:
+        """The newest of the `live` runs that is not `run`: its name, method and task."""
+        for other in reversed(live):
+            if other != run:
+                with contextlib.suppress(ConfigError):  # deleted since
+                    config = self._visitors.shown(visitor, self._client.config(other))
+                    return {"run": other, "method": config["method"], "task": config["task"]}
         return None
-
-    def _remember_watched(self, visitor: Visitor, run: str) -> None:
-        """Store the run, so that a visitor who watched it live may see its end."""
-        self._watched[visitor] = run
-        self._watched.move_to_end(visitor)
-        if len(self._watched) > MAX_WATCHED:
-            self._watched.popitem(last=False)
-
-    def _own_live_run(self, visitor: Visitor) -> str | None:
-        return next((run for run in self._client.live() if self._visitors.owns(visitor, run)), None)
 
     def _controlled_run(self, visitor: Visitor, shown: Any) -> str | None:
         if shown in self._client.live() and self._visitors.may_control(visitor, shown):
             return shown
-        return self._own_live_run(visitor)
+        return self._run_to_show.own_live(visitor)
 
     def _field_error(self, message: Message) -> list[str]:
         """[field, text] of a message of a ConfigError, in the page's language."""

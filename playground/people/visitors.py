@@ -18,7 +18,7 @@ import os
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ from playground.people.presenters import Presenters
 
 COOKIE, HEADER = "playground_visitor", "x-visitor"
 MAX_QUERIES = 2  # at a time for each visitor; the helper process accepts eight in all
+MAX_SPEAKERS = 100  # visitors without a key who gave a talk
 _TOKEN = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILE = "owner.json"
 NEW_SECONDS = 5.0  # a run younger than this may still lack its owner's file
@@ -91,6 +92,7 @@ class Visitors:
         self._queries: Counter[Visitor] = Counter()  # in progress, by visitor
         self._queries_from: Counter[str] = Counter()  # the same by address
         self._seen: set[str] = set()  # two visitors at most: enough for `has_several`
+        self._speakers: OrderedDict[Visitor, None] = OrderedDict()  # besides the presenters
 
     def from_token(self, token: Any) -> Visitor:
         """The visitor with this token; None for anything that is not a token."""
@@ -113,8 +115,29 @@ class Visitors:
     def may_open_room(self, visitor: Visitor, address: str) -> bool:
         """Whether the visitor may open a voting room. A presenter may; if there is no key and the
         server is not public, a visitor on this machine may, too."""
-        unguarded = not self.presenters.exist and not self.public
-        return visitor in self.presenters or (unguarded and is_loopback(address))
+        return visitor in self.presenters or (self._unguarded and is_loopback(address))
+
+    @property
+    def _unguarded(self) -> bool:
+        return not self.presenters.exist and not self.public
+
+    # Talks
+
+    def present(self, visitor: Visitor) -> None:
+        """The visitor has opened the room, or the page for a projector: if there is no key and the
+        server is not public, they give a talk from now on."""
+        if self._unguarded and visitor is not None:
+            with self._lock:
+                self._speakers[visitor] = None
+                self._speakers.move_to_end(visitor)
+                if len(self._speakers) > MAX_SPEAKERS:
+                    self._speakers.popitem(last=False)
+
+    def in_talk(self, run: str) -> bool:
+        """Whether the run belongs to a visitor who gives a talk, as presenters do: the pages of the
+        others follow it."""
+        owner = self.owner(run)
+        return owner in self.presenters or owner in self._speakers
 
     # Runs
 

@@ -143,7 +143,7 @@ def _lay_out(
                     "errors", "<ul></ul>", "train/errors", value=[], fields=list(SETTINGS)
                 )
                 buttons = setting_controls.buttons(words["controls"] | words["visitors"]["buttons"])
-            visit.build([bind("share", handlers.share), sign_in], words["visitors"], server)
+            visit.build([bind("share", handlers.share), sign_in], words, server)
             part("fold", _FOLD, "train/fold", words=words["controls"])
             pace = setting_controls.pace(words["controls"])
         with gr.Column(elem_id="stage", scale=1):

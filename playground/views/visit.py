@@ -30,8 +30,8 @@ def build(functions: list[Callable[..., Any]], words: dict[str, Any], server: Se
         _TEMPLATE,
         "train/visit",
         server_functions=functions,
-        words=words,
-        terms=terms(words["terms"], server),
+        words=words["visitors"] | {name: words[name] for name in ("methods", "tasks")},
+        terms=terms(words["visitors"]["terms"], server),
         has_key=server.presenter_key is not None,
         offers_files=server.public,  # otherwise they are on the visitor's own disk
     )

@@ -205,6 +205,8 @@ class VoteRoutes:
             "look": lambda: None,
         }
         await self._votes.run(actions[body.action])
+        if body.action == "open":
+            self._visitors.present(self._visitor(request))
         status = await self._votes.run(self._voting.room_status, rater)
         return status | {"hosts": self._may_open_room(request)} | self._invitation(request)
 

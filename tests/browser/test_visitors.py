@@ -82,9 +82,20 @@ def standing(page, n):
     assert page.inner_text("#visit .line").startswith(f"You are number {n} in the queue")
 
 
+def a_newcomer_is_told_of_a_run_and_sees_it_on_request(page):
+    expect(page.locator("#visit .watch")).to_be_visible()
+    names = {"method": WORDS["methods"]["dpo"]["name"], "task": WORDS["tasks"]["reviews"]["name"]}
+    assert page.inner_text("#visit .line") == VISIT["others"].format(**names)
+    assert page.evaluate("window.playground.run") is None
+    assert page.locator("#field-method input:checked").input_value() == "ppo"
+    page.click("#visit .watch")
+    points(page, 1)
+    assert page.inner_text("#live .whose") == VISIT["whose"]
+
+
 def others_wait_watch_and_get_their_turn(first, second, third, client):
-    points(second, 1)
-    assert second.inner_text("#live .whose") == VISIT["whose"]
+    for newcomer in (second, third):
+        a_newcomer_is_told_of_a_run_and_sees_it_on_request(newcomer)
     assert first.inner_text("#live .whose") == ""
     assert not any(second.is_visible(f"#{name}") for name in ("run", "pause", "stop"))
     second.evaluate("document.querySelector('#stop').click()")  # hidden, but present
@@ -100,9 +111,12 @@ def others_wait_watch_and_get_their_turn(first, second, third, client):
     third.wait_for_selector("#queue")
     second.close()
     first.click("#stop")
-    third.wait_for_function(f"![null, '{live}'].includes(window.playground.run.name)")
+    until(lambda: client.live() not in ([], [live]))
+    third.wait_for_selector("#visit .watch")
+    assert third.evaluate("window.playground.run.name") == live, "it stays where it was"
+    third.click("#visit .watch")
+    third.wait_for_function(f"window.playground.run.name === '{client.current()}'")
     points(third, 1)
-    assert client.live() != [live]
     assert first.evaluate("window.playground.run.name") == live, "the visitor's own run stays shown"
     first.click("#visit .watch")
     first.wait_for_function("document.querySelector('#live .whose').textContent")
@@ -121,6 +135,7 @@ def watchers_see_its_target_until_they_move_their_own(first, second):
     named = WORDS["frontier"]["legend"]["target"]
     move_beta(second, 5)
     run_again(first, steps=LONG, beta=0.2)
+    second.click("#visit .watch")
     points(second, 1)
     assert aims(second, 0.2) == named.format(beta=0.2)
     assert second.input_value("#field-beta [type=number]") == "5", "it keeps its state"
@@ -185,6 +200,7 @@ def a_presenter_stops_anothers_run_and_the_key_leaves_the_address(first, present
     only_a_presenter_can_open_the_room(first, False)
     open_view(first, "train")
     run_again(first, steps=LONG)
+    presenter.click("#visit .watch")
     presenter.click("#stop")
     status(first, "stopped")
     only_a_presenter_can_open_the_room(presenter, True)

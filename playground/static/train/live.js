@@ -30,10 +30,10 @@ export function mount({ element, props, server, watch, events }) {
     const { run, wantedRun } = get();
     const elapsed = (performance.now() - began) / 1000;
     const shown = run?.name ?? null;
-    const { hidden } = document;
+    const page = { hidden: document.hidden, presents: "present" in document.documentElement.dataset };
     const cursor = wantedRun
-      ? { run: wantedRun, chosen: true, hidden }
-      : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen, hidden };
+      ? { run: wantedRun, chosen: true, ...page }
+      : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen, ...page };
     try {
       const answer = await server.new_events(cursor);
       if (number !== polls) return;

@@ -21,7 +21,9 @@ export function mount({ element, props, server }) {
     train.dataset.turn = place ? "wait" : own ? "" : !free ? "join" : watching ? "run" : "";
     train.dataset.steers = steers || !watching;
     const waiting = place && fill(words.place, { n: place, wait });
-    const busy = !own && (watching || other) && (free ? words.others_free : words.others);
+    const { method, task } = (watching ? state.run.config : other) ?? {};
+    const names = method && { method: words.methods[method].name, task: words.tasks[task]?.name ?? task };
+    const busy = !own && names && fill(free ? words.others_free : words.others, names);
     const failed = refused.length ? fill(words.refused, { why: refused.join("; ") }) : "";
     show(".line", waiting || failed || busy || (trial ? words.trials[trial] : ""));
     find(".watch").hidden = !other || Boolean(own);
@@ -47,7 +49,7 @@ export function mount({ element, props, server }) {
     put(".files", refused ? words.no_files : words.files);
   };
   put(".watch", words.watch);
-  find(".watch").onclick = () => set({ wantedRun: get().standing.other });
+  find(".watch").onclick = () => set({ wantedRun: get().standing.other.run });
   find(".share input").onchange = ({ target }) => {
     wish = { run: get().run.name, on: target.checked };
     server.share(wish).catch(() => (wish = null));

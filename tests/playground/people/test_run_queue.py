@@ -154,7 +154,7 @@ def test_everyone_watches_a_live_run_and_only_its_owner_finds_it_later(client, q
     mine, yours = people[:2]
     run = queue.join(mine, LONG)
     begun(client, 1)
-    cursor = handlers.delta({"run": None}, yours)
+    cursor = handlers.delta({"run": run}, yours)
     assert cursor["run"] == run and cursor["config"]
     client.send(run, "stop")
     until(lambda: not client.live())
@@ -174,7 +174,9 @@ def test_a_page_keeps_showing_its_visitors_run_while_another_is_live(client, que
     other = queue.join(yours, LONG)
     assert handlers.delta({"run": own, "offset": 0}, mine)["run"] == own
     assert handlers.delta({"run": None}, mine)["run"] == own  # the page was reloaded
-    assert handlers.visitor_state(own, mine)["other"] == other
+    assert handlers.visitor_state(own, mine)["other"] == {"run": other} | {
+        name: LONG[name] for name in ("method", "task")
+    }
     watching = handlers.delta({"run": other, "chosen": True}, mine)
     assert watching["run"] == other and watching["config"]
     assert handlers.delta({"run": other, "offset": 0}, mine)["run"] == other
