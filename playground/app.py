@@ -28,10 +28,11 @@ from playground.handlers.compare import CompareHandlers
 from playground.handlers.health import health_route
 from playground.handlers.housekeeping import Housekeeping
 from playground.handlers.links import FIELDS
+from playground.handlers.rendered import Rendered
 from playground.handlers.run_files import run_files_route
 from playground.own.models import Models
 from playground.own.routes import OwnRoutes
-from playground.people import log
+from playground.people import log, page_states
 from playground.people.access import VisibleModels, VisibleRuns
 from playground.people.addresses import is_loopback
 from playground.people.bodies import Bodies
@@ -67,6 +68,7 @@ CLOSED = {
         f"/gradio_api/{path}": "POST"
         for path in ("upload", "process_recording", "call/v2/{rest:path}")
     },
+    "/gradio_api/deep_link": "GET",
     **{f"/gradio_api/{path}={{rest:path}}": "GET" for path in ("file", "proxy")},
     **{f"/gradio_api/{path}/{{rest:path}}": "GET" for path in ("file", "heartbeat", "stream")},
 }
@@ -104,6 +106,9 @@ class Page(gr.Blocks):
             seconds=limits.body_seconds,
         )
         streams = Middleware(Streams)
+        pages = [f"/{path}" for path in text.languages().values()]
+        rendered = Middleware(Rendered, paths=[*pages, "/config", "/config/"])
+        page_states.keep_small()
         most_by_address = limits.connections  # those of a proxy are of many visitors
         if self.server.proxies == 0:
             most_by_address = limits.connections_by_address
@@ -112,8 +117,11 @@ class Page(gr.Blocks):
                 limits.connections, most_by_address, limits.head_seconds, limits.body_seconds
             )
         )
-        app_kwargs = {"routes": routes, "middleware": [sites, language, addresses, bodies, streams]}
-        app_kwargs["exception_handlers"] = HANDLERS
+        app_kwargs = {
+            "routes": routes,
+            "middleware": [sites, language, addresses, bodies, streams, rendered],
+            "exception_handlers": HANDLERS,
+        }
         return super().launch(app_kwargs=app_kwargs, **options)
 
 

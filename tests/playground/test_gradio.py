@@ -1,0 +1,58 @@
+"""Gradio as the page uses it: routes that no page needs are closed, a page's state is small."""
+
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+from playground.app import CLOSED, Page
+from playground.people.page_states import PageState
+from playground.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def page():
+    with Page() as page:
+        page.choice = gr.Dropdown(["a"])
+        page.load(lambda: gr.update(choices=["a", "b"]), None, page.choice, queue=False)
+        page.load(lambda value: value, page.choice, page.choice, queue=False)
+    page.server = Settings.read({})
+    app, _, _ = page.launch(prevent_thread_lock=True, quiet=True)
+    page.client = TestClient(app, base_url="http://127.0.0.1")
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_a_route_that_no_page_needs_is_closed(page, path):
+    asked = path.replace("{rest:path}", "https://evil.example/x")
+    sent = {"files": {"files": ("a.txt", b"x" * 1000)}} if CLOSED[path] == "POST" else {}
+    answer = page.client.request(CLOSED[path], asked, follow_redirects=False, **sent)
+    assert (answer.status_code, answer.json()["why"]) == (403, "closed")
+
+
+def fire(page, session, event, *data):
+    """The answer to an event of the page with this session."""
+    query = {"data": data, "fn_index": event, "session_hash": session}
+    return page.client.post("/gradio_api/run/predict", json=query)
+
+
+def test_a_new_choice_is_valid_on_the_page_that_got_it_and_only_there(page, caplog):
+    assert fire(page, "ann", 0).status_code == 200
+    assert fire(page, "ann", 1, "b").json()["data"] == ["b"]
+    assert fire(page, "bob", 1, "b").status_code == 500
+
+
+def test_a_state_describes_no_component_but_what_an_event_replaced(page):
+    fire(page, "eve", 1, "a")
+    state = page.client.app.state_holder["eve"]
+    assert isinstance(state, PageState) and state.config_values == {}
+    fire(page, "eve", 0)
+    assert [*state.config_values] == [page.choice._id]
+
+
+def test_the_page_is_rendered_once_and_names_the_server_as_the_client_does(page):
+    for path, root in (("/", 'const root = "http://127.0.0.1"'), ("/config", '"http://127.0.0.1')):
+        answer = page.client.get(path)
+        assert root in answer.text and "page.invalid" not in answer.text
+        tag = {"If-None-Match": answer.headers["ETag"]}
+        assert page.client.get(path, headers=tag).status_code == 304
