@@ -87,7 +87,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of RunConfig except the method."""
     for name in RUN_OPTIONS:
         field, owners = RunConfig.model_fields[name], methods_with(name)
-        about = _SWITCHES.get(name, expected(field))
+        about = _SWITCHES.get(name, expected(name, field))
         if 0 < len(owners) < len(methods()):
             about += f"; only {listed(owners)}"
         action: dict[str, Any] = {}

@@ -16,7 +16,8 @@ class Setting:
 
     Args:
         expected: the valid values in words, for error messages and --help. `run_config.expected`
-            fills in the names of methods, which are known only once their packages are imported.
+            fills in the names and the choices of methods, which are known only once their packages
+            are imported.
         least, most: the range of a number; with `above`, `least` itself is excluded.
         link: whether a link may set it to any value that a run accepts.
         link_range: the range to which a link's number is clipped; None if links cannot set it. It
@@ -115,6 +116,7 @@ _DECLARED = (
         link=True,
     ),
     Setting("whiten_advantages", "switch", "true or false", link=True),
+    Setting("loss", "choice", "one of {choices}", link=True),
     Setting("model", "model", model_index.EXPECTED),
     Setting("freeze_trunk", "switch", "true or false"),
     Setting("preferences", "file", "a JSONL or Parquet file"),
@@ -139,7 +141,7 @@ def declared(name: str, default: Any = ...) -> Any:
         gt=setting.least if setting.above else None,
         le=setting.most,
         min_length=1 if setting.kind == "model" else None,
-        validate_default=setting.kind in ("groups", "switch"),
+        validate_default=setting.kind in ("groups", "switch", "choice"),
     )
 
 

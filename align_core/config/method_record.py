@@ -97,6 +97,7 @@ class Method:
             `transformers.Trainer`.
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
             rules on evaluations apply to every policy.
+        choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, no KL penalty at all, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
         words: language -> {"name", "explanation"} and, if its charts need them, "charts" as in
@@ -112,6 +113,7 @@ class Method:
     charts: tuple[Chart, ...]
     build: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
     readings: tuple[str, ...] = ()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     free_beta: bool = False
     updates_per_step: Callable[[int], int] = lambda batch_size: 1
     words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -145,6 +147,7 @@ _TYPES = {
     "integer": int,
     "number": float,
     "switch": bool,
+    "choice": str,
     "groups": Literal["all"],  # valid on every task
     "model": _MODEL,
     "file": str,
@@ -167,6 +170,9 @@ def checked(record: Any, taken: Container[str]) -> Method:
     _validated(TypeAdapter(options), dict(method.options), "options")
     if type(updates := method.updates_per_step(32)) is not int or updates < 1:
         lines.append(plain(f"updates_per_step(32) got {updates!r}, expected a whole number from 1"))
+    for name, default in method.options.items():
+        if SETTINGS[name].kind == "choice" and default not in method.choices.get(name, ()):
+            lines.append(plain(f"options.{name} got {default!r}, expected one of its choices"))
     if importlib.util.find_spec(module := method.build.partition(":")[0]) is None:
         lines.append(
             plain(f"build got {method.build!r}, expected an installed module: no {module}")

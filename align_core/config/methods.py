@@ -29,6 +29,25 @@ _LOSS: Final = "loss"
 _POLICY: Final = "policy"
 
 
+# The losses of TRL's DPOTrainer on pairs.
+DPO_LOSSES = (
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "robust",
+    "exo_pair",
+    "nca_pair",
+    "bco_pair",
+    "sppo_hard",
+    "apo_zero",
+    "apo_down",
+    "aot",
+    "aot_unpaired",
+    "discopop",
+    "sigmoid_norm",
+)
+
+
 def ppo_minibatches(batch_size: int) -> int:
     """Minibatches in a PPO rollout: two halves, or one minibatch if the batch size is odd."""
     return 1 if batch_size % 2 else 2
@@ -140,8 +159,10 @@ _BUILT_IN = (
             "batch_size": 16,
             "eval_every": 63,
             "preference_pairs": 4000,
+            "loss": "sigmoid",
             **PAIRS,
         },
+        choices={"loss": DPO_LOSSES},
         charts=(
             REWARD,
             KL,

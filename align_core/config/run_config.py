@@ -27,10 +27,18 @@ from align_core.config.fields import (
     Seed,
     declared,
 )
-from align_core.config.messages import Message, is_text
-from align_core.config.methods import FromTask, Method, method_named, methods, methods_with
+from align_core.config.messages import Message
+from align_core.config.methods import FromTask, Method, method_named, methods
 from align_core.config.model_size import MOST, evaluation_size
-from align_core.config.paths import user_path
+from align_core.config.option_checks import (
+    MODEL_OPTIONS,
+    foreign,
+    has,
+    without_demonstrations,
+    without_gold,
+    wrong_models,
+    wrong_preferences,
+)
 from align_core.config.task_card import (
     BUILT_IN,
     EXPECTED,
@@ -115,16 +123,25 @@ class RunConfig(BaseModel):
     lora_r: Int = declared("lora_r", 0)
     lora_layers: LoraLayers = declared("lora_layers", None)
     whiten_advantages: bool | None = declared("whiten_advantages", None)
+    loss: str | None = declared("loss", None)
     precision: Precision | None = declared("precision", None)
     device: Device | None = declared("device", None)
     time_limit: Float | None = declared("time_limit", None)
 
-    @field_validator("coverage", "whiten_advantages", mode="before")
+    @field_validator("coverage", "whiten_advantages", "loss", mode="before")
     @classmethod
     def _default_of_older_runs(cls, value: Any, info: ValidationInfo) -> Any:
         """The value; the method's default where the config.json of an older run has none."""
         known = method_named(info.data.get("method"))
         return known.options.get(str(info.field_name)) if value is None and known else value
+
+    @field_validator("loss")
+    @classmethod
+    def _is_a_choice(cls, value: str | None, info: ValidationInfo) -> str | None:
+        known = method_named(info.data.get("method"))
+        if value is not None and known and value not in known.choices.get(str(info.field_name), ()):
+            raise ValueError("unknown choice")
+        return value
 
     @field_validator("beta")
     @classmethod
@@ -135,17 +152,24 @@ class RunConfig(BaseModel):
         return beta
 
 
-def expected(field: FieldInfo) -> str:
-    """The field's description of valid values, with the names of methods filled in."""
+def expected(name: str, field: FieldInfo, method: Method | None = None) -> str:
+    """The description of the field's valid values, with the names of methods filled in, and the
+    choices of the method, or of every method."""
     return (field.description or "").format(
         methods=", ".join(methods()),
         free_beta=listed([name for name, method in methods().items() if method.free_beta]),
+        choices=_choices(name, method),
     )
 
 
+def _choices(name: str, method: Method | None) -> str:
+    if method is not None:
+        return ", ".join(method.choices.get(name, ()))
+    known = [(one, one.choices[name]) for one in methods().values() if name in one.choices]
+    return "; ".join(f"{', '.join(choices)} ({one.name})" for one, choices in known)
+
+
 Options = TypeVar("Options", bound=BaseModel)
-# Option that names a model -> whether it must be a reward model.
-_MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
 
 
 def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | None, list[Message]]:
@@ -168,8 +192,12 @@ def validated(kind: type[Options], fields: dict[str, Any]) -> tuple[Options | No
                 lines.append(Message("no_such_option", values, line))
             else:
                 value = None if details["type"] == "missing" else value
-                takes = expected(kind.model_fields[field])
-                lines.append(option_error(flag(field), value, takes, field))
+                described = kind.model_fields[field]
+                method = method_named(fields.get("method"))
+                has_choices = "{choices}" in (described.description or "")
+                values = {"choices": _choices(field, method)} if has_choices else {}
+                takes = expected(field, described, method)
+                lines.append(option_error(flag(field), value, takes, field, **values))
         return None, lines
 
 
@@ -186,7 +214,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
         if value is not None and not (option == "freeze_trunk" and value is False)
     }
     known_method, known_task = method_named(method), card(task)
-    lines = _foreign(known_method, explicit)
+    lines = foreign(known_method, explicit)
     own = {
         name: value
         for name, value in explicit.items()
@@ -203,14 +231,14 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
         lines.append(unregistered_task(task))
     if known_task is None and is_folder(task):
         lines.append(option_error("--task", task, EXPECTED, "task"))
-    lines += _without_demonstrations(known_method, known_task)
-    lines += _without_gold(fields, known_task)
+    lines += without_demonstrations(known_method, known_task)
+    lines += without_gold(fields, known_task)
     # An unknown task is one error; the models of the fallback task are not errors, too.
-    lines += _wrong_models(fields if known_method and known_task else explicit)
-    lines += _wrong_preferences(explicit)
+    lines += wrong_models(fields if known_method and known_task else explicit)
+    lines += wrong_preferences(explicit)
     if config is None or lines:
         raise ConfigError(*lines)
-    named = {name: getattr(config, name) for name in (*_MODEL_OPTIONS, "preferences")}
+    named = {name: getattr(config, name) for name in (*MODEL_OPTIONS, "preferences")}
     paths = {name: model_index.absolute(value) for name, value in named.items() if value}
     return config.model_copy(update=paths)
 
@@ -221,86 +249,6 @@ def _evaluation_options(fields: dict[str, Any], task: TaskCard | None) -> dict[s
         return {}
     size = evaluation_size(fields["model"], task.max_new_tokens)
     return {"eval_prompts": size.prompts, "eval_samples": size.samples}
-
-
-def _without_demonstrations(method: Method | None, task: TaskCard | None) -> list[Message]:
-    """The error of a method that needs demonstrations on a task without any."""
-    if method is None or method.learns_from != "demonstrations":
-        return []
-    if task is None or task.demonstrations:
-        return []
-    expected = f"a method that needs no demonstrations: {task.title} has none"
-    return [option_error("METHOD", method.name, expected, "no_demonstrations", task=task.title)]
-
-
-def _without_gold(fields: dict[str, Any], task: TaskCard | None) -> list[Message]:
-    """The errors of options that need a gold reward, on a task without one."""
-    if task is None or task.has_gold:
-        return []
-    lines = []
-    if fields.get("reward_model") == "gold":
-        expected = f"a reward model: {task.title} has no reward of its own"
-        lines.append(option_error("--reward-model", "gold", expected))
-    if fields.get("pair_source") is not None:
-        expected = f"no value: {task.title} has no reward to label new pairs with"
-        lines.append(option_error("--pair-source", fields["pair_source"], expected))
-    return lines
-
-
-def _wrong_models(fields: dict[str, Any]) -> list[Message]:
-    """The errors of options that name a model."""
-    lines = []
-    for option, is_reward_model in _MODEL_OPTIONS.items():
-        name = fields.get(option)
-        if is_text(name) and (option, name) != ("reward_model", "gold"):
-            lines += model_index.model_errors(flag(option), name, is_reward_model)
-    return lines
-
-
-def _wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
-    """The errors of a missing preference file, and of options that do not apply to such files."""
-    if "preferences" not in explicit:
-        return []
-    file, lines = explicit["preferences"], []
-    try:
-        exists = not isinstance(file, str) or user_path(file).is_file()
-    except ValueError:
-        exists = False
-    if not exists:
-        expected = "a JSONL or Parquet file; there is no such file"
-        lines.append(option_error("--preferences", file, expected, "file"))
-    for option in ("coverage", "pair_source"):
-        if (got := shown(explicit.get(option, "all"))) != "'all'":
-            values = {"option": flag(option), "got": got}
-            line = f"{flag(option)} got {got}; a file of --preferences is used as it is"
-            lines.append(Message("as_it_is", values, line))
-    return lines
-
-
-def has(method: str, option: str) -> bool:
-    """Whether the method has this option, alone or with every other method."""
-    return method in (methods_with(option) or methods())
-
-
-def _foreign(method: Method | None, explicit: dict[str, Any]) -> list[Message]:
-    """The errors of options that only other methods have."""
-    if method is None:
-        return []
-    return [
-        Message(
-            "foreign",
-            {
-                "option": flag(option),
-                "got": shown(value),
-                "method": method.name,
-                "methods": ", ".join(methods_with(option)),
-            },
-            f"{flag(option)} got {shown(value)}; {method.name} has no such option, "
-            f"only {listed(methods_with(option))}",
-        )
-        for option, value in explicit.items()
-        if not has(method.name, option)
-    ]
 
 
 def defaults(method: str, task: str) -> dict[str, Any]:
@@ -339,7 +287,7 @@ def revise(config: RunConfig, **settings: Any) -> LiveConfig:
     Raises:
         ConfigError: one message for each error.
     """
-    lines = _foreign(method_named(config.method), settings)
+    lines = foreign(method_named(config.method), settings)
     revised, errors = validated(LiveConfig, {**config.model_dump(), **settings})
     if revised is None or lines:
         raise ConfigError(*lines, *errors)

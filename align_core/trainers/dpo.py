@@ -1,7 +1,8 @@
 """Direct preference optimisation (arXiv 2305.18290): no reward model, no sampling during training.
 
 The loss compares log-probabilities of the chosen and rejected texts under policy and reference. It
-contains no divergence between output distributions.
+contains no divergence between output distributions. TRL has other losses of the same numbers; there
+β has another meaning, which docs/methods.md lists.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from align_core.trainers.common import (
     Setup,
     ShardedTraining,
 )
+
+# Of the losses that need it, as their papers recommend: the supposed share of flipped labels
+# (arXiv 2403.00409), and the ε of arXiv 2402.00856.
+LABEL_SMOOTHING = {"robust": 0.1, "exo_pair": 1e-3}
 
 
 class DirectPreferenceTrainer(LengthBatches, ShardedTraining, FiniteTraining, DPOTrainer):
@@ -82,6 +87,8 @@ def build(setup: Setup) -> DirectPreferenceTrainer:
         setup.tokenizer,
         setup.data,
         beta=config.beta,
+        loss_type=config.loss,
+        label_smoothing=LABEL_SMOOTHING.get(str(config.loss), 0.0),
         lora_r=config.lora_r,
         lora_layers=config.lora_layers,
         warmup_steps=config.steps // WARMUP,

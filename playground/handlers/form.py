@@ -11,7 +11,8 @@ import gradio as gr
 
 from align_core.config import fields, model_index
 from align_core.config.methods import methods
-from align_core.config.run_config import RunConfig, defaults, has
+from align_core.config.option_checks import has
+from align_core.config.run_config import RunConfig, defaults
 from align_core.config.task_card import known_card, registered
 from playground.content.page_names import page_name
 
@@ -24,6 +25,8 @@ SETTINGS = tuple(
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
 ADVANCED = ("eval_every", "lora_r")
+# The settings whose values the method determines.
+CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.
 REWARDS = {"few": "{reward_model}-few", "off": "{reward_model}-off", "gold": "gold"}
 SOURCES = {"pretrained": "pretrained"}
@@ -63,6 +66,11 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
     updates["coverage"]["choices"] = [
         (words["groups"][page_name(task)][name], name) for name in groups
     ]
+    for name in CHOICES:
+        updates[name]["choices"] = [
+            (words["choices"][name][value], value)
+            for value in methods()[method].choices.get(name, ())
+        ]
     if has(method, "beta"):
         updates["beta"]["zero"] = methods()[method].free_beta
     else:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from align_core.config.errors import ConfigError, flag
 from align_core.config.messages import Message
-from align_core.config.run_config import has
+from align_core.config.option_checks import has
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.events import settings_at

@@ -97,7 +97,13 @@ def _words(method: Method, language: str) -> dict[str, Any]:
         "metrics": {metric: {"name": metric, "unit": "", "help": ""} for metric in metrics},
     }
     named = {"name": own.get("name", method.name), "explanation": own.get("explanation", "")}
-    return {"methods": {method.name: named}, "charts": _merged(charts, own.get("charts", {}))}
+    return {
+        "methods": {method.name: named},
+        "charts": _merged(charts, own.get("charts", {})),
+        "choices": {
+            option: {value: value for value in values} for option, values in method.choices.items()
+        },
+    }
 
 
 def _merged(words: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from playground.content import optimum, tasks
 from playground.content.page_names import page_name
 from playground.handlers.form import (
     ADVANCED,
+    CHOICES,
     FIRST_METHOD,
     NUMBERS,
     PREFERENCES,
@@ -82,6 +83,7 @@ def settings(
         controls["reward_model"] = _reward_model(first, words)
         controls["pair_source"] = _pair_source(first, words)
         controls["whiten_advantages"] = _whiten_advantages(first, words)
+        controls |= {field: _choice(field, first, words) for field in CHOICES}
     return controls, explanations
 
 
@@ -121,6 +123,11 @@ def _reward_model(first: First, words: dict[str, Any]) -> gr.Radio:
 def _whiten_advantages(first: First, words: dict[str, Any]) -> gr.Checkbox:
     """Whether PPO normalises its advantages."""
     return gr.Checkbox(**_properties("whiten_advantages", first, words))
+
+
+def _choice(field: str, first: First, words: dict[str, Any]) -> gr.Dropdown:
+    """A setting whose values the method determines."""
+    return gr.Dropdown(first[field]["choices"], **_properties(field, first, words))
 
 
 def _properties(field: str, first: First, words: dict[str, Any]) -> dict[str, Any]:

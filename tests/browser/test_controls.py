@@ -30,7 +30,7 @@ FOR_PAIRS = {
 }
 TURNED = {
     "ppo": {"beta": 0.3, "reward_model": "reward-capitals-few", "whiten_advantages": False},
-    "dpo": {"beta": 0.3, **FOR_PAIRS},
+    "dpo": {"beta": 0.3, "loss": "ipo", **FOR_PAIRS},
     "reward": FOR_PAIRS,
     "sft": {},
 }
@@ -49,6 +49,9 @@ def turn(page, field, value):
         case "coverage":
             for group in {*card(TASK).groups} - {*value.split(",")}:
                 page.click(f"#field-{field} label:has-text('{WORDS['groups'][TASK][group]}')")
+        case "loss":
+            page.click(f"#field-{field} input")
+            page.get_by_role("option", name=WORDS["choices"][field][value], exact=True).click()
         case "whiten_advantages":
             page.uncheck(f"#field-{field} input")
         case _:

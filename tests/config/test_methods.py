@@ -109,6 +109,8 @@ WRONG = [
     (option(learning_rate=float("nan")), "options.learning_rate"),
     (option(beta=0), "options.beta"),
     (option(coverage="Europe"), "options.coverage"),
+    (option(loss="sigmoid"), "options.loss"),
+    ({"choices": {"loss": "sigmoid"}}, "choices"),
     (option(model=FromTask("nothing")), "options.model"),
     (option(model=3), "options.model"),
     (

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from align_core.config.errors import ConfigError, flag, shown
-from align_core.config.methods import methods, methods_with
+from align_core.config.methods import DPO_LOSSES, methods, methods_with
 from align_core.config.run_config import (
     RunConfig,
     resolve,
@@ -128,8 +128,17 @@ def test_advantages_are_normalised_by_default():
 @pytest.mark.parametrize("method", methods())
 def test_an_old_run_without_a_setting_has_the_former_behaviour(method):
     config = resolve(method, "reviews")
-    since = {"coverage", "pair_source", "whiten_advantages"}
+    since = {"coverage", "pair_source", "whiten_advantages", "loss"}
     assert RunConfig(**config.model_dump(exclude=since)) == config
+
+
+def test_a_loss_that_a_method_has_not_is_refused_with_those_that_it_has():
+    assert resolve("dpo", "reviews", loss="ipo").loss == "ipo"
+    assert resolve("dpo", "reviews").loss == "sigmoid"
+    (line,) = lines("dpo", loss="ipoo")
+    assert line == f"--loss got 'ipoo', expected one of {', '.join(DPO_LOSSES)}"
+    (line,) = lines("ppo", loss="ipo")
+    assert line == "--loss got 'ipo'; ppo has no such option, only dpo"
 
 
 def test_text_from_a_command_line_is_read_as_numbers():

@@ -41,8 +41,9 @@ def test_every_setting_can_be_linked_to():
     assert links.read(query | {"reward_model": "few"}) == expected
     assert links.read({"whiten_advantages": "false"})["whiten_advantages"] is False
     pairs = {"method": "dpo", "preference_pairs": "321", "label_noise": "0.25"}
-    pairs |= {"coverage": "sound,people", "pair_source": "pretrained"}
+    pairs |= {"coverage": "sound,people", "pair_source": "pretrained", "loss": "ipo"}
     changed = {"preference_pairs": 321, "label_noise": 0.25, "coverage": "people,sound"}
+    changed |= {"loss": "ipo"}
     expected = resolve("dpo", "reviews", pair_source="pretrained", **changed).model_dump()
     assert links.read(pairs) == expected
 
@@ -74,6 +75,7 @@ def test_missing_settings_are_the_defaults_of_task_and_method():
         ("pair_source", "/etc/passwd"),
         ("pair_source", "sft-capitals"),
         ("whiten_advantages", "false"),  # DPO has none
+        ("loss", HOSTILE),
         ("model", "someone/else"),
         ("preferences", "/etc/passwd"),
     ],

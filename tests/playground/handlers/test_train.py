@@ -7,7 +7,8 @@ import math
 import pytest
 
 from align_core.config.methods import methods
-from align_core.config.run_config import has, resolve
+from align_core.config.option_checks import has
+from align_core.config.run_config import resolve
 from align_core.config.task_card import card
 from align_core.runs.client import Client
 from align_core.runs.directory import RunDirectory
@@ -161,7 +162,7 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
         "ppo": {"beta": 0.31, "steps": 17, "learning_rate": 2e-4, "seed": 5, "batch_size": 48,
                 "eval_every": 7, "lora_r": 4, "reward_model": "gold", "whiten_advantages": False},
         "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
-                "coverage": ["Asia", "Africa"]},
+                "coverage": ["Asia", "Africa"], "loss": "ipo"},
     }  # fmt: skip
     for method, changes in changes_by_method.items():
         sent.clear()

@@ -10,12 +10,8 @@ import pytest
 from align_core.config.errors import ConfigError, flag, option_error
 from align_core.config.messages import plain
 from align_core.config.methods import methods
-from align_core.config.run_config import (
-    LiveConfig,
-    _without_demonstrations,
-    resolve,
-    validated,
-)
+from align_core.config.option_checks import without_demonstrations
+from align_core.config.run_config import LiveConfig, resolve, validated
 from align_core.config.task_card import TaskCard
 from align_core.data.preference_files import stored_pairs
 from align_core.inference import client as asking
@@ -97,7 +93,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(resolve, "ppo", "reviews", reward_model="sft-reviews"),
         *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
         *refused(resolve, "ppo", "/poems.py:Poems"),
-        *_without_demonstrations(
+        *without_demonstrations(
             methods()["sft"], TaskCard("poems", "Poems", "Short.", demonstrations=False)
         ),
         *RunDirectory.errors(tmp_path / "full"),

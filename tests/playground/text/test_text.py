@@ -47,6 +47,9 @@ def test_every_task_method_and_control_has_its_words():
     assert set(WORDS["tasks"]) == set(NAMES)
     assert set(WORDS["methods"]) == {name for name, method in methods().items() if not method.words}
     assert {"task", "method", *SETTINGS} <= set(WORDS["controls"])
+    for method in methods().values():
+        for option, values in method.choices.items():
+            assert method.words or {*values} <= set(WORDS["choices"][option])
 
 
 def test_every_group_of_prompts_has_its_word():
