@@ -12,7 +12,6 @@ import random
 import re
 import secrets
 import sqlite3
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 from align_core.config.errors import ConfigError, option_error
 from align_core.votes import pair_selection
 from align_core.votes.session_checks import check_content, check_size
-from align_core.votes.sqlite_writer import Closed, Writer, connect
+from align_core.votes.sqlite_writer import Reader, Writer, connect
 
 CHOICES = ("left", "right", "tie", "bad")  # "bad": both texts are bad
 OPEN_TIMEOUT = 1.0  # seconds to wait for another process that has locked the file
@@ -93,19 +92,19 @@ class Session:
     def __init__(self, path: Path) -> None:
         self.name = path.stem
         self._path, self._file = path, path.stat()
-        self._reading = threading.Lock()
         try:
             check_size(path)
-            self._reader = connect(path, OPEN_TIMEOUT)
+            self._read = Reader(path, OPEN_TIMEOUT)
         except (sqlite3.Error, ValueError) as error:
             raise _no_session(path, error) from None
         try:
-            check_content(self._reader)
+            check_content(self._read.connection)
         except (sqlite3.Error, ValueError) as error:
-            self._reader.close()
+            self._read.close()
             raise _no_session(path, error) from None
         (session,) = map(dict, self._read("SELECT * FROM session"))
         self.task: str = session["task"]
+        self._list = Reader(path, OPEN_TIMEOUT)  # no rater waits for all votes or pairs
         self._write = Writer(path)
         if "scored_by" not in session:  # made by an earlier version
             self._write(lambda db: db.execute("ALTER TABLE session ADD COLUMN scored_by TEXT"))
@@ -120,8 +119,8 @@ class Session:
     def close(self) -> None:
         """Finish pending writes and close the file."""
         self._write.close()
-        with self._reading:
-            self._reader.close()
+        self._read.close()
+        self._list.close()
 
     # Pairs
 
@@ -158,7 +157,7 @@ class Session:
         return [
             {**row, "first_ended": bool(row["first_ended"])}
             | {"second_ended": bool(row["second_ended"])}
-            for row in map(dict, self._read("SELECT * FROM pairs ORDER BY id"))
+            for row in map(dict, self._list("SELECT * FROM pairs ORDER BY id"))
         ]
 
     # Raters
@@ -243,7 +242,7 @@ class Session:
     def votes(self) -> list[dict[str, Any]]:
         """All votes in order: id, rater, kind of rater, pair, choice, left and time (UTC), with all
         columns of the pair."""
-        rows = self._read(
+        rows = self._list(
             f"SELECT votes.*, raters.kind, {', '.join(_PAIR)} FROM votes "
             "JOIN pairs ON pairs.id = votes.pair JOIN raters ON raters.id = votes.rater "
             "ORDER BY votes.id"
@@ -265,13 +264,6 @@ class Session:
         (row,) = self._read("SELECT prompt, first, second FROM pairs WHERE id = ?", pair)
         left = left_of(rater, pair)
         return Ballot(pair, row["prompt"], row[left], row[_OTHER[left]])
-
-    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._reading:
-            try:
-                return self._reader.execute(query, values).fetchall()
-            except sqlite3.ProgrammingError:
-                raise Closed("this session is closed") from None
 
 
 def _no_session(path: Path, error: Exception) -> ConfigError:

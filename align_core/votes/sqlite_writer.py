@@ -1,4 +1,4 @@
-"""Durable writes to one SQLite file from many threads, which share commits.
+"""Queries of one SQLite file, and durable writes to it from many threads, which share commits.
 
 A commit that survives a power cut waits for the disk (`synchronous=FULL`), which takes milliseconds
 at best. So one thread writes: all jobs that arrive during a commit go into the next commit, and
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes the same file
 Result = TypeVar("Result")
@@ -42,6 +42,31 @@ def connect(path: Path, timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+class Reader:
+    """Queries on one connection, one after the other. Threads may share a reader.
+
+    sqlite3 lets other threads run after each row, so the rows of a long list take seconds on a busy
+    server. Who must not wait for that needs another reader.
+    """
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self.connection = connect(path, timeout)
+        self._lock = threading.Lock()
+
+    def __call__(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """The rows of the query. Raises Closed if the file is closed."""
+        with self._lock:
+            try:
+                return self.connection.execute(query, values).fetchall()
+            except sqlite3.ProgrammingError:
+                raise Closed("this session is closed") from None
+
+    def close(self) -> None:
+        """Close the file, after the current query."""
+        with self._lock:
+            self.connection.close()
 
 
 class Writer:

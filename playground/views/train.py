@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.routes import ORJSONResponse
+from starlette.responses import Response
 
 from align_core.runs.client import Client
 from playground.content import charts, optimum
@@ -109,7 +111,11 @@ def _lay_out(
     updates = Threads("updates", UPDATE_THREADS)
     long_poll = LongPoll(handlers.newest, updates)
     named = partial(with_named_task, queue.visitors)
-    read_events = bind("new_events", handlers.new_events)
+    news = bind("new_events", handlers.new_events)
+
+    def read_events(request: gr.Request, cursor: dict[str, Any]) -> Response:
+        # As a response, since FastAPI looks at each value of a dict, in the server's event loop.
+        return ORJSONResponse(news(request, cursor))
 
     # Gradio sets attributes on the functions that it serves, which bound methods do not allow.
     async def sign_in(request: gr.Request, key: Any) -> bool:
@@ -117,7 +123,7 @@ def _lay_out(
         await asyncio.sleep(visitors.presenters.seconds_to_wait(sender))
         return visitors.presenters.sign_in(visitors.sender(request), key, sender)
 
-    async def new_events(request: gr.Request, sent: Any) -> dict[str, Any]:
+    async def new_events(request: gr.Request, sent: Any) -> Response:
         cursor = valid_cursor(sent)
         if cursor["run"] is not None and cursor["offset"] is not None:
             await long_poll.wait(cursor["run"], cursor["offset"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -296,3 +297,21 @@ def test_a_torn_last_frame_loses_no_answered_vote(session, sessions, tmp_path, k
     assert again.vote(rater, 4, "right") == 4
     assert again.tally()["votes"] == 4
     sessions_again.close()
+
+
+def test_no_rater_waits_for_a_list_of_all_votes(session):
+    """A query takes until another thread has voted, as if its rows were many."""
+    rater = session.join()
+    voted = threading.Event()
+
+    def slow(row):
+        assert voted.wait(10)
+        return row
+
+    session._list.connection.create_function("slow", 1, slow)
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(session._list, "SELECT slow(id) FROM pairs")
+        session.vote(rater, 1, "left")
+        assert session.ballot(rater, 0.0, random.Random(0)).pair != 1
+        voted.set()
+        assert len(listing.result()) == 4

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from align_core.runs.client import Client
 from playground import app
 from playground.settings import Settings
 from playground.views import parts
 from playground.voting.routes import VoteRoutes
+from tests import loops
 
 
 @pytest.fixture
@@ -78,10 +81,13 @@ def called(module, name):
     return set(re.findall(rf"\b{name}\.(\w+)", code))
 
 
-def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_path, fake_assets):
+@pytest.fixture
+def page(client):
+    return app.build(client)
+
+
+def test_modules_call_the_server_functions_and_events_that_their_parts_have(page):
     """Every called name is among those of the part in Python."""
-    client = Client(tmp_path / "runs", training="tests.playground.scripted")
-    page = app.build(client)
     checked = set()
     for block in page.blocks.values():
         module = re.search(r'"playground/\w+/(\S+)\.js"', getattr(block, "js_on_load", None) or "")
@@ -94,7 +100,15 @@ def test_modules_call_the_server_functions_and_events_that_their_parts_have(tmp_
         events = set(re.findall(r"trigger\(\"(\w+)\"\)", block.js_on_load))
         assert called(path, "events") == events, block.elem_id
     assert len(checked) > 15
-    client.close()
+
+
+def test_an_answer_to_a_poll_is_encoded_in_the_thread_that_made_it(page):
+    """FastAPI looks at each value of a dict in the event loop, but sends a response as it is."""
+    (live, *_) = (block for block in page.blocks.values() if block.elem_id == "live")
+    request = SimpleNamespace(headers={}, cookies={})
+    answer = loops.run(live.new_events(request, {"run": None, "offset": None}))
+    assert isinstance(answer, Response)
+    assert json.loads(answer.body).keys() >= {"run", "standing"}
 
 
 def test_ballots_request_only_existing_routes():
