@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from align_core.config.fields import declared
 
 Status = Literal["running", "paused", "finished", "stopped", "failed"]
+Phase = Literal["writing", "scoring", "updating", "measuring"]
 Count = Annotated[int, Field(ge=0, lt=2**53)]  # larger integers are not exact in a browser
 # Larger than any float32, and small enough that sums, products and squares are finite.
 Number = Annotated[float, Field(ge=-1e100, le=1e100)]
@@ -70,6 +71,16 @@ class _SamplesEvent(_Event):
     samples: list[_Sample]
 
 
+class _PhaseEvent(_Event):
+    """What the run does from now on: how many texts or updates, and a text if it has one."""
+
+    kind: Literal["phase"]
+    phase: Phase
+    count: Count = None  # type: ignore[assignment]  # these may be absent, but not null
+    prompt: str = None  # type: ignore[assignment]
+    text: str = None  # type: ignore[assignment]
+
+
 class _UpdatedToken(_Token):
     new_logp: Number
 
@@ -124,7 +135,13 @@ class _ResumeEvent(_Event):
 
 _EVENT: TypeAdapter[_Event] = TypeAdapter(
     Annotated[
-        _StatusEvent | _MetricsEvent | _SamplesEvent | _TokenEvent | _ChangeEvent | _ResumeEvent,
+        _StatusEvent
+        | _PhaseEvent
+        | _MetricsEvent
+        | _SamplesEvent
+        | _TokenEvent
+        | _ChangeEvent
+        | _ResumeEvent,
         Field(discriminator="kind"),
     ]
 )

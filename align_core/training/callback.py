@@ -51,6 +51,10 @@ class RunCallback(TrainerCallback):
         self._step_began = 0.0  # on the clock of time.perf_counter
         self._measured: int | None = None  # the optimiser update of the last evaluation
         self._logged: dict[str, float] = {}  # metrics of the current step, logged before its loss
+        self._measures = False  # whether the newest phase in the log is an evaluation
+        self._trainer_phases = getattr(trainer, "phases", None)
+        if self._trainer_phases is not None:
+            self._trainer_phases.listener = self._write_phase
         self.stop_reason: Message | None = None
 
     @property
@@ -66,6 +70,9 @@ class RunCallback(TrainerCallback):
         if self.measured:
             return False
         update = self._trainer.state.global_step
+        if self.stop_reason is None:
+            self._write_phase("measuring")
+            self._measures = True
         start = time.perf_counter()
         try:
             payloads = self._evaluate()
@@ -88,6 +95,7 @@ class RunCallback(TrainerCallback):
             self.measure()
         else:
             self._measured = state.global_step  # every checkpoint follows an evaluation
+        self._begin_updates()
         self._step_began = time.perf_counter()
 
     def on_step_end(
@@ -130,7 +138,19 @@ class RunCallback(TrainerCallback):
         if self._trainer.accelerator.num_processes == 1:
             self._execute_commands(step, last)
         self._check_stop(control)
+        if not last:
+            self._begin_updates()
         self._step_began = time.perf_counter()
+
+    def _begin_updates(self) -> None:
+        """After an evaluation, write that updates follow, unless the trainer tells its phases."""
+        if self._measures and self.stop_reason is None and self._trainer_phases is None:
+            self._write_phase("updating")
+        self._measures = False
+
+    def _write_phase(self, phase: str, **details: Any) -> None:
+        step = self._trainer.state.global_step // self._updates_per_step
+        self._write("phase", step, phase=phase, **details)
 
     def _check_stop(self, control: TrainerControl) -> None:
         """End the training if a stop was requested or the deadline has passed."""

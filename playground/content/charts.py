@@ -56,10 +56,14 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
     changes:     settings changed in the live run, to append, [{"step", "settings"}, …]
     void_after:  if the run was resumed, the step after which all earlier points are void; or None
     status:      the newest status event, or None
+    phase:       the newest phase event, None without one or if a status came after it
+    written:     the newest phase event with a text, or None
     step, seconds: of the newest event, or None
     """
     events = log.replay(events)
     status, last = log.status(events), events[-1] if events else {}
+    doing = next((e for e in reversed(events) if e["kind"] in ("phase", "status")), {"kind": None})
+    texts = [event for event in log.of_kind(events, "phase") if event.get("text")]
     return {
         "points": {
             metric: [list(point) for point in points]
@@ -76,6 +80,8 @@ def delta(events: Iterable[log.Event]) -> dict[str, Any]:
         ],
         "void_after": min((e["step"] for e in log.of_kind(events, "resume")), default=None),
         "status": status and {"name": status["status"], **to_event(from_event(status))},
+        "phase": doing if doing["kind"] == "phase" else None,
+        "written": texts[-1] if texts else None,
         "step": last.get("step"),
         "seconds": last.get("seconds"),
     }

@@ -21,7 +21,7 @@ from playground.content.readings import readings, sentence
 from playground.content.readings.measures import Frontier, Target
 from playground.text.paths import without_folders
 
-UNUSED_KINDS = {"samples", "token"}  # large events that no rule reads
+UNUSED_KINDS = {"samples", "token", "phase"}  # large or frequent events that no rule reads
 MAX_CACHED = 16  # runs; a page watches one run, and few pages look at old ones
 
 
@@ -44,8 +44,8 @@ class Summaries:
                 self._cache.popitem(last=False)
         with summary.lock:  # other runs do not wait for it
             events, summary.offset = self._client.events(run, summary.offset)
-            if events:
-                summary.events += [event for event in events if event["kind"] not in UNUSED_KINDS]
+            if used := [event for event in events if event["kind"] not in UNUSED_KINDS]:
+                summary.events += used
                 summary.content = self.summarise(self._client.config(run), summary.events)
             return summary.content
 

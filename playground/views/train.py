@@ -41,12 +41,18 @@ _HAVE = "() => window.settings.have('%s')"
 WHEN_COMPLETE = "() => window.settings.complete()"
 _LIVE = """
 <p class="line"><span class="state" role="status"></span> <span class="whose"></span>
-<span class="progress"></span>
+<span class="clock" role="timer"></span> <span class="progress"></span>
+<span class="doing"></span>
 <span class="settings"></span> <button type="button" class="newest"></button></p>
 <div class="timeline"><div class="bar"><div></div></div>
   <input type="range" min="0" step="1" disabled></div>
 """
-_READINGS = "<p class='summary'></p><ul class='readings'></ul>"
+_READINGS = """
+<p class="summary"></p>
+<p class="written"><span class="label"></span> <span class="prompt"></span><span
+  class="completion"></span></p>
+<ul class="readings"></ul>
+"""
 _TRAINED_ON = "<p class='learnt'></p><p class='again'></p>"
 _FOLD = "<button type='button' aria-expanded='false'></button>"
 _FRONTIER = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 from tests.browser.test_page import LONG, MOVE, WORDS, fill, points, policy, run, status
@@ -59,8 +60,9 @@ def a_reload_finds_the_run_its_changes_and_the_initial_values(page, client):
 
 
 def a_second_visitor_finds_it(second, client):
+    second.click("#visit .watch")
+    second.wait_for_function(f"window.playground.run?.name === '{client.current()}'")
     points(second, 1)
-    assert second.evaluate("window.playground.run.name") == client.current()
     assert not second.is_visible("#run")
     second.close()
 
@@ -89,6 +91,15 @@ def curves_and_texts_move(page):
     tip = page.get_attribute("#samples .chip.proxy >> nth=0", "data-tip")
     assert tip == WORDS["samples"]["proxy_help"]
     assert "gold reward" in page.inner_text("#readings .summary")
+
+
+def it_says_how_long_it_takes_what_it_does_and_what_it_wrote(page):
+    assert page.inner_text("#live .doing") == "scoring 8 reviews"
+    written = f"{WORDS['status']['written']} {PROMPTS[0]}{HOSTILE}"
+    assert page.inner_text("#readings .written") == written
+    before = page.inner_text("#live .clock")
+    assert re.fullmatch(r"\d+:\d\d", before)
+    page.wait_for_function(f"document.querySelector('#live .clock').textContent > '{before}'")
 
 
 def texts_are_shown_as_texts(page):
@@ -162,6 +173,7 @@ def test_a_run_is_watched_changed_found_again_paused_and_stopped(
     page = visit(address)
     run(page, steps=LONG, seed=5)
     curves_and_texts_move(page)
+    it_says_how_long_it_takes_what_it_does_and_what_it_wrote(page)
     every_step_can_be_shown_again(page)
     texts_are_shown_as_texts(page)
     changes_are_marked_in_the_curves(page)

@@ -106,6 +106,7 @@ def newest_run(folder):
 
 def cannot_stop(frame, words):
     """Expects another visitor's live run, which the page's Stop does not stop."""
+    frame.click("#visit .watch")
     expect(frame.locator("#live .whose")).to_have_text(words["visitors"]["whose"])
     frame.evaluate("document.querySelector('#stop').click()")  # hidden, but present
     step = frame.evaluate("window.playground.run.step")

@@ -54,6 +54,7 @@ def run(
             write("samples", step, samples=samples(step / config.steps))
 
     status(0, "running")
+    write("phase", 0, phase="scoring", count=8, prompt=PROMPTS[0], text=HOSTILE)
     paused = False
     for step in range(config.steps + 1):
         if step:

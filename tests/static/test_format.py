@@ -24,6 +24,11 @@ def test_a_signed_number_has_a_plus_but_zero_has_no_sign(text):
     assert {value: text("signed", value) for value in written} == written
 
 
+def test_a_clock_has_minutes_and_two_digits_of_seconds(text):
+    written = {0: "0:00", 9.99: "0:09", 67: "1:07", 3600: "60:00"}
+    assert {seconds: text("clock", seconds) for seconds in written} == written
+
+
 def test_percentages_tell_small_probabilities_apart(text):
     assert text("percent", 0.256) == "26%"
     assert text("percent", -0.05, 1) == "−5.0%"

@@ -45,7 +45,21 @@ def test_a_run_starts_without_events(folded):
         "seconds": 0,
         "status": {"name": "starting", "message": ""},
         "summary": None,
+        "phase": None,
+        "written": None,
     }
+
+
+def test_a_phase_ends_with_the_next_status_and_a_text_stays(folded):
+    phase, text = {"phase": "updating", "count": 4}, {"prompt": "The", "text": " film"}
+    running = {"name": "running", "message": ""}
+    begun = delta(1, phase=phase, written=text)
+    assert [folded(begun)[key] for key in ("phase", "written")] == [phase, text]
+    assert folded(begun, delta(2))["phase"] == phase
+    assert [folded(begun, delta(2, status=running))[key] for key in ("phase", "written")] == [
+        None,
+        text,
+    ]
 
 
 def test_points_samples_and_changes_are_appended(folded):

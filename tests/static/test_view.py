@@ -14,9 +14,18 @@ WORDS = {
     "efficiency": "at {efficiency}%",
     "scores": "right {accuracy}",
     "starting": "starting",
-    "progress": "{method} on {task}, {step} of {steps}, {seconds} s",
+    "progress": "{method} on {task}, {step} of {steps}",
     "looking": " at {step}",
     "left": " left {time}",
+    "opening": "first {n} {texts}",
+    "texts": {"reviews": "reviews", "other": "texts"},
+    "doing": {
+        "writing": "writing {n} {texts}",
+        "updating": "{n} updates",
+        "learning": "learning",
+        "measuring": "measuring {n} {texts}",
+        "measuring_pairs": "measuring pairs",
+    },
 }
 
 
@@ -150,10 +159,33 @@ def test_the_reading_of_a_reward_model(reading):
 def test_the_progress_shows_the_time_left_or_the_shown_step(reading):
     shown = run(step=12, seconds=3.25)
     names = {"method": "PPO", "task": "Reviews"}
-    begins = "PPO on Reviews, 12 of 60, 3.3 s"
+    begins = "PPO on Reviews, 12 of 60"
     assert reading("progressText", shown, None, None, names, WORDS) == begins
     assert reading("progressText", shown, None, "2 s", names, WORDS) == begins + " left 2 s"
     assert reading("progressText", shown, 0, "2 s", names, WORDS) == begins + " at 0"
+
+
+def doing(reading, phase=None, status="running", task="reviews", method="ppo", **rest):
+    shown = run(task, status, phase=phase and {"phase": phase, **rest}, series={})
+    shown["config"] |= {"method": method, "eval_prompts": 64, "eval_samples": 4}
+    return reading("doingText", shown, WORDS), reading("openingText", shown, WORDS)
+
+
+def test_a_live_run_says_what_it_is_doing(reading):
+    assert doing(reading, "writing", count=8)[0] == "writing 8 reviews"
+    assert doing(reading, "updating", count=4)[0] == "4 updates"
+    assert doing(reading, "updating")[0] == "learning", "a method whose step is one update"
+    assert doing(reading, "measuring", task="own") == ("measuring 256 texts", "first 256 texts")
+    assert doing(reading, "measuring", method="reward") == ("measuring pairs", None)
+    assert doing(reading, "writing", "paused", count=8)[0] == ""
+    assert doing(reading) == ("", "starting")
+
+
+def test_the_message_of_a_preparation_holds_until_the_run_goes_on(view):
+    live = run(status="running", phase=None, summary={"sentences": [["note", "early"]]})
+    live["status"]["message"] = "sampling pairs"
+    assert view("sentencesOn", live, None)["first"] == "sampling pairs"
+    assert view("sentencesOn", live | {"phase": {"phase": "measuring"}}, None)["first"] == "early"
 
 
 def test_the_shown_step_has_an_evaluation(reading):

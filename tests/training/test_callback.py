@@ -20,10 +20,13 @@ from align_core.training.callback import RunCallback
 class Counter:
     """A Trainer without a model; a step is two optimiser updates, and calls the callback."""
 
-    def __init__(self, steps: int = 10, eval_every: int = 5, deadline: float = math.inf) -> None:
+    def __init__(
+        self, steps: int = 10, eval_every: int = 5, deadline: float = math.inf, **own: object
+    ) -> None:
         self.state = TrainerState(max_steps=2 * steps)
         self.accelerator = SimpleNamespace(num_processes=1)
         self.beta = 0.5
+        vars(self).update(own)
         self.optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
         self.lr_scheduler = get_linear_schedule_with_warmup(self.optimizer, 4, 2 * steps)
         self.control, self.flags = Control(), TrainerControl()
@@ -74,7 +77,12 @@ class Counter:
             if kind == "metrics"
             else kind
             for kind, _, payload in self.events
+            if kind != "phase"
         ]
+
+    def announced(self) -> list[tuple[int, str]]:
+        """(step, phase) of the phase events."""
+        return [(step, content["phase"]) for kind, step, content in self.events if kind == "phase"]
 
 
 def seconds(call) -> float:
@@ -89,7 +97,26 @@ def test_a_step_is_logged_then_evaluated_and_then_commands_are_obeyed():
     trainer.put("resume", after=0.05)
     trainer.step()
     assert trainer.summary() == ["evaluation", "step", "evaluation", "paused", "running"]
-    assert [step for _, step, _ in trainer.events] == [0, 1, 1, 1, 1]
+    assert [step for kind, step, _ in trainer.events if kind != "phase"] == [0, 1, 1, 1, 1]
+
+
+def test_evaluations_are_announced_and_so_are_the_updates_after_them():
+    trainer = Counter(steps=4, eval_every=2)
+    assert trainer.announced() == [(0, "measuring"), (0, "updating")]
+    assert [kind for kind, *_ in trainer.events] == ["phase", "metrics", "phase"]
+    trainer.events.clear()
+    for _ in range(4):
+        trainer.step()
+    assert trainer.announced() == [(2, "measuring"), (2, "updating"), (4, "measuring")]
+
+
+def test_a_trainer_with_phases_of_its_own_announces_them_itself():
+    trainer = Counter(steps=4, eval_every=2, phases=SimpleNamespace(listener=None))
+    trainer.phases.listener("scoring", count=8)
+    assert [(kind, content) for kind, _, content in trainer.events if kind == "phase"] == [
+        ("phase", {"phase": "measuring"}),
+        ("phase", {"phase": "scoring", "count": 8}),
+    ]
 
 
 def test_a_pause_and_a_single_step_are_each_evaluated_once():

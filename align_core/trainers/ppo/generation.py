@@ -75,6 +75,13 @@ def vllm_generator(trainer: PPOTrainer) -> Generator | None:
 
 def respond(trainer: PPOTrainer, prompts: Prompts, draw: RandomDraw) -> Responses:
     """A response to each prompt, with what steps 3 and 6 need of the policy's forward passes."""
+    trainer.phases.write(prompts)
+    responses = _responses(trainer, prompts, draw)
+    trainer.phases.score(prompts, responses)
+    return responses
+
+
+def _responses(trainer: PPOTrainer, prompts: Prompts, draw: RandomDraw) -> Responses:
     args, model = trainer.args, trainer.model
     if trainer.generator is not None:
         ids, logprobs = trainer.generator.generate(prompts.real(), None, 1)[1:3]

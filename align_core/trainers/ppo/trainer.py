@@ -81,6 +81,7 @@ from align_core.trainers.ppo.metrics import (
     step_metrics,
 )
 from align_core.trainers.ppo.names import TRLNames
+from align_core.trainers.ppo.phases import Phases
 from align_core.trainers.ppo.prompts import Row, check_lengths, columns_of, encoded, prompts_of
 from align_core.trainers.ppo.rollouts import Batch, Episodes, Rollout, compare, epochs
 from align_core.trainers.ppo.rows import numbered, rollout_loader
@@ -139,6 +140,7 @@ class PPOTrainer(
         self.was_merged = isinstance(model, PeftModel) and peft_config is not None
         self.policy = policy_of(model, ref_model, peft_config, args)
         check_models(self.policy, value_model, processing_class)
+        self.phases = Phases(processing_class)
         self.pad_id = valid_padding(self.policy, processing_class)
         self.reference = reference_of(self.policy, ref_model, peft_config is not None, args)
         self.ends = ends_of(self.policy, processing_class, args)
@@ -191,17 +193,15 @@ class PPOTrainer(
         self._waiting.clear()
         self._metrics.clear()
         self._rows, count = numbered(self.train_dataset)
-        # Row numbers only: `_prepare_inputs` reads the rows once, when it makes the rollout.
         return rollout_loader(count, self.args, self.accelerator.num_processes)
 
     def _prepare_inputs(self, rows: list[int]) -> Batch:
-        # The loader repeats a rollout's rows for each of its micro-batches. The first time they
-        # make the rollout; later they are ignored, and the next micro-batch is returned.
+        # The same rows come once for each micro-batch of a rollout, and make it the first time.
         if not self._waiting:
-            if self.state.global_step:
-                self._move_reference()
+            self._move_reference()
             rollout = self._rollout([self._rows[i] for i in rows])
             self._waiting = epochs(rollout, self.args, self.accelerator, self._rollout_seed())
+            self.phases.update(self.args.updates_per_rollout)
         return self._waiting.pop(0)
 
     def _rollout(self, rows: list[Row]) -> Batch:
@@ -338,7 +338,7 @@ class PPOTrainer(
         """7. Every `ref_model_sync_steps` rollouts, move the reference towards the policy."""
         args = self.args
         rollout = self.state.global_step // args.updates_per_rollout
-        if args.sync_ref_model and rollout % args.ref_model_sync_steps == 0:
+        if args.sync_ref_model and rollout and rollout % args.ref_model_sync_steps == 0:
             with unsharded(self.model):
                 move_towards(self.reference, self.policy, args.ref_model_mixup_alpha)
 

@@ -12,6 +12,12 @@ export function signed(value, digits = 2) {
 
 export const percent = (share, digits = 0) => number(100 * share, digits) + "%";
 
+// A duration as on a clock, "1:07".
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 // A percentage with enough digits to tell small probabilities apart.
 export function probability(share) {
   if (share < 1e-4) return "<" + percent(1e-4, 2);

@@ -3,7 +3,7 @@
 
 export function startRun({ run, config, trained_on = null }) {
   const status = { name: "starting", message: "" };
-  const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null };
+  const empty = { series: {}, samples: [], changes: [], step: 0, seconds: 0, status, summary: null, phase: null, written: null };
   return { name: run, config, trainedOn: trained_on, offset: 0, ...empty };
 }
 
@@ -21,6 +21,8 @@ export function fold(run, delta) {
     step: delta.step ?? run.step,
     seconds: delta.seconds ?? run.seconds,
     summary: delta.summary ?? run.summary,
+    phase: delta.phase ?? (delta.status ? null : run.phase), // what it is doing, if it has said so
+    written: delta.written ?? run.written, // the newest {prompt, text} of a rollout
   };
 }
 

@@ -44,6 +44,8 @@ export function phaseOnStage(state) {
 // The sentences on a run: the first is its headline. Those on its curves are about the newest step.
 export function sentencesOn(run, step) {
   const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
-  const first = run?.status.message || others.shift();
+  // What a live run says of its preparation holds until it goes on.
+  const message = isLive(run) && run.phase ? "" : run?.status.message;
+  const first = message || others.shift();
   return { first, others };
 }

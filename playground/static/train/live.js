@@ -1,15 +1,17 @@
 // Follows one run: asks the server for the new events of its log, folds them into the state, and
 // shows the run's progress.
 import { within } from "../core/dom.js";
-import { fill } from "../core/format.js";
+import { clock, fill } from "../core/format.js";
 import { methods } from "../core/records.js";
 import { fold, isLive, isMoving, isRecorded, settingsAt, startRun } from "../core/run_log.js";
 import { get, set, subscribe } from "../core/store.js";
 import { isWatching, phaseOnStage, runOnStage } from "../core/view.js";
-import { nearestStep, progressText } from "./reading.js";
+import { runClock } from "./clock.js";
+import { doingText, nearestStep, progressText } from "./reading.js";
 
 const BUSY_MS = 400;
 const IDLE_MS = 1500;
+const TICK_MS = 250;
 
 export function mount({ element, props, server, watch, events }) {
   const { words } = props;
@@ -20,6 +22,9 @@ export function mount({ element, props, server, watch, events }) {
   let began = 0; // the time at which the run came to this page; a recorded run plays from then on
   let timer = null;
   let polls = 0;
+  const time = runClock();
+  let ticking = null;
+  let asked = null; // the run of the last press
 
   // The server answers when there is news, or after a while (long_polling.py). Answers to older polls
   // are dropped.
@@ -69,6 +74,9 @@ export function mount({ element, props, server, watch, events }) {
     put(".whose", run && isWatching(state) ? words.visitors.whose : "");
     put(".progress", run ? progress(run, step) : "");
     put(".settings", run ? settings(settingsAt(run, step)) : "");
+    put(".doing", run && step === null ? doingText(run, words.status) : "");
+    if (state.run) time.follow(state.run, isLive(state.run), state.run.name === asked);
+    tick();
     const share = run ? Math.min(1, run.step / run.config.steps) : 0;
     find(".bar > div").style.transform = `scaleX(${share})`;
     timeline.disabled = !(run?.samples.length > 1);
@@ -76,6 +84,15 @@ export function mount({ element, props, server, watch, events }) {
     timeline.value = run ? (step ?? run.step) : 0;
     timeline.setAttribute("aria-valuetext", fill(words.status.at_step, { step: timeline.value }));
     element.dataset.past = step !== null;
+  }
+
+  // The clock of a recorded run is that of its log.
+  function tick() {
+    clearTimeout(ticking);
+    const run = runOnStage(get());
+    const seconds = isRecorded(run) && !pressed ? run.seconds : time.seconds();
+    put(".clock", seconds === null || (!run && !pressed) ? "" : clock(seconds));
+    if (element.isConnected && (pressed || isLive(run))) ticking = setTimeout(tick, TICK_MS);
   }
 
   function progress(run, step) {
@@ -115,11 +132,14 @@ export function mount({ element, props, server, watch, events }) {
   document.addEventListener("click", (event) => {
     if (!element.isConnected || !event.target.closest("#run")) return;
     pressed = true;
+    time.press();
     set({ phase: "starting" });
   });
   watch("value", () => {
     pressed = false;
     const { run } = props.value;
+    if (run) asked = run;
+    else time.release();
     if (!run) set({ phase: phaseOf(get().run) });
     if (run) set({ wantedRun: run }); // by name, as a short run may have ended already
     else poll();

@@ -1,5 +1,6 @@
 // The texts of the status line, from the page's words.
 import { fill, number, percent } from "../core/format.js";
+import { makesPolicy } from "../core/records.js";
 import { valueAt } from "../core/run_log.js";
 import { gainAt } from "../core/view.js";
 
@@ -21,10 +22,31 @@ export function readingAt(run, step, frontiers, words) {
 // The progress of a run, with the step shown or the time left; `timeLeft` is null if it is unknown.
 export function progressText(run, step, timeLeft, names, words) {
   const progress = fill(words.progress, {
-    ...names, step: run.step, steps: run.config.steps, seconds: number(run.seconds, 1),
+    ...names, step: run.step, steps: run.config.steps,
   });
   if (step !== null) return progress + fill(words.looking, { step });
   return timeLeft ? progress + fill(words.left, { time: timeLeft }) : progress;
+}
+
+// What a live run is doing, such as "scoring 128 reviews"; "" where it has not said so.
+export function doingText({ phase, config, status }, words) {
+  if (!phase || status.name !== "running") return "";
+  const texts = words.texts[config.task] ?? words.texts.other;
+  if (phase.phase === "measuring") {
+    if (!makesPolicy(config.method)) return words.doing.measuring_pairs;
+    return fill(words.doing.measuring, { n: config.eval_prompts * config.eval_samples, texts });
+  }
+  const known = phase.count === undefined && phase.phase === "updating" ? "learning" : phase.phase;
+  return fill(words.doing[known], { n: phase.count, texts });
+}
+
+// The headline of a live run before its first measurement; null where there is more to say.
+export function openingText(run, words) {
+  if (Object.keys(run.series).some((metric) => metric.startsWith("eval/"))) return null;
+  if (!run.phase) return run.status.message ? null : words.starting;
+  if (!makesPolicy(run.config.method)) return null;
+  const { task, eval_prompts, eval_samples } = run.config;
+  return fill(words.opening, { n: eval_prompts * eval_samples, texts: words.texts[task] ?? words.texts.other });
 }
 
 // The measured step nearest to `step`, or the one `by` places from it; null if it is the newest.

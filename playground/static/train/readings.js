@@ -1,23 +1,34 @@
 // The sentences on a run below the picture: a headline, then the others.
 import { make, within } from "../core/dom.js";
+import { isLive } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
 import { phaseOnStage, runOnStage, sentencesOn } from "../core/view.js";
-import { readingAt } from "./reading.js";
+import { openingText, readingAt } from "./reading.js";
 
 export function mount({ element, props }) {
   const { words } = props;
-  const { find } = within(element);
+  const { find, put } = within(element);
   const [summary, list] = [find(".summary"), find(".readings")];
 
   function draw(state) {
     const { viewedStep, frontiers } = state;
     const run = runOnStage(state);
     const { first, others } = sentencesOn(run, viewedStep);
+    const live = isLive(run) && viewedStep === null;
     const reading = () => (run ? readingAt(run, viewedStep, frontiers, words) : "");
-    showSummary(words[phaseOnStage(state)] ?? first ?? reading());
+    const opening = live ? openingText(run, words) : null;
+    showSummary(words[phaseOnStage(state)] ?? opening ?? first ?? reading());
+    showWritten(live ? run.written : null);
     if (list.textContent === others.join("")) return;
     list.replaceChildren();
     for (const sentence of others) make("li", "", list, sentence);
+  }
+
+  // One text of the newest rollout, as it was written a moment ago.
+  function showWritten(written) {
+    put(".written .label", written ? words.written : "");
+    put(".written .prompt", written?.prompt ?? "");
+    put(".written .completion", written?.text ?? "");
   }
 
   // The headline has a fixed height, so that no sentence moves the charts below; a long sentence is

@@ -30,9 +30,24 @@ def test_a_delta_without_news_changes_nothing():
         "changes": [],
         "void_after": None,
         "status": None,
+        "phase": None,
+        "written": None,
         "step": None,
         "seconds": None,
     }
+
+
+def test_a_phase_holds_until_the_next_status_and_a_text_until_the_next_text():
+    def phase(step, name, **details):
+        return {"kind": "phase", "step": step, "seconds": 1.0, "phase": name, **details}
+
+    running = {"kind": "status", "step": 0, "seconds": 0.0, "status": "running", "message": ""}
+    text = phase(1, "scoring", count=2, prompt="The", text=" film")
+    updating = phase(1, "updating", count=4)
+    delta = charts.delta([running, text, updating])
+    assert (delta["phase"], delta["written"]) == (updating, text)
+    assert charts.delta([text, running])["phase"] is None
+    assert charts.delta([text, metrics(1, loss=1.0)])["phase"] == text
 
 
 def test_points_are_step_and_value_of_drawn_metrics_without_nulls():

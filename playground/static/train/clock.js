@@ -1,0 +1,30 @@
+// The time of a run, from the press of Run on. A run that this page did not start, or finds again, is
+// timed by its log.
+
+export function runClock(now = () => performance.now()) {
+  let name = null; // the run that is timed
+  let zero = null; // ms: when its time was 0; null if nothing is timed
+  let pressed = false; // whether Run was pressed, and its run has not come yet
+  let ended = null; // s, once the run has ended
+
+  return {
+    press() {
+      [zero, pressed, ended] = [now(), true, null];
+    },
+    // No run followed the press.
+    release() {
+      if (pressed) [name, zero, pressed] = [null, null, false];
+    },
+    // The page shows this run, which is `live`; `asked` tells whether it is the one of the press.
+    follow(run, live, asked) {
+      if (run.name !== name && pressed && !asked) return;
+      if (run.name !== name) {
+        if (!pressed) zero = now() - 1000 * run.seconds;
+        [name, pressed, ended] = [run.name, false, live ? null : run.seconds];
+      }
+      if (!live) ended ??= (now() - zero) / 1000;
+    },
+    // s; null if nothing is timed
+    seconds: () => ended ?? (zero === null ? null : (now() - zero) / 1000),
+  };
+}
