@@ -7,7 +7,8 @@ import json
 import pytest
 
 from align_core import experiments
-from align_core.config import model_index
+from align_core.config import model_index, run_config
+from align_core.config.model_size import EvaluationSize
 from align_core.evaluation.evaluator import Evaluator
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
@@ -36,29 +37,40 @@ def drawn(result, folder):
 
 @pytest.fixture
 def few_texts(monkeypatch):
-    """Evaluations and win rates sample one text for each prompt instead of four."""
+    """Evaluations sample one text for each of 8 prompts instead of 4 for 64; win rates for 64."""
+    size = EvaluationSize(prompts=8, samples=1, reference_samples=1024)
+    monkeypatch.setattr(run_config, "evaluation_size", lambda model, max_new_tokens: size)
     monkeypatch.setitem(Evaluator.__init__.__kwdefaults__, "samples", 1)
     monkeypatch.setattr(trained_models, "SAMPLES", 1)
 
 
-@pytest.mark.parametrize("name", ["frontier", "shift"])
+@pytest.mark.parametrize("name", ["frontier", "overoptimisation", "shift"])
 def test_an_experiment_runs_from_its_command_to_its_sentences(
     name, few_texts, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(runner, "_Processes", InThisProcess)
-    drawn(runner.run(name, tmp_path, quick=True, lanes=2), tmp_path)
-
-
-def test_the_cheapest_experiment_runs_from_the_page_in_its_own_processes(tmp_path):
     assets = [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
-    runs = QuickRuns(tmp_path)
-    runs.start("overoptimisation")
-    state = ended(runs)
-    assert (state["status"], state["message"]) == ("finished", "")
-    result = runs.result("overoptimisation")
+    measured = tmp_path / "measured"
+    result = runner.run(name, measured, quick=True, lanes=2)
     json.dumps(result, allow_nan=False)
     drawn(result, tmp_path)
     assert assets == [path.stat().st_mtime_ns for path in sorted(model_index.ASSETS.rglob("*"))]
+    if name == "overoptimisation":
+        processes_of_their_own_measure_the_same(name, "reward-300-3-0", measured, monkeypatch)
+
+
+def processes_of_their_own_measure_the_same(name, part, measured, monkeypatch):
+    """From the page, with all other parts measured before."""
+    monkeypatch.setenv("MEASURED", str(measured))
+    monkeypatch.setenv("MISSING", part)
+    runs = QuickRuns(measured.parent / "page", module="tests.fakes.resumed_trial")
+    runs.start(name)
+    state = ended(runs)
+    assert (state["status"], state["message"]) == ("finished", "")
+    results = [runs.result(name), json.loads((measured / "result.json").read_text())]
+    for result in results:
+        assert result.pop("core_seconds") > 0
+    assert results[0] == results[1]
 
 
 def test_the_win_rate_at_temperature_1_equals_the_evaluations(tmp_path):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from datasets import Dataset
 from safetensors.torch import save_file
 
 from align_core import PPOConfig, PPOTrainer
-from align_core.models import distributed
 from align_core.models.sharding import local_shard, unsharded
 from tests import toy
 
@@ -65,8 +62,3 @@ def train(folder: str, batch_size: int, resumed: bool = False) -> None:
         total = sum(p.numel() for p in weights.values())
         metrics |= {"held": str(here / total), "moments": str(moments / total)}
         save_file(weights, f"{folder}/end.safetensors", metrics)
-
-
-if __name__ == "__main__":
-    train(sys.argv[1], int(sys.argv[2]))
-    distributed.leave_process_group()

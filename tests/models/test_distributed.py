@@ -65,14 +65,6 @@ def assert_same_end(actual: tuple[dict, dict], expected: tuple[dict, dict]) -> N
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_weights_of_one(tmp_path, alone):
-    """Each of the two processes has 8 episodes per rollout."""
-    started(TORCHRUN, "tests.fakes.ppo_process", str(tmp_path), "8")
-    assert_same_end(end(tmp_path), alone)
-    assert end(tmp_path)[1]["held"] == 1
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "sharded"),
     [(FSDP, "held"), pytest.param(DEEPSPEED, "moments", marks=with_deepspeed)],
@@ -116,15 +108,15 @@ def test_a_sharded_and_a_whole_checkpoint_are_not_interchangeable(tmp_path, monk
         checkpoints.last(run)
 
 
-def trained(task: Path, folder: Path, count: int) -> list[dict]:
-    """The metrics of a run from the command line, in one process or by accelerate in several."""
+def command(task: Path, folder: Path) -> list[str]:
+    """A short run of PPO, on a task in a folder whose few prompts are evaluated quickly."""
     train = ["train", "ppo", "--task", str(task), "--run-dir", str(folder)]
     train += ["--model", "sft-reviews", "--reward-model", "reward-reviews"]
-    train += ["--steps", "2", "--batch-size", "8", "--eval-every", "1"]
-    if count == 1:
-        forked.run(*train)
-    else:
-        started([*ACCELERATE, "--cpu"], "align_core", *train)
+    return [*train, "--steps", "2", "--batch-size", "8", "--eval-every", "1"]
+
+
+def logged(folder: Path) -> list[dict]:
+    """The metrics of a finished run."""
     events = RunDirectory.open(folder).events()[0]
     statuses = [event["status"] for event in events if event["kind"] == "status"]
     assert statuses[0] == "running" and statuses.count("finished") == 1
@@ -134,13 +126,17 @@ def trained(task: Path, folder: Path, count: int) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_the_command_line_runs_in_two_processes(tmp_path):
-    """The task is in a folder, because its few prompts are evaluated quickly."""
-    assert cli.main(["task", "new", str(tmp_path / "task")]) == 0
-    one, two = (trained(tmp_path / "task", tmp_path / str(n), n) for n in (1, 2))
-    assert len(one) == len(two)
-    for alone, together in zip(one, two, strict=True):
-        for name, value in alone.items():
+def test_two_processes_end_like_one(tmp_path, alone):
+    """Each of the two has 8 episodes per rollout. accelerate starts one, which starts both."""
+    task, one, two = tmp_path / "task", tmp_path / "one", tmp_path / "two"
+    assert cli.main(["task", "new", str(task)]) == 0
+    forked.run(*command(task, one))
+    launcher = [*ACCELERATE, "--cpu"]
+    started(launcher, "tests.fakes.launched_run", str(tmp_path), "8", *command(task, two))
+    assert_same_end(end(tmp_path), alone)
+    assert end(tmp_path)[1]["held"] == 1
+    for alone_metrics, together in zip(logged(one), logged(two), strict=True):
+        for name, value in alone_metrics.items():
             if value is not None and not name.startswith("timing/"):
                 assert together[name] == pytest.approx(value, abs=2e-3, rel=2e-3), name
 

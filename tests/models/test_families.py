@@ -89,7 +89,15 @@ def run(path, method: str, **options) -> RunDirectory:
     config = resolve(
         method,
         "capitals",
-        **{"steps": 2, "batch_size": 8, "eval_every": 2, **few, **options},
+        **{
+            "steps": 2,
+            "batch_size": 8,
+            "eval_every": 2,
+            "eval_samples": 1,
+            "eval_prompts": 8,
+            **few,
+            **options,
+        },
     )
     directory = RunDirectory.create(path, config)
     assert execute(config, directory, Control()) == "finished"
