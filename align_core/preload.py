@@ -1,5 +1,7 @@
 """Imported by the forkserver in advance, so that a run's process starts with all of this loaded."""
 
+import gc
+
 import datasets  # noqa: F401
 import peft  # noqa: F401
 import torch  # noqa: F401
@@ -14,3 +16,7 @@ from align_core.training import run  # noqa: F401
 
 for name in BUILT_IN:  # generating their prompts takes a while
     load_task(name)
+
+# Collections of garbage, which Trainer starts several times a run, pass over all of this in the
+# processes to come, and leave its memory shared.
+gc.freeze()

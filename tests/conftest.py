@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -37,6 +38,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name != "browser":
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What has been imported is passed over by later collections of garbage, of which each
+    training starts several: they take 0.3 s over the modules of torch."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
