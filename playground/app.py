@@ -21,7 +21,7 @@ from align_core.inference.client import MAX_PENDING, InferenceClient
 from align_core.runs.client import Client
 from align_core.votes.sessions import TRAINED_ON, Sessions
 from playground import text
-from playground.content import optimum, recordings, tasks
+from playground.content import optimum, recordings, story, tasks
 from playground.handlers.ask import AskHandlers
 from playground.handlers.chosen_language import ChosenLanguage
 from playground.handlers.compare import CompareHandlers
@@ -47,6 +47,7 @@ from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.views import ask, compare, lab, learn, rate, train
+from playground.views import story as story_view
 from playground.views.parts import STATIC, part, preloads, static_routes
 from playground.views.theme import Theme
 from playground.voting.pairs import Pairs
@@ -183,13 +184,14 @@ def _lay_out(
     """Lay out the page in one language; `others` has the tag and name of each other language."""
     masthead = part(
         "masthead",
-        "<header><h1></h1><p></p><nav><input readonly hidden><button type='button'></button></nav>"
-        "</header>",
+        "<header><h1></h1><p></p><nav><input readonly hidden><button type='button'></button>"
+        "<button type='button' class='tell'></button></nav></header>",
         "masthead/links",
         events=("submit",),
         value=None,
         words={name: words[name] for name in ("title", "tagline", "language", "link")},
         others=others,
+        tell=words["story"]["open"],
         fields=FIELDS,
     )
 
@@ -220,6 +222,7 @@ def _lay_out(
             lab.build(words, queue)
         with gr.Tab(words["views"]["learn"], render_children=True):
             learn.build(ask_handlers, words, questions)
+    story_view.build(words)
     # Train shows the run, or its place in the queue.
     ballots.trained(
         lambda: gr.Tabs(selected="train"), None, views, queue=False, api_visibility="private"
@@ -299,6 +302,7 @@ def main(
         client.preload()
         page.housekeeping.start()
         optimum.warm()
+        story.scenes()  # so that the story opens at once
         page.block_thread()
     finally:
         client.close()

@@ -176,6 +176,10 @@ class Optimum:
         point = Point(beta, rewards.mean(), kls.mean(), samples.mean())
         return {"beta": beta, **self._above_reference(point), "texts": texts}
 
+    def sample(self, number: int) -> list[dict[str, Any]]:
+        """The stored sample of the reference of this number for each prompt, as `_texts`."""
+        return self._texts(np.full(len(self._samples.prompts), number))
+
     def point(self, beta: float) -> dict[str, Any]:
         """`kl`, `gain`, `samples` and `known` of `at`, for a β above 0."""
         return self._above_reference(optimum(self._samples.rewards, beta))

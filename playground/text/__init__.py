@@ -1,4 +1,7 @@
-"""The texts of the page: one catalogue for each language, LANGUAGE.json in this folder."""
+"""The texts of the page: one catalogue for each language, LANGUAGE.json in this folder.
+
+Those of the story are in a folder of their own, because a lecturer may write other ones.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from align_core.config.methods import Method, methods
 
 ENGLISH = "en"  # the language at the root path; its catalogue is complete
 FOLDER = Path(__file__).parent
+STORY = FOLDER / "story"  # the texts of its scenes, a file for each language
 _LOG = logging.getLogger(__name__)
 _TAG = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", re.ASCII)  # BCP 47; it is a path of the page
 
@@ -36,13 +40,20 @@ def catalogue(language: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8-sig"))
 
 
+def story(language: str) -> dict[str, Any]:
+    """The texts of the story in `language`; {} if it has none."""
+    path = STORY / f"{language}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def load(language: str = ENGLISH) -> dict[str, Any]:
-    """The texts of the page in `language`, including those in the methods' records.
+    """The texts of the page in `language`, including the story's and those in the methods' records.
 
     Missing and invalid texts are in English. Raises FileNotFoundError as `catalogue` does.
     """
     unnamed = {"language": {"tag": language, "name": language}}
-    words = _translated(catalogue(ENGLISH) | unnamed, catalogue(language))
+    english = catalogue(ENGLISH) | unnamed | {"story": story(ENGLISH)}
+    words = _translated(english, catalogue(language) | {"story": story(language)})
     for method in methods().values():
         words = _merged(_words(method, language), words)
     return words

@@ -83,11 +83,14 @@ def _plotly(request: Request) -> Response:
 
 def preloads() -> str:
     """Links for the head, so that modules load in parallel, not after the modules that import
-    them."""
-    files = (
-        file for file in sorted(STATIC.rglob("*.js")) if "\nexport " in file.read_text("utf-8")
+    them. Those of the story are loaded when it is opened."""
+    modules = (
+        file.relative_to(STATIC).as_posix()
+        for file in sorted(STATIC.rglob("*.js"))
+        if "\nexport " in file.read_text("utf-8")
     )
     return "".join(
-        f'<link rel="modulepreload" href="{address(file.relative_to(STATIC).as_posix())}">'
-        for file in files
+        f'<link rel="modulepreload" href="{address(module)}">'
+        for module in modules
+        if not module.startswith("story/")
     )

@@ -28,6 +28,52 @@ export function limitTraces(frontier, words, { colour }) {
   ];
 }
 
+// The diamond of the optimum at a β, {beta, kl, gain, known}; nowhere if it is null or has no KL.
+export function targetTrace(target, words, { colour, size }) {
+  const name = fill(words.optimum, { beta: target?.beta });
+  const gold = colour("--gold");
+  const [x, y, text] = target?.kl == null ? [[], [], []] : [[target.kl], [target.gain], [`β ${target.beta}`]];
+  return {
+    name,
+    hovertemplate: `${name}<br>${words.hover}<extra></extra>`,
+    x,
+    y,
+    mode: "markers+text",
+    text,
+    textposition: target?.known ? "top left" : "bottom center",
+    textfont: { size: size + 3, color: gold },
+    marker: target?.known
+      ? { size: 17, symbol: "diamond", color: gold, line: { width: 2, color: colour("--card") } }
+      : { size: 15, symbol: "diamond-open", color: gold, line: { width: 3 } },
+  };
+}
+
+// A run's trail, with its name at the end, `at` a side of it; its colour is a CSS variable.
+export function namedTrail(name, { colour: variable, dash, symbol, at = "top center", steps, x, y }, words, { colour, size }) {
+  return [
+    {
+      name,
+      x,
+      y,
+      text: steps.map((step) => `${name}, ${fill(words.at_step, { step })}`),
+      hovertemplate: `%{text}<br>${words.hover}<extra></extra>`,
+      mode: "lines+markers",
+      line: { color: colour(variable), width: Math.max(3, size / 5), dash },
+      marker: { size: Math.max(7, size / 2.5), symbol },
+    },
+    {
+      x: x.slice(-1),
+      y: y.slice(-1),
+      text: [name],
+      hoverinfo: "skip",
+      mode: "markers+text",
+      textposition: at,
+      textfont: { size: size + 5, color: colour(variable) },
+      marker: { size: 15, symbol, color: colour(variable), line: { width: 2, color: colour("--card") } },
+    },
+  ];
+}
+
 // Plotly's layout around these trails. The reader's zoom lasts until `subject` changes. The limit is
 // named above the curves and the target, and the crosses are named beside the third of them.
 export function tradeOffLayout(frontier, trails, subject, words, look) {

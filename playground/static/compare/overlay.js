@@ -4,7 +4,7 @@ import { explain, make, within } from "../core/dom.js";
 import { fill, number, signed } from "../core/format.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { baseLayout, curveMargin, fitToBox, lookOf, newCard, paint, stepAxis, valueAxis } from "../charts/plots.js";
-import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
+import { limitTraces, namedTrail, tradeOffLayout } from "../charts/trade_off.js";
 import { letters, metricText } from "./labels.js";
 
 const names = (runs) => runs.map(({ run }) => run.name).join();
@@ -22,7 +22,7 @@ export function overlay({ element, props }) {
     const trails = runs.map((shown) => ({ ...shown, ...trail(shown.run, frontier) }));
     const plot = find(".trade .plot");
     paint(plot, () => [
-      [...limitTraces(frontier, pictured, look), ...trails.flatMap((drawn) => trailTraces(drawn, look))],
+      [...limitTraces(frontier, pictured, look), ...trails.flatMap((drawn) => namedTrail(drawn.letter, drawn, pictured, look))],
       tradeOffLayout(frontier, trails, names(runs), pictured, look),
     ]);
     const ends = trails.filter(({ x }) => x.length).map(endSentence);
@@ -33,32 +33,6 @@ export function overlay({ element, props }) {
       absent && fill(words.no_trail, { runs: absent }),
       outside && fill(words.outside, { runs: outside, kl: WIDEST }),
     ].filter(Boolean).join(" "));
-  }
-
-  // A run's trail, and its letter at the end.
-  function trailTraces({ letter, colour: variable, dash, symbol, steps, x, y }, { colour, size }) {
-    return [
-      {
-        name: letter,
-        x,
-        y,
-        text: steps.map((step) => `${letter}, ${fill(pictured.at_step, { step })}`),
-        hovertemplate: `%{text}<br>${pictured.hover}<extra></extra>`,
-        mode: "lines+markers",
-        line: { color: colour(variable), width: 3, dash },
-        marker: { size: 7, symbol },
-      },
-      {
-        x: x.slice(-1),
-        y: y.slice(-1),
-        text: [letter],
-        hoverinfo: "skip",
-        mode: "markers+text",
-        textposition: "top center",
-        textfont: { size: size + 5, color: colour(variable) },
-        marker: { size: 15, symbol, color: colour(variable), line: { width: 2, color: colour("--card") } },
-      },
-    ];
   }
 
   function endSentence({ letter, x, y }) {

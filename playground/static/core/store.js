@@ -10,6 +10,7 @@ let state = Object.freeze({
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   viewedStep: null, // the step shown; null for the newest
+  story: null, // the scene of the story that is told, from 1; null while it is closed
   own: null, // the visitor's own task (own/routes.py)
   target: null, // {pair, task, beta, …}: the optimum at a β, and its texts
   frontiers: Object.freeze({}), // pair (view.js) -> the frontier of its optimum; null if the server has none

@@ -1,6 +1,7 @@
 // The head of the page: its language, the same page in the others, and a link to the present
 // settings. links.py reads the address that is written here.
 import { make, within } from "../core/dom.js";
+import { set } from "../core/store.js";
 
 // On a Space, the surrounding page adds these to the address: its signature and its colours.
 const OF_THE_FRAME = ["__sign", "__theme"];
@@ -60,6 +61,8 @@ export function mount({ element, props, watch, events }) {
   put("p", words.tagline);
   put("button", words.link.copy);
   link.ariaLabel = words.link.copy;
+  put(".tell", props.tell);
+  find(".tell").onclick = () => set({ story: 1 });
   find("button").onclick = () => withSettings(address(), copy);
   for (const [language, { tag, name }] of Object.entries(others)) {
     const other = make("a", "", find("nav"), name);

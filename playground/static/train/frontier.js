@@ -10,7 +10,7 @@ import { get, set, subscribe } from "../core/store.js";
 import { betaOnStage, isWatching, pairKey, pairOnStage, runOnStage } from "../core/view.js";
 import { WIDEST, trail } from "../charts/geometry.js";
 import { drawInSight, fitToBox, lookOf, paint, whenRecoloured } from "../charts/plots.js";
-import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
+import { limitTraces, targetTrace, tradeOffLayout } from "../charts/trade_off.js";
 
 export function mount({ element, props, server, watch }) {
   const { words } = props;
@@ -76,7 +76,7 @@ export function mount({ element, props, server, watch }) {
       [
         ...limitTraces(frontier, words, look),
         trailTrace(run, look),
-        targetTrace(target, aim, look),
+        targetTrace(target, words, look),
         policyTrace(here, look),
       ],
       tradeOffLayout(frontier, [run, points(aim)], subject, words, look),
@@ -95,23 +95,6 @@ export function mount({ element, props, server, watch }) {
       mode: "lines+markers",
       line: { color: colour("--policy"), width: 3 },
       marker: { size: 6 },
-    };
-  }
-
-  function targetTrace(target, aim, { colour, size }) {
-    const name = fill(words.optimum, { beta: target?.beta });
-    const gold = colour("--gold");
-    return {
-      name,
-      hovertemplate: hover(name),
-      ...points(aim),
-      mode: "markers+text",
-      text: aim ? [`β ${target.beta}`] : [],
-      textposition: target?.known ? "top left" : "bottom center",
-      textfont: { size: size + 3, color: gold },
-      marker: target?.known
-        ? { size: 17, symbol: "diamond", color: gold, line: { width: 2, color: colour("--card") } }
-        : { size: 15, symbol: "diamond-open", color: gold, line: { width: 3 } },
     };
   }
 

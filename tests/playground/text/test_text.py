@@ -33,7 +33,8 @@ def entries(catalogue, path=""):
     "language", [language for language in text.languages() if language != "en"]
 )
 def test_the_catalogues_have_the_same_entries(language):
-    english, other = (dict(entries(text.catalogue(name))) for name in ("en", language))
+    both = ({**text.catalogue(name), "story": text.story(name)} for name in ("en", language))
+    english, other = (dict(entries(catalogue)) for catalogue in both)
     assert english.keys() == other.keys()
     for path, words in english.items():
         assert bool(words.strip()) == bool(other[path].strip()), path

@@ -1,0 +1,101 @@
+// The pictures of the scenes, drawn as the page's charts are, and the playing of a recorded run.
+import { make } from "../core/dom.js";
+import { fill, number, percent, signed } from "../core/format.js";
+import { fold, startRun, valueAt } from "../core/run_log.js";
+import {
+  baseLayout, curveMargin, discard, lookOf, newCard, paint, stepAxis, valueAxis,
+} from "../charts/plots.js";
+import { limitTraces, tradeOffLayout } from "../charts/trade_off.js";
+
+const PACE_MS = 400; // a measured step of a recording
+
+// A recorded run as the page keeps runs.
+export const runOf = ({ run }) => fold(startRun(run), run);
+
+// Shows the steps one after the other, the first at once; then the last one stays.
+export function play(steps, draw) {
+  const last = steps.length - 1;
+  let timer = null;
+  let place = 0;
+  function start() {
+    clearInterval(timer);
+    place = matchMedia("(prefers-reduced-motion: reduce)").matches ? last : 0;
+    draw(steps[place]);
+    timer = setInterval(() => (place < last ? draw(steps[++place]) : clearInterval(timer)), PACE_MS);
+  }
+  start();
+  return { start, redraw: () => draw(steps[place]), stop: () => clearInterval(timer) };
+}
+
+// The picture of the trade-off. `show` draws `traces(look)` over the limit, in axes around `trails`.
+export function tradeOff(host, { frontier, words: { frontier: words } }) {
+  const { plot } = newCard(host, words.title, "", words.help);
+  const pictured = { ...words, crosses: "" }; // the limit alone, without the best of n
+  return {
+    show(trails, traces, alternative) {
+      const look = lookOf(plot);
+      plot.setAttribute("aria-label", `${words.title} ${alternative}`);
+      paint(plot, () => [
+        [limitTraces(frontier, pictured, look)[0], ...traces(look)],
+        tradeOffLayout(frontier, trails, "story", pictured, look),
+      ]);
+    },
+    stop: () => discard(plot),
+  };
+}
+
+// A trail up to a step.
+export function trailUpTo({ steps, x, y }, step) {
+  const count = steps.filter((one) => one <= step).length;
+  return { steps: steps.slice(0, count), x: x.slice(0, count), y: y.slice(0, count) };
+}
+
+// Curves of a run over its steps: `lines` are {metric, name, colour, dash}; `level`, if there is one, is
+// a line {y, name} to compare with.
+export function curves(host, title, run, lines, { axis, share = false, level = null }) {
+  const { plot, values } = newCard(host, title, "", title);
+  const text = share ? (value) => percent(value) : (value) => signed(value, 1);
+  const numbers = lines.map(({ name, colour, dash }) => {
+    const box = make("span", "value", values);
+    box.style.setProperty("--line", `var(${colour})`);
+    if (name) make("span", `swatch ${dash}`, box);
+    make("span", "name", box, name);
+    return make("strong", "", box);
+  });
+  const ends = lines.flatMap(({ metric }) => run.series[metric].y).concat(level?.y ?? []);
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const room = 0.1 * (high - low);
+  return {
+    show(step) {
+      const look = lookOf(plot);
+      const shown = lines.map(({ metric }) => text(valueAt(run.series[metric], step)));
+      numbers.forEach((box, i) => (box.textContent = shown[i]));
+      plot.setAttribute("aria-label", `${title}: ${lines.map(({ name }, i) => `${name} ${shown[i]}`).join(", ")}`);
+      const traces = lines.map(({ metric, name, colour, dash }) => {
+        const { x, y } = run.series[metric];
+        const count = x.filter((one) => one <= step).length;
+        return {
+          name, x: x.slice(0, count), y: y.slice(0, count), mode: "lines+markers",
+          line: { color: look.colour(colour), width: 4, dash }, marker: { size: 9 },
+          hovertemplate: share ? "%{y:.0%}" : "%{y:+.2f}",
+        };
+      });
+      const line = { color: look.colour("--muted"), width: 1.5, dash: "dot" };
+      const across = { type: "line", xref: "paper", x0: 0, x1: 1, y0: level?.y, y1: level?.y, line };
+      const named = { xref: "paper", x: 1, xanchor: "right", y: level?.y, yanchor: "bottom", text: level?.name, showarrow: false };
+      paint(plot, () => [traces, {
+        ...baseLayout(look),
+        margin: curveMargin(look),
+        hovermode: "x unified",
+        xaxis: stepAxis(look, run.config.steps, axis),
+        yaxis: { ...valueAxis(look), range: [low - room, high + room], tickformat: share ? "~%" : "" },
+        ...(level && { shapes: [across], annotations: [named] }),
+      }]);
+    },
+    stop: () => discard(plot),
+  };
+}
+
+// The place of a run in words, for screen readers.
+export const standing = ({ x, y }, { alternative }) =>
+  fill(alternative.policy, { gain: signed(y.at(-1)), kl: number(x.at(-1)) });

@@ -1,0 +1,87 @@
+// Scenes that play a recorded run: the reward model learns, PPO climbs, and PPO without β runs away.
+import { make } from "../core/dom.js";
+import { fill } from "../core/format.js";
+import { samplesAt } from "../core/run_log.js";
+import { shadedText } from "../core/shaded_text.js";
+import { trail } from "../charts/geometry.js";
+import { namedTrail } from "../charts/trade_off.js";
+import { sidesWith } from "../train/sides.js";
+import { curves, play, runOf, standing, tradeOff, trailUpTo } from "./pictures.js";
+import { addAct } from "./texts.js";
+
+const CHANCE = 0.5; // the accuracy of a guess between two
+
+// The accuracy of a reward model on new pairs, and its scores for a pair.
+export function reward(host, told, words, { words: { shading, story, axis } }) {
+  const run = runOf(told);
+  const line = { metric: "eval/accuracy", name: "", colour: "--proxy", dash: "solid" };
+  const level = { y: CHANCE, name: words.chance };
+  const chart = curves(host, words.chart, run, [line], { axis, share: true, level });
+  const box = make("section", "samples", host);
+  make("h3", "", box, words.scores);
+  const { writeText } = shadedText(shading);
+  for (const side of ["chosen", "rejected"]) {
+    const { text, proxy_reward } = told.pair[side];
+    writeText(make("div", "side", box), told.pair.prompt, { text, proxy_reward });
+  }
+  return playing(host, run.series["eval/accuracy"].x, story, chart.show, chart.stop);
+}
+
+// The trail of PPO below the limit, and one prompt's text before and at each step.
+export function ppo(host, told, words, { frontier, words: { samples, shading, story, frontier: pictured }, ...rest }) {
+  const run = runOf(told);
+  const whole = trail(run, frontier);
+  const chart = tradeOff(host, { frontier, words: { frontier: pictured }, ...rest });
+  const texts = twoTexts(host, run, ["gold_reward"], samples, shading, story);
+  function show(step) {
+    const drawn = trailUpTo(whole, step);
+    const traces = (look) => namedTrail("PPO", { ...drawn, colour: "--policy" }, pictured, look);
+    chart.show([whole], traces, standing(drawn, pictured));
+    texts(step);
+  }
+  return playing(host, whole.steps, story, show, chart.stop);
+}
+
+// Gold and proxy reward without the KL term, and what the text comes to.
+export function noLeash(host, told, words, { words: { samples, shading, story, axis } }) {
+  const run = runOf(told);
+  const lines = [
+    { metric: "eval/proxy_reward", name: samples.proxy, colour: "--proxy", dash: "dash" },
+    { metric: "eval/gold_reward", name: samples.gold, colour: "--gold", dash: "solid" },
+  ];
+  const chart = curves(host, words.chart, run, lines, { axis });
+  const texts = twoTexts(host, run, ["gold_reward", "proxy_reward"], samples, shading, story);
+  function show(step) {
+    chart.show(step);
+    texts(step);
+  }
+  return { ...playing(host, run.series["eval/kl"].x, story, show, chart.stop), values: run.config };
+}
+
+function playing(host, steps, story, show, stop) {
+  const { start, redraw, stop: pause } = play(steps, show);
+  addAct(host, story.replay, start);
+  return {
+    redraw,
+    stop() {
+      pause();
+      stop();
+    },
+  };
+}
+
+// One prompt's text before training, and a function that shows the one at a step, with these rewards.
+function twoTexts(host, run, rewards, words, shading, story) {
+  const { buildSide, fillSide } = sidesWith(words, shading);
+  const box = make("section", "samples", host);
+  const [before, now] = [buildSide("reference", box), buildSide("policy", box)];
+  before.who.textContent = story.before;
+  const shown = (text) => Object.fromEntries(["text", ...rewards].map((name) => [name, text[name]]));
+  const [first] = samplesAt(run, 0).rows;
+  fillSide(before, first.prompt, shown(first.policy));
+  return (step) => {
+    const [{ prompt, policy }] = samplesAt(run, step).rows;
+    now.who.textContent = fill(story.now, { step });
+    fillSide(now, prompt, { ...shown(policy), tokens: policy.tokens });
+  };
+}

@@ -1,0 +1,36 @@
+"""The story of alignment, scene by scene, over the page.
+
+Its modules, texts and data are loaded when it is first opened.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from playground.content.story import scenes
+from playground.views.parts import PLOTLY_HEAD, part
+
+
+def build(words: dict[str, Any]) -> None:
+    """Lay out the dialog that the story is told in."""
+    rewards = {name: words["story"][name] for name in ("gold", "proxy")}  # plainer words for them
+    texts = {
+        "story": words["story"],
+        "frontier": words["frontier"],
+        "samples": words["samples"] | rewards,
+        "shading": words["shading"] | words["samples"] | rewards,
+        "axis": words["charts"]["step"],
+    }
+
+    def story(request: gr.Request, _: Any) -> dict[str, Any]:
+        return {"words": texts, **scenes()}
+
+    part(
+        "story",
+        "<dialog class='story'></dialog>",
+        "masthead/story",
+        server_functions=[story],
+        head=PLOTLY_HEAD,
+    )
