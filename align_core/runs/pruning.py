@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from align_core.config.errors import ConfigError
 from align_core.runs.directory import RunDirectory
+from align_core.runs.steady_clock import steady_time
 
 DAY = 86_400  # seconds
 _DELETED = ".deleted-"
@@ -62,7 +62,7 @@ def to_prune(
     Of the latter just so many that all other runs take `most_bytes` at most. Live runs, runs whose
     name is in `kept`, and symlinks are never deleted.
     """
-    now = time.time() if now is None else now
+    now = steady_time() if now is None else now
     total = sum(run.size for run in runs)
     pruned = []
     for run in sorted(runs, key=lambda run: run.ended):

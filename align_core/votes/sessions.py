@@ -12,10 +12,10 @@ import os
 import re
 import shutil
 import threading
-import time
 from pathlib import Path
 
 from align_core.config.errors import ConfigError, option_error
+from align_core.runs.steady_clock import steady_time
 from align_core.votes.session import Session, begin, has_votes
 
 ROOM = ".room"  # suffix of the marker file of a session that is open to a room
@@ -50,7 +50,7 @@ class Sessions:
 
     def older_than(self, days: float) -> list[str]:
         """The names of the sessions that were not written to for `days`, oldest first."""
-        since = time.time() - days * 86_400
+        since = steady_time() - days * 86_400
         written = {name: self._written(name) for name in self.names()}
         return sorted((name for name in written if written[name] < since), key=written.__getitem__)
 
@@ -58,7 +58,7 @@ class Sessions:
         """The time of the last write, in seconds since 1970."""
         path = self._path(name)
         files = (path, path.with_suffix(".db-wal"))
-        return max((file.stat().st_mtime for file in files if file.exists()), default=time.time())
+        return max((file.stat().st_mtime for file in files if file.exists()), default=steady_time())
 
     def create(self, name: str, task: str) -> Session:
         """Create an empty session on a task.

@@ -91,7 +91,8 @@ def _address(scheme: str, headers: Headers) -> str | None:
 
     Of several proxies, the first was asked by the client.
     """
-    name = headers.get("x-forwarded-host", headers.get("host", "")).partition(",")[0].strip()
+    names = headers.get("x-forwarded-host") or headers.get("host", "")
+    name = names.partition(",")[0].strip()
     schemes = headers.get("x-forwarded-proto", scheme).partition(",")[0].strip()
     if not _HOST.fullmatch(name):
         return None

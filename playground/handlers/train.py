@@ -190,12 +190,14 @@ class TrainHandlers:
         """The events of a run after `cursor`, {"run", "offset", "chosen"}: a new cursor,
         `charts.delta`, and the run's `summary` (`Summaries.of`) if there are new events.
 
-        `run` is None if there is nothing to show; `RunToShow` has the rules. A run that is new to
-        the page is sent from its beginning, with `config` and `trained_on`
-        (`provenance.trained_on`).
+        `run` is None if there is nothing to show; `RunToShow` has the rules. A page that `waits`
+        for its turn gets its queued run, even if that has ended already. A run that is new to the
+        page is sent from its beginning, with `config` and `trained_on` (`provenance.trained_on`).
         """
         cursor = valid_cursor(cursor)
-        run = self._run_to_show(visitor, cursor["run"], cursor.get("chosen") is True)
+        begun = self._queue.begun(visitor) if cursor.get("waits") is True else None
+        chosen = begun is not None or cursor.get("chosen") is True
+        run = self._run_to_show(visitor, begun or cursor["run"], chosen)
         if run is None:
             return {"run": None}
         if run in self.recordings:

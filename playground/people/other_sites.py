@@ -75,7 +75,9 @@ class OtherSites:
             return None if site in _OWN else _REFUSED
         if origin is not None:
             page = origin.partition("://")[2]
-            here = (host, headers.get("x-forwarded-host"))
+            # Each of several proxies may add a name. No page can make a browser send this header.
+            forwarded = ",".join(headers.getlist("x-forwarded-host")).split(",")
+            here = (host, *map(str.strip, forwarded))
             return None if page and (page in here or self._is_named(page)) else _REFUSED
         return None
 

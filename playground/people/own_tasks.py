@@ -16,7 +16,6 @@ import json
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from align_core.config.messages import problem
 from align_core.config.task_card import TaskCard, as_row, forget, from_row, register
 from align_core.evaluation import prepared
 from align_core.runs.files import write_atomically
+from align_core.runs.steady_clock import steady_time
 from playground.content.page_names import from_page, page_name
 from playground.content.tasks import EARLIER, OTHERS, OWN
 from playground.limits import Limits
@@ -190,16 +190,16 @@ class OwnTasks:
         """Delete tasks that were not used for `limits.days`, and remains of a crash."""
         for folder in self._root.glob(".new-*"):
             with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > 3600:
+                if steady_time() - folder.stat().st_mtime > 3600:
                     shutil.rmtree(folder, ignore_errors=True)
         if self.limits.days is None:
             return
         for name in [*self._cards]:
-            if time.time() - self._used(name) > self.limits.days * 86_400:
+            if steady_time() - self._used(name) > self.limits.days * 86_400:
                 self._delete(name)
         for entry in prepared.entries():  # a preparation that was stopped has no facts
             with contextlib.suppress(OSError):
-                is_old = time.time() - entry.path.stat().st_mtime > LEFT_SECONDS
+                is_old = steady_time() - entry.path.stat().st_mtime > LEFT_SECONDS
                 if entry.path.name.startswith(f"{_FOLDER}-") and not entry.complete and is_old:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
@@ -215,7 +215,7 @@ class OwnTasks:
         visitor's folder `name`. Raises Full if that is not enough."""
         sizes = {other: self._size(other) for other in {*self._cards, name}}
         while (over := self._over(name, address, size, sizes)) is not None:
-            since = time.time() - LEFT_SECONDS
+            since = steady_time() - LEFT_SECONDS
             left = [other for other in over - {name} if self._used(other) < since]
             if self.limits.days is None or not left:
                 raise Full

@@ -27,6 +27,7 @@ from playground.people.visitors import Visitor, Visitors
 from playground.people.waiting_times import Duration, WaitingTimes
 
 POLL_SECONDS = 0.25  # between two checks for a free slot, while the queue is not empty
+MOST_BEGUN = 1000  # visitors whose last queued run is remembered
 GRACE = 20.0  # seconds past the time limit; a run checks it after a step, and steps can be long
 
 # Name of a finished run -> options of the run that follows it, or None.
@@ -99,6 +100,7 @@ class RunQueue:
         self._entries: list[_Entry] = []
         self._live: dict[str, str] = {}  # run or trial -> its owner (`_who`)
         self._start_errors: dict[str, list[Message]] = {}  # owner (`_who`) -> errors
+        self._begun: dict[str, str] = {}  # owner (`_who`) -> their queued run that began last
         self._thread_running = False
 
     def with_time_limit(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -222,6 +224,10 @@ class RunQueue:
         started or queued."""
         return self._start_errors.get(_who(visitor, client_address()), [])
 
+    def begun(self, visitor: Visitor) -> str | None:
+        """The visitor's last queued run that began; None after their next was started or queued."""
+        return self._begun.get(_who(visitor, client_address()))
+
     def _enqueue(self, entry: _Entry) -> str | None:
         with self._lock:
             if self._has_run(entry):
@@ -230,6 +236,7 @@ class RunQueue:
             if trial and (trial in self.trials.live() or self.is_trial_queued(trial)):
                 return None
             self._start_errors.pop(entry.who, None)
+            self._begun.pop(entry.who, None)
             if not self._entries and self.has_free_slot():
                 with contextlib.suppress(Busy):  # the process of an ended run is still exiting
                     return self._begin(entry)
@@ -280,7 +287,11 @@ class RunQueue:
     def _start_first(self) -> None:
         first = self._entries[0]
         try:
-            self._begin(first)
+            name = self._begin(first)
+            if first.trial is None:
+                self._begun[first.who] = name
+                if len(self._begun) > MOST_BEGUN:
+                    del self._begun[next(iter(self._begun))]
         except ConfigError as error:
             self._start_errors[first.who] = error.lines
         except OSError as error:  # such as no memory for a process; try the next entry

@@ -35,7 +35,11 @@ export function mount({ element, props, server, watch, events }) {
     const { run, wantedRun } = get();
     const elapsed = (performance.now() - began) / 1000;
     const shown = run?.name ?? null;
-    const page = { hidden: document.hidden, presents: "present" in document.documentElement.dataset };
+    const page = {
+      hidden: document.hidden,
+      presents: "present" in document.documentElement.dataset,
+      waits: Boolean(get().standing?.place),
+    };
     const cursor = wantedRun
       ? { run: wantedRun, chosen: true, ...page }
       : { run: shown, offset: run?.offset ?? 0, elapsed, chosen: shown === chosen, ...page };

@@ -55,7 +55,9 @@ def owner(visitors, people, run):
     return next(person for person in people if visitors.owns(person, run))
 
 
-def test_runs_start_in_order_and_each_visitor_has_at_most_one(client, visitors, queue, people):
+def test_runs_start_in_order_and_each_visitor_has_at_most_one(
+    client, visitors, queue, people, monkeypatch
+):
     first = queue.join(people[0], LONG)
     assert client.live() == [first]
     for person in people[1:]:
@@ -79,6 +81,16 @@ def test_runs_start_in_order_and_each_visitor_has_at_most_one(client, visitors, 
         people[3],
     ]
     assert not any(queue.position(person) for person in people)
+    handlers = TrainHandlers(client, WORDS, queue)
+    watching = {"run": first, "offset": 0, "chosen": True}  # `first` is shared with them
+    visitors.share(people[0], first, True)
+    ended = {person: handlers.delta(watching | {"waits": True}, person) for person in people}
+    whose = {person: delta["run"] for person, delta in ended.items()}
+    second, third = reversed(client.runs()[:2])
+    assert whose == dict(zip(people, (first, second, first, third), strict=True)), "one has left"
+    assert handlers.delta(watching, people[1])["run"] == first, "a page that does not wait stays"
+    queue.join(people[1], LONG)
+    assert queue.begun(people[1]) is None and queue.begun(people[3]) == third
 
 
 def test_concurrent_requests_start_one_run(client, visitors, queue, people):
