@@ -335,17 +335,19 @@ def test_preloaded_modules_start_no_threads(client):
 
 
 PAGE = """
-import sys
+import sys, time
 from align_core.config import model_index
+from align_core.runs import forkserver
 from align_core.runs.client import Client
 from pathlib import Path
 
+forkserver._PRELOADED = "fake_training"  # the run needs no more
 if __name__ == "__main__":
     model_index.ASSETS = Path(sys.argv[2])
     client = Client(sys.argv[1], training="fake_training")
     run = client.start(method="dpo", task="reviews", steps=100000)
     while not client.events(run)[0]:
-        pass
+        time.sleep(0.01)
     print("torch" in sys.modules or "transformers" in sys.modules, client.pid(), flush=True)
     sys.stdin.read()
 """
