@@ -17,7 +17,7 @@ from benchmarks.common import DOCS, ROOT, THREADS, child, machine, table, write_
 
 RESULTS = ROOT / "benchmarks" / "ppo_memory.json"
 PAGE = DOCS / "scaling.md"
-TEXTS, PROMPT, RESPONSE = 16, 16, 32  # a chunk of a CPU; tokens
+TEXTS, PROMPT, RESPONSE = 16, 16, 32  # texts in a chunk on a CPU; tokens of each
 ALLOWED = 1.2
 SIZE = {
     "vocab_size": 8192,
@@ -66,8 +66,8 @@ def models(values: str) -> tuple:
 
 
 def step(values: str) -> dict[str, float]:
-    """Megabytes at the peak of two rollouts, above those before the models were made, and what
-    the weights of all models, the gradients and AdamW's moments take of them."""
+    """Peak memory in megabytes over two rollouts, less what was in use before the models were made
+    ("step"), and what weights, gradients and AdamW's moments need ("state")."""
     from datasets import Dataset
 
     from align_core import PPOConfig, PPOTrainer
@@ -107,7 +107,8 @@ def step(values: str) -> dict[str, float]:
 
 
 def chunk(values: str) -> dict[str, float]:
-    """Megabytes that a forward and a backward pass of a chunk of texts take besides gradients."""
+    """Peak memory in megabytes of a forward and a backward pass of one chunk, less the weights and
+    gradients."""
     import torch
 
     from align_core.data.encoding import Prompts
@@ -125,13 +126,13 @@ def chunk(values: str) -> dict[str, float]:
 
 
 def resident() -> float:
-    """Megabytes of memory that this process has now."""
+    """Resident memory of this process in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
 def peak() -> float:
-    """The most megabytes that this process has had."""
+    """The largest resident memory of this process so far, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

@@ -96,10 +96,8 @@ class Settings:
         address = environment.get("PLAYGROUND_ADDRESS") or (f"https://{space}" if space else "")
         key = environment.get("PLAYGROUND_PRESENTER_KEY", "") or None
         if key and (len(key) < MIN_KEY_LENGTH or len(set(key)) == 1):
-            message = (
-                f"PLAYGROUND_PRESENTER_KEY takes {MIN_KEY_LENGTH} characters or more, not all alike"
-            )
-            errors.append(plain(message))
+            expected = f"expected {MIN_KEY_LENGTH} characters or more, not all the same"
+            errors.append(plain(f"PLAYGROUND_PRESENTER_KEY: {expected}"))
         names = words("PLAYGROUND_HOSTS", _HOST, "names of hosts, such as align.example.org")
         frames = words("PLAYGROUND_FRAMES", _FRAME, "addresses such as https://example.org, or *")
         default_limit = PUBLIC_LIMIT if public else None

@@ -33,7 +33,8 @@ EXIT_CODE_TIMEOUT = 5.0  # seconds for the forkserver to report the exit code of
 
 
 class Child:
-    """A process that runs `main(connection, *arguments)` of `module`; `connection` is our end.
+    """A process that runs `main(connection, *arguments)` of `module`; the attribute `connection` is
+    the other end of its connection.
 
     Starting it and sending to it do not block, even while the forkserver imports or the process
     hangs. `main` must return when the connection closes, so that the child ends with this process.

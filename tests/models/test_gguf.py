@@ -69,7 +69,7 @@ def test_its_tokenizer_has_the_template_the_end_and_the_split_of_digits(name):
     assert tokens == ["bc", "<end>", "ĊĊ", "1", "2"]
 
 
-def test_a_reward_model_can_start_from_a_gguf_model_which_is_none(name, model):
+def test_a_reward_model_starts_from_a_gguf_policy_which_is_no_reward_model_itself(name, model):
     trunk = new_reward_model(name, seed=0).model.state_dict()
     for key, weight in model.model.state_dict().items():
         torch.testing.assert_close(trunk[key], weight, atol=1e-7, rtol=0)

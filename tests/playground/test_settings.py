@@ -63,7 +63,7 @@ def test_every_invalid_variable_gets_a_line():
         )
     assert [line.text for line in error.value.lines] == [
         "PLAYGROUND_PUBLIC got 'maybe', expected 1 or 0",
-        "PLAYGROUND_PRESENTER_KEY takes 12 characters or more, not all alike",
+        "PLAYGROUND_PRESENTER_KEY: expected 12 characters or more, not all the same",
         "GRADIO_SERVER_PORT got 'x', expected a whole number from 1 to 65535",
         "PLAYGROUND_RUNS_AT_ONCE got '1.5', expected a whole number from 1 to 64",
         "PLAYGROUND_TIME_LIMIT got 'nan', expected seconds from 1 to 86400",
