@@ -300,6 +300,7 @@ def main(
         log.take_over_server()
         print(f"The page is on {page.local_url}; Ctrl-C ends it.", flush=True)
         client.preload()
+        client.measure_machine()
         page.housekeeping.start()
         optimum.warm()
         story.scenes()  # so that the story opens at once

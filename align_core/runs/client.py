@@ -14,7 +14,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -25,10 +24,10 @@ from align_core.config.fields import SETTINGS
 from align_core.config.messages import Message, plain, to_event
 from align_core.config.run_config import RunConfig, resolve, revise
 from align_core.config.task_card import known_card, registered
-from align_core.runs import child_process, forkserver, presets
+from align_core.runs import child_process, forkserver
 from align_core.runs.directory import RunDirectory
-from align_core.runs.durations import Speed, speed, time_needed
 from align_core.runs.end_log import log_end
+from align_core.runs.estimates import Estimates
 from align_core.runs.events import FINAL
 from align_core.runs.index import RunIndex
 
@@ -36,13 +35,6 @@ COMMANDS = ("pause", "resume", "step", "stop", "set")
 STOP_TIMEOUT = 10.0  # seconds after which a run that has not stopped is killed
 MOST_USED = 1000  # runs whose time of last use is kept
 EXIT_TIMEOUT = 5.0  # seconds that a process may take to exit after its run has ended
-# Two runs that agree in these fields take about as long for a step.
-_SPEED_FIELDS = (
-    *("method", "task", "model", "pair_source"),
-    *("freeze_trunk", "batch_size", "lora_r"),
-    *("lora_layers", "precision", "device"),
-    *("eval_prompts", "eval_samples"),
-)
 _LOG = logging.getLogger(__name__)
 
 
@@ -67,6 +59,7 @@ class Client:
         self._processes: dict[str, _Process] = {}  # run -> its live process, oldest first
         self._closed = False
         self._index = RunIndex(self.root)
+        self._estimates = Estimates(self._index)
         self._used: OrderedDict[str, float] = OrderedDict()  # run -> time of its last use
         self._unwritten: dict[str, dict[str, Any]] = {}  # run -> final status, if no disk took it
 
@@ -119,16 +112,19 @@ class Client:
     def estimate(self, delay: float = 0.0, **options: Any) -> float | None:
         """Seconds that a run with these options will take; None if nothing comparable has run.
 
-        The estimate is based on the newest run here that agrees in `_SPEED_FIELDS`, else on the
-        recorded run of a preset. `delay` is the pause between two steps in seconds. Raises
+        `Estimates.seconds` has the rules; `delay` is the pause between two steps in seconds. Raises
         ConfigError for invalid options.
         """
         config = resolve(**{"method": None, "task": None, **options})
-        speed = self._newest_speed(config)
-        if speed is None:
-            recorded = (speed for other, speed in self._recorded if _same_speed(config, other))
-            speed = next(recorded, None)
-        return None if speed is None else time_needed(config.model_dump(), speed, delay)
+        return self._estimates.seconds(config, delay)
+
+    def measure_machine(self) -> None:
+        """Measure how fast this machine is, unless that is known. Returns at once."""
+        self._estimates.machine.measure()
+
+    def knows_machine(self) -> bool:
+        """Whether the speed of this machine is not being measured just now."""
+        return self._estimates.machine.slowness is not None
 
     def send(
         self, run: str, command: str, reason: Message | None = None, **settings: float
@@ -274,18 +270,6 @@ class Client:
     def _ended(self, run: str) -> bool:
         return (self._directory(run).status() or {}).get("status") in FINAL
 
-    def _newest_speed(self, config: RunConfig) -> Speed | None:
-        for run in self.runs():
-            with contextlib.suppress(ConfigError):  # deleted or damaged since it was listed
-                comparable = _same_speed(config, self._directory(run).config)
-                if comparable and (measured := speed(self._directory(run).events()[0])):
-                    return measured
-        return None
-
-    @cached_property
-    def _recorded(self) -> list[tuple[RunConfig, Speed]]:
-        return presets.speeds()
-
     def _kill(self, process: _Process) -> None:
         with self._lock:
             if process is self._processes.get(process.run) and process.alive():
@@ -330,10 +314,6 @@ class Client:
         finally:
             directory.close()
         return status
-
-
-def _same_speed(first: RunConfig, second: RunConfig) -> bool:
-    return all(getattr(first, name) == getattr(second, name) for name in _SPEED_FIELDS)
 
 
 class _Process(child_process.Child):

@@ -8,7 +8,7 @@ dicts as in config.json.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import median
 from typing import Any
 
@@ -30,6 +30,10 @@ class Speed:
     evaluation: float
     step: float
     pair: float = 0.0
+
+    def slowed(self, times: float) -> Speed:
+        """The speed of a machine that takes this many times as long."""
+        return Speed(*(times * seconds for seconds in astuple(self)))
 
 
 def speed(events: Iterable[dict[str, Any]]) -> Speed | None:

@@ -85,11 +85,19 @@ def _can_load(name: str) -> bool:
 
 
 def speeds() -> list[tuple[RunConfig, Speed]]:
-    """The configuration and speed of each recorded run, on the machine that made it."""
+    """The configuration and speed of each recorded run, on the machine that made it, and of the
+    methods without one (`speeds.json`)."""
     recorded = []
     for preset in map(load, names()):
         if measured := speed(RunDirectory(preset.recording).events()[0]):
             recorded.append((preset.config, measured))
+    try:
+        others = read_object(model_index.ASSETS / "speeds.json")["speeds"]
+        recorded += [(resolve(**one["settings"]), Speed(**one["speed"])) for one in others]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:
+        _LOG.warning("speeds.json is skipped: %s", error)
     return recorded
 
 

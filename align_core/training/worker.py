@@ -35,7 +35,7 @@ def main(connection: Connection, path: str, training: str, allowed: tuple[str, .
     threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
     directory = RunDirectory(path)
     try:
-        _limit_threads()
+        limit_threads()
         load_allowed(directory.config.task, allowed)
         failure = execute(directory, control, training=training)
     except ConfigError as error:
@@ -73,7 +73,7 @@ def execute(
     """
     size = directory.size()
     try:
-        _limit_threads()
+        limit_threads()
         run = importlib.import_module(training).run
         status = run(directory.config, directory, control, resume=resume, on_event=on_event)
     except CODE_ERRORS as error:
@@ -101,7 +101,7 @@ def _record_failure(directory: RunDirectory, error: BaseException) -> dict[str, 
     return failure
 
 
-def _limit_threads() -> None:
+def limit_threads() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
     import torch
 

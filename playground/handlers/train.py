@@ -252,6 +252,7 @@ class TrainHandlers:
         refused:  the reasons why their queued run could not start
         presents: whether they are a presenter
         several:  whether the server has had several visitors
+        timed:    whether the speed of this machine is known, so that `run_label` has a duration
         """
         live = self._client.live()
         position = self._queue.position(visitor)
@@ -275,6 +276,7 @@ class TrainHandlers:
             "refused": [error_messages.translate(message, self._words) for message in errors],
             "presents": visitor in self._visitors.presenters,
             "several": self._visitors.has_several,
+            "timed": self._client.knows_machine(),
         }
 
     def _another(self, live: list[str], run: str | None, visitor: Visitor) -> dict[str, Any] | None:

@@ -164,7 +164,7 @@ def _lay_out(
                 "live",
                 _LIVE,
                 "train/live",
-                events=("pause", "resume"),
+                events=("pause", "resume", "timed"),
                 value={"run": None},
                 server_functions=[new_events],
                 words={
@@ -257,6 +257,7 @@ def _connect(
     for handler, answered in (*answers, ("play", played), ("adopt", adopted)):
         answered.then(js=_HAVE % handler, **at_once)
         answered.then(label_run, inputs, run, **to_last)
+    live.timed(label_run, inputs, run, **to_last)
     steps, eval_every = settings["steps"], settings["eval_every"]
     steps.blur(None, [steps, eval_every], eval_every, js=_EVAL_EVERY, **at_once)
     for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):

@@ -58,6 +58,7 @@ export function mount({ element, props, server, watch, events }) {
 
   function take({ standing, ...delta }) {
     const changes = { standing, wantedRun: null };
+    if (standing.timed && get().standing?.timed === false) events.timed();
     if (delta.run !== null) {
       changes.run = fold(delta.config ? startRun(delta) : get().run, delta);
       if (delta.config) changes.viewedStep = null;

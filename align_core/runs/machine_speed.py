@@ -1,0 +1,86 @@
+"""The speed of this machine relative to the one that recorded the presets' runs. Imports no torch.
+
+It is measured once, in a process of its own, and kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import threading
+from importlib.metadata import version
+from pathlib import Path
+
+from align_core.config.environment import THREADS
+from align_core.config.paths import cache_folder
+from align_core.config.safe_files import read_object
+from align_core.runs.child_process import Child
+from align_core.runs.files import write_atomically
+
+PROBE_SECONDS = 0.046  # of `training.machine_probe` on the machine of the recordings
+_PROBE = "align_core.training.machine_probe"
+_FILE = "machine_speed.json"
+_TIMEOUT = 120.0  # seconds: importing the libraries comes first, on a busy machine slowly
+_LOG = logging.getLogger(__name__)
+
+
+class MachineSpeed:
+    """How many times as long this machine takes as the one of the recordings: `slowness`.
+
+    It is 1 until `measure` is called, None while it is measured, and 1 if that fails.
+    """
+
+    def __init__(self) -> None:
+        self.slowness: float | None = 1.0
+
+    def measure(self) -> None:
+        """Read the kept measurement of this machine, or begin to measure. Returns at once."""
+        if kept := _kept():
+            self.slowness = kept / PROBE_SECONDS
+        else:
+            self.slowness = None
+            threading.Thread(target=self._measure, daemon=True).start()
+
+    def _measure(self) -> None:
+        seconds = None
+        with contextlib.suppress(EOFError, OSError):
+            child = Child(_PROBE)
+            if child.connection.poll(_TIMEOUT):
+                seconds = child.connection.recv()
+            child.kill()
+        if seconds is None:
+            _LOG.warning("The speed of this machine could not be measured")
+            self.slowness = 1.0
+            return
+        self.slowness = seconds / PROBE_SECONDS
+        with contextlib.suppress(OSError, ValueError):
+            path = cache_folder() / _FILE
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps({"machine": _machine(), "seconds": seconds}))
+
+
+def _kept() -> float | None:
+    """The kept seconds of the probe on this machine; None if there are none."""
+    try:
+        content = read_object(cache_folder() / _FILE)
+    except (OSError, ValueError):
+        return None
+    seconds = content.get("seconds")
+    if content.get("machine") != _machine() or not isinstance(seconds, float):
+        return None
+    return seconds if 1e-5 < seconds < 100 else None
+
+
+def _machine() -> str:
+    """What the speed depends on: the processor, the threads and the version of torch."""
+    names = [platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        names += [line for line in lines if line.startswith("model name")][:1]
+    threads = os.environ.get("OMP_NUM_THREADS", str(THREADS))
+    return "; ".join(
+        [*names, f"{threads} threads of {os.cpu_count()}", f"torch {version('torch')}"]
+    )

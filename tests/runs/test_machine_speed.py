@@ -1,0 +1,86 @@
+"""The speed of this machine: measured once, kept, and used in estimates."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from align_core.config.run_config import resolve
+from align_core.runs import machine_speed
+from align_core.runs.durations import Speed
+from align_core.runs.estimates import Estimates
+from align_core.runs.index import RunIndex
+from align_core.runs.machine_speed import PROBE_SECONDS, MachineSpeed
+from tests.waiting import until
+
+
+class Probe:
+    """A process that takes three times as long as the machine of the recordings, or fails."""
+
+    seconds: float | None = 3 * PROBE_SECONDS
+    started = 0
+
+    def __init__(self, module):
+        Probe.started += 1
+        self.connection = self
+
+    def poll(self, timeout):
+        return self.seconds is not None
+
+    def recv(self):
+        return self.seconds
+
+    def kill(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALIGN_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine_speed, "Child", Probe)
+    monkeypatch.setattr(Probe, "started", 0)
+    return tmp_path / "machine_speed.json"
+
+
+def measured():
+    machine = MachineSpeed()
+    assert machine.slowness == 1.0, "nobody has asked"
+    machine.measure()
+    until(lambda: machine.slowness is not None)
+    return machine.slowness
+
+
+def test_a_machine_is_measured_once_and_again_when_it_is_another_one(cache, monkeypatch):
+    assert measured() == pytest.approx(3.0)
+    until(cache.exists)
+    assert measured() == pytest.approx(3.0)
+    assert Probe.started == 1
+    monkeypatch.setattr(machine_speed, "_machine", lambda: "another")
+    assert measured() == pytest.approx(3.0)
+    assert Probe.started == 2
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"seconds": "x"}', '{"seconds": -1.0}'])
+def test_a_damaged_measurement_is_made_again(cache, kept):
+    cache.write_text(kept)
+    assert measured() == pytest.approx(3.0)
+    until(lambda: json.loads(cache.read_text() or "{}") not in ([], {}))
+
+
+def test_a_machine_that_cannot_be_measured_counts_as_that_of_the_recordings(monkeypatch):
+    monkeypatch.setattr(Probe, "seconds", None)
+    assert measured() == 1.0
+
+
+def test_an_estimate_is_scaled_and_unknown_while_the_machine_is_measured(tmp_path):
+    """2 s before the first evaluation, 1 s for each of three, 0.5 s for each of ten steps."""
+    config = resolve("dpo", "reviews", steps=10, eval_every=5)
+    estimates = Estimates(RunIndex(tmp_path / "runs"))
+    known = Speed(start=2.0, evaluation=1.0, step=0.5)
+    estimates._recorded = [(resolve("dpo", "reviews", beta=9.0), Speed(9, 9, 9)), (config, known)]
+    assert estimates.seconds(config) == 2.0 + 3 * 1.0 + 10 * 0.5
+    estimates.machine.slowness = 3.0
+    assert estimates.seconds(config, delay=2.0) == 3 * (2.0 + 3 * 1.0 + 10 * 0.5) + 9 * 2.0
+    estimates.machine.slowness = None
+    assert estimates.seconds(config) is None
