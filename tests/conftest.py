@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from align_core.config import model_index, task_card
+from align_core.config import model_index, run_config, task_card
 from align_core.config.environment import set_library_environment
+from align_core.config.model_size import EvaluationSize
 from align_core.runs.client import Client
 from align_core.votes.sessions import Sessions
 
@@ -52,6 +53,13 @@ def pytest_collection_finish():
 def registered_tasks(monkeypatch):
     """No test sees a task that another test has registered."""
     monkeypatch.setattr(task_card, "_registered", dict(task_card._registered))
+
+
+@pytest.fixture
+def small_evaluations(monkeypatch):
+    """Evaluations sample by default one text for each of 8 prompts instead of four for 64."""
+    size = EvaluationSize(prompts=8, samples=1, reference_samples=1024)
+    monkeypatch.setattr(run_config, "evaluation_size", lambda model, max_new_tokens: size)
 
 
 @pytest.fixture

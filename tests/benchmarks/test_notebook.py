@@ -27,7 +27,7 @@ def test_the_notebook_is_executed_and_small():
 
 
 @pytest.mark.slow
-def test_the_cells_give_the_stored_outputs(monkeypatch):
+def test_the_cells_give_the_stored_outputs(small_evaluations, monkeypatch):
     monkeypatch.setattr(notebook, "picture", lambda figure: "")
     fewer = []
     for source in notebook.sources():

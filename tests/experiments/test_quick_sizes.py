@@ -7,8 +7,7 @@ import json
 import pytest
 
 from align_core import experiments
-from align_core.config import model_index, run_config
-from align_core.config.model_size import EvaluationSize
+from align_core.config import model_index
 from align_core.evaluation.evaluator import Evaluator
 from align_core.experiments import runner, trained_models
 from align_core.experiments.claims import conclusions
@@ -36,10 +35,8 @@ def drawn(result, folder):
 
 
 @pytest.fixture
-def few_texts(monkeypatch):
-    """Evaluations sample one text for each of 8 prompts instead of 4 for 64; win rates for 64."""
-    size = EvaluationSize(prompts=8, samples=1, reference_samples=1024)
-    monkeypatch.setattr(run_config, "evaluation_size", lambda model, max_new_tokens: size)
+def few_texts(small_evaluations, monkeypatch):
+    """Win rates sample one text a prompt instead of four, too."""
     monkeypatch.setitem(Evaluator.__init__.__kwdefaults__, "samples", 1)
     monkeypatch.setattr(trained_models, "SAMPLES", 1)
 
