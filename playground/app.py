@@ -41,7 +41,6 @@ from playground.people.connections import ConnectionLimits, guard
 from playground.people.other_sites import OtherSites
 from playground.people.own_tasks import PUBLIC, OwnTasks, TaskLimits
 from playground.people.run_queue import RunQueue
-from playground.people.streams import Streams
 from playground.people.threads import Threads
 from playground.people.unknown_functions import HANDLERS
 from playground.people.visitors import Visitors
@@ -63,16 +62,16 @@ _SETTINGS = """(...values) => ({
 })"""
 QUESTION_THREADS = 2 * MAX_PENDING  # half of them may wait for the answers to equal questions
 # Gradio's routes that write what a visitor sends to files, name files or other sites, never end an
-# answer, or fail for unknown names. The page has no component that needs them.
-CLOSED = {
-    **{
-        f"/gradio_api/{path}": "POST"
-        for path in ("upload", "process_recording", "call/v2/{rest:path}")
-    },
-    "/gradio_api/deep_link": "GET",
-    **{f"/gradio_api/{path}={{rest:path}}": "GET" for path in ("file", "proxy")},
-    **{f"/gradio_api/{path}/{{rest:path}}": "GET" for path in ("file", "heartbeat", "stream")},
-}
+# answer, keep what is invented, or fail for unknown names. The page has no component that needs
+# them: no event of it waits in Gradio's queue.
+CLOSED = tuple(
+    f"/gradio_api/{path}"
+    for path in (
+        *("upload", "upload_progress", "process_recording", "deep_link"),
+        *(f"{path}={{rest:path}}" for path in ("file", "proxy")),
+        *(f"{path}/{{rest:path}}" for path in ("file", "heartbeat", "stream", "queue", "call")),
+    )
+)
 # Scripts of the head, which run before anything is drawn.
 _FIRST = ("core/layers", "core/visitor", "core/settings", "talk/present")
 
@@ -88,8 +87,8 @@ class Page(gr.Blocks):
     server: Settings
 
     def launch(self, **options: Any) -> Any:
-        """As `Blocks.launch`, without Gradio's own routes for uploads, which anyone could fill."""
-        closed = [Route(path, _closed, methods=[method]) for path, method in CLOSED.items()]
+        """As `Blocks.launch`, without those of Gradio's own routes that are CLOSED."""
+        closed = [Route(path, _closed, methods=["GET", "POST"]) for path in CLOSED]
         routes = [*closed, *self.beside, *static_routes()]
         sites = Middleware(
             OtherSites,
@@ -106,7 +105,6 @@ class Page(gr.Blocks):
             most_bytes=limits.body_bytes,
             seconds=limits.body_seconds,
         )
-        streams = Middleware(Streams)
         pages = [f"/{path}" for path in text.languages().values()]
         rendered = Middleware(Rendered, paths=[*pages, "/config", "/config/"])
         page_states.keep_small()
@@ -120,7 +118,7 @@ class Page(gr.Blocks):
         )
         app_kwargs = {
             "routes": routes,
-            "middleware": [sites, language, addresses, bodies, streams, rendered],
+            "middleware": [sites, language, addresses, bodies, rendered],
             "exception_handlers": HANDLERS,
         }
         return super().launch(app_kwargs=app_kwargs, **options)
@@ -268,7 +266,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "share": False,
         "quiet": True,  # otherwise it suggests a public share link
-        "state_session_capacity": 500,
+        "state_session_capacity": 2000,
         "max_file_size": "20mb",
     }
 

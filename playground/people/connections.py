@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn.config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+MOST_FILES = 65_536  # open at once, if the system allows so many
 MOST_WAITING_BY_ADDRESS = 100  # connections of an address that have sent no whole request
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
@@ -149,5 +150,19 @@ def guard(limits: ConnectionLimits) -> None:
 
     Gradio passes no options to uvicorn, so uvicorn's own choice of a protocol is replaced.
     """
+    _allow_files()
     Guarded.limits = limits
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Guarded.__name__}"
+
+
+def _allow_files() -> None:
+    """Raise this process's limit of open files, 1024 in many shells, which are fewer than the
+    connections; every session of votes has open files, too."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < MOST_FILES:  # negative: there is none
+        most = MOST_FILES if hard < 0 else min(hard, MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,19 +1,25 @@
-"""Gradio's state of each open page, without a copy of the configuration of all components.
+"""Gradio's state of each open page: the components that its events have changed.
 
-Only deep links need that copy, which this page does not offer. It takes 230 kB and 15 ms for each
-newcomer.
+Gradio also copies the configuration of all components, for deep links, which this page does not
+offer: 230 kB and 15 ms for each newcomer. And it forgets the oldest state when there are many, so
+that whoever invents sessions would take their states away from the pages of others.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
-from gradio import state_holder
+from gradio import routes, state_holder
+
+from playground.people.client_address import client_address
+
+MOST_CHARACTERS = 64  # of the name of a session, which a page invents
 
 
 class PageState(state_holder.SessionState):
-    """The components that the events of a page have changed."""
+    """The state of one page."""
 
     def __init__(self, blocks: Any) -> None:
         # Of the blocks it copies the default state, and describes each of their components.
@@ -26,6 +32,33 @@ class PageState(state_holder.SessionState):
         """Do not describe a component whose value an event has changed."""
 
 
+class PageStates(state_holder.StateHolder):
+    """The states by the names of sessions. If there are too many, the oldest of the address that
+    has most of them is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._addresses: dict[str, str] = {}  # session -> its page's
+
+    def __getitem__(self, session_id: str) -> state_holder.SessionState:
+        session = session_id[:MOST_CHARACTERS]
+        if session not in self.session_data:
+            self.session_data[session] = PageState(self.blocks)
+            self._addresses[session] = client_address()
+        return super().__getitem__(session)
+
+    def update(self, session_id: str) -> None:
+        """Note that the state is used, and make room if necessary."""
+        with self.lock:
+            self.session_data.move_to_end(session_id)
+            if len(self.session_data) > self.capacity:
+                ((crowded, _),) = Counter(self._addresses.values()).most_common(1)
+                of_it = (name for name in self.session_data if self._addresses[name] == crowded)
+                oldest = next(of_it)
+                del self.session_data[oldest], self._addresses[oldest]
+                self.time_last_used.pop(oldest, None)
+
+
 def keep_small() -> None:
-    """Let every server that Gradio starts from now on keep `PageState`s."""
-    state_holder.SessionState = PageState
+    """Let every server that Gradio starts from now on have `PageStates`."""
+    routes.StateHolder = PageStates

@@ -8,13 +8,14 @@ from gradio.route_utils import FnIndexInferError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-_LOOKUP = "get_fn"  # of gradio.route_utils; a KeyError there means an unknown index
+# Functions of Gradio in which a KeyError means an unknown index, or a form without a function.
+_LOOKUPS = ("get_fn", "get_item_or_file")
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
     if (
         isinstance(error, KeyError)
-        and traceback.extract_tb(error.__traceback__)[-1].name != _LOOKUP
+        and traceback.extract_tb(error.__traceback__)[-1].name not in _LOOKUPS
     ):
         raise error
     return JSONResponse({"why": "unknown", "line": "this page has no such function"}, 404)

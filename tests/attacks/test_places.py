@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -30,14 +29,12 @@ from playground.people.client_address import ClientAddress, client_address
 from playground.people.json_requests import Refused
 from playground.people.no_place import AlreadyHasRun, QueueFull
 from playground.people.run_queue import RunQueue
-from playground.people.streams import MOST_BY_ADDRESS, Streams
 from playground.people.visitors import Visitors
 from playground.settings import Settings
 from playground.voting import room as voting
 from playground.voting import session_places
 from playground.voting.rater_places import RaterPlaces
 from playground.voting.room import Rater, VotingService
-from tests import loops
 from tests.playground.voting.test_routes import Stored
 
 WORDS = text.load()
@@ -156,33 +153,6 @@ def test_small_requests_of_many_names_cost_few_looks(client, monkeypatch):
             task="reviews", models=names, prompt="The", n=1, temperature=1.0, seed=0
         )
     assert len(asked) <= 20
-
-
-def test_one_address_does_not_hold_all_open_streams(come_from):
-    statuses = []
-
-    async def crowd():
-        over = asyncio.Event()
-
-        async def app(scope, receive, send):
-            await over.wait()
-
-        async def send(message):
-            statuses.append(message.get("status"))
-
-        server = Streams(app)
-        scope = {"type": "http", "path": "/gradio_api/queue/data"}
-        tasks = []
-        for address, count in (("10.0.0.1", MOST_BY_ADDRESS + 1), ("10.0.0.2", 1)):
-            come_from(address)
-            tasks += [asyncio.create_task(server(scope, None, send)) for _ in range(count)]
-            await asyncio.sleep(0)
-        over.set()
-        await asyncio.gather(*tasks)
-        assert not server._open
-
-    loops.run(crowd())
-    assert statuses == [503, None]
 
 
 def test_a_full_room_makes_place_for_a_new_rater(sessions, come_from, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 import socket
 import time
 import urllib.request
@@ -217,6 +218,17 @@ def test_an_answer_that_nobody_reads_is_given_up(server):
             connection.send(request * 2000)
         wait_for_no_connections()
     assert is_well(server)
+
+
+@pytest.mark.parametrize(
+    "limits, raised", [((1024, 2048), 2048), ((1024, -1), 65_536), ((-1, -1), None)]
+)
+def test_a_server_may_open_as_many_files_as_the_system_allows(monkeypatch, limits, raised):
+    set_to = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, pair: set_to.append(pair))
+    connections.guard(connections.Guarded.limits)
+    assert set_to == ([] if raised is None else [(raised, limits[1])])
 
 
 def test_an_address_does_not_take_all_connections(server, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from playground.app import CLOSED, Page
+from playground.people import page_states
 from playground.people.page_states import PageState
 from playground.settings import Settings
 
@@ -24,10 +25,17 @@ def page():
 
 @pytest.mark.parametrize("path", CLOSED)
 def test_a_route_that_no_page_needs_is_closed(page, path):
-    asked = path.replace("{rest:path}", "https://evil.example/x")
-    sent = {"files": {"files": ("a.txt", b"x" * 1000)}} if CLOSED[path] == "POST" else {}
-    answer = page.client.request(CLOSED[path], asked, follow_redirects=False, **sent)
-    assert (answer.status_code, answer.json()["why"]) == (403, "closed")
+    for rest in ("https://evil.example/x", "data?session_hash=x", "v2/x", "join"):
+        asked = path.replace("{rest:path}", rest)
+        sent = {"files": {"files": ("a.txt", b"x" * 1000)}, "follow_redirects": False}
+        for answer in (page.client.get(asked), page.client.post(asked, **sent)):
+            assert (answer.status_code, answer.json()["why"]) == (403, "closed")
+
+
+def test_a_form_without_a_function_is_refused(page):
+    form = {"files": {"files": ("a.txt", b"x")}, "data": {"component_id": "1"}}
+    answer = page.client.post("/gradio_api/component_server", **form)
+    assert (answer.status_code, answer.json()["why"]) == (404, "unknown")
 
 
 def fire(page, session, event, *data):
@@ -48,6 +56,20 @@ def test_a_state_describes_no_component_but_what_an_event_replaced(page):
     assert isinstance(state, PageState) and state.config_values == {}
     fire(page, "eve", 0)
     assert [*state.config_values] == [page.choice._id]
+
+
+def test_invented_sessions_take_no_state_away_from_the_page_of_another_address(page, monkeypatch):
+    states = page.client.app.state_holder
+    for kept in (states.session_data, states._addresses, states.time_last_used):
+        kept.clear()
+    monkeypatch.setattr(states, "capacity", 5)
+    for address, names in (("ann's", ["ann"]), ("hall", ["bob", "eve"]), ("mallory's", range(9))):
+        monkeypatch.setattr(page_states, "client_address", lambda address=address: address)
+        for name in names:
+            fire(page, f"{name}" + 1000 * "x", 0)
+    assert [name.rstrip("x") for name in states.session_data] == ["ann", "bob", "eve", "7", "8"]
+    assert {*map(len, states.session_data)} == {64}
+    assert states._addresses.keys() == states.time_last_used.keys() == states.session_data.keys()
 
 
 def test_the_page_is_rendered_once_and_names_the_server_as_the_client_does(page):
