@@ -200,7 +200,13 @@ class Session:
         if not unrated:
             return None
         margins = {row["id"]: row["margin"] for row in unrated}
-        return self._ballot(rater, pair_selection.draw(margins, active_share, rng))
+        return self.shown(rater, pair_selection.draw(margins, active_share, rng))
+
+    def shown(self, rater: str, pair: int) -> Ballot:
+        """The pair as this rater sees it."""
+        (row,) = self._read("SELECT prompt, first, second FROM pairs WHERE id = ?", pair)
+        left = left_of(rater, pair)
+        return Ballot(pair, row["prompt"], row[left], row[_OTHER[left]])
 
     # Votes
 
@@ -259,11 +265,6 @@ class Session:
             "AS right, total(choice = 'tie') AS tie, total(choice = 'bad') AS bad FROM votes"
         )
         return {name: int(count) for name, count in dict(row).items()}
-
-    def _ballot(self, rater: str, pair: int) -> Ballot:
-        (row,) = self._read("SELECT prompt, first, second FROM pairs WHERE id = ?", pair)
-        left = left_of(rater, pair)
-        return Ballot(pair, row["prompt"], row[left], row[_OTHER[left]])
 
 
 def _no_session(path: Path, error: Exception) -> ConfigError:

@@ -10,7 +10,7 @@ import random
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,19 +37,22 @@ IDLE_SECONDS = 30.0
 MAX_UNDO = 20  # votes that a rater can take back
 
 
-@dataclass
+@dataclass(slots=True)
 class _RaterState:
-    """The current pair of a rater, and their earlier votes and skipped pairs."""
+    """The current pair of a rater, and the last that they rated and skipped, at most MAX_UNDO.
 
-    current: Ballot | None = None
+    Without the pairs' texts, since there may be many raters.
+    """
+
+    current: int | None = None
     rated: int = 0
-    undoable: deque[Ballot] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
-    skipped: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_UNDO))
+    undoable: list[int] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
     seen: float = 0.0  # the time of their last request
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rater:
     """A rater as named in a request, not checked."""
 
@@ -136,14 +139,14 @@ class VotingService:
         """Count a vote, one of `session.CHOICES`, on the current pair. Returns the next ballot."""
         session, state = self._find(rater)
         with state.lock:
-            ballot = self._check_current(rater, state, pair)
+            self._check_current(rater, state, pair)
             self._session_places.check_size(rater.session)
             try:
                 session.vote(rater.token, pair, choice)
             except InvalidVote as error:
                 state.current = None
                 raise Refused(409, "order", str(error)) from None
-            state.undoable.append(ballot)
+            state.undoable = [*state.undoable, pair][-MAX_UNDO:]
             state.current = None
             state.rated += 1
             return self._ballot(rater, session, state)
@@ -153,7 +156,7 @@ class VotingService:
         session, state = self._find(rater)
         with state.lock:
             self._check_current(rater, state, pair)
-            state.skipped.append(pair)
+            state.skipped = [*state.skipped, pair][-MAX_UNDO:]
             state.current = None
             return self._ballot(rater, session, state)
 
@@ -166,7 +169,7 @@ class VotingService:
             if not state.undoable:
                 raise Refused(409, "order", "there is no vote to take back")
             last = state.undoable.pop()
-            session.undo(rater.token, last.pair)
+            session.undo(rater.token, last)
             state.current = last
             state.rated -= 1
             return self._ballot(rater, session, state)
@@ -312,19 +315,19 @@ class VotingService:
         in_room = self._open and rater.session == self._room
         return in_room or rater.session not in self._opened
 
-    def _check_current(self, rater: Rater, state: _RaterState, pair: int) -> Ballot:
-        """The rater's ballot, which must be for this pair."""
+    def _check_current(self, rater: Rater, state: _RaterState, pair: int) -> None:
+        """Raises Refused unless the rater may vote and their ballot is for this pair."""
         if not self._may_vote(rater):
             raise Refused(403, "closed", "the room is closed")
-        if state.current is None or state.current.pair != pair:
+        if state.current != pair:
             raise Refused(409, "order", f"pair {pair} is not on this rater's ballot")
-        return state.current
 
     def _ballot(self, rater: Rater, session: Session, state: _RaterState) -> dict:
-        may_vote = self._may_vote(rater)
-        if may_vote and state.current is None:
-            state.current = self._draw(rater, session, state)
-        ballot = state.current if may_vote else None
+        may_vote, ballot = self._may_vote(rater), None
+        if may_vote and state.current is not None:
+            ballot = session.shown(rater.token, state.current)
+        elif may_vote and (ballot := self._draw(rater, session, state)) is not None:
+            state.current = ballot.pair
         pair = ballot and {
             "id": ballot.pair,
             "prompt": ballot.prompt,

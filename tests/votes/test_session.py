@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +25,7 @@ from align_core.votes.session import (
 )
 from align_core.votes.sessions import Sessions
 from align_core.votes.sqlite_writer import Closed, Writer, connect
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,12 +203,14 @@ def test_waiting_votes_share_a_commit_and_a_failing_one_fails_alone(tmp_path):
         except sqlite3.IntegrityError:
             outcomes[n] = "refused"
 
-    threads = [threading.Thread(target=insert, args=(n,)) for n in range(20)]
-    for thread in threads:
+    commit, taken = write._commit, threading.Event()
+    write._commit = lambda batch: (taken.set(), commit(batch))
+    first, *others = threads = [threading.Thread(target=insert, args=(n,)) for n in range(20)]
+    first.start()
+    assert taken.wait(10)
+    for thread in others:
         thread.start()
-    deadline = time.monotonic() + 10
-    while len(write._waiting) < 19 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: len(write._waiting) == 19)
     setup.execute("ROLLBACK")
     for thread in threads:
         thread.join()

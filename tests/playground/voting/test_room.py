@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -107,3 +108,24 @@ def test_joining_and_creating_sessions_is_limited(sessions):
         room.join(Rater("", ""))
     with pytest.raises(Refused, match="no more can"):
         room.join(Rater("", ""))
+
+
+def test_a_rater_takes_no_memory_for_the_texts_of_pairs(sessions, monkeypatch):
+    """Nine votes of 40 kB each; a session of thousands of raters would hold them many times."""
+    long = [{"prompt": f"{i}", "first": 20_000 * "a", "second": 20_000 * "b"} for i in range(10)]
+    monkeypatch.setattr(Stored, "of", lambda self, task, model: long)
+    room = VotingService(sessions, Stored(), seed=0)
+    ballot = room.join(Rater("", ""), "reviews")
+    rater = Rater(ballot["session"], ballot["token"])
+    room.skip(rater, ballot["pair"]["id"])
+    tracemalloc.start()
+    try:
+        for _ in range(9):
+            ballot = room.cast(rater, room.ballot(rater)["pair"]["id"], "left")
+        assert room.ballot(rater) == ballot, "it stays the same"
+        taken_back = room.undo(rater)
+        assert room.ballot(rater) == taken_back and len(taken_back["pair"]["left"]) == 20_000
+        del ballot, taken_back
+        assert tracemalloc.get_traced_memory()[0] < 40_000
+    finally:
+        tracemalloc.stop()
