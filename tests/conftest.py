@@ -78,7 +78,7 @@ def fake_assets(tmp_path, monkeypatch):
         )
         if (tokenizer := model_index.ASSETS / "models" / name / "tokenizer.json").is_file():
             (models / name / "tokenizer.json").symlink_to(tokenizer)
-    for data in ("reference", "lessons", "lab"):
+    for data in ("reference", "lessons", "lab", "story"):
         (tmp_path / "assets" / data).symlink_to(model_index.ASSETS / data)
     monkeypatch.setattr(model_index, "ASSETS", tmp_path / "assets")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))

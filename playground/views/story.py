@@ -5,9 +5,12 @@ Its modules, texts and data are loaded when it is first opened.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import gradio as gr
+from gradio.routes import ORJSONResponse
+from starlette.responses import Response
 
 from playground.content.story import scenes
 from playground.views.parts import PLOTLY_HEAD, part
@@ -24,8 +27,12 @@ def build(words: dict[str, Any]) -> None:
         "axis": words["charts"]["step"],
     }
 
-    def story(request: gr.Request, _: Any) -> dict[str, Any]:
-        return {"words": texts, **scenes()}
+    @cache  # they are large, and the same for everybody
+    def encoded() -> bytes:
+        return ORJSONResponse({"words": texts, **scenes()}).body
+
+    def story(request: gr.Request, _: Any) -> Response:
+        return Response(encoded(), media_type="application/json")
 
     part(
         "story",

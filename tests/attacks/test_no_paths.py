@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from align_core.config import task_card
+from align_core.config.model_index import ASSETS
 from align_core.config.run_config import resolve
 from align_core.inference.client import InferenceClient
 from align_core.runs.client import Client
@@ -127,6 +128,7 @@ def served(place, fake_assets, monkeypatch):
     """A page with a task and a model in folders, and a run whose configuration has paths."""
     monkeypatch.setattr(page_names, "_paths", OrderedDict())
     monkeypatch.setattr(page_names, "_names", {})
+    (fake_assets / "presets").symlink_to(ASSETS / "presets")  # the story shows their runs
     folder, model = place / "given" / "warm", place / "models" / "mine"
     for made in (folder, model):
         made.mkdir(parents=True)

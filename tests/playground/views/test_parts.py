@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from align_core.config.model_index import ASSETS
 from playground import app
 from playground.settings import Settings
 from playground.views import parts
@@ -83,7 +84,8 @@ def called(module, name):
 
 
 @pytest.fixture
-def page(client):
+def page(client, fake_assets):
+    (fake_assets / "presets").symlink_to(ASSETS / "presets")  # the story shows their runs
     return app.build(client)
 
 
@@ -103,13 +105,16 @@ def test_modules_call_the_server_functions_and_events_that_their_parts_have(page
     assert len(checked) > 15
 
 
-def test_an_answer_to_a_poll_is_encoded_in_the_thread_that_made_it(page):
+def test_frequent_and_large_answers_are_encoded_before_the_event_loop_gets_them(page):
     """FastAPI looks at each value of a dict in the event loop, but sends a response as it is."""
-    (live, *_) = (block for block in page.blocks.values() if block.elem_id == "live")
+    parts = {block.elem_id: block for block in reversed(page.blocks.values())}
     request = SimpleNamespace(headers={}, cookies={})
-    answer = loops.run(live.new_events(request, {"run": None, "offset": None}))
+    answer = loops.run(parts["live"].new_events(request, {"run": None, "offset": None}))
     assert isinstance(answer, Response)
     assert json.loads(answer.body).keys() >= {"run", "standing"}
+    first, second = (parts["story"].story(request, None) for _ in range(2))
+    assert first.body is second.body, "encoded once"
+    assert first.raw_headers is not second.raw_headers, "others add headers to each answer"
 
 
 def test_ballots_request_only_existing_routes():
