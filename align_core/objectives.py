@@ -178,6 +178,32 @@ def gae(
     return advantages, advantages + values
 
 
+def leave_one_out(rewards: Tensor, size: int) -> Tensor:
+    """RLOO's advantages [B]: each reward minus the mean of the others of its group.
+
+    A group is `size` consecutive rewards, of texts with the same prompt (arXiv 2402.14740, Eq. 6).
+    """
+    groups = rewards.view(-1, size)
+    others = (groups.sum(1, keepdim=True) - groups) / (size - 1)
+    return (groups - others).flatten()
+
+
+def group_advantages(rewards: Tensor, size: int, scale: str) -> Tensor:
+    """GRPO's advantages [B]: each reward minus the mean of its group, over a standard deviation.
+
+    A group is `size` consecutive rewards, of texts with the same prompt. The deviation is that of
+    the "group" (arXiv 2402.03300, 4.1.2), that of the whole "batch", or with "none" 1 (arXiv
+    2503.20783); 1e-4 is added to it, as in TRL.
+    """
+    groups = rewards.view(-1, size)
+    advantages = groups - groups.mean(1, keepdim=True)
+    if scale == "group":
+        advantages = advantages / (groups.std(1, keepdim=True) + 1e-4)
+    elif scale == "batch":
+        advantages = advantages / (rewards.std() + 1e-4)
+    return advantages.flatten()
+
+
 def ppo_policy_loss(
     logp: Tensor, old_logp: Tensor, advantages: Tensor, cliprange: float
 ) -> tuple[Tensor, Tensor]:

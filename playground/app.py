@@ -244,7 +244,12 @@ def _records() -> dict[str, Any]:
     return {
         "tasks": tasks.available(),
         "methods": {
-            name: {"makes": method.makes, "beta": "beta" in method.options}
+            name: {
+                "makes": method.makes,
+                "beta": "beta" in method.options,
+                "basic": method.basic,
+                "group": method.learns_from if method.reference else "alone",
+            }
             for name, method in methods().items()
         },
     }

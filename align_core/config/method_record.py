@@ -97,6 +97,9 @@ class Method:
             `transformers.Trainer`.
         readings: the rules of `playground.content.readings.curves` that apply to its curves. The
             rules on evaluations apply to every policy.
+        reference: whether it uses the reference; without, nothing bounds the KL.
+        basic: whether the page shows it at once, before "More methods".
+        tuned_as: the method whose defaults on a task it has, if the task has none for it.
         choices: the valid values of its options of the kind "choice".
         free_beta: whether β = 0, no KL penalty at all, is allowed.
         updates_per_step: batch size -> optimiser updates in a step, as `--steps` counts them.
@@ -113,6 +116,9 @@ class Method:
     charts: tuple[Chart, ...]
     build: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
     readings: tuple[str, ...] = ()
+    reference: bool = True
+    basic: bool = False
+    tuned_as: str | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     free_beta: bool = False
     updates_per_step: Callable[[int], int] = lambda batch_size: 1

@@ -49,8 +49,13 @@ DPO_LOSSES = (
 
 
 def ppo_minibatches(batch_size: int) -> int:
-    """Minibatches in a PPO rollout: two halves, or one minibatch if the batch size is odd."""
+    """Minibatches in a rollout: two halves, or one minibatch if the batch size is odd."""
     return 1 if batch_size % 2 else 2
+
+
+def updates_per_rollout(batch_size: int) -> int:
+    """Optimiser updates on a rollout of PPO, RLOO or GRPO."""
+    return PPO_EPOCHS * ppo_minibatches(batch_size)
 
 
 REWARD = Chart(
@@ -64,6 +69,19 @@ COVERED = Chart(
     below=True,
     optional=True,
 )
+CLIP = Chart("clip", (Curve("policy/clipfrac_avg", _POLICY),), below=True, range="tozero")
+ENTROPY = Chart("entropy", (Curve("objective/entropy", _KL),), below=True, range="nonnegative")
+# The charts of methods on rollouts without a value model, and the options of all on rollouts.
+ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
+ON_ROLLOUTS = {
+    "model": FromTask("reference"),
+    "reward_model": FromTask("reward_model", otherwise="gold"),
+    "beta": 0.7,
+    "steps": 60,
+    "learning_rate": 4e-4,
+    "batch_size": 128,
+    "eval_every": 10,
+}
 _BUILT_IN = (
     Method(
         "sft",
@@ -78,6 +96,7 @@ _BUILT_IN = (
         },
         charts=(REWARD, KL, LOSS),
         build="align_core.trainers.sft:build",
+        basic=True,
         readings=("imitation",),
     ),
     Method(
@@ -114,28 +133,20 @@ _BUILT_IN = (
             LOSS,
         ),
         build="align_core.trainers.reward:build",
+        basic=True,
         readings=("worse_than_a_coin", "ranking"),
     ),
     Method(
         "ppo",
         learns_from="rollouts",
         makes="policy",
-        options={
-            "model": FromTask("reference"),
-            "reward_model": FromTask("reward_model", otherwise="gold"),
-            "beta": 0.7,
-            "steps": 60,
-            "learning_rate": 4e-4,
-            "batch_size": 128,
-            "eval_every": 10,
-            "whiten_advantages": True,
-        },
+        options={**ON_ROLLOUTS, "whiten_advantages": True},
         charts=(
             REWARD,
             KL,
             COVERED,
-            Chart("clip", (Curve("policy/clipfrac_avg", _POLICY),), below=True, range="tozero"),
-            Chart("entropy", (Curve("objective/entropy", _KL),), below=True, range="nonnegative"),
+            CLIP,
+            ENTROPY,
             Chart(
                 "loss",
                 (Curve("loss/value_avg", _GOLD, "dash"), Curve("loss/policy_avg", _POLICY)),
@@ -143,9 +154,10 @@ _BUILT_IN = (
             ),
         ),
         build="align_core.trainers.ppo.build:build",
+        basic=True,
         readings=("leapt", "clipped", "value_unstable"),
         free_beta=True,
-        updates_per_step=lambda batch_size: PPO_EPOCHS * ppo_minibatches(batch_size),
+        updates_per_step=updates_per_rollout,
     ),
     Method(
         "dpo",
@@ -185,7 +197,44 @@ _BUILT_IN = (
             LOSS,
         ),
         build="align_core.trainers.dpo:build",
+        basic=True,
         readings=("worse_than_a_coin", "pairs"),
+    ),
+    Method(
+        "rloo",
+        learns_from="rollouts",
+        makes="policy",
+        options={**ON_ROLLOUTS, "group_size": 4},
+        charts=ROLLOUT_CHARTS,
+        build="align_core.trainers.rloo:build",
+        readings=("leapt", "clipped"),
+        tuned_as="ppo",
+        free_beta=True,
+        updates_per_step=updates_per_rollout,
+    ),
+    Method(
+        "grpo",
+        learns_from="rollouts",
+        makes="policy",
+        options={
+            **ON_ROLLOUTS,
+            "beta": 0.3,
+            "group_size": 4,
+            "loss": "dapo",
+            "scale_rewards": "group",
+            "importance": "token",
+        },
+        choices={
+            "loss": ("dapo", "grpo", "dr_grpo"),
+            "scale_rewards": ("group", "batch", "none"),
+            "importance": ("token", "sequence"),
+        },
+        charts=ROLLOUT_CHARTS,
+        build="align_core.trainers.grpo:build",
+        readings=("leapt", "clipped"),
+        tuned_as="ppo",
+        free_beta=True,
+        updates_per_step=updates_per_rollout,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from align_core.config import model_index
 from align_core.config.errors import flag, listed, option_error, shown
@@ -10,6 +10,9 @@ from align_core.config.messages import Message, is_text
 from align_core.config.methods import Method, methods, methods_with
 from align_core.config.paths import user_path
 from align_core.config.task_card import TaskCard
+
+if TYPE_CHECKING:
+    from align_core.config.run_config import RunConfig
 
 # Option that names a model -> whether it must be a reward model.
 MODEL_OPTIONS = {"model": False, "reward_model": True, "pair_source": False}
@@ -93,3 +96,12 @@ def wrong_preferences(explicit: dict[str, Any]) -> list[Message]:
             line = f"{flag(option)} got {got}; a file of --preferences is used as it is"
             lines.append(Message("as_it_is", values, line))
     return lines
+
+
+def uneven_groups(config: RunConfig | None) -> list[Message]:
+    """The error of a batch that is not whole groups."""
+    if config is None or config.group_size is None or config.batch_size % config.group_size == 0:
+        return []
+    expected = f"a divisor of --batch-size, {config.batch_size}"
+    values = {"batch_size": config.batch_size}
+    return [option_error("--group-size", config.group_size, expected, "uneven", **values)]

@@ -34,6 +34,7 @@ from align_core.config.option_checks import (
     MODEL_OPTIONS,
     foreign,
     has,
+    uneven_groups,
     without_demonstrations,
     without_gold,
     wrong_models,
@@ -124,6 +125,9 @@ class RunConfig(BaseModel):
     lora_layers: LoraLayers = declared("lora_layers", None)
     whiten_advantages: bool | None = declared("whiten_advantages", None)
     loss: str | None = declared("loss", None)
+    scale_rewards: str | None = declared("scale_rewards", None)
+    importance: str | None = declared("importance", None)
+    group_size: Int | None = declared("group_size", None)
     precision: Precision | None = declared("precision", None)
     device: Device | None = declared("device", None)
     time_limit: Float | None = declared("time_limit", None)
@@ -135,7 +139,7 @@ class RunConfig(BaseModel):
         known = method_named(info.data.get("method"))
         return known.options.get(str(info.field_name)) if value is None and known else value
 
-    @field_validator("loss")
+    @field_validator("loss", "scale_rewards", "importance")
     @classmethod
     def _is_a_choice(cls, value: str | None, info: ValidationInfo) -> str | None:
         known = method_named(info.data.get("method"))
@@ -233,6 +237,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
         lines.append(option_error("--task", task, EXPECTED, "task"))
     lines += without_demonstrations(known_method, known_task)
     lines += without_gold(fields, known_task)
+    lines += uneven_groups(config)
     # An unknown task is one error; the models of the fallback task are not errors, too.
     lines += wrong_models(fields if known_method and known_task else explicit)
     lines += wrong_preferences(explicit)
@@ -253,9 +258,10 @@ def _evaluation_options(fields: dict[str, Any], task: TaskCard | None) -> dict[s
 
 def defaults(method: str, task: str) -> dict[str, Any]:
     """Option -> default for a run of this method on this task; only options of the method."""
-    task_card = card(task)
-    overrides = task_card.options.get(method, {}) if task_card else {}
-    options = {**methods()[method].options, **overrides}
+    task_card, record = card(task), methods()[method]
+    tuned = task_card.options if task_card else {}
+    overrides = tuned.get(method) or tuned.get(record.tuned_as or "", {})
+    options = {**record.options, **overrides}
     return {
         option: (getattr(task_card, value.attribute, None) or value.otherwise)
         if isinstance(value, FromTask)

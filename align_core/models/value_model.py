@@ -65,6 +65,8 @@ class PolicyWithValue(nn.Module):
     `frozen` is the frozen trunk of a policy with an adapter on its last layers, else None.
     """
 
+    has_values = True
+
     def __init__(
         self, policy: PreTrainedModel | PeftModel, value_model: PreTrainedModel | None = None
     ) -> None:

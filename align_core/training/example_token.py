@@ -42,13 +42,15 @@ _NOT_WHITENED = {"mean_earned": 0.0, "mean_kl": 0.0, "var_earned": 1.0, "cov": 0
 def example_token(
     trainer: PPOTrainer, position: tuple[int, int] | None = None
 ) -> dict[str, Any] | None:
-    """A token of the trainer's latest rollout, as docs/metrics.md describes; None before the first.
+    """A token of the trainer's latest rollout, as docs/metrics.md describes.
+
+    None before the first rollout, and for a trainer on groups, which has no values.
 
     `position` is its episode and place in the text. By default it is the token whose probability
     the updates changed most, in the first text that ended by itself. All processes of a run choose
     the same token; each needs all weights (`sharding.unsharded`).
     """
-    if trainer.latest is None:
+    if trainer.latest is None or not trainer.model.has_values:
         return None
     episodes, advantages, beta, update = trainer.latest
     args, mask = trainer.args, episodes.mask

@@ -24,7 +24,7 @@ SETTINGS = tuple(
 )
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
-ADVANCED = ("eval_every", "lora_r")
+ADVANCED = ("eval_every", "lora_r", "group_size")
 # The settings whose values the method determines.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.
@@ -75,9 +75,8 @@ def controls(config: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, A
         updates["beta"]["zero"] = methods()[method].free_beta
     else:
         updates["beta"] = {"visible": "hidden"}  # keeps its value, which the frontier still shows
-    methods_shown = [(words["methods"][name]["name"], name) for name in methods_for(task)]
     return {
-        "method": gr.update(choices=methods_shown),
+        "method": gr.update(offered=methods_for(task)),
         "task_explanation": escape(_explanation(task, words), quote=False),
         "method_explanation": escape(words["methods"][method]["explanation"], quote=False),
         **{name: gr.update(**update) for name, update in updates.items()},

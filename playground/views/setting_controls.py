@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from align_core.config.methods import methods
 from playground.content import optimum, tasks
 from playground.content.page_names import page_name
 from playground.handlers.form import (
@@ -30,6 +29,11 @@ _BETA = """
 <p class="info"></p>
 """
 
+_METHOD = """
+<fieldset><span></span><div class="wrap"></div></fieldset>
+<details><summary></summary></details>
+"""
+
 First = dict[str, dict[str, Any]]  # the initial update of each control (`form.controls`)
 
 
@@ -40,16 +44,25 @@ def settings(
     labels = words["controls"]
     first = handlers.choose({"task": first_task(), "method": FIRST_METHOD})
     controls, explanations = {}, {}
-    for field, names, value in (
-        ("task", tasks.available(), page_name(first_task())),
-        ("method", methods(), FIRST_METHOD),
-    ):
-        options = [(words[f"{field}s"][name]["name"], name) for name in names]
-        controls[field] = gr.Radio(
-            options, value=value, label=labels[field], elem_id=f"field-{field}"
-        )
-        explanation = f"{field}_explanation"
-        explanations[explanation] = gr.HTML(first[explanation], elem_classes="explanation")
+
+    def explain(field: str) -> None:
+        name = f"{field}_explanation"
+        explanations[name] = gr.HTML(first[name], elem_classes="explanation")
+
+    options = [(words["tasks"][name]["name"], name) for name in tasks.available()]
+    task = page_name(first_task())
+    controls["task"] = gr.Radio(options, value=task, label=labels["task"], elem_id="field-task")
+    explain("task")
+    controls["method"] = part(
+        "field-method",
+        _METHOD,
+        "train/method",
+        events=("input",),
+        value=FIRST_METHOD,
+        offered=first["method"]["offered"],
+        words={name: words[name] for name in ("methods", "controls")},
+    )
+    explain("method")
     controls["beta"] = part(
         "field-beta",
         _BETA,

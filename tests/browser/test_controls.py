@@ -6,6 +6,7 @@ import json
 
 from playwright.sync_api import expect
 
+from align_core.config.methods import methods
 from align_core.config.run_config import resolve
 from align_core.config.task_card import card
 from playground import text
@@ -33,6 +34,14 @@ TURNED = {
     "dpo": {"beta": 0.3, "loss": "ipo", **FOR_PAIRS},
     "reward": FOR_PAIRS,
     "sft": {},
+    "grpo": {
+        "beta": 0.1,
+        "reward_model": "reward-capitals-few",
+        "group_size": 8,
+        "loss": "dr_grpo",
+        "scale_rewards": "none",
+        "importance": "sequence",
+    },
 }
 LABELS = {
     "reward-capitals-few": CONTROLS["reward_few"],
@@ -49,7 +58,7 @@ def turn(page, field, value):
         case "coverage":
             for group in {*card(TASK).groups} - {*value.split(",")}:
                 page.click(f"#field-{field} label:has-text('{WORDS['groups'][TASK][group]}')")
-        case "loss":
+        case "loss" | "scale_rewards" | "importance":
             page.click(f"#field-{field} input")
             page.get_by_role("option", name=WORDS["choices"][field][value], exact=True).click()
         case "whiten_advantages":
@@ -60,6 +69,8 @@ def turn(page, field, value):
 
 def show_controls(page, method):
     """All controls of a method, at their initial values."""
+    if not methods()[method].basic:
+        page.click("#field-method summary")
     choose(page, WORDS["methods"][method]["name"])
     expect(page.get_by_text(WORDS["methods"][method]["explanation"])).to_be_visible()
     choose(page, WORDS["tasks"][TASK]["name"])

@@ -50,6 +50,9 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("dpo", "capitals"): (96, 4e-4, 32, 16, {"beta": 0.5, "preference_pairs": 3200}),
     ("reward", "manners"): (40, 1e-3, 16, 10, {"preference_pairs": 640, "lora_r": 16}),
     ("ppo", "manners"): (40, 4e-4, 32, 10, {"beta": 0.5, "lora_r": 16}),
+    ("rloo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.7, "group_size": 4}),
+    ("rloo", "capitals"): (64, 4e-4, 128, 16, {"beta": 0.5, "group_size": 4}),
+    ("grpo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.3, "group_size": 4}),
     ("dpo", "manners"): (40, 2e-3, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
 }
 LINKS = {  # what a number in a link is clipped to
@@ -62,6 +65,7 @@ LINKS = {  # what a number in a link is clipped to
     "label_noise": (0, 0.5),
     "eval_every": (1, 2000),
     "lora_r": (0, 256),
+    "group_size": (2, 64),
 }
 RANGE = re.compile(r"from (\S+) (?:\(.+?\) )?to (\S+)$")
 ABOVE = re.compile(r"above (\d+)(?:, at most (\d+))?")
@@ -83,8 +87,9 @@ def test_the_defaults_of_a_run():
 def test_ppo_makes_two_epochs_of_two_minibatches_or_of_one_if_the_rollout_is_odd():
     assert (PPO_EPOCHS, ppo_minibatches(8), ppo_minibatches(7)) == (2, 2, 1)
     updates = {name: method.updates_per_step(8) for name, method in methods().items()}
-    assert updates == {"sft": 1, "reward": 1, "ppo": 4, "dpo": 1}
-    assert methods()["ppo"].updates_per_step(7) == 2
+    rollouts = {name for name, method in methods().items() if method.learns_from == "rollouts"}
+    assert updates == {name: 4 if name in rollouts else 1 for name in methods()}
+    assert {methods()[name].updates_per_step(7) for name in rollouts} == {2}
 
 
 def test_a_link_sets_numbers_within_these_ranges():
@@ -127,7 +132,7 @@ def test_a_number_may_reach_the_bounds_in_its_message():
                 cases[name] += [(float(most), True), (float(most) + 0.01, False)]
     assert {*cases} == {
         "beta", "steps", "learning_rate", "batch_size", "seed", "preference_pairs", "label_noise",
-        "lora_r", "eval_samples", "time_limit", "delay",
+        "lora_r", "eval_samples", "time_limit", "delay", "group_size",
     }  # fmt: skip
     wrong = [
         (name, value)

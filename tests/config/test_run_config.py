@@ -36,7 +36,8 @@ def test_defaults_of_every_method_and_task(method, task):
     config = resolve(method, task)
     assert (config.method, config.task, config.seed) == (method, task, 0)
     assert config.model == ("pretrained" if method == "sft" else f"sft-{task}")
-    assert config.reward_model == (f"reward-{task}" if method == "ppo" else None)
+    on_rollouts = methods()[method].learns_from == "rollouts"
+    assert config.reward_model == (f"reward-{task}" if on_rollouts else None)
     for option in OWN:
         has_default = option not in ("preferences", "freeze_trunk", "pair_source")
         value = getattr(config, option)
@@ -138,7 +139,22 @@ def test_a_loss_that_a_method_has_not_is_refused_with_those_that_it_has():
     (line,) = lines("dpo", loss="ipoo")
     assert line == f"--loss got 'ipoo', expected one of {', '.join(DPO_LOSSES)}"
     (line,) = lines("ppo", loss="ipo")
-    assert line == "--loss got 'ipo'; ppo has no such option, only dpo"
+    assert line == "--loss got 'ipo'; ppo has no such option, only dpo and grpo"
+
+
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_a_batch_is_whole_groups_of_two_texts_or_more(method):
+    assert resolve(method, "reviews", batch_size=24, group_size=8).group_size == 8
+    (line,) = lines(method, group_size=1)
+    assert line == "--group-size got 1, expected a whole number of texts a prompt from 2 to 64"
+    (line,) = lines(method, batch_size=126)
+    assert line == "--group-size got 4, expected a divisor of --batch-size, 126"
+
+
+def test_a_method_without_its_own_defaults_on_a_task_has_those_of_the_one_like_it():
+    assert resolve("rloo", "capitals").steps == resolve("ppo", "capitals").steps == 64
+    assert (resolve("rloo", "manners").lora_r, resolve("rloo", "manners").batch_size) == (16, 32)
+    assert resolve("rloo", "reviews").beta == 0.7 and resolve("rloo", "capitals").beta == 0.5
 
 
 def test_text_from_a_command_line_is_read_as_numbers():
@@ -327,7 +343,7 @@ def test_revise_checks_the_changed_settings():
 
 
 def test_only_settings_of_the_method_can_change():
-    with pytest.raises(ConfigError, match="--beta got 0.3; sft has no such option, only ppo and"):
+    with pytest.raises(ConfigError, match="--beta got 0.3; sft has no such option, only ppo, dpo"):
         revise(resolve("sft", "reviews"), beta=0.3)
 
 

@@ -197,7 +197,9 @@ def test_the_metrics_of_a_step_are_means_over_its_tokens():
     logp = torch.tensor([[0.1, -0.2], [0.3, 1e4]])  # exp(1e4) outside the mask is infinite
     logits = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [5.0, 0.0]]])
     columns = [torch.tensor([[1.0, 2.0], [6.0, 99.0]]) * scale for scale in (1.0, 0.0, 2.0, 1.0)]
-    metrics = step_metrics(batch, entropy(logits), logp, *columns)
+    names = "loss/value_avg", "val/clipfrac_avg"
+    others = dict(zip(names, columns[2:], strict=True))
+    metrics = step_metrics(batch, entropy(logits), logp, *columns[:2], **others)
     ratios = torch.tensor([0.1, -0.2, 0.3]).exp()
     assert {name: value.item() for name, value in metrics.items()} == pytest.approx(
         {

@@ -180,10 +180,9 @@ def add_value_weights(
         ValueError: there is a learning rate schedule, to which no weights can be added.
     """
     optimizer, schedule = optimizers
-    if optimizer is None:
-        return
     values = model.value_model or model.value_head
-    assert values is not None
+    if optimizer is None or values is None:
+        return
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     weights = [p for p in values.parameters() if p.requires_grad]
     if any(id(p) in known for p in weights):

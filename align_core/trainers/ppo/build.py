@@ -28,27 +28,40 @@ def build(setup: Setup) -> PPOTrainer:
     config, proxy, value_model = setup.config, setup.proxy, None
     if proxy is not None and proxy.gives_values and not config.lora_r:
         value_model = value_model_of(proxy.model)
-    reward = setup.gold if config.reward_model == "gold" else proxy
-    assert reward is not None  # any other value names a reward model
     return make_trainer(
         setup.model,
         setup.reference,
         setup.tokenizer,
         setup.data,
-        reward=reward,
+        reward=reward_of(setup),
         value_model=value_model,
         # A good value model needs no bias for low variance.
         lam=0.95 if value_model is None else 1.0,
-        kl_coef=config.beta,
-        num_mini_batches=ppo_minibatches(config.batch_size),
-        response_length=setup.task.max_new_tokens,
         whiten_advantages=config.whiten_advantages,
         lora_r=config.lora_r,
         lora_layers=config.lora_layers,
-        **SETTINGS,
-        warmup_steps=config.steps // WARMUP,
-        **setup.arguments,
+        **rollout_settings(setup),
     )
+
+
+def reward_of(setup: Setup) -> Reward:
+    """The reward that a run on rollouts optimises."""
+    reward = setup.gold if setup.config.reward_model == "gold" else setup.proxy
+    assert reward is not None  # any other value names a reward model
+    return reward
+
+
+def rollout_settings(setup: Setup) -> dict[str, Any]:
+    """The settings that all runs on rollouts share."""
+    config = setup.config
+    return {
+        "kl_coef": config.beta,
+        **SETTINGS,
+        "num_mini_batches": ppo_minibatches(config.batch_size),
+        "response_length": setup.task.max_new_tokens,
+        "warmup_steps": config.steps // WARMUP,
+        **setup.arguments,
+    }
 
 
 def make_trainer(

@@ -182,6 +182,11 @@ class PPOConfig(TrainingArguments):
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
     @property
+    def texts_per_prompt(self) -> int:
+        """Episodes of a rollout with the same prompt."""
+        return 1
+
+    @property
     def local_batch_size(self) -> int:
         """TRL's name for `local_episodes`."""
         return self.local_episodes

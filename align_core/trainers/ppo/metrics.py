@@ -115,10 +115,9 @@ def step_metrics(
     logp: Tensor,
     policy_losses: Tensor,
     policy_clipped: Tensor,
-    value_losses: Tensor,
-    value_clipped: Tensor,
+    **others: Tensor,
 ) -> dict[str, Tensor]:
-    """Metrics of a step, means over its tokens; all arguments are [B, T]."""
+    """Metrics of a step, means over its tokens; all arguments are [B, T], `others` by name."""
     log_ratio = (logp - batch.logp) * batch.mask
     ratio = log_ratio.exp()
     columns = {
@@ -126,9 +125,8 @@ def step_metrics(
         "policy/clipfrac_avg": policy_clipped.float(),
         "policy/entropy_avg": entropies,
         "loss/policy_avg": policy_losses,
-        "loss/value_avg": value_losses,
-        "val/clipfrac_avg": value_clipped.float(),
         "val/ratio": ratio,
         "val/ratio_var": (ratio - 1) ** 2,
+        **others,
     }
     return {name: masked_mean(column, batch.mask) for name, column in columns.items()}

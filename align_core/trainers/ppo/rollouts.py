@@ -109,8 +109,8 @@ class Rollout(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Episodes to learn from: `tokens`, `mask`, `logp`, `values`, `advantages`, `returns` [B, T],
-    and the trunk states [B, P + T, H] of a policy with a frozen trunk.
+    """Episodes to learn from: `tokens`, `mask`, `logp`, `ref_logp`, `values`, `advantages` and
+    `returns` [B, T], and the trunk states [B, P + T, H] of a policy with a frozen trunk.
 
     A minibatch is split into equal micro-batches over processes and gradient accumulation steps.
     The mean over a minibatch's tokens is the sum of `weight` times the mean over each micro-batch.
@@ -120,6 +120,7 @@ class Batch:
     tokens: Tensor
     mask: Tensor
     logp: Tensor
+    ref_logp: Tensor
     values: Tensor
     advantages: Tensor
     returns: Tensor
@@ -129,7 +130,7 @@ class Batch:
     def __getitem__(self, rows: Tensor) -> Batch:
         """The episodes of these rows, cut to the longest of their responses."""
         length = int(self.mask[rows].sum(1).max())
-        names = ("tokens", "mask", "logp", "values", "advantages", "returns")
+        names = ("tokens", "mask", "logp", "ref_logp", "values", "advantages", "returns")
         cut = {name: getattr(self, name)[rows, :length] for name in names}
         if self.trunk_states is not None:
             end = self.trunk_states.shape[1] - self.tokens.shape[1] + length

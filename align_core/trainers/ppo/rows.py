@@ -14,7 +14,7 @@ from align_core.trainers.ppo.config import PPOConfig
 
 def rollout_loader(rows: int | None, args: PPOConfig, processes: int) -> DataLoader:
     """Yields the row numbers of each rollout of a run, once for each of its micro-batches."""
-    size = args.local_episodes * processes
+    size = args.local_episodes * processes // args.texts_per_prompt
     batches = RolloutBatches(
         rows=rows,
         size=size,

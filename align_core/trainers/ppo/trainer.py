@@ -10,12 +10,12 @@ Maximises E[r(x, y)] − β KL(π ‖ π_ref) (arXiv 1909.08593; arXiv 1707.0634
     6. take clipped steps on policy and value, in several epochs of minibatches
     7. move β towards its KL target, and the reference towards the policy, if so configured
 
-Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss`, once a minibatch;
-`rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β moves with the
-rollout, whose KL is in no checkpoint; the reference moves after the last update on the rollout,
-when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and processes are
-those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but not during a
-rollout, because one process may sample more tokens than another.
+Steps 1 to 5 make a rollout, in `_prepare_inputs`; step 6 is `compute_loss` (`losses.py`), once a
+minibatch; `rollout` and `learn` (`loop.py`) are the same steps for your own loop. In step 7, β
+moves with the rollout, whose KL is in no checkpoint; the reference moves after the last update on
+the rollout, when the policy has moved. Optimiser, gradient clipping, callbacks, checkpoints and
+processes are those of `transformers.Trainer`. Under FSDP the policy and its values are sharded, but
+not during a rollout, because one process may sample more tokens than another.
 
 Arguments, settings and metrics are named as in TRL's last PPO; docs/ppo.md lists the differences.
 Left out: reference adapters by name (the reference is the policy as it is given).
@@ -42,7 +42,6 @@ from transformers import (
 
 from align_core.data.encoding import Prompts
 from align_core.models.loading import add_padding_token, eval_mode
-from align_core.models.logprobs import length_batches
 from align_core.models.reference import move_towards
 from align_core.models.sampling import RandomDraw
 from align_core.models.sharding import unsharded
@@ -52,10 +51,7 @@ from align_core.objectives import (
     adapted_kl_coef,
     gae,
     kl_estimate,
-    masked_mean,
     masked_whiten,
-    ppo_policy_loss,
-    ppo_value_loss,
     token_rewards,
 )
 from align_core.trainers.common import FiniteTraining, ShardedTraining
@@ -73,12 +69,12 @@ from align_core.trainers.ppo.checkpoints import PPOCheckpoints
 from align_core.trainers.ppo.config import PPOConfig
 from align_core.trainers.ppo.generation import check_generator, respond, vllm_generator
 from align_core.trainers.ppo.loop import OwnLoop
+from align_core.trainers.ppo.losses import PPOLosses
 from align_core.trainers.ppo.metrics import (
     LogsFirst,
     PPOMetrics,
     mismatch_metrics,
     rollout_metrics,
-    step_metrics,
 )
 from align_core.trainers.ppo.names import TRLNames
 from align_core.trainers.ppo.phases import Phases
@@ -97,7 +93,15 @@ from align_core.trainers.ppo.scores import (
 
 
 class PPOTrainer(
-    TRLNames, OwnLoop, Samples, PPOCheckpoints, PPOMetrics, ShardedTraining, FiniteTraining, Trainer
+    TRLNames,
+    OwnLoop,
+    PPOLosses,
+    Samples,
+    PPOCheckpoints,
+    PPOMetrics,
+    ShardedTraining,
+    FiniteTraining,
+    Trainer,
 ):
     """PPO of a policy against a reward, with a value model or a value head on the policy's trunk.
 
@@ -119,6 +123,7 @@ class PPOTrainer(
     """
 
     control: TrainerControl  # of transformers.Trainer
+    with_value: Callable[..., PolicyWithValue] = PolicyWithValue  # makes the model that is trained
 
     def __init__(
         self,
@@ -167,7 +172,7 @@ class PPOTrainer(
         self.latest: Rollout | None = None
         self._waiting: list[Batch] = []
         self._metrics: dict[str, list[float]] = defaultdict(list)
-        wrapped = PolicyWithValue(self.policy, value_model)
+        wrapped = self.with_value(self.policy, value_model)
         add_value_weights(optimizers, wrapped)
         super().__init__(
             model=wrapped,
@@ -199,7 +204,8 @@ class PPOTrainer(
         # The same rows come once for each micro-batch of a rollout, and make it the first time.
         if not self._waiting:
             self._move_reference()
-            rollout = self._rollout([self._rows[i] for i in rows])
+            group = range(self.args.texts_per_prompt)
+            rollout = self._rollout([self._rows[i] for i in rows for _ in group])
             self._waiting = epochs(rollout, self.args, self.accelerator, self._rollout_seed())
             self.phases.update(self.args.updates_per_rollout)
         return self._waiting.pop(0)
@@ -219,16 +225,8 @@ class PPOTrainer(
         """Steps 4 and 5, and the part of 7 that moves β."""
         args, mask, count = self.args, episodes.mask, len(episodes.tokens)
 
-        # 4. Give −β·KL as reward at every token, and the score at the last one.
         estimate = kl_estimate(episodes.logp, episodes.ref_logp, args.kl_estimator) * mask
-        rewards = token_rewards(episodes.token_scores, estimate, mask, self.beta)
-        if args.whiten_rewards:
-            rewards = masked_whiten(rewards, mask, shift_mean=False)
-
-        # 5. Estimate advantages and returns, and whiten the advantages.
-        advantages, returns = gae(rewards, episodes.values, mask, args.gamma, args.lam)
-        if args.whiten_advantages:
-            advantages = masked_whiten(advantages, mask)
+        advantages, returns = self._advantages(episodes, estimate)
 
         self.latest = Rollout(episodes, advantages, self.beta, self.state.global_step)
         self.state.episode += count
@@ -244,11 +242,27 @@ class PPOTrainer(
             tokens=episodes.tokens,
             mask=mask,
             logp=episodes.logp,
+            ref_logp=episodes.ref_logp,
             values=episodes.values,
             advantages=advantages,
             returns=returns,
             trunk_states=episodes.trunk_states,
         )
+
+    def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
+        """Advantages and returns [B, T], in nats; `estimate` [B, T] is that of the KL."""
+        args, mask = self.args, episodes.mask
+
+        # 4. Give −β·KL as reward at every token, and the score at the last one.
+        rewards = token_rewards(episodes.token_scores, estimate, mask, self.beta)
+        if args.whiten_rewards:
+            rewards = masked_whiten(rewards, mask, shift_mean=False)
+
+        # 5. Estimate advantages and returns, and whiten the advantages.
+        advantages, returns = gae(rewards, episodes.values, mask, args.gamma, args.lam)
+        if args.whiten_advantages:
+            advantages = masked_whiten(advantages, mask)
+        return advantages, returns
 
     @torch.no_grad()
     def _episodes(
@@ -301,38 +315,6 @@ class PPOTrainer(
             prompt_trunk=None if trunk is None else trunk[:, :width],
             trunk=None if trunk is None else trunk[:, width:],
         )
-
-    def compute_loss(
-        self,
-        model: PolicyWithValue,
-        inputs: Batch,
-        return_outputs: bool = False,
-        num_items_in_batch: int | None = None,
-    ) -> Tensor:
-        """6. The clipped losses of policy and value: a scalar, the mean over its tokens."""
-        args = self.args
-        loss, means = 0.0, defaultdict[str, float](float)
-        for rows in length_batches(inputs.prompts, inputs.mask):
-            batch = inputs[rows]
-            weight = inputs.weight * batch.mask.sum() / inputs.mask.sum()
-            logp, entropies, values = model(
-                batch.prompts, batch.tokens, batch.mask, args.temperature, batch.trunk_states
-            )
-            policy_losses, policy_clipped = ppo_policy_loss(
-                logp, batch.logp, batch.advantages, args.cliprange
-            )
-            value_losses, value_clipped = ppo_value_loss(
-                values, batch.values, batch.returns, args.cliprange_value
-            )
-            losses = policy_losses + args.vf_coef * value_losses
-            loss += weight * masked_mean(losses, batch.mask)
-            metrics = step_metrics(
-                batch, entropies, logp, policy_losses, policy_clipped, value_losses, value_clipped
-            )
-            for name, mean in metrics.items():
-                means[name] += weight * mean
-        self._record(means)
-        return loss
 
     def _move_reference(self) -> None:
         """7. Every `ref_model_sync_steps` rollouts, move the reference towards the policy."""

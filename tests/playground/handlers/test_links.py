@@ -7,6 +7,7 @@ import re
 import pytest
 
 from align_core.config import fields
+from align_core.config.option_checks import has
 from align_core.config.run_config import resolve
 from align_core.runs import presets
 from align_core.runs.client import Client
@@ -126,7 +127,8 @@ def test_every_number_has_a_range_whose_ends_a_run_accepts():
     assert set(RANGES) == {"beta", *NUMBERS, *PREFERENCES, *ADVANCED}
     for name, ends in RANGES.items():
         for end in ends:
-            assert getattr(resolve("dpo", "reviews", **{name: end}), name) == end
+            method = "dpo" if has("dpo", name) else "rloo"
+            assert getattr(resolve(method, "reviews", **{name: end}), name) == end
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -63,7 +63,10 @@ def test_a_choice_brings_its_explanations_and_defaults(handlers):
     assert controls["task_explanation"] == WORDS["tasks"]["capitals"]["explanation"]
     assert controls["method_explanation"] == WORDS["methods"]["dpo"]["explanation"]
     for name in ("beta", *NUMBERS, *ADVANCED):
-        assert (controls[name]["value"], controls[name]["visible"]) == (config[name], True)
+        assert (controls[name]["value"], controls[name]["visible"]) == (
+            config[name],
+            has("dpo", name),
+        )
     assert controls["reward_model"]["visible"] is False
     assert controls["picture"] == {"task": "capitals", "method": "dpo"}
 
@@ -163,6 +166,7 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
                 "eval_every": 7, "lora_r": 4, "reward_model": "gold", "whiten_advantages": False},
         "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
                 "coverage": ["Asia", "Africa"], "loss": "ipo"},
+        "grpo": {"group_size": 8, "scale_rewards": "none", "importance": "sequence"},
     }  # fmt: skip
     for method, changes in changes_by_method.items():
         sent.clear()

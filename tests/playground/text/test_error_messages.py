@@ -93,6 +93,7 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(resolve, "ppo", "reviews", reward_model="sft-reviews"),
         *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
         *refused(resolve, "ppo", "/poems.py:Poems"),
+        *refused(resolve, "rloo", "reviews", batch_size=126),
         *without_demonstrations(
             methods()["sft"], TaskCard("poems", "Poems", "Short.", demonstrations=False)
         ),

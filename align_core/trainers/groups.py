@@ -1,0 +1,110 @@
+"""Rollouts of groups: several texts for each prompt, whose rewards are compared with each other.
+
+What RLOO and GRPO have in common. Their rollouts are those of PPO (`ppo/trainer.py`), without a
+value model: the other texts of a group say what to expect of a prompt. TRL has trainers of both;
+these share PPO's sampler, exact KL and frozen trunk, and the rewards of this package in nats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from align_core.data.encoding import Prompts
+from align_core.models.loading import lora_config
+from align_core.models.value_model import PolicyOutputs, PolicyWithValue
+from align_core.objectives import ppo_policy_loss
+from align_core.trainers.common import QUIET, Setup
+from align_core.trainers.ppo.build import reward_of, rollout_settings
+from align_core.trainers.ppo.config import PPOConfig
+from align_core.trainers.ppo.metrics import step_metrics
+from align_core.trainers.ppo.rollouts import Batch, Episodes
+from align_core.trainers.ppo.trainer import PPOTrainer
+
+
+@dataclass
+class GroupConfig(PPOConfig):
+    """PPO's settings, of which those of values have no effect, and the size of a group."""
+
+    num_generations: int = 4
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for invalid values."""
+        super().__post_init__()
+        size, episodes = self.num_generations, self.batch_size
+        if size < 2 or episodes % size:
+            line = f"expected 2 or more, and a divisor of the {episodes} episodes of a rollout"
+            raise ValueError(f"num_generations got {size}, {line}")
+
+    @property
+    def texts_per_prompt(self) -> int:
+        return self.num_generations
+
+
+class PolicyWithoutValue(PolicyWithValue):
+    """A policy whose values are all 0."""
+
+    has_values = False
+
+    def __init__(self, policy: Any, _: None = None) -> None:
+        super().__init__(policy)
+        self.value_head = None
+
+    def values(
+        self, prompts: Prompts, tokens: Tensor, mask: Tensor, states: Tensor | None
+    ) -> Tensor:
+        return torch.zeros(tokens.shape, device=tokens.device)
+
+
+class GroupTrainer(PPOTrainer):
+    """A trainer on groups of texts; every token of a text has the text's advantage."""
+
+    args: GroupConfig
+    config = GroupConfig
+    with_value = PolicyWithoutValue
+
+    def _advantages(self, episodes: Episodes, estimate: Tensor) -> tuple[Tensor, Tensor]:
+        advantages = self._of_texts(episodes.scores, estimate.sum(1))[:, None] * episodes.mask
+        return advantages, advantages
+
+    def _of_texts(self, scores: Tensor, kl: Tensor) -> Tensor:
+        """The advantages [B] of texts with these scores and KL estimates [B], in nats."""
+        raise NotImplementedError
+
+    def _losses(self, batch: Batch, outputs: PolicyOutputs) -> tuple[Tensor, dict[str, Tensor]]:
+        log_ratio = self._log_ratio((outputs.logp - batch.logp) * batch.mask, batch.mask)
+        losses, clipped = ppo_policy_loss(
+            log_ratio, torch.zeros_like(log_ratio), batch.advantages, self.args.cliprange
+        )
+        return losses, step_metrics(batch, outputs.entropy, outputs.logp, losses, clipped)
+
+    def _log_ratio(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
+        """The log-ratio [B, T] of new to old policy that is clipped, from that of each token."""
+        raise NotImplementedError
+
+    def _mean(self, losses: Tensor, batch: Batch, inputs: Batch) -> Tensor:
+        """The mean over texts of the means over their tokens."""
+        means = (losses * batch.mask).sum(1) / batch.mask.sum(1)
+        return means.sum() / len(inputs.tokens)
+
+
+def make_trainer(kind: type[GroupTrainer], setup: Setup, **settings: Any) -> GroupTrainer:
+    """A trainer of this kind for a run."""
+    config = setup.config
+    assert config.group_size is not None  # an option of methods on groups
+    return kind(
+        args=kind.config(
+            **{**QUIET, **rollout_settings(setup)},
+            num_generations=config.group_size,
+            **settings,
+        ),
+        processing_class=setup.tokenizer,
+        model=setup.model,
+        ref_model=setup.reference,
+        reward_model=reward_of(setup),
+        train_dataset=setup.data,
+        peft_config=lora_config(setup.model, config.lora_r, "CAUSAL_LM", config.lora_layers),
+    )
