@@ -143,6 +143,36 @@ def likelihood_loss(chosen_logp: Tensor, rejected_logp: Tensor, alpha: float) ->
     return alpha * rejected_logp - chosen_logp
 
 
+def kto_loss(log_ratios: Tensor, desirable: Tensor, kl: Tensor, beta: float) -> Tensor:
+    """1 − σ(β(log(π/π_ref) − KL)) of a desirable text, and of the negative of an undesirable one.
+
+    Log-ratios and labels are [B]; KL, in nats, is an estimate for the whole batch, through which no
+    gradient flows (arXiv 2402.01306, Eq. 8, without its weights).
+    """
+    signs = 2 * desirable.float() - 1
+    return 1 - torch.sigmoid(signs * beta * (log_ratios - kl))
+
+
+def simpo_loss(chosen: Tensor, rejected: Tensor, scale: float, margin: float) -> Tensor:
+    """−log σ(β(l_w − l_l) − γ) of each pair, with l the mean log-probability of a text's tokens.
+
+    β is `scale`, γ is `margin` (arXiv 2405.14734, Eq. 6).
+    """
+    return -F.logsigmoid(scale * (chosen - rejected) - margin)
+
+
+def orpo_loss(chosen: Tensor, rejected: Tensor, odds_weight: float) -> Tensor:
+    """−l_w − λ log σ(log odds(l_w) − log odds(l_l)) of each pair (arXiv 2403.07691, Eq. 6 and 7).
+
+    l is the mean log-probability of a text's tokens, and odds(l) = e^l / (1 − e^l).
+    """
+
+    def log_odds(mean: Tensor) -> Tensor:
+        return mean - torch.log(-torch.expm1(mean.clamp(max=-1e-6)))
+
+    return -chosen - odds_weight * F.logsigmoid(log_odds(chosen) - log_odds(rejected))
+
+
 def token_rewards(scores: Tensor, kl: Tensor, mask: Tensor, beta: float) -> Tensor:
     """PPO's rewards [B, T]: −β·KL at every token, plus the score [B] at the last one.
 

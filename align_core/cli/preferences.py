@@ -20,7 +20,7 @@ from align_core.config.errors import (
 )
 from align_core.config.fields import Float, Int, Seed
 from align_core.config.messages import Message, plain
-from align_core.config.methods import methods_with
+from align_core.config.methods import methods, methods_with
 from align_core.config.model_index import EXPECTED, model_errors
 from align_core.config.run_config import TaskName
 from align_core.config.task_card import BUILT_IN, known_card
@@ -57,6 +57,7 @@ class _Simulate(BaseModel):
 class _Export(BaseModel):
     ties: Literal["omit", "both"] = Field("omit", description="omit or both")
     hold_out: _HeldOut = 0.0
+    rows: Literal["pairs", "ratings"] = Field("pairs", description="pairs or ratings")
 
 
 class _Import(BaseModel):
@@ -96,6 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subs["export"].add_argument("--output", metavar="FILE", help="a new .jsonl or .parquet file")
     subs["export"].add_argument(
         "--ties", help="omit ties, or count each as one vote for both texts"
+    )
+    subs["export"].add_argument(
+        "--rows",
+        help="pairs of a chosen and a rejected text, or single texts with a label, for KTO",
     )
     subs["import"].add_argument("file", metavar="FILE", nargs="?", help="JSONL or Parquet")
     subs["import"].add_argument("--task", help="of a new session")
@@ -185,10 +190,15 @@ def _export(args: argparse.Namespace, lines: list[Message], sessions: Sessions) 
     if session is None or lines:
         raise ConfigError(*lines)
     kept, held_out = statistics.held_out(session.votes(), options.hold_out)
-    rows = preference_files.preferences(kept, options.ties)
+    if options.rows == "ratings":
+        rows = preference_files.ratings(kept)
+    else:
+        rows = preference_files.preferences(kept, options.ties)
     preference_files.write(args.output, rows)
     report: dict[str, Any] = {"votes": len(kept), "held_out": len(held_out), "rows": len(rows)}
     for method in methods_with("preferences"):
+        if options.rows == "ratings" and methods()[method].learns_from != "ratings":
+            continue
         settings = preference_files.settings(method, session.task, len(rows)).items()
         report[f"train_{method}"] = " ".join(f"{flag(name)} {value}" for name, value in settings)
     return _report(args, **report, file=args.output)

@@ -86,12 +86,13 @@ class Method:
 
     Args:
         name: METHOD on the command line.
-        learns_from: its training data: demonstrations, pairs of a chosen and a rejected text, or
-            its own rollouts, scored by a reward.
+        learns_from: its training data: demonstrations; pairs of a chosen and a rejected text;
+            ratings, which are single texts, each desirable or not, or the texts of pairs; or its
+            own rollouts, scored by a reward.
         makes: the kind of model that it trains.
         options: its options, out of `fields.SETTINGS`, with their defaults. Every method has model,
-            steps, learning_rate, batch_size and eval_every; one that learns from pairs has the
-            options of the pairs too.
+            steps, learning_rate, batch_size and eval_every; one that learns from pairs or
+            ratings has the options of the pairs too.
         charts: the charts of a run on the page.
         build: "package.module:function", which takes a `trainers.common.Setup` and returns a
             `transformers.Trainer`.
@@ -110,7 +111,7 @@ class Method:
     __pydantic_config__ = _CHECKED
 
     name: Name
-    learns_from: Literal["demonstrations", "pairs", "rollouts"]
+    learns_from: Literal["demonstrations", "pairs", "ratings", "rollouts"]
     makes: Literal["policy", "reward model"]
     options: Mapping[str, Any]
     charts: tuple[Chart, ...]
@@ -172,7 +173,7 @@ def checked(record: Any, taken: Container[str]) -> Method:
         lines.append(plain(f"name got {method.name!r}, expected a new one"))
     for language, texts in method.words.items():
         _validated(TypeAdapter(_Words), texts, f"words.{language}")
-    options = _options(method.learns_from == "pairs", method.free_beta)
+    options = _options(method.learns_from in ("pairs", "ratings"), method.free_beta)
     _validated(TypeAdapter(options), dict(method.options), "options")
     if type(updates := method.updates_per_step(32)) is not int or updates < 1:
         lines.append(plain(f"updates_per_step(32) got {updates!r}, expected a whole number from 1"))

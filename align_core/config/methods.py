@@ -71,6 +71,21 @@ COVERED = Chart(
 )
 CLIP = Chart("clip", (Curve("policy/clipfrac_avg", _POLICY),), below=True, range="tozero")
 ENTROPY = Chart("entropy", (Curve("objective/entropy", _KL),), below=True, range="nonnegative")
+IMPLICIT = Chart(
+    "implicit",
+    (
+        Curve("rewards/chosen", _GOLD),
+        Curve("rewards/rejected", _PROXY, "dash"),
+        Curve("rewards/margins", _POLICY, "dot"),
+    ),
+    below=True,
+)
+CORRECT = Chart(
+    "accuracy", (Curve("rewards/accuracies", _POLICY),), below=True, range="nonnegative"
+)
+LOGPS = Chart(
+    "logps", (Curve("logps/chosen", _GOLD), Curve("logps/rejected", _PROXY, "dash")), below=True
+)
 # The charts of methods on rollouts without a value model, and the options of all on rollouts.
 ROLLOUT_CHARTS = (REWARD, KL, COVERED, CLIP, ENTROPY)
 ON_ROLLOUTS = {
@@ -81,6 +96,16 @@ ON_ROLLOUTS = {
     "learning_rate": 4e-4,
     "batch_size": 128,
     "eval_every": 10,
+}
+# The options of policies that learn from pairs.
+ON_PAIRS = {
+    "model": FromTask("reference"),
+    "steps": 250,
+    "learning_rate": 4e-4,
+    "batch_size": 16,
+    "eval_every": 63,
+    "preference_pairs": 4000,
+    **PAIRS,
 }
 _BUILT_IN = (
     Method(
@@ -163,37 +188,14 @@ _BUILT_IN = (
         "dpo",
         learns_from="pairs",
         makes="policy",
-        options={
-            "model": FromTask("reference"),
-            "beta": 0.5,
-            "steps": 250,
-            "learning_rate": 4e-4,
-            "batch_size": 16,
-            "eval_every": 63,
-            "preference_pairs": 4000,
-            "loss": "sigmoid",
-            **PAIRS,
-        },
+        options={**ON_PAIRS, "beta": 0.5, "loss": "sigmoid"},
         choices={"loss": DPO_LOSSES},
         charts=(
             REWARD,
             KL,
             COVERED,
-            Chart(
-                "implicit",
-                (
-                    Curve("rewards/chosen", _GOLD),
-                    Curve("rewards/rejected", _PROXY, "dash"),
-                    Curve("rewards/margins", _POLICY, "dot"),
-                ),
-                below=True,
-            ),
-            Chart(
-                "accuracy",
-                (Curve("rewards/accuracies", _POLICY),),
-                below=True,
-                range="nonnegative",
-            ),
+            IMPLICIT,
+            CORRECT,
             LOSS,
         ),
         build="align_core.trainers.dpo:build",
@@ -235,6 +237,36 @@ _BUILT_IN = (
         tuned_as="ppo",
         free_beta=True,
         updates_per_step=updates_per_rollout,
+    ),
+    Method(
+        "kto",
+        learns_from="ratings",
+        makes="policy",
+        # A batch of 64 texts: their labels vary more than those of pairs, which share a prompt.
+        options={**ON_PAIRS, "beta": 0.5, "steps": 125, "batch_size": 64, "eval_every": 25},
+        charts=(REWARD, KL, COVERED, IMPLICIT, LOSS),
+        build="align_core.trainers.kto:build",
+        tuned_as="dpo",
+    ),
+    Method(
+        "simpo",
+        learns_from="pairs",
+        makes="policy",
+        options={**ON_PAIRS, "scale": 2.0, "margin": 1.0},
+        charts=(REWARD, KL, COVERED, LOGPS, CORRECT, LOSS),
+        build="align_core.trainers.simpo:build",
+        reference=False,
+        tuned_as="dpo",
+    ),
+    Method(
+        "orpo",
+        learns_from="pairs",
+        makes="policy",
+        options={**ON_PAIRS, "odds_weight": 0.1},
+        charts=(REWARD, KL, COVERED, LOGPS, CORRECT, LOSS),
+        build="align_core.trainers.orpo:build",
+        reference=False,
+        tuned_as="dpo",
     ),
 )
 

@@ -105,3 +105,13 @@ def uneven_groups(config: RunConfig | None) -> list[Message]:
     expected = f"a divisor of --batch-size, {config.batch_size}"
     values = {"batch_size": config.batch_size}
     return [option_error("--group-size", config.group_size, expected, "uneven", **values)]
+
+
+def lone_text(method: Method | None, config: RunConfig | None) -> list[Message]:
+    """The error of a batch of one text, for a method that compares it with those of others."""
+    if method is None or config is None or method.learns_from != "ratings":
+        return []
+    if config.batch_size > 1:
+        return []
+    expected = "2 or more: the texts of a batch are compared with each other"
+    return [option_error("--batch-size", config.batch_size, expected, "lone_text")]

@@ -34,6 +34,7 @@ from align_core.config.option_checks import (
     MODEL_OPTIONS,
     foreign,
     has,
+    lone_text,
     uneven_groups,
     without_demonstrations,
     without_gold,
@@ -128,6 +129,9 @@ class RunConfig(BaseModel):
     scale_rewards: str | None = declared("scale_rewards", None)
     importance: str | None = declared("importance", None)
     group_size: Int | None = declared("group_size", None)
+    scale: Float | None = declared("scale", None)
+    margin: Float | None = declared("margin", None)
+    odds_weight: Float | None = declared("odds_weight", None)
     precision: Precision | None = declared("precision", None)
     device: Device | None = declared("device", None)
     time_limit: Float | None = declared("time_limit", None)
@@ -238,6 +242,7 @@ def resolve(method: str | None, task: str | None, **options: Any) -> RunConfig:
     lines += without_demonstrations(known_method, known_task)
     lines += without_gold(fields, known_task)
     lines += uneven_groups(config)
+    lines += lone_text(known_method, config)
     # An unknown task is one error; the models of the fallback task are not errors, too.
     lines += wrong_models(fields if known_method and known_task else explicit)
     lines += wrong_preferences(explicit)

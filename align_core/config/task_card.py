@@ -79,6 +79,7 @@ _CARDS = {
             "reward": {"steps": 66, "eval_every": 22, "preference_pairs": 4000},
             "ppo": {"steps": 64, "eval_every": 16, "beta": 0.5},
             "dpo": {"steps": 96, "batch_size": 32, "eval_every": 16, "preference_pairs": 3200},
+            "kto": {"steps": 96, "eval_every": 16, "preference_pairs": 3200},
         },
     ),
     "manners": TaskCard(
@@ -92,6 +93,8 @@ _CARDS = {
             "reward": {"lora_r": 16, "steps": 40, "batch_size": 16, "preference_pairs": 640},
             "ppo": {"lora_r": 16, "steps": 40, "batch_size": 32, "beta": 0.5},
             "dpo": {"lora_r": 16, "steps": 40, "batch_size": 8, "eval_every": 20}
+            | {"learning_rate": 2e-3, "preference_pairs": 320},
+            "kto": {"lora_r": 16, "steps": 40, "batch_size": 16, "eval_every": 20}
             | {"learning_rate": 2e-3, "preference_pairs": 320},
         },
         demonstrations=False,

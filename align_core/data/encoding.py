@@ -150,6 +150,19 @@ def encode_pairs(tokenizer: PreTrainedTokenizerBase, pairs: Iterable[dict]) -> D
     return Dataset.from_dict(columns)
 
 
+def encode_ratings(tokenizer: PreTrainedTokenizerBase, ratings: Iterable[dict]) -> Dataset:
+    """A data set with prompt_ids, completion_ids and label.
+
+    A rating has prompt, completion and label, and may have completion_ended, True by default.
+    """
+    rows = list(ratings)
+    prompts, completions = _columns(tokenizer, rows, "completion")
+    labels = [row["label"] for row in rows]
+    return Dataset.from_dict(
+        {"prompt_ids": prompts, "completion_ids": completions, "label": labels}
+    )
+
+
 def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Text]) -> list[list[int]]:
     return _ids(tokenizer, [_prompt_text(tokenizer, prompt) for prompt in prompts], prompts)
 

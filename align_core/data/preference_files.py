@@ -1,4 +1,4 @@
-"""Preference pairs in files of TRL's format (prompt, chosen, rejected) and in the embedded pool."""
+"""Preference pairs and ratings in files of TRL's formats, and pairs in the embedded pool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _MOST_LINES = 20
 Covers = Callable[[str], bool]  # prompt -> whether its pairs are wanted
 
 
-def read_preferences(path: str | Path, option: str = "--preferences") -> list[dict[str, Any]]:
+def read_preferences(
+    path: str | Path, option: str = "--preferences", most: int | None = None
+) -> list[dict[str, Any]]:
     """The pairs of a JSONL or Parquet file, with COLUMNS, and with ENDED if the file has them.
 
     The three values of a pair are texts, or lists of {"role", "content"} messages. A missing prompt
@@ -31,28 +33,69 @@ def read_preferences(path: str | Path, option: str = "--preferences") -> list[di
         ConfigError: one message for each error, naming `option` and the line (JSONL) or row
             (Parquet).
     """
-    path = Path(path)
+    return _read(Path(path), option, _EXPECTED, formats.pair)[:most]
+
+
+def read_ratings(
+    path: str | Path, option: str = "--preferences", most: int | None = None
+) -> list[dict[str, Any]]:
+    """The ratings of a JSONL or Parquet file: prompt, completion, label, perhaps completion_ended.
+
+    A row is a rating or a pair, of which `ratings_of` makes two; `most` is the number of rows.
+
+    Raises:
+        ConfigError: as `read_preferences`, or all labels are the same.
+    """
+    expected = f"{_EXPECTED}, or with prompt, completion and label"
+
+    def parse(row: Any) -> dict[str, Any]:
+        return formats.unpaired(row) or formats.pair(row)
+
+    rows = _read(Path(path), option, expected, parse)[:most]
+    ratings = [rating for row in rows for rating in ([row] if "label" in row else ratings_of(row))]
+    if len(labels := {rating["label"] for rating in ratings}) == 1:
+        only = f"texts of both labels, true and false; all {len(ratings)} are {labels.pop()}"
+        raise ConfigError(option_error(option, str(path), only, "one_label"))
+    return ratings
+
+
+# `learns_from` of a method -> how its file is read.
+READERS = {"pairs": read_preferences, "ratings": read_ratings}
+
+
+def ratings_of(pair: dict[str, Any]) -> list[dict[str, Any]]:
+    """The two texts of a pair as ratings: the chosen one is desirable, the other one is not."""
+    return [
+        {
+            "prompt": pair["prompt"],
+            "completion": pair[side],
+            "completion_ended": pair.get(f"{side}_ended", True),
+            "label": side == "chosen",
+        }
+        for side in ("chosen", "rejected")
+    ]
+
+
+def _read(
+    path: Path, option: str, expected: str, parse: Callable[[Any], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The parsed rows of a file; `parse` raises ValueError for an invalid row."""
     if not path.is_file():
-        raise ConfigError(option_error(option, str(path), f"{_EXPECTED}; there is no such file"))
-    pairs, lines = [], []
+        raise ConfigError(option_error(option, str(path), f"{expected}; there is no such file"))
+    parsed, lines = [], []
     for number, row in rows(path):
         try:
-            pairs.append(_pair(row))
+            if isinstance(row, Unreadable):
+                raise row
+            parsed.append(parse(row))
         except ValueError as problem:
             lines.append(plain(f"{option} got {path}, {unit(path)} {number}: {problem}"))
-    if not pairs and not lines:
-        lines = [option_error(option, str(path), f"{_EXPECTED}; this one is empty")]
+    if not parsed and not lines:
+        lines = [option_error(option, str(path), f"{expected}; this one is empty")]
     if lines:
         more = [plain(f"{option}: {len(lines) - _MOST_LINES} more errors in {path}")]
         raise ConfigError(*lines[:_MOST_LINES], *(more if len(lines) > _MOST_LINES else []))
-    return pairs
-
-
-def _pair(row: Any) -> dict[str, Any]:
-    """The pair of a row. Raises ValueError for an invalid row."""
-    if isinstance(row, Unreadable):
-        raise row
-    return formats.pair(row)
+    return parsed
 
 
 def covers_all(prompt: str) -> bool:

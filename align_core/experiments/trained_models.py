@@ -160,7 +160,7 @@ def train_on_likelihood(
         events.append({"kind": kind, "step": step, **payload})
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = likelihood.make_trainer(
+        trainer = likelihood.LikelihoodTrainer(
             policy,
             tokenizer,
             encode_pairs(tokenizer, pairs),

@@ -101,11 +101,15 @@ def with_reference_logps(
     return extended
 
 
-def with_label_noise(pairs: list[dict], share: float, seed: int) -> list[dict]:
-    """The pairs with this share of the labels flipped, beyond the randomness of the rater."""
+def with_label_noise(rows: list[dict], share: float, seed: int) -> list[dict]:
+    """The pairs or ratings with this share of the labels flipped, beyond the rater's randomness."""
     rng = random.Random(seed)
-    flipped = set(rng.sample(range(len(pairs)), round(share * len(pairs))))
-    return [_swapped(pair) if row in flipped else pair for row, pair in enumerate(pairs)]
+    flipped = set(rng.sample(range(len(rows)), round(share * len(rows))))
+    return [_flipped(row) if number in flipped else row for number, row in enumerate(rows)]
+
+
+def _flipped(row: dict) -> dict:
+    return {**row, "label": not row["label"]} if "label" in row else _swapped(row)
 
 
 def _batches(

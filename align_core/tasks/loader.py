@@ -191,7 +191,7 @@ def _pairs_at_most(pairs: int) -> dict[str, dict[str, Any]]:
     return {
         name: {"preference_pairs": min(pairs, method.options["preference_pairs"])}
         for name, method in methods().items()
-        if method.learns_from == "pairs" and pairs
+        if "preference_pairs" in method.options and pairs
     }
 
 

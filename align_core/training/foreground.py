@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from align_core.config.errors import ConfigError, collect_errors, option_error
 from align_core.config.messages import Message, plain
+from align_core.config.methods import method_named
 from align_core.config.run_config import resolve
 from align_core.runs.control import Control
 from align_core.runs.directory import RunDirectory
@@ -44,10 +45,12 @@ def new_run(
         config = resolve(**{"method": None, **options, "task": task})
     invalid = {line.values.get("option") for line in lines}
     if options.get("preferences") and "--preferences" not in invalid:
-        from align_core.data.preference_files import read_preferences
+        from align_core.data.preference_files import READERS
 
-        with collect_errors(lines):
-            read_preferences(options["preferences"])
+        method = method_named(options.get("method"))
+        if method is not None and method.learns_from in READERS:
+            with collect_errors(lines):
+                READERS[method.learns_from](options["preferences"])
     if run_dir is None:
         lines.append(option_error("--run-dir", None, "a new or empty folder that can be written"))
     else:

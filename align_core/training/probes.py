@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from align_core.config.methods import methods
 from align_core.config.run_config import RunConfig
 from align_core.data.formats import Text
-from align_core.data.preference_files import read_preferences
+from align_core.data.preference_files import READERS
 from align_core.models.prompts import model_inputs, rows_with_model_inputs
 from align_core.tasks import Task
 from align_core.tasks.folder.contents import text_of
@@ -33,8 +34,9 @@ def probes_of(config: RunConfig, task: Task, tokenizer: PreTrainedTokenizerBase)
     """
     most = config.eval_prompts
     if config.preferences is not None:
-        pairs = read_preferences(config.preferences)[: config.preference_pairs]
-        prompts: dict[str, Text] = {text_of(pair["prompt"]): pair["prompt"] for pair in pairs}
+        read = READERS[methods()[config.method].learns_from]
+        rows = read(config.preferences, most=config.preference_pairs)
+        prompts: dict[str, Text] = {text_of(row["prompt"]): row["prompt"] for row in rows}
         of_task = {text for split in ("train", "probe", "heldout") for text in task.prompts(split)}
         if prompts.keys().isdisjoint(of_task):
             texts = sorted(prompts, key=lambda text: hashlib.sha256(text.encode()).digest())[:most]

@@ -14,8 +14,14 @@ from align_core.config.messages import Message, to_event
 from align_core.config.methods import Method, methods
 from align_core.config.run_config import RunConfig
 from align_core.config.task_card import BUILT_IN, NAMES
-from align_core.data.encoding import encode_demonstrations, encode_pairs
-from align_core.data.preference_files import Covers, read_preferences, stored_pairs
+from align_core.data.encoding import encode_demonstrations, encode_pairs, encode_ratings
+from align_core.data.preference_files import (
+    Covers,
+    ratings_of,
+    read_preferences,
+    read_ratings,
+    stored_pairs,
+)
 from align_core.evaluation.prepared import stored_scale
 from align_core.models import distributed
 from align_core.models.checks import check_lengths, check_policy, check_room, check_vocabulary
@@ -97,13 +103,11 @@ def prepare(config: RunConfig, directory: RunDirectory, control: Control, write:
 
 
 def _lengths(data: Dataset) -> list[int]:
-    """The number of tokens of each demonstration, or of the longer text of each pair."""
-    columns = [data[name] for name in data.column_names if name.endswith("_ids")]
-    prompts = data["prompt_ids"] if "prompt_ids" in data.column_names else None
-    if prompts is None:
-        return [len(ids) for column in columns for ids in column]
-    texts = zip(prompts, data["chosen_ids"], data["rejected_ids"], strict=True)
-    return [len(prompt) + max(len(chosen), len(rejected)) for prompt, chosen, rejected in texts]
+    """The number of tokens of the longest text of each row, prompt included; none of rollouts."""
+    texts = [name for name in data.column_names if name.endswith("_ids") and name != "prompt_ids"]
+    longest = [max(map(len, row)) for row in zip(*(data[name] for name in texts), strict=True)]
+    prompts = data["prompt_ids"] if "prompt_ids" in data.column_names else [[]] * len(longest)
+    return [len(prompt) + length for prompt, length in zip(prompts, longest, strict=True)]
 
 
 def _check_device(config: RunConfig) -> None:
@@ -149,6 +153,9 @@ def _data(
         case "pairs":
             rows = _pairs(config, task, control, write)
             return encode_pairs(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
+        case "ratings":
+            rows = _ratings(config, task, control, write)
+            return encode_ratings(tokenizer, rows_with_model_inputs(tokenizer, task, rows))
         case "rollouts":
             prompts = model_inputs(tokenizer, task, task.prompts("train"))
             return Dataset.from_dict({"prompt": prompts})
@@ -157,13 +164,21 @@ def _data(
 def _pairs(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
     """The pairs of the run's file, or of sampled texts, with the share `label_noise` flipped."""
     if config.preferences is not None:
-        pairs = read_preferences(config.preferences)
-        if config.preference_pairs is not None:
-            pairs = pairs[: config.preference_pairs]
+        pairs = read_preferences(config.preferences, most=config.preference_pairs)
     else:
         pairs = _own_pairs(config, task, control, write)
     assert config.label_noise is not None  # an option of every method that learns from pairs
     return with_label_noise(pairs, config.label_noise, config.seed)
+
+
+def _ratings(config: RunConfig, task: Task, control: Control, write: Write) -> list[dict[str, Any]]:
+    """The ratings of the run's file, or the two texts of each of the run's pairs."""
+    if config.preferences is None:
+        pairs = _pairs(config, task, control, write)
+        return [rating for pair in pairs for rating in ratings_of(pair)]
+    assert config.label_noise is not None  # an option of every method that learns from ratings
+    ratings = read_ratings(config.preferences, most=config.preference_pairs)
+    return with_label_noise(ratings, config.label_noise, config.seed)
 
 
 def _own_pairs(

@@ -1,8 +1,9 @@
 """Votes to and from files in TRL's preference format, as used by `train --preferences`.
 
-A decided vote is a row of prompt, chosen, rejected, and whether each of the two texts ended by
-itself. A tie is omitted, or counts as one vote for each text, which pulls the two scores together.
-A vote "both bad" is always omitted.
+As a pair, a decided vote is a row of prompt, chosen, rejected, and whether each of the two texts
+ended by itself. A tie is omitted, or counts as one vote for each text, which pulls the two scores
+together; a vote "both bad" is always omitted. As ratings, a vote is two rows of prompt, completion
+and label: after a tie both texts are desirable, after "both bad" neither is.
 """
 
 from __future__ import annotations
@@ -43,6 +44,25 @@ def preferences(votes: Iterable[Mapping[str, Any]], ties: str = "omit") -> list[
         elif vote["choice"] == "tie" and ties == "both":
             rows += [_row(vote, "first"), _row(vote, "second")]
     return rows
+
+
+def ratings(votes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Both texts of each vote as rows with a label, true if the text is desirable."""
+    desirable = {"first": ("first",), "second": ("second",), "tie": ("first", "second"), "bad": ()}
+    return [
+        {
+            "prompt": vote["prompt"],
+            "completion": vote[side],
+            "completion_ended": bool(vote[f"{side}_ended"]),
+            "label": side in desirable[vote["choice"]],
+        }
+        for vote in votes
+        for side in ("first", "second")
+    ]
+
+
+# `learns_from` of a method -> the rows of its file.
+ROWS = {"pairs": preferences, "ratings": ratings}
 
 
 def write(path: str | Path, rows: Sequence[Mapping[str, Any]], option: str = "--output") -> None:
@@ -117,27 +137,31 @@ def write_mixed(
     simulated: int,
     crowd: str = "task",
     seed: int = 0,
+    learns_from: str = "pairs",
 ) -> dict[str, Any]:
     """Write the votes and `simulated` votes of a crowd on the task's stored pairs, shuffled.
 
-    Returns the numbers of rows from `votes` and `simulated`, the `simulated_share` of all rows, and
-    `left_out`, the number of votes that prefer neither text. Raises ConfigError as `write` does.
+    Returns the number of `rows`, the numbers of `votes` and of `simulated` ones among them, the
+    `simulated_share` of all rows, and `left_out`, the number of votes without a row: as pairs,
+    those that prefer neither text. Raises ConfigError as `write` does.
     """
-    votes = list(votes)
-    own = preferences(votes)
+    votes, rows_of = list(votes), ROWS[learns_from]
+    own = rows_of(votes)
     pairs = pool_pairs(task, simulated, seed) if simulated else []
     cast = simulated_raters.simulate(
         pairs, simulated_raters.CROWDS[crowd], simulated, simulated_raters.RATERS, 0.0, seed
     )
-    crowd_rows = preferences({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
+    crowd_rows = rows_of({**pairs[vote.pair], "choice": vote.choice} for vote in cast)
     rows = own + crowd_rows
     random.Random(seed).shuffle(rows)
     write(path, rows)
+    of_a_vote = 2 if learns_from == "ratings" else 1  # rows
     return {
-        "votes": len(own),
-        "simulated": len(crowd_rows),
+        "rows": len(rows),
+        "votes": len(own) // of_a_vote,
+        "simulated": len(crowd_rows) // of_a_vote,
         "simulated_share": len(crowd_rows) / len(rows),
-        "left_out": len(votes) - len(own),
+        "left_out": len(votes) - len(own) // of_a_vote,
     }
 
 

@@ -24,7 +24,7 @@ SETTINGS = tuple(
 )
 NUMBERS = ("steps", "learning_rate", "batch_size", "seed")
 PREFERENCES = ("preference_pairs", "label_noise")
-ADVANCED = ("eval_every", "lora_r", "group_size")
+ADVANCED = ("eval_every", "lora_r", "group_size", "scale", "margin", "odds_weight")
 # The settings whose values the method determines.
 CHOICES = tuple(name for name in SETTINGS if fields.SETTINGS[name].kind == "choice")
 # Choices of the settings that name a model, besides the default: name -> MODEL.

@@ -30,7 +30,12 @@ from playground.voting.pairs import Pairs
 from playground.voting.provenance import file_name, numbers, trained_on
 
 # Pipeline -> the method trained on the votes, and the next method, with that reward model, or None.
-PIPELINES = {"reward": ("reward", None), "dpo": ("dpo", None), "reward_ppo": ("reward", "ppo")}
+PIPELINES = {
+    "reward": ("reward", None),
+    "dpo": ("dpo", None),
+    "kto": ("kto", None),
+    "reward_ppo": ("reward", "ppo"),
+}
 HELD_OUT = 0.25  # share of the prompts whose votes are kept to evaluate the reward model
 EVALUATIONS = 6  # during a run
 SHOWN = 4  # sample texts in a report
@@ -110,11 +115,16 @@ class VoteTraining:
 
         file = folder / f"{secrets.token_hex(4)}.jsonl"
         try:
-            mix = preference_files.write_mixed(file, to_train, session.task, simulated=more)
+            mix = preference_files.write_mixed(
+                file,
+                to_train,
+                session.task,
+                simulated=more,
+                learns_from=methods()[method].learns_from,
+            )
             cast = sum(vote["kind"] in simulated_raters.CROWDS for vote in decided)
             file = file.rename(folder / file_name(mix["votes"], cast, mix["simulated"], room))
-            rows = mix["votes"] + mix["simulated"]
-            settings = preference_files.settings(method, session.task, rows)
+            settings = preference_files.settings(method, session.task, mix["rows"])
             options = {**start, "method": method, "preferences": str(file), **settings}
             options["eval_every"] = max(1, settings["steps"] // EVALUATIONS)
             return self._queue.join(visitor, options, then=then if makes_rewards else None)

@@ -9,7 +9,7 @@ import pytest
 
 from align_core.cli import main as cli
 from align_core.cli import preferences
-from align_core.data.preference_files import read_preferences
+from align_core.data.preference_files import read_preferences, read_ratings
 from align_core.votes.sessions import Sessions
 from align_core.votes.simulated_raters import CROWDS
 
@@ -51,6 +51,11 @@ def test_votes_of_every_crowd_go_into_a_session_and_out_again(run, tmp_path):
     decided = 120 - collected["ties"] - collected["both_bad"]
     assert (exported["votes"], exported["rows"], exported["held_out"]) == (120, decided, 0)
     assert len(read_preferences(file)) == decided < 120
+    single = tmp_path / "ratings.jsonl"
+    rows = "--rows", "ratings", "--output", single
+    code, out, _ = run("export", "--session", "talk", *rows, "--json")
+    assert (code, json.loads(out)["rows"]) == (0, 240)
+    assert len(read_ratings(single)) == 240 and "train_dpo" not in json.loads(out)
     code, out, _ = run("import", file, "--session", "other", "--task", "reviews")
     assert (code, out) == (0, f"votes {decided}, session other\n")
 

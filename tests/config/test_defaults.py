@@ -53,6 +53,11 @@ DEFAULTS = {  # steps, learning rate, batch size, steps between evaluations, and
     ("rloo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.7, "group_size": 4}),
     ("rloo", "capitals"): (64, 4e-4, 128, 16, {"beta": 0.5, "group_size": 4}),
     ("grpo", "reviews"): (60, 4e-4, 128, 10, {"beta": 0.3, "group_size": 4}),
+    ("kto", "reviews"): (125, 4e-4, 64, 25, {"beta": 0.5, "preference_pairs": 4000}),
+    ("kto", "capitals"): (96, 4e-4, 64, 16, {"beta": 0.5, "preference_pairs": 3200}),
+    ("kto", "manners"): (40, 2e-3, 16, 20, {"lora_r": 16, "preference_pairs": 320}),
+    ("simpo", "reviews"): (250, 4e-4, 16, 63, {"scale": 2, "margin": 1}),
+    ("orpo", "reviews"): (250, 4e-4, 16, 63, {"odds_weight": 0.1}),
     ("dpo", "manners"): (40, 2e-3, 8, 20, {"beta": 0.5, "preference_pairs": 320, "lora_r": 16}),
 }
 LINKS = {  # what a number in a link is clipped to
@@ -66,6 +71,9 @@ LINKS = {  # what a number in a link is clipped to
     "eval_every": (1, 2000),
     "lora_r": (0, 256),
     "group_size": (2, 64),
+    "scale": (0.001, 1000),
+    "margin": (0, 100),
+    "odds_weight": (0, 1000),
 }
 RANGE = re.compile(r"from (\S+) (?:\(.+?\) )?to (\S+)$")
 ABOVE = re.compile(r"above (\d+)(?:, at most (\d+))?")
@@ -133,6 +141,7 @@ def test_a_number_may_reach_the_bounds_in_its_message():
     assert {*cases} == {
         "beta", "steps", "learning_rate", "batch_size", "seed", "preference_pairs", "label_noise",
         "lora_r", "eval_samples", "time_limit", "delay", "group_size",
+        "scale", "margin", "odds_weight",
     }  # fmt: skip
     wrong = [
         (name, value)

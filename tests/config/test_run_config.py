@@ -151,6 +151,12 @@ def test_a_batch_is_whole_groups_of_two_texts_or_more(method):
     assert line == "--group-size got 4, expected a divisor of --batch-size, 126"
 
 
+def test_kto_compares_texts_of_a_batch():
+    assert resolve("kto", "reviews", batch_size=2).batch_size == 2
+    (line,) = lines("kto", batch_size=1)
+    assert line.startswith("--batch-size got 1, expected 2 or more: the texts of a batch")
+
+
 def test_a_method_without_its_own_defaults_on_a_task_has_those_of_the_one_like_it():
     assert resolve("rloo", "capitals").steps == resolve("ppo", "capitals").steps == 64
     assert (resolve("rloo", "manners").lora_r, resolve("rloo", "manners").batch_size) == (16, 32)

@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from align_core.config.errors import ConfigError
-from align_core.data.preference_files import read_preferences
+from align_core.data.preference_files import read_preferences, read_ratings
 
 PAIR = {"prompt": "The film", "chosen": " was warm.", "rejected": " was cold."}
 CHAT = {
@@ -48,6 +48,26 @@ def test_a_truncated_text_stays_truncated(jsonl):
     assert read_preferences(jsonl(row, {**row, "chosen_ended": "False"}, PAIR)) == [row, row, PAIR]
     (line,) = lines(jsonl(row, {**PAIR, "chosen_ended": "no"}))
     assert line.endswith("line 2: expected a chosen_ended that is true or false, got 'no'")
+
+
+def test_ratings_are_single_texts_or_the_two_of_a_pair(jsonl):
+    rating = {"prompt": "The film", "completion": " was fine.", "label": False}
+    cut = {**PAIR, "rejected_ended": False}
+    good, bad = (
+        {"prompt": "The film", "completion": text, "completion_ended": ended, "label": label}
+        for text, ended, label in ((" was warm.", True, True), (" was cold.", False, False))
+    )
+    file = jsonl(rating, cut, rating)
+    assert read_ratings(file) == [rating, good, bad, rating]
+    assert read_ratings(file, most=2) == [rating, good, bad]
+
+
+def test_ratings_of_one_label_are_refused(jsonl):
+    rows = [{"prompt": "The film", "completion": " was fine.", "label": True}] * 3
+    with pytest.raises(ConfigError, match="expected texts of both labels, true and false; all 3"):
+        read_ratings(jsonl(*rows))
+    with pytest.raises(ConfigError, match="line 2: expected a label that is true or false"):
+        read_ratings(jsonl(rows[0], {**rows[0], "label": "good"}))
 
 
 @pytest.mark.parametrize("pair", [PAIR, CHAT])

@@ -14,11 +14,13 @@ from align_core.data.encoding import encode_demonstrations, encode_pairs
 from align_core.models.loading import freeze_trunk, new_reward_model, save_model
 from align_core.models.rewards import ProxyReward
 from align_core.models.sampled_pairs import with_reference_logps
-from align_core.trainers import dpo, likelihood, reward, sft
+from align_core.trainers import dpo, reward, sft
 from align_core.trainers.common import LengthSampler, NonFinite
+from align_core.trainers.likelihood import LikelihoodTrainer
 from tests import toy
 
 END = 0
+SIDES = "chosen_ids", "rejected_ids"
 
 
 def arguments(tmp_path, **changes) -> dict:
@@ -254,7 +256,7 @@ def test_the_loss_of_unlikelihood_is_of_whole_texts(tmp_path):
         for row in rows
     ]
     training_arguments = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
-    trainer = likelihood.make_trainer(model, toy.tokenizer(), rows, alpha=0.5, **training_arguments)
+    trainer = LikelihoodTrainer(model, toy.tokenizer(), rows, alpha=0.5, **training_arguments)
     trainer.train()
     assert history(trainer, "loss")[0] == pytest.approx(sum(by_hand) / 2, abs=1e-4)
 
@@ -263,13 +265,13 @@ def test_preferred_ft_learns_the_chosen_texts_and_unlikelihood_unlearns_the_othe
     training_arguments = arguments(tmp_path)
     after = {}
     for alpha in (0.0, 0.5):
-        trainer = likelihood.make_trainer(
+        trainer = LikelihoodTrainer(
             toy.policy(), toy.tokenizer(), pairs(), alpha=alpha, **training_arguments
         )
         trainer.train()
         row = pairs(1)[0]
-        after[alpha] = [summed_logp(trainer.model, row, side) for side in likelihood.SIDES]
-    before = [summed_logp(toy.policy(), row, side) for side in likelihood.SIDES]
+        after[alpha] = [summed_logp(trainer.model, row, side) for side in SIDES]
+    before = [summed_logp(toy.policy(), row, side) for side in SIDES]
     assert after[0.0][0] > before[0] + 1
     assert after[0.5][0] - after[0.5][1] > after[0.0][0] - after[0.0][1] + 1
 

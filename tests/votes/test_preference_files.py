@@ -9,7 +9,7 @@ import pytest
 
 from align_core.config.errors import ConfigError
 from align_core.config.run_config import resolve
-from align_core.data.preference_files import COLUMNS, ENDED, read_preferences
+from align_core.data.preference_files import COLUMNS, ENDED, read_preferences, read_ratings
 from align_core.votes import preference_files
 
 PROMPT = "The plot of this thriller"
@@ -119,7 +119,8 @@ def test_pairs_of_the_pool_come_without_their_label():
 def test_a_mixed_file_reports_its_shares(session, tmp_path):
     path = tmp_path / "mixed.jsonl"
     counts = preference_files.write_mixed(path, session.votes(), "reviews", 6, "noisy")
-    assert counts == {"votes": 2, "simulated": 6, "simulated_share": 0.75, "left_out": 2}
+    shares = {"simulated": 6, "simulated_share": 0.75, "left_out": 2}
+    assert counts == {"rows": 8, "votes": 2, **shares}
     rows = read_preferences(path)
     assert len(rows) == 8
     assert sum(row["prompt"] == PROMPT for row in rows) == 2
@@ -127,7 +128,32 @@ def test_a_mixed_file_reports_its_shares(session, tmp_path):
     preference_files.write_mixed(again, session.votes(), "reviews", 6, "noisy")
     assert again.read_bytes() == path.read_bytes()
     alone = preference_files.write_mixed(tmp_path / "own.jsonl", session.votes(), "reviews", 0)
-    assert alone == {"votes": 2, "simulated": 0, "simulated_share": 0.0, "left_out": 2}
+    shares = {"simulated": 0, "simulated_share": 0.0, "left_out": 2}
+    assert alone == {"rows": 2, "votes": 2, **shares}
+
+
+def test_as_ratings_every_vote_is_two_texts(session, tmp_path):
+    rows = preference_files.ratings(session.votes())
+    # the first text, equally good, the second text, both bad
+    assert [row["label"] for row in rows] == [True, False, True, True, False, True, False, False]
+    assert rows[1] == {
+        "prompt": PROMPT,
+        "completion": " was dull.",
+        "completion_ended": False,
+        "label": False,
+    }
+    file = tmp_path / "ratings.jsonl"
+    counts = preference_files.write_mixed(
+        file, session.votes(), "reviews", 6, learns_from="ratings"
+    )
+    assert counts == {
+        "rows": 20,
+        "votes": 4,
+        "simulated": 6,
+        "simulated_share": 0.6,
+        "left_out": 0,
+    }
+    assert len(read_ratings(file)) == 20
 
 
 def test_few_votes_get_many_epochs_and_many_votes_the_default():

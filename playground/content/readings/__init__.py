@@ -26,6 +26,7 @@ RuleGroups = tuple[tuple[Rule, ...], ...]
 EVALUATIONS: dict[str, RuleGroups] = {
     "rollouts": ((evaluations.over_optimised, *_OF_REWARD), *_AT_THE_END, *_OF_TEXTS),
     "pairs": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
+    "ratings": (_OF_REWARD, *_AT_THE_END, *_OF_TEXTS),
     "demonstrations": ((evaluations.imitated_reward,),),
 }
 # Rules on the training curves. The record of a method names those that apply to it.

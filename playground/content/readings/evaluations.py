@@ -72,6 +72,8 @@ def below_reference(run: Run) -> Reading | None:
 def overpaid(run: Run) -> Reading | None:
     """Reward − β·KL has fallen from its best. At the optimum, one more nat of KL brings β nats of
     reward; here it brought less."""
+    if run.config["beta"] is None:
+        return None
     points = [point for point in run.points if point.step >= run.beta_since]
     best, beta = max(points, key=run.objective, default=run.last), run.config["beta"]
     cost = beta * (run.last.kl - best.kl)
@@ -123,7 +125,7 @@ def efficiency(run: Run) -> Reading | None:
 
 def short_of_target(run: Run) -> Reading | None:
     """The objective of the optimum at this β minus that of the finished run."""
-    if run.target is None or run.drawn_frontier is None:
+    if run.target is None or run.drawn_frontier is None or run.config["beta"] is None:
         return None
     beta, gain = run.config["beta"], run.gain(run.last)
     short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)
@@ -140,7 +142,7 @@ def near(run: Run) -> Reading | None:
     """The policy has hardly moved; β is the reason if even the optimum at this β is NEAR."""
     if not run.past_halfway or run.last.kl >= NEAR:
         return None
-    if run.config["beta"] >= HOLDING_BETA:
+    if (run.config["beta"] or 0.0) >= HOLDING_BETA:
         values = {"kl": run.last.kl, "beta": run.config["beta"]}
         return Reading("held", "note", values)
     return Reading("timid", "note", {"kl": run.last.kl})

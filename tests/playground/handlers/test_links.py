@@ -127,7 +127,7 @@ def test_every_number_has_a_range_whose_ends_a_run_accepts():
     assert set(RANGES) == {"beta", *NUMBERS, *PREFERENCES, *ADVANCED}
     for name, ends in RANGES.items():
         for end in ends:
-            method = "dpo" if has("dpo", name) else "rloo"
+            method = next(one for one in ("dpo", "rloo", "simpo", "orpo") if has(one, name))
             assert getattr(resolve(method, "reviews", **{name: end}), name) == end
 
 

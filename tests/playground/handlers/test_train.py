@@ -166,6 +166,8 @@ def test_every_control_reaches_the_configuration_of_the_run(handlers, client, mo
                 "eval_every": 7, "lora_r": 4, "reward_model": "gold", "whiten_advantages": False},
         "dpo": {"preference_pairs": 321, "label_noise": 0.25, "pair_source": "pretrained",
                 "coverage": ["Asia", "Africa"], "loss": "ipo"},
+        "simpo": {"scale": 3.0, "margin": 0.5},
+        "orpo": {"odds_weight": 0.2},
         "grpo": {"group_size": 8, "scale_rewards": "none", "importance": "sequence"},
     }  # fmt: skip
     for method, changes in changes_by_method.items():

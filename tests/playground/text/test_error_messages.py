@@ -13,7 +13,7 @@ from align_core.config.methods import methods
 from align_core.config.option_checks import without_demonstrations
 from align_core.config.run_config import LiveConfig, resolve, validated
 from align_core.config.task_card import TaskCard
-from align_core.data.preference_files import stored_pairs
+from align_core.data.preference_files import read_ratings, stored_pairs
 from align_core.inference import client as asking
 from align_core.inference.client import InferenceClient, Unanswered
 from align_core.runs.client import Client
@@ -78,6 +78,8 @@ def provoked(tmp_path, monkeypatch, sessions):
     file = tmp_path / "pairs.jsonl"
     file.touch()
     options = {"preferences": str(file), "coverage": "film"}
+    one_label = tmp_path / "ratings.jsonl"
+    one_label.write_text('{"prompt": "a", "completion": "b", "label": true}')
     no_votes = sessions.create("empty", "reviews")
     return [
         *(
@@ -94,6 +96,8 @@ def provoked(tmp_path, monkeypatch, sessions):
         *refused(resolve, "ppo", "reviews", model="nobody/nothing"),
         *refused(resolve, "ppo", "/poems.py:Poems"),
         *refused(resolve, "rloo", "reviews", batch_size=126),
+        *refused(resolve, "kto", "reviews", batch_size=1),
+        *refused(read_ratings, one_label),
         *without_demonstrations(
             methods()["sft"], TaskCard("poems", "Poems", "Short.", demonstrations=False)
         ),

@@ -175,9 +175,9 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     """Half of the session's votes are simulated, half are people's; the run adds the same number of
     simulated votes as the session has."""
 
-    def write_mixed(path, votes, task, simulated):
+    def write_mixed(path, votes, task, simulated, learns_from):
         path.write_text("")
-        return {"votes": len(votes), "simulated": simulated}
+        return {"rows": 2 * len(votes), "votes": len(votes), "simulated": simulated}
 
     monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     people = [session.join() for _ in range(2)]
@@ -226,15 +226,28 @@ def test_a_run_without_votes_has_no_numbers_of_votes(client):
 def test_simulated_votes_are_added_in_the_requested_share(client, trained, session, monkeypatch):
     made = []
 
-    def write_mixed(path, votes, task, simulated):
+    def write_mixed(path, votes, task, simulated, learns_from):
         made.append(simulated)
         path.write_text("")
-        return {"votes": 60, "simulated": simulated, "simulated_share": 0.75, "left_out": 0}
+        return {"rows": 240, "votes": 60, "simulated": simulated}
 
     monkeypatch.setattr(preference_files, "write_mixed", write_mixed)
     trained.train(session, "dpo", simulated=0.75)
     to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
     assert made == [3 * len(to_train)]  # 3 simulated votes for each of the session's
+
+
+def test_kto_learns_from_both_texts_of_every_vote(client, trained, session):
+    rater = session.join()
+    for pair in session.pairs():
+        session.record([(rater, pair["id"], "bad", "first")])
+    config = client.config(trained.train(session, "kto", 0.0))
+    to_train, _ = statistics.held_out(session.votes(), HELD_OUT)
+    rows = [json.loads(line) for line in Path(config["preferences"]).read_text().splitlines()]
+    assert (config["method"], len(rows)) == ("kto", 2 * len(to_train))
+    decided = sum(vote["choice"] in statistics.DECIDED for vote in to_train)
+    ties = sum(vote["choice"] == "tie" for vote in to_train)
+    assert sum(row["label"] for row in rows) == decided + 2 * ties < len(to_train)
 
 
 def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session):

@@ -1,0 +1,27 @@
+"""SimPO: pairs by their mean log-probability per token, without a reference (arXiv 2405.14734)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from align_core.objectives import simpo_loss
+from align_core.trainers.common import Setup
+from align_core.trainers.texts import PairTrainer, means, of_run
+
+
+class SimPOTrainer(PairTrainer):
+    """Pushes the means of a pair apart; `scale` is the β of the paper, `margin` its γ."""
+
+    def __init__(self, *args: Any, scale: float, margin: float, **arguments: Any) -> None:
+        super().__init__(*args, **arguments)
+        self._scale, self._margin = scale, margin
+
+    def losses(self, chosen: list[Tensor], rejected: list[Tensor]) -> Tensor:
+        return simpo_loss(means(chosen), means(rejected), self._scale, self._margin)
+
+
+def build(setup: Setup) -> SimPOTrainer:
+    """The SimPO trainer of a run."""
+    return of_run(SimPOTrainer, setup, scale=setup.config.scale, margin=setup.config.margin)

@@ -1,0 +1,143 @@
+"""KTO, SimPO and ORPO against plain arithmetic, text by text."""
+
+from __future__ import annotations
+
+from math import exp, log
+from statistics import mean
+
+import pytest
+import torch
+from datasets import Dataset
+
+from align_core.data.encoding import encode_ratings
+from align_core.data.preference_files import ratings_of
+from align_core.objectives import kto_loss, orpo_loss, simpo_loss
+from align_core.trainers.kto import KTOTrainer
+from align_core.trainers.orpo import ORPOTrainer
+from align_core.trainers.simpo import SimPOTrainer
+from tests import toy
+from tests.trainers.test_dpo_losses import log_probability, sigma
+from tests.trainers.test_dpo_trunk import PAIRS
+from tests.trainers.test_trainers import arguments, history, rated_pairs
+
+BETA = 0.5
+RATINGS = [
+    {"prompt_ids": [2, 4], "completion_ids": [5, 6, 7, 0], "label": True},
+    {"prompt_ids": [3], "completion_ids": [7, 8, 9], "label": False},
+    {"prompt_ids": [3, 4, 6], "completion_ids": [8, 0], "label": False},
+]
+
+
+def t(*values):
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def test_the_loss_of_kto_by_hand():
+    # σ(0.5 · (1 − 0.2)) = σ(0.4) and σ(0.5 · (0.2 + 2)) = σ(1.1)
+    losses = kto_loss(t(1.0, -2.0), torch.tensor([True, False]), t(0.2).squeeze(), BETA)
+    assert losses.tolist() == pytest.approx([1 - sigma(0.4), 1 - sigma(1.1)])
+
+
+def test_the_loss_of_simpo_by_hand():
+    # −log σ(2 · (−1 + 1.5) − 0.3) = −log σ(0.7)
+    assert simpo_loss(t(-1.0), t(-1.5), 2.0, 0.3).tolist() == pytest.approx([-log(sigma(0.7))])
+
+
+def test_the_loss_of_orpo_by_hand():
+    # probabilities of a token ½ and ¼ have odds 1 and ⅓, so the odds ratio is 3: σ(log 3) = ¾
+    (loss,) = orpo_loss(t(log(0.5)), t(log(0.25)), 0.1).tolist()
+    assert loss == pytest.approx(log(2) - 0.1 * log(0.75))
+    (finite,) = orpo_loss(t(0.0), t(-1.0), 0.1).tolist()  # a text that is certain
+    assert abs(finite) < 1
+
+
+def kto(tmp_path, rows=RATINGS, reference=None, **changes):
+    data = rows if isinstance(rows, Dataset) else Dataset.from_list(rows)
+    if reference is None and not changes.get("lora_r"):
+        reference = toy.policy(1)
+    made = KTOTrainer(
+        toy.policy(0),
+        toy.tokenizer(),
+        data,
+        reference=reference,
+        beta=BETA,
+        **arguments(tmp_path, **{"max_steps": 1, "per_device_train_batch_size": 3, **changes}),
+    )
+    return made
+
+
+def test_a_step_of_kto_equals_plain_arithmetic(tmp_path):
+    made = kto(tmp_path)
+    with torch.no_grad():
+        policy, reference = log_probability(toy.policy(0)), log_probability(toy.policy(1))
+        loss = made.compute_loss(made.model, {"rows": RATINGS}).item()
+    prompts = [row["prompt_ids"] for row in RATINGS]
+    texts = [row["completion_ids"] for row in RATINGS]
+
+    def ratio(prompt, text):
+        return policy(prompt, text) - reference(prompt, text)
+
+    turned = [texts[1], texts[2], texts[0]]
+    kl = max(0, mean(map(ratio, prompts, turned)))
+    expected = []
+    for prompt, text, row in zip(prompts, texts, RATINGS, strict=True):
+        sign = 1 if row["label"] else -1
+        # One desirable text and two others: it weighs twice.
+        expected.append(
+            (2 if row["label"] else 1) * (1 - sigma(sign * BETA * (ratio(prompt, text) - kl)))
+        )
+    assert loss == pytest.approx(mean(expected), abs=1e-5)
+
+
+def test_a_pair_is_a_text_of_each_label(tmp_path):
+    pair = {
+        "prompt": "the film",
+        "chosen": " was good",
+        "rejected": " was",
+        "rejected_ended": False,
+    }
+    rows = encode_ratings(toy.tokenizer(), ratings_of(pair))
+    assert rows["label"] == [True, False]
+    assert [ids[-1] == 0 for ids in rows["completion_ids"]] == [True, False], "one was cut"
+
+
+@pytest.mark.parametrize("lora", [{}, {"lora_r": 4}])
+def test_kto_raises_the_desirable_texts_over_the_others(tmp_path, lora):
+    pairs = rated_pairs(32)
+    rows = encode_ratings(toy.tokenizer(), [one for pair in pairs for one in ratings_of(pair)])
+    few = {"max_steps": 24, "per_device_train_batch_size": 16, "learning_rate": 1e-2, **lora}
+    made = kto(tmp_path, rows, None if lora else toy.policy(0).requires_grad_(False), **few)
+    made.train()
+    margins, kl = history(made, "rewards/margins"), history(made, "kl")
+    assert abs(margins[0]) < 1e-4 and kl[0] < 1e-4, "the policy begins at its reference"
+    assert mean(margins[-3:]) > 0.3
+    trained = {name for name, p in made.model.named_parameters() if p.requires_grad}
+    assert all(("lora" in name) == bool(lora) for name in trained)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(SimPOTrainer, {"scale": 2.0, "margin": 0.3}), (ORPOTrainer, {"odds_weight": 0.1})],
+)
+def test_a_step_without_a_reference_equals_plain_arithmetic(tmp_path, kind, options):
+    few = arguments(tmp_path, max_steps=1, per_device_train_batch_size=2)
+    data = Dataset.from_list(PAIRS[:2])
+    made = kind(toy.policy(), toy.tokenizer(), data, **options, **few)
+    with torch.no_grad():
+        policy = log_probability(toy.policy())
+        loss = made.compute_loss(made.model, {"rows": PAIRS[:2]}).item()
+    expected = []
+    for pair in PAIRS[:2]:
+        chosen, rejected = (
+            policy(pair["prompt_ids"], pair[side]) / len(pair[side])
+            for side in ("chosen_ids", "rejected_ids")
+        )
+        if kind is SimPOTrainer:
+            expected.append(-log(sigma(2.0 * (chosen - rejected) - 0.3)))
+        else:
+            odds = [exp(x) / (1 - exp(x)) for x in (chosen, rejected)]
+            expected.append(-chosen - 0.1 * log(sigma(log(odds[0] / odds[1]))))
+    assert loss == pytest.approx(mean(expected), abs=1e-5)
+    made.train()
+    for name in ("loss", "logps/chosen", "logps/rejected", "rewards/accuracies"):
+        assert len(history(made, name)) == 1
