@@ -239,6 +239,18 @@ _BUILT_IN = (
         updates_per_step=updates_per_rollout,
     ),
     Method(
+        "rejection",
+        learns_from="rollouts",
+        makes="policy",
+        options={
+            **{name: ON_ROLLOUTS[name] for name in ON_ROLLOUTS if name != "beta"},
+            "group_size": 4,
+        },
+        charts=(REWARD, KL, COVERED, LOSS),
+        build="align_core.trainers.rejection:build",
+        tuned_as="ppo",
+    ),
+    Method(
         "kto",
         learns_from="ratings",
         makes="policy",

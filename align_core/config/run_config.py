@@ -266,7 +266,8 @@ def defaults(method: str, task: str) -> dict[str, Any]:
     task_card, record = card(task), methods()[method]
     tuned = task_card.options if task_card else {}
     overrides = tuned.get(method) or tuned.get(record.tuned_as or "", {})
-    options = {**record.options, **overrides}
+    own = {name: value for name, value in overrides.items() if has(method, name)}
+    options = {**record.options, **own}
     return {
         option: (getattr(task_card, value.attribute, None) or value.otherwise)
         if isinstance(value, FromTask)
