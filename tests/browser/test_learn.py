@@ -116,6 +116,8 @@ def beta_moves_the_numbers_and_the_slider_of_train(page):
     for place in (0.2, 0.8):
         beta = move(page, place)
         assert page.locator("#field-beta [type=number]").input_value() == f"{beta:g}"
+        assert shown(page, "chosen") == pytest.approx(beta * up, abs=0.006)
+        assert shown(page, "rejected") == pytest.approx(beta * down, abs=0.006)
         assert shown(page, "margin") == pytest.approx(beta * (up - down), abs=0.006)
         loss = math.log1p(math.exp(-beta * (up - down)))
         assert shown(page, "loss") == pytest.approx(loss, abs=0.006)

@@ -116,6 +116,8 @@ def test_the_arithmetic_of_a_hand_made_lesson(calculate):
     assert calculate("dpo", pair, 0.5) == {
         "up": 2,
         "down": -2,
+        "chosen": 1,
+        "rejected": -1,
         "margin": 2,
         "loss": pytest.approx(0.126928, abs=1e-6),
         "weight": pytest.approx(0.5 * 0.119203, abs=1e-6),

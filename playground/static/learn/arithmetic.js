@@ -37,11 +37,13 @@ export function ppo({ tokens, place, score, value, whitening, clip, ahead: count
   };
 }
 
-// arXiv 2305.18290, Eq. 7, and the weight of its gradient (section 4).
+// arXiv 2305.18290, Eq. 7, and the weight of its gradient (section 4). `chosen` and `rejected` are
+// the rewards that the policy implies (Eq. 5), without the β log Z that they have in common.
 export function dpo({ chosen, rejected }, beta) {
   const [up, down] = [chosen, rejected].map(({ logp, ref_logp }) => logp - ref_logp);
   const margin = beta * (up - down);
-  return { up, down, margin, loss: logisticLoss(margin), weight: beta * sigmoid(-margin) };
+  const implied = { chosen: beta * up, rejected: beta * down };
+  return { up, down, ...implied, margin, loss: logisticLoss(margin), weight: beta * sigmoid(-margin) };
 }
 
 // arXiv 2305.18290, Eq. 4: a text becomes exp(r/β)/Z times as likely, Z the mean over the

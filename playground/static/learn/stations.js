@@ -65,12 +65,17 @@ export function stationsOf(words, addChip) {
       note: ({ token }) => token,
     },
     dpo: {
+      // From the optimum, solved for r, to the loss: β log Z is the same for both texts, and cancels.
       equations: () => [
-        row("L = − log σ ( margin )"),
-        row("margin = β log", likelihoodRatio("w"), "− β log", likelihoodRatio("l")),
+        row("π* ( y | x ) =", fraction("1", "Z ( x )"), "π_ref ( y | x ) exp ( r ( x , y ) / β )"),
+        row("r ( x , y ) = β log", fraction("π* ( y | x )", "π_ref ( y | x )"), "+ β log Z ( x )"),
+        row("r_w − r_l = β log", likelihoodRatio("w"), "− β log", likelihoodRatio("l")),
+        row("L = − log σ ( r_w − r_l )"),
       ],
       lines: [
-        "margin = {beta} · ( {up} − {(down)} ) ≈ {*margin}",
+        "r_w − β log Z = {beta} · {(up)} ≈ {*chosen}",
+        "r_l − β log Z = {beta} · {(down)} ≈ {*rejected}",
+        "r_w − r_l = {chosen} − {(rejected)} ≈ {*margin}",
         "L = − log σ ( {margin} ) ≈ {*loss}",
         "β σ ( − margin ) ≈ {*weight}",
       ],
