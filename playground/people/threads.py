@@ -32,3 +32,9 @@ class Threads:
 
         served.__name__ = function.__name__
         return served
+
+
+def picture_threads() -> Threads:
+    """Threads for pictures, whose numbers are computed in this process: only two, since all threads
+    that compute take turns with the one that answers every visitor."""
+    return Threads("pictures", 2)

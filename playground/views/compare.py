@@ -7,7 +7,7 @@ from typing import Any
 from playground.content import optimum
 from playground.handlers.compare import CURVES, CompareHandlers
 from playground.people.requests import HandlersOf, server_functions, with_named_task
-from playground.people.threads import Threads
+from playground.people.threads import Threads, picture_threads
 from playground.people.visitors import Visitors
 from playground.views import run_picker
 from playground.views.parts import PLOTLY_HEAD, part
@@ -57,14 +57,16 @@ def build(
     handlers_of: HandlersOf, words: dict[str, Any], visitors: Visitors, questions: Threads
 ) -> None:
     """Lay out the view that compares runs; their head-to-head is computed in `questions`."""
+    pictures = picture_threads()
     part(
         "compare",
         _COMPARE,
         "compare/compare",
         server_functions=[
-            *server_functions(handlers_of, CompareHandlers.runs, CompareHandlers.compare),
+            *server_functions(handlers_of, CompareHandlers.runs),
+            *server_functions(handlers_of, CompareHandlers.compare, threads=pictures),
             *server_functions(handlers_of, CompareHandlers.head_to_head, threads=questions),
-            with_named_task(visitors, optimum.frontier),
+            pictures.serve(with_named_task(visitors, optimum.frontier)),
         ],
         words={**words["try"], **words["compare"]},
         shading=words["shading"] | words["samples"],

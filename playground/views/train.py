@@ -21,7 +21,7 @@ from playground.handlers.train import TrainHandlers, valid_cursor
 from playground.people.client_address import client_address
 from playground.people.requests import as_shown, with_named_task, with_named_values, with_visitor
 from playground.people.run_queue import RunQueue
-from playground.people.threads import Threads
+from playground.people.threads import Threads, picture_threads
 from playground.people.visitors import Visitor
 from playground.settings import Settings
 from playground.views import own_task, presets, setting_controls, visit
@@ -116,7 +116,11 @@ def _lay_out(
     """The controls of the settings by name, and all controls that handlers read or change."""
     updates = Threads("updates", UPDATE_THREADS)
     long_poll = LongPoll(handlers.newest, updates)
-    named = partial(with_named_task, queue.visitors)
+    pictures = picture_threads()
+
+    def picture_of(query: Callable[[Any], Any]) -> Callable[..., Any]:
+        return pictures.serve(with_named_task(queue.visitors, query))
+
     news = bind("new_events", handlers.new_events)
 
     def read_events(request: gr.Request, cursor: dict[str, Any]) -> Response:
@@ -185,7 +189,7 @@ def _lay_out(
                     _FRONTIER,
                     "train/frontier",
                     value={"task": page_name(first_task()), "method": FIRST_METHOD},
-                    server_functions=[named(optimum.frontier), named(optimum.target)],
+                    server_functions=[picture_of(optimum.frontier), picture_of(optimum.target)],
                     words=words["frontier"],
                     head=PLOTLY_HEAD,
                 )
