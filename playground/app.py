@@ -208,6 +208,8 @@ def _lay_out(
         # All views are rendered at once: Train keeps following a run while another view is shown.
         with gr.Tab(words["views"]["train"], id="train", render_children=True):
             settings = train.build(page, client, words, queue, server)
+        with gr.Tab(words["views"]["learn"], render_children=True):
+            learn.build(ask_handlers, words, questions)
         with gr.Tab(words["views"]["compare"], render_children=True):
             compare.build(compare_handlers, words, queue.visitors, questions)
         with gr.Tab(words["views"]["try"], render_children=True):
@@ -218,8 +220,6 @@ def _lay_out(
             ballots = rate.build(ask_handlers, words)
         with gr.Tab(words["views"]["lab"], render_children=True):
             lab.build(words, queue)
-        with gr.Tab(words["views"]["learn"], render_children=True):
-            learn.build(ask_handlers, words, questions)
     story_view.build(words)
     # Train shows the run, or its place in the queue.
     ballots.trained(

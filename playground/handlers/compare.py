@@ -25,6 +25,7 @@ from playground.content.run_list import (
 from playground.handlers.ask import answer
 from playground.handlers.train import LARGEST, shown_delta
 from playground.people.access import VisibleModels, VisibleRuns
+from playground.text.machines import machine
 
 MAX_RUNS = 4  # compared at once
 MOST_SOUGHT = 100  # characters, each word of which is sought in each run
@@ -86,8 +87,8 @@ class CompareHandlers:
             recording = self._recorded[name]
             settings = identifying_settings(history(recording.config, recording.events))
             if matches(search, settings, f"{card['name']} {self._presets['state']}"):
-                machine = recording.preset.machine
-                yield {"run": name, **settings, "recorded": card["name"], "machine": machine}
+                made_on = machine(recording.preset.machine, self._words["presets"])
+                yield {"run": name, **settings, "recorded": card["name"], "machine": made_on}
 
     def compare(self, cursors: Any) -> dict[str, Any]:
         """The events of runs after `cursors`, [{"run", "offset"}, …], and the runs' differences.

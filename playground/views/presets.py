@@ -7,24 +7,40 @@ from typing import Any
 import gradio as gr
 
 from playground.content.recordings import SPEED, Recordings
+from playground.text.machines import machine
 from playground.views.parts import part
 
+# The presets in the order of a talk. One that is in no group is not shown.
+GROUPS = {
+    "ppo": ("healthy-ppo", "short-leash"),
+    "dpo": ("healthy-dpo", "dpo-too-long"),
+    "wrong": ("no-leash", "reward-hacking", "hacking-mended"),
+    "data": (
+        "noisy-raters",
+        "off-distribution-dpo",
+        "off-distribution-ppo",
+        "half-the-continents",
+    ),
+}
 _STRIP = """
-<nav><span class="title"></span><ul></ul></nav>
-<p class="about"><span><strong class="part"></strong> <span class="summary"></span></span>
-<span class="origin"></span></p>
+<nav><ul></ul></nav>
+<p class="origin"></p>
 """
 
 
 def strip(recordings: Recordings, words: dict[str, Any]) -> gr.HTML:
     """The row of presets; its value is the name of the chosen one."""
+    cards = recordings.cards()
+    for card in cards.values():
+        card["machine"] = machine(card["machine"], words)
     return part(
         "presets",
         _STRIP,
         "train/presets",
         events=("select",),
         value=None,
-        cards=recordings.cards(),
+        cards=cards,
+        groups=GROUPS,
         speed=SPEED,
         words=words,
     )

@@ -194,7 +194,13 @@ def _lay_out(
                     head=PLOTLY_HEAD,
                 )
                 part("example", _EXAMPLE, "train/example", **texts)
-                part("readings", _READINGS, "train/readings", words=words["status"])
+                part(
+                    "readings",
+                    _READINGS,
+                    "train/readings",
+                    words=words["status"],
+                    presets=words["presets"]["cards"],
+                )
                 preset = presets.strip(handlers.recordings, words["presets"])
                 curves("charts", charts.BESIDE)
             part("samples", _SAMPLES, "train/samples", **texts)

@@ -8,6 +8,7 @@ let state = Object.freeze({
   method: null,
   beta: null,
   betaHeld: false, // whether a slider of β is being dragged; a live run takes β on release
+  preset: null, // the preset whose settings the run on the stage has
   watchedBeta: null, // β of another visitor's run, which the target follows until the visitor moves β
   viewedStep: null, // the step shown; null for the newest
   story: null, // the scene of the story that is told, from 1; null while it is closed

@@ -41,11 +41,12 @@ export function phaseOnStage(state) {
   return runOnStage(state) || phase === "starting" || phase === "lost" ? phase : "idle";
 }
 
+// What a run says of itself, or ""; what a live one says of its preparation holds until it goes on.
+export const messageOf = (run) => (isLive(run) && run.phase ? "" : (run?.status.message ?? ""));
+
 // The sentences on a run: the first is its headline. Those on its curves are about the newest step.
 export function sentencesOn(run, step) {
   const others = step === null ? (run?.summary?.sentences ?? []).map(([, sentence]) => sentence) : [];
-  // What a live run says of its preparation holds until it goes on.
-  const message = isLive(run) && run.phase ? "" : run?.status.message;
-  const first = message || others.shift();
+  const first = messageOf(run) || others.shift();
   return { first, others };
 }

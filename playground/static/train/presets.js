@@ -1,10 +1,10 @@
-// A row of presets. A chosen preset fills the settings and plays its recorded run. While the stage
-// shows a run with exactly these settings, a line below says what to watch, and at the end what the
-// run shows.
+// The presets, in groups. A chosen preset fills the settings and plays its recorded run. While the stage
+// shows a run with exactly these settings, the headline (readings.js) says what to watch, and at the end
+// what the run shows.
 import { make, within } from "../core/dom.js";
 import { fill } from "../core/format.js";
 import { isLive, isRecorded } from "../core/run_log.js";
-import { get, subscribe } from "../core/store.js";
+import { get, set, subscribe } from "../core/store.js";
 import { runOnStage } from "../core/view.js";
 
 export function mount({ element, props, events }) {
@@ -12,8 +12,8 @@ export function mount({ element, props, events }) {
   const { find, put } = within(element);
   const chips = {}; // preset -> its button
 
-  function addChip(name) {
-    const item = make("li", "", find("ul"));
+  function addChip(name, group) {
+    const item = make("li", "", group);
     const chip = (chips[name] = make("button", "", item, words.cards[name].name));
     const card = make("dl", "card", item);
     card.id = `preset-${name}`;
@@ -38,22 +38,24 @@ export function mount({ element, props, events }) {
 
   function draw(state) {
     const { run, standing } = state;
-    const name = presetOf(runOnStage(state));
+    const name = presetOf(runOnStage(state)) ?? null;
     for (const [other, chip] of Object.entries(chips)) {
       chip.setAttribute("aria-pressed", String(other === name));
       chip.disabled = isLive(run) && run.name === standing.own;
     }
-    const part = run?.status.name === "finished" ? "shows" : "watch"; // only a whole run shows the effect
-    put(".part", name ? words[part] : "");
-    put(".summary", name ? words.cards[name][part] : "");
-    const recorded = name && isRecorded(run);
-    const origin = recorded ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "";
-    put(".origin", origin);
-    find(".origin").title = origin; // in full, because the line may cut it
+    put(".origin", name && isRecorded(run) ? fill(words.recorded, { ...cards[name], speed: props.speed }) : "");
+    set({ preset: name });
   }
 
-  put(".title", words.title);
-  for (const name of Object.keys(words.cards)) if (name in cards) addChip(name);
+  find("nav").ariaLabel = words.title;
+  for (const [group, names] of Object.entries(props.groups)) {
+    const present = names.filter((name) => name in cards);
+    if (!present.length) continue;
+    const box = make("li", "group", find("ul"));
+    make("span", "title", box, words.groups[group]);
+    const list = make("ul", "", box);
+    for (const name of present) addChip(name, list);
+  }
   subscribe(element, ["run", "task", "standing"], draw);
   draw(get());
 }

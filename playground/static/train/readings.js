@@ -2,7 +2,7 @@
 import { make, within } from "../core/dom.js";
 import { isLive } from "../core/run_log.js";
 import { get, subscribe } from "../core/store.js";
-import { phaseOnStage, runOnStage, sentencesOn } from "../core/view.js";
+import { messageOf, phaseOnStage, runOnStage, sentencesOn } from "../core/view.js";
 import { openingText, readingAt } from "./reading.js";
 
 export function mount({ element, props }) {
@@ -17,12 +17,18 @@ export function mount({ element, props }) {
     const live = isLive(run) && viewedStep === null;
     const reading = () => (run ? readingAt(run, viewedStep, frontiers, words) : "");
     const opening = live ? openingText(run, words) : null;
-    showSummary(words[phaseOnStage(state)] ?? opening ?? first ?? reading());
+    const said = words[phaseOnStage(state)] ?? opening ?? messageOf(run);
+    const card = viewedStep === null && !said && props.presets[state.preset];
+    showSummary(said || (card ? presetText(card, run) : (first ?? reading())));
+    if (card && first) others.unshift(first);
     showWritten(live ? run.written : null);
     if (list.textContent === others.join("")) return;
     list.replaceChildren();
     for (const sentence of others) make("li", "", list, sentence);
   }
+
+  // Only a whole run shows the effect of its preset.
+  const presetText = (card, run) => (run.status.name === "finished" ? card.shows : card.watch);
 
   // One text of the newest rollout, as it was written a moment ago.
   function showWritten(written) {
@@ -44,7 +50,7 @@ export function mount({ element, props }) {
     summary.classList.toggle("long", summary.scrollHeight > summary.clientHeight);
   }
 
-  subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers"], draw);
+  subscribe(element, ["phase", "run", "task", "viewedStep", "frontiers", "preset"], draw);
   new ResizeObserver(fit).observe(summary);
   draw(get());
 }
