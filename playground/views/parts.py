@@ -19,6 +19,7 @@ _PLOTLY = f"playground/plotly-{version('plotly')}.js"
 # The `head` of a part that draws with Plotly.
 PLOTLY_HEAD = f'<script src="{_PLOTLY}"></script>'
 STATIC = Path(__file__).parents[1] / "static"
+_TEXT_FONT = "fonts/inter-latin.woff2"
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -82,15 +83,17 @@ def _plotly(request: Request) -> Response:
 
 
 def preloads() -> str:
-    """Links for the head, so that modules load in parallel, not after the modules that import
-    them. Those of the story are loaded when it is opened."""
+    """Links for the head: modules load in parallel, not after the modules that import them, and the
+    text font comes before the first texts. The modules of the story are loaded when it is opened.
+    """
     modules = (
         file.relative_to(STATIC).as_posix()
         for file in sorted(STATIC.rglob("*.js"))
         if "\nexport " in file.read_text("utf-8")
     )
-    return "".join(
+    links = "".join(
         f'<link rel="modulepreload" href="{address(module)}">'
         for module in modules
         if not module.startswith("story/")
     )
+    return f'{links}<link rel="preload" as="font" crossorigin href="{address(_TEXT_FONT)}">'

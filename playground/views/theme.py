@@ -9,7 +9,15 @@ from playground.views.parts import STATIC, address
 # The cascade layers, from the weakest to the strongest. Each sheet names the layers of its rules;
 # layers.js puts Gradio's own sheets into the first layer.
 LAYERS = ("gradio", "base", "parts", "views", "hall", "phone", "talk")
-_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"]
+_FONTS = [
+    "Inter",
+    "Inter Punctuation",
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+]
 _FONTS += ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 

@@ -12,7 +12,7 @@ from playground.views.theme import LAYERS, Theme
 
 PLAYGROUND = Path(__file__).parents[2] / "playground"
 SHEETS = {path.name: path.read_text("utf-8") for path in (PLAYGROUND / "static").rglob("*.css")}
-MOST_LINES = 2700
+MOST_LINES = 2750
 # Classes of Gradio's own components.
 GRADIO = {"block", "contain", "dark", "form", "gradio-container", "info-text", "main"}
 GRADIO |= {"nav-holder", "prose", "selected", "tab-wrapper", "wrap"}
@@ -46,7 +46,7 @@ def selectors(text: str) -> str:
 def test_every_rule_is_in_a_layer_of_the_page(name):
     layers = {f"@layer {layer}" for layer in LAYERS if layer != "gradio"}
     rules = outermost(without_comments(SHEETS[name]))
-    assert {rule for rule in rules if not rule.startswith("@property ")} <= layers
+    assert {rule for rule in rules if not rule.startswith(("@property ", "@font-face"))} <= layers
     assert any(rule in layers for rule in rules)
 
 
@@ -85,3 +85,22 @@ def test_gradio_has_its_listed_classes():
     assets = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
     its = "".join(path.read_text("utf-8") for path in assets.glob("*.css"))
     assert sorted(name for name in GRADIO if f".{name}" not in its) == []
+
+
+FONTS = PLAYGROUND / "static" / "fonts"
+
+
+def test_the_fonts_are_small_come_with_the_page_and_have_their_licences():
+    files = {path.name: path.stat().st_size for path in FONTS.glob("*.woff2")}
+    assert sum(files.values()) <= 300_000
+    named = re.findall(r'url\("([^"]*)"\)', SHEETS["fonts.css"])
+    assert {Path(url).name for url in named} == files.keys()
+    assert all(url.startswith("../fonts/") for url in named), "no address of another site"
+    assert not any("http" in text for text in SHEETS.values())
+    assert SHEETS["fonts.css"].count("@font-face") == SHEETS["fonts.css"].count("swap;")
+    for path in FONTS.glob("*.woff2"):
+        assert path.read_bytes()[:4] == b"wOF2"
+    for family in ("inter", "stix-two-math"):
+        licence = (FONTS / f"{family}-LICENSE.txt").read_text("utf-8")
+        assert "SIL OPEN FONT LICENSE Version 1.1" in licence
+        assert f"{family}-LICENSE.txt" in (PLAYGROUND.parent / "NOTICE").read_text("utf-8")
