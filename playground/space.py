@@ -21,9 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXPORTED = (
     *("align_core", "assets", "playground", "app.py", "requirements.txt"),
-    *("Dockerfile", ".dockerignore", "LICENSE"),
+    *("Dockerfile", ".dockerignore", "LICENSE", "NOTICE"),
 )
-BINARY = ("*.safetensors", "*.parquet", "*.npz", "*.png", "*.gif")  # as tracked by git LFS
+BINARY = ("*.safetensors", "*.parquet", "*.npz", "*.png", "*.gif", "*.woff2")  # in git LFS
 _MOST_BYTES = 100_000_000
 _FRONT_MATTER = re.compile(r"---\n(.*?)---\n(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)

@@ -71,7 +71,7 @@ def test_the_tree_has_the_page_and_no_tests_benchmarks_or_pictures(exported):
     for folder in exported.values():
         files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         assert files - set(tracked) == {
-            *("app.py", "requirements.txt", "LICENSE", "README.md"),
+            *("app.py", "requirements.txt", "LICENSE", "NOTICE", "README.md"),
             *("Dockerfile", ".dockerignore", ".gitattributes"),
         }
         assert set(tracked) <= files
