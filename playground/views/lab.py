@@ -18,6 +18,7 @@ from playground.handlers.links import FIELDS
 from playground.handlers.quick_experiments import QuickExperimentHandlers
 from playground.people.requests import with_visitor
 from playground.people.run_queue import RunQueue
+from playground.text.machines import machine
 from playground.views.parts import PLOTLY_HEAD, part
 
 # Links to runs in the Train view that show the same effect: {experiment: {link: settings}}.
@@ -74,7 +75,7 @@ def build(words: dict[str, Any], queue: RunQueue) -> None:
         ],
         quick_runs=handlers.labels(),
         words=words["lab"],
-        cards={name: card(name, words["lab"]) for name in ORDER},
+        cards={name: card(name, words) for name in ORDER},
         first={**_FIRST, "certain": False, "covered": None},
         fields=list(FIELDS),
         size=tabular.SIZE,
@@ -95,6 +96,7 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
         result = experiments.result(name)
     except OSError:
         return {"live": live, "measured": None}
+    made_on, words = machine(result["machine"], words["presets"]), words["lab"]
     experiment, sentences = experiments.load(name), words["said"][name]
     measured = {
         "verdicts": render_verdicts(experiment.verdicts(result), sentences),
@@ -102,6 +104,7 @@ def card(name: str, words: dict[str, Any]) -> dict[str, Any]:
         "findings": render_findings(experiment.findings(result), sentences),
         "panels": lab_figures.panels(name, result, words["figures"]),
         "minutes": round(result["core_seconds"] / 60, 1),
-        **{key: result[key] for key in ("machine", "runs", "seeds")},
+        "machine": made_on,
+        **{key: result[key] for key in ("runs", "seeds")},
     }
     return {"live": live, "measured": measured}

@@ -139,7 +139,7 @@ def try_it_shows_texts_side_by_side_and_train_continues(page):
 
     page.fill("#try [name=prompt]", " ")
     page.click("#try button")
-    page.wait_for_selector("#try .errors:has-text(\"Your prompt got ' '\")")
+    page.wait_for_selector("#try .errors:has-text('Your prompt must be a text')")
 
 
 def a_view_takes_the_task_of_train_when_that_changes_and_else_keeps_its_own(page):

@@ -124,15 +124,14 @@ def efficiency(run: Run) -> Reading | None:
 
 
 def short_of_target(run: Run) -> Reading | None:
-    """The objective of the optimum at this β minus that of the finished run."""
+    """The objective of the optimum at this β, and that of the finished run."""
     if run.target is None or run.drawn_frontier is None or run.config["beta"] is None:
         return None
     beta, gain = run.config["beta"], run.gain(run.last)
-    short = (run.target.gain - beta * run.target.kl) - (gain - beta * run.last.kl)
-    if short < LEVEL:
+    best, reached = run.target.gain - beta * run.target.kl, gain - beta * run.last.kl
+    if best - reached < LEVEL:
         return Reading("on_target", "good", {"beta": beta})
-    values = {"beta": beta, "gain": run.target.gain, "kl": run.target.kl, "short": short}
-    return Reading("short_of_target", "note", values)
+    return Reading("short_of_target", "note", {"beta": beta, "best": best, "reached": reached})
 
 
 # The distance from the reference.

@@ -155,8 +155,7 @@ def test_the_set_ups_are_those_of_the_experiments():
 
 @pytest.mark.parametrize("language", text.languages())
 def test_results_are_rendered_in_every_language(language):
-    words = text.load(language)["lab"]
-    measured = lab.card("coverage", words)["measured"]
+    measured = lab.card("coverage", text.load(language))["measured"]
     assert len(measured["findings"]) == 9
     assert "0.15 ± 0.10" in measured["findings"][3] and "0.77 ± 0.10" in measured["findings"][3]
     assert "108" in measured["tested"] and "{" not in measured["tested"]
@@ -169,7 +168,7 @@ def test_results_are_rendered_in_every_language(language):
 @pytest.mark.parametrize("name", experiments.NAMES)
 def test_unrecorded_results_are_not_shown(name, monkeypatch, tmp_path):
     monkeypatch.setattr(experiments, "recorded", lambda name: tmp_path / name)
-    assert lab.card(name, WORDS)["measured"] is None
+    assert lab.card(name, text.load("en"))["measured"] is None
 
 
 @pytest.mark.parametrize("name", sorted(lab.LIVE))

@@ -135,10 +135,11 @@ def test_every_bad_number_gets_its_line_and_its_field(handlers):
     assert run is None
     assert [field for field, _ in refused] == ["beta", "steps", "learning_rate", "seed"]
     lines = [line for _, line in refused]
-    assert lines[0].startswith("β (beta) got -1; it takes a number above 0")
-    assert lines[1].startswith("Steps holds no number; it takes a whole number")
-    assert lines[2].startswith("Learning rate got inf; it takes")
-    assert lines[3].startswith("Seed got 1.5; it takes a whole number")
+    assert lines[0].startswith("β (beta) must be a number above 0")
+    assert lines[0].endswith("(you entered -1).")
+    assert lines[1].startswith("Steps must be a whole number")
+    assert lines[2].startswith("Learning rate must be a number")
+    assert lines[3].startswith("Seed must be a whole number")
 
 
 @pytest.mark.parametrize("method", methods())
@@ -193,7 +194,7 @@ def test_an_empty_choice_of_groups_is_reported_at_its_control(handlers):
     run, ((field, line),) = started(handlers, form_values(coverage=[]))
     assert (run, field) == (None, "coverage")
     takes = WORDS["errors"]["takes"]["coverage"]
-    assert line == f"{WORDS['controls']['coverage']} got ''; it takes {takes}"
+    assert line == f"{WORDS['controls']['coverage']} must be {takes} (you entered '')."
 
 
 def test_a_second_run_of_the_same_visitor_is_refused_in_plain_words(handlers, client, monkeypatch):
@@ -232,7 +233,7 @@ def test_a_beta_out_of_range_is_reported_and_not_sent(handlers, client, monkeypa
     values = {"task": "capitals", "method": "dpo", "beta": -1.0, "live": None}
     ((field, line),) = handlers.set_live("beta", values)["errors"]
     assert field == "beta"
-    assert line.startswith("β (beta) got -1.0; it takes a number above 0")
+    assert line.startswith("β (beta) must be a number above 0")
 
 
 def test_the_pace_is_sent_to_a_new_run_and_to_a_live_one(handlers, client, monkeypatch):

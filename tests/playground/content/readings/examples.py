@@ -125,7 +125,7 @@ EXAMPLES = {
     "short_of_target": (
         PPO,
         evaluated(**WELL, gain=[0.0, 1.0]),
-        {"beta": 0.5, "gain": 2.5, "kl": 0.9, "short": 0.55},
+        {"beta": 0.5, "best": 2.05, "reached": 1.5},
     ),
     # 1.23 · 2 − 0.5 · 1 = 1.96, which is 0.09 below 2.05.
     "on_target": (PPO, evaluated(**WELL, gain=[0.0, 1.23]), {"beta": 0.5}),

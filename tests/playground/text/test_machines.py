@@ -1,0 +1,16 @@
+"""The machines that made recordings, in the page's languages."""
+
+from __future__ import annotations
+
+from playground import text
+from playground.text.machines import machine
+
+LINE = "2 threads of 8 cores (AMD EPYC)"
+
+
+def test_a_machine_is_named_in_the_pages_language():
+    assert machine(LINE, text.load("en")["presets"]) == LINE
+    chinese = text.load("zh")["presets"]
+    assert machine(LINE, chinese) == "8 个核心中的 2 个线程（AMD EPYC）"
+    assert machine(f"{LINE}, Linux; torch 2", chinese).endswith("（AMD EPYC）, Linux; torch 2")
+    assert machine("nobody's machine", chinese) == "nobody's machine"
