@@ -67,6 +67,7 @@ def a_link_sets_the_controls_and_is_copied_whole(page, address):
     link = {name: values for name, (values,) in parse_qs(urlsplit(page.url).query).items()}
     unchanged = ("learning_rate", "batch_size", "eval_every", "preference_pairs")
     expected = {**settings, "beta": "0.25", "label_noise": "0", "lora_r": "0", "hide": hostile}
+    expected |= {"loss": "sigmoid"}
     expected |= {"coverage": ",".join(card("capitals").groups), "pair_source": "reference"}
     assert link == expected | {name: str(usual[name]) for name in unchanged}
 
