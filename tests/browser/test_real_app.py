@@ -172,6 +172,7 @@ def the_readings_of_the_frontier_stay_within_its_card(page):
 
 def a_run_of_another_packages_method_is_watched_found_again_and_stopped(page, runs):
     before = {*runs.iterdir()}
+    page.click("#field-method summary")
     choose(page, "Hinge")
     expect(page.locator("#controls")).to_contain_text("Pushes pairs a margin apart")
     run(page, steps=600, preference_pairs=128)
