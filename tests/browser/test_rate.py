@@ -82,8 +82,8 @@ def counts(page, session):
     wait_for_text(
         page, "#rate .train .aside", f"To train on: {part['to_train']} votes of this session and 0"
     )
-    wait_for_text(page, "#rate .train .aside", f"no training has seen: {held}, those")
-    wait_for_text(page, "#rate .train .aside", f"Left out: {neither}, ties")
+    wait_for_text(page, "#rate .train .aside", f"of the prompts: {held}. Not used")
+    wait_for_text(page, "#rate .train .aside", f"Not used, except by KTO: {neither}, ties")
 
 
 def choose(page, act, prompt):
