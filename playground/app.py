@@ -182,7 +182,8 @@ def _lay_out(
     """Lay out the page in one language; `others` has the tag and name of each other language."""
     masthead = part(
         "masthead",
-        "<header><h1></h1><p></p><nav><input readonly hidden><button type='button'></button>"
+        "<header><h1></h1><p></p><nav><input readonly hidden>"
+        "<button type='button' class='copy'></button>"
         "<button type='button' class='tell'></button></nav></header>",
         "masthead/links",
         events=("submit",),

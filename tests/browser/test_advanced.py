@@ -60,7 +60,7 @@ def pairs_are_chosen_by_their_prompts_and_their_writer(page, client):
     page.wait_for_function("(document.querySelector('#own .plot').data?.length ?? 0) === 2")
     assert page.locator("#own .chart:visible").count() == 4
 
-    page.click("#masthead button")
+    page.click("#masthead .copy")
     page.wait_for_function("location.search.includes('coverage=')")
     link = parse_qs(urlsplit(page.url).query)
     assert (link["coverage"], link["pair_source"]) == (["film,people"], ["pretrained"])

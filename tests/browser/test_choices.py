@@ -116,7 +116,7 @@ def run_waits_for_the_settings_of_a_preset(page, client, answers):
 
 def a_link_waits_for_the_defaults_of_a_choice(page, answers):
     pick(page, "methods", "sft")
-    page.click("#masthead button")
+    page.click("#masthead .copy")
     page.wait_for_timeout(200)
     assert "steps=" not in page.url
     answers.set()

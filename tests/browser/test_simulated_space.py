@@ -138,14 +138,14 @@ def test_without_third_party_cookies(browser, proxy, folder):
     assert frame.get_attribute("html", "data-present") == ""
     assert frame.get_attribute("html", "lang") == "zh-CN", "the browser remembers it"
     stop(frame)
-    frame.click("#masthead button")
-    expect(frame.locator("#masthead button")).to_have_text(CHINESE["link"]["copied"])
+    frame.click("#masthead .copy")
+    expect(frame.locator("#masthead .copy")).to_have_text(CHINESE["link"]["copied"])
     link = frame.input_value("#masthead input")
     assert link.startswith(f"{SPACE}/zh?present=&task=reviews&")
     assert "__sign" not in link and "__theme" not in link and SIGNATURE in frame.url
     frame.evaluate("document.execCommand = () => false")
-    frame.click("#masthead button")
-    expect(frame.locator("#masthead button")).to_have_text(CHINESE["link"]["shown"])
+    frame.click("#masthead .copy")
+    expect(frame.locator("#masthead .copy")).to_have_text(CHINESE["link"]["shown"])
     assert frame.evaluate("getSelection().toString()") == link
 
     frame.click("#visit .sign_in summary")

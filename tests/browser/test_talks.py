@@ -61,8 +61,8 @@ def a_link_sets_the_controls_and_is_copied_whole(page, address):
 
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.fill("#field-beta [type=number]", "0.25")
-    page.click("#masthead button")
-    page.wait_for_selector(f"#masthead button:has-text('{text.load()['link']['copied']}')")
+    page.click("#masthead .copy")
+    page.wait_for_selector(f"#masthead .copy:has-text('{text.load()['link']['copied']}')")
     assert page.evaluate("navigator.clipboard.readText()") == page.url
     link = {name: values for name, (values,) in parse_qs(urlsplit(page.url).query).items()}
     unchanged = ("learning_rate", "batch_size", "eval_every", "preference_pairs")

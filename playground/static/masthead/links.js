@@ -51,19 +51,19 @@ export function mount({ element, props, watch, events }) {
     const copied = await copyText(url.href, link);
     link.hidden = copied;
     if (!copied) link.select();
-    put("button", copied ? words.link.copied : words.link.shown);
-    setTimeout(() => put("button", words.link.copy), 2000);
+    put(".copy", copied ? words.link.copied : words.link.shown);
+    setTimeout(() => put(".copy", words.link.copy), 2000);
   }
 
   document.documentElement.lang = words.language.tag;
   document.title = words.title;
   put("h1", words.title);
   put("p", words.tagline);
-  put("button", words.link.copy);
+  put(".copy", words.link.copy);
   link.ariaLabel = words.link.copy;
   put(".tell", props.tell);
   find(".tell").onclick = () => set({ story: 1 });
-  find("button").onclick = () => withSettings(address(), copy);
+  find(".copy").onclick = () => withSettings(address(), copy);
   for (const [language, { tag, name }] of Object.entries(others)) {
     const other = make("a", "", find("nav"), name);
     Object.assign(other, { lang: tag, hreflang: tag, href: inLanguage(language) });
