@@ -73,6 +73,8 @@ def a_single_visitor_sees_nothing_of_others(page):
 
 
 def queue(page):
+    """Wait for a turn with a run that does not end during the test."""
+    fill(page, steps=LONG)
     page.click("#queue")
     page.wait_for_selector("#leave")
 
