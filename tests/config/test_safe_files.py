@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 import pytest
 
@@ -42,10 +43,22 @@ def test_a_file_that_may_not_be_read_has_no_size(tmp_path, monkeypatch):
 
 
 def test_no_file_stays_open(tmp_path, monkeypatch):
-    opened, closed = [], []
+    opened, closed, here = [], [], threading.get_ident()
     open_, close = os.open, os.close
-    monkeypatch.setattr(os, "open", lambda *args: opened.append(open_(*args)) or opened[-1])
-    monkeypatch.setattr(os, "close", lambda number: closed.append(number) or close(number))
+
+    def opening(*arguments, **options):
+        number = open_(*arguments, **options)
+        if threading.get_ident() == here:
+            opened.append(number)
+        return number
+
+    def closing(number):
+        if threading.get_ident() == here:
+            closed.append(number)
+        close(number)
+
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "close", closing)
     (tmp_path / "file").write_bytes(b"12345")
     read_bytes(tmp_path / "file", 5)
     error_of(read_bytes, tmp_path / "file", 4)

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -245,8 +246,12 @@ def test_one_writer_at_a_time(run, monkeypatch):
     run.append(RUNNING)
     assert run.events_path.stat().st_mode & 0o444 == 0o444, "another user may read it"
     assert not run.events_path.stat().st_mode & 0o133, "and not write it"
-    waits = []
-    monkeypatch.setattr(time, "sleep", waits.append)
+    waits, here, sleep = [], threading.get_ident(), time.sleep
+
+    def waiting(seconds):
+        waits.append(seconds) if threading.get_ident() == here else sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", waiting)
     other = RunDirectory(run.path)
     assert other.is_being_written()
     with pytest.raises(BlockingIOError, match="Another process is writing this run"):

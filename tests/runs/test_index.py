@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections import Counter
 
 import pytest
@@ -35,13 +36,14 @@ def root(tmp_path, fake_assets):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Counts of opened files and listed folders."""
-    counts = Counter()
+    """Counts of files opened and folders listed by this thread; other tests may have left some."""
+    counts, here = Counter(), threading.get_ident()
     for name in ("open", "scandir"):
         original = getattr(os, name)
 
         def counted(*arguments, name=name, original=original, **options):
-            counts[name] += 1
+            if threading.get_ident() == here:
+                counts[name] += 1
             return original(*arguments, **options)
 
         monkeypatch.setattr(os, name, counted)
