@@ -315,7 +315,7 @@ def test_the_offered_models_depend_on_the_fetched_ones(browser, tmp_path, monkey
 def test_slow_saves_delay_no_other_request(server, monkeypatch):
     go_on = threading.Event()
     nothing = {"errors": [to_event(problem("zip", "a"))], "card": None, "counts": None}
-    monkeypatch.setattr("playground.own.reader.read", lambda folder: go_on.wait(10) and nothing)
+    monkeypatch.setattr("playground.own.reader.read", lambda folder: go_on.wait(60) and nothing)
     headers = {"Cookie": f"{COOKIE}={MINE}"}
 
     async def ask():
@@ -324,7 +324,7 @@ def test_slow_saves_delay_no_other_request(server, monkeypatch):
             save = {"json": {"draft": DRAFT}, "headers": headers}
             saves = [asyncio.create_task(client.post("/own/save", **save)) for _ in range(40)]
             try:
-                return await asyncio.wait_for(client.post("/own/state", json={}), 5)
+                return await asyncio.wait_for(client.post("/own/state", json={}), 60)
             finally:
                 go_on.set()
                 await asyncio.gather(*saves)

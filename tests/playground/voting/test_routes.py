@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import partial
 
 import pytest
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from align_core.runs.directory import RunDirectory
 from align_core.votes import preference_files, statistics
 from playground.people.client_address import ClientAddress
 from playground.people.no_place import AlreadyHasRun
+from playground.people.rate_limit import RateLimit
 from playground.people.visitors import COOKIE, Visitors
 from playground.settings import Settings
 from playground.voting import routes
@@ -388,7 +390,7 @@ def test_without_a_key_a_local_visitor_may_open_the_room(sessions):
 
 
 def test_creating_sessions_is_limited_by_address(sessions, monkeypatch):
-    monkeypatch.setattr(routes, "SESSION_LIMIT", (0.1, 2))
+    monkeypatch.setattr(routes, "SESSION_LIMIT", (1e-6, 2))
     client = serve(sessions)
     made_up = {"X-Session": "a", "X-Rater": "b"}
     request = {"task": "reviews"}
@@ -426,6 +428,7 @@ def test_on_a_space_the_address_is_from_the_proxy(sessions, monkeypatch):
 
 
 def test_rate_limited_requests_get_a_retry_time(sessions, monkeypatch):
+    monkeypatch.setattr(routes, "RateLimit", partial(RateLimit, clock=lambda: 0.0))
     monkeypatch.setattr(routes, "RATER_LIMIT", (1.0, 3))
     monkeypatch.setattr(routes, "JOIN_LIMIT", (0.01, 4))
     client = serve(sessions)

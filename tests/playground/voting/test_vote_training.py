@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,10 @@ from playground.people.run_queue import AlreadyHasRun, RunQueue
 from playground.people.visitors import Visitors
 from playground.voting.pairs import Pairs
 from playground.voting.vote_training import HELD_OUT, VoteTraining
+from tests.waiting import until
 
 WORDS = text.load("en")
+LONG = 20_000  # steps; such a run does not end before it is stopped
 RNG = random.Random(0)
 PAIRS = [
     {"prompt": f"Prompt {i}", "first": f" warm {i}", "second": f" cold {i}", "model": "sft-reviews"}
@@ -74,13 +76,6 @@ def trained(client, queue, tmp_path):
     return VoteTraining(client, queue, GoldHelper(), pairs, tmp_path / "sessions" / TRAINED_ON)
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def ended(client, run):
     status = client.status(run)
     return status and status["status"] == "finished"
@@ -97,7 +92,7 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
     assert {name: config[name] for name in paced} == paced
     assert config["model"] == "sft-reviews"
 
-    wait_for(lambda: ended(client, run))
+    until(lambda: ended(client, run))
     report = trained.report(session)
     (one,) = report["runs"]
     assert (one["votes"], one["simulated"]) == (len(rows), 0)
@@ -115,9 +110,9 @@ def test_a_run_is_trained_on_the_votes_that_are_not_held_out(client, trained, se
 def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trained, session):
     assert session.scored_by() is None
     dpo = trained.train(session, "dpo", simulated=0.0)
-    wait_for(lambda: ended(client, dpo) and not client.live())
+    until(lambda: ended(client, dpo) and not client.live())
     run = trained.train(session, "reward", simulated=0.0)
-    wait_for(session.scored_by)
+    until(session.scored_by)
     assert ended(client, run) and session.scored_by() == run
     assert set(trained._pairs._helper.scored_by) == {run}
     margins = {p["id"]: abs(p["first_reward"] - p["second_reward"]) for p in session.pairs()}
@@ -127,7 +122,7 @@ def test_a_reward_model_trained_on_the_votes_selects_the_next_pairs(client, trai
 
 
 def test_a_run_on_votes_is_queued_like_any_other(client, queue, trained, session, monkeypatch):
-    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": LONG})
     ann, bob = (queue.visitors.from_token(digit * 64) for digit in "ab")
     first = trained.train(session, "reward", 0.0, ann)
     assert queue.visitors.owns(ann, first) and client.config(first)["time_limit"] == 100.0
@@ -139,9 +134,9 @@ def test_a_run_on_votes_is_queued_like_any_other(client, queue, trained, session
     files = [*(trained._folder / session.name).iterdir()]
     assert len(files) == 2, "a refused run leaves no preference file"
     client.send(first, "stop")
-    wait_for(lambda: len(client.runs()) == 2)
+    until(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
-    wait_for(lambda: queue.visitors.owns(bob, second))
+    until(lambda: queue.visitors.owns(bob, second))
     assert {run["run"] for run in trained.report(session)["runs"]} == {first, second}
 
 
@@ -150,7 +145,7 @@ def test_a_report_on_a_policy_has_texts_with_rewards_and_a_verdict(
 ):
     monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 12})
     run = trained.train(session, "dpo", simulated=0.0)
-    wait_for(lambda: ended(client, run))
+    until(lambda: ended(client, run))
     (one,) = trained.report(session)["runs"]
     events, _ = client.events(run)
     last = [event for event in events if event["kind"] == "samples"][-1]["samples"]
@@ -190,7 +185,7 @@ def test_a_page_shows_the_numbers_of_votes_and_no_voter(
     numbers = {"votes": len(to_train), "cast": cast, "simulated": len(to_train), "origin": "room"}
     known, answer = shown(client, run)
     assert known == {**numbers, "through": False, "elsewhere": False}
-    wait_for(lambda: ended(client, run))
+    until(lambda: ended(client, run))
     sessions.delete(session.name)
     known, answer = shown(client, run)
     assert known["votes"] == len(to_train), "the run keeps its numbers without the session"
@@ -218,7 +213,7 @@ def test_the_controls_show_the_settings_of_a_run_on_votes(client, trained, sessi
 def test_a_run_without_votes_has_no_numbers_of_votes(client):
     plain = client.start(method="dpo", task="reviews", steps=1)
     assert shown(client, plain)[0] is None
-    wait_for(lambda: client.current() is None)
+    until(lambda: client.current() is None)
     ppo = client.start(method="ppo", task="reviews", steps=1)
     assert shown(client, ppo)[0] is None
 
@@ -258,14 +253,14 @@ def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session
     model.mkdir()
     kind = {"model_type": "llama", "architectures": ["LlamaForSequenceClassification"]}
     (model / "config.json").write_text(json.dumps(kind))
-    wait_for(lambda: len(client.runs()) == 2)
+    until(lambda: len(client.runs()) == 2)
     (second,) = set(client.runs()) - {first}
     config = client.config(second)
     assert config["method"] == "ppo" and config["reward_model"] == str(client.root / first)
-    wait_for(lambda: queue.visitors.owns(ann, second))
-    wait_for(lambda: any(event["kind"] == "samples" for event in client.events(second)[0]))
+    until(lambda: queue.visitors.owns(ann, second))
+    until(lambda: any(event["kind"] == "samples" for event in client.events(second)[0]))
     client.send(second, "stop")
-    wait_for(lambda: client.current() is None)
+    until(lambda: client.current() is None)
     votes = shown(client, first, ann)[0]
     assert not votes["through"]
     assert shown(client, second, ann)[0] == {**votes, "through": True}
@@ -274,14 +269,15 @@ def test_a_ppo_run_starts_after_its_reward_model(client, queue, trained, session
     assert reports["ppo"]["votes"] is None and len(reports["ppo"]["texts"]) == 4
 
 
-def test_no_run_follows_a_stopped_one(client, trained, session, monkeypatch):
-    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": 400})
+def test_no_run_follows_a_stopped_one(client, queue, trained, session, monkeypatch):
+    monkeypatch.setattr(preference_files, "settings", lambda *_: {"steps": LONG})
+    follow_up, followed = RunQueue._follow_up, threading.Event()
+    monkeypatch.setattr(RunQueue, "_follow_up", lambda *one: (follow_up(*one), followed.set()))
     run = trained.train(session, "reward_ppo", simulated=0.0)
-    wait_for(lambda: client.status(run))
+    until(lambda: client.status(run))
     client.send(run, "stop")
-    wait_for(lambda: client.current() is None)
-    time.sleep(0.3)
-    assert client.runs() == [run]
+    assert followed.wait(120)
+    assert client.runs() == [run] and queue.length() == 0
 
 
 def test_without_a_decided_vote_training_is_refused(trained, sessions):
