@@ -149,21 +149,23 @@ class TrainHandlers:
         self, field: str, values: dict[str, Any], visitor: Visitor = None
     ) -> dict[str, Any]:
         """β or the learning rate was changed. Sets it in the controlled run, if that has this task
-        and method, and returns the errors.
+        and method, and returns the errors; without such a run those on the page stay, which may be
+        the answer to a press of Run.
 
         `values` has task, method, the field, and as `live` the run that the page shows.
         """
         run, value = self._controlled_run(visitor, values["live"]), values[field]
-        refused = []
-        if run is not None and value is not None:
-            config = self._client.config(run)
-            same = all(config[name] == values[name] for name in ("task", "method"))
-            if same and has(values["method"], field):
-                try:
-                    self._client.send(run, "set", **{field: value})
-                except ConfigError as error:
-                    refused = [self._field_error(message) for message in error.lines]
-        return {"errors": refused}
+        if run is None or value is None:
+            return {"errors": gr.skip()}
+        config = self._client.config(run)
+        same = all(config[name] == values[name] for name in ("task", "method"))
+        if not same or not has(values["method"], field):
+            return {"errors": gr.skip()}
+        try:
+            self._client.send(run, "set", **{field: value})
+        except ConfigError as error:
+            return {"errors": [self._field_error(message) for message in error.lines]}
+        return {"errors": []}
 
     def set_pace(self, values: dict[str, Any], visitor: Visitor = None) -> dict[str, Any]:
         """Another `pace` was chosen. Sets it in the controlled run."""

@@ -38,6 +38,7 @@ _EVAL_EVERY = """(steps, every) =>
 # Functions of static/core/settings.js.
 _ASK = "(...values) => window.settings.ask('%s', values)"
 _HAVE = "() => window.settings.have('%s')"
+_CHANGED = "() => window.settings.changed()"
 WHEN_COMPLETE = "() => window.settings.complete()"
 _LIVE = """
 <p class="line"><span class="state" role="status"></span> <span class="whose"></span>
@@ -168,7 +169,7 @@ def _lay_out(
                 "live",
                 _LIVE,
                 "train/live",
-                events=("pause", "resume", "timed"),
+                events=("pause", "resume", "changed"),
                 value={"run": None},
                 server_functions=[new_events],
                 words={
@@ -262,16 +263,16 @@ def _connect(
     play, follow = by_name("play", handlers.play), by_name("adopt", adopt)
     played = preset.select(play, {preset}, shown | {live}, js=_ASK % "play", **at_once)
     adopted = votes.select(follow, {votes}, shown, js=_ASK % "adopt", **at_once)
-    loaded.then(js="() => { document.body.dataset.settled = true; }", **at_once)
     answers = [("restore", loaded), ("choose", chosen), ("choose", renewed)]
     for handler, answered in (*answers, ("play", played), ("adopt", adopted)):
-        answered.then(js=_HAVE % handler, **at_once)
-        answered.then(label_run, inputs, run, **to_last)
-    live.timed(label_run, inputs, run, **to_last)
+        for ended in (answered.success, answered.failure):
+            ended(js=_HAVE % handler, **at_once)
+    # One listener, for the same reason as above: `live` passes on every change of the settings.
+    live.changed(label_run, inputs, run, **to_last)
     steps, eval_every = settings["steps"], settings["eval_every"]
     steps.blur(None, [steps, eval_every], eval_every, js=_EVAL_EVERY, **at_once)
-    for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED):
-        settings[field].blur(label_run, inputs, run, **to_last)
+    fields = [settings[field].blur for field in ("steps", "batch_size", *PREFERENCES, *ADVANCED)]
+    gr.on([*fields, pace.input], js=_CHANGED, **at_once)
     for name in ("run", "queue"):
         start = by_name("start", handlers.start)
         pressed = controls[name].click(js=WHEN_COMPLETE, **at_once)
@@ -280,7 +281,6 @@ def _connect(
     pace.input(
         by_name("set_pace", handlers.set_pace), subset("pace", "live"), **to_last, js=_WITH_SHOWN
     )
-    pace.input(label_run, inputs, run, **to_last)
     for name in ("pause", "resume", "step", "stop"):
         command = bind(name, partial(handlers.command, name))
         controls[name].click(command, live, **at_once, js=_WITH_SHOWN)

@@ -83,19 +83,24 @@ def the_answer_to_an_earlier_choice_does_not_come_last(page, second):
 
 
 def run_waits(page, client, answers):
-    """Press Run, let the server answer, and return the configuration of the run, which is then
-    stopped."""
+    """Press Run, let the server answer, and return the configuration of the run."""
     before = client.runs()
     page.click("#run")
     status(page, "starting")
     page.wait_for_timeout(200)  # a press that does not wait has reached the server by then
     assert client.runs() == before
     answers.set()
+    config = config_of_new_run(page, client, before)
+    answers.clear()
+    return config
+
+
+def config_of_new_run(page, client, before):
+    """The configuration of the run that is not in `before`, which is stopped."""
     (name,) = until(lambda: {*client.runs()} - {*before})
     page.wait_for_function("name => window.playground.run?.name === name", arg=name)
     client.send(name, "stop")
     page.wait_for_selector("#train[data-run=stopped], #train[data-run=finished]")
-    answers.clear()
     return client.config(name)
 
 
@@ -125,6 +130,16 @@ def a_link_waits_for_the_defaults_of_a_choice(page, answers):
     assert (link["method"], link["steps"]) == (["sft"], [str(resolve("sft", "capitals").steps)])
 
 
+def run_works_after_a_choice_that_the_server_refused(page, client):
+    page.route("**/gradio_api/run/*", lambda route: route.fulfill(status=429, json={}), times=1)
+    with page.expect_response(lambda response: response.status == 429):
+        pick(page, "tasks", "reviews")
+    before = client.runs()
+    page.click("#run")
+    expected = resolve("sft", "capitals").model_dump() | {"task": "reviews"}
+    assert config_of_new_run(page, client, before) == expected
+
+
 def test_choices_that_are_not_answered_yet(second, answers, visit, address, client):
     answers.clear()
     page = visit(address)
@@ -134,3 +149,4 @@ def test_choices_that_are_not_answered_yet(second, answers, visit, address, clie
     run_waits_for_the_defaults_of_choices(page, client, answers)
     run_waits_for_the_settings_of_a_preset(page, client, answers)
     a_link_waits_for_the_defaults_of_a_choice(page, answers)
+    run_works_after_a_choice_that_the_server_refused(page, client)

@@ -8,8 +8,16 @@
       awaited.add(handler);
       return values;
     },
+    // An answer arrived, or none will: a refused choice leaves the controls as they are. The first
+    // is that to the page's address, after which the controls can be used (layout.css).
     have(handler) {
       awaited.delete(handler);
+      document.body.dataset.settled = true;
+      this.changed();
+    },
+    // Some settings may be others now.
+    changed() {
+      document.dispatchEvent(new Event("settings"));
     },
     // A choice made during a request is sent right after its answer, before any timer.
     async complete() {

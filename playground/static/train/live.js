@@ -58,7 +58,7 @@ export function mount({ element, props, server, watch, events }) {
 
   function take({ standing, ...delta }) {
     const changes = { standing, wantedRun: null };
-    if (standing.timed && get().standing?.timed === false) events.timed();
+    if (standing.timed && get().standing?.timed === false) events.changed();
     if (delta.run !== null) {
       changes.run = fold(delta.config ? startRun(delta) : get().run, delta);
       if (delta.config) changes.viewedStep = null;
@@ -149,6 +149,8 @@ export function mount({ element, props, server, watch, events }) {
     if (run) set({ wantedRun: run }); // by name, as a short run may have ended already
     else poll();
   });
+  document.addEventListener("settings", () => element.isConnected && events.changed());
+  if (document.body.dataset.settled) events.changed(); // they came before this part
   subscribe(element, ["phase", "run", "standing", "task", "viewedStep"], draw);
   subscribe(element, ["wantedRun"], ({ wantedRun }) => wantedRun && poll());
   // A hidden tab says so once, and counts as watching for some minutes more (attendance.py). A closed
