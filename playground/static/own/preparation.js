@@ -5,10 +5,14 @@ const BUSY_MS = 700;
 export function preparation({ find, put, server, words, finished }) {
   let live = false;
   let timer = null;
+  let looks = 0;
 
+  // Answers to older looks are dropped.
   async function look() {
     clearTimeout(timer);
+    const number = ++looks;
     const state = await server.preparation().catch(() => null);
+    if (number !== looks) return;
     if (state) draw(state);
     if (live) timer = setTimeout(look, BUSY_MS);
   }
